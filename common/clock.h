@@ -1,0 +1,45 @@
+/* The clocks that deadlines are counted on. */
+#pragma once
+
+#include <pthread.h>
+#include <stdint.h>
+#include <time.h>
+
+#define NEVER_MS UINT64_MAX
+
+/* It never jumps and goes on while the host is suspended. */
+static inline uint64_t clock_now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static inline uint64_t earlier_ms(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A condition that is waited for up to a clock_deadline(). */
+static inline void clock_cond_init(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(condition, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+}
+
+/* For pthread_cond_timedwait() on such a condition. */
+static inline struct timespec clock_deadline(unsigned timeout_ms)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += timeout_ms / 1000;
+    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}

@@ -1,0 +1,78 @@
+/*
+ * The error object: the last parameter of every function that can fail for a reason worth telling.
+ *
+ * Rules
+ * - A function returns 0 and leaves *err untouched, or returns -errno and fills *err once.
+ * - `err` may not be NULL. Start with ERROR_INIT.
+ * - The message is one phrase, no newline, no full stop, no secret. Callers add context in front
+ *   with error_prepend(). Nobody logs and returns: the RPC boundary logs, once.
+ * - `exc` names the exception class Nova would have raised, because faults, notifications and the
+ *   decisions of nova-compute depend on it. Errors that came over RPC carry the remote's class.
+ * - Plain data: copy by assignment, nothing to free. Not shared between threads.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#define ERROR_EXC_MAX 96
+#define ERROR_MESSAGE_MAX 1024
+
+/* Classes of nova.exception this project raises or acts upon. */
+#define EXC_NOVA_EXCEPTION "NovaException"
+#define EXC_INTERNAL_ERROR "InternalError"
+#define EXC_INSTANCE_NOT_FOUND "InstanceNotFound"
+#define EXC_INSTANCE_NOT_RUNNING "InstanceNotRunning"
+#define EXC_UNEXPECTED_TASK_STATE "UnexpectedTaskStateError"
+#define EXC_UNEXPECTED_DELETING "UnexpectedDeletingTaskStateError"
+#define EXC_IMAGE_NOT_FOUND "ImageNotFound"
+#define EXC_IMAGE_NOT_AUTHORIZED "ImageNotAuthorized"
+#define EXC_IMAGE_UNACCEPTABLE "ImageUnacceptable"
+#define EXC_IMAGE_QUOTA_EXCEEDED "ImageQuotaExceeded"
+#define EXC_IMAGE_BAD_REQUEST "ImageBadRequest"
+#define EXC_IMAGE_DELETE_CONFLICT "ImageDeleteConflict"
+#define EXC_IMAGE_UPLOAD_FAILED "ImageUploadFailed"
+#define EXC_GLANCE_CONNECTION_FAILED "GlanceConnectionFailed"
+#define EXC_INVALID_DISK_INFO "InvalidDiskInfo"
+#define EXC_DISK_NOT_FOUND "DiskNotFound"
+#define EXC_QEMU_GUEST_AGENT_NOT_ENABLED "QemuGuestAgentNotEnabled"
+#define EXC_INSTANCE_QUIESCE_NOT_SUPPORTED "InstanceQuiesceNotSupported"
+#define EXC_PCI_DEVICE_DETACH_FAILED "PciDeviceDetachFailed"
+#define EXC_MESSAGING_TIMEOUT "MessagingTimeout"
+
+struct error {
+    int errnum;                      /* positive errno, 0 = no error */
+    int code;                        /* nova's `code` kwarg: the fault code, 500 unless said */
+    int http_status;                 /* status of the REST answer behind it, 0 if none */
+    char exc[ERROR_EXC_MAX];         /* exception class, e.g. EXC_IMAGE_NOT_FOUND */
+    char module[ERROR_EXC_MAX];      /* its Python module, "nova.exception" unless remote */
+    char message[ERROR_MESSAGE_MAX]; /* cut, never overflowing */
+};
+
+#define ERROR_INIT                                                                                 \
+    {                                                                                              \
+        0                                                                                          \
+    }
+
+/* Fills *err: `errnum` positive, `exc` a class name. Returns -errnum, so a failing branch is one
+ * line. */
+int error_set(struct error *err, int errnum, const char *exc, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* error_set with EXC_INTERNAL_ERROR and the text of `errnum` appended: "<format>: <strerror>". */
+int error_errno(struct error *err, int errnum, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* error_set for out of memory. */
+int error_nomem(struct error *err);
+
+/* Puts "<format>: " in front of the message. Returns -err->errnum. */
+int error_prepend(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Keeps the first of two errors: a *err without one becomes *later, else only the message of
+ * *later is put behind its own. For clean-up steps, which all run.
+ */
+void error_join(struct error *err, const struct error *later);
+
+/* True when the class is `exc` or, for the two classes Nova derives, one of its subclasses. */
+bool error_is(const struct error *err, const char *exc);

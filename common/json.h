@@ -1,0 +1,28 @@
+/*
+ * What jansson leaves to its callers: bounds on what comes from outside, and typed look-ups that
+ * say what is missing.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "common/error.h"
+
+/*
+ * Parses `length` bytes of JSON text that came from outside: at most `max_bytes`, no duplicate keys
+ * kept, nesting bounded by jansson (2048). `what` names it in the error. Returns owned.
+ */
+int json_parse(const char *text, size_t length, size_t max_bytes, const char *what,
+               json_t **ret_value, struct error *err);
+
+/* The string member `key` of `object`; NULL when it is absent or no string. Borrowed. */
+const char *json_string_member(const json_t *object, const char *key);
+
+/* Like json_string_member(), but EINVAL naming `what` and `key` when absent. Borrowed. */
+int json_need_string(const json_t *object, const char *key, const char *what,
+                     const char **ret_string, struct error *err);
+
+/* The object member `key`; EINVAL naming `what` and `key` when absent. Borrowed. */
+int json_need_object(const json_t *object, const char *key, const char *what, json_t **ret_object,
+                     struct error *err);

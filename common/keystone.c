@@ -1,0 +1,269 @@
+/* The token and who fetches it when. See keystone.h; the request's body is in keystone_auth.c. */
+#include "common/keystone.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/keystone_auth.h"
+#include "common/retry.h"
+#include "common/secret.h"
+
+#define MIN_TOKEN_LIFE_MS 120000
+#define FETCH_ATTEMPTS 4
+#define FETCH_MAX_DELAY_MS 8000
+#define FETCH_TOTAL_MS 120000
+
+struct keystone_session {
+    struct http_client *http;
+    char *url;
+    char *body; /* a secret */
+
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t fetched;
+    bool fetching;
+    unsigned long fetches; /* ended ones: tells a waiter that the one it waits for is over */
+    int fetch_result;
+    struct error fetch_err;
+    char *token; /* a secret; NULL = none */
+    uint64_t expires_ms;
+};
+
+int keystone_session_new(const struct keystone_options *options,
+                         struct keystone_session **ret_session, struct error *err)
+{
+    struct keystone_session *session = calloc(1, sizeof(*session));
+    if (!session)
+        return error_nomem(err);
+    (void)pthread_mutex_init(&session->lock, NULL);
+    (void)pthread_cond_init(&session->fetched, NULL);
+    int r = keystone_auth_url(options, &session->url, err);
+    if (r == 0)
+        r = keystone_auth_body(options, &session->body, err);
+    if (r == 0)
+        r = http_client_new(&options->http, &session->http, err);
+    if (r < 0) {
+        keystone_session_free(session);
+        return r;
+    }
+    *ret_session = session;
+    return 0;
+}
+
+void keystone_session_free(struct keystone_session *session)
+{
+    if (!session)
+        return;
+    http_client_free(session->http);
+    free(session->url);
+    secret_free(session->body);
+    secret_free(session->token);
+    (void)pthread_cond_destroy(&session->fetched);
+    (void)pthread_mutex_destroy(&session->lock);
+    free(session);
+}
+
+/* "2026-11-23T01:00:00.000000Z" */
+static bool parse_time(const char *text, time_t *ret_time)
+{
+    struct tm tm = {0};
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!rest)
+        return false;
+    if (*rest == '.')
+        rest += 1 + strspn(rest + 1, "0123456789");
+    if (strcmp(rest, "Z") != 0)
+        return false;
+    *ret_time = timegm(&tm);
+    return true;
+}
+
+/*
+ * The life is counted on our clock from the moment before the request: the wall clocks of the two
+ * hosts need not agree.
+ */
+static int parse_lifetime(const json_t *answer, uint64_t *ret_life_ms, struct error *err)
+{
+    json_t *token;
+    const char *expires_text;
+    const char *issued_text;
+    time_t expires;
+    time_t issued;
+    int r = json_need_object(answer, "token", "Keystone's answer", &token, err);
+    if (r == 0)
+        r = json_need_string(token, "expires_at", "Keystone's token", &expires_text, err);
+    if (r == 0)
+        r = json_need_string(token, "issued_at", "Keystone's token", &issued_text, err);
+    if (r < 0)
+        return r;
+    if (!parse_time(expires_text, &expires) || !parse_time(issued_text, &issued))
+        return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
+                         "Keystone's token has a malformed expires_at or issued_at");
+    *ret_life_ms = expires > issued ? (uint64_t)(expires - issued) * 1000 : 0;
+    return 0;
+}
+
+static int parse_token(const struct http_response *response, char **ret_token,
+                       uint64_t *ret_life_ms, struct error *err)
+{
+    const char *value = http_response_header(response, "X-Subject-Token");
+    if (!value || value[0] == '\0')
+        return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
+                         "Keystone's answer has no X-Subject-Token");
+    json_t *answer = NULL;
+    int r = http_response_json(response, "Keystone's answer", &answer, err);
+    if (r == 0)
+        r = parse_lifetime(answer, ret_life_ms, err);
+    json_decref(answer);
+    if (r < 0)
+        return r;
+    *ret_token = strdup(value);
+    return *ret_token ? 0 : error_nomem(err);
+}
+
+static int refused(const struct http_response *response, struct error *err)
+{
+    char reason[HTTP_REASON_SIZE];
+    http_response_reason(response, reason);
+    if (http_response_header(response, "Openstack-Auth-Receipt"))
+        (void)error_set(err, EACCES, EXC_INTERNAL_ERROR,
+                        "Keystone asks for a second authentication factor");
+    else if (response->status == 401 || response->status == 403)
+        (void)error_set(err, EACCES, EXC_INTERNAL_ERROR, "Keystone refused the credentials: %s",
+                        reason);
+    else
+        (void)error_set(err, EREMOTEIO, EXC_INTERNAL_ERROR, "Keystone gave no token: %s", reason);
+    err->http_status = (int)response->status;
+    return -err->errnum;
+}
+
+static int fetch_once(struct keystone_session *session, unsigned total_ms,
+                      struct http_response *ret_response, bool *ret_transient, struct error *err)
+{
+    const struct http_header headers[] = {
+        {"Content-Type", "application/json"},
+        {"Accept", "application/json"},
+    };
+    const struct http_request request = {
+        .method = "POST",
+        .url = session->url,
+        .headers = headers,
+        .header_count = ARRAY_SIZE(headers),
+        .body = session->body,
+        .body_bytes = strlen(session->body),
+        .total_ms = total_ms,
+    };
+    enum http_failure failure;
+    int r = http_request(session->http, &request, ret_response, &failure, err);
+    *ret_transient =
+        r < 0 ? http_failure_is_transient(failure)
+              : http_status_is_transient(ret_response->status) || ret_response->status == 500;
+    return r;
+}
+
+/* Getting two tokens instead of one does no harm: any failure that may pass is tried again. */
+static int fetch(struct keystone_session *session, char **ret_token, uint64_t *ret_expires_ms,
+                 struct error *err)
+{
+    const struct retry_policy policy = {FETCH_ATTEMPTS, http_client_retry_delay_ms(session->http),
+                                        FETCH_MAX_DELAY_MS, FETCH_TOTAL_MS};
+    struct retry retry = retry_begin(&policy);
+    struct http_response response = {0};
+    uint64_t begun_ms;
+    bool transient;
+    unsigned retry_after_ms;
+    int r;
+    do {
+        http_response_done(&response);
+        begun_ms = clock_now_ms();
+        r = fetch_once(session, retry_remaining_ms(&retry), &response, &transient, err);
+        retry_after_ms = http_response_retry_after_ms(&response);
+    } while (transient && retry_wait(&retry, retry_after_ms));
+
+    uint64_t life_ms = 0;
+    if (r < 0)
+        r = error_prepend(err, "Keystone cannot be reached");
+    else if (response.status != 201 && response.status != 200)
+        r = refused(&response, err);
+    else
+        r = parse_token(&response, ret_token, &life_ms, err);
+    http_response_done(&response);
+    if (r == 0)
+        *ret_expires_ms = begun_ms + life_ms;
+    return r;
+}
+
+static bool is_fresh(const struct keystone_session *session)
+{
+    return session->token && clock_now_ms() + MIN_TOKEN_LIFE_MS < session->expires_ms;
+}
+
+/* Under `lock`, which is given up during the request. */
+static void fetch_for_all(struct keystone_session *session)
+{
+    char *token = NULL;
+    uint64_t expires_ms = 0;
+    struct error err = ERROR_INIT;
+    session->fetching = true;
+    (void)pthread_mutex_unlock(&session->lock);
+    int r = fetch(session, &token, &expires_ms, &err);
+    (void)pthread_mutex_lock(&session->lock);
+    session->fetching = false;
+    session->fetches++;
+    session->fetch_result = r;
+    session->fetch_err = err;
+    if (r == 0) {
+        secret_free(session->token);
+        session->token = token;
+        session->expires_ms = expires_ms;
+    }
+    (void)pthread_cond_broadcast(&session->fetched);
+}
+
+/* Under `lock`. The fetch itself has deadlines, so the wait for it ends. */
+static void wait_for_fetch(struct keystone_session *session)
+{
+    unsigned long fetches = session->fetches;
+    while (session->fetches == fetches)
+        (void)pthread_cond_wait(&session->fetched, &session->lock);
+}
+
+int keystone_session_get_token(struct keystone_session *session, char **ret_token,
+                               struct error *err)
+{
+    LOCK_SCOPE(&session->lock);
+    /* A token may be shorter-lived than the margin: what was just fetched is used all the same,
+     * unless another thread has found it refused meanwhile. */
+    bool fetched = false;
+    while (!is_fresh(session) && !(fetched && session->token)) {
+        if (session->fetching)
+            wait_for_fetch(session);
+        else
+            fetch_for_all(session);
+        if (session->fetch_result < 0) {
+            *err = session->fetch_err;
+            return session->fetch_result;
+        }
+        fetched = true;
+    }
+    char *copy = strdup(session->token);
+    if (!copy)
+        return error_nomem(err);
+    *ret_token = copy;
+    return 0;
+}
+
+void keystone_session_invalidate(struct keystone_session *session, const char *token)
+{
+    LOCK_SCOPE(&session->lock);
+    if (!session->token || strcmp(session->token, token) != 0)
+        return;
+    secret_free(session->token);
+    session->token = NULL;
+}

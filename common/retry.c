@@ -1,0 +1,63 @@
+/* See retry.h. */
+#include "common/retry.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "common/clock.h"
+
+struct retry retry_begin(const struct retry_policy *policy)
+{
+    return (struct retry){
+        .policy = *policy,
+        .attempt = 1,
+        .deadline_ms = clock_now_ms() + policy->total_ms,
+    };
+}
+
+/* Clients that failed together must not come back together. */
+static uint64_t jittered(uint64_t delay_ms)
+{
+    uint32_t random = 0;
+    (void)!getrandom(&random, sizeof(random), 0);
+    uint64_t half = delay_ms / 2;
+    return delay_ms - half + (half * random >> 32);
+}
+
+static uint64_t exponential(const struct retry *retry)
+{
+    uint64_t delay_ms = retry->policy.base_delay_ms;
+    for (unsigned i = 1; i < retry->attempt && delay_ms < retry->policy.max_delay_ms; i++)
+        delay_ms *= 2;
+    return delay_ms < retry->policy.max_delay_ms ? delay_ms : retry->policy.max_delay_ms;
+}
+
+static void sleep_ms(uint64_t delay_ms)
+{
+    struct timespec left = {.tv_sec = (time_t)(delay_ms / 1000),
+                            .tv_nsec = (long)(delay_ms % 1000) * 1000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
+        ;
+}
+
+bool retry_wait(struct retry *retry, unsigned min_delay_ms)
+{
+    if (retry->attempt >= retry->policy.attempts)
+        return false;
+    uint64_t delay_ms = jittered(exponential(retry));
+    if (delay_ms < min_delay_ms)
+        delay_ms = min_delay_ms;
+    if (clock_now_ms() + delay_ms >= retry->deadline_ms)
+        return false;
+    sleep_ms(delay_ms);
+    retry->attempt++;
+    return true;
+}
+
+unsigned retry_remaining_ms(const struct retry *retry)
+{
+    uint64_t now_ms = clock_now_ms();
+    return now_ms < retry->deadline_ms ? (unsigned)(retry->deadline_ms - now_ms) : 1;
+}
