@@ -1,0 +1,138 @@
+/*
+ * What the operator configured, in the operator's own words: one struct per group, one field per
+ * option, named as in nova.conf.
+ *
+ * conf_load() runs once at start; the result is constant afterwards and may be read by all threads.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "common/error.h"
+
+/* Strings may be NULL where the option has no default. Lists are NULL-ended and never NULL. */
+struct conf {
+    struct {
+        bool debug;
+        char *host;
+        char *state_path;
+        char *instances_path;
+        char *transport_url;
+        char *control_exchange;
+        int rpc_response_timeout;
+        int max_concurrent_snapshots;
+        int graceful_shutdown_timeout;
+    } DEFAULT;
+    struct {
+        char *virt_type;
+        char *connection_uri;
+        char *images_type;
+        char *snapshots_directory;
+        char *snapshot_image_format;
+        bool snapshot_compression;
+    } libvirt;
+    struct {
+        bool disable_libvirt_livesnapshot;
+        bool disable_deep_image_inspection;
+    } workarounds;
+    struct {
+        bool enabled;
+    } ephemeral_storage_encryption;
+    struct {
+        int max_concurrent_disk_ops;
+    } compute;
+    struct {
+        char **api_servers;
+        char *endpoint_override;
+        char *service_type;
+        char *service_name;
+        char **valid_interfaces;
+        char *region_name;
+        int num_retries;
+        char *cafile, *certfile, *keyfile;
+        bool insecure;
+        int timeout;
+    } glance;
+    struct {
+        bool send_service_user_token;
+        char *auth_section;
+        char *auth_type;
+        char *auth_url;
+        char *username, *user_id, *user_domain_name, *user_domain_id, *password;
+        char *project_name, *project_id, *project_domain_name, *project_domain_id;
+        char *default_domain_name, *default_domain_id, *domain_name, *domain_id, *system_scope;
+        char *application_credential_id, *application_credential_name;
+        char *application_credential_secret;
+        char *cafile, *certfile, *keyfile;
+        bool insecure;
+        int timeout;
+    } service_user;
+    struct {
+        bool ssl;
+        char *ssl_ca_file, *ssl_cert_file, *ssl_key_file;
+        bool ssl_enforce_hostname_verification;
+        char *rabbit_login_method;
+        int heartbeat_timeout_threshold;
+        int rabbit_retry_interval, rabbit_retry_backoff, rabbit_interval_max;
+        char *kombu_failover_strategy;
+        int kombu_missing_consumer_retry_timeout;
+        bool amqp_durable_queues, amqp_auto_delete;
+        bool rabbit_quorum_queue;
+        int rabbit_quorum_delivery_limit;
+        int rabbit_quorum_max_memory_length, rabbit_quorum_max_memory_bytes;
+        int rabbit_transient_queues_ttl;
+        int rabbit_qos_prefetch_count;
+        bool enable_cancel_on_failover;
+    } oslo_messaging_rabbit;
+    struct {
+        char **driver;
+        char **topics;
+        char *transport_url;
+    } oslo_messaging_notifications;
+    struct {
+        char *notification_format;
+        char **versioned_notifications_topics;
+        bool bdms_in_notifications;
+    } notifications;
+    struct {
+        char *attach;
+        char *state_dir;
+        int attach_poll_interval;
+        int stall_timeout;
+        int freeze_timeout;
+    } snapshot_agent;
+};
+
+/* A --config-file or --config-dir of the command line. */
+struct conf_source {
+    const char *path;
+    bool is_folder;
+};
+
+/*
+ * Reads the sources (borrowed) in their order, as oslo.config does. Bad values of
+ * any option known here and unknown options in [snapshot_agent] are errors naming file and line.
+ * Returns owned.
+ */
+int conf_load(const struct conf_source *sources, size_t n_sources, struct conf **ret_conf,
+              struct error *err);
+
+/*
+ * Sets one option, as a query of transport_url does for [oslo_messaging_rabbit]. ENOENT for an
+ * unknown name, which oslo refuses too.
+ */
+int conf_override(struct conf *conf, const char *group, const char *name, const char *value,
+                  struct error *err);
+
+/* NULL-safe. Secrets are cleared. */
+void conf_free(struct conf *conf);
+
+/* A commented sample file of all options. */
+void conf_write_sample(FILE *out);
+
+/* The options as a section of a man page. */
+void conf_write_man(FILE *out);
+
+/* What is in force, secrets hidden. */
+void conf_write_effective(const struct conf *conf, FILE *out);

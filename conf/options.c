@@ -1,0 +1,244 @@
+/* See options.h. Names, defaults and limits are nova's, oslo.messaging's and keystoneauth1's. */
+#include "conf/options.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "conf/conf.h"
+
+#define AT(group_, field_)                                                                         \
+    .group = #group_, .name = #field_, .offset = offsetof(struct conf, group_.field_)
+#define STRING(group_, field_) AT(group_, field_), .type = OPTION_STRING
+#define BOOL(group_, field_) AT(group_, field_), .type = OPTION_BOOL
+#define INT(group_, field_, min_, max_)                                                            \
+    AT(group_, field_), .type = OPTION_INT, .min = (min_), .max = (max_)
+#define LIST(group_, field_) AT(group_, field_), .type = OPTION_LIST
+#define MULTI(group_, field_) AT(group_, field_), .type = OPTION_MULTI
+#define ALIAS(...) .aliases = {__VA_ARGS__}
+
+/* clang-format off: one option a row */
+const struct option options_table[] = {
+    {BOOL(DEFAULT, debug), .default_value = "false", .help = "Writes debug lines to the log."},
+    {STRING(DEFAULT, host), .help = "Host name of this compute host, as nova-compute has it. "
+                                    "Default: the machine's host name."},
+    {STRING(DEFAULT, state_path), .default_value = "/var/lib/nova",
+     .help = "Top folder of nova's state."},
+    {STRING(DEFAULT, instances_path), .default_value = "$state_path/instances",
+     .help = "Where instances are stored on disk. Backing files are expected below it."},
+    {STRING(DEFAULT, transport_url), .default_value = "rabbit://", .secret = true,
+     .help = "Where RabbitMQ is: "
+             "rabbit://user:password@host:port,user:password@host:port/vhost?option=value"},
+    {STRING(DEFAULT, control_exchange), .default_value = "nova",
+     .help = "The exchange of nova's topics."},
+    {INT(DEFAULT, rpc_response_timeout, 1, INT_MAX), .default_value = "60",
+     .help = "Seconds to wait for an answer of nova-conductor."},
+    {INT(DEFAULT, max_concurrent_snapshots, 0, INT_MAX), .default_value = "5",
+     .help =
+         "How many snapshots run at the same time; more wait in order of arrival. 0: no limit."},
+    {INT(DEFAULT, graceful_shutdown_timeout, 0, 4000000), .default_value = "60",
+     .help = "Seconds running snapshots have to end after SIGTERM. 0: no limit."},
+
+    {STRING(libvirt, virt_type), .default_value = "kvm", .choices = "|kvm|lxc|qemu|parallels|",
+     .help = "Domain type of libvirt. Snapshots of lxc and parallels are left to nova-compute."},
+    {STRING(libvirt, connection_uri), .default_value = "",
+     .help = "libvirt's connection URI. Empty: the one of virt_type."},
+    {STRING(libvirt, images_type), .default_value = "default",
+     .choices = "|raw|flat|qcow2|lvm|rbd|ploop|default|",
+     .help = "Format of instance disks. Snapshots with rbd and ploop are left to nova-compute."},
+    {STRING(libvirt, snapshots_directory), .default_value = "$instances_path/snapshots",
+     .help = "Where snapshots are staged. Needs room for a copy of the disk's top layer and the "
+             "finished image, "
+             "and must be reachable by the user QEMU runs as."},
+    {STRING(libvirt, snapshot_image_format), .choices = "|raw|qcow2|vmdk|vdi|",
+     .help = "Format of snapshot images. Default: that of the source disk."},
+    {BOOL(libvirt, snapshot_compression), .default_value = "false",
+     .help = "Compresses qcow2 images."},
+
+    {BOOL(workarounds, disable_libvirt_livesnapshot), .default_value = "false",
+     .help = "Takes cold snapshots only: the guest is saved to disk while its disk is copied."},
+    {BOOL(workarounds, disable_deep_image_inspection), .default_value = "false",
+     .help = "Does not inspect backing files before they are used."},
+
+    {BOOL(ephemeral_storage_encryption, enabled), .default_value = "false",
+     .help = "Encrypted ephemeral disks: takes cold snapshots only."},
+
+    {INT(compute, max_concurrent_disk_ops, 0, INT_MAX), .default_value = "0",
+     .help = "How many snapshots read or upload a disk at the same time. 0: no limit."},
+
+    {LIST(glance, api_servers), .default_value = "",
+     .help = "Deprecated: Glance's endpoints, used in turn instead of the catalog's."},
+    {STRING(glance, endpoint_override), .help = "Glance's endpoint instead of the catalog's."},
+    {STRING(glance, service_type), .default_value = "image",
+     .help = "Service type in the catalog."},
+    {STRING(glance, service_name), .help = "Service name in the catalog. Default: any."},
+    {LIST(glance, valid_interfaces), .default_value = "internal,public",
+     .help = "Interfaces of the catalog, most wanted first."},
+    {STRING(glance, region_name), .help = "Region in the catalog. Default: any."},
+    {INT(glance, num_retries, 0, 100), .default_value = "3",
+     .help = "How often a failed request to Glance is tried again."},
+    {STRING(glance, cafile), ALIAS({"ssl", "ca_file"}),
+     .help = "PEM file of the authorities Glance's certificate is verified with. Default: the "
+             "system's."},
+    {STRING(glance, certfile), ALIAS({"ssl", "cert_file"}), .help = "PEM client certificate."},
+    {STRING(glance, keyfile), ALIAS({"ssl", "key_file"}), .help = "Key of the client certificate."},
+    {BOOL(glance, insecure), .default_value = "false", ALIAS({NULL, "api_insecure"}),
+     .help = "Does not verify Glance's certificate."},
+    {INT(glance, timeout, 0, INT_MAX), .default_value = "0",
+     .help = "Seconds for a metadata request. 0: the agent's own limits."},
+
+    {BOOL(service_user, send_service_user_token), .default_value = "false",
+     .help = "Sends a service token beside the user's, so that a user token may expire during a "
+             "long snapshot."},
+    {STRING(service_user, auth_section),
+     .help = "Group to read the credentials from instead of this one."},
+    {STRING(service_user, auth_type), .plugin = true, ALIAS({NULL, "auth_plugin"}),
+     .choices = "|password|v3password|v3applicationcredential|",
+     .help = "How the service user authenticates."},
+    {STRING(service_user, auth_url), .plugin = true, .help = "Keystone's URL."},
+    {STRING(service_user, username), .plugin = true, ALIAS({NULL, "user-name"}),
+     .help = "User name."},
+    {STRING(service_user, user_id), .plugin = true, .help = "User id."},
+    {STRING(service_user, user_domain_name), .plugin = true,
+     .help = "Domain of the user, by name."},
+    {STRING(service_user, user_domain_id), .plugin = true, .help = "Domain of the user, by id."},
+    {STRING(service_user, password), .plugin = true, .secret = true, .help = "Password."},
+    {STRING(service_user, project_name), .plugin = true, ALIAS({NULL, "tenant-name"}),
+     .help = "Project, by name."},
+    {STRING(service_user, project_id), .plugin = true, ALIAS({NULL, "tenant-id"}),
+     .help = "Project, by id."},
+    {STRING(service_user, project_domain_name), .plugin = true,
+     .help = "Domain of the project, by name."},
+    {STRING(service_user, project_domain_id), .plugin = true,
+     .help = "Domain of the project, by id."},
+    {STRING(service_user, default_domain_name), .plugin = true,
+     .help = "Domain of user and project unless given, by name."},
+    {STRING(service_user, default_domain_id), .plugin = true,
+     .help = "Domain of user and project unless given, by id."},
+    {STRING(service_user, domain_name), .plugin = true, .help = "Domain to scope to, by name."},
+    {STRING(service_user, domain_id), .plugin = true, .help = "Domain to scope to, by id."},
+    {STRING(service_user, system_scope), .plugin = true, .help = "Scope for system operations."},
+    {STRING(service_user, application_credential_id), .plugin = true,
+     .help = "Application credential, by id."},
+    {STRING(service_user, application_credential_name), .plugin = true,
+     .help = "Application credential, by name."},
+    {STRING(service_user, application_credential_secret), .plugin = true, .secret = true,
+     .help = "Secret of the application credential."},
+    {STRING(service_user, cafile),
+     .help = "PEM file of the authorities Keystone's certificate is verified with."},
+    {STRING(service_user, certfile), .help = "PEM client certificate."},
+    {STRING(service_user, keyfile), .help = "Key of the client certificate."},
+    {BOOL(service_user, insecure), .default_value = "false",
+     .help = "Does not verify Keystone's certificate."},
+    {INT(service_user, timeout, 0, INT_MAX), .default_value = "0",
+     .help = "Seconds for a request to Keystone. 0: the agent's own limits."},
+
+    {BOOL(oslo_messaging_rabbit, ssl), .default_value = "false", ALIAS({NULL, "rabbit_use_ssl"}),
+     .help = "Connects with TLS."},
+    {STRING(oslo_messaging_rabbit, ssl_ca_file), .default_value = "",
+     ALIAS({NULL, "kombu_ssl_ca_certs"}),
+     .help = "PEM file of the authorities. Empty: the broker's certificate is not verified, as in "
+             "oslo."},
+    {STRING(oslo_messaging_rabbit, ssl_cert_file), .default_value = "",
+     ALIAS({NULL, "kombu_ssl_certfile"}), .help = "PEM client certificate."},
+    {STRING(oslo_messaging_rabbit, ssl_key_file), .default_value = "",
+     ALIAS({NULL, "kombu_ssl_keyfile"}), .help = "Key of the client certificate."},
+    {BOOL(oslo_messaging_rabbit, ssl_enforce_hostname_verification), .default_value = "false",
+     .help = "Verifies that the certificate is the broker host's."},
+    {STRING(oslo_messaging_rabbit, rabbit_login_method), .default_value = "AMQPLAIN",
+     .choices = "|PLAIN|AMQPLAIN|EXTERNAL|RABBIT-CR-DEMO|",
+     ALIAS({"DEFAULT", "rabbit_login_method"}),
+     .help = "How to log in. PLAIN is used unless this is EXTERNAL."},
+    {INT(oslo_messaging_rabbit, heartbeat_timeout_threshold, 0, 65535), .default_value = "60",
+     .help = "Seconds of silence after which the broker is considered down. 0: never."},
+    {INT(oslo_messaging_rabbit, rabbit_retry_interval, 0, INT_MAX), .default_value = "1",
+     .help = "Seconds before connecting again."},
+    {INT(oslo_messaging_rabbit, rabbit_retry_backoff, 0, INT_MAX), .default_value = "2",
+     ALIAS({"DEFAULT", "rabbit_retry_backoff"}), .help = "Seconds by which that grows each time."},
+    {INT(oslo_messaging_rabbit, rabbit_interval_max, 0, INT_MAX), .default_value = "30",
+     .help = "The most it grows to."},
+    {STRING(oslo_messaging_rabbit, kombu_failover_strategy), .default_value = "round-robin",
+     .choices = "|round-robin|shuffle|", .help = "How the next of several brokers is chosen."},
+    {INT(oslo_messaging_rabbit, kombu_missing_consumer_retry_timeout, 0, INT_MAX),
+     .default_value = "60", ALIAS({NULL, "kombu_reconnect_timeout"}),
+     .help = "Seconds to go on answering a caller whose reply queue is missing."},
+    {BOOL(oslo_messaging_rabbit, amqp_durable_queues), .default_value = "false",
+     ALIAS({"DEFAULT", "amqp_durable_queues"}, {"DEFAULT", "rabbit_durable_queues"}),
+     .help = "Durable queues."},
+    {BOOL(oslo_messaging_rabbit, amqp_auto_delete), .default_value = "false",
+     ALIAS({"DEFAULT", "amqp_auto_delete"}), .help = "Queues that go away with their last user."},
+    {BOOL(oslo_messaging_rabbit, rabbit_quorum_queue), .default_value = "false",
+     .help = "Quorum queues."},
+    {INT(oslo_messaging_rabbit, rabbit_quorum_delivery_limit, 0, INT_MAX), .default_value = "0",
+     .help = "x-delivery-limit of quorum queues. 0: none."},
+    {INT(oslo_messaging_rabbit, rabbit_quorum_max_memory_length, 0, INT_MAX), .default_value = "0",
+     ALIAS({NULL, "rabbit_quroum_max_memory_length"}),
+     .help = "x-max-in-memory-length of quorum queues. 0: none."},
+    {INT(oslo_messaging_rabbit, rabbit_quorum_max_memory_bytes, 0, INT_MAX), .default_value = "0",
+     ALIAS({NULL, "rabbit_quroum_max_memory_bytes"}),
+     .help = "x-max-in-memory-bytes of quorum queues. 0: none."},
+    {INT(oslo_messaging_rabbit, rabbit_transient_queues_ttl, 0, INT_MAX), .default_value = "1800",
+     .help = "Seconds after which an unused reply or fanout queue goes away. 0: never."},
+    {INT(oslo_messaging_rabbit, rabbit_qos_prefetch_count, 0, 65535), .default_value = "0",
+     .help = "Messages the broker sends ahead. 0: no limit."},
+    {BOOL(oslo_messaging_rabbit, enable_cancel_on_failover), .default_value = "false",
+     .help = "Asks for a cancel notice when a mirrored queue fails over."},
+
+    {MULTI(oslo_messaging_notifications, driver), ALIAS({"DEFAULT", "notification_driver"}),
+     .help = "How notifications are sent: messagingv2, messaging, log, noop. None: they are not."},
+    {LIST(oslo_messaging_notifications, topics), .default_value = "notifications",
+     ALIAS({"rpc_notifier2", "topics"}, {"DEFAULT", "notification_topics"}),
+     .help = "Topics of legacy notifications."},
+    {STRING(oslo_messaging_notifications, transport_url), .secret = true,
+     ALIAS({"DEFAULT", "notification_transport_url"}),
+     .help = "Where notifications go. Default: [DEFAULT]transport_url."},
+
+    {STRING(notifications, notification_format), .default_value = "unversioned",
+     .choices = "|both|versioned|unversioned|", ALIAS({"DEFAULT", "notification_format"}),
+     .help = "Which notifications are sent."},
+    {LIST(notifications, versioned_notifications_topics),
+     .default_value = "versioned_notifications", .help = "Topics of versioned notifications."},
+    {BOOL(notifications, bdms_in_notifications), .default_value = "false",
+     .help = "Lists an instance's volumes in versioned notifications."},
+
+    {STRING(snapshot_agent, attach), .default_value = "shared", .choices = "|shared|exclusive|",
+     .help =
+         "shared: beside an unmodified nova-compute on its queue, putting back what is not served. "
+         "exclusive: there is no nova-compute on this host name."},
+    {STRING(snapshot_agent, state_dir), .default_value = "$state_path/snapshot-agent",
+     .help = "The agent's own folder; the lock that keeps a second agent away from this host is "
+             "there."},
+    {INT(snapshot_agent, attach_poll_interval, 1, 3600), .default_value = "5",
+     .help = "Seconds between looks for nova-compute while it is not there. The agent only serves "
+             "beside it, "
+             "when attach is shared."},
+    {INT(snapshot_agent, stall_timeout, 10, 86400), .default_value = "300",
+     .help = "Seconds without any progress after which a block job, qemu-img or a transfer is "
+             "given up."},
+    {INT(snapshot_agent, freeze_timeout, 1, 3600), .default_value = "30",
+     .help = "Seconds the QEMU guest agent has to freeze the guest's file systems."},
+};
+/* clang-format on */
+
+const size_t options_count = sizeof(options_table) / sizeof(options_table[0]);
+
+static bool is_alias(const struct option *option, const char *group, const char *name)
+{
+    for (size_t i = 0; i < OPTION_ALIASES_MAX && option->aliases[i].name; i++) {
+        const struct option_name *alias = &option->aliases[i];
+        if (strcmp(alias->name, name) == 0 &&
+            strcmp(alias->group ? alias->group : option->group, group) == 0)
+            return true;
+    }
+    return false;
+}
+
+const struct option *options_find(const char *group, const char *name)
+{
+    for (size_t i = 0; i < options_count; i++)
+        if (strcmp(options_table[i].group, group) == 0 && strcmp(options_table[i].name, name) == 0)
+            return &options_table[i];
+    for (size_t i = 0; i < options_count; i++)
+        if (is_alias(&options_table[i], group, name))
+            return &options_table[i];
+    return NULL;
+}

@@ -1,0 +1,41 @@
+/*
+ * oslo.config's INI reader (oslo_config.iniparser): sections, "key = value" or "key: value",
+ * continuation lines, comments, quotes around a value. Values are kept with file and line.
+ *
+ * Not thread-safe; used once at start.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "common/error.h"
+
+#define PARSER_FILE_MAX_BYTES (1u << 20)
+
+struct assignment {
+    char *group;
+    char *name;
+    char *value; /* lines of a continued value are joined with '\n' */
+    unsigned file;
+    unsigned line;
+};
+
+/* Everything that was assigned, in order. */
+struct assignments {
+    struct assignment *items;
+    size_t n;
+    char **files; /* names by number */
+    unsigned n_files;
+};
+
+/* Adds the assignments of a file (path borrowed). The error names file and line. */
+int parser_read_file(struct assignments *assignments, const char *path, struct error *err);
+
+/* Adds the *.conf files of a folder in the order of their names. */
+int parser_read_dir(struct assignments *assignments, const char *path, struct error *err);
+
+/* Adds the assignments of `length` bytes of text called `name` in errors. */
+int parser_read_text(struct assignments *assignments, const char *name, const char *text,
+                     size_t length, struct error *err);
+
+void assignments_done(struct assignments *assignments);

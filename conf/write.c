@@ -1,0 +1,158 @@
+/* The option table as a sample file, a man page and the values in force. See conf.h. */
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "conf/conf.h"
+#include "conf/options.h"
+
+static const char *type_name(enum option_type type)
+{
+    switch (type) {
+    case OPTION_BOOL:
+        return "boolean";
+    case OPTION_INT:
+        return "integer";
+    case OPTION_LIST:
+        return "list, separated by commas";
+    case OPTION_MULTI:
+        return "string, may be given several times";
+    case OPTION_STRING:
+        break;
+    }
+    return "string";
+}
+
+static bool starts_group(size_t i)
+{
+    return i == 0 || strcmp(options_table[i].group, options_table[i - 1].group) != 0;
+}
+
+/* "raw, qcow2" out of "|raw|qcow2|" */
+static void write_choices(const struct option *option, FILE *out)
+{
+    for (const char *at = option->choices + 1; *at != '\0';) {
+        size_t length = strcspn(at, "|");
+        (void)fprintf(out, "%.*s%s", (int)length, at, at[length + 1] != '\0' ? ", " : "");
+        at += length + 1;
+    }
+}
+
+static void write_wrapped(FILE *out, const char *prefix, const char *text)
+{
+    while (*text != '\0') {
+        size_t length = strlen(text);
+        if (length > 90) {
+            length = 90;
+            while (length > 0 && text[length] != ' ')
+                length--;
+        }
+        (void)fprintf(out, "%s%.*s\n", prefix, (int)length, text);
+        text += length;
+        text += strspn(text, " ");
+    }
+}
+
+void conf_write_sample(FILE *out)
+{
+    (void)fputs("# nova-snapshot-agent reads nova's own files; what stands here adds to them.\n",
+                out);
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *option = &options_table[i];
+        if (starts_group(i))
+            (void)fprintf(out, "\n[%s]\n", option->group);
+        (void)fputc('\n', out);
+        write_wrapped(out, "# ", option->help);
+        (void)fprintf(out, "# (%s", type_name(option->type));
+        if (option->choices) {
+            (void)fputs(": ", out);
+            write_choices(option, out);
+        }
+        (void)fprintf(out, ")\n#%s = %s\n", option->name,
+                      option->default_value ? option->default_value : "<None>");
+    }
+}
+
+/* Text for roff: a leading dot or quote and backslashes must not be commands. */
+static void write_roff(FILE *out, const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        (void)fputs("\\&", out);
+    for (; *text != '\0'; text++) {
+        if (*text == '\\')
+            (void)fputs("\\e", out);
+        else if (*text == '-')
+            (void)fputs("\\-", out);
+        else
+            (void)fputc(*text, out);
+    }
+}
+
+static void write_man_option(const struct option *option, FILE *out)
+{
+    (void)fputs(".TP\n.B ", out);
+    write_roff(out, option->name);
+    (void)fputc('\n', out);
+    write_roff(out, option->help);
+    (void)fprintf(out, "\n.br\n(%s", type_name(option->type));
+    if (option->choices) {
+        (void)fputs(": ", out);
+        write_choices(option, out);
+    }
+    if (option->default_value && option->default_value[0] != '\0') {
+        (void)fputs("; default: ", out);
+        write_roff(out, option->default_value);
+    }
+    (void)fputs(")\n", out);
+    for (size_t i = 0; i < OPTION_ALIASES_MAX && option->aliases[i].name; i++)
+        (void)fprintf(out, ".br\nDeprecated name: [%s]%s\n",
+                      option->aliases[i].group ? option->aliases[i].group : option->group,
+                      option->aliases[i].name);
+}
+
+void conf_write_man(FILE *out)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        if (starts_group(i))
+            (void)fprintf(out, ".SS [%s]\n", options_table[i].group);
+        write_man_option(&options_table[i], out);
+    }
+}
+
+static void write_list(char *const *list, FILE *out)
+{
+    for (; list && *list; list++)
+        (void)fprintf(out, "%s%s", *list, list[1] ? "," : "");
+}
+
+static void write_string(const struct option *option, const char *text, FILE *out)
+{
+    if (text)
+        (void)fputs(option->secret && text[0] != '\0' ? "****" : text, out);
+}
+
+void conf_write_effective(const struct conf *conf, FILE *out)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *option = &options_table[i];
+        const void *field = (const char *)conf + option->offset;
+        if (starts_group(i))
+            (void)fprintf(out, "%s[%s]\n", i > 0 ? "\n" : "", option->group);
+        (void)fprintf(out, "%s = ", option->name);
+        switch (option->type) {
+        case OPTION_STRING:
+            write_string(option, *(char *const *)field, out);
+            break;
+        case OPTION_BOOL:
+            (void)fputs(*(const bool *)field ? "true" : "false", out);
+            break;
+        case OPTION_INT:
+            (void)fprintf(out, "%d", *(const int *)field);
+            break;
+        case OPTION_LIST:
+        case OPTION_MULTI:
+            write_list(*(char **const *)field, out);
+            break;
+        }
+        (void)fputc('\n', out);
+    }
+}

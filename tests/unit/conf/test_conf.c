@@ -1,0 +1,312 @@
+/* conf/conf.c and what it is made of: the table, the conversion, the substitution. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf/conf.h"
+#include "conf/options.h"
+
+static char folder[] = "/tmp/test-conf-XXXXXX";
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+static const char *write_file(const char *name, const char *text)
+{
+    static char path[4][256];
+    static unsigned next;
+    char *p = path[next++ % 4];
+    (void)snprintf(p, sizeof(path[0]), "%s/%s", folder, name);
+    FILE *file = fopen(p, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    return p;
+}
+
+/* Loads one file of the given text; NULL with *err filled when it is refused. */
+static struct conf *load(const char *text, struct error *err)
+{
+    struct conf *conf = NULL;
+    const struct conf_source source = {write_file("one.conf", text), false};
+    int r = conf_load(&source, 1, &conf, err);
+    assert_int_equal(r == 0, conf != NULL);
+    (void)unlink(source.path);
+    return conf;
+}
+
+static struct conf *load_good(const char *text)
+{
+    struct error err = ERROR_INIT;
+    struct conf *conf = load(text, &err);
+    if (!conf)
+        fail_msg("%s", err.message);
+    return conf;
+}
+
+static void defaults_are_novas(void **state)
+{
+    (void)state;
+    struct conf *conf = load_good("");
+    char host[256];
+    assert_int_equal(gethostname(host, sizeof(host)), 0);
+    assert_string_equal(conf->DEFAULT.host, host);
+    assert_string_equal(conf->libvirt.snapshots_directory, "/var/lib/nova/instances/snapshots");
+    assert_int_equal(conf->DEFAULT.max_concurrent_snapshots, 5);
+    assert_null(conf->libvirt.snapshot_image_format);
+    assert_string_equal(conf->glance.valid_interfaces[0], "internal");
+    assert_string_equal(conf->glance.valid_interfaces[1], "public");
+    assert_null(conf->glance.valid_interfaces[2]);
+    assert_null(conf->glance.api_servers[0]);
+    assert_null(conf->oslo_messaging_notifications.driver[0]);
+    assert_string_equal(conf->notifications.notification_format, "unversioned");
+    assert_string_equal(conf->snapshot_agent.attach, "shared");
+    conf_free(conf);
+}
+
+static void values_refer_to_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *directory;
+    } rows[] = {
+        {"[DEFAULT]\nstate_path = /s\n", "/s/instances/snapshots"},
+        {"[DEFAULT]\ninstances_path = /i\n", "/i/snapshots"},
+        {"[libvirt]\nsnapshots_directory = ${state_path}x\n", "/var/lib/novax"},
+        {"[libvirt]\nsnapshots_directory = $DEFAULT.state_path/y\n", "/var/lib/nova/y"},
+        {"[libvirt]\nsnapshots_directory = /$virt_type/${libvirt.virt_type}\n", "/kvm/kvm"},
+        {"[libvirt]\nsnapshots_directory = /$$a\\$b/$/${\n", "/$a$b/$/${"},
+        {"[other]\nmine = /o\n[libvirt]\nsnapshots_directory = ${other.mine}/z\n", "/o/z"},
+        {"[DEFAULT]\nmine = /m\n[libvirt]\nsnapshots_directory = $mine\n", "/m"},
+        {"[libvirt]\nsnapshots_directory = /a$snapshot_image_format/b\n", "/a/b"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct conf *conf = load_good(rows[i].text);
+        assert_string_equal(conf->libvirt.snapshots_directory, rows[i].directory);
+        conf_free(conf);
+    }
+}
+
+static void booleans_and_lists_in_oslos_forms(void **state)
+{
+    (void)state;
+    struct conf *conf = load_good("[libvirt]\nsnapshot_compression = On\n"
+                                  "[glance]\ninsecure = 1\napi_servers = http://a , http://b,,\n"
+                                  "[oslo_messaging_notifications]\ndriver = messagingv2\n"
+                                  "driver = log\n");
+    assert_true(conf->libvirt.snapshot_compression);
+    assert_true(conf->glance.insecure);
+    assert_string_equal(conf->glance.api_servers[0], "http://a");
+    assert_string_equal(conf->glance.api_servers[1], "http://b");
+    assert_null(conf->glance.api_servers[2]);
+    assert_string_equal(conf->oslo_messaging_notifications.driver[0], "messagingv2");
+    assert_string_equal(conf->oslo_messaging_notifications.driver[1], "log");
+    assert_null(conf->oslo_messaging_notifications.driver[2]);
+    conf_free(conf);
+}
+
+static void deprecated_names_still_work(void **state)
+{
+    (void)state;
+    struct conf *conf = load_good("[DEFAULT]\namqp_durable_queues = yes\n"
+                                  "[ssl]\nca_file = /ca\n"
+                                  "[service_user]\nuser-name = nova\ntenant-name = service\n"
+                                  "[oslo_messaging_rabbit]\nrabbit_quroum_max_memory_bytes = 9\n"
+                                  "ssl_ca_file = /new\nkombu_ssl_ca_certs = /old\n");
+    assert_true(conf->oslo_messaging_rabbit.amqp_durable_queues);
+    assert_string_equal(conf->glance.cafile, "/ca");
+    assert_string_equal(conf->service_user.username, "nova");
+    assert_string_equal(conf->service_user.project_name, "service");
+    assert_int_equal(conf->oslo_messaging_rabbit.rabbit_quorum_max_memory_bytes, 9);
+    assert_string_equal(conf->oslo_messaging_rabbit.ssl_ca_file, "/new");
+    conf_free(conf);
+}
+
+static void auth_section_moves_the_credentials(void **state)
+{
+    (void)state;
+    struct conf *conf = load_good("[service_user]\nauth_section = keystone_authtoken\n"
+                                  "password = here\ncafile = /session\n"
+                                  "[keystone_authtoken]\npassword = there\nusername = nova\n");
+    assert_string_equal(conf->service_user.password, "there");
+    assert_string_equal(conf->service_user.username, "nova");
+    assert_string_equal(conf->service_user.cafile, "/session");
+    conf_free(conf);
+}
+
+static void later_sources_win(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct conf *conf = NULL;
+    char sub[300];
+    (void)snprintf(sub, sizeof(sub), "%s/d", folder);
+    assert_int_equal(mkdir(sub, 0700), 0);
+    const char *files[] = {
+        write_file("b.conf", "[DEFAULT]\nhost = b\nstate_path = /b\ndebug = true\n"),
+        write_file("d/20.conf", "[DEFAULT]\nhost = twenty\n"),
+        write_file("d/10.conf", "[DEFAULT]\nhost = ten\ninstances_path = /ten\n"),
+        write_file("a.conf", "[DEFAULT]\nstate_path = /a\ninstances_path = /a\n"),
+    };
+    const struct conf_source sources[] = {{files[0], false}, {sub, true}, {files[3], false}};
+    assert_int_equal(conf_load(sources, 3, &conf, &err), 0);
+    assert_string_equal(conf->DEFAULT.host, "twenty");
+    assert_string_equal(conf->DEFAULT.state_path, "/a");
+    assert_string_equal(conf->DEFAULT.instances_path, "/a");
+    assert_true(conf->DEFAULT.debug);
+    conf_free(conf);
+    for (size_t i = 0; i < 4; i++)
+        (void)unlink(files[i]);
+    (void)rmdir(sub);
+}
+
+static void unknown_keys_matter_only_in_the_own_group(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    conf_free(load_good("[DEFAULT]\nno_such = 1\n[libvirt]\nnor_this = 2\n[what]\never = 3\n"));
+    assert_null(load("[snapshot_agent]\nattach = shared\nno_such = 1\n", &err));
+    assert_non_null(strstr(err.message, "one.conf:3: [snapshot_agent] has no option 'no_such'"));
+}
+
+static void bad_values_name_file_line_and_what_was_expected(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *where, *what;
+    } rows[] = {
+        {"[libvirt]\nsnapshot_compression = maybe\n", "one.conf:2: [libvirt]snapshot_compression",
+         "no boolean"},
+        {"[DEFAULT]\n\nmax_concurrent_snapshots = -1\n", "one.conf:3:", "from 0 to"},
+        {"[DEFAULT]\nmax_concurrent_snapshots = 5x\n", "one.conf:2:", "whole number"},
+        {"[DEFAULT]\nmax_concurrent_snapshots = 99999999999999999999\n", "one.conf:2:", "whole"},
+        {"[libvirt]\nsnapshot_image_format = qcow\n", "one.conf:2:", "raw|qcow2|vmdk|vdi"},
+        {"[libvirt]\nsnapshot_image_format = raw|qcow2\n", "one.conf:2:", "raw|qcow2|vmdk|vdi"},
+        {"[libvirt]\nsnapshots_directory = $no_such/x\n", "one.conf:2:", "'no_such'"},
+        {"[DEFAULT]\nstate_path = $instances_path\n", "state_path", "circle"},
+        {"[snapshot_agent]\nattach = both\n", "one.conf:2:", "shared|exclusive"},
+        {"[snapshot_agent]\nstall_timeout = 1\n", "one.conf:2:", "from 10 to"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct error err = ERROR_INIT;
+        assert_null(load(rows[i].text, &err));
+        if (!strstr(err.message, rows[i].where) || !strstr(err.message, rows[i].what))
+            fail_msg("row %zu: %s", i, err.message);
+    }
+}
+
+static void values_that_double_themselves_are_bounded(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    char text[4096] = "[DEFAULT]\na0 = xxxxxxxxxxxxxxxx\n";
+    for (int i = 1; i < 15; i++) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, sizeof(text) - used, "a%d = $a%d$a%d$a%d$a%d\n", i, i - 1,
+                       i - 1, i - 1, i - 1);
+    }
+    (void)strncat(text, "state_path = $a14\n", sizeof(text) - strlen(text) - 1);
+    assert_null(load(text, &err));
+    assert_non_null(strstr(err.message, "grows beyond"));
+}
+
+static void an_empty_number_is_an_unset_one(void **state)
+{
+    (void)state;
+    struct conf *conf = load_good("[DEFAULT]\nmax_concurrent_snapshots =\n[glance]\ntimeout = \n");
+    assert_int_equal(conf->DEFAULT.max_concurrent_snapshots, 5);
+    conf_free(conf);
+}
+
+static void overrides_as_the_transport_url_does(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct conf *conf = load_good("");
+    assert_int_equal(conf_override(conf, "oslo_messaging_rabbit", "ssl", "1", &err), 0);
+    assert_true(conf->oslo_messaging_rabbit.ssl);
+    assert_int_equal(conf_override(conf, "oslo_messaging_rabbit", "nope", "1", &err), -ENOENT);
+    assert_int_equal(conf_override(conf, "oslo_messaging_rabbit", "ssl", "2", &err), -EINVAL);
+    conf_free(conf);
+}
+
+static char *written(void (*write)(FILE *))
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    write(out);
+    assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+static void the_sample_is_complete_and_changes_nothing(void **state)
+{
+    (void)state;
+    char *sample = written(conf_write_sample);
+    struct conf *conf = load_good(sample);
+    assert_int_equal(conf->DEFAULT.max_concurrent_snapshots, 5);
+    conf_free(conf);
+    char *man = written(conf_write_man);
+    for (size_t i = 0; i < options_count; i++) {
+        assert_non_null(strstr(sample, options_table[i].name));
+        assert_non_null(options_table[i].help);
+    }
+    assert_non_null(strstr(man, ".SS [snapshot_agent]"));
+    free(sample);
+    free(man);
+}
+
+static void secrets_are_not_shown(void **state)
+{
+    (void)state;
+    struct conf *conf = load_good("[DEFAULT]\ntransport_url = rabbit://u:sesame@h/\n"
+                                  "[service_user]\npassword = sesame\n"
+                                  "application_credential_secret = sesame\n");
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    conf_write_effective(conf, out);
+    assert_int_equal(fclose(out), 0);
+    assert_null(strstr(text, "sesame"));
+    assert_non_null(strstr(text, "password = ****"));
+    free(text);
+    conf_free(conf);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_novas),
+        cmocka_unit_test(values_refer_to_others),
+        cmocka_unit_test(booleans_and_lists_in_oslos_forms),
+        cmocka_unit_test(deprecated_names_still_work),
+        cmocka_unit_test(auth_section_moves_the_credentials),
+        cmocka_unit_test(later_sources_win),
+        cmocka_unit_test(unknown_keys_matter_only_in_the_own_group),
+        cmocka_unit_test(bad_values_name_file_line_and_what_was_expected),
+        cmocka_unit_test(values_that_double_themselves_are_bounded),
+        cmocka_unit_test(an_empty_number_is_an_unset_one),
+        cmocka_unit_test(overrides_as_the_transport_url_does),
+        cmocka_unit_test(the_sample_is_complete_and_changes_nothing),
+        cmocka_unit_test(secrets_are_not_shown),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
