@@ -1,0 +1,13 @@
+/* One attempt to connect to one broker: TCP, TLS, login. Blocks for at most 15 s. */
+#pragma once
+
+#include <amqp.h>
+
+#include "amqp/rabbit_options.h"
+#include "amqp/transport_url.h"
+#include "common/error.h"
+
+/* *ret_state is owned: amqp_destroy_connection(). Any thread. The error never shows a password. */
+int broker_login(const struct transport_url *url, const struct transport_host *host,
+                 const struct rabbit_options *options, amqp_connection_state_t *ret_state,
+                 struct error *err);

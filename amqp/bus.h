@@ -1,0 +1,160 @@
+/*
+ * The message bus: oslo.messaging's RPC and notifications over RabbitMQ, for a peer of Nova.
+ *
+ * One thread owns the AMQP connection: it serves consumers, publishes, matches replies and sends
+ * heartbeats. Every function here may be called from any other thread; they hand their work to the
+ * bus thread over a queue. Broker loss is survived: reconnect with backoff over all hosts,
+ * consumers are declared again, work that waits keeps waiting until its own deadline.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "amqp/transport_url.h"
+#include "common/error.h"
+#include "common/request_context.h"
+
+struct bus;
+
+/* [oslo_messaging_rabbit]; names and defaults are oslo's. */
+struct rabbit_options {
+    bool ssl;
+    const char *ssl_ca_file;   /* NULL = the peer is not verified, as oslo does */
+    const char *ssl_cert_file; /* NULL = no client certificate */
+    const char *ssl_key_file;
+    bool ssl_enforce_hostname_verification;
+    const char *rabbit_login_method; /* AMQPLAIN and PLAIN both log in with PLAIN; EXTERNAL */
+    unsigned heartbeat_timeout_threshold_s;
+    unsigned rabbit_retry_interval_s;
+    unsigned rabbit_retry_backoff_s;
+    unsigned rabbit_interval_max_s;
+    const char *kombu_failover_strategy; /* round-robin, shuffle */
+    unsigned kombu_missing_consumer_retry_timeout_s;
+    bool amqp_durable_queues;
+    bool amqp_auto_delete;
+    bool rabbit_quorum_queue;
+    unsigned rabbit_quorum_delivery_limit;
+    unsigned rabbit_quorum_max_memory_length;
+    unsigned rabbit_quorum_max_memory_bytes;
+    unsigned rabbit_transient_queues_ttl_s;
+    unsigned rabbit_qos_prefetch_count;
+    bool enable_cancel_on_failover;
+};
+
+/*
+ * SHARED: beside an unmodified nova-compute, a priority consumer on its queue compute.<host> that
+ * puts back what it does not serve. EXCLUSIVE: no nova-compute on this host name; the queues are
+ * declared as oslo does and unserved calls are answered with oslo's own failures.
+ */
+enum bus_attach { BUS_ATTACH_SHARED, BUS_ATTACH_EXCLUSIVE };
+
+/* All strings are borrowed until bus_new() returns. */
+struct bus_options {
+    const struct transport_url *url;
+    const struct transport_url *notification_url; /* NULL = url */
+    struct rabbit_options rabbit;
+    enum bus_attach attach;
+    const char *control_exchange; /* "nova" */
+    const char *topic;            /* "compute" */
+    const char *server;           /* CONF.host */
+    unsigned rpc_response_timeout_s;
+    unsigned attach_poll_interval_s; /* SHARED: how often to look for nova-compute; 0 = 5 */
+
+    /* EXCLUSIVE: the versions implemented in the null namespace ("6.1", "5.13"), NULL-ended; tells
+     * UnsupportedVersion from NoSuchMethod. NULL = none. */
+    const char *const *rpc_versions;
+    const char *const *notification_drivers; /* [oslo_messaging_notifications]driver, NULL-ended */
+    const char *const *notification_topics;  /* legacy topics, NULL-ended */
+    const char *const *versioned_notification_topics; /* NULL-ended */
+};
+
+/* One decoded request. Owned by the server from serve() on; free with rpc_request_free(). */
+struct rpc_request {
+    char *method;
+    char *namespace; /* NULL = null namespace */
+    char *version;   /* "6.0" */
+    char *unique_id;
+    char *msg_id;                    /* NULL for a cast */
+    char *reply_q;                   /* NULL for a cast */
+    unsigned call_monitor_timeout_s; /* "_timeout" of a monitored call: the bus sends heartbeats
+                                        until the reply; 0 = not monitored */
+    json_t *args;                    /* object */
+    struct request_context *context;
+};
+
+enum rpc_verdict {
+    RPC_SERVE,    /* acked, then handed to serve() */
+    RPC_PUT_BACK, /* given to nova-compute (SHARED) or refused as oslo's dispatcher does (EXCLUSIVE)
+                   */
+};
+
+/*
+ * The RPC server. Both run on the bus thread, must not block and must not call the bus.
+ * A request whose ack could not be written after RPC_SERVE is not served: the broker gives it out
+ * again. One that was served and comes again (the ack was lost) is dropped as a duplicate.
+ */
+struct rpc_server_ops {
+    /* Decides about a request before it is acked. Borrows. */
+    enum rpc_verdict (*accept)(void *arg, const struct rpc_request *request);
+
+    /* Takes the request, already acked. */
+    void (*serve)(void *arg, struct rpc_request *request);
+};
+
+/* Prepares a bus; nothing is connected yet. Returns owned. */
+int bus_new(const struct bus_options *options, const struct rpc_server_ops *server_ops,
+            void *server_arg, struct bus **ret_bus, struct error *err);
+
+/*
+ * Starts the bus thread and waits at most `timeout_ms` for the first connection (0 = does not
+ * wait). ETIMEDOUT leaves the thread running: it goes on trying.
+ */
+int bus_start(struct bus *bus, unsigned timeout_ms, struct error *err);
+
+/* Stops consuming; what was prefetched goes back to the queue. Calls and notifications still work.
+ */
+void bus_detach(struct bus *bus);
+
+/* True while the consumer on compute.<host> is active. */
+bool bus_attached(struct bus *bus);
+
+/*
+ * Stops the thread, closes the connections, fails what still waits (ECANCELED) and frees when the
+ * last thread has left. A connection attempt that is under way is waited for (at most 15 s).
+ * NULL-safe.
+ */
+void bus_free(struct bus *bus);
+
+void rpc_request_free(struct rpc_request *request);
+
+/*
+ * Calls `method` on `topic` and waits for the reply, at most `timeout_ms` (0 =
+ * rpc_response_timeout), publishing included. Takes `args` (object) also on failure. Heartbeats of
+ * a long call are honoured. On success *ret_result is the owned result (may be JSON null). A remote
+ * failure comes back with the remote's exc, module and message; a missing answer with
+ * EXC_MESSAGING_TIMEOUT and ETIMEDOUT: the call may then still have been executed.
+ */
+int rpc_call(struct bus *bus, const char *topic, const char *version,
+             const struct request_context *context, const char *method, json_t *args,
+             unsigned timeout_ms, json_t **ret_result, struct error *err);
+
+/* Answers a call; does nothing for a cast. Takes `result` (NULL = null). Waits for the confirm. */
+int rpc_reply(struct bus *bus, const struct rpc_request *request, json_t *result,
+              struct error *err);
+
+/* Answers a call with a failure, in oslo's encoding; does nothing for a cast. */
+int rpc_fail(struct bus *bus, const struct rpc_request *request, const struct error *failure,
+             struct error *err);
+
+enum notification_kind { NOTIFICATION_LEGACY, NOTIFICATION_VERSIONED };
+
+/*
+ * Emits a notification to the topics of its kind through every configured driver; with no driver
+ * nothing is sent and 0 is returned. `priority` is "INFO" or "ERROR". Takes `payload`. The context
+ * is sanitised as oslo does. Waits for the confirm, at most rpc_response_timeout.
+ */
+int notifier_notify(struct bus *bus, enum notification_kind kind,
+                    const struct request_context *context, const char *publisher_id,
+                    const char *event_type, const char *priority, json_t *payload,
+                    struct error *err);

@@ -1,0 +1,125 @@
+/* See bus_settings.h. */
+#include "amqp/bus_settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/notifier.h"
+#include "amqp/oslo_message.h"
+#include "common/log.h"
+
+#define ATTACH_POLL_INTERVAL_S 5
+#define QUEUE_NAME_ROOM 48 /* "compute_fanout_" and 32 digits around the longest part */
+
+static int copy_text(char **ret_copy, const char *text, const char *what, struct error *err)
+{
+    if (!text || text[0] == '\0')
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "the bus has no %s", what);
+    if (strlen(text) > OSLO_NAME_MAX_BYTES - QUEUE_NAME_ROOM)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "the %s of the bus is too long", what);
+    *ret_copy = strdup(text);
+    return *ret_copy ? 0 : error_nomem(err);
+}
+
+/* NULL is taken for an empty list. */
+static int copy_list(char ***ret_copy, const char *const *list, const char *what, struct error *err)
+{
+    size_t n = 0;
+    while (list && list[n])
+        n++;
+    *ret_copy = calloc(n + 1, sizeof(**ret_copy));
+    if (!*ret_copy)
+        return error_nomem(err);
+    for (size_t i = 0; i < n; i++) {
+        int r = copy_text(&(*ret_copy)[i], list[i], what, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void free_list(char **list)
+{
+    for (size_t i = 0; list && list[i]; i++)
+        free(list[i]);
+    free(list);
+}
+
+static int copy_transport(struct bus_settings *settings, const struct bus_options *options,
+                          struct error *err)
+{
+    settings->url = transport_url_copy(options->url);
+    if (!settings->url)
+        return error_nomem(err);
+    int r = rabbit_options_new(&options->rabbit, options->url, &settings->rabbit, err);
+    if (r < 0 || !options->notification_url)
+        return r;
+    settings->notification_url = transport_url_copy(options->notification_url);
+    if (!settings->notification_url)
+        return error_nomem(err);
+    return rabbit_options_new(&options->rabbit, options->notification_url,
+                              &settings->notification_rabbit, err);
+}
+
+static int copy_names(struct bus_settings *settings, const struct bus_options *options,
+                      struct error *err)
+{
+    int r =
+        copy_text(&settings->control_exchange, options->control_exchange, "control_exchange", err);
+    if (r == 0)
+        r = copy_text(&settings->topic, options->topic, "topic", err);
+    if (r == 0)
+        r = copy_text(&settings->server, options->server, "host", err);
+    if (r == 0)
+        r = copy_list(&settings->rpc_versions, options->rpc_versions, "RPC version", err);
+    if (r == 0)
+        r = copy_list(&settings->notification_drivers, options->notification_drivers,
+                      "notification driver", err);
+    if (r == 0)
+        r = copy_list(&settings->notification_topics, options->notification_topics,
+                      "notification topic", err);
+    if (r == 0)
+        r = copy_list(&settings->versioned_notification_topics,
+                      options->versioned_notification_topics, "notification topic", err);
+    return r;
+}
+
+int bus_settings_init(struct bus_settings *settings, const struct bus_options *options,
+                      struct error *err)
+{
+    settings->attach = options->attach;
+    settings->rpc_response_timeout_s =
+        options->rpc_response_timeout_s > 0 ? options->rpc_response_timeout_s : 60;
+    settings->attach_poll_interval_s = options->attach_poll_interval_s > 0
+                                           ? options->attach_poll_interval_s
+                                           : ATTACH_POLL_INTERVAL_S;
+    int r = copy_transport(settings, options, err);
+    if (r == 0)
+        r = copy_names(settings, options, err);
+    if (r < 0)
+        return r;
+    if (strlen(settings->topic) + strlen(settings->server) + 1 > OSLO_NAME_MAX_BYTES)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "topic and host of the bus are too long");
+    for (char **driver = settings->notification_drivers; *driver; driver++)
+        if (!notifier_knows_driver(*driver))
+            log_warning("[oslo_messaging_notifications]driver: '%s' is not supported and sends "
+                        "nothing",
+                        *driver);
+    return 0;
+}
+
+void bus_settings_clear(struct bus_settings *settings)
+{
+    transport_url_free(settings->url);
+    transport_url_free(settings->notification_url);
+    rabbit_options_free(settings->rabbit);
+    rabbit_options_free(settings->notification_rabbit);
+    free(settings->control_exchange);
+    free(settings->topic);
+    free(settings->server);
+    free_list(settings->rpc_versions);
+    free_list(settings->notification_drivers);
+    free_list(settings->notification_topics);
+    free_list(settings->versioned_notification_topics);
+}

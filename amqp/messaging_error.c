@@ -1,0 +1,17 @@
+/* See messaging_error.h. */
+#include "amqp/messaging_error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int messaging_error(struct error *err, int errnum, const char *exc, const char *format, ...)
+{
+    char message[ERROR_MESSAGE_MAX];
+    va_list ap;
+    va_start(ap, format);
+    (void)vsnprintf(message, sizeof(message), format, ap);
+    va_end(ap);
+    (void)error_set(err, errnum, exc, "%s", message);
+    (void)snprintf(err->module, sizeof(err->module), "oslo_messaging.exceptions");
+    return -errnum;
+}

@@ -1,0 +1,374 @@
+/* See publisher.h. */
+#include "amqp/publisher.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/messaging_error.h"
+#include "amqp/topology.h"
+#include "common/clock.h"
+
+#define PUBLISH_CHANNEL 1
+#define NACK_PAUSE_MS 250
+
+TAILQ_HEAD(publication_list, publication);
+
+/* What has been made sure of on the present connection. */
+struct known_target {
+    struct known_target *next;
+    bool with_queue;
+    char *exchange;
+    char *routing_key; /* of a target with a queue */
+};
+
+struct publisher {
+    struct connection *connection;
+    const struct rabbit_options *options;
+    struct publication_list queued;
+    struct publication_list sent; /* by delivery tag */
+    uint64_t last_delivery_tag;
+    struct known_target *known;
+};
+
+static void forget_targets(struct publisher *publisher)
+{
+    while (publisher->known) {
+        struct known_target *target = publisher->known;
+        publisher->known = target->next;
+        free(target->exchange);
+        free(target->routing_key);
+        free(target);
+    }
+}
+
+static bool knows_target(const struct publisher *publisher, const struct publication *publication)
+{
+    for (const struct known_target *target = publisher->known; target; target = target->next)
+        if (target->with_queue == publication->with_queue &&
+            strcmp(target->exchange, publication->exchange) == 0 &&
+            (!target->with_queue || strcmp(target->routing_key, publication->routing_key) == 0))
+            return true;
+    return false;
+}
+
+static int remember_target(struct publisher *publisher, const struct publication *publication,
+                           struct error *err)
+{
+    struct known_target *target = malloc(sizeof(*target));
+    if (!target)
+        return error_nomem(err);
+    *target = (struct known_target){
+        .next = publisher->known,
+        .with_queue = publication->with_queue,
+        .exchange = strdup(publication->exchange),
+        .routing_key = strdup(publication->routing_key),
+    };
+    publisher->known = target;
+    if (!target->exchange || !target->routing_key) {
+        publisher->known = target->next;
+        free(target->exchange);
+        free(target->routing_key);
+        free(target);
+        return error_nomem(err);
+    }
+    return 0;
+}
+
+static int need_target(struct publisher *publisher, const struct publication *publication,
+                       struct error *err)
+{
+    if (publication->exchange[0] == '\0' || knows_target(publisher, publication))
+        return 0;
+    int r = publication->with_queue
+                ? topology_need_queue(publisher->connection, publisher->options,
+                                      publication->exchange, publication->routing_key, err)
+                : topology_need_exchange(publisher->connection, publisher->options,
+                                         publication->exchange, err);
+    return r < 0 ? r : remember_target(publisher, publication, err);
+}
+
+static void take_off(struct publisher *publisher, struct publication *publication)
+{
+    if (publication->phase == PUBLICATION_QUEUED)
+        TAILQ_REMOVE(&publisher->queued, publication, link);
+    else if (publication->phase == PUBLICATION_SENT)
+        TAILQ_REMOVE(&publisher->sent, publication, link);
+    publication->phase = PUBLICATION_IDLE;
+    free(publication->body);
+    publication->body = NULL;
+}
+
+static void finish(struct publisher *publisher, struct publication *publication,
+                   enum publication_outcome outcome, const struct error *error)
+{
+    take_off(publisher, publication);
+    publication->finished(publication, outcome, error);
+}
+
+void publisher_submit(struct publisher *publisher, struct publication *publication)
+{
+    publication->phase = PUBLICATION_QUEUED;
+    publication->body = NULL;
+    publication->returned = false;
+    TAILQ_INSERT_TAIL(&publisher->queued, publication, link);
+}
+
+void publisher_withdraw(struct publisher *publisher, struct publication *publication)
+{
+    take_off(publisher, publication);
+}
+
+static int write_message(struct publisher *publisher, const struct publication *publication,
+                         uint64_t now_ms)
+{
+    char expiration[24];
+    amqp_basic_properties_t properties = {
+        ._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_CONTENT_ENCODING_FLAG |
+                  AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG |
+                  AMQP_BASIC_PRIORITY_FLAG,
+        .content_type = amqp_cstring_bytes("application/json"),
+        .content_encoding = amqp_cstring_bytes("utf-8"),
+        .delivery_mode = AMQP_DELIVERY_PERSISTENT,
+    };
+    if (publication->expires) {
+        (void)snprintf(expiration, sizeof(expiration), "%" PRIu64,
+                       publication->deadline_ms - now_ms);
+        properties._flags |= AMQP_BASIC_EXPIRATION_FLAG;
+        properties.expiration = amqp_cstring_bytes(expiration);
+    }
+    const amqp_bytes_t body = {.len = publication->length, .bytes = publication->body};
+    return amqp_basic_publish(connection_state(publisher->connection), PUBLISH_CHANNEL,
+                              amqp_cstring_bytes(publication->exchange),
+                              amqp_cstring_bytes(publication->routing_key), publication->mandatory,
+                              false, &properties, body);
+}
+
+/* A failed write leaves an unfinished message that the broker throws away: it stays queued. */
+static int send_one(struct publisher *publisher, struct publication *publication, uint64_t now_ms,
+                    struct error *err)
+{
+    int r = need_target(publisher, publication, err);
+    if (r < 0)
+        return r;
+    free(publication->body);
+    publication->body = NULL;
+    r = publication->pack(publication, &publication->body, &publication->length, err);
+    if (r < 0)
+        return r;
+    r = connection_sent(publisher->connection, write_message(publisher, publication, now_ms),
+                        "basic.publish", err);
+    if (r < 0)
+        return r;
+    TAILQ_REMOVE(&publisher->queued, publication, link);
+    publication->phase = PUBLICATION_SENT;
+    publication->delivery_tag = ++publisher->last_delivery_tag;
+    TAILQ_INSERT_TAIL(&publisher->sent, publication, link);
+    return 0;
+}
+
+static void send_queued(struct publisher *publisher, uint64_t now_ms)
+{
+    struct publication *next;
+    for (struct publication *publication = TAILQ_FIRST(&publisher->queued); publication;
+         publication = next) {
+        next = TAILQ_NEXT(publication, link);
+        if (!connection_is_up(publisher->connection) ||
+            connection_is_blocked(publisher->connection))
+            return;
+        if (publication->not_before_ms > now_ms)
+            continue;
+        struct error error = ERROR_INIT;
+        int r = send_one(publisher, publication, now_ms, &error);
+        if (r < 0 && r != -ECONNRESET)
+            finish(publisher, publication, PUBLICATION_FAILED, &error);
+    }
+}
+
+static void time_out(struct publisher *publisher, struct publication *publication)
+{
+    struct error error = ERROR_INIT;
+    const char *trouble = connection_trouble(publisher->connection);
+    if (publication->phase == PUBLICATION_SENT)
+        (void)messaging_error(&error, ETIMEDOUT, EXC_MESSAGE_DELIVERY_FAILURE,
+                              "the broker did not confirm a message to '%s' in time",
+                              publication->routing_key);
+    else
+        (void)messaging_error(&error, ETIMEDOUT, EXC_MESSAGE_DELIVERY_FAILURE,
+                              "a message to '%s' could not be sent in time%s%s",
+                              publication->routing_key, trouble[0] != '\0' ? ": " : "", trouble);
+    finish(publisher, publication, PUBLICATION_FAILED, &error);
+}
+
+static void give_up_late(struct publisher *publisher, struct publication_list *list,
+                         uint64_t now_ms)
+{
+    struct publication *next;
+    for (struct publication *publication = TAILQ_FIRST(list); publication; publication = next) {
+        next = TAILQ_NEXT(publication, link);
+        if (now_ms >= publication->deadline_ms)
+            time_out(publisher, publication);
+    }
+}
+
+void publisher_run(struct publisher *publisher, uint64_t now_ms)
+{
+    connection_run(publisher->connection, now_ms);
+    give_up_late(publisher, &publisher->queued, now_ms);
+    give_up_late(publisher, &publisher->sent, now_ms);
+    send_queued(publisher, now_ms);
+}
+
+uint64_t publisher_next_ms(const struct publisher *publisher)
+{
+    uint64_t next_ms = connection_next_ms(publisher->connection);
+    bool can_send =
+        connection_is_up(publisher->connection) && !connection_is_blocked(publisher->connection);
+    const struct publication *publication;
+    TAILQ_FOREACH(publication, &publisher->queued, link)
+    {
+        next_ms = earlier_ms(next_ms, publication->deadline_ms);
+        if (can_send)
+            next_ms = earlier_ms(next_ms, publication->not_before_ms);
+    }
+    TAILQ_FOREACH(publication, &publisher->sent, link)
+    next_ms = earlier_ms(next_ms, publication->deadline_ms);
+    return next_ms;
+}
+
+static int publisher_up(void *arg, struct error *err)
+{
+    struct publisher *publisher = arg;
+    publisher->last_delivery_tag = 0;
+    int r = connection_open_channel(publisher->connection, PUBLISH_CHANNEL, err);
+    if (r == 0)
+        r = connection_open_channel(publisher->connection, TOPOLOGY_CHANNEL, err);
+    if (r < 0)
+        return r;
+    (void)amqp_confirm_select(connection_state(publisher->connection), PUBLISH_CHANNEL);
+    return connection_answered(publisher->connection, PUBLISH_CHANNEL, "confirm.select", err);
+}
+
+static void publisher_down(void *arg)
+{
+    struct publisher *publisher = arg;
+    forget_targets(publisher);
+    struct error error = ERROR_INIT;
+    (void)messaging_error(&error, ECONNRESET, EXC_MESSAGE_DELIVERY_FAILURE, "connection %s",
+                          connection_trouble(publisher->connection));
+    struct publication_list lost = TAILQ_HEAD_INITIALIZER(lost);
+    TAILQ_CONCAT(&lost, &publisher->sent, link);
+    struct publication *publication;
+    while ((publication = TAILQ_FIRST(&lost))) {
+        TAILQ_REMOVE(&lost, publication, link);
+        publication->phase = PUBLICATION_IDLE;
+        finish(publisher, publication, PUBLICATION_UNCERTAIN, &error);
+    }
+}
+
+/* basic.return comes before the message's confirm; its body tells which message it was. */
+static void publisher_content(void *arg, const struct amqp_content *content)
+{
+    struct publisher *publisher = arg;
+    struct publication *publication;
+    TAILQ_FOREACH(publication, &publisher->sent, link)
+    {
+        if (content->returned && publication->length == content->length &&
+            memcmp(publication->body, content->body, content->length) == 0) {
+            publication->returned = true;
+            return;
+        }
+    }
+}
+
+static void settle(struct publisher *publisher, struct publication *publication, bool acked)
+{
+    if (!acked) { /* the broker says it did not take it: try again */
+        take_off(publisher, publication);
+        publication->not_before_ms = clock_now_ms() + NACK_PAUSE_MS;
+        publisher_submit(publisher, publication);
+        return;
+    }
+    struct error error = ERROR_INIT;
+    if (publication->returned) {
+        (void)messaging_error(&error, ENOENT, "MessageUndeliverable", "there is no queue '%s'",
+                              publication->routing_key);
+        finish(publisher, publication, PUBLICATION_UNROUTABLE, &error);
+        return;
+    }
+    finish(publisher, publication, PUBLICATION_CONFIRMED, &error);
+}
+
+static void take_confirm(struct publisher *publisher, uint64_t delivery_tag, bool multiple,
+                         bool acked)
+{
+    struct publication *next;
+    for (struct publication *publication = TAILQ_FIRST(&publisher->sent); publication;
+         publication = next) {
+        next = TAILQ_NEXT(publication, link);
+        if (publication->delivery_tag > delivery_tag)
+            return;
+        if (multiple || publication->delivery_tag == delivery_tag)
+            settle(publisher, publication, acked);
+    }
+}
+
+static void publisher_method(void *arg, amqp_channel_t channel, const amqp_method_t *method)
+{
+    struct publisher *publisher = arg;
+    if (channel != PUBLISH_CHANNEL)
+        return;
+    if (method->id == AMQP_BASIC_ACK_METHOD) {
+        const amqp_basic_ack_t *ack = method->decoded;
+        take_confirm(publisher, ack->delivery_tag, ack->multiple, true);
+    } else if (method->id == AMQP_BASIC_NACK_METHOD) {
+        const amqp_basic_nack_t *nack = method->decoded;
+        take_confirm(publisher, nack->delivery_tag, nack->multiple, false);
+    }
+}
+
+struct publisher *publisher_new(const struct transport_url *url,
+                                const struct rabbit_options *options, const char *purpose,
+                                int wake_fd)
+{
+    static const struct connection_ops ops = {
+        .up = publisher_up,
+        .down = publisher_down,
+        .content = publisher_content,
+        .method = publisher_method,
+    };
+    struct publisher *publisher = calloc(1, sizeof(*publisher));
+    if (!publisher)
+        return NULL;
+    publisher->options = options;
+    TAILQ_INIT(&publisher->queued);
+    TAILQ_INIT(&publisher->sent);
+    publisher->connection = connection_new(url, options, purpose, wake_fd, &ops, publisher);
+    if (!publisher->connection) {
+        free(publisher);
+        return NULL;
+    }
+    return publisher;
+}
+
+struct connection *publisher_connection(struct publisher *publisher)
+{
+    return publisher->connection;
+}
+
+void publisher_free(struct publisher *publisher)
+{
+    if (!publisher)
+        return;
+    struct error error = ERROR_INIT;
+    (void)messaging_error(&error, ECANCELED, EXC_MESSAGE_DELIVERY_FAILURE, "the bus is stopping");
+    struct publication *publication;
+    while ((publication = TAILQ_FIRST(&publisher->sent)) ||
+           (publication = TAILQ_FIRST(&publisher->queued)))
+        finish(publisher, publication, PUBLICATION_FAILED, &error);
+    forget_targets(publisher);
+    connection_free(publisher->connection);
+    free(publisher);
+}

@@ -1,0 +1,55 @@
+/* See refusal.h. */
+#include "amqp/refusal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "amqp/oslo_message.h"
+#include "common/log.h"
+
+#define BASE_NAMESPACE "baseapi" /* nova.baserpc.BaseRPCAPI */
+#define BASE_VERSION "1.1"
+
+static bool is_base(const struct rpc_request *request)
+{
+    return request->namespace && strcmp(request->namespace, BASE_NAMESPACE) == 0;
+}
+
+static bool has_compatible_endpoint(const struct rpc_request *request, const char *const *versions)
+{
+    if (is_base(request))
+        return rpc_version_is_compatible(BASE_VERSION, request->version);
+    if (request->namespace)
+        return false;
+    for (; *versions; versions++)
+        if (rpc_version_is_compatible(*versions, request->version))
+            return true;
+    return false;
+}
+
+static json_t *pong(const struct rpc_request *request, const char *topic)
+{
+    json_t *arg = json_object_get(request->args, "arg");
+    return json_pack("{s:s, s:O?}", "service", topic, "arg", arg);
+}
+
+void refusal_send(struct replies *replies, const struct rpc_request *request, const char *topic,
+                  const char *const *versions)
+{
+    struct error failure = ERROR_INIT;
+    if (!has_compatible_endpoint(request, versions)) {
+        (void)error_set(&failure, ENOSYS, "UnsupportedVersion",
+                        "Endpoint does not support RPC version %s. Attempted method: %s",
+                        request->version, request->method);
+    } else if (is_base(request) && strcmp(request->method, "ping") == 0) {
+        replies_send(replies, request, pong(request, topic), NULL);
+        return;
+    } else {
+        (void)error_set(&failure, ENOSYS, "NoSuchMethod", "Endpoint does not support RPC method %s",
+                        request->method);
+    }
+    (void)snprintf(failure.module, sizeof(failure.module), "oslo_messaging.rpc.dispatcher");
+    log_error("%s", failure.message);
+    replies_send(replies, request, NULL, &failure);
+}

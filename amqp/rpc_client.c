@@ -1,0 +1,333 @@
+/*
+ * See rpc_client.h.
+ *
+ * A call is published at most once for certain: again only when the broker said no or never had all
+ * of it. A call whose confirm was lost with the connection waits for its reply until its deadline,
+ * because a save that is executed twice is worse than one that is reported late.
+ */
+#include "amqp/rpc_client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/messaging_error.h"
+#include "amqp/oslo_message.h"
+#include "amqp/topology.h"
+#include "common/clock.h"
+#include "common/id.h"
+#include "common/log.h"
+
+#define REPLY_QUEUE_SIZE (sizeof("reply_") + ID_HEX_SIZE)
+#define REPLY_CONSUMER_TAG "reply"
+
+/* Servers blacklist a reply queue for 60 s after 60 s without it (ObsoleteReplyQueuesCache). */
+#define REPLY_QUEUE_MAX_OUTAGE_MS 60000
+
+enum call_phase {
+    CALL_WAITING,   /* for the reply queue */
+    CALL_SENDING,   /* in the publisher's hands */
+    CALL_PUBLISHED, /* or perhaps published */
+};
+
+struct call {
+    struct bus_work work;
+    struct publication publication;
+    TAILQ_ENTRY(call) link;
+    struct rpc_client *client;
+    enum call_phase phase;
+    const char *method;
+    json_t *message;
+    uint64_t deadline_ms;
+    char msg_id[ID_HEX_SIZE];
+    json_t *result;
+    bool failed; /* `failure` is the answer */
+    struct error failure;
+};
+
+TAILQ_HEAD(call_list, call);
+
+struct rpc_client {
+    struct bus *bus;
+    struct call_list calls;
+    char reply_queue[REPLY_QUEUE_SIZE];
+    bool consuming;
+    uint64_t lost_ms; /* when the reply queue's consumer was lost; 0 = never */
+};
+
+#define call_of(ptr, member) ((struct call *)(void *)((char *)(ptr)-offsetof(struct call, member)))
+
+static void finish_call(struct call *call, int result, const struct error *error)
+{
+    struct rpc_client *client = call->client;
+    TAILQ_REMOVE(&client->calls, call, link);
+    if (call->phase == CALL_SENDING)
+        publisher_withdraw(client->bus->publisher, &call->publication);
+    bus_work_done(client->bus, &call->work, result, error);
+}
+
+static int pack_call(struct publication *publication, char **ret_body, size_t *ret_length,
+                     struct error *err)
+{
+    struct call *call = call_of(publication, publication);
+    char unique_id[ID_HEX_SIZE];
+    id_new_hex(unique_id);
+    if (json_object_set_new(call->message, "_msg_id", json_string(call->msg_id)) < 0 ||
+        json_object_set_new(call->message, "_reply_q", json_string(call->client->reply_queue)) <
+            0 ||
+        json_object_set_new(call->message, "_unique_id", json_string(unique_id)) < 0)
+        return error_nomem(err);
+    return oslo_message_pack(call->message, true, ret_body, ret_length, err);
+}
+
+static void call_timed_out(struct call *call)
+{
+    struct error error = ERROR_INIT;
+    const struct rpc_client *client = call->client;
+    const char *trouble = connection_trouble(
+        client->consuming ? publisher_connection(client->bus->publisher) : client->bus->consuming);
+    if (call->phase == CALL_PUBLISHED)
+        (void)messaging_error(&error, ETIMEDOUT, EXC_MESSAGING_TIMEOUT,
+                              "Timed out waiting for a reply to message ID %s (%s)", call->msg_id,
+                              call->method);
+    else
+        (void)messaging_error(&error, ETIMEDOUT, EXC_MESSAGING_TIMEOUT,
+                              "%s could not be sent in time%s%s", call->method,
+                              trouble[0] != '\0' ? ": " : "", trouble);
+    finish_call(call, -ETIMEDOUT, &error);
+}
+
+static void call_published(struct publication *publication, enum publication_outcome outcome,
+                           const struct error *error)
+{
+    struct call *call = call_of(publication, publication);
+    call->phase = CALL_PUBLISHED;
+    if (outcome == PUBLICATION_UNCERTAIN)
+        log_warning("the connection was lost before message ID %s (%s) was confirmed: waiting for "
+                    "its reply",
+                    call->msg_id, call->method);
+    if (outcome != PUBLICATION_FAILED)
+        return;
+    if (error->errnum == ETIMEDOUT)
+        call_timed_out(call);
+    else
+        finish_call(call, -error->errnum, error);
+}
+
+static void send_call(struct call *call)
+{
+    call->phase = CALL_SENDING;
+    publisher_submit(call->client->bus->publisher, &call->publication);
+}
+
+static void start_call(struct bus *bus, struct bus_work *work)
+{
+    struct call *call = call_of(work, work);
+    call->client = bus->client;
+    TAILQ_INSERT_TAIL(&bus->client->calls, call, link);
+    if (bus->client->consuming)
+        send_call(call);
+}
+
+int rpc_call(struct bus *bus, const char *topic, const char *version,
+             const struct request_context *context, const char *method, json_t *args,
+             unsigned timeout_ms, json_t **ret_result, struct error *err)
+{
+    BUS_SCOPE(bus);
+    if (timeout_ms == 0)
+        timeout_ms = bus->settings.rpc_response_timeout_s * 1000;
+    uint64_t deadline_ms = clock_now_ms() + timeout_ms;
+    struct call call = {
+        .work.start = start_call,
+        .publication = {.exchange = bus->settings.control_exchange,
+                        .routing_key = topic,
+                        .expires = true,
+                        .deadline_ms = deadline_ms,
+                        .pack = pack_call,
+                        .finished = call_published},
+        .method = method,
+        .deadline_ms = deadline_ms,
+    };
+    id_new_hex(call.msg_id);
+    int r = rpc_request_message(method, version, context, args, &call.message, err);
+    if (r < 0)
+        return r;
+    r = bus_work_run(bus, &call.work, err);
+    json_decref(call.message);
+    if (r < 0) {
+        json_decref(call.result);
+        return r;
+    }
+    *ret_result = call.result ? call.result : json_null();
+    return 0;
+}
+
+static struct call *find_call(const struct rpc_client *client, const char *msg_id)
+{
+    struct call *call;
+    TAILQ_FOREACH(call, &client->calls, link)
+    {
+        if (strcmp(call->msg_id, msg_id) == 0)
+            return call;
+    }
+    return NULL;
+}
+
+/*
+ * What a reply carries is kept until the one that ends the call (ReplyWaiter.wait). The result is
+ * taken out: no value may be shared with the thread that gets it.
+ */
+static void keep_answer(struct call *call, json_t *message)
+{
+    const char *failure = json_string_value(json_object_get(message, "failure"));
+    json_t *result = json_object_get(message, "result");
+    struct error bad = ERROR_INIT;
+    if (failure && failure[0] != '\0') {
+        call->failed = true;
+        if (rpc_failure_unpack(failure, &call->failure, &bad) < 0)
+            call->failure = bad;
+    } else if (result && !json_is_null(result)) {
+        json_decref(call->result);
+        call->result = json_incref(result);
+        (void)json_object_del(message, "result");
+    }
+}
+
+static void take_reply(struct rpc_client *client, json_t *message)
+{
+    const char *msg_id = json_string_value(json_object_get(message, "_msg_id"));
+    struct call *call = msg_id ? find_call(client, msg_id) : NULL;
+    if (!call) {
+        log_info("no call waits for message ID %.64s", msg_id ? msg_id : "(none)");
+        return;
+    }
+    keep_answer(call, message);
+    if (!json_is_true(json_object_get(message, "ending")))
+        return;
+    if (call->failed)
+        finish_call(call, -call->failure.errnum, &call->failure);
+    else
+        finish_call(call, 0, NULL);
+}
+
+void rpc_client_reply(struct rpc_client *client, const struct amqp_content *content)
+{
+    struct error error = ERROR_INIT;
+    struct connection *connection = client->bus->consuming;
+    int status =
+        amqp_basic_ack(connection_state(connection), REPLY_CHANNEL, content->delivery_tag, false);
+    (void)connection_sent(connection, status, "basic.ack", &error);
+    json_t *message = NULL;
+    int r;
+    if (!content->is_plain_json || content->length < content->size_bytes)
+        r = error_set(&error, EBADMSG, EXC_INTERNAL_ERROR,
+                      "not plain JSON of at most %u bytes (kombu_compression is not supported)",
+                      OSLO_BODY_MAX_BYTES);
+    else
+        r = oslo_message_unpack(content->body, content->length, &message, &error);
+    if (r < 0) {
+        log_error("a reply cannot be read: %s", error.message);
+        return;
+    }
+    take_reply(client, message);
+    json_decref(message);
+}
+
+static int consume_replies(struct rpc_client *client, struct error *err)
+{
+    struct connection *connection = client->bus->consuming;
+    int r = topology_need_reply_queue(connection, client->bus->settings.rabbit, client->reply_queue,
+                                      err);
+    if (r < 0)
+        return r;
+    (void)amqp_basic_consume(
+        connection_state(connection), REPLY_CHANNEL, amqp_cstring_bytes(client->reply_queue),
+        amqp_cstring_bytes(REPLY_CONSUMER_TAG), false, false, false, amqp_empty_table);
+    return connection_answered(connection, REPLY_CHANNEL, "basic.consume of replies", err);
+}
+
+static void new_reply_queue(struct rpc_client *client)
+{
+    char hex[ID_HEX_SIZE];
+    id_new_hex(hex);
+    (void)snprintf(client->reply_queue, sizeof(client->reply_queue), "reply_%s", hex);
+}
+
+int rpc_client_up(struct rpc_client *client, struct error *err)
+{
+    if (client->lost_ms != 0 && clock_now_ms() - client->lost_ms > REPLY_QUEUE_MAX_OUTAGE_MS)
+        new_reply_queue(client);
+    int r = connection_open_channel(client->bus->consuming, REPLY_CHANNEL, err);
+    if (r == 0)
+        r = consume_replies(client, err);
+    if (r < 0)
+        return r;
+    client->consuming = true;
+    client->lost_ms = 0;
+    struct call *call;
+    TAILQ_FOREACH(call, &client->calls, link)
+    {
+        if (call->phase == CALL_WAITING)
+            send_call(call);
+    }
+    return 0;
+}
+
+void rpc_client_down(struct rpc_client *client)
+{
+    if (client->consuming)
+        client->lost_ms = clock_now_ms();
+    client->consuming = false;
+}
+
+void rpc_client_cancelled(struct rpc_client *client)
+{
+    struct error error = ERROR_INIT;
+    log_warning("the broker cancelled the consumer of %s: declaring it again", client->reply_queue);
+    int r = consume_replies(client, &error);
+    if (r < 0)
+        connection_drop(client->bus->consuming, error.message);
+}
+
+void rpc_client_run(struct rpc_client *client, uint64_t now_ms)
+{
+    struct call *next;
+    for (struct call *call = TAILQ_FIRST(&client->calls); call; call = next) {
+        next = TAILQ_NEXT(call, link);
+        if (now_ms >= call->deadline_ms)
+            call_timed_out(call);
+    }
+}
+
+uint64_t rpc_client_next_ms(const struct rpc_client *client)
+{
+    uint64_t next_ms = NEVER_MS;
+    const struct call *call;
+    TAILQ_FOREACH(call, &client->calls, link)
+    next_ms = earlier_ms(next_ms, call->deadline_ms);
+    return next_ms;
+}
+
+struct rpc_client *rpc_client_new(struct bus *bus)
+{
+    struct rpc_client *client = calloc(1, sizeof(*client));
+    if (!client)
+        return NULL;
+    client->bus = bus;
+    TAILQ_INIT(&client->calls);
+    new_reply_queue(client);
+    return client;
+}
+
+void rpc_client_free(struct rpc_client *client)
+{
+    if (!client)
+        return;
+    struct error error = ERROR_INIT;
+    (void)messaging_error(&error, ECANCELED, EXC_MESSAGE_DELIVERY_FAILURE, "the bus is stopping");
+    struct call *call;
+    while ((call = TAILQ_FIRST(&client->calls)))
+        finish_call(call, -ECANCELED, &error);
+    free(client);
+}

@@ -1,0 +1,464 @@
+/*
+ * See rpc_server.h.
+ *
+ * SHARED: a consumer of higher priority gets every request of the queue while it is there. What it
+ * does not serve it puts back: cancel its consumer, nack with requeue, consume again, all in that
+ * order on one channel, so that the broker can only give the request to nova-compute meanwhile.
+ * That needs nova-compute's consumer, hence the attach rule: stay attached only while the queue has
+ * another consumer, and step back for a while when a request comes back to us.
+ *
+ * EXCLUSIVE: the queues are ours and what is not served is answered as oslo's dispatcher does.
+ */
+#include "amqp/rpc_server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "amqp/duplicates.h"
+#include "amqp/oslo_message.h"
+#include "amqp/refusal.h"
+#include "amqp/replies.h"
+#include "amqp/topology.h"
+#include "common/clock.h"
+#include "common/id.h"
+#include "common/log.h"
+
+#define NAME_MAX_BYTES 256
+#define PRIORITY 10
+#define HELD_MAX 64
+#define STEP_BACK_MIN_MS 50
+#define STEP_BACK_MAX_MS 1000
+
+enum attach_phase {
+    ATTACH_WAITING, /* for nova-compute, or for the connection */
+    ATTACH_DONE,
+    ATTACH_OVER, /* bus_detach() */
+};
+
+struct rpc_server {
+    struct bus *bus;
+    struct rpc_server_ops ops;
+    void *arg;
+    bool shared;
+    char queue[NAME_MAX_BYTES];        /* compute.<host> */
+    char fanout_queue[NAME_MAX_BYTES]; /* EXCLUSIVE */
+
+    enum attach_phase phase;
+    uint64_t check_ms;   /* when to look for nova-compute's consumer */
+    unsigned n_consumed; /* makes consumer tags unique */
+    char tag[32];        /* of the present consumer on `queue` */
+    struct duplicates served;
+
+    /* SHARED: what is to be put back, and what was lately. */
+    uint64_t held[HELD_MAX];
+    unsigned n_held;
+    bool held_before; /* one of them had been put back already */
+    struct duplicates put_back;
+    unsigned step_back_ms;
+};
+
+static struct connection *connection_of(const struct rpc_server *server)
+{
+    return server->bus->consuming;
+}
+
+static amqp_connection_state_t state_of(const struct rpc_server *server)
+{
+    return connection_state(server->bus->consuming);
+}
+
+/* After a failed write the connection is dropped: nothing more to do here. */
+static bool sent(struct rpc_server *server, int status, const char *what)
+{
+    struct error ignored = ERROR_INIT;
+    return connection_sent(connection_of(server), status, what, &ignored) == 0;
+}
+
+static void set_phase(struct rpc_server *server, enum attach_phase phase)
+{
+    server->phase = phase;
+    atomic_store(&server->bus->attached, phase == ATTACH_DONE);
+}
+
+static uint64_t poll_interval_ms(const struct rpc_server *server)
+{
+    return (uint64_t)server->bus->settings.attach_poll_interval_s * 1000;
+}
+
+static bool ack(struct rpc_server *server, uint64_t delivery_tag)
+{
+    return sent(server, amqp_basic_ack(state_of(server), SERVER_CHANNEL, delivery_tag, false),
+                "basic.ack");
+}
+
+static bool requeue(struct rpc_server *server, uint64_t delivery_tag)
+{
+    return sent(server,
+                amqp_basic_nack(state_of(server), SERVER_CHANNEL, delivery_tag, false, true),
+                "basic.nack");
+}
+
+/* Without waiting for consume-ok: a trouble closes the channel, which is noticed soon enough. */
+static bool consume(struct rpc_server *server, const char *queue, const char *tag)
+{
+    amqp_table_entry_t entries[2];
+    amqp_table_t arguments = {.num_entries = 0, .entries = entries};
+    if (server->shared)
+        entries[arguments.num_entries++] = (amqp_table_entry_t){
+            .key = amqp_cstring_bytes("x-priority"),
+            .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = PRIORITY},
+        };
+    if (server->bus->settings.rabbit->enable_cancel_on_failover)
+        entries[arguments.num_entries++] = (amqp_table_entry_t){
+            .key = amqp_cstring_bytes("x-cancel-on-ha-failover"),
+            .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1},
+        };
+    amqp_basic_consume_t method = {
+        .queue = amqp_cstring_bytes(queue),
+        .consumer_tag = amqp_cstring_bytes(tag),
+        .nowait = 1,
+        .arguments = arguments,
+    };
+    return sent(
+        server,
+        amqp_send_method(state_of(server), SERVER_CHANNEL, AMQP_BASIC_CONSUME_METHOD, &method),
+        "basic.consume");
+}
+
+static bool consume_own_queue(struct rpc_server *server)
+{
+    (void)snprintf(server->tag, sizeof(server->tag), "%u", ++server->n_consumed);
+    return consume(server, server->queue, server->tag);
+}
+
+static bool cancel(struct rpc_server *server, const char *tag)
+{
+    amqp_basic_cancel_t method = {.consumer_tag = amqp_cstring_bytes(tag), .nowait = 1};
+    return sent(
+        server,
+        amqp_send_method(state_of(server), SERVER_CHANNEL, AMQP_BASIC_CANCEL_METHOD, &method),
+        "basic.cancel");
+}
+
+static void stop_consuming(struct rpc_server *server)
+{
+    (void)cancel(server, server->tag);
+    for (unsigned i = 0; i < server->n_held; i++)
+        (void)requeue(server, server->held[i]);
+    server->n_held = 0;
+}
+
+/* A request that came back: nova-compute could not take it. Give it time. */
+static void step_back(struct rpc_server *server)
+{
+    log_debug("detached from %s for %u ms: a request came back", server->queue,
+              server->step_back_ms);
+    set_phase(server, ATTACH_WAITING);
+    server->check_ms = clock_now_ms() + server->step_back_ms;
+    server->step_back_ms *= 2;
+    if (server->step_back_ms > STEP_BACK_MAX_MS)
+        server->step_back_ms = STEP_BACK_MAX_MS;
+}
+
+static void put_back_held(struct rpc_server *server)
+{
+    if (server->n_held == 0)
+        return;
+    log_debug("putting %u request(s) back to %s", server->n_held, server->queue);
+    stop_consuming(server);
+    if (server->held_before) {
+        step_back(server);
+    } else {
+        server->step_back_ms = STEP_BACK_MIN_MS;
+        (void)consume_own_queue(server);
+    }
+    server->held_before = false;
+}
+
+/* Stands in for the _unique_id of a request that has none: FNV-1a of its body. */
+static void body_key(const struct amqp_content *content, char ret_key[static ID_HEX_SIZE])
+{
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < content->length; i++)
+        hash = (hash ^ (unsigned char)content->body[i]) * 1099511628211u;
+    (void)snprintf(ret_key, ID_HEX_SIZE, "%016" PRIx64, hash);
+}
+
+/* Keeps a request until put_back_held(); by its key it is recognised when it comes back. */
+static void hold(struct rpc_server *server, const struct amqp_content *content,
+                 const char *unique_id)
+{
+    char key[ID_HEX_SIZE];
+    if (unique_id[0] == '\0') {
+        body_key(content, key);
+        unique_id = key;
+    }
+    server->held_before |= duplicates_seen(&server->put_back, unique_id);
+    duplicates_add(&server->put_back, unique_id);
+    server->held[server->n_held++] = content->delivery_tag;
+    if (server->n_held == HELD_MAX)
+        put_back_held(server);
+}
+
+static void refuse_undecodable(struct rpc_server *server, const struct amqp_content *content,
+                               const struct error *error)
+{
+    if (server->shared) {
+        log_warning("a request on %s is left to nova-compute: %s", server->queue, error->message);
+        hold(server, content, "");
+        return;
+    }
+    log_error("a request on %s is rejected: %s", server->queue, error->message);
+    (void)sent(server,
+               amqp_basic_reject(state_of(server), SERVER_CHANNEL, content->delivery_tag, false),
+               "basic.reject");
+}
+
+static void pass_on(struct rpc_server *server, const struct amqp_content *content,
+                    struct rpc_request *request)
+{
+    if (server->shared) {
+        hold(server, content, request->unique_id);
+    } else if (ack(server, content->delivery_tag)) {
+        duplicates_add(&server->served, request->unique_id);
+        refusal_send(server->bus->replies, request, server->bus->settings.topic,
+                     (const char *const *)server->bus->settings.rpc_versions);
+    }
+    rpc_request_free(request);
+}
+
+/* accept, ack, serve: in this order, and nothing is acked that is not served. */
+static void judge(struct rpc_server *server, const struct amqp_content *content,
+                  struct rpc_request *request)
+{
+    if (duplicates_seen(&server->served, request->unique_id)) {
+        log_info("ignoring duplicate message %s (%s)", request->unique_id, request->method);
+        (void)ack(server, content->delivery_tag);
+        rpc_request_free(request);
+        return;
+    }
+    if (server->ops.accept(server->arg, request) != RPC_SERVE) {
+        pass_on(server, content, request);
+        return;
+    }
+    if (!ack(server, content->delivery_tag)) {
+        rpc_request_free(request);
+        return;
+    }
+    duplicates_add(&server->served, request->unique_id);
+    replies_monitor(server->bus->replies, request);
+    server->ops.serve(server->arg, request);
+}
+
+void rpc_server_request(struct rpc_server *server, const struct amqp_content *content)
+{
+    if (server->phase != ATTACH_DONE) { /* was under way when we detached */
+        (void)requeue(server, content->delivery_tag);
+        return;
+    }
+    struct error error = ERROR_INIT;
+    struct rpc_request *request = NULL;
+    int r;
+    if (!content->is_plain_json)
+        r = error_set(&error, EBADMSG, EXC_INTERNAL_ERROR, "its body is not plain JSON");
+    else if (content->length < content->size_bytes)
+        r = error_set(&error, EMSGSIZE, EXC_INTERNAL_ERROR,
+                      "its body of %" PRIu64 " bytes is larger "
+                      "than %u",
+                      content->size_bytes, OSLO_BODY_MAX_BYTES);
+    else
+        r = rpc_request_unpack(content->body, content->length, &request, &error);
+    if (r < 0) {
+        refuse_undecodable(server, content, &error);
+        return;
+    }
+    log_set_context(request->context->request_id, NULL);
+    judge(server, content, request);
+    log_set_context(NULL, NULL);
+}
+
+/*
+ * How many others consume our queue. While attached the question goes over the consuming channel,
+ * behind our own basic.consume; while not, over a channel that may be closed by the answer.
+ */
+static int count_others(struct rpc_server *server, unsigned *ret_others, struct error *err)
+{
+    bool attached = server->phase == ATTACH_DONE;
+    unsigned consumers = 0;
+    int r = topology_count_consumers(connection_of(server),
+                                     attached ? SERVER_CHANNEL : TOPOLOGY_CHANNEL, server->queue,
+                                     &consumers, err);
+    if (r == -ENOENT && !attached) {
+        *ret_others = 0;
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    *ret_others = attached && consumers > 0 ? consumers - 1 : consumers;
+    return 0;
+}
+
+static void check_attachment(struct rpc_server *server, uint64_t now_ms)
+{
+    struct error error = ERROR_INIT;
+    unsigned others = 0;
+    server->check_ms = now_ms + poll_interval_ms(server);
+    int r = count_others(server, &others, &error);
+    if (r < 0) {
+        log_warning("no look at %s: %s", server->queue, error.message);
+        if (r == -ENOENT) /* the channel was the consumer's */
+            connection_drop(connection_of(server), error.message);
+        return;
+    }
+    if (others > 0 && server->phase == ATTACH_WAITING && consume_own_queue(server)) {
+        set_phase(server, ATTACH_DONE);
+        log_info("attached to %s beside nova-compute", server->queue);
+    } else if (others == 0 && server->phase == ATTACH_DONE) {
+        stop_consuming(server);
+        set_phase(server, ATTACH_WAITING);
+        log_warning("detached from %s: nova-compute does not consume it", server->queue);
+    }
+}
+
+void rpc_server_run(struct rpc_server *server, uint64_t now_ms)
+{
+    if (!connection_is_up(connection_of(server)) || server->phase == ATTACH_OVER)
+        return;
+    put_back_held(server);
+    if (server->shared && now_ms >= server->check_ms)
+        check_attachment(server, now_ms);
+}
+
+uint64_t rpc_server_next_ms(const struct rpc_server *server)
+{
+    if (!server->shared || !connection_is_up(connection_of(server)) || server->phase == ATTACH_OVER)
+        return NEVER_MS;
+    return server->check_ms;
+}
+
+static int need_exclusive_queues(struct rpc_server *server, struct error *err)
+{
+    const struct bus_settings *settings = &server->bus->settings;
+    struct connection *connection = connection_of(server);
+    int r = topology_need_queue(connection, settings->rabbit, settings->control_exchange,
+                                settings->topic, err);
+    if (r == 0)
+        r = topology_need_queue(connection, settings->rabbit, settings->control_exchange,
+                                server->queue, err);
+    if (r == 0)
+        r = topology_need_fanout(connection, settings->rabbit, settings->topic,
+                                 server->fanout_queue, err);
+    return r;
+}
+
+static int attach_exclusive(struct rpc_server *server, struct error *err)
+{
+    int r = need_exclusive_queues(server, err);
+    if (r < 0)
+        return r;
+    if (!consume(server, server->bus->settings.topic, "topic") || !consume_own_queue(server) ||
+        !consume(server, server->fanout_queue, "fanout"))
+        return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "basic.consume could not be sent");
+    set_phase(server, ATTACH_DONE);
+    log_info("attached to %s", server->queue);
+    return 0;
+}
+
+/* Beside nova-compute a backlog must not come to us as a whole, only to go back piece by piece. */
+static int limit_prefetch(struct rpc_server *server, struct error *err)
+{
+    unsigned count = server->bus->settings.rabbit->rabbit_qos_prefetch_count;
+    if (count == 0 && server->shared)
+        count = HELD_MAX;
+    if (count == 0)
+        return 0;
+    (void)amqp_basic_qos(state_of(server), SERVER_CHANNEL, 0,
+                         (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX), false);
+    return connection_answered(connection_of(server), SERVER_CHANNEL, "basic.qos", err);
+}
+
+int rpc_server_up(struct rpc_server *server, struct error *err)
+{
+    if (server->phase == ATTACH_OVER)
+        return 0;
+    int r = connection_open_channel(connection_of(server), SERVER_CHANNEL, err);
+    if (r == 0)
+        r = limit_prefetch(server, err);
+    if (r < 0)
+        return r;
+    server->check_ms = 0;
+    return server->shared ? 0 : attach_exclusive(server, err);
+}
+
+void rpc_server_down(struct rpc_server *server)
+{
+    server->n_held = 0;
+    server->held_before = false;
+    if (server->phase == ATTACH_DONE)
+        set_phase(server, ATTACH_WAITING);
+}
+
+void rpc_server_cancelled(struct rpc_server *server, amqp_bytes_t tag)
+{
+    if (!server->shared) {
+        connection_drop(connection_of(server), "the broker cancelled a consumer");
+        return;
+    }
+    if (server->phase != ATTACH_DONE || tag.len != strlen(server->tag) ||
+        memcmp(tag.bytes, server->tag, tag.len) != 0)
+        return;
+    log_warning("detached from %s: the broker cancelled the consumer", server->queue);
+    set_phase(server, ATTACH_WAITING);
+    server->check_ms = 0;
+}
+
+void rpc_server_detach(struct rpc_server *server)
+{
+    bool attached = server->phase == ATTACH_DONE && connection_is_up(connection_of(server));
+    set_phase(server, ATTACH_OVER);
+    if (!attached)
+        return;
+    stop_consuming(server);
+    if (server->shared)
+        return;
+    (void)cancel(server, "topic");
+    (void)cancel(server, "fanout");
+    (void)amqp_queue_delete(state_of(server), TOPOLOGY_CHANNEL,
+                            amqp_cstring_bytes(server->fanout_queue), false, false);
+    struct error ignored = ERROR_INIT;
+    (void)connection_answered(connection_of(server), TOPOLOGY_CHANNEL, "queue.delete", &ignored);
+}
+
+struct rpc_server *rpc_server_new(struct bus *bus, const struct rpc_server_ops *ops, void *arg)
+{
+    struct rpc_server *server = calloc(1, sizeof(*server));
+    if (!server)
+        return NULL;
+    const struct bus_settings *settings = &bus->settings;
+    char hex[ID_HEX_SIZE];
+    id_new_hex(hex);
+    server->bus = bus;
+    server->ops = *ops;
+    server->arg = arg;
+    server->shared = settings->attach == BUS_ATTACH_SHARED;
+    server->served.window = DUPLICATES_SERVED;
+    server->put_back.window = DUPLICATES_MAX;
+    server->step_back_ms = STEP_BACK_MIN_MS;
+    (void)snprintf(server->queue, sizeof(server->queue), "%s.%s", settings->topic,
+                   settings->server);
+    (void)snprintf(server->fanout_queue, sizeof(server->fanout_queue), "%s_fanout_%s",
+                   settings->topic, hex);
+    return server;
+}
+
+void rpc_server_free(struct rpc_server *server)
+{
+    if (!server)
+        return;
+    duplicates_clear(&server->served);
+    duplicates_clear(&server->put_back);
+    free(server);
+}

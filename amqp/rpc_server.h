@@ -1,0 +1,37 @@
+/*
+ * The serving side of RPC: who consumes compute.<host> when, and what happens to each request.
+ * Bus thread only.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "amqp/bus_int.h"
+
+#define SERVER_CHANNEL 1
+
+struct rpc_server;
+
+/* Borrows `bus`; copies `ops`. NULL when out of memory. */
+struct rpc_server *rpc_server_new(struct bus *bus, const struct rpc_server_ops *ops, void *arg);
+
+/* NULL-safe. */
+void rpc_server_free(struct rpc_server *server);
+
+/* The consuming connection is new. */
+int rpc_server_up(struct rpc_server *server, struct error *err);
+void rpc_server_down(struct rpc_server *server);
+
+/* A message on SERVER_CHANNEL. */
+void rpc_server_request(struct rpc_server *server, const struct amqp_content *content);
+
+/* The broker cancelled the consumer `tag`. */
+void rpc_server_cancelled(struct rpc_server *server, amqp_bytes_t tag);
+
+/* Puts back what is not served; attaches and detaches when it is time. */
+void rpc_server_run(struct rpc_server *server, uint64_t now_ms);
+
+uint64_t rpc_server_next_ms(const struct rpc_server *server);
+
+/* Stops consuming for good. */
+void rpc_server_detach(struct rpc_server *server);

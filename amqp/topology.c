@@ -1,0 +1,183 @@
+/* See topology.h. */
+#include "amqp/topology.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define WHAT_MAX 320
+
+static amqp_table_entry_t integer_entry(const char *key, unsigned value)
+{
+    return (amqp_table_entry_t){
+        .key = amqp_cstring_bytes(key),
+        .value = {.kind = AMQP_FIELD_KIND_I64, .value.i64 = value},
+    };
+}
+
+/* impl_rabbit.Connection.durable */
+static bool is_durable(const struct rabbit_options *options)
+{
+    return options->amqp_durable_queues || options->rabbit_quorum_queue;
+}
+
+static int declare_exchange(struct connection *connection, const char *exchange, const char *type,
+                            bool passive, bool durable, bool auto_delete, struct error *err)
+{
+    char what[WHAT_MAX];
+    (void)snprintf(what, sizeof(what), "exchange.declare '%s'", exchange);
+    (void)amqp_exchange_declare(connection_state(connection), TOPOLOGY_CHANNEL,
+                                amqp_cstring_bytes(exchange), amqp_cstring_bytes(type), passive,
+                                durable, auto_delete, false, amqp_empty_table);
+    return connection_answered(connection, TOPOLOGY_CHANNEL, what, err);
+}
+
+static int declare_queue(struct connection *connection, const char *queue, bool passive,
+                         bool durable, bool auto_delete, amqp_table_t arguments, struct error *err)
+{
+    char what[WHAT_MAX];
+    (void)snprintf(what, sizeof(what), "queue.declare '%s'", queue);
+    (void)amqp_queue_declare(connection_state(connection), TOPOLOGY_CHANNEL,
+                             amqp_cstring_bytes(queue), passive, durable, false, auto_delete,
+                             arguments);
+    return connection_answered(connection, TOPOLOGY_CHANNEL, what, err);
+}
+
+static int bind_queue(struct connection *connection, const char *exchange, const char *queue,
+                      const char *key, struct error *err)
+{
+    char what[WHAT_MAX];
+    (void)snprintf(what, sizeof(what), "queue.bind '%s'", queue);
+    (void)amqp_queue_bind(connection_state(connection), TOPOLOGY_CHANNEL, amqp_cstring_bytes(queue),
+                          amqp_cstring_bytes(exchange), amqp_cstring_bytes(key), amqp_empty_table);
+    return connection_answered(connection, TOPOLOGY_CHANNEL, what, err);
+}
+
+int topology_need_exchange(struct connection *connection, const struct rabbit_options *options,
+                           const char *exchange, struct error *err)
+{
+    struct error first = ERROR_INIT;
+    int r = declare_exchange(connection, exchange, "topic", true, false, false, &first);
+    if (r == -ENOENT) {
+        bool durable = is_durable(options);
+        bool auto_delete = options->amqp_auto_delete;
+        first = (struct error)ERROR_INIT;
+        r = declare_exchange(connection, exchange, "topic", false, durable, auto_delete, &first);
+        if (r == -EEXIST)
+            return declare_exchange(connection, exchange, "topic", false, !durable, auto_delete,
+                                    err);
+    }
+    if (r < 0)
+        *err = first;
+    return r;
+}
+
+/* impl_rabbit._get_queue_arguments of a topic queue. */
+static amqp_table_t quorum_arguments(const struct rabbit_options *options,
+                                     amqp_table_entry_t entries[static 4])
+{
+    amqp_table_t arguments = {.num_entries = 0, .entries = entries};
+    if (!options->rabbit_quorum_queue)
+        return arguments;
+    entries[arguments.num_entries++] = (amqp_table_entry_t){
+        .key = amqp_cstring_bytes("x-queue-type"),
+        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("quorum")},
+    };
+    const struct {
+        const char *key;
+        unsigned value;
+    } limits[] = {
+        {"x-delivery-limit", options->rabbit_quorum_delivery_limit},
+        {"x-max-in-memory-length", options->rabbit_quorum_max_memory_length},
+        {"x-max-in-memory-bytes", options->rabbit_quorum_max_memory_bytes},
+    };
+    for (int i = 0; i < 3; i++)
+        if (limits[i].value > 0)
+            entries[arguments.num_entries++] = integer_entry(limits[i].key, limits[i].value);
+    return arguments;
+}
+
+static int declare_topic_queue(struct connection *connection, const struct rabbit_options *options,
+                               const char *queue, struct error *err)
+{
+    amqp_table_entry_t entries[4];
+    amqp_table_t arguments = quorum_arguments(options, entries);
+    bool durable = is_durable(options);
+    bool auto_delete = options->amqp_auto_delete;
+    struct error first = ERROR_INIT;
+    int r = declare_queue(connection, queue, true, false, false, amqp_empty_table, &first);
+    if (r == -ENOENT) {
+        first = (struct error)ERROR_INIT;
+        r = declare_queue(connection, queue, false, durable, auto_delete, arguments, &first);
+        if (r == -EEXIST)
+            return declare_queue(connection, queue, false, !durable, auto_delete, arguments, err);
+    }
+    if (r < 0)
+        *err = first;
+    return r;
+}
+
+int topology_need_queue(struct connection *connection, const struct rabbit_options *options,
+                        const char *exchange, const char *queue, struct error *err)
+{
+    int r = topology_need_exchange(connection, options, exchange, err);
+    if (r == 0)
+        r = declare_topic_queue(connection, options, queue, err);
+    return r < 0 ? r : bind_queue(connection, exchange, queue, queue, err);
+}
+
+/* x-expires keeps a queue that nobody uses any more from staying for ever. */
+static int declare_transient_queue(struct connection *connection,
+                                   const struct rabbit_options *options, const char *queue,
+                                   struct error *err)
+{
+    amqp_table_entry_t expires = {
+        .key = amqp_cstring_bytes("x-expires"),
+        .value = {.kind = AMQP_FIELD_KIND_I64,
+                  .value.i64 = (int64_t)options->rabbit_transient_queues_ttl_s * 1000},
+    };
+    const amqp_table_t arguments = {
+        .num_entries = options->rabbit_transient_queues_ttl_s > 0 ? 1 : 0, .entries = &expires};
+    return declare_queue(connection, queue, false, false, false, arguments, err);
+}
+
+int topology_need_fanout(struct connection *connection, const struct rabbit_options *options,
+                         const char *topic, const char *queue, struct error *err)
+{
+    char exchange[WHAT_MAX];
+    (void)snprintf(exchange, sizeof(exchange), "%s_fanout", topic);
+    struct error first = ERROR_INIT;
+    int r = declare_exchange(connection, exchange, "fanout", true, false, false, &first);
+    if (r == -ENOENT) {
+        first = (struct error)ERROR_INIT;
+        r = declare_exchange(connection, exchange, "fanout", false, false, true, &first);
+        if (r == -EEXIST) /* rabbit_transient_quorum_queue elsewhere */
+            r = declare_exchange(connection, exchange, "fanout", false, true, true, &first);
+    }
+    if (r < 0) {
+        *err = first;
+        return r;
+    }
+    r = declare_transient_queue(connection, options, queue, err);
+    return r < 0 ? r : bind_queue(connection, exchange, queue, topic, err);
+}
+
+int topology_need_reply_queue(struct connection *connection, const struct rabbit_options *options,
+                              const char *queue, struct error *err)
+{
+    return declare_transient_queue(connection, options, queue, err);
+}
+
+int topology_count_consumers(struct connection *connection, amqp_channel_t channel,
+                             const char *queue, unsigned *ret_consumers, struct error *err)
+{
+    char what[WHAT_MAX];
+    (void)snprintf(what, sizeof(what), "queue.declare '%s'", queue);
+    const amqp_queue_declare_ok_t *ok =
+        amqp_queue_declare(connection_state(connection), channel, amqp_cstring_bytes(queue), true,
+                           false, false, false, amqp_empty_table);
+    int r = connection_answered(connection, channel, what, err);
+    if (r < 0)
+        return r;
+    *ret_consumers = ok->consumer_count;
+    return 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * Exchanges and queues as oslo declares them (impl_rabbit.py), careful with those others share: a
+ * passive declare first, because their arguments may differ from ours; only what is missing is
+ * declared, and once more with the other `durable` when somebody was faster. Bus thread only.
+ */
+#pragma once
+
+#include "amqp/connection.h"
+
+/* The channel for declarations; the broker closes it when something is missing. */
+#define TOPOLOGY_CHANNEL 2
+
+/* A topic exchange shared with all of Nova, such as control_exchange. */
+int topology_need_exchange(struct connection *connection, const struct rabbit_options *options,
+                           const char *exchange, struct error *err);
+
+/* A queue of that name bound to `exchange` with its name as the key: topics, notifications. */
+int topology_need_queue(struct connection *connection, const struct rabbit_options *options,
+                        const char *exchange, const char *queue, struct error *err);
+
+/* The fanout exchange of `topic` and `queue` of ours bound to it. */
+int topology_need_fanout(struct connection *connection, const struct rabbit_options *options,
+                         const char *topic, const char *queue, struct error *err);
+
+/* A queue of ours that replies are sent to directly. */
+int topology_need_reply_queue(struct connection *connection, const struct rabbit_options *options,
+                              const char *queue, struct error *err);
+
+/* Asks how many consumers `queue` has, on `channel`. -ENOENT: there is no such queue. */
+int topology_count_consumers(struct connection *connection, amqp_channel_t channel,
+                             const char *queue, unsigned *ret_consumers, struct error *err);

@@ -1,0 +1,181 @@
+/* amqp/bus.c, without a broker */
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "amqp/bus.h"
+#include "common/cleanup.h"
+#include "common/clock.h"
+
+static enum rpc_verdict accept_nothing(void *arg, const struct rpc_request *request)
+{
+    (void)arg;
+    (void)request;
+    return RPC_PUT_BACK;
+}
+
+static void serve_nothing(void *arg, struct rpc_request *request)
+{
+    (void)arg;
+    rpc_request_free(request);
+}
+
+static const struct rpc_server_ops server_ops = {.accept = accept_nothing, .serve = serve_nothing};
+
+/* A port on which nobody answers: bound, not listening, for as long as the program lives. */
+static unsigned closed_port(void)
+{
+    static unsigned port;
+    if (port != 0)
+        return port;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    port = ntohs(address.sin_port);
+    return port;
+}
+
+static int new_bus(const char *host, struct bus **bus, struct error *err)
+{
+    static const char *const drivers[] = {"messagingv2", NULL};
+    static const char *const topics[] = {"notifications", NULL};
+    char text[128];
+    struct transport_url *url = NULL;
+    (void)snprintf(text, sizeof(text), "rabbit://u:s3cret@127.0.0.1:%u/", closed_port());
+    assert_int_equal(transport_url_parse(text, &url, err), 0);
+    const struct bus_options options = {
+        .url = url,
+        .rabbit = {.rabbit_retry_interval_s = 1,
+                   .rabbit_retry_backoff_s = 2,
+                   .rabbit_interval_max_s = 30},
+        .control_exchange = "nova",
+        .topic = "compute",
+        .server = host,
+        .rpc_response_timeout_s = 1,
+        .notification_drivers = drivers,
+        .notification_topics = topics,
+    };
+    int r = bus_new(&options, &server_ops, NULL, bus, err);
+    transport_url_free(url);
+    return r;
+}
+
+static void names_are_checked(void **state)
+{
+    (void)state;
+    char name[400];
+    memset(name, 'h', sizeof(name));
+    name[399] = '\0';
+    struct bus *bus = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(new_bus("", &bus, &err), -EINVAL);
+    assert_int_equal(new_bus(NULL, &bus, &err), -EINVAL);
+    assert_int_equal(new_bus(name, &bus, &err), -EINVAL);
+    assert_null(bus);
+}
+
+static int call(struct bus *bus, unsigned timeout_ms, struct error *err)
+{
+    struct request_context *context = NULL;
+    json_t *result = NULL;
+    assert_int_equal(request_context_new_admin(&context, err), 0);
+    int r =
+        rpc_call(bus, "conductor", "3.0", context, "m", json_object(), timeout_ms, &result, err);
+    assert_null(result);
+    request_context_free(context);
+    return r;
+}
+
+static void nothing_works_before_the_start(void **state)
+{
+    (void)state;
+    struct bus *bus = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(new_bus("h", &bus, &err), 0);
+    assert_int_equal(call(bus, 100, &err), -ENOTCONN);
+    assert_false(bus_attached(bus));
+    bus_detach(bus);
+    bus_free(bus);
+    bus_free(NULL);
+}
+
+static void without_a_broker_all_ends_in_time(void **state)
+{
+    (void)state;
+    struct bus *bus = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(new_bus("h", &bus, &err), 0);
+    assert_int_equal(bus_start(bus, 300, &err), -ETIMEDOUT);
+    assert_non_null(strstr(err.message, "is unreachable"));
+    assert_null(strstr(err.message, "s3cret"));
+    uint64_t start_ms = clock_now_ms();
+    assert_int_equal(call(bus, 200, &err), -ETIMEDOUT);
+    assert_string_equal(err.exc, EXC_MESSAGING_TIMEOUT);
+    assert_string_equal(err.module, "oslo_messaging.exceptions");
+    assert_non_null(strstr(err.message, "could not be sent"));
+    assert_true(clock_now_ms() - start_ms >= 200);
+    struct request_context *context = NULL;
+    assert_int_equal(request_context_new_admin(&context, &err), 0);
+    assert_int_equal(
+        notifier_notify(bus, NOTIFICATION_LEGACY, context, "p", "e", "INFO", json_object(), &err),
+        -ETIMEDOUT);
+    /* No topics of this kind: nothing to send. */
+    assert_int_equal(notifier_notify(bus, NOTIFICATION_VERSIONED, context, "p", "e", "INFO",
+                                     json_object(), &err),
+                     0);
+    request_context_free(context);
+    struct rpc_request cast = {.method = (char[]){"m"}};
+    assert_int_equal(rpc_reply(bus, &cast, json_null(), &err), 0);
+    bus_detach(bus);
+    bus_free(bus);
+}
+
+static void *call_for_ever(void *arg)
+{
+    struct error err = ERROR_INIT;
+    return (void *)(intptr_t)call(arg, 3600000, &err);
+}
+
+static void stopping_fails_what_waits(void **state)
+{
+    (void)state;
+    struct bus *bus = NULL;
+    struct error err = ERROR_INIT;
+    pthread_t threads[8];
+    assert_int_equal(new_bus("h", &bus, &err), 0);
+    assert_int_equal(bus_start(bus, 0, &err), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_for_ever, bus), 0);
+    assert_int_equal(call(bus, 500, &err), -ETIMEDOUT); /* by now all of them wait */
+    bus_free(bus);
+    for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+        void *result = NULL;
+        (void)pthread_join(threads[i], &result);
+        assert_int_equal((intptr_t)result, -ECANCELED);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_are_checked),
+        cmocka_unit_test(nothing_works_before_the_start),
+        cmocka_unit_test(without_a_broker_all_ends_in_time),
+        cmocka_unit_test(stopping_fails_what_waits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
