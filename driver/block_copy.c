@@ -1,0 +1,153 @@
+/* See block_copy.h. */
+#include "driver/block_copy.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "driver/libvirt_driver.h"
+
+#define STALL_CHECKS 4
+#define END_TIMEOUT_MS 30000
+
+int block_copy_check_idle(const struct block_copy *copy, virDomainPtr domain, struct error *err)
+{
+    virDomainBlockJobInfo job;
+    int n = virDomainGetBlockJobInfo(domain, copy->disk_target, &job, 0);
+    if (n < 0)
+        return libvirt_error(err, "cannot read the block jobs of %s", copy->disk_target);
+    if (n > 0)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                         "another block job is running on disk %s of instance %s",
+                         copy->disk_target, copy->uuid);
+    return 0;
+}
+
+int block_copy_start(struct block_copy *copy, struct libvirt_connection *connection,
+                     virDomainPtr domain, struct error *err)
+{
+    copy->news = (struct domain_news)DOMAIN_NEWS_INIT;
+    int r = libvirt_connection_watch(connection, copy->uuid, copy->disk_target, &copy->watch, err);
+    if (r < 0)
+        return r;
+    copy->running = true; /* also when the answer is lost */
+    if (virDomainBlockRebase(domain, copy->disk_target, copy->overlay_path, 0,
+                             VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
+                                 VIR_DOMAIN_BLOCK_REBASE_SHALLOW) < 0)
+        return libvirt_error(err, "cannot start to copy disk %s", copy->disk_target);
+    return 0;
+}
+
+static int judge_news(const struct block_copy *copy, struct error *err)
+{
+    const struct domain_news *news = &copy->news;
+    if (news->stopped)
+        return error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND,
+                         "Instance %s ended while its disk was copied", copy->uuid);
+    if (news->disconnected)
+        return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR,
+                         "the connection to libvirtd was lost while disk %s was copied",
+                         copy->disk_target);
+    if (news->block_job_status >= 0 && news->block_job_status != VIR_DOMAIN_BLOCK_JOB_READY)
+        return error_set(err, EIO, EXC_INTERNAL_ERROR,
+                         "the copy of disk %s ended before it was complete (block job status %d)",
+                         copy->disk_target, news->block_job_status);
+    return 0;
+}
+
+/* Without news: is it slow or dead? *idle counts the looks at which nothing had moved. */
+static int look_at_progress(const struct block_copy *copy, virDomainPtr domain,
+                            virDomainBlockJobInfo *seen, unsigned *idle, struct error *err)
+{
+    virDomainBlockJobInfo job = {0};
+    int n = virDomainGetBlockJobInfo(domain, copy->disk_target, &job, 0);
+    if (n < 0)
+        return libvirt_error(err, "cannot read the progress of the copy of disk %s",
+                             copy->disk_target);
+    if (n == 0)
+        return error_set(err, EIO, EXC_INTERNAL_ERROR, "the copy of disk %s has vanished",
+                         copy->disk_target);
+    *idle = job.cur == seen->cur && job.end == seen->end ? *idle + 1 : 0;
+    *seen = job;
+    return 0;
+}
+
+int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct error *err)
+{
+    virDomainBlockJobInfo seen = {0};
+    for (unsigned idle = 0; idle < STALL_CHECKS;) {
+        bool heard = domain_watch_wait(copy->watch, copy->stall_timeout_s * 1000 / STALL_CHECKS,
+                                       &copy->news);
+        int r = heard ? judge_news(copy, err) : look_at_progress(copy, domain, &seen, &idle, err);
+        if (r < 0 || copy->news.block_job_status == VIR_DOMAIN_BLOCK_JOB_READY)
+            return r;
+    }
+    return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
+                     "the copy of disk %s made no progress for %u s", copy->disk_target,
+                     copy->stall_timeout_s);
+}
+
+int block_copy_end(struct block_copy *copy, virDomainPtr domain, struct error *err)
+{
+    if (virDomainBlockJobAbort(domain, copy->disk_target, 0) < 0)
+        return libvirt_error(err, "cannot end the copy of disk %s", copy->disk_target);
+    return 0;
+}
+
+static int await_end_event(struct block_copy *copy, struct error *err)
+{
+    const struct domain_news *news = &copy->news;
+    while (news->block_job_status == VIR_DOMAIN_BLOCK_JOB_READY && !news->stopped &&
+           !news->disconnected)
+        if (!domain_watch_wait(copy->watch, END_TIMEOUT_MS, &copy->news))
+            return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR, "the copy of disk %s did not end",
+                             copy->disk_target);
+    return news->block_job_status == VIR_DOMAIN_BLOCK_JOB_CANCELED ? 0 : judge_news(copy, err);
+}
+
+/* Whether our copy is on the disk. */
+static int find(const struct block_copy *copy, virDomainPtr domain, bool *ret_there,
+                struct error *err)
+{
+    struct domain_description *description = NULL;
+    int r = libvirt_domain_describe(domain, &description, err);
+    if (r < 0)
+        return r;
+    *ret_there =
+        description->has_mirror && strcmp(description->mirror_path, copy->overlay_path) == 0;
+    domain_description_free(description);
+    return 0;
+}
+
+int block_copy_confirm_end(struct block_copy *copy, virDomainPtr domain, struct error *err)
+{
+    bool there = false;
+    int r = await_end_event(copy, err);
+    if (r == 0)
+        r = find(copy, domain, &there, err);
+    if (r < 0)
+        return r;
+    if (there)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "the copy of disk %s did not go away",
+                         copy->disk_target);
+    copy->running = false;
+    return 0;
+}
+
+int block_copy_undo(struct block_copy *copy, virDomainPtr domain, struct error *err)
+{
+    bool there = false;
+    if (!copy->running)
+        return 0;
+    int r = find(copy, domain, &there, err);
+    if (r == 0 && there)
+        r = block_copy_end(copy, domain, err);
+    if (r == 0)
+        copy->running = false;
+    return r;
+}
+
+void block_copy_done(struct block_copy *copy)
+{
+    domain_watch_free(copy->watch);
+    copy->watch = NULL;
+}

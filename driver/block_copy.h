@@ -1,0 +1,47 @@
+/*
+ * A shallow copy of a disk into an overlay that QEMU keeps in step until the copy is ended without
+ * a pivot: virDomainBlockRebase with COPY, REUSE_EXT and SHALLOW. Waited for by event. One object
+ * per snapshot, not shared between threads.
+ */
+#pragma once
+
+#include <libvirt/libvirt.h>
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "driver/domain_watch.h"
+#include "driver/libvirt_connection.h"
+
+struct block_copy {
+    const char *uuid;         /* borrowed: of the instance */
+    const char *disk_target;  /* borrowed: vda */
+    const char *overlay_path; /* borrowed: what it is copied to, and what tells ours from others */
+    unsigned stall_timeout_s;
+    struct domain_watch *watch; /* owned */
+    struct domain_news news;
+    bool running; /* the copy is, or may be, on the disk */
+};
+
+/* EBUSY when a job is running on the disk: somebody else's, which is not ours to end. */
+int block_copy_check_idle(const struct block_copy *copy, virDomainPtr domain, struct error *err);
+
+/* Starts it. The domain may not be persistent, the overlay must be there. */
+int block_copy_start(struct block_copy *copy, struct libvirt_connection *connection,
+                     virDomainPtr domain, struct error *err);
+
+/*
+ * Waits until the overlay is in step. InstanceNotFound when the guest ends; ETIMEDOUT when nothing
+ * moves for stall_timeout_s; ECONNRESET when libvirtd is lost.
+ */
+int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct error *err);
+
+/* Ends it: the overlay keeps the disk of this instant. */
+int block_copy_end(struct block_copy *copy, virDomainPtr domain, struct error *err);
+
+/* After block_copy_end(): the overlay is good only when libvirt says that it was ended by us. */
+int block_copy_confirm_end(struct block_copy *copy, virDomainPtr domain, struct error *err);
+
+/* Ends it if it is still there, as libvirt's definition of the disk tells. */
+int block_copy_undo(struct block_copy *copy, virDomainPtr domain, struct error *err);
+
+void block_copy_done(struct block_copy *copy);

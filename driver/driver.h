@@ -1,0 +1,101 @@
+/*
+ * What the agent asks of a hypervisor. driver_libvirt_new() and driver_fake_new() make drivers.
+ *
+ * The order of calls for one snapshot: inspect → plan (chosen by the agent from what inspect found)
+ * → extract. extract always leaves the guest as it found it: running, paused or stopped as before,
+ * thawed, with its persistent definition and devices back, no block job and no file left of its
+ * own except the returned image.
+ *
+ * Every function may be called from any thread; calls for one instance must not overlap.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/image_source.h"
+
+/* nova.compute.power_state: the integers are what the database holds. */
+enum power_state {
+    POWER_STATE_NOSTATE = 0,
+    POWER_STATE_RUNNING = 1,
+    POWER_STATE_PAUSED = 3,
+    POWER_STATE_SHUTDOWN = 4,
+    POWER_STATE_CRASHED = 6,
+    POWER_STATE_SUSPENDED = 7,
+};
+
+/* Where the root disk lives; nova's source_type (get_disk_type_from_path). */
+enum disk_source_type { DISK_SOURCE_FILE, DISK_SOURCE_LVM, DISK_SOURCE_RBD, DISK_SOURCE_PLOOP };
+
+#define DRIVER_PATH_MAX 4096
+#define DRIVER_FORMAT_MAX 32
+#define DRIVER_UUID_MAX 37
+
+/* The root disk as the domain XML names it: its format is never probed. */
+struct guest_info {
+    char uuid[DRIVER_UUID_MAX];
+    enum power_state power_state;
+    bool connection_is_qemu; /* virConnectGetType() == "QEMU" */
+    bool persistent;
+    enum disk_source_type source_type;
+    char disk_path[DRIVER_PATH_MAX];     /* file or device path, "rbd:pool/name" for RBD */
+    char disk_target[DRIVER_FORMAT_MAX]; /* vda */
+    char disk_format[DRIVER_FORMAT_MAX]; /* <driver type=.../> */
+    uint64_t virtual_size_bytes;         /* from here on: as the disk's header says; "" or 0 for */
+    uint64_t cluster_size_bytes;         /* what it lacks, all of them 0 for RBD and ploop */
+    char backing_path[DRIVER_PATH_MAX];
+    char backing_format[DRIVER_FORMAT_MAX];
+};
+
+enum snapshot_method { SNAPSHOT_METHOD_LIVE, SNAPSHOT_METHOD_COLD };
+
+/* How the snapshot is to be taken. Strings are borrowed for the time of the call. */
+struct snapshot_plan {
+    enum snapshot_method method;
+    const char *image_format; /* raw, qcow2, vmdk, vdi: format of the finished image */
+    bool compress;            /* qemu-img -c, for qcow2 targets */
+    bool quiesce;             /* freeze and thaw around the instant (hw_qemu_guest_agent) */
+    bool require_quiesce;     /* os_require_quiesce: give up when the guest cannot be frozen */
+};
+
+/* What happened, for the log and the image's provenance. */
+struct snapshot_result {
+    struct image_source *image; /* owned by the caller; closing it removes the file */
+    bool quiesced;
+    uint32_t guest_paused_ms; /* managed save to start; 0 for live */
+};
+
+struct driver;
+
+struct driver_ops {
+    /* NOSTATE when the hypervisor knows no such domain; nova: _get_power_state. */
+    int (*get_power_state)(struct driver *driver, const char *uuid, enum power_state *ret_state,
+                           struct error *err);
+
+    /*
+     * Reads the domain and checks its root disk against it. InstanceNotRunning when there is no
+     * such domain; InvalidDiskInfo when the disk's format, backing file or data file is not what
+     * the definition says. Changes nothing.
+     */
+    int (*inspect)(struct driver *driver, const char *uuid, struct guest_info *ret_info,
+                   struct error *err);
+
+    /*
+     * Takes the snapshot and gives back the finished image, flattened, in plan->image_format.
+     * InstanceNotFound when the domain vanished meanwhile.
+     */
+    int (*extract)(struct driver *driver, const struct guest_info *info,
+                   const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                   struct error *err);
+
+    void (*free)(struct driver *driver);
+};
+
+struct driver {
+    const struct driver_ops *ops;
+};
+
+/* NULL-safe. */
+void driver_free(struct driver *driver);

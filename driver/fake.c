@@ -1,0 +1,199 @@
+/* See fake.h. */
+#include "driver/fake.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+
+struct fake_driver {
+    struct driver base;
+    pthread_mutex_t lock; /* of what follows; not held while on_call runs */
+    struct fake_script script;
+    struct fake_record record;
+    unsigned references; /* the driver and its open images */
+};
+
+struct fake_image {
+    struct image_source base;
+    struct fake_driver *driver;
+    struct error read_error;
+    size_t read_error_offset;
+    size_t offset;
+    char bytes[];
+};
+
+static void unref(struct fake_driver *driver)
+{
+    bool last;
+    {
+        LOCK_SCOPE(&driver->lock);
+        last = --driver->references == 0;
+    }
+    if (!last)
+        return;
+    (void)pthread_mutex_destroy(&driver->lock);
+    free(driver);
+}
+
+/* Records the call, lets the test in, and gives the script to answer from. */
+static int begin(struct fake_driver *driver, enum fake_call call, const char *uuid,
+                 struct fake_script *ret_script, struct error *err)
+{
+    {
+        LOCK_SCOPE(&driver->lock);
+        driver->record.calls[call]++;
+        (void)snprintf(driver->record.uuid, sizeof(driver->record.uuid), "%s", uuid);
+        *ret_script = driver->script;
+    }
+    if (ret_script->on_call)
+        ret_script->on_call(call, uuid, ret_script->userdata);
+    if (ret_script->errors[call].errnum == 0)
+        return 0;
+    *err = ret_script->errors[call];
+    return -err->errnum;
+}
+
+static int fake_get_power_state(struct driver *driver, const char *uuid,
+                                enum power_state *ret_state, struct error *err)
+{
+    struct fake_script script;
+    int r = begin((struct fake_driver *)driver, FAKE_GET_POWER_STATE, uuid, &script, err);
+    if (r == 0)
+        *ret_state = script.info.power_state;
+    return r;
+}
+
+static int fake_inspect(struct driver *driver, const char *uuid, struct guest_info *ret_info,
+                        struct error *err)
+{
+    struct fake_script script;
+    int r = begin((struct fake_driver *)driver, FAKE_INSPECT, uuid, &script, err);
+    if (r < 0)
+        return r;
+    *ret_info = script.info;
+    (void)snprintf(ret_info->uuid, sizeof(ret_info->uuid), "%s", uuid);
+    return 0;
+}
+
+static ssize_t image_read(struct image_source *source, void *buffer, size_t length,
+                          struct error *err)
+{
+    struct fake_image *image = (struct fake_image *)source;
+    size_t left = (size_t)source->size_bytes - image->offset;
+    if (image->read_error.errnum != 0) {
+        if (image->offset >= image->read_error_offset) {
+            *err = image->read_error;
+            return -err->errnum;
+        }
+        if (left > image->read_error_offset - image->offset)
+            left = image->read_error_offset - image->offset;
+    }
+    if (length > left)
+        length = left;
+    memcpy(buffer, image->bytes + image->offset, length);
+    image->offset += length;
+    return (ssize_t)length;
+}
+
+static int image_rewind(struct image_source *source, struct error *err)
+{
+    (void)err;
+    ((struct fake_image *)source)->offset = 0;
+    return 0;
+}
+
+static void image_close(struct image_source *source)
+{
+    struct fake_image *image = (struct fake_image *)source;
+    {
+        LOCK_SCOPE(&image->driver->lock);
+        image->driver->record.images_closed++;
+    }
+    unref(image->driver);
+    free(image);
+}
+
+static int make_image(struct fake_driver *driver, const struct fake_script *script,
+                      struct image_source **ret_image, struct error *err)
+{
+    static const struct image_source_ops ops = {image_read, image_rewind, image_close};
+    struct fake_image *image = calloc(1, sizeof(*image) + script->image_size);
+    if (!image)
+        return error_nomem(err);
+    image->base = (struct image_source){.ops = &ops, .size_bytes = script->image_size};
+    image->driver = driver;
+    image->read_error = script->read_error;
+    image->read_error_offset = script->read_error_offset;
+    if (script->image_size > 0)
+        memcpy(image->bytes, script->image, script->image_size);
+    LOCK_SCOPE(&driver->lock);
+    driver->references++;
+    driver->record.images_made++;
+    *ret_image = &image->base;
+    return 0;
+}
+
+static int fake_extract(struct driver *driver, const struct guest_info *info,
+                        const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                        struct error *err)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    struct fake_script script;
+    struct image_source *image = NULL;
+    {
+        LOCK_SCOPE(&self->lock);
+        struct fake_record *record = &self->record;
+        record->plan = *plan;
+        (void)snprintf(record->image_format, sizeof(record->image_format), "%s",
+                       plan->image_format);
+    }
+    int r = begin(self, FAKE_EXTRACT, info->uuid, &script, err);
+    if (r == 0)
+        r = make_image(self, &script, &image, err);
+    if (r < 0)
+        return r;
+    *ret_result = (struct snapshot_result){
+        .image = image, .quiesced = script.quiesced, .guest_paused_ms = script.guest_paused_ms};
+    return 0;
+}
+
+static void fake_free(struct driver *driver)
+{
+    unref((struct fake_driver *)driver);
+}
+
+int driver_fake_new(const struct fake_script *script, struct driver **ret_driver, struct error *err)
+{
+    static const struct driver_ops ops = {.get_power_state = fake_get_power_state,
+                                          .inspect = fake_inspect,
+                                          .extract = fake_extract,
+                                          .free = fake_free};
+    struct fake_driver *driver = calloc(1, sizeof(*driver));
+    if (!driver)
+        return error_nomem(err);
+    (void)pthread_mutex_init(&driver->lock, NULL);
+    driver->base.ops = &ops;
+    driver->script = *script;
+    driver->references = 1;
+    *ret_driver = &driver->base;
+    return 0;
+}
+
+void driver_fake_set_script(struct driver *driver, const struct fake_script *script)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    LOCK_SCOPE(&self->lock);
+    self->script = *script;
+}
+
+void driver_fake_get_record(struct driver *driver, struct fake_record *ret_record)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    LOCK_SCOPE(&self->lock);
+    *ret_record = self->record;
+    ret_record->plan.image_format = ret_record->image_format;
+}

@@ -1,0 +1,46 @@
+/*
+ * A driver without a hypervisor, for tests of the agent: it answers what its script says and keeps
+ * what it was asked. Thread-safe; the script may be changed between calls.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "driver/driver.h"
+
+enum fake_call { FAKE_GET_POWER_STATE, FAKE_INSPECT, FAKE_EXTRACT, FAKE_CALL_MAX };
+
+/* What happens. All zero: the instance's guest is stopped and its image is empty. */
+struct fake_script {
+    struct guest_info info; /* answer of inspect; its power_state of get_power_state */
+    const void *image;      /* the bytes extract gives back; copied at each extract */
+    size_t image_size;
+    bool quiesced;                      /* told by extract */
+    uint32_t guest_paused_ms;           /* told by extract */
+    struct error errors[FAKE_CALL_MAX]; /* a call whose errnum is not 0 fails with it */
+    struct error read_error;  /* reading the image fails with it, if its errnum is not 0, */
+    size_t read_error_offset; /* from this byte on */
+    /* Runs inside the call, before it answers or fails; may block. NULL = nothing. */
+    void (*on_call)(enum fake_call call, const char *uuid, void *userdata);
+    void *userdata;
+};
+
+/* What was asked. */
+struct fake_record {
+    unsigned calls[FAKE_CALL_MAX];
+    char uuid[DRIVER_UUID_MAX]; /* of the last call */
+    struct snapshot_plan plan;  /* of the last extract; image_format points below */
+    char image_format[DRIVER_FORMAT_MAX];
+    unsigned images_made;
+    unsigned images_closed; /* equal to images_made when nothing leaks */
+};
+
+/* Copies *script. Returns owned: driver_free(). */
+int driver_fake_new(const struct fake_script *script, struct driver **ret_driver,
+                    struct error *err);
+
+/* Another script from now on; copied. */
+void driver_fake_set_script(struct driver *driver, const struct fake_script *script);
+
+/* The record so far. Its plan.image_format stays good while *ret_record is where it is. */
+void driver_fake_get_record(struct driver *driver, struct fake_record *ret_record);

@@ -1,0 +1,92 @@
+/* See host_devices.h. */
+#include "driver/host_devices.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+
+#include "common/log.h"
+#include "driver/libvirt_connection.h"
+#include "driver/libvirt_driver.h"
+
+/* Whether the device is in the live definition now. */
+static int is_attached(virDomainPtr domain, const struct domain_device *device, bool *ret_attached,
+                       struct error *err)
+{
+    struct domain_description *description = NULL;
+    int r = libvirt_domain_describe(domain, &description, err);
+    if (r < 0)
+        return r;
+    *ret_attached = domain_description_has_device(description, device);
+    domain_description_free(description);
+    return 0;
+}
+
+/* libvirt's call returns after some seconds whether the guest has let go or not. */
+static int await_removal(virDomainPtr domain, const struct domain_device *device,
+                         struct domain_watch *watch, unsigned timeout_ms, struct error *err)
+{
+    struct domain_news news = DOMAIN_NEWS_INIT;
+    for (;;) {
+        bool attached = false;
+        bool heard = domain_watch_wait(watch, 0, &news);
+        int r = is_attached(domain, device, &attached, err);
+        if (r < 0 || !attached)
+            return r;
+        if (!heard && !domain_watch_wait(watch, timeout_ms, &news))
+            return error_set(err, ETIMEDOUT, EXC_PCI_DEVICE_DETACH_FAILED,
+                             "Failed to detach PCI device %s: timeout", device->id);
+    }
+}
+
+int host_devices_detach(struct host_devices *devices, virDomainPtr domain,
+                        struct domain_watch *watch, unsigned timeout_ms, struct error *err)
+{
+    int r = libvirt_domain_describe(domain, &devices->description, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < devices->description->device_count; i++) {
+        const struct domain_device *device = &devices->description->devices[i];
+        devices->asked_count = i + 1;
+        if (virDomainDetachDeviceFlags(domain, device->xml, VIR_DOMAIN_AFFECT_LIVE) < 0)
+            return libvirt_error(err, "cannot detach host device %s", device->id);
+        r = await_removal(domain, device, watch, timeout_ms, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int attach_one(virDomainPtr domain, const struct domain_device *device, struct error *err)
+{
+    bool attached = false;
+    int r = is_attached(domain, device, &attached, err);
+    if (r < 0 || attached)
+        return r;
+    if (virDomainAttachDeviceFlags(domain, device->xml, VIR_DOMAIN_AFFECT_LIVE) == 0)
+        return 0;
+    if (device->kind == DOMAIN_DEVICE_MDEV && virGetLastErrorCode() == VIR_ERR_DEVICE_MISSING) {
+        log_debug("mediated device %s is no longer there", device->id);
+        return 0;
+    }
+    return libvirt_error(err, "cannot attach host device %s again", device->id);
+}
+
+int host_devices_attach(struct host_devices *devices, virDomainPtr domain, struct error *err)
+{
+    struct error first = ERROR_INIT;
+    for (size_t i = 0; i < devices->asked_count; i++) {
+        struct error failure = ERROR_INIT;
+        if (attach_one(domain, &devices->description->devices[i], &failure) < 0)
+            error_join(&first, &failure);
+    }
+    if (first.errnum == 0)
+        return 0;
+    *err = first;
+    return -first.errnum;
+}
+
+void host_devices_done(struct host_devices *devices)
+{
+    domain_description_free(devices->description);
+    devices->description = NULL;
+}

@@ -1,0 +1,101 @@
+/* See libvirt.h. */
+#include "driver/libvirt.h"
+
+#include <errno.h>
+#include <libxml/parser.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "driver/libvirt_driver.h"
+
+#define DETACH_TIMEOUT_MS 30000
+
+static int get_power_state(struct driver *driver, const char *uuid, enum power_state *ret_state,
+                           struct error *err)
+{
+    struct libvirt_driver *self = (struct libvirt_driver *)driver;
+    cleanup_domain virDomainPtr domain = NULL;
+    struct error failure = ERROR_INIT;
+    int r = libvirt_connection_find_domain(self->connection, uuid, 0, EXC_INSTANCE_NOT_FOUND,
+                                           &domain, &failure);
+    if (r == 0)
+        r = libvirt_domain_power_state(domain, ret_state, &failure);
+    if (r == -ENOENT) {
+        *ret_state = POWER_STATE_NOSTATE;
+        return 0;
+    }
+    if (r < 0)
+        *err = failure;
+    return r;
+}
+
+static int inspect(struct driver *driver, const char *uuid, struct guest_info *ret_info,
+                   struct error *err)
+{
+    return libvirt_inspect((struct libvirt_driver *)driver, uuid, ret_info, err);
+}
+
+static int extract(struct driver *driver, const struct guest_info *info,
+                   const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                   struct error *err)
+{
+    struct libvirt_driver *self = (struct libvirt_driver *)driver;
+    return plan->method == SNAPSHOT_METHOD_LIVE
+               ? libvirt_live_snapshot(self, info, plan, ret_result, err)
+               : libvirt_cold_snapshot(self, info, plan, ret_result, err);
+}
+
+static void free_driver(struct driver *driver)
+{
+    struct libvirt_driver *self = (struct libvirt_driver *)driver;
+    libvirt_connection_free(self->connection);
+    free(self->snapshots_directory);
+    free(self->instances_path);
+    free(self);
+}
+
+/* nova.virt.libvirt.driver.LibvirtDriver._uri */
+static const char *connection_uri(const struct driver_libvirt_options *options)
+{
+    if (options->connection_uri && options->connection_uri[0])
+        return options->connection_uri;
+    if (strcmp(options->virt_type, "lxc") == 0)
+        return "lxc:///";
+    if (strcmp(options->virt_type, "parallels") == 0)
+        return "parallels:///system";
+    return "qemu:///system";
+}
+
+int driver_libvirt_new(const struct driver_libvirt_options *options, struct driver **ret_driver,
+                       struct error *err)
+{
+    static const struct driver_ops ops = {.get_power_state = get_power_state,
+                                          .inspect = inspect,
+                                          .extract = extract,
+                                          .free = free_driver};
+    if (options->stall_timeout_s == 0 || options->freeze_timeout_s == 0)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "the driver needs a stall timeout and a freeze timeout");
+    struct libvirt_driver *driver = calloc(1, sizeof(*driver));
+    if (!driver)
+        return error_nomem(err);
+    xmlInitParser(); /* libxml2 wants this before threads use it */
+    driver->base.ops = &ops;
+    driver->stall_timeout_s = options->stall_timeout_s;
+    driver->freeze_timeout_s = options->freeze_timeout_s;
+    driver->detach_timeout_ms = DETACH_TIMEOUT_MS;
+    driver->snapshots_directory = strdup(options->snapshots_directory);
+    driver->instances_path = strdup(options->instances_path);
+    driver->policy =
+        (struct root_disk_policy){.instances_path = driver->instances_path,
+                                  .deep_image_inspection = options->deep_image_inspection};
+    int r = driver->snapshots_directory && driver->instances_path
+                ? libvirt_connection_new(connection_uri(options), &driver->connection, err)
+                : error_nomem(err);
+    if (r < 0) {
+        free_driver(&driver->base);
+        return r;
+    }
+    *ret_driver = &driver->base;
+    return 0;
+}

@@ -1,0 +1,22 @@
+/* The libvirt driver: see driver.h for what it does, nova.virt.libvirt for where it comes from. */
+#pragma once
+
+#include "driver/driver.h"
+
+/* All strings are copied. */
+struct driver_libvirt_options {
+    const char *connection_uri;      /* "" = by virt_type, as nova's _uri() */
+    const char *virt_type;           /* kvm, qemu, lxc, parallels */
+    const char *snapshots_directory; /* made with its parents when missing */
+    const char *instances_path;      /* backing files are expected below it */
+    unsigned stall_timeout_s;        /* a block job or qemu-img without progress is given up */
+    unsigned freeze_timeout_s;       /* the guest agent's time to answer a freeze */
+    bool deep_image_inspection;      /* not [workarounds]disable_deep_image_inspection */
+};
+
+/*
+ * Starts the libvirt event loop thread and connects lazily, reconnecting when libvirtd comes back.
+ * Returns owned.
+ */
+int driver_libvirt_new(const struct driver_libvirt_options *options, struct driver **ret_driver,
+                       struct error *err);

@@ -1,0 +1,44 @@
+/* What the files of the libvirt driver share; for driver/ only. */
+#pragma once
+
+#include <libvirt/libvirt.h>
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "driver/domain_xml.h"
+#include "driver/driver.h"
+#include "driver/libvirt_connection.h"
+#include "driver/root_disk.h"
+
+struct libvirt_driver {
+    struct driver base;
+    struct libvirt_connection *connection;
+    char *snapshots_directory;
+    char *instances_path;
+    unsigned stall_timeout_s;
+    unsigned freeze_timeout_s;
+    unsigned detach_timeout_ms;     /* for the guest to let go of a host device */
+    struct root_disk_policy policy; /* borrows instances_path */
+};
+
+/* How long a rollback waits for a libvirtd that is being restarted. */
+#define LIBVIRT_PATIENCE_MS 30000
+
+/* nova.virt.libvirt.guest.LIBVIRT_POWER_STATE over virDomainGetState(). */
+int libvirt_domain_power_state(virDomainPtr domain, enum power_state *ret_state, struct error *err);
+
+/* The parsed live definition of a domain (inactive one of a stopped guest). Returns owned. */
+int libvirt_domain_describe(virDomainPtr domain, struct domain_description **ret_description,
+                            struct error *err);
+
+/* driver_ops.inspect */
+int libvirt_inspect(struct libvirt_driver *driver, const char *uuid, struct guest_info *ret_info,
+                    struct error *err);
+
+/* driver_ops.extract for each method. */
+int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
+                          const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                          struct error *err);
+int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
+                          const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                          struct error *err);

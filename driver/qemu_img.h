@@ -1,0 +1,65 @@
+/*
+ * qemu-img: what the driver asks of it. Formats are always given, never guessed, except where a
+ * function says so; paths are absolute, so that none is taken for a protocol or an option.
+ * Thread-safe; blocks until the helper ends.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "driver/driver.h"
+
+struct qemu_img_info {
+    char format[DRIVER_FORMAT_MAX];
+    uint64_t virtual_size_bytes;
+    uint64_t cluster_size_bytes;            /* 0 when the format has none */
+    char backing_path[DRIVER_PATH_MAX];     /* full-backing-filename; "" = no backing file */
+    char backing_format[DRIVER_FORMAT_MAX]; /* "" = the header names none */
+    bool has_data_file;                     /* qcow2 with its data in a file besides */
+};
+
+/*
+ * `qemu-img info --force-share`, with nova's limits of 30 s CPU and 1 GiB of memory. `format` NULL
+ * lets qemu-img guess: only to look for what must not be there. DiskNotFound when `path` does not
+ * exist, InvalidDiskInfo for every other failure (nova: qemu_img_info).
+ */
+int qemu_img_info(const char *path, const char *format, struct qemu_img_info *ret_info,
+                  struct error *err);
+
+/* Reads the JSON text `qemu-img info` prints. InvalidDiskInfo naming `path`. */
+int qemu_img_parse_info(const char *text, size_t size, const char *path,
+                        struct qemu_img_info *ret_info, struct error *err);
+
+struct qemu_img_overlay {
+    const char *path;            /* the qcow2 file to make */
+    uint64_t size_bytes;         /* virtual size */
+    uint64_t cluster_size_bytes; /* 0 = qemu-img's default */
+    const char *backing_path;    /* NULL = none */
+    const char *backing_format;  /* given when backing_path is */
+};
+
+int qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error *err);
+
+struct qemu_img_conversion {
+    const char *source_path;
+    const char *source_format;
+    const char *target_path; /* made; must be in an existing directory */
+    const char *target_format;
+    bool compress; /* heeded for qcow2 only */
+    unsigned stall_timeout_s;
+};
+
+/*
+ * Flattens an image with its backing chain into one file, around the host's page cache where the
+ * target's file system can do that. ImageUnacceptable on failure (nova: _convert_image).
+ */
+int qemu_img_convert(const struct qemu_img_conversion *conversion, struct error *err);
+
+#define QEMU_IMG_ARGUMENTS_MAX 24
+
+/* Fills the argument vector of a conversion; the strings are borrowed from `conversion`. */
+void qemu_img_convert_arguments(const struct qemu_img_conversion *conversion, bool direct_io,
+                                const char *ret_argv[static QEMU_IMG_ARGUMENTS_MAX]);

@@ -1,0 +1,34 @@
+/*
+ * The private directory a snapshot works in: one per snapshot, below snapshots_directory, with a
+ * name nobody can guess. Not shared between threads.
+ */
+#pragma once
+
+#include "common/error.h"
+#include "common/image_source.h"
+
+struct staging;
+
+/*
+ * Who may pass through the directory: nobody else (0700), or whoever knows the names inside
+ * (0701: QEMU runs as a user of its own and opens the delta by its path; nova does the same).
+ */
+enum staging_access { STAGING_PRIVATE, STAGING_TRAVERSABLE };
+
+/* Makes `parent` with its parents when missing, and the directory. Returns owned. */
+int staging_new(const char *parent, enum staging_access access, struct staging **ret_staging,
+                struct error *err);
+
+/* The finished image and QEMU's overlay. Borrowed, absolute; the files are the caller's to make. */
+const char *staging_image_path(const struct staging *staging);
+const char *staging_delta_path(const struct staging *staging);
+
+/* Removes the overlay, which may be as large as the disk. Absent is fine. */
+int staging_remove_delta(const struct staging *staging, struct error *err);
+
+/* Opens the finished image. Takes `staging` on success: closing the source removes everything. */
+int staging_open_image(struct staging *staging, struct image_source **ret_source,
+                       struct error *err);
+
+/* Removes the directory and all that is in it. NULL-safe; what cannot be removed is logged. */
+void staging_free(struct staging *staging);

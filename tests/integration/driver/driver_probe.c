@@ -1,0 +1,146 @@
+/*
+ * The libvirt driver on its own, against a real libvirtd:
+ *   driver_probe OPTION=VALUE... inspect|live|cold UUID [OUTPUT]
+ * takes a snapshot, writes the image to OUTPUT and prints one line "key=value ..." about it. Exits
+ * with 1 and "error exc=CLASS MESSAGE" on stderr when the driver fails. Options: uri, snapshots,
+ * instances, format, compress, quiesce, require_quiesce, stall, freeze, deep.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "driver/driver.h"
+#include "driver/libvirt.h"
+
+#define READ_BYTES (1U << 20)
+
+struct probe {
+    struct driver_libvirt_options options;
+    struct snapshot_plan plan;
+};
+
+static bool set_option(struct probe *probe, const char *argument)
+{
+    const char *equals = strchr(argument, '=');
+    if (!equals)
+        return false;
+    const char *value = equals + 1;
+    const struct {
+        const char *name;
+        const char **text;
+        bool *flag;
+        unsigned *number;
+    } options[] = {
+        {"uri", &probe->options.connection_uri, NULL, NULL},
+        {"snapshots", &probe->options.snapshots_directory, NULL, NULL},
+        {"instances", &probe->options.instances_path, NULL, NULL},
+        {"format", &probe->plan.image_format, NULL, NULL},
+        {"compress", NULL, &probe->plan.compress, NULL},
+        {"quiesce", NULL, &probe->plan.quiesce, NULL},
+        {"require_quiesce", NULL, &probe->plan.require_quiesce, NULL},
+        {"deep", NULL, &probe->options.deep_image_inspection, NULL},
+        {"stall", NULL, NULL, &probe->options.stall_timeout_s},
+        {"freeze", NULL, NULL, &probe->options.freeze_timeout_s},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        if (strlen(options[i].name) != (size_t)(equals - argument) ||
+            strncmp(options[i].name, argument, (size_t)(equals - argument)) != 0)
+            continue;
+        if (options[i].text)
+            *options[i].text = value;
+        else if (options[i].flag)
+            *options[i].flag = strcmp(value, "1") == 0;
+        else
+            *options[i].number = (unsigned)strtoul(value, NULL, 10);
+        return true;
+    }
+    return false;
+}
+
+static int write_image(struct image_source *image, const char *path, struct error *err)
+{
+    cleanup_free char *buffer = malloc(READ_BYTES);
+    cleanup_close int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    if (!buffer || fd < 0)
+        return error_nomem(err);
+    for (;;) {
+        ssize_t n = image->ops->read(image, buffer, READ_BYTES, err);
+        if (n <= 0)
+            return (int)n;
+        if (write(fd, buffer, (size_t)n) != n)
+            return error_set(err, 5, EXC_INTERNAL_ERROR, "cannot write %s", path);
+    }
+}
+
+static int take_snapshot(struct driver *driver, const struct guest_info *info,
+                         const struct snapshot_plan *plan, const char *output, struct error *err)
+{
+    struct snapshot_result result = {0};
+    uint64_t started = clock_now_ms();
+    int r = driver->ops->extract(driver, info, plan, &result, err);
+    if (r < 0)
+        return r;
+    printf("extract_ms=%" PRIu64 " size=%" PRIu64 " quiesced=%d paused_ms=%u\n",
+           clock_now_ms() - started, result.image->size_bytes, result.quiesced,
+           result.guest_paused_ms);
+    if (output)
+        r = write_image(result.image, output, err);
+    image_source_close(result.image);
+    return r;
+}
+
+static int run(struct probe *probe, const char *command, const char *uuid, const char *output,
+               struct error *err)
+{
+    struct driver *driver = NULL;
+    struct guest_info info;
+    int r = driver_libvirt_new(&probe->options, &driver, err);
+    if (r < 0)
+        return r;
+    uint64_t started = clock_now_ms();
+    r = driver->ops->inspect(driver, uuid, &info, err);
+    if (r == 0)
+        printf("inspect_ms=%" PRIu64 " state=%u persistent=%d qemu=%d source_type=%u path=%s "
+               "target=%s format=%s virtual_size=%" PRIu64 " backing=%s backing_format=%s\n",
+               clock_now_ms() - started, info.power_state, info.persistent, info.connection_is_qemu,
+               info.source_type, info.disk_path, info.disk_target, info.disk_format,
+               info.virtual_size_bytes, info.backing_path, info.backing_format);
+    (void)fflush(stdout);
+    if (r == 0 && strcmp(command, "inspect") != 0) {
+        probe->plan.method =
+            strcmp(command, "live") == 0 ? SNAPSHOT_METHOD_LIVE : SNAPSHOT_METHOD_COLD;
+        r = take_snapshot(driver, &info, &probe->plan, output, err);
+    }
+    driver_free(driver);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    struct probe probe = {.options = {.connection_uri = "",
+                                      .virt_type = "qemu",
+                                      .snapshots_directory = "/var/tmp/snapshots",
+                                      .instances_path = "/var/tmp/instances",
+                                      .stall_timeout_s = 60,
+                                      .freeze_timeout_s = 5,
+                                      .deep_image_inspection = true},
+                          .plan = {.image_format = "qcow2"}};
+    int i = 1;
+    while (i < argc && set_option(&probe, argv[i]))
+        i++;
+    if (argc - i < 2) {
+        (void)fputs("usage: driver_probe OPTION=VALUE... inspect|live|cold UUID [OUTPUT]\n",
+                    stderr);
+        return 2;
+    }
+    log_init(LOG_LEVEL_DEBUG);
+    struct error err = ERROR_INIT;
+    if (run(&probe, argv[i], argv[i + 1], argc - i > 2 ? argv[i + 2] : NULL, &err) == 0)
+        return 0;
+    (void)fprintf(stderr, "error exc=%s %s\n", err.exc, err.message);
+    return 1;
+}

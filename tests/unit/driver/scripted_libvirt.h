@@ -1,0 +1,580 @@
+/*
+ * A libvirt of our own for the tests of the snapshot's order and rollback: one domain whose state
+ * the wrapped calls change, with every call logged and any of them made to fail, either before it
+ * has an effect or after ("the answer was lost").
+ *
+ * Included by one test program each, which names the wrapped functions for the linker.
+ */
+#pragma once
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "driver/domain_watch.h"
+#include "driver/libvirt_driver.h"
+#include "driver/qemu_img.h"
+#include "tests/unit/driver/scratch.h"
+
+#define UUID "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
+#define DEFINITION "<domain><secret/></domain>"
+#define CALLS_MAX 128
+#define DEVICES 3
+
+enum copy_course { COPY_READY, COPY_FAILS, COPY_STALLS, COPY_VANISHES, GUEST_ENDS, GUEST_DELETED };
+
+static struct {
+    /* the domain */
+    bool exists, persistent, active, saved, autostart, frozen, mirror;
+    int state; /* virDomainState */
+    int saved_state;
+    char mirror_path[DRIVER_PATH_MAX];
+    char definition[256];
+    bool attached[DEVICES];
+    int agent_timeout_s;
+    /* the script */
+    enum copy_course course;
+    bool foreign_job;
+    bool frozen_by_other;  /* the agent refuses all but a thaw */
+    bool device_stays;     /* unplugging has no effect */
+    bool restores_running; /* a paused guest comes back running */
+    int fail_index;        /* this call of all fails; -1 = none */
+    const char *fail_name; /* every call of this name fails */
+    bool fail_with_effect;
+    int fail_code;
+    /* what happened */
+    const char *calls[CALLS_MAX];
+    int call_count;
+    virError error;
+    char error_message[64];
+    struct domain_watches *watches;
+} world;
+
+static void world_reset(void)
+{
+    struct domain_watches *watches = world.watches;
+    memset(&world, 0, sizeof(world));
+    world.watches = watches;
+    world.exists = world.persistent = world.active = world.autostart = true;
+    world.state = VIR_DOMAIN_RUNNING;
+    world.agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
+    world.fail_index = -1;
+    world.fail_code = VIR_ERR_INTERNAL_ERROR;
+    (void)snprintf(world.definition, sizeof(world.definition), DEFINITION);
+}
+
+static bool fail_with(const char *name, int code)
+{
+    (void)snprintf(world.error_message, sizeof(world.error_message), "injected in %s", name);
+    world.error = (virError){.code = code, .message = world.error_message};
+    return true;
+}
+
+static int refuse(const char *name, int code)
+{
+    (void)fail_with(name, code);
+    return -1;
+}
+
+/* Logs a call and tells whether it has to fail; then *ret_effect whether it acts all the same. */
+static bool fails(const char *name, bool *ret_effect)
+{
+    int index = world.call_count;
+    if (index < CALLS_MAX)
+        world.calls[world.call_count++] = name;
+    bool failing =
+        index == world.fail_index || (world.fail_name && strcmp(world.fail_name, name) == 0);
+    *ret_effect = !failing || world.fail_with_effect;
+    return failing && fail_with(name, world.fail_code);
+}
+
+static bool was_called(const char *name)
+{
+    for (int i = 0; i < world.call_count; i++)
+        if (strcmp(world.calls[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* The place of a call in the log, -1 when it was not made. */
+static int place_of(const char *name)
+{
+    for (int i = 0; i < world.call_count; i++)
+        if (strcmp(world.calls[i], name) == 0)
+            return i;
+    return -1;
+}
+
+static virDomainPtr the_domain(void)
+{
+    static char domain;
+    return (virDomainPtr)&domain;
+}
+
+static virConnectPtr the_conn(void)
+{
+    static char conn;
+    return (virConnectPtr)&conn;
+}
+
+/* A call on the domain: fails when it is gone. `effect` runs unless a failure prevents it. */
+#define DOMAIN_CALL(name, effect)                                                                  \
+    do {                                                                                           \
+        bool acts_ = false;                                                                        \
+        bool failing_ = fails(name, &acts_);                                                       \
+        if (!world.exists)                                                                         \
+            return refuse(name, VIR_ERR_NO_DOMAIN);                                                \
+        if (acts_) {                                                                               \
+            effect;                                                                                \
+        }                                                                                          \
+        if (failing_)                                                                              \
+            return -1;                                                                             \
+    } while (0)
+
+const virError *__wrap_virGetLastError(void);
+const virError *__wrap_virGetLastError(void)
+{
+    return &world.error;
+}
+
+int __wrap_virGetLastErrorCode(void);
+int __wrap_virGetLastErrorCode(void)
+{
+    return world.error.code;
+}
+
+/* Stands for the connection. */
+int __wrap_libvirt_connection_get(struct libvirt_connection *connection, unsigned patience_ms,
+                                  virConnectPtr *ret_conn, struct error *err);
+int __wrap_libvirt_connection_get(struct libvirt_connection *connection, unsigned patience_ms,
+                                  virConnectPtr *ret_conn, struct error *err)
+{
+    bool acts;
+    (void)connection;
+    (void)patience_ms;
+    if (fails("get_connection", &acts))
+        return libvirt_error(err, "cannot connect");
+    *ret_conn = the_conn();
+    return 0;
+}
+
+int __wrap_libvirt_connection_find_domain(struct libvirt_connection *connection, const char *uuid,
+                                          unsigned patience_ms, const char *exc_missing,
+                                          virDomainPtr *ret_domain, struct error *err);
+int __wrap_libvirt_connection_find_domain(struct libvirt_connection *connection, const char *uuid,
+                                          unsigned patience_ms, const char *exc_missing,
+                                          virDomainPtr *ret_domain, struct error *err)
+{
+    bool acts;
+    (void)connection;
+    (void)patience_ms;
+    if (fails("find_domain", &acts))
+        return libvirt_error(err, "cannot look up");
+    if (!world.exists)
+        return error_set(err, 2, exc_missing, "Instance %s has no libvirt domain", uuid);
+    *ret_domain = the_domain();
+    return 0;
+}
+
+int __wrap_libvirt_connection_watch(struct libvirt_connection *connection, const char *uuid,
+                                    const char *disk_target, struct domain_watch **ret_watch,
+                                    struct error *err);
+int __wrap_libvirt_connection_watch(struct libvirt_connection *connection, const char *uuid,
+                                    const char *disk_target, struct domain_watch **ret_watch,
+                                    struct error *err)
+{
+    bool acts;
+    (void)connection;
+    if (fails("watch", &acts))
+        return libvirt_error(err, "cannot watch");
+    return domain_watch_new(world.watches, uuid, disk_target, ret_watch, err);
+}
+
+int __wrap_virConnectClose(virConnectPtr conn);
+int __wrap_virConnectClose(virConnectPtr conn)
+{
+    (void)conn;
+    return 0;
+}
+
+int __wrap_virConnectIsAlive(virConnectPtr conn);
+int __wrap_virConnectIsAlive(virConnectPtr conn)
+{
+    (void)conn;
+    return 1;
+}
+
+virConnectPtr __wrap_virDomainGetConnect(virDomainPtr domain);
+virConnectPtr __wrap_virDomainGetConnect(virDomainPtr domain)
+{
+    (void)domain;
+    return the_conn();
+}
+
+int __wrap_virDomainFree(virDomainPtr domain);
+int __wrap_virDomainFree(virDomainPtr domain)
+{
+    (void)domain;
+    return 0;
+}
+
+/* Reading the domain. */
+int __wrap_virDomainIsActive(virDomainPtr domain);
+int __wrap_virDomainIsActive(virDomainPtr domain)
+{
+    (void)domain;
+    DOMAIN_CALL("IsActive", (void)0);
+    return world.active;
+}
+
+int __wrap_virDomainIsPersistent(virDomainPtr domain);
+int __wrap_virDomainIsPersistent(virDomainPtr domain)
+{
+    (void)domain;
+    DOMAIN_CALL("IsPersistent", (void)0);
+    return world.persistent;
+}
+
+int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
+int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags)
+{
+    (void)domain;
+    (void)reason;
+    (void)flags;
+    DOMAIN_CALL("GetState", (void)0);
+    *state = world.state;
+    return 0;
+}
+
+/* A stopped domain's definition has all its devices. */
+static char *current_xml(void)
+{
+    static const char *const devices[DEVICES] = {
+        "<hostdev type='pci'><source><address domain='0' bus='6' slot='0' function='1'/></source>"
+        "</hostdev>",
+        "<interface type='hostdev'><source><address domain='0' bus='6' slot='0' function='2'/>"
+        "</source></interface>",
+        "<hostdev type='mdev'><source><address uuid='4b20d080'/></source></hostdev>"};
+    char *xml = NULL;
+    char mirror[DRIVER_PATH_MAX + 64] = "";
+    if (world.mirror)
+        (void)snprintf(mirror, sizeof(mirror), "<mirror><source file='%s'/></mirror>",
+                       world.mirror_path);
+    if (asprintf(&xml,
+                 "<domain><devices><disk type='file'><driver type='qcow2'/>"
+                 "<source file='/i/disk'/>%s<target dev='vda'/></disk>%s%s%s</devices></domain>",
+                 mirror, !world.active || world.attached[0] ? devices[0] : "",
+                 !world.active || world.attached[1] ? devices[1] : "",
+                 !world.active || world.attached[2] ? devices[2] : "") < 0)
+        abort();
+    return xml;
+}
+
+char *__wrap_virDomainGetXMLDesc(virDomainPtr domain, unsigned flags);
+char *__wrap_virDomainGetXMLDesc(virDomainPtr domain, unsigned flags)
+{
+    bool acts;
+    (void)domain;
+    if (fails(flags & VIR_DOMAIN_XML_INACTIVE ? "GetXMLDesc-inactive" : "GetXMLDesc", &acts))
+        return NULL;
+    if (!world.exists) {
+        (void)fail_with("GetXMLDesc", VIR_ERR_NO_DOMAIN);
+        return NULL;
+    }
+    if (!(flags & VIR_DOMAIN_XML_INACTIVE))
+        return current_xml();
+    return strdup(flags & VIR_DOMAIN_XML_SECURE ? world.definition : "<domain/>");
+}
+
+/* The definition. */
+int __wrap_virDomainGetAutostart(virDomainPtr domain, int *autostart);
+int __wrap_virDomainGetAutostart(virDomainPtr domain, int *autostart)
+{
+    (void)domain;
+    DOMAIN_CALL("GetAutostart", (void)0);
+    *autostart = world.autostart;
+    return 0;
+}
+
+int __wrap_virDomainSetAutostart(virDomainPtr domain, int autostart);
+int __wrap_virDomainSetAutostart(virDomainPtr domain, int autostart)
+{
+    (void)domain;
+    DOMAIN_CALL("SetAutostart", world.autostart = autostart != 0);
+    return 0;
+}
+
+int __wrap_virDomainUndefineFlags(virDomainPtr domain, unsigned flags);
+int __wrap_virDomainUndefineFlags(virDomainPtr domain, unsigned flags)
+{
+    (void)domain;
+    if (flags & (VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_NVRAM))
+        abort(); /* never */
+    DOMAIN_CALL(flags & VIR_DOMAIN_UNDEFINE_KEEP_TPM     ? "Undefine-keep-tpm"
+                : flags & VIR_DOMAIN_UNDEFINE_KEEP_NVRAM ? "Undefine-keep-nvram"
+                                                         : "Undefine",
+                world.persistent = world.autostart = false;
+                world.definition[0] = '\0'; world.exists = world.active);
+    return 0;
+}
+
+virDomainPtr __wrap_virDomainDefineXML(virConnectPtr conn, const char *xml);
+virDomainPtr __wrap_virDomainDefineXML(virConnectPtr conn, const char *xml)
+{
+    bool acts;
+    (void)conn;
+    bool failing = fails("DefineXML", &acts);
+    if (acts) {
+        world.exists = world.persistent = true;
+        (void)snprintf(world.definition, sizeof(world.definition), "%s", xml);
+    }
+    return failing ? NULL : the_domain();
+}
+
+/* Block jobs. */
+static void tell_job(int status)
+{
+    domain_watches_block_job(world.watches, UUID, "vda", status);
+}
+
+static void end_guest(void)
+{
+    world.active = world.mirror = world.frozen = false;
+    world.state = VIR_DOMAIN_SHUTOFF;
+    world.exists = world.persistent;
+    domain_watches_stopped(world.watches, UUID);
+}
+
+static void begin_copy(const char *path)
+{
+    world.mirror = true;
+    (void)snprintf(world.mirror_path, sizeof(world.mirror_path), "%s", path);
+    switch (world.course) {
+    case COPY_READY:
+        tell_job(VIR_DOMAIN_BLOCK_JOB_READY);
+        break;
+    case COPY_FAILS:
+        world.mirror = false;
+        tell_job(VIR_DOMAIN_BLOCK_JOB_FAILED);
+        break;
+    case COPY_VANISHES:
+        world.mirror = false;
+        break;
+    case GUEST_ENDS:
+        end_guest();
+        break;
+    case GUEST_DELETED:
+        end_guest();
+        (void)unlink(scratch_path("disk"));
+        break;
+    case COPY_STALLS:
+        break;
+    }
+}
+
+int __wrap_virDomainBlockRebase(virDomainPtr domain, const char *disk, const char *base,
+                                unsigned long bandwidth, unsigned flags);
+int __wrap_virDomainBlockRebase(virDomainPtr domain, const char *disk, const char *base,
+                                unsigned long bandwidth, unsigned flags)
+{
+    (void)domain;
+    if (strcmp(disk, "vda") != 0 || bandwidth != 0 || world.persistent ||
+        flags != (VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
+                  VIR_DOMAIN_BLOCK_REBASE_SHALLOW) ||
+        access(base, F_OK) < 0)
+        return refuse("BlockRebase with wrong arguments", VIR_ERR_INVALID_ARG);
+    DOMAIN_CALL("BlockRebase", begin_copy(base));
+    return 0;
+}
+
+int __wrap_virDomainGetBlockJobInfo(virDomainPtr domain, const char *disk,
+                                    virDomainBlockJobInfoPtr info, unsigned flags);
+int __wrap_virDomainGetBlockJobInfo(virDomainPtr domain, const char *disk,
+                                    virDomainBlockJobInfoPtr info, unsigned flags)
+{
+    (void)domain;
+    (void)disk;
+    (void)flags;
+    DOMAIN_CALL("GetBlockJobInfo", (void)0);
+    info->cur = 1;
+    info->end = 2;
+    return world.mirror || world.foreign_job;
+}
+
+int __wrap_virDomainBlockJobAbort(virDomainPtr domain, const char *disk, unsigned flags);
+int __wrap_virDomainBlockJobAbort(virDomainPtr domain, const char *disk, unsigned flags)
+{
+    (void)domain;
+    if (strcmp(disk, "vda") != 0 || flags != 0 || world.foreign_job)
+        abort(); /* never */
+    bool had_job = world.mirror;
+    DOMAIN_CALL(
+        "BlockJobAbort", if (had_job) {
+            world.mirror = false;
+            tell_job(VIR_DOMAIN_BLOCK_JOB_CANCELED);
+        });
+    return had_job ? 0 : refuse("BlockJobAbort without a job", VIR_ERR_INVALID_ARG);
+}
+
+/* The guest agent. */
+int __wrap_virDomainAgentSetResponseTimeout(virDomainPtr domain, int timeout, unsigned flags);
+int __wrap_virDomainAgentSetResponseTimeout(virDomainPtr domain, int timeout, unsigned flags)
+{
+    (void)domain;
+    (void)flags;
+    DOMAIN_CALL("AgentSetResponseTimeout", world.agent_timeout_s = timeout);
+    return 0;
+}
+
+int __wrap_virDomainGetTime(virDomainPtr domain, long long *seconds, unsigned *nseconds,
+                            unsigned flags);
+int __wrap_virDomainGetTime(virDomainPtr domain, long long *seconds, unsigned *nseconds,
+                            unsigned flags)
+{
+    (void)domain;
+    (void)flags;
+    DOMAIN_CALL("GetTime", *seconds = 1; *nseconds = 0);
+    return world.frozen_by_other ? refuse("GetTime", VIR_ERR_INTERNAL_ERROR) : 0;
+}
+
+int __wrap_virDomainFSFreeze(virDomainPtr domain, const char **mountpoints, unsigned count,
+                             unsigned flags);
+int __wrap_virDomainFSFreeze(virDomainPtr domain, const char **mountpoints, unsigned count,
+                             unsigned flags)
+{
+    (void)domain;
+    (void)mountpoints;
+    (void)count;
+    (void)flags;
+    if (world.agent_timeout_s <= 0)
+        abort(); /* a freeze without a time limit: never */
+    DOMAIN_CALL("FSFreeze", world.frozen = !world.frozen_by_other);
+    return world.frozen_by_other ? refuse("FSFreeze", VIR_ERR_INTERNAL_ERROR) : 1;
+}
+
+int __wrap_virDomainFSThaw(virDomainPtr domain, const char **mountpoints, unsigned count,
+                           unsigned flags);
+int __wrap_virDomainFSThaw(virDomainPtr domain, const char **mountpoints, unsigned count,
+                           unsigned flags)
+{
+    (void)domain;
+    (void)mountpoints;
+    (void)count;
+    (void)flags;
+    DOMAIN_CALL("FSThaw", world.frozen = false);
+    return 1;
+}
+
+/* Managed save. */
+int __wrap_virDomainManagedSave(virDomainPtr domain, unsigned flags);
+int __wrap_virDomainManagedSave(virDomainPtr domain, unsigned flags)
+{
+    (void)domain;
+    (void)flags;
+    for (size_t i = 0; i < DEVICES; i++)
+        if (world.attached[i])
+            return refuse("ManagedSave with host devices", VIR_ERR_OPERATION_INVALID);
+    DOMAIN_CALL("ManagedSave", world.saved_state = world.state; world.saved = true;
+                world.active = false; world.state = VIR_DOMAIN_SHUTOFF);
+    return 0;
+}
+
+int __wrap_virDomainHasManagedSaveImage(virDomainPtr domain, unsigned flags);
+int __wrap_virDomainHasManagedSaveImage(virDomainPtr domain, unsigned flags)
+{
+    (void)domain;
+    (void)flags;
+    DOMAIN_CALL("HasManagedSaveImage", (void)0);
+    return world.saved;
+}
+
+int __wrap_virDomainCreateWithFlags(virDomainPtr domain, unsigned flags);
+int __wrap_virDomainCreateWithFlags(virDomainPtr domain, unsigned flags)
+{
+    (void)domain;
+    if (flags != 0)
+        abort(); /* the saved state counts */
+    DOMAIN_CALL("CreateWithFlags", world.saved = false; world.active = true;
+                world.state = world.restores_running ? VIR_DOMAIN_RUNNING : world.saved_state);
+    return 0;
+}
+
+int __wrap_virDomainSuspend(virDomainPtr domain);
+int __wrap_virDomainSuspend(virDomainPtr domain)
+{
+    (void)domain;
+    DOMAIN_CALL("Suspend", world.state = VIR_DOMAIN_PAUSED);
+    return 0;
+}
+
+int __wrap_virDomainResume(virDomainPtr domain);
+int __wrap_virDomainResume(virDomainPtr domain)
+{
+    (void)domain;
+    DOMAIN_CALL("Resume", world.state = VIR_DOMAIN_RUNNING);
+    return 0;
+}
+
+static size_t device_of(const char *xml)
+{
+    return strstr(xml, "mdev") ? 2 : strstr(xml, "<interface") ? 1 : 0;
+}
+
+int __wrap_virDomainDetachDeviceFlags(virDomainPtr domain, const char *xml, unsigned flags);
+int __wrap_virDomainDetachDeviceFlags(virDomainPtr domain, const char *xml, unsigned flags)
+{
+    (void)domain;
+    if (flags != VIR_DOMAIN_AFFECT_LIVE)
+        abort(); /* the definition keeps its devices */
+    DOMAIN_CALL(
+        "DetachDeviceFlags", if (!world.device_stays) {
+            world.attached[device_of(xml)] = false;
+            domain_watches_device_removed(world.watches, UUID);
+        });
+    return 0;
+}
+
+int __wrap_virDomainAttachDeviceFlags(virDomainPtr domain, const char *xml, unsigned flags);
+int __wrap_virDomainAttachDeviceFlags(virDomainPtr domain, const char *xml, unsigned flags)
+{
+    (void)domain;
+    if (flags != VIR_DOMAIN_AFFECT_LIVE || world.attached[device_of(xml)] || !world.active)
+        abort();
+    DOMAIN_CALL("AttachDeviceFlags", world.attached[device_of(xml)] = true);
+    return 0;
+}
+
+/* qemu-img */
+static int write_file(const char *path, struct error *err)
+{
+    FILE *file = fopen(path, "we");
+    if (!file)
+        return error_errno(err, 5, "cannot write %s", path);
+    (void)fputs("image", file);
+    (void)fclose(file);
+    return 0;
+}
+
+int __wrap_qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error *err);
+int __wrap_qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error *err)
+{
+    bool acts;
+    bool failing = fails("qemu-img create", &acts);
+    if (acts && write_file(overlay->path, err) < 0)
+        return -5;
+    return failing ? error_set(err, 5, EXC_INTERNAL_ERROR, "injected in qemu-img create") : 0;
+}
+
+int __wrap_qemu_img_convert(const struct qemu_img_conversion *conversion, struct error *err);
+int __wrap_qemu_img_convert(const struct qemu_img_conversion *conversion, struct error *err)
+{
+    bool acts;
+    bool failing = fails("qemu-img convert", &acts);
+    if (acts && write_file(conversion->target_path, err) < 0)
+        return -5;
+    return failing ? error_set(err, 5, EXC_IMAGE_UNACCEPTABLE, "injected in qemu-img convert") : 0;
+}

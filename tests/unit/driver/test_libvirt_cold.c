@@ -1,0 +1,264 @@
+/* driver/libvirt_cold.c, host_devices.c: whatever fails, the guest is back with its devices. */
+/* wrap: virGetLastError */
+/* wrap: virGetLastErrorCode */
+/* wrap: libvirt_connection_get */
+/* wrap: libvirt_connection_find_domain */
+/* wrap: libvirt_connection_watch */
+/* wrap: virConnectClose */
+/* wrap: virConnectIsAlive */
+/* wrap: virDomainGetConnect */
+/* wrap: virDomainFree */
+/* wrap: virDomainIsActive */
+/* wrap: virDomainGetState */
+/* wrap: virDomainGetXMLDesc */
+/* wrap: virDomainManagedSave */
+/* wrap: virDomainHasManagedSaveImage */
+/* wrap: virDomainCreateWithFlags */
+/* wrap: virDomainSuspend */
+/* wrap: virDomainResume */
+/* wrap: virDomainDetachDeviceFlags */
+/* wrap: virDomainAttachDeviceFlags */
+/* wrap: qemu_img_create_overlay */
+/* wrap: qemu_img_convert */
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/driver/scripted_libvirt.h"
+
+static struct libvirt_driver driver = {.stall_timeout_s = 60};
+static struct guest_info info;
+static struct snapshot_plan plan;
+static struct snapshot_result result;
+static struct error err;
+
+static int set_up(void **state)
+{
+    (void)state;
+    world_reset();
+    for (size_t i = 0; i < DEVICES; i++)
+        world.attached[i] = true;
+    plan = (struct snapshot_plan){.method = SNAPSHOT_METHOD_COLD, .image_format = "raw"};
+    info = (struct guest_info){.uuid = UUID,
+                               .power_state = POWER_STATE_RUNNING,
+                               .disk_path = "/i/disk",
+                               .disk_target = "vda",
+                               .disk_format = "qcow2"};
+    return 0;
+}
+
+static int take(void)
+{
+    result = (struct snapshot_result){0};
+    err = (struct error)ERROR_INIT;
+    return libvirt_cold_snapshot(&driver, &info, &plan, &result, &err);
+}
+
+static size_t files_left(void)
+{
+    DIR *dir = opendir(driver.snapshots_directory);
+    if (!dir)
+        return 0;
+    size_t count = 0;
+    for (const struct dirent *entry; (entry = readdir(dir));) /* NOLINT(concurrency-mt-unsafe) */
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+static void assert_guest_as_before(int state)
+{
+    assert_int_equal(world.state, state);
+    assert_true(world.active);
+    assert_false(world.saved);
+    for (size_t i = 0; i < DEVICES; i++)
+        assert_true(world.attached[i]);
+}
+
+static void assert_error(const char *exc, const char *text)
+{
+    assert_string_equal(err.exc, exc);
+    if (!strstr(err.message, text))
+        fail_msg("\"%s\" does not say \"%s\"", err.message, text);
+    assert_null(result.image);
+    assert_int_equal(files_left(), 0);
+}
+
+static void assert_image(void)
+{
+    assert_non_null(result.image);
+    assert_true(result.image->size_bytes == 5);
+    image_source_close(result.image);
+    assert_int_equal(files_left(), 0);
+}
+
+static void good_snapshot_in_order(void **state)
+{
+    (void)state;
+    static const char *const order[] = {"find_domain",     "DetachDeviceFlags",
+                                        "ManagedSave",     "qemu-img convert",
+                                        "CreateWithFlags", "AttachDeviceFlags"};
+    assert_int_equal(take(), 0);
+    for (size_t i = 1; i < sizeof(order) / sizeof(order[0]); i++)
+        assert_true(place_of(order[i - 1]) < place_of(order[i]));
+    assert_guest_as_before(VIR_DOMAIN_RUNNING);
+    assert_image();
+}
+
+static void paused_guest_comes_back_paused(void **state)
+{
+    for (int restores_running = 0; restores_running <= 1; restores_running++) {
+        set_up(state);
+        world.state = VIR_DOMAIN_PAUSED;
+        world.restores_running = restores_running;
+        assert_int_equal(take(), 0);
+        assert_guest_as_before(VIR_DOMAIN_PAUSED);
+        assert_image();
+    }
+}
+
+static void stopped_guest_is_only_read(void **state)
+{
+    static const int states[] = {VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_CRASHED, VIR_DOMAIN_PMSUSPENDED};
+    for (size_t i = 0; i < 3; i++) {
+        set_up(state);
+        world.state = states[i];
+        world.active = false;
+        world.saved = i == 0; /* by nova's suspend */
+        assert_int_equal(take(), 0);
+        assert_int_equal(result.guest_paused_ms, 0);
+        assert_image();
+        assert_int_equal(world.saved, i == 0);
+        assert_int_equal(world.state, states[i]);
+        assert_false(was_called("DetachDeviceFlags"));
+        assert_false(was_called("ManagedSave"));
+        assert_false(was_called("CreateWithFlags"));
+    }
+}
+
+static void each_call_fails_in_turn(void **state)
+{
+    for (int with_effect = 0; with_effect <= 1; with_effect++) {
+        for (int index = 0;; index++) {
+            set_up(state);
+            world.fail_index = index;
+            world.fail_with_effect = with_effect;
+            int r = take();
+            if (world.call_count <= index) { /* none was left to fail */
+                assert_int_equal(r, 0);
+                assert_image();
+                break;
+            }
+            if (r == 0) {
+                assert_guest_as_before(VIR_DOMAIN_RUNNING);
+                assert_image();
+                continue;
+            }
+            const char *name = world.calls[index];
+            char text[64];
+            (void)snprintf(text, sizeof(text), "injected in %s", name);
+            assert_error(strcmp(name, "qemu-img convert") == 0 ? EXC_IMAGE_UNACCEPTABLE
+                                                               : EXC_INTERNAL_ERROR,
+                         text);
+            assert_guest_as_before(VIR_DOMAIN_RUNNING);
+        }
+        assert_true(world.call_count > 20);
+    }
+}
+
+static void device_that_stays_fails_the_snapshot(void **state)
+{
+    (void)state;
+    world.device_stays = true;
+    driver.detach_timeout_ms = 100;
+    assert_int_equal(take(), -ETIMEDOUT);
+    assert_error(EXC_PCI_DEVICE_DETACH_FAILED, "Failed to detach PCI device 0000:06:00.1");
+    assert_guest_as_before(VIR_DOMAIN_RUNNING);
+    assert_false(was_called("ManagedSave"));
+}
+
+static void guest_that_cannot_be_started_is_told(void **state)
+{
+    (void)state;
+    world.fail_name = "CreateWithFlags";
+    assert_int_equal(take(), -EIO);
+    assert_error(EXC_INTERNAL_ERROR, "cannot start instance " UUID " from its saved memory");
+    assert_true(world.saved); /* nothing is thrown away */
+}
+
+static void first_error_is_kept(void **state)
+{
+    (void)state;
+    world.fail_name = "AttachDeviceFlags";
+    world.device_stays = false;
+    assert_int_equal(take(), -EIO);
+    assert_error(EXC_INTERNAL_ERROR, "cannot attach host device 0000:06:00.1 again");
+    assert_non_null(strstr(err.message, "; then: cannot attach host device 0000:06:00.2 again"));
+    assert_int_equal(world.state, VIR_DOMAIN_RUNNING);
+}
+
+static void lost_mediated_device_is_left_out(void **state)
+{
+    (void)state;
+    world.attached[0] = world.attached[1] = false;
+    world.fail_name = "AttachDeviceFlags";
+    world.fail_code = VIR_ERR_DEVICE_MISSING;
+    assert_int_equal(take(), 0);
+    assert_false(world.attached[2]);
+    assert_image();
+}
+
+static void other_disks_are_refused_untouched(void **state)
+{
+    (void)state;
+    info.source_type = DISK_SOURCE_RBD;
+    assert_int_equal(take(), -ENOTSUP);
+    assert_error(EXC_INTERNAL_ERROR, "neither a file nor a block device");
+    assert_int_equal(world.call_count, 0);
+}
+
+static void missing_domain(void **state)
+{
+    (void)state;
+    world.exists = false;
+    assert_int_equal(take(), -ENOENT);
+    assert_error(EXC_INSTANCE_NOT_FOUND, UUID);
+}
+
+static int set_up_group(void **state)
+{
+    if (scratch_make(state) || domain_watches_new(&world.watches, &err) < 0)
+        return -1;
+    driver.snapshots_directory = strdup(scratch_path("snapshots"));
+    driver.detach_timeout_ms = 5000;
+    return driver.snapshots_directory ? 0 : -1;
+}
+
+static int tear_down_group(void **state)
+{
+    free(driver.snapshots_directory);
+    domain_watches_free(world.watches);
+    return scratch_remove(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(good_snapshot_in_order, set_up),
+        cmocka_unit_test(paused_guest_comes_back_paused),
+        cmocka_unit_test(stopped_guest_is_only_read),
+        cmocka_unit_test(each_call_fails_in_turn),
+        cmocka_unit_test_setup(device_that_stays_fails_the_snapshot, set_up),
+        cmocka_unit_test_setup(guest_that_cannot_be_started_is_told, set_up),
+        cmocka_unit_test_setup(first_error_is_kept, set_up),
+        cmocka_unit_test_setup(lost_mediated_device_is_left_out, set_up),
+        cmocka_unit_test_setup(other_disks_are_refused_untouched, set_up),
+        cmocka_unit_test_setup(missing_domain, set_up),
+    };
+    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+}

@@ -1,0 +1,183 @@
+/* driver/libvirt_connection.c and libvirt.c against libvirt's own test driver, in this process. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/cleanup.h"
+#include "driver/libvirt.h"
+#include "driver/libvirt_driver.h"
+#include "tests/unit/driver/scratch.h"
+
+#define MISSING "0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"
+#define UUID "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
+
+static char uri[512];
+
+/* A hypervisor of one running guest with a raw root disk. */
+static int set_up(void **state)
+{
+    if (scratch_make(state))
+        return -1;
+    FILE *file = fopen(scratch_path("node.xml"), "we");
+    if (!file)
+        return -1;
+    (void)fprintf(file,
+                  "<node><domain type='test'><name>guest</name><uuid>%s</uuid>"
+                  "<memory>65536</memory><os><type>hvm</type></os><devices>"
+                  "<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
+                  "<source file='%s'/><target dev='vda' bus='virtio'/></disk>"
+                  "</devices></domain></node>",
+                  UUID, scratch_path("disk"));
+    (void)fclose(file);
+    file = fopen(scratch_path("disk"), "we");
+    if (!file || ftruncate(fileno(file), 1 << 20) < 0)
+        return -1;
+    (void)fclose(file);
+    (void)snprintf(uri, sizeof(uri), "test://%s", scratch_path("node.xml"));
+    return 0;
+}
+
+static struct driver *new_driver(void)
+{
+    struct driver *driver = NULL;
+    struct error err = ERROR_INIT;
+    const struct driver_libvirt_options options = {.connection_uri = uri,
+                                                   .virt_type = "qemu",
+                                                   .snapshots_directory = scratch_path("snapshots"),
+                                                   .instances_path = scratch_directory,
+                                                   .stall_timeout_s = 10,
+                                                   .freeze_timeout_s = 5};
+    if (driver_libvirt_new(&options, &driver, &err) < 0)
+        fail_msg("%s", err.message);
+    return driver;
+}
+
+static void domain_is_read(void **state)
+{
+    (void)state;
+    struct driver *driver = new_driver();
+    struct error err = ERROR_INIT;
+    enum power_state power_state;
+    struct guest_info info;
+    assert_int_equal(driver->ops->get_power_state(driver, UUID, &power_state, &err), 0);
+    assert_int_equal(power_state, POWER_STATE_RUNNING);
+    assert_int_equal(driver->ops->get_power_state(driver, MISSING, &power_state, &err), 0);
+    assert_int_equal(power_state, POWER_STATE_NOSTATE);
+    if (driver->ops->inspect(driver, UUID, &info, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_string_equal(info.uuid, UUID);
+    assert_string_equal(info.disk_path, scratch_path("disk"));
+    assert_string_equal(info.disk_format, "raw");
+    assert_string_equal(info.disk_target, "vda");
+    assert_int_equal(info.power_state, POWER_STATE_RUNNING);
+    assert_true(info.persistent);
+    assert_false(info.connection_is_qemu);
+    assert_true(info.virtual_size_bytes == 1 << 20);
+    assert_int_equal(driver->ops->inspect(driver, MISSING, &info, &err), -ENOENT);
+    assert_string_equal(err.exc, EXC_INSTANCE_NOT_RUNNING);
+    driver_free(driver);
+}
+
+/* libvirt's test driver knows no block copy and no guest agent: an error, and all as before. */
+static void live_snapshot_is_not_known_there(void **state)
+{
+    (void)state;
+    struct driver *driver = new_driver();
+    struct error err = ERROR_INIT;
+    struct guest_info info;
+    struct snapshot_result result = {0};
+    const struct snapshot_plan plan = {.method = SNAPSHOT_METHOD_LIVE, .image_format = "raw"};
+    assert_int_equal(driver->ops->inspect(driver, UUID, &info, &err), 0);
+    assert_true(driver->ops->extract(driver, &info, &plan, &result, &err) < 0);
+    assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
+    assert_null(result.image);
+    driver_free(driver);
+}
+
+static void cold_snapshot_stops_and_starts_the_guest(void **state)
+{
+    (void)state;
+    struct driver *driver = new_driver();
+    struct error err = ERROR_INIT;
+    struct guest_info info;
+    struct snapshot_result result = {0};
+    enum power_state power_state;
+    const struct snapshot_plan plan = {.method = SNAPSHOT_METHOD_COLD, .image_format = "raw"};
+    assert_int_equal(driver->ops->inspect(driver, UUID, &info, &err), 0);
+    if (driver->ops->extract(driver, &info, &plan, &result, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_true(result.image->size_bytes == 1 << 20);
+    image_source_close(result.image);
+    assert_int_equal(driver->ops->get_power_state(driver, UUID, &power_state, &err), 0);
+    assert_int_equal(power_state, POWER_STATE_RUNNING);
+    driver_free(driver);
+}
+
+static void events_reach_the_watch(void **state)
+{
+    (void)state;
+    struct libvirt_connection *connection = NULL;
+    struct domain_watch *watch = NULL;
+    struct domain_news news = DOMAIN_NEWS_INIT;
+    struct error err = ERROR_INIT;
+    virDomainPtr domain = NULL;
+    assert_int_equal(libvirt_connection_new(uri, &connection, &err), 0);
+    assert_int_equal(libvirt_connection_watch(connection, UUID, "vda", &watch, &err), 0);
+    assert_int_equal(
+        libvirt_connection_find_domain(connection, UUID, 0, EXC_INSTANCE_NOT_FOUND, &domain, &err),
+        0);
+    assert_int_equal(virDomainDestroy(domain), 0);
+    assert_true(domain_watch_wait(watch, 20000, &news));
+    assert_true(news.stopped);
+    assert_int_equal(virDomainCreate(domain), 0);
+    virDomainFree(domain);
+    domain_watch_free(watch);
+    libvirt_connection_free(connection);
+    libvirt_connection_free(NULL);
+}
+
+static void unreachable_hypervisor_is_told(void **state)
+{
+    (void)state;
+    struct libvirt_connection *connection = NULL;
+    struct error err = ERROR_INIT;
+    virConnectPtr conn = NULL;
+    char socket_uri[512];
+    (void)snprintf(socket_uri, sizeof(socket_uri), "qemu+unix:///system?socket=%s",
+                   scratch_path("absent"));
+    assert_int_equal(libvirt_connection_new(socket_uri, &connection, &err), 0);
+    assert_int_equal(libvirt_connection_get(connection, 300, &conn, &err), -EIO);
+    assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
+    assert_non_null(strstr(err.message, "cannot connect to qemu+unix"));
+    libvirt_connection_free(connection);
+}
+
+static void time_limits_are_needed(void **state)
+{
+    (void)state;
+    struct driver *driver = NULL;
+    struct error err = ERROR_INIT;
+    const struct driver_libvirt_options options = {
+        .virt_type = "kvm", .snapshots_directory = "/s", .instances_path = "/i"};
+    assert_int_equal(driver_libvirt_new(&options, &driver, &err), -EINVAL);
+    assert_null(driver);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(domain_is_read),
+        cmocka_unit_test(live_snapshot_is_not_known_there),
+        cmocka_unit_test(cold_snapshot_stops_and_starts_the_guest),
+        cmocka_unit_test(events_reach_the_watch),
+        cmocka_unit_test(unreachable_hypervisor_is_told),
+        cmocka_unit_test(time_limits_are_needed),
+    };
+    return cmocka_run_group_tests(tests, set_up, scratch_remove);
+}

@@ -1,0 +1,408 @@
+/* driver/libvirt_live.c: whatever fails, the guest is thawed, its copy ended, its domain defined.
+ */
+/* wrap: virGetLastError */
+/* wrap: virGetLastErrorCode */
+/* wrap: libvirt_connection_get */
+/* wrap: libvirt_connection_find_domain */
+/* wrap: libvirt_connection_watch */
+/* wrap: virConnectClose */
+/* wrap: virConnectIsAlive */
+/* wrap: virDomainGetConnect */
+/* wrap: virDomainFree */
+/* wrap: virDomainIsActive */
+/* wrap: virDomainIsPersistent */
+/* wrap: virDomainGetState */
+/* wrap: virDomainGetXMLDesc */
+/* wrap: virDomainGetAutostart */
+/* wrap: virDomainSetAutostart */
+/* wrap: virDomainUndefineFlags */
+/* wrap: virDomainDefineXML */
+/* wrap: virDomainBlockRebase */
+/* wrap: virDomainGetBlockJobInfo */
+/* wrap: virDomainBlockJobAbort */
+/* wrap: virDomainAgentSetResponseTimeout */
+/* wrap: virDomainGetTime */
+/* wrap: virDomainFSFreeze */
+/* wrap: virDomainFSThaw */
+/* wrap: qemu_img_create_overlay */
+/* wrap: qemu_img_convert */
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/driver/scripted_libvirt.h"
+
+static struct libvirt_driver driver = {.stall_timeout_s = 1, .freeze_timeout_s = 5};
+static struct guest_info info;
+static struct snapshot_plan plan;
+static struct snapshot_result result;
+static struct error err;
+
+static int set_up(void **state)
+{
+    (void)state;
+    world_reset();
+    plan = (struct snapshot_plan){
+        .method = SNAPSHOT_METHOD_LIVE, .image_format = "qcow2", .quiesce = true};
+    info = (struct guest_info){.uuid = UUID,
+                               .power_state = POWER_STATE_RUNNING,
+                               .persistent = true,
+                               .disk_target = "vda",
+                               .disk_format = "qcow2",
+                               .virtual_size_bytes = 1 << 20};
+    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", scratch_path("disk"));
+    FILE *disk = fopen(info.disk_path, "we");
+    assert_non_null(disk);
+    fclose(disk);
+    return 0;
+}
+
+static int take(void)
+{
+    result = (struct snapshot_result){0};
+    err = (struct error)ERROR_INIT;
+    return libvirt_live_snapshot(&driver, &info, &plan, &result, &err);
+}
+
+static size_t files_left(void)
+{
+    DIR *dir = opendir(driver.snapshots_directory);
+    if (!dir)
+        return 0;
+    size_t count = 0;
+    for (const struct dirent *entry; (entry = readdir(dir));) /* NOLINT(concurrency-mt-unsafe) */
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+static void assert_guest_as_before(void)
+{
+    assert_false(world.frozen);
+    assert_false(world.mirror);
+    assert_true(world.exists);
+    assert_true(world.persistent);
+    assert_string_equal(world.definition, DEFINITION);
+    assert_true(world.autostart);
+}
+
+static void assert_error(const char *exc, const char *text)
+{
+    assert_string_equal(err.exc, exc);
+    if (!strstr(err.message, text))
+        fail_msg("\"%s\" does not say \"%s\"", err.message, text);
+    assert_null(result.image);
+    assert_int_equal(files_left(), 0);
+}
+
+static void assert_image(void)
+{
+    char text[16] = "";
+    assert_non_null(result.image);
+    assert_true(result.image->size_bytes == 5);
+    assert_int_equal(result.image->ops->read(result.image, text, sizeof(text), &err), 5);
+    assert_string_equal(text, "image");
+    assert_int_equal(files_left(), 1);
+    image_source_close(result.image);
+    assert_int_equal(files_left(), 0);
+}
+
+static void good_snapshot_in_order(void **state)
+{
+    (void)state;
+    static const char *const order[] = {
+        "find_domain",       "GetBlockJobInfo", "qemu-img create", "GetXMLDesc-inactive",
+        "Undefine-keep-tpm", "watch",           "BlockRebase",     "FSFreeze",
+        "BlockJobAbort",     "FSThaw",          "DefineXML",       "SetAutostart",
+        "qemu-img convert"};
+    assert_int_equal(take(), 0);
+    assert_guest_as_before();
+    assert_true(result.quiesced);
+    for (size_t i = 1; i < sizeof(order) / sizeof(order[0]); i++)
+        assert_true(place_of(order[i - 1]) < place_of(order[i]));
+    /* Nothing comes between: the guest stands still. */
+    assert_int_equal(place_of("BlockJobAbort"), place_of("FSFreeze") + 1);
+    assert_int_equal(place_of("FSThaw"), place_of("BlockJobAbort") + 1);
+    assert_int_equal(world.agent_timeout_s, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
+    assert_image();
+}
+
+static void agent_is_left_alone_without_quiesce(void **state)
+{
+    (void)state;
+    plan.quiesce = false;
+    assert_int_equal(take(), 0);
+    assert_false(result.quiesced);
+    assert_false(was_called("FSFreeze"));
+    assert_false(was_called("AgentSetResponseTimeout"));
+    assert_image();
+}
+
+static void transient_domain_stays_transient(void **state)
+{
+    (void)state;
+    world.persistent = false;
+    world.autostart = false;
+    assert_int_equal(take(), 0);
+    assert_false(world.persistent);
+    assert_false(was_called("Undefine-keep-tpm"));
+    assert_false(was_called("DefineXML"));
+    assert_image();
+}
+
+/*
+ * Every call fails once, with and without its effect: the guest is as before, the error is that
+ * one, nothing is left. Calls that may fail without harm lead to an image.
+ */
+static void each_call_fails_in_turn(void **state)
+{
+    for (int with_effect = 0; with_effect <= 1; with_effect++) {
+        for (int index = 0;; index++) {
+            set_up(state);
+            plan.require_quiesce = index % 2;
+            world.fail_index = index;
+            world.fail_with_effect = with_effect;
+            int r = take();
+            if (world.call_count <= index) { /* none was left to fail */
+                assert_int_equal(r, 0);
+                assert_image();
+                break;
+            }
+            const char *name = world.calls[index];
+            assert_guest_as_before();
+            if (r == 0) {
+                assert_image();
+                continue;
+            }
+            char text[64];
+            (void)snprintf(text, sizeof(text), "injected in %s", name);
+            assert_error(strcmp(name, "qemu-img convert") == 0 ? EXC_IMAGE_UNACCEPTABLE
+                                                               : EXC_INTERNAL_ERROR,
+                         text);
+            if (strcmp(name, "AgentSetResponseTimeout") != 0)
+                assert_int_equal(world.agent_timeout_s, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
+        }
+        assert_true(world.call_count > 20);
+    }
+}
+
+/* A step of the rollback that fails for good stops none of the others and is told second. */
+static void each_call_fails_for_good(void **state)
+{
+    static const char *const names[] = {"FSThaw",      "BlockJobAbort", "DefineXML",
+                                        "GetXMLDesc",  "IsActive",      "IsPersistent",
+                                        "find_domain", "get_connection"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        set_up(state);
+        world.fail_name = names[i];
+        if (take() == 0) {
+            assert_guest_as_before();
+            assert_image();
+            continue;
+        }
+        char text[64];
+        (void)snprintf(text, sizeof(text), "injected in %s", names[i]);
+        assert_error(EXC_INTERNAL_ERROR, text);
+        if (strcmp(names[i], "FSThaw") != 0)
+            assert_false(world.frozen);
+        if (strcmp(names[i], "BlockJobAbort") != 0 && strcmp(names[i], "GetXMLDesc") != 0)
+            assert_false(world.mirror);
+        if (strcmp(names[i], "DefineXML") != 0 && strcmp(names[i], "get_connection") != 0)
+            assert_true(world.persistent);
+    }
+}
+
+static void first_error_is_kept(void **state)
+{
+    (void)state;
+    world.course = COPY_FAILS;
+    world.fail_name = "DefineXML";
+    assert_int_equal(take(), -EIO);
+    assert_error(EXC_INTERNAL_ERROR, "ended before it was complete");
+    assert_non_null(strstr(err.message, "; then: cannot define the domain"));
+}
+
+static void failed_copies_are_no_images(void **state)
+{
+    static const struct {
+        enum copy_course course;
+        int r;
+        const char *text;
+    } cases[] = {
+        {COPY_FAILS, -EIO, "ended before it was complete (block job status 1)"},
+        {COPY_VANISHES, -EIO, "has vanished"},
+        {COPY_STALLS, -ETIMEDOUT, "made no progress for 1 s"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        set_up(state);
+        world.course = cases[i].course;
+        assert_int_equal(take(), cases[i].r);
+        assert_error(EXC_INTERNAL_ERROR, cases[i].text);
+        assert_guest_as_before();
+        assert_false(was_called("FSFreeze"));
+    }
+}
+
+static void guest_that_ends_is_defined_again(void **state)
+{
+    (void)state;
+    world.course = GUEST_ENDS;
+    assert_int_equal(take(), -ENOENT);
+    assert_error(EXC_INSTANCE_NOT_FOUND, "ended while its disk was copied");
+    assert_guest_as_before();
+    assert_false(world.active);
+    assert_false(was_called("BlockJobAbort"));
+    assert_false(was_called("FSFreeze"));
+}
+
+static void deleted_guest_is_not_defined_again(void **state)
+{
+    (void)state;
+    world.course = GUEST_DELETED;
+    assert_int_equal(take(), -ENOENT);
+    assert_error(EXC_INSTANCE_NOT_FOUND, "ended while its disk was copied");
+    assert_false(world.exists);
+    assert_false(was_called("DefineXML"));
+}
+
+static void foreign_block_job_is_left_alone(void **state)
+{
+    (void)state;
+    world.foreign_job = true;
+    assert_int_equal(take(), -EBUSY);
+    assert_error(EXC_INTERNAL_ERROR, "another block job is running on disk vda");
+    assert_guest_as_before();
+    assert_false(was_called("BlockJobAbort"));
+    assert_false(was_called("Undefine-keep-tpm"));
+    assert_false(was_called("qemu-img create"));
+}
+
+static void older_libvirt_knows_fewer_flags(void **state)
+{
+    (void)state;
+    world.fail_name = "Undefine-keep-tpm";
+    world.fail_code = VIR_ERR_INVALID_ARG;
+    assert_int_equal(take(), 0);
+    assert_true(was_called("Undefine-keep-nvram"));
+    assert_guest_as_before();
+    assert_image();
+}
+
+static void silent_agent_is_not_asked_to_freeze(void **state)
+{
+    (void)state;
+    world.fail_name = "GetTime";
+    world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
+    assert_int_equal(take(), 0);
+    assert_false(result.quiesced);
+    assert_false(was_called("FSFreeze"));
+    assert_false(was_called("FSThaw"));
+    assert_guest_as_before();
+    assert_image();
+
+    set_up(state);
+    plan.require_quiesce = true;
+    world.fail_name = "GetTime";
+    world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
+    assert_int_equal(take(), -EIO);
+    assert_error(EXC_INTERNAL_ERROR, "\"os_require_quiesce\" is set: the guest agent");
+    assert_guest_as_before();
+}
+
+static void late_freeze_is_thawed(void **state)
+{
+    for (int require = 0; require <= 1; require++) {
+        set_up(state);
+        plan.require_quiesce = require;
+        world.fail_name = "FSFreeze";
+        world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
+        world.fail_with_effect = true;
+        assert_int_equal(take(), require ? -EIO : 0);
+        assert_true(was_called("FSThaw"));
+        assert_guest_as_before();
+        assert_false(result.quiesced);
+        if (!require)
+            assert_image();
+    }
+}
+
+static void freeze_of_somebody_else_is_kept(void **state)
+{
+    (void)state;
+    world.frozen_by_other = true;
+    assert_int_equal(take(), 0);
+    assert_false(was_called("FSThaw"));
+    assert_false(result.quiesced);
+    assert_image();
+}
+
+static void required_quiesce_is_checked_first(void **state)
+{
+    (void)state;
+    plan.require_quiesce = true;
+    plan.quiesce = false;
+    assert_int_equal(take(), -EINVAL);
+    assert_error(EXC_QEMU_GUEST_AGENT_NOT_ENABLED, "not enabled");
+    assert_false(was_called("qemu-img create"));
+
+    set_up(state);
+    plan.require_quiesce = true;
+    info.power_state = POWER_STATE_PAUSED;
+    assert_int_equal(take(), -EINVAL);
+    assert_error(EXC_INTERNAL_ERROR, "cannot be frozen");
+    assert_false(was_called("BlockRebase"));
+}
+
+static void paused_guest_is_not_asked(void **state)
+{
+    (void)state;
+    info.power_state = POWER_STATE_PAUSED;
+    world.state = VIR_DOMAIN_PAUSED;
+    assert_int_equal(take(), 0);
+    assert_false(was_called("GetTime"));
+    assert_false(result.quiesced);
+    assert_image();
+}
+
+static int set_up_group(void **state)
+{
+    if (scratch_make(state) || domain_watches_new(&world.watches, &err) < 0)
+        return -1;
+    driver.snapshots_directory = strdup(scratch_path("snapshots"));
+    return driver.snapshots_directory ? 0 : -1;
+}
+
+static int tear_down_group(void **state)
+{
+    free(driver.snapshots_directory);
+    domain_watches_free(world.watches);
+    return scratch_remove(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(good_snapshot_in_order, set_up),
+        cmocka_unit_test_setup(agent_is_left_alone_without_quiesce, set_up),
+        cmocka_unit_test_setup(transient_domain_stays_transient, set_up),
+        cmocka_unit_test(each_call_fails_in_turn),
+        cmocka_unit_test(each_call_fails_for_good),
+        cmocka_unit_test_setup(first_error_is_kept, set_up),
+        cmocka_unit_test(failed_copies_are_no_images),
+        cmocka_unit_test_setup(guest_that_ends_is_defined_again, set_up),
+        cmocka_unit_test_setup(deleted_guest_is_not_defined_again, set_up),
+        cmocka_unit_test_setup(foreign_block_job_is_left_alone, set_up),
+        cmocka_unit_test_setup(older_libvirt_knows_fewer_flags, set_up),
+        cmocka_unit_test_setup(silent_agent_is_not_asked_to_freeze, set_up),
+        cmocka_unit_test(late_freeze_is_thawed),
+        cmocka_unit_test_setup(freeze_of_somebody_else_is_kept, set_up),
+        cmocka_unit_test_setup(required_quiesce_is_checked_first, set_up),
+        cmocka_unit_test_setup(paused_guest_is_not_asked, set_up),
+    };
+    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+}

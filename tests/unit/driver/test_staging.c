@@ -1,0 +1,102 @@
+/* driver/staging.c */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "driver/staging.h"
+#include "tests/unit/driver/scratch.h"
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    fclose(file);
+}
+
+static void directory_of(const struct staging *staging, char *ret_path, size_t size)
+{
+    (void)snprintf(ret_path, size, "%s", staging_image_path(staging));
+    *strrchr(ret_path, '/') = '\0';
+}
+
+static void directory_is_private(void **state)
+{
+    (void)state;
+    static const mode_t modes[] = {[STAGING_PRIVATE] = 0700, [STAGING_TRAVERSABLE] = 0701};
+    for (int access_kind = STAGING_PRIVATE; access_kind <= STAGING_TRAVERSABLE; access_kind++) {
+        struct staging *staging = NULL;
+        struct error err = ERROR_INIT;
+        struct stat st;
+        char directory[256];
+        assert_int_equal(
+            staging_new(scratch_path("a/b/c"), (enum staging_access)access_kind, &staging, &err),
+            0);
+        directory_of(staging, directory, sizeof(directory));
+        assert_int_equal(stat(directory, &st), 0);
+        assert_int_equal(st.st_mode & 07777, modes[access_kind]);
+        assert_string_not_equal(staging_image_path(staging), staging_delta_path(staging));
+        write_file(staging_image_path(staging), "x");
+        write_file(staging_delta_path(staging), "y");
+        assert_int_equal(staging_remove_delta(staging, &err), 0);
+        assert_int_equal(access(staging_delta_path(staging), F_OK), -1);
+        assert_int_equal(staging_remove_delta(staging, &err), 0);
+        staging_free(staging);
+        assert_int_equal(access(directory, F_OK), -1);
+    }
+    staging_free(NULL);
+}
+
+static void image_owns_the_directory(void **state)
+{
+    (void)state;
+    struct staging *staging = NULL;
+    struct image_source *image = NULL;
+    struct error err = ERROR_INIT;
+    char directory[256], text[16];
+    assert_int_equal(staging_new(scratch_path("d"), STAGING_PRIVATE, &staging, &err), 0);
+    assert_true(staging_open_image(staging, &image, &err) < 0); /* not made yet: stays ours */
+    write_file(staging_image_path(staging), "image");
+    directory_of(staging, directory, sizeof(directory));
+    assert_int_equal(staging_open_image(staging, &image, &err), 0);
+    assert_true(image->size_bytes == 5);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(image->ops->read(image, text, sizeof(text), &err), 5);
+        assert_memory_equal(text, "image", 5);
+        assert_int_equal(image->ops->read(image, text, sizeof(text), &err), 0);
+        assert_int_equal(image->ops->rewind(image, &err), 0);
+    }
+    image_source_close(image);
+    assert_int_equal(access(directory, F_OK), -1);
+}
+
+static void unusable_places_are_told(void **state)
+{
+    (void)state;
+    static char longname[5000];
+    struct staging *staging = NULL;
+    struct error err = ERROR_INIT;
+    write_file(scratch_path("file"), "");
+    assert_int_equal(staging_new(scratch_path("file/x"), STAGING_PRIVATE, &staging, &err),
+                     -ENOTDIR);
+    assert_int_equal(staging_new("relative", STAGING_PRIVATE, &staging, &err), -EINVAL);
+    memset(longname, '/', sizeof(longname) - 1);
+    assert_int_equal(staging_new(longname, STAGING_PRIVATE, &staging, &err), -EINVAL);
+    assert_null(staging);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(directory_is_private),
+        cmocka_unit_test(image_owns_the_directory),
+        cmocka_unit_test(unusable_places_are_told),
+    };
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
