@@ -1,0 +1,56 @@
+/* What the files of glance_client/ share. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "glance_client/glance.h"
+
+struct glance {
+    char **api_servers; /* ended by NULL, in random order; NULL = not used */
+    unsigned api_server_count;
+    atomic_uint next_api_server;
+    char *endpoint_override; /* NULL = not used */
+    char *service_type;
+    char *service_name;      /* NULL = any */
+    char **valid_interfaces; /* ended by NULL */
+    char *region_name;       /* NULL = any */
+    unsigned num_retries;
+    unsigned stall_ms;
+    unsigned poll_interval_ms;
+    struct http_client *http;
+    struct keystone_session *service_session; /* borrowed, may be NULL */
+};
+
+/* One request about one image. Everything is borrowed. */
+struct glance_call {
+    const char *method;
+    const char *image_id;
+    const char *suffix;       /* of the path: "" or "/file" */
+    const char *content_type; /* NULL = no body */
+    const char *body;
+    struct image_source *source; /* instead of body */
+};
+
+/* EINVAL, ImageNotFound, when `image_id` is no UUID: it will be part of a path. */
+int glance_check_image_id(const char *image_id, struct error *err);
+
+/*
+ * One attempt, as http_request(). A service token that was answered with 401 is forgotten, so that
+ * the next attempt gets a fresh one.
+ */
+int glance_send(struct glance *glance, const struct request_context *context,
+                const struct glance_call *call, unsigned total_ms,
+                struct http_response *ret_response, enum http_failure *ret_failure,
+                struct error *err);
+
+/* glance_send() with repetitions; success is a 2xx answer, any other is turned into *err. */
+int glance_call(struct glance *glance, const struct request_context *context,
+                const struct glance_call *call, struct http_response *ret_response,
+                struct error *err);
+
+/* Fills *err with the class that nova maps the answer to. Returns -errno. */
+int glance_refused(const struct glance_call *call, const struct http_response *response,
+                   struct error *err);
+
+/* Makes GlanceConnectionFailed of a transport error. Returns -errno. */
+int glance_unreachable(const struct glance_call *call, struct error *err);

@@ -1,0 +1,110 @@
+/* The image record: reading and deleting it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/json.h"
+#include "glance_client/glance_int.h"
+
+/* Absent and null are the same; any other type is not what Glance sends. */
+static int copy_member(const json_t *record, const char *key, char **ret_copy, struct error *err)
+{
+    const json_t *value = json_object_get(record, key);
+    if (!value || json_is_null(value))
+        return 0;
+    if (!json_is_string(value))
+        return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
+                         "Glance's image has a '%s' that is no string", key);
+    *ret_copy = strdup(json_string_value(value));
+    return *ret_copy ? 0 : error_nomem(err);
+}
+
+static int copy_size(const json_t *record, int64_t *ret_size_bytes, struct error *err)
+{
+    const json_t *value = json_object_get(record, "size");
+    *ret_size_bytes = -1;
+    if (!value || json_is_null(value))
+        return 0;
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
+                         "Glance's image has a 'size' that is no size");
+    *ret_size_bytes = json_integer_value(value);
+    return 0;
+}
+
+/* Takes `record`. */
+static int parse_image(json_t *record, const char *image_id, struct glance_image *ret_image,
+                       struct error *err)
+{
+    struct glance_image image = {.record = record};
+    const struct {
+        const char *key;
+        char **copy;
+    } members[] = {
+        {"id", &image.id},
+        {"name", &image.name},
+        {"status", &image.status},
+        {"disk_format", &image.disk_format},
+        {"container_format", &image.container_format},
+        {"os_hash_algo", &image.os_hash_algo},
+        {"os_hash_value", &image.os_hash_value},
+    };
+    int r = copy_size(record, &image.size_bytes, err);
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]) && r == 0; i++)
+        r = copy_member(record, members[i].key, members[i].copy, err);
+    if (r == 0 && (!image.id || strcasecmp(image.id, image_id) != 0 || !image.status))
+        r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
+                      "Glance's answer is not the record of image %s", image_id);
+    if (r < 0) {
+        glance_image_done(&image);
+        return r;
+    }
+    *ret_image = image;
+    return 0;
+}
+
+int glance_image_get(struct glance *glance, const struct request_context *context,
+                     const char *image_id, struct glance_image *ret_image, struct error *err)
+{
+    const struct glance_call call = {.method = "GET", .image_id = image_id, .suffix = ""};
+    struct http_response response;
+    json_t *record = NULL;
+    int r = glance_check_image_id(image_id, err);
+    if (r == 0)
+        r = glance_call(glance, context, &call, &response, err);
+    if (r < 0)
+        return r;
+    r = http_response_json(&response, "Glance's answer", &record, err);
+    http_response_done(&response);
+    return r < 0 ? r : parse_image(record, image_id, ret_image, err);
+}
+
+void glance_image_done(struct glance_image *image)
+{
+    if (!image)
+        return;
+    free(image->id);
+    free(image->name);
+    free(image->status);
+    free(image->disk_format);
+    free(image->container_format);
+    free(image->os_hash_algo);
+    free(image->os_hash_value);
+    json_decref(image->record);
+    *image = (struct glance_image){0};
+}
+
+int glance_image_delete(struct glance *glance, const struct request_context *context,
+                        const char *image_id, struct error *err)
+{
+    const struct glance_call call = {.method = "DELETE", .image_id = image_id, .suffix = ""};
+    struct http_response response;
+    int r = glance_check_image_id(image_id, err);
+    if (r == 0)
+        r = glance_call(glance, context, &call, &response, err);
+    if (r < 0)
+        return r;
+    http_response_done(&response);
+    return 0;
+}

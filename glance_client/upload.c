@@ -1,0 +1,204 @@
+/*
+ * The upload: PUT /v2/images/{id}/file, and finding out what became of it. An image is called
+ * uploaded only when Glance holds it active with the size and the hash of what was read.
+ *
+ * What Glance does with a PUT (glance/api/v2/image_data.py:upload, location.py:set_data): queued ->
+ * saving -> active; any failure puts the image back to "queued", with its data removed; while it is
+ * not "queued" another PUT is answered with 409. So after an answer that leaves it open, GET tells.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/log.h"
+#include "common/retry.h"
+#include "glance_client/glance_int.h"
+#include "glance_client/image_hash.h"
+
+#define ATTEMPTS_MAX 3
+#define MAX_DELAY_MS 30000
+#define SAVING_POLLS 150
+#define UPLOAD_AGAIN 1 /* beside 0 and -errno: Glance waits for the data once more */
+
+struct upload {
+    struct glance *glance;
+    const struct request_context *context;
+    const char *image_id;
+    struct image_hash *hash;
+    unsigned retry_after_ms;
+};
+
+static int upload_failed(const struct upload *upload, struct error *err, const char *text)
+{
+    return error_set(err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, "upload of image %s failed: %s",
+                     upload->image_id, text);
+}
+
+/*
+ * Without a hash to compare with, only an image whose upload was answered with 204 is believed: its
+ * size is then all there is.
+ */
+static int verify_hash(struct upload *upload, const struct glance_image *image, bool stored,
+                       struct error *err)
+{
+    char hex[IMAGE_HASH_HEX_SIZE];
+    struct error unknown = ERROR_INIT;
+    int r = -ENOTSUP;
+    if (image->os_hash_algo && image->os_hash_value)
+        r = image_hash_digest(upload->hash, image->os_hash_algo, hex, &unknown);
+    if (r == 0 && strcasecmp(hex, image->os_hash_value) == 0)
+        return 0;
+    if (r == 0)
+        return upload_failed(upload, err, "its os_hash_value is not that of the data sent");
+    if (r != -ENOTSUP) {
+        *err = unknown;
+        return r;
+    }
+    if (!stored)
+        return upload_failed(upload, err, "it is active, but with no hash to verify");
+    log_debug("image %s: Glance has no hash that can be verified (os_hash_algo %s)",
+              upload->image_id, image->os_hash_algo ? image->os_hash_algo : "unset");
+    return 0;
+}
+
+static int verify(struct upload *upload, const struct glance_image *image, bool stored,
+                  struct error *err)
+{
+    uint64_t size_bytes = image_hash_source(upload->hash)->size_bytes;
+    if (image->size_bytes < 0 || (uint64_t)image->size_bytes != size_bytes)
+        return error_set(err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
+                         "upload of image %s failed: it holds %lld bytes instead of %llu",
+                         upload->image_id, (long long)image->size_bytes,
+                         (unsigned long long)size_bytes);
+    return verify_hash(upload, image, stored, err);
+}
+
+/* Reads the record, again and again while a broken upload still holds it in "saving". */
+static int get_settled(struct upload *upload, struct glance_image *ret_image, struct error *err)
+{
+    const unsigned interval_ms = upload->glance->poll_interval_ms;
+    const struct retry_policy policy = {SAVING_POLLS, interval_ms / 8, interval_ms, UINT_MAX};
+    struct retry retry = retry_begin(&policy);
+    do {
+        int r = glance_image_get(upload->glance, upload->context, upload->image_id, ret_image, err);
+        if (r < 0 || strcmp(ret_image->status, "saving") != 0)
+            return r;
+        glance_image_done(ret_image);
+    } while (retry_wait(&retry, 0));
+    return upload_failed(upload, err, "Glance goes on saving it");
+}
+
+/* `stored`: the PUT was answered with 204. UPLOAD_AGAIN leaves *err as it is. */
+static int settle(struct upload *upload, bool stored, struct error *err)
+{
+    struct glance_image image;
+    int r = get_settled(upload, &image, err);
+    if (r < 0)
+        return r;
+    if (strcmp(image.status, "active") == 0)
+        r = verify(upload, &image, stored, err);
+    else if (strcmp(image.status, "queued") == 0 && !stored)
+        r = UPLOAD_AGAIN;
+    else if (strcmp(image.status, "deleted") == 0 || strcmp(image.status, "pending_delete") == 0)
+        r = error_set(err, ENOENT, EXC_IMAGE_NOT_FOUND, "Image %s could not be found",
+                      upload->image_id);
+    else
+        r = error_set(err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
+                      "upload of image %s failed: its status is '%.32s'", upload->image_id,
+                      image.status);
+    glance_image_done(&image);
+    return r;
+}
+
+/* *err already says what was wrong with the answer. */
+static int judge(struct upload *upload, unsigned status, struct error *err)
+{
+    int r;
+    switch (status) {
+    case 400: /* also after PUT: formats missing, bad store; nothing that passes */
+    case 403:
+    case 404:
+    case 413:
+    case 415: /* the record keeps a reference to the rejected data: never PUT again */
+        return -err->errnum;
+    case 401: /* before anything was read; the service token has been renewed */
+    case 429:
+        return UPLOAD_AGAIN;
+    case 410:
+        r = settle(upload, false, err);
+        return r == UPLOAD_AGAIN ? -err->errnum : r;
+    default:
+        if (status / 100 == 5 || status == 409)
+            return settle(upload, false, err);
+        return -err->errnum;
+    }
+}
+
+/* One PUT and what came of it: 0, UPLOAD_AGAIN or -errno, the last two with *err. */
+static int attempt(struct upload *upload, struct error *err)
+{
+    const struct glance_call call = {
+        .method = "PUT",
+        .image_id = upload->image_id,
+        .suffix = "/file",
+        .content_type = "application/octet-stream",
+        .source = image_hash_source(upload->hash),
+    };
+    struct http_response response;
+    enum http_failure failure;
+    upload->retry_after_ms = 0;
+    int r = glance_send(upload->glance, upload->context, &call, 0, &response, &failure, err);
+    if (r < 0 && (failure == HTTP_FAILED_SOURCE || failure == HTTP_FAILED_REQUEST))
+        return r;
+    if (r < 0) {
+        r = glance_unreachable(&call, err);
+        return http_failure_is_transient(failure) ? settle(upload, false, err) : r;
+    }
+    unsigned status = response.status;
+    upload->retry_after_ms = http_response_retry_after_ms(&response);
+    if (status / 100 != 2)
+        (void)glance_refused(&call, &response, err);
+    http_response_done(&response);
+    return status / 100 == 2 ? settle(upload, true, err) : judge(upload, status, err);
+}
+
+static int run(struct upload *upload, struct error *err)
+{
+    struct glance *glance = upload->glance;
+    struct image_source *source = image_hash_source(upload->hash);
+    const struct retry_policy policy = {
+        glance->num_retries + 1 < ATTEMPTS_MAX ? glance->num_retries + 1 : ATTEMPTS_MAX,
+        http_client_retry_delay_ms(glance->http), MAX_DELAY_MS, UINT_MAX};
+    struct retry retry = retry_begin(&policy);
+    struct error failed = ERROR_INIT;
+    int r = attempt(upload, &failed);
+    while (r == UPLOAD_AGAIN && retry_wait(&retry, upload->retry_after_ms)) {
+        log_debug("image %s: upload begins again: %s", upload->image_id, failed.message);
+        r = source->ops->rewind(source, &failed);
+        if (r == 0)
+            r = attempt(upload, &failed);
+    }
+    if (r == 0)
+        return 0;
+    *err = failed;
+    return -err->errnum;
+}
+
+int glance_image_upload(struct glance *glance, const struct request_context *context,
+                        const char *image_id, struct image_source *source, struct error *err)
+{
+    int r = glance_check_image_id(image_id, err);
+    if (r < 0)
+        return r;
+    if (source->size_bytes == 0)
+        return error_set(err, EINVAL, EXC_IMAGE_UPLOAD_FAILED,
+                         "upload of image %s refused: it has no data", image_id);
+    struct upload upload = {.glance = glance, .context = context, .image_id = image_id};
+    r = image_hash_new(source, &upload.hash, err);
+    if (r == 0)
+        r = run(&upload, err);
+    image_hash_free(upload.hash);
+    return r;
+}

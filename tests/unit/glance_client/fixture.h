@@ -1,0 +1,61 @@
+/* A Glance client and a request context on a scripted server. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/cleanup.h"
+#include "glance_client/glance.h"
+#include "tests/unit/http_script.h"
+
+#define IMAGE_ID "7e0b7f6a-5d3a-4a0e-9f52-0d8f6d7c1f00"
+#define IMAGE_PATH "/v2/images/" IMAGE_ID
+#define HTML "Content-Type: text/html; charset=UTF-8\r\n"
+
+struct fixture {
+    struct http_script *script;
+    struct glance *glance;
+    struct request_context *context;
+};
+
+/* Four attempts, as nova's default. `session` may be NULL. */
+static inline void fixture_start(struct fixture *fixture, const struct http_step *steps,
+                                 size_t count, struct keystone_session *session)
+{
+    struct error err = ERROR_INIT;
+    fixture->script = http_script_start(steps, count);
+    const struct glance_options options = {
+        .endpoint_override = http_script_url(fixture->script),
+        .num_retries = 3,
+        .stall_timeout_s = 1,
+        .poll_interval_ms = 1,
+        .http = {.retry_delay_ms = 1, .timeout_s = 5},
+    };
+    assert_int_equal(glance_new(&options, session, &fixture->glance, &err), 0);
+    json_t *message = json_pack("{s:s, s:s}", "_context_auth_token", "user-token",
+                                "_context_request_id", "req-1");
+    assert_int_equal(request_context_from_message(message, &fixture->context, &err), 0);
+    json_decref(message);
+}
+
+static inline void fixture_finish(struct fixture *fixture)
+{
+    glance_free(fixture->glance);
+    request_context_free(fixture->context);
+    http_script_finish(fixture->script);
+}
+
+/* The error must be this, and without a token in its message. */
+static inline void expect_error(const struct error *err, int errnum, const char *exc,
+                                int http_status)
+{
+    if (err->errnum != errnum || strcmp(err->exc, exc) != 0 || err->http_status != http_status)
+        fail_msg("errno %d, %s, status %d: %s", err->errnum, err->exc, err->http_status,
+                 err->message);
+    assert_null(strstr(err->message, "user-token"));
+}
