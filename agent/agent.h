@@ -1,0 +1,24 @@
+/*
+ * What all requests share: the configuration and the connections of this agent.
+ *
+ * Set up by main before the bus starts and constant from then on, so it is read without a lock.
+ */
+#pragma once
+
+#include "agent/slots.h"
+#include "agent/workers.h"
+#include "amqp/bus.h"
+#include "conf/conf.h"
+#include "driver/driver.h"
+#include "glance_client/glance.h"
+
+struct agent {
+    const struct conf *conf;
+    struct bus *bus;
+    struct driver *driver;
+    struct glance *glance;
+    struct keystone_session *service_session; /* NULL without send_service_user_token */
+    struct workers *workers;                  /* threads */
+    struct slots *snapshot_slots;             /* [DEFAULT]max_concurrent_snapshots */
+    struct slots *disk_op_slots;              /* [compute]max_concurrent_disk_ops */
+};

@@ -1,0 +1,46 @@
+/*
+ * nova-conductor's RPC (topic "conductor", version 3.0) as a snapshot needs it: remoted methods of
+ * Instance, InstanceActionEvent, InstanceFault and BlockDeviceMappingList.
+ *
+ * Objects are sent as minimal primitives: a listed but incomplete system_metadata would wipe the
+ * rest, and a version newer than the conductor's would make it call itself (nova.objects.base). All
+ * functions wait for the answer; errors carry the class Nova raised.
+ */
+#pragma once
+
+#include "agent/instance.h"
+#include "amqp/bus.h"
+#include "common/error.h"
+#include "common/request_context.h"
+
+/*
+ * Instance.save(): sets the fields of `changes` (object, borrowed) and merges the answer.
+ * `expected_task_state` (borrowed) is a string, an array or NULL for no expectation. When no answer
+ * comes in time the save is sent again, accepting that the first one was executed.
+ */
+int conductor_instance_save(struct bus *bus, const struct request_context *context,
+                            struct instance *instance, json_t *changes, json_t *expected_task_state,
+                            struct error *err);
+
+/* Loads the fields of `attributes` (NULL-ended) the request did not carry. */
+int conductor_instance_load(struct bus *bus, const struct request_context *context,
+                            struct instance *instance, const char *const *attributes,
+                            struct error *err);
+
+int conductor_event_start(struct bus *bus, const struct request_context *context,
+                          const char *instance_uuid, const char *event, const char *host,
+                          struct error *err);
+
+/* Ends the event: 'Success' when `failure` is NULL, else 'Error' with its message. */
+int conductor_event_finish(struct bus *bus, const struct request_context *context,
+                           const char *instance_uuid, const char *event,
+                           const struct error *failure, struct error *err);
+
+int conductor_fault_create(struct bus *bus, const struct request_context *context,
+                           const char *instance_uuid, const char *host, const struct error *failure,
+                           struct error *err);
+
+/* The instance's block device mappings: an array of nova_object.data objects, owned. */
+int conductor_block_device_mappings(struct bus *bus, const struct request_context *context,
+                                    const char *instance_uuid, json_t **ret_mappings,
+                                    struct error *err);

@@ -1,0 +1,53 @@
+/* See host_lock.h. */
+#include "agent/host_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "common/cleanup.h"
+
+static int make_folder(const char *path, struct error *err)
+{
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "cannot make [snapshot_agent]state_dir %s", path);
+    return 0;
+}
+
+static int refuse(int fd, const char *path, struct error *err)
+{
+    char pid[16] = "";
+    ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
+    pid[n > 0 ? n : 0] = '\0';
+    pid[strspn(pid, "0123456789")] = '\0';
+    return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                     "another agent (pid %s) serves this host: %s is locked",
+                     pid[0] != '\0' ? pid : "unknown", path);
+}
+
+int host_lock_take(const char *state_dir, const char *host, int *ret_fd, struct error *err)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof(path), "%s/%s.lock", state_dir, host);
+    if (n < 0 || (size_t)n >= sizeof(path) || strchr(host, '/'))
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "no lock file can be named after host %s",
+                         host);
+    int r = make_folder(state_dir, err);
+    if (r < 0)
+        return r;
+    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot open %s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? refuse(fd, path, err)
+                                    : error_errno(err, errno, "cannot lock %s", path);
+    if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+        return error_errno(err, errno, "cannot write %s", path);
+    *ret_fd = fd;
+    fd = -1;
+    return 0;
+}

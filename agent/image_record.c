@@ -1,0 +1,23 @@
+/* See image_record.h. */
+#include "agent/image_record.h"
+
+#include <string.h>
+
+json_t *image_record_attributes(const struct instance *instance, const char *image_format)
+{
+    /* Glance accepts an ami disk only in an ami container. */
+    const char *base_format = instance_image_property(instance, "disk_format");
+    bool ami = base_format && strcmp(base_format, "ami") == 0;
+    const char *container = instance_image_property(instance, "container_format");
+    const char *os_type = instance_string(instance, "os_type");
+
+    json_t *attributes = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?}", "disk_format", ami ? "ami" : image_format,
+        "container_format", container ? container : "bare", "image_location", "snapshot",
+        "image_state", "available", "owner_id", instance_string(instance, "project_id"),
+        "kernel_id", instance_string(instance, "kernel_id"), "ramdisk_id",
+        instance_string(instance, "ramdisk_id"));
+    if (attributes && os_type && os_type[0] != '\0')
+        (void)json_object_set_new(attributes, "os_type", json_string(os_type));
+    return attributes;
+}

@@ -1,0 +1,12 @@
+/* The Glance attributes a snapshot sets before its data is uploaded. */
+#pragma once
+
+#include <jansson.h>
+
+#include "agent/instance.h"
+
+/*
+ * nova.virt.libvirt.driver:_create_snapshot_metadata, without what does not change (name) or Glance
+ * owns (status). Returns an owned object for glance_image_update(), NULL when out of memory.
+ */
+json_t *image_record_attributes(const struct instance *instance, const char *image_format);

@@ -1,0 +1,97 @@
+/* See plan.h. */
+#include "agent/plan.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/log.h"
+
+/* Why a live snapshot is out of the question; NULL when it is possible. */
+static const char *reason_against_live(const struct conf *conf, const struct guest_info *info)
+{
+    if (info->power_state == POWER_STATE_SHUTDOWN)
+        return "the guest is not running";
+    if (!info->connection_is_qemu)
+        return "the hypervisor is not QEMU";
+    if (info->source_type == DISK_SOURCE_LVM)
+        return "the root disk is a block device";
+    if (conf->ephemeral_storage_encryption.enabled)
+        return "[ephemeral_storage_encryption]enabled is set";
+    if (conf->workarounds.disable_libvirt_livesnapshot)
+        return "[workarounds]disable_libvirt_livesnapshot is set";
+    return NULL;
+}
+
+static bool virt_type_is(const struct conf *conf, const char *virt_type)
+{
+    return strcmp(conf->libvirt.virt_type, virt_type) == 0;
+}
+
+static int check_can_quiesce(const struct conf *conf, const struct instance *instance,
+                             struct error *err)
+{
+    if (!virt_type_is(conf, "kvm") && !virt_type_is(conf, "qemu"))
+        return error_set(err, ENOTSUP, EXC_INSTANCE_QUIESCE_NOT_SUPPORTED,
+                         "Quiescing is not supported in instance %s: virt_type is %s",
+                         instance->uuid, conf->libvirt.virt_type);
+    if (!instance_image_flag(instance, "hw_qemu_guest_agent"))
+        return error_set(err, ENOTSUP, EXC_QEMU_GUEST_AGENT_NOT_ENABLED,
+                         "QEMU guest agent is not enabled");
+    return 0;
+}
+
+static int plan_quiesce(const struct conf *conf, const struct instance *instance,
+                        const struct guest_info *info, struct snapshot_plan *plan,
+                        struct error *err)
+{
+    struct error cannot = ERROR_INIT;
+    bool required = instance_image_flag(instance, "os_require_quiesce");
+    if (check_can_quiesce(conf, instance, &cannot) < 0) {
+        if (required) {
+            *err = cannot;
+            return -err->errnum;
+        }
+        log_info("Skipping quiescing instance: %s", cannot.message);
+        return 0;
+    }
+    if (info->power_state != POWER_STATE_RUNNING) {
+        log_info("Skipping quiescing instance: a paused guest cannot answer and does not write");
+        return 0;
+    }
+    plan->quiesce = true;
+    plan->require_quiesce = required;
+    return 0;
+}
+
+static const char *image_format(const struct conf *conf, const struct guest_info *info)
+{
+    const char *configured = conf->libvirt.snapshot_image_format;
+    if (configured)
+        return configured;
+    return info->source_type == DISK_SOURCE_LVM ? "raw" : info->disk_format;
+}
+
+int plan_snapshot(const struct conf *conf, const struct instance *instance,
+                  const struct guest_info *info, struct snapshot_plan *ret_plan, struct error *err)
+{
+    if (info->source_type == DISK_SOURCE_RBD)
+        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR,
+                         "root disk %s is on RBD, which this agent does not snapshot",
+                         info->disk_path);
+    const char *reason = reason_against_live(conf, info);
+    struct snapshot_plan plan = {
+        .method = reason ? SNAPSHOT_METHOD_COLD : SNAPSHOT_METHOD_LIVE,
+        .image_format = image_format(conf, info),
+        .compress = conf->libvirt.snapshot_compression,
+    };
+    if (!reason) {
+        int r = plan_quiesce(conf, instance, info, &plan, err);
+        if (r < 0)
+            return r;
+    }
+    log_info("Beginning %s snapshot process of %s (%s) as %s%s%s", reason ? "cold" : "live",
+             info->disk_path, info->disk_format, plan.image_format,
+             reason ? ", no live snapshot because " : "", reason ? reason : "");
+    *ret_plan = plan;
+    return 0;
+}

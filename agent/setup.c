@@ -1,0 +1,231 @@
+/* See setup.h. */
+#include "agent/setup.h"
+
+#include <string.h>
+
+#include "agent/dispatch.h"
+#include "driver/libvirt.h"
+
+/* Requests that wait for a slot hold a thread each; beyond this nova-compute takes them. */
+#define WORKERS_MAX 256
+
+/* What nova-compute's endpoints announce, for callers that speak to the agent alone. */
+static const char *const rpc_versions[] = {"6.5", "5.13", NULL};
+
+/* oslo takes an empty string for an option that is not set. */
+static const char *or_null(const char *text)
+{
+    return text && text[0] != '\0' ? text : NULL;
+}
+
+static const char *const *list(char **items)
+{
+    return (const char *const *)items;
+}
+
+static struct rabbit_options rabbit_options(const struct conf *conf)
+{
+#define RABBIT(field) conf->oslo_messaging_rabbit.field
+    return (struct rabbit_options){
+        .ssl = RABBIT(ssl),
+        .ssl_ca_file = or_null(RABBIT(ssl_ca_file)),
+        .ssl_cert_file = or_null(RABBIT(ssl_cert_file)),
+        .ssl_key_file = or_null(RABBIT(ssl_key_file)),
+        .ssl_enforce_hostname_verification = RABBIT(ssl_enforce_hostname_verification),
+        .rabbit_login_method = RABBIT(rabbit_login_method),
+        .heartbeat_timeout_threshold_s = (unsigned)RABBIT(heartbeat_timeout_threshold),
+        .rabbit_retry_interval_s = (unsigned)RABBIT(rabbit_retry_interval),
+        .rabbit_retry_backoff_s = (unsigned)RABBIT(rabbit_retry_backoff),
+        .rabbit_interval_max_s = (unsigned)RABBIT(rabbit_interval_max),
+        .kombu_failover_strategy = RABBIT(kombu_failover_strategy),
+        .kombu_missing_consumer_retry_timeout_s =
+            (unsigned)RABBIT(kombu_missing_consumer_retry_timeout),
+        .amqp_durable_queues = RABBIT(amqp_durable_queues),
+        .amqp_auto_delete = RABBIT(amqp_auto_delete),
+        .rabbit_quorum_queue = RABBIT(rabbit_quorum_queue),
+        .rabbit_quorum_delivery_limit = (unsigned)RABBIT(rabbit_quorum_delivery_limit),
+        .rabbit_quorum_max_memory_length = (unsigned)RABBIT(rabbit_quorum_max_memory_length),
+        .rabbit_quorum_max_memory_bytes = (unsigned)RABBIT(rabbit_quorum_max_memory_bytes),
+        .rabbit_transient_queues_ttl_s = (unsigned)RABBIT(rabbit_transient_queues_ttl),
+        .rabbit_qos_prefetch_count = (unsigned)RABBIT(rabbit_qos_prefetch_count),
+        .enable_cancel_on_failover = RABBIT(enable_cancel_on_failover),
+    };
+#undef RABBIT
+}
+
+/* A query of the transport_url overrides the option of the same name (oslo: ConfigOptsProxy). */
+static int apply_queries(struct conf *conf, const struct transport_url *url, struct error *err)
+{
+    for (unsigned i = 0; i < url->n_queries; i++) {
+        int r = conf_override(conf, "oslo_messaging_rabbit", url->queries[i].name,
+                              url->queries[i].value, err);
+        if (r < 0)
+            return error_prepend(err, "[DEFAULT]transport_url");
+    }
+    return 0;
+}
+
+static int parse_urls(const struct conf *conf, struct transport_url **ret_url,
+                      struct transport_url **ret_notification_url, struct error *err)
+{
+    struct transport_url *url = NULL;
+    int r = transport_url_parse(conf->DEFAULT.transport_url, &url, err);
+    if (r < 0) {
+        (void)error_prepend(err, "[DEFAULT]transport_url");
+        return r;
+    }
+    const char *notification_url = or_null(conf->oslo_messaging_notifications.transport_url);
+    if (notification_url)
+        r = transport_url_parse(notification_url, ret_notification_url, err);
+    if (r < 0) {
+        transport_url_free(url);
+        (void)error_prepend(err, "[oslo_messaging_notifications]transport_url");
+        return r;
+    }
+    *ret_url = url;
+    return 0;
+}
+
+static int new_bus(struct agent *agent, const struct conf *conf, const struct transport_url *url,
+                   const struct transport_url *notification_url, struct error *err)
+{
+    const struct bus_options options = {
+        .url = url,
+        .notification_url = notification_url,
+        .rabbit = rabbit_options(conf),
+        .attach = strcmp(conf->snapshot_agent.attach, "exclusive") == 0 ? BUS_ATTACH_EXCLUSIVE
+                                                                        : BUS_ATTACH_SHARED,
+        .control_exchange = conf->DEFAULT.control_exchange,
+        .topic = "compute",
+        .server = conf->DEFAULT.host,
+        .rpc_response_timeout_s = (unsigned)conf->DEFAULT.rpc_response_timeout,
+        .attach_poll_interval_s = (unsigned)conf->snapshot_agent.attach_poll_interval,
+        .rpc_versions = rpc_versions,
+        .notification_drivers = list(conf->oslo_messaging_notifications.driver),
+        .notification_topics = list(conf->oslo_messaging_notifications.topics),
+        .versioned_notification_topics = list(conf->notifications.versioned_notifications_topics),
+    };
+    return bus_new(&options, &dispatch_ops, agent, &agent->bus, err);
+}
+
+static int make_bus(struct agent *agent, struct conf *conf, struct error *err)
+{
+    struct transport_url *url = NULL;
+    struct transport_url *notification_url = NULL;
+    int r = parse_urls(conf, &url, &notification_url, err);
+    if (r < 0)
+        return r;
+    r = apply_queries(conf, url, err);
+    if (r == 0)
+        r = new_bus(agent, conf, url, notification_url, err);
+    transport_url_free(url);
+    transport_url_free(notification_url);
+    return r;
+}
+
+static int make_keystone(struct agent *agent, const struct conf *conf, struct error *err)
+{
+#define USER(field) conf->service_user.field
+    if (!USER(send_service_user_token))
+        return 0;
+    const struct keystone_options options = {
+        .auth_type = USER(auth_type),
+        .auth_url = USER(auth_url),
+        .username = USER(username),
+        .user_id = USER(user_id),
+        .user_domain_name = USER(user_domain_name),
+        .user_domain_id = USER(user_domain_id),
+        .password = USER(password),
+        .project_name = USER(project_name),
+        .project_id = USER(project_id),
+        .project_domain_name = USER(project_domain_name),
+        .project_domain_id = USER(project_domain_id),
+        .default_domain_name = USER(default_domain_name),
+        .default_domain_id = USER(default_domain_id),
+        .domain_name = USER(domain_name),
+        .domain_id = USER(domain_id),
+        .system_scope = USER(system_scope),
+        .application_credential_id = USER(application_credential_id),
+        .application_credential_name = USER(application_credential_name),
+        .application_credential_secret = USER(application_credential_secret),
+        .http = {.cafile = USER(cafile),
+                 .certfile = USER(certfile),
+                 .keyfile = USER(keyfile),
+                 .insecure = USER(insecure),
+                 .timeout_s = (unsigned)USER(timeout)},
+    };
+#undef USER
+    int r = keystone_session_new(&options, &agent->service_session, err);
+    return r < 0 ? error_prepend(err, "[service_user]") : 0;
+}
+
+static int make_glance(struct agent *agent, const struct conf *conf, struct error *err)
+{
+#define GLANCE(field) conf->glance.field
+    const struct glance_options options = {
+        .api_servers = list(GLANCE(api_servers)),
+        .endpoint_override = or_null(GLANCE(endpoint_override)),
+        .service_type = GLANCE(service_type),
+        .service_name = or_null(GLANCE(service_name)),
+        .valid_interfaces = list(GLANCE(valid_interfaces)),
+        .region_name = or_null(GLANCE(region_name)),
+        .num_retries = (unsigned)GLANCE(num_retries),
+        .stall_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,
+        .http = {.cafile = GLANCE(cafile),
+                 .certfile = GLANCE(certfile),
+                 .keyfile = GLANCE(keyfile),
+                 .insecure = GLANCE(insecure),
+                 .timeout_s = (unsigned)GLANCE(timeout)},
+    };
+#undef GLANCE
+    int r = glance_new(&options, agent->service_session, &agent->glance, err);
+    return r < 0 ? error_prepend(err, "[glance]") : 0;
+}
+
+static int make_driver(struct agent *agent, const struct conf *conf, struct error *err)
+{
+    const struct driver_libvirt_options options = {
+        .connection_uri = conf->libvirt.connection_uri,
+        .virt_type = conf->libvirt.virt_type,
+        .snapshots_directory = conf->libvirt.snapshots_directory,
+        .instances_path = conf->DEFAULT.instances_path,
+        .stall_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,
+        .freeze_timeout_s = (unsigned)conf->snapshot_agent.freeze_timeout,
+        .deep_image_inspection = !conf->workarounds.disable_deep_image_inspection,
+    };
+    return driver_libvirt_new(&options, &agent->driver, err);
+}
+
+int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
+{
+    agent->conf = conf;
+    int r = workers_new(WORKERS_MAX, &agent->workers, err);
+    if (r == 0)
+        r = slots_new((unsigned)conf->DEFAULT.max_concurrent_snapshots, &agent->snapshot_slots,
+                      err);
+    if (r == 0)
+        r = slots_new((unsigned)conf->compute.max_concurrent_disk_ops, &agent->disk_op_slots, err);
+    if (r == 0)
+        r = make_keystone(agent, conf, err);
+    if (r == 0)
+        r = make_glance(agent, conf, err);
+    if (r == 0)
+        r = make_driver(agent, conf, err);
+    if (r == 0)
+        r = make_bus(agent, conf, err);
+    if (r < 0)
+        setup_undo(agent);
+    return r;
+}
+
+void setup_undo(struct agent *agent)
+{
+    bus_free(agent->bus);
+    driver_free(agent->driver);
+    glance_free(agent->glance);
+    keystone_session_free(agent->service_session);
+    slots_free(agent->disk_op_slots);
+    slots_free(agent->snapshot_slots);
+    workers_free(agent->workers);
+    *agent = (struct agent){0};
+}

@@ -1,0 +1,27 @@
+/* The operation snapshot_instance: from the accepted request to an active image, or to nothing
+ * left. */
+#pragma once
+
+#include "agent/agent.h"
+#include "agent/instance.h"
+
+/* The arguments of the RPC. */
+struct snapshot_request {
+    struct instance instance;
+    const char *image_id; /* points into the request */
+};
+
+/*
+ * Reads the arguments without side effect; the dispatcher uses it to refuse what cannot be served.
+ * Borrows `request`, which must outlive *ret_arguments. Free with snapshot_request_done().
+ */
+int snapshot_request_parse(const struct rpc_request *request,
+                           struct snapshot_request *ret_arguments, struct error *err);
+
+void snapshot_request_done(struct snapshot_request *arguments);
+
+/*
+ * Serves snapshot_instance on the calling worker thread, to the end. Takes `request`. Every outcome
+ * is reported through conductor, Glance and notifications, and logged once.
+ */
+void snapshot_instance(struct agent *agent, struct rpc_request *request);

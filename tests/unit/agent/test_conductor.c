@@ -1,0 +1,230 @@
+/* agent/conductor.c against the calls nova-compute made, with rpc_call() answered here. */
+/* wrap: rpc_call */
+#include <errno.h>
+
+#include "agent/conductor.h"
+#include "fixture.h"
+
+#define CALLS_MAX 8
+
+static struct {
+    json_t *args[CALLS_MAX];
+    char method[CALLS_MAX][64];
+    unsigned n;
+    json_t *result;    /* given to every call; owned */
+    unsigned timeouts; /* that many calls get no answer first */
+    const char *exc;   /* then this failure, if any */
+} conductor;
+
+int __wrap_rpc_call(struct bus *bus, const char *topic, const char *version,
+                    const struct request_context *context, const char *method, json_t *args,
+                    unsigned timeout_ms, json_t **ret_result, struct error *err);
+
+int __wrap_rpc_call(struct bus *bus, const char *topic, const char *version,
+                    const struct request_context *context, const char *method, json_t *args,
+                    unsigned timeout_ms, json_t **ret_result, struct error *err)
+{
+    (void)bus, (void)context, (void)timeout_ms;
+    assert_string_equal(topic, "conductor");
+    assert_string_equal(version, "3.0");
+    assert_true(conductor.n < CALLS_MAX);
+    (void)snprintf(conductor.method[conductor.n], 64, "%s", method);
+    conductor.args[conductor.n++] = args;
+    if (conductor.n <= conductor.timeouts)
+        return error_set(err, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");
+    if (conductor.exc)
+        return error_set(err, EBUSY, conductor.exc, "as told");
+    *ret_result = json_incref(conductor.result);
+    return 0;
+}
+
+static int reset(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < conductor.n; i++)
+        json_decref(conductor.args[i]);
+    json_decref(conductor.result);
+    memset(&conductor, 0, sizeof(conductor));
+    conductor.result = json_null();
+    return 0;
+}
+
+static void event_start_is_what_nova_sends(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    assert_int_equal(conductor_event_start(NULL, NULL, FIXTURE_INSTANCE,
+                                           "compute_snapshot_instance", "cmp1", &err),
+                     0);
+    json_t *expected = fixture_load("event_start");
+    assert_string_equal(conductor.method[0], "object_class_action_versions");
+    assert_json_equal(conductor.args[0], expected);
+    json_decref(expected);
+}
+
+static void successful_event_finish_is_what_nova_sends(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    assert_int_equal(conductor_event_finish(NULL, NULL, FIXTURE_INSTANCE,
+                                            "compute_snapshot_instance", NULL, &err),
+                     0);
+    json_t *expected = fixture_load("event_finish");
+    assert_json_equal(conductor.args[0], expected);
+    json_decref(expected);
+}
+
+static void failed_event_finish_carries_a_traceback(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT, failure = ERROR_INIT;
+    (void)error_set(&failure, EIO, EXC_IMAGE_UNACCEPTABLE, "bad disk");
+    assert_int_equal(conductor_event_finish(NULL, NULL, FIXTURE_INSTANCE, "e", &failure, &err), 0);
+    const json_t *kwargs = json_object_get(conductor.args[0], "kwargs");
+    assert_string_equal(json_string_value(json_object_get(kwargs, "exc_val")), "bad disk");
+    /* Without exc_tb conductor would record a success. */
+    assert_string_equal(json_string_value(json_object_get(kwargs, "exc_tb")),
+                        "ImageUnacceptable: bad disk\n");
+}
+
+static void save_sends_only_what_changes(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct instance instance;
+    fixture_instance(&instance);
+    json_decref(conductor.result);
+    conductor.result = fixture_load("save_answer");
+    json_t *changes = json_pack("{s:s}", "task_state", "image_snapshot");
+    json_t *expected = json_string("image_snapshot_pending");
+    assert_int_equal(conductor_instance_save(NULL, NULL, &instance, changes, expected, &err), 0);
+    json_t *wanted =
+        json_pack("{s:{s:s, s:s, s:s, s:{s:s, s:s}, s:[s]}, s:s, s:[], s:{s:s}}", "objinst",
+                  "nova_object.name", "Instance", "nova_object.namespace", "nova",
+                  "nova_object.version", "2.0", "nova_object.data", "uuid", FIXTURE_INSTANCE,
+                  "task_state", "image_snapshot", "nova_object.changes", "task_state", "objmethod",
+                  "save", "args", "kwargs", "expected_task_state", "image_snapshot_pending");
+    assert_json_equal(conductor.args[0], wanted);
+    assert_string_equal(instance_string(&instance, "updated_at"), "2026-11-22T23:49:39Z");
+    json_decref(wanted);
+    json_decref(changes);
+    json_decref(expected);
+    instance_done(&instance);
+}
+
+static void save_without_answer_is_repeated_and_accepts_itself(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct instance instance;
+    fixture_instance(&instance);
+    json_decref(conductor.result);
+    conductor.result = fixture_load("save_answer");
+    conductor.timeouts = 2;
+    json_t *changes = json_pack("{s:s}", "task_state", "image_snapshot");
+    json_t *expected = json_pack("[s]", "image_snapshot_pending");
+    assert_int_equal(conductor_instance_save(NULL, NULL, &instance, changes, expected, &err), 0);
+    assert_int_equal(conductor.n, 3);
+    json_t *both = json_pack("[s, s]", "image_snapshot_pending", "image_snapshot");
+    for (int i = 1; i < 3; i++)
+        assert_json_equal(
+            json_object_get(json_object_get(conductor.args[i], "kwargs"), "expected_task_state"),
+            both);
+    json_decref(both);
+    json_decref(changes);
+    json_decref(expected);
+    instance_done(&instance);
+}
+
+static void save_gives_up_after_three_silences_and_at_once_on_conflict(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct instance instance;
+    fixture_instance(&instance);
+    json_t *changes = json_pack("{s:n}", "task_state");
+    conductor.timeouts = 99;
+    assert_true(conductor_instance_save(NULL, NULL, &instance, changes, NULL, &err) < 0);
+    assert_int_equal(conductor.n, 3);
+    assert_string_equal(err.exc, EXC_MESSAGING_TIMEOUT);
+    (void)reset(NULL);
+    conductor.exc = EXC_UNEXPECTED_DELETING;
+    assert_true(conductor_instance_save(NULL, NULL, &instance, changes, NULL, &err) < 0);
+    assert_int_equal(conductor.n, 1);
+    assert_string_equal(err.exc, EXC_UNEXPECTED_DELETING);
+    json_decref(changes);
+    instance_done(&instance);
+}
+
+static void save_refuses_an_answer_of_another_shape(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {"null", "[]", "{}", "[[], null]", "7", "\"x\""};
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        struct error err = ERROR_INIT;
+        struct instance instance;
+        fixture_instance(&instance);
+        json_decref(conductor.result);
+        conductor.result = json_loads(answers[i], JSON_DECODE_ANY, NULL);
+        json_t *changes = json_pack("{s:i}", "power_state", 1);
+        assert_int_equal(conductor_instance_save(NULL, NULL, &instance, changes, NULL, &err),
+                         -EPROTO);
+        json_decref(changes);
+        instance_done(&instance);
+    }
+}
+
+static void fault_message_is_cut_at_a_character(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT, failure = ERROR_INIT;
+    char text[400];
+    memset(text, 'a', 254);
+    (void)snprintf(text + 254, sizeof(text) - 254, "\xc3\xa9 and more");
+    (void)error_set(&failure, EIO, EXC_INTERNAL_ERROR, "%s", text);
+    assert_int_equal(conductor_fault_create(NULL, NULL, FIXTURE_INSTANCE, "cmp1", &failure, &err),
+                     0);
+    const json_t *data =
+        json_object_get(json_object_get(conductor.args[0], "objinst"), "nova_object.data");
+    assert_int_equal(json_string_length(json_object_get(data, "message")), 254);
+    assert_int_equal(json_integer_value(json_object_get(data, "code")), 500);
+    assert_string_equal(json_string_value(json_object_get(data, "host")), "cmp1");
+}
+
+static void loads_only_what_is_missing(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct instance instance;
+    fixture_instance(&instance);
+    static const char *const attributes[] = {"flavor", "metadata", NULL};
+    assert_int_equal(conductor_instance_load(NULL, NULL, &instance, attributes, &err), 0);
+    assert_int_equal(conductor.n, 0);
+    json_object_del(instance.data, "flavor");
+    json_decref(conductor.result);
+    conductor.result = json_pack("{s:{s:{}}}", "nova_object.data", "flavor");
+    assert_int_equal(conductor_instance_load(NULL, NULL, &instance, attributes, &err), 0);
+    json_t *names = json_pack("[s]", "flavor");
+    assert_json_equal(
+        json_object_get(json_object_get(conductor.args[0], "kwargs"), "expected_attrs"), names);
+    assert_non_null(json_object_get(instance.data, "flavor"));
+    json_decref(names);
+    instance_done(&instance);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, reset, reset)
+    const struct CMUnitTest tests[] = {
+        TEST(event_start_is_what_nova_sends),
+        TEST(successful_event_finish_is_what_nova_sends),
+        TEST(failed_event_finish_carries_a_traceback),
+        TEST(save_sends_only_what_changes),
+        TEST(save_without_answer_is_repeated_and_accepts_itself),
+        TEST(save_gives_up_after_three_silences_and_at_once_on_conflict),
+        TEST(save_refuses_an_answer_of_another_shape),
+        TEST(fault_message_is_cut_at_a_character),
+        TEST(loads_only_what_is_missing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,120 @@
+/* agent/dispatch.c: what is served and what is left to nova-compute. */
+#include <stdlib.h>
+
+#include "agent/dispatch.h"
+#include "fixture.h"
+
+static char kvm[] = "kvm", standard[] = "default";
+static struct conf conf;
+static struct agent agent;
+static struct rpc_request *request;
+
+static int setup(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    conf = (struct conf){.libvirt = {.virt_type = kvm, .images_type = standard}};
+    agent = (struct agent){.conf = &conf};
+    request = fixture_request();
+    return workers_new(4, &agent.workers, &err);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    workers_free(agent.workers);
+    rpc_request_free(request);
+    return 0;
+}
+
+static enum rpc_verdict verdict(void)
+{
+    return dispatch_ops.accept(&agent, request);
+}
+
+static void replace(char **field, const char *text)
+{
+    free(*field);
+    *field = strdup(text);
+}
+
+static void serves_the_recorded_request(void **state)
+{
+    (void)state;
+    assert_int_equal(verdict(), RPC_SERVE);
+}
+
+static void serves_the_versions_of_nova(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *version;
+        enum rpc_verdict verdict;
+    } rows[] = {{"5.0", RPC_SERVE},      {"5.13", RPC_SERVE},   {"6.5", RPC_SERVE},
+                {"5.14", RPC_PUT_BACK},  {"6.6", RPC_PUT_BACK}, {"4.0", RPC_PUT_BACK},
+                {"7.0", RPC_PUT_BACK},   {"6", RPC_PUT_BACK},   {"", RPC_PUT_BACK},
+                {"6.0.1", RPC_PUT_BACK}, {"6.x", RPC_PUT_BACK}, {"999999.0", RPC_PUT_BACK}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        replace(&request->version, rows[i].version);
+        assert_int_equal(verdict(), rows[i].verdict);
+    }
+    free(request->version);
+    request->version = NULL;
+    assert_int_equal(verdict(), RPC_PUT_BACK);
+}
+
+static void leaves_other_methods_and_namespaces(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"reboot_instance", "get_console_output",
+                                          "backup_instance", "snapshot_instanc", ""};
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        replace(&request->method, methods[i]);
+        assert_int_equal(verdict(), RPC_PUT_BACK);
+    }
+    replace(&request->method, "snapshot_instance");
+    request->namespace = strdup("baseapi");
+    assert_int_equal(verdict(), RPC_PUT_BACK);
+}
+
+static void leaves_malformed_requests(void **state)
+{
+    (void)state;
+    json_object_del(request->args, "image_id");
+    assert_int_equal(verdict(), RPC_PUT_BACK);
+    json_object_set_new(request->args, "image_id", json_string(FIXTURE_IMAGE));
+    assert_int_equal(verdict(), RPC_SERVE);
+    json_object_set_new(json_object_get(request->args, "instance"), "nova_object.version",
+                        json_string("3.0"));
+    assert_int_equal(verdict(), RPC_PUT_BACK);
+}
+
+static void leaves_backends_it_does_not_read(void **state)
+{
+    (void)state;
+    static char rbd[] = "rbd", lxc[] = "lxc";
+    conf.libvirt.images_type = rbd;
+    assert_int_equal(verdict(), RPC_PUT_BACK);
+    conf.libvirt.images_type = standard;
+    conf.libvirt.virt_type = lxc;
+    assert_int_equal(verdict(), RPC_PUT_BACK);
+}
+
+static void leaves_servers_booted_from_volume(void **state)
+{
+    (void)state;
+    json_t *data = json_object_get(json_object_get(request->args, "instance"), "nova_object.data");
+    json_object_set_new(data, "image_ref", json_string(""));
+    assert_int_equal(verdict(), RPC_PUT_BACK);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(serves_the_recorded_request),         TEST(serves_the_versions_of_nova),
+        TEST(leaves_other_methods_and_namespaces), TEST(leaves_malformed_requests),
+        TEST(leaves_backends_it_does_not_read),    TEST(leaves_servers_booted_from_volume),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,162 @@
+/* agent/plan.c: nova's choice, and what each option and image property does to it. */
+#include <errno.h>
+
+#include "agent/plan.h"
+#include "fixture.h"
+
+static char virt_type[] = "kvm", raw[] = "raw";
+
+static struct conf conf;
+static struct instance instance;
+static struct guest_info info;
+static struct snapshot_plan plan;
+static struct error err;
+
+static int setup(void **state)
+{
+    (void)state;
+    conf = (struct conf){.libvirt = {.virt_type = virt_type}};
+    info = (struct guest_info){.power_state = POWER_STATE_RUNNING,
+                               .connection_is_qemu = true,
+                               .source_type = DISK_SOURCE_FILE,
+                               .disk_path = "/i/disk",
+                               .disk_format = "qcow2"};
+    plan = (struct snapshot_plan){.method = SNAPSHOT_METHOD_LIVE};
+    err = (struct error)ERROR_INIT;
+    fixture_instance(&instance);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    instance_done(&instance);
+    return 0;
+}
+
+static void property(const char *name, const char *value)
+{
+    json_object_set_new(json_object_get(instance.data, "system_metadata"), name,
+                        json_string(value));
+}
+
+static int make(void)
+{
+    return plan_snapshot(&conf, &instance, &info, &plan, &err);
+}
+
+static void running_is_live(void **state)
+{
+    (void)state;
+    assert_int_equal(make(), 0);
+    assert_int_equal(plan.method, SNAPSHOT_METHOD_LIVE);
+    assert_string_equal(plan.image_format, "qcow2");
+    assert_false(plan.quiesce);
+    assert_false(plan.compress);
+}
+
+static void every_state_but_shutdown_is_live(void **state)
+{
+    (void)state;
+    static const enum power_state states[] = {POWER_STATE_PAUSED, POWER_STATE_CRASHED,
+                                              POWER_STATE_NOSTATE, POWER_STATE_SUSPENDED};
+    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        info.power_state = states[i];
+        assert_int_equal(make(), 0);
+        assert_int_equal(plan.method, SNAPSHOT_METHOD_LIVE);
+    }
+    info.power_state = POWER_STATE_SHUTDOWN;
+    assert_int_equal(make(), 0);
+    assert_int_equal(plan.method, SNAPSHOT_METHOD_COLD);
+}
+
+static void each_reason_makes_it_cold(void **state)
+{
+    bool *switches[] = {&conf.workarounds.disable_libvirt_livesnapshot,
+                        &conf.ephemeral_storage_encryption.enabled};
+    for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+        *switches[i] = true;
+        assert_int_equal(make(), 0);
+        assert_int_equal(plan.method, SNAPSHOT_METHOD_COLD);
+        *switches[i] = false;
+    }
+    info.connection_is_qemu = false;
+    assert_int_equal(make(), 0);
+    assert_int_equal(plan.method, SNAPSHOT_METHOD_COLD);
+    (void)teardown(state);
+    (void)setup(state);
+    info.source_type = DISK_SOURCE_LVM;
+    (void)strcpy(info.disk_format, "raw");
+    assert_int_equal(make(), 0);
+    assert_int_equal(plan.method, SNAPSHOT_METHOD_COLD);
+    assert_string_equal(plan.image_format, "raw");
+}
+
+static void the_configured_format_wins(void **state)
+{
+    (void)state;
+    conf.libvirt.snapshot_image_format = raw;
+    conf.libvirt.snapshot_compression = true;
+    assert_int_equal(make(), 0);
+    assert_string_equal(plan.image_format, "raw");
+    assert_true(plan.compress);
+}
+
+static void rbd_is_refused(void **state)
+{
+    (void)state;
+    info.source_type = DISK_SOURCE_RBD;
+    assert_int_equal(make(), -ENOTSUP);
+    assert_non_null(strstr(err.message, "RBD"));
+}
+
+static void quiesces_when_the_image_says_so(void **state)
+{
+    (void)state;
+    property("image_hw_qemu_guest_agent", "yes");
+    assert_int_equal(make(), 0);
+    assert_true(plan.quiesce);
+    assert_false(plan.require_quiesce);
+    property("image_os_require_quiesce", "True");
+    assert_int_equal(make(), 0);
+    assert_true(plan.require_quiesce);
+}
+
+static void a_paused_guest_is_not_quiesced(void **state)
+{
+    (void)state;
+    property("image_hw_qemu_guest_agent", "yes");
+    property("image_os_require_quiesce", "yes");
+    info.power_state = POWER_STATE_PAUSED;
+    assert_int_equal(make(), 0);
+    assert_false(plan.quiesce);
+}
+
+static void required_but_impossible_quiesce_fails_early(void **state)
+{
+    (void)state;
+    static char lxc[] = "lxc";
+    property("image_os_require_quiesce", "yes");
+    assert_true(make() < 0);
+    assert_string_equal(err.exc, EXC_QEMU_GUEST_AGENT_NOT_ENABLED);
+    property("image_hw_qemu_guest_agent", "yes");
+    conf.libvirt.virt_type = lxc;
+    assert_true(make() < 0);
+    assert_string_equal(err.exc, EXC_INSTANCE_QUIESCE_NOT_SUPPORTED);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(running_is_live),
+        TEST(every_state_but_shutdown_is_live),
+        TEST(each_reason_makes_it_cold),
+        TEST(the_configured_format_wins),
+        TEST(rbd_is_refused),
+        TEST(quiesces_when_the_image_says_so),
+        TEST(a_paused_guest_is_not_quiesced),
+        TEST(required_but_impossible_quiesce_fails_early),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,126 @@
+/* agent/slots.c and agent/workers.c */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "agent/slots.h"
+#include "agent/workers.h"
+
+static struct slots *slots;
+static atomic_int inside, most, done;
+
+static void hold_a_slot(void *arg)
+{
+    (void)arg;
+    slots_acquire(slots);
+    int now = atomic_fetch_add(&inside, 1) + 1;
+    int seen = atomic_load(&most);
+    while (now > seen && !atomic_compare_exchange_weak(&most, &seen, now))
+        continue;
+    atomic_fetch_sub(&inside, 1);
+    slots_release(slots);
+    atomic_fetch_add(&done, 1);
+}
+
+static void never_more_than_the_limit_inside(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct workers *workers = NULL;
+    assert_int_equal(slots_new(2, &slots, &err), 0);
+    assert_int_equal(workers_new(64, &workers, &err), 0);
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(workers_start(workers, hold_a_slot, NULL, &err), 0);
+    assert_int_equal(workers_wait(workers, 20000), 0);
+    assert_int_equal(done, 64);
+    assert_true(most <= 2);
+    workers_free(workers);
+    slots_free(slots);
+}
+
+static void wait_for_slot(void *arg)
+{
+    slots_acquire(arg);
+    slots_release(arg);
+}
+
+static void workers_are_bounded_and_waited_for(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct workers *workers = NULL;
+    assert_int_equal(slots_new(1, &slots, &err), 0);
+    assert_int_equal(workers_new(2, &workers, &err), 0);
+    slots_acquire(slots);
+    assert_int_equal(workers_start(workers, wait_for_slot, slots, &err), 0);
+    assert_false(workers_full(workers));
+    assert_int_equal(workers_start(workers, wait_for_slot, slots, &err), 0);
+    assert_true(workers_full(workers));
+    assert_int_equal(workers_start(workers, wait_for_slot, slots, &err), -EAGAIN);
+    assert_int_equal(workers_wait(workers, 1), 2);
+    slots_release(slots);
+    assert_int_equal(workers_wait(workers, 20000), 0);
+    assert_false(workers_full(workers));
+    workers_free(workers);
+    slots_free(slots);
+}
+
+/* As deep as jansson reads; in a worker a request like this is copied and sent on. */
+static void copy_deepest_json(void *arg)
+{
+    char *text = arg;
+    json_t *value = json_loads(text, 0, NULL);
+    json_t *copy = json_deep_copy(value);
+    char *again = json_dumps(copy, JSON_COMPACT);
+    if (again && strcmp(again, text) == 0)
+        atomic_fetch_add(&done, 1);
+    free(again);
+    json_decref(copy);
+    json_decref(value);
+}
+
+static void a_workers_stack_holds_the_deepest_json(void **state)
+{
+    (void)state;
+    enum { DEPTH = 2000 };
+    static char text[2 * DEPTH + 1];
+    struct error err = ERROR_INIT;
+    struct workers *workers = NULL;
+    memset(text, '[', DEPTH);
+    memset(text + DEPTH, ']', DEPTH);
+    atomic_store(&done, 0);
+    assert_int_equal(workers_new(1, &workers, &err), 0);
+    assert_int_equal(workers_start(workers, copy_deepest_json, text, &err), 0);
+    assert_int_equal(workers_wait(workers, 20000), 0);
+    assert_int_equal(done, 1);
+    workers_free(workers);
+}
+
+static void zero_is_no_limit(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    assert_int_equal(slots_new(0, &slots, &err), 0);
+    for (int i = 0; i < 100; i++)
+        slots_acquire(slots);
+    slots_free(slots);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(never_more_than_the_limit_inside),
+        cmocka_unit_test(workers_are_bounded_and_waited_for),
+        cmocka_unit_test(a_workers_stack_holds_the_deepest_json),
+        cmocka_unit_test(zero_is_no_limit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
