@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# Templates in conf/ become files in the lab: conf/<service>/<file>.in -> $LAB/etc/<service>/<file>.
+
+render() {
+    local from=$1 to=$2 name script=
+    for name in rabbitmq rabbitmq-dist epmd mariadb keystone glance-api cinder-api placement \
+        nova-api neutron-stub; do
+        script+="s|@PORT_$name@|$(port_of "$name")|g;"
+    done
+    script+="s|@LAB@|$LAB|g;s|@PASSWORD@|$LAB_PASSWORD|g;s|@HOST@|$LAB_HOST|g;"
+    script+="s|@DOMAIN_PREFIX@|$LAB_DOMAIN_PREFIX|g;s|@PORT_BASE@|$LAB_PORT_BASE|g;"
+    script+="s|@TRANSPORT_URL@|rabbit://openstack:$LAB_PASSWORD@127.0.0.1:$(port_of rabbitmq)/|g;"
+    script+="s|@AUTH_URL@|http://127.0.0.1:$(port_of keystone)/v3|g;"
+    script+="s|@DATABASE_SERVER@|mysql+pymysql://lab:$LAB_PASSWORD@127.0.0.1:$(port_of mariadb)|g;"
+    (umask 077 && sed "$script" "$from" >"$to.new")
+    if grep -Hn '@[A-Z_]*@' "$to.new" >&2; then
+        die "$from: unknown placeholder"
+    fi
+    mv -- "$to.new" "$to"
+}
+
+# The services' own paste files, as their Debian packages ship them, not as /etc has them.
+copy_packaged() {
+    install -m 0600 /usr/share/nova-common/api-paste.ini "$LAB/etc/nova/api-paste.ini"
+    install -m 0600 /usr/share/cinder-common/api-paste.ini "$LAB/etc/cinder/api-paste.ini"
+    install -m 0600 /usr/share/glance-common/glance-api-paste.ini \
+        /usr/share/glance-common/schema-image.json "$LAB/etc/glance/"
+}
+
+write_config() {
+    local template relative
+    while IFS= read -r template; do
+        relative=${template#"$LAB_CODE/conf/"}
+        relative=${relative%.in}
+        case $relative in
+        */*)
+            mkdir -p "$LAB/etc/${relative%/*}"
+            render "$template" "$LAB/etc/$relative"
+            ;;
+        *) render "$template" "$LAB/$relative" ;;
+        esac
+    done < <(find "$LAB_CODE/conf" -name '*.in' | sort)
+    copy_packaged
+    printf '{}\n' >"$LAB/etc/policy.yaml"
+    install -m 0755 "$LAB/etc/rabbitmq/rabbitmqctl" "$LAB/bin/rabbitmqctl"
+}

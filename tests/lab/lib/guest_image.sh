@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# Builds the guest: kernel and initramfs of a tiny system with a real qemu-guest-agent, and a disk.
+
+# Debian's cloud kernel, unpacked and not installed: vmlinuz and its modules below $1.
+unpack_kernel() {
+    local to=$1 package
+    package=$(apt-cache depends linux-image-cloud-amd64 |
+        sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p')
+    [[ -n $package ]] || die "apt-cache knows no linux-image-cloud-amd64: run apt-get update"
+    (cd "$to" && apt-get -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=300 -q download \
+        "$package") >"$LAB/log/guest-kernel.log" 2>&1 || {
+        show_tail "$LAB/log/guest-kernel.log"
+        die "cannot download the package $package"
+    }
+    dpkg-deb -x "$to"/linux-image-*.deb "$to/kernel"
+    rm -f -- "$to"/linux-image-*.deb
+}
+
+# The modules the guest loads, dependencies first, each once.
+module_paths() {
+    local root=$1 version=$2 module
+    depmod -b "$root" "$version"
+    for module in virtio_pci virtio_blk virtio_console crc32c_generic ext4; do
+        modprobe -d "$root" -S "$version" --show-depends "$module"
+    done | sed -n 's/^insmod \([^ ]*\).*$/\1/p' | awk '!seen[$0]++'
+}
+
+add_modules() {
+    local kernel=$1 root=$2 version path
+    version=$(basename "$kernel"/lib/modules/*)
+    mkdir -p "$root/modules"
+    while IFS= read -r path; do
+        cp -- "$path" "$root/modules/"
+        basename "$path" >>"$root/modules/order"
+    done < <(module_paths "$kernel" "$version")
+    [[ -s $root/modules/order ]] || die "no kernel modules found for the guest"
+}
+
+# A dynamically linked program with everything it loads, at the same paths.
+add_program() {
+    local root=$1 program=$2 library
+    install -D "$program" "$root$program"
+    while IFS= read -r library; do
+        install -D "$library" "$root$library"
+    done < <(ldd "$program" | grep -o '/[^ ]*')
+}
+
+build_initramfs() {
+    local work=$1 to=$2 root=$1/root
+    mkdir -p "$root"/{bin,data,dev,etc,proc,run,sys,var/run,tmp}
+    install -D /bin/busybox "$root/bin/busybox"
+    add_program "$root" /usr/sbin/qemu-ga
+    add_modules "$work/kernel" "$root"
+    install -m 0755 "$LAB_CODE/lib/guest_init" "$root/init"
+    (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$to"
+}
+
+# 1 GiB ext4 with 100 MiB that do not compress and are the same in every lab.
+build_disk() {
+    local work=$1 to=$2
+    mkdir -p "$work/disk"
+    head -c 100M /dev/zero | openssl enc -aes-128-ctr -nosalt \
+        -K 6e6f7661736e617073686f746c61620a -iv 0 2>"$work/openssl.log" >"$work/disk/data"
+    printf '0000000000\n' >"$work/disk/counter"
+    mke2fs -q -t ext4 -E lazy_itable_init=0 -L lab -d "$work/disk" \
+        "$work/disk.raw" 1G >/dev/null
+    qemu-img convert -f raw -O qcow2 "$work/disk.raw" "$to"
+}
+
+# Each file appears in $LAB/guest only when it is complete.
+build_guest() {
+    local guest=$LAB/guest work=$LAB/guest/work
+    [[ ! -s $guest/vmlinuz || ! -s $guest/initramfs || ! -s $guest/disk.qcow2 ]] || return 0
+    rm -rf -- "$work"
+    mkdir -p "$work"
+    step "guest kernel" unpack_kernel "$work"
+    step "guest initramfs" build_initramfs "$work" "$work/initramfs"
+    step "guest disk" build_disk "$work" "$work/disk.qcow2"
+    mv -- "$work/initramfs" "$work/disk.qcow2" "$guest/"
+    mv -- "$work"/kernel/boot/vmlinuz-* "$guest/vmlinuz"
+    rm -rf -- "$work"
+}

@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# RabbitMQ, MariaDB and libvirt.
+
+start_rabbitmq() {
+    local -a settings
+    mapfile -t settings < <(grep -E '^[A-Z_]+=' "$LAB/etc/rabbitmq/environment")
+    spawn rabbitmq "${settings[@]}" /usr/lib/rabbitmq/bin/rabbitmq-server
+}
+
+make_mariadb_folder() {
+    is_done mariadb && return 0
+    rm -rf -- "$LAB/mariadb"
+    install -d -o mysql -g mysql -m 0750 "$LAB/mariadb" "$LAB/mariadb/data" "$LAB/mariadb/tmp"
+    mariadb-install-db --no-defaults --user=mysql --datadir="$LAB/mariadb/data" \
+        --auth-root-authentication-method=normal --skip-test-db --skip-log-bin \
+        >"$LAB/log/mariadb-install.log" 2>&1 || {
+        show_tail "$LAB/log/mariadb-install.log"
+        die "mariadb-install-db failed"
+    }
+    mark_done mariadb
+}
+
+start_mariadb() {
+    make_mariadb_folder
+    spawn mariadb /usr/sbin/mariadbd --no-defaults --user=mysql --datadir="$LAB/mariadb/data" \
+        --tmpdir="$LAB/mariadb/tmp" --socket="$LAB/mariadb/mariadb.sock" \
+        --pid-file="$LAB/mariadb/mariadb.pid" --bind-address=127.0.0.1 \
+        --port="$(port_of mariadb)" --skip-name-resolve --skip-log-bin --max-connections=1000 \
+        --character-set-server=utf8mb3 --innodb-flush-log-at-trx-commit=2
+}
+
+sql() {
+    mariadb --no-defaults --user=root --socket="$LAB/mariadb/mariadb.sock" --batch --skip-column-names
+}
+
+virsh_lab() {
+    virsh -q -c qemu:///system "$@"
+}
+
+libvirt_answers() {
+    timeout 20 virsh -q -c qemu:///system uri >/dev/null 2>&1
+}
+
+# A daemon that someone else runs on this machine is used as it is.
+runs_elsewhere() {
+    local pid
+    while IFS= read -r pid; do
+        is_ours "$pid" "$1" || return 0
+    done < <(pgrep -x "$1")
+    return 1
+}
+
+start_virtlogd() {
+    spawn virtlogd /usr/sbin/virtlogd
+}
+
+start_libvirtd() {
+    spawn libvirtd /usr/sbin/libvirtd
+}
+
+# The first libvirtd on a machine asks every emulator for its capabilities, which takes up to a
+# minute: while the databases are made, not while nova-compute waits.
+warm_libvirt() {
+    virsh_lab capabilities >/dev/null 2>&1 9>&- &
+}
+
+# Domains that this lab's Nova made: named as it names them, with disks in its instances folder.
+lab_domains() {
+    local name xml
+    while IFS= read -r name; do
+        [[ $name == "$LAB_DOMAIN_PREFIX"* ]] || continue
+        xml=$(virsh_lab dumpxml "$name" 2>/dev/null) || continue
+        [[ $xml != *"'$LAB/nova/instances/"* ]] || printf '%s\n' "$name"
+    done < <(virsh_lab list --all --name)
+}
+
+guest_processes() {
+    pgrep -f "^[^ ]*qemu[^ ]* -name guest=$LAB_DOMAIN_PREFIX" || :
+}
+
+remove_domains() {
+    local name
+    for name in $(lab_domains); do
+        virsh_lab destroy "$name" >/dev/null 2>&1 || :
+        virsh_lab undefine --managed-save --snapshots-metadata --nvram "$name" >/dev/null 2>&1 ||
+            ! virsh_lab domstate "$name" >/dev/null 2>&1 || die "cannot undefine domain $name"
+    done
+}
+
+# Nova by itself would see only ten minutes after the next start that its guests are gone.
+record_guests_stopped() {
+    is_ready mariadb && is_done database-nova || return 0
+    sql <<<"UPDATE nova.instances SET vm_state = 'stopped', power_state = 4, task_state = NULL
+        WHERE deleted = 0 AND host = '$LAB_HOST'
+        AND vm_state IN ('active', 'paused', 'suspended');"
+}

@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# What a lab decides once and keeps in its folder: ports and the password.
+
+readonly LAB_DEFAULT_PORT_BASE=26000
+LAB_HOST=cmp1
+
+load_settings() {
+    local recorded=
+    if [[ -s $LAB/etc/port-base ]]; then
+        recorded=$(<"$LAB/etc/port-base")
+        [[ -z ${LAB_PORT_BASE:-} || $LAB_PORT_BASE == "$recorded" ]] ||
+            die "this lab was made with LAB_PORT_BASE=$recorded; 'down --purge' it to change that"
+    fi
+    LAB_PORT_BASE=${recorded:-${LAB_PORT_BASE:-$LAB_DEFAULT_PORT_BASE}}
+    [[ $LAB_PORT_BASE =~ ^[0-9]{4,5}$ && $LAB_PORT_BASE -ge 1024 && $LAB_PORT_BASE -le 65500 ]] ||
+        die "LAB_PORT_BASE=$LAB_PORT_BASE is not a port number between 1024 and 65500"
+    LAB_PASSWORD=
+    [[ ! -s $LAB/etc/password ]] || LAB_PASSWORD=$(<"$LAB/etc/password")
+    # Domain names differ between labs that share one libvirtd, now or one after the other.
+    LAB_DOMAIN_PREFIX=lab$(printf '%s' "$LAB $LAB_PORT_BASE" | md5sum | cut -c1-8)-
+}
+
+port_of() {
+    local offset
+    case $1 in
+    rabbitmq) offset=1 ;;
+    rabbitmq-dist) offset=2 ;;
+    epmd) offset=3 ;;
+    mariadb) offset=4 ;;
+    keystone) offset=5 ;;
+    glance-api) offset=6 ;;
+    cinder-api) offset=7 ;;
+    placement) offset=8 ;;
+    nova-api) offset=9 ;;
+    neutron-stub) offset=10 ;;
+    *) return 0 ;;
+    esac
+    printf '%s' $((LAB_PORT_BASE + offset))
+}
+
+write_once() {
+    [[ -s $1 ]] && return 0
+    printf '%s\n' "$2" >"$1.new"
+    mv -- "$1.new" "$1"
+}
+
+# libvirt's AppArmor helper may read a guest's backing files only in some folders.
+warn_of_apparmor() {
+    grep -qsx Y /sys/module/apparmor/parameters/enabled || return 0
+    [[ $LAB =~ ^/(media|mnt|opt|srv)/ ]] ||
+        say "AppArmor is on: if guests are denied their disks, choose LAB below /srv"
+}
+
+# Folders, the recorded decisions and the configuration of every service.
+prepare_folders() {
+    ((${#LAB} <= 80)) || die "LAB=$LAB is too long a path for UNIX sockets below it (at most 80)"
+    [[ $LAB =~ ^[A-Za-z0-9/._+-]+$ ]] ||
+        die "LAB=$LAB: only letters, digits and /._+- can be used in the lab's path"
+    umask 022
+    mkdir -p "$LAB" "$LAB/run" "$LAB/bin" "$LAB/home" "$LAB/nova/instances" "$LAB/nova/lock" \
+        "$LAB/cinder/lock" "$LAB/cinder/volumes" "$LAB/glance/images" "$LAB/glance/staging"
+    mkdir -p "$LAB/etc/policy.d" "$LAB/log" "$LAB/rabbitmq" "$LAB/keystone"
+    chmod 0700 "$LAB/etc" "$LAB/log" "$LAB/rabbitmq" "$LAB/keystone"
+    setpriv --reuid=libvirt-qemu --regid=kvm --clear-groups test -x "$LAB/nova/instances" ||
+        die "user libvirt-qemu cannot reach $LAB/nova/instances: every folder above needs o+x"
+    warn_of_apparmor
+    write_once "$LAB/etc/port-base" "$LAB_PORT_BASE"
+    (umask 077 && write_once "$LAB/etc/password" "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')")
+    load_settings
+}
