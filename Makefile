@@ -1,0 +1,178 @@
+# nova-snapshot-agent. `make help` lists the targets.
+NAME := nova-snapshot-agent
+VERSION := 0.1.0
+CC := gcc
+SAN ?=
+BUILD ?= build$(if $(SAN),/$(SAN))
+LAB ?= /var/tmp/nova-snapshot-lab
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+CFLAGS ?= -O2 -g
+Q := $(if $(V),,@)
+
+MODULES := common conf amqp driver glance_client agent
+DEPS := libvirt librabbitmq jansson libcurl uuid libxml-2.0 libcrypto
+TEST_DEPS := cmocka libmicrohttpd
+
+try = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wredundant-decls -Wpointer-arith -Wwrite-strings -Wcast-qual \
+	-Wbad-function-cast -Wvla -Wundef -Wformat=2 -Wnull-dereference -Wimplicit-fallthrough \
+	-Wswitch-enum -Wdouble-promotion -Wconversion -Wno-sign-conversion -Wdate-time \
+	-Wunused-macros -Wmissing-noreturn -Wfloat-equal \
+	$(call try,-Wformat-signedness) $(call try,-Wduplicated-cond) $(call try,-Wduplicated-branches) \
+	$(call try,-Wlogical-op) $(call try,-Wjump-misses-init) $(call try,-Wrestrict) \
+	$(call try,-Wcast-align=strict) $(call try,-Walloca) $(call try,-Wstack-usage=65536) \
+	$(call try,-Wcomma) $(call try,-Wunreachable-code) \
+	-Werror=implicit-function-declaration -Werror=int-conversion \
+	-Werror=incompatible-pointer-types -Werror=return-type -Werror=format=2 \
+	$(if $(WERROR),-Werror)
+
+HARDEN := -fstack-protector-strong -fno-common -fno-strict-aliasing -fvisibility=hidden -fPIE \
+	$(call try,-fstack-clash-protection) $(call try,-fcf-protection=full) \
+	$(if $(SAN),-U_FORTIFY_SOURCE,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(if $(filter gcc,$(CC)),3,2))
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed
+san_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+san_tsan := -O1 -fsanitize=thread
+SANITIZE := $(san_$(SAN))
+ifneq ($(SAN),)
+LDHARDEN := -pie
+endif
+
+CPPFLAGS_ALL := -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -I. -I$(BUILD) $(CPPFLAGS)
+# Quiet here: 'make demo' and 'make check' install what is missing. Building asks again, below.
+pkg_config = $(shell pkg-config $(1) 2>/dev/null)
+CFLAGS_ALL := -std=gnu17 $(WARN) $(CFLAGS) $(HARDEN) $(SANITIZE) $(call pkg_config,--cflags $(DEPS))
+LDLIBS_ALL := $(call pkg_config,--libs $(DEPS)) -pthread
+TEST_CFLAGS := $(call pkg_config,--cflags $(TEST_DEPS)) -Wno-missing-prototypes
+TEST_LDLIBS := $(call pkg_config,--libs $(TEST_DEPS))
+
+SRC := $(wildcard $(addsuffix /*.c,$(MODULES)))
+OBJ := $(SRC:%.c=$(BUILD)/%.o)
+objects_of = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
+
+# A unit test in tests/unit/<module>/ is linked with that module and common; agent tests with all.
+TEST_SRC := $(wildcard tests/unit/*/test_*.c)
+TEST_BIN := $(TEST_SRC:%.c=$(BUILD)/%)
+TEST_SUPPORT := $(call objects_of,tests/unit)
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PRECIOUS: $(BUILD)/%.o
+.PHONY: all
+all: $(BUILD)/$(NAME)
+
+$(BUILD)/$(NAME): $(filter-out $(BUILD)/driver/fake.o,$(OBJ))
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
+
+$(BUILD)/%.o: %.c $(BUILD)/.flags
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(if $(filter tests/%,$<),$(TEST_CFLAGS)) -MMD -MP -c -o $@ $<
+
+# Everything is built again when compiler or flags change.
+$(BUILD)/.flags: FORCE
+	@pkg-config --exists --print-errors $(DEPS)
+	@mkdir -p $(@D)
+	@echo '$(CC) $(subst ','\'',$(CPPFLAGS_ALL)) $(CFLAGS_ALL)' >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+FORCE:
+
+# Functions named in a test's comments "wrap: f" are replaced by its __wrap_f.
+comma := ,
+wraps = $(addprefix -Wl$(comma)--wrap=,$(shell sed -n 's|^/\* wrap: \(.*\) \*/$$|\1|p' $(1)))
+agent_objects = $(filter-out $(BUILD)/agent/main.o,$(OBJ))
+define unit_test
+$(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(TEST_SUPPORT) \
+		$(if $(filter agent,$(1)),$(agent_objects),$(sort $(call objects_of,common) $(call objects_of,$(1))))
+	@echo "  LD    $$@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ $$(call wraps,tests/unit/$(1)/$$*.c) \
+		$(LDLIBS_ALL) $(TEST_LDLIBS)
+endef
+$(foreach module,$(MODULES),$(eval $(call unit_test,$(module))))
+
+# A program an integration test runs, tests/integration/<module>/x.c: with that module and common.
+define integration_program
+$(BUILD)/tests/integration/$(1)/%: $(BUILD)/tests/integration/$(1)/%.o \
+		$(sort $(call objects_of,common) $(call objects_of,$(1)))
+	@echo "  LD    $$@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ $(LDLIBS_ALL)
+endef
+$(foreach module,driver amqp,$(eval $(call integration_program,$(module))))
+
+.PHONY: test-programs check-unit check-asan check-valgrind
+test-programs: $(TEST_BIN)
+
+check-unit: $(TEST_BIN)
+	$(Q)tests/run-unit $(TEST_BIN)
+
+check-asan:
+	$(Q)$(MAKE) --no-print-directory SAN=asan check-unit
+
+check-valgrind: $(TEST_BIN)
+	$(Q)WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(TEST_BIN)
+
+.PHONY: lint check demo lab-up lab-down lab-status
+lint:
+	$(Q)tests/lint
+
+check:
+	$(Q)tests/check
+
+demo:
+	$(Q)LAB=$(LAB) tests/demo
+
+lab-up:
+	$(Q)LAB=$(LAB) tests/lab/up && LAB=$(LAB) tests/lab/guest
+
+lab-down lab-status: lab-%:
+	$(Q)LAB=$(LAB) tests/lab/$*
+
+# The sample file and the man page come from the option table.
+$(BUILD)/conf-doc: $(BUILD)/conf/tool/doc.o $(filter-out $(BUILD)/agent/%,$(call objects_of,common) $(call objects_of,conf))
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
+
+$(BUILD)/$(NAME).conf.sample: $(BUILD)/conf-doc
+	$(Q)$< sample >$@
+
+$(BUILD)/$(NAME).conf.5: docs/$(NAME).conf.5.in $(BUILD)/conf-doc
+	$(Q){ sed 's/@VERSION@/$(VERSION)/' $<; $(BUILD)/conf-doc man; } >$@
+
+$(BUILD)/$(NAME).8: docs/$(NAME).8.in
+	$(Q)sed 's/@VERSION@/$(VERSION)/' $< >$@
+
+$(BUILD)/$(NAME).service: packaging/$(NAME).service.in
+	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' $< >$@
+
+.PHONY: install uninstall clean help
+install: $(BUILD)/$(NAME) $(BUILD)/$(NAME).conf.sample $(BUILD)/$(NAME).conf.5 $(BUILD)/$(NAME).8 $(BUILD)/$(NAME).service
+	install -D -m 755 $(BUILD)/$(NAME) $(DESTDIR)$(SBINDIR)/$(NAME)
+	install -D -m 640 $(BUILD)/$(NAME).conf.sample $(DESTDIR)$(SYSCONFDIR)/nova/$(NAME).conf.sample
+	install -D -m 644 $(BUILD)/$(NAME).8 $(DESTDIR)$(MANDIR)/man8/$(NAME).8
+	install -D -m 644 $(BUILD)/$(NAME).conf.5 $(DESTDIR)$(MANDIR)/man5/$(NAME).conf.5
+	install -D -m 644 $(BUILD)/$(NAME).service $(DESTDIR)$(UNITDIR)/$(NAME).service
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/$(NAME) $(DESTDIR)$(SYSCONFDIR)/nova/$(NAME).conf.sample \
+		$(DESTDIR)$(MANDIR)/man8/$(NAME).8 $(DESTDIR)$(MANDIR)/man5/$(NAME).conf.5 \
+		$(DESTDIR)$(UNITDIR)/$(NAME).service
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make                build/$(NAME)'
+	@echo 'make demo           root: a private OpenStack, a real snapshot (LAB=dir)'
+	@echo 'make check          root: every test there is, installs what it needs'
+	@echo 'make check-unit     no root, no services; check-asan, check-valgrind: the same, watched'
+	@echo 'make lint           house rules, include rule, clang-format, shellcheck'
+	@echo 'make lab-up         the private OpenStack alone; lab-down, lab-status'
+	@echo 'make install        DESTDIR=, PREFIX=/usr/local'
+	@echo 'Variables: WERROR=1, SAN=asan|tsan, BUILD=dir, CC, CFLAGS, V=1'
+
+-include $(OBJ:.o=.d) $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d)
