@@ -31,6 +31,9 @@ struct conf {
         char *snapshots_directory;
         char *snapshot_image_format;
         bool snapshot_compression;
+        char *images_rbd_pool, *images_rbd_ceph_conf, *rbd_user;
+        int rbd_connect_timeout;
+        int rbd_destroy_volume_retries, rbd_destroy_volume_retry_interval;
     } libvirt;
     struct {
         bool disable_libvirt_livesnapshot;
@@ -101,6 +104,8 @@ struct conf {
         int attach_poll_interval;
         int stall_timeout;
         int freeze_timeout;
+        int freeze_deadline;
+        int volume_snapshot_timeout;
     } snapshot_agent;
 };
 

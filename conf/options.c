@@ -54,6 +54,18 @@ const struct option options_table[] = {
     {BOOL(libvirt, snapshot_compression), .default_value = "false",
      .help = "Compresses qcow2 images."},
 
+    {STRING(libvirt, images_rbd_pool), .default_value = "rbd",
+     .help = "The pool instance disks are in, with images_type rbd."},
+    {STRING(libvirt, images_rbd_ceph_conf), .default_value = "",
+     .help = "Ceph's configuration file. Empty: where Ceph itself looks for it."},
+    {STRING(libvirt, rbd_user), .help = "The Ceph user (without \"client.\")."},
+    {INT(libvirt, rbd_connect_timeout, -1, INT_MAX), .default_value = "5",
+     .help = "Seconds to connect to the Ceph cluster. -1: Ceph's own limit."},
+    {INT(libvirt, rbd_destroy_volume_retries, 0, 1000), .default_value = "12",
+     .help = "How often the removal of an RBD image that is in use is tried again."},
+    {INT(libvirt, rbd_destroy_volume_retry_interval, 0, 3600), .default_value = "5",
+     .help = "Seconds between these."},
+
     {BOOL(workarounds, disable_libvirt_livesnapshot), .default_value = "false",
      .help = "Takes cold snapshots only: the guest is saved to disk while its disk is copied."},
     {BOOL(workarounds, disable_deep_image_inspection), .default_value = "false",
@@ -216,6 +228,11 @@ const struct option options_table[] = {
              "given up."},
     {INT(snapshot_agent, freeze_timeout, 1, 3600), .default_value = "30",
      .help = "Seconds the QEMU guest agent has to freeze the guest's file systems."},
+    {INT(snapshot_agent, freeze_deadline, 1, 3600), .default_value = "60",
+     .help = "Seconds after which a guest that was frozen for snapshots of its volumes is thawed, "
+             "whatever became of them."},
+    {INT(snapshot_agent, volume_snapshot_timeout, 10, 86400), .default_value = "600",
+     .help = "Seconds Cinder has to finish a snapshot of a volume."},
 };
 /* clang-format on */
 

@@ -60,6 +60,34 @@ struct snapshot_plan {
     bool require_quiesce;     /* os_require_quiesce: give up when the guest cannot be frozen */
 };
 
+/*
+ * A snapshot of an RBD root disk that never leaves the cluster. Strings are borrowed for the time
+ * of the call.
+ */
+struct direct_snapshot {
+    const char *image_id;                /* the Glance image, which names the new RBD image */
+    const char *const *parent_locations; /* of the image the instance was booted from: rbd://...,
+                                            NULL-ended; where Glance keeps its data when the disk
+                                            has no parent itself */
+    bool quiesce;                        /* as in snapshot_plan */
+    bool require_quiesce;
+};
+
+/* A volume's new top layer; nova's create_info. Strings are borrowed for the time of the call. */
+struct volume_overlay {
+    const char *volume_id; /* <serial> of the disk */
+    const char *new_file;  /* a file name beside the volume's present file, made by Cinder */
+    bool quiesce;          /* try to freeze; without require_quiesce a refusal is no failure */
+    bool require_quiesce;
+};
+
+/* A layer of a volume that goes; nova's delete_info. Strings are borrowed. */
+struct volume_merge {
+    const char *volume_id;         /* <serial> of the disk */
+    const char *file_to_merge;     /* NULL: the volume then has no layer below its top one */
+    const char *merge_target_file; /* NULL: merge into the top layer (pull), else commit down */
+};
+
 /* What happened, for the log and the image's provenance. */
 struct snapshot_result {
     struct image_source *image; /* owned by the caller; closing it removes the file */
@@ -89,6 +117,44 @@ struct driver_ops {
     int (*extract)(struct driver *driver, const struct guest_info *info,
                    const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                    struct error *err);
+
+    /*
+     * Freezes the guest's filesystems through its agent. On failure they are as they were, except
+     * after ETIMEDOUT: the agent may still come to it, so that only a thaw that succeeds ends it.
+     * InternalError, the class every release of nova-api knows; InstanceNotRunning.
+     */
+    int (*freeze)(struct driver *driver, const char *uuid, struct error *err);
+
+    /* Thaws them; a guest that has ended needs none (0). To be called again after a failure. */
+    int (*thaw)(struct driver *driver, const char *uuid, struct error *err);
+
+    /*
+     * Copies the root disk within the Ceph cluster into the protected snapshot "snap" of an image
+     * of Glance's pool: rbd://FSID/POOL/IMAGE_ID/snap, returned owned. The format is raw. On
+     * failure nothing is left in the cluster; ImageUnacceptable or Forbidden when the data has to
+     * go another way (extract). NULL: the driver has no such storage.
+     */
+    int (*direct_snapshot)(struct driver *driver, const struct guest_info *info,
+                           const struct direct_snapshot *direct, char **ret_location,
+                           struct error *err);
+
+    /* Removes what direct_snapshot made. */
+    int (*undo_direct_snapshot)(struct driver *driver, const char *location, struct error *err);
+
+    /*
+     * Puts a new, empty layer on a volume of the running guest (external disk snapshot). 0 only
+     * when the guest writes to it. InstanceNotRunning; InternalError naming what is wrong with the
+     * overlay or the volume.
+     */
+    int (*volume_snapshot_create)(struct driver *driver, const char *uuid,
+                                  const struct volume_overlay *overlay, struct error *err);
+
+    /*
+     * Takes a layer out of a volume: by pull or commit in a running guest, by rebase of a stopped
+     * one. 0 only when the block job is known to have completed and the chain is as wanted.
+     */
+    int (*volume_snapshot_delete)(struct driver *driver, const char *uuid,
+                                  const struct volume_merge *merge, struct error *err);
 
     void (*free)(struct driver *driver);
 };

@@ -161,6 +161,97 @@ static int fake_extract(struct driver *driver, const struct guest_info *info,
     return 0;
 }
 
+static void set_frozen(struct fake_driver *driver, bool frozen)
+{
+    LOCK_SCOPE(&driver->lock);
+    driver->record.frozen = frozen;
+}
+
+static int fake_freeze(struct driver *driver, const char *uuid, struct error *err)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    struct fake_script script;
+    int r = begin(self, FAKE_FREEZE, uuid, &script, err);
+    if (r == 0)
+        set_frozen(self, true);
+    return r;
+}
+
+static int fake_thaw(struct driver *driver, const char *uuid, struct error *err)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    struct fake_script script;
+    int r = begin(self, FAKE_THAW, uuid, &script, err);
+    if (r == 0)
+        set_frozen(self, false);
+    return r;
+}
+
+static int fake_direct_snapshot(struct driver *driver, const struct guest_info *info,
+                                const struct direct_snapshot *direct, char **ret_location,
+                                struct error *err)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    struct fake_script script;
+    {
+        LOCK_SCOPE(&self->lock);
+        self->record.quiesce = direct->quiesce;
+        self->record.require_quiesce = direct->require_quiesce;
+    }
+    int r = begin(self, FAKE_DIRECT_SNAPSHOT, info->uuid, &script, err);
+    if (r < 0)
+        return r;
+    char *location = strdup(script.location);
+    if (!location)
+        return error_nomem(err);
+    *ret_location = location;
+    return 0;
+}
+
+static int fake_undo_direct_snapshot(struct driver *driver, const char *location, struct error *err)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    struct fake_script script;
+    {
+        LOCK_SCOPE(&self->lock);
+        (void)snprintf(self->record.undone_location, DRIVER_PATH_MAX, "%s", location);
+    }
+    return begin(self, FAKE_UNDO_DIRECT_SNAPSHOT, "", &script, err);
+}
+
+static void record_volume(struct fake_driver *driver, const char *volume_id, const char *file,
+                          const char *target)
+{
+    LOCK_SCOPE(&driver->lock);
+    struct fake_record *record = &driver->record;
+    (void)snprintf(record->volume_id, sizeof(record->volume_id), "%s", volume_id);
+    (void)snprintf(record->file, sizeof(record->file), "%s", file ? file : "");
+    (void)snprintf(record->target, sizeof(record->target), "%s", target ? target : "");
+}
+
+static int fake_volume_snapshot_create(struct driver *driver, const char *uuid,
+                                       const struct volume_overlay *overlay, struct error *err)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    struct fake_script script;
+    record_volume(self, overlay->volume_id, overlay->new_file, NULL);
+    {
+        LOCK_SCOPE(&self->lock);
+        self->record.quiesce = overlay->quiesce;
+        self->record.require_quiesce = overlay->require_quiesce;
+    }
+    return begin(self, FAKE_VOLUME_SNAPSHOT_CREATE, uuid, &script, err);
+}
+
+static int fake_volume_snapshot_delete(struct driver *driver, const char *uuid,
+                                       const struct volume_merge *merge, struct error *err)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    struct fake_script script;
+    record_volume(self, merge->volume_id, merge->file_to_merge, merge->merge_target_file);
+    return begin(self, FAKE_VOLUME_SNAPSHOT_DELETE, uuid, &script, err);
+}
+
 static void fake_free(struct driver *driver)
 {
     unref((struct fake_driver *)driver);
@@ -171,6 +262,12 @@ int driver_fake_new(const struct fake_script *script, struct driver **ret_driver
     static const struct driver_ops ops = {.get_power_state = fake_get_power_state,
                                           .inspect = fake_inspect,
                                           .extract = fake_extract,
+                                          .freeze = fake_freeze,
+                                          .thaw = fake_thaw,
+                                          .direct_snapshot = fake_direct_snapshot,
+                                          .undo_direct_snapshot = fake_undo_direct_snapshot,
+                                          .volume_snapshot_create = fake_volume_snapshot_create,
+                                          .volume_snapshot_delete = fake_volume_snapshot_delete,
                                           .free = fake_free};
     struct fake_driver *driver = calloc(1, sizeof(*driver));
     if (!driver)

@@ -8,7 +8,18 @@
 
 #include "driver/driver.h"
 
-enum fake_call { FAKE_GET_POWER_STATE, FAKE_INSPECT, FAKE_EXTRACT, FAKE_CALL_MAX };
+enum fake_call {
+    FAKE_GET_POWER_STATE,
+    FAKE_INSPECT,
+    FAKE_EXTRACT,
+    FAKE_FREEZE,
+    FAKE_THAW,
+    FAKE_DIRECT_SNAPSHOT,
+    FAKE_UNDO_DIRECT_SNAPSHOT,
+    FAKE_VOLUME_SNAPSHOT_CREATE,
+    FAKE_VOLUME_SNAPSHOT_DELETE,
+    FAKE_CALL_MAX
+};
 
 /* What happens. All zero: the instance's guest is stopped and its image is empty. */
 struct fake_script {
@@ -16,6 +27,7 @@ struct fake_script {
     const void *image;      /* the bytes extract gives back; copied at each extract */
     size_t image_size;
     bool quiesced;                      /* told by extract */
+    const char *location;               /* told by direct_snapshot; copied at each */
     uint32_t guest_paused_ms;           /* told by extract */
     struct error errors[FAKE_CALL_MAX]; /* a call whose errnum is not 0 fails with it */
     struct error read_error;  /* reading the image fails with it, if its errnum is not 0, */
@@ -31,6 +43,12 @@ struct fake_record {
     char uuid[DRIVER_UUID_MAX]; /* of the last call */
     struct snapshot_plan plan;  /* of the last extract; image_format points below */
     char image_format[DRIVER_FORMAT_MAX];
+    bool frozen;
+    char volume_id[DRIVER_UUID_MAX];       /* of the last volume snapshot ... */
+    char file[DRIVER_PATH_MAX];            /* ... its new_file or file_to_merge, "" = NULL ... */
+    char target[DRIVER_PATH_MAX];          /* ... and its merge_target_file */
+    bool quiesce, require_quiesce;         /* of the last direct or volume snapshot */
+    char undone_location[DRIVER_PATH_MAX]; /* of the last undo_direct_snapshot */
     unsigned images_made;
     unsigned images_closed; /* equal to images_made when nothing leaks */
 };

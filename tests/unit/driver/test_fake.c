@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -60,12 +61,47 @@ static void answers_as_scripted(void **state)
     assert_true(record.plan.compress);
     assert_int_equal(record.images_made, 1);
     assert_int_equal(record.images_closed, 0);
-    for (int i = 0; i < FAKE_CALL_MAX; i++) {
+    for (int i = 0; i <= FAKE_EXTRACT; i++) {
         assert_int_equal(record.calls[i], 1);
         assert_int_equal(counts[i], 1);
     }
     driver_free(driver); /* an image may outlive its driver */
     image_source_close(result.image);
+}
+
+static void keeps_what_it_was_asked(void **state)
+{
+    (void)state;
+    struct fake_script script = {.location = "rbd://f/images/i/snap"};
+    struct driver *driver = NULL;
+    struct error err = ERROR_INIT;
+    struct fake_record record;
+    char *location = NULL;
+    assert_int_equal(driver_fake_new(&script, &driver, &err), 0);
+    assert_int_equal(driver->ops->freeze(driver, UUID, &err), 0);
+    driver_fake_get_record(driver, &record);
+    assert_true(record.frozen);
+    const struct guest_info info = {.uuid = UUID};
+    const struct direct_snapshot direct = {.image_id = "i", .quiesce = true};
+    assert_int_equal(driver->ops->direct_snapshot(driver, &info, &direct, &location, &err), 0);
+    assert_string_equal(location, script.location);
+    assert_int_equal(driver->ops->undo_direct_snapshot(driver, location, &err), 0);
+    free(location);
+    assert_int_equal(driver->ops->thaw(driver, UUID, &err), 0);
+    const struct volume_overlay overlay = {.volume_id = "v", .new_file = "v.s"};
+    assert_int_equal(driver->ops->volume_snapshot_create(driver, UUID, &overlay, &err), 0);
+    driver_fake_get_record(driver, &record);
+    assert_false(record.frozen);
+    assert_string_equal(record.undone_location, script.location);
+    assert_string_equal(record.file, "v.s");
+    const struct volume_merge merge = {.volume_id = "v", .merge_target_file = "v"};
+    assert_int_equal(driver->ops->volume_snapshot_delete(driver, UUID, &merge, &err), 0);
+    driver_fake_get_record(driver, &record);
+    assert_string_equal(record.file, "");
+    assert_string_equal(record.target, "v");
+    for (int i = FAKE_FREEZE; i < FAKE_CALL_MAX; i++)
+        assert_int_equal(record.calls[i], 1);
+    driver_free(driver);
 }
 
 static void fails_as_scripted(void **state)
@@ -106,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_as_scripted),
+        cmocka_unit_test(keeps_what_it_was_asked),
         cmocka_unit_test(fails_as_scripted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
