@@ -1,17 +1,13 @@
-/* Requests to Glance: headers, repetitions, and what its answers mean to Nova. */
+/* Requests to Glance: where they go, and what its answers mean to Nova. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/id.h"
-#include "common/retry.h"
-#include "common/secret.h"
+#include "common/rest.h"
 #include "glance_client/glance_int.h"
 
-#define MAX_DELAY_MS 30000
-#define TOTAL_MS 180000
 #define ANSWER_MS 600000
 
 int glance_check_image_id(const char *image_id, struct error *err)
@@ -77,42 +73,52 @@ int glance_unreachable(const struct glance_call *call, struct error *err)
                      "Connection to Glance failed for image %s: %s", call->image_id, cause.message);
 }
 
-static int send_with_token(struct glance *glance, const struct request_context *context,
-                           const struct glance_call *call, const char *service_token,
-                           unsigned total_ms, struct http_response *ret_response,
-                           enum http_failure *ret_failure, struct error *err)
+/* What a call needs to know to find its URL. */
+struct target {
+    struct glance *glance;
+    const struct request_context *context;
+    const struct glance_call *call;
+};
+
+static int make_url(const void *opaque, char **ret_url, struct error *err)
 {
+    const struct target *target = opaque;
     cleanup_free char *base = NULL;
-    cleanup_free char *url = NULL;
-    char size[24] = "";
-    int r = glance_endpoint(glance, context, &base, err);
+    char *url = NULL;
+    int r = glance_endpoint(target->glance, target->context, &base, err);
     if (r < 0)
         return r;
-    if (asprintf(&url, "%s/v2/images/%s%s", base, call->image_id, call->suffix) < 0)
+    if (asprintf(&url, "%s/v2/images/%s%s", base, target->call->image_id, target->call->suffix) < 0)
         return error_nomem(err);
-    if (call->source)
-        (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)call->source->size_bytes);
-    const struct http_header headers[] = {
-        {"X-Auth-Token", context->auth_token},
-        {"X-Service-Token", service_token},
-        {"X-OpenStack-Request-ID", request_context_global_id(context)},
-        {"Accept", "application/json"},
-        {"Content-Type", call->content_type},
-        {"x-openstack-image-size", size},
-    };
-    const struct http_request request = {
+    *ret_url = url;
+    return 0;
+}
+
+static struct rest_call rest_call_of(const struct target *target)
+{
+    const struct glance_call *call = target->call;
+    const unsigned stall_ms = target->glance->stall_ms;
+    return (struct rest_call){
         .method = call->method,
-        .url = url,
-        .headers = headers,
-        .header_count = ARRAY_SIZE(headers),
-        .total_ms = total_ms,
+        .make_url = make_url,
+        .opaque = target,
+        .content_type = call->content_type,
         .body = call->body,
-        .body_bytes = call->body ? strlen(call->body) : 0,
         .source = call->source,
-        .stall_ms = glance->stall_ms,
-        .answer_ms = ANSWER_MS > glance->stall_ms ? ANSWER_MS : glance->stall_ms,
+        .stall_ms = stall_ms,
+        .answer_ms = ANSWER_MS > stall_ms ? ANSWER_MS : stall_ms,
+        .may_repeat = true, /* GET, DELETE, PATCH with "add" and "replace" */
     };
-    return http_request(glance->http, &request, ret_response, ret_failure, err);
+}
+
+static struct rest_service service_of(const struct glance *glance)
+{
+    return (struct rest_service){
+        .name = "Glance",
+        .http = glance->http,
+        .service_session = glance->service_session,
+        .retries = glance->num_retries,
+    };
 }
 
 int glance_send(struct glance *glance, const struct request_context *context,
@@ -120,58 +126,28 @@ int glance_send(struct glance *glance, const struct request_context *context,
                 struct http_response *ret_response, enum http_failure *ret_failure,
                 struct error *err)
 {
-    char *service_token = NULL;
-    *ret_failure = HTTP_FAILED_REQUEST;
-    if (glance->service_session &&
-        keystone_session_get_token(glance->service_session, &service_token, err) < 0)
-        return error_prepend(err, "no service token for Glance");
-    int r = send_with_token(glance, context, call, service_token, total_ms, ret_response,
-                            ret_failure, err);
-    if (r == 0 && ret_response->status == 401 && service_token)
-        keystone_session_invalidate(glance->service_session, service_token);
-    secret_free(service_token);
-    return r;
-}
-
-/* Every call made this way may be repeated: GET, DELETE, PATCH with "add" and "replace". */
-static bool may_pass(const struct glance_call *call, const struct http_response *response,
-                     unsigned unauthorized)
-{
-    /* One more try: the service token was stale, or Glance could not ask Keystone just then. */
-    if (response->status == 401)
-        return unauthorized <= 1;
-    return http_status_is_transient(response->status) ||
-           (response->status == 500 && strcmp(call->method, "GET") == 0);
+    const struct target target = {glance, context, call};
+    const struct rest_service service = service_of(glance);
+    struct rest_call rest = rest_call_of(&target);
+    char size[24] = "";
+    if (call->source)
+        (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)call->source->size_bytes);
+    rest.headers[0] = (struct http_header){"x-openstack-image-size", size};
+    return rest_send(&service, context, &rest, total_ms, ret_response, ret_failure, err);
 }
 
 int glance_call(struct glance *glance, const struct request_context *context,
                 const struct glance_call *call, struct http_response *ret_response,
                 struct error *err)
 {
-    const struct retry_policy policy = {
-        glance->num_retries + 1, http_client_retry_delay_ms(glance->http), MAX_DELAY_MS, TOTAL_MS};
-    struct retry retry = retry_begin(&policy);
-    struct http_response response = {0};
-    struct error failed = ERROR_INIT;
+    const struct target target = {glance, context, call};
+    const struct rest_service service = service_of(glance);
+    const struct rest_call rest = rest_call_of(&target);
+    struct http_response response;
     enum http_failure failure;
-    unsigned unauthorized = 0;
-    bool transient;
-    unsigned retry_after_ms;
-    int r;
-    do {
-        http_response_done(&response);
-        r = glance_send(glance, context, call, retry_remaining_ms(&retry), &response, &failure,
-                        &failed);
-        unauthorized += response.status == 401;
-        transient =
-            r < 0 ? http_failure_is_transient(failure) : may_pass(call, &response, unauthorized);
-        retry_after_ms = http_response_retry_after_ms(&response);
-    } while (transient && retry_wait(&retry, retry_after_ms));
-
-    if (r < 0) {
-        *err = failed;
+    int r = rest_call(&service, context, &rest, &response, &failure, err);
+    if (r < 0)
         return failure == HTTP_FAILED_REQUEST ? r : glance_unreachable(call, err);
-    }
     if (response.status / 100 != 2) {
         r = glance_refused(call, &response, err);
         http_response_done(&response);

@@ -43,7 +43,8 @@ int glance_send(struct glance *glance, const struct request_context *context,
                 struct http_response *ret_response, enum http_failure *ret_failure,
                 struct error *err);
 
-/* glance_send() with repetitions; success is a 2xx answer, any other is turned into *err. */
+/* glance_send() with repetitions (every such call may be repeated); success is a 2xx answer, any
+ * other is turned into *err. */
 int glance_call(struct glance *glance, const struct request_context *context,
                 const struct glance_call *call, struct http_response *ret_response,
                 struct error *err);

@@ -1,0 +1,112 @@
+/* See rest.h. */
+#include "common/rest.h"
+
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/retry.h"
+#include "common/secret.h"
+
+#define MAX_DELAY_MS 30000
+#define TOTAL_MS 180000
+
+static int send_with_token(const struct rest_service *service,
+                           const struct request_context *context, const struct rest_call *call,
+                           const char *service_token, unsigned total_ms,
+                           struct http_response *ret_response, enum http_failure *ret_failure,
+                           struct error *err)
+{
+    cleanup_free char *url = NULL;
+    int r = call->make_url(call->opaque, &url, err);
+    if (r < 0)
+        return r;
+    struct http_header headers[5 + REST_EXTRA_HEADERS] = {
+        {"X-Auth-Token", context->auth_token},
+        {"X-Service-Token", service_token},
+        {"X-OpenStack-Request-ID", request_context_global_id(context)},
+        {"Accept", "application/json"},
+        {"Content-Type", call->content_type},
+    };
+    memcpy(headers + 5, call->headers, sizeof(call->headers));
+    const struct http_request request = {
+        .method = call->method,
+        .url = url,
+        .headers = headers,
+        .header_count = ARRAY_SIZE(headers),
+        .total_ms = total_ms,
+        .body = call->body,
+        .body_bytes = call->body ? strlen(call->body) : 0,
+        .source = call->source,
+        .stall_ms = call->stall_ms,
+        .answer_ms = call->answer_ms,
+    };
+    return http_request(service->http, &request, ret_response, ret_failure, err);
+}
+
+int rest_send(const struct rest_service *service, const struct request_context *context,
+              const struct rest_call *call, unsigned total_ms, struct http_response *ret_response,
+              enum http_failure *ret_failure, struct error *err)
+{
+    char *service_token = NULL;
+    *ret_failure = HTTP_FAILED_REQUEST;
+    if (service->service_session &&
+        keystone_session_get_token(service->service_session, &service_token, err) < 0)
+        return error_prepend(err, "no service token for %s", service->name);
+    int r = send_with_token(service, context, call, service_token, total_ms, ret_response,
+                            ret_failure, err);
+    if (r == 0 && ret_response->status == 401 && service_token)
+        keystone_session_invalidate(service->service_session, service_token);
+    secret_free(service_token);
+    return r;
+}
+
+static bool may_do_better(const struct rest_call *call, enum http_failure failure)
+{
+    return failure == HTTP_FAILED_CONNECT ||
+           (call->may_repeat && http_failure_is_transient(failure));
+}
+
+static bool may_pass(const struct rest_call *call, unsigned status, unsigned unauthorized)
+{
+    if (status == 401)
+        return unauthorized <= 1;
+    if (status == 429)
+        return true;
+    return call->may_repeat && (http_status_is_transient(status) ||
+                                (status == 500 && strcmp(call->method, "GET") == 0));
+}
+
+int rest_call(const struct rest_service *service, const struct request_context *context,
+              const struct rest_call *call, struct http_response *ret_response,
+              enum http_failure *ret_failure, struct error *err)
+{
+    const struct retry_policy policy = {
+        .attempts = service->retries + 1,
+        .base_delay_ms = http_client_retry_delay_ms(service->http),
+        .max_delay_ms = MAX_DELAY_MS,
+        .total_ms = call->total_ms > 0 && call->total_ms < TOTAL_MS ? call->total_ms : TOTAL_MS,
+    };
+    struct retry retry = retry_begin(&policy);
+    struct http_response response = {0};
+    struct error failed = ERROR_INIT;
+    unsigned unauthorized = 0;
+    unsigned retry_after_ms;
+    bool again;
+    int r;
+    do {
+        http_response_done(&response);
+        r = rest_send(service, context, call, retry_remaining_ms(&retry), &response, ret_failure,
+                      &failed);
+        unauthorized += response.status == 401;
+        again = r < 0 ? may_do_better(call, *ret_failure)
+                      : may_pass(call, response.status, unauthorized);
+        retry_after_ms = http_response_retry_after_ms(&response);
+    } while (again && retry_wait(&retry, retry_after_ms));
+
+    if (r < 0) {
+        *err = failed;
+        return r;
+    }
+    *ret_response = response;
+    return 0;
+}
