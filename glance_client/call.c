@@ -18,10 +18,16 @@ int glance_check_image_id(const char *image_id, struct error *err)
                      image_id ? image_id : "");
 }
 
+/* In messages. */
+static const char *call_id(const struct glance_call *call)
+{
+    return call->image_id ? call->image_id : "list";
+}
+
 int glance_refused(const struct glance_call *call, const struct http_response *response,
                    struct error *err)
 {
-    const char *id = call->image_id;
+    const char *id = call_id(call);
     char reason[HTTP_REASON_SIZE];
     http_response_reason(response, reason);
     switch (response->status) {
@@ -70,7 +76,7 @@ int glance_unreachable(const struct glance_call *call, struct error *err)
 {
     const struct error cause = *err;
     return error_set(err, cause.errnum, EXC_GLANCE_CONNECTION_FAILED,
-                     "Connection to Glance failed for image %s: %s", call->image_id, cause.message);
+                     "Connection to Glance failed for image %s: %s", call_id(call), cause.message);
 }
 
 /* What a call needs to know to find its URL. */
@@ -88,7 +94,9 @@ static int make_url(const void *opaque, char **ret_url, struct error *err)
     int r = glance_endpoint(target->glance, target->context, &base, err);
     if (r < 0)
         return r;
-    if (asprintf(&url, "%s/v2/images/%s%s", base, target->call->image_id, target->call->suffix) < 0)
+    const char *id = target->call->image_id;
+    if (asprintf(&url, "%s/v2/images%s%s%s", base, id ? "/" : "", id ? id : "",
+                 target->call->suffix) < 0)
         return error_nomem(err);
     *ret_url = url;
     return 0;
@@ -130,7 +138,7 @@ int glance_send(struct glance *glance, const struct request_context *context,
     const struct rest_service service = service_of(glance);
     struct rest_call rest = rest_call_of(&target);
     char size[24] = "";
-    if (call->source)
+    if (call->source && call->source->size_bytes > 0)
         (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)call->source->size_bytes);
     rest.headers[0] = (struct http_header){"x-openstack-image-size", size};
     return rest_send(&service, context, &rest, total_ms, ret_response, ret_failure, err);

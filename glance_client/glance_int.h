@@ -21,11 +21,11 @@ struct glance {
     struct keystone_session *service_session; /* borrowed, may be NULL */
 };
 
-/* One request about one image. Everything is borrowed. */
+/* One request about one image, or the list of them. Everything is borrowed. */
 struct glance_call {
     const char *method;
-    const char *image_id;
-    const char *suffix;       /* of the path: "" or "/file" */
+    const char *image_id;     /* NULL = the list */
+    const char *suffix;       /* of the path: "", "/file", "?limit=..." */
     const char *content_type; /* NULL = no body */
     const char *body;
     struct image_source *source; /* instead of body */
@@ -48,6 +48,18 @@ int glance_send(struct glance *glance, const struct request_context *context,
 int glance_call(struct glance *glance, const struct request_context *context,
                 const struct glance_call *call, struct http_response *ret_response,
                 struct error *err);
+
+/*
+ * Reads the record, again and again while its status is one of `passing` (ended by NULL), at most
+ * 150 times poll_interval_ms; then ImageUploadFailed.
+ */
+int glance_image_settle(struct glance *glance, const struct request_context *context,
+                        const char *image_id, const char *const *passing,
+                        struct glance_image *ret_image, struct error *err);
+
+/* What an image is whose status says that it never becomes active: ImageNotFound,
+ * ImageUploadFailed. */
+int glance_image_lost(const struct glance_image *image, struct error *err);
 
 /* Fills *err with the class that nova maps the answer to. Returns -errno. */
 int glance_refused(const struct glance_call *call, const struct http_response *response,

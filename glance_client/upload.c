@@ -19,7 +19,6 @@
 
 #define ATTEMPTS_MAX 3
 #define MAX_DELAY_MS 30000
-#define SAVING_POLLS 150
 #define UPLOAD_AGAIN 1 /* beside 0 and -errno: Glance waits for the data once more */
 
 struct upload {
@@ -75,39 +74,21 @@ static int verify(struct upload *upload, const struct glance_image *image, bool 
     return verify_hash(upload, image, stored, err);
 }
 
-/* Reads the record, again and again while a broken upload still holds it in "saving". */
-static int get_settled(struct upload *upload, struct glance_image *ret_image, struct error *err)
-{
-    const unsigned interval_ms = upload->glance->poll_interval_ms;
-    const struct retry_policy policy = {SAVING_POLLS, interval_ms / 8, interval_ms, UINT_MAX};
-    struct retry retry = retry_begin(&policy);
-    do {
-        int r = glance_image_get(upload->glance, upload->context, upload->image_id, ret_image, err);
-        if (r < 0 || strcmp(ret_image->status, "saving") != 0)
-            return r;
-        glance_image_done(ret_image);
-    } while (retry_wait(&retry, 0));
-    return upload_failed(upload, err, "Glance goes on saving it");
-}
-
 /* `stored`: the PUT was answered with 204. UPLOAD_AGAIN leaves *err as it is. */
 static int settle(struct upload *upload, bool stored, struct error *err)
 {
+    static const char *const passing[] = {"saving", NULL};
     struct glance_image image;
-    int r = get_settled(upload, &image, err);
+    int r = glance_image_settle(upload->glance, upload->context, upload->image_id, passing, &image,
+                                err);
     if (r < 0)
         return r;
     if (strcmp(image.status, "active") == 0)
         r = verify(upload, &image, stored, err);
     else if (strcmp(image.status, "queued") == 0 && !stored)
         r = UPLOAD_AGAIN;
-    else if (strcmp(image.status, "deleted") == 0 || strcmp(image.status, "pending_delete") == 0)
-        r = error_set(err, ENOENT, EXC_IMAGE_NOT_FOUND, "Image %s could not be found",
-                      upload->image_id);
     else
-        r = error_set(err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
-                      "upload of image %s failed: its status is '%.32s'", upload->image_id,
-                      image.status);
+        r = glance_image_lost(&image, err);
     glance_image_done(&image);
     return r;
 }
@@ -186,6 +167,18 @@ static int run(struct upload *upload, struct error *err)
     return -err->errnum;
 }
 
+/* `source` may be empty here. */
+static int upload_verified(struct glance *glance, const struct request_context *context,
+                           const char *image_id, struct image_source *source, struct error *err)
+{
+    struct upload upload = {.glance = glance, .context = context, .image_id = image_id};
+    int r = image_hash_new(source, &upload.hash, err);
+    if (r == 0)
+        r = run(&upload, err);
+    image_hash_free(upload.hash);
+    return r;
+}
+
 int glance_image_upload(struct glance *glance, const struct request_context *context,
                         const char *image_id, struct image_source *source, struct error *err)
 {
@@ -195,10 +188,32 @@ int glance_image_upload(struct glance *glance, const struct request_context *con
     if (source->size_bytes == 0)
         return error_set(err, EINVAL, EXC_IMAGE_UPLOAD_FAILED,
                          "upload of image %s refused: it has no data", image_id);
-    struct upload upload = {.glance = glance, .context = context, .image_id = image_id};
-    r = image_hash_new(source, &upload.hash, err);
-    if (r == 0)
-        r = run(&upload, err);
-    image_hash_free(upload.hash);
-    return r;
+    return upload_verified(glance, context, image_id, source, err);
+}
+
+static ssize_t read_nothing(struct image_source *source, void *buffer, size_t length,
+                            struct error *err)
+{
+    (void)source, (void)buffer, (void)length, (void)err;
+    return 0;
+}
+
+static int rewind_nothing(struct image_source *source, struct error *err)
+{
+    (void)source, (void)err;
+    return 0;
+}
+
+static void close_nothing(struct image_source *source)
+{
+    (void)source;
+}
+
+int glance_image_activate_empty(struct glance *glance, const struct request_context *context,
+                                const char *image_id, struct error *err)
+{
+    static const struct image_source_ops ops = {read_nothing, rewind_nothing, close_nothing};
+    struct image_source nothing = {.ops = &ops, .size_bytes = 0};
+    int r = glance_check_image_id(image_id, err);
+    return r < 0 ? r : upload_verified(glance, context, image_id, &nothing, err);
 }

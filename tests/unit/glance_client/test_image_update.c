@@ -61,6 +61,20 @@ static void values_are_pythons_str(void **state)
                  "{\"op\":\"replace\",\"path\":\"/min_ram\",\"value\":512}]");
 }
 
+static void a_volume_backed_servers_properties_are_set(void **state)
+{
+    (void)state;
+    expect_patch(json_pack("{s:s, s:s, s:s, s:b, s:s}", "disk_format", "raw", "container_format",
+                           "bare", "block_device_mapping", "[{\"boot_index\": 0}]", "bdm_v2", 1,
+                           "root_device_name", "/dev/vda"),
+                 "[{\"op\":\"replace\",\"path\":\"/disk_format\",\"value\":\"raw\"},"
+                 "{\"op\":\"replace\",\"path\":\"/container_format\",\"value\":\"bare\"},"
+                 "{\"op\":\"add\",\"path\":\"/block_device_mapping\","
+                 "\"value\":\"[{\\\"boot_index\\\": 0}]\"},"
+                 "{\"op\":\"add\",\"path\":\"/bdm_v2\",\"value\":\"True\"},"
+                 "{\"op\":\"add\",\"path\":\"/root_device_name\",\"value\":\"/dev/vda\"}]");
+}
+
 static void what_glance_would_refuse_is_left_out(void **state)
 {
     (void)state;
@@ -142,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base_fields_are_replaced_and_properties_added),
         cmocka_unit_test(values_are_pythons_str),
+        cmocka_unit_test(a_volume_backed_servers_properties_are_set),
         cmocka_unit_test(what_glance_would_refuse_is_left_out),
         cmocka_unit_test(names_become_json_pointers),
         cmocka_unit_test(unusable_values_are_named),

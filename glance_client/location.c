@@ -1,0 +1,156 @@
+/*
+ * Data by reference: the image's bytes are already where Glance would have put them. POST
+ * /v2/images/{id}/locations (API 2.17) is answered with 202 and done by a task; older Glances take
+ * "add /locations/-" in a PATCH when show_multiple_locations allows it (glance/api/v2/images.py).
+ *
+ * Both leave "queued" only once, so after an answer that leaves it open GET tells, as for a PUT.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/retry.h"
+#include "glance_client/glance_int.h"
+
+#define ATTEMPTS_MAX 3
+#define MAX_DELAY_MS 30000
+/* Beside 0 and -errno: */
+#define LOCATION_AGAIN 1    /* the image still waits for its data */
+#define LOCATION_ANSWERED 2 /* not yet judged */
+
+struct location {
+    struct glance *glance;
+    const struct request_context *context;
+    const char *image_id;
+    const char *url;
+    bool patch;      /* Glance has no POST */
+    bool maybe_done; /* a request without an answer was sent */
+    unsigned retry_after_ms;
+};
+
+/* `accepted`: an answer said so; then "queued" is not the last word. LOCATION_AGAIN leaves *err. */
+static int settle(const struct location *location, bool accepted, struct error *err)
+{
+    static const char *const statuses[] = {"queued", "saving", "importing", "uploading", NULL};
+    struct glance_image image;
+    int r = glance_image_settle(location->glance, location->context, location->image_id,
+                                accepted ? statuses : statuses + 1, &image, err);
+    if (r < 0)
+        return r;
+    if (strcmp(image.status, "queued") == 0)
+        r = LOCATION_AGAIN;
+    else if (strcmp(image.status, "active") != 0)
+        r = glance_image_lost(&image, err);
+    glance_image_done(&image);
+    return r;
+}
+
+/* Returns owned; NULL = no memory. */
+static char *make_body(const struct location *location)
+{
+    json_t *body = location->patch
+                       ? json_pack("[{s:s, s:s, s:{s:s, s:{}}}]", "op", "add", "path",
+                                   "/locations/-", "value", "url", location->url, "metadata")
+                       : json_pack("{s:s, s:{}}", "url", location->url, "validation_data");
+    char *text = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    return text;
+}
+
+/*
+ * *err already says what was wrong with the answer. "Already there" (400, 409) is our own doing
+ * only when an earlier request may have been carried out.
+ */
+static int judge(struct location *location, unsigned status, struct error *err)
+{
+    if (status == 401 || status == 429)
+        return LOCATION_AGAIN;
+    bool server_failed = status / 100 == 5;
+    if (!server_failed && !((status == 400 || status == 409) && location->maybe_done))
+        return -err->errnum;
+    location->maybe_done = true;
+    struct error other = ERROR_INIT;
+    int r = settle(location, false, &other);
+    if (r == LOCATION_AGAIN && !server_failed)
+        return -err->errnum;
+    if (r < 0)
+        *err = other;
+    return r;
+}
+
+static int send_request(struct location *location, unsigned *ret_status, struct error *err)
+{
+    cleanup_free char *body = make_body(location);
+    if (!body)
+        return error_nomem(err);
+    const struct glance_call call = {
+        .method = location->patch ? "PATCH" : "POST",
+        .image_id = location->image_id,
+        .suffix = location->patch ? "" : "/locations",
+        .content_type =
+            location->patch ? "application/openstack-images-v2.1-json-patch" : "application/json",
+        .body = body,
+    };
+    struct http_response response;
+    enum http_failure failure;
+    location->retry_after_ms = 0;
+    int r = glance_send(location->glance, location->context, &call, 0, &response, &failure, err);
+    if (r < 0 && failure == HTTP_FAILED_REQUEST)
+        return r;
+    if (r < 0) {
+        r = glance_unreachable(&call, err);
+        location->maybe_done |= failure != HTTP_FAILED_CONNECT;
+        return http_failure_is_transient(failure) ? settle(location, false, err) : r;
+    }
+    *ret_status = response.status;
+    location->retry_after_ms = http_response_retry_after_ms(&response);
+    if (response.status / 100 != 2)
+        (void)glance_refused(&call, &response, err);
+    http_response_done(&response);
+    return LOCATION_ANSWERED;
+}
+
+/* One request and what came of it: 0, LOCATION_AGAIN or -errno, the last two with *err. */
+static int attempt(struct location *location, struct error *err)
+{
+    unsigned status = 0;
+    int r = send_request(location, &status, err);
+    /* What older Glances know instead; a PATCH tells too when there is no such image. */
+    if (r == LOCATION_ANSWERED && !location->patch &&
+        (status == 404 || status == 405 || status == 501)) {
+        location->patch = true;
+        r = send_request(location, &status, err);
+    }
+    if (r != LOCATION_ANSWERED)
+        return r;
+    return status / 100 == 2 ? settle(location, true, err) : judge(location, status, err);
+}
+
+static int run(struct location *location, struct error *err)
+{
+    struct glance *glance = location->glance;
+    const struct retry_policy policy = {
+        glance->num_retries + 1 < ATTEMPTS_MAX ? glance->num_retries + 1 : ATTEMPTS_MAX,
+        http_client_retry_delay_ms(glance->http), MAX_DELAY_MS, UINT_MAX};
+    struct retry retry = retry_begin(&policy);
+    struct error failed = ERROR_INIT;
+    int r;
+    do
+        r = attempt(location, &failed);
+    while (r == LOCATION_AGAIN && retry_wait(&retry, location->retry_after_ms));
+    if (r == 0)
+        return 0;
+    *err = failed;
+    return -err->errnum;
+}
+
+int glance_image_add_location(struct glance *glance, const struct request_context *context,
+                              const char *image_id, const char *url, struct error *err)
+{
+    struct location location = {
+        .glance = glance, .context = context, .image_id = image_id, .url = url};
+    int r = glance_check_image_id(image_id, err);
+    return r < 0 ? r : run(&location, err);
+}

@@ -1,0 +1,158 @@
+/* glance_client/location.c */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/glance_client/fixture.h"
+
+#define URL "rbd://fsid/pool/image/snap"
+#define POST                                                                                       \
+    .method = "POST", .path = IMAGE_PATH "/locations",                                             \
+    .body = "{\"url\":\"" URL "\",\"validation_data\":{}}",                                        \
+    .headers = {"Content-Type: application/json", "X-Auth-Token: user-token"}
+#define PATCH                                                                                      \
+    .method = "PATCH", .path = IMAGE_PATH,                                                         \
+    .body = "[{\"op\":\"add\",\"path\":\"/locations/-\",\"value\":{\"url\":\"" URL                 \
+            "\",\"metadata\":{}}}]",                                                               \
+    .headers = {"Content-Type: application/openstack-images-v2.1-json-patch"}
+#define SHOWS(state)                                                                               \
+    {                                                                                              \
+        .method = "GET", .path = IMAGE_PATH,                                                       \
+        .reply = "{\"id\": \"" IMAGE_ID "\", \"status\": \"" state "\", \"size\": null}"           \
+    }
+/* Of a middlebox, or a Glance without POST. */
+#define NO_POST(code)                                                                              \
+    {                                                                                              \
+        POST, .status = (code), .reply_headers = HTML, .reply = "<html>no</html>"                  \
+    }
+
+static int run(const struct http_step *steps, size_t count, struct error *err)
+{
+    struct fixture fixture;
+    fixture_start(&fixture, steps, count, NULL);
+    int r = glance_image_add_location(fixture.glance, fixture.context, IMAGE_ID, URL, err);
+    fixture_finish(&fixture);
+    assert_int_equal(r, -err->errnum);
+    return r;
+}
+
+#define EXPECT_SUCCESS(...)                                                                        \
+    do {                                                                                           \
+        const struct http_step steps_[] = {__VA_ARGS__};                                           \
+        struct error err_ = ERROR_INIT;                                                            \
+        if (run(steps_, ARRAY_SIZE(steps_), &err_) < 0)                                            \
+            fail_msg("%s", err_.message);                                                          \
+    } while (0)
+
+#define EXPECT_FAILURE(errnum, exc, http_status, ...)                                              \
+    do {                                                                                           \
+        const struct http_step steps_[] = {__VA_ARGS__};                                           \
+        struct error err_ = ERROR_INIT;                                                            \
+        (void)run(steps_, ARRAY_SIZE(steps_), &err_);                                              \
+        expect_error(&err_, errnum, exc, http_status);                                             \
+    } while (0)
+
+static void the_task_is_waited_for(void **state)
+{
+    (void)state;
+    EXPECT_SUCCESS({POST, .status = 202}, SHOWS("queued"), SHOWS("importing"), SHOWS("active"));
+}
+
+static void older_glances_get_a_patch(void **state)
+{
+    (void)state;
+    static const unsigned codes[] = {404, 405, 501};
+    for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+        EXPECT_SUCCESS(NO_POST(codes[i]), {PATCH, .reply = "{}"}, SHOWS("active"));
+    /* Once it is known, it is not asked again. */
+    EXPECT_SUCCESS(NO_POST(404), {PATCH, .status = 503}, SHOWS("queued"), {PATCH, .reply = "{}"},
+                   SHOWS("active"));
+}
+
+static void refusals_are_final(void **state)
+{
+    (void)state;
+    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 403, {POST, .status = 403});
+    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 403, NO_POST(404), {PATCH, .status = 403});
+    EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 404, NO_POST(404), {PATCH, .status = 404});
+    EXPECT_FAILURE(EINVAL, EXC_IMAGE_BAD_REQUEST, 400, {POST, .status = 400});
+    EXPECT_FAILURE(EINVAL, EXC_IMAGE_BAD_REQUEST, 400, NO_POST(404), {PATCH, .status = 400});
+    EXPECT_FAILURE(EDQUOT, EXC_IMAGE_QUOTA_EXCEEDED, 413, NO_POST(404), {PATCH, .status = 413});
+    /* It holds data of someone else's: that it is active is no success of ours. */
+    EXPECT_FAILURE(EBUSY, EXC_INTERNAL_ERROR, 409, {POST, .status = 409});
+}
+
+static void a_missing_answer_is_looked_up(void **state)
+{
+    (void)state;
+    EXPECT_SUCCESS({POST, .action = HTTP_DROP, .bytes = 5}, SHOWS("active"));
+    EXPECT_SUCCESS({POST, .status = 500}, SHOWS("importing"), SHOWS("active"));
+    EXPECT_SUCCESS({POST, .status = 504}, SHOWS("queued"), {POST, .status = 202}, SHOWS("active"));
+    /* The first one was carried out after all. */
+    EXPECT_SUCCESS({POST, .action = HTTP_DROP, .bytes = 5}, SHOWS("queued"), {POST, .status = 409},
+                   SHOWS("active"));
+    EXPECT_SUCCESS(NO_POST(405), {PATCH, .action = HTTP_DROP, .bytes = 5}, SHOWS("queued"),
+                   {PATCH, .status = 400}, SHOWS("active"));
+    EXPECT_FAILURE(EBUSY, EXC_INTERNAL_ERROR, 409, {POST, .status = 502}, SHOWS("queued"),
+                   {POST, .status = 409}, SHOWS("queued"));
+}
+
+static void what_passes_is_tried_again_three_times(void **state)
+{
+    (void)state;
+    EXPECT_SUCCESS({POST, .status = 401}, {POST, .status = 429}, {POST, .status = 202},
+                   SHOWS("active"));
+    EXPECT_FAILURE(EREMOTEIO, EXC_GLANCE_CONNECTION_FAILED, 503, {POST, .status = 503},
+                   SHOWS("queued"), {POST, .status = 503}, SHOWS("queued"), {POST, .status = 503},
+                   SHOWS("queued"));
+    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 401, {POST, .status = 401},
+                   {POST, .status = 401}, {POST, .status = 401});
+}
+
+static void another_end_is_told(void **state)
+{
+    (void)state;
+    EXPECT_FAILURE(EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0, {POST, .status = 202}, SHOWS("killed"));
+    EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 0, {POST, .status = 202}, SHOWS("deleted"));
+    EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 404, {POST, .status = 202}, SHOWS("queued"),
+                   {.method = "GET", .path = IMAGE_PATH, .status = 404});
+    struct http_step steps[151] = {{POST, .status = 202}};
+    struct error err = ERROR_INIT;
+    for (size_t i = 1; i < ARRAY_SIZE(steps); i++)
+        steps[i] = (struct http_step)SHOWS("queued");
+    assert_int_equal(run(steps, ARRAY_SIZE(steps), &err), -EREMOTEIO);
+    expect_error(&err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0);
+}
+
+static void an_image_id_that_is_no_uuid_is_never_sent(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct error err = ERROR_INIT;
+    fixture_start(&fixture, NULL, 0, NULL);
+    assert_int_equal(glance_image_add_location(fixture.glance, fixture.context, "../x", URL, &err),
+                     -EINVAL);
+    expect_error(&err, EINVAL, EXC_IMAGE_NOT_FOUND, 0);
+    fixture_finish(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_task_is_waited_for),
+        cmocka_unit_test(older_glances_get_a_patch),
+        cmocka_unit_test(refusals_are_final),
+        cmocka_unit_test(a_missing_answer_is_looked_up),
+        cmocka_unit_test(what_passes_is_tried_again_three_times),
+        cmocka_unit_test(another_end_is_told),
+        cmocka_unit_test(an_image_id_that_is_no_uuid_is_never_sent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
