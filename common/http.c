@@ -473,7 +473,7 @@ static int perform(struct http_client *client, CURL *handle, struct transfer *tr
         *ret_failure = classify(handle, code, transfer);
         return explain(transfer, *ret_failure, code, err);
     }
-    *ret_failure = HTTP_FAILED_REQUEST;
+    *ret_failure = HTTP_FAILED_SIZE; /* there was an answer, but it cannot be kept */
     return make_response(handle, transfer, ret_response, err);
 }
 

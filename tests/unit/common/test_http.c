@@ -271,7 +271,7 @@ static void answers_are_bounded(void **state)
     for (int i = 0; i < 200; i++)
         (void)strcat(many, "X-A: b\r\n");
     const struct http_step headers = {.reply_headers = many};
-    expect_failure(&headers, EMSGSIZE, HTTP_FAILED_REQUEST);
+    expect_failure(&headers, EMSGSIZE, HTTP_FAILED_SIZE);
 }
 
 static int upload(struct http_script *script, struct memory_source *source, unsigned stall_ms,
