@@ -13,7 +13,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 CFLAGS ?= -O2 -g
 Q := $(if $(V),,@)
 
-MODULES := common conf amqp driver glance_client agent
+MODULES := common conf amqp driver glance_client cinder_client agent
 DEPS := libvirt librabbitmq jansson libcurl uuid libxml-2.0 libcrypto
 TEST_DEPS := cmocka libmicrohttpd
 

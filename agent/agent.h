@@ -8,6 +8,7 @@
 #include "agent/slots.h"
 #include "agent/workers.h"
 #include "amqp/bus.h"
+#include "cinder_client/cinder.h"
 #include "conf/conf.h"
 #include "driver/driver.h"
 #include "glance_client/glance.h"
@@ -17,6 +18,7 @@ struct agent {
     struct bus *bus;
     struct driver *driver;
     struct glance *glance;
+    struct cinder *cinder;
     struct keystone_session *service_session; /* NULL without send_service_user_token */
     struct workers *workers;                  /* threads */
     struct slots *snapshot_slots;             /* [DEFAULT]max_concurrent_snapshots */

@@ -182,6 +182,25 @@ static int make_glance(struct agent *agent, const struct conf *conf, struct erro
     return r < 0 ? error_prepend(err, "[glance]") : 0;
 }
 
+static int make_cinder(struct agent *agent, const struct conf *conf, struct error *err)
+{
+#define CINDER(field) conf->cinder.field
+    const struct cinder_options options = {
+        .catalog_info = CINDER(catalog_info),
+        .endpoint_template = or_null(CINDER(endpoint_template)),
+        .os_region_name = or_null(CINDER(os_region_name)),
+        .http_retries = (unsigned)CINDER(http_retries),
+        .http = {.cafile = CINDER(cafile),
+                 .certfile = CINDER(certfile),
+                 .keyfile = CINDER(keyfile),
+                 .insecure = CINDER(insecure),
+                 .timeout_s = (unsigned)CINDER(timeout)},
+    };
+#undef CINDER
+    int r = cinder_new(&options, agent->service_session, &agent->cinder, err);
+    return r < 0 ? error_prepend(err, "[cinder]") : 0;
+}
+
 static int make_driver(struct agent *agent, const struct conf *conf, struct error *err)
 {
     const struct driver_libvirt_options options = {
@@ -210,6 +229,8 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
     if (r == 0)
         r = make_glance(agent, conf, err);
     if (r == 0)
+        r = make_cinder(agent, conf, err);
+    if (r == 0)
         r = make_driver(agent, conf, err);
     if (r == 0)
         r = make_bus(agent, conf, err);
@@ -222,6 +243,7 @@ void setup_undo(struct agent *agent)
 {
     bus_free(agent->bus);
     driver_free(agent->driver);
+    cinder_free(agent->cinder);
     glance_free(agent->glance);
     keystone_session_free(agent->service_session);
     slots_free(agent->disk_op_slots);

@@ -21,6 +21,13 @@ static int nova_code(const char *exc)
         {EXC_INSTANCE_QUIESCE_NOT_SUPPORTED, 400},
         {EXC_INSTANCE_NOT_RUNNING, 400},
         {EXC_IMAGE_DELETE_CONFLICT, 409},
+        {EXC_VOLUME_NOT_FOUND, 404},
+        {EXC_SNAPSHOT_NOT_FOUND, 404},
+        {EXC_VOLUME_ATTACHMENT_NOT_FOUND, 404},
+        {EXC_OVER_QUOTA, 413},
+        {EXC_INVALID_INPUT, 400},
+        {EXC_FORBIDDEN, 403},
+        {EXC_UNAUTHORIZED, 401},
     };
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         if (strcmp(codes[i].exc, exc) == 0)

@@ -58,6 +58,15 @@ struct conf {
         int timeout;
     } glance;
     struct {
+        char *catalog_info;
+        char *endpoint_template;
+        char *os_region_name;
+        int http_retries;
+        char *cafile, *certfile, *keyfile;
+        bool insecure;
+        int timeout;
+    } cinder;
+    struct {
         bool send_service_user_token;
         char *auth_section;
         char *auth_type;

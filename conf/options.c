@@ -98,6 +98,24 @@ const struct option options_table[] = {
     {INT(glance, timeout, 0, INT_MAX), .default_value = "0",
      .help = "Seconds for a metadata request. 0: the agent's own limits."},
 
+    {STRING(cinder, catalog_info), .default_value = "volumev3::publicURL",
+     .help = "What Cinder is in the catalog: <service_type>:<service_name>:<endpoint_type>, the "
+             "name may be left out."},
+    {STRING(cinder, endpoint_template),
+     .help = "Cinder's endpoint instead of the catalog's: http://localhost:8776/v3/%(project_id)s"},
+    {STRING(cinder, os_region_name), .help = "Region in the catalog. Default: any."},
+    {INT(cinder, http_retries, 0, 100), .default_value = "3",
+     .help = "How often a failed request to Cinder is tried again."},
+    {STRING(cinder, cafile),
+     .help = "PEM file of the authorities Cinder's certificate is verified with. Default: the "
+             "system's."},
+    {STRING(cinder, certfile), .help = "PEM client certificate."},
+    {STRING(cinder, keyfile), .help = "Key of the client certificate."},
+    {BOOL(cinder, insecure), .default_value = "false",
+     .help = "Does not verify Cinder's certificate."},
+    {INT(cinder, timeout, 0, INT_MAX), .default_value = "0",
+     .help = "Seconds for a request. 0: the agent's own limits."},
+
     {BOOL(service_user, send_service_user_token), .default_value = "false",
      .help = "Sends a service token beside the user's, so that a user token may expire during a "
              "long snapshot."},

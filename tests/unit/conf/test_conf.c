@@ -75,6 +75,11 @@ static void defaults_are_novas(void **state)
     assert_string_equal(conf->glance.valid_interfaces[1], "public");
     assert_null(conf->glance.valid_interfaces[2]);
     assert_null(conf->glance.api_servers[0]);
+    assert_string_equal(conf->cinder.catalog_info, "volumev3::publicURL");
+    assert_null(conf->cinder.endpoint_template);
+    assert_null(conf->cinder.os_region_name);
+    assert_int_equal(conf->cinder.http_retries, 3);
+    assert_false(conf->cinder.insecure);
     assert_null(conf->oslo_messaging_notifications.driver[0]);
     assert_string_equal(conf->notifications.notification_format, "unversioned");
     assert_string_equal(conf->snapshot_agent.attach, "shared");

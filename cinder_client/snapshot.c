@@ -1,0 +1,132 @@
+/* The snapshot record: reading it, deleting it, reporting about it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cinder_client/cinder_int.h"
+#include "common/cleanup.h"
+
+#define PATH_SIZE (32 + ID_UUID_SIZE)
+
+int cinder_snapshot_parse(json_t *record, struct cinder_snapshot *ret_snapshot, struct error *err)
+{
+    struct cinder_snapshot snapshot = {.record = record};
+    int r = cinder_copy_member(record, "id", snapshot.id, sizeof(snapshot.id), err);
+    if (r == 0)
+        r = cinder_copy_member(record, "status", snapshot.status, sizeof(snapshot.status), err);
+    if (r == 0)
+        r = cinder_copy_member(record, "volume_id", snapshot.volume_id, sizeof(snapshot.volume_id),
+                               err);
+    if (r == 0 && (!id_is_uuid(snapshot.id) || !id_is_uuid(snapshot.volume_id)))
+        r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
+                      "Cinder's snapshot has an id that is not a UUID");
+    if (r < 0) {
+        json_decref(record);
+        return r;
+    }
+    *ret_snapshot = snapshot;
+    return 0;
+}
+
+int cinder_snapshot_read(const struct cinder *cinder, const struct request_context *context,
+                         const char *snapshot_id, uint64_t deadline_ms,
+                         struct cinder_snapshot *ret_snapshot, struct error *err)
+{
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof(path), "/snapshots/%s", snapshot_id);
+    const struct cinder_call call = {
+        .method = "GET",
+        .path = path,
+        .kind = &cinder_kind_snapshot,
+        .id = snapshot_id,
+        .deadline_ms = deadline_ms,
+    };
+    json_t *record = NULL;
+    struct cinder_snapshot snapshot;
+    int r = cinder_get_object(cinder, context, &call, "snapshot", &record, err);
+    if (r == 0)
+        r = cinder_snapshot_parse(record, &snapshot, err);
+    if (r < 0)
+        return r;
+    if (strcasecmp(snapshot.id, snapshot_id) != 0) {
+        cinder_snapshot_done(&snapshot);
+        return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
+                         "Cinder's answer is not the record of snapshot %s", snapshot_id);
+    }
+    *ret_snapshot = snapshot;
+    return 0;
+}
+
+int cinder_snapshot_get(struct cinder *cinder, const struct request_context *context,
+                        const char *snapshot_id, struct cinder_snapshot *ret_snapshot,
+                        struct error *err)
+{
+    int r = cinder_check_id(&cinder_kind_snapshot, snapshot_id, err);
+    return r < 0 ? r : cinder_snapshot_read(cinder, context, snapshot_id, 0, ret_snapshot, err);
+}
+
+/* A repeated DELETE is refused when the first one was taken and only its answer lost. */
+static bool is_being_deleted(const struct cinder *cinder, const struct request_context *context,
+                             const char *snapshot_id)
+{
+    struct error ignored = ERROR_INIT;
+    struct cinder_snapshot snapshot;
+    if (cinder_snapshot_read(cinder, context, snapshot_id, 0, &snapshot, &ignored) < 0)
+        return false;
+    bool deleting = strcmp(snapshot.status, "deleting") == 0;
+    cinder_snapshot_done(&snapshot);
+    return deleting;
+}
+
+int cinder_snapshot_delete(struct cinder *cinder, const struct request_context *context,
+                           const char *snapshot_id, struct error *err)
+{
+    char path[PATH_SIZE];
+    struct error failed = ERROR_INIT;
+    int r = cinder_check_id(&cinder_kind_snapshot, snapshot_id, err);
+    if (r < 0)
+        return r;
+    (void)snprintf(path, sizeof(path), "/snapshots/%s", snapshot_id);
+    const struct cinder_call call = {
+        .method = "DELETE", .path = path, .kind = &cinder_kind_snapshot, .id = snapshot_id};
+    r = cinder_do(cinder, context, &call, &failed);
+    if (failed.http_status == 400 && is_being_deleted(cinder, context, snapshot_id))
+        return 0;
+    if (r < 0)
+        *err = failed;
+    return r;
+}
+
+int cinder_snapshot_update_status(struct cinder *cinder, const struct request_context *context,
+                                  const char *snapshot_id, const char *status, const char *progress,
+                                  struct error *err)
+{
+    char path[PATH_SIZE];
+    int r = cinder_check_id(&cinder_kind_snapshot, snapshot_id, err);
+    if (r < 0)
+        return r;
+    json_t *action = json_pack("{s:{s:s, s:s*}}", "os-update_snapshot_status", "status", status,
+                               "progress", progress);
+    cleanup_free char *body = json_dumps(action, JSON_COMPACT);
+    json_decref(action);
+    if (!body)
+        return error_nomem(err);
+    (void)snprintf(path, sizeof(path), "/snapshots/%s/action", snapshot_id);
+    const struct cinder_call call = {
+        .method = "POST",
+        .path = path,
+        .body = body,
+        .kind = &cinder_kind_snapshot,
+        .id = snapshot_id,
+    };
+    return cinder_do(cinder, context, &call, err);
+}
+
+void cinder_snapshot_done(struct cinder_snapshot *snapshot)
+{
+    if (!snapshot)
+        return;
+    json_decref(snapshot->record);
+    *snapshot = (struct cinder_snapshot){0};
+}
