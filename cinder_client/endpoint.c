@@ -44,12 +44,13 @@ static int fill_template(const char *template, const char *project_id, char **re
     bool known = true;
     while (*c != '\0' && known) {
         size_t length = placeholder(c);
-        known = length > 0 || c[0] != '%' || c[1] == '%';
         if (length > 0)
             (void)fputs(project_id, out);
         else
             (void)fputc(*c, out);
-        c += length > 0 ? length : *c == '%' ? 2 : 1;
+        known = length > 0 || c[0] != '%' || c[1] == '%';
+        if (known)
+            c += length > 0 ? length : *c == '%' ? 2 : 1;
     }
     if (fclose(out) != 0)
         return error_nomem(err);
