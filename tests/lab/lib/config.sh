@@ -1,17 +1,26 @@
 # shellcheck shell=bash
 # Templates in conf/ become files in the lab: conf/<service>/<file>.in -> $LAB/etc/<service>/<file>.
 
-render() {
-    local from=$1 to=$2 name script=
+# The sed script that fills in the placeholders.
+placeholders() {
+    local name
     for name in rabbitmq rabbitmq-dist epmd mariadb keystone glance-api cinder-api placement \
-        nova-api neutron-stub; do
-        script+="s|@PORT_$name@|$(port_of "$name")|g;"
+        nova-api neutron-stub ceph-mon ceph-mon-v1 ceph-first ceph-last; do
+        printf 's|@PORT_%s@|%s|g;' "$name" "$(port_of "$name")"
     done
-    script+="s|@LAB@|$LAB|g;s|@PASSWORD@|$LAB_PASSWORD|g;s|@HOST@|$LAB_HOST|g;"
-    script+="s|@DOMAIN_PREFIX@|$LAB_DOMAIN_PREFIX|g;s|@PORT_BASE@|$LAB_PORT_BASE|g;"
-    script+="s|@TRANSPORT_URL@|rabbit://openstack:$LAB_PASSWORD@127.0.0.1:$(port_of rabbitmq)/|g;"
-    script+="s|@AUTH_URL@|http://127.0.0.1:$(port_of keystone)/v3|g;"
-    script+="s|@DATABASE_SERVER@|mysql+pymysql://lab:$LAB_PASSWORD@127.0.0.1:$(port_of mariadb)|g;"
+    printf '%s' "s|@LAB@|$LAB|g;s|@PASSWORD@|$LAB_PASSWORD|g;s|@HOST@|$LAB_HOST|g;" \
+        "s|@DOMAIN_PREFIX@|$LAB_DOMAIN_PREFIX|g;s|@PORT_BASE@|$LAB_PORT_BASE|g;" \
+        "s|@TRANSPORT_URL@|rabbit://openstack:$LAB_PASSWORD@127.0.0.1:$(port_of rabbitmq)/|g;" \
+        "s|@AUTH_URL@|http://127.0.0.1:$(port_of keystone)/v3|g;" \
+        "s|@DATABASE_SERVER@|mysql+pymysql://lab:$LAB_PASSWORD@127.0.0.1:$(port_of mariadb)|g;" \
+        "s|@CINDER_TYPES@|$(cinder_types | paste -sd' ')|g;" \
+        "s|@CINDER_BACKENDS@|$(cinder_types | paste -sd,)|g;" \
+        "s|@GLANCE_STORES@|file,http$(! has_part ceph || printf ,rbd)|g;"
+}
+
+# render SCRIPT FROM TO
+render() {
+    local script=$1 from=$2 to=$3
     (umask 077 && sed "$script" "$from" >"$to.new")
     if grep -Hn '@[A-Z_]*@' "$to.new" >&2; then
         die "$from: unknown placeholder"
@@ -28,16 +37,18 @@ copy_packaged() {
 }
 
 write_config() {
-    local template relative
+    local script template relative
+    script=$(placeholders)
     while IFS= read -r template; do
         relative=${template#"$LAB_CODE/conf/"}
         relative=${relative%.in}
         case $relative in
+        ceph/* | nfs/*) has_part "${relative%%/*}" || continue ;;&
         */*)
             mkdir -p "$LAB/etc/${relative%/*}"
-            render "$template" "$LAB/etc/$relative"
+            render "$script" "$template" "$LAB/etc/$relative"
             ;;
-        *) render "$template" "$LAB/$relative" ;;
+        *) render "$script" "$template" "$LAB/$relative" ;;
         esac
     done < <(find "$LAB_CODE/conf" -name '*.in' | sort)
     copy_packaged

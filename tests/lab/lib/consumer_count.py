@@ -1,4 +1,4 @@
-"""Exits 0 when the queue exists and has a consumer: consumer_count.py URL QUEUE."""
+"""Exits 0 when the queues exist and have consumers: consumer_count.py URL QUEUE..."""
 
 import sys
 from urllib.parse import urlsplit
@@ -13,8 +13,9 @@ def main():
         connect_timeout=5, read_timeout=5, write_timeout=5)
     try:
         with connection:
-            queue = connection.channel().queue_declare(sys.argv[2], passive=True)
-            return 0 if queue.consumer_count else 1
+            channel = connection.channel()
+            queues = [channel.queue_declare(name, passive=True) for name in sys.argv[2:]]
+            return 0 if all(queue.consumer_count for queue in queues) else 1
     except (amqp.exceptions.AMQPError, OSError):
         return 1
 

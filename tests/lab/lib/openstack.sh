@@ -41,13 +41,20 @@ start_neutron_stub() {
     spawn neutron-stub /usr/bin/python3 "$LAB_CODE/lib/neutron_stub.py" "$(port_of neutron-stub)"
 }
 
+# Where a service keeps its data: file, or rbd once it was switched to that.
+backend_of() {
+    if [[ -s $LAB/etc/backend-$1 ]]; then cat "$LAB/etc/backend-$1"; else printf file; fi
+}
+
 # start_daemon NAME CONFIG_FILE...
 start_daemon() {
-    local name=$1 file
-    local -a options=(--log-file "$LAB/log/$1.log")
+    local name=$1 file last=${*: -1}
+    local -a environment options=(--log-file "$LAB/log/$1.log")
+    mapfile -t environment < <(part_environment)
     shift
+    [[ $(backend_of "$name") != rbd ]] || set -- "$@" "${last%.conf}-rbd.conf"
     for file in "$@"; do
         options+=(--config-file "$LAB/etc/$file")
     done
-    spawn "$name" "/usr/bin/$name" "${options[@]}"
+    spawn "$name" "${environment[@]}" "/usr/bin/$name" "${options[@]}"
 }

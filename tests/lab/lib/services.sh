@@ -1,13 +1,20 @@
 # shellcheck shell=bash
 # The services by name: start one, see whether it is ready, stop it, tell its state.
 
-readonly LAB_SERVICES=(virtlogd libvirtd mariadb rabbitmq keystone glance-api placement neutron-stub
-    cinder-api cinder-scheduler cinder-volume nova-conductor nova-scheduler nova-api nova-compute)
+lab_services() {
+    printf '%s\n' virtlogd libvirtd mariadb rabbitmq
+    ! has_part ceph || printf '%s\n' ceph-mon ceph-osd ceph-mgr
+    printf '%s\n' keystone glance-api placement neutron-stub cinder-api cinder-scheduler \
+        cinder-volume nova-conductor nova-scheduler nova-api nova-compute
+}
 
 launch() {
     case $1 in
     mariadb) start_mariadb ;;
     rabbitmq) start_rabbitmq ;;
+    ceph-mon) start_ceph_mon ;;
+    ceph-osd) start_ceph_osd ;;
+    ceph-mgr) start_ceph ceph-mgr a ;;
     keystone) start_keystone ;;
     placement) start_placement ;;
     neutron-stub) start_neutron_stub ;;
@@ -21,20 +28,20 @@ launch() {
     esac
 }
 
-# The queue whose consumer shows that a service without a port of its own is at work.
-queue_of() {
+# The queues whose consumers show that a service without a port of its own is at work.
+queues_of() {
     case $1 in
-    nova-conductor) printf conductor ;;
-    nova-scheduler) printf scheduler ;;
-    nova-compute) printf 'compute.%s' "$LAB_HOST" ;;
-    cinder-scheduler) printf cinder-scheduler ;;
-    cinder-volume) printf 'cinder-volume.lab@fake' ;;
+    nova-conductor) printf 'conductor\n' ;;
+    nova-scheduler) printf 'scheduler\n' ;;
+    nova-compute) printf 'compute.%s\n' "$LAB_HOST" ;;
+    cinder-scheduler) printf 'cinder-scheduler\n' ;;
+    cinder-volume) cinder_types | sed 's/^/cinder-volume.lab@/' ;;
     esac
 }
 
 known_service() {
-    [[ " ${LAB_SERVICES[*]} " == *" $1 "* ]] ||
-        die "unknown service '$1'; the lab has: ${LAB_SERVICES[*]}"
+    lab_services | grep -qxF -- "$1" ||
+        die "unknown service '$1'; the lab has: $(lab_services | paste -sd' ')"
 }
 
 is_external() {
@@ -64,8 +71,17 @@ is_ready() {
     cinder-api | keystone | glance-api | placement | neutron-stub | nova-api)
         http_answers "$(port_of "$1")"
         ;;
-    *) /usr/bin/python3 "$LAB_CODE/lib/consumer_count.py" "$(transport_url)" "$(queue_of "$1")" ;;
+    ceph-mon) ceph_lab mon stat >/dev/null 2>&1 ;;
+    ceph-osd) ceph_osd_is_up ;;
+    ceph-mgr) ceph_reports ;;
+    *) queues_are_served "$1" ;;
     esac
+}
+
+queues_are_served() {
+    local -a queues
+    mapfile -t queues < <(queues_of "$1")
+    /usr/bin/python3 "$LAB_CODE/lib/consumer_count.py" "$(transport_url)" "${queues[@]}"
 }
 
 transport_url() {
@@ -89,6 +105,7 @@ require_free_ports() {
     local name=$1 port owner
     local -a names=("$name")
     [[ $name != rabbitmq ]] || names+=(rabbitmq-dist epmd)
+    [[ $name != ceph-mon ]] || names+=(ceph-mon-v1)
     for name in "${names[@]}"; do
         port=$(port_of "$name")
         [[ -n $port ]] || continue

@@ -14,6 +14,7 @@ load_settings() {
     LAB_PORT_BASE=${recorded:-${LAB_PORT_BASE:-$LAB_DEFAULT_PORT_BASE}}
     [[ $LAB_PORT_BASE =~ ^[0-9]{4,5}$ && $LAB_PORT_BASE -ge 1024 && $LAB_PORT_BASE -le 65500 ]] ||
         die "LAB_PORT_BASE=$LAB_PORT_BASE is not a port number between 1024 and 65500"
+    LAB_PARTS=$(recorded_parts)
     LAB_PASSWORD=
     [[ ! -s $LAB/etc/password ]] || LAB_PASSWORD=$(<"$LAB/etc/password")
     # Domain names differ between labs that share one libvirtd, now or one after the other.
@@ -33,6 +34,11 @@ port_of() {
     placement) offset=8 ;;
     nova-api) offset=9 ;;
     neutron-stub) offset=10 ;;
+    ceph-mon) offset=11 ;;
+    ceph-mon-v1) offset=12 ;;
+    # The OSD and the manager take theirs between these two.
+    ceph-first) offset=13 ;;
+    ceph-last) offset=32 ;;
     *) return 0 ;;
     esac
     printf '%s' $((LAB_PORT_BASE + offset))
