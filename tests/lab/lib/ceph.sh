@@ -58,12 +58,12 @@ ceph_osd_is_up() {
     ceph_lab -f json osd stat 2>/dev/null | jq -e '.num_up_osds == 1' >/dev/null
 }
 
-# Cinder and Nova read sizes from `ceph df`, which the manager fills: every pool, once there are any.
+# Cinder and Nova read sizes from `ceph df`, which the manager fills.
 ceph_reports() {
-    local pools=0
-    ! is_done ceph-pools || pools=3
-    ceph_lab -f json df 2>/dev/null | jq -e --argjson pools $pools \
-        '.stats.total_bytes > 0 and (.pools | length) >= $pools' >/dev/null
+    local pools='[]'
+    ! is_done ceph-pools || pools='["images", "vms", "volumes"]'
+    ceph_lab -f json df 2>/dev/null | jq -e --argjson pools "$pools" \
+        '.stats.total_bytes > 0 and ($pools - [.pools[].name] == [])' >/dev/null
 }
 
 make_ceph_pools() {
