@@ -15,6 +15,7 @@ placeholders() {
         "s|@DATABASE_SERVER@|mysql+pymysql://lab:$LAB_PASSWORD@127.0.0.1:$(port_of mariadb)|g;" \
         "s|@CINDER_TYPES@|$(cinder_types | paste -sd' ')|g;" \
         "s|@CINDER_BACKENDS@|$(cinder_types | paste -sd,)|g;" \
+        "s|@CINDER_DEFAULT_TYPE@|$(cinder_default_type)|g;" \
         "s|@GLANCE_STORES@|file,http$(! has_part ceph || printf ,rbd)|g;"
 }
 

@@ -34,6 +34,11 @@ cinder_types() {
     ! has_part nfs || printf '%s\n' nfs
 }
 
+# The type of untyped volumes, with a backend of its own once there are several.
+cinder_default_type() {
+    if [[ -n $LAB_PARTS ]]; then printf fake; else printf __DEFAULT__; fi
+}
+
 # What the daemons find in their environment: VAR=value a line.
 part_environment() {
     ! has_part ceph || printf 'CEPH_CONF=%s\n' "$LAB/etc/ceph/ceph.conf"
@@ -45,7 +50,7 @@ restart_for_parts() {
     local part
     for part in $LAB_PARTS; do
         is_done "part-$part" && continue
-        stop_services nova-compute cinder-volume glance-api
+        stop_services nova-compute cinder-volume cinder-api glance-api
         mark_done "part-$part"
     done
 }

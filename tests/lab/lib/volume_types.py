@@ -1,5 +1,5 @@
-"""Cinder's volume types, each on the backend of its name; untyped volumes go to the first. Waits until
-the backends are up: volume_types.py TYPE..."""
+"""Cinder's volume types, each on the backend of its name: volume_types.py TYPE... What is there is left
+as it is. Waits until the backends are up."""
 
 import sys
 import time
@@ -7,18 +7,15 @@ import time
 from lab_session import open_session
 
 VOLUME = {"service_type": "volumev3"}
-DEFAULT = "__DEFAULT__"
 
 
 def ensure_types(session, names):
-    there = {kind["name"]: kind["id"] for kind in session.get(
-        "/types", endpoint_filter=VOLUME, params={"is_public": "None"}).json()["volume_types"]}
-    for name, backend in [(DEFAULT, names[0])] + [(name, name) for name in names]:
+    there = {kind["name"] for kind in session.get(
+        "/types", endpoint_filter=VOLUME).json()["volume_types"]}
+    for name in names:
         if name not in there:
-            there[name] = session.post("/types", endpoint_filter=VOLUME, json={
-                "volume_type": {"name": name}}).json()["volume_type"]["id"]
-        session.post("/types/%s/extra_specs" % there[name], endpoint_filter=VOLUME,
-                     json={"extra_specs": {"volume_backend_name": backend}})
+            session.post("/types", endpoint_filter=VOLUME, json={"volume_type": {
+                "name": name, "extra_specs": {"volume_backend_name": name}}})
 
 
 def wait_backends(session, names, seconds):
