@@ -171,7 +171,7 @@ help:
 	@echo 'make check          root: every test there is, installs what it needs'
 	@echo 'make check-unit     no root, no services; check-asan, check-valgrind: the same, watched'
 	@echo 'make lint           house rules, include rule, clang-format, shellcheck'
-	@echo 'make lab-up         the private OpenStack alone; lab-down, lab-status'
+	@echo 'make lab-up         the private OpenStack alone; lab-down, lab-status; LAB_PARTS="ceph nfs"'
 	@echo 'make install        DESTDIR=, PREFIX=/usr/local'
 	@echo 'Variables: WERROR=1, SAN=asan|tsan, BUILD=dir, CC, CFLAGS, V=1'
 
