@@ -15,6 +15,8 @@ static const char *reason_against_live(const struct conf *conf, const struct gue
         return "the hypervisor is not QEMU";
     if (info->source_type == DISK_SOURCE_LVM)
         return "the root disk is a block device";
+    if (info->source_type == DISK_SOURCE_RBD)
+        return "the root disk is on RBD";
     if (conf->ephemeral_storage_encryption.enabled)
         return "[ephemeral_storage_encryption]enabled is set";
     if (conf->workarounds.disable_libvirt_livesnapshot)
@@ -68,16 +70,14 @@ static const char *image_format(const struct conf *conf, const struct guest_info
     const char *configured = conf->libvirt.snapshot_image_format;
     if (configured)
         return configured;
-    return info->source_type == DISK_SOURCE_LVM ? "raw" : info->disk_format;
+    if (info->source_type == DISK_SOURCE_LVM || info->source_type == DISK_SOURCE_RBD)
+        return "raw";
+    return info->disk_format;
 }
 
 int plan_snapshot(const struct conf *conf, const struct instance *instance,
                   const struct guest_info *info, struct snapshot_plan *ret_plan, struct error *err)
 {
-    if (info->source_type == DISK_SOURCE_RBD)
-        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR,
-                         "root disk %s is on RBD, which this agent does not snapshot",
-                         info->disk_path);
     const char *reason = reason_against_live(conf, info);
     struct snapshot_plan plan = {
         .method = reason ? SNAPSHOT_METHOD_COLD : SNAPSHOT_METHOD_LIVE,

@@ -8,8 +8,8 @@
 /*
  * Decides from configuration, image properties and what the driver found; writes every reason to
  * the log. Fails when the image property os_require_quiesce asks for what the guest cannot do
- * (QemuGuestAgentNotEnabled, InstanceQuiesceNotSupported) and for an RBD root disk. Strings of
- * *ret_plan point into `conf` and `info`. Source: nova.virt.libvirt.driver:snapshot, _can_quiesce.
+ * (QemuGuestAgentNotEnabled, InstanceQuiesceNotSupported). Strings of *ret_plan point into `conf`
+ * and `info`. Source: nova.virt.libvirt.driver:snapshot, _can_quiesce.
  */
 int plan_snapshot(const struct conf *conf, const struct instance *instance,
                   const struct guest_info *info, struct snapshot_plan *ret_plan, struct error *err);

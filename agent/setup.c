@@ -182,6 +182,20 @@ static int make_glance(struct agent *agent, const struct conf *conf, struct erro
     return r < 0 ? error_prepend(err, "[glance]") : 0;
 }
 
+static struct rbd_options rbd_options(const struct conf *conf)
+{
+#define LIBVIRT(field) conf->libvirt.field
+    return (struct rbd_options){
+        .ceph_conf = LIBVIRT(images_rbd_ceph_conf),
+        .user = LIBVIRT(rbd_user),
+        .connect_timeout_s = LIBVIRT(rbd_connect_timeout),
+        .op_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,
+        .destroy_retries = (unsigned)LIBVIRT(rbd_destroy_volume_retries),
+        .destroy_retry_interval_s = (unsigned)LIBVIRT(rbd_destroy_volume_retry_interval),
+    };
+#undef LIBVIRT
+}
+
 static int make_cinder(struct agent *agent, const struct conf *conf, struct error *err)
 {
 #define CINDER(field) conf->cinder.field
@@ -211,6 +225,7 @@ static int make_driver(struct agent *agent, const struct conf *conf, struct erro
         .stall_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,
         .freeze_timeout_s = (unsigned)conf->snapshot_agent.freeze_timeout,
         .deep_image_inspection = !conf->workarounds.disable_deep_image_inspection,
+        .rbd = rbd_options(conf),
     };
     return driver_libvirt_new(&options, &agent->driver, err);
 }

@@ -51,6 +51,8 @@ static void free_driver(struct driver *driver)
     libvirt_connection_free(self->connection);
     free(self->snapshots_directory);
     free(self->instances_path);
+    free(self->ceph_conf);
+    free(self->rbd_user);
     free(self);
 }
 
@@ -64,6 +66,27 @@ static const char *connection_uri(const struct driver_libvirt_options *options)
     if (strcmp(options->virt_type, "parallels") == 0)
         return "parallels:///system";
     return "qemu:///system";
+}
+
+static int copy_options(struct libvirt_driver *driver, const struct driver_libvirt_options *options,
+                        struct error *err)
+{
+    driver->stall_timeout_s = options->stall_timeout_s;
+    driver->freeze_timeout_s = options->freeze_timeout_s;
+    driver->detach_timeout_ms = DETACH_TIMEOUT_MS;
+    driver->snapshots_directory = strdup(options->snapshots_directory);
+    driver->instances_path = strdup(options->instances_path);
+    driver->ceph_conf = strdup(options->rbd.ceph_conf ? options->rbd.ceph_conf : "");
+    driver->rbd_user = strdup(options->rbd.user ? options->rbd.user : "");
+    driver->policy =
+        (struct root_disk_policy){.instances_path = driver->instances_path,
+                                  .deep_image_inspection = options->deep_image_inspection};
+    driver->rbd = options->rbd;
+    driver->rbd.ceph_conf = driver->ceph_conf;
+    driver->rbd.user = driver->rbd_user;
+    bool copied = driver->snapshots_directory && driver->instances_path && driver->ceph_conf &&
+                  driver->rbd_user;
+    return copied ? 0 : error_nomem(err);
 }
 
 int driver_libvirt_new(const struct driver_libvirt_options *options, struct driver **ret_driver,
@@ -81,17 +104,9 @@ int driver_libvirt_new(const struct driver_libvirt_options *options, struct driv
         return error_nomem(err);
     xmlInitParser(); /* libxml2 wants this before threads use it */
     driver->base.ops = &ops;
-    driver->stall_timeout_s = options->stall_timeout_s;
-    driver->freeze_timeout_s = options->freeze_timeout_s;
-    driver->detach_timeout_ms = DETACH_TIMEOUT_MS;
-    driver->snapshots_directory = strdup(options->snapshots_directory);
-    driver->instances_path = strdup(options->instances_path);
-    driver->policy =
-        (struct root_disk_policy){.instances_path = driver->instances_path,
-                                  .deep_image_inspection = options->deep_image_inspection};
-    int r = driver->snapshots_directory && driver->instances_path
-                ? libvirt_connection_new(connection_uri(options), &driver->connection, err)
-                : error_nomem(err);
+    int r = copy_options(driver, options, err);
+    if (r == 0)
+        r = libvirt_connection_new(connection_uri(options), &driver->connection, err);
     if (r < 0) {
         free_driver(&driver->base);
         return r;

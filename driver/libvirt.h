@@ -2,6 +2,7 @@
 #pragma once
 
 #include "driver/driver.h"
+#include "driver/rbd_options.h"
 
 /* All strings are copied. */
 struct driver_libvirt_options {
@@ -12,6 +13,7 @@ struct driver_libvirt_options {
     unsigned stall_timeout_s;        /* a block job or qemu-img without progress is given up */
     unsigned freeze_timeout_s;       /* the guest agent's time to answer a freeze */
     bool deep_image_inspection;      /* not [workarounds]disable_deep_image_inspection */
+    struct rbd_options rbd;
 };
 
 /*

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <libvirt/virterror.h>
+#include <string.h>
 
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -14,12 +15,14 @@
 #include "driver/libvirt_driver.h"
 #include "driver/managed_save.h"
 #include "driver/qemu_img.h"
+#include "driver/rbd_name.h"
 #include "driver/staging.h"
 
 struct cold_snapshot {
     struct libvirt_driver *driver;
     const struct guest_info *info;
     const struct snapshot_plan *plan;
+    char source_path[DRIVER_PATH_MAX];
     virDomainPtr domain;          /* owned; NULL when there is none any more */
     enum power_state power_state; /* as it was found and has to come back */
     struct staging *staging;
@@ -52,8 +55,10 @@ static int suspend_guest(struct cold_snapshot *op, struct error *err)
 
 static int convert_disk(struct cold_snapshot *op, struct error *err)
 {
-    const struct qemu_img_conversion conversion = {.source_path = op->info->disk_path,
-                                                   .source_format = op->info->disk_format,
+    bool is_file = op->info->source_type == DISK_SOURCE_FILE;
+    const struct qemu_img_conversion conversion = {.source_path = op->source_path,
+                                                   .source_format =
+                                                       is_file ? op->info->disk_format : "raw",
                                                    .target_path = staging_image_path(op->staging),
                                                    .target_format = op->plan->image_format,
                                                    .compress = op->plan->compress,
@@ -129,12 +134,19 @@ static void resume_guest(struct cold_snapshot *op, struct error *err)
     }
 }
 
-static int check_source(const struct guest_info *info, struct error *err)
+/* What qemu-img is to read, before the guest is touched. */
+static int find_source(struct cold_snapshot *op, struct error *err)
 {
-    if (info->source_type == DISK_SOURCE_FILE || info->source_type == DISK_SOURCE_LVM)
-        return 0;
-    return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR,
-                     "root disk %s is neither a file nor a block device", info->disk_path);
+    const struct guest_info *info = op->info;
+    if (info->source_type == DISK_SOURCE_PLOOP)
+        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR,
+                         "root disk %s is neither a file, a block device nor an RBD image",
+                         info->disk_path);
+    if (info->source_type == DISK_SOURCE_RBD)
+        return rbd_name_for_qemu(info->disk_path, &op->driver->rbd, op->source_path,
+                                 sizeof(op->source_path), err);
+    memcpy(op->source_path, info->disk_path, sizeof(op->source_path));
+    return 0;
 }
 
 /* All that needs the guest stopped. */
@@ -166,7 +178,7 @@ int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info
         .driver = driver, .info = info, .plan = plan};
     struct snapshot_result result = {0};
     struct error failure = ERROR_INIT;
-    int r = check_source(info, err);
+    int r = find_source(&op, err);
     if (r < 0)
         return r;
     (void)copy_disk(&op, &failure);

@@ -8,6 +8,7 @@
 #include "driver/domain_xml.h"
 #include "driver/driver.h"
 #include "driver/libvirt_connection.h"
+#include "driver/rbd_options.h"
 #include "driver/root_disk.h"
 
 struct libvirt_driver {
@@ -19,6 +20,9 @@ struct libvirt_driver {
     unsigned freeze_timeout_s;
     unsigned detach_timeout_ms;     /* for the guest to let go of a host device */
     struct root_disk_policy policy; /* borrows instances_path */
+    char *ceph_conf;
+    char *rbd_user;
+    struct rbd_options rbd; /* borrows ceph_conf and rbd_user */
 };
 
 /* How long a rollback waits for a libvirtd that is being restarted. */

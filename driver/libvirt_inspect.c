@@ -67,8 +67,7 @@ int libvirt_inspect(struct libvirt_driver *driver, const char *uuid, struct gues
         r = libvirt_domain_describe(domain, &description, err);
     if (r == 0)
         r = read_domain(domain, description, uuid, &info, err);
-    bool has_header = info.source_type == DISK_SOURCE_FILE || info.source_type == DISK_SOURCE_LVM;
-    if (r == 0 && has_header)
+    if (r == 0 && info.source_type != DISK_SOURCE_PLOOP)
         r = root_disk_inspect(description, &driver->policy, &info, err);
     domain_description_free(description);
     if (r == 0)

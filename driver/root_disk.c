@@ -7,6 +7,7 @@
 
 #include "common/id.h"
 #include "driver/qemu_img.h"
+#include "driver/rbd_name.h"
 
 static int invalid(struct error *err, const char *path, const char *what)
 {
@@ -111,6 +112,13 @@ int root_disk_inspect(const struct domain_description *description,
     struct qemu_img_info disk = {0};
     if (!description->disk_format[0])
         return invalid(err, path, "the domain definition names no format");
+    if (description->source_type != DISK_SOURCE_FILE &&
+        strcmp(description->disk_format, "raw") != 0)
+        return invalid(err, path, "a block device or RBD image is raw");
+    if (description->source_type == DISK_SOURCE_RBD) {
+        struct rbd_name name;
+        return rbd_name_parse(path, &name, err);
+    }
     int r = qemu_img_info(path, description->disk_format, &disk, err);
     if (r < 0)
         return r;

@@ -22,8 +22,10 @@ struct root_disk_policy {
  * - the file is not in the format of the definition,
  * - its backing file is not a plain file where nova keeps base images, or is not the one libvirt
  *   opened for the running guest,
- * - the backing file has one itself, or
- * - one of them keeps its data in another file.
+ * - the backing file has one itself,
+ * - one of them keeps its data in another file, or
+ * - a block device or RBD image is not raw, or the latter has a name that is not plain; such an
+ *   image is not opened.
  * DiskNotFound when there is no such file.
  */
 int root_disk_inspect(const struct domain_description *description,

@@ -1,6 +1,4 @@
 /* agent/plan.c: nova's choice, and what each option and image property does to it. */
-#include <errno.h>
-
 #include "agent/plan.h"
 #include "fixture.h"
 
@@ -92,6 +90,24 @@ static void each_reason_makes_it_cold(void **state)
     assert_string_equal(plan.image_format, "raw");
 }
 
+static void rbd_is_cold_and_raw(void **state)
+{
+    static char qcow2[] = "qcow2";
+    (void)state;
+    info.source_type = DISK_SOURCE_RBD;
+    (void)strcpy(info.disk_path, "rbd:vms/u_disk");
+    (void)strcpy(info.disk_format, "raw");
+    property("image_hw_qemu_guest_agent", "yes");
+    property("image_os_require_quiesce", "yes");
+    assert_int_equal(make(), 0);
+    assert_int_equal(plan.method, SNAPSHOT_METHOD_COLD);
+    assert_string_equal(plan.image_format, "raw");
+    assert_false(plan.quiesce); /* a saved guest is consistent */
+    conf.libvirt.snapshot_image_format = qcow2;
+    assert_int_equal(make(), 0);
+    assert_string_equal(plan.image_format, "qcow2");
+}
+
 static void the_configured_format_wins(void **state)
 {
     (void)state;
@@ -100,14 +116,6 @@ static void the_configured_format_wins(void **state)
     assert_int_equal(make(), 0);
     assert_string_equal(plan.image_format, "raw");
     assert_true(plan.compress);
-}
-
-static void rbd_is_refused(void **state)
-{
-    (void)state;
-    info.source_type = DISK_SOURCE_RBD;
-    assert_int_equal(make(), -ENOTSUP);
-    assert_non_null(strstr(err.message, "RBD"));
 }
 
 static void quiesces_when_the_image_says_so(void **state)
@@ -152,8 +160,8 @@ int main(void)
         TEST(running_is_live),
         TEST(every_state_but_shutdown_is_live),
         TEST(each_reason_makes_it_cold),
+        TEST(rbd_is_cold_and_raw),
         TEST(the_configured_format_wins),
-        TEST(rbd_is_refused),
         TEST(quiesces_when_the_image_says_so),
         TEST(a_paused_guest_is_not_quiesced),
         TEST(required_but_impossible_quiesce_fails_early),

@@ -49,6 +49,8 @@ static struct {
     /* what happened */
     const char *calls[CALLS_MAX];
     int call_count;
+    char source_path[DRIVER_PATH_MAX]; /* of the last conversion */
+    char source_format[DRIVER_FORMAT_MAX];
     virError error;
     char error_message[64];
     struct domain_watches *watches;
@@ -574,6 +576,9 @@ int __wrap_qemu_img_convert(const struct qemu_img_conversion *conversion, struct
 {
     bool acts;
     bool failing = fails("qemu-img convert", &acts);
+    (void)snprintf(world.source_path, sizeof(world.source_path), "%s", conversion->source_path);
+    (void)snprintf(world.source_format, sizeof(world.source_format), "%s",
+                   conversion->source_format);
     if (acts && write_file(conversion->target_path, err) < 0)
         return -5;
     return failing ? error_set(err, 5, EXC_IMAGE_UNACCEPTABLE, "injected in qemu-img convert") : 0;

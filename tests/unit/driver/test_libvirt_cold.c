@@ -213,12 +213,47 @@ static void lost_mediated_device_is_left_out(void **state)
     assert_image();
 }
 
-static void other_disks_are_refused_untouched(void **state)
+static void rbd_and_block_devices_are_read_as_raw(void **state)
 {
+    static char user[] = "nova", ceph_conf[] = "/etc/ceph/a:b.conf";
     (void)state;
     info.source_type = DISK_SOURCE_RBD;
+    (void)strcpy(info.disk_path, "rbd:vms/u_disk");
+    (void)strcpy(info.disk_format, "raw");
+    driver.rbd = (struct rbd_options){.user = user, .ceph_conf = ceph_conf};
+    assert_int_equal(take(), 0);
+    assert_string_equal(world.source_path, "rbd:vms/u_disk:id=nova:conf=/etc/ceph/a\\:b.conf");
+    assert_string_equal(world.source_format, "raw");
+    assert_guest_as_before(VIR_DOMAIN_RUNNING);
+    assert_image();
+
+    (void)set_up(state);
+    info.source_type = DISK_SOURCE_LVM;
+    (void)strcpy(info.disk_path, "/dev/vg/u_disk");
+    (void)strcpy(info.disk_format, "qcow2"); /* whatever anybody says */
+    assert_int_equal(take(), 0);
+    assert_string_equal(world.source_path, "/dev/vg/u_disk");
+    assert_string_equal(world.source_format, "raw");
+    assert_image();
+}
+
+static void other_disks_are_refused_untouched(void **state)
+{
+    static char ceph_conf[] = "/etc/ceph@home.conf";
+    (void)state;
+    info.source_type = DISK_SOURCE_PLOOP;
     assert_int_equal(take(), -ENOTSUP);
-    assert_error(EXC_INTERNAL_ERROR, "neither a file nor a block device");
+    assert_error(EXC_INTERNAL_ERROR, "neither a file, a block device nor an RBD image");
+    assert_int_equal(world.call_count, 0);
+
+    info.source_type = DISK_SOURCE_RBD;
+    (void)strcpy(info.disk_path, "rbd:vms/u_disk@snap");
+    assert_int_equal(take(), -EINVAL);
+    assert_error(EXC_INVALID_DISK_INFO, "not the plain name of an RBD image");
+    (void)strcpy(info.disk_path, "rbd:vms/u_disk");
+    driver.rbd = (struct rbd_options){.ceph_conf = ceph_conf};
+    assert_int_equal(take(), -EINVAL);
+    assert_error(EXC_INVALID_DISK_INFO, "QEMU cannot be given");
     assert_int_equal(world.call_count, 0);
 }
 
@@ -257,6 +292,7 @@ int main(void)
         cmocka_unit_test_setup(guest_that_cannot_be_started_is_told, set_up),
         cmocka_unit_test_setup(first_error_is_kept, set_up),
         cmocka_unit_test_setup(lost_mediated_device_is_left_out, set_up),
+        cmocka_unit_test_setup(rbd_and_block_devices_are_read_as_raw, set_up),
         cmocka_unit_test_setup(other_disks_are_refused_untouched, set_up),
         cmocka_unit_test_setup(missing_domain, set_up),
     };

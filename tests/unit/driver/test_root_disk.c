@@ -280,10 +280,30 @@ static void data_in_another_file_is_refused(void **state)
     assert_refused(&description, "its data is in another file");
 }
 
+static void only_raw_and_plain_names_on_rbd_and_lvm(void **state)
+{
+    (void)state;
+    struct guest_info info;
+    struct domain_description description = describe("raw");
+    description.source_type = DISK_SOURCE_RBD;
+    (void)strcpy(description.disk_path, "rbd:vms/u_disk");
+    assert_good(&description, &info);
+    assert_true(info.virtual_size_bytes == 0);
+    (void)strcpy(description.disk_path, "rbd:vms/u_disk:conf=/etc/shadow");
+    assert_refused(&description, "not the plain name of an RBD image");
+    (void)strcpy(description.disk_path, "rbd:vms/u_disk");
+    (void)strcpy(description.disk_format, "qcow2");
+    assert_refused(&description, "a block device or RBD image is raw");
+    description.source_type = DISK_SOURCE_LVM;
+    (void)strcpy(description.disk_path, "/dev/vg/u_disk");
+    assert_refused(&description, "a block device or RBD image is raw");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(novas_disks_are_good),
+        cmocka_unit_test(only_raw_and_plain_names_on_rbd_and_lvm),
         cmocka_unit_test(raw_disk_is_never_probed),
         cmocka_unit_test(wrong_format_is_refused),
         cmocka_unit_test(missing_disk_is_not_found),
