@@ -14,6 +14,7 @@ static int nova_code(const char *exc)
     } codes[] = {
         {EXC_INSTANCE_NOT_FOUND, 404},
         {EXC_IMAGE_NOT_FOUND, 404},
+        {EXC_FORBIDDEN, 403},
         {EXC_IMAGE_NOT_AUTHORIZED, 403},
         {EXC_IMAGE_BAD_REQUEST, 400},
         {EXC_IMAGE_QUOTA_EXCEEDED, 413},

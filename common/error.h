@@ -24,6 +24,7 @@
 #define EXC_INSTANCE_NOT_RUNNING "InstanceNotRunning"
 #define EXC_UNEXPECTED_TASK_STATE "UnexpectedTaskStateError"
 #define EXC_UNEXPECTED_DELETING "UnexpectedDeletingTaskStateError"
+#define EXC_FORBIDDEN "Forbidden"
 #define EXC_IMAGE_NOT_FOUND "ImageNotFound"
 #define EXC_IMAGE_NOT_AUTHORIZED "ImageNotAuthorized"
 #define EXC_IMAGE_UNACCEPTABLE "ImageUnacceptable"

@@ -45,6 +45,19 @@ static int extract(struct driver *driver, const struct guest_info *info,
                : libvirt_cold_snapshot(self, info, plan, ret_result, err);
 }
 
+static int direct_snapshot(struct driver *driver, const struct guest_info *info,
+                           const struct direct_snapshot *direct, char **ret_location,
+                           struct error *err)
+{
+    return libvirt_direct_snapshot((struct libvirt_driver *)driver, info, direct, ret_location,
+                                   err);
+}
+
+static int undo_direct_snapshot(struct driver *driver, const char *location, struct error *err)
+{
+    return libvirt_undo_direct_snapshot((struct libvirt_driver *)driver, location, err);
+}
+
 static void free_driver(struct driver *driver)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
@@ -95,6 +108,8 @@ int driver_libvirt_new(const struct driver_libvirt_options *options, struct driv
     static const struct driver_ops ops = {.get_power_state = get_power_state,
                                           .inspect = inspect,
                                           .extract = extract,
+                                          .direct_snapshot = direct_snapshot,
+                                          .undo_direct_snapshot = undo_direct_snapshot,
                                           .free = free_driver};
     if (options->stall_timeout_s == 0 || options->freeze_timeout_s == 0)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,

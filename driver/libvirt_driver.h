@@ -46,3 +46,10 @@ int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info
 int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                           struct error *err);
+
+/* driver_ops.direct_snapshot, undo_direct_snapshot: driver/rbd_direct.c. */
+int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
+                            const struct direct_snapshot *direct, char **ret_location,
+                            struct error *err);
+int libvirt_undo_direct_snapshot(struct libvirt_driver *driver, const char *location,
+                                 struct error *err);

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 
 #include "common/cleanup.h"
-#include "common/log.h"
 #include "driver/block_copy.h"
 #include "driver/guest_freeze.h"
 #include "driver/libvirt_driver.h"
@@ -66,24 +65,10 @@ static int make_overlay(struct live_snapshot *op, struct error *err)
 /* Fails only when the image must be consistent. */
 static int freeze_guest(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
-    struct error failure = ERROR_INIT;
-    int r;
-    if (!op->plan->quiesce)
+    if (!op->plan->quiesce || op->info->power_state != POWER_STATE_RUNNING)
         return 0;
-    if (op->info->power_state != POWER_STATE_RUNNING)
-        r = error_set(&failure, EINVAL, EXC_INTERNAL_ERROR, "the guest does not run");
-    else
-        r = guest_freeze_start(&op->freeze, op->domain, op->driver->freeze_timeout_s, &failure);
-    *ret_quiesced = r == 0;
-    if (r == 0)
-        return 0;
-    if (op->plan->require_quiesce) {
-        *err = failure;
-        return error_prepend(err, "Quiescing instance failed but image property "
-                                  "\"os_require_quiesce\" is set");
-    }
-    log_debug("Skipping quiescing instance: %s", failure.message);
-    return 0;
+    return guest_freeze_attempt(&op->freeze, op->domain, op->driver->freeze_timeout_s,
+                                op->plan->require_quiesce, ret_quiesced, err);
 }
 
 static int thaw_guest(struct live_snapshot *op, struct error *err)
