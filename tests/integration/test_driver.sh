@@ -1,95 +1,22 @@
 #!/bin/bash
-# The libvirt driver against a real libvirtd and QEMU: small guests without an operating system,
-# defined and removed here, whose disks are written through QEMU's monitor. Needs root. TAP.
+# The libvirt driver against a real libvirtd and QEMU: disks in files. Needs root. TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-BUILD=${BUILD:-build}
-VIRSH="virsh -q -c qemu:///system"
-DIR=$(mktemp -d /var/tmp/nsa-test.XXXXXX)
-NAME=${DIR##*/} # no domain of another run
-NAME=nsa-test-${NAME#nsa-test.}
-INSTANCES=$DIR/instances
-SNAPSHOTS=$DIR/snapshots
-PROBE=$BUILD/tests/integration/driver/driver_probe
+# shellcheck source=tests/integration/lib/guest.sh
+. tests/integration/lib/guest.sh
 RATE=1000000
-count=0 failures=0 started=()
 
-cleanup() {
-    for domain in $($VIRSH list --all --name | grep "^$NAME-"); do
-        $VIRSH destroy "$domain" >/dev/null 2>&1
-        $VIRSH undefine --managed-save --nvram "$domain" >/dev/null 2>&1
-    done
-    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null; done
-    rm -rf "$DIR"
-}
-trap cleanup EXIT
-
-result() { # status, description, detail
-    count=$((count + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $count - $2"
-    else
-        failures=$((failures + 1))
-        echo "not ok $count - $2"
-        [ -n "${3:-}" ] && echo "# ${3//$'\n'/$'\n'# }"
-    fi
-}
-
-ensure_libvirtd() {
-    $VIRSH version >/dev/null 2>&1 && return
-    virtlogd & started+=($!)
-    libvirtd & started+=($!)
-    for _ in $(seq 100); do
-        $VIRSH version >/dev/null 2>&1 && return
-        sleep 0.1
-    done
-    echo "Bail out! libvirtd does not answer"
-    exit 1
-}
-
-# Defines a guest. OS, DEVICES: XML put inside <os> and <devices>; SHUT=1: not started.
-define() { # name format disk-path [source-element]
-    local xml=$DIR/$1.xml
-    cat >"$xml" <<XML
-<domain type='qemu'>
-  <name>$NAME-$1</name>
-  <uuid>$(uuid_of "$1")</uuid>
-  <memory unit='MiB'>64</memory>
-  <vcpu>1</vcpu>
-  <os><type arch='x86_64' machine='pc'>hvm</type>${OS:-}</os>
-  <features><acpi/></features>
-  <devices>
-    <emulator>/usr/bin/qemu-system-x86_64</emulator>
-    <disk type='${4:-file}' device='disk'>
+# As define_guest, with a file or device.
+define() { # name format disk-path [disk-type source-attribute]
+    define_guest "$1" "<disk type='${4:-file}' device='disk'>
       <driver name='qemu' type='$2'/>
       <source ${5:-file}='$3'/>
       <target dev='vda' bus='virtio'/>
       <serial>root</serial>
-    </disk>
-    <graphics type='vnc' autoport='yes' listen='127.0.0.1' passwd='secret'/>
-    ${DEVICES:-}
-  </devices>
-</domain>
-XML
-    $VIRSH define "$xml" || return 1
-    [ -n "${SHUT:-}" ] || $VIRSH start "$NAME-$1"
+    </disk>"
 }
 
-# One uuid per guest name and run.
-uuid_of() { echo "$NAME $1" | md5sum | sed -E 's/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/\1-\2-\3-\4-\5/'; }
 disk_of() { echo "$INSTANCES/$(uuid_of "$1")/disk"; }
-state_of() { $VIRSH domstate "$NAME-$1" 2>&1; }
-remove() {
-    $VIRSH destroy "$NAME-$1" >/dev/null 2>&1
-    $VIRSH undefine --managed-save --nvram "$NAME-$1" >/dev/null 2>&1
-}
-
-monitor() { $VIRSH qemu-monitor-command "$NAME-$1" --hmp "$2"; }
-# The guest's own writes, as it were.
-write_disk() { # name pattern offset length
-    monitor "$1" "qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend \"write -P $2 $3 $4\"" |
-        grep -q wrote
-}
 
 # base FORMAT NAME: a base image with data in it.
 base() {
@@ -106,21 +33,6 @@ make_disk() { # guest format size [base base-format]
     else
         qemu-img create -q -f "$2" "$(disk_of "$1")" "$3"
     fi
-}
-
-probe() { # command guest [option=value...]
-    local command=$1 guest=$2
-    shift 2
-    "$PROBE" uri=qemu:///system "instances=$INSTANCES" "snapshots=$SNAPSHOTS" "$@" \
-        "$command" "$(uuid_of "$guest")" "$DIR/image" 2>&1
-}
-
-# What has to be the same before and after.
-picture() { # guest
-    $VIRSH dumpxml --inactive --security-info "$NAME-$1" 2>&1
-    $VIRSH dominfo "$NAME-$1" | grep -E '^(State|Persistent|Autostart|Managed save):'
-    $VIRSH blockjob "$NAME-$1" vda 2>&1 | grep -v 'domain is not running'
-    find "$SNAPSHOTS" -mindepth 1 2>/dev/null
 }
 
 # snapshot GUEST METHOD DISK-FORMAT IMAGE-FORMAT DESCRIPTION [option...]: takes one, checks it.
@@ -385,10 +297,6 @@ test_stall() {
     remove stalled
 }
 
-make -s BUILD="$BUILD" "$PROBE" || exit 1
-chmod 755 "$DIR"
-mkdir -p "$INSTANCES/_base" "$SNAPSHOTS"
-ensure_libvirtd
 test_live_and_cold
 test_quiesce
 test_nvram

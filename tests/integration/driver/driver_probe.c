@@ -1,9 +1,11 @@
 /*
  * The libvirt driver on its own, against a real libvirtd:
  *   driver_probe OPTION=VALUE... inspect|live|cold UUID [OUTPUT]
+ *   driver_probe OPTION=VALUE... direct UUID IMAGE_ID | undo LOCATION
  * takes a snapshot, writes the image to OUTPUT and prints one line "key=value ..." about it. Exits
  * with 1 and "error exc=CLASS MESSAGE" on stderr when the driver fails. Options: uri, snapshots,
- * instances, format, compress, quiesce, require_quiesce, stall, freeze, deep.
+ * instances, format, compress, quiesce, require_quiesce, stall, freeze, deep, ceph_conf, rbd_user,
+ * parent (a location).
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,6 +23,7 @@
 struct probe {
     struct driver_libvirt_options options;
     struct snapshot_plan plan;
+    const char *parent;
 };
 
 static bool set_option(struct probe *probe, const char *argument)
@@ -39,6 +42,9 @@ static bool set_option(struct probe *probe, const char *argument)
         {"snapshots", &probe->options.snapshots_directory, NULL, NULL},
         {"instances", &probe->options.instances_path, NULL, NULL},
         {"format", &probe->plan.image_format, NULL, NULL},
+        {"ceph_conf", &probe->options.rbd.ceph_conf, NULL, NULL},
+        {"rbd_user", &probe->options.rbd.user, NULL, NULL},
+        {"parent", &probe->parent, NULL, NULL},
         {"compress", NULL, &probe->plan.compress, NULL},
         {"quiesce", NULL, &probe->plan.quiesce, NULL},
         {"require_quiesce", NULL, &probe->plan.require_quiesce, NULL},
@@ -93,16 +99,29 @@ static int take_snapshot(struct driver *driver, const struct guest_info *info,
     return r;
 }
 
-static int run(struct probe *probe, const char *command, const char *uuid, const char *output,
-               struct error *err)
+static int take_direct_snapshot(struct driver *driver, const struct probe *probe,
+                                const struct guest_info *info, const char *image_id,
+                                struct error *err)
 {
-    struct driver *driver = NULL;
-    struct guest_info info;
-    int r = driver_libvirt_new(&probe->options, &driver, err);
-    if (r < 0)
-        return r;
+    const char *const locations[] = {probe->parent, NULL};
+    const struct direct_snapshot direct = {.image_id = image_id ? image_id : "",
+                                           .parent_locations = locations,
+                                           .quiesce = probe->plan.quiesce,
+                                           .require_quiesce = probe->plan.require_quiesce};
+    cleanup_free char *location = NULL;
     uint64_t started = clock_now_ms();
-    r = driver->ops->inspect(driver, uuid, &info, err);
+    int r = driver->ops->direct_snapshot(driver, info, &direct, &location, err);
+    if (r == 0)
+        printf("direct_ms=%" PRIu64 " location=%s\n", clock_now_ms() - started, location);
+    return r;
+}
+
+static int inspect_and_run(struct driver *driver, struct probe *probe, const char *command,
+                           const char *uuid, const char *output, struct error *err)
+{
+    struct guest_info info;
+    uint64_t started = clock_now_ms();
+    int r = driver->ops->inspect(driver, uuid, &info, err);
     if (r == 0)
         printf("inspect_ms=%" PRIu64 " state=%u persistent=%d qemu=%d source_type=%u path=%s "
                "target=%s format=%s virtual_size=%" PRIu64 " backing=%s backing_format=%s\n",
@@ -110,11 +129,24 @@ static int run(struct probe *probe, const char *command, const char *uuid, const
                info.source_type, info.disk_path, info.disk_target, info.disk_format,
                info.virtual_size_bytes, info.backing_path, info.backing_format);
     (void)fflush(stdout);
-    if (r == 0 && strcmp(command, "inspect") != 0) {
-        probe->plan.method =
-            strcmp(command, "live") == 0 ? SNAPSHOT_METHOD_LIVE : SNAPSHOT_METHOD_COLD;
-        r = take_snapshot(driver, &info, &probe->plan, output, err);
-    }
+    if (r < 0 || strcmp(command, "inspect") == 0)
+        return r;
+    if (strcmp(command, "direct") == 0)
+        return take_direct_snapshot(driver, probe, &info, output, err);
+    probe->plan.method = strcmp(command, "live") == 0 ? SNAPSHOT_METHOD_LIVE : SNAPSHOT_METHOD_COLD;
+    return take_snapshot(driver, &info, &probe->plan, output, err);
+}
+
+static int run(struct probe *probe, const char *command, const char *subject, const char *output,
+               struct error *err)
+{
+    struct driver *driver = NULL;
+    int r = driver_libvirt_new(&probe->options, &driver, err);
+    if (r < 0)
+        return r;
+    r = strcmp(command, "undo") == 0
+            ? driver->ops->undo_direct_snapshot(driver, subject, err)
+            : inspect_and_run(driver, probe, command, subject, output, err);
     driver_free(driver);
     return r;
 }
@@ -127,13 +159,20 @@ int main(int argc, char **argv)
                                       .instances_path = "/var/tmp/instances",
                                       .stall_timeout_s = 60,
                                       .freeze_timeout_s = 5,
-                                      .deep_image_inspection = true},
+                                      .deep_image_inspection = true,
+                                      .rbd = {.ceph_conf = "",
+                                              .user = "",
+                                              .connect_timeout_s = 5,
+                                              .op_timeout_s = 30,
+                                              .destroy_retries = 12,
+                                              .destroy_retry_interval_s = 1}},
                           .plan = {.image_format = "qcow2"}};
     int i = 1;
     while (i < argc && set_option(&probe, argv[i]))
         i++;
     if (argc - i < 2) {
-        (void)fputs("usage: driver_probe OPTION=VALUE... inspect|live|cold UUID [OUTPUT]\n",
+        (void)fputs("usage: driver_probe OPTION=VALUE... inspect|live|cold UUID [OUTPUT] |\n"
+                    "       direct UUID IMAGE_ID | undo LOCATION\n",
                     stderr);
         return 2;
     }
