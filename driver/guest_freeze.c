@@ -25,15 +25,24 @@ static bool answer_was_lost(virDomainPtr domain)
            virConnectIsAlive(virDomainGetConnect(domain)) != 1;
 }
 
+int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, unsigned timeout_s,
+                             struct error *err)
+{
+    int timeout = timeout_s < INT_MAX ? (int)timeout_s : INT_MAX;
+    if (virDomainAgentSetResponseTimeout(domain, timeout, 0) < 0)
+        return libvirt_error(err, "cannot limit the guest agent's time to answer");
+    freeze->limited = true;
+    return 0;
+}
+
 int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, unsigned timeout_s,
                        struct error *err)
 {
     long long seconds = 0;
     unsigned nanoseconds = 0;
-    int timeout = timeout_s < INT_MAX ? (int)timeout_s : INT_MAX;
-    if (virDomainAgentSetResponseTimeout(domain, timeout, 0) < 0)
-        return libvirt_error(err, "cannot limit the guest agent's time to answer");
-    freeze->limited = true;
+    int r = guest_freeze_limit_agent(freeze, domain, timeout_s, err);
+    if (r < 0)
+        return r;
     /* A question without effect first: a freeze that times out may be carried out later. The agent
      * of a guest that is already frozen refuses it. */
     bool answers = virDomainGetTime(domain, &seconds, &nanoseconds, 0) == 0;
@@ -42,7 +51,7 @@ int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, unsigne
     freeze->thaw_needed = true;
     if (virDomainFSFreeze(domain, NULL, 0, 0) >= 0)
         return 0;
-    int r = libvirt_error(err, "cannot freeze the guest's filesystems");
+    r = libvirt_error(err, "cannot freeze the guest's filesystems");
     if (answer_was_lost(domain))
         return r;
     freeze->thaw_needed = false;

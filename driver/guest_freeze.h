@@ -14,6 +14,10 @@ struct guest_freeze {
     bool thaw_needed; /* the guest is, or may yet become, frozen by us */
 };
 
+/* Bounds every answer of the agent from now on; part of guest_freeze_start(). */
+int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, unsigned timeout_s,
+                             struct error *err);
+
 /*
  * Asks the agent whether it is there, then freezes. On failure the guest is as it was, or
  * thaw_needed says that the agent may still come to it. A guest that somebody else has frozen is

@@ -45,6 +45,16 @@ static int extract(struct driver *driver, const struct guest_info *info,
                : libvirt_cold_snapshot(self, info, plan, ret_result, err);
 }
 
+static int freeze(struct driver *driver, const char *uuid, struct error *err)
+{
+    return libvirt_freeze((struct libvirt_driver *)driver, uuid, err);
+}
+
+static int thaw(struct driver *driver, const char *uuid, struct error *err)
+{
+    return libvirt_thaw((struct libvirt_driver *)driver, uuid, err);
+}
+
 static int direct_snapshot(struct driver *driver, const struct guest_info *info,
                            const struct direct_snapshot *direct, char **ret_location,
                            struct error *err)
@@ -108,6 +118,9 @@ int driver_libvirt_new(const struct driver_libvirt_options *options, struct driv
     static const struct driver_ops ops = {.get_power_state = get_power_state,
                                           .inspect = inspect,
                                           .extract = extract,
+                                          .freeze = freeze,
+                                          .thaw = thaw,
+
                                           .direct_snapshot = direct_snapshot,
                                           .undo_direct_snapshot = undo_direct_snapshot,
                                           .free = free_driver};

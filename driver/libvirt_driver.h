@@ -47,6 +47,10 @@ int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info
                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                           struct error *err);
 
+/* driver_ops.freeze and driver_ops.thaw */
+int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error *err);
+int libvirt_thaw(struct libvirt_driver *driver, const char *uuid, struct error *err);
+
 /* driver_ops.direct_snapshot, undo_direct_snapshot: driver/rbd_direct.c. */
 int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
                             const struct direct_snapshot *direct, char **ret_location,

@@ -39,6 +39,7 @@ static struct {
     /* the script */
     enum copy_course course;
     bool foreign_job;
+    bool connection_lost;  /* until the domain is looked up again */
     bool frozen_by_other;  /* the agent refuses all but a thaw */
     bool device_stays;     /* unplugging has no effect */
     bool restores_running; /* a paused guest comes back running */
@@ -176,6 +177,7 @@ int __wrap_libvirt_connection_find_domain(struct libvirt_connection *connection,
     (void)patience_ms;
     if (fails("find_domain", &acts))
         return libvirt_error(err, "cannot look up");
+    world.connection_lost = false;
     if (!world.exists)
         return error_set(err, 2, exc_missing, "Instance %s has no libvirt domain", uuid);
     *ret_domain = the_domain();
@@ -207,7 +209,7 @@ int __wrap_virConnectIsAlive(virConnectPtr conn);
 int __wrap_virConnectIsAlive(virConnectPtr conn)
 {
     (void)conn;
-    return 1;
+    return !world.connection_lost;
 }
 
 virConnectPtr __wrap_virDomainGetConnect(virDomainPtr domain);

@@ -1,0 +1,95 @@
+/* Freeze and thaw as requests of their own (nova: quiesce_instance, unquiesce_instance). */
+#include <errno.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "driver/guest_freeze.h"
+#include "driver/libvirt_driver.h"
+
+static int not_running(struct error *err, const char *uuid)
+{
+    return error_set(err, ENOENT, EXC_INSTANCE_NOT_RUNNING, "Instance %s is not running.", uuid);
+}
+
+static int find_running(struct libvirt_driver *driver, const char *uuid, virDomainPtr *ret_domain,
+                        struct error *err)
+{
+    enum power_state state = POWER_STATE_NOSTATE;
+    cleanup_domain virDomainPtr domain = NULL;
+    struct error failure = ERROR_INIT;
+    int r = libvirt_connection_find_domain(driver->connection, uuid, 0, EXC_INSTANCE_NOT_RUNNING,
+                                           &domain, &failure);
+    if (r == 0)
+        r = libvirt_domain_power_state(domain, &state, &failure);
+    if (r < 0 && r != -ENOENT) {
+        *err = failure;
+        return r;
+    }
+    if (state != POWER_STATE_RUNNING)
+        return not_running(err, uuid);
+    *ret_domain = TAKE_PTR(domain);
+    return 0;
+}
+
+/* The answer counts, not this: an agent that stays limited only gives up sooner. */
+static void release_agent(struct guest_freeze *limit, virDomainPtr domain)
+{
+    struct error failure = ERROR_INIT;
+    if (guest_freeze_release_agent(limit, domain, &failure) < 0 &&
+        guest_freeze_release_agent(limit, domain, &failure) < 0)
+        log_warning("%s", failure.message);
+}
+
+/* True when nothing is left that could be frozen. */
+static bool guest_has_ended(struct libvirt_driver *driver, const char *uuid)
+{
+    struct error failure = ERROR_INIT;
+    cleanup_domain virDomainPtr domain = NULL;
+    int r = libvirt_connection_find_domain(driver->connection, uuid, 0, EXC_INSTANCE_NOT_RUNNING,
+                                           &domain, &failure);
+    return r == -ENOENT || (r == 0 && virDomainIsActive(domain) == 0);
+}
+
+int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error *err)
+{
+    struct guest_freeze freeze = {0};
+    cleanup_domain virDomainPtr domain = NULL;
+    int r = find_running(driver, uuid, &domain, err);
+    if (r < 0)
+        return r;
+    r = guest_freeze_start(&freeze, domain, driver->freeze_timeout_s, err);
+    release_agent(&freeze, domain);
+    if (r == 0)
+        return 0;
+    if (freeze.thaw_needed)
+        err->errnum = ETIMEDOUT;
+    else if (guest_has_ended(driver, uuid))
+        return not_running(err, uuid);
+    return -err->errnum;
+}
+
+static int thaw(struct libvirt_driver *driver, virDomainPtr domain, struct error *err)
+{
+    struct guest_freeze freeze = {.thaw_needed = true};
+    int r = guest_freeze_limit_agent(&freeze, domain, driver->freeze_timeout_s, err);
+    if (r == 0)
+        r = guest_freeze_end(&freeze, domain, err);
+    release_agent(&freeze, domain);
+    return r;
+}
+
+int libvirt_thaw(struct libvirt_driver *driver, const char *uuid, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    cleanup_domain virDomainPtr domain = NULL;
+    int r = libvirt_connection_find_domain(driver->connection, uuid, LIBVIRT_PATIENCE_MS,
+                                           EXC_INSTANCE_NOT_RUNNING, &domain, &failure);
+    if (r == -ENOENT)
+        return 0;
+    if (r == 0)
+        r = thaw(driver, domain, &failure);
+    if (r == 0 || guest_has_ended(driver, uuid))
+        return 0;
+    *err = failure;
+    return r;
+}
