@@ -44,7 +44,7 @@ const struct option options_table[] = {
      .help = "libvirt's connection URI. Empty: the one of virt_type."},
     {STRING(libvirt, images_type), .default_value = "default",
      .choices = "|raw|flat|qcow2|lvm|rbd|ploop|default|",
-     .help = "Format of instance disks. Snapshots with rbd and ploop are left to nova-compute."},
+     .help = "Format of instance disks. Snapshots with ploop are left to nova-compute."},
     {STRING(libvirt, snapshots_directory), .default_value = "$instances_path/snapshots",
      .help = "Where snapshots are staged. Needs room for a copy of the disk's top layer and the "
              "finished image, "
