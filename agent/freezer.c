@@ -1,0 +1,241 @@
+/* See freezer.h. */
+#include "agent/freezer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+#define RETRY_MS 2000
+
+/*
+ * A guest has an entry from before it is frozen until it is thawed. `busy`: a thread is asking the
+ * driver about it; no other may, until `changed` tells.
+ */
+struct entry {
+    char uuid[DRIVER_UUID_MAX];
+    uint64_t thaw_ms; /* when the thread thaws it; moves on after a failed try */
+    bool busy;
+    bool overdue; /* it should have been thawed by now: only retries are left */
+    struct entry *next;
+};
+
+struct freezer {
+    struct driver *driver;
+    unsigned deadline_ms;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    struct entry *entries;
+    bool stopping;
+};
+
+static struct entry *find(struct freezer *freezer, const char *uuid)
+{
+    struct entry *entry = freezer->entries;
+    while (entry && strcmp(entry->uuid, uuid) != 0)
+        entry = entry->next;
+    return entry;
+}
+
+static void forget(struct freezer *freezer, struct entry *entry)
+{
+    struct entry **link = &freezer->entries;
+    while (*link != entry)
+        link = &(*link)->next;
+    *link = entry->next;
+    free(entry);
+    (void)pthread_cond_broadcast(&freezer->changed);
+}
+
+static struct entry *add(struct freezer *freezer, const char *uuid)
+{
+    struct entry *entry = calloc(1, sizeof(*entry));
+    if (!entry)
+        return NULL;
+    (void)snprintf(entry->uuid, sizeof(entry->uuid), "%s", uuid);
+    entry->thaw_ms = clock_now_ms() + freezer->deadline_ms;
+    entry->next = freezer->entries;
+    freezer->entries = entry;
+    return entry;
+}
+
+/* Waits until no other thread asks the driver about the guest. NULL when it is not frozen. */
+static struct entry *find_idle(struct freezer *freezer, const char *uuid)
+{
+    struct entry *entry;
+    while ((entry = find(freezer, uuid)) && entry->busy)
+        (void)pthread_cond_wait(&freezer->changed, &freezer->lock);
+    return entry;
+}
+
+/* With the lock, which is let go for the time of the call. */
+static int ask_driver(struct freezer *freezer, struct entry *entry,
+                      int (*ask)(struct driver *, const char *, struct error *), struct error *err)
+{
+    char uuid[DRIVER_UUID_MAX];
+    memcpy(uuid, entry->uuid, sizeof(uuid));
+    entry->busy = true;
+    (void)pthread_mutex_unlock(&freezer->lock);
+    int r = ask(freezer->driver, uuid, err);
+    (void)pthread_mutex_lock(&freezer->lock);
+    entry->busy = false;
+    (void)pthread_cond_broadcast(&freezer->changed);
+    return r;
+}
+
+/* With the lock. An entry that cannot be thawed stays: the thread tries again. */
+static int thaw(struct freezer *freezer, struct entry *entry, struct error *err)
+{
+    int r = ask_driver(freezer, entry, freezer->driver->ops->thaw, err);
+    if (r == 0) {
+        forget(freezer, entry);
+    } else {
+        entry->thaw_ms = clock_now_ms() + RETRY_MS;
+        entry->overdue = true;
+    }
+    return r;
+}
+
+int freezer_freeze(struct freezer *freezer, const char *uuid, struct error *err)
+{
+    LOCK_SCOPE(&freezer->lock);
+    if (find_idle(freezer, uuid))
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                         "the guest is frozen for another snapshot already");
+    struct entry *entry = add(freezer, uuid);
+    if (!entry)
+        return error_nomem(err);
+    int r = ask_driver(freezer, entry, freezer->driver->ops->freeze, err);
+    if (r == -ETIMEDOUT) { /* it may still become frozen */
+        entry->thaw_ms = clock_now_ms();
+        entry->overdue = true;
+    } else if (r < 0) {
+        forget(freezer, entry);
+    }
+    return r;
+}
+
+bool freezer_holds(struct freezer *freezer, const char *uuid)
+{
+    return freezer_left_ms(freezer, uuid) > 0;
+}
+
+unsigned freezer_left_ms(struct freezer *freezer, const char *uuid)
+{
+    LOCK_SCOPE(&freezer->lock);
+    const struct entry *entry = find(freezer, uuid);
+    uint64_t now_ms = clock_now_ms();
+    return entry && !entry->overdue && entry->thaw_ms > now_ms ? (unsigned)(entry->thaw_ms - now_ms)
+                                                               : 0;
+}
+
+int freezer_thaw(struct freezer *freezer, const char *uuid, struct error *err)
+{
+    LOCK_SCOPE(&freezer->lock);
+    struct entry *entry = find_idle(freezer, uuid);
+    if (!entry)
+        entry = add(freezer, uuid); /* frozen by nova-compute, or before this agent started */
+    if (!entry)
+        return error_nomem(err);
+    return thaw(freezer, entry, err);
+}
+
+/* The entry whose time comes first. */
+static struct entry *next_due(const struct freezer *freezer)
+{
+    struct entry *first = NULL;
+    for (struct entry *entry = freezer->entries; entry; entry = entry->next)
+        if (!entry->busy && (!first || entry->thaw_ms < first->thaw_ms))
+            first = entry;
+    return first;
+}
+
+static void thaw_overdue(struct freezer *freezer, struct entry *entry)
+{
+    struct error err = ERROR_INIT;
+    bool again = entry->overdue;
+    entry->overdue = true;
+    log_set_context(NULL, entry->uuid);
+    if (!again)
+        log_warning("the guest is thawed: nobody asked for it within freeze_deadline (%u ms)",
+                    freezer->deadline_ms);
+    int r = thaw(freezer, entry, &err);
+    if (r < 0 && !again)
+        log_error("the guest cannot be thawed, trying on: %s", err.message);
+    else if (r == 0 && again)
+        log_info("the guest is thawed at last");
+    log_set_context(NULL, NULL);
+}
+
+static void *run(void *arg)
+{
+    struct freezer *freezer = arg;
+    LOCK_SCOPE(&freezer->lock);
+    while (!freezer->stopping) {
+        struct entry *entry = next_due(freezer);
+        uint64_t now_ms = clock_now_ms();
+        if (!entry) {
+            (void)pthread_cond_wait(&freezer->changed, &freezer->lock);
+        } else if (entry->thaw_ms > now_ms) {
+            const struct timespec deadline = clock_deadline((unsigned)(entry->thaw_ms - now_ms));
+            (void)pthread_cond_timedwait(&freezer->changed, &freezer->lock, &deadline);
+        } else {
+            thaw_overdue(freezer, entry);
+        }
+    }
+    return NULL;
+}
+
+int freezer_new(struct driver *driver, unsigned deadline_ms, struct freezer **ret_freezer,
+                struct error *err)
+{
+    struct freezer *freezer = calloc(1, sizeof(*freezer));
+    if (!freezer)
+        return error_nomem(err);
+    freezer->driver = driver;
+    freezer->deadline_ms = deadline_ms;
+    (void)pthread_mutex_init(&freezer->lock, NULL);
+    clock_cond_init(&freezer->changed);
+    int r = pthread_create(&freezer->thread, NULL, run, freezer);
+    if (r != 0) {
+        (void)pthread_cond_destroy(&freezer->changed);
+        (void)pthread_mutex_destroy(&freezer->lock);
+        free(freezer);
+        return error_errno(err, r, "cannot start the thread that thaws guests");
+    }
+    *ret_freezer = freezer;
+    return 0;
+}
+
+static void stop_thread(struct freezer *freezer)
+{
+    {
+        LOCK_SCOPE(&freezer->lock);
+        freezer->stopping = true;
+        (void)pthread_cond_broadcast(&freezer->changed);
+    }
+    (void)pthread_join(freezer->thread, NULL);
+}
+
+void freezer_free(struct freezer *freezer)
+{
+    if (!freezer)
+        return;
+    stop_thread(freezer);
+    for (struct entry *entry = freezer->entries, *next; entry; entry = next) {
+        struct error err = ERROR_INIT;
+        next = entry->next;
+        if (freezer->driver->ops->thaw(freezer->driver, entry->uuid, &err) < 0)
+            log_error("guest %s is left frozen: %s", entry->uuid, err.message);
+        free(entry);
+    }
+    (void)pthread_cond_destroy(&freezer->changed);
+    (void)pthread_mutex_destroy(&freezer->lock);
+    free(freezer);
+}

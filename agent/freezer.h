@@ -1,0 +1,35 @@
+/*
+ * Guests that are frozen for the time of a snapshot of their volumes, each with a deadline: when
+ * the thaw does not come in time, a thread of the freezer does it. Thread-safe.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "driver/driver.h"
+
+struct freezer;
+
+/* `driver` is borrowed. Starts the thread. Returns owned. */
+int freezer_new(struct driver *driver, unsigned deadline_ms, struct freezer **ret_freezer,
+                struct error *err);
+
+/*
+ * Freezes the guest's filesystems; they are thawed `deadline_ms` from now at the latest. Fails as
+ * driver_ops.freeze, and with InternalError when the guest is frozen by an earlier call.
+ */
+int freezer_freeze(struct freezer *freezer, const char *uuid, struct error *err);
+
+/* True while the guest stands still because of freezer_freeze(). */
+bool freezer_holds(struct freezer *freezer, const char *uuid);
+
+/* Milliseconds until the guest is thawed anyway; 0 when it is not frozen. */
+unsigned freezer_left_ms(struct freezer *freezer, const char *uuid);
+
+/*
+ * Thaws now, whoever froze. After a failure the freezer goes on trying by itself.
+ */
+int freezer_thaw(struct freezer *freezer, const char *uuid, struct error *err);
+
+/* Thaws what is still frozen, each guest once, and frees. NULL-safe. */
+void freezer_free(struct freezer *freezer);

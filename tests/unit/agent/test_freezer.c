@@ -1,0 +1,164 @@
+/* agent/freezer.c: no guest stands still for longer than the deadline. */
+#include <errno.h>
+#include <poll.h>
+
+#include "agent/freezer.h"
+#include "common/clock.h"
+#include "driver/fake.h"
+#include "fixture.h"
+
+#define PATIENCE_MS 10000
+
+static struct driver *driver;
+static struct freezer *freezer;
+static struct fake_script script;
+static struct error err;
+
+static void start(unsigned deadline_ms)
+{
+    script = (struct fake_script){0};
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(driver_fake_new(&script, &driver, &err), 0);
+    assert_int_equal(freezer_new(driver, deadline_ms, &freezer, &err), 0);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    freezer_free(freezer);
+    driver_free(driver);
+    return 0;
+}
+
+static unsigned calls(enum fake_call call)
+{
+    struct fake_record record;
+    driver_fake_get_record(driver, &record);
+    return record.calls[call];
+}
+
+static bool is_frozen(void)
+{
+    struct fake_record record;
+    driver_fake_get_record(driver, &record);
+    return record.frozen;
+}
+
+static void await_calls(enum fake_call call, unsigned n)
+{
+    uint64_t deadline_ms = clock_now_ms() + PATIENCE_MS;
+    while (calls(call) < n && clock_now_ms() < deadline_ms)
+        (void)poll(NULL, 0, 1);
+    assert_true(calls(call) >= n);
+}
+
+static void thaws_when_asked(void **state)
+{
+    (void)state;
+    start(PATIENCE_MS);
+    assert_false(freezer_holds(freezer, FIXTURE_INSTANCE));
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), 0);
+    assert_true(is_frozen());
+    assert_true(freezer_holds(freezer, FIXTURE_INSTANCE));
+    assert_in_range(freezer_left_ms(freezer, FIXTURE_INSTANCE), 1, PATIENCE_MS);
+    assert_int_equal(freezer_thaw(freezer, FIXTURE_INSTANCE, &err), 0);
+    assert_false(is_frozen());
+    assert_false(freezer_holds(freezer, FIXTURE_INSTANCE));
+    assert_int_equal(freezer_left_ms(freezer, FIXTURE_INSTANCE), 0);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), 0);
+}
+
+static void thaws_at_the_deadline(void **state)
+{
+    (void)state;
+    start(1);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), 0);
+    await_calls(FAKE_THAW, 1);
+    assert_false(freezer_holds(freezer, FIXTURE_INSTANCE));
+    assert_false(is_frozen());
+}
+
+static void refuses_a_second_freeze(void **state)
+{
+    (void)state;
+    start(PATIENCE_MS);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), 0);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), -EBUSY);
+    assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
+    assert_int_equal(calls(FAKE_FREEZE), 1);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_IMAGE, &err), 0); /* another guest */
+}
+
+static void forgets_a_guest_that_refused(void **state)
+{
+    (void)state;
+    start(PATIENCE_MS);
+    (void)error_set(&script.errors[FAKE_FREEZE], EIO, EXC_INTERNAL_ERROR, "no agent");
+    driver_fake_set_script(driver, &script);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), -EIO);
+    assert_false(freezer_holds(freezer, FIXTURE_INSTANCE));
+    freezer_free(freezer);
+    freezer = NULL;
+    assert_int_equal(calls(FAKE_THAW), 0);
+}
+
+/* A freeze whose answer was lost may still be carried out. */
+static void thaws_after_a_lost_answer(void **state)
+{
+    (void)state;
+    start(PATIENCE_MS);
+    (void)error_set(&script.errors[FAKE_FREEZE], ETIMEDOUT, EXC_INTERNAL_ERROR, "lost");
+    driver_fake_set_script(driver, &script);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), -ETIMEDOUT);
+    await_calls(FAKE_THAW, 1);
+    assert_false(freezer_holds(freezer, FIXTURE_INSTANCE));
+}
+
+static void goes_on_trying(void **state)
+{
+    (void)state;
+    start(PATIENCE_MS);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), 0);
+    (void)error_set(&script.errors[FAKE_THAW], EIO, EXC_INTERNAL_ERROR, "busy");
+    driver_fake_set_script(driver, &script);
+    assert_int_equal(freezer_thaw(freezer, FIXTURE_INSTANCE, &err), -EIO);
+    script.errors[FAKE_THAW] = (struct error)ERROR_INIT;
+    driver_fake_set_script(driver, &script);
+    await_calls(FAKE_THAW, 2);
+    assert_false(is_frozen());
+}
+
+/* nova-compute may have frozen it, or the agent was restarted. */
+static void thaws_what_another_froze(void **state)
+{
+    (void)state;
+    start(PATIENCE_MS);
+    assert_int_equal(freezer_thaw(freezer, FIXTURE_INSTANCE, &err), 0);
+    assert_int_equal(calls(FAKE_THAW), 1);
+}
+
+static void leaves_no_guest_frozen_at_its_end(void **state)
+{
+    (void)state;
+    start(PATIENCE_MS);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), 0);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_IMAGE, &err), 0);
+    freezer_free(freezer);
+    freezer = NULL;
+    assert_int_equal(calls(FAKE_THAW), 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(thaws_when_asked, teardown),
+        cmocka_unit_test_teardown(thaws_at_the_deadline, teardown),
+        cmocka_unit_test_teardown(refuses_a_second_freeze, teardown),
+        cmocka_unit_test_teardown(forgets_a_guest_that_refused, teardown),
+        cmocka_unit_test_teardown(thaws_after_a_lost_answer, teardown),
+        cmocka_unit_test_teardown(goes_on_trying, teardown),
+        cmocka_unit_test_teardown(thaws_what_another_froze, teardown),
+        cmocka_unit_test_teardown(leaves_no_guest_frozen_at_its_end, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
