@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "agent/freezer.h"
 #include "agent/slots.h"
 #include "agent/workers.h"
 #include "amqp/bus.h"
@@ -20,6 +21,7 @@ struct agent {
     struct glance *glance;
     struct cinder *cinder;
     struct keystone_session *service_session; /* NULL without send_service_user_token */
+    struct freezer *freezer;                  /* guests frozen for volume snapshots */
     struct workers *workers;                  /* threads */
     struct slots *snapshot_slots;             /* [DEFAULT]max_concurrent_snapshots */
     struct slots *disk_op_slots;              /* [compute]max_concurrent_disk_ops */

@@ -14,6 +14,7 @@
 #define VERSION_INSTANCE "2.0"
 #define VERSION_INSTANCE_LOADED "2.7"
 #define VERSION_FAULT "1.2"
+#define VERSION_MAPPING "1.21"
 #define SAVE_ATTEMPTS 3
 /* nova.compute.utils.exception_to_dict: the column holds 255 characters. */
 #define FAULT_MESSAGE_MAX 255
@@ -231,10 +232,10 @@ int conductor_block_device_mappings(struct bus *bus, const struct request_contex
                                     struct error *err)
 {
     json_t *result = NULL;
-    int r = class_action(
-        bus, context, "BlockDeviceMappingList", "get_by_instance_uuid",
-        json_pack("{s:s, s:s}", "BlockDeviceMappingList", "1.18", "BlockDeviceMapping", "1.21"),
-        json_pack("[s]", instance_uuid), json_object(), &result, err);
+    int r = class_action(bus, context, "BlockDeviceMappingList", "get_by_instance_uuid",
+                         json_pack("{s:s, s:s}", "BlockDeviceMappingList", "1.18",
+                                   "BlockDeviceMapping", VERSION_MAPPING),
+                         json_pack("[s]", instance_uuid), json_object(), &result, err);
     if (r < 0)
         return r;
     json_t *mappings = list_data(result);
@@ -243,4 +244,46 @@ int conductor_block_device_mappings(struct bus *bus, const struct request_contex
         return error_nomem(err);
     *ret_mappings = mappings;
     return 0;
+}
+
+int conductor_volume_mapping(struct bus *bus, const struct request_context *context,
+                             const char *instance_uuid, const char *volume_id, json_t **ret_mapping,
+                             struct error *err)
+{
+    json_t *result = NULL;
+    json_t *data;
+    int r =
+        class_action(bus, context, "BlockDeviceMapping", "get_by_volume_and_instance",
+                     json_pack("{s:s}", "BlockDeviceMapping", VERSION_MAPPING),
+                     json_pack("[s, s]", volume_id, instance_uuid), json_object(), &result, err);
+    if (r < 0)
+        return r;
+    r = json_need_object(result, "nova_object.data", "BlockDeviceMapping of the conductor", &data,
+                         err);
+    if (r == 0)
+        *ret_mapping = json_incref(data);
+    json_decref(result);
+    return r;
+}
+
+int conductor_mapping_save_connection_info(struct bus *bus, const struct request_context *context,
+                                           json_t *mapping, const json_t *connection_info,
+                                           struct error *err)
+{
+    json_t *data = json_copy(mapping);
+    char *text = json_dumps(connection_info, 0);
+    json_t *result = NULL;
+    if (!data || !text || json_object_set_new(data, "connection_info", json_string(text)) < 0) {
+        json_decref(data);
+        free(text);
+        return error_nomem(err);
+    }
+    free(text);
+    int r = object_action(bus, context,
+                          object_primitive("BlockDeviceMapping", VERSION_MAPPING, data,
+                                           json_pack("[s]", "connection_info")),
+                          "save", json_object(), &result, err);
+    if (r == 0)
+        json_decref(result);
+    return r;
 }

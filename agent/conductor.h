@@ -1,6 +1,6 @@
 /*
  * nova-conductor's RPC (topic "conductor", version 3.0) as a snapshot needs it: remoted methods of
- * Instance, InstanceActionEvent, InstanceFault and BlockDeviceMappingList.
+ * Instance, InstanceActionEvent, InstanceFault, BlockDeviceMapping and BlockDeviceMappingList.
  *
  * Objects are sent as minimal primitives: a listed but incomplete system_metadata would wipe the
  * rest, and a version newer than the conductor's would make it call itself (nova.objects.base). All
@@ -44,3 +44,13 @@ int conductor_fault_create(struct bus *bus, const struct request_context *contex
 int conductor_block_device_mappings(struct bus *bus, const struct request_context *context,
                                     const char *instance_uuid, json_t **ret_mappings,
                                     struct error *err);
+
+/* The instance's mapping of one volume: its nova_object.data, owned. VolumeBDMNotFound. */
+int conductor_volume_mapping(struct bus *bus, const struct request_context *context,
+                             const char *instance_uuid, const char *volume_id, json_t **ret_mapping,
+                             struct error *err);
+
+/* BlockDeviceMapping.save() of a new connection_info (object) for `mapping`; both borrowed. */
+int conductor_mapping_save_connection_info(struct bus *bus, const struct request_context *context,
+                                           json_t *mapping, const json_t *connection_info,
+                                           struct error *err);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/assisted.h"
+#include "agent/quiesce.h"
 #include "agent/snapshot.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -20,37 +22,55 @@ struct method {
     void (*run)(struct agent *agent, struct rpc_request *request);
 };
 
-/* Kinds of guests whose root disk is nothing this agent reads. */
+/* Hypervisors and disks this agent knows nothing of. */
 static int check_backend(const struct agent *agent, struct error *err)
 {
     const struct conf *conf = agent->conf;
     if (strcmp(conf->libvirt.virt_type, "kvm") != 0 && strcmp(conf->libvirt.virt_type, "qemu") != 0)
         return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "[libvirt]virt_type is %s",
                          conf->libvirt.virt_type);
-    if (strcmp(conf->libvirt.images_type, "rbd") == 0 ||
-        strcmp(conf->libvirt.images_type, "ploop") == 0)
+    if (strcmp(conf->libvirt.images_type, "ploop") == 0)
         return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "[libvirt]images_type is %s",
                          conf->libvirt.images_type);
     return 0;
 }
 
-static int check_snapshot_instance(const struct agent *agent, const struct rpc_request *request,
-                                   struct error *err)
+static int check_snapshot(const struct agent *agent, const struct rpc_request *request,
+                          struct error *err)
 {
     struct snapshot_request arguments;
     int r = snapshot_request_parse(request, &arguments, err);
     if (r < 0)
         return r;
-    const char *image_ref = instance_string(&arguments.instance, "image_ref");
-    if (!image_ref || image_ref[0] == '\0')
-        r = error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "instance %s is booted from volume",
-                      arguments.instance.uuid);
     snapshot_request_done(&arguments);
+    return check_backend(agent, err);
+}
+
+static int check_instance(const struct agent *agent, const struct rpc_request *request,
+                          struct error *err)
+{
+    struct instance instance;
+    int r = instance_from_primitive(json_object_get(request->args, "instance"), &instance, err);
+    if (r < 0)
+        return r;
+    instance_done(&instance);
+    return check_backend(agent, err);
+}
+
+static int check_assisted(const struct agent *agent, const struct rpc_request *request,
+                          struct error *err)
+{
+    int r = assisted_request_check(request, err);
     return r < 0 ? r : check_backend(agent, err);
 }
 
 static const struct method methods[] = {
-    {"snapshot_instance", check_snapshot_instance, snapshot_instance},
+    {"snapshot_instance", check_snapshot, snapshot_serve},
+    {"backup_instance", check_snapshot, snapshot_serve},
+    {"quiesce_instance", check_instance, quiesce_serve},
+    {"unquiesce_instance", check_instance, unquiesce_serve},
+    {"volume_snapshot_create", check_assisted, assisted_create_serve},
+    {"volume_snapshot_delete", check_assisted, assisted_delete_serve},
 };
 
 static const struct method *find(const struct rpc_request *request)

@@ -21,3 +21,13 @@ json_t *image_record_attributes(const struct instance *instance, const char *ima
         (void)json_object_set_new(attributes, "os_type", json_string(os_type));
     return attributes;
 }
+
+int image_record_update(struct operation *op, const char *image_format, struct error *err)
+{
+    json_t *attributes = image_record_attributes(&op->arguments.instance, image_format);
+    int r = attributes ? glance_image_update(op->agent->glance, op->admin, op->arguments.image_id,
+                                             attributes, err)
+                       : error_nomem(err);
+    json_decref(attributes);
+    return r;
+}

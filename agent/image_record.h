@@ -3,10 +3,13 @@
 
 #include <jansson.h>
 
-#include "agent/instance.h"
+#include "agent/operation.h"
 
 /*
  * nova.virt.libvirt.driver:_create_snapshot_metadata, without what does not change (name) or Glance
  * owns (status). Returns an owned object for glance_image_update(), NULL when out of memory.
  */
 json_t *image_record_attributes(const struct instance *instance, const char *image_format);
+
+/* Sets them in Glance. */
+int image_record_update(struct operation *op, const char *image_format, struct error *err);

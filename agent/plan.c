@@ -29,8 +29,7 @@ static bool virt_type_is(const struct conf *conf, const char *virt_type)
     return strcmp(conf->libvirt.virt_type, virt_type) == 0;
 }
 
-static int check_can_quiesce(const struct conf *conf, const struct instance *instance,
-                             struct error *err)
+int plan_check_quiesce(const struct conf *conf, const struct instance *instance, struct error *err)
 {
     if (!virt_type_is(conf, "kvm") && !virt_type_is(conf, "qemu"))
         return error_set(err, ENOTSUP, EXC_INSTANCE_QUIESCE_NOT_SUPPORTED,
@@ -42,27 +41,33 @@ static int check_can_quiesce(const struct conf *conf, const struct instance *ins
     return 0;
 }
 
-static int plan_quiesce(const struct conf *conf, const struct instance *instance,
-                        const struct guest_info *info, struct snapshot_plan *plan,
-                        struct error *err)
+int plan_quiesce(const struct conf *conf, const struct instance *instance, bool *ret_quiesce,
+                 bool *ret_required, struct error *err)
 {
     struct error cannot = ERROR_INIT;
     bool required = instance_image_flag(instance, "os_require_quiesce");
-    if (check_can_quiesce(conf, instance, &cannot) < 0) {
-        if (required) {
-            *err = cannot;
-            return -err->errnum;
-        }
+    bool can = plan_check_quiesce(conf, instance, &cannot) == 0;
+    if (!can && required) {
+        *err = cannot;
+        return -err->errnum;
+    }
+    if (!can)
         log_info("Skipping quiescing instance: %s", cannot.message);
-        return 0;
-    }
-    if (info->power_state != POWER_STATE_RUNNING) {
-        log_info("Skipping quiescing instance: a paused guest cannot answer and does not write");
-        return 0;
-    }
-    plan->quiesce = true;
-    plan->require_quiesce = required;
+    *ret_quiesce = can;
+    *ret_required = can && required;
     return 0;
+}
+
+static int plan_quiesce_of_guest(const struct conf *conf, const struct instance *instance,
+                                 const struct guest_info *info, struct snapshot_plan *plan,
+                                 struct error *err)
+{
+    int r = plan_quiesce(conf, instance, &plan->quiesce, &plan->require_quiesce, err);
+    if (r == 0 && plan->quiesce && info->power_state != POWER_STATE_RUNNING) {
+        log_info("Skipping quiescing instance: a paused guest cannot answer and does not write");
+        plan->quiesce = plan->require_quiesce = false;
+    }
+    return r;
 }
 
 static const char *image_format(const struct conf *conf, const struct guest_info *info)
@@ -84,8 +89,11 @@ int plan_snapshot(const struct conf *conf, const struct instance *instance,
         .image_format = image_format(conf, info),
         .compress = conf->libvirt.snapshot_compression,
     };
-    if (!reason) {
-        int r = plan_quiesce(conf, instance, info, &plan, err);
+    /* Within the cluster a snapshot of a running guest is an instant, as a live one is. */
+    bool at_an_instant = !reason || (info->source_type == DISK_SOURCE_RBD &&
+                                     info->power_state != POWER_STATE_SHUTDOWN);
+    if (at_an_instant) {
+        int r = plan_quiesce_of_guest(conf, instance, info, &plan, err);
         if (r < 0)
             return r;
     }

@@ -13,3 +13,16 @@
  */
 int plan_snapshot(const struct conf *conf, const struct instance *instance,
                   const struct guest_info *info, struct snapshot_plan *ret_plan, struct error *err);
+
+/*
+ * Whether the guest can be frozen at all: InstanceQuiesceNotSupported, QemuGuestAgentNotEnabled.
+ * Source: nova.virt.libvirt.driver:_can_quiesce.
+ */
+int plan_check_quiesce(const struct conf *conf, const struct instance *instance, struct error *err);
+
+/*
+ * Whether volumes are to be snapshotted of a frozen guest. Fails only when os_require_quiesce asks
+ * for what the guest cannot do; otherwise the reason against it is logged.
+ */
+int plan_quiesce(const struct conf *conf, const struct instance *instance, bool *ret_quiesce,
+                 bool *ret_required, struct error *err);

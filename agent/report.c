@@ -170,9 +170,12 @@ int report_phase(const struct report *report, const char *phase, struct error *e
 static int exception_legacy(const struct report *report, const struct error *failure,
                             struct error *err)
 {
-    /* Fields of the request only: nova's own rendering shows the tenant's token. */
-    json_t *arguments =
-        json_pack("{s:O, s:s}", "instance", report->instance->data, "image_id", report->image_id);
+    /* The arguments as they came: nova's own rendering shows the tenant's token. */
+    json_t *arguments = json_copy(report->args);
+    if (!arguments || json_object_set(arguments, "instance", report->instance->data) < 0) {
+        json_decref(arguments);
+        return error_nomem(err);
+    }
     int r = notify_legacy(report, report->context, report->method, "ERROR",
                           notification_legacy_exception(failure, arguments), err);
     json_decref(arguments);

@@ -14,8 +14,9 @@ struct report {
     const struct request_context *context; /* as it came: for events, faults and Glance */
     const struct request_context *admin;   /* context.elevated() */
     struct instance *instance;
-    const char *method; /* "snapshot_instance"; its event is "compute_<method>" */
-    const char *image_id;
+    const char *method;   /* "snapshot_instance"; its event is "compute_<method>" */
+    json_t *args;         /* of the RPC */
+    const char *image_id; /* NULL: no image is made */
 };
 
 int report_event_start(const struct report *report, struct error *err);

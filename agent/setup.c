@@ -248,6 +248,9 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
     if (r == 0)
         r = make_driver(agent, conf, err);
     if (r == 0)
+        r = freezer_new(agent->driver, (unsigned)conf->snapshot_agent.freeze_deadline * 1000,
+                        &agent->freezer, err);
+    if (r == 0)
         r = make_bus(agent, conf, err);
     if (r < 0)
         setup_undo(agent);
@@ -257,6 +260,7 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
 void setup_undo(struct agent *agent)
 {
     bus_free(agent->bus);
+    freezer_free(agent->freezer);
     driver_free(agent->driver);
     cinder_free(agent->cinder);
     glance_free(agent->glance);

@@ -1,6 +1,6 @@
 /*
- * The story of a snapshot. snapshot_instance() tells it, take_snapshot() is its way to an active
- * image, give_up() what happens otherwise. Nova's own telling:
+ * The story of a snapshot or backup. snapshot_serve() tells it, take_snapshot() is its way to an
+ * active image, give_up() what happens otherwise. Nova's own telling:
  * nova.compute.manager:_snapshot_instance and the decorators around it.
  */
 #include "agent/snapshot.h"
@@ -8,46 +8,34 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/image_record.h"
-#include "agent/plan.h"
-#include "agent/report.h"
+#include "agent/backup.h"
+#include "agent/disk_image.h"
+#include "agent/operation.h"
+#include "agent/volume_backed.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
 
-#define IMAGE_SNAPSHOT_PENDING "image_snapshot_pending"
-#define IMAGE_SNAPSHOT "image_snapshot"
-#define IMAGE_PENDING_UPLOAD "image_pending_upload"
-#define IMAGE_UPLOADING "image_uploading"
-
-struct snapshot {
-    struct agent *agent;
-    struct rpc_request *request;
-    struct request_context *admin;
-    struct snapshot_request arguments;
-    struct report report;
-    const char *task_state; /* what the database holds as far as we know ... */
-    const char *next_state; /* ... or this, when a save got no answer */
-    struct guest_info info;
-    struct snapshot_plan plan; /* its strings point into info and conf */
-    bool event_started;
-    bool upload_started;
-    bool image_complete; /* active and verified: no failure may delete it any more */
-};
+static bool is_backup(const struct rpc_request *request)
+{
+    return strcmp(request->method, "backup_instance") == 0;
+}
 
 int snapshot_request_parse(const struct rpc_request *request,
                            struct snapshot_request *ret_arguments, struct error *err)
 {
     struct snapshot_request arguments = {0};
-    int r =
-        json_need_string(request->args, "image_id", "snapshot_instance", &arguments.image_id, err);
+    int r = json_need_string(request->args, "image_id", request->method, &arguments.image_id, err);
     if (r < 0)
         return r;
     if (!id_is_uuid(arguments.image_id))
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "argument 'image_id' of snapshot_instance is no UUID");
-    r = instance_from_primitive(json_object_get(request->args, "instance"), &arguments.instance,
-                                err);
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "argument 'image_id' of %s is no UUID",
+                         request->method);
+    if (is_backup(request))
+        r = backup_arguments_parse(request->args, &arguments, err);
+    if (r == 0)
+        r = instance_from_primitive(json_object_get(request->args, "instance"), &arguments.instance,
+                                    err);
     if (r < 0)
         return r;
     *ret_arguments = arguments;
@@ -59,7 +47,7 @@ void snapshot_request_done(struct snapshot_request *arguments)
     instance_done(&arguments->instance);
 }
 
-static int begin(struct snapshot *op, struct error *err)
+static int begin(struct operation *op, struct error *err)
 {
     int r = snapshot_request_parse(op->request, &op->arguments, err);
     if (r < 0)
@@ -70,35 +58,28 @@ static int begin(struct snapshot *op, struct error *err)
         return r;
     }
     log_set_context(op->request->context->request_id, op->arguments.instance.uuid);
-    op->task_state = op->next_state = IMAGE_SNAPSHOT_PENDING;
+    op->task_state = op->next_state =
+        is_backup(op->request) ? IMAGE_BACKUP : IMAGE_SNAPSHOT_PENDING;
     op->report = (struct report){
         .agent = op->agent,
         .context = op->request->context,
         .admin = op->admin,
         .instance = &op->arguments.instance,
         .method = op->request->method,
+        .args = op->request->args,
         .image_id = op->arguments.image_id,
     };
     return 0;
 }
 
-static void end(struct snapshot *op)
+static void end(struct operation *op)
 {
     log_set_context(NULL, NULL);
     snapshot_request_done(&op->arguments);
     request_context_free(op->admin);
 }
 
-static int move_to(struct snapshot *op, const char *task_state, struct error *err)
-{
-    op->next_state = task_state;
-    int r = report_task_state(&op->report, task_state, &op->task_state, 1, err);
-    if (r == 0)
-        op->task_state = task_state;
-    return r;
-}
-
-static int save_power_state(struct snapshot *op, struct error *err)
+static int save_power_state(struct operation *op, struct error *err)
 {
     enum power_state power_state;
     struct driver *driver = op->agent->driver;
@@ -111,70 +92,17 @@ static int save_power_state(struct snapshot *op, struct error *err)
     return report_power_state(&op->report, power_state, err);
 }
 
-/* Looks at everything before anything is touched. */
-static int prepare(struct snapshot *op, struct error *err)
+/* nova.compute.utils:is_volume_backed_instance, as far as nova-api lets one come here. */
+static bool is_volume_backed(const struct instance *instance)
 {
-    struct driver *driver = op->agent->driver;
-    struct glance_image image = {0};
-    int r = driver->ops->inspect(driver, op->arguments.instance.uuid, &op->info, err);
-    if (r < 0)
-        return r;
-    r = glance_image_get(op->agent->glance, op->admin, op->arguments.image_id, &image, err);
-    if (r < 0)
-        return r;
-    glance_image_done(&image);
-    return plan_snapshot(op->agent->conf, &op->arguments.instance, &op->info, &op->plan, err);
+    const char *image_ref = instance_string(instance, "image_ref");
+    return !image_ref || image_ref[0] == '\0';
 }
 
-/* From the guest's disk to a finished image on ours. */
-static int extract(struct snapshot *op, struct snapshot_result *ret_result, struct error *err)
+static int make_image(struct operation *op, struct error *err)
 {
-    struct driver *driver = op->agent->driver;
-    slots_acquire(op->agent->disk_op_slots);
-    int r = driver->ops->extract(driver, &op->info, &op->plan, ret_result, err);
-    slots_release(op->agent->disk_op_slots);
-    if (r < 0)
-        return r;
-    if (ret_result->guest_paused_ms > 0)
-        log_info("the guest was down for %u ms", ret_result->guest_paused_ms);
-    log_info("Snapshot extracted, %llu bytes%s, beginning image upload",
-             (unsigned long long)ret_result->image->size_bytes,
-             ret_result->quiesced ? ", quiesced" : "");
-    return 0;
-}
-
-static int upload(struct snapshot *op, struct image_source *image, struct error *err)
-{
-    struct glance *glance = op->agent->glance;
-    json_t *attributes = image_record_attributes(&op->arguments.instance, op->plan.image_format);
-    int r = attributes
-                ? glance_image_update(glance, op->admin, op->arguments.image_id, attributes, err)
-                : error_nomem(err);
-    json_decref(attributes);
-    if (r < 0)
-        return r;
-    slots_acquire(op->agent->disk_op_slots);
-    op->upload_started = true;
-    r = glance_image_upload(glance, op->admin, op->arguments.image_id, image, err);
-    slots_release(op->agent->disk_op_slots);
-    op->image_complete = r == 0;
-    return r;
-}
-
-static int make_image(struct snapshot *op, struct error *err)
-{
-    struct snapshot_result result = {0};
-    int r = prepare(op, err);
-    if (r == 0)
-        r = move_to(op, IMAGE_PENDING_UPLOAD, err);
-    if (r == 0)
-        r = extract(op, &result, err);
-    if (r == 0)
-        r = move_to(op, IMAGE_UPLOADING, err);
-    if (r == 0)
-        r = upload(op, result.image, err);
-    image_source_close(result.image);
-    return r;
+    return is_volume_backed(&op->arguments.instance) ? volume_backed_image_make(op, err)
+                                                     : disk_image_make(op, err);
 }
 
 /* A step the snapshot does not depend on failed: say so and go on. */
@@ -184,13 +112,13 @@ static void note(int r, const char *step, const struct error *err)
         log_warning("%s failed: %s: %s", step, err->exc, err->message);
 }
 
-static void notify_phase(struct snapshot *op, const char *phase)
+static void notify_phase(struct operation *op, const char *phase)
 {
     struct error err = ERROR_INIT;
     note(report_phase(&op->report, phase, &err), "the snapshot notification", &err);
 }
 
-static int make_image_in_slot(struct snapshot *op, struct error *err)
+static int make_image_in_slot(struct operation *op, struct error *err)
 {
     slots_acquire(op->agent->snapshot_slots);
     int r = save_power_state(op, err);
@@ -202,17 +130,18 @@ static int make_image_in_slot(struct snapshot *op, struct error *err)
     return r;
 }
 
-static int take_snapshot(struct snapshot *op, struct error *err)
+static int take_snapshot(struct operation *op, struct error *err)
 {
     int r = report_event_start(&op->report, err);
     if (r < 0)
         return r;
     op->event_started = true;
-    r = move_to(op, IMAGE_SNAPSHOT, err);
+    if (!is_backup(op->request))
+        r = operation_move_to(op, IMAGE_SNAPSHOT, err);
     if (r == 0)
         r = make_image_in_slot(op, err);
     if (r == 0)
-        r = move_to(op, NULL, err);
+        r = operation_move_to(op, NULL, err);
     if (r == 0)
         notify_phase(op, "end");
     return r;
@@ -220,7 +149,7 @@ static int take_snapshot(struct snapshot *op, struct error *err)
 
 /* Data that is not ours: the request had been served before, by nova-compute or by an earlier
  * agent. */
-static bool image_is_anothers(struct snapshot *op)
+static bool image_is_anothers(struct operation *op)
 {
     struct error err = ERROR_INIT;
     struct glance_image image = {0};
@@ -234,7 +163,7 @@ static bool image_is_anothers(struct snapshot *op)
     return anothers;
 }
 
-static void delete_image(struct snapshot *op)
+static void delete_image(struct operation *op)
 {
     struct error err = ERROR_INIT;
     if (op->image_complete || image_is_anothers(op))
@@ -249,7 +178,7 @@ static void delete_image(struct snapshot *op)
  * Clears the task state if it is still ours. False when the instance is being deleted or gone;
  * somebody else's state is left alone.
  */
-static bool revert_task_state(struct snapshot *op)
+static bool revert_task_state(struct operation *op)
 {
     struct error err = ERROR_INIT;
     const char *ours[] = {op->task_state, op->next_state};
@@ -260,27 +189,27 @@ static bool revert_task_state(struct snapshot *op)
     return !error_is(&err, EXC_UNEXPECTED_DELETING) && !error_is(&err, EXC_INSTANCE_NOT_FOUND);
 }
 
-static void finish_event(struct snapshot *op, const struct error *failure)
+static void finish_event(struct operation *op, const struct error *failure)
 {
     struct error err = ERROR_INIT;
     if (op->event_started)
         note(report_event_finish(&op->report, failure, &err), "finishing the action event", &err);
 }
 
-static void record_fault(struct snapshot *op, const struct error *failure)
+static void record_fault(struct operation *op, const struct error *failure)
 {
     struct error err = ERROR_INIT;
     note(report_fault(&op->report, failure, &err), "recording the fault", &err);
 }
 
-static void notify_failure(struct snapshot *op, const struct error *failure)
+static void notify_failure(struct operation *op, const struct error *failure)
 {
     struct error err = ERROR_INIT;
     note(report_exception(&op->report, failure, &err), "the exception notification", &err);
 }
 
 /* False when there is no instance left to report about. */
-static bool give_instance_back(struct snapshot *op, const struct error *failure)
+static bool give_instance_back(struct operation *op, const struct error *failure)
 {
     if (error_is(failure, EXC_UNEXPECTED_DELETING))
         return false;
@@ -289,7 +218,15 @@ static bool give_instance_back(struct snapshot *op, const struct error *failure)
     return revert_task_state(op);
 }
 
-static void give_up(struct snapshot *op, const struct error *failure)
+static void report_failure(struct operation *op, const struct error *failure)
+{
+    log_error("%s failed: %s: %s", op->request->method, failure->exc, failure->message);
+    record_fault(op, failure);
+    finish_event(op, failure);
+    notify_failure(op, failure);
+}
+
+static void give_up(struct operation *op, const struct error *failure)
 {
     delete_image(op);
     if (!give_instance_back(op, failure)) {
@@ -299,31 +236,35 @@ static void give_up(struct snapshot *op, const struct error *failure)
         log_warning("Image not found during snapshot: %s", failure->message);
         finish_event(op, NULL);
     } else {
-        log_error("snapshot failed: %s: %s", failure->exc, failure->message);
-        record_fault(op, failure);
-        finish_event(op, failure);
-        notify_failure(op, failure);
+        report_failure(op, failure);
     }
 }
 
-/* The image is there: whatever failed afterwards does not make the snapshot fail. */
-static void finish(struct snapshot *op, int r, const struct error *failure)
+/*
+ * The image is there: whatever failed afterwards does not make the snapshot fail. That older
+ * backups could not be rotated out is told all the same.
+ */
+static void finish(struct operation *op, int r, const struct error *failure)
 {
+    struct error rotation = ERROR_INIT;
     if (r < 0) {
         log_warning("the image is complete, but then: %s: %s", failure->exc, failure->message);
         (void)give_instance_back(op, failure);
     }
-    finish_event(op, NULL);
     log_info("Snapshot image %s is active", op->arguments.image_id);
+    if (is_backup(op->request) && backup_rotate(op, &rotation) < 0)
+        report_failure(op, &rotation);
+    else
+        finish_event(op, NULL);
 }
 
-void snapshot_instance(struct agent *agent, struct rpc_request *request)
+void snapshot_serve(struct agent *agent, struct rpc_request *request)
 {
-    struct snapshot op = {.agent = agent, .request = request};
+    struct operation op = {.agent = agent, .request = request};
     struct error err = ERROR_INIT;
     int r = begin(&op, &err);
     if (r < 0) {
-        log_error("snapshot_instance: %s", err.message);
+        log_error("%s: %s", request->method, err.message);
         rpc_request_free(request);
         return;
     }

@@ -1,15 +1,10 @@
-/* The operation snapshot_instance: from the accepted request to an active image, or to nothing
- * left. */
+/*
+ * The operations snapshot_instance and backup_instance: from the accepted request to an active
+ * image, or to nothing left.
+ */
 #pragma once
 
-#include "agent/agent.h"
-#include "agent/instance.h"
-
-/* The arguments of the RPC. */
-struct snapshot_request {
-    struct instance instance;
-    const char *image_id; /* points into the request */
-};
+#include "agent/operation.h"
 
 /*
  * Reads the arguments without side effect; the dispatcher uses it to refuse what cannot be served.
@@ -21,7 +16,8 @@ int snapshot_request_parse(const struct rpc_request *request,
 void snapshot_request_done(struct snapshot_request *arguments);
 
 /*
- * Serves snapshot_instance on the calling worker thread, to the end. Takes `request`. Every outcome
- * is reported through conductor, Glance and notifications, and logged once.
+ * Serves the request on the calling worker thread, to the end. Takes `request`. Every outcome is
+ * reported through conductor, Glance and notifications, and logged once. The image of a
+ * volume-backed server is a record of Cinder snapshots, without data.
  */
-void snapshot_instance(struct agent *agent, struct rpc_request *request);
+void snapshot_serve(struct agent *agent, struct rpc_request *request);

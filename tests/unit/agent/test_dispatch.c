@@ -67,7 +67,7 @@ static void leaves_other_methods_and_namespaces(void **state)
 {
     (void)state;
     static const char *const methods[] = {"reboot_instance", "get_console_output",
-                                          "backup_instance", "snapshot_instanc", ""};
+                                          "shelve_instance", "snapshot_instanc", ""};
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
         replace(&request->method, methods[i]);
         assert_int_equal(verdict(), RPC_PUT_BACK);
@@ -92,29 +92,74 @@ static void leaves_malformed_requests(void **state)
 static void leaves_backends_it_does_not_read(void **state)
 {
     (void)state;
-    static char rbd[] = "rbd", lxc[] = "lxc";
+    static char ploop[] = "ploop", rbd[] = "rbd", lxc[] = "lxc";
     conf.libvirt.images_type = rbd;
+    assert_int_equal(verdict(), RPC_SERVE);
+    conf.libvirt.images_type = ploop;
     assert_int_equal(verdict(), RPC_PUT_BACK);
     conf.libvirt.images_type = standard;
     conf.libvirt.virt_type = lxc;
     assert_int_equal(verdict(), RPC_PUT_BACK);
 }
 
-static void leaves_servers_booted_from_volume(void **state)
+static void serves_servers_booted_from_volume(void **state)
 {
     (void)state;
     json_t *data = json_object_get(json_object_get(request->args, "instance"), "nova_object.data");
     json_object_set_new(data, "image_ref", json_string(""));
+    assert_int_equal(verdict(), RPC_SERVE);
+}
+
+static void serves_backups_whose_rotation_it_can_read(void **state)
+{
+    (void)state;
+    replace(&request->method, "backup_instance");
     assert_int_equal(verdict(), RPC_PUT_BACK);
+    json_object_set_new(request->args, "backup_type", json_string("daily"));
+    json_object_set_new(request->args, "rotation", json_integer(2));
+    assert_int_equal(verdict(), RPC_SERVE);
+}
+
+static void serves_quiesce_of_an_instance(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"quiesce_instance", "unquiesce_instance"};
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        replace(&request->method, methods[i]);
+        assert_int_equal(verdict(), RPC_SERVE);
+    }
+    json_object_set_new(request->args, "instance", json_integer(7));
+    assert_int_equal(verdict(), RPC_PUT_BACK);
+}
+
+static void serves_volume_snapshots_it_can_name(void **state)
+{
+    (void)state;
+    replace(&request->method, "volume_snapshot_delete");
+    assert_int_equal(verdict(), RPC_PUT_BACK);
+    json_object_set_new(request->args, "volume_id", json_string(FIXTURE_IMAGE));
+    json_object_set_new(request->args, "snapshot_id", json_string(FIXTURE_INSTANCE));
+    assert_int_equal(verdict(), RPC_SERVE);
+    replace(&request->method, "volume_snapshot_create");
+    assert_int_equal(verdict(), RPC_PUT_BACK);
+    json_object_set_new(request->args, "create_info",
+                        json_pack("{s:s}", "snapshot_id", FIXTURE_INSTANCE));
+    assert_int_equal(verdict(), RPC_SERVE);
 }
 
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(serves_the_recorded_request),         TEST(serves_the_versions_of_nova),
-        TEST(leaves_other_methods_and_namespaces), TEST(leaves_malformed_requests),
-        TEST(leaves_backends_it_does_not_read),    TEST(leaves_servers_booted_from_volume),
+        TEST(serves_the_recorded_request),
+        TEST(serves_the_versions_of_nova),
+        TEST(leaves_other_methods_and_namespaces),
+        TEST(leaves_malformed_requests),
+        TEST(leaves_backends_it_does_not_read),
+        TEST(serves_servers_booted_from_volume),
+        TEST(serves_backups_whose_rotation_it_can_read),
+        TEST(serves_quiesce_of_an_instance),
+        TEST(serves_volume_snapshots_it_can_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

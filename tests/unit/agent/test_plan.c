@@ -102,10 +102,21 @@ static void rbd_is_cold_and_raw(void **state)
     assert_int_equal(make(), 0);
     assert_int_equal(plan.method, SNAPSHOT_METHOD_COLD);
     assert_string_equal(plan.image_format, "raw");
-    assert_false(plan.quiesce); /* a saved guest is consistent */
+    assert_true(plan.quiesce); /* of a snapshot within the cluster */
+    assert_true(plan.require_quiesce);
     conf.libvirt.snapshot_image_format = qcow2;
     assert_int_equal(make(), 0);
     assert_string_equal(plan.image_format, "qcow2");
+}
+
+static void rbd_of_a_stopped_guest_needs_no_quiesce(void **state)
+{
+    (void)state;
+    info.source_type = DISK_SOURCE_RBD;
+    info.power_state = POWER_STATE_SHUTDOWN;
+    property("image_os_require_quiesce", "yes");
+    assert_int_equal(make(), 0);
+    assert_false(plan.quiesce);
 }
 
 static void the_configured_format_wins(void **state)
@@ -161,6 +172,7 @@ int main(void)
         TEST(every_state_but_shutdown_is_live),
         TEST(each_reason_makes_it_cold),
         TEST(rbd_is_cold_and_raw),
+        TEST(rbd_of_a_stopped_guest_needs_no_quiesce),
         TEST(the_configured_format_wins),
         TEST(quiesces_when_the_image_says_so),
         TEST(a_paused_guest_is_not_quiesced),

@@ -1,0 +1,20 @@
+/*
+ * Snapshots of volumes in files (NFS and the like), which Cinder cannot take alone while a guest
+ * writes: volume_snapshot_create and volume_snapshot_delete.
+ */
+#pragma once
+
+#include "agent/agent.h"
+
+/*
+ * Serve the request on the calling worker thread, to the end. Take `request`. Cinder is told the
+ * outcome whatever it is, then the mapping's connection_info is read anew.
+ */
+void assisted_create_serve(struct agent *agent, struct rpc_request *request);
+void assisted_delete_serve(struct agent *agent, struct rpc_request *request);
+
+/*
+ * A request can be served when the volume and the snapshot that Cinder waits for can be named; what
+ * else is wrong with it is told to Cinder.
+ */
+int assisted_request_check(const struct rpc_request *request, struct error *err);

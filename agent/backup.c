@@ -1,0 +1,89 @@
+/* See backup.h. nova.compute.manager:_rotate_backups. */
+#include "agent/backup.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/log.h"
+
+#define ROTATION_MAX 1000000
+
+int backup_arguments_parse(const json_t *args, struct snapshot_request *arguments,
+                           struct error *err)
+{
+    const char *backup_type;
+    int r = json_need_string(args, "backup_type", "backup_instance", &backup_type, err);
+    if (r < 0)
+        return r;
+    const json_t *rotation = json_object_get(args, "rotation");
+    json_int_t keep = json_integer_value(rotation);
+    if (!json_is_integer(rotation) || keep < 0 || keep > ROTATION_MAX)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "argument 'rotation' of backup_instance is no number from 0 to %d",
+                         ROTATION_MAX);
+    arguments->backup_type = backup_type;
+    arguments->rotation = (unsigned)keep;
+    return 0;
+}
+
+static bool member_is(const json_t *record, const char *key, const char *value)
+{
+    const char *text = json_string_member(record, key);
+    return text && value && strcmp(text, value) == 0;
+}
+
+/* Others may share images that look alike with the tenant: those are never counted nor deleted. */
+static bool is_ours(const struct operation *op, const json_t *record)
+{
+    const struct instance *instance = &op->arguments.instance;
+    return member_is(record, "image_type", "backup") &&
+           member_is(record, "backup_type", op->arguments.backup_type) &&
+           member_is(record, "instance_uuid", instance->uuid) &&
+           member_is(record, "owner", instance_string(instance, "project_id")) &&
+           member_is(record, "status", "active");
+}
+
+static int list_backups(struct operation *op, json_t **ret_records, struct error *err)
+{
+    json_t *filters =
+        json_pack("{s:s, s:s, s:s}", "image_type", "backup", "backup_type",
+                  op->arguments.backup_type, "instance_uuid", op->arguments.instance.uuid);
+    if (!filters)
+        return error_nomem(err);
+    int r = glance_image_list(op->agent->glance, op->request->context, filters, ret_records, err);
+    json_decref(filters);
+    return r < 0 ? error_prepend(err, "backups cannot be listed for their rotation") : 0;
+}
+
+static void delete_backup(struct operation *op, const char *image_id)
+{
+    struct error err = ERROR_INIT;
+    log_info("Deleting backup %s: %u are kept", image_id, op->arguments.rotation);
+    int r = glance_image_delete(op->agent->glance, op->request->context, image_id, &err);
+    if (r < 0)
+        log_warning("Failed to delete backup %s: %s", image_id, err.message);
+}
+
+int backup_rotate(struct operation *op, struct error *err)
+{
+    json_t *records = NULL;
+    size_t i, ours = 0;
+    json_t *record;
+    int r = list_backups(op, &records, err);
+    if (r < 0)
+        return r;
+    json_array_foreach (records, i, record) { /* newest first */
+        if (is_ours(op, record))
+            ours++;
+    }
+    for (i = json_array_size(records); i-- > 0 && ours > op->arguments.rotation;) {
+        record = json_array_get(records, i);
+        if (!is_ours(op, record))
+            continue;
+        delete_backup(op, json_string_member(record, "id"));
+        ours--;
+    }
+    json_decref(records);
+    return 0;
+}

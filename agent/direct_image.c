@@ -1,0 +1,134 @@
+/* See direct_image.h. */
+#include "agent/direct_image.h"
+
+#include <string.h>
+
+#include "agent/image_record.h"
+#include "common/cleanup.h"
+#include "common/json.h"
+#include "common/log.h"
+
+/* Of the image the instance was booted from; none is as good as unknown. */
+#define LOCATIONS_MAX 16
+
+struct parent {
+    struct glance_image image;
+    const char *locations[LOCATIONS_MAX + 1]; /* point into image; NULL-ended */
+};
+
+static void add_location(struct parent *parent, size_t *n, const char *url)
+{
+    if (url && *n < LOCATIONS_MAX)
+        parent->locations[(*n)++] = url;
+}
+
+/* An image that is gone or not shown to the tenant leaves no locations. */
+static void find_parent(struct operation *op, struct parent *parent)
+{
+    struct error err = ERROR_INIT;
+    const char *image_ref = instance_string(&op->arguments.instance, "image_ref");
+    size_t i, n = 0;
+    json_t *location;
+    if (glance_image_get(op->agent->glance, op->admin, image_ref ? image_ref : "", &parent->image,
+                         &err) < 0) {
+        log_debug("no locations of the base image: %s", err.message);
+        return;
+    }
+    json_array_foreach (json_object_get(parent->image.record, "locations"), i, location) {
+        add_location(parent, &n, json_string_member(location, "url"));
+    }
+    add_location(parent, &n, json_string_member(parent->image.record, "direct_url"));
+}
+
+static int snapshot_in_cluster(struct operation *op, char **ret_location, struct error *err)
+{
+    struct parent parent = {0};
+    struct driver *driver = op->agent->driver;
+    find_parent(op, &parent);
+    const struct direct_snapshot direct = {
+        .image_id = op->arguments.image_id,
+        .parent_locations = parent.locations,
+        .quiesce = op->plan.quiesce,
+        .require_quiesce = op->plan.require_quiesce,
+    };
+    slots_acquire(op->agent->disk_op_slots);
+    int r = driver->ops->direct_snapshot(driver, &op->info, &direct, ret_location, err);
+    slots_release(op->agent->disk_op_slots);
+    glance_image_done(&parent.image);
+    return r;
+}
+
+static int register_location(struct operation *op, const char *location, struct error *err)
+{
+    int r = operation_move_to(op, IMAGE_UPLOADING, err);
+    if (r == 0)
+        r = image_record_update(op, "raw", err);
+    if (r < 0)
+        return r;
+    op->upload_started = true;
+    r = glance_image_add_location(op->agent->glance, op->admin, op->arguments.image_id, location,
+                                  err);
+    op->image_complete = r == 0;
+    return r;
+}
+
+/* Glance may have taken the location before it failed: its data would be deleted under it. */
+static bool image_has_data(struct operation *op)
+{
+    struct error err = ERROR_INIT;
+    struct glance_image image = {0};
+    if (glance_image_get(op->agent->glance, op->admin, op->arguments.image_id, &image, &err) < 0)
+        return !error_is(&err, EXC_IMAGE_NOT_FOUND);
+    bool has = strcmp(image.status, "queued") != 0;
+    glance_image_done(&image);
+    return has;
+}
+
+static void remove_from_cluster(struct operation *op, const char *location)
+{
+    struct error err = ERROR_INIT;
+    struct driver *driver = op->agent->driver;
+    if (image_has_data(op)) {
+        log_warning("%s is left to Glance, which may use it", location);
+        return;
+    }
+    if (driver->ops->undo_direct_snapshot(driver, location, &err) < 0)
+        log_warning("%s is left behind: %s", location, err.message);
+}
+
+static bool has_to_be_extracted(const struct error *failure)
+{
+    return error_is(failure, EXC_IMAGE_UNACCEPTABLE) || error_is(failure, EXC_FORBIDDEN) ||
+           error_is(failure, EXC_IMAGE_NOT_AUTHORIZED);
+}
+
+static int fall_back(struct operation *op, const struct error *failure, struct error *err)
+{
+    log_warning("Performing standard snapshot because direct snapshot failed: %s",
+                failure->message);
+    op->upload_started = false;
+    return strcmp(op->task_state, IMAGE_PENDING_UPLOAD) == 0
+               ? 0
+               : operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
+}
+
+int direct_image_make(struct operation *op, bool *ret_made, struct error *err)
+{
+    cleanup_free char *location = NULL;
+    struct error failure = ERROR_INIT;
+    int r = snapshot_in_cluster(op, &location, &failure);
+    if (r == 0) {
+        r = register_location(op, location, &failure);
+        if (r < 0)
+            remove_from_cluster(op, location);
+    }
+    if (r < 0 && has_to_be_extracted(&failure))
+        return fall_back(op, &failure, err);
+    if (r < 0) {
+        *err = failure;
+        return r;
+    }
+    log_info("Snapshot taken within the cluster: %s", location);
+    *ret_made = true;
+    return 0;
+}

@@ -1,0 +1,49 @@
+/* See instance_request.h. */
+#include "agent/instance_request.h"
+
+#include "agent/conductor.h"
+#include "common/log.h"
+
+int instance_request_begin(struct instance_request *op, struct agent *agent,
+                           struct rpc_request *request, struct error *err)
+{
+    *op = (struct instance_request){.agent = agent, .request = request};
+    log_set_context(request->context->request_id, NULL);
+    int r = instance_from_primitive(json_object_get(request->args, "instance"), &op->instance, err);
+    if (r == 0)
+        r = request_context_elevated(request->context, &op->admin, err);
+    if (r < 0)
+        return r;
+    log_set_context(request->context->request_id, op->instance.uuid);
+    op->report = (struct report){
+        .agent = agent,
+        .context = request->context,
+        .admin = op->admin,
+        .instance = &op->instance,
+        .method = request->method,
+        .args = request->args,
+    };
+    return 0;
+}
+
+int instance_request_load_properties(struct instance_request *op, struct error *err)
+{
+    static const char *const attributes[] = {"system_metadata", NULL};
+    return conductor_instance_load(op->agent->bus, op->admin, &op->instance, attributes, err);
+}
+
+void instance_request_failed(struct instance_request *op, const struct error *failure)
+{
+    struct error err = ERROR_INIT;
+    log_error("%s failed: %s: %s", op->request->method, failure->exc, failure->message);
+    if (op->report.instance && report_exception(&op->report, failure, &err) < 0)
+        log_warning("the exception notification failed: %s", err.message);
+}
+
+void instance_request_end(struct instance_request *op)
+{
+    log_set_context(NULL, NULL);
+    instance_done(&op->instance);
+    request_context_free(op->admin);
+    rpc_request_free(op->request);
+}

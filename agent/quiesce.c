@@ -1,0 +1,91 @@
+/* See quiesce.h. nova.compute.manager:quiesce_instance, unquiesce_instance. */
+#include "agent/quiesce.h"
+
+#include <string.h>
+
+#include "agent/freezer.h"
+#include "agent/instance_request.h"
+#include "agent/plan.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+
+static int freeze(struct instance_request *op, struct error *err)
+{
+    int r = instance_request_load_properties(op, err);
+    if (r == 0)
+        r = plan_check_quiesce(op->agent->conf, &op->instance, err);
+    return r < 0 ? r : freezer_freeze(op->agent->freezer, op->instance.uuid, err);
+}
+
+/* A caller that hears nothing gives up and asks for the thaw, or the deadline does. */
+static void answer(struct instance_request *op, int r, const struct error *failure)
+{
+    struct error err = ERROR_INIT;
+    struct bus *bus = op->agent->bus;
+    int sent = r == 0 ? rpc_reply(bus, op->request, NULL, &err)
+                      : rpc_fail(bus, op->request, failure, &err);
+    if (sent < 0)
+        log_warning("the answer could not be sent: %s", err.message);
+}
+
+void quiesce_serve(struct agent *agent, struct rpc_request *request)
+{
+    struct instance_request op;
+    struct error failure = ERROR_INIT;
+    int r = instance_request_begin(&op, agent, request, &failure);
+    if (r == 0)
+        r = freeze(&op, &failure);
+    answer(&op, r, &failure);
+    if (r < 0)
+        instance_request_failed(&op, &failure);
+    else
+        log_info("The guest is frozen for snapshots of its volumes");
+    instance_request_end(&op);
+}
+
+static void await_snapshot(struct instance_request *op, const char *snapshot_id,
+                           uint64_t deadline_ms)
+{
+    struct error err = ERROR_INIT;
+    struct cinder_snapshot snapshot = {0};
+    int r = cinder_snapshot_await(op->agent->cinder, op->admin, snapshot_id, deadline_ms, &snapshot,
+                                  &err);
+    if (r < 0)
+        log_warning("the guest is thawed without knowing of snapshot %s: %s", snapshot_id,
+                    err.message);
+    else if (strcmp(snapshot.status, "available") != 0)
+        log_warning("snapshot %s is %s", snapshot_id, snapshot.status);
+    cinder_snapshot_done(&snapshot);
+}
+
+/* The snapshots of the mapping are of the frozen guest only when it stands still until then. */
+static void await_snapshots(struct instance_request *op)
+{
+    size_t i;
+    json_t *mapping;
+    uint64_t deadline_ms = clock_now_ms() + freezer_left_ms(op->agent->freezer, op->instance.uuid);
+    json_array_foreach (json_object_get(op->request->args, "mapping"), i, mapping) {
+        const char *source_type = json_string_member(mapping, "source_type");
+        const char *snapshot_id = json_string_member(mapping, "snapshot_id");
+        if (source_type && snapshot_id && strcmp(source_type, "snapshot") == 0)
+            await_snapshot(op, snapshot_id, deadline_ms);
+    }
+}
+
+void unquiesce_serve(struct agent *agent, struct rpc_request *request)
+{
+    struct instance_request op;
+    struct error failure = ERROR_INIT;
+    int r = instance_request_begin(&op, agent, request, &failure);
+    if (r == 0) {
+        if (freezer_holds(agent->freezer, op.instance.uuid))
+            await_snapshots(&op);
+        r = freezer_thaw(agent->freezer, op.instance.uuid, &failure);
+    }
+    if (r < 0)
+        instance_request_failed(&op, &failure);
+    else
+        log_info("The guest is thawed");
+    instance_request_end(&op);
+}

@@ -1,0 +1,20 @@
+/*
+ * quiesce_instance and unquiesce_instance: nova-api freezes a volume-backed server around the
+ * snapshots it takes of the volumes itself.
+ */
+#pragma once
+
+#include "agent/agent.h"
+
+/*
+ * Serves quiesce_instance (a call) on the calling worker thread. Takes `request`. The caller gets
+ * None, or a failure of a class that every release of nova-api takes for "cannot be quiesced":
+ * InstanceQuiesceNotSupported, QemuGuestAgentNotEnabled, InternalError, InstanceNotRunning.
+ */
+void quiesce_serve(struct agent *agent, struct rpc_request *request);
+
+/*
+ * Serves unquiesce_instance (a cast). Takes `request`. Waits until Cinder has taken the snapshots
+ * of `mapping`, but not beyond the deadline of the freeze, then thaws in any case.
+ */
+void unquiesce_serve(struct agent *agent, struct rpc_request *request);

@@ -1,0 +1,183 @@
+/* See volume_backed.h. */
+#include "agent/volume_backed.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "agent/block_device.h"
+#include "agent/conductor.h"
+#include "agent/freezer.h"
+#include "agent/volume_snapshots.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+
+struct volume_backed {
+    struct operation *op;
+    json_t *mappings; /* of the instance; owned */
+    struct volume_snapshots snapshots;
+    bool quiesce, require_quiesce;
+};
+
+/* Looks at everything before anything is made. */
+static int prepare(struct volume_backed *work, struct error *err)
+{
+    static const char *const attributes[] = {"system_metadata", NULL};
+    struct operation *op = work->op;
+    struct agent *agent = op->agent;
+    struct instance *instance = &op->arguments.instance;
+    struct glance_image image = {0};
+    int r = conductor_instance_load(agent->bus, op->admin, instance, attributes, err);
+    if (r == 0)
+        r = conductor_block_device_mappings(agent->bus, op->admin, instance->uuid, &work->mappings,
+                                            err);
+    if (r == 0)
+        r = block_devices_check(work->mappings, err);
+    if (r == 0)
+        r = plan_quiesce(agent->conf, instance, &work->quiesce, &work->require_quiesce, err);
+    if (r == 0)
+        r = glance_image_get(agent->glance, op->admin, op->arguments.image_id, &image, err);
+    if (r == 0)
+        r = volume_snapshots_prepare(&work->snapshots, agent, op->admin, instance->uuid,
+                                     op->arguments.image_id, image.name ? image.name : "",
+                                     work->mappings, err);
+    glance_image_done(&image);
+    if (r == 0 && work->snapshots.count == 0)
+        r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                      "instance %s has neither an image nor a volume", instance->uuid);
+    return r;
+}
+
+/* A guest that does not run does not write; nova-api freezes active ones only. */
+static int freeze(struct volume_backed *work, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    struct operation *op = work->op;
+    const char *vm_state = instance_string(&op->arguments.instance, "vm_state");
+    if (!work->quiesce || !vm_state || strcmp(vm_state, "active") != 0) {
+        work->quiesce = work->require_quiesce = false;
+        return 0;
+    }
+    int r = freezer_freeze(op->agent->freezer, op->arguments.instance.uuid, &failure);
+    if (r == 0)
+        return 0;
+    if (work->require_quiesce) {
+        *err = failure;
+        return error_prepend(err, "os_require_quiesce is set, but");
+    }
+    log_info("Skipping quiescing instance: %s", failure.message);
+    work->quiesce = false;
+    return 0;
+}
+
+/* Fails only when the snapshots must be of a frozen guest, and the deadline came before them. */
+static int thaw(struct volume_backed *work, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    struct freezer *freezer = work->op->agent->freezer;
+    const char *uuid = work->op->arguments.instance.uuid;
+    if (!work->quiesce)
+        return 0;
+    bool in_time = freezer_holds(freezer, uuid);
+    if (freezer_thaw(freezer, uuid, &failure) < 0)
+        log_error("the guest cannot be thawed, trying on: %s", failure.message);
+    if (in_time)
+        return 0;
+    if (work->require_quiesce)
+        return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
+                         "Cinder took longer than freeze_deadline, so that the guest was thawed "
+                         "before all snapshots were made");
+    log_warning("the guest was thawed before Cinder had made all snapshots");
+    return 0;
+}
+
+static int snapshot_volumes(struct volume_backed *work, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = freeze(work, err);
+    if (r < 0)
+        return r;
+    (void)volume_snapshots_make(&work->snapshots, &failure);
+    struct error late = ERROR_INIT;
+    if (thaw(work, &late) < 0)
+        error_join(&failure, &late);
+    if (failure.errnum == 0) {
+        log_info("%zu volumes are snapshotted%s", work->snapshots.count,
+                 work->quiesce ? ", quiesced" : "");
+        return 0;
+    }
+    *err = failure;
+    return -failure.errnum;
+}
+
+/* The volumes from their snapshots, everything else as it is. Owned; NULL without memory. */
+static json_t *image_mappings(const struct volume_backed *work)
+{
+    json_t *list = json_array();
+    size_t i, next = 0;
+    json_t *mapping;
+    json_array_foreach (work->mappings, i, mapping) {
+        json_t *entry;
+        if (!block_device_is_present(mapping))
+            continue;
+        if (block_device_volume_id(mapping))
+            entry = block_device_from_snapshot(work->snapshots.volumes[next++].id, mapping);
+        else
+            entry = block_device_for_image(mapping);
+        if (json_array_append_new(list, entry) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *record_attributes(const struct volume_backed *work)
+{
+    const char *root = instance_string(&work->op->arguments.instance, "root_device_name");
+    json_t *mappings = image_mappings(work);
+    cleanup_free char *text = mappings ? json_dumps(mappings, 0) : NULL;
+    json_decref(mappings);
+    json_t *attributes =
+        text ? json_pack("{s:s, s:s, s:s, s:s}", "disk_format", "raw", "container_format", "bare",
+                         "bdm_v2", "True", "block_device_mapping", text)
+             : NULL;
+    if (attributes && root && root[0] != '\0')
+        (void)json_object_set_new(attributes, "root_device_name", json_string(root));
+    return attributes;
+}
+
+static int complete_record(struct volume_backed *work, struct error *err)
+{
+    struct operation *op = work->op;
+    struct glance *glance = op->agent->glance;
+    json_t *attributes = record_attributes(work);
+    int r = attributes
+                ? glance_image_update(glance, op->admin, op->arguments.image_id, attributes, err)
+                : error_nomem(err);
+    json_decref(attributes);
+    if (r < 0)
+        return r;
+    op->upload_started = true;
+    r = glance_image_activate_empty(glance, op->admin, op->arguments.image_id, err);
+    op->image_complete = r == 0;
+    return r;
+}
+
+int volume_backed_image_make(struct operation *op, struct error *err)
+{
+    struct volume_backed work = {.op = op};
+    int r = prepare(&work, err);
+    if (r == 0)
+        r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
+    if (r == 0)
+        r = snapshot_volumes(&work, err);
+    if (r == 0)
+        r = operation_move_to(op, IMAGE_UPLOADING, err);
+    if (r == 0)
+        r = complete_record(&work, err);
+    if (r < 0)
+        volume_snapshots_undo(&work.snapshots);
+    volume_snapshots_done(&work.snapshots);
+    json_decref(work.mappings);
+    return r;
+}

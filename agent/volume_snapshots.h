@@ -1,0 +1,48 @@
+/*
+ * Cinder snapshots of all volumes of an instance: all or nothing. Confined to the thread that works
+ * on the request; the snapshots themselves are made in parallel.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "agent/agent.h"
+
+struct volume_snapshot {
+    const json_t *mapping; /* borrowed: of the volume */
+    char *description;     /* of the volume; owned, may be NULL */
+    int64_t size_gib;
+    bool begun;            /* Cinder has, or may have, a snapshot of ours ... */
+    char id[ID_UUID_SIZE]; /* ... this one; "" = not known */
+};
+
+struct volume_snapshots {
+    struct cinder *cinder;
+    const struct request_context *context;
+    const char *instance_uuid;
+    const char *image_id;
+    char *name;          /* of each snapshot; owned */
+    json_t *metadata;    /* tells them from all others; owned */
+    unsigned timeout_ms; /* for Cinder to make or delete them */
+    struct volume_snapshot *volumes;
+    size_t count;
+};
+
+/*
+ * Looks at the volumes of `mappings` (borrowed, as block_devices_check() wants them) and at the
+ * project's limits before anything is made: OverQuota, InvalidVolume for a volume that cannot be
+ * snapshotted. `image_name` names the snapshots. Free with volume_snapshots_done().
+ */
+int volume_snapshots_prepare(struct volume_snapshots *snapshots, struct agent *agent,
+                             const struct request_context *context, const char *instance_uuid,
+                             const char *image_id, const char *image_name, const json_t *mappings,
+                             struct error *err);
+
+/* Makes them all and waits until all are available. On failure some may be there: undo. */
+int volume_snapshots_make(struct volume_snapshots *snapshots, struct error *err);
+
+/* Deletes those that were made. What cannot be deleted is logged, with its id. */
+void volume_snapshots_undo(struct volume_snapshots *snapshots);
+
+void volume_snapshots_done(struct volume_snapshots *snapshots);

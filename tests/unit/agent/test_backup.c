@@ -1,0 +1,175 @@
+/* agent/backup.c: what a backup is and which old ones go. */
+/* wrap: rpc_call */
+/* wrap: rpc_reply */
+/* wrap: rpc_fail */
+/* wrap: notifier_notify */
+/* wrap: glance_image_get */
+/* wrap: glance_image_update */
+/* wrap: glance_image_upload */
+/* wrap: glance_image_delete */
+/* wrap: glance_image_list */
+/* wrap: glance_image_activate_empty */
+/* wrap: glance_image_add_location */
+/* wrap: glance_endpoint */
+/* wrap: cinder_volume_get */
+/* wrap: cinder_limits_get */
+/* wrap: cinder_snapshot_create */
+/* wrap: cinder_snapshot_await */
+/* wrap: cinder_snapshot_find */
+/* wrap: cinder_snapshot_delete */
+/* wrap: cinder_snapshot_await_gone */
+/* wrap: cinder_snapshot_update_status */
+/* wrap: cinder_attachment_get */
+#include "agent/backup.h"
+#include "world.h"
+
+#define PROJECT "724d89e14f564a118d7fbd7fc5b4565b"
+
+static void back_up(unsigned rotation)
+{
+    struct rpc_request *request = fixture_request();
+    free(request->method);
+    request->method = strdup("backup_instance");
+    (void)json_object_set_new(request->args, "backup_type", json_string("daily"));
+    (void)json_object_set_new(request->args, "rotation", json_integer(rotation));
+    (void)strcpy(world.task_state, "image_backup");
+    driver_fake_set_script(agent.driver, &script);
+    snapshot_serve(&agent, request);
+}
+
+static void add_record(const char *id, const char *key, const char *value)
+{
+    if (!world.records)
+        world.records = json_array();
+    json_t *record =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "id", id, "image_type", "backup", "backup_type",
+                  "daily", "instance_uuid", FIXTURE_INSTANCE, "owner", PROJECT, "status", "active");
+    if (key)
+        (void)json_object_set_new(record, key, value ? json_string(value) : json_null());
+    (void)json_array_append_new(world.records, record);
+}
+
+static void tells_novas_story(void **state)
+{
+    (void)state;
+    add_record(FIXTURE_IMAGE, NULL, NULL);
+    back_up(1);
+    assert_string_equal(
+        world.story,
+        "event_start power:1 compute.instance.snapshot.start instance.snapshot.start "
+        "state:image_pending_upload state:image_uploading patch put:5 "
+        "state: compute.instance.snapshot.end instance.snapshot.end list event_success ");
+    assert_string_equal(world.deleted, "");
+}
+
+static void the_oldest_go_first(void **state)
+{
+    (void)state;
+    add_record(FIXTURE_IMAGE, NULL, NULL);
+    add_record("new", NULL, NULL);
+    add_record("old", NULL, NULL);
+    add_record("oldest", NULL, NULL);
+    back_up(2);
+    assert_string_equal(world.deleted, "oldest old ");
+    assert_non_null(strstr(world.story, "event_success"));
+}
+
+static void rotation_0_keeps_none(void **state)
+{
+    (void)state;
+    add_record(FIXTURE_IMAGE, NULL, NULL);
+    add_record("old", NULL, NULL);
+    back_up(0);
+    assert_string_equal(world.deleted, "old " FIXTURE_IMAGE " ");
+}
+
+/* Whatever the list shows: only active images of this instance, type and project are touched. */
+static void foreign_images_neither_count_nor_go(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *value;
+    } foreign[] = {
+        {"image_type", "snapshot"}, {"backup_type", "weekly"}, {"instance_uuid", FIXTURE_IMAGE},
+        {"owner", "somebody"},      {"owner", NULL},           {"status", "saving"},
+        {"instance_uuid", NULL},
+    };
+    add_record(FIXTURE_IMAGE, NULL, NULL);
+    add_record("second", NULL, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(foreign); i++)
+        add_record("foreign", foreign[i].key, foreign[i].value);
+    back_up(1);
+    assert_string_equal(world.deleted, "second ");
+}
+
+static void a_failed_backup_rotates_nothing(void **state)
+{
+    (void)state;
+    add_record("old", NULL, NULL);
+    world.fail_upload = failure(EIO, EXC_INTERNAL_ERROR);
+    back_up(0);
+    assert_string_equal(world.deleted, FIXTURE_IMAGE " ");
+    assert_null(strstr(world.story, "list"));
+    assert_string_equal(world.task_state, "");
+    assert_non_null(strstr(world.story, "event_error backup_instance"));
+}
+
+static void a_list_that_fails_is_told_and_the_backup_kept(void **state)
+{
+    (void)state;
+    world.fail_list = failure(EIO, EXC_GLANCE_CONNECTION_FAILED);
+    back_up(1);
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(world.task_state, "");
+    assert_non_null(strstr(world.fault, "told to fail"));
+    assert_non_null(strstr(world.story, "fault event_error"));
+}
+
+static void a_backup_that_cannot_be_deleted_stays(void **state)
+{
+    (void)state;
+    add_record(FIXTURE_IMAGE, NULL, NULL);
+    add_record("second", NULL, NULL);
+    world.fail_delete = failure(EACCES, EXC_IMAGE_NOT_AUTHORIZED);
+    back_up(1);
+    assert_int_equal(world.image, ACTIVE);
+    assert_non_null(strstr(world.story, "event_success"));
+}
+
+static void arguments_are_checked(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "{}",
+        "{\"backup_type\": \"daily\"}",
+        "{\"backup_type\": 1, \"rotation\": 1}",
+        "{\"backup_type\": \"daily\", \"rotation\": -1}",
+        "{\"backup_type\": \"daily\", \"rotation\": \"1\"}",
+        "{\"backup_type\": \"daily\", \"rotation\": 1e3}",
+        "{\"backup_type\": \"daily\", \"rotation\": 1000001}",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct error err = ERROR_INIT;
+        struct snapshot_request arguments = {0};
+        json_t *args = json_loads(bad[i], 0, NULL);
+        assert_true(backup_arguments_parse(args, &arguments, &err) < 0);
+        assert_null(arguments.backup_type);
+        json_decref(args);
+    }
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(tells_novas_story),
+        TEST(the_oldest_go_first),
+        TEST(rotation_0_keeps_none),
+        TEST(foreign_images_neither_count_nor_go),
+        TEST(a_failed_backup_rotates_nothing),
+        TEST(a_list_that_fails_is_told_and_the_backup_kept),
+        TEST(a_backup_that_cannot_be_deleted_stays),
+        TEST(arguments_are_checked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

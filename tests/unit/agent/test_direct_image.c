@@ -1,0 +1,137 @@
+/* agent/direct_image.c: an image that stays in the Ceph cluster, and the ways back. */
+/* wrap: rpc_call */
+/* wrap: rpc_reply */
+/* wrap: rpc_fail */
+/* wrap: notifier_notify */
+/* wrap: glance_image_get */
+/* wrap: glance_image_update */
+/* wrap: glance_image_upload */
+/* wrap: glance_image_delete */
+/* wrap: glance_image_list */
+/* wrap: glance_image_activate_empty */
+/* wrap: glance_image_add_location */
+/* wrap: glance_endpoint */
+/* wrap: cinder_volume_get */
+/* wrap: cinder_limits_get */
+/* wrap: cinder_snapshot_create */
+/* wrap: cinder_snapshot_await */
+/* wrap: cinder_snapshot_find */
+/* wrap: cinder_snapshot_delete */
+/* wrap: cinder_snapshot_await_gone */
+/* wrap: cinder_snapshot_update_status */
+/* wrap: cinder_attachment_get */
+#include "agent/direct_image.h"
+#include "world.h"
+
+#define LOCATION "rbd://fsid/images/" FIXTURE_IMAGE "/snap"
+
+static int setup_rbd(void **state)
+{
+    (void)setup(state);
+    script.info = (struct guest_info){.power_state = POWER_STATE_RUNNING,
+                                      .connection_is_qemu = true,
+                                      .source_type = DISK_SOURCE_RBD,
+                                      .disk_path = "rbd:vms/disk",
+                                      .disk_format = "raw"};
+    script.location = LOCATION;
+    return 0;
+}
+
+static void snapshot(void)
+{
+    driver_fake_set_script(agent.driver, &script);
+    struct rpc_request *request = fixture_request();
+    json_t *data = json_object_get(json_object_get(request->args, "instance"), "nova_object.data");
+    (void)json_object_set_new(data, "image_ref", json_string(FIXTURE_IMAGE));
+    snapshot_serve(&agent, request);
+}
+
+static struct fake_record record(void)
+{
+    struct fake_record record;
+    driver_fake_get_record(agent.driver, &record);
+    return record;
+}
+
+static void hands_glance_a_location(void **state)
+{
+    (void)state;
+    static char qcow2[] = "qcow2";
+    conf.libvirt.snapshot_image_format = qcow2; /* the data is raw all the same */
+    snapshot();
+    assert_string_equal(
+        world.story,
+        "event_start state:image_snapshot power:1 compute.instance.snapshot.start "
+        "instance.snapshot.start state:image_pending_upload state:image_uploading patch "
+        "location:" LOCATION
+        " state: compute.instance.snapshot.end instance.snapshot.end event_success ");
+    assert_string_equal(json_string_value(json_object_get(world.attributes, "disk_format")), "raw");
+    assert_int_equal(world.image, ACTIVE);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 0);
+    assert_string_equal(record().undone_location, "");
+}
+
+static void extracts_when_the_cluster_is_another(void **state)
+{
+    (void)state;
+    script.errors[FAKE_DIRECT_SNAPSHOT] = failure(EINVAL, EXC_IMAGE_UNACCEPTABLE);
+    snapshot();
+    assert_int_equal(world.image, ACTIVE);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 1);
+    assert_string_equal(record().undone_location, "");
+    assert_non_null(
+        strstr(world.story, "state:image_pending_upload state:image_uploading patch put"));
+}
+
+/* Nova fails here, with the clone deleted. */
+static void extracts_when_glance_takes_no_location(void **state)
+{
+    (void)state;
+    world.fail_location = failure(EACCES, EXC_IMAGE_NOT_AUTHORIZED);
+    snapshot();
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(record().undone_location, LOCATION);
+    assert_non_null(strstr(world.story, "state:image_uploading patch location:" LOCATION
+                                        " state:image_pending_upload state:image_uploading patch "
+                                        "put:5"));
+}
+
+static void other_failures_leave_nothing(void **state)
+{
+    (void)state;
+    world.fail_location = failure(EIO, EXC_INTERNAL_ERROR);
+    snapshot();
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(record().undone_location, LOCATION);
+    assert_string_equal(world.task_state, "");
+    (void)teardown(state);
+    (void)setup_rbd(state);
+    script.errors[FAKE_DIRECT_SNAPSHOT] = failure(EIO, EXC_INTERNAL_ERROR);
+    snapshot();
+    assert_int_equal(world.image, DELETED);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 0);
+}
+
+static void a_deleted_instance_leaves_nothing(void **state)
+{
+    (void)state;
+    world.when_saving = "image_uploading";
+    world.state_before_save = "deleting";
+    snapshot();
+    assert_string_equal(record().undone_location, LOCATION);
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.task_state, "deleting");
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup_rbd, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(hands_glance_a_location),
+        TEST(extracts_when_the_cluster_is_another),
+        TEST(extracts_when_glance_takes_no_location),
+        TEST(other_failures_leave_nothing),
+        TEST(a_deleted_instance_leaves_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,111 @@
+/* agent/quiesce.c: what the caller is told, and that the thaw never waits for ever. */
+/* wrap: rpc_call */
+/* wrap: rpc_reply */
+/* wrap: rpc_fail */
+/* wrap: notifier_notify */
+/* wrap: glance_image_get */
+/* wrap: glance_image_update */
+/* wrap: glance_image_upload */
+/* wrap: glance_image_delete */
+/* wrap: glance_image_list */
+/* wrap: glance_image_activate_empty */
+/* wrap: glance_image_add_location */
+/* wrap: glance_endpoint */
+/* wrap: cinder_volume_get */
+/* wrap: cinder_limits_get */
+/* wrap: cinder_snapshot_create */
+/* wrap: cinder_snapshot_await */
+/* wrap: cinder_snapshot_find */
+/* wrap: cinder_snapshot_delete */
+/* wrap: cinder_snapshot_await_gone */
+/* wrap: cinder_snapshot_update_status */
+/* wrap: cinder_attachment_get */
+#include "agent/quiesce.h"
+#include "world.h"
+
+static struct rpc_request *request_of(const char *method, bool with_agent)
+{
+    struct rpc_request *request = fixture_request();
+    json_t *data = json_object_get(json_object_get(request->args, "instance"), "nova_object.data");
+    free(request->method);
+    request->method = strdup(method);
+    (void)json_object_del(request->args, "image_id");
+    (void)json_object_set_new(data, "system_metadata",
+                              with_agent ? json_pack("{s:s}", "image_hw_qemu_guest_agent", "true")
+                                         : json_object());
+    driver_fake_set_script(agent.driver, &script);
+    return request;
+}
+
+static void unquiesce(json_t *mapping)
+{
+    struct rpc_request *request = request_of("unquiesce_instance", true);
+    (void)json_object_set_new(request->args, "mapping", mapping);
+    unquiesce_serve(&agent, request);
+}
+
+static void freezes_and_thaws(void **state)
+{
+    (void)state;
+    quiesce_serve(&agent, request_of("quiesce_instance", true));
+    assert_string_equal(world.story, "reply ");
+    assert_true(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
+    unquiesce(json_pack("[{s:s, s:s}, {s:s}]", "source_type", "snapshot", "snapshot_id",
+                        "16fab726-8b6d-46a2-90b4-af0d3a5a44f7", "source_type", "blank"));
+    assert_false(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
+    assert_string_equal(world.story, "reply ");
+}
+
+static void failures_have_classes_every_api_knows(void **state)
+{
+    (void)state;
+    quiesce_serve(&agent, request_of("quiesce_instance", false));
+    assert_string_equal(world.story,
+                        "fail:QemuGuestAgentNotEnabled quiesce_instance compute.exception ");
+    world.story[0] = '\0';
+    script.errors[FAKE_FREEZE] = failure(EIO, EXC_INTERNAL_ERROR);
+    quiesce_serve(&agent, request_of("quiesce_instance", true));
+    assert_string_equal(world.story, "fail:InternalError quiesce_instance compute.exception ");
+    assert_false(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
+}
+
+static void thaws_without_a_mapping(void **state)
+{
+    (void)state;
+    quiesce_serve(&agent, request_of("quiesce_instance", true));
+    unquiesce(json_null());
+    assert_false(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
+}
+
+static void thaws_whatever_the_mapping_holds(void **state)
+{
+    (void)state;
+    quiesce_serve(&agent, request_of("quiesce_instance", true));
+    world.snapshot_status = "error";
+    unquiesce(json_pack("[i, n, {s:s}, {s:s, s:i}, {s:s, s:s}]", 7, "source_type", "snapshot",
+                        "source_type", "snapshot", "snapshot_id", 3, "source_type", "snapshot",
+                        "snapshot_id", "x"));
+    assert_false(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
+}
+
+static void thaws_a_guest_it_did_not_freeze(void **state)
+{
+    (void)state;
+    struct fake_record record;
+    unquiesce(json_null());
+    driver_fake_get_record(agent.driver, &record);
+    assert_int_equal(record.calls[FAKE_THAW], 1);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(freezes_and_thaws),
+        TEST(failures_have_classes_every_api_knows),
+        TEST(thaws_without_a_mapping),
+        TEST(thaws_whatever_the_mapping_holds),
+        TEST(thaws_a_guest_it_did_not_freeze),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,557 @@
+/*
+ * The world around one request, for tests of whole operations: a conductor that keeps a task state
+ * and compares it as the database does, a Glance that keeps an image, a Cinder that counts its
+ * snapshots, and the fake driver. A test that includes it names the wrapped functions it is linked
+ * with.
+ */
+#pragma once
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "agent/snapshot.h"
+#include "common/cleanup.h"
+#include "driver/fake.h"
+#include "fixture.h"
+
+#define TEXT_MAX 4096
+
+static char both[] = "both", kvm[] = "kvm", host[] = "cmp1", topic[] = "messagingv2";
+static char *drivers[] = {topic, NULL};
+
+static struct conf conf;
+static struct agent agent;
+static struct fake_script script;
+
+/* The world as the operation left it. */
+static struct {
+    char task_state[64]; /* "" = None */
+    bool instance_gone;
+    char story[TEXT_MAX]; /* what was called, one word each */
+    enum { QUEUED, ACTIVE, DELETED } image;
+    char details[512]; /* of the event */
+    char fault[512];
+    unsigned open_events;
+    json_t *attributes; /* of the last change of the image's record */
+    json_t *records;    /* what the list of images shows */
+    char deleted[TEXT_MAX];
+    json_t *mappings;        /* block device mappings of the instance */
+    json_t *connection_info; /* as it was saved */
+    char statuses[256];      /* told to Cinder, one word each */
+    unsigned n_snapshots;    /* in Cinder now */
+    unsigned n_created;
+    const char *snapshot_status; /* what each becomes; NULL = available */
+    const char *volume_status;   /* NULL = in-use */
+    unsigned fail_create_at;     /* the n-th creation fails with ... */
+    struct error fail_create;    /* ... this */
+    bool unanswered_create;      /* and yet it was carried out */
+    struct cinder_limits limits;
+    bool frozen_at_create; /* the guest stood still when the last snapshot was made */
+    struct error fail_list, fail_activate, fail_location, fail_limits, fail_status, fail_attachment;
+    struct error fail_event_start, fail_get, fail_update, fail_upload, fail_delete, fail_notify;
+    unsigned silent_saves;         /* the next saves are executed without an answer */
+    const char *state_before_save; /* somebody sets this ... */
+    const char *when_saving;       /* ... just before that state is saved */
+} world;
+
+static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void tell(const char *format, ...)
+{
+    size_t used = strlen(world.story);
+    va_list ap;
+    va_start(ap, format);
+    (void)vsnprintf(world.story + used, sizeof(world.story) - used, format, ap);
+    va_end(ap);
+    (void)strncat(world.story, " ", sizeof(world.story) - strlen(world.story) - 1);
+}
+
+static int fail_with(const struct error *failure, struct error *err)
+{
+    *err = *failure;
+    return -failure->errnum;
+}
+
+static bool state_matches(const json_t *expected)
+{
+    size_t i;
+    json_t *state;
+    if (!expected)
+        return true;
+    json_array_foreach (expected, i, state) {
+        const char *text = json_string_value(state);
+        if (strcmp(text ? text : "", world.task_state) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int save(const json_t *args, struct error *err)
+{
+    const json_t *data = json_object_get(json_object_get(args, "objinst"), "nova_object.data");
+    const json_t *kwargs = json_object_get(args, "kwargs");
+    if (!json_object_get(data, "task_state")) {
+        tell("power:%lld", json_integer_value(json_object_get(data, "power_state")));
+        return 0;
+    }
+    const char *state = json_string_value(json_object_get(data, "task_state"));
+    if (!state)
+        state = "";
+    if (world.when_saving && strcmp(world.when_saving, state) == 0) {
+        (void)snprintf(world.task_state, sizeof(world.task_state), "%s", world.state_before_save);
+        world.when_saving = NULL;
+    }
+    if (world.instance_gone)
+        return error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND, "Instance could not be found");
+    if (!state_matches(json_object_get(kwargs, "expected_task_state"))) {
+        tell("conflict:%s", state);
+        return error_set(err, EBUSY,
+                         strcmp(world.task_state, "deleting") == 0 ? EXC_UNEXPECTED_DELETING
+                                                                   : EXC_UNEXPECTED_TASK_STATE,
+                         "Conflict: actual %s", world.task_state);
+    }
+    (void)snprintf(world.task_state, sizeof(world.task_state), "%s", state);
+    tell("state:%s", state);
+    if (world.silent_saves > 0) {
+        world.silent_saves--;
+        return error_set(err, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");
+    }
+    return 0;
+}
+
+static int event(const char *method, const json_t *args, struct error *err)
+{
+    if (strcmp(method, "event_start") == 0) {
+        if (world.fail_event_start.errnum != 0)
+            return fail_with(&world.fail_event_start, err);
+        world.open_events++;
+        tell("event_start");
+        return 0;
+    }
+    assert_string_equal(method, "event_finish_with_failure");
+    const char *details =
+        json_string_value(json_object_get(json_object_get(args, "kwargs"), "exc_val"));
+    world.open_events--;
+    (void)snprintf(world.details, sizeof(world.details), "%s", details ? details : "");
+    tell(details ? "event_error" : "event_success");
+    return 0;
+}
+
+static void fault(const json_t *args)
+{
+    const json_t *data = json_object_get(json_object_get(args, "objinst"), "nova_object.data");
+    (void)snprintf(world.fault, sizeof(world.fault), "%s",
+                   json_string_value(json_object_get(data, "message")));
+    tell("fault");
+}
+
+/* What conductor answers to look-ups; NULL for other methods. */
+static json_t *read_objects(const char *objmethod, const json_t *args)
+{
+    const json_t *objinst = json_object_get(args, "objinst");
+    size_t i;
+    json_t *mapping;
+    if (strcmp(objmethod, "get_by_uuid") == 0)
+        return json_pack("{s:{s:{}}}", "nova_object.data", "system_metadata");
+    if (strcmp(objmethod, "get_by_volume_and_instance") == 0)
+        return json_pack("{s:O}", "nova_object.data", json_array_get(world.mappings, 0));
+    if (strcmp(objmethod, "get_by_instance_uuid") == 0) {
+        json_t *objects = json_array();
+        json_array_foreach (world.mappings, i, mapping) {
+            (void)json_array_append_new(objects, json_pack("{s:O}", "nova_object.data", mapping));
+        }
+        return json_pack("{s:{s:o}}", "nova_object.data", "objects", objects);
+    }
+    const char *name = json_string_value(json_object_get(objinst, "nova_object.name"));
+    if (strcmp(objmethod, "save") != 0 || strcmp(name, "BlockDeviceMapping") != 0)
+        return NULL;
+    const json_t *data = json_object_get(objinst, "nova_object.data");
+    json_decref(world.connection_info);
+    world.connection_info =
+        json_loads(json_string_value(json_object_get(data, "connection_info")), 0, NULL);
+    tell("connection_info");
+    return json_null();
+}
+
+int __wrap_rpc_call(struct bus *bus, const char *topic_name, const char *version,
+                    const struct request_context *context, const char *method, json_t *args,
+                    unsigned timeout_ms, json_t **ret_result, struct error *err);
+
+int __wrap_rpc_call(struct bus *bus, const char *topic_name, const char *version,
+                    const struct request_context *context, const char *method, json_t *args,
+                    unsigned timeout_ms, json_t **ret_result, struct error *err)
+{
+    (void)bus, (void)topic_name, (void)version, (void)context, (void)method, (void)timeout_ms;
+    const char *objmethod = json_string_value(json_object_get(args, "objmethod"));
+    int r = 0;
+    json_t *answer = read_objects(objmethod, args);
+    if (answer) {
+        json_decref(args);
+        *ret_result = answer;
+        return 0;
+    }
+    if (strcmp(objmethod, "save") == 0)
+        r = save(args, err);
+    else if (strcmp(objmethod, "create") == 0)
+        fault(args);
+    else
+        r = event(objmethod, args, err);
+    json_decref(args);
+    if (r == 0)
+        *ret_result = json_pack("[{s:[]}, n]", "obj_what_changed");
+    return r;
+}
+
+int __wrap_notifier_notify(struct bus *bus, enum notification_kind kind,
+                           const struct request_context *context, const char *publisher_id,
+                           const char *event_type, const char *priority, json_t *payload,
+                           struct error *err);
+
+int __wrap_notifier_notify(struct bus *bus, enum notification_kind kind,
+                           const struct request_context *context, const char *publisher_id,
+                           const char *event_type, const char *priority, json_t *payload,
+                           struct error *err)
+{
+    (void)bus, (void)context, (void)priority;
+    assert_string_equal(publisher_id,
+                        kind == NOTIFICATION_LEGACY ? "compute.cmp1" : "nova-compute:cmp1");
+    json_decref(payload);
+    tell("%s", event_type);
+    return world.fail_notify.errnum != 0 ? fail_with(&world.fail_notify, err) : 0;
+}
+
+int __wrap_glance_endpoint(struct glance *glance, const struct request_context *context,
+                           char **ret_url, struct error *err);
+
+int __wrap_glance_endpoint(struct glance *glance, const struct request_context *context,
+                           char **ret_url, struct error *err)
+{
+    (void)glance, (void)context, (void)err;
+    *ret_url = strdup("http://glance");
+    return 0;
+}
+
+int __wrap_glance_image_get(struct glance *glance, const struct request_context *context,
+                            const char *image_id, struct glance_image *ret_image,
+                            struct error *err);
+
+int __wrap_glance_image_get(struct glance *glance, const struct request_context *context,
+                            const char *image_id, struct glance_image *ret_image, struct error *err)
+{
+    (void)glance, (void)context;
+    assert_string_equal(image_id, FIXTURE_IMAGE);
+    if (world.fail_get.errnum != 0)
+        return fail_with(&world.fail_get, err);
+    ret_image->name = strdup("snap");
+    ret_image->status = strdup(world.image == ACTIVE ? "active" : "queued");
+    return 0;
+}
+
+int __wrap_glance_image_update(struct glance *glance, const struct request_context *context,
+                               const char *image_id, const json_t *attributes, struct error *err);
+
+int __wrap_glance_image_update(struct glance *glance, const struct request_context *context,
+                               const char *image_id, const json_t *attributes, struct error *err)
+{
+    (void)glance, (void)context, (void)image_id;
+    tell("patch");
+    json_decref(world.attributes);
+    world.attributes = json_deep_copy(attributes);
+    return world.fail_update.errnum != 0 ? fail_with(&world.fail_update, err) : 0;
+}
+
+int __wrap_glance_image_upload(struct glance *glance, const struct request_context *context,
+                               const char *image_id, struct image_source *source,
+                               struct error *err);
+
+int __wrap_glance_image_upload(struct glance *glance, const struct request_context *context,
+                               const char *image_id, struct image_source *source, struct error *err)
+{
+    (void)glance, (void)context, (void)image_id;
+    tell("put:%llu", (unsigned long long)source->size_bytes);
+    if (world.fail_upload.errnum != 0)
+        return fail_with(&world.fail_upload, err);
+    world.image = ACTIVE;
+    return 0;
+}
+
+int __wrap_glance_image_delete(struct glance *glance, const struct request_context *context,
+                               const char *image_id, struct error *err);
+
+int __wrap_glance_image_delete(struct glance *glance, const struct request_context *context,
+                               const char *image_id, struct error *err)
+{
+    (void)glance;
+    assert_true(context->auth_token[0] != '\0');
+    tell("delete");
+    (void)strcat(strcat(world.deleted, image_id), " ");
+    if (world.fail_delete.errnum != 0)
+        return fail_with(&world.fail_delete, err);
+    world.image = DELETED;
+    return 0;
+}
+
+int __wrap_glance_image_list(struct glance *glance, const struct request_context *context,
+                             const json_t *filters, json_t **ret_records, struct error *err);
+
+int __wrap_glance_image_list(struct glance *glance, const struct request_context *context,
+                             const json_t *filters, json_t **ret_records, struct error *err)
+{
+    (void)glance, (void)context;
+    assert_string_equal(json_string_value(json_object_get(filters, "image_type")), "backup");
+    tell("list");
+    if (world.fail_list.errnum != 0)
+        return fail_with(&world.fail_list, err);
+    *ret_records = json_incref(world.records);
+    return 0;
+}
+
+int __wrap_glance_image_activate_empty(struct glance *glance, const struct request_context *context,
+                                       const char *image_id, struct error *err);
+
+int __wrap_glance_image_activate_empty(struct glance *glance, const struct request_context *context,
+                                       const char *image_id, struct error *err)
+{
+    (void)glance, (void)context, (void)image_id;
+    tell("activate");
+    if (world.fail_activate.errnum != 0)
+        return fail_with(&world.fail_activate, err);
+    world.image = ACTIVE;
+    return 0;
+}
+
+int __wrap_glance_image_add_location(struct glance *glance, const struct request_context *context,
+                                     const char *image_id, const char *url, struct error *err);
+
+int __wrap_glance_image_add_location(struct glance *glance, const struct request_context *context,
+                                     const char *image_id, const char *url, struct error *err)
+{
+    (void)glance, (void)context, (void)image_id;
+    tell("location:%s", url);
+    if (world.fail_location.errnum != 0)
+        return fail_with(&world.fail_location, err);
+    world.image = ACTIVE;
+    return 0;
+}
+
+int __wrap_rpc_reply(struct bus *bus, const struct rpc_request *request, json_t *result,
+                     struct error *err);
+
+int __wrap_rpc_reply(struct bus *bus, const struct rpc_request *request, json_t *result,
+                     struct error *err)
+{
+    (void)bus, (void)request, (void)err;
+    assert_null(result);
+    tell("reply");
+    return 0;
+}
+
+int __wrap_rpc_fail(struct bus *bus, const struct rpc_request *request, const struct error *failure,
+                    struct error *err);
+
+int __wrap_rpc_fail(struct bus *bus, const struct rpc_request *request, const struct error *failure,
+                    struct error *err)
+{
+    (void)bus, (void)request, (void)err;
+    tell("fail:%s", failure->exc);
+    return 0;
+}
+
+/* Cinder: each call under this lock, for snapshots are made in parallel. */
+static pthread_mutex_t cinder_lock = PTHREAD_MUTEX_INITIALIZER;
+
+int __wrap_cinder_volume_get(struct cinder *cinder, const struct request_context *context,
+                             const char *volume_id, struct cinder_volume *ret_volume,
+                             struct error *err);
+
+int __wrap_cinder_volume_get(struct cinder *cinder, const struct request_context *context,
+                             const char *volume_id, struct cinder_volume *ret_volume,
+                             struct error *err)
+{
+    (void)cinder, (void)context, (void)err;
+    (void)snprintf(ret_volume->id, sizeof(ret_volume->id), "%s", volume_id);
+    (void)snprintf(ret_volume->status, sizeof(ret_volume->status), "%s",
+                   world.volume_status ? world.volume_status : "in-use");
+    ret_volume->size_gib = 10;
+    return 0;
+}
+
+int __wrap_cinder_limits_get(struct cinder *cinder, const struct request_context *context,
+                             struct cinder_limits *ret_limits, struct error *err);
+
+int __wrap_cinder_limits_get(struct cinder *cinder, const struct request_context *context,
+                             struct cinder_limits *ret_limits, struct error *err)
+{
+    (void)cinder, (void)context;
+    if (world.fail_limits.errnum != 0)
+        return fail_with(&world.fail_limits, err);
+    *ret_limits = world.limits;
+    return 0;
+}
+
+int __wrap_cinder_snapshot_create(struct cinder *cinder, const struct request_context *context,
+                                  const struct cinder_snapshot_request *request,
+                                  struct cinder_snapshot *ret_snapshot, struct error *err);
+
+int __wrap_cinder_snapshot_create(struct cinder *cinder, const struct request_context *context,
+                                  const struct cinder_snapshot_request *request,
+                                  struct cinder_snapshot *ret_snapshot, struct error *err)
+{
+    (void)cinder, (void)context;
+    LOCK_SCOPE(&cinder_lock);
+    struct fake_record record;
+    driver_fake_get_record(agent.driver, &record);
+    world.frozen_at_create = record.frozen;
+    assert_string_equal(request->name, "snapshot for snap");
+    if (++world.n_created == world.fail_create_at) {
+        world.n_snapshots += world.unanswered_create;
+        return fail_with(&world.fail_create, err);
+    }
+    world.n_snapshots++;
+    /* A snapshot is named after its volume here. */
+    (void)snprintf(ret_snapshot->id, sizeof(ret_snapshot->id), "5%s", request->volume_id + 1);
+    (void)snprintf(ret_snapshot->status, sizeof(ret_snapshot->status), "creating");
+    return 0;
+}
+
+int __wrap_cinder_snapshot_find(struct cinder *cinder, const struct request_context *context,
+                                const struct cinder_snapshot_request *request, bool *ret_found,
+                                struct cinder_snapshot *ret_snapshot, struct error *err);
+
+int __wrap_cinder_snapshot_find(struct cinder *cinder, const struct request_context *context,
+                                const struct cinder_snapshot_request *request, bool *ret_found,
+                                struct cinder_snapshot *ret_snapshot, struct error *err)
+{
+    (void)cinder, (void)context, (void)err;
+    LOCK_SCOPE(&cinder_lock);
+    assert_non_null(json_object_get(request->metadata, "request_id"));
+    *ret_found = world.unanswered_create;
+    if (world.unanswered_create)
+        (void)snprintf(ret_snapshot->id, sizeof(ret_snapshot->id), "5%s", request->volume_id + 1);
+    return 0;
+}
+
+int __wrap_cinder_snapshot_await(struct cinder *cinder, const struct request_context *context,
+                                 const char *snapshot_id, uint64_t deadline_ms,
+                                 struct cinder_snapshot *ret_snapshot, struct error *err);
+
+int __wrap_cinder_snapshot_await(struct cinder *cinder, const struct request_context *context,
+                                 const char *snapshot_id, uint64_t deadline_ms,
+                                 struct cinder_snapshot *ret_snapshot, struct error *err)
+{
+    (void)cinder, (void)context, (void)err;
+    assert_true(deadline_ms > 0);
+    (void)snprintf(ret_snapshot->id, sizeof(ret_snapshot->id), "%s", snapshot_id);
+    (void)snprintf(ret_snapshot->status, sizeof(ret_snapshot->status), "%s",
+                   world.snapshot_status ? world.snapshot_status : "available");
+    return 0;
+}
+
+int __wrap_cinder_snapshot_delete(struct cinder *cinder, const struct request_context *context,
+                                  const char *snapshot_id, struct error *err);
+
+int __wrap_cinder_snapshot_delete(struct cinder *cinder, const struct request_context *context,
+                                  const char *snapshot_id, struct error *err)
+{
+    (void)cinder, (void)context, (void)snapshot_id, (void)err;
+    world.n_snapshots--;
+    return 0;
+}
+
+int __wrap_cinder_snapshot_await_gone(struct cinder *cinder, const struct request_context *context,
+                                      const char *snapshot_id, uint64_t deadline_ms,
+                                      struct error *err);
+
+int __wrap_cinder_snapshot_await_gone(struct cinder *cinder, const struct request_context *context,
+                                      const char *snapshot_id, uint64_t deadline_ms,
+                                      struct error *err)
+{
+    (void)cinder, (void)context, (void)snapshot_id, (void)deadline_ms, (void)err;
+    return 0;
+}
+
+int __wrap_cinder_snapshot_update_status(struct cinder *cinder,
+                                         const struct request_context *context,
+                                         const char *snapshot_id, const char *status,
+                                         const char *progress, struct error *err);
+
+int __wrap_cinder_snapshot_update_status(struct cinder *cinder,
+                                         const struct request_context *context,
+                                         const char *snapshot_id, const char *status,
+                                         const char *progress, struct error *err)
+{
+    (void)cinder, (void)context, (void)snapshot_id;
+    assert_string_equal(progress, "90%");
+    (void)strcat(strcat(world.statuses, status), " ");
+    return world.fail_status.errnum != 0 ? fail_with(&world.fail_status, err) : 0;
+}
+
+int __wrap_cinder_attachment_get(struct cinder *cinder, const struct request_context *context,
+                                 const char *attachment_id, json_t **ret_attachment,
+                                 struct error *err);
+
+int __wrap_cinder_attachment_get(struct cinder *cinder, const struct request_context *context,
+                                 const char *attachment_id, json_t **ret_attachment,
+                                 struct error *err)
+{
+    (void)cinder, (void)context, (void)attachment_id;
+    if (world.fail_attachment.errnum != 0)
+        return fail_with(&world.fail_attachment, err);
+    *ret_attachment = json_pack("{s:{s:{s:s}}}", "connection_info", "data", "name", "v.new");
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    memset(&world, 0, sizeof(world));
+    (void)strcpy(world.task_state, "image_snapshot_pending");
+    conf = (struct conf){.DEFAULT = {.host = host},
+                         .libvirt = {.virt_type = kvm},
+                         .snapshot_agent = {.volume_snapshot_timeout = 60},
+                         .oslo_messaging_notifications = {.driver = drivers},
+                         .notifications = {.notification_format = both}};
+    script = (struct fake_script){
+        .info = {.power_state = POWER_STATE_RUNNING,
+                 .connection_is_qemu = true,
+                 .disk_path = "/i/disk",
+                 .disk_format = "qcow2"},
+        .image = "12345",
+        .image_size = 5,
+    };
+    agent = (struct agent){.conf = &conf};
+    assert_int_equal(driver_fake_new(&script, &agent.driver, &err), 0);
+    assert_int_equal(slots_new(1, &agent.snapshot_slots, &err), 0);
+    assert_int_equal(slots_new(1, &agent.disk_op_slots, &err), 0);
+    assert_int_equal(freezer_new(agent.driver, 60000, &agent.freezer, &err), 0);
+    world.limits = (struct cinder_limits){-1, 0, -1, 0};
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    struct fake_record record;
+    driver_fake_get_record(agent.driver, &record);
+    assert_int_equal(record.images_made, record.images_closed);
+    assert_int_equal(world.open_events, 0);
+    assert_false(record.frozen);
+    json_decref(world.attributes);
+    json_decref(world.records);
+    json_decref(world.mappings);
+    json_decref(world.connection_info);
+    freezer_free(agent.freezer);
+    driver_free(agent.driver);
+    slots_free(agent.snapshot_slots);
+    slots_free(agent.disk_op_slots);
+    return 0;
+}
+
+static struct error failure(int errnum, const char *exc)
+{
+    struct error err = ERROR_INIT;
+    (void)error_set(&err, errnum, exc, "told to fail");
+    return err;
+}
