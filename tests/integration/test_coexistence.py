@@ -13,7 +13,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import oslo_messaging
 import tap
 from agent import Agent
-from cloud import LAB, REPO, Cloud, assert_same_content, lab_environment, wait_for
+from cloud import (LAB, REPO, Cloud, assert_same_content, cast_snapshot, lab_environment,
+                   wait_for)
 from oslo_config import cfg
 
 
@@ -152,13 +153,7 @@ class Exclusive(unittest.TestCase):
         server = self.cloud.create_server("it-exclusive", self.cloud.image_named("lab-base"))
         with self.agent("lonely"):
             # nova-api speaks to nova-compute; the same request goes to the agent's own host name.
-            done = subprocess.run(
-                ["/usr/bin/python3", f"{REPO}/tests/integration/lib/cast_snapshot.py", "lonely", server],
-                env={**os.environ, **self.cloud.env}, capture_output=True, text=True, timeout=120,
-                check=False)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            image = done.stdout.split()[-1]
-            self.cloud.images.append(image)
+            image = cast_snapshot(self.cloud, "lonely", server)
             self.cloud.wait_image(image)
             wait_for("task state None",
                      lambda: self.cloud.server(server)["OS-EXT-STS:task_state"] is None)

@@ -4,7 +4,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,8 +13,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 
 import tap
 from agent import Agent, assert_nothing_left
-from cloud import (LAB, REPO, Cloud, assert_same_content, block_jobs, disk_file, disk_info,
-                   domain_state, domain_xml, image_file, run, wait_for, write_pattern)
+from cloud import (REPO, Cloud, ask_guest_agent, assert_same_content, block_jobs, disk_file,
+                   domain_state, domain_xml, image_file, run, wait_guest_agent, write_pattern)
 
 COLD = {"workarounds": {"disable_libvirt_livesnapshot": "true"}}
 
@@ -210,21 +209,11 @@ class Quiesced(unittest.TestCase):
     def setUpClass(cls):
         cls.cloud = Cloud()
         cls.server = cls.cloud.create_server("it-agent", cls.cloud.image_named("lab-agent"), "m1.tiny")
-        wait_for("guest agent", cls.ping, 120, 1)
+        wait_guest_agent(cls.server)
 
     @classmethod
     def tearDownClass(cls):
         cls.cloud.clean()
-
-    @classmethod
-    def ping(cls):
-        return cls.ask("guest-ping").returncode == 0
-
-    @classmethod
-    def ask(cls, command):
-        return subprocess.run(
-            ["virsh", "-c", "qemu:///system", "qemu-agent-command", cls.server,
-             json.dumps({"execute": command})], capture_output=True, text=True, check=False)
 
     def test_frozen_and_thawed(self):
         """hw_qemu_guest_agent: the file system in the image is clean, the guest thawed"""
@@ -237,7 +226,7 @@ class Quiesced(unittest.TestCase):
         features = run("dumpe2fs", "-h", raw)
         os.unlink(raw)
         self.assertNotIn("needs_recovery", features)
-        self.assertIn("thawed", self.ask("guest-fsfreeze-status").stdout)
+        self.assertIn("thawed", ask_guest_agent(self.server, "guest-fsfreeze-status").stdout)
         self.assertEqual(domain_state(self.server), "running")
         assert_nothing_left()
 

@@ -10,6 +10,17 @@ from nova.compute import rpcapi, task_states, utils
 from nova.image import glance
 
 
+def catalog_of(access):
+    """The catalog in the form nova-api gets it from Keystone's middleware."""
+    catalog = []
+    for service in access.service_catalog.catalog:
+        endpoints = {f"{e['interface']}URL": e["url"] for e in service["endpoints"]}
+        region = {"region": service["endpoints"][0]["region"]} if service["endpoints"] else {}
+        catalog.append({"type": service["type"], "name": service["name"],
+                        "endpoints": [{**region, **endpoints}]})
+    return catalog
+
+
 def main():
     host, server = sys.argv[1:]
     env = os.environ
@@ -25,7 +36,7 @@ def main():
     access = auth.get_access(keystone)
     ctxt = context.RequestContext(
         user_id=access.user_id, project_id=access.project_id, is_admin=True,
-        auth_token=access.auth_token, roles=list(access.role_names), service_catalog=[])
+        auth_token=access.auth_token, roles=list(access.role_names), service_catalog=catalog_of(access))
     cell = next(c for c in objects.CellMappingList.get_all(ctxt) if not c.is_cell0())
     with context.target_cell(ctxt, cell) as cctxt:
         instance = objects.Instance.get_by_uuid(

@@ -9,7 +9,7 @@ from keystoneauth1 import session
 from keystoneauth1.identity import v3
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-LAB = os.environ.get("LAB", "/var/tmp/nova-snapshot-lab")
+LAB = os.environ.get("LAB", "/var/tmp/nova-agent-lab")
 
 
 def run(*argv, **kwargs):
@@ -52,6 +52,7 @@ class Cloud:
         self.session = session.Session(auth=auth)
         self.servers = []
         self.images = []
+        self.volumes = []
 
     # --- plain requests
     def nova(self, method, path, body=None, ok=True):
@@ -63,6 +64,11 @@ class Cloud:
         return self.session.request(path, method, raise_exc=ok,
                                     endpoint_override=self.env["LAB_GLANCE_URL"], **kwargs)
 
+    def cinder(self, method, path, body=None, ok=True, **kwargs):
+        return self.session.request(
+            path, method, json=body, raise_exc=ok,
+            endpoint_filter={"service_type": "volumev3", "interface": "public"}, **kwargs)
+
     # --- servers
     def flavor(self, name):
         flavors = self.nova("GET", "/flavors").json()["flavors"]
@@ -72,8 +78,10 @@ class Cloud:
         return self.glance("GET", f"/v2/images?name={name}").json()["images"][0]["id"]
 
     def create_server(self, name, image, flavor="m1.nano", **fields):
-        body = {"server": {"name": name, "imageRef": image, "flavorRef": self.flavor(flavor),
-                           "networks": "none", **fields}}
+        if image:
+            fields["imageRef"] = image
+        body = {"server": {"name": name, "flavorRef": self.flavor(flavor), "networks": "none",
+                           **fields}}
         server = self.nova("POST", "/servers", body).json()["server"]["id"]
         self.servers.append(server)
         self.wait_server(server, "ACTIVE")
@@ -106,6 +114,69 @@ class Cloud:
         action = self.nova("GET", f"/servers/{server}/os-instance-actions/{request_id}").json()
         return {e["event"]: e for e in action["instanceAction"]["events"]}
 
+    # --- volumes
+    def create_volume(self, name, kind, image=None, size=1):
+        body = {"volume": {"name": name, "volume_type": kind, "size": size, "imageRef": image,
+                           "description": f"about {name}"}}
+        volume = self.cinder("POST", "/volumes", body).json()["volume"]["id"]
+        self.volumes.append(volume)
+        self.wait_volume(volume, "available")
+        return volume
+
+    def volume(self, volume):
+        answer = self.cinder("GET", f"/volumes/{volume}", ok=False)
+        return answer.json()["volume"] if answer.status_code == 200 else None
+
+    def wait_volume(self, volume, status, timeout=120):
+        def reached():
+            now = self.volume(volume)
+            if now["status"] == "error":
+                raise AssertionError(f"volume {volume} is in error")
+            return now["status"] == status and now
+        return wait_for(f"{status} volume {volume}", reached, timeout)
+
+    def boot_volume_server(self, name, volume, flavor="m1.nano"):
+        """A server booted from a volume."""
+        return self.create_server(name, None, flavor, block_device_mapping_v2=[
+            {"boot_index": 0, "uuid": volume, "source_type": "volume",
+             "destination_type": "volume", "delete_on_termination": False}])
+
+    def attach(self, server, volume):
+        self.nova("POST", f"/servers/{server}/os-volume_attachments",
+                  {"volumeAttachment": {"volumeId": volume}})
+        self.wait_volume(volume, "in-use")
+
+    def volume_snapshots(self, volume=None):
+        query = f"?volume_id={volume}" if volume else ""
+        return self.cinder("GET", f"/snapshots/detail{query}").json()["snapshots"]
+
+    def create_volume_snapshot(self, volume, name):
+        body = {"snapshot": {"volume_id": volume, "name": name, "force": True}}
+        snapshot = self.cinder("POST", "/snapshots", body).json()["snapshot"]["id"]
+        self.wait_snapshot(snapshot)
+        return snapshot
+
+    def wait_snapshot(self, snapshot, timeout=120):
+        def available():
+            now = self.cinder("GET", f"/snapshots/{snapshot}").json()["snapshot"]
+            if now["status"] == "error":
+                raise AssertionError(f"snapshot {snapshot} is in error")
+            return now["status"] == "available" and now
+        return wait_for(f"available snapshot {snapshot}", available, timeout)
+
+    def delete_volume_snapshot(self, snapshot, timeout=120):
+        self.cinder("DELETE", f"/snapshots/{snapshot}", ok=False)
+
+        def gone():
+            answer = self.cinder("GET", f"/snapshots/{snapshot}", ok=False)
+            if answer.status_code == 404:
+                return True
+            status = answer.json()["snapshot"]["status"]
+            if status == "error_deleting":
+                raise AssertionError(f"snapshot {snapshot} is {status}")
+            return False
+        wait_for(f"end of snapshot {snapshot}", gone, timeout)
+
     # --- images
     def create_image(self, server, name, **metadata):
         """Starts a snapshot: its image and request id."""
@@ -134,6 +205,30 @@ class Cloud:
             return found and found["finish_time"] and found
         return wait_for(f"finished event {event}", finished, timeout)
 
+    def backup(self, server, name, kind, rotation):
+        """A whole backup: the active image's record."""
+        status = self.server(server)["status"]
+        answer = self.nova("POST", f"/servers/{server}/action", {"createBackup": {
+            "name": name, "backup_type": kind, "rotation": rotation}})
+        image = answer.json()["image_id"]
+        self.images.append(image)
+        record = self.wait_image(image)
+        self.wait_server(server, status)
+        event = self.wait_event(server, answer.headers["x-openstack-request-id"],
+                                "compute_backup_instance")
+        assert event["result"] == "Success", event
+        return record
+
+    def snapshot_volume_backed(self, server, name):
+        """What nova-api makes of createImage for a volume-backed server, all snapshots there."""
+        answer = self.nova("POST", f"/servers/{server}/action", {"createImage": {"name": name}})
+        image = answer.json()["image_id"]
+        self.images.append(image)
+        record = self.wait_image(image)
+        for mapping in json.loads(record["block_device_mapping"]):
+            self.wait_snapshot(mapping["snapshot_id"])
+        return record
+
     def snapshot(self, server, name, **metadata):
         """A whole snapshot: the active image's record, with the server at rest again."""
         status = self.server(server)["status"]
@@ -150,6 +245,27 @@ class Cloud:
         for image in self.images:
             self.glance("DELETE", f"/v2/images/{image}", ok=False)
         self.images = []
+        self.clean_volumes()
+
+    def clean_volumes(self):
+        for volume in self.volumes:
+            for snapshot in self.volume_snapshots(volume):
+                self.delete_volume_snapshot(snapshot["id"])
+        for volume in self.volumes:
+            self.wait_volume(volume, "available")
+            self.cinder("DELETE", f"/volumes/{volume}", ok=False)
+        self.volumes = []
+
+
+def cast_snapshot(cloud, host, server):
+    """snapshot_instance by a real oslo.messaging client, as nova-api casts it: the image's id."""
+    done = subprocess.run(
+        ["/usr/bin/python3", f"{REPO}/tests/integration/lib/cast_snapshot.py", host, server],
+        env={**os.environ, **cloud.env}, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    image = done.stdout.split()[-1]
+    cloud.images.append(image)
+    return image
 
 
 def image_file(image):
@@ -173,11 +289,36 @@ def assert_same_content(image, fmt, server):
     run("qemu-img", "compare", "-U", "-f", fmt, "-F", "qcow2", image_file(image), disk_file(server))
 
 
-def write_pattern(server, pattern, offset, length):
+def write_pattern(server, pattern, offset, length, disk="virtio-disk0"):
     """Data on a guest's disk without an operating system in it."""
-    command = f'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -P {pattern} {offset} {length}"'
+    command = f'qemu-io -d /machine/peripheral/{disk}/virtio-backend "write -P {pattern} {offset} {length}"'
     out = run("virsh", "-c", "qemu:///system", "qemu-monitor-command", server, "--hmp", command)
     assert not out.strip(), out
+
+
+def rbd(name):
+    """QEMU's name for an image of the lab's Ceph: rbd("volumes/volume-...")."""
+    return f"rbd:{name}:conf={LAB}/etc/ceph/ceph.conf"
+
+
+def assert_same_rbd(one, other):
+    run("qemu-img", "compare", "-U", "-f", "raw", "-F", "raw", rbd(one), rbd(other))
+
+
+def console(server):
+    with open(f"{LAB}/nova/instances/{server}/console.log", encoding="utf-8",
+              errors="replace") as lines:
+        return lines.read()
+
+
+def ask_guest_agent(server, command):
+    return subprocess.run(
+        ["virsh", "-c", "qemu:///system", "qemu-agent-command", server,
+         json.dumps({"execute": command})], capture_output=True, text=True, check=False)
+
+
+def wait_guest_agent(server):
+    wait_for("guest agent", lambda: ask_guest_agent(server, "guest-ping").returncode == 0, 180, 1)
 
 
 def domain_xml(server):

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Names, messages, the clock, the lock: what every other part of the lab uses.
 
-LAB=$(realpath -ms -- "${LAB:-/var/tmp/nova-snapshot-lab}")
+LAB=$(realpath -ms -- "${LAB:-/var/tmp/nova-agent-lab}")
 LAB_CODE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 LAB_PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH=$LAB_PATH LC_ALL=C.UTF-8

@@ -3,6 +3,8 @@
 # binds the lab's folder where a share is to be mounted.
 
 prepare_nfs() {
+    # NfsDriver asks `du` for the share without what is named *snapshot*, its own path included.
+    [[ $LAB != *snapshot* ]] || die "LAB=$LAB: Cinder's NFS driver needs a path without 'snapshot'"
     mkdir -p "$LAB/nfs" "$LAB/cinder/mnt" "$LAB/nova/mnt"
     install -m 0755 "$LAB/etc/nfs/mount" "$LAB/bin/mount"
     # Cinder asks whether there is one.
