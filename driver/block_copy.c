@@ -9,19 +9,6 @@
 #define STALL_CHECKS 4
 #define END_TIMEOUT_MS 30000
 
-int block_copy_check_idle(const struct block_copy *copy, virDomainPtr domain, struct error *err)
-{
-    virDomainBlockJobInfo job;
-    int n = virDomainGetBlockJobInfo(domain, copy->disk_target, &job, 0);
-    if (n < 0)
-        return libvirt_error(err, "cannot read the block jobs of %s", copy->disk_target);
-    if (n > 0)
-        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
-                         "another block job is running on disk %s of instance %s",
-                         copy->disk_target, copy->uuid);
-    return 0;
-}
-
 int block_copy_start(struct block_copy *copy, struct libvirt_connection *connection,
                      virDomainPtr domain, struct error *err)
 {

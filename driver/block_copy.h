@@ -22,9 +22,6 @@ struct block_copy {
     bool running; /* the copy is, or may be, on the disk */
 };
 
-/* EBUSY when a job is running on the disk: somebody else's, which is not ours to end. */
-int block_copy_check_idle(const struct block_copy *copy, virDomainPtr domain, struct error *err);
-
 /* Starts it. The domain may not be persistent, the overlay must be there. */
 int block_copy_start(struct block_copy *copy, struct libvirt_connection *connection,
                      virDomainPtr domain, struct error *err);

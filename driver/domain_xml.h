@@ -1,9 +1,4 @@
-/*
- * What the driver reads out of a libvirt domain definition. Pure: no libvirt call, no file.
- *
- * The XML comes from libvirtd, but guests, tenants and images have had their hands in its strings:
- * it is parsed without network, entities or DTD, and its size is bounded.
- */
+/* What the driver reads out of a libvirt domain definition. Pure: no libvirt call, no file. */
 #pragma once
 
 #include <stdbool.h>
@@ -48,8 +43,6 @@ struct domain_description {
     struct domain_device *devices;
     size_t device_count;
 };
-
-#define DOMAIN_XML_MAX_BYTES (4U << 20)
 
 /*
  * Reads `xml` (NUL-terminated, borrowed). InternalError (EINVAL) naming what is wrong when it is

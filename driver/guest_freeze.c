@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stddef.h>
 
-#include "common/log.h"
 #include "driver/libvirt_connection.h"
 
 /* Errors after which nobody can be expected to answer a freeze; others come from the agent. */
@@ -58,22 +57,6 @@ int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, unsigne
     if (answers)
         (void)virDomainFSThaw(domain, NULL, 0, 0); /* what was frozen before it failed */
     return r;
-}
-
-int guest_freeze_attempt(struct guest_freeze *freeze, virDomainPtr domain, unsigned timeout_s,
-                         bool required, bool *ret_quiesced, struct error *err)
-{
-    struct error failure = ERROR_INIT;
-    *ret_quiesced = guest_freeze_start(freeze, domain, timeout_s, &failure) == 0;
-    if (*ret_quiesced)
-        return 0;
-    if (required) {
-        *err = failure;
-        return error_prepend(err, "Quiescing instance failed but image property "
-                                  "\"os_require_quiesce\" is set");
-    }
-    log_debug("Skipping quiescing instance: %s", failure.message);
-    return 0;
 }
 
 int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)

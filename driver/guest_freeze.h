@@ -26,13 +26,6 @@ int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, u
 int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, unsigned timeout_s,
                        struct error *err);
 
-/*
- * guest_freeze_start() for a snapshot, which without `required` may go on with a guest that was
- * not frozen: that is no failure then, *ret_quiesced tells.
- */
-int guest_freeze_attempt(struct guest_freeze *freeze, virDomainPtr domain, unsigned timeout_s,
-                         bool required, bool *ret_quiesced, struct error *err);
-
 /* Thaws if need be. To be called again after a failure. */
 int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
 

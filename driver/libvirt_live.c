@@ -12,7 +12,9 @@
 
 #include "common/cleanup.h"
 #include "driver/block_copy.h"
+#include "driver/block_job.h"
 #include "driver/guest_freeze.h"
+#include "driver/guest_quiesce.h"
 #include "driver/libvirt_driver.h"
 #include "driver/qemu_img.h"
 #include "driver/saved_definition.h"
@@ -26,23 +28,9 @@ struct live_snapshot {
     struct staging *staging;
     struct saved_definition definition;
     struct block_copy copy;
+    struct guest_quiesce quiesce;
     struct guest_freeze freeze;
 };
-
-/* A guest that cannot answer is known before anything is copied. */
-static int check_quiesce(const struct live_snapshot *op, struct error *err)
-{
-    if (!op->plan->require_quiesce)
-        return 0;
-    if (!op->plan->quiesce)
-        return error_set(err, EINVAL, EXC_QEMU_GUEST_AGENT_NOT_ENABLED,
-                         "QEMU guest agent is not enabled");
-    if (op->info->power_state != POWER_STATE_RUNNING)
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "os_require_quiesce is set, but a guest that does not run cannot be "
-                         "frozen");
-    return 0;
-}
 
 static int make_overlay(struct live_snapshot *op, struct error *err)
 {
@@ -62,15 +50,6 @@ static int make_overlay(struct live_snapshot *op, struct error *err)
     return qemu_img_create_overlay(&overlay, err);
 }
 
-/* Fails only when the image must be consistent. */
-static int freeze_guest(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
-{
-    if (!op->plan->quiesce || op->info->power_state != POWER_STATE_RUNNING)
-        return 0;
-    return guest_freeze_attempt(&op->freeze, op->domain, op->driver->freeze_timeout_s,
-                                op->plan->require_quiesce, ret_quiesced, err);
-}
-
 static int thaw_guest(struct live_snapshot *op, struct error *err)
 {
     return op->domain ? guest_freeze_end(&op->freeze, op->domain, err) : 0;
@@ -80,7 +59,7 @@ static int thaw_guest(struct live_snapshot *op, struct error *err)
 static int end_copy(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = freeze_guest(op, ret_quiesced, err);
+    int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, ret_quiesced, err);
     if (r == 0)
         r = block_copy_end(&op->copy, op->domain, err);
     if (thaw_guest(op, &failure) == 0)
@@ -91,9 +70,9 @@ static int end_copy(struct live_snapshot *op, bool *ret_quiesced, struct error *
 
 static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
-    int r = check_quiesce(op, err);
+    int r = guest_quiesce_check(&op->quiesce, err);
     if (r == 0)
-        r = block_copy_check_idle(&op->copy, op->domain, err);
+        r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
     if (r == 0)
         r = make_overlay(op, err);
     if (r == 0)
@@ -213,6 +192,10 @@ int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info
         .driver = driver,
         .info = info,
         .plan = plan,
+        .quiesce = {.wanted = plan->quiesce,
+                    .required = plan->require_quiesce,
+                    .power_state = info->power_state,
+                    .timeout_s = driver->freeze_timeout_s},
         .copy = {.uuid = info->uuid,
                  .disk_target = info->disk_target,
                  .stall_timeout_s = driver->stall_timeout_s}};

@@ -10,7 +10,7 @@
 
 #include "common/cleanup.h"
 #include "common/id.h"
-#include "driver/guest_freeze.h"
+#include "driver/guest_quiesce.h"
 #include "driver/libvirt_driver.h"
 #include "driver/rbd.h"
 
@@ -81,21 +81,21 @@ static int find_target(struct direct_copy *op, struct error *err)
 /* Fails only when the image must be consistent; a guest that does not run does not write. */
 static int freeze_guest(struct direct_copy *op, struct error *err)
 {
-    bool quiesced;
+    const struct guest_quiesce quiesce = {.wanted = op->direct->quiesce,
+                                          .required = op->direct->require_quiesce,
+                                          .power_state = op->info->power_state,
+                                          .timeout_s = op->driver->freeze_timeout_s};
+    bool quiesced = false;
     if (op->info->power_state != POWER_STATE_RUNNING)
         return 0;
-    if (!op->direct->quiesce && op->direct->require_quiesce)
-        return error_set(err, EINVAL, EXC_QEMU_GUEST_AGENT_NOT_ENABLED,
-                         "QEMU guest agent is not enabled");
-    if (!op->direct->quiesce)
-        return 0;
-    int r = libvirt_connection_find_domain(op->driver->connection, op->info->uuid, 0,
-                                           EXC_INSTANCE_NOT_FOUND, &op->domain, err);
+    int r = guest_quiesce_check(&quiesce, err);
+    if (r < 0 || !quiesce.wanted)
+        return r;
+    r = libvirt_connection_find_domain(op->driver->connection, op->info->uuid, 0,
+                                       EXC_INSTANCE_NOT_FOUND, &op->domain, err);
     if (r == 0)
         r = rados_client_limit(&op->client, FROZEN_OP_TIMEOUT_S, err);
-    return r < 0 ? r
-                 : guest_freeze_attempt(&op->freeze, op->domain, op->driver->freeze_timeout_s,
-                                        op->direct->require_quiesce, &quiesced, err);
+    return r < 0 ? r : guest_quiesce_start(&quiesce, &op->freeze, op->domain, &quiesced, err);
 }
 
 /* A guest that has ended is no longer frozen. */

@@ -1,0 +1,40 @@
+/*
+ * Reading libvirt's XML: what libxml2 leaves to its callers. Pure; nothing here changes a node.
+ *
+ * The XML comes from libvirtd, but guests, tenants and images have had their hands in its strings:
+ * it is parsed without network, entities or DTD, and its size is bounded.
+ */
+#pragma once
+
+#include <libxml/tree.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/error.h"
+
+#define DOMAIN_XML_MAX_BYTES (4U << 20)
+
+/*
+ * Parses a domain definition (NUL-terminated, borrowed): *ret_devices is its <devices>, borrowed
+ * from the document, which is returned owned (xmlFreeDoc). InternalError (EINVAL) naming what is
+ * wrong.
+ */
+int xml_parse_domain(const char *xml, xmlDoc **ret_document, xmlNode **ret_devices,
+                     struct error *err);
+
+/* error_set() for what a definition lacks: InternalError (EINVAL), "domain XML: <what>". */
+int xml_bad_domain(struct error *err, const char *what);
+
+bool xml_is_element(const xmlNode *node, const char *name);
+
+/* The first element called `name` from `node` on, along its siblings; NULL when there is none. */
+xmlNode *xml_next_named(xmlNode *node, const char *name);
+
+/* The first child called `name`; NULL when there is none or `parent` is NULL. */
+xmlNode *xml_child_named(const xmlNode *parent, const char *name);
+
+/* Copies an attribute; "" when it is absent or `node` is NULL. False when it does not fit. */
+bool xml_copy_attribute(const xmlNode *node, const char *name, char *ret_text, size_t size);
+
+/* True when `node` has the attribute with this value. NULL is false. */
+bool xml_attribute_is(const xmlNode *node, const char *name, const char *expected);
