@@ -68,6 +68,18 @@ static int undo_direct_snapshot(struct driver *driver, const char *location, str
     return libvirt_undo_direct_snapshot((struct libvirt_driver *)driver, location, err);
 }
 
+static int volume_snapshot_create(struct driver *driver, const char *uuid,
+                                  const struct volume_overlay *overlay, struct error *err)
+{
+    return libvirt_volume_create((struct libvirt_driver *)driver, uuid, overlay, err);
+}
+
+static int volume_snapshot_delete(struct driver *driver, const char *uuid,
+                                  const struct volume_merge *merge, struct error *err)
+{
+    return libvirt_volume_delete((struct libvirt_driver *)driver, uuid, merge, err);
+}
+
 static void free_driver(struct driver *driver)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
@@ -120,9 +132,10 @@ int driver_libvirt_new(const struct driver_libvirt_options *options, struct driv
                                           .extract = extract,
                                           .freeze = freeze,
                                           .thaw = thaw,
-
                                           .direct_snapshot = direct_snapshot,
                                           .undo_direct_snapshot = undo_direct_snapshot,
+                                          .volume_snapshot_create = volume_snapshot_create,
+                                          .volume_snapshot_delete = volume_snapshot_delete,
                                           .free = free_driver};
     if (options->stall_timeout_s == 0 || options->freeze_timeout_s == 0)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,

@@ -57,3 +57,9 @@ int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_in
                             struct error *err);
 int libvirt_undo_direct_snapshot(struct libvirt_driver *driver, const char *location,
                                  struct error *err);
+
+/* driver_ops.volume_snapshot_create and driver_ops.volume_snapshot_delete */
+int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,
+                          const struct volume_overlay *overlay, struct error *err);
+int libvirt_volume_delete(struct libvirt_driver *driver, const char *uuid,
+                          const struct volume_merge *merge, struct error *err);

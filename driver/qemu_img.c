@@ -183,3 +183,18 @@ int qemu_img_convert(const struct qemu_img_conversion *conversion, struct error 
                          conversion->target_format, failure.message);
     return 0;
 }
+
+int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err)
+{
+    const char *argv[QEMU_IMG_ARGUMENTS_MAX] = {"qemu-img", "rebase", "-p", "-f", "qcow2", "-b"};
+    size_t count = 6;
+    argv[count++] = rebase->backing_file ? rebase->backing_file : "";
+    if (rebase->backing_file) {
+        argv[count++] = "-F";
+        argv[count++] = rebase->backing_format;
+    }
+    argv[count++] = rebase->path;
+    const struct process_options options = {.argv = argv,
+                                            .stall_timeout_ms = rebase->stall_timeout_s * 1000};
+    return process_run(&options, NULL, NULL, err);
+}

@@ -58,6 +58,20 @@ struct qemu_img_conversion {
  */
 int qemu_img_convert(const struct qemu_img_conversion *conversion, struct error *err);
 
+struct qemu_img_rebase {
+    const char *path;           /* the qcow2 file that is given another backing file */
+    const char *backing_file;   /* as the header is to name it; NULL = none from now on */
+    const char *backing_format; /* given when backing_file is */
+    unsigned stall_timeout_s;
+};
+
+/*
+ * Gives a file another backing file and copies into it what it had only through the present one
+ * (safe mode). The present chain is opened as the headers say: check them first. On failure the
+ * file reads as before.
+ */
+int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err);
+
 #define QEMU_IMG_ARGUMENTS_MAX 24
 
 /* Fills the argument vector of a conversion; the strings are borrowed from `conversion`. */

@@ -47,6 +47,11 @@ static struct {
     const char *fail_name; /* every call of this name fails */
     bool fail_with_effect;
     int fail_code;
+    /* a test of other disks and block jobs than the root disk's copy brings them itself */
+    char *(*make_xml)(void);
+    int (*rebase)(const char *disk, const char *base, unsigned flags);
+    int (*read_job)(virDomainBlockJobInfoPtr info);
+    int (*abort_job)(unsigned flags);
     /* what happened */
     const char *calls[CALLS_MAX];
     int call_count;
@@ -290,7 +295,7 @@ char *__wrap_virDomainGetXMLDesc(virDomainPtr domain, unsigned flags)
         return NULL;
     }
     if (!(flags & VIR_DOMAIN_XML_INACTIVE))
-        return current_xml();
+        return world.make_xml ? world.make_xml() : current_xml();
     return strdup(flags & VIR_DOMAIN_XML_SECURE ? world.definition : "<domain/>");
 }
 
@@ -386,6 +391,8 @@ int __wrap_virDomainBlockRebase(virDomainPtr domain, const char *disk, const cha
                                 unsigned long bandwidth, unsigned flags)
 {
     (void)domain;
+    if (world.rebase)
+        return world.rebase(disk, base, flags);
     if (strcmp(disk, "vda") != 0 || bandwidth != 0 || world.persistent ||
         flags != (VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
                   VIR_DOMAIN_BLOCK_REBASE_SHALLOW) ||
@@ -404,6 +411,8 @@ int __wrap_virDomainGetBlockJobInfo(virDomainPtr domain, const char *disk,
     (void)disk;
     (void)flags;
     DOMAIN_CALL("GetBlockJobInfo", (void)0);
+    if (world.read_job)
+        return world.read_job(info);
     info->cur = 1;
     info->end = 2;
     return world.mirror || world.foreign_job;
@@ -413,6 +422,8 @@ int __wrap_virDomainBlockJobAbort(virDomainPtr domain, const char *disk, unsigne
 int __wrap_virDomainBlockJobAbort(virDomainPtr domain, const char *disk, unsigned flags)
 {
     (void)domain;
+    if (world.abort_job)
+        return world.abort_job(flags);
     if (strcmp(disk, "vda") != 0 || flags != 0 || world.foreign_job)
         abort(); /* never */
     bool had_job = world.mirror;

@@ -1,0 +1,101 @@
+/*
+ * A layer goes out of a volume, as nova's _volume_snapshot_delete: by a block job of an active
+ * guest, else with qemu-img. Cinder removes the file when it hears of success, so that nothing but
+ * the chain as it is afterwards counts as success.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "driver/block_job.h"
+#include "driver/block_merge.h"
+#include "driver/libvirt_driver.h"
+#include "driver/libvirt_volume.h"
+#include "driver/qemu_img.h"
+#include "driver/volume_chain.h"
+
+struct volume_deletion {
+    struct libvirt_driver *driver;
+    const char *uuid;
+    const struct volume_merge *merge;
+    virDomainPtr domain;      /* owned; NULL when it was handed on */
+    struct volume_disk *disk; /* owned: as it is before */
+    bool active;
+    struct volume_merge_plan plan;
+};
+
+static int merge_online(struct volume_deletion *op, struct error *err)
+{
+    __attribute__((cleanup(block_merge_done))) struct block_merge merge = {
+        .connection = op->driver->connection,
+        .uuid = op->uuid,
+        .volume_id = op->merge->volume_id,
+        .disk = op->disk,
+        .plan = &op->plan,
+        .stall_timeout_s = op->driver->stall_timeout_s,
+        .domain = TAKE_PTR(op->domain)};
+    return block_merge_run(&merge, err);
+}
+
+static int check_merged(struct volume_deletion *op, struct error *err)
+{
+    cleanup_volume_disk struct volume_disk *now = NULL;
+    bool active = false;
+    int r = libvirt_volume_read(op->domain, op->merge->volume_id, &active, &now, err);
+    if (r == 0 && !volume_chain_is_merged(op->disk, &op->plan, now))
+        return error_set(err, EIO, EXC_INTERNAL_ERROR,
+                         "disk %s does not have the layers it should after a rebase",
+                         op->disk->target);
+    return r;
+}
+
+/* The name in the header stays relative: Cinder mounts the share elsewhere. */
+static int merge_offline(struct volume_deletion *op, struct error *err)
+{
+    const struct volume_disk *disk = op->disk;
+    bool has_base = op->plan.end < disk->layer_count;
+    const struct qemu_img_rebase rebase = {
+        .path = disk->layers[0].path,
+        .backing_file = has_base ? op->merge->file_to_merge : NULL,
+        .backing_format = has_base ? disk->layers[op->plan.end].format : NULL,
+        .stall_timeout_s = op->driver->stall_timeout_s};
+    if (strcmp(disk->layers[0].format, "qcow2") != 0)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "disk %s is not in qcow2 format",
+                         disk->target);
+    int r = qemu_img_rebase(&rebase, err);
+    return r < 0 ? r : check_merged(op, err);
+}
+
+static int prepare(struct volume_deletion *op, struct error *err)
+{
+    int r = libvirt_volume_find_domain(op->driver->connection, op->uuid, 0, &op->domain, err);
+    if (r == 0)
+        r = libvirt_volume_read(op->domain, op->merge->volume_id, &op->active, &op->disk, err);
+    if (r < 0)
+        return r;
+    if (op->active)
+        r = block_job_check_idle(op->domain, op->uuid, op->disk->target, err);
+    else if (op->merge->merge_target_file)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "a layer of a volume is merged down only while its guest runs");
+    return r < 0 ? r : volume_chain_plan(op->disk, op->merge, &op->plan, err);
+}
+
+static void volume_deletion_done(struct volume_deletion *op)
+{
+    volume_disk_free(op->disk);
+    if (op->domain)
+        (void)virDomainFree(op->domain);
+}
+
+int libvirt_volume_delete(struct libvirt_driver *driver, const char *uuid,
+                          const struct volume_merge *merge, struct error *err)
+{
+    __attribute__((cleanup(volume_deletion_done))) struct volume_deletion op = {
+        .driver = driver, .uuid = uuid, .merge = merge};
+    struct error failure = ERROR_INIT;
+    int r = prepare(&op, &failure);
+    if (r == 0 && op.plan.first < op.plan.end)
+        r = op.active ? merge_online(&op, &failure) : merge_offline(&op, &failure);
+    return r < 0 ? libvirt_volume_fail(uuid, &failure, err) : 0;
+}
