@@ -2,10 +2,12 @@
  * The libvirt driver on its own, against a real libvirtd:
  *   driver_probe OPTION=VALUE... inspect|live|cold UUID [OUTPUT]
  *   driver_probe OPTION=VALUE... direct UUID IMAGE_ID | undo LOCATION
+ *   driver_probe OPTION=VALUE... create|delete|freeze|thaw UUID
  * takes a snapshot, writes the image to OUTPUT and prints one line "key=value ..." about it. Exits
  * with 1 and "error exc=CLASS MESSAGE" on stderr when the driver fails. Options: uri, snapshots,
  * instances, format, compress, quiesce, require_quiesce, stall, freeze, deep, ceph_conf, rbd_user,
- * parent (a location).
+ * parent (a location); for create volume, new_file and the quiesce ones, for delete volume,
+ * file_to_merge and merge_target_file.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,6 +26,8 @@ struct probe {
     struct driver_libvirt_options options;
     struct snapshot_plan plan;
     const char *parent;
+    struct volume_overlay overlay;
+    struct volume_merge merge;
 };
 
 static bool set_option(struct probe *probe, const char *argument)
@@ -45,6 +49,10 @@ static bool set_option(struct probe *probe, const char *argument)
         {"ceph_conf", &probe->options.rbd.ceph_conf, NULL, NULL},
         {"rbd_user", &probe->options.rbd.user, NULL, NULL},
         {"parent", &probe->parent, NULL, NULL},
+        {"volume", &probe->overlay.volume_id, NULL, NULL},
+        {"new_file", &probe->overlay.new_file, NULL, NULL},
+        {"file_to_merge", &probe->merge.file_to_merge, NULL, NULL},
+        {"merge_target_file", &probe->merge.merge_target_file, NULL, NULL},
         {"compress", NULL, &probe->plan.compress, NULL},
         {"quiesce", NULL, &probe->plan.quiesce, NULL},
         {"require_quiesce", NULL, &probe->plan.require_quiesce, NULL},
@@ -137,6 +145,27 @@ static int inspect_and_run(struct driver *driver, struct probe *probe, const cha
     return take_snapshot(driver, &info, &probe->plan, output, err);
 }
 
+/* `subject` is a uuid, or a location for "undo". */
+static int run_command(struct driver *driver, struct probe *probe, const char *command,
+                       const char *subject, const char *output, struct error *err)
+{
+    const struct driver_ops *ops = driver->ops;
+    probe->merge.volume_id = probe->overlay.volume_id;
+    probe->overlay.quiesce = probe->plan.quiesce;
+    probe->overlay.require_quiesce = probe->plan.require_quiesce;
+    if (strcmp(command, "undo") == 0)
+        return ops->undo_direct_snapshot(driver, subject, err);
+    if (strcmp(command, "create") == 0)
+        return ops->volume_snapshot_create(driver, subject, &probe->overlay, err);
+    if (strcmp(command, "delete") == 0)
+        return ops->volume_snapshot_delete(driver, subject, &probe->merge, err);
+    if (strcmp(command, "freeze") == 0)
+        return ops->freeze(driver, subject, err);
+    if (strcmp(command, "thaw") == 0)
+        return ops->thaw(driver, subject, err);
+    return inspect_and_run(driver, probe, command, subject, output, err);
+}
+
 static int run(struct probe *probe, const char *command, const char *subject, const char *output,
                struct error *err)
 {
@@ -144,9 +173,7 @@ static int run(struct probe *probe, const char *command, const char *subject, co
     int r = driver_libvirt_new(&probe->options, &driver, err);
     if (r < 0)
         return r;
-    r = strcmp(command, "undo") == 0
-            ? driver->ops->undo_direct_snapshot(driver, subject, err)
-            : inspect_and_run(driver, probe, command, subject, output, err);
+    r = run_command(driver, probe, command, subject, output, err);
     driver_free(driver);
     return r;
 }
@@ -171,9 +198,7 @@ int main(int argc, char **argv)
     while (i < argc && set_option(&probe, argv[i]))
         i++;
     if (argc - i < 2) {
-        (void)fputs("usage: driver_probe OPTION=VALUE... inspect|live|cold UUID [OUTPUT] |\n"
-                    "       direct UUID IMAGE_ID | undo LOCATION\n",
-                    stderr);
+        (void)fputs("usage: driver_probe OPTION=VALUE... COMMAND SUBJECT [OUTPUT]\n", stderr);
         return 2;
     }
     log_init(LOG_LEVEL_DEBUG);
