@@ -127,20 +127,17 @@ static int keep_own_members(const struct assisted *op, const json_t *mapping, js
 static int save_connection_info(struct assisted *op, json_t *mapping, struct error *err)
 {
     struct agent *agent = op->base.agent;
-    json_t *attachment = NULL;
-    json_t *info;
+    json_t *info = NULL;
     const char *attachment_id;
     int r = json_need_string(mapping, "attachment_id", "the volume's mapping", &attachment_id, err);
     if (r == 0)
-        r = cinder_attachment_get(agent->cinder, op->base.request->context, attachment_id,
-                                  &attachment, err);
-    if (r == 0)
-        r = json_need_object(attachment, "connection_info", "Cinder's attachment", &info, err);
+        r = cinder_attachment_connection_info(agent->cinder, op->base.request->context,
+                                              attachment_id, &info, err);
     if (r == 0)
         r = keep_own_members(op, mapping, info, err);
     if (r == 0)
         r = conductor_mapping_save_connection_info(agent->bus, op->base.admin, mapping, info, err);
-    json_decref(attachment);
+    json_decref(info);
     return r;
 }
 

@@ -1,6 +1,7 @@
 /* The attachment record: how a host reaches a volume. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "cinder_client/cinder_int.h"
@@ -9,7 +10,8 @@
 /* nova.volume.cinder:API.attachment_get */
 #define MICROVERSION "volume 3.44"
 
-int cinder_attachment_get(struct cinder *cinder, const struct request_context *context,
+/* Returns owned. */
+static int get_attachment(struct cinder *cinder, const struct request_context *context,
                           const char *attachment_id, json_t **ret_attachment, struct error *err)
 {
     char path[16 + ID_UUID_SIZE];
@@ -37,4 +39,74 @@ int cinder_attachment_get(struct cinder *cinder, const struct request_context *c
     }
     *ret_attachment = attachment;
     return 0;
+}
+
+static bool is_data(const char *key)
+{
+    return strcmp(key, "attachment_id") != 0 && strcmp(key, "driver_volume_type") != 0;
+}
+
+/* Members of the record beside connection_info that nova keeps in it. */
+static bool is_kept(const char *key)
+{
+    static const char *const left_out[] = {"connection_info", "id", "attach_mode"};
+    for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++)
+        if (strcmp(key, left_out[i]) == 0)
+            return false;
+    return true;
+}
+
+static int set(json_t *object, const char *key, json_t *value)
+{
+    return value ? json_object_set(object, key, value)
+                 : json_object_set_new(object, key, json_null());
+}
+
+/*
+ * nova.volume.cinder:_translate_attachment_ref: Cinder gives the data's members without their
+ * object. Returns owned, NULL without memory.
+ */
+static json_t *translate(json_t *attachment, json_t *info)
+{
+    const char *key;
+    json_t *value;
+    json_t *data = json_object();
+    json_t *translated = json_pack("{s:O, s:n, s:n, s:n, s:n}", "data", data, "status", "instance",
+                                   "attached_at", "detached_at");
+    int failures =
+        set(translated, "driver_volume_type", json_object_get(info, "driver_volume_type"));
+    json_object_foreach (info, key, value) {
+        if (is_data(key))
+            failures |= json_object_set(data, key, value);
+    }
+    json_object_foreach (attachment, key, value) {
+        if (is_kept(key))
+            failures |= json_object_set(translated, key, value);
+    }
+    json_decref(data);
+    if (failures == 0)
+        return translated;
+    json_decref(translated);
+    return NULL;
+}
+
+int cinder_attachment_connection_info(struct cinder *cinder, const struct request_context *context,
+                                      const char *attachment_id, json_t **ret_connection_info,
+                                      struct error *err)
+{
+    json_t *attachment = NULL;
+    json_t *info;
+    int r = get_attachment(cinder, context, attachment_id, &attachment, err);
+    if (r < 0)
+        return r;
+    r = json_need_object(attachment, "connection_info", "Cinder's attachment", &info, err);
+    if (r == 0) {
+        json_t *translated = translate(attachment, info);
+        if (translated)
+            *ret_connection_info = translated;
+        else
+            r = error_nomem(err);
+    }
+    json_decref(attachment);
+    return r;
 }

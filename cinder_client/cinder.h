@@ -160,8 +160,10 @@ int cinder_limits_get(struct cinder *cinder, const struct request_context *conte
                       struct cinder_limits *ret_limits, struct error *err);
 
 /*
- * Reads an attachment (microversion 3.44). Returns the owned "attachment" object; its
- * "connection_info" may hold passwords: never log it.
+ * How a host reaches an attached volume, as nova keeps it in a block device mapping: reads the
+ * attachment (microversion 3.44) and puts its members where nova has them. Returns an owned object;
+ * it may hold passwords: never log it.
  */
-int cinder_attachment_get(struct cinder *cinder, const struct request_context *context,
-                          const char *attachment_id, json_t **ret_attachment, struct error *err);
+int cinder_attachment_connection_info(struct cinder *cinder, const struct request_context *context,
+                                      const char *attachment_id, json_t **ret_connection_info,
+                                      struct error *err);

@@ -19,7 +19,7 @@
 /* wrap: cinder_snapshot_delete */
 /* wrap: cinder_snapshot_await_gone */
 /* wrap: cinder_snapshot_update_status */
-/* wrap: cinder_attachment_get */
+/* wrap: cinder_attachment_connection_info */
 #include "agent/volume_backed.h"
 #include "world.h"
 

@@ -487,18 +487,20 @@ int __wrap_cinder_snapshot_update_status(struct cinder *cinder,
     return world.fail_status.errnum != 0 ? fail_with(&world.fail_status, err) : 0;
 }
 
-int __wrap_cinder_attachment_get(struct cinder *cinder, const struct request_context *context,
-                                 const char *attachment_id, json_t **ret_attachment,
-                                 struct error *err);
+int __wrap_cinder_attachment_connection_info(struct cinder *cinder,
+                                             const struct request_context *context,
+                                             const char *attachment_id,
+                                             json_t **ret_connection_info, struct error *err);
 
-int __wrap_cinder_attachment_get(struct cinder *cinder, const struct request_context *context,
-                                 const char *attachment_id, json_t **ret_attachment,
-                                 struct error *err)
+int __wrap_cinder_attachment_connection_info(struct cinder *cinder,
+                                             const struct request_context *context,
+                                             const char *attachment_id,
+                                             json_t **ret_connection_info, struct error *err)
 {
     (void)cinder, (void)context, (void)attachment_id;
     if (world.fail_attachment.errnum != 0)
         return fail_with(&world.fail_attachment, err);
-    *ret_attachment = json_pack("{s:{s:{s:s}}}", "connection_info", "data", "name", "v.new");
+    *ret_connection_info = json_pack("{s:{s:s}}", "data", "name", "v.new");
     return 0;
 }
 

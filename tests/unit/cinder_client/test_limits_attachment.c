@@ -68,8 +68,8 @@ static int get_attachment(const struct http_step *step, json_t **ret_attachment,
     struct fixture fixture;
     fixture_start(&fixture, step, 1);
     *err = (struct error)ERROR_INIT;
-    int r =
-        cinder_attachment_get(fixture.cinder, fixture.context, ATTACHMENT_ID, ret_attachment, err);
+    int r = cinder_attachment_connection_info(fixture.cinder, fixture.context, ATTACHMENT_ID,
+                                              ret_attachment, err);
     fixture_finish(&fixture);
     return r;
 }
@@ -81,14 +81,22 @@ static void an_attachment_is_read_with_its_microversion(void **state)
         .method = "GET",
         .path = ATTACHMENT_PATH,
         .headers = {"OpenStack-API-Version: volume 3.44", "X-Auth-Token: user-token"},
-        .reply = "{\"attachment\": {\"id\": \"" ATTACHMENT_ID "\", \"connection_info\":"
-                 " {\"driver_volume_type\": \"rbd\", \"name\": \"volumes/v\"}}}"};
-    json_t *attachment = NULL;
+        .reply = "{\"attachment\": {\"id\": \"" ATTACHMENT_ID "\", \"status\": \"attached\","
+                 "\"instance\": \"i\", \"volume_id\": \"" VOLUME_ID "\", \"attached_at\": \"then\","
+                 "\"detached_at\": \"\", \"attach_mode\": \"rw\", \"connection_info\":"
+                 "{\"driver_volume_type\": \"nfs\", \"name\": \"v.s\", \"format\": \"qcow2\","
+                 "\"attachment_id\": \"" ATTACHMENT_ID "\"}}}"};
+    json_t *info = NULL;
     struct error err;
-    assert_int_equal(get_attachment(&step, &attachment, &err), 0);
-    const json_t *info = json_object_get(attachment, "connection_info");
-    assert_string_equal(json_string_value(json_object_get(info, "name")), "volumes/v");
-    json_decref(attachment);
+    assert_int_equal(get_attachment(&step, &info, &err), 0);
+    /* What nova.volume.cinder._translate_attachment_ref makes of it. */
+    json_t *expected =
+        json_pack("{s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:s}", "driver_volume_type", "nfs",
+                  "data", "name", "v.s", "format", "qcow2", "status", "attached", "instance", "i",
+                  "volume_id", VOLUME_ID, "attached_at", "then", "detached_at", "");
+    assert_true(json_equal(info, expected));
+    json_decref(expected);
+    json_decref(info);
 }
 
 static void attachment_failures(void **state)
@@ -101,14 +109,17 @@ static void attachment_failures(void **state)
     expect_error(&err, ENOENT, EXC_VOLUME_ATTACHMENT_NOT_FOUND, 404);
     const struct http_step other = {.reply = "{\"attachment\": {\"id\": \"" VOLUME_ID "\"}}"};
     assert_int_equal(get_attachment(&other, &attachment, &err), -EBADMSG);
+    const struct http_step bare = {.reply = "{\"attachment\": {\"id\": \"" ATTACHMENT_ID "\"}}"};
+    assert_int_equal(get_attachment(&bare, &attachment, &err), -EINVAL);
     const struct http_step none = {.reply = "{\"attachment\": null}"};
     assert_int_equal(get_attachment(&none, &attachment, &err), -EBADMSG);
     assert_null(attachment);
 
     struct fixture fixture;
     fixture_start(&fixture, NULL, 0);
-    assert_int_equal(
-        cinder_attachment_get(fixture.cinder, fixture.context, "../x", &attachment, &err), -EINVAL);
+    assert_int_equal(cinder_attachment_connection_info(fixture.cinder, fixture.context, "../x",
+                                                       &attachment, &err),
+                     -EINVAL);
     expect_error(&err, EINVAL, EXC_VOLUME_ATTACHMENT_NOT_FOUND, 0);
     fixture_finish(&fixture);
 }
