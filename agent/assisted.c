@@ -106,20 +106,27 @@ static void tell_cinder(struct assisted *op, const char *status)
                   err.message);
 }
 
-/* What nova keeps in the mapping and Cinder does not know. DriverVolumeBlockDevice. */
-static int keep_own_members(const struct assisted *op, const json_t *mapping, json_t *info,
-                            struct error *err)
+/*
+ * What Cinder does not know of the mapping: what nova keeps in it (DriverVolumeBlockDevice), and
+ * that the file on top is a layer now. With the format that Cinder goes on naming, of the volume
+ * without layers, the next start would show the guest the qcow2 file itself.
+ */
+static int complete_connection_info(const struct assisted *op, const json_t *mapping, json_t *info,
+                                    struct error *err)
 {
     const char *text = json_string_member(mapping, "connection_info");
     json_t *old = text ? json_loads(text, 0, NULL) : NULL;
     json_t *multipath_id = json_object_get(json_object_get(old, "data"), "multipath_id");
+    json_t *data = json_object_get(info, "data");
     int r = 0;
     if (json_is_true(json_object_get(old, "multiattach")))
         r |= json_object_set(info, "multiattach", json_true());
     if (!json_object_get(info, "serial"))
         r |= json_object_set_new(info, "serial", json_string(op->volume_id));
     if (multipath_id)
-        r |= json_object_set(json_object_get(info, "data"), "multipath_id", multipath_id);
+        r |= json_object_set(data, "multipath_id", multipath_id);
+    if (json_object_get(data, "format"))
+        r |= json_object_set_new(data, "format", json_string("qcow2"));
     json_decref(old);
     return r == 0 ? 0 : error_nomem(err);
 }
@@ -134,7 +141,7 @@ static int save_connection_info(struct assisted *op, json_t *mapping, struct err
         r = cinder_attachment_connection_info(agent->cinder, op->base.request->context,
                                               attachment_id, &info, err);
     if (r == 0)
-        r = keep_own_members(op, mapping, info, err);
+        r = complete_connection_info(op, mapping, info, err);
     if (r == 0)
         r = conductor_mapping_save_connection_info(agent->bus, op->base.admin, mapping, info, err);
     json_decref(info);

@@ -84,13 +84,13 @@ static void adds_a_layer(void **state)
     assert_string_equal(world.story, "connection_info ");
 }
 
-/* Cinder's answer, with what only nova knows kept. */
+/* Cinder's answer, with what only nova knows kept and the format of the new layer. */
 static void refreshes_the_connection_info(void **state)
 {
     (void)state;
     create(CREATE_INFO);
-    json_t *expected = json_pack("{s:{s:s, s:s}, s:b, s:s}", "data", "name", "v.new",
-                                 "multipath_id", "m", "multiattach", 1, "serial", VOLUME);
+    json_t *expected = json_pack("{s:{s:s, s:s, s:s}, s:b, s:s}", "data", "name", "v.new", "format",
+                                 "qcow2", "multipath_id", "m", "multiattach", 1, "serial", VOLUME);
     assert_json_equal(world.connection_info, expected);
     json_decref(expected);
 }

@@ -500,7 +500,7 @@ int __wrap_cinder_attachment_connection_info(struct cinder *cinder,
     (void)cinder, (void)context, (void)attachment_id;
     if (world.fail_attachment.errnum != 0)
         return fail_with(&world.fail_attachment, err);
-    *ret_connection_info = json_pack("{s:{s:s}}", "data", "name", "v.new");
+    *ret_connection_info = json_pack("{s:{s:s, s:s}}", "data", "name", "v.new", "format", "raw");
     return 0;
 }
 
