@@ -214,6 +214,19 @@ int conductor_fault_create(struct bus *bus, const struct request_context *contex
     return r;
 }
 
+static int check_mappings(const json_t *list, struct error *err)
+{
+    const char *name = json_string_member(list, "nova_object.name");
+    const char *version = json_string_member(list, "nova_object.version");
+    if (name && version && strcmp(name, "BlockDeviceMappingList") == 0 &&
+        strncmp(version, "1.", 2) == 0)
+        return 0;
+    return error_set(err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
+                     "conductor answered with %.64s version '%.16s', only "
+                     "BlockDeviceMappingList 1.x is understood",
+                     name ? name : "no nova object", version ? version : "(none)");
+}
+
 /* The nova_object.data of each object of a list primitive. Owned. */
 static json_t *list_data(const json_t *list)
 {
@@ -238,12 +251,14 @@ int conductor_block_device_mappings(struct bus *bus, const struct request_contex
                          json_pack("[s]", instance_uuid), json_object(), &result, err);
     if (r < 0)
         return r;
-    json_t *mappings = list_data(result);
+    r = check_mappings(result, err);
+    json_t *mappings = r == 0 ? list_data(result) : NULL;
     json_decref(result);
-    if (!mappings)
-        return error_nomem(err);
-    *ret_mappings = mappings;
-    return 0;
+    if (r == 0 && !mappings)
+        r = error_nomem(err);
+    if (r == 0)
+        *ret_mappings = mappings;
+    return r;
 }
 
 int conductor_volume_mapping(struct bus *bus, const struct request_context *context,

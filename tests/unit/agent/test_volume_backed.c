@@ -260,6 +260,16 @@ static void mappings_not_understood_are_refused(void **state)
     assert_nothing_left();
 }
 
+static void mappings_of_another_version_are_refused(void **state)
+{
+    (void)state;
+    world.mappings_version = "2.0";
+    snapshot();
+    assert_int_equal(world.n_created, 0);
+    assert_nothing_left();
+    assert_non_null(strstr(world.fault, "version '2.0'"));
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup_volumes, teardown_volumes)
@@ -278,6 +288,7 @@ int main(void)
         TEST(a_volume_in_error_is_named_before_anything_is_made),
         TEST(an_instance_without_volumes_is_refused),
         TEST(mappings_not_understood_are_refused),
+        TEST(mappings_of_another_version_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

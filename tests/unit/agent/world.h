@@ -36,7 +36,8 @@ static struct {
     json_t *attributes; /* of the last change of the image's record */
     json_t *records;    /* what the list of images shows */
     char deleted[TEXT_MAX];
-    json_t *mappings;        /* block device mappings of the instance */
+    json_t *mappings; /* block device mappings of the instance */
+    const char *mappings_version;
     json_t *connection_info; /* as it was saved */
     char statuses[256];      /* told to Cinder, one word each */
     unsigned n_snapshots;    /* in Cinder now */
@@ -161,7 +162,9 @@ static json_t *read_objects(const char *objmethod, const json_t *args)
         json_array_foreach (world.mappings, i, mapping) {
             (void)json_array_append_new(objects, json_pack("{s:O}", "nova_object.data", mapping));
         }
-        return json_pack("{s:{s:o}}", "nova_object.data", "objects", objects);
+        return json_pack("{s:s, s:s, s:{s:o}}", "nova_object.name", "BlockDeviceMappingList",
+                         "nova_object.version", world.mappings_version, "nova_object.data",
+                         "objects", objects);
     }
     const char *name = json_string_value(json_object_get(objinst, "nova_object.name"));
     if (strcmp(objmethod, "save") != 0 || strcmp(name, "BlockDeviceMapping") != 0)
@@ -529,6 +532,7 @@ static int setup(void **state)
     assert_int_equal(slots_new(1, &agent.disk_op_slots, &err), 0);
     assert_int_equal(freezer_new(agent.driver, 60000, &agent.freezer, &err), 0);
     world.limits = (struct cinder_limits){-1, 0, -1, 0};
+    world.mappings_version = "1.18";
     return 0;
 }
 
