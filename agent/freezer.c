@@ -21,7 +21,8 @@ struct entry {
     char uuid[DRIVER_UUID_MAX];
     uint64_t thaw_ms; /* when the thread thaws it; moves on after a failed try */
     bool busy;
-    bool overdue; /* it should have been thawed by now: only retries are left */
+    bool given_up; /* freezer_thaw_all() has tried */
+    bool overdue;  /* it should have been thawed by now: only retries are left */
     struct entry *next;
 };
 
@@ -105,6 +106,8 @@ static int thaw(struct freezer *freezer, struct entry *entry, struct error *err)
 int freezer_freeze(struct freezer *freezer, const char *uuid, struct error *err)
 {
     LOCK_SCOPE(&freezer->lock);
+    if (freezer->stopping)
+        return error_set(err, ECANCELED, EXC_INTERNAL_ERROR, "the agent is about to end");
     if (find_idle(freezer, uuid))
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                          "the guest is frozen for another snapshot already");
@@ -213,26 +216,51 @@ int freezer_new(struct driver *driver, unsigned deadline_ms, struct freezer **re
     return 0;
 }
 
-static void stop_thread(struct freezer *freezer)
+/* False when that was done before. */
+static bool stop_thread(struct freezer *freezer)
 {
     {
         LOCK_SCOPE(&freezer->lock);
+        if (freezer->stopping)
+            return false;
         freezer->stopping = true;
         (void)pthread_cond_broadcast(&freezer->changed);
     }
     (void)pthread_join(freezer->thread, NULL);
+    return true;
+}
+
+static struct entry *next_untried(const struct freezer *freezer)
+{
+    struct entry *entry = freezer->entries;
+    while (entry && (entry->busy || entry->given_up))
+        entry = entry->next;
+    return entry;
+}
+
+void freezer_thaw_all(struct freezer *freezer)
+{
+    struct entry *entry;
+    if (!stop_thread(freezer))
+        return;
+    LOCK_SCOPE(&freezer->lock);
+    while ((entry = next_untried(freezer))) {
+        struct error err = ERROR_INIT;
+        entry->given_up = true;
+        log_set_context(NULL, entry->uuid);
+        if (thaw(freezer, entry, &err) < 0)
+            log_error("the guest is left frozen: %s", err.message);
+        log_set_context(NULL, NULL);
+    }
 }
 
 void freezer_free(struct freezer *freezer)
 {
     if (!freezer)
         return;
-    stop_thread(freezer);
+    freezer_thaw_all(freezer);
     for (struct entry *entry = freezer->entries, *next; entry; entry = next) {
-        struct error err = ERROR_INIT;
         next = entry->next;
-        if (freezer->driver->ops->thaw(freezer->driver, entry->uuid, &err) < 0)
-            log_error("guest %s is left frozen: %s", entry->uuid, err.message);
         free(entry);
     }
     (void)pthread_cond_destroy(&freezer->changed);

@@ -31,5 +31,11 @@ unsigned freezer_left_ms(struct freezer *freezer, const char *uuid);
  */
 int freezer_thaw(struct freezer *freezer, const char *uuid, struct error *err);
 
-/* Thaws what is still frozen, each guest once, and frees. NULL-safe. */
+/*
+ * Before the agent ends: thaws what is still frozen, each guest once. Nothing is thawed by itself
+ * from now on.
+ */
+void freezer_thaw_all(struct freezer *freezer);
+
+/* freezer_thaw_all(), and frees. No other call may be running. NULL-safe. */
 void freezer_free(struct freezer *freezer);

@@ -54,8 +54,10 @@ static int serve(struct agent *agent, struct error *err)
     else if (r < 0)
         return r;
     wait_for_signal(&signals);
-    if (!drain(agent))
+    if (!drain(agent)) {
+        freezer_thaw_all(agent->freezer);
         _exit(EXIT_FAILURE); /* workers still use what would be freed */
+    }
     return 0;
 }
 

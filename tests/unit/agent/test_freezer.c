@@ -148,6 +148,23 @@ static void leaves_no_guest_frozen_at_its_end(void **state)
     assert_int_equal(calls(FAKE_THAW), 2);
 }
 
+/* Workers may still be there: nothing is freed, and each guest is asked once. */
+static void thaws_all_before_the_end(void **state)
+{
+    (void)state;
+    start(PATIENCE_MS);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), 0);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_IMAGE, &err), 0);
+    (void)error_set(&script.errors[FAKE_THAW], EIO, EXC_INTERNAL_ERROR, "busy");
+    driver_fake_set_script(driver, &script);
+    freezer_thaw_all(freezer);
+    assert_int_equal(calls(FAKE_THAW), 2);
+    freezer_thaw_all(freezer);
+    assert_int_equal(calls(FAKE_THAW), 2);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), -ECANCELED);
+    assert_false(freezer_holds(freezer, FIXTURE_INSTANCE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +176,7 @@ int main(void)
         cmocka_unit_test_teardown(goes_on_trying, teardown),
         cmocka_unit_test_teardown(thaws_what_another_froze, teardown),
         cmocka_unit_test_teardown(leaves_no_guest_frozen_at_its_end, teardown),
+        cmocka_unit_test_teardown(thaws_all_before_the_end, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
