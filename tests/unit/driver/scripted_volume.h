@@ -248,8 +248,10 @@ static void put_on_top(const char *xml)
         abort();
     start += strlen(needle);
     (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(start, "\""), start);
-    memmove(&volume.layers[1], &volume.layers[0], sizeof(volume.layers[0]) * volume.count);
-    memmove(&volume.formats[1], &volume.formats[0], sizeof(volume.formats[0]) * volume.count);
+    for (size_t i = volume.count; i > 0; i--) {
+        volume.layers[i] = volume.layers[i - 1];
+        volume.formats[i] = volume.formats[i - 1];
+    }
     volume.layers[0] = name;
     volume.formats[0] = "qcow2";
     volume.count++;
