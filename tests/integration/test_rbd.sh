@@ -9,6 +9,9 @@ FSID=$(timeout 30 ceph fsid) || {
     echo "Bail out! no Ceph cluster answers by $CONF"
     exit 1
 }
+# As nova writes it: QEMU's user need not be able to read the configuration.
+MONITOR=$(ceph mon dump --format json 2>/dev/null | jq -r '.mons[0].public_addrs.addrvec[] |
+    select(.type == "v1").addr / ":" | "<host name=\u0027\(.[0])\u0027 port=\u0027\(.[1])\u0027/>"')
 # shellcheck source=tests/integration/lib/guest.sh
 . tests/integration/lib/guest.sh
 BASE=$(uuid_of base-image)
@@ -32,7 +35,7 @@ qemu_name() { echo "rbd:$1:conf=$CONF"; }
 define() { # guest
     define_guest "$1" "<disk type='network' device='disk'>
       <driver name='qemu' type='raw' cache='writeback'/>
-      <source protocol='rbd' name='vms/$(disk_of "$1")'><config file='$CONF'/></source>
+      <source protocol='rbd' name='vms/$(disk_of "$1")'>$MONITOR</source>
       <target dev='vda' bus='virtio'/>
     </disk>"
 }
