@@ -96,10 +96,11 @@ static void remove_from_cluster(struct operation *op, const char *location)
         log_warning("%s is left behind: %s", location, err.message);
 }
 
-static bool has_to_be_extracted(const struct error *failure)
+/* A location that is refused may be replaced by data; a record that is refused may not. */
+static bool has_to_be_extracted(const struct operation *op, const struct error *failure)
 {
     return error_is(failure, EXC_IMAGE_UNACCEPTABLE) || error_is(failure, EXC_FORBIDDEN) ||
-           error_is(failure, EXC_IMAGE_NOT_AUTHORIZED);
+           (op->upload_started && error_is(failure, EXC_IMAGE_NOT_AUTHORIZED));
 }
 
 static int fall_back(struct operation *op, const struct error *failure, struct error *err)
@@ -122,7 +123,7 @@ int direct_image_make(struct operation *op, bool *ret_made, struct error *err)
         if (r < 0)
             remove_from_cluster(op, location);
     }
-    if (r < 0 && has_to_be_extracted(&failure))
+    if (r < 0 && has_to_be_extracted(op, &failure))
         return fall_back(op, &failure, err);
     if (r < 0) {
         *err = failure;

@@ -96,6 +96,18 @@ static void extracts_when_glance_takes_no_location(void **state)
                                         "put:5"));
 }
 
+/* The copy would meet the same refusal, after the guest was suspended for it. */
+static void a_refused_record_is_not_extracted_for(void **state)
+{
+    (void)state;
+    world.fail_update = failure(EACCES, EXC_IMAGE_NOT_AUTHORIZED);
+    snapshot();
+    assert_int_equal(record().calls[FAKE_EXTRACT], 0);
+    assert_string_equal(record().undone_location, LOCATION);
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.task_state, "");
+}
+
 static void other_failures_leave_nothing(void **state)
 {
     (void)state;
@@ -130,6 +142,7 @@ int main(void)
         TEST(hands_glance_a_location),
         TEST(extracts_when_the_cluster_is_another),
         TEST(extracts_when_glance_takes_no_location),
+        TEST(a_refused_record_is_not_extracted_for),
         TEST(other_failures_leave_nothing),
         TEST(a_deleted_instance_leaves_nothing),
     };
