@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -49,6 +50,22 @@ struct guest_info {
     char backing_format[DRIVER_FORMAT_MAX];
 };
 
+/*
+ * Where a driver writes down what it is about to do, so that a later process can bring it to its
+ * end: driver_ops.recover. Given by the agent, used on the thread of the call.
+ */
+struct driver_journal {
+    /* Writes an entry before the side effect it tells of; durable when it returns 0, else the
+     * driver may not go on. Entries are the driver's own; borrowed. They may hold secrets. */
+    int (*write)(void *arg, const json_t *entry, struct error *err);
+
+    /* Before the guest is frozen (true), after it is known to be thawed (false). Fails only for
+     * true, and then the guest may not be frozen. */
+    int (*frozen)(void *arg, bool frozen, struct error *err);
+
+    void *arg;
+};
+
 enum snapshot_method { SNAPSHOT_METHOD_LIVE, SNAPSHOT_METHOD_COLD };
 
 /* How the snapshot is to be taken. Strings are borrowed for the time of the call. */
@@ -58,6 +75,7 @@ struct snapshot_plan {
     bool compress;            /* qemu-img -c, for qcow2 targets */
     bool quiesce;             /* freeze and thaw around the instant (hw_qemu_guest_agent) */
     bool require_quiesce;     /* os_require_quiesce: give up when the guest cannot be frozen */
+    const struct driver_journal *journal; /* NULL: nothing is written down */
 };
 
 /*
@@ -71,6 +89,7 @@ struct direct_snapshot {
                                             has no parent itself */
     bool quiesce;                        /* as in snapshot_plan */
     bool require_quiesce;
+    const struct driver_journal *journal;
 };
 
 /* A volume's new top layer; nova's create_info. Strings are borrowed for the time of the call. */
@@ -142,16 +161,30 @@ struct driver_ops {
     int (*undo_direct_snapshot)(struct driver *driver, const char *location, struct error *err);
 
     /*
+     * After the process that called extract or direct_snapshot has died: brings the guest and the
+     * host back from whatever `entries` (array of what was written then, in order; borrowed) tells
+     * of, as the call itself would have: thawed, no block job of ours, defined, started again from
+     * its saved memory, devices back, no file left. What others have done since is respected, and
+     * to be called again after a failure is harmless. `host_rebooted`: what was on disk then may be
+     * incomplete, what was in memory is gone.
+     * *ret_image is the finished image when extract had come so far and it is whole, else NULL;
+     * owned by the caller, closing it removes the file.
+     */
+    int (*recover)(struct driver *driver, const char *uuid, const json_t *entries,
+                   bool host_rebooted, struct image_source **ret_image, struct error *err);
+
+    /*
      * Puts a new, empty layer on a volume of the running guest (external disk snapshot). 0 only
-     * when the guest writes to it. InstanceNotRunning; InternalError naming what is wrong with the
-     * overlay or the volume.
+     * when the guest writes to it, which may be since an earlier call. InstanceNotRunning;
+     * InternalError naming what is wrong with the overlay or the volume.
      */
     int (*volume_snapshot_create)(struct driver *driver, const char *uuid,
                                   const struct volume_overlay *overlay, struct error *err);
 
     /*
      * Takes a layer out of a volume: by pull or commit in a running guest, by rebase of a stopped
-     * one. 0 only when the block job is known to have completed and the chain is as wanted.
+     * one. 0 only when the block job is known to have completed and the chain is as wanted, which
+     * it may be since an earlier call; a merge that an earlier call began is waited for.
      */
     int (*volume_snapshot_delete)(struct driver *driver, const char *uuid,
                                   const struct volume_merge *merge, struct error *err);

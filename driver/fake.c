@@ -137,6 +137,19 @@ static int make_image(struct fake_driver *driver, const struct fake_script *scri
     return 0;
 }
 
+static int write_down(const struct driver_journal *journal, const json_t *entries,
+                      struct error *err)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach (entries, i, entry) {
+        int r = journal ? journal->write(journal->arg, entry, err) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int fake_extract(struct driver *driver, const struct guest_info *info,
                         const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                         struct error *err)
@@ -152,6 +165,8 @@ static int fake_extract(struct driver *driver, const struct guest_info *info,
                        plan->image_format);
     }
     int r = begin(self, FAKE_EXTRACT, info->uuid, &script, err);
+    if (r == 0)
+        r = write_down(plan->journal, script.entries, err);
     if (r == 0)
         r = make_image(self, &script, &image, err);
     if (r < 0)
@@ -199,6 +214,8 @@ static int fake_direct_snapshot(struct driver *driver, const struct guest_info *
         self->record.require_quiesce = direct->require_quiesce;
     }
     int r = begin(self, FAKE_DIRECT_SNAPSHOT, info->uuid, &script, err);
+    if (r == 0)
+        r = write_down(direct->journal, script.entries, err);
     if (r < 0)
         return r;
     char *location = strdup(script.location);
@@ -206,6 +223,25 @@ static int fake_direct_snapshot(struct driver *driver, const struct guest_info *
         return error_nomem(err);
     *ret_location = location;
     return 0;
+}
+
+static int fake_recover(struct driver *driver, const char *uuid, const json_t *entries,
+                        bool host_rebooted, struct image_source **ret_image, struct error *err)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    struct fake_script script;
+    struct image_source *image = NULL;
+    {
+        LOCK_SCOPE(&self->lock);
+        self->record.recovered_entries = json_array_size(entries);
+        self->record.host_rebooted = host_rebooted;
+    }
+    int r = begin(self, FAKE_RECOVER, uuid, &script, err);
+    if (r == 0 && script.recovers_image)
+        r = make_image(self, &script, &image, err);
+    if (r == 0)
+        *ret_image = image;
+    return r;
 }
 
 static int fake_undo_direct_snapshot(struct driver *driver, const char *location, struct error *err)
@@ -265,6 +301,7 @@ int driver_fake_new(const struct fake_script *script, struct driver **ret_driver
                                           .freeze = fake_freeze,
                                           .thaw = fake_thaw,
                                           .direct_snapshot = fake_direct_snapshot,
+                                          .recover = fake_recover,
                                           .undo_direct_snapshot = fake_undo_direct_snapshot,
                                           .volume_snapshot_create = fake_volume_snapshot_create,
                                           .volume_snapshot_delete = fake_volume_snapshot_delete,

@@ -18,6 +18,7 @@ enum fake_call {
     FAKE_UNDO_DIRECT_SNAPSHOT,
     FAKE_VOLUME_SNAPSHOT_CREATE,
     FAKE_VOLUME_SNAPSHOT_DELETE,
+    FAKE_RECOVER,
     FAKE_CALL_MAX
 };
 
@@ -29,6 +30,8 @@ struct fake_script {
     bool quiesced;                      /* told by extract */
     const char *location;               /* told by direct_snapshot; copied at each */
     uint32_t guest_paused_ms;           /* told by extract */
+    const json_t *entries;              /* array: extract and direct_snapshot write them down */
+    bool recovers_image;                /* recover finds the image */
     struct error errors[FAKE_CALL_MAX]; /* a call whose errnum is not 0 fails with it */
     struct error read_error;  /* reading the image fails with it, if its errnum is not 0, */
     size_t read_error_offset; /* from this byte on */
@@ -49,6 +52,8 @@ struct fake_record {
     char target[DRIVER_PATH_MAX];          /* ... and its merge_target_file */
     bool quiesce, require_quiesce;         /* of the last direct or volume snapshot */
     char undone_location[DRIVER_PATH_MAX]; /* of the last undo_direct_snapshot */
+    size_t recovered_entries;              /* of the last recover: how many it was given */
+    bool host_rebooted;                    /* of the last recover */
     unsigned images_made;
     unsigned images_closed; /* equal to images_made when nothing leaks */
 };

@@ -99,6 +99,14 @@ static void keeps_what_it_was_asked(void **state)
     driver_fake_get_record(driver, &record);
     assert_string_equal(record.file, "");
     assert_string_equal(record.target, "v");
+    struct image_source *image = NULL;
+    json_t *entries = json_pack("[{}, {}]");
+    assert_int_equal(driver->ops->recover(driver, UUID, entries, true, &image, &err), 0);
+    json_decref(entries);
+    assert_null(image);
+    driver_fake_get_record(driver, &record);
+    assert_int_equal(record.recovered_entries, 2);
+    assert_true(record.host_rebooted);
     for (int i = FAKE_FREEZE; i < FAKE_CALL_MAX; i++)
         assert_int_equal(record.calls[i], 1);
     driver_free(driver);
