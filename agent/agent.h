@@ -6,6 +6,8 @@
 #pragma once
 
 #include "agent/freezer.h"
+#include "agent/journal.h"
+#include "agent/recover.h"
 #include "agent/slots.h"
 #include "agent/workers.h"
 #include "amqp/bus.h"
@@ -21,7 +23,10 @@ struct agent {
     struct glance *glance;
     struct cinder *cinder;
     struct keystone_session *service_session; /* NULL without send_service_user_token */
+    struct freeze_ledger *freeze_ledger;      /* guests frozen now */
     struct freezer *freezer;                  /* guests frozen for volume snapshots */
+    struct journal *journal;                  /* requests under way */
+    struct recovery *recovery;                /* requests an earlier agent has left */
     struct workers *workers;                  /* threads */
     struct slots *snapshot_slots;             /* [DEFAULT]max_concurrent_snapshots */
     struct slots *disk_op_slots;              /* [compute]max_concurrent_disk_ops */

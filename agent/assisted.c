@@ -194,7 +194,8 @@ static int begin(struct assisted *op, struct agent *agent, struct rpc_request *r
     return instance_request_begin(&op->base, agent, request, err);
 }
 
-void assisted_create_serve(struct agent *agent, struct rpc_request *request)
+void assisted_create_serve(struct agent *agent, struct rpc_request *request,
+                           struct journal_record *record)
 {
     struct assisted op = {0};
     struct error failure = ERROR_INIT;
@@ -209,10 +210,12 @@ void assisted_create_serve(struct agent *agent, struct rpc_request *request)
         await_cinder(&op);
         refresh_connection_info(&op);
     }
+    journal_end(record);
     instance_request_end(&op.base);
 }
 
-void assisted_delete_serve(struct agent *agent, struct rpc_request *request)
+void assisted_delete_serve(struct agent *agent, struct rpc_request *request,
+                           struct journal_record *record)
 {
     struct assisted op = {0};
     struct error failure = ERROR_INIT;
@@ -226,5 +229,6 @@ void assisted_delete_serve(struct agent *agent, struct rpc_request *request)
         tell_cinder(&op, "deleting");
         refresh_connection_info(&op);
     }
+    journal_end(record);
     instance_request_end(&op.base);
 }

@@ -7,11 +7,14 @@
 #include "agent/agent.h"
 
 /*
- * Serve the request on the calling worker thread, to the end. Take `request`. Cinder is told the
- * outcome whatever it is, then the mapping's connection_info is read anew.
+ * Serve the request on the calling worker thread, to the end. Take `request` and `record`. Cinder
+ * is told the outcome whatever it is, then the mapping's connection_info is read anew. To be served
+ * again after the agent died: the driver finds done what has been done.
  */
-void assisted_create_serve(struct agent *agent, struct rpc_request *request);
-void assisted_delete_serve(struct agent *agent, struct rpc_request *request);
+void assisted_create_serve(struct agent *agent, struct rpc_request *request,
+                           struct journal_record *record);
+void assisted_delete_serve(struct agent *agent, struct rpc_request *request,
+                           struct journal_record *record);
 
 /*
  * A request can be served when the volume and the snapshot that Cinder waits for can be named; what

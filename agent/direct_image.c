@@ -7,6 +7,7 @@
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/trap.h"
 
 /* Of the image the instance was booted from; none is as good as unknown. */
 #define LOCATIONS_MAX 16
@@ -50,10 +51,12 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
         .parent_locations = parent.locations,
         .quiesce = op->plan.quiesce,
         .require_quiesce = op->plan.require_quiesce,
+        .journal = &op->driver_journal,
     };
     slots_acquire(op->agent->disk_op_slots);
     int r = driver->ops->direct_snapshot(driver, &op->info, &direct, ret_location, err);
     slots_release(op->agent->disk_op_slots);
+    op->guest_is_back = r == 0;
     glance_image_done(&parent.image);
     return r;
 }
@@ -63,13 +66,17 @@ static int register_location(struct operation *op, const char *location, struct 
     int r = operation_move_to(op, IMAGE_UPLOADING, err);
     if (r == 0)
         r = image_record_update(op, "raw", err);
+    if (r == 0)
+        r = journal_note(op->record, "location", json_string(location), err);
+    if (r == 0)
+        r = operation_upload_starts(op, err);
     if (r < 0)
         return r;
-    op->upload_started = true;
+    trap("direct:record-updated");
     r = glance_image_add_location(op->agent->glance, op->admin, op->arguments.image_id, location,
                                   err);
-    op->image_complete = r == 0;
-    return r;
+    trap("direct:location-added");
+    return r < 0 ? r : operation_image_is_complete(op, err);
 }
 
 /* Glance may have taken the location before it failed: its data would be deleted under it. */
@@ -108,6 +115,8 @@ static int fall_back(struct operation *op, const struct error *failure, struct e
     log_warning("Performing standard snapshot because direct snapshot failed: %s",
                 failure->message);
     op->upload_started = false;
+    journal_mark(op->record, "upload_started", json_false());
+    journal_mark(op->record, "location", json_null());
     return strcmp(op->task_state, IMAGE_PENDING_UPLOAD) == 0
                ? 0
                : operation_move_to(op, IMAGE_PENDING_UPLOAD, err);

@@ -3,7 +3,9 @@
 
 #include "agent/direct_image.h"
 #include "agent/image_record.h"
+#include "common/json.h"
 #include "common/log.h"
+#include "common/trap.h"
 
 static int prepare(struct operation *op, struct error *err)
 {
@@ -16,6 +18,7 @@ static int prepare(struct operation *op, struct error *err)
     if (r < 0)
         return r;
     glance_image_done(&image);
+    trap("disk:prepared");
     return plan_snapshot(op->agent->conf, &op->arguments.instance, &op->info, &op->plan, err);
 }
 
@@ -23,11 +26,14 @@ static int prepare(struct operation *op, struct error *err)
 static int extract(struct operation *op, struct snapshot_result *ret_result, struct error *err)
 {
     struct driver *driver = op->agent->driver;
+    op->plan.journal = &op->driver_journal;
     slots_acquire(op->agent->disk_op_slots);
     int r = driver->ops->extract(driver, &op->info, &op->plan, ret_result, err);
     slots_release(op->agent->disk_op_slots);
+    op->guest_is_back = r == 0;
     if (r < 0)
         return r;
+    trap("disk:extracted");
     if (ret_result->guest_paused_ms > 0)
         log_info("the guest was down for %u ms", ret_result->guest_paused_ms);
     log_info("Snapshot extracted, %llu bytes%s, beginning image upload",
@@ -36,27 +42,32 @@ static int extract(struct operation *op, struct snapshot_result *ret_result, str
     return 0;
 }
 
-static int upload(struct operation *op, struct image_source *image, struct error *err)
+int disk_image_upload(struct operation *op, struct image_source *image, const char *image_format,
+                      struct error *err)
 {
-    int r = image_record_update(op, op->plan.image_format, err);
+    int r = operation_move_to(op, IMAGE_UPLOADING, err);
+    trap("disk:uploading");
+    if (r == 0)
+        r = image_record_update(op, image_format, err);
+    if (r == 0)
+        r = operation_upload_starts(op, err);
     if (r < 0)
         return r;
+    trap("disk:record-updated");
     slots_acquire(op->agent->disk_op_slots);
-    op->upload_started = true;
     r = glance_image_upload(op->agent->glance, op->admin, op->arguments.image_id, image, err);
     slots_release(op->agent->disk_op_slots);
-    op->image_complete = r == 0;
-    return r;
+    trap("disk:uploaded");
+    return r < 0 ? r : operation_image_is_complete(op, err);
 }
 
 static int copy_and_upload(struct operation *op, struct error *err)
 {
     struct snapshot_result result = {0};
+    journal_mark(op->record, "image_format", json_string(op->plan.image_format));
     int r = extract(op, &result, err);
     if (r == 0)
-        r = operation_move_to(op, IMAGE_UPLOADING, err);
-    if (r == 0)
-        r = upload(op, result.image, err);
+        r = disk_image_upload(op, result.image, op->plan.image_format, err);
     image_source_close(result.image);
     return r;
 }
@@ -67,7 +78,31 @@ int disk_image_make(struct operation *op, struct error *err)
     int r = prepare(op, err);
     if (r == 0)
         r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
+    trap("disk:pending-upload");
     if (r == 0 && op->info.source_type == DISK_SOURCE_RBD)
         r = direct_image_make(op, &made, err);
     return r < 0 || made ? r : copy_and_upload(op, err);
+}
+
+int disk_image_recover(struct operation *op, struct image_source **ret_image, struct error *err)
+{
+    struct driver *driver = op->agent->driver;
+    const char *uuid = op->arguments.instance.uuid;
+    int r = driver->ops->recover(driver, uuid, journal_all(op->record, "driver"),
+                                 journal_host_rebooted(op->record), ret_image, err);
+    if (r < 0)
+        return r;
+    op->guest_is_back = true;
+    freeze_ledger_remove(op->agent->freeze_ledger, uuid);
+    return 0;
+}
+
+int disk_image_undo(struct operation *op, struct error *err)
+{
+    struct image_source *image = NULL;
+    if (op->guest_is_back || !journal_last(op->record, "driver"))
+        return 0;
+    int r = disk_image_recover(op, &image, err);
+    image_source_close(image);
+    return r;
 }

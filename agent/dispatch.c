@@ -11,6 +11,7 @@
 #include "agent/snapshot.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/trap.h"
 
 struct method {
     const char *name;
@@ -18,8 +19,13 @@ struct method {
     /* Says why the request cannot be served here. Runs before the ack, on the bus thread. */
     int (*check)(const struct agent *agent, const struct rpc_request *request, struct error *err);
 
-    /* Serves it on a worker thread. Takes the request. */
-    void (*run)(struct agent *agent, struct rpc_request *request);
+    /* Serves it on a worker thread. Takes the request and its record in the journal. */
+    void (*serve)(struct agent *agent, struct rpc_request *request, struct journal_record *record);
+
+    /* Brings to its end what an agent that died was serving. Takes both. NULL: the method leaves
+     * nothing behind, and is not in the journal. */
+    void (*recover)(struct agent *agent, struct rpc_request *request,
+                    struct journal_record *record);
 };
 
 /* Hypervisors and disks this agent knows nothing of. */
@@ -65,12 +71,13 @@ static int check_assisted(const struct agent *agent, const struct rpc_request *r
 }
 
 static const struct method methods[] = {
-    {"snapshot_instance", check_snapshot, snapshot_serve},
-    {"backup_instance", check_snapshot, snapshot_serve},
-    {"quiesce_instance", check_instance, quiesce_serve},
-    {"unquiesce_instance", check_instance, unquiesce_serve},
-    {"volume_snapshot_create", check_assisted, assisted_create_serve},
-    {"volume_snapshot_delete", check_assisted, assisted_delete_serve},
+    {"snapshot_instance", check_snapshot, snapshot_serve, snapshot_recover},
+    {"backup_instance", check_snapshot, snapshot_serve, snapshot_recover},
+    {"quiesce_instance", check_instance, quiesce_serve, NULL},
+    {"unquiesce_instance", check_instance, unquiesce_serve, NULL},
+    /* What they ask of the driver may be asked again. */
+    {"volume_snapshot_create", check_assisted, assisted_create_serve, assisted_create_serve},
+    {"volume_snapshot_delete", check_assisted, assisted_delete_serve, assisted_delete_serve},
 };
 
 static const struct method *find(const struct rpc_request *request)
@@ -103,15 +110,31 @@ static int check(const struct agent *agent, const struct method *method,
     return method->check(agent, request, err);
 }
 
-static enum rpc_verdict accept_request(void *arg, const struct rpc_request *request)
+/* Before the ack: from then on only the journal knows of the request. */
+static int write_down(const struct agent *agent, const struct method *method,
+                      const struct rpc_request *request, struct journal_record **ret_record,
+                      struct error *err)
+{
+    int r = method->recover ? journal_begin(agent->journal, request, ret_record, err) : 0;
+    trap("request:written-down");
+    return r;
+}
+
+static enum rpc_verdict accept_request(void *arg, const struct rpc_request *request, void **claim)
 {
     const struct agent *agent = arg;
     const struct method *method = find(request);
+    struct journal_record *record = NULL;
     if (!method)
         return RPC_PUT_BACK;
     struct error err = ERROR_INIT;
-    if (check(agent, method, request, &err) == 0)
+    int r = check(agent, method, request, &err);
+    if (r == 0)
+        r = write_down(agent, method, request, &record, &err);
+    if (r == 0) {
+        *claim = record;
         return RPC_SERVE;
+    }
     log_set_context(request->context->request_id, NULL);
     log_warning("%s is left to nova-compute: %s", method->name, err.message);
     log_set_context(NULL, NULL);
@@ -120,34 +143,77 @@ static enum rpc_verdict accept_request(void *arg, const struct rpc_request *requ
 
 struct task {
     struct agent *agent;
-    const struct method *method;
+    void (*run)(struct agent *agent, struct rpc_request *request, struct journal_record *record);
     struct rpc_request *request;
+    struct journal_record *record;
 };
 
 static void run_task(void *arg)
 {
     struct task task = *(struct task *)arg;
     free(arg);
-    task.method->run(task.agent, task.request);
+    task.run(task.agent, task.request, task.record);
 }
 
-static void serve_request(void *arg, struct rpc_request *request)
+static int start_task(const struct task *task, struct error *err)
+{
+    struct task *copy = malloc(sizeof(*copy));
+    if (!copy)
+        return error_nomem(err);
+    *copy = *task;
+    int r = workers_start(task->agent->workers, run_task, copy, err);
+    if (r < 0)
+        free(copy);
+    return r;
+}
+
+/* Takes what the task would have taken: the next start of the agent finds it in the journal. */
+static void leave(const struct task *task, const struct error *err)
+{
+    log_set_context(task->request->context->request_id, NULL);
+    log_error("%s is %s: %s", task->request->method,
+              task->record ? "left to the next start of the agent" : "lost", err->message);
+    log_set_context(NULL, NULL);
+    journal_leave(task->record);
+    rpc_request_free(task->request);
+}
+
+static void serve_request(void *arg, struct rpc_request *request, void *claim)
 {
     struct error err = ERROR_INIT;
-    struct agent *agent = arg;
-    struct task *task = malloc(sizeof(*task));
-    int r = task ? 0 : error_nomem(&err);
-    if (r == 0) {
-        *task = (struct task){agent, find(request), request};
-        r = workers_start(agent->workers, run_task, task, &err);
-    }
-    if (r == 0)
-        return;
-    log_set_context(request->context->request_id, NULL);
-    log_error("%s is lost: %s", request->method, err.message);
-    log_set_context(NULL, NULL);
-    free(task);
-    rpc_request_free(request);
+    const struct method *method = find(request); /* accept_request() has found it */
+    const struct task task = {arg, method ? method->serve : NULL, request, claim};
+    if (task.record)
+        journal_mark(task.record, "acked", json_true());
+    trap("request:acked");
+    if (start_task(&task, &err) < 0)
+        leave(&task, &err);
 }
 
-const struct rpc_server_ops dispatch_ops = {accept_request, serve_request};
+static void withdraw_request(void *arg, void *claim)
+{
+    (void)arg;
+    journal_end(claim);
+}
+
+const struct rpc_server_ops dispatch_ops = {accept_request, serve_request, withdraw_request};
+
+bool dispatch_recover(struct agent *agent, struct rpc_request *request,
+                      struct journal_record *record)
+{
+    struct error err = ERROR_INIT;
+    const struct method *method = find(request);
+    const struct task task = {agent, method ? method->recover : NULL, request, record};
+    int r = task.run ? method->check(agent, request, &err)
+                     : error_set(&err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
+                                 "this agent does not serve %s", request->method);
+    if (r < 0) {
+        journal_set_aside(record, &err);
+        rpc_request_free(request);
+        return false;
+    }
+    r = start_task(&task, &err);
+    if (r < 0)
+        leave(&task, &err);
+    return r == 0;
+}

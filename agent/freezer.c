@@ -28,6 +28,7 @@ struct entry {
 
 struct freezer {
     struct driver *driver;
+    const struct freeze_ledger *ledger;
     unsigned deadline_ms;
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
@@ -90,12 +91,19 @@ static int ask_driver(struct freezer *freezer, struct entry *entry,
     return r;
 }
 
+/* With the lock: the guest is not frozen, for all that is known. */
+static void cross_out(struct freezer *freezer, struct entry *entry)
+{
+    freeze_ledger_remove(freezer->ledger, entry->uuid);
+    forget(freezer, entry);
+}
+
 /* With the lock. An entry that cannot be thawed stays: the thread tries again. */
 static int thaw(struct freezer *freezer, struct entry *entry, struct error *err)
 {
     int r = ask_driver(freezer, entry, freezer->driver->ops->thaw, err);
     if (r == 0) {
-        forget(freezer, entry);
+        cross_out(freezer, entry);
     } else {
         entry->thaw_ms = clock_now_ms() + RETRY_MS;
         entry->overdue = true;
@@ -114,14 +122,34 @@ int freezer_freeze(struct freezer *freezer, const char *uuid, struct error *err)
     struct entry *entry = add(freezer, uuid);
     if (!entry)
         return error_nomem(err);
-    int r = ask_driver(freezer, entry, freezer->driver->ops->freeze, err);
+    int r = freeze_ledger_add(freezer->ledger, uuid, err);
+    if (r == 0)
+        r = ask_driver(freezer, entry, freezer->driver->ops->freeze, err);
     if (r == -ETIMEDOUT) { /* it may still become frozen */
         entry->thaw_ms = clock_now_ms();
         entry->overdue = true;
     } else if (r < 0) {
-        forget(freezer, entry);
+        cross_out(freezer, entry);
     }
     return r;
+}
+
+static void take_over(void *arg, const char *uuid, bool by_us)
+{
+    (void)by_us;
+    struct freezer *freezer = arg;
+    LOCK_SCOPE(&freezer->lock);
+    struct entry *entry = find(freezer, uuid) ? NULL : add(freezer, uuid);
+    if (!entry)
+        return;
+    entry->thaw_ms = clock_now_ms();
+    entry->overdue = true;
+    (void)pthread_cond_broadcast(&freezer->changed);
+}
+
+int freezer_take_over(struct freezer *freezer, struct error *err)
+{
+    return freeze_ledger_visit(freezer->ledger, take_over, freezer, err);
 }
 
 bool freezer_holds(struct freezer *freezer, const char *uuid)
@@ -195,13 +223,14 @@ static void *run(void *arg)
     return NULL;
 }
 
-int freezer_new(struct driver *driver, unsigned deadline_ms, struct freezer **ret_freezer,
-                struct error *err)
+int freezer_new(struct driver *driver, const struct freeze_ledger *ledger, unsigned deadline_ms,
+                struct freezer **ret_freezer, struct error *err)
 {
     struct freezer *freezer = calloc(1, sizeof(*freezer));
     if (!freezer)
         return error_nomem(err);
     freezer->driver = driver;
+    freezer->ledger = ledger;
     freezer->deadline_ms = deadline_ms;
     (void)pthread_mutex_init(&freezer->lock, NULL);
     clock_cond_init(&freezer->changed);

@@ -6,13 +6,17 @@
 
 #include <stdbool.h>
 
+#include "agent/freeze_ledger.h"
 #include "driver/driver.h"
 
 struct freezer;
 
-/* `driver` is borrowed. Starts the thread. Returns owned. */
-int freezer_new(struct driver *driver, unsigned deadline_ms, struct freezer **ret_freezer,
-                struct error *err);
+/* `driver` and `ledger` are borrowed. Starts the thread. Returns owned. */
+int freezer_new(struct driver *driver, const struct freeze_ledger *ledger, unsigned deadline_ms,
+                struct freezer **ret_freezer, struct error *err);
+
+/* Thaws, in the background, what the ledger says an earlier agent has left frozen. */
+int freezer_take_over(struct freezer *freezer, struct error *err);
 
 /*
  * Freezes the guest's filesystems; they are thawed `deadline_ms` from now at the latest. Fails as

@@ -8,10 +8,13 @@
 #include "agent/command_line.h"
 #include "agent/host_lock.h"
 #include "agent/setup.h"
+#include "agent/thaw_left.h"
+#include "agent/watchdog.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 
 #define FIRST_CONNECTION_MS 10000
+#define GUESTS_BACK_MS 60000
 
 /* Signals are taken by sigwait() alone, in every thread they are blocked. */
 static void block_signals(sigset_t *ret_signals)
@@ -48,7 +51,10 @@ static int serve(struct agent *agent, struct error *err)
 {
     sigset_t signals;
     block_signals(&signals);
-    int r = bus_start(agent->bus, FIRST_CONNECTION_MS, err);
+    int r = recovery_run(agent->recovery, agent, GUESTS_BACK_MS, err);
+    if (r < 0)
+        return r;
+    r = bus_start(agent->bus, FIRST_CONNECTION_MS, err);
     if (r == -ETIMEDOUT)
         log_warning("no connection to RabbitMQ yet, trying on: %s", err->message);
     else if (r < 0)
@@ -63,9 +69,14 @@ static int serve(struct agent *agent, struct error *err)
 
 static int run(struct conf *conf, struct error *err)
 {
-    struct agent agent = {0};
+    struct agent agent = {.conf = conf};
     cleanup_close int lock = -1;
+    cleanup_close int watchdog = -1;
     int r = host_lock_take(conf->snapshot_agent.state_dir, conf->DEFAULT.host, &lock, err);
+    if (r == 0)
+        r = setup_state(&agent, conf, err);
+    if (r == 0)
+        r = watchdog_start(thaw_left, &agent, &watchdog, err);
     if (r == 0)
         r = setup_agent(&agent, conf, err);
     if (r < 0)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "agent/journal.h"
 #include "agent/plan.h"
 #include "agent/report.h"
 
@@ -21,20 +22,49 @@ struct snapshot_request {
     unsigned rotation;       /* backups to keep */
 };
 
+/*
+ * What is brought to its end whatever became of the image, in this order; a step that has been done
+ * is not done again, even by another agent.
+ */
+enum ending {
+    END_GUEST,   /* as it was before */
+    END_VOLUMES, /* Cinder snapshots no image refers to */
+    END_IMAGE,   /* active and verified, or gone */
+    END_STATE,   /* the task state */
+    END_BACKUPS, /* older ones beyond the rotation */
+    END_FAULT,
+    END_EVENT,
+    END_NOTIFICATION,
+    END_MAX
+};
+
 struct operation {
     struct agent *agent;
     struct rpc_request *request;
+    struct journal_record *record;
     struct request_context *admin;
     struct snapshot_request arguments;
     struct report report;
+    struct driver_journal driver_journal;
     const char *task_state; /* what the database holds as far as we know ... */
     const char *next_state; /* ... or this, when a save got no answer */
     struct guest_info info;
     struct snapshot_plan plan; /* its strings point into info and conf */
+    bool guest_is_back;        /* the driver has left the guest as it was, or never touched it */
     bool event_started;
     bool upload_started; /* from here on what Glance holds may be ours */
     bool image_complete; /* active and verified: no failure may delete it any more */
+    unsigned ended;      /* bits of enum ending */
 };
 
 /* Saves the next task state, expecting the present one. Errors as report_task_state(). */
 int operation_move_to(struct operation *op, const char *task_state, struct error *err);
+
+/* Notes that Glance gets data from us from now on; fails when that cannot be written down. */
+int operation_upload_starts(struct operation *op, struct error *err);
+
+/* Notes that the image is there. */
+int operation_image_is_complete(struct operation *op, struct error *err);
+
+/* What has been noted of an earlier life of the operation. */
+void operation_restore(struct operation *op);

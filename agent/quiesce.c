@@ -29,8 +29,9 @@ static void answer(struct instance_request *op, int r, const struct error *failu
         log_warning("the answer could not be sent: %s", err.message);
 }
 
-void quiesce_serve(struct agent *agent, struct rpc_request *request)
+void quiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none)
 {
+    (void)none;
     struct instance_request op;
     struct error failure = ERROR_INIT;
     int r = instance_request_begin(&op, agent, request, &failure);
@@ -73,8 +74,9 @@ static void await_snapshots(struct instance_request *op)
     }
 }
 
-void unquiesce_serve(struct agent *agent, struct rpc_request *request)
+void unquiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none)
 {
+    (void)none;
     struct instance_request op;
     struct error failure = ERROR_INIT;
     int r = instance_request_begin(&op, agent, request, &failure);

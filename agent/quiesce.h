@@ -11,10 +11,10 @@
  * None, or a failure of a class that every release of nova-api takes for "cannot be quiesced":
  * InstanceQuiesceNotSupported, QemuGuestAgentNotEnabled, InternalError, InstanceNotRunning.
  */
-void quiesce_serve(struct agent *agent, struct rpc_request *request);
+void quiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none);
 
 /*
  * Serves unquiesce_instance (a cast). Takes `request`. Waits until Cinder has taken the snapshots
  * of `mapping`, but not beyond the deadline of the freeze, then thaws in any case.
  */
-void unquiesce_serve(struct agent *agent, struct rpc_request *request);
+void unquiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/dispatch.h"
+#include "common/trap.h"
 #include "driver/libvirt.h"
 
 /* Requests that wait for a slot hold a thread each; beyond this nova-compute takes them. */
@@ -215,7 +216,7 @@ static int make_cinder(struct agent *agent, const struct conf *conf, struct erro
     return r < 0 ? error_prepend(err, "[cinder]") : 0;
 }
 
-static int make_driver(struct agent *agent, const struct conf *conf, struct error *err)
+int setup_driver(const struct conf *conf, struct driver **ret_driver, struct error *err)
 {
     const struct driver_libvirt_options options = {
         .connection_uri = conf->libvirt.connection_uri,
@@ -227,7 +228,21 @@ static int make_driver(struct agent *agent, const struct conf *conf, struct erro
         .deep_image_inspection = !conf->workarounds.disable_deep_image_inspection,
         .rbd = rbd_options(conf),
     };
-    return driver_libvirt_new(&options, &agent->driver, err);
+    return driver_libvirt_new(&options, ret_driver, err);
+}
+
+int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
+{
+    const char *state_dir = conf->snapshot_agent.state_dir;
+    trap_init(state_dir);
+    int r = freeze_ledger_open(state_dir, conf->DEFAULT.host, &agent->freeze_ledger, err);
+    if (r == 0)
+        r = journal_open(state_dir, conf->DEFAULT.host, &agent->journal, err);
+    if (r == 0)
+        r = recovery_new(&agent->recovery, err);
+    if (r < 0)
+        setup_undo(agent);
+    return r;
 }
 
 int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
@@ -246,10 +261,11 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
     if (r == 0)
         r = make_cinder(agent, conf, err);
     if (r == 0)
-        r = make_driver(agent, conf, err);
+        r = setup_driver(conf, &agent->driver, err);
     if (r == 0)
-        r = freezer_new(agent->driver, (unsigned)conf->snapshot_agent.freeze_deadline * 1000,
-                        &agent->freezer, err);
+        r = freezer_new(agent->driver, agent->freeze_ledger,
+                        (unsigned)conf->snapshot_agent.freeze_deadline * 1000, &agent->freezer,
+                        err);
     if (r == 0)
         r = make_bus(agent, conf, err);
     if (r < 0)
@@ -268,5 +284,8 @@ void setup_undo(struct agent *agent)
     slots_free(agent->disk_op_slots);
     slots_free(agent->snapshot_slots);
     workers_free(agent->workers);
+    recovery_free(agent->recovery);
+    journal_free(agent->journal);
+    freeze_ledger_free(agent->freeze_ledger);
     *agent = (struct agent){0};
 }

@@ -4,8 +4,18 @@
 #include "agent/agent.h"
 
 /*
- * Builds everything `agent` points to, but conf (borrowed, queries of transport_url are applied to
- * it). Nothing is connected or started yet. On failure what was built is freed.
+ * Opens what outlives the agent, in [snapshot_agent]state_dir, which must be there; before
+ * setup_agent(), and not when the configuration is only checked. On failure what was built is
+ * freed.
+ */
+int setup_state(struct agent *agent, const struct conf *conf, struct error *err);
+
+/* The driver alone. Returns owned. */
+int setup_driver(const struct conf *conf, struct driver **ret_driver, struct error *err);
+
+/*
+ * Builds everything else `agent` points to, but conf (borrowed, queries of transport_url are
+ * applied to it). Nothing is connected or started yet. On failure what was built is freed.
  */
 int setup_agent(struct agent *agent, struct conf *conf, struct error *err);
 

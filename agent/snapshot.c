@@ -1,7 +1,8 @@
 /*
  * The story of a snapshot or backup. snapshot_serve() tells it, take_snapshot() is its way to an
- * active image, give_up() what happens otherwise. Nova's own telling:
- * nova.compute.manager:_snapshot_instance and the decorators around it.
+ * active image, operation_end() what happens then and otherwise; snapshot_recover() takes it up
+ * where an agent that died has left it. Nova's own telling: nova.compute.manager:_snapshot_instance
+ * and the decorators around it.
  */
 #include "agent/snapshot.h"
 
@@ -10,11 +11,17 @@
 
 #include "agent/backup.h"
 #include "agent/disk_image.h"
+#include "agent/ending.h"
 #include "agent/operation.h"
+#include "agent/resume.h"
 #include "agent/volume_backed.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/trap.h"
+
+/* A request that kills the agent may do so only so often. */
+#define LIVES_MAX 3
 
 static bool is_backup(const struct rpc_request *request)
 {
@@ -47,6 +54,22 @@ void snapshot_request_done(struct snapshot_request *arguments)
     instance_done(&arguments->instance);
 }
 
+static int note_entry(void *arg, const json_t *entry, struct error *err)
+{
+    struct operation *op = arg;
+    return journal_note(op->record, "driver", json_deep_copy(entry), err);
+}
+
+static int note_frozen(void *arg, bool frozen, struct error *err)
+{
+    struct operation *op = arg;
+    struct freeze_ledger *ledger = op->agent->freeze_ledger;
+    if (frozen)
+        return freeze_ledger_add(ledger, op->arguments.instance.uuid, err);
+    freeze_ledger_remove(ledger, op->arguments.instance.uuid);
+    return 0;
+}
+
 static int begin(struct operation *op, struct error *err)
 {
     int r = snapshot_request_parse(op->request, &op->arguments, err);
@@ -60,6 +83,7 @@ static int begin(struct operation *op, struct error *err)
     log_set_context(op->request->context->request_id, op->arguments.instance.uuid);
     op->task_state = op->next_state =
         is_backup(op->request) ? IMAGE_BACKUP : IMAGE_SNAPSHOT_PENDING;
+    op->driver_journal = (struct driver_journal){note_entry, note_frozen, op};
     op->report = (struct report){
         .agent = op->agent,
         .context = op->request->context,
@@ -72,11 +96,12 @@ static int begin(struct operation *op, struct error *err)
     return 0;
 }
 
-static void end(struct operation *op)
+static void done(struct operation *op)
 {
     log_set_context(NULL, NULL);
     snapshot_request_done(&op->arguments);
     request_context_free(op->admin);
+    rpc_request_free(op->request);
 }
 
 static int save_power_state(struct operation *op, struct error *err)
@@ -118,161 +143,116 @@ static void notify_phase(struct operation *op, const char *phase)
     note(report_phase(&op->report, phase, &err), "the snapshot notification", &err);
 }
 
-static int make_image_in_slot(struct operation *op, struct error *err)
+static int start_event(struct operation *op, struct error *err)
 {
-    slots_acquire(op->agent->snapshot_slots);
-    int r = save_power_state(op, err);
-    if (r == 0) {
-        notify_phase(op, "start");
-        r = make_image(op, err);
-    }
-    slots_release(op->agent->snapshot_slots);
-    return r;
-}
-
-static int take_snapshot(struct operation *op, struct error *err)
-{
+    if (op->event_started)
+        return 0;
     int r = report_event_start(&op->report, err);
     if (r < 0)
         return r;
     op->event_started = true;
-    if (!is_backup(op->request))
-        r = operation_move_to(op, IMAGE_SNAPSHOT, err);
-    if (r == 0)
-        r = make_image_in_slot(op, err);
-    if (r == 0)
-        r = operation_move_to(op, NULL, err);
+    journal_mark(op->record, "event_started", json_true());
+    trap("snapshot:event-started");
+    return 0;
+}
+
+int snapshot_conclude(struct operation *op, struct error *err)
+{
+    int r = operation_move_to(op, NULL, err);
+    trap("snapshot:state-cleared");
     if (r == 0)
         notify_phase(op, "end");
     return r;
 }
 
-/* Data that is not ours: the request had been served before, by nova-compute or by an earlier
- * agent. */
-static bool image_is_anothers(struct operation *op)
+/* From here on tenants and operators see that it is served. */
+static int take_snapshot(struct operation *op, struct error *err)
 {
-    struct error err = ERROR_INIT;
-    struct glance_image image = {0};
-    if (op->upload_started || glance_image_get(op->agent->glance, op->request->context,
-                                               op->arguments.image_id, &image, &err) < 0)
-        return false;
-    bool anothers = strcmp(image.status, "queued") != 0;
-    if (anothers)
-        log_warning("the image is left alone: it is %s, and not by us", image.status);
-    glance_image_done(&image);
-    return anothers;
-}
-
-static void delete_image(struct operation *op)
-{
-    struct error err = ERROR_INIT;
-    if (op->image_complete || image_is_anothers(op))
-        return;
-    int r =
-        glance_image_delete(op->agent->glance, op->request->context, op->arguments.image_id, &err);
-    if (r < 0 && !error_is(&err, EXC_IMAGE_NOT_FOUND))
-        note(r, "deleting the image", &err);
-}
-
-/*
- * Clears the task state if it is still ours. False when the instance is being deleted or gone;
- * somebody else's state is left alone.
- */
-static bool revert_task_state(struct operation *op)
-{
-    struct error err = ERROR_INIT;
-    const char *ours[] = {op->task_state, op->next_state};
-    int r = report_task_state(&op->report, NULL, ours, ARRAY_SIZE(ours), &err);
+    int r = start_event(op, err);
+    if (r == 0 && !is_backup(op->request))
+        r = operation_move_to(op, IMAGE_SNAPSHOT, err);
+    trap("snapshot:state-saved");
     if (r == 0)
-        return true;
-    note(r, "clearing the task state", &err);
-    return !error_is(&err, EXC_UNEXPECTED_DELETING) && !error_is(&err, EXC_INSTANCE_NOT_FOUND);
-}
-
-static void finish_event(struct operation *op, const struct error *failure)
-{
-    struct error err = ERROR_INIT;
-    if (op->event_started)
-        note(report_event_finish(&op->report, failure, &err), "finishing the action event", &err);
-}
-
-static void record_fault(struct operation *op, const struct error *failure)
-{
-    struct error err = ERROR_INIT;
-    note(report_fault(&op->report, failure, &err), "recording the fault", &err);
-}
-
-static void notify_failure(struct operation *op, const struct error *failure)
-{
-    struct error err = ERROR_INIT;
-    note(report_exception(&op->report, failure, &err), "the exception notification", &err);
-}
-
-/* False when there is no instance left to report about. */
-static bool give_instance_back(struct operation *op, const struct error *failure)
-{
-    if (error_is(failure, EXC_UNEXPECTED_DELETING))
-        return false;
-    if (error_is(failure, EXC_UNEXPECTED_TASK_STATE)) /* reset by somebody, as reverts_task_state */
-        return true;
-    return revert_task_state(op);
-}
-
-static void report_failure(struct operation *op, const struct error *failure)
-{
-    log_error("%s failed: %s: %s", op->request->method, failure->exc, failure->message);
-    record_fault(op, failure);
-    finish_event(op, failure);
-    notify_failure(op, failure);
-}
-
-static void give_up(struct operation *op, const struct error *failure)
-{
-    delete_image(op);
-    if (!give_instance_back(op, failure)) {
-        log_info("Instance disappeared during snapshot: %s", failure->message);
-        finish_event(op, NULL);
-    } else if (error_is(failure, EXC_IMAGE_NOT_FOUND)) {
-        log_warning("Image not found during snapshot: %s", failure->message);
-        finish_event(op, NULL);
-    } else {
-        report_failure(op, failure);
+        r = save_power_state(op, err);
+    if (r == 0) {
+        notify_phase(op, "start");
+        r = make_image(op, err);
     }
+    return r == 0 ? snapshot_conclude(op, err) : r;
+}
+
+/* One that waits for its slot has done nothing yet. */
+static void take_snapshot_in_slot(struct operation *op)
+{
+    struct error failure = ERROR_INIT;
+    slots_acquire(op->agent->snapshot_slots);
+    (void)take_snapshot(op, &failure);
+    slots_release(op->agent->snapshot_slots);
+    operation_end(op, &failure);
+}
+
+static void refuse(struct rpc_request *request, struct journal_record *record,
+                   const struct error *err)
+{
+    log_error("%s: %s", request->method, err->message);
+    journal_set_aside(record, err);
+    rpc_request_free(request);
+}
+
+void snapshot_serve(struct agent *agent, struct rpc_request *request, struct journal_record *record)
+{
+    struct operation op = {.agent = agent, .request = request, .record = record};
+    struct error err = ERROR_INIT;
+    if (begin(&op, &err) < 0) {
+        refuse(request, record, &err);
+        return;
+    }
+    take_snapshot_in_slot(&op);
+    done(&op);
 }
 
 /*
- * The image is there: whatever failed afterwards does not make the snapshot fail. That older
- * backups could not be rotated out is told all the same.
+ * Nobody knows whether the broker has heard that the request was taken. A backup is left to whom it
+ * is given again; a snapshot that nobody has begun can be told by its task state.
  */
-static void finish(struct operation *op, int r, const struct error *failure)
+static bool is_ours(struct operation *op)
 {
-    struct error rotation = ERROR_INIT;
-    if (r < 0) {
-        log_warning("the image is complete, but then: %s: %s", failure->exc, failure->message);
-        (void)give_instance_back(op, failure);
-    }
-    log_info("Snapshot image %s is active", op->arguments.image_id);
-    if (is_backup(op->request) && backup_rotate(op, &rotation) < 0)
-        report_failure(op, &rotation);
-    else
-        finish_event(op, NULL);
+    struct error err = ERROR_INIT;
+    const char *pending = IMAGE_SNAPSHOT_PENDING;
+    if (journal_last(op->record, "acked"))
+        return true;
+    return !is_backup(op->request) &&
+           report_task_state(&op->report, pending, &pending, 1, &err) == 0;
 }
 
-void snapshot_serve(struct agent *agent, struct rpc_request *request)
+/* Nothing but its event and its first task state can be seen of it. */
+static bool has_hardly_begun(const struct operation *op)
 {
-    struct operation op = {.agent = agent, .request = request};
+    return !journal_last(op->record, "driver") && !journal_last(op->record, "volumes") &&
+           !op->upload_started && !op->image_complete && !journal_last(op->record, "failure") &&
+           json_array_size(journal_all(op->record, "recovered")) <= LIVES_MAX;
+}
+
+void snapshot_recover(struct agent *agent, struct rpc_request *request,
+                      struct journal_record *record)
+{
+    struct operation op = {.agent = agent, .request = request, .record = record};
     struct error err = ERROR_INIT;
-    int r = begin(&op, &err);
-    if (r < 0) {
-        log_error("%s: %s", request->method, err.message);
-        rpc_request_free(request);
+    if (begin(&op, &err) < 0) {
+        refuse(request, record, &err);
         return;
     }
-    r = take_snapshot(&op, &err);
-    if (op.image_complete)
-        finish(&op, r, &err);
-    else
-        give_up(&op, &err);
-    end(&op);
-    rpc_request_free(request);
+    operation_restore(&op);
+    journal_mark(record, "recovered", json_true());
+    if (!is_ours(&op)) {
+        log_info("%s is left to whom the broker gives it", request->method);
+        journal_end(record);
+    } else if (has_hardly_begun(&op)) {
+        log_info("%s is taken up again", request->method);
+        take_snapshot_in_slot(&op);
+    } else {
+        log_info("%s is brought to its end", request->method);
+        resume_operation(&op);
+    }
+    done(&op);
 }

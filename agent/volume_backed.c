@@ -10,6 +10,7 @@
 #include "agent/volume_snapshots.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/trap.h"
 
 struct volume_backed {
     struct operation *op;
@@ -96,10 +97,14 @@ static int snapshot_volumes(struct volume_backed *work, struct error *err)
     int r = freeze(work, err);
     if (r < 0)
         return r;
+    trap("volumes:frozen");
     (void)volume_snapshots_make(&work->snapshots, &failure);
+    trap("volumes:made");
     struct error late = ERROR_INIT;
     if (thaw(work, &late) < 0)
         error_join(&failure, &late);
+    journal_mark(work->op->record, "snapshots", volume_snapshots_ids(&work->snapshots));
+    trap("volumes:thawed");
     if (failure.errnum == 0) {
         log_info("%zu volumes are snapshotted%s", work->snapshots.count,
                  work->quiesce ? ", quiesced" : "");
@@ -155,12 +160,14 @@ static int complete_record(struct volume_backed *work, struct error *err)
                 ? glance_image_update(glance, op->admin, op->arguments.image_id, attributes, err)
                 : error_nomem(err);
     json_decref(attributes);
+    if (r == 0)
+        r = operation_upload_starts(op, err);
     if (r < 0)
         return r;
-    op->upload_started = true;
+    trap("volumes:record-updated");
     r = glance_image_activate_empty(glance, op->admin, op->arguments.image_id, err);
-    op->image_complete = r == 0;
-    return r;
+    trap("volumes:activated");
+    return r < 0 ? r : operation_image_is_complete(op, err);
 }
 
 int volume_backed_image_make(struct operation *op, struct error *err)
@@ -170,14 +177,29 @@ int volume_backed_image_make(struct operation *op, struct error *err)
     if (r == 0)
         r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
     if (r == 0)
+        r = journal_note(op->record, "volumes", volume_snapshots_note(&work.snapshots), err);
+    if (r == 0)
         r = snapshot_volumes(&work, err);
     if (r == 0)
         r = operation_move_to(op, IMAGE_UPLOADING, err);
     if (r == 0)
         r = complete_record(&work, err);
-    if (r < 0)
-        volume_snapshots_undo(&work.snapshots);
     volume_snapshots_done(&work.snapshots);
     json_decref(work.mappings);
+    return r;
+}
+
+int volume_backed_undo(struct operation *op, struct error *err)
+{
+    struct volume_snapshots snapshots;
+    const json_t *note = journal_last(op->record, "volumes");
+    if (!note)
+        return 0;
+    int r = volume_snapshots_restore(&snapshots, op->agent, op->admin, op->arguments.instance.uuid,
+                                     op->arguments.image_id, note,
+                                     journal_last(op->record, "snapshots"), err);
+    if (r == 0)
+        r = volume_snapshots_undo(&snapshots, err);
+    volume_snapshots_done(&snapshots);
     return r;
 }

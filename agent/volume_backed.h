@@ -11,3 +11,9 @@
  * it, and no longer than freeze_deadline. All or nothing: on failure no snapshot is left.
  */
 int volume_backed_image_make(struct operation *op, struct error *err);
+
+/*
+ * Deletes the snapshots that were made, or may have been, for an image that will not be. Fails when
+ * some are left: to be called again.
+ */
+int volume_backed_undo(struct operation *op, struct error *err);

@@ -7,16 +7,18 @@
 #include <string.h>
 
 #include "agent/block_device.h"
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/log.h"
 
 static int look_at(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
                    struct error *err)
 {
     struct cinder_volume found = {0};
-    int r = cinder_volume_get(snapshots->cinder, snapshots->context,
-                              block_device_volume_id(volume->mapping), &found, err);
+    int r =
+        cinder_volume_get(snapshots->cinder, snapshots->context, volume->volume_id, &found, err);
     if (r < 0)
         return r;
     if (strcmp(found.status, "in-use") != 0 && strcmp(found.status, "available") != 0)
@@ -43,7 +45,7 @@ static int look_at_volumes(struct volume_snapshots *snapshots, const json_t *map
         if (!block_device_is_present(mapping) || !block_device_volume_id(mapping))
             continue;
         struct volume_snapshot *volume = &snapshots->volumes[snapshots->count++];
-        volume->mapping = mapping;
+        volume->volume_id = block_device_volume_id(mapping);
         int r = look_at(snapshots, volume, err);
         if (r < 0)
             return r;
@@ -75,27 +77,83 @@ static int check_limits(struct volume_snapshots *snapshots, struct error *err)
     return 0;
 }
 
-int volume_snapshots_prepare(struct volume_snapshots *snapshots, struct agent *agent,
-                             const struct request_context *context, const char *instance_uuid,
-                             const char *image_id, const char *image_name, const json_t *mappings,
-                             struct error *err)
+/* Takes `name`, also on failure. */
+static int init(struct volume_snapshots *snapshots, struct agent *agent,
+                const struct request_context *context, const char *instance_uuid,
+                const char *image_id, char *name, struct error *err)
 {
     *snapshots = (struct volume_snapshots){
         .cinder = agent->cinder,
         .context = context,
         .instance_uuid = instance_uuid,
         .image_id = image_id,
+        .name = name,
         .timeout_ms = (unsigned)agent->conf->snapshot_agent.volume_snapshot_timeout * 1000,
     };
     /* Names the request for operators, and finds a snapshot whose making was not answered. */
     snapshots->metadata = json_pack("{s:s, s:s, s:s}", "instance_uuid", instance_uuid, "image_id",
                                     image_id, "request_id", context->request_id);
-    if (asprintf(&snapshots->name, "snapshot for %s", image_name) < 0)
-        snapshots->name = NULL;
-    if (!snapshots->name || !snapshots->metadata)
-        return error_nomem(err);
-    int r = look_at_volumes(snapshots, mappings, err);
+    return name && snapshots->metadata ? 0 : error_nomem(err);
+}
+
+int volume_snapshots_prepare(struct volume_snapshots *snapshots, struct agent *agent,
+                             const struct request_context *context, const char *instance_uuid,
+                             const char *image_id, const char *image_name, const json_t *mappings,
+                             struct error *err)
+{
+    char *name;
+    if (asprintf(&name, "snapshot for %s", image_name) < 0)
+        name = NULL;
+    int r = init(snapshots, agent, context, instance_uuid, image_id, name, err);
+    if (r == 0)
+        r = look_at_volumes(snapshots, mappings, err);
     return r < 0 ? r : check_limits(snapshots, err);
+}
+
+json_t *volume_snapshots_note(const struct volume_snapshots *snapshots)
+{
+    json_t *volumes = json_array();
+    for (size_t i = 0; i < snapshots->count; i++)
+        (void)json_array_append_new(volumes, json_string(snapshots->volumes[i].volume_id));
+    return json_pack("{s:s, s:o}", "name", snapshots->name, "volumes", volumes);
+}
+
+json_t *volume_snapshots_ids(const struct volume_snapshots *snapshots)
+{
+    json_t *ids = json_object();
+    for (size_t i = 0; i < snapshots->count; i++)
+        if (snapshots->volumes[i].id[0] != '\0')
+            (void)json_object_set_new(ids, snapshots->volumes[i].volume_id,
+                                      json_string(snapshots->volumes[i].id));
+    return ids;
+}
+
+int volume_snapshots_restore(struct volume_snapshots *snapshots, struct agent *agent,
+                             const struct request_context *context, const char *instance_uuid,
+                             const char *image_id, const json_t *note, const json_t *ids,
+                             struct error *err)
+{
+    const char *name = json_string_member(note, "name");
+    const json_t *volumes = json_object_get(note, "volumes");
+    size_t i;
+    json_t *volume_id;
+    int r = init(snapshots, agent, context, instance_uuid, image_id, strdup(name ? name : ""), err);
+    if (r < 0)
+        return r;
+    snapshots->volumes = calloc(json_array_size(volumes) + 1, sizeof(*snapshots->volumes));
+    if (!snapshots->volumes)
+        return error_nomem(err);
+    json_array_foreach (volumes, i, volume_id) {
+        struct volume_snapshot *volume = &snapshots->volumes[snapshots->count];
+        if (!id_is_uuid(json_string_value(volume_id)))
+            continue;
+        volume->volume_id = json_string_value(volume_id);
+        volume->begun = true;
+        const char *id = json_string_member(ids, volume->volume_id);
+        (void)snprintf(volume->id, sizeof(volume->id), "%s", id ? id : "");
+        snapshots->count++;
+    }
+    return 0;
 }
 
 static struct cinder_snapshot_request request_for(const struct volume_snapshots *snapshots,
@@ -103,7 +161,7 @@ static struct cinder_snapshot_request request_for(const struct volume_snapshots 
                                                   uint64_t deadline_ms)
 {
     return (struct cinder_snapshot_request){
-        .volume_id = block_device_volume_id(volume->mapping),
+        .volume_id = volume->volume_id,
         .name = snapshots->name,
         .description = volume->description,
         .metadata = snapshots->metadata,
@@ -147,49 +205,6 @@ static int make(struct volume_snapshots *snapshots, struct volume_snapshot *volu
     return r < 0 ? error_prepend(err, "volume %s", request.volume_id) : 0;
 }
 
-struct maker {
-    struct volume_snapshots *snapshots;
-    struct volume_snapshot *volume;
-    pthread_t thread;
-    bool started;
-    struct error failure;
-};
-
-static void *run_maker(void *arg)
-{
-    struct maker *maker = arg;
-    log_set_context(maker->snapshots->context->request_id, maker->snapshots->instance_uuid);
-    (void)make(maker->snapshots, maker->volume, &maker->failure);
-    return NULL;
-}
-
-int volume_snapshots_make(struct volume_snapshots *snapshots, struct error *err)
-{
-    struct error failure = ERROR_INIT;
-    struct maker *makers = calloc(snapshots->count + 1, sizeof(*makers));
-    if (!makers)
-        return error_nomem(err);
-    for (size_t i = 0; i < snapshots->count; i++) {
-        struct maker *maker = &makers[i];
-        *maker = (struct maker){.snapshots = snapshots, .volume = &snapshots->volumes[i]};
-        int r = pthread_create(&maker->thread, NULL, run_maker, maker);
-        maker->started = r == 0;
-        if (r != 0)
-            (void)error_errno(&maker->failure, r, "cannot start a thread for a volume");
-    }
-    for (size_t i = 0; i < snapshots->count; i++) {
-        if (makers[i].started)
-            (void)pthread_join(makers[i].thread, NULL);
-        if (makers[i].failure.errnum != 0)
-            error_join(&failure, &makers[i].failure);
-    }
-    free(makers);
-    if (failure.errnum == 0)
-        return 0;
-    *err = failure;
-    return -failure.errnum;
-}
-
 /* One whose making was not answered is looked for. */
 static int find_begun(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
                       uint64_t deadline_ms, struct error *err)
@@ -207,8 +222,8 @@ static int find_begun(struct volume_snapshots *snapshots, struct volume_snapshot
 }
 
 /* Cinder deletes no snapshot it is still making. */
-static int remove_snapshot(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
-                           struct error *err)
+static int remove_begun(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
+                        struct error *err)
 {
     struct cinder_snapshot now = {0};
     uint64_t deadline_ms = clock_now_ms() + snapshots->timeout_ms;
@@ -226,19 +241,82 @@ static int remove_snapshot(struct volume_snapshots *snapshots, struct volume_sna
     return r;
 }
 
-void volume_snapshots_undo(struct volume_snapshots *snapshots)
+static int undo(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
+                struct error *err)
 {
-    for (size_t i = snapshots->count; i-- > 0;) {
-        struct error err = ERROR_INIT;
-        struct volume_snapshot *volume = &snapshots->volumes[i];
-        if (!volume->begun)
-            continue;
-        if (remove_snapshot(snapshots, volume, &err) < 0 && !error_is(&err, EXC_SNAPSHOT_NOT_FOUND))
-            log_error("Cinder snapshot %s of volume %s is left behind: %s",
-                      volume->id[0] != '\0' ? volume->id : "(unknown)",
-                      block_device_volume_id(volume->mapping), err.message);
+    struct error failure = ERROR_INIT;
+    int r = volume->begun ? remove_begun(snapshots, volume, &failure) : 0;
+    if (r == 0 || error_is(&failure, EXC_SNAPSHOT_NOT_FOUND)) {
         volume->begun = false;
+        return 0;
     }
+    *err = failure;
+    return error_prepend(err, "snapshot %s of volume %s is left behind",
+                         volume->id[0] != '\0' ? volume->id : "(unknown)", volume->volume_id);
+}
+
+/* One thread for each volume. */
+struct volume_worker {
+    struct volume_snapshots *snapshots;
+    struct volume_snapshot *volume;
+    int (*work)(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
+                struct error *err);
+    struct cancel *cancel; /* of the thread that waits for them */
+    pthread_t thread;
+    bool started;
+    struct error failure;
+};
+
+static void *run_worker(void *arg)
+{
+    struct volume_worker *worker = arg;
+    log_set_context(worker->snapshots->context->request_id, worker->snapshots->instance_uuid);
+    (void)cancel_enter(worker->cancel);
+    (void)worker->work(worker->snapshots, worker->volume, &worker->failure);
+    return NULL;
+}
+
+static int for_each_volume(struct volume_snapshots *snapshots,
+                           int (*work)(struct volume_snapshots *, struct volume_snapshot *,
+                                       struct error *),
+                           struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    struct volume_worker *workers = calloc(snapshots->count + 1, sizeof(*workers));
+    if (!workers)
+        return error_nomem(err);
+    for (size_t i = 0; i < snapshots->count; i++) {
+        struct volume_worker *worker = &workers[i];
+        *worker = (struct volume_worker){.snapshots = snapshots,
+                                         .volume = &snapshots->volumes[i],
+                                         .work = work,
+                                         .cancel = cancel_current()};
+        int r = pthread_create(&worker->thread, NULL, run_worker, worker);
+        worker->started = r == 0;
+        if (r != 0)
+            (void)error_errno(&worker->failure, r, "cannot start a thread for a volume");
+    }
+    for (size_t i = 0; i < snapshots->count; i++) {
+        if (workers[i].started)
+            (void)pthread_join(workers[i].thread, NULL);
+        if (workers[i].failure.errnum != 0)
+            error_join(&failure, &workers[i].failure);
+    }
+    free(workers);
+    if (failure.errnum == 0)
+        return 0;
+    *err = failure;
+    return -failure.errnum;
+}
+
+int volume_snapshots_make(struct volume_snapshots *snapshots, struct error *err)
+{
+    return for_each_volume(snapshots, make, err);
+}
+
+int volume_snapshots_undo(struct volume_snapshots *snapshots, struct error *err)
+{
+    return for_each_volume(snapshots, undo, err);
 }
 
 void volume_snapshots_done(struct volume_snapshots *snapshots)

@@ -10,7 +10,7 @@
 #include "agent/agent.h"
 
 struct volume_snapshot {
-    const json_t *mapping; /* borrowed: of the volume */
+    const char *volume_id; /* borrowed */
     char *description;     /* of the volume; owned, may be NULL */
     int64_t size_gib;
     bool begun;            /* Cinder has, or may have, a snapshot of ours ... */
@@ -42,7 +42,26 @@ int volume_snapshots_prepare(struct volume_snapshots *snapshots, struct agent *a
 /* Makes them all and waits until all are available. On failure some may be there: undo. */
 int volume_snapshots_make(struct volume_snapshots *snapshots, struct error *err);
 
-/* Deletes those that were made. What cannot be deleted is logged, with its id. */
-void volume_snapshots_undo(struct volume_snapshots *snapshots);
+/*
+ * What has to be known to undo them in another life: an owned object, without the snapshots' ids,
+ * which volume_snapshots_ids() tells as far as they are known. NULL when out of memory.
+ */
+json_t *volume_snapshots_note(const struct volume_snapshots *snapshots);
+json_t *volume_snapshots_ids(const struct volume_snapshots *snapshots);
+
+/*
+ * Snapshots that may be there, from their notes (borrowed; `ids` may be NULL): to be undone. Free
+ * with volume_snapshots_done().
+ */
+int volume_snapshots_restore(struct volume_snapshots *snapshots, struct agent *agent,
+                             const struct request_context *context, const char *instance_uuid,
+                             const char *image_id, const json_t *note, const json_t *ids,
+                             struct error *err);
+
+/*
+ * Deletes those that were made, all at the same time. Fails with what keeps the first of those that
+ * are left; to be called again then.
+ */
+int volume_snapshots_undo(struct volume_snapshots *snapshots, struct error *err);
 
 void volume_snapshots_done(struct volume_snapshots *snapshots);

@@ -90,16 +90,20 @@ enum rpc_verdict {
 };
 
 /*
- * The RPC server. Both run on the bus thread, must not block and must not call the bus.
- * A request whose ack could not be written after RPC_SERVE is not served: the broker gives it out
+ * The RPC server. All run on the bus thread, must not block for long and must not call the bus.
+ * A request whose ack could not be written after RPC_SERVE is withdrawn: the broker gives it out
  * again. One that was served and comes again (the ack was lost) is dropped as a duplicate.
  */
 struct rpc_server_ops {
-    /* Decides about a request before it is acked. Borrows. */
-    enum rpc_verdict (*accept)(void *arg, const struct rpc_request *request);
+    /* Decides about a request before it is acked, and may write down that it is to be served.
+     * Borrows. *claim (NULL at first) is the server's own: given back with the request. */
+    enum rpc_verdict (*accept)(void *arg, const struct rpc_request *request, void **claim);
 
     /* Takes the request, already acked. */
-    void (*serve)(void *arg, struct rpc_request *request);
+    void (*serve)(void *arg, struct rpc_request *request, void *claim);
+
+    /* It is not to be served after all. */
+    void (*withdraw)(void *arg, void *claim);
 };
 
 /* Prepares a bus; nothing is connected yet. Returns owned. */

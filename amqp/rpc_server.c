@@ -240,17 +240,19 @@ static void judge(struct rpc_server *server, const struct amqp_content *content,
         rpc_request_free(request);
         return;
     }
-    if (server->ops.accept(server->arg, request) != RPC_SERVE) {
+    void *claim = NULL;
+    if (server->ops.accept(server->arg, request, &claim) != RPC_SERVE) {
         pass_on(server, content, request);
         return;
     }
     if (!ack(server, content->delivery_tag)) {
+        server->ops.withdraw(server->arg, claim);
         rpc_request_free(request);
         return;
     }
     duplicates_add(&server->served, request->unique_id);
     replies_monitor(server->bus->replies, request);
-    server->ops.serve(server->arg, request);
+    server->ops.serve(server->arg, request, claim);
 }
 
 void rpc_server_request(struct rpc_server *server, const struct amqp_content *content)

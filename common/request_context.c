@@ -85,6 +85,13 @@ int request_context_from_message(const json_t *message, struct request_context *
     return from_values(values, ret_context, err);
 }
 
+int request_context_from_values(const json_t *values, struct request_context **ret_context,
+                                struct error *err)
+{
+    json_t *copy = json_deep_copy(values);
+    return copy ? from_values(copy, ret_context, err) : error_nomem(err);
+}
+
 int request_context_new_admin(struct request_context **ret_context, struct error *err)
 {
     char request_id[ID_REQUEST_ID_SIZE];

@@ -27,6 +27,10 @@ struct request_context {
 int request_context_from_message(const json_t *message, struct request_context **ret_context,
                                  struct error *err);
 
+/* The same from the values alone (object, borrowed), as a context keeps them. Returns owned. */
+int request_context_from_values(const json_t *values, struct request_context **ret_context,
+                                struct error *err);
+
 /* The agent's own administrative context with a fresh request id. Returns owned. */
 int request_context_new_admin(struct request_context **ret_context, struct error *err);
 

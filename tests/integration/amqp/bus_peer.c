@@ -100,8 +100,9 @@ static void *serve_job(void *arg)
     return NULL;
 }
 
-static enum rpc_verdict accept_request(void *arg, const struct rpc_request *request)
+static enum rpc_verdict accept_request(void *arg, const struct rpc_request *request, void **claim)
 {
+    (void)claim;
     const struct peer *peer = arg;
     size_t i;
     json_t *method;
@@ -112,12 +113,18 @@ static enum rpc_verdict accept_request(void *arg, const struct rpc_request *requ
     return RPC_PUT_BACK;
 }
 
-static void serve_request(void *arg, struct rpc_request *request)
+static void serve_request(void *arg, struct rpc_request *request, void *claim)
 {
+    (void)claim;
     emit(json_pack("{s:s, s:s, s:s, s:s, s:O, s:s}", "event", "served", "method", request->method,
                    "version", request->version, "unique_id", request->unique_id, "args",
                    request->args, "request_id", request->context->request_id));
     start_job(arg, NULL, request, serve_job);
+}
+
+static void withdraw_request(void *arg, void *claim)
+{
+    (void)arg, (void)claim;
 }
 
 static void *call_job(void *arg)
@@ -192,7 +199,8 @@ static unsigned number(const json_t *options, const char *name, unsigned fallbac
 
 static int make_bus(struct peer *peer, struct error *err)
 {
-    static const struct rpc_server_ops ops = {.accept = accept_request, .serve = serve_request};
+    static const struct rpc_server_ops ops = {
+        .accept = accept_request, .serve = serve_request, .withdraw = withdraw_request};
     static const char *const versions[] = {"6.1", "5.13", NULL};
     static const char *const topics[] = {"notifications", NULL};
     static const char *const versioned_topics[] = {"versioned_notifications", NULL};

@@ -58,12 +58,14 @@ static struct rpc_request *request_of(const char *method, const char *info)
 
 static void create(const char *info)
 {
-    assisted_create_serve(&agent, request_of("volume_snapshot_create", info));
+    struct rpc_request *request = request_of("volume_snapshot_create", info);
+    assisted_create_serve(&agent, request, state_dir_record(request));
 }
 
 static void delete (const char *info)
 {
-    assisted_delete_serve(&agent, request_of("volume_snapshot_delete", info));
+    struct rpc_request *request = request_of("volume_snapshot_delete", info);
+    assisted_delete_serve(&agent, request, state_dir_record(request));
 }
 
 static struct fake_record record(void)
@@ -164,7 +166,7 @@ static void a_malformed_instance_is_told(void **state)
     (void)state;
     struct rpc_request *request = request_of("volume_snapshot_create", CREATE_INFO);
     (void)json_object_set_new(request->args, "instance", json_integer(7));
-    assisted_create_serve(&agent, request);
+    assisted_create_serve(&agent, request, state_dir_record(request));
     assert_string_equal(world.statuses, "error ");
 }
 
@@ -206,7 +208,7 @@ static void asks_for_the_freeze_the_image_wants(void **state)
     (void)json_object_set_new(data, "system_metadata",
                               json_pack("{s:s, s:s}", "image_hw_qemu_guest_agent", "yes",
                                         "image_os_require_quiesce", "yes"));
-    assisted_create_serve(&agent, request);
+    assisted_create_serve(&agent, request, state_dir_record(request));
     assert_true(record().quiesce);
     assert_true(record().require_quiesce);
 }

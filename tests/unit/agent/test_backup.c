@@ -23,6 +23,11 @@
 #include "agent/backup.h"
 #include "world.h"
 
+static void serve(struct rpc_request *request)
+{
+    snapshot_serve(&agent, request, state_dir_record(request));
+}
+
 #define PROJECT "724d89e14f564a118d7fbd7fc5b4565b"
 
 static void back_up(unsigned rotation)
@@ -34,7 +39,7 @@ static void back_up(unsigned rotation)
     (void)json_object_set_new(request->args, "rotation", json_integer(rotation));
     (void)strcpy(world.task_state, "image_backup");
     driver_fake_set_script(agent.driver, &script);
-    snapshot_serve(&agent, request);
+    serve(request);
 }
 
 static void add_record(const char *id, const char *key, const char *value)
@@ -117,7 +122,7 @@ static void a_failed_backup_rotates_nothing(void **state)
 static void a_list_that_fails_is_told_and_the_backup_kept(void **state)
 {
     (void)state;
-    world.fail_list = failure(EIO, EXC_GLANCE_CONNECTION_FAILED);
+    world.fail_list = failure(EACCES, EXC_IMAGE_NOT_AUTHORIZED);
     back_up(1);
     assert_int_equal(world.image, ACTIVE);
     assert_string_equal(world.task_state, "");

@@ -23,6 +23,11 @@
 #include "agent/direct_image.h"
 #include "world.h"
 
+static void serve(struct rpc_request *request)
+{
+    snapshot_serve(&agent, request, state_dir_record(request));
+}
+
 #define LOCATION "rbd://fsid/images/" FIXTURE_IMAGE "/snap"
 
 static int setup_rbd(void **state)
@@ -43,7 +48,7 @@ static void snapshot(void)
     struct rpc_request *request = fixture_request();
     json_t *data = json_object_get(json_object_get(request->args, "instance"), "nova_object.data");
     (void)json_object_set_new(data, "image_ref", json_string(FIXTURE_IMAGE));
-    snapshot_serve(&agent, request);
+    serve(request);
 }
 
 static struct fake_record record(void)

@@ -3,6 +3,7 @@
 
 #include "agent/dispatch.h"
 #include "fixture.h"
+#include "state_dir.h"
 
 static char kvm[] = "kvm", standard[] = "default";
 static struct conf conf;
@@ -14,7 +15,8 @@ static int setup(void **state)
     (void)state;
     struct error err = ERROR_INIT;
     conf = (struct conf){.libvirt = {.virt_type = kvm, .images_type = standard}};
-    agent = (struct agent){.conf = &conf};
+    state_dir_make();
+    agent = (struct agent){.conf = &conf, .journal = state_dir.journal};
     request = fixture_request();
     return workers_new(4, &agent.workers, &err);
 }
@@ -24,12 +26,16 @@ static int teardown(void **state)
     (void)state;
     workers_free(agent.workers);
     rpc_request_free(request);
+    assert_int_equal(state_dir_remove(), 0);
     return 0;
 }
 
 static enum rpc_verdict verdict(void)
 {
-    return dispatch_ops.accept(&agent, request);
+    void *claim = NULL;
+    enum rpc_verdict verdict = dispatch_ops.accept(&agent, request, &claim);
+    dispatch_ops.withdraw(&agent, claim);
+    return verdict;
 }
 
 static void replace(char **field, const char *text)

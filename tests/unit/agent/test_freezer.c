@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "driver/fake.h"
 #include "fixture.h"
+#include "state_dir.h"
 
 #define PATIENCE_MS 10000
 
@@ -18,8 +19,9 @@ static void start(unsigned deadline_ms)
 {
     script = (struct fake_script){0};
     err = (struct error)ERROR_INIT;
+    state_dir_make();
     assert_int_equal(driver_fake_new(&script, &driver, &err), 0);
-    assert_int_equal(freezer_new(driver, deadline_ms, &freezer, &err), 0);
+    assert_int_equal(freezer_new(driver, state_dir.ledger, deadline_ms, &freezer, &err), 0);
 }
 
 static int teardown(void **state)
@@ -27,6 +29,7 @@ static int teardown(void **state)
     (void)state;
     freezer_free(freezer);
     driver_free(driver);
+    assert_int_equal(state_dir_remove(), 0);
     return 0;
 }
 
@@ -165,6 +168,47 @@ static void thaws_all_before_the_end(void **state)
     assert_false(freezer_holds(freezer, FIXTURE_INSTANCE));
 }
 
+static void count_entry(void *arg, const char *uuid, bool by_us)
+{
+    (void)uuid;
+    unsigned *n = arg;
+    n[by_us]++;
+}
+
+static void the_ledger_outlives_the_agent(void **state)
+{
+    (void)state;
+    unsigned n[2] = {0};
+    struct freeze_ledger *later = NULL;
+    thaws_all_before_the_end(state);
+    assert_int_equal(freeze_ledger_open(state_dir.path, STATE_HOST, &later, &err), 0);
+    assert_int_equal(freeze_ledger_visit(state_dir.ledger, count_entry, n, &err), 0);
+    assert_int_equal(n[true], 2);
+    assert_int_equal(freeze_ledger_visit(later, count_entry, n, &err), 0);
+    assert_int_equal(n[false], 2);
+    freeze_ledger_free(later);
+    freezer_free(freezer);
+    driver_free(driver);
+
+    script = (struct fake_script){0};
+    assert_int_equal(driver_fake_new(&script, &driver, &err), 0);
+    assert_int_equal(freezer_new(driver, state_dir.ledger, PATIENCE_MS, &freezer, &err), 0);
+    assert_int_equal(freezer_take_over(freezer, &err), 0);
+    await_calls(FAKE_THAW, 2);
+}
+
+static void nothing_is_frozen_that_cannot_be_written_down(void **state)
+{
+    (void)state;
+    char file[200], folder[128];
+    start(PATIENCE_MS);
+    (void)snprintf(folder, sizeof(folder), "%s/" STATE_HOST ".frozen", state_dir.path);
+    (void)snprintf(file, sizeof(file), "%s/%s", folder, FIXTURE_INSTANCE);
+    assert_int_equal(symlink("elsewhere", file), 0);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), -ELOOP);
+    assert_int_equal(calls(FAKE_FREEZE), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,7 +220,8 @@ int main(void)
         cmocka_unit_test_teardown(goes_on_trying, teardown),
         cmocka_unit_test_teardown(thaws_what_another_froze, teardown),
         cmocka_unit_test_teardown(leaves_no_guest_frozen_at_its_end, teardown),
-        cmocka_unit_test_teardown(thaws_all_before_the_end, teardown),
+        cmocka_unit_test_teardown(the_ledger_outlives_the_agent, teardown),
+        cmocka_unit_test_teardown(nothing_is_frozen_that_cannot_be_written_down, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

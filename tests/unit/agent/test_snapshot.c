@@ -22,10 +22,15 @@
 /* wrap: cinder_attachment_connection_info */
 #include "world.h"
 
+static void serve(struct rpc_request *request)
+{
+    snapshot_serve(&agent, request, state_dir_record(request));
+}
+
 static void snapshot(void)
 {
     driver_fake_set_script(agent.driver, &script);
-    snapshot_serve(&agent, fixture_request());
+    serve(fixture_request());
 }
 
 /* Image gone, state clear, fault and event tell the truth. */
@@ -230,9 +235,11 @@ static void arguments_are_checked(void **state)
         request->args = json_loads(bad[i], 0, NULL);
         assert_true(snapshot_request_parse(request, &arguments, &err) < 0);
         assert_string_not_equal(err.message, "");
-        snapshot_serve(&agent, request);
+        serve(request);
         assert_string_equal(world.story, "");
     }
+    assert_int_equal(state_dir_clear("journal"), 5); /* set aside */
+    state_dir_make_folder("journal");
 }
 
 int main(void)

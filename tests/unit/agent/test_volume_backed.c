@@ -23,6 +23,11 @@
 #include "agent/volume_backed.h"
 #include "world.h"
 
+static void serve(struct rpc_request *request)
+{
+    snapshot_serve(&agent, request, state_dir_record(request));
+}
+
 #define VOLUME_1 "6d8a8e9c-39db-4e4b-aa86-2418e88a3de5"
 #define VOLUME_2 "7d8a8e9c-39db-4e4b-aa86-2418e88a3de5"
 #define SNAPSHOT_1 "5d8a8e9c-39db-4e4b-aa86-2418e88a3de5"
@@ -63,7 +68,7 @@ static void snapshot(void)
     (void)json_object_set_new(data, "root_device_name", json_string("/dev/vda"));
     (void)json_object_set(data, "system_metadata", properties);
     driver_fake_set_script(agent.driver, &script);
-    snapshot_serve(&agent, request);
+    serve(request);
 }
 
 static void quiesce(bool required)

@@ -14,6 +14,7 @@
 #include "common/cleanup.h"
 #include "driver/fake.h"
 #include "fixture.h"
+#include "state_dir.h"
 
 #define TEXT_MAX 4096
 
@@ -526,11 +527,14 @@ static int setup(void **state)
         .image = "12345",
         .image_size = 5,
     };
-    agent = (struct agent){.conf = &conf};
+    state_dir_make();
+    agent = (struct agent){
+        .conf = &conf, .journal = state_dir.journal, .freeze_ledger = state_dir.ledger};
+    assert_int_equal(recovery_new(&agent.recovery, &err), 0);
     assert_int_equal(driver_fake_new(&script, &agent.driver, &err), 0);
     assert_int_equal(slots_new(1, &agent.snapshot_slots, &err), 0);
     assert_int_equal(slots_new(1, &agent.disk_op_slots, &err), 0);
-    assert_int_equal(freezer_new(agent.driver, 60000, &agent.freezer, &err), 0);
+    assert_int_equal(freezer_new(agent.driver, state_dir.ledger, 60000, &agent.freezer, &err), 0);
     world.limits = (struct cinder_limits){-1, 0, -1, 0};
     world.mappings_version = "1.18";
     return 0;
@@ -552,6 +556,8 @@ static int teardown(void **state)
     driver_free(agent.driver);
     slots_free(agent.snapshot_slots);
     slots_free(agent.disk_op_slots);
+    recovery_free(agent.recovery);
+    assert_int_equal(state_dir_remove(), 0);
     return 0;
 }
 

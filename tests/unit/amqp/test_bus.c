@@ -19,16 +19,18 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 
-static enum rpc_verdict accept_nothing(void *arg, const struct rpc_request *request)
+static enum rpc_verdict accept_nothing(void *arg, const struct rpc_request *request, void **claim)
 {
     (void)arg;
     (void)request;
+    (void)claim;
     return RPC_PUT_BACK;
 }
 
-static void serve_nothing(void *arg, struct rpc_request *request)
+static void serve_nothing(void *arg, struct rpc_request *request, void *claim)
 {
     (void)arg;
+    (void)claim;
     rpc_request_free(request);
 }
 

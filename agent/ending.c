@@ -1,0 +1,278 @@
+/* See ending.h. */
+#include "agent/ending.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/backup.h"
+#include "agent/disk_image.h"
+#include "agent/volume_backed.h"
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/retry.h"
+#include "common/trap.h"
+
+/* What the steps know of each other. */
+struct ending_run {
+    struct operation *op;
+    const struct error *failure; /* errnum 0: none */
+    struct error told;           /* what tenant and operator are told of; errnum 0: success */
+};
+
+bool ending_passes(const struct error *err)
+{
+    return err->http_status >= 500 || err->http_status == 429 ||
+           error_is(err, EXC_MESSAGING_TIMEOUT) || error_is(err, EXC_GLANCE_CONNECTION_FAILED) ||
+           error_is(err, EXC_CINDER_CONNECTION_FAILED) || strncmp(err->exc, "DB", 2) == 0;
+}
+
+struct retry ending_retry(void)
+{
+    static const struct retry_policy policy = {UINT_MAX, 1000, 30000, 3600000};
+    return retry_begin(&policy);
+}
+
+/* A step that failed for good: say so and go on. */
+static int settle(int r, const char *step, const struct error *failure, struct error *err)
+{
+    if (r == 0)
+        return 0;
+    if (ending_passes(failure)) {
+        *err = *failure;
+        return r;
+    }
+    log_warning("%s failed: %s: %s", step, failure->exc, failure->message);
+    return 0;
+}
+
+/* Data that is not ours: the request had been served before, by nova-compute or another agent. */
+static bool is_anothers(const struct operation *op, const struct glance_image *image)
+{
+    if (op->upload_started || strcmp(image->status, "queued") == 0)
+        return false;
+    log_warning("the image is left alone: it is %s, and not by us", image->status);
+    return true;
+}
+
+static int end_image(struct ending_run *run, struct error *err)
+{
+    struct operation *op = run->op;
+    struct glance *glance = op->agent->glance;
+    const struct request_context *context = op->request->context;
+    struct glance_image image = {0};
+    struct error failure = ERROR_INIT;
+    if (op->image_complete)
+        return 0;
+    int r = glance_image_get(glance, context, op->arguments.image_id, &image, &failure);
+    bool anothers = r == 0 && is_anothers(op, &image);
+    glance_image_done(&image);
+    if (anothers || error_is(&failure, EXC_IMAGE_NOT_FOUND))
+        return 0;
+    failure = (struct error)ERROR_INIT;
+    r = glance_image_delete(glance, context, op->arguments.image_id, &failure);
+    if (r < 0 && error_is(&failure, EXC_IMAGE_NOT_FOUND))
+        return 0;
+    return settle(r, "deleting the image", &failure, err);
+}
+
+static int end_guest(struct ending_run *run, struct error *err)
+{
+    return run->op->image_complete ? 0 : disk_image_undo(run->op, err);
+}
+
+static int end_volumes(struct ending_run *run, struct error *err)
+{
+    struct error left = ERROR_INIT;
+    return run->op->image_complete ? 0
+                                   : settle(volume_backed_undo(run->op, &left),
+                                            "deleting the snapshots of volumes", &left, err);
+}
+
+/* There is nobody left to tell of a failure. */
+static void be_quiet(struct ending_run *run, const struct error *why)
+{
+    if (error_is(why, EXC_IMAGE_NOT_FOUND))
+        log_warning("Image not found during snapshot: %s", why->message);
+    else
+        log_info("Instance disappeared during snapshot: %s", why->message);
+    run->told = (struct error)ERROR_INIT;
+    journal_mark(run->op->record, "quiet", json_true());
+}
+
+static bool has_no_instance(const struct error *err)
+{
+    return error_is(err, EXC_UNEXPECTED_DELETING) || error_is(err, EXC_INSTANCE_NOT_FOUND);
+}
+
+/* Clears the task state if it is still ours; somebody else's is left alone. */
+static int end_state(struct ending_run *run, struct error *err)
+{
+    struct operation *op = run->op;
+    const char *ours[] = {op->task_state, op->next_state};
+    struct error conflict = ERROR_INIT;
+    int r = 0;
+    if (run->failure->errnum == 0)
+        return 0;
+    /* One that was reset by somebody is not ours (reverts_task_state). */
+    if (!error_is(run->failure, EXC_UNEXPECTED_DELETING) &&
+        !error_is(run->failure, EXC_UNEXPECTED_TASK_STATE))
+        r = settle(report_task_state(&op->report, NULL, ours, ARRAY_SIZE(ours), &conflict),
+                   "clearing the task state", &conflict, err);
+    if (r < 0)
+        return r;
+    if (has_no_instance(&conflict))
+        be_quiet(run, &conflict);
+    else if (error_is(run->failure, EXC_UNEXPECTED_DELETING) ||
+             error_is(run->failure, EXC_IMAGE_NOT_FOUND))
+        be_quiet(run, run->failure);
+    return 0;
+}
+
+/* That older backups could not be rotated out is told, though the new one is there. */
+static int end_backups(struct ending_run *run, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    if (!run->op->image_complete || !run->op->arguments.backup_type)
+        return 0;
+    int r = backup_rotate(run->op, &failure);
+    if (r == 0)
+        return 0;
+    if (ending_passes(&failure)) {
+        *err = failure;
+        return r;
+    }
+    run->told = failure;
+    return 0;
+}
+
+static int end_fault(struct ending_run *run, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    if (run->told.errnum == 0)
+        return 0;
+    log_error("%s failed: %s: %s", run->op->request->method, run->told.exc, run->told.message);
+    return settle(report_fault(&run->op->report, &run->told, &why), "recording the fault", &why,
+                  err);
+}
+
+static int end_event(struct ending_run *run, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    const struct error *told = run->told.errnum != 0 ? &run->told : NULL;
+    return run->op->event_started ? settle(report_event_finish(&run->op->report, told, &why),
+                                           "finishing the action event", &why, err)
+                                  : 0;
+}
+
+static int end_notification(struct ending_run *run, struct error *err)
+{
+    (void)err;
+    struct error why = ERROR_INIT;
+    if (run->told.errnum != 0 && report_exception(&run->op->report, &run->told, &why) < 0)
+        log_warning("the exception notification failed: %s", why.message);
+    return 0;
+}
+
+/* The steps in their order, and the points at which a test may stop the agent after each. */
+static const struct {
+    int (*run)(struct ending_run *run, struct error *err);
+    const char *trap_point;
+} steps[END_MAX] = {
+    [END_GUEST] = {end_guest, "end:guest"},
+    [END_VOLUMES] = {end_volumes, "end:volumes"},
+    [END_IMAGE] = {end_image, "end:image"},
+    [END_STATE] = {end_state, "end:state"},
+    [END_BACKUPS] = {end_backups, "end:backups"},
+    [END_FAULT] = {end_fault, "end:fault"},
+    [END_EVENT] = {end_event, "end:event"},
+    [END_NOTIFICATION] = {end_notification, "end:notification"},
+};
+
+/* All steps that are left. Fails with what one of them has to wait for. */
+static int run_steps(struct ending_run *run, struct error *err)
+{
+    for (unsigned step = 0; step < END_MAX; step++) {
+        if (run->op->ended & 1u << step)
+            continue;
+        int r = steps[step].run(run, err);
+        if (r < 0)
+            return r;
+        run->op->ended |= 1u << step;
+        journal_mark(run->op->record, "ended", json_integer(step));
+        trap(steps[step].trap_point);
+    }
+    return 0;
+}
+
+/* With growing pauses, as long as services are away. */
+static int run_to_the_end(struct ending_run *run, struct error *err)
+{
+    struct retry retry = ending_retry();
+    struct error why = ERROR_INIT;
+    int r = run_steps(run, &why);
+    if (r < 0)
+        log_warning("%s cannot be brought to its end yet, trying on: %s: %s",
+                    run->op->request->method, why.exc, why.message);
+    while (r < 0 && retry_wait(&retry, 0)) {
+        why = (struct error)ERROR_INIT;
+        r = run_steps(run, &why);
+    }
+    if (r < 0)
+        *err = why;
+    return r;
+}
+
+static void mark_failure(struct operation *op, const struct error *failure)
+{
+    if (failure->errnum != 0 && !journal_last(op->record, "failure"))
+        journal_mark(op->record, "failure",
+                     json_pack("{s:i, s:i, s:s, s:s, s:s}", "errnum", failure->errnum, "code",
+                               failure->code, "exc", failure->exc, "module", failure->module,
+                               "message", failure->message));
+}
+
+bool operation_restore_failure(const struct operation *op, struct error *ret_failure)
+{
+    const json_t *failure = journal_last(op->record, "failure");
+    int errnum = (int)json_integer_value(json_object_get(failure, "errnum"));
+    const char *exc = json_string_member(failure, "exc");
+    const char *module = json_string_member(failure, "module");
+    const char *message = json_string_member(failure, "message");
+    if (errnum <= 0 || !exc || !message)
+        return false;
+    (void)error_set(ret_failure, errnum, exc, "%s", message);
+    ret_failure->code = (int)json_integer_value(json_object_get(failure, "code"));
+    if (module)
+        (void)snprintf(ret_failure->module, sizeof(ret_failure->module), "%s", module);
+    return true;
+}
+
+void operation_end(struct operation *op, const struct error *failure)
+{
+    CANCEL_SHIELD();
+    struct ending_run run = {.op = op, .failure = failure};
+    struct error err = ERROR_INIT;
+    if (op->image_complete)
+        log_info("Snapshot image %s is active", op->arguments.image_id);
+    else if (!journal_last(op->record, "quiet"))
+        run.told = *failure;
+    if (op->image_complete && failure->errnum != 0)
+        log_warning("the image is complete, but then: %s: %s", failure->exc, failure->message);
+    mark_failure(op, failure);
+    if (run_to_the_end(&run, &err) < 0) {
+        operation_leave(op, &err);
+    } else {
+        journal_end(op->record);
+        op->record = NULL;
+    }
+}
+
+void operation_leave(struct operation *op, const struct error *why)
+{
+    log_error("%s is left to the next start of the agent: %s", op->request->method, why->message);
+    journal_leave(op->record);
+    op->record = NULL;
+}

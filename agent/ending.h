@@ -1,0 +1,28 @@
+/*
+ * The end of a snapshot, after success and failure: everything that has to be true afterwards is
+ * made true, step by step, each as often as it takes; an agent that dies meanwhile goes on at its
+ * next start.
+ */
+#pragma once
+
+#include "agent/operation.h"
+#include "common/retry.h"
+
+/*
+ * Brings the operation to its end. `failure` is why there is no image, or what went wrong after it
+ * was there; its errnum is 0 when nothing did. What cannot be done because a service is away is
+ * tried for an hour, and then left to the next start.
+ */
+void operation_end(struct operation *op, const struct error *failure);
+
+/* The failure an earlier life has come to; false when it had come to none. */
+bool operation_restore_failure(const struct operation *op, struct error *ret_failure);
+
+/* Nothing more can be done now: the record stays for the next start. */
+void operation_leave(struct operation *op, const struct error *why);
+
+/* What may be otherwise in a while: nobody answered, or a service is not itself. */
+bool ending_passes(const struct error *err);
+
+/* The pauses until then: growing to half a minute, for an hour. */
+struct retry ending_retry(void);

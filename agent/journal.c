@@ -1,0 +1,193 @@
+/* The writing side. See journal.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/journal_int.h"
+#include "common/cleanup.h"
+#include "common/id.h"
+#include "common/log.h"
+#include "common/secret.h"
+
+static int read_boot_id(char boot_id[static JOURNAL_BOOT_ID_SIZE], struct error *err)
+{
+    cleanup_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, boot_id, JOURNAL_BOOT_ID_SIZE - 1);
+    if (n < 0)
+        return error_errno(err, errno, "cannot read the kernel's boot id");
+    boot_id[n] = '\0';
+    return 0;
+}
+
+int journal_open(const char *state_dir, const char *host, struct journal **ret_journal,
+                 struct error *err)
+{
+    cleanup_free struct journal *journal = calloc(1, sizeof(*journal));
+    if (!journal)
+        return error_nomem(err);
+    int n = snprintf(journal->folder, sizeof(journal->folder), "%s/%s.journal", state_dir, host);
+    if (n < 0 || (size_t)n >= sizeof(journal->folder))
+        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "[snapshot_agent]state_dir %s",
+                         state_dir);
+    if (mkdir(journal->folder, 0700) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "cannot make %s", journal->folder);
+    int r = read_boot_id(journal->boot_id, err);
+    if (r == 0)
+        *ret_journal = TAKE_PTR(journal);
+    return r;
+}
+
+void journal_free(struct journal *journal)
+{
+    free(journal);
+}
+
+struct journal_record *journal_record_new(const char *path, int fd)
+{
+    struct journal_record *record = calloc(1, sizeof(*record));
+    json_t *notes = json_object();
+    if (!record || !notes) {
+        (void)close(fd);
+        free(record);
+        json_decref(notes);
+        return NULL;
+    }
+    (void)snprintf(record->path, sizeof(record->path), "%s", path);
+    record->fd = fd;
+    record->notes = notes;
+    return record;
+}
+
+int journal_record_add(struct journal_record *record, const char *name, json_t *value,
+                       struct error *err)
+{
+    json_t *values = json_object_get(record->notes, name);
+    if (!values) {
+        values = json_array();
+        if (json_object_set_new(record->notes, name, values) < 0)
+            return error_nomem(err);
+    }
+    return json_array_append(values, value) < 0 ? error_nomem(err) : 0;
+}
+
+/* One write(2): an agent that dies leaves a whole line or none that ends. */
+static int write_line(const struct journal_record *record, const json_t *line, struct error *err)
+{
+    char *text = line ? json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    if (!text)
+        return error_nomem(err);
+    size_t length = strlen(text);
+    text[length] = '\n'; /* in place of the NUL */
+    ssize_t n = write(record->fd, text, length + 1);
+    int saved_errno = n < 0 ? errno : ENOSPC;
+    text[length] = '\0';
+    secret_free(text);
+    if (n == (ssize_t)length + 1)
+        return 0;
+    return error_errno(err, saved_errno, "cannot write %s", record->path);
+}
+
+static int sync_file(int fd, const char *path, struct error *err)
+{
+    return fdatasync(fd) < 0 ? error_errno(err, errno, "cannot write %s to disk", path) : 0;
+}
+
+static int sync_folder(const struct journal *journal, struct error *err)
+{
+    cleanup_close int fd = open(journal->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot open %s", journal->folder);
+    return fsync(fd) < 0 ? error_errno(err, errno, "cannot write %s to disk", journal->folder) : 0;
+}
+
+int journal_begin(struct journal *journal, const struct rpc_request *request,
+                  struct journal_record **ret_record, struct error *err)
+{
+    char id[ID_HEX_SIZE];
+    char path[PATH_MAX];
+    id_new_hex(id);
+    (void)snprintf(path, sizeof(path), "%s/%s" JOURNAL_SUFFIX, journal->folder, id);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot make %s", path);
+    struct journal_record *record = journal_record_new(path, fd);
+    if (!record) {
+        (void)unlink(path);
+        return error_nomem(err);
+    }
+    json_t *line = journal_request_pack(request, journal->boot_id);
+    int r = write_line(record, line, err);
+    json_decref(line);
+    if (r == 0)
+        r = sync_file(record->fd, record->path, err);
+    if (r == 0)
+        r = sync_folder(journal, err);
+    if (r < 0) {
+        journal_end(record);
+        return r;
+    }
+    *ret_record = record;
+    return 0;
+}
+
+/* Takes `value`. */
+static int append(struct journal_record *record, const char *name, json_t *value, struct error *err)
+{
+    json_t *line = value ? json_pack("{s:O}", name, value) : NULL;
+    int r = write_line(record, line, err);
+    json_decref(line);
+    if (r == 0)
+        r = journal_record_add(record, name, value, err);
+    json_decref(value);
+    return r;
+}
+
+int journal_note(struct journal_record *record, const char *name, json_t *value, struct error *err)
+{
+    int r = append(record, name, value, err);
+    return r < 0 ? r : sync_file(record->fd, record->path, err);
+}
+
+void journal_mark(struct journal_record *record, const char *name, json_t *value)
+{
+    struct error err = ERROR_INIT;
+    if (append(record, name, value, &err) < 0)
+        log_warning("%s is not noted: %s", name, err.message);
+}
+
+json_t *journal_all(const struct journal_record *record, const char *name)
+{
+    return json_object_get(record->notes, name);
+}
+
+json_t *journal_last(const struct journal_record *record, const char *name)
+{
+    json_t *values = journal_all(record, name);
+    size_t n = json_array_size(values);
+    return n > 0 ? json_array_get(values, n - 1) : NULL;
+}
+
+bool journal_host_rebooted(const struct journal_record *record)
+{
+    return record->host_rebooted;
+}
+
+void journal_end(struct journal_record *record)
+{
+    char text[128];
+    if (record && unlink(record->path) < 0)
+        log_error("cannot remove %s: %s", record->path, strerror_r(errno, text, sizeof(text)));
+    journal_leave(record);
+}
+
+void journal_leave(struct journal_record *record)
+{
+    if (!record)
+        return;
+    (void)close(record->fd);
+    json_decref(record->notes);
+    free(record);
+}

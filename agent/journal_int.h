@@ -1,0 +1,34 @@
+/* What journal.c and journal_read.c share. */
+#pragma once
+
+#include <limits.h>
+
+#include "agent/journal.h"
+
+#define JOURNAL_FORMAT 1
+#define JOURNAL_BOOT_ID_SIZE 37
+#define JOURNAL_FILE_MAX_BYTES (64u << 20)
+#define JOURNAL_SUFFIX ".request"
+
+struct journal {
+    char folder[PATH_MAX - NAME_MAX - 1];
+    char boot_id[JOURNAL_BOOT_ID_SIZE]; /* of the running kernel */
+};
+
+struct journal_record {
+    char path[PATH_MAX];
+    int fd;
+    json_t *notes; /* name -> array of its values */
+    bool host_rebooted;
+};
+
+/* An empty record of the file. Takes `fd` also on failure. Returns owned, NULL without memory. */
+struct journal_record *journal_record_new(const char *path, int fd);
+
+/* Takes over the members of a line. */
+int journal_record_add(struct journal_record *record, const char *name, json_t *value,
+                       struct error *err);
+
+/* The request as the first line of a record, and back. */
+json_t *journal_request_pack(const struct rpc_request *request, const char *boot_id);
+int journal_request_unpack(const json_t *line, struct rpc_request **ret_request, struct error *err);

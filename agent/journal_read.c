@@ -1,0 +1,236 @@
+/* The reading side: what an earlier agent has left. See journal.h. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/journal_int.h"
+#include "common/cleanup.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/secret.h"
+
+json_t *journal_request_pack(const struct rpc_request *request, const char *boot_id)
+{
+    return json_pack("{s:i, s:s, s:s, s:s?, s:s?, s:s?, s:O, s:O}", "journal", JOURNAL_FORMAT,
+                     "boot_id", boot_id, "method", request->method, "namespace", request->namespace,
+                     "version", request->version, "unique_id", request->unique_id, "args",
+                     request->args, "context", request->context->values);
+}
+
+static int check_format(const json_t *line, struct error *err)
+{
+    const json_t *format = json_object_get(line, "journal");
+    if (json_is_integer(format) && json_integer_value(format) == JOURNAL_FORMAT)
+        return 0;
+    return error_set(err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
+                     "its format is %lld, only %d is understood", json_integer_value(format),
+                     JOURNAL_FORMAT);
+}
+
+/* The context as the request brought it. */
+static int unpack_context(const json_t *line, struct request_context **ret_context,
+                          struct error *err)
+{
+    json_t *values = NULL;
+    int r = json_need_object(line, "context", "its request", &values, err);
+    return r < 0 ? r : request_context_from_values(values, ret_context, err);
+}
+
+static char *copy_member(const json_t *line, const char *key)
+{
+    const char *text = json_string_member(line, key);
+    return text ? strdup(text) : NULL;
+}
+
+int journal_request_unpack(const json_t *line, struct rpc_request **ret_request, struct error *err)
+{
+    const char *method = NULL;
+    json_t *args = NULL;
+    int r = check_format(line, err);
+    if (r == 0)
+        r = json_need_string(line, "method", "its request", &method, err);
+    if (r == 0)
+        r = json_need_object(line, "args", "its request", &args, err);
+    if (r < 0)
+        return r;
+    struct rpc_request *request = calloc(1, sizeof(*request));
+    if (!request)
+        return error_nomem(err);
+    r = unpack_context(line, &request->context, err);
+    if (r == 0) {
+        request->method = copy_member(line, "method");
+        request->namespace = copy_member(line, "namespace");
+        request->version = copy_member(line, "version");
+        request->unique_id = copy_member(line, "unique_id");
+        request->args = json_incref(args);
+        r = request->method ? 0 : error_nomem(err);
+    }
+    if (r < 0) {
+        rpc_request_free(request);
+        return r;
+    }
+    *ret_request = request;
+    return 0;
+}
+
+static int read_all(int fd, char **ret_text, size_t *ret_length, struct error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, errno, "cannot read it");
+    if (!S_ISREG(st.st_mode) || st.st_size > (off_t)JOURNAL_FILE_MAX_BYTES)
+        return error_set(err, EFBIG, EXC_INTERNAL_ERROR, "it is no file of at most %u bytes",
+                         JOURNAL_FILE_MAX_BYTES);
+    char *text = malloc((size_t)st.st_size + 1);
+    if (!text)
+        return error_nomem(err);
+    size_t length = 0;
+    ssize_t n;
+    while ((n = read(fd, text + length, (size_t)st.st_size - length)) > 0)
+        length += (size_t)n;
+    if (n < 0) {
+        free(text);
+        return error_errno(err, errno, "cannot read it");
+    }
+    text[length] = '\0';
+    *ret_text = text;
+    *ret_length = length;
+    return 0;
+}
+
+static int add_line(struct journal_record *record, const char *line, size_t length,
+                    struct error *err)
+{
+    json_t *object = NULL;
+    const char *name;
+    json_t *value;
+    int r = json_parse(line, length, JOURNAL_FILE_MAX_BYTES, "a line", &object, err);
+    if (r == 0 && !json_is_object(object))
+        r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "a line is no object");
+    json_object_foreach (object, name, value) {
+        if (r == 0)
+            r = journal_record_add(record, name, value, err);
+    }
+    json_decref(object);
+    return r;
+}
+
+/* The last line counts only with its end: the agent died while it wrote another. */
+static int add_lines(struct journal_record *record, const char *text, size_t *ret_n,
+                     struct error *err)
+{
+    const char *end;
+    size_t n = 0;
+    int r = 0;
+    for (; r == 0 && (end = strchr(text, '\n')); text = end + 1, n++)
+        r = add_line(record, text, (size_t)(end - text), err);
+    if (r < 0)
+        return error_prepend(err, "line %zu", n);
+    *ret_n = n;
+    return 0;
+}
+
+/* The first line's members are values of their own names. */
+static int unpack_first(const struct journal *journal, struct journal_record *record,
+                        struct rpc_request **ret_request, struct error *err)
+{
+    static const char *const names[] = {"journal", "boot_id",   "method", "namespace",
+                                        "version", "unique_id", "args",   "context"};
+    json_t *line = json_object();
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        (void)json_object_set(line, names[i], json_array_get(journal_all(record, names[i]), 0));
+    const char *boot_id = json_string_member(line, "boot_id");
+    record->host_rebooted = !boot_id || strcmp(boot_id, journal->boot_id) != 0;
+    int r = journal_request_unpack(line, ret_request, err);
+    json_decref(line);
+    return r;
+}
+
+/* *ret_record stays NULL for a file that was never finished. */
+static int read_record(const struct journal *journal, const char *path,
+                       struct rpc_request **ret_request, struct journal_record **ret_record,
+                       struct error *err)
+{
+    char *text = NULL;
+    size_t length = 0, n = 0;
+    int fd = open(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot open it");
+    struct journal_record *record = journal_record_new(path, fd);
+    if (!record)
+        return error_nomem(err);
+    int r = read_all(fd, &text, &length, err);
+    if (r == 0 && strlen(text) != length)
+        r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "there is a NUL byte in it");
+    if (r == 0)
+        r = add_lines(record, text, &n, err);
+    if (r == 0 && n > 0)
+        r = unpack_first(journal, record, ret_request, err);
+    /* A torn line would spoil the next one. */
+    if (r == 0 && n > 0 && length > 0 && text[length - 1] != '\n' &&
+        ftruncate(fd, strrchr(text, '\n') + 1 - text) < 0)
+        r = error_errno(err, errno, "cannot cut its torn end");
+    secret_free(text);
+    if (r < 0) {
+        journal_leave(record);
+        return r;
+    }
+    if (n == 0)
+        journal_end(record);
+    else
+        *ret_record = record;
+    return 0;
+}
+
+static void set_aside(const char *path, const struct error *err)
+{
+    char aside[PATH_MAX];
+    int n = snprintf(aside, sizeof(aside), "%s.unreadable", path);
+    if (n > 0 && (size_t)n < sizeof(aside) && rename(path, aside) == 0)
+        log_error("the journal's record %s cannot be read and is set aside: %s", aside,
+                  err->message);
+    else
+        log_error("the journal's record %s cannot be read: %s", path, err->message);
+}
+
+void journal_set_aside(struct journal_record *record, const struct error *why)
+{
+    if (record)
+        set_aside(record->path, why);
+    journal_leave(record);
+}
+
+static int is_record(const struct dirent *entry)
+{
+    const char *suffix = strrchr(entry->d_name, '.');
+    return suffix && strcmp(suffix, JOURNAL_SUFFIX) == 0;
+}
+
+int journal_take_over(struct journal *journal,
+                      void (*visit)(void *arg, struct rpc_request *request,
+                                    struct journal_record *record),
+                      void *arg, struct error *err)
+{
+    struct dirent **entries = NULL;
+    int n = scandir(journal->folder, &entries, is_record, alphasort);
+    if (n < 0)
+        return error_errno(err, errno, "cannot list %s", journal->folder);
+    for (int i = 0; i < n; i++) {
+        struct error failure = ERROR_INIT;
+        struct rpc_request *request = NULL;
+        struct journal_record *record = NULL;
+        char path[PATH_MAX];
+        (void)snprintf(path, sizeof(path), "%s/%s", journal->folder, entries[i]->d_name);
+        if (read_record(journal, path, &request, &record, &failure) < 0)
+            set_aside(path, &failure);
+        else if (record)
+            visit(arg, request, record);
+        free(entries[i]);
+    }
+    free(entries);
+    return 0;
+}

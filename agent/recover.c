@@ -1,0 +1,93 @@
+/* See recover.h. */
+#include "agent/recover.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "agent/agent.h"
+#include "agent/dispatch.h"
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+struct recovery {
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t changed;
+    unsigned guests; /* not yet as they were */
+};
+
+int recovery_new(struct recovery **ret_recovery, struct error *err)
+{
+    struct recovery *recovery = calloc(1, sizeof(*recovery));
+    if (!recovery)
+        return error_nomem(err);
+    (void)pthread_mutex_init(&recovery->lock, NULL);
+    clock_cond_init(&recovery->changed);
+    *ret_recovery = recovery;
+    return 0;
+}
+
+void recovery_free(struct recovery *recovery)
+{
+    if (!recovery)
+        return;
+    (void)pthread_cond_destroy(&recovery->changed);
+    (void)pthread_mutex_destroy(&recovery->lock);
+    free(recovery);
+}
+
+struct visit {
+    struct recovery *recovery;
+    struct agent *agent;
+    unsigned requests;
+};
+
+static void count(struct recovery *recovery, int guests)
+{
+    LOCK_SCOPE(&recovery->lock);
+    recovery->guests += (unsigned)guests;
+    (void)pthread_cond_broadcast(&recovery->changed);
+}
+
+static void visit_record(void *arg, struct rpc_request *request, struct journal_record *record)
+{
+    struct visit *visit = arg;
+    bool with_guest = journal_last(record, "driver") != NULL;
+    visit->requests++;
+    if (with_guest)
+        count(visit->recovery, 1);
+    if (!dispatch_recover(visit->agent, request, record) && with_guest)
+        count(visit->recovery, -1);
+}
+
+static void await_guests(struct recovery *recovery, unsigned timeout_ms)
+{
+    const struct timespec deadline = clock_deadline(timeout_ms);
+    LOCK_SCOPE(&recovery->lock);
+    while (recovery->guests > 0)
+        if (pthread_cond_timedwait(&recovery->changed, &recovery->lock, &deadline) == ETIMEDOUT)
+            break;
+    if (recovery->guests > 0)
+        log_warning("%u guests are not as they were yet, new requests are taken all the same",
+                    recovery->guests);
+}
+
+int recovery_run(struct recovery *recovery, struct agent *agent, unsigned timeout_ms,
+                 struct error *err)
+{
+    struct visit visit = {.recovery = recovery, .agent = agent};
+    int r = freezer_take_over(agent->freezer, err);
+    if (r == 0)
+        r = journal_take_over(agent->journal, visit_record, &visit, err);
+    if (r < 0)
+        return r;
+    if (visit.requests > 0)
+        log_warning("%u requests of an agent that died are brought to their end", visit.requests);
+    await_guests(recovery, timeout_ms);
+    return 0;
+}
+
+void recovery_guest_is_back(struct recovery *recovery)
+{
+    count(recovery, -1);
+}

@@ -1,0 +1,10 @@
+/* An operation that an agent which died had begun, from where that left it to its end. */
+#pragma once
+
+#include "agent/operation.h"
+
+/*
+ * `op` as operation_restore() has made it. The guest is brought back first; then a finished image
+ * goes to Glance, one that Glance has is kept, and everything else is a failure.
+ */
+void resume_operation(struct operation *op);
