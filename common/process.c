@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 
@@ -305,7 +306,8 @@ static int attend(struct process *process, struct error *err)
             return -err->errnum;
         struct pollfd fds[] = {{.fd = process->stdout_fd, .events = POLLIN},
                                {.fd = process->stderr_fd, .events = POLLIN},
-                               {.fd = process->ended_fd, .events = POLLIN}};
+                               {.fd = process->ended_fd, .events = POLLIN},
+                               {.fd = cancel_fd(), .events = POLLIN}};
         int n = poll(fds, ARRAY_SIZE(fds), timeout_ms);
         if (n < 0 && errno != EINTR)
             return error_errno(err, errno, "cannot wait for %s", process->options->argv[0]);
@@ -316,6 +318,8 @@ static int attend(struct process *process, struct error *err)
             r = drain(process, &process->stderr_fd, err);
         if (r < 0 || fds[2].revents != 0)
             return r;
+        if (fds[3].revents != 0)
+            return cancel_check(err);
     }
 }
 

@@ -29,6 +29,10 @@ struct process_options {
  * ECANCELED for a signal or a non-zero exit status, whose message ends with what the helper said
  * last on stderr; ENOENT when there is no such program. Exception class InternalError.
  *
+ * Ends at once, with the group killed, when the calling thread's work is cancelled
+ * (common/cancel.h): ECANCELED with that reason, which cancel_check() tells from a helper that
+ * failed.
+ *
  * `ret_output` may be NULL; else it returns owned text with a NUL put behind it.
  */
 int process_run(const struct process_options *options, char **ret_output, size_t *ret_output_size,

@@ -1,11 +1,12 @@
 /* See retry.h. */
 #include "common/retry.h"
 
-#include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "common/cancel.h"
 #include "common/clock.h"
 
 struct retry retry_begin(const struct retry_policy *policy)
@@ -34,12 +35,18 @@ static uint64_t exponential(const struct retry *retry)
     return delay_ms < retry->policy.max_delay_ms ? delay_ms : retry->policy.max_delay_ms;
 }
 
-static void sleep_ms(uint64_t delay_ms)
+/* False when the work was cancelled before or meanwhile. */
+static bool pause_ms(uint64_t delay_ms)
 {
-    struct timespec left = {.tv_sec = (time_t)(delay_ms / 1000),
-                            .tv_nsec = (long)(delay_ms % 1000) * 1000000};
-    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
-        ;
+    const uint64_t end_ms = clock_now_ms() + delay_ms;
+    for (uint64_t now_ms = clock_now_ms();; now_ms = clock_now_ms()) {
+        struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
+        uint64_t left_ms = now_ms < end_ms ? end_ms - now_ms : 0;
+        if (poll(&cancelled, 1, (int)earlier_ms(left_ms, INT_MAX)) > 0)
+            return false;
+        if (left_ms == 0)
+            return true;
+    }
 }
 
 bool retry_wait(struct retry *retry, unsigned min_delay_ms)
@@ -51,7 +58,8 @@ bool retry_wait(struct retry *retry, unsigned min_delay_ms)
         delay_ms = min_delay_ms;
     if (clock_now_ms() + delay_ms >= retry->deadline_ms)
         return false;
-    sleep_ms(delay_ms);
+    if (!pause_ms(delay_ms))
+        return false;
     retry->attempt++;
     return true;
 }

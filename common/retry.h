@@ -32,7 +32,8 @@ struct retry retry_begin(const struct retry_policy *policy);
 /*
  * Sleeps before the next attempt: between half and all of the exponential delay, at least
  * `min_delay_ms` (what a Retry-After header asked for). False, without sleeping, when the attempts
- * are used up or the deadline would be passed.
+ * are used up or the deadline would be passed; also when the thread's work is cancelled, which ends
+ * the sleep: cancel_check() tells why.
  */
 bool retry_wait(struct retry *retry, unsigned min_delay_ms);
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 
 #include "common/clock.h"
 #include "common/process.h"
+#include "tests/unit/canceller.h"
 
 #define DEADLINE_MS 20000
 
@@ -312,9 +314,60 @@ static void threads_do_not_disturb_each_other(void **state)
     assert_int_equal(count_open_fds(), fds);
 }
 
+/* The helper tells over a FIFO that it runs, and that its child does. */
+static void a_cancelled_helper_is_killed_with_its_group(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/test_process.XXXXXX", fifo[64], script[200];
+    struct canceller canceller;
+    struct error err = ERROR_INIT;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
+    (void)snprintf(script, sizeof(script), "sleep 3600 3>%s & echo running >%s; wait", fifo, fifo);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    int fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    canceller_enter(&canceller);
+    canceller_start(&canceller, fd);
+    int r = run_shell(script, (struct process_options){.deadline_ms = 3600000}, NULL, &err);
+    assert_cancelled(r, &err);
+    canceller_join(&canceller);
+    canceller_leave(&canceller);
+    assert_no_children();
+    /* The end of file tells that nobody has the FIFO open any more. */
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
+    char text[64];
+    ssize_t n;
+    do {
+        assert_int_equal(poll(&entry, 1, DEADLINE_MS), 1);
+        n = read(fd, text, sizeof(text));
+    } while (n > 0 || (n < 0 && errno == EAGAIN));
+    assert_int_equal(n, 0);
+    close(fd);
+    assert_int_equal(unlink(fifo), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void a_shielded_helper_runs_to_its_end(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    struct error err = ERROR_INIT;
+    canceller_enter(&canceller);
+    canceller_request(&canceller);
+    assert_cancelled(run_shell("sleep 3600", (struct process_options){0}, NULL, &err), &err);
+    {
+        CANCEL_SHIELD();
+        assert_int_equal(run_shell("true", (struct process_options){0}, NULL, &err), 0);
+    }
+    canceller_leave(&canceller);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cancelled_helper_is_killed_with_its_group),
+        cmocka_unit_test(a_shielded_helper_runs_to_its_end),
         cmocka_unit_test(output_is_given_back),
         cmocka_unit_test(arguments_reach_the_helper_as_they_are),
         cmocka_unit_test(environment_is_clean),

@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/retry.h"
+#include "tests/unit/canceller.h"
 
 static void the_attempts_are_counted(void **state)
 {
@@ -67,6 +68,39 @@ static void nothing_waits_beyond_the_deadline(void **state)
     assert_int_equal(retry_remaining_ms(&retry), 1);
 }
 
+static void a_wait_ends_when_the_work_is_cancelled(void **state)
+{
+    (void)state;
+    const struct retry_policy policy = {10, 3600000, 3600000, UINT32_MAX};
+    struct retry retry = retry_begin(&policy);
+    struct canceller canceller;
+    struct error err = ERROR_INIT;
+    uint64_t begun_ms = clock_now_ms();
+    canceller_enter(&canceller);
+    canceller_start(&canceller, -1);
+    assert_false(retry_wait(&retry, 0));
+    assert_true(clock_now_ms() - begun_ms < CANCELLER_MAX_MS);
+    assert_cancelled(cancel_check(&err), &err);
+    assert_false(retry_wait(&retry, 0)); /* nor does another begin */
+    canceller_join(&canceller);
+    canceller_leave(&canceller);
+}
+
+static void a_shielded_wait_goes_on(void **state)
+{
+    (void)state;
+    const struct retry_policy policy = {2, 20, 20, 10000};
+    struct retry retry = retry_begin(&policy);
+    struct canceller canceller;
+    canceller_enter(&canceller);
+    canceller_request(&canceller);
+    {
+        CANCEL_SHIELD();
+        assert_true(retry_wait(&retry, 0));
+    }
+    canceller_leave(&canceller);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -74,6 +108,8 @@ int main(void)
         cmocka_unit_test(the_delays_grow_to_their_limit),
         cmocka_unit_test(retry_after_is_a_minimum),
         cmocka_unit_test(nothing_waits_beyond_the_deadline),
+        cmocka_unit_test(a_wait_ends_when_the_work_is_cancelled),
+        cmocka_unit_test(a_shielded_wait_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
