@@ -129,8 +129,9 @@ int cinder_call(const struct cinder *cinder, const struct request_context *conte
     int r = rest_call(&service, context, &rest, &response, &failure, err);
     if (r < 0) {
         *ret_maybe_done = failure == HTTP_FAILED_ANSWER || failure == HTTP_FAILED_TIMEOUT ||
-                          failure == HTTP_FAILED_SIZE;
-        return failure == HTTP_FAILED_REQUEST ? r : unreachable(err);
+                          failure == HTTP_FAILED_SIZE || failure == HTTP_FAILED_CANCELED;
+        return failure == HTTP_FAILED_REQUEST || failure == HTTP_FAILED_CANCELED ? r
+                                                                                 : unreachable(err);
     }
     if (response.status / 100 != 2) {
         *ret_maybe_done = response.status / 100 == 5;

@@ -3,17 +3,16 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/http_handle.h"
 #include "common/http_response.h"
 #include "common/secret.h"
 
-#define POOL_MAX 8
 #define CONNECT_TIMEOUT_MS 10000
 #define TOTAL_TIMEOUT_MS 60000
 #define EXPECT_TIMEOUT_MS 10000
@@ -27,9 +26,7 @@ struct http_client {
     bool insecure;
     unsigned timeout_ms;
     unsigned retry_delay_ms;
-    pthread_mutex_t lock;
-    CURL *idle[POOL_MAX]; /* under `lock`: handles with their open connections */
-    size_t idle_count;
+    struct http_pool pool;
 };
 
 /* One request on its way. */
@@ -76,7 +73,7 @@ int http_client_new(const struct http_options *options, struct http_client **ret
     struct http_client *client = calloc(1, sizeof(*client));
     if (!client)
         return error_nomem(err);
-    (void)pthread_mutex_init(&client->lock, NULL);
+    http_pool_init(&client->pool);
     client->insecure = options->insecure;
     client->timeout_ms = options->timeout_s ? options->timeout_s * 1000 : TOTAL_TIMEOUT_MS;
     client->retry_delay_ms = options->retry_delay_ms ? options->retry_delay_ms : RETRY_DELAY_MS;
@@ -94,9 +91,7 @@ void http_client_free(struct http_client *client)
 {
     if (!client)
         return;
-    for (size_t i = 0; i < client->idle_count; i++)
-        curl_easy_cleanup(client->idle[i]);
-    (void)pthread_mutex_destroy(&client->lock);
+    http_pool_done(&client->pool);
     free(client->cafile);
     free(client->certfile);
     free(client->keyfile);
@@ -106,29 +101,6 @@ void http_client_free(struct http_client *client)
 unsigned http_client_retry_delay_ms(const struct http_client *client)
 {
     return client->retry_delay_ms;
-}
-
-static CURL *borrow_handle(struct http_client *client)
-{
-    {
-        LOCK_SCOPE(&client->lock);
-        if (client->idle_count > 0)
-            return client->idle[--client->idle_count];
-    }
-    return curl_easy_init();
-}
-
-static void return_handle(struct http_client *client, CURL *handle)
-{
-    curl_easy_reset(handle);
-    {
-        LOCK_SCOPE(&client->lock);
-        if (client->idle_count < POOL_MAX) {
-            client->idle[client->idle_count++] = handle;
-            return;
-        }
-    }
-    curl_easy_cleanup(handle);
 }
 
 static bool is_header_text(const char *text)
@@ -275,7 +247,7 @@ static bool is_stalled(struct transfer *transfer, curl_off_t sent_bytes, uint64_
     return now_ms >= transfer->window_start_ms + stall_ms;
 }
 
-/* Called by libcurl at least once a second. */
+/* Called by libcurl at least twice a second. */
 static int watch_upload(void *opaque, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
                         curl_off_t ulnow)
 {
@@ -309,6 +281,8 @@ static bool set_common(CURL *handle, const struct http_client *client, struct tr
            curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_NOPROXY, "*") == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           /* A name server that hangs is left to libcurl's own thread. */
+           curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS) ==
                CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
@@ -456,25 +430,30 @@ static int make_response(CURL *handle, struct transfer *transfer,
     return 0;
 }
 
-static int perform(struct http_client *client, CURL *handle, struct transfer *transfer,
-                   const struct curl_slist *headers, struct http_response *ret_response,
-                   enum http_failure *ret_failure, struct error *err)
+static int perform(struct http_client *client, struct http_handle *handle,
+                   struct transfer *transfer, const struct curl_slist *headers,
+                   struct http_response *ret_response, enum http_failure *ret_failure,
+                   struct error *err)
 {
-    bool ready = set_common(handle, client, transfer, headers) &&
-                 set_certificates(handle, client) &&
-                 (transfer->request->source ? set_upload(handle, transfer)
-                                            : set_body(handle, client, transfer));
+    CURL *easy = handle->easy;
+    CURLcode code = CURLE_OK;
+    bool ready =
+        set_common(easy, client, transfer, headers) && set_certificates(easy, client) &&
+        (transfer->request->source ? set_upload(easy, transfer) : set_body(easy, client, transfer));
     if (!ready) {
         *ret_failure = HTTP_FAILED_REQUEST;
         return error_nomem(err);
     }
-    CURLcode code = curl_easy_perform(handle);
+    *ret_failure = HTTP_FAILED_CANCELED;
+    int r = http_handle_run(handle, &code, err);
+    if (r < 0)
+        return r;
     if (code != CURLE_OK) {
-        *ret_failure = classify(handle, code, transfer);
+        *ret_failure = classify(easy, code, transfer);
         return explain(transfer, *ret_failure, code, err);
     }
     *ret_failure = HTTP_FAILED_SIZE; /* there was an answer, but it cannot be kept */
-    return make_response(handle, transfer, ret_response, err);
+    return make_response(easy, transfer, ret_response, err);
 }
 
 int http_request(struct http_client *client, const struct http_request *request,
@@ -490,17 +469,19 @@ int http_request(struct http_client *client, const struct http_request *request,
         return r;
     /* An upload gets a handle of its own: a fresh connection, and its large buffer is given back.
      */
-    CURL *handle = request->source ? curl_easy_init() : borrow_handle(client);
-    if (!handle) {
+    struct http_handle handle;
+    r = request->source ? http_handle_init(&handle, err)
+                        : http_pool_borrow(&client->pool, &handle, err);
+    if (r < 0) {
         free_headers(headers);
-        return error_nomem(err);
+        return r;
     }
     struct transfer transfer = {.request = request, .window_start_ms = clock_now_ms()};
-    r = perform(client, handle, &transfer, headers, ret_response, ret_failure, err);
+    r = perform(client, &handle, &transfer, headers, ret_response, ret_failure, err);
     if (request->source)
-        curl_easy_cleanup(handle);
+        http_handle_done(&handle);
     else
-        return_handle(client, handle);
+        http_pool_return(&client->pool, &handle);
     free_headers(headers);
     if (transfer.body)
         explicit_bzero(transfer.body, transfer.body_bytes);

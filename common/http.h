@@ -63,13 +63,15 @@ struct http_request {
 
 /* Why no answer came, which decides what a caller may do about it. */
 enum http_failure {
-    HTTP_FAILED_REQUEST, /* refused here, nothing was sent: bad URL, bad header, no memory */
-    HTTP_FAILED_CONNECT, /* nothing was sent: no such host, refused, timed out, TLS broke off */
-    HTTP_FAILED_TLS,     /* nothing was sent: a certificate does not suit */
-    HTTP_FAILED_ANSWER,  /* sent, maybe in part; the answer was missing, cut off or no HTTP */
-    HTTP_FAILED_TIMEOUT, /* sent, maybe in part; a limit passed */
-    HTTP_FAILED_SIZE,    /* the answer was too large */
-    HTTP_FAILED_SOURCE,  /* the source failed; the error is its own */
+    HTTP_FAILED_REQUEST,  /* refused here, nothing was sent: bad URL, bad header, no memory */
+    HTTP_FAILED_CONNECT,  /* nothing was sent: no such host, refused, timed out, TLS broke off */
+    HTTP_FAILED_TLS,      /* nothing was sent: a certificate does not suit */
+    HTTP_FAILED_ANSWER,   /* sent, maybe in part; the answer was missing, cut off or no HTTP */
+    HTTP_FAILED_TIMEOUT,  /* sent, maybe in part; a limit passed */
+    HTTP_FAILED_SIZE,     /* the answer was too large */
+    HTTP_FAILED_SOURCE,   /* the source failed; the error is its own */
+    HTTP_FAILED_CANCELED, /* sent, maybe in part; the thread's work was cancelled (common/cancel.h)
+                           */
 };
 
 struct http_response {
@@ -82,8 +84,9 @@ struct http_response {
 
 /*
  * One request, one answer, whatever its status. On failure *ret_failure says why, besides *err:
- * EINVAL, ECONNREFUSED, EPROTO, ECONNRESET, ETIMEDOUT, EMSGSIZE or the source's own, in the order
- * of enum http_failure (ENOMEM at any time). Fill of *ret_response is owned: http_response_done().
+ * EINVAL, ECONNREFUSED, EPROTO, ECONNRESET, ETIMEDOUT, EMSGSIZE, the source's own or ECANCELED, in
+ * the order of enum http_failure (ENOMEM at any time). A request of cancelled work ends at once,
+ * and none begins. Fill of *ret_response is owned: http_response_done().
  */
 int http_request(struct http_client *client, const struct http_request *request,
                  struct http_response *ret_response, enum http_failure *ret_failure,

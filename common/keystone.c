@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -19,6 +20,7 @@
 #define FETCH_ATTEMPTS 4
 #define FETCH_MAX_DELAY_MS 8000
 #define FETCH_TOTAL_MS 120000
+#define CANCEL_LOOK_MS 250
 
 struct keystone_session {
     struct http_client *http;
@@ -42,7 +44,7 @@ int keystone_session_new(const struct keystone_options *options,
     if (!session)
         return error_nomem(err);
     (void)pthread_mutex_init(&session->lock, NULL);
-    (void)pthread_cond_init(&session->fetched, NULL);
+    clock_cond_init(&session->fetched);
     int r = keystone_auth_url(options, &session->url, err);
     if (r == 0)
         r = keystone_auth_body(options, &session->body, err);
@@ -187,7 +189,9 @@ static int fetch(struct keystone_session *session, char **ret_token, uint64_t *r
     } while (transient && retry_wait(&retry, retry_after_ms));
 
     uint64_t life_ms = 0;
-    if (r < 0)
+    if (r == -ECANCELED || (transient && cancel_check(err) < 0))
+        r = -ECANCELED;
+    else if (r < 0)
         r = error_prepend(err, "Keystone cannot be reached");
     else if (response.status != 201 && response.status != 200)
         r = refused(&response, err);
@@ -227,11 +231,15 @@ static void fetch_for_all(struct keystone_session *session)
 }
 
 /* Under `lock`. The fetch itself has deadlines, so the wait for it ends. */
-static void wait_for_fetch(struct keystone_session *session)
+static int wait_for_fetch(struct keystone_session *session, struct error *err)
 {
     unsigned long fetches = session->fetches;
-    while (session->fetches == fetches)
-        (void)pthread_cond_wait(&session->fetched, &session->lock);
+    int r = 0;
+    while (session->fetches == fetches && (r = cancel_check(err)) == 0) {
+        const struct timespec look = clock_deadline(CANCEL_LOOK_MS);
+        (void)pthread_cond_timedwait(&session->fetched, &session->lock, &look);
+    }
+    return r;
 }
 
 int keystone_session_get_token(struct keystone_session *session, char **ret_token,
@@ -242,10 +250,14 @@ int keystone_session_get_token(struct keystone_session *session, char **ret_toke
      * unless another thread has found it refused meanwhile. */
     bool fetched = false;
     while (!is_fresh(session) && !(fetched && session->token)) {
-        if (session->fetching)
-            wait_for_fetch(session);
-        else
+        bool wait = session->fetching;
+        int r = wait ? wait_for_fetch(session, err) : 0;
+        if (r < 0)
+            return r;
+        if (!wait)
             fetch_for_all(session);
+        else if (session->fetch_result == -ECANCELED)
+            continue; /* another's work was cancelled, not ours */
         if (session->fetch_result < 0) {
             *err = session->fetch_err;
             return session->fetch_result;

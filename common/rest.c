@@ -1,8 +1,10 @@
 /* See rest.h. */
 #include "common/rest.h"
 
+#include <errno.h>
 #include <string.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/retry.h"
 #include "common/secret.h"
@@ -103,6 +105,11 @@ int rest_call(const struct rest_service *service, const struct request_context *
         retry_after_ms = http_response_retry_after_ms(&response);
     } while (again && retry_wait(&retry, retry_after_ms));
 
+    if (again && cancel_check(&failed) < 0) {
+        http_response_done(&response);
+        *ret_failure = HTTP_FAILED_CANCELED;
+        r = -ECANCELED;
+    }
     if (r < 0) {
         *err = failed;
         return r;

@@ -155,7 +155,9 @@ int glance_call(struct glance *glance, const struct request_context *context,
     enum http_failure failure;
     int r = rest_call(&service, context, &rest, &response, &failure, err);
     if (r < 0)
-        return failure == HTTP_FAILED_REQUEST ? r : glance_unreachable(call, err);
+        return failure == HTTP_FAILED_REQUEST || failure == HTTP_FAILED_CANCELED
+                   ? r
+                   : glance_unreachable(call, err);
     if (response.status / 100 != 2) {
         r = glance_refused(call, &response, err);
         http_response_done(&response);

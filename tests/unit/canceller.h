@@ -8,8 +8,8 @@
 
 #include "common/cancel.h"
 
-#define CANCELLER_MAX_MS 20000 /* what has to end at once must not take as long as a broken wait   \
-                                */
+/* What has to end at once does not take so long. */
+#define CANCELLER_MAX_MS 20000
 
 struct canceller {
     struct cancel *cancel;

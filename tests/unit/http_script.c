@@ -278,6 +278,8 @@ static bool serve_connection(struct http_script *script, int fd)
         check_line(script, step, in);
         check_headers(script, step, in);
         act(script, fd, step, in);
+        if (step->then)
+            step->then(step->then_opaque);
         again = step->keep_alive;
         if (step->action != HTTP_DROP && step->action != HTTP_STALL && !again)
             drain(script, fd);

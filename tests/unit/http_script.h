@@ -38,6 +38,8 @@ struct http_step {
     size_t reply_bytes; /* 0 = strlen(reply) */
     unsigned delay_ms;  /* before the answer */
     bool keep_alive;
+    void (*then)(void *); /* called when all of this has been done, by the server's thread */
+    void *then_opaque;
 };
 
 struct http_script;

@@ -19,6 +19,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/http.h"
+#include "tests/unit/canceller.h"
 #include "tests/unit/http_script.h"
 #include "tests/unit/memory_source.h"
 
@@ -609,6 +610,72 @@ static void certificates_are_verified(void **state)
     tls_server_stop(&server);
 }
 
+/* The server cancels the work as soon as it has fallen silent. */
+static void a_cancelled_request_ends_at_once(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    const struct http_step steps[] = {
+        {.action = HTTP_STALL, .then = canceller_request, .then_opaque = &canceller},
+        {.method = "GET"},
+    };
+    const struct http_options options = {.timeout_s = 3600};
+    struct http_client *client = NULL;
+    struct http_response response;
+    enum http_failure failure;
+    struct error err = ERROR_INIT;
+    canceller_enter(&canceller);
+    struct http_script *script = http_script_start(steps, ARRAY_SIZE(steps));
+    const struct http_request request = {.method = "GET", .url = http_script_url(script)};
+    assert_int_equal(http_client_new(&options, &client, &err), 0);
+    uint64_t begun_ms = clock_now_ms();
+    assert_cancelled(http_request(client, &request, &response, &failure, &err), &err);
+    assert_true(clock_now_ms() - begun_ms < CANCELLER_MAX_MS);
+    assert_int_equal(failure, HTTP_FAILED_CANCELED);
+    assert_false(http_failure_is_transient(failure));
+    /* Nothing more is sent, but for a rollback. */
+    assert_cancelled(http_request(client, &request, &response, &failure, &err), &err);
+    {
+        CANCEL_SHIELD();
+        assert_int_equal(http_request(client, &request, &response, &failure, &err), 0);
+        http_response_done(&response);
+    }
+    http_client_free(client);
+    http_script_finish(script);
+    canceller_leave(&canceller);
+}
+
+static void cancel_upload_after(size_t bytes)
+{
+    struct canceller canceller;
+    struct memory_source source;
+    memory_source_init(&source, UPLOAD_BYTES);
+    const struct http_step steps[] = {{.action = HTTP_STALL,
+                                       .bytes = bytes,
+                                       .then = canceller_request,
+                                       .then_opaque = &canceller}};
+    struct http_response response;
+    enum http_failure failure;
+    struct error err = ERROR_INIT;
+    canceller_enter(&canceller);
+    struct http_script *script = http_script_start(steps, ARRAY_SIZE(steps));
+    uint64_t begun_ms = clock_now_ms();
+    int r = upload(script, &source, 3600000, 3600000, &response, &failure, &err);
+    assert_cancelled(r, &err);
+    assert_true(clock_now_ms() - begun_ms < CANCELLER_MAX_MS);
+    assert_int_equal(failure, HTTP_FAILED_CANCELED);
+    http_script_finish(script);
+    canceller_leave(&canceller);
+    memory_source_done(&source);
+}
+
+static void a_cancelled_upload_ends_at_once(void **state)
+{
+    (void)state;
+    cancel_upload_after(UPLOAD_BYTES / 2);
+    cancel_upload_after(UPLOAD_BYTES); /* while the answer is waited for */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -632,6 +699,8 @@ int main(void)
         cmocka_unit_test(retry_after_is_seconds),
         cmocka_unit_test(json_must_be_announced_and_sound),
         cmocka_unit_test(certificates_are_verified),
+        cmocka_unit_test(a_cancelled_request_ends_at_once),
+        cmocka_unit_test(a_cancelled_upload_ends_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

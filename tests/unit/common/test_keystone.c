@@ -15,6 +15,7 @@
 #include "common/cleanup.h"
 #include "common/keystone.h"
 #include "common/secret.h"
+#include "tests/unit/canceller.h"
 #include "tests/unit/http_script.h"
 
 #define PATH "/v3/auth/tokens?nocatalog"
@@ -376,6 +377,45 @@ static void threads_share_one_failure(void **state)
     http_script_finish(script);
 }
 
+struct cancelled_fetch {
+    struct canceller canceller; /* of the thread that fetches first */
+    struct keystone_session *session;
+    pthread_t other;
+};
+
+/* Another thread asks while the first one waits for Keystone, which is then cancelled. */
+static void cancel_fetch(void *opaque)
+{
+    struct cancelled_fetch *fetch = opaque;
+    assert_int_equal(pthread_create(&fetch->other, NULL, get_token_in_thread, fetch->session), 0);
+    canceller_request(&fetch->canceller);
+}
+
+static void a_cancelled_fetch_cancels_no_other_work(void **state)
+{
+    (void)state;
+    struct cancelled_fetch fetch;
+    const struct http_step steps[] = {
+        {.action = HTTP_STALL, .then = cancel_fetch, .then_opaque = &fetch},
+        {.status = 201, .reply_headers = CREATED("T1"), .reply = AN_HOUR},
+    };
+    struct http_script *script = http_script_start(steps, ARRAY_SIZE(steps));
+    struct keystone_options options = password_options(http_script_url(script));
+    char *token = NULL;
+    void *others = NULL;
+    struct error err = ERROR_INIT;
+    fetch.session = open_session(&options);
+    canceller_enter(&fetch.canceller);
+    assert_cancelled(keystone_session_get_token(fetch.session, &token, &err), &err);
+    canceller_leave(&fetch.canceller);
+    assert_int_equal(pthread_join(fetch.other, &others), 0);
+    assert_non_null(others);
+    assert_string_equal(others, "T1");
+    secret_free(others);
+    keystone_session_free(fetch.session);
+    http_script_finish(script);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +428,7 @@ int main(void)
         cmocka_unit_test(hostile_answers_are_refused),
         cmocka_unit_test(threads_share_one_fetch),
         cmocka_unit_test(threads_share_one_failure),
+        cmocka_unit_test(a_cancelled_fetch_cancels_no_other_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

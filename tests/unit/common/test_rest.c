@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/rest.h"
+#include "tests/unit/canceller.h"
 #include "tests/unit/http_script.h"
 
 struct outcome {
@@ -156,6 +157,24 @@ static void a_caller_can_shorten_the_whole(void **state)
     assert_int_equal(outcome.status, 503);
 }
 
+static void no_attempt_is_made_for_cancelled_work(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    const struct rest_call call = {.method = "GET", .may_repeat = true};
+    const struct http_step steps[] = {{.status = 503,
+                                       .reply_headers = "Retry-After: 100\r\n",
+                                       .then = canceller_request,
+                                       .then_opaque = &canceller}};
+    canceller_enter(&canceller);
+    uint64_t begun_ms = clock_now_ms();
+    struct outcome outcome = run(steps, ARRAY_SIZE(steps), &call);
+    assert_int_equal(outcome.r, -ECANCELED);
+    assert_int_equal(outcome.failure, HTTP_FAILED_CANCELED);
+    assert_true(clock_now_ms() - begun_ms < CANCELLER_MAX_MS);
+    canceller_leave(&canceller);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +184,7 @@ int main(void)
         cmocka_unit_test(an_unmade_connection_is_tried_again),
         cmocka_unit_test(without_a_url_there_is_one_attempt),
         cmocka_unit_test(a_caller_can_shorten_the_whole),
+        cmocka_unit_test(no_attempt_is_made_for_cancelled_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
