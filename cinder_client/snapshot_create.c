@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "cinder_client/cinder_int.h"
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -86,7 +87,10 @@ static int not_known(const struct creation *creation, struct error *err)
                          creation->request->volume_id);
 }
 
-/* 0, NOT_THERE or -errno. *err says already why it is looked for. */
+/*
+ * 0, NOT_THERE or -errno. *err says already why it is looked for. Also for cancelled work: who
+ * takes the snapshot back has to know of it.
+ */
 static int look(const struct creation *creation, struct cinder_snapshot *ret_snapshot,
                 struct error *err)
 {
@@ -97,6 +101,7 @@ static int look(const struct creation *creation, struct cinder_snapshot *ret_sna
     struct retry retry = retry_begin(&policy);
     const uint64_t deadline_ms = creation->request->deadline_ms;
     bool found;
+    CANCEL_SHIELD();
     if (deadline_ms > 0 && clock_now_ms() >= deadline_ms)
         return not_known(creation, err);
     do {
@@ -119,8 +124,10 @@ static int create(const struct creation *creation, struct cinder_snapshot *ret_s
     struct error failed = ERROR_INIT;
     int r;
     do {
-        bool maybe_done;
-        r = post(creation, ret_snapshot, &maybe_done, &failed);
+        bool maybe_done = false;
+        r = cancel_check(&failed);
+        if (r == 0)
+            r = post(creation, ret_snapshot, &maybe_done, &failed);
         if (r < 0 && maybe_done) {
             log_debug("volume %s: looks for the snapshot: %s", creation->request->volume_id,
                       failed.message);
@@ -129,6 +136,8 @@ static int create(const struct creation *creation, struct cinder_snapshot *ret_s
     } while (r == NOT_THERE && retry_wait(&retry, 0));
     if (r == 0)
         return 0;
+    if (r == NOT_THERE)
+        (void)cancel_check(&failed);
     *err = failed;
     return -err->errnum;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cinder_client/cinder_int.h"
+#include "common/cancel.h"
 #include "common/retry.h"
 
 static bool may_pass(const struct error *failed)
@@ -42,6 +43,8 @@ static int poll_status(const struct cinder *cinder, const struct request_context
             return r;
         }
     } while (retry_wait(&retry, 0));
+    if (cancel_check(err) < 0)
+        return -ECANCELED;
     return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR, "snapshot %s is not done in time: %s%s",
                      snapshot_id, r == 0 ? "it goes on " : "", r == 0 ? passing : failed.message);
 }

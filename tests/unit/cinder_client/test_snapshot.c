@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "tests/unit/canceller.h"
 #include "tests/unit/cinder_client/fixture.h"
 
 #define PATH BASE "/snapshots/" SNAPSHOT_ID
@@ -255,6 +256,20 @@ static void the_end_of_deleting_is_waited_for(void **state)
     expect_error(&err, EACCES, EXC_FORBIDDEN, 403);
 }
 
+static void a_wait_ends_when_the_work_is_cancelled(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    struct error err;
+    struct http_step steps[] = {SHOWS("creating"), SHOWS("creating")};
+    steps[1].then = canceller_request;
+    steps[1].then_opaque = &canceller;
+    canceller_enter(&canceller);
+    await(steps, ARRAY_SIZE(steps), NEVER_MS, NULL, &err);
+    assert_cancelled(-err.errnum, &err);
+    canceller_leave(&canceller);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_cinder_that_is_away_is_waited_for),
         cmocka_unit_test(a_deadline_ends_the_wait),
         cmocka_unit_test(the_end_of_deleting_is_waited_for),
+        cmocka_unit_test(a_wait_ends_when_the_work_is_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

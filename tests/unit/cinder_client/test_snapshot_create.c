@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "tests/unit/canceller.h"
 #include "tests/unit/cinder_client/fixture.h"
 
 #define LIST_PATH BASE "/snapshots/detail?volume_id=" VOLUME_ID "&limit=100"
@@ -272,6 +273,36 @@ static void hostile_lists_are_refused(void **state)
     assert_int_equal(find(endless, ARRAY_SIZE(endless), &found, &snapshot), -EMSGSIZE);
 }
 
+/* What Cinder may have made all the same has to be known to those who delete it. */
+static void a_cancelled_post_is_looked_up(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    const struct http_step found[] = {{POST, .action = HTTP_STALL, .bytes = 1000,
+                                       .then = canceller_request, .then_opaque = &canceller},
+                                      LISTS(""),
+                                      LISTS(OURS)};
+    struct error err;
+    canceller_enter(&canceller);
+    create(found, ARRAY_SIZE(found), TAG, 0, SNAPSHOT_ID, &err);
+    create(NULL, 0, TAG, 0, NULL, &err); /* none is begun */
+    assert_cancelled(-err.errnum, &err);
+    canceller_leave(&canceller);
+}
+
+static void a_cancelled_snapshot_is_not_made_again(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    const struct http_step steps[] = {
+        {POST, .status = 503, .then = canceller_request, .then_opaque = &canceller}, NOT_LISTED};
+    struct error err;
+    canceller_enter(&canceller);
+    create(steps, ARRAY_SIZE(steps), TAG, 0, NULL, &err);
+    assert_cancelled(-err.errnum, &err);
+    canceller_leave(&canceller);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +319,8 @@ int main(void)
         cmocka_unit_test(a_deadline_bounds_it_all),
         cmocka_unit_test(all_pages_are_searched_where_the_first_one_was),
         cmocka_unit_test(hostile_lists_are_refused),
+        cmocka_unit_test(a_cancelled_post_is_looked_up),
+        cmocka_unit_test(a_cancelled_snapshot_is_not_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
