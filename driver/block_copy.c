@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/cancel.h"
 #include "driver/libvirt_driver.h"
 
 #define STALL_CHECKS 4
@@ -64,7 +65,9 @@ int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct 
     for (unsigned idle = 0; idle < STALL_CHECKS;) {
         bool heard = domain_watch_wait(copy->watch, copy->stall_timeout_s * 1000 / STALL_CHECKS,
                                        &copy->news);
-        int r = heard ? judge_news(copy, err) : look_at_progress(copy, domain, &seen, &idle, err);
+        int r = cancel_check(err);
+        if (r == 0)
+            r = heard ? judge_news(copy, err) : look_at_progress(copy, domain, &seen, &idle, err);
         if (r < 0 || copy->news.block_job_status == VIR_DOMAIN_BLOCK_JOB_READY)
             return r;
     }
@@ -86,8 +89,10 @@ static int await_end_event(struct block_copy *copy, struct error *err)
     while (news->block_job_status == VIR_DOMAIN_BLOCK_JOB_READY && !news->stopped &&
            !news->disconnected)
         if (!domain_watch_wait(copy->watch, END_TIMEOUT_MS, &copy->news))
-            return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR, "the copy of disk %s did not end",
-                             copy->disk_target);
+            return cancel_check(err) < 0
+                       ? -ECANCELED
+                       : error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
+                                   "the copy of disk %s did not end", copy->disk_target);
     return news->block_job_status == VIR_DOMAIN_BLOCK_JOB_CANCELED ? 0 : judge_news(copy, err);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/cancel.h"
 #include "driver/libvirt_driver.h"
 #include "driver/libvirt_volume.h"
 
@@ -15,6 +16,7 @@ enum ending {
     HEARD_OF, /* an event, or the guest has ended */
     VANISHED,
     STALLED,
+    UNWANTED, /* cancelled */
 };
 
 static int watch(struct block_merge *merge, struct error *err)
@@ -127,6 +129,10 @@ static int follow(struct block_merge *merge, enum ending *ret_ending, struct err
             *ret_ending = HEARD_OF;
             return 0;
         }
+        if (cancel_check(&failure) < 0) {
+            *ret_ending = UNWANTED;
+            return 0;
+        }
         r = heard ? 0 : look(merge, &seen, &idle, &missing, &failure);
         if (r < 0 && !connection_is_lost(merge)) {
             *err = failure;
@@ -144,6 +150,7 @@ static void end_job(struct block_merge *merge)
     virDomainBlockJobInfo job;
     struct error ignored = ERROR_INIT;
     bool there = false;
+    CANCEL_SHIELD();
     if (find_job(merge, &job, &there, &ignored) < 0 || !there ||
         virDomainBlockJobAbort(merge->domain, merge->disk->target,
                                VIR_DOMAIN_BLOCK_JOB_ABORT_ASYNC) < 0)
@@ -172,6 +179,8 @@ static int explain(const struct block_merge *merge, enum ending ending, bool the
                    struct error *err)
 {
     const char *target = merge->disk->target;
+    if (ending == UNWANTED && cancel_check(err) < 0)
+        return -ECANCELED;
     if (ending == STALLED)
         return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                          "the merge on disk %s made no progress for %u s%s", target,
@@ -225,7 +234,7 @@ int block_merge_run(struct block_merge *merge, struct error *err)
     r = follow(merge, &ending, err); /* also when the answer was lost: the job may be there */
     if (r < 0)
         return r;
-    if (ending == STALLED)
+    if (ending == STALLED || ending == UNWANTED)
         end_job(merge);
     r = judge(merge, ending, err);
     if (r < 0 && failure.errnum != 0)

@@ -26,9 +26,9 @@ struct block_merge {
 
 /*
  * Starts the job on a disk without one and waits for its end: 0 when the layers are gone. A job
- * that makes no progress for stall_timeout_s is ended (ETIMEDOUT). A restart of libvirtd is waited
- * for, the job goes on in QEMU meanwhile. On failure the guest reads its disk as before.
- * InstanceNotRunning when the guest ends first.
+ * that makes no progress for stall_timeout_s is ended (ETIMEDOUT), so is one that is cancelled
+ * (ECANCELED). A restart of libvirtd is waited for, the job goes on in QEMU meanwhile. On failure
+ * the guest reads its disk as before. InstanceNotRunning when the guest ends first.
  */
 int block_merge_run(struct block_merge *merge, struct error *err);
 

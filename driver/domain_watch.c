@@ -1,15 +1,17 @@
 /* See domain_watch.h. */
 #include "driver/domain_watch.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "driver/driver.h"
+
+#define CANCEL_LOOK_MS 250
 
 struct domain_watch {
     struct domain_watches *watches;
@@ -76,14 +78,25 @@ void domain_watch_free(struct domain_watch *watch)
     free(watch);
 }
 
+/* Work that can be cancelled looks now and then whether it is. */
+static unsigned next_look_ms(uint64_t end_ms)
+{
+    struct error ignored = ERROR_INIT;
+    uint64_t now_ms = clock_now_ms();
+    if (now_ms >= end_ms || cancel_check(&ignored) < 0)
+        return 0;
+    return (unsigned)earlier_ms(end_ms - now_ms, cancel_current() ? CANCEL_LOOK_MS : UINT32_MAX);
+}
+
 bool domain_watch_wait(struct domain_watch *watch, unsigned timeout_ms, struct domain_news *news)
 {
-    const struct timespec deadline = clock_deadline(timeout_ms);
+    const uint64_t end_ms = clock_now_ms() + timeout_ms;
+    unsigned look_ms;
     LOCK_SCOPE(&watch->watches->lock);
-    while (watch->news.serial == news->serial)
-        if (pthread_cond_timedwait(&watch->watches->changed, &watch->watches->lock, &deadline) ==
-            ETIMEDOUT)
-            break;
+    while (watch->news.serial == news->serial && (look_ms = next_look_ms(end_ms)) > 0) {
+        const struct timespec look = clock_deadline(look_ms);
+        (void)pthread_cond_timedwait(&watch->watches->changed, &watch->watches->lock, &look);
+    }
     bool heard = watch->news.serial != news->serial;
     *news = watch->news;
     return heard;

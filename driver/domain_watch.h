@@ -37,8 +37,9 @@ int domain_watch_new(struct domain_watches *watches, const char *uuid, const cha
 void domain_watch_free(struct domain_watch *watch); /* NULL-safe */
 
 /*
- * Waits for news younger than *news and updates it; false when none came in time. Start with
- * DOMAIN_NEWS_INIT: what was heard since domain_watch_new() counts.
+ * Waits for news younger than *news and updates it; false when none came in time, and soon after
+ * the thread's work was cancelled, as cancel_check() tells. Start with DOMAIN_NEWS_INIT: what was
+ * heard since domain_watch_new() counts.
  */
 bool domain_watch_wait(struct domain_watch *watch, unsigned timeout_ms, struct domain_news *news);
 

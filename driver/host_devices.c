@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <libvirt/virterror.h>
 
+#include "common/cancel.h"
 #include "common/log.h"
 #include "driver/libvirt_connection.h"
 #include "driver/libvirt_driver.h"
@@ -33,8 +34,10 @@ static int await_removal(virDomainPtr domain, const struct domain_device *device
         if (r < 0 || !attached)
             return r;
         if (!heard && !domain_watch_wait(watch, timeout_ms, &news))
-            return error_set(err, ETIMEDOUT, EXC_PCI_DEVICE_DETACH_FAILED,
-                             "Failed to detach PCI device %s: timeout", device->id);
+            return cancel_check(err) < 0
+                       ? -ECANCELED
+                       : error_set(err, ETIMEDOUT, EXC_PCI_DEVICE_DETACH_FAILED,
+                                   "Failed to detach PCI device %s: timeout", device->id);
     }
 }
 

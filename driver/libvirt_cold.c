@@ -9,6 +9,7 @@
 #include <libvirt/virterror.h>
 #include <string.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "driver/host_devices.h"
@@ -115,6 +116,7 @@ static int attach_devices(struct cold_snapshot *op, struct error *err)
 /* Every step runs while there is a domain, if need be twice; *err keeps the first error. */
 static void resume_guest(struct cold_snapshot *op, struct error *err)
 {
+    CANCEL_SHIELD();
     int (*const steps[])(struct cold_snapshot *, struct error *) = {
         find_domain_again,
         start_guest,

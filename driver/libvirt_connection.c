@@ -3,14 +3,15 @@
 
 #include <errno.h>
 #include <libvirt/virterror.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "driver/driver.h"
@@ -181,8 +182,9 @@ int libvirt_connection_get(struct libvirt_connection *connection, unsigned patie
             *err = failure;
             return r;
         }
-        const struct timespec pause = {.tv_nsec = RETRY_PAUSE_MS * 1000000L};
-        (void)nanosleep(&pause, NULL);
+        struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
+        if (poll(&cancelled, 1, RETRY_PAUSE_MS) > 0)
+            return cancel_check(err);
     }
 }
 

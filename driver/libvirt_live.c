@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "driver/block_copy.h"
 #include "driver/block_job.h"
@@ -58,6 +59,7 @@ static int thaw_guest(struct live_snapshot *op, struct error *err)
 /* The point in time of the image. The guest's filesystems stand still for no more than this. */
 static int end_copy(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
+    CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, ret_quiesced, err);
     if (r == 0)
@@ -146,6 +148,7 @@ static int undo_agent_limit(struct live_snapshot *op, struct error *err)
 /* Every step runs, if need be twice, whatever became of the others; *err keeps the first error. */
 static void undo_live(struct live_snapshot *op, struct error *err)
 {
+    CANCEL_SHIELD();
     int (*const steps[])(struct live_snapshot *, struct error *) = {
         find_domain_again, thaw_guest, undo_copy, undo_undefine, undo_autostart, undo_agent_limit,
     };

@@ -2,86 +2,102 @@
 #include "driver/managed_save.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
-#include <time.h>
+#include <sys/eventfd.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "driver/libvirt_connection.h"
 
 #define STALL_CHECKS 4
+#define ABORT_AGAIN_MS 200
 
 /* A second thread looks after the call, which blocks until the memory is written. */
 struct save_watch {
     virDomainPtr domain;
     unsigned check_ms;
-    pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t ended_cond;
-    bool ended;
-    bool stalled;
+    int ended_fd;          /* eventfd: the call has returned */
+    struct cancel *cancel; /* of the thread that makes it */
+    bool stalled;          /* read when the thread has ended */
 };
 
-static bool wait_for_end(struct save_watch *watch)
+enum { NOTHING, ENDED, CANCELLED };
+
+static int wait_for_end(const struct save_watch *watch, unsigned timeout_ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += watch->check_ms / 1000;
-    until.tv_nsec += (long)(watch->check_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    LOCK_SCOPE(&watch->lock);
-    while (!watch->ended)
-        if (pthread_cond_timedwait(&watch->ended_cond, &watch->lock, &until) == ETIMEDOUT)
-            break;
-    return watch->ended;
+    struct pollfd fds[] = {{.fd = watch->ended_fd, .events = POLLIN},
+                           {.fd = cancel_fd(), .events = POLLIN}};
+    if (poll(fds, ARRAY_SIZE(fds), (int)timeout_ms) <= 0)
+        return NOTHING;
+    return fds[0].revents != 0 ? ENDED : CANCELLED;
+}
+
+/* A save that is only about to begin cannot be aborted yet. */
+static void abort_save(const struct save_watch *watch)
+{
+    CANCEL_SHIELD();
+    do
+        (void)virDomainAbortJob(watch->domain);
+    while (wait_for_end(watch, ABORT_AGAIN_MS) != ENDED);
 }
 
 static void *watch_save(void *arg)
 {
     struct save_watch *watch = arg;
     virDomainJobInfo seen = {0};
-    for (unsigned idle = 0; idle < STALL_CHECKS;) {
-        if (wait_for_end(watch))
-            return NULL;
+    int heard = NOTHING;
+    (void)cancel_enter(watch->cancel);
+    for (unsigned idle = 0; idle < STALL_CHECKS && heard == NOTHING;) {
         virDomainJobInfo job = {0};
+        heard = wait_for_end(watch, watch->check_ms);
+        if (heard != NOTHING)
+            break;
         if (virDomainGetJobInfo(watch->domain, &job) < 0)
             memset(&job, 0, sizeof(job));
         bool moved = job.dataProcessed != seen.dataProcessed || job.type != seen.type;
         idle = moved ? 0 : idle + 1;
         seen = job;
     }
-    {
-        LOCK_SCOPE(&watch->lock);
-        watch->stalled = true;
-    }
-    (void)virDomainAbortJob(watch->domain);
+    watch->stalled = heard == NOTHING;
+    if (heard != ENDED)
+        abort_save(watch);
     return NULL;
+}
+
+static int save(struct save_watch *watch, struct error *err)
+{
+    pthread_t thread;
+    int r = pthread_create(&thread, NULL, watch_save, watch);
+    if (r != 0)
+        return error_errno(err, r, "cannot watch over the managed save");
+    r = virDomainManagedSave(watch->domain, 0);
+    if (r < 0)
+        r = libvirt_error(err, "cannot save the guest's memory");
+    (void)eventfd_write(watch->ended_fd, 1);
+    (void)pthread_join(thread, NULL);
+    return r;
 }
 
 int managed_save(virDomainPtr domain, unsigned stall_timeout_s, struct error *err)
 {
+    cleanup_close int ended_fd = eventfd(0, EFD_CLOEXEC);
     struct save_watch watch = {.domain = domain,
                                .check_ms = stall_timeout_s * 1000 / STALL_CHECKS,
-                               .lock = PTHREAD_MUTEX_INITIALIZER,
-                               .ended_cond = PTHREAD_COND_INITIALIZER};
-    pthread_t thread;
-    int r = pthread_create(&thread, NULL, watch_save, &watch);
-    if (r != 0)
-        return error_errno(err, r, "cannot watch over the managed save");
-    r = virDomainManagedSave(domain, 0);
-    if (r < 0)
-        r = libvirt_error(err, "cannot save the guest's memory");
-    {
-        LOCK_SCOPE(&watch.lock);
-        watch.ended = true;
-        (void)pthread_cond_signal(&watch.ended_cond);
-    }
-    (void)pthread_join(thread, NULL);
+                               .ended_fd = ended_fd,
+                               .cancel = cancel_current()};
+    if (ended_fd < 0)
+        return error_errno(err, errno, "cannot watch over the managed save");
+    int r = cancel_check(err);
+    if (r == 0)
+        r = save(&watch, err);
     if (r < 0 && watch.stalled)
         return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                          "saving the guest's memory made no progress for %u s", stall_timeout_s);
-    return r;
+    if (r < 0)
+        (void)cancel_check(err);
+    return r < 0 ? -err->errnum : 0;
 }

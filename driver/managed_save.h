@@ -7,7 +7,7 @@
 
 /*
  * virDomainManagedSave(): the guest is stopped and started again from this state by
- * virDomainCreateWithFlags(). Given up (ETIMEDOUT) when nothing was written for stall_timeout_s.
- * After a failure the guest may have been left paused.
+ * virDomainCreateWithFlags(). Given up (ETIMEDOUT) when nothing was written for stall_timeout_s,
+ * and when cancelled (ECANCELED). After a failure the guest may have been left paused.
  */
 int managed_save(virDomainPtr domain, unsigned stall_timeout_s, struct error *err);

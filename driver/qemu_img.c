@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/json.h"
@@ -92,9 +93,11 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
     size_t size = 0;
     struct error failure = ERROR_INIT;
     if (process_run(&options, &text, &size, &failure) < 0)
-        return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
-                         "Disk info file is invalid: %s (%s): %s", path,
-                         format ? format : "format not known", failure.message);
+        return cancel_check(err) < 0
+                   ? -ECANCELED
+                   : error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
+                               "Disk info file is invalid: %s (%s): %s", path,
+                               format ? format : "format not known", failure.message);
     return qemu_img_parse_info(text, size, path, ret_info, err);
 }
 
@@ -178,9 +181,11 @@ int qemu_img_convert(const struct qemu_img_conversion *conversion, struct error 
                                             .stall_timeout_ms = conversion->stall_timeout_s * 1000};
     struct error failure = ERROR_INIT;
     if (process_run(&options, NULL, NULL, &failure) < 0)
-        return error_set(err, failure.errnum, EXC_IMAGE_UNACCEPTABLE,
-                         "Unable to convert %s to %s: %s", conversion->source_path,
-                         conversion->target_format, failure.message);
+        return cancel_check(err) < 0
+                   ? -ECANCELED
+                   : error_set(err, failure.errnum, EXC_IMAGE_UNACCEPTABLE,
+                               "Unable to convert %s to %s: %s", conversion->source_path,
+                               conversion->target_format, failure.message);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "driver/guest_quiesce.h"
@@ -126,6 +127,7 @@ static int thaw_guest(struct direct_copy *op, struct error *err)
 
 static int settle_guest(struct direct_copy *op, struct error *err)
 {
+    CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
     if (!op->freeze.thaw_needed && !op->freeze.limited)
         return 0;
@@ -165,7 +167,11 @@ static int clone_disk(struct direct_copy *op, struct error *err)
     op->cloned = r != -EEXIST && r != -EPERM && r != -EACCES; /* else what is there is not ours */
     if (r == 0)
         r = rbd_volume_open(&op->copy, &op->client, &op->target, err);
-    return r < 0 ? r : rbd_volume_flatten(&op->copy, err);
+    if (r == 0)
+        r = cancel_check(err);
+    if (r == 0)
+        r = rbd_volume_flatten(&op->copy, err); /* librbd does not let it be interrupted */
+    return r < 0 ? r : cancel_check(err);
 }
 
 static int remove_disk_snap(struct direct_copy *op, struct error *err)
@@ -202,6 +208,8 @@ static int copy_disk(struct direct_copy *op, char **ret_location, struct error *
     if (r == 0)
         r = find_target(op, err);
     if (r == 0)
+        r = cancel_check(err);
+    if (r == 0)
         r = snap_disk(op, err);
     if (r == 0)
         r = clone_disk(op, err);
@@ -222,6 +230,7 @@ static int remove_copy(struct direct_copy *op, struct error *err)
  */
 static void undo_copy(struct direct_copy *op, struct error *err)
 {
+    CANCEL_SHIELD();
     int (*const steps[])(struct direct_copy *, struct error *) = {
         settle_guest,
         lift_limit,

@@ -18,6 +18,7 @@
 #include "driver/domain_watch.h"
 #include "driver/libvirt_driver.h"
 #include "driver/qemu_img.h"
+#include "tests/unit/canceller.h"
 #include "tests/unit/driver/scratch.h"
 
 #define UUID "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
@@ -47,6 +48,8 @@ static struct {
     const char *fail_name; /* every call of this name fails */
     bool fail_with_effect;
     int fail_code;
+    struct canceller *canceller; /* when the call of cancel_index is made; may be NULL */
+    int cancel_index;
     /* a test of other disks and block jobs than the root disk's copy brings them itself */
     char *(*make_xml)(void);
     int (*rebase)(const char *disk, const char *base, unsigned flags);
@@ -92,6 +95,8 @@ static int refuse(const char *name, int code)
 static bool fails(const char *name, bool *ret_effect)
 {
     int index = world.call_count;
+    if (world.canceller && index == world.cancel_index)
+        canceller_request(world.canceller);
     if (index < CALLS_MAX)
         world.calls[world.call_count++] = name;
     bool failing =

@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "driver/domain_watch.h"
+#include "tests/unit/canceller.h"
 
 #define READY 3
 #define UUID "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
@@ -71,6 +72,24 @@ static void waiting_ends_in_time(void **state)
     domain_watch_free(watch);
 }
 
+static void waiting_ends_when_the_work_is_cancelled(void **state)
+{
+    (void)state;
+    struct domain_watch *watch = watch_disk("vda");
+    struct domain_news news = DOMAIN_NEWS_INIT;
+    struct canceller canceller;
+    uint64_t started = clock_now_ms();
+    canceller_enter(&canceller);
+    canceller_start(&canceller, -1);
+    assert_false(domain_watch_wait(watch, 3600000, &news));
+    assert_true(clock_now_ms() - started < CANCELLER_MAX_MS);
+    domain_watches_block_job(watches, UUID, "vda", READY);
+    assert_true(domain_watch_wait(watch, 3600000, &news)); /* what was heard is told all the same */
+    canceller_join(&canceller);
+    canceller_leave(&canceller);
+    domain_watch_free(watch);
+}
+
 static void *tell_later(void *arg)
 {
     const struct timespec pause = {.tv_nsec = 20000000};
@@ -112,6 +131,7 @@ int main(void)
         cmocka_unit_test(only_its_own_news_are_heard),
         cmocka_unit_test(waiting_ends_in_time),
         cmocka_unit_test(another_thread_wakes_the_waiter),
+        cmocka_unit_test(waiting_ends_when_the_work_is_cancelled),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -171,6 +171,45 @@ static void each_call_fails_in_turn(void **state)
     }
 }
 
+static void cancelled_at_each_call(void **state)
+{
+    int cancelled = 0, calls = 1;
+    for (int index = 0; index < calls; index++) {
+        struct canceller canceller;
+        set_up(state);
+        canceller_enter(&canceller);
+        world.canceller = &canceller;
+        world.cancel_index = index;
+        int r = take();
+        calls = world.call_count;
+        canceller_leave(&canceller);
+        assert_guest_as_before(VIR_DOMAIN_RUNNING);
+        if (r == 0) {
+            assert_image();
+            continue;
+        }
+        assert_cancelled(r, &err);
+        assert_int_equal(files_left(), 0);
+        cancelled++;
+    }
+    assert_true(cancelled > 5 && calls > cancelled);
+}
+
+static void device_that_stays_is_not_waited_for_when_cancelled(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    canceller_enter(&canceller);
+    world.device_stays = true;
+    driver.detach_timeout_ms = 3600000;
+    canceller_start(&canceller, -1);
+    assert_cancelled(take(), &err);
+    canceller_join(&canceller);
+    canceller_leave(&canceller);
+    assert_guest_as_before(VIR_DOMAIN_RUNNING);
+    assert_false(was_called("ManagedSave"));
+}
+
 static void device_that_stays_fails_the_snapshot(void **state)
 {
     (void)state;
@@ -295,6 +334,8 @@ int main(void)
         cmocka_unit_test_setup(rbd_and_block_devices_are_read_as_raw, set_up),
         cmocka_unit_test_setup(other_disks_are_refused_untouched, set_up),
         cmocka_unit_test_setup(missing_domain, set_up),
+        cmocka_unit_test(cancelled_at_each_call),
+        cmocka_unit_test_setup(device_that_stays_is_not_waited_for_when_cancelled, set_up),
     };
     return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
 }

@@ -217,6 +217,50 @@ static void each_call_fails_for_good(void **state)
     }
 }
 
+/* The work is cancelled while each call is under way: the guest is as before, nothing is left. */
+static void cancelled_at_each_call(void **state)
+{
+    int cancelled = 0, calls = 1;
+    for (int index = 0; index < calls; index++) {
+        struct canceller canceller;
+        set_up(state);
+        canceller_enter(&canceller);
+        world.canceller = &canceller;
+        world.cancel_index = index;
+        int r = take();
+        calls = world.call_count;
+        canceller_leave(&canceller);
+        assert_guest_as_before();
+        assert_int_equal(world.agent_timeout_s, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
+        if (r == 0) {
+            assert_image();
+            continue;
+        }
+        assert_cancelled(r, &err);
+        assert_int_equal(files_left(), 0);
+        cancelled++;
+    }
+    assert_true(cancelled > 5 && calls > cancelled);
+}
+
+static void cancelled_copy_is_ended(void **state)
+{
+    struct canceller canceller;
+    canceller_enter(&canceller);
+    set_up(state);
+    driver.stall_timeout_s = 3600;
+    world.course = COPY_STALLS;
+    canceller_start(&canceller, -1);
+    assert_cancelled(take(), &err);
+    driver.stall_timeout_s = 1;
+    canceller_join(&canceller);
+    canceller_leave(&canceller);
+    assert_guest_as_before();
+    assert_false(was_called("FSFreeze"));
+    assert_false(was_called("qemu-img convert"));
+    assert_int_equal(files_left(), 0);
+}
+
 static void first_error_is_kept(void **state)
 {
     (void)state;
@@ -403,6 +447,8 @@ int main(void)
         cmocka_unit_test_setup(freeze_of_somebody_else_is_kept, set_up),
         cmocka_unit_test_setup(required_quiesce_is_checked_first, set_up),
         cmocka_unit_test_setup(paused_guest_is_not_asked, set_up),
+        cmocka_unit_test(cancelled_at_each_call),
+        cmocka_unit_test(cancelled_copy_is_ended),
     };
     return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
 }

@@ -152,6 +152,22 @@ static void other_endings_are_failures(void **state)
     }
 }
 
+static void cancelled_merge_is_ended(void **state)
+{
+    struct canceller canceller;
+    canceller_enter(&canceller);
+    set_up(state);
+    driver.stall_timeout_s = 3600;
+    volume.course = MERGE_STALLS;
+    canceller_start(&canceller, -1);
+    assert_fails(-ECANCELED, EXC_INTERNAL_ERROR, "the image is gone");
+    driver.stall_timeout_s = 1;
+    canceller_join(&canceller);
+    canceller_leave(&canceller);
+    assert_layers(3, before);
+    assert_true(was_called("BlockJobAbort"));
+}
+
 static void foreign_job_is_left_alone(void **state)
 {
     (void)state;
@@ -324,6 +340,7 @@ int main(void)
         cmocka_unit_test_setup(stopped_guest_is_rebased, set_up_offline),
         cmocka_unit_test_setup(stopped_guest_is_not_committed, set_up_offline),
         cmocka_unit_test_setup(forged_chain_of_stopped_guest_is_refused, set_up_offline),
+        cmocka_unit_test(cancelled_merge_is_ended),
     };
     return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
 }

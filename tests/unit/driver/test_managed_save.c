@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "driver/managed_save.h"
+#include "tests/unit/canceller.h"
 
 static struct {
     pthread_mutex_t lock;
@@ -23,6 +24,8 @@ static struct {
     unsigned moving_for; /* so many looks find something new */
     bool aborted;
     bool ends_at_once;
+    struct canceller *canceller; /* what cancels it when it has begun */
+    unsigned refused_aborts;     /* libvirt: there is no job yet */
     int result;
 } save = {.lock = PTHREAD_MUTEX_INITIALIZER, .aborted_cond = PTHREAD_COND_INITIALIZER};
 
@@ -33,6 +36,8 @@ int __wrap_virDomainManagedSave(virDomainPtr domain, unsigned flags)
     assert_int_equal(flags, 0); /* as it is: running or paused */
     if (save.ends_at_once)
         return save.result;
+    if (save.canceller)
+        canceller_request(save.canceller);
     pthread_mutex_lock(&save.lock);
     while (!save.aborted)
         pthread_cond_wait(&save.aborted_cond, &save.lock);
@@ -54,6 +59,10 @@ int __wrap_virDomainAbortJob(virDomainPtr domain);
 int __wrap_virDomainAbortJob(virDomainPtr domain)
 {
     (void)domain;
+    if (save.refused_aborts > 0) {
+        save.refused_aborts--;
+        return -1;
+    }
     pthread_mutex_lock(&save.lock);
     save.aborted = true;
     pthread_cond_signal(&save.aborted_cond);
@@ -66,6 +75,8 @@ static int reset(void **state)
     (void)state;
     save.looks = save.moving_for = 0;
     save.aborted = save.ends_at_once = false;
+    save.canceller = NULL;
+    save.refused_aborts = 0;
     save.result = 0;
     return 0;
 }
@@ -92,6 +103,22 @@ static void save_without_progress_is_given_up(void **state)
     assert_int_equal(save.looks, 10); /* six with progress, four without */
 }
 
+static void a_cancelled_save_is_aborted(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    struct error err = ERROR_INIT;
+    canceller_enter(&canceller);
+    save.canceller = &canceller;
+    save.refused_aborts = 2;
+    assert_cancelled(managed_save(NULL, 3600, &err), &err);
+    assert_true(save.aborted);
+    save.aborted = false;
+    save.ends_at_once = true; /* it would, and well */
+    assert_cancelled(managed_save(NULL, 3600, &err), &err);
+    canceller_leave(&canceller);
+}
+
 /* libvirt keeps its last error per thread, from here on. */
 static int set_up_group(void **state)
 {
@@ -104,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(good_and_failed_saves, reset),
         cmocka_unit_test_setup(save_without_progress_is_given_up, reset),
+        cmocka_unit_test_setup(a_cancelled_save_is_aborted, reset),
     };
     return cmocka_run_group_tests(tests, set_up_group, NULL);
 }

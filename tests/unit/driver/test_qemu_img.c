@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "driver/qemu_img.h"
+#include "tests/unit/canceller.h"
 #include "tests/unit/driver/scratch.h"
 
 static void assert_arguments(const struct qemu_img_conversion *conversion, bool direct_io,
@@ -232,6 +233,28 @@ static void stalled_conversion_is_given_up(void **state)
     assert_non_null(strstr(err.message, "no progress for 1000 ms"));
 }
 
+/* The reason is told, not that the helper was killed. */
+static void cancelled_helpers_tell_the_reason(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    struct qemu_img_info info;
+    const char *path = scratch_path("cancelled");
+    const struct qemu_img_overlay overlay = {.path = path, .size_bytes = 1 << 20};
+    const struct qemu_img_conversion conversion = {.source_path = path,
+                                                   .source_format = "qcow2",
+                                                   .target_path = scratch_path("target"),
+                                                   .target_format = "qcow2",
+                                                   .stall_timeout_s = 60};
+    struct error err = ERROR_INIT;
+    assert_int_equal(qemu_img_create_overlay(&overlay, &err), 0);
+    canceller_enter(&canceller);
+    canceller_request(&canceller);
+    assert_cancelled(qemu_img_info(path, "qcow2", &info, &err), &err);
+    assert_cancelled(qemu_img_convert(&conversion, &err), &err);
+    canceller_leave(&canceller);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +266,7 @@ int main(void)
         cmocka_unit_test(failures_have_novas_classes),
         cmocka_unit_test(conversion_flattens),
         cmocka_unit_test(stalled_conversion_is_given_up),
+        cmocka_unit_test(cancelled_helpers_tell_the_reason),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -246,6 +246,31 @@ static void first_error_is_kept(void **state)
     assert_guest_runs();
 }
 
+/* Also where librbd has to come to its own end first. */
+static void cancelled_at_each_call(void **state)
+{
+    int cancelled = 0, calls = 1;
+    for (int index = 0; index < calls; index++) {
+        struct canceller canceller;
+        (void)set_up(state);
+        canceller_enter(&canceller);
+        world.canceller = &canceller;
+        world.cancel_index = index;
+        int r = take();
+        calls = world.call_count;
+        canceller_leave(&canceller);
+        if (r == 0) {
+            assert_complete();
+            continue;
+        }
+        assert_cancelled(r, &err);
+        assert_nothing_left();
+        assert_guest_runs();
+        cancelled++;
+    }
+    assert_true(cancelled > 5 && calls > cancelled);
+}
+
 static void snapshot_in_use_is_waited_for(void **state)
 {
     (void)state;
@@ -472,6 +497,7 @@ int main(void)
         cmocka_unit_test_setup(undo_removes_what_was_made, set_up),
         cmocka_unit_test_setup(undo_that_fails_is_told, set_up),
         cmocka_unit_test_setup(undo_touches_nothing_else, set_up),
+        cmocka_unit_test(cancelled_at_each_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
