@@ -53,10 +53,12 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
         .require_quiesce = op->plan.require_quiesce,
         .journal = &op->driver_journal,
     };
-    slots_acquire(op->agent->disk_op_slots);
-    int r = driver->ops->direct_snapshot(driver, &op->info, &direct, ret_location, err);
-    slots_release(op->agent->disk_op_slots);
-    op->guest_is_back = r == 0;
+    int r = slots_acquire(op->agent->disk_op_slots, err);
+    if (r == 0) {
+        r = driver->ops->direct_snapshot(driver, &op->info, &direct, ret_location, err);
+        slots_release(op->agent->disk_op_slots);
+        op->guest_is_back = r == 0;
+    }
     glance_image_done(&parent.image);
     return r;
 }

@@ -26,9 +26,11 @@ static int prepare(struct operation *op, struct error *err)
 static int extract(struct operation *op, struct snapshot_result *ret_result, struct error *err)
 {
     struct driver *driver = op->agent->driver;
+    int r = slots_acquire(op->agent->disk_op_slots, err);
+    if (r < 0)
+        return r;
     op->plan.journal = &op->driver_journal;
-    slots_acquire(op->agent->disk_op_slots);
-    int r = driver->ops->extract(driver, &op->info, &op->plan, ret_result, err);
+    r = driver->ops->extract(driver, &op->info, &op->plan, ret_result, err);
     slots_release(op->agent->disk_op_slots);
     op->guest_is_back = r == 0;
     if (r < 0)
@@ -51,10 +53,11 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
         r = image_record_update(op, image_format, err);
     if (r == 0)
         r = operation_upload_starts(op, err);
+    trap("disk:record-updated");
+    if (r == 0)
+        r = slots_acquire(op->agent->disk_op_slots, err);
     if (r < 0)
         return r;
-    trap("disk:record-updated");
-    slots_acquire(op->agent->disk_op_slots);
     r = glance_image_upload(op->agent->glance, op->admin, op->arguments.image_id, image, err);
     slots_release(op->agent->disk_op_slots);
     trap("disk:uploaded");

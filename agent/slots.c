@@ -1,16 +1,25 @@
 /* See slots.h. */
 #include "agent/slots.h"
 
-#include <stdint.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/eventfd.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
+
+struct waiter {
+    int granted_fd; /* eventfd: a slot was handed over */
+    bool granted;
+    struct waiter *next;
+};
 
 struct slots {
     pthread_mutex_t lock; /* guards all below */
-    pthread_cond_t released;
     unsigned limit;
-    uint64_t next_ticket;
-    uint64_t n_released;
+    unsigned taken;
+    struct waiter *first; /* in the order of arrival */
 };
 
 int slots_new(unsigned limit, struct slots **ret_slots, struct error *err)
@@ -20,19 +29,67 @@ int slots_new(unsigned limit, struct slots **ret_slots, struct error *err)
         return error_nomem(err);
     slots->limit = limit;
     (void)pthread_mutex_init(&slots->lock, NULL);
-    (void)pthread_cond_init(&slots->released, NULL);
     *ret_slots = slots;
     return 0;
 }
 
-void slots_acquire(struct slots *slots)
+/* True when a slot was free; else the waiter stands in the line. */
+static bool take_or_queue(struct slots *slots, struct waiter *waiter)
+{
+    LOCK_SCOPE(&slots->lock);
+    if (slots->taken < slots->limit) {
+        slots->taken++;
+        return true;
+    }
+    struct waiter **link = &slots->first;
+    while (*link)
+        link = &(*link)->next;
+    *link = waiter;
+    return false;
+}
+
+/* A slot that was handed over meanwhile is kept: false. */
+static bool leave_queue(struct slots *slots, struct waiter *waiter)
+{
+    LOCK_SCOPE(&slots->lock);
+    if (waiter->granted)
+        return false;
+    struct waiter **link = &slots->first;
+    while (*link != waiter)
+        link = &(*link)->next;
+    *link = waiter->next;
+    return true;
+}
+
+static int wait_for_slot(struct slots *slots, struct waiter *waiter, struct error *err)
+{
+    for (;;) {
+        struct pollfd fds[] = {{.fd = waiter->granted_fd, .events = POLLIN},
+                               {.fd = cancel_fd(), .events = POLLIN}};
+        int n = poll(fds, ARRAY_SIZE(fds), -1);
+        if (n > 0 && fds[0].revents != 0)
+            return 0;
+        if (n > 0)
+            return leave_queue(slots, waiter) ? cancel_check(err) : 0;
+        if (errno == EINTR)
+            continue;
+        int saved_errno = errno;
+        return leave_queue(slots, waiter) ? error_errno(err, saved_errno, "cannot wait for a slot")
+                                          : 0;
+    }
+}
+
+int slots_acquire(struct slots *slots, struct error *err)
 {
     if (slots->limit == 0)
-        return;
-    LOCK_SCOPE(&slots->lock);
-    uint64_t ticket = slots->next_ticket++;
-    while (ticket >= slots->n_released + slots->limit)
-        (void)pthread_cond_wait(&slots->released, &slots->lock);
+        return 0;
+    cleanup_close int fd = eventfd(0, EFD_CLOEXEC);
+    struct waiter waiter = {.granted_fd = fd};
+    if (fd < 0)
+        return error_errno(err, errno, "cannot wait for a slot");
+    if (take_or_queue(slots, &waiter))
+        return 0;
+    return wait_for_slot(slots, &waiter, err);
 }
 
 void slots_release(struct slots *slots)
@@ -40,15 +97,20 @@ void slots_release(struct slots *slots)
     if (slots->limit == 0)
         return;
     LOCK_SCOPE(&slots->lock);
-    slots->n_released++;
-    (void)pthread_cond_broadcast(&slots->released);
+    struct waiter *waiter = slots->first;
+    if (!waiter) {
+        slots->taken--;
+        return;
+    }
+    slots->first = waiter->next;
+    waiter->granted = true;
+    (void)eventfd_write(waiter->granted_fd, 1);
 }
 
 void slots_free(struct slots *slots)
 {
     if (!slots)
         return;
-    (void)pthread_cond_destroy(&slots->released);
     (void)pthread_mutex_destroy(&slots->lock);
     free(slots);
 }

@@ -8,8 +8,11 @@ struct slots;
 /* `limit` 0 = unlimited. Returns owned. */
 int slots_new(unsigned limit, struct slots **ret_slots, struct error *err);
 
-/* Waits for a slot. There is no deadline: whoever holds one has deadlines of its own. */
-void slots_acquire(struct slots *slots);
+/*
+ * Waits for a slot: 0 when there is one to release, -ECANCELED with the reason when the thread's
+ * work is cancelled first. There is no deadline: whoever holds one has deadlines of its own.
+ */
+int slots_acquire(struct slots *slots, struct error *err);
 void slots_release(struct slots *slots);
 
 /* NULL-safe. Nobody may be waiting. */

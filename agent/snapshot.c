@@ -185,9 +185,10 @@ static int take_snapshot(struct operation *op, struct error *err)
 static void take_snapshot_in_slot(struct operation *op)
 {
     struct error failure = ERROR_INIT;
-    slots_acquire(op->agent->snapshot_slots);
-    (void)take_snapshot(op, &failure);
-    slots_release(op->agent->snapshot_slots);
+    if (slots_acquire(op->agent->snapshot_slots, &failure) == 0) {
+        (void)take_snapshot(op, &failure);
+        slots_release(op->agent->snapshot_slots);
+    }
     operation_end(op, &failure);
 }
 

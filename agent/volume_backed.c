@@ -8,6 +8,7 @@
 #include "agent/conductor.h"
 #include "agent/freezer.h"
 #include "agent/volume_snapshots.h"
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/trap.h"
@@ -73,6 +74,7 @@ static int freeze(struct volume_backed *work, struct error *err)
 /* Fails only when the snapshots must be of a frozen guest, and the deadline came before them. */
 static int thaw(struct volume_backed *work, struct error *err)
 {
+    CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
     struct freezer *freezer = work->op->agent->freezer;
     const char *uuid = work->op->arguments.instance.uuid;

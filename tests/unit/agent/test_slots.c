@@ -13,6 +13,7 @@
 
 #include "agent/slots.h"
 #include "agent/workers.h"
+#include "tests/unit/canceller.h"
 
 static struct slots *slots;
 static atomic_int inside, most, done;
@@ -20,7 +21,9 @@ static atomic_int inside, most, done;
 static void hold_a_slot(void *arg)
 {
     (void)arg;
-    slots_acquire(slots);
+    struct error err = ERROR_INIT;
+    if (slots_acquire(slots, &err) < 0)
+        return;
     int now = atomic_fetch_add(&inside, 1) + 1;
     int seen = atomic_load(&most);
     while (now > seen && !atomic_compare_exchange_weak(&most, &seen, now))
@@ -48,8 +51,9 @@ static void never_more_than_the_limit_inside(void **state)
 
 static void wait_for_slot(void *arg)
 {
-    slots_acquire(arg);
-    slots_release(arg);
+    struct error err = ERROR_INIT;
+    if (slots_acquire(arg, &err) == 0)
+        slots_release(arg);
 }
 
 static void workers_are_bounded_and_waited_for(void **state)
@@ -59,7 +63,7 @@ static void workers_are_bounded_and_waited_for(void **state)
     struct workers *workers = NULL;
     assert_int_equal(slots_new(1, &slots, &err), 0);
     assert_int_equal(workers_new(2, &workers, &err), 0);
-    slots_acquire(slots);
+    assert_int_equal(slots_acquire(slots, &err), 0);
     assert_int_equal(workers_start(workers, wait_for_slot, slots, &err), 0);
     assert_false(workers_full(workers));
     assert_int_equal(workers_start(workers, wait_for_slot, slots, &err), 0);
@@ -110,7 +114,36 @@ static void zero_is_no_limit(void **state)
     struct error err = ERROR_INIT;
     assert_int_equal(slots_new(0, &slots, &err), 0);
     for (int i = 0; i < 100; i++)
-        slots_acquire(slots);
+        assert_int_equal(slots_acquire(slots, &err), 0);
+    slots_free(slots);
+}
+
+/* Those behind one who leaves the line move up. */
+static void who_is_cancelled_leaves_the_line(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    struct workers *workers = NULL;
+    struct error err = ERROR_INIT;
+    atomic_store(&done, 0);
+    assert_int_equal(slots_new(1, &slots, &err), 0);
+    assert_int_equal(workers_new(2, &workers, &err), 0);
+    assert_int_equal(slots_acquire(slots, &err), 0);
+    assert_int_equal(workers_start(workers, hold_a_slot, NULL, &err), 0);
+    canceller_enter(&canceller);
+    canceller_start(&canceller, -1);
+    assert_cancelled(slots_acquire(slots, &err), &err);
+    canceller_join(&canceller);
+    assert_int_equal(workers_start(workers, hold_a_slot, NULL, &err), 0);
+    assert_cancelled(slots_acquire(slots, &err), &err);
+    slots_release(slots);
+    assert_int_equal(workers_wait(workers, 20000), 0);
+    assert_int_equal(done, 2);
+    /* Nobody is in the line: a free slot needs no wait that could be cancelled. */
+    assert_int_equal(slots_acquire(slots, &err), 0);
+    slots_release(slots);
+    canceller_leave(&canceller);
+    workers_free(workers);
     slots_free(slots);
 }
 
@@ -121,6 +154,7 @@ int main(void)
         cmocka_unit_test(workers_are_bounded_and_waited_for),
         cmocka_unit_test(a_workers_stack_holds_the_deepest_json),
         cmocka_unit_test(zero_is_no_limit),
+        cmocka_unit_test(who_is_cancelled_leaves_the_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
