@@ -116,7 +116,9 @@ int bus_new(const struct bus_options *options, const struct rpc_server_ops *serv
  */
 int bus_start(struct bus *bus, unsigned timeout_ms, struct error *err);
 
-/* Stops consuming; what was prefetched goes back to the queue. Calls and notifications still work.
+/*
+ * Stops consuming for good. When it returns the broker gives us no more requests, serve() is not
+ * called any more, and what was prefetched goes back to the queue. All else still works.
  */
 void bus_detach(struct bus *bus);
 
@@ -150,6 +152,16 @@ int rpc_reply(struct bus *bus, const struct rpc_request *request, json_t *result
 /* Answers a call with a failure, in oslo's encoding; does nothing for a cast. */
 int rpc_fail(struct bus *bus, const struct rpc_request *request, const struct error *failure,
              struct error *err);
+
+/*
+ * Gives a request that was acked, and of which nothing has been done, to nova-compute: the same
+ * message, its _unique_id included, again on compute.<host>. After bus_detach(), or we would get it
+ * ourselves. 0 only when the broker has confirmed that it is in the queue, within 10 s; ENOENT:
+ * there is no such queue. After any other error it may be there all the same; nova-compute drops
+ * the second of two copies that follow each other. A call expires when nobody takes it in that
+ * time, its heartbeats end.
+ */
+int rpc_hand_back(struct bus *bus, const struct rpc_request *request, struct error *err);
 
 enum notification_kind { NOTIFICATION_LEGACY, NOTIFICATION_VERSIONED };
 

@@ -247,6 +247,48 @@ int rpc_request_message(const char *method, const char *version,
     return 0;
 }
 
+/* What not every request has. "_timeout" is there already: null, as every call has it. */
+static int add_ids(const struct rpc_request *request, json_t *message, struct error *err)
+{
+    const struct {
+        const char *key;
+        const char *value;
+    } members[] = {
+        {"namespace", request->namespace},
+        {"_unique_id", request->unique_id[0] != '\0' ? request->unique_id : NULL},
+        {"_msg_id", request->msg_id},
+        {"_reply_q", request->msg_id ? request->reply_q : NULL},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+        if (members[i].value &&
+            json_object_set_new(message, members[i].key, json_string(members[i].value)) < 0)
+            return error_nomem(err);
+    if (!request->msg_id)
+        (void)json_object_del(message, "_timeout");
+    else if (request->call_monitor_timeout_s > 0 &&
+             json_object_set_new(message, "_timeout",
+                                 json_integer(request->call_monitor_timeout_s)) < 0)
+        return error_nomem(err);
+    return 0;
+}
+
+int rpc_request_message_again(const struct rpc_request *request, json_t **ret_message,
+                              struct error *err)
+{
+    json_t *message = NULL;
+    int r = rpc_request_message(request->method, request->version, request->context,
+                                json_incref(request->args), &message, err);
+    if (r < 0)
+        return r;
+    r = add_ids(request, message, err);
+    if (r < 0) {
+        json_decref(message);
+        return r;
+    }
+    *ret_message = message;
+    return 0;
+}
+
 /* Text of unknown origin, perhaps cut inside a character, as a JSON string. */
 static json_t *lossy_string(const char *text)
 {

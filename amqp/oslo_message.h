@@ -37,6 +37,13 @@ int rpc_request_message(const char *method, const char *version,
                         struct error *err);
 
 /*
+ * The message of a request that came from elsewhere, ids included: what was unpacked, packed again.
+ * Borrows `request`. Returns owned.
+ */
+int rpc_request_message_again(const struct rpc_request *request, json_t **ret_message,
+                              struct error *err);
+
+/*
  * The message of a reply. Takes `result` (NULL = null). `failure` NULL = success. `ending` false =
  * a call-monitor heartbeat. Returns owned.
  */

@@ -73,7 +73,7 @@ static void monitored_free(struct replies *replies, struct monitored *monitored)
     free(monitored);
 }
 
-static void stop_monitoring(struct replies *replies, const char *msg_id)
+void replies_stop_monitoring(struct replies *replies, const char *msg_id)
 {
     struct monitored *monitored;
     LIST_FOREACH(monitored, &replies->monitored, link)
@@ -145,7 +145,7 @@ static void reply_finished(struct publication *publication, enum publication_out
         end_reply(reply, -error->errnum, error);
     } else if (!reply->ending) {
         if (outcome == PUBLICATION_UNROUTABLE)
-            stop_monitoring(reply->replies, reply->msg_id);
+            replies_stop_monitoring(reply->replies, reply->msg_id);
         end_reply(reply, -error->errnum, error);
     } else if (outcome == PUBLICATION_UNROUTABLE) {
         retry_unroutable(reply, error);
@@ -203,7 +203,7 @@ static void submit(struct replies *replies, struct reply *reply)
 {
     reply->replies = replies;
     if (reply->ending)
-        stop_monitoring(replies, reply->msg_id);
+        replies_stop_monitoring(replies, reply->msg_id);
     if (is_obsolete(replies, reply->reply_q, clock_now_ms())) {
         struct error error = ERROR_INIT;
         (void)error_set(&error, ENOENT, EXC_INTERNAL_ERROR, "%s does not exist any more",

@@ -23,8 +23,9 @@ void replies_free(struct replies *replies);
 void replies_send(struct replies *replies, const struct rpc_request *request, json_t *result,
                   const struct error *failure);
 
-/* Starts the heartbeats of a monitored call; they end with its answer. */
+/* Starts the heartbeats of a monitored call; they end with its answer, or here. */
 void replies_monitor(struct replies *replies, const struct rpc_request *request);
+void replies_stop_monitoring(struct replies *replies, const char *msg_id);
 
 /* Sends heartbeats that are due. */
 void replies_run(struct replies *replies, uint64_t now_ms);

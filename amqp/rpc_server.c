@@ -143,12 +143,17 @@ static bool cancel(struct rpc_server *server, const char *tag)
         "basic.cancel");
 }
 
-static void stop_consuming(struct rpc_server *server)
+static void requeue_held(struct rpc_server *server)
 {
-    (void)cancel(server, server->tag);
     for (unsigned i = 0; i < server->n_held; i++)
         (void)requeue(server, server->held[i]);
     server->n_held = 0;
+}
+
+static void stop_consuming(struct rpc_server *server)
+{
+    (void)cancel(server, server->tag);
+    requeue_held(server);
 }
 
 /* A request that came back: nova-compute could not take it. Give it time. */
@@ -417,21 +422,42 @@ void rpc_server_cancelled(struct rpc_server *server, amqp_bytes_t tag)
     server->check_ms = 0;
 }
 
-void rpc_server_detach(struct rpc_server *server)
+/*
+ * With the broker's answer, before which it may still give us what is published on another
+ * connection. A consumer it does not know of, it confirms too.
+ */
+static void cancel_and_wait(struct rpc_server *server, const char *tag)
 {
-    bool attached = server->phase == ATTACH_DONE && connection_is_up(connection_of(server));
-    set_phase(server, ATTACH_OVER);
-    if (!attached)
+    struct error ignored = ERROR_INIT;
+    if (tag[0] == '\0' || !connection_is_up(connection_of(server)))
         return;
-    stop_consuming(server);
-    if (server->shared)
+    (void)amqp_basic_cancel(state_of(server), SERVER_CHANNEL, amqp_cstring_bytes(tag));
+    (void)connection_answered(connection_of(server), SERVER_CHANNEL, "basic.cancel", &ignored);
+}
+
+static void detach_exclusive(struct rpc_server *server)
+{
+    struct error ignored = ERROR_INIT;
+    cancel_and_wait(server, "topic");
+    cancel_and_wait(server, "fanout");
+    if (!connection_is_up(connection_of(server)))
         return;
-    (void)cancel(server, "topic");
-    (void)cancel(server, "fanout");
     (void)amqp_queue_delete(state_of(server), TOPOLOGY_CHANNEL,
                             amqp_cstring_bytes(server->fanout_queue), false, false);
-    struct error ignored = ERROR_INIT;
     (void)connection_answered(connection_of(server), TOPOLOGY_CHANNEL, "queue.delete", &ignored);
+}
+
+void rpc_server_detach(struct rpc_server *server)
+{
+    bool was_over = server->phase == ATTACH_OVER;
+    set_phase(server, ATTACH_OVER);
+    if (was_over || !connection_is_up(connection_of(server)))
+        return;
+    cancel_and_wait(server, server->tag);
+    if (connection_is_up(connection_of(server)))
+        requeue_held(server);
+    if (!server->shared)
+        detach_exclusive(server);
 }
 
 struct rpc_server *rpc_server_new(struct bus *bus, const struct rpc_server_ops *ops, void *arg)

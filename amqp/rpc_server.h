@@ -33,5 +33,5 @@ void rpc_server_run(struct rpc_server *server, uint64_t now_ms);
 
 uint64_t rpc_server_next_ms(const struct rpc_server *server);
 
-/* Stops consuming for good. */
+/* Stops consuming for good; waits for the broker's word that it has. */
 void rpc_server_detach(struct rpc_server *server);

@@ -283,6 +283,130 @@ class Shared(AmqpTest):
                          args={"a": 1}, timeout_ms=5000)
         self.assertEqual(answer["event"], "result")
 
+    def test_detach_is_complete(self):
+        """shared: when bus_detach() returns the broker knows no consumer of ours"""
+        self.nova_compute()
+        channel = self.raw_channel()
+        for _ in range(10):
+            bus = self.bus()
+            self.attached(bus)
+            self.assertEqual(channel.queue_declare(QUEUE, passive=True).consumer_count, 2)
+            bus.send(do="detach")
+            bus.wait("detached")
+            self.assertEqual(channel.queue_declare(QUEUE, passive=True).consumer_count, 1)
+
+
+class HandBack(AmqpTest):
+    def kept(self, bus, count, **keys):
+        """`count` requests that the bus has acked and does nothing with."""
+        before = len(bus.events("served"))
+        for number in range(count):
+            self.publish(envelope(request("snapshot_instance",
+                                          args={"number": number, "keep": True, **keys})))
+        wait_for("kept", lambda: len(bus.events("served")) == before + count)
+
+    def hand_back(self, bus, count):
+        bus.send(do="detach")
+        bus.wait("detached")
+        bus.send(do="hand_back")
+        wait_for("handed back", lambda: len(bus.events("handed_back")) == count)
+        return bus.events("handed_back")
+
+    def test_to_nova_compute(self):
+        """hand back: nova-compute serves each request once, the bus none again"""
+        compute = self.nova_compute()
+        bus = self.bus()
+        self.attached(bus)
+        self.kept(bus, 30)
+        self.assertEqual(compute.events("served"), [])
+        self.assertEqual({event["result"] for event in self.hand_back(bus, 30)}, {0})
+        wait_for("all served", lambda: len(compute.events("served")) >= 30)
+        wait_for("empty queue", lambda: self.depth() == 0)
+        for number in range(30):
+            self.assert_served_once(compute, number)
+        self.assertEqual(len(bus.events("served")), 30)
+
+    def test_to_our_successor(self):
+        """hand back: a later agent serves it, with the same id"""
+        compute = self.nova_compute()
+        bus = self.bus()
+        self.attached(bus)
+        self.kept(bus, 1)
+        compute.kill()
+        self.attached(bus, False)
+        self.publish(envelope(request("reboot_instance")))
+        self.hand_back(bus, 1)
+        # Stands for a nova-compute that is busy with the first of the two.
+        channel = self.raw_channel()
+        channel.basic_qos(0, 1, False)
+        channel.basic_consume(QUEUE, callback=lambda message: None)
+        other = self.bus()
+        self.attached(other)
+        served = other.wait("served")
+        self.assertEqual(served["unique_id"], bus.events("served")[0]["unique_id"])
+        self.assertEqual(served["args"], {"number": 0, "keep": True})
+
+    def test_call(self):
+        """hand back: the caller of a monitored call gets nova-compute's answer"""
+        self.nova_compute()
+        client = self.oslo("client")
+        bus = self.bus(serve=["get_console_output"])
+        self.attached(bus)
+        number = client.send(do="call", server=HOST, method="get_console_output",
+                             args={"keep": True, "number": 7}, timeout=20, call_monitor_timeout=2)
+        bus.wait("served")
+        time.sleep(3)  # heartbeats keep it alive
+        self.hand_back(bus, 1)
+        answer = client.answer(number)
+        self.assertEqual(answer.get("result"), {"output": 7}, answer)
+
+    def test_nowhere_to(self):
+        """hand back: without the queue it fails at once and says so"""
+        compute = self.nova_compute()
+        bus = self.bus()
+        self.attached(bus)
+        self.kept(bus, 1)
+        compute.kill()
+        self.attached(bus, False)
+        broker.ctl("delete_queue", QUEUE)
+        done = self.hand_back(bus, 1)[0]
+        self.assertEqual(done["result"], -2)
+        self.assertIn(f"there is no queue '{QUEUE}'", done["message"])
+
+    def test_no_answer(self):
+        """hand back: while the broker takes nothing it fails after its time"""
+        self.nova_compute()
+        bus = self.bus()
+        self.attached(bus)
+        self.kept(bus, 1)
+        broker.ctl("set_vm_memory_high_watermark", "0.00001")
+        try:
+            # The broker blocks a connection when it publishes; what it gets then waits unread.
+            bus.send(do="notify", priority="INFO", payload={})
+            wait_for("blocked", lambda: "blocks publishing" in bus.log_text())
+            done = self.hand_back(bus, 1)[0]
+        finally:
+            broker.ctl("set_vm_memory_high_watermark", "0.4")
+        self.assertEqual(done["result"], -110)
+        self.assertLess(abs(done["ms"] - 10000), 2000)
+
+    def test_confirm_lost(self):
+        """hand back: a lost confirm means sending again, nova-compute serves it once"""
+        compute = self.nova_compute()
+        proxy = CuttingProxy(broker.port, b"cut me here")
+        self.addCleanup(proxy.close)
+        bus = self.bus(broker.url(port=proxy.port))
+        self.attached(bus)
+        self.kept(bus, 1, text="cut me here")
+        bus.send(do="detach")
+        bus.wait("detached")
+        bus.send(do="hand_back")
+        wait_for("cut", lambda: proxy.cuts == 1)
+        proxy.word = None
+        self.assertEqual(bus.wait("handed_back")["result"], 0)
+        wait_for("both gone", lambda: self.depth() == 0)
+        self.assert_served_once(compute, 0)
+
 
 class Exclusive(AmqpTest):
     def setUp(self):

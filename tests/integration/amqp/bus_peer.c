@@ -3,7 +3,8 @@
  * commands as JSON lines on stdin, events as JSON lines on stdout.
  *
  * It serves the methods named in "serve"; a served call answers with its own args, or, with the
- * args "sleep_ms" and "fail" ({exc, message}), later and with a failure.
+ * args "sleep_ms" and "fail" ({exc, message}), later and with a failure. With the arg "keep" it is
+ * kept as it came, until "hand_back" gives all of them to nova-compute.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,11 +19,15 @@
 #include "common/json.h"
 #include "common/log.h"
 
+#define KEPT_MAX 64
+
 struct peer {
     struct bus *bus;
     json_t *options;
     json_t *serve;
     struct request_context *context;
+    struct rpc_request *kept[KEPT_MAX]; /* with the lock */
+    unsigned n_kept;
 };
 
 struct job {
@@ -113,13 +118,47 @@ static enum rpc_verdict accept_request(void *arg, const struct rpc_request *requ
     return RPC_PUT_BACK;
 }
 
+static void keep(struct peer *peer, struct rpc_request *request)
+{
+    LOCK_SCOPE(&lock);
+    if (peer->n_kept == KEPT_MAX)
+        abort();
+    peer->kept[peer->n_kept++] = request;
+}
+
 static void serve_request(void *arg, struct rpc_request *request, void *claim)
 {
     (void)claim;
+    if (json_is_true(json_object_get(request->args, "keep")))
+        keep(arg, request);
     emit(json_pack("{s:s, s:s, s:s, s:s, s:O, s:s}", "event", "served", "method", request->method,
                    "version", request->version, "unique_id", request->unique_id, "args",
                    request->args, "request_id", request->context->request_id));
-    start_job(arg, NULL, request, serve_job);
+    if (!json_is_true(json_object_get(request->args, "keep")))
+        start_job(arg, NULL, request, serve_job);
+}
+
+static struct rpc_request *next_kept(struct peer *peer)
+{
+    LOCK_SCOPE(&lock);
+    return peer->n_kept > 0 ? peer->kept[--peer->n_kept] : NULL;
+}
+
+static void *hand_back_job(void *arg)
+{
+    struct job *job = arg;
+    struct rpc_request *request;
+    uint64_t start_ms = clock_now_ms();
+    while ((request = next_kept(job->peer))) {
+        struct error error = ERROR_INIT;
+        int r = rpc_hand_back(job->peer->bus, request, &error);
+        emit(json_pack("{s:s, s:s, s:i, s:s, s:I}", "event", "handed_back", "unique_id",
+                       request->unique_id, "result", r, "message", error.message, "ms",
+                       (json_int_t)(clock_now_ms() - start_ms)));
+        rpc_request_free(request);
+    }
+    end_job(job);
+    return NULL;
 }
 
 static void withdraw_request(void *arg, void *claim)
@@ -177,6 +216,8 @@ static void run_command(struct peer *peer, json_t *command)
         start_job(peer, TAKE_PTR(command), NULL, call_job);
     } else if (strcmp(what, "notify") == 0) {
         start_job(peer, TAKE_PTR(command), NULL, notify_job);
+    } else if (strcmp(what, "hand_back") == 0) {
+        start_job(peer, TAKE_PTR(command), NULL, hand_back_job);
     } else if (strcmp(what, "detach") == 0) {
         bus_detach(peer->bus);
         emit(json_pack("{s:s}", "event", "detached"));
@@ -283,6 +324,8 @@ int main(int argc, char **argv)
         (void)pthread_cond_wait(&changed, &lock);
     (void)pthread_mutex_unlock(&lock);
     emit(json_pack("{s:s}", "event", "ended"));
+    while (peer.n_kept > 0)
+        rpc_request_free(next_kept(&peer));
     request_context_free(peer.context);
     json_decref(peer.options);
     return r == 0 ? 0 : 1;

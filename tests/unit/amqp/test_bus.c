@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "amqp/bus.h"
+#include "amqp/oslo_message.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 
@@ -102,6 +103,16 @@ static int call(struct bus *bus, unsigned timeout_ms, struct error *err)
     return r;
 }
 
+static int hand_back(struct bus *bus, struct error *err)
+{
+    static const char body[] = "{\"method\": \"m\", \"_unique_id\": \"u\"}";
+    struct rpc_request *request = NULL;
+    assert_int_equal(rpc_request_unpack(body, strlen(body), &request, err), 0);
+    int r = rpc_hand_back(bus, request, err);
+    rpc_request_free(request);
+    return r;
+}
+
 static void nothing_works_before_the_start(void **state)
 {
     (void)state;
@@ -111,6 +122,7 @@ static void nothing_works_before_the_start(void **state)
     assert_int_equal(call(bus, 100, &err), -ENOTCONN);
     assert_false(bus_attached(bus));
     bus_detach(bus);
+    assert_int_equal(hand_back(bus, &err), -ENOTCONN);
     bus_free(bus);
     bus_free(NULL);
 }
@@ -146,6 +158,12 @@ static void without_a_broker_all_ends_in_time(void **state)
     bus_free(bus);
 }
 
+static void *hand_back_and_wait(void *arg)
+{
+    struct error err = ERROR_INIT;
+    return (void *)(intptr_t)hand_back(arg, &err);
+}
+
 static void *call_for_ever(void *arg)
 {
     struct error err = ERROR_INIT;
@@ -161,7 +179,9 @@ static void stopping_fails_what_waits(void **state)
     assert_int_equal(new_bus("h", &bus, &err), 0);
     assert_int_equal(bus_start(bus, 0, &err), 0);
     for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, call_for_ever, bus), 0);
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, i % 2 == 0 ? call_for_ever : hand_back_and_wait, bus),
+            0);
     assert_int_equal(call(bus, 500, &err), -ETIMEDOUT); /* by now all of them wait */
     bus_free(bus);
     for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {

@@ -182,6 +182,41 @@ static void requests_are_encoded_as_oslo_does(void **state)
     rpc_request_free(request);
 }
 
+static void a_request_is_sent_again_as_it_came(void **state)
+{
+    (void)state;
+    static const char *const vectors[] = {"snapshot_cast.json", "call.json", "monitored_call.json"};
+    for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
+        json_t *captured = message_of(vectors[i]);
+        struct rpc_request *request = request_of(vectors[i]);
+        json_t *message = NULL;
+        struct error err = ERROR_INIT;
+        assert_int_equal(rpc_request_message_again(request, &message, &err), 0);
+        if (!json_equal(message, captured))
+            fail_msg("%s: %s", vectors[i], json_dumps(message, 0));
+        json_decref(message);
+        json_decref(captured);
+        rpc_request_free(request);
+    }
+}
+
+static void what_a_request_did_not_have_is_left_out(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"method\": \"m\", \"namespace\": \"n\", \"_reply_q\": \"q\"}";
+    struct rpc_request *request = NULL;
+    json_t *message = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(rpc_request_unpack(body, strlen(body), &request, &err), 0);
+    assert_int_equal(rpc_request_message_again(request, &message, &err), 0);
+    json_t *expected = json_pack("{s:s, s:s, s:{}, s:s}", "method", "m", "namespace", "n", "args",
+                                 "version", "1.0");
+    assert_true(json_equal(message, expected));
+    json_decref(expected);
+    json_decref(message);
+    rpc_request_free(request);
+}
+
 static void replies_are_encoded_as_oslo_does(void **state)
 {
     (void)state;
@@ -422,6 +457,8 @@ int main(void)
         cmocka_unit_test(bad_failures_are_refused),
         cmocka_unit_test(messages_survive_the_envelope),
         cmocka_unit_test(requests_are_encoded_as_oslo_does),
+        cmocka_unit_test(a_request_is_sent_again_as_it_came),
+        cmocka_unit_test(what_a_request_did_not_have_is_left_out),
         cmocka_unit_test(replies_are_encoded_as_oslo_does),
         cmocka_unit_test(failures_are_encoded_as_oslo_does),
         cmocka_unit_test(too_large_is_refused),
