@@ -11,7 +11,7 @@
 
 #define LINE_MAX_BYTES 4096
 
-static enum log_level max_level = LOG_LEVEL_INFO;
+static _Atomic enum log_level max_level = LOG_LEVEL_INFO;
 static bool journal;
 
 static _Thread_local char context_request_id[64];
@@ -25,9 +25,14 @@ static void flatten(char *text)
             *text = ' ';
 }
 
-void log_init(enum log_level level)
+void log_set_level(enum log_level level)
 {
     max_level = level;
+}
+
+void log_init(enum log_level level)
+{
+    log_set_level(level);
     journal = getenv("JOURNAL_STREAM") != NULL; /* NOLINT(concurrency-mt-unsafe): before threads */
 }
 

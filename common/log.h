@@ -15,6 +15,9 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 /* Chooses what is written; call once before threads start. */
 void log_init(enum log_level max_level);
 
+/* Chooses anew, at any time. */
+void log_set_level(enum log_level max_level);
+
 /*
  * Sets the context that this thread's lines carry, until the next call. Both strings are copied
  * and may be NULL: request id as in nova ("req-..."), instance uuid.

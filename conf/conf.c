@@ -145,6 +145,9 @@ static int store(struct loader *loader, const struct option *option, const char 
 {
     char *value;
     int r = substitute(loader, group_of(loader, option), text, &value, err);
+    if (r < 0 && option->secret) /* part of it may be in the message */
+        return error_set(err, err->errnum, EXC_INTERNAL_ERROR,
+                         "a $ in it is neither doubled nor that of an option");
     if (r < 0)
         return r;
     r = convert_store(option, value, conf, err);

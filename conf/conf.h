@@ -2,7 +2,7 @@
  * What the operator configured, in the operator's own words: one struct per group, one field per
  * option, named as in nova.conf.
  *
- * conf_load() runs once at start; the result is constant afterwards and may be read by all threads.
+ * What conf_load() has read at the start is constant afterwards and may be read by all threads.
  */
 #pragma once
 
@@ -138,6 +138,13 @@ int conf_load(const struct conf_source *sources, size_t n_sources, struct conf *
  */
 int conf_override(struct conf *conf, const char *group, const char *name, const char *value,
                   struct error *err);
+
+/*
+ * Calls `differs` for every option whose value is not the same in both, in the order of the sample
+ * file. Not set and empty are the same.
+ */
+void conf_compare(const struct conf *a, const struct conf *b,
+                  void (*differs)(void *arg, const char *group, const char *name), void *arg);
 
 /* NULL-safe. Secrets are cleared. */
 void conf_free(struct conf *conf);

@@ -22,10 +22,13 @@ struct parser {
     unsigned name_line;
 };
 
+/* `text` NULL: it is not shown, part of a secret may be in it. */
 static int fail(const struct parser *parser, const char *what, const char *text, int length,
                 struct error *err)
 {
     const char *file = parser->out->files[parser->out->n_files - 1];
+    if (!text)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s:%u: %s", file, parser->line, what);
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s:%u: %s: '%.*s'", file, parser->line, what,
                      length > 80 ? 80 : length, text);
 }
@@ -101,10 +104,10 @@ static int start_assignment(struct parser *parser, const char *text, const char 
 {
     const char *delimiter = find_delimiter(text, end);
     if (!delimiter)
-        return fail(parser, "neither ':' nor '=' in", text, (int)(end - text), err);
+        return fail(parser, "neither ':' nor '=' in the line", NULL, 0, err);
     const char *name_end = trim_end(text, delimiter);
     if (name_end == text)
-        return fail(parser, "an option has no name", text, (int)(end - text), err);
+        return fail(parser, "an option has no name", NULL, 0, err);
     const char *value = skip_blanks(delimiter + 1, end);
     if (end - value >= 2 && (*value == '"' || *value == '\'') && end[-1] == *value) {
         value++;
@@ -120,7 +123,7 @@ static int continue_value(struct parser *parser, const char *text, const char *e
                           struct error *err)
 {
     if (!parser->name)
-        return fail(parser, "a continuation of nothing", text, (int)(end - text), err);
+        return fail(parser, "a continuation of nothing", NULL, 0, err);
     text = skip_blanks(text, end);
     char *value;
     if (asprintf(&value, "%s\n%.*s", parser->value, (int)(end - text), text) < 0)

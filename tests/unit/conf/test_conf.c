@@ -296,6 +296,63 @@ static void secrets_are_not_shown(void **state)
     conf_free(conf);
 }
 
+static void a_secret_is_not_in_the_error(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    assert_null(load("[service_user]\npassword = a$s3cret\n", &err));
+    assert_non_null(strstr(err.message, "[service_user]password"));
+    assert_null(strstr(err.message, "s3cret"));
+    assert_null(load("[DEFAULT]\ntransport_url = rabbit://u:a$s3cret@h/\n", &err));
+    assert_null(strstr(err.message, "s3cret"));
+}
+
+static void note_difference(void *arg, const char *group, const char *name)
+{
+    char *text = arg;
+    size_t used = strlen(text);
+    (void)snprintf(text + used, 512 - used, "[%s]%s ", group, name);
+}
+
+static const char *differences(const char *text_a, const char *text_b)
+{
+    static char text[512];
+    struct conf *a = load_good(text_a);
+    struct conf *b = load_good(text_b);
+    text[0] = '\0';
+    conf_compare(a, b, note_difference, text);
+    conf_free(a);
+    conf_free(b);
+    return text;
+}
+
+static void differences_are_named_without_their_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b, *differs;
+    } rows[] = {
+        {"", "", ""},
+        {"", "[libvirt]\nrbd_user =\n", ""},
+        {"", "[DEFAULT]\nmax_concurrent_snapshots = 5\n", ""},
+        {"", "[DEFAULT]\ndebug = true\n", "[DEFAULT]debug "},
+        {"", "[DEFAULT]\nstate_path = /x\n",
+         "[DEFAULT]state_path [DEFAULT]instances_path [libvirt]snapshots_directory "
+         "[snapshot_agent]state_dir "},
+        {"[service_user]\npassword = s3cret\n", "[service_user]\npassword = other\n",
+         "[service_user]password "},
+        {"[glance]\nvalid_interfaces = a,b\n", "[glance]\nvalid_interfaces = a, b\n", ""},
+        {"[glance]\nvalid_interfaces = a,b\n", "[glance]\nvalid_interfaces = a\n",
+         "[glance]valid_interfaces "},
+        {"[glance]\nvalid_interfaces = a,b\n", "[glance]\nvalid_interfaces = b,a\n",
+         "[glance]valid_interfaces "},
+        {"", "[oslo_messaging_notifications]\ndriver = noop\n",
+         "[oslo_messaging_notifications]driver "},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_string_equal(differences(rows[i].a, rows[i].b), rows[i].differs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +369,8 @@ int main(void)
         cmocka_unit_test(overrides_as_the_transport_url_does),
         cmocka_unit_test(the_sample_is_complete_and_changes_nothing),
         cmocka_unit_test(secrets_are_not_shown),
+        cmocka_unit_test(differences_are_named_without_their_values),
+        cmocka_unit_test(a_secret_is_not_in_the_error),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

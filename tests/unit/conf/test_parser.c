@@ -82,12 +82,16 @@ static void refuses_with_file_and_line(void **state)
         {"[]\n", "f.conf:1:", "no name"},
         {"[g]\n  continued\n", "f.conf:2:", "continuation"},
         {"[g]\nk = v\n\n  continued\n", "f.conf:4:", "continuation"},
+        {"[g]\npassword s3cret\n", "f.conf:2:", "neither"},
+        {"[g]\n= s3cret\n", "f.conf:2:", "no name"},
+        {"[g]\n s3cret\n", "f.conf:2:", "continuation"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct error err = ERROR_INIT;
         assert_int_equal(parse(rows[i].text, &err), -EINVAL);
         if (!strstr(err.message, rows[i].where) || !strstr(err.message, rows[i].what))
             fail_msg("row %zu: %s", i, err.message);
+        assert_null(strstr(err.message, "s3cret"));
     }
 }
 
