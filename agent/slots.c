@@ -17,7 +17,7 @@ struct waiter {
 
 struct slots {
     pthread_mutex_t lock; /* guards all below */
-    unsigned limit;
+    unsigned limit; /* 0 = none; what is taken is counted all the same: there may be one later */
     unsigned taken;
     struct waiter *first; /* in the order of arrival */
 };
@@ -33,11 +33,29 @@ int slots_new(unsigned limit, struct slots **ret_slots, struct error *err)
     return 0;
 }
 
+/* With the lock. */
+static bool is_free(const struct slots *slots)
+{
+    return slots->limit == 0 || slots->taken < slots->limit;
+}
+
+/* With the lock: free slots go to those who wait. */
+static void hand_over(struct slots *slots)
+{
+    struct waiter *waiter;
+    while ((waiter = slots->first) && is_free(slots)) {
+        slots->first = waiter->next;
+        slots->taken++;
+        waiter->granted = true;
+        (void)eventfd_write(waiter->granted_fd, 1);
+    }
+}
+
 /* True when a slot was free; else the waiter stands in the line. */
 static bool take_or_queue(struct slots *slots, struct waiter *waiter)
 {
     LOCK_SCOPE(&slots->lock);
-    if (slots->taken < slots->limit) {
+    if (is_free(slots)) {
         slots->taken++;
         return true;
     }
@@ -81,8 +99,6 @@ static int wait_for_slot(struct slots *slots, struct waiter *waiter, struct erro
 
 int slots_acquire(struct slots *slots, struct error *err)
 {
-    if (slots->limit == 0)
-        return 0;
     cleanup_close int fd = eventfd(0, EFD_CLOEXEC);
     struct waiter waiter = {.granted_fd = fd};
     if (fd < 0)
@@ -94,17 +110,16 @@ int slots_acquire(struct slots *slots, struct error *err)
 
 void slots_release(struct slots *slots)
 {
-    if (slots->limit == 0)
-        return;
     LOCK_SCOPE(&slots->lock);
-    struct waiter *waiter = slots->first;
-    if (!waiter) {
-        slots->taken--;
-        return;
-    }
-    slots->first = waiter->next;
-    waiter->granted = true;
-    (void)eventfd_write(waiter->granted_fd, 1);
+    slots->taken--;
+    hand_over(slots);
+}
+
+void slots_set_limit(struct slots *slots, unsigned limit)
+{
+    LOCK_SCOPE(&slots->lock);
+    slots->limit = limit;
+    hand_over(slots);
 }
 
 void slots_free(struct slots *slots)

@@ -15,5 +15,8 @@ int slots_new(unsigned limit, struct slots **ret_slots, struct error *err);
 int slots_acquire(struct slots *slots, struct error *err);
 void slots_release(struct slots *slots);
 
+/* From now on; slots beyond a lower limit are not taken away, only not given again. */
+void slots_set_limit(struct slots *slots, unsigned limit);
+
 /* NULL-safe. Nobody may be waiting. */
 void slots_free(struct slots *slots);

@@ -147,6 +147,41 @@ static void who_is_cancelled_leaves_the_line(void **state)
     slots_free(slots);
 }
 
+static void take_a_slot(void *arg)
+{
+    slots_acquire(arg);
+    atomic_fetch_add(&inside, 1);
+}
+
+static void the_limit_may_change(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct workers *workers = NULL;
+    atomic_store(&inside, 0);
+    assert_int_equal(slots_new(0, &slots, &err), 0);
+    assert_int_equal(workers_new(8, &workers, &err), 0);
+    for (int i = 0; i < 3; i++)
+        slots_acquire(slots);
+    slots_set_limit(slots, 2); /* three are out */
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(workers_start(workers, take_a_slot, slots, &err), 0);
+    slots_release(slots);
+    assert_int_equal(workers_wait(workers, 20), 4);
+    slots_release(slots); /* one is out, one may come in */
+    while (atomic_load(&inside) < 1)
+        assert_true(workers_wait(workers, 1) >= 3);
+    assert_int_equal(workers_wait(workers, 20), 3);
+    slots_set_limit(slots, 4);
+    while (atomic_load(&inside) < 3)
+        assert_true(workers_wait(workers, 1) >= 1);
+    assert_int_equal(workers_wait(workers, 20), 1);
+    slots_set_limit(slots, 0);
+    assert_int_equal(workers_wait(workers, 20000), 0);
+    workers_free(workers);
+    slots_free(slots);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +190,7 @@ int main(void)
         cmocka_unit_test(a_workers_stack_holds_the_deepest_json),
         cmocka_unit_test(zero_is_no_limit),
         cmocka_unit_test(who_is_cancelled_leaves_the_line),
+        cmocka_unit_test(the_limit_may_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
