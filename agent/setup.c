@@ -66,6 +66,17 @@ static int apply_queries(struct conf *conf, const struct transport_url *url, str
     return 0;
 }
 
+int setup_apply_queries(struct conf *conf, struct error *err)
+{
+    struct transport_url *url = NULL;
+    int r = transport_url_parse(conf->DEFAULT.transport_url, &url, err);
+    if (r < 0)
+        return error_prepend(err, "[DEFAULT]transport_url");
+    r = apply_queries(conf, url, err);
+    transport_url_free(url);
+    return r;
+}
+
 static int parse_urls(const struct conf *conf, struct transport_url **ret_url,
                       struct transport_url **ret_notification_url, struct error *err)
 {

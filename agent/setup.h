@@ -19,5 +19,8 @@ int setup_driver(const struct conf *conf, struct driver **ret_driver, struct err
  */
 int setup_agent(struct agent *agent, struct conf *conf, struct error *err);
 
+/* Puts the queries of transport_url into [oslo_messaging_rabbit], as setup_agent() does. */
+int setup_apply_queries(struct conf *conf, struct error *err);
+
 /* Ends and frees the parts, in the opposite order. No worker may be running. */
 void setup_undo(struct agent *agent);

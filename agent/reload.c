@@ -1,0 +1,90 @@
+/*
+ * See reload.h. struct conf is read by all threads without a lock and stays what it was; what can
+ * be reloaded has a place of its own.
+ */
+#include "agent/reload.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/setup.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+
+static const struct {
+    const char *group;
+    const char *name;
+} reloadable[] = {
+    {"DEFAULT", "debug"},
+    {"DEFAULT", "max_concurrent_snapshots"},
+    {"compute", "max_concurrent_disk_ops"},
+};
+
+static void apply(struct agent *agent, const struct conf *conf)
+{
+    int snapshots = conf->DEFAULT.max_concurrent_snapshots;
+    int disk_ops = conf->compute.max_concurrent_disk_ops;
+    log_set_level(conf->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    slots_set_limit(agent->snapshot_slots, (unsigned)snapshots);
+    slots_set_limit(agent->disk_op_slots, (unsigned)disk_ops);
+    log_info("the configuration was read again: debug = %s, max_concurrent_snapshots = %d, "
+             "max_concurrent_disk_ops = %d",
+             conf->DEFAULT.debug ? "true" : "false", snapshots, disk_ops);
+}
+
+static bool is_reloadable(const char *group, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(reloadable); i++)
+        if (strcmp(reloadable[i].group, group) == 0 && strcmp(reloadable[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The names, as far as one line holds them. */
+struct names {
+    char text[2048];
+    size_t used;
+    unsigned n_left_out;
+};
+
+static void add_name(void *arg, const char *group, const char *name)
+{
+    struct names *names = arg;
+    if (is_reloadable(group, name))
+        return;
+    size_t room = sizeof(names->text) - names->used;
+    int n = snprintf(names->text + names->used, room, "%s[%s]%s", names->used > 0 ? ", " : "",
+                     group, name);
+    if (n > 0 && (size_t)n < room) {
+        names->used += (size_t)n;
+        return;
+    }
+    names->text[names->used] = '\0';
+    names->n_left_out++;
+}
+
+static void warn_of_others(const struct conf *old, const struct conf *conf)
+{
+    struct names names = {.used = 0};
+    conf_compare(old, conf, add_name, &names);
+    if (names.n_left_out > 0)
+        log_warning("needs a restart: %s and %u more", names.text, names.n_left_out);
+    else if (names.used > 0)
+        log_warning("needs a restart: %s", names.text);
+}
+
+void reload_configuration(struct agent *agent, const struct conf_source *sources, size_t n_sources)
+{
+    struct conf *conf = NULL;
+    struct error err = ERROR_INIT;
+    int r = conf_load(sources, n_sources, &conf, &err);
+    if (r == 0)
+        r = setup_apply_queries(conf, &err);
+    if (r < 0) {
+        log_error("the configuration stays as it was: %s", err.message);
+    } else {
+        apply(agent, conf);
+        warn_of_others(agent->conf, conf);
+    }
+    conf_free(conf);
+}

@@ -1,0 +1,12 @@
+/* What SIGHUP does. */
+#pragma once
+
+#include "agent/agent.h"
+
+/*
+ * Reads the sources (borrowed) again and applies what can be changed while the agent runs:
+ * [DEFAULT]debug, [DEFAULT]max_concurrent_snapshots, [compute]max_concurrent_disk_ops. What else
+ * differs from agent->conf is named in the log. Nothing changes when a source is bad: that is
+ * logged. Main thread.
+ */
+void reload_configuration(struct agent *agent, const struct conf_source *sources, size_t n_sources);

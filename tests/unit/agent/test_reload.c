@@ -1,0 +1,144 @@
+/* agent/reload.c: what SIGHUP changes, and what it says. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agent/reload.h"
+#include "agent/setup.h"
+#include "common/log.h"
+#include "fixture.h"
+
+static char path[] = "/tmp/test-reload-XXXXXX";
+static char captured[16384];
+static struct conf *conf;
+static struct agent agent;
+
+static const struct conf_source source = {path, false};
+
+static void write_file(const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* What is logged when the file has this text. */
+static const char *reload(const char *text)
+{
+    int ends[2];
+    write_file(text);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    int saved = dup(STDERR_FILENO);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    (void)close(ends[1]);
+    reload_configuration(&agent, &source, 1);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    (void)close(saved);
+    ssize_t n = read(ends[0], captured, sizeof(captured) - 1);
+    (void)close(ends[0]);
+    captured[n > 0 ? n : 0] = '\0';
+    return captured;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    int fd = mkstemp(path);
+    (void)close(fd);
+    log_init(LOG_LEVEL_INFO);
+    write_file("[DEFAULT]\ntransport_url = rabbit://u:s3cret@h/?heartbeat_timeout_threshold=9\n"
+               "max_concurrent_snapshots = 1\n[service_user]\npassword = s3cret\n");
+    int r = conf_load(&source, 1, &conf, &err);
+    if (r == 0)
+        r = setup_apply_queries(conf, &err);
+    agent.conf = conf;
+    if (r == 0)
+        r = slots_new(1, &agent.snapshot_slots, &err);
+    return r == 0 ? slots_new(0, &agent.disk_op_slots, &err) : r;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    slots_free(agent.snapshot_slots);
+    slots_free(agent.disk_op_slots);
+    conf_free(conf);
+    return unlink(path);
+}
+
+#define SAME                                                                                       \
+    "[DEFAULT]\ntransport_url = rabbit://u:s3cret@h/?heartbeat_timeout_threshold=9\n"              \
+    "[service_user]\npassword = s3cret\n"
+
+static void a_bad_file_changes_nothing(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "[DEFAULT]\ndebug = true\nmax_concurrent_snapshots = -1\n",
+        "[DEFAULT]\ndebug = true\n[snapshot_agent]\nno_such = 1\n",
+        "[DEFAULT]\ndebug = true\ntransport_url = amqp:\n",
+        "[DEFAULT]\ndebug = true\ntransport_url = rabbit://h/?no_such=1\n",
+        "[DEFAULT]\ndebug = true\n[service_user]\npassword s3cret\n",
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        const char *log = reload(bad[i]);
+        assert_non_null(strstr(log, "ERROR"));
+        assert_non_null(strstr(log, "the configuration stays as it was"));
+        assert_null(strstr(log, "s3cret"));
+        assert_false(log_enabled(LOG_LEVEL_DEBUG));
+    }
+    assert_int_equal(conf->DEFAULT.max_concurrent_snapshots, 1);
+}
+
+static void the_log_level_changes_and_changes_back(void **state)
+{
+    (void)state;
+    assert_null(strstr(reload("[DEFAULT]\ndebug = true\n" SAME), "WARNING"));
+    assert_true(log_enabled(LOG_LEVEL_DEBUG));
+    assert_null(strstr(reload(SAME), "WARNING"));
+    assert_false(log_enabled(LOG_LEVEL_DEBUG));
+}
+
+/* It would stand still for ever if the limit were still 1. */
+static void the_limits_change(void **state)
+{
+    (void)state;
+    slots_acquire(agent.snapshot_slots);
+    const char *log = reload("[DEFAULT]\nmax_concurrent_snapshots = 2\n" SAME);
+    assert_non_null(strstr(log, "max_concurrent_snapshots = 2"));
+    slots_acquire(agent.snapshot_slots);
+    slots_release(agent.snapshot_slots);
+    slots_release(agent.snapshot_slots);
+    assert_int_equal(conf->DEFAULT.max_concurrent_snapshots, 1);
+}
+
+static void all_else_needs_a_restart(void **state)
+{
+    (void)state;
+    const char *log =
+        reload("[DEFAULT]\ntransport_url = rabbit://u:an0ther@h/?heartbeat_timeout_threshold=8\n"
+               "debug = false\n[service_user]\npassword = other\n[snapshot_agent]\n"
+               "attach = exclusive\n");
+    assert_non_null(strstr(log, "WARNING [-] needs a restart: [DEFAULT]transport_url, "
+                                "[service_user]password, "
+                                "[oslo_messaging_rabbit]heartbeat_timeout_threshold, "
+                                "[snapshot_agent]attach\n"));
+    assert_null(strstr(log, "s3cret"));
+    assert_null(strstr(log, "an0ther"));
+    assert_null(strstr(log, "other"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_bad_file_changes_nothing),
+        cmocka_unit_test(the_log_level_changes_and_changes_back),
+        cmocka_unit_test(the_limits_change),
+        cmocka_unit_test(all_else_needs_a_restart),
+    };
+    return cmocka_run_group_tests(tests, start, end);
+}
