@@ -17,11 +17,12 @@ int block_copy_start(struct block_copy *copy, struct libvirt_connection *connect
     int r = libvirt_connection_watch(connection, copy->uuid, copy->disk_target, &copy->watch, err);
     if (r < 0)
         return r;
-    copy->running = true; /* also when the answer is lost */
+    copy->running = copy->may_come = true; /* also when the answer is lost */
     if (virDomainBlockRebase(domain, copy->disk_target, copy->overlay_path, 0,
                              VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
                                  VIR_DOMAIN_BLOCK_REBASE_SHALLOW) < 0)
         return libvirt_error(err, "cannot start to copy disk %s", copy->disk_target);
+    copy->may_come = false;
     return 0;
 }
 
@@ -104,8 +105,9 @@ static int find(const struct block_copy *copy, virDomainPtr domain, bool *ret_th
     int r = libvirt_domain_describe(domain, &description, err);
     if (r < 0)
         return r;
-    *ret_there =
-        description->has_mirror && strcmp(description->mirror_path, copy->overlay_path) == 0;
+    *ret_there = description->has_mirror &&
+                 strcmp(description->disk_target, copy->disk_target) == 0 &&
+                 strcmp(description->mirror_path, copy->overlay_path) == 0;
     domain_description_free(description);
     return 0;
 }

@@ -19,7 +19,8 @@ struct block_copy {
     unsigned stall_timeout_s;
     struct domain_watch *watch; /* owned */
     struct domain_news news;
-    bool running; /* the copy is, or may be, on the disk */
+    bool running;  /* the copy is, or may be, on the disk */
+    bool may_come; /* it may yet come: nobody knows what became of the request */
 };
 
 /* Starts it. The domain may not be persistent, the overlay must be there. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/cancel.h"
+#include "common/trap.h"
 #include "driver/libvirt_driver.h"
 #include "driver/libvirt_volume.h"
 
@@ -73,19 +74,33 @@ static int start(const struct block_merge *merge, struct error *err)
     return 0;
 }
 
-/* Whether our job is on the disk; another kind of job is not ours. */
+/* Another kind of job is not ours. */
+static int find_job_of(virDomainPtr domain, const char *disk_target,
+                       const struct volume_merge_plan *plan, virDomainBlockJobInfo *ret_job,
+                       bool *ret_there, struct error *err)
+{
+    int type = plan->commit ? VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT : VIR_DOMAIN_BLOCK_JOB_TYPE_PULL;
+    *ret_job = (virDomainBlockJobInfo){0};
+    int n = virDomainGetBlockJobInfo(domain, disk_target, ret_job, 0);
+    if (n < 0)
+        return libvirt_error(err, "cannot read the progress of the merge on disk %s", disk_target);
+    *ret_there = n > 0 && ret_job->type == type;
+    return 0;
+}
+
+/* Whether our job is on the disk. */
 static int find_job(const struct block_merge *merge, virDomainBlockJobInfo *ret_job,
                     bool *ret_there, struct error *err)
 {
-    int type =
-        merge->plan->commit ? VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT : VIR_DOMAIN_BLOCK_JOB_TYPE_PULL;
-    *ret_job = (virDomainBlockJobInfo){0};
-    int n = virDomainGetBlockJobInfo(merge->domain, merge->disk->target, ret_job, 0);
-    if (n < 0)
-        return libvirt_error(err, "cannot read the progress of the merge on disk %s",
-                             merge->disk->target);
-    *ret_there = n > 0 && ret_job->type == type;
-    return 0;
+    return find_job_of(merge->domain, merge->disk->target, merge->plan, ret_job, ret_there, err);
+}
+
+int block_merge_is_running(virDomainPtr domain, const char *disk_target,
+                           const struct volume_merge_plan *plan, bool *ret_running,
+                           struct error *err)
+{
+    virDomainBlockJobInfo job;
+    return find_job_of(domain, disk_target, plan, &job, ret_running, err);
 }
 
 static bool has_ended(const struct block_merge *merge)
@@ -219,6 +234,22 @@ static int judge(struct block_merge *merge, enum ending ending, struct error *er
     return -err->errnum;
 }
 
+/* A job that had ended before the watch began is not heard of any more. */
+static int start_or_join(struct block_merge *merge, enum ending *ret_ending, struct error *err)
+{
+    virDomainBlockJobInfo job;
+    bool there = false;
+    if (!merge->join) {
+        int r = start(merge, err);
+        trap("volume:merge-started");
+        return r;
+    }
+    int r = find_job(merge, &job, &there, err);
+    if (r == 0 && !there)
+        *ret_ending = VANISHED;
+    return r;
+}
+
 int block_merge_run(struct block_merge *merge, struct error *err)
 {
     struct error failure = ERROR_INIT;
@@ -226,12 +257,13 @@ int block_merge_run(struct block_merge *merge, struct error *err)
     int r = watch(merge, err);
     if (r < 0)
         return r;
-    r = start(merge, &failure);
+    r = start_or_join(merge, &ending, &failure);
     if (r < 0 && !connection_is_lost(merge)) {
         *err = failure;
         return r;
     }
-    r = follow(merge, &ending, err); /* also when the answer was lost: the job may be there */
+    if (ending == GOING_ON) /* also when the answer was lost: the job may be there */
+        r = follow(merge, &ending, err);
     if (r < 0)
         return r;
     if (ending == STALLED || ending == UNWANTED)

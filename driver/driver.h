@@ -98,6 +98,7 @@ struct volume_overlay {
     const char *new_file;  /* a file name beside the volume's present file, made by Cinder */
     bool quiesce;          /* try to freeze; without require_quiesce a refusal is no failure */
     bool require_quiesce;
+    const struct driver_journal *journal; /* NULL: nothing is written down */
 };
 
 /* A layer of a volume that goes; nova's delete_info. Strings are borrowed. */
@@ -168,7 +169,9 @@ struct driver_ops {
      * to be called again after a failure is harmless. `host_rebooted`: what was on disk then may be
      * incomplete, what was in memory is gone.
      * *ret_image is the finished image when extract had come so far and it is whole, else NULL;
-     * owned by the caller, closing it removes the file.
+     * owned by the caller, closing it removes the file. An image that direct_snapshot had finished
+     * stays where it is, for a record may already point there: the last entry then has the member
+     * "location", which undo_direct_snapshot takes.
      */
     int (*recover)(struct driver *driver, const char *uuid, const json_t *entries,
                    bool host_rebooted, struct image_source **ret_image, struct error *err);

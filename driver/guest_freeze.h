@@ -1,6 +1,8 @@
 /*
  * Freezing and thawing a guest's filesystems through its agent (virDomainFSFreeze), with a time
- * limit on every answer. One object per snapshot, not shared between threads.
+ * limit on every answer. What the agent says of a freeze or thaw is checked against what it then
+ * says its state is (guest-fsfreeze-status), where it answers that. One object per snapshot, not
+ * shared between threads.
  */
 #pragma once
 
@@ -8,26 +10,31 @@
 #include <stdbool.h>
 
 #include "common/error.h"
+#include "driver/driver.h"
 
 struct guest_freeze {
-    bool limited;     /* the agent's time to answer was set: to be set back */
-    bool thaw_needed; /* the guest is, or may yet become, frozen by us */
+    const struct driver_journal *journal; /* borrowed: told before a freeze and after the thaw */
+    unsigned timeout_s;                   /* for every answer of the agent */
+    bool limited;                         /* the agent's time to answer was set: to be set back */
+    bool thaw_needed;                     /* the guest is, or may yet become, frozen by us */
+    bool told;                            /* the journal has been told of a freeze */
 };
 
 /* Bounds every answer of the agent from now on; part of guest_freeze_start(). */
-int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, unsigned timeout_s,
-                             struct error *err);
+int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
 
 /*
  * Asks the agent whether it is there, then freezes. On failure the guest is as it was, or
  * thaw_needed says that the agent may still come to it. A guest that somebody else has frozen is
  * left alone: the agent refuses.
  */
-int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, unsigned timeout_s,
-                       struct error *err);
+int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
 
 /* Thaws if need be. To be called again after a failure. */
 int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
 
 /* Gives the agent its unlimited time to answer back, libvirt's default. */
 int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
+
+/* The guest has ended: nothing of it is frozen, there is no agent any more. */
+void guest_freeze_forget(struct guest_freeze *freeze);

@@ -29,7 +29,7 @@ int guest_quiesce_start(const struct guest_quiesce *quiesce, struct guest_freeze
     if (quiesce->power_state != POWER_STATE_RUNNING)
         r = error_set(&failure, EINVAL, EXC_INTERNAL_ERROR, "the guest does not run");
     else
-        r = guest_freeze_start(freeze, domain, quiesce->timeout_s, &failure);
+        r = guest_freeze_start(freeze, domain, &failure);
     *ret_quiesced = r == 0;
     if (r == 0)
         return 0;

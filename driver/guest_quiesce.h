@@ -15,7 +15,6 @@ struct guest_quiesce {
     bool wanted;   /* hw_qemu_guest_agent */
     bool required; /* os_require_quiesce */
     enum power_state power_state;
-    unsigned timeout_s; /* for each answer of the agent */
 };
 
 /* Fails when it is required and the guest cannot answer, which is known before anything is done. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "driver/libvirt_driver.h"
+#include "driver/libvirt_recover.h"
 
 #define DETACH_TIMEOUT_MS 30000
 
@@ -66,6 +67,13 @@ static int direct_snapshot(struct driver *driver, const struct guest_info *info,
 static int undo_direct_snapshot(struct driver *driver, const char *location, struct error *err)
 {
     return libvirt_undo_direct_snapshot((struct libvirt_driver *)driver, location, err);
+}
+
+static int recover(struct driver *driver, const char *uuid, const json_t *entries,
+                   bool host_rebooted, struct image_source **ret_image, struct error *err)
+{
+    return libvirt_recover((struct libvirt_driver *)driver, uuid, entries, host_rebooted, ret_image,
+                           err);
 }
 
 static int volume_snapshot_create(struct driver *driver, const char *uuid,
@@ -134,6 +142,7 @@ int driver_libvirt_new(const struct driver_libvirt_options *options, struct driv
                                           .thaw = thaw,
                                           .direct_snapshot = direct_snapshot,
                                           .undo_direct_snapshot = undo_direct_snapshot,
+                                          .recover = recover,
                                           .volume_snapshot_create = volume_snapshot_create,
                                           .volume_snapshot_delete = volume_snapshot_delete,
                                           .free = free_driver};

@@ -52,12 +52,12 @@ static bool guest_has_ended(struct libvirt_driver *driver, const char *uuid)
 
 int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error *err)
 {
-    struct guest_freeze freeze = {0};
+    struct guest_freeze freeze = {.timeout_s = driver->freeze_timeout_s};
     cleanup_domain virDomainPtr domain = NULL;
     int r = find_running(driver, uuid, &domain, err);
     if (r < 0)
         return r;
-    r = guest_freeze_start(&freeze, domain, driver->freeze_timeout_s, err);
+    r = guest_freeze_start(&freeze, domain, err);
     release_agent(&freeze, domain);
     if (r == 0)
         return 0;
@@ -70,8 +70,8 @@ int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error
 
 static int thaw(struct libvirt_driver *driver, virDomainPtr domain, struct error *err)
 {
-    struct guest_freeze freeze = {.thaw_needed = true};
-    int r = guest_freeze_limit_agent(&freeze, domain, driver->freeze_timeout_s, err);
+    struct guest_freeze freeze = {.timeout_s = driver->freeze_timeout_s, .thaw_needed = true};
+    int r = guest_freeze_limit_agent(&freeze, domain, err);
     if (r == 0)
         r = guest_freeze_end(&freeze, domain, err);
     release_agent(&freeze, domain);

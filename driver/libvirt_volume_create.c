@@ -7,13 +7,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/trap.h"
 #include "driver/block_job.h"
 #include "driver/guest_freeze.h"
 #include "driver/guest_quiesce.h"
 #include "driver/libvirt_driver.h"
 #include "driver/libvirt_volume.h"
+#include "driver/volume_chain.h"
 #include "driver/volume_overlay.h"
 
 struct volume_snapshot {
@@ -25,6 +28,7 @@ struct volume_snapshot {
     char *xml;           /* owned: what libvirt is asked for */
     struct guest_quiesce quiesce;
     struct guest_freeze freeze;
+    bool already; /* it does since an earlier call */
     bool asked;   /* the guest may write to the new file */
     bool created; /* libvirt said that it does */
 };
@@ -32,9 +36,19 @@ struct volume_snapshot {
 static int read_power_state(struct volume_snapshot *op, struct error *err)
 {
     op->quiesce = (struct guest_quiesce){.wanted = op->overlay->quiesce,
-                                         .required = op->overlay->require_quiesce,
-                                         .timeout_s = op->driver->freeze_timeout_s};
+                                         .required = op->overlay->require_quiesce};
     return libvirt_domain_power_state(op->domain, &op->quiesce.power_state, err);
+}
+
+/* An earlier call may have put the file there and died before it could tell. */
+static int is_on_top(const struct volume_snapshot *op, const struct volume_disk *disk,
+                     bool *ret_on_top, struct error *err)
+{
+    cleanup_free char *path = NULL;
+    int r = volume_chain_join(disk, op->overlay->new_file, &path, err);
+    if (r == 0)
+        *ret_on_top = strcmp(disk->layers[0].path, path) == 0;
+    return r;
 }
 
 /* All that can be found wrong before anything is changed. */
@@ -49,11 +63,14 @@ static int prepare(struct volume_snapshot *op, struct error *err)
         return libvirt_error(err, "cannot read whether the domain is active");
     if (active == 0)
         return libvirt_volume_not_running(op->uuid, err);
+    r = libvirt_volume_describe(op->domain, op->overlay->volume_id, &disk, err);
+    if (r == 0)
+        r = is_on_top(op, disk, &op->already, err);
+    if (r < 0 || op->already)
+        return r;
     r = read_power_state(op, err);
     if (r == 0)
         r = guest_quiesce_check(&op->quiesce, err);
-    if (r == 0)
-        r = libvirt_volume_describe(op->domain, op->overlay->volume_id, &disk, err);
     if (r == 0)
         r = block_job_check_idle(op->domain, op->uuid, disk->target, err);
     if (r == 0)
@@ -86,11 +103,16 @@ static int freeze_and_take(struct volume_snapshot *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
     bool quiesced = false;
+    CANCEL_SHIELD();
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, &quiesced, err);
+    trap("volume:frozen");
     if (r == 0)
         r = take_snapshot(op, err);
-    if (thaw_guest(op, &failure) == 0)
+    trap("volume:layer-made");
+    if (thaw_guest(op, &failure) == 0) {
+        trap("volume:thawed");
         return r;
+    }
     error_join(err, &failure);
     return -err->errnum;
 }
@@ -111,7 +133,7 @@ static int find_domain_again(struct volume_snapshot *op, struct error *err)
         return r;
     }
     if (!op->domain || virDomainIsActive(op->domain) == 0)
-        op->freeze = (struct guest_freeze){0};
+        guest_freeze_forget(&op->freeze);
     return 0;
 }
 
@@ -125,6 +147,7 @@ static void leave_guest(struct volume_snapshot *op, struct error *err)
 {
     int (*const steps[])(struct volume_snapshot *, struct error *) = {find_domain_again, thaw_guest,
                                                                       release_agent};
+    CANCEL_SHIELD();
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         struct error failure = ERROR_INIT;
         if (steps[i](op, &failure) < 0 && steps[i](op, &failure) < 0)
@@ -176,10 +199,13 @@ int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,
                           const struct volume_overlay *overlay, struct error *err)
 {
     __attribute__((cleanup(volume_snapshot_done))) struct volume_snapshot op = {
-        .driver = driver, .uuid = uuid, .overlay = overlay};
+        .driver = driver,
+        .uuid = uuid,
+        .overlay = overlay,
+        .freeze = {.journal = overlay->journal, .timeout_s = driver->freeze_timeout_s}};
     struct error failure = ERROR_INIT;
     int r = prepare(&op, &failure);
-    if (r == 0) {
+    if (r == 0 && !op.already) {
         (void)freeze_and_take(&op, &failure);
         leave_guest(&op, &failure);
         r = conclude(&op, &failure);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/trap.h"
 #include "driver/block_job.h"
 #include "driver/block_merge.h"
 #include "driver/libvirt_driver.h"
@@ -21,6 +22,7 @@ struct volume_deletion {
     virDomainPtr domain;      /* owned; NULL when it was handed on */
     struct volume_disk *disk; /* owned: as it is before */
     bool active;
+    bool joins; /* a merge is under way, which an earlier call has begun */
     struct volume_merge_plan plan;
 };
 
@@ -33,6 +35,7 @@ static int merge_online(struct volume_deletion *op, struct error *err)
         .disk = op->disk,
         .plan = &op->plan,
         .stall_timeout_s = op->driver->stall_timeout_s,
+        .join = op->joins,
         .domain = TAKE_PTR(op->domain)};
     return block_merge_run(&merge, err);
 }
@@ -66,19 +69,41 @@ static int merge_offline(struct volume_deletion *op, struct error *err)
     return r < 0 ? r : check_merged(op, err);
 }
 
+static bool has_nothing_to_do(const struct volume_deletion *op)
+{
+    return op->plan.first == op->plan.end;
+}
+
+/* A job that an earlier call began is joined; any other kind is somebody else's. */
+static int check_jobs(struct volume_deletion *op, struct error *err)
+{
+    const char *target = op->disk->target;
+    struct error busy = ERROR_INIT;
+    int r = block_job_check_idle(op->domain, op->uuid, target, &busy);
+    if (r == -EBUSY)
+        r = block_merge_is_running(op->domain, target, &op->plan, &op->joins, err);
+    if (r == 0 && (busy.errnum == 0 || op->joins))
+        return 0;
+    if (err->errnum == 0)
+        *err = busy;
+    return -err->errnum;
+}
+
 static int prepare(struct volume_deletion *op, struct error *err)
 {
     int r = libvirt_volume_find_domain(op->driver->connection, op->uuid, 0, &op->domain, err);
     if (r == 0)
         r = libvirt_volume_read(op->domain, op->merge->volume_id, &op->active, &op->disk, err);
-    if (r < 0)
+    if (r == 0)
+        r = volume_chain_plan(op->disk, op->merge, &op->plan, err);
+    if (r < 0 || has_nothing_to_do(op))
         return r;
     if (op->active)
-        r = block_job_check_idle(op->domain, op->uuid, op->disk->target, err);
-    else if (op->merge->merge_target_file)
+        return check_jobs(op, err);
+    if (op->merge->merge_target_file)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "a layer of a volume is merged down only while its guest runs");
-    return r < 0 ? r : volume_chain_plan(op->disk, op->merge, &op->plan, err);
+    return 0;
 }
 
 static void volume_deletion_done(struct volume_deletion *op)
@@ -88,14 +113,28 @@ static void volume_deletion_done(struct volume_deletion *op)
         (void)virDomainFree(op->domain);
 }
 
+static int prepare_and_merge(struct volume_deletion *op, struct error *err)
+{
+    int r = prepare(op, err);
+    if (r < 0 || has_nothing_to_do(op))
+        return r;
+    r = op->active ? merge_online(op, err) : merge_offline(op, err);
+    trap("volume:merged");
+    return r;
+}
+
 int libvirt_volume_delete(struct libvirt_driver *driver, const char *uuid,
                           const struct volume_merge *merge, struct error *err)
 {
-    __attribute__((cleanup(volume_deletion_done))) struct volume_deletion op = {
-        .driver = driver, .uuid = uuid, .merge = merge};
-    struct error failure = ERROR_INIT;
-    int r = prepare(&op, &failure);
-    if (r == 0 && op.plan.first < op.plan.end)
-        r = op.active ? merge_online(&op, &failure) : merge_offline(&op, &failure);
-    return r < 0 ? libvirt_volume_fail(uuid, &failure, err) : 0;
+    for (bool again = false;; again = true) {
+        __attribute__((cleanup(volume_deletion_done))) struct volume_deletion op = {
+            .driver = driver, .uuid = uuid, .merge = merge};
+        struct error failure = ERROR_INIT;
+        int r = prepare_and_merge(&op, &failure);
+        if (r == 0)
+            return 0;
+        /* The earlier call's merge may have ended without success: then this one is begun. */
+        if (again || !op.joins || r == -ETIMEDOUT || r == -ECANCELED)
+            return libvirt_volume_fail(uuid, &failure, err);
+    }
 }

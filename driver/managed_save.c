@@ -15,6 +15,8 @@
 
 #define STALL_CHECKS 4
 #define ABORT_AGAIN_MS 200
+#define AWAIT_STEP_MS 100
+#define ABORT_TIMEOUT_MS 30000
 
 /* A second thread looks after the call, which blocks until the memory is written. */
 struct save_watch {
@@ -100,4 +102,61 @@ int managed_save(virDomainPtr domain, unsigned stall_timeout_s, struct error *er
     if (r < 0)
         (void)cancel_check(err);
     return r < 0 ? -err->errnum : 0;
+}
+
+/* Whether the domain is being saved, and how far that is. */
+static int find_save(virDomainPtr domain, bool *ret_saving, unsigned long long *ret_processed,
+                     struct error *err)
+{
+    virTypedParameterPtr params = NULL;
+    int type = VIR_DOMAIN_JOB_NONE, count = 0, operation = 0;
+    if (virDomainGetJobStats(domain, &type, &params, &count, 0) < 0)
+        return libvirt_error(err, "cannot read whether the guest's memory is being saved");
+    bool known = virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &operation) == 1;
+    *ret_saving =
+        type != VIR_DOMAIN_JOB_NONE && known && operation == VIR_DOMAIN_JOB_OPERATION_SAVE;
+    *ret_processed = 0;
+    (void)virTypedParamsGetULLong(params, count, VIR_DOMAIN_JOB_DATA_PROCESSED, ret_processed);
+    virTypedParamsFree(params, count);
+    return 0;
+}
+
+/* *ret_ended is false when it has made no progress for so long. */
+static int await_end(virDomainPtr domain, unsigned stall_timeout_ms, bool *ret_ended,
+                     struct error *err)
+{
+    unsigned long long seen = 0, processed = 0;
+    bool saving = false;
+    for (unsigned idle_ms = 0; idle_ms < stall_timeout_ms; idle_ms += AWAIT_STEP_MS) {
+        int r = find_save(domain, &saving, &processed, err);
+        *ret_ended = !saving;
+        if (r < 0 || !saving)
+            return r;
+        if (processed != seen)
+            idle_ms = 0;
+        seen = processed;
+        (void)poll(NULL, 0, AWAIT_STEP_MS);
+    }
+    return 0;
+}
+
+int managed_save_await(virDomainPtr domain, unsigned stall_timeout_s, struct error *err)
+{
+    bool ended = false;
+    int active = virDomainIsActive(domain);
+    if (active < 0)
+        return libvirt_error(err, "cannot read whether the domain is active");
+    if (active == 0) /* there is no job, and libvirt says so with an error */
+        return 0;
+    int r = await_end(domain, stall_timeout_s * 1000, &ended, err);
+    if (r < 0 || ended)
+        return r;
+    (void)virDomainAbortJob(domain);
+    r = await_end(domain, ABORT_TIMEOUT_MS, &ended, err);
+    if (r < 0 || ended)
+        return r;
+    return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
+                     "saving the guest's memory made no progress for %u s and did not let itself "
+                     "be ended",
+                     stall_timeout_s);
 }

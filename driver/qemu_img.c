@@ -20,6 +20,7 @@
 #define INFO_OUTPUT_MAX_BYTES (4U << 20)
 #define CREATE_DEADLINE_MS 60000
 #define DIRECT_IO_BLOCK_BYTES 4096
+#define LOCK_BYTE_OF_WRITERS 101 /* RAW_LOCK_PERM_BASE + 1, the place of BLK_PERM_WRITE */
 
 /* Copies a string member into a buffer; absent leaves it "". False when it does not fit. */
 static bool copy_member(const json_t *object, const char *key, char *ret_text, size_t size)
@@ -123,6 +124,14 @@ int qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error
     argv[count++] = size;
     const struct process_options options = {.argv = argv, .deadline_ms = CREATE_DEADLINE_MS};
     return process_run(&options, NULL, NULL, err);
+}
+
+bool qemu_img_is_written(const char *path)
+{
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE_OF_WRITERS, .l_len = 1};
+    cleanup_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 /*

@@ -72,6 +72,13 @@ struct qemu_img_rebase {
  */
 int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err);
 
+/*
+ * Whether a QEMU writes to the file, on this host or on another that shares the file system: by the
+ * lock it holds then (QEMU: block/file-posix.c, raw_apply_lock_bytes). False when it cannot be
+ * told.
+ */
+bool qemu_img_is_written(const char *path);
+
 #define QEMU_IMG_ARGUMENTS_MAX 24
 
 /* Fills the argument vector of a conversion; the strings are borrowed from `conversion`. */

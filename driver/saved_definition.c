@@ -26,7 +26,7 @@ static int undefine(virDomainPtr domain)
     return -1;
 }
 
-int saved_definition_take(struct saved_definition *definition, virDomainPtr domain,
+int saved_definition_read(struct saved_definition *definition, virDomainPtr domain,
                           struct error *err)
 {
     int autostart = 0;
@@ -41,7 +41,13 @@ int saved_definition_take(struct saved_definition *definition, virDomainPtr doma
     definition->xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
     if (!definition->xml)
         return libvirt_error(err, "cannot save the domain's definition");
-    if (undefine(domain) < 0)
+    return 0;
+}
+
+int saved_definition_undefine(const struct saved_definition *definition, virDomainPtr domain,
+                              struct error *err)
+{
+    if (definition->xml && undefine(domain) < 0)
         return libvirt_error(err, "cannot undefine the domain for the time of the copy");
     return 0;
 }

@@ -11,16 +11,20 @@
 #include "driver/libvirt_connection.h"
 
 struct saved_definition {
-    char *xml; /* owned; with passwords: a secret. NULL = nothing was taken */
+    char *xml; /* owned; with passwords: a secret. NULL = there was none */
     bool autostart;
 };
 
-/*
- * Undefines the domain, unless it is transient as it is. Firmware variables and TPM state stay;
- * a domain with a saved memory image is refused by libvirt.
- */
-int saved_definition_take(struct saved_definition *definition, virDomainPtr domain,
+/* Reads it, unless the domain is transient as it is. */
+int saved_definition_read(struct saved_definition *definition, virDomainPtr domain,
                           struct error *err);
+
+/*
+ * Undefines the domain whose definition was read. Firmware variables and TPM state stay; a domain
+ * with a saved memory image is refused by libvirt.
+ */
+int saved_definition_undefine(const struct saved_definition *definition, virDomainPtr domain,
+                              struct error *err);
 
 /*
  * Defines the domain again. `domain` is NULL when there is none any more; if so, the definition

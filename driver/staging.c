@@ -2,6 +2,7 @@
 #include "driver/staging.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,10 +13,13 @@
 #include "common/log.h"
 #include "driver/driver.h"
 
+#define PREFIX "nova-snapshot-"
+
 struct staging {
     char *directory;
     char *image_path;
     char *delta_path;
+    bool made; /* there may be something to remove */
 };
 
 static int make_parents(const char *path, struct error *err)
@@ -33,51 +37,88 @@ static int make_parents(const char *path, struct error *err)
     return 0;
 }
 
-static void release(struct staging *staging)
+void staging_leave(struct staging *staging)
 {
+    if (!staging)
+        return;
     free(staging->directory);
     free(staging->image_path);
     free(staging->delta_path);
     free(staging);
 }
 
-/* mkdtemp() changes nothing but the Xs at the end: the names inside are made afterwards. */
-static int make_directory(struct staging *staging, const char *parent, enum staging_access access,
-                          struct error *err)
+static int name_paths(const char *directory, const char *file, struct staging **ret_staging,
+                      struct error *err)
 {
-    char id[ID_HEX_SIZE];
-    id_new_hex(id);
-    if (asprintf(&staging->directory, "%s/nova-snapshot-XXXXXX", parent) < 0)
-        return error_nomem(err);
-    if (!mkdtemp(staging->directory))
-        return error_errno(err, errno, "cannot make a directory in %s", parent);
-    int r = 0;
-    if (asprintf(&staging->image_path, "%s/%s", staging->directory, id) < 0 ||
-        asprintf(&staging->delta_path, "%s/%s.delta", staging->directory, id) < 0)
-        r = error_nomem(err);
-    else if (access == STAGING_TRAVERSABLE && chmod(staging->directory, 0701) < 0)
-        r = error_errno(err, errno, "cannot open %s to QEMU", staging->directory);
-    if (r < 0)
-        (void)rmdir(staging->directory);
-    return r;
-}
-
-int staging_new(const char *parent, enum staging_access access, struct staging **ret_staging,
-                struct error *err)
-{
-    int r = make_parents(parent, err);
-    if (r < 0)
-        return r;
     struct staging *staging = calloc(1, sizeof(*staging));
     if (!staging)
         return error_nomem(err);
-    r = make_directory(staging, parent, access, err);
-    if (r < 0) {
-        release(staging);
-        return r;
+    staging->directory = strdup(directory);
+    if (!staging->directory || asprintf(&staging->image_path, "%s/%s", directory, file) < 0 ||
+        asprintf(&staging->delta_path, "%s/%s.delta", directory, file) < 0) {
+        staging_leave(staging);
+        return error_nomem(err);
     }
     *ret_staging = staging;
     return 0;
+}
+
+int staging_new(const char *parent, struct staging **ret_staging, struct error *err)
+{
+    char directory[DRIVER_PATH_MAX], id[ID_HEX_SIZE], file[ID_HEX_SIZE];
+    int r = make_parents(parent, err);
+    if (r < 0)
+        return r;
+    id_new_hex(id);
+    id_new_hex(file);
+    if ((size_t)snprintf(directory, sizeof(directory), "%s/" PREFIX "%s", parent, id) >=
+        sizeof(directory))
+        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", parent);
+    return name_paths(directory, file, ret_staging, err);
+}
+
+int staging_make(struct staging *staging, enum staging_access access, struct error *err)
+{
+    if (mkdir(staging->directory, 0700) < 0)
+        return error_errno(err, errno, "cannot make the directory %s", staging->directory);
+    staging->made = true;
+    if (access == STAGING_TRAVERSABLE && chmod(staging->directory, 0701) < 0)
+        return error_errno(err, errno, "cannot open %s to QEMU", staging->directory);
+    return 0;
+}
+
+static bool is_hex_id(const char *text)
+{
+    return strlen(text) == ID_HEX_SIZE - 1 && strspn(text, "0123456789abcdef") == ID_HEX_SIZE - 1;
+}
+
+int staging_adopt(const char *parent, const char *directory, const char *file,
+                  struct staging **ret_staging, struct error *err)
+{
+    size_t length = strlen(parent);
+    if (strncmp(directory, parent, length) != 0 ||
+        strncmp(directory + length, "/" PREFIX, strlen("/" PREFIX)) != 0 ||
+        !is_hex_id(directory + length + strlen("/" PREFIX)))
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "%.255s is no directory that a snapshot makes in snapshots_directory %s",
+                         directory, parent);
+    if (!is_hex_id(file))
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "%.64s is no name that a snapshot gives its image", file);
+    int r = name_paths(directory, file, ret_staging, err);
+    if (r == 0)
+        (*ret_staging)->made = true; /* what is not there is removed without a word */
+    return r;
+}
+
+const char *staging_directory(const struct staging *staging)
+{
+    return staging->directory;
+}
+
+const char *staging_file(const struct staging *staging)
+{
+    return strrchr(staging->image_path, '/') + 1;
 }
 
 const char *staging_image_path(const struct staging *staging)
@@ -106,12 +147,12 @@ static void remove_logged(const char *path, int (*remove_one)(const char *))
 
 void staging_free(struct staging *staging)
 {
-    if (!staging)
-        return;
-    remove_logged(staging->delta_path, unlink);
-    remove_logged(staging->image_path, unlink);
-    remove_logged(staging->directory, rmdir);
-    release(staging);
+    if (staging && staging->made) {
+        remove_logged(staging->delta_path, unlink);
+        remove_logged(staging->image_path, unlink);
+        remove_logged(staging->directory, rmdir);
+    }
+    staging_leave(staging);
 }
 
 struct staged_source {

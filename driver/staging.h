@@ -15,9 +15,25 @@ struct staging;
  */
 enum staging_access { STAGING_PRIVATE, STAGING_TRAVERSABLE };
 
-/* Makes `parent` with its parents when missing, and the directory. Returns owned. */
-int staging_new(const char *parent, enum staging_access access, struct staging **ret_staging,
-                struct error *err);
+/*
+ * Makes `parent` with its parents when missing and chooses the names below it: written down, they
+ * lead a later process to what staging_make() has made. Returns owned.
+ */
+int staging_new(const char *parent, struct staging **ret_staging, struct error *err);
+
+/* Makes the directory. */
+int staging_make(struct staging *staging, enum staging_access access, struct error *err);
+
+/*
+ * What a staging_new() of an earlier process chose, whether or not it was made. EINVAL when
+ * `directory` or `file` is nothing it can have chosen below this `parent`. Returns owned.
+ */
+int staging_adopt(const char *parent, const char *directory, const char *file,
+                  struct staging **ret_staging, struct error *err);
+
+/* The names that staging_adopt() takes. Borrowed. */
+const char *staging_directory(const struct staging *staging);
+const char *staging_file(const struct staging *staging);
 
 /* The finished image and QEMU's overlay. Borrowed, absolute; the files are the caller's to make. */
 const char *staging_image_path(const struct staging *staging);
@@ -32,3 +48,6 @@ int staging_open_image(struct staging *staging, struct image_source **ret_source
 
 /* Removes the directory and all that is in it. NULL-safe; what cannot be removed is logged. */
 void staging_free(struct staging *staging);
+
+/* Lets go of it and removes nothing. NULL-safe. */
+void staging_leave(struct staging *staging);

@@ -144,14 +144,22 @@ static int plan_commit(const struct volume_disk *disk, const struct volume_merge
                        struct volume_merge_plan *ret_plan, struct error *err)
 {
     size_t top = 0, base = 0;
+    struct error missing = ERROR_INIT;
     if (!merge->file_to_merge)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "there is no file to merge into %.255s",
                          merge->merge_target_file);
-    int r = find_layer(disk, merge->file_to_merge, &top, err);
-    if (r == 0)
-        r = find_layer(disk, merge->merge_target_file, &base, err);
+    int r = find_layer(disk, merge->merge_target_file, &base, err);
     if (r < 0)
         return r;
+    r = find_layer(disk, merge->file_to_merge, &top, &missing);
+    if (r == -ENOENT && base > 0) {
+        *ret_plan = (struct volume_merge_plan){.commit = true, .first = base, .end = base};
+        return 0; /* what was above the target has been merged into it */
+    }
+    if (r < 0) {
+        *err = missing;
+        return r;
+    }
     if (top == 0)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "file %s is what the guest writes to: it cannot be merged into %s",

@@ -34,9 +34,9 @@ struct volume_merge_plan {
 };
 
 /*
- * What `merge` means for this chain. InternalError when a name is not in the chain, when more than
- * one named layer would go (Cinder keeps a record of each), or when the layer the guest writes to
- * would be committed.
+ * What `merge` means for this chain; nothing when the layer has gone already. InternalError when a
+ * name is not in the chain, when more than one named layer would go (Cinder keeps a record of
+ * each), or when the layer the guest writes to would be committed.
  */
 int volume_chain_plan(const struct volume_disk *disk, const struct volume_merge *merge,
                       struct volume_merge_plan *ret_plan, struct error *err);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <stdbool.h>
@@ -40,8 +41,14 @@ static struct {
     /* the script */
     enum copy_course course;
     bool foreign_job;
-    bool connection_lost;  /* until the domain is looked up again */
-    bool frozen_by_other;  /* the agent refuses all but a thaw */
+    bool connection_lost; /* until the domain is looked up again */
+    bool frozen_by_other; /* the agent refuses all but a thaw */
+    bool freezes_nothing; /* it says it has, and has not */
+    bool thaws_nothing;
+    const char *status; /* what it answers to guest-fsfreeze-status; NULL: the truth */
+    int pause_reason;   /* virDomainPausedReason */
+    int save_lasts;     /* so many looks at the job of a save whose client is gone; -1: for good */
+    bool save_is_good;
     bool device_stays;     /* unplugging has no effect */
     bool restores_running; /* a paused guest comes back running */
     int fail_index;        /* this call of all fails; -1 = none */
@@ -257,9 +264,10 @@ int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsig
 int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags)
 {
     (void)domain;
-    (void)reason;
     (void)flags;
     DOMAIN_CALL("GetState", (void)0);
+    if (reason)
+        *reason = world.pause_reason;
     *state = world.state;
     return 0;
 }
@@ -472,7 +480,7 @@ int __wrap_virDomainFSFreeze(virDomainPtr domain, const char **mountpoints, unsi
     (void)flags;
     if (world.agent_timeout_s <= 0)
         abort(); /* a freeze without a time limit: never */
-    DOMAIN_CALL("FSFreeze", world.frozen = !world.frozen_by_other);
+    DOMAIN_CALL("FSFreeze", world.frozen = !world.frozen_by_other && !world.freezes_nothing);
     return world.frozen_by_other ? refuse("FSFreeze", VIR_ERR_INTERNAL_ERROR) : 1;
 }
 
@@ -485,8 +493,33 @@ int __wrap_virDomainFSThaw(virDomainPtr domain, const char **mountpoints, unsign
     (void)mountpoints;
     (void)count;
     (void)flags;
-    DOMAIN_CALL("FSThaw", world.frozen = false);
+    DOMAIN_CALL("FSThaw", world.frozen = world.frozen && world.thaws_nothing);
     return 1;
+}
+
+char *__wrap_virDomainQemuAgentCommand(virDomainPtr domain, const char *command, int timeout,
+                                       unsigned flags);
+char *__wrap_virDomainQemuAgentCommand(virDomainPtr domain, const char *command, int timeout,
+                                       unsigned flags)
+{
+    bool acts;
+    char *answer = NULL;
+    (void)domain;
+    if (timeout <= 0 || flags != 0 ||
+        strcmp(command, "{\"execute\":\"guest-fsfreeze-status\"}") != 0)
+        abort(); /* never without a time limit */
+    if (fails("AgentCommand", &acts))
+        return NULL;
+    if (!world.exists) {
+        (void)fail_with("AgentCommand", VIR_ERR_NO_DOMAIN);
+        return NULL;
+    }
+    if (asprintf(&answer, "{\"return\":\"%s\"}",
+                 world.status   ? world.status
+                 : world.frozen ? "frozen"
+                                : "thawed") < 0)
+        abort();
+    return answer;
 }
 
 /* Managed save. */
@@ -500,6 +533,44 @@ int __wrap_virDomainManagedSave(virDomainPtr domain, unsigned flags)
             return refuse("ManagedSave with host devices", VIR_ERR_OPERATION_INVALID);
     DOMAIN_CALL("ManagedSave", world.saved_state = world.state; world.saved = true;
                 world.active = false; world.state = VIR_DOMAIN_SHUTOFF);
+    return 0;
+}
+
+static void end_foreign_save(void)
+{
+    if (!world.save_is_good)
+        return;
+    world.saved_state = world.state;
+    world.saved = true;
+    world.active = false;
+    world.state = VIR_DOMAIN_SHUTOFF;
+}
+
+int __wrap_virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParameterPtr *params,
+                                int *nparams, unsigned flags);
+int __wrap_virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParameterPtr *params,
+                                int *nparams, unsigned flags)
+{
+    int max = 0;
+    (void)domain;
+    (void)flags;
+    DOMAIN_CALL("GetJobStats", (void)0);
+    if (!world.active)
+        return refuse("GetJobStats", VIR_ERR_OPERATION_INVALID);
+    *type = world.save_lasts != 0 ? VIR_DOMAIN_JOB_UNBOUNDED : VIR_DOMAIN_JOB_NONE;
+    if (world.save_lasts == 0)
+        return 0;
+    if (world.save_lasts > 0 && --world.save_lasts == 0)
+        end_foreign_save();
+    return virTypedParamsAddInt(params, nparams, &max, VIR_DOMAIN_JOB_OPERATION,
+                                VIR_DOMAIN_JOB_OPERATION_SAVE);
+}
+
+int __wrap_virDomainAbortJob(virDomainPtr domain);
+int __wrap_virDomainAbortJob(virDomainPtr domain)
+{
+    (void)domain;
+    DOMAIN_CALL("AbortJob", world.save_lasts = 0);
     return 0;
 }
 

@@ -12,6 +12,8 @@
 /* wrap: virDomainGetState */
 /* wrap: virDomainGetXMLDesc */
 /* wrap: virDomainManagedSave */
+/* wrap: virDomainGetJobStats */
+/* wrap: virDomainAbortJob */
 /* wrap: virDomainHasManagedSaveImage */
 /* wrap: virDomainCreateWithFlags */
 /* wrap: virDomainSuspend */
@@ -306,7 +308,7 @@ static void missing_domain(void **state)
 
 static int set_up_group(void **state)
 {
-    if (scratch_make(state) || domain_watches_new(&world.watches, &err) < 0)
+    if (virInitialize() < 0 || scratch_make(state) || domain_watches_new(&world.watches, &err) < 0)
         return -1;
     driver.snapshots_directory = strdup(scratch_path("snapshots"));
     driver.detach_timeout_ms = 5000;

@@ -14,6 +14,7 @@
 /* wrap: virDomainGetTime */
 /* wrap: virDomainFSFreeze */
 /* wrap: virDomainFSThaw */
+/* wrap: virDomainQemuAgentCommand */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -24,6 +24,7 @@
 /* wrap: virDomainGetTime */
 /* wrap: virDomainFSFreeze */
 /* wrap: virDomainFSThaw */
+/* wrap: virDomainQemuAgentCommand */
 /* wrap: qemu_img_create_overlay */
 /* wrap: qemu_img_convert */
 #include <dirent.h>
@@ -116,9 +117,9 @@ static void good_snapshot_in_order(void **state)
 {
     (void)state;
     static const char *const order[] = {
-        "find_domain",       "GetBlockJobInfo", "qemu-img create", "GetXMLDesc-inactive",
-        "Undefine-keep-tpm", "watch",           "BlockRebase",     "FSFreeze",
-        "BlockJobAbort",     "FSThaw",          "DefineXML",       "SetAutostart",
+        "find_domain",       "GetBlockJobInfo", "GetXMLDesc-inactive", "qemu-img create",
+        "Undefine-keep-tpm", "watch",           "BlockRebase",         "FSFreeze",
+        "BlockJobAbort",     "FSThaw",          "DefineXML",           "SetAutostart",
         "qemu-img convert"};
     assert_int_equal(take(), 0);
     assert_guest_as_before();
@@ -126,7 +127,8 @@ static void good_snapshot_in_order(void **state)
     for (size_t i = 1; i < sizeof(order) / sizeof(order[0]); i++)
         assert_true(place_of(order[i - 1]) < place_of(order[i]));
     /* Nothing comes between: the guest stands still. */
-    assert_int_equal(place_of("BlockJobAbort"), place_of("FSFreeze") + 1);
+    assert_int_equal(place_of("AgentCommand"), place_of("FSFreeze") + 1); /* is it frozen? */
+    assert_int_equal(place_of("BlockJobAbort"), place_of("FSFreeze") + 2);
     assert_int_equal(place_of("FSThaw"), place_of("BlockJobAbort") + 1);
     assert_int_equal(world.agent_timeout_s, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
     assert_image();

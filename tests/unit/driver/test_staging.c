@@ -35,10 +35,11 @@ static void directory_is_private(void **state)
         struct error err = ERROR_INIT;
         struct stat st;
         char directory[256];
-        assert_int_equal(
-            staging_new(scratch_path("a/b/c"), (enum staging_access)access_kind, &staging, &err),
-            0);
+        assert_int_equal(staging_new(scratch_path("a/b/c"), &staging, &err), 0);
         directory_of(staging, directory, sizeof(directory));
+        assert_int_equal(access(directory, F_OK), -1); /* named, not made */
+        assert_string_equal(directory, staging_directory(staging));
+        assert_int_equal(staging_make(staging, (enum staging_access)access_kind, &err), 0);
         assert_int_equal(stat(directory, &st), 0);
         assert_int_equal(st.st_mode & 07777, modes[access_kind]);
         assert_string_not_equal(staging_image_path(staging), staging_delta_path(staging));
@@ -60,7 +61,8 @@ static void image_owns_the_directory(void **state)
     struct image_source *image = NULL;
     struct error err = ERROR_INIT;
     char directory[256], text[16];
-    assert_int_equal(staging_new(scratch_path("d"), STAGING_PRIVATE, &staging, &err), 0);
+    assert_int_equal(staging_new(scratch_path("d"), &staging, &err), 0);
+    assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
     assert_true(staging_open_image(staging, &image, &err) < 0); /* not made yet: stays ours */
     write_file(staging_image_path(staging), "image");
     directory_of(staging, directory, sizeof(directory));
@@ -83,20 +85,89 @@ static void unusable_places_are_told(void **state)
     struct staging *staging = NULL;
     struct error err = ERROR_INIT;
     write_file(scratch_path("file"), "");
-    assert_int_equal(staging_new(scratch_path("file/x"), STAGING_PRIVATE, &staging, &err),
-                     -ENOTDIR);
-    assert_int_equal(staging_new("relative", STAGING_PRIVATE, &staging, &err), -EINVAL);
+    assert_int_equal(staging_new(scratch_path("file/x"), &staging, &err), -ENOTDIR);
+    assert_int_equal(staging_new("relative", &staging, &err), -EINVAL);
     memset(longname, '/', sizeof(longname) - 1);
-    assert_int_equal(staging_new(longname, STAGING_PRIVATE, &staging, &err), -EINVAL);
+    assert_int_equal(staging_new(longname, &staging, &err), -EINVAL);
     assert_null(staging);
+}
+
+/* A name that somebody else has taken is not ours to remove. */
+static void taken_name_is_left_alone(void **state)
+{
+    (void)state;
+    struct staging *staging = NULL;
+    struct error err = ERROR_INIT;
+    char directory[256];
+    assert_int_equal(staging_new(scratch_path("e"), &staging, &err), 0);
+    directory_of(staging, directory, sizeof(directory));
+    assert_int_equal(mkdir(directory, 0755), 0);
+    assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), -EEXIST);
+    staging_free(staging);
+    assert_int_equal(access(directory, F_OK), 0);
+}
+
+/* What an earlier process made is found by its names, and goes; what it did not make is no error.
+ */
+static void names_lead_back(void **state)
+{
+    (void)state;
+    for (int made = 0; made <= 1; made++) {
+        struct staging *staging = NULL, *adopted = NULL;
+        struct error err = ERROR_INIT;
+        char directory[256];
+        assert_int_equal(staging_new(scratch_path("f"), &staging, &err), 0);
+        directory_of(staging, directory, sizeof(directory));
+        if (made) {
+            assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
+            write_file(staging_image_path(staging), "x");
+            write_file(staging_delta_path(staging), "y");
+        }
+        assert_int_equal(staging_adopt(scratch_path("f"), staging_directory(staging),
+                                       staging_file(staging), &adopted, &err),
+                         0);
+        assert_string_equal(staging_image_path(adopted), staging_image_path(staging));
+        assert_string_equal(staging_delta_path(adopted), staging_delta_path(staging));
+        staging_leave(staging);
+        staging_free(adopted);
+        assert_int_equal(access(directory, F_OK), -1);
+    }
+}
+
+static void other_names_are_not_taken(void **state)
+{
+    (void)state;
+#define ID "0123456789abcdef0123456789abcdef"
+    static const struct {
+        const char *directory, *file;
+    } cases[] = {
+        {"/etc", ID},
+        {"/s/nova-snapshot-", ID},
+        {"/s/nova-snapshot-" ID "/x", ID},
+        {"/s/x/nova-snapshot-" ID, ID},
+        {"/s/../nova-snapshot-" ID, ID},
+        {"/s/nova-snapshot-../0123456789abcdef012345678", ID},
+        {"/snova-snapshot-" ID, ID},
+        {"/s/nova-snapshot-" ID, "../" ID},
+        {"/s/nova-snapshot-" ID, ""},
+        {"/s/nova-snapshot-" ID, "0123456789abcdef0123456789abcdeF"},
+        {"", ID},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct staging *staging = NULL;
+        struct error err = ERROR_INIT;
+        assert_int_equal(staging_adopt("/s", cases[i].directory, cases[i].file, &staging, &err),
+                         -EINVAL);
+        assert_null(staging);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(directory_is_private),
-        cmocka_unit_test(image_owns_the_directory),
-        cmocka_unit_test(unusable_places_are_told),
+        cmocka_unit_test(directory_is_private),     cmocka_unit_test(image_owns_the_directory),
+        cmocka_unit_test(unusable_places_are_told), cmocka_unit_test(taken_name_is_left_alone),
+        cmocka_unit_test(names_lead_back),          cmocka_unit_test(other_names_are_not_taken),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

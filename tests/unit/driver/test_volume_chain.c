@@ -187,7 +187,7 @@ static void other_names_are_refused(void **state)
         {"vol.a", "vol.b", "not right below"},
         {"vol.a", "vol.a", "not right below"},
         {"vol.a", "other", "is no layer"},
-        {"other", "vol", "is no layer"},
+        {"other", "vol.c", "is no layer"},
         {"vol.a", "../vol", "no file name"},
         {"vol.a", "", "no file name"},
         {NULL, "vol", "no file to merge"},

@@ -1,0 +1,63 @@
+/* See driver_entries.h. */
+#include "driver/driver_entries.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/json.h"
+
+#define ENTRIES_MAX 64
+
+int driver_entry_bad(struct error *err, const char *what)
+{
+    return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "an entry of the driver's journal %s", what);
+}
+
+static int read_entry(const json_t *entry, struct driver_entries *entries, struct error *err)
+{
+    const char *step = json_string_member(entry, "step");
+    if (!step)
+        return driver_entry_bad(err, "names no step");
+    if (strcmp(step, "begin") == 0)
+        *entries = (struct driver_entries){.begin = entry};
+    else if (strcmp(step, "freeze") == 0)
+        entries->frozen = true;
+    else if (strcmp(step, "image") == 0)
+        entries->image = entry;
+    else if (strcmp(step, "location") == 0)
+        entries->location = entry;
+    else
+        return driver_entry_bad(err, "names a step that there is not");
+    return 0;
+}
+
+int driver_entries_read(const json_t *array, struct driver_entries *ret_entries, struct error *err)
+{
+    struct driver_entries entries = {0};
+    if (!json_is_array(array) || json_array_size(array) > ENTRIES_MAX)
+        return driver_entry_bad(err, "is missing, or there are too many");
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        int r = read_entry(json_array_get(array, i), &entries, err);
+        if (r < 0)
+            return r;
+    }
+    *ret_entries = entries;
+    return 0;
+}
+
+int driver_entry_copy(const json_t *entry, const char *key, bool needed, char *ret_text,
+                      size_t size, struct error *err)
+{
+    const char *text = json_string_member(entry, key);
+    if (!text && !needed && !json_object_get(entry, key)) {
+        ret_text[0] = '\0';
+        return 0;
+    }
+    size_t length = text ? json_string_length(json_object_get(entry, key)) : size;
+    if (length >= size || (needed && length == 0) || strlen(text) != length)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "an entry of the driver's journal has no usable \"%s\"", key);
+    memcpy(ret_text, text, length + 1);
+    return 0;
+}

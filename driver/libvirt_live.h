@@ -1,0 +1,38 @@
+/* The live snapshot in two parts: taking it (libvirt_live.c), undoing it (libvirt_live_undo.c). */
+#pragma once
+
+#include <jansson.h>
+#include <libvirt/libvirt.h>
+
+#include "common/error.h"
+#include "driver/block_copy.h"
+#include "driver/guest_freeze.h"
+#include "driver/guest_quiesce.h"
+#include "driver/libvirt_driver.h"
+#include "driver/saved_definition.h"
+#include "driver/staging.h"
+
+struct live_snapshot {
+    struct libvirt_driver *driver;
+    const struct guest_info *info;
+    const struct snapshot_plan *plan;
+    virDomainPtr domain; /* owned; NULL when there is none any more, or none was found again */
+    bool gone;           /* libvirt knows no such domain any more */
+    struct staging *staging;
+    struct saved_definition definition;
+    struct block_copy copy;
+    struct guest_quiesce quiesce;
+    struct guest_freeze freeze;
+};
+
+/* The journal's entry to begin with; NULL when out of memory. Returns owned. */
+json_t *live_snapshot_entry(const struct live_snapshot *op);
+
+/*
+ * Brings the guest back from wherever the snapshot has come to. Every step runs, if need be twice,
+ * whatever became of the others; *err keeps the first error. Does not touch op->staging.
+ */
+void live_snapshot_undo(struct live_snapshot *op, struct error *err);
+
+/* Frees what the snapshot holds, and removes its files. */
+void live_snapshot_done(struct live_snapshot *op);

@@ -1,0 +1,178 @@
+/* Puts a live snapshot's guest back. See libvirt_live.h. */
+#include "driver/libvirt_live.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/json.h"
+#include "common/trap.h"
+#include "driver/driver_entries.h"
+#include "driver/libvirt_recover.h"
+#include "driver/qemu_img.h"
+
+json_t *live_snapshot_entry(const struct live_snapshot *op)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:b}", "step", "begin",
+                     "method", "live", "uuid", op->info->uuid, "disk_path", op->info->disk_path,
+                     "disk_target", op->info->disk_target, "directory",
+                     staging_directory(op->staging), "file", staging_file(op->staging), "quiesce",
+                     op->quiesce.wanted, "definition", op->definition.xml, "autostart",
+                     op->definition.autostart);
+}
+
+static int thaw_guest(struct live_snapshot *op, struct error *err)
+{
+    return op->domain ? guest_freeze_end(&op->freeze, op->domain, err) : 0;
+}
+
+/*
+ * A pointer of a lost connection is no good, nor is one to a domain that is gone. A guest that has
+ * ended is neither frozen nor copied any more.
+ */
+static int find_domain_again(struct live_snapshot *op, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    if (op->domain && virDomainIsActive(op->domain) == 1)
+        return 0;
+    if (op->domain)
+        (void)virDomainFree(op->domain);
+    op->domain = NULL;
+    int r =
+        libvirt_connection_find_domain(op->driver->connection, op->info->uuid, LIBVIRT_PATIENCE_MS,
+                                       EXC_INSTANCE_NOT_FOUND, &op->domain, &failure);
+    if (r < 0 && r != -ENOENT) {
+        *err = failure;
+        return r;
+    }
+    op->gone = r == -ENOENT;
+    if (op->gone || virDomainIsActive(op->domain) == 0) {
+        guest_freeze_forget(&op->freeze);
+        op->copy.running = op->copy.may_come = false;
+    }
+    return 0;
+}
+
+static int undo_copy(struct live_snapshot *op, struct error *err)
+{
+    return op->domain ? block_copy_undo(&op->copy, op->domain, err) : 0;
+}
+
+/*
+ * A guest that is gone with its disk was deleted, one that is gone but writes to its disk runs on
+ * another host: its definition would be a leftover.
+ */
+static bool is_not_ours(const struct live_snapshot *op)
+{
+    struct stat st;
+    if (!op->gone)
+        return false;
+    return (stat(op->info->disk_path, &st) < 0 && errno == ENOENT) ||
+           qemu_img_is_written(op->info->disk_path);
+}
+
+static int undo_undefine(struct live_snapshot *op, struct error *err)
+{
+    if (is_not_ours(op))
+        return 0;
+    int r = saved_definition_restore(&op->definition, op->driver->connection, op->domain, err);
+    trap("live:defined");
+    return r;
+}
+
+/*
+ * A copy whose start was asked for, but never answered, may have begun since it was looked for. Now
+ * that the domain is defined, no other can.
+ */
+static int undo_late_copy(struct live_snapshot *op, struct error *err)
+{
+    if (!op->copy.may_come || !op->domain)
+        return 0;
+    op->copy.running = true;
+    int r = block_copy_undo(&op->copy, op->domain, err);
+    if (r == 0)
+        op->copy.may_come = false;
+    return r;
+}
+
+static int undo_autostart(struct live_snapshot *op, struct error *err)
+{
+    return is_not_ours(op) ? 0
+                           : saved_definition_restore_autostart(
+                                 &op->definition, op->driver->connection, op->info->uuid, err);
+}
+
+static int undo_agent_limit(struct live_snapshot *op, struct error *err)
+{
+    return op->domain ? guest_freeze_release_agent(&op->freeze, op->domain, err) : 0;
+}
+
+void live_snapshot_undo(struct live_snapshot *op, struct error *err)
+{
+    int (*const steps[])(struct live_snapshot *, struct error *) = {
+        find_domain_again, thaw_guest,     undo_copy,        undo_undefine,
+        undo_late_copy,    undo_autostart, undo_agent_limit,
+    };
+    CANCEL_SHIELD();
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        struct error failure = ERROR_INIT;
+        if (steps[i](op, &failure) < 0 && steps[i](op, &failure) < 0)
+            error_join(err, &failure);
+    }
+}
+
+void live_snapshot_done(struct live_snapshot *op)
+{
+    block_copy_done(&op->copy);
+    saved_definition_done(&op->definition);
+    staging_free(op->staging);
+    if (op->domain)
+        (void)virDomainFree(op->domain);
+}
+
+static int read_definition(const json_t *entry, struct saved_definition *definition,
+                           struct error *err)
+{
+    const json_t *xml = json_object_get(entry, "definition");
+    const json_t *autostart = json_object_get(entry, "autostart");
+    if ((!json_is_string(xml) && !json_is_null(xml)) || !json_is_boolean(autostart))
+        return driver_entry_bad(err, "has no definition of the domain");
+    definition->autostart = json_is_true(autostart);
+    if (json_is_null(xml))
+        return 0;
+    definition->xml = strdup(json_string_value(xml));
+    return definition->xml ? 0 : error_nomem(err);
+}
+
+int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
+                         const struct driver_entries *entries, bool host_rebooted,
+                         const struct staging *staging, struct error *err)
+{
+    bool running = !host_rebooted;
+    bool frozen = running && entries->frozen && !entries->image;
+    __attribute__((cleanup(live_snapshot_done))) struct live_snapshot op = {
+        .driver = driver,
+        .info = info,
+        .freeze = {.timeout_s = driver->freeze_timeout_s, .thaw_needed = frozen},
+        .copy = {.uuid = info->uuid,
+                 .disk_target = info->disk_target,
+                 .overlay_path = staging_delta_path(staging),
+                 .running = running,
+                 .may_come = running}};
+    struct error failure = ERROR_INIT;
+    int r = driver_entry_copy(entries->begin, "disk_path", true, info->disk_path,
+                              sizeof(info->disk_path), err);
+    if (r == 0)
+        r = read_definition(entries->begin, &op.definition, err);
+    if (r < 0)
+        return r;
+    op.freeze.limited = json_is_true(json_object_get(entries->begin, "quiesce"));
+    live_snapshot_undo(&op, &failure);
+    if (failure.errnum != 0)
+        *err = failure;
+    return -failure.errnum;
+}
