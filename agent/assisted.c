@@ -54,10 +54,24 @@ static int check_type(const struct assisted *op, const char *what, struct error 
                      type ? type : "(none)");
 }
 
+/* The driver finds out by itself what it has done. */
+static int note_nothing(void *arg, const json_t *entry, struct error *err)
+{
+    (void)arg, (void)entry, (void)err;
+    return 0;
+}
+
+static int note_frozen(void *arg, bool frozen, struct error *err)
+{
+    const struct assisted *op = arg;
+    return freeze_ledger_note(op->base.agent->freeze_ledger, op->base.instance.uuid, frozen, err);
+}
+
 static int add_layer(struct assisted *op, struct error *err)
 {
     struct agent *agent = op->base.agent;
-    struct volume_overlay overlay = {.volume_id = op->volume_id};
+    const struct driver_journal journal = {note_nothing, note_frozen, op};
+    struct volume_overlay overlay = {.volume_id = op->volume_id, .journal = &journal};
     int r = check_type(op, "create_info", err);
     if (r == 0)
         r = json_need_string(op->info, "new_file", "create_info", &overlay.new_file, err);

@@ -66,6 +66,15 @@ void freeze_ledger_remove(const struct freeze_ledger *ledger, const char *uuid)
         log_warning("cannot remove %s: %s", path, strerror_r(errno, text, sizeof(text)));
 }
 
+int freeze_ledger_note(const struct freeze_ledger *ledger, const char *uuid, bool frozen,
+                       struct error *err)
+{
+    if (frozen)
+        return freeze_ledger_add(ledger, uuid, err);
+    freeze_ledger_remove(ledger, uuid);
+    return 0;
+}
+
 static bool is_by_us(const struct freeze_ledger *ledger, const char *uuid)
 {
     char path[PATH_MAX];

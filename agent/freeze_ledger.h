@@ -23,6 +23,10 @@ int freeze_ledger_add(const struct freeze_ledger *ledger, const char *uuid, stru
 /* The guest is thawed. A file that is not there is fine; one that cannot be removed is logged. */
 void freeze_ledger_remove(const struct freeze_ledger *ledger, const char *uuid);
 
+/* The one or the other, as a driver's journal asks for it. */
+int freeze_ledger_note(const struct freeze_ledger *ledger, const char *uuid, bool frozen,
+                       struct error *err);
+
 /*
  * Calls visit() for each guest that is noted; `by_us` tells whether this ledger's owner did it, or
  * an agent before or after. visit() may add and remove.

@@ -62,12 +62,8 @@ static int note_entry(void *arg, const json_t *entry, struct error *err)
 
 static int note_frozen(void *arg, bool frozen, struct error *err)
 {
-    struct operation *op = arg;
-    struct freeze_ledger *ledger = op->agent->freeze_ledger;
-    if (frozen)
-        return freeze_ledger_add(ledger, op->arguments.instance.uuid, err);
-    freeze_ledger_remove(ledger, op->arguments.instance.uuid);
-    return 0;
+    const struct operation *op = arg;
+    return freeze_ledger_note(op->agent->freeze_ledger, op->arguments.instance.uuid, frozen, err);
 }
 
 static int begin(struct operation *op, struct error *err)

@@ -107,10 +107,11 @@ static void the_log_level_changes_and_changes_back(void **state)
 static void the_limits_change(void **state)
 {
     (void)state;
-    slots_acquire(agent.snapshot_slots);
+    struct error err = ERROR_INIT;
+    assert_int_equal(slots_acquire(agent.snapshot_slots, &err), 0);
     const char *log = reload("[DEFAULT]\nmax_concurrent_snapshots = 2\n" SAME);
     assert_non_null(strstr(log, "max_concurrent_snapshots = 2"));
-    slots_acquire(agent.snapshot_slots);
+    assert_int_equal(slots_acquire(agent.snapshot_slots, &err), 0);
     slots_release(agent.snapshot_slots);
     slots_release(agent.snapshot_slots);
     assert_int_equal(conf->DEFAULT.max_concurrent_snapshots, 1);
