@@ -246,3 +246,28 @@ void assisted_delete_serve(struct agent *agent, struct rpc_request *request,
     journal_end(record);
     instance_request_end(&op.base);
 }
+
+/* One that was never acked is given to somebody by the broker. */
+static bool is_ours(struct agent *agent, struct rpc_request *request, struct journal_record *record)
+{
+    recovery_guest_is_back(agent->recovery);
+    if (journal_last(record, "acked"))
+        return true;
+    journal_end(record);
+    rpc_request_free(request);
+    return false;
+}
+
+void assisted_create_recover(struct agent *agent, struct rpc_request *request,
+                             struct journal_record *record)
+{
+    if (is_ours(agent, request, record))
+        assisted_create_serve(agent, request, record);
+}
+
+void assisted_delete_recover(struct agent *agent, struct rpc_request *request,
+                             struct journal_record *record)
+{
+    if (is_ours(agent, request, record))
+        assisted_delete_serve(agent, request, record);
+}

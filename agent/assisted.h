@@ -8,13 +8,18 @@
 
 /*
  * Serve the request on the calling worker thread, to the end. Take `request` and `record`. Cinder
- * is told the outcome whatever it is, then the mapping's connection_info is read anew. To be served
- * again after the agent died: the driver finds done what has been done.
+ * is told the outcome whatever it is, then the mapping's connection_info is read anew.
  */
 void assisted_create_serve(struct agent *agent, struct rpc_request *request,
                            struct journal_record *record);
 void assisted_delete_serve(struct agent *agent, struct rpc_request *request,
                            struct journal_record *record);
+
+/* The same after the agent has died meanwhile: the driver finds done what has been done. */
+void assisted_create_recover(struct agent *agent, struct rpc_request *request,
+                             struct journal_record *record);
+void assisted_delete_recover(struct agent *agent, struct rpc_request *request,
+                             struct journal_record *record);
 
 /*
  * A request can be served when the volume and the snapshot that Cinder waits for can be named; what

@@ -49,10 +49,11 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
 {
     int r = operation_move_to(op, IMAGE_UPLOADING, err);
     trap("disk:uploading");
-    if (r == 0)
+    if (r == 0 && !op->upload_started) { /* Glance may have it all by now: no more changes then */
         r = image_record_update(op, image_format, err);
-    if (r == 0)
-        r = operation_upload_starts(op, err);
+        if (r == 0)
+            r = operation_upload_starts(op, err);
+    }
     trap("disk:record-updated");
     if (r == 0)
         r = slots_acquire(op->agent->disk_op_slots, err);

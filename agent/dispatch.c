@@ -75,9 +75,8 @@ static const struct method methods[] = {
     {"backup_instance", check_snapshot, snapshot_serve, snapshot_recover},
     {"quiesce_instance", check_instance, quiesce_serve, NULL},
     {"unquiesce_instance", check_instance, unquiesce_serve, NULL},
-    /* What they ask of the driver may be asked again. */
-    {"volume_snapshot_create", check_assisted, assisted_create_serve, assisted_create_serve},
-    {"volume_snapshot_delete", check_assisted, assisted_delete_serve, assisted_delete_serve},
+    {"volume_snapshot_create", check_assisted, assisted_create_serve, assisted_create_recover},
+    {"volume_snapshot_delete", check_assisted, assisted_delete_serve, assisted_delete_recover},
 };
 
 static const struct method *find(const struct rpc_request *request)

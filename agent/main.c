@@ -55,6 +55,7 @@ static int serve(struct agent *agent, struct error *err)
     if (r < 0)
         return r;
     r = bus_start(agent->bus, FIRST_CONNECTION_MS, err);
+    recovery_bus_is_started(agent->recovery);
     if (r == -ETIMEDOUT)
         log_warning("no connection to RabbitMQ yet, trying on: %s", err->message);
     else if (r < 0)

@@ -2,6 +2,7 @@
 #include "agent/recover.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 
 #include "agent/agent.h"
@@ -9,18 +10,22 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/retry.h"
 
 struct recovery {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     unsigned guests; /* not yet as they were */
+    bool bus_is_started;
+    unsigned redelivery_ms; /* constant */
 };
 
-int recovery_new(struct recovery **ret_recovery, struct error *err)
+int recovery_new(unsigned redelivery_ms, struct recovery **ret_recovery, struct error *err)
 {
     struct recovery *recovery = calloc(1, sizeof(*recovery));
     if (!recovery)
         return error_nomem(err);
+    recovery->redelivery_ms = redelivery_ms;
     (void)pthread_mutex_init(&recovery->lock, NULL);
     clock_cond_init(&recovery->changed);
     *ret_recovery = recovery;
@@ -52,11 +57,9 @@ static void count(struct recovery *recovery, int guests)
 static void visit_record(void *arg, struct rpc_request *request, struct journal_record *record)
 {
     struct visit *visit = arg;
-    bool with_guest = journal_last(record, "driver") != NULL;
     visit->requests++;
-    if (with_guest)
-        count(visit->recovery, 1);
-    if (!dispatch_recover(visit->agent, request, record) && with_guest)
+    count(visit->recovery, 1);
+    if (!dispatch_recover(visit->agent, request, record))
         count(visit->recovery, -1);
 }
 
@@ -87,7 +90,25 @@ int recovery_run(struct recovery *recovery, struct agent *agent, unsigned timeou
     return 0;
 }
 
+void recovery_bus_is_started(struct recovery *recovery)
+{
+    LOCK_SCOPE(&recovery->lock);
+    recovery->bus_is_started = true;
+    (void)pthread_cond_broadcast(&recovery->changed);
+}
+
 void recovery_guest_is_back(struct recovery *recovery)
 {
     count(recovery, -1);
+    LOCK_SCOPE(&recovery->lock);
+    while (!recovery->bus_is_started)
+        (void)pthread_cond_wait(&recovery->changed, &recovery->lock);
+}
+
+void recovery_await_redelivery(const struct recovery *recovery)
+{
+    const struct retry_policy policy = {2, 2 * recovery->redelivery_ms, 2 * recovery->redelivery_ms,
+                                        UINT_MAX};
+    struct retry retry = retry_begin(&policy);
+    (void)retry_wait(&retry, 0);
 }

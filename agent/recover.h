@@ -9,17 +9,27 @@
 struct agent;
 struct recovery;
 
-/* Returns owned. */
-int recovery_new(struct recovery **ret_recovery, struct error *err);
+/* `redelivery_ms`: how long the broker and who gets it may take to begin what was given back to
+ * them. Returns owned. */
+int recovery_new(unsigned redelivery_ms, struct recovery **ret_recovery, struct error *err);
 void recovery_free(struct recovery *recovery); /* NULL-safe */
 
 /*
  * Starts a worker for each request in the journal, and waits until the guests are as they were
- * before those, at most `timeout_ms`: before the agent takes new requests. What needs conductor,
- * Glance and Cinder goes on in the background, once the bus has been started.
+ * before those, at most `timeout_ms`: before the agent takes new requests. Nothing else is done
+ * until recovery_bus_is_started().
  */
 int recovery_run(struct recovery *recovery, struct agent *agent, unsigned timeout_ms,
                  struct error *err);
 
-/* Told by each worker whose record has entries of the driver: they are dealt with. */
+/* What needs conductor, Glance and Cinder goes on in the background from now on. */
+void recovery_bus_is_started(struct recovery *recovery);
+
+/*
+ * Each worker tells that what the driver has noted is dealt with (also when there was nothing), and
+ * waits here for the bus.
+ */
 void recovery_guest_is_back(struct recovery *recovery);
+
+/* Waits as long as a request may take that the broker gives to somebody else. */
+void recovery_await_redelivery(const struct recovery *recovery);

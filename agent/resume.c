@@ -53,7 +53,8 @@ static int find_out(struct operation *op, struct error *err)
 static void bring_guest_back(struct operation *op, struct image_source **ret_image)
 {
     struct error err = ERROR_INIT;
-    if (!op->image_complete && disk_image_recover(op, ret_image, &err) < 0)
+    if (!op->image_complete && journal_last(op->record, "driver") &&
+        disk_image_recover(op, ret_image, &err) < 0)
         log_warning("the guest is not as it was yet, trying on: %s", err.message);
 }
 
@@ -78,17 +79,16 @@ void resume_operation(struct operation *op)
 {
     struct error failure = ERROR_INIT;
     struct image_source *image = NULL;
-    bool with_guest = journal_last(op->record, "driver") != NULL;
+    log_info("%s is brought to its end", op->request->method);
     bool guest_first = !is_record_only(op);
-    if (with_guest && guest_first)
+    if (guest_first)
         bring_guest_back(op, &image);
-    if (with_guest)
-        recovery_guest_is_back(op->agent->recovery);
+    recovery_guest_is_back(op->agent->recovery);
     if (find_out(op, &failure) < 0) {
         operation_leave(op, &failure);
         return;
     }
-    if (with_guest && !guest_first)
+    if (!guest_first)
         bring_guest_back(op, &image);
     int r = go_on(op, image, &failure);
     image_source_close(image);

@@ -9,6 +9,7 @@
 
 /* Requests that wait for a slot hold a thread each; beyond this nova-compute takes them. */
 #define WORKERS_MAX 256
+#define REDELIVERY_MS 30000
 
 /* What nova-compute's endpoints announce, for callers that speak to the agent alone. */
 static const char *const rpc_versions[] = {"6.5", "5.13", NULL};
@@ -250,7 +251,7 @@ int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
     if (r == 0)
         r = journal_open(state_dir, conf->DEFAULT.host, &agent->journal, err);
     if (r == 0)
-        r = recovery_new(&agent->recovery, err);
+        r = recovery_new(REDELIVERY_MS, &agent->recovery, err);
     if (r < 0)
         setup_undo(agent);
     return r;

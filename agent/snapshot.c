@@ -209,8 +209,8 @@ void snapshot_serve(struct agent *agent, struct rpc_request *request, struct jou
 }
 
 /*
- * Nobody knows whether the broker has heard that the request was taken. A backup is left to whom it
- * is given again; a snapshot that nobody has begun can be told by its task state.
+ * Nobody knows whether the broker has heard that the request was taken. If not, it gives it to
+ * somebody who begins it: the task state tells, but for a backup.
  */
 static bool is_ours(struct operation *op)
 {
@@ -218,8 +218,10 @@ static bool is_ours(struct operation *op)
     const char *pending = IMAGE_SNAPSHOT_PENDING;
     if (journal_last(op->record, "acked"))
         return true;
-    return !is_backup(op->request) &&
-           report_task_state(&op->report, pending, &pending, 1, &err) == 0;
+    if (is_backup(op->request))
+        return false;
+    recovery_await_redelivery(op->agent->recovery);
+    return report_task_state(&op->report, pending, &pending, 1, &err) == 0;
 }
 
 /* Nothing but its event and its first task state can be seen of it. */
@@ -230,26 +232,33 @@ static bool has_hardly_begun(const struct operation *op)
            json_array_size(journal_all(op->record, "recovered")) <= LIVES_MAX;
 }
 
+static void begin_again(struct operation *op)
+{
+    recovery_guest_is_back(op->agent->recovery);
+    if (is_ours(op)) {
+        log_info("%s is begun again", op->request->method);
+        take_snapshot_in_slot(op);
+    } else {
+        log_info("%s is left to whom the broker gives it", op->request->method);
+        journal_end(op->record);
+    }
+}
+
 void snapshot_recover(struct agent *agent, struct rpc_request *request,
                       struct journal_record *record)
 {
     struct operation op = {.agent = agent, .request = request, .record = record};
     struct error err = ERROR_INIT;
     if (begin(&op, &err) < 0) {
+        recovery_guest_is_back(agent->recovery);
         refuse(request, record, &err);
         return;
     }
     operation_restore(&op);
     journal_mark(record, "recovered", json_true());
-    if (!is_ours(&op)) {
-        log_info("%s is left to whom the broker gives it", request->method);
-        journal_end(record);
-    } else if (has_hardly_begun(&op)) {
-        log_info("%s is taken up again", request->method);
-        take_snapshot_in_slot(&op);
-    } else {
-        log_info("%s is brought to its end", request->method);
+    if (has_hardly_begun(&op))
+        begin_again(&op);
+    else
         resume_operation(&op);
-    }
     done(&op);
 }

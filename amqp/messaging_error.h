@@ -3,7 +3,6 @@
 
 #include "common/error.h"
 
-#define EXC_MESSAGE_DELIVERY_FAILURE "MessageDeliveryFailure"
 
 /* error_set() with the module of oslo.messaging's own exceptions. */
 int messaging_error(struct error *err, int errnum, const char *exc, const char *format, ...)

@@ -48,6 +48,7 @@
 #define EXC_INSTANCE_QUIESCE_NOT_SUPPORTED "InstanceQuiesceNotSupported"
 #define EXC_PCI_DEVICE_DETACH_FAILED "PciDeviceDetachFailed"
 #define EXC_MESSAGING_TIMEOUT "MessagingTimeout"
+#define EXC_MESSAGE_DELIVERY_FAILURE "MessageDeliveryFailure"
 
 struct error {
     int errnum;                      /* positive errno, 0 = no error */

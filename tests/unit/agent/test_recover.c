@@ -62,6 +62,7 @@ static int setup_workers(void **state)
     static char standard[] = "default";
     err = (struct error)ERROR_INIT;
     (void)setup(state);
+    recovery_bus_is_started(agent.recovery);
     conf.libvirt.images_type = standard;
     return workers_new(4, &agent.workers, &err);
 }

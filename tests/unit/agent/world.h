@@ -530,7 +530,7 @@ static int setup(void **state)
     state_dir_make();
     agent = (struct agent){
         .conf = &conf, .journal = state_dir.journal, .freeze_ledger = state_dir.ledger};
-    assert_int_equal(recovery_new(&agent.recovery, &err), 0);
+    assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
     assert_int_equal(driver_fake_new(&script, &agent.driver, &err), 0);
     assert_int_equal(slots_new(1, &agent.snapshot_slots, &err), 0);
     assert_int_equal(slots_new(1, &agent.disk_op_slots, &err), 0);
