@@ -72,9 +72,11 @@ int glance_refused(const struct glance_call *call, const struct http_response *r
     return -err->errnum;
 }
 
-int glance_unreachable(const struct glance_call *call, struct error *err)
+int glance_no_answer(const struct glance_call *call, enum http_failure failure, struct error *err)
 {
     const struct error cause = *err;
+    if (failure == HTTP_FAILED_REQUEST || failure == HTTP_FAILED_CANCELED)
+        return -cause.errnum;
     return error_set(err, cause.errnum, EXC_GLANCE_CONNECTION_FAILED,
                      "Connection to Glance failed for image %s: %s", call_id(call), cause.message);
 }
@@ -155,9 +157,7 @@ int glance_call(struct glance *glance, const struct request_context *context,
     enum http_failure failure;
     int r = rest_call(&service, context, &rest, &response, &failure, err);
     if (r < 0)
-        return failure == HTTP_FAILED_REQUEST || failure == HTTP_FAILED_CANCELED
-                   ? r
-                   : glance_unreachable(call, err);
+        return glance_no_answer(call, failure, err);
     if (response.status / 100 != 2) {
         r = glance_refused(call, &response, err);
         http_response_done(&response);

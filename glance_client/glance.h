@@ -72,6 +72,14 @@ int glance_endpoint(struct glance *glance, const struct request_context *context
 int glance_image_get(struct glance *glance, const struct request_context *context,
                      const char *image_id, struct glance_image *ret_image, struct error *err);
 
+/*
+ * The same in one attempt of at most `timeout_ms` (and what a new service token takes): for those
+ * who look again and again.
+ */
+int glance_image_peek(struct glance *glance, const struct request_context *context,
+                      const char *image_id, unsigned timeout_ms, struct glance_image *ret_image,
+                      struct error *err);
+
 /* NULL-safe. */
 void glance_image_done(struct glance_image *image);
 
@@ -98,10 +106,12 @@ int glance_image_update(struct glance *glance, const struct request_context *con
 /*
  * Uploads the bytes and verifies that the image is active with the size and os_hash_value of what
  * was read (hashed while sending). Restarts from byte 0 after retriable failures, at most 3
- * attempts. A source (borrowed, at its first byte) of 0 bytes is refused. ImageNotFound when the
- * image was deleted meanwhile; ImageUploadFailed when it ends in another state or holds other
- * bytes; the source's own error. But for ImageNotFound, the record is left for the caller to
- * delete.
+ * attempts; a Glance that is away is waited for, for stall_timeout_s. Only Glance itself can bring
+ * an image back that it was saving (no API does): when it goes on saving what nobody sends any
+ * more, it is given up (ImageUploadFailed); deleting it works. A source (borrowed, at its first
+ * byte) of 0 bytes is refused. ImageNotFound when the image was deleted meanwhile;
+ * ImageUploadFailed when it ends in another state or holds other bytes; the source's own error. But
+ * for ImageNotFound, the record is left for the caller to delete.
  */
 int glance_image_upload(struct glance *glance, const struct request_context *context,
                         const char *image_id, struct image_source *source, struct error *err);
@@ -118,9 +128,9 @@ int glance_image_activate_empty(struct glance *glance, const struct request_cont
 /*
  * Gives a queued image its data by reference: `url` is "rbd://<fsid>/<pool>/<image>/<snap>". POST
  * locations where Glance has it (2.17), else json-patch "add /locations/-". Verifies that the image
- * is active; waits up to 150 times poll_interval_ms for Glance's task. ImageNotAuthorized (403)
- * when Glance does not take locations from us, ImageUploadFailed when the image ends in another
- * state.
+ * is active; waits for Glance's task, at most five minutes or stall_timeout_s. ImageNotAuthorized
+ * (403) when Glance does not take locations from us, ImageUploadFailed when the image ends in
+ * another state.
  */
 int glance_image_add_location(struct glance *glance, const struct request_context *context,
                               const char *image_id, const char *url, struct error *err);

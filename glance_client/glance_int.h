@@ -50,12 +50,16 @@ int glance_call(struct glance *glance, const struct request_context *context,
                 struct error *err);
 
 /*
- * Reads the record, again and again while its status is one of `passing` (ended by NULL), at most
- * 150 times poll_interval_ms; then ImageUploadFailed.
+ * Reads the record, again and again while its status is one of `passing` (ended by NULL) or Glance
+ * is away, at most 150 times and for `patience_ms`; then ImageUploadFailed, or why there was no
+ * answer.
  */
 int glance_image_settle(struct glance *glance, const struct request_context *context,
-                        const char *image_id, const char *const *passing,
+                        const char *image_id, const char *const *passing, unsigned patience_ms,
                         struct glance_image *ret_image, struct error *err);
+
+/* The patience with what Glance does on its own, when it has all it needs. */
+unsigned glance_patience_ms(const struct glance *glance);
 
 /* What an image is whose status says that it never becomes active: ImageNotFound,
  * ImageUploadFailed. */
@@ -65,5 +69,8 @@ int glance_image_lost(const struct glance_image *image, struct error *err);
 int glance_refused(const struct glance_call *call, const struct http_response *response,
                    struct error *err);
 
-/* Makes GlanceConnectionFailed of a transport error. Returns -errno. */
-int glance_unreachable(const struct glance_call *call, struct error *err);
+/*
+ * Makes GlanceConnectionFailed of a transport error; what was refused here, and a cancellation,
+ * stay what they are. Returns -errno.
+ */
+int glance_no_answer(const struct glance_call *call, enum http_failure failure, struct error *err);

@@ -64,20 +64,45 @@ static int parse_image(json_t *record, const char *image_id, struct glance_image
     return 0;
 }
 
+/* Takes the answer. */
+static int read_answer(struct http_response *response, const char *image_id,
+                       struct glance_image *ret_image, struct error *err)
+{
+    json_t *record = NULL;
+    int r = http_response_json(response, "Glance's answer", &record, err);
+    http_response_done(response);
+    return r < 0 ? r : parse_image(record, image_id, ret_image, err);
+}
+
 int glance_image_get(struct glance *glance, const struct request_context *context,
                      const char *image_id, struct glance_image *ret_image, struct error *err)
 {
     const struct glance_call call = {.method = "GET", .image_id = image_id, .suffix = ""};
     struct http_response response;
-    json_t *record = NULL;
     int r = glance_check_image_id(image_id, err);
     if (r == 0)
         r = glance_call(glance, context, &call, &response, err);
+    return r < 0 ? r : read_answer(&response, image_id, ret_image, err);
+}
+
+int glance_image_peek(struct glance *glance, const struct request_context *context,
+                      const char *image_id, unsigned timeout_ms, struct glance_image *ret_image,
+                      struct error *err)
+{
+    const struct glance_call call = {.method = "GET", .image_id = image_id, .suffix = ""};
+    struct http_response response;
+    enum http_failure failure;
+    int r = glance_check_image_id(image_id, err);
     if (r < 0)
         return r;
-    r = http_response_json(&response, "Glance's answer", &record, err);
+    r = glance_send(glance, context, &call, timeout_ms, &response, &failure, err);
+    if (r < 0)
+        return glance_no_answer(&call, failure, err);
+    if (response.status / 100 == 2)
+        return read_answer(&response, image_id, ret_image, err);
+    r = glance_refused(&call, &response, err);
     http_response_done(&response);
-    return r < 0 ? r : parse_image(record, image_id, ret_image, err);
+    return r;
 }
 
 void glance_image_done(struct glance_image *image)

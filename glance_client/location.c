@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/retry.h"
 #include "glance_client/glance_int.h"
@@ -36,7 +37,8 @@ static int settle(const struct location *location, bool accepted, struct error *
     static const char *const statuses[] = {"queued", "saving", "importing", "uploading", NULL};
     struct glance_image image;
     int r = glance_image_settle(location->glance, location->context, location->image_id,
-                                accepted ? statuses : statuses + 1, &image, err);
+                                accepted ? statuses : statuses + 1,
+                                glance_patience_ms(location->glance), &image, err);
     if (r < 0)
         return r;
     if (strcmp(image.status, "queued") == 0)
@@ -97,11 +99,9 @@ static int send_request(struct location *location, unsigned *ret_status, struct 
     enum http_failure failure;
     location->retry_after_ms = 0;
     int r = glance_send(location->glance, location->context, &call, 0, &response, &failure, err);
-    if (r < 0 && failure == HTTP_FAILED_REQUEST)
-        return r;
     if (r < 0) {
-        r = glance_unreachable(&call, err);
-        location->maybe_done |= failure != HTTP_FAILED_CONNECT;
+        r = glance_no_answer(&call, failure, err);
+        location->maybe_done |= failure != HTTP_FAILED_CONNECT && failure != HTTP_FAILED_REQUEST;
         return http_failure_is_transient(failure) ? settle(location, false, err) : r;
     }
     *ret_status = response.status;
@@ -142,6 +142,8 @@ static int run(struct location *location, struct error *err)
     while (r == LOCATION_AGAIN && retry_wait(&retry, location->retry_after_ms));
     if (r == 0)
         return 0;
+    if (r == LOCATION_AGAIN)
+        (void)cancel_check(&failed);
     *err = failed;
     return -err->errnum;
 }

@@ -1,13 +1,14 @@
 /* Waiting for what Glance makes of an image's data. */
 #include <errno.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/cancel.h"
 #include "common/retry.h"
 #include "glance_client/glance_int.h"
 
 #define POLLS 150
+#define PATIENCE_MS 300000
 
 static bool is_one_of(const char *status, const char *const *statuses)
 {
@@ -17,31 +18,43 @@ static bool is_one_of(const char *status, const char *const *statuses)
     return false;
 }
 
+unsigned glance_patience_ms(const struct glance *glance)
+{
+    return glance->stall_ms > PATIENCE_MS ? glance->stall_ms : PATIENCE_MS;
+}
+
+static bool is_away(const struct error *failed)
+{
+    return error_is(failed, EXC_GLANCE_CONNECTION_FAILED) || failed->http_status / 100 == 5;
+}
+
 int glance_image_settle(struct glance *glance, const struct request_context *context,
-                        const char *image_id, const char *const *passing,
+                        const char *image_id, const char *const *passing, unsigned patience_ms,
                         struct glance_image *ret_image, struct error *err)
 {
     const unsigned interval_ms = glance->poll_interval_ms;
-    const struct retry_policy policy = {POLLS, interval_ms / 8, interval_ms, UINT_MAX};
+    const struct retry_policy policy = {POLLS, interval_ms / 8, interval_ms, patience_ms};
     struct retry retry = retry_begin(&policy);
-    bool again;
+    struct error failed = ERROR_INIT;
     do {
         struct glance_image image;
-        int r = glance_image_get(glance, context, image_id, &image, err);
-        if (r < 0)
-            return r;
-        if (!is_one_of(image.status, passing)) {
+        int r = glance_image_get(glance, context, image_id, &image, &failed);
+        if (r == 0 && !is_one_of(image.status, passing)) {
             *ret_image = image;
             return 0;
         }
-        again = retry_wait(&retry, 0);
-        if (!again)
-            (void)error_set(err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
+        if (r == 0) {
+            (void)error_set(&failed, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
                             "upload of image %s failed: Glance goes on saving it (status '%.32s')",
                             image_id, image.status);
-        glance_image_done(&image);
-    } while (again);
-    return -EREMOTEIO;
+            glance_image_done(&image);
+        } else if (!is_away(&failed)) {
+            break;
+        }
+    } while (retry_wait(&retry, 0));
+    (void)cancel_check(&failed);
+    *err = failed;
+    return -err->errnum;
 }
 
 int glance_image_lost(const struct glance_image *image, struct error *err)

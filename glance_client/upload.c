@@ -5,6 +5,7 @@
  * What Glance does with a PUT (glance/api/v2/image_data.py:upload, location.py:set_data): queued ->
  * saving -> active; any failure puts the image back to "queued", with its data removed; while it is
  * not "queued" another PUT is answered with 409. So after an answer that leaves it open, GET tells.
+ * A Glance that died meanwhile leaves it "saving" for ever: nothing but a DELETE ends that.
  */
 #include <errno.h>
 #include <limits.h>
@@ -12,8 +13,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/cancel.h"
 #include "common/log.h"
 #include "common/retry.h"
+#include "common/trap.h"
 #include "glance_client/glance_int.h"
 #include "glance_client/image_hash.h"
 
@@ -22,6 +25,8 @@
 #define UPLOAD_AGAIN 1 /* beside 0 and -errno: Glance waits for the data once more */
 
 struct upload {
+    struct image_source source; /* in front of the hash: knows what was sent */
+    uint64_t sent_bytes;        /* in this attempt */
     struct glance *glance;
     const struct request_context *context;
     const char *image_id;
@@ -65,7 +70,7 @@ static int verify_hash(struct upload *upload, const struct glance_image *image, 
 static int verify(struct upload *upload, const struct glance_image *image, bool stored,
                   struct error *err)
 {
-    uint64_t size_bytes = image_hash_source(upload->hash)->size_bytes;
+    uint64_t size_bytes = upload->source.size_bytes;
     if (image->size_bytes < 0 || (uint64_t)image->size_bytes != size_bytes)
         return error_set(err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
                          "upload of image %s failed: it holds %lld bytes instead of %llu",
@@ -74,13 +79,20 @@ static int verify(struct upload *upload, const struct glance_image *image, bool 
     return verify_hash(upload, image, stored, err);
 }
 
+/* When not all was sent, nothing is to be expected but that Glance notices. */
+static unsigned patience_ms(const struct upload *upload)
+{
+    return upload->sent_bytes == upload->source.size_bytes ? glance_patience_ms(upload->glance)
+                                                           : upload->glance->stall_ms;
+}
+
 /* `stored`: the PUT was answered with 204. UPLOAD_AGAIN leaves *err as it is. */
 static int settle(struct upload *upload, bool stored, struct error *err)
 {
     static const char *const passing[] = {"saving", NULL};
     struct glance_image image;
-    int r = glance_image_settle(upload->glance, upload->context, upload->image_id, passing, &image,
-                                err);
+    int r = glance_image_settle(upload->glance, upload->context, upload->image_id, passing,
+                                patience_ms(upload), &image, err);
     if (r < 0)
         return r;
     if (strcmp(image.status, "active") == 0)
@@ -125,18 +137,19 @@ static int attempt(struct upload *upload, struct error *err)
         .image_id = upload->image_id,
         .suffix = "/file",
         .content_type = "application/octet-stream",
-        .source = image_hash_source(upload->hash),
+        .source = &upload->source,
     };
     struct http_response response;
     enum http_failure failure;
     upload->retry_after_ms = 0;
     int r = glance_send(upload->glance, upload->context, &call, 0, &response, &failure, err);
-    if (r < 0 && (failure == HTTP_FAILED_SOURCE || failure == HTTP_FAILED_REQUEST))
+    if (r < 0 && failure == HTTP_FAILED_SOURCE)
         return r;
     if (r < 0) {
-        r = glance_unreachable(&call, err);
+        r = glance_no_answer(&call, failure, err);
         return http_failure_is_transient(failure) ? settle(upload, false, err) : r;
     }
+    trap("upload:sent");
     unsigned status = response.status;
     upload->retry_after_ms = http_response_retry_after_ms(&response);
     if (status / 100 != 2)
@@ -148,12 +161,13 @@ static int attempt(struct upload *upload, struct error *err)
 static int run(struct upload *upload, struct error *err)
 {
     struct glance *glance = upload->glance;
-    struct image_source *source = image_hash_source(upload->hash);
+    struct image_source *source = &upload->source;
     const struct retry_policy policy = {
         glance->num_retries + 1 < ATTEMPTS_MAX ? glance->num_retries + 1 : ATTEMPTS_MAX,
         http_client_retry_delay_ms(glance->http), MAX_DELAY_MS, UINT_MAX};
     struct retry retry = retry_begin(&policy);
     struct error failed = ERROR_INIT;
+    trap("upload:started");
     int r = attempt(upload, &failed);
     while (r == UPLOAD_AGAIN && retry_wait(&retry, upload->retry_after_ms)) {
         log_debug("image %s: upload begins again: %s", upload->image_id, failed.message);
@@ -163,18 +177,55 @@ static int run(struct upload *upload, struct error *err)
     }
     if (r == 0)
         return 0;
+    if (r == UPLOAD_AGAIN)
+        (void)cancel_check(&failed);
     *err = failed;
     return -err->errnum;
+}
+
+static ssize_t read_hashed(struct image_source *source, void *buffer, size_t length,
+                           struct error *err)
+{
+    struct upload *upload = (struct upload *)source;
+    struct image_source *hashed = image_hash_source(upload->hash);
+    const uint64_t half_bytes = source->size_bytes / 2;
+    bool first_half = upload->sent_bytes < half_bytes;
+    ssize_t n = hashed->ops->read(hashed, buffer, length, err);
+    if (n > 0)
+        upload->sent_bytes += (uint64_t)n;
+    if (first_half && upload->sent_bytes >= half_bytes)
+        trap("upload:half-sent");
+    return n;
+}
+
+static int rewind_hashed(struct image_source *source, struct error *err)
+{
+    struct upload *upload = (struct upload *)source;
+    struct image_source *hashed = image_hash_source(upload->hash);
+    upload->sent_bytes = 0;
+    return hashed->ops->rewind(hashed, err);
+}
+
+/* The hash's owner closes it. */
+static void close_hashed(struct image_source *source)
+{
+    (void)source;
 }
 
 /* `source` may be empty here. */
 static int upload_verified(struct glance *glance, const struct request_context *context,
                            const char *image_id, struct image_source *source, struct error *err)
 {
-    struct upload upload = {.glance = glance, .context = context, .image_id = image_id};
+    static const struct image_source_ops ops = {read_hashed, rewind_hashed, close_hashed};
+    struct upload upload = {.source = {.ops = &ops, .size_bytes = source->size_bytes},
+                            .glance = glance,
+                            .context = context,
+                            .image_id = image_id};
     int r = image_hash_new(source, &upload.hash, err);
     if (r == 0)
         r = run(&upload, err);
+    if (r == 0)
+        trap("upload:verified");
     image_hash_free(upload.hash);
     return r;
 }

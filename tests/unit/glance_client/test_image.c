@@ -331,6 +331,35 @@ static void deleting(void **state)
     fixture_finish(&fixture);
 }
 
+static void a_peek_is_one_attempt(void **state)
+{
+    (void)state;
+    const struct http_step steps[] = {
+        {.method = "GET", .path = IMAGE_PATH, .reply = QUEUED},
+        {.status = 503},
+        {.status = 404},
+        {.action = HTTP_STALL},
+    };
+    static const int results[] = {0, -EREMOTEIO, -ENOENT, -ETIMEDOUT};
+    struct fixture fixture;
+    struct glance_image image = {0};
+    fixture_start(&fixture, steps, ARRAY_SIZE(steps), NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        struct error err = ERROR_INIT;
+        assert_int_equal(glance_image_peek(fixture.glance, fixture.context, IMAGE_ID,
+                                           i < 3 ? 5000 : 300, &image, &err),
+                         results[i]);
+        assert_int_equal(err.errnum, -results[i]);
+        if (i == 0)
+            assert_string_equal(image.status, "queued");
+    }
+    glance_image_done(&image);
+    struct error err = ERROR_INIT;
+    assert_int_equal(glance_image_peek(fixture.glance, fixture.context, "x", 1, &image, &err),
+                     -EINVAL);
+    fixture_finish(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +375,7 @@ int main(void)
         cmocka_unit_test(no_service_token_no_request),
         cmocka_unit_test(a_request_id_cannot_smuggle_a_header),
         cmocka_unit_test(deleting),
+        cmocka_unit_test(a_peek_is_one_attempt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

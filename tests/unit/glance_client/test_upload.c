@@ -13,6 +13,7 @@
 #include <openssl/evp.h>
 
 #include "common/clock.h"
+#include "tests/unit/canceller.h"
 #include "tests/unit/glance_client/fixture.h"
 #include "tests/unit/memory_source.h"
 
@@ -287,13 +288,75 @@ static void a_stalled_upload_is_looked_into(void **state)
 static void saving_for_ever_is_given_up(void **state)
 {
     (void)state;
-    struct http_step steps[151] = {PUT_DROPPED(HALF)};
+    struct http_step steps[151] = {PUT_DROPPED(SIZE)};
     for (size_t i = 1; i < ARRAY_SIZE(steps); i++)
         steps[i] = (struct http_step)SAVING;
     struct error err;
     (void)run(steps, ARRAY_SIZE(steps), &err);
     expect_error(&err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0);
     assert_non_null(strstr(err.message, "goes on saving"));
+}
+
+/* Its worker died: nothing will ever come of an image that was sent in part. */
+static void a_part_that_is_saved_for_ever_is_given_up_sooner(void **state)
+{
+    (void)state;
+    const struct http_step steps[] = {PUT_DROPPED(HALF), SAVING};
+    struct fixture fixture;
+    struct glance *patient = NULL;
+    struct error err = ERROR_INIT;
+    fixture_start(&fixture, steps, ARRAY_SIZE(steps), NULL);
+    /* The next look would come behind stall_timeout, but long before that of a whole image. */
+    const struct glance_options options = {
+        .endpoint_override = http_script_url(fixture.script),
+        .stall_timeout_s = 2,
+        .poll_interval_ms = 160000,
+        .http = {.retry_delay_ms = 1, .timeout_s = 5},
+    };
+    uint64_t begun_ms = clock_now_ms();
+    image.position = 0;
+    assert_int_equal(glance_new(&options, NULL, &patient, &err), 0);
+    assert_int_equal(glance_image_upload(patient, fixture.context, IMAGE_ID, &image.base, &err),
+                     -EREMOTEIO);
+    expect_error(&err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0);
+    assert_non_null(strstr(err.message, "goes on saving"));
+    assert_true(clock_now_ms() - begun_ms < 9000);
+    glance_free(patient);
+    fixture_finish(&fixture);
+}
+
+/* Restarted in the middle: it is back, and has put the image back. */
+static void a_glance_that_is_away_is_waited_for(void **state)
+{
+    (void)state;
+    EXPECT_SUCCESS(PUT_DROPPED(HALF), {.status = 503}, {.status = 503}, {.status = 503},
+                   {.status = 503}, {.status = 502}, {.action = HTTP_DROP}, SAVING, QUEUED,
+                   PUT_ANSWERED(204), {.status = 504}, ACTIVE);
+    assert_int_equal(image.rewinds, 1);
+}
+
+static void a_cancelled_upload_is_over(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    const struct http_step halfway[] = {{PUT, .action = HTTP_STALL, .bytes = HALF,
+                                         .then = canceller_request, .then_opaque = &canceller}};
+    const struct http_step settling[] = {
+        PUT_DROPPED(HALF),
+        {.reply = RECORD("saving"), .then = canceller_request, .then_opaque = &canceller}};
+    const struct http_step between[] = {
+        PUT_DROPPED(HALF),
+        {.reply = RECORD("queued"), .then = canceller_request, .then_opaque = &canceller}};
+    struct error err;
+    canceller_enter(&canceller);
+    assert_cancelled(run(halfway, ARRAY_SIZE(halfway), &err), &err);
+    canceller_leave(&canceller);
+    canceller_enter(&canceller);
+    assert_cancelled(run(settling, ARRAY_SIZE(settling), &err), &err);
+    canceller_leave(&canceller);
+    canceller_enter(&canceller);
+    assert_cancelled(run(between, ARRAY_SIZE(between), &err), &err);
+    canceller_leave(&canceller);
 }
 
 static void a_source_that_fails_ends_the_upload(void **state)
@@ -345,7 +408,12 @@ static void no_server_is_a_failed_connection(void **state)
     char url[64];
     (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", http_script_unused_port());
     const struct glance_options options = {
-        .endpoint_override = url, .num_retries = 1, .http = {.retry_delay_ms = 1}};
+        .endpoint_override = url,
+        .num_retries = 1,
+        .stall_timeout_s = 1,
+        .poll_interval_ms = 100,
+        .http = {.retry_delay_ms = 1},
+    };
     struct glance *glance = NULL;
     struct request_context *context = NULL;
     struct error err = ERROR_INIT;
@@ -377,6 +445,9 @@ int main(void)
         cmocka_unit_test(a_source_that_fails_ends_the_upload),
         cmocka_unit_test(nothing_is_sent_without_data_or_id),
         cmocka_unit_test(no_server_is_a_failed_connection),
+        cmocka_unit_test(a_part_that_is_saved_for_ever_is_given_up_sooner),
+        cmocka_unit_test(a_glance_that_is_away_is_waited_for),
+        cmocka_unit_test(a_cancelled_upload_is_over),
     };
     return cmocka_run_group_tests(tests, make_image, free_image);
 }
