@@ -7,6 +7,7 @@
 
 #include "agent/freezer.h"
 #include "agent/journal.h"
+#include "agent/overseer.h"
 #include "agent/recover.h"
 #include "agent/slots.h"
 #include "agent/workers.h"
@@ -27,6 +28,7 @@ struct agent {
     struct freezer *freezer;                  /* guests frozen for volume snapshots */
     struct journal *journal;                  /* requests under way */
     struct recovery *recovery;                /* requests an earlier agent has left */
+    struct overseer *overseer;                /* cancels snapshots nobody wants any more */
     struct workers *workers;                  /* threads */
     struct slots *snapshot_slots;             /* [DEFAULT]max_concurrent_snapshots */
     struct slots *disk_op_slots;              /* [compute]max_concurrent_disk_ops */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/image_record.h"
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -95,6 +96,7 @@ static bool image_has_data(struct operation *op)
 
 static void remove_from_cluster(struct operation *op, const char *location)
 {
+    CANCEL_SHIELD();
     struct error err = ERROR_INIT;
     struct driver *driver = op->agent->driver;
     if (image_has_data(op)) {

@@ -14,6 +14,8 @@ static int prepare(struct operation *op, struct error *err)
     int r = driver->ops->inspect(driver, op->arguments.instance.uuid, &op->info, err);
     if (r < 0)
         return r;
+    if (op->info.source_type == DISK_SOURCE_FILE)
+        overseer_set_disk(op->overseen, op->info.disk_path);
     r = glance_image_get(op->agent->glance, op->admin, op->arguments.image_id, &image, err);
     if (r < 0)
         return r;

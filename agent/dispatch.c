@@ -10,6 +10,7 @@
 #include "agent/quiesce.h"
 #include "agent/snapshot.h"
 #include "common/cleanup.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/trap.h"
 
@@ -109,6 +110,21 @@ static int check(const struct agent *agent, const struct method *method,
     return method->check(agent, request, err);
 }
 
+/* What nova-compute is asked to do meanwhile may make a snapshot futile. */
+static void notice(const struct agent *agent, const struct rpc_request *request)
+{
+    bool soft = strcmp(request->method, "soft_delete_instance") == 0;
+    if (request->namespace || (!soft && strcmp(request->method, "terminate_instance") != 0))
+        return;
+    const json_t *instance = json_object_get(request->args, "instance");
+    const char *uuid = json_string_member(json_object_get(instance, "nova_object.data"), "uuid");
+    if (!id_is_uuid(uuid) || overseer_instance_deleted(agent->overseer, uuid, soft) == 0)
+        return;
+    log_set_context(request->context->request_id, uuid);
+    log_info("the instance is being deleted: its snapshot is cancelled");
+    log_set_context(NULL, NULL);
+}
+
 /* Before the ack: from then on only the journal knows of the request. */
 static int write_down(const struct agent *agent, const struct method *method,
                       const struct rpc_request *request, struct journal_record **ret_record,
@@ -124,8 +140,10 @@ static enum rpc_verdict accept_request(void *arg, const struct rpc_request *requ
     const struct agent *agent = arg;
     const struct method *method = find(request);
     struct journal_record *record = NULL;
-    if (!method)
+    if (!method) {
+        notice(agent, request);
         return RPC_PUT_BACK;
+    }
     struct error err = ERROR_INIT;
     int r = check(agent, method, request, &err);
     if (r == 0)

@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/log.h"
 
 int operation_move_to(struct operation *op, const char *task_state, struct error *err)
 {
@@ -58,4 +60,24 @@ void operation_restore(struct operation *op)
         if (number >= 0 && number < END_MAX)
             op->ended |= 1u << number;
     }
+}
+
+void operation_begin_overseeing(struct operation *op)
+{
+    struct error err = ERROR_INIT;
+    if (overseer_begin(op->agent->overseer, op->arguments.instance.uuid, op->arguments.image_id,
+                       op->request->context, &op->overseen, &err) < 0)
+        log_warning("nothing can cancel this snapshot: %s", err.message);
+}
+
+void operation_end_overseeing(struct operation *op, struct error *failure)
+{
+    struct error reason = ERROR_INIT;
+    if (failure->errnum != 0 && cancel_check(&reason) < 0 &&
+        strcmp(failure->exc, reason.exc) != 0) {
+        error_join(&reason, failure);
+        *failure = reason;
+    }
+    overseer_end(op->overseen);
+    op->overseen = NULL;
 }

@@ -51,6 +51,7 @@ struct operation {
     struct guest_info info;
     struct snapshot_plan plan; /* its strings point into info and conf */
     bool guest_is_back;        /* the driver has left the guest as it was, or never touched it */
+    struct overseen *overseen; /* who may cancel it; NULL = nobody */
     bool event_started;
     bool upload_started; /* from here on what Glance holds may be ours */
     bool image_complete; /* active and verified: no failure may delete it any more */
@@ -68,3 +69,12 @@ int operation_image_is_complete(struct operation *op, struct error *err);
 
 /* What has been noted of an earlier life of the operation. */
 void operation_restore(struct operation *op);
+
+/* From here on the overseer may cancel the work of this thread; without one it goes on alone. */
+void operation_begin_overseeing(struct operation *op);
+
+/*
+ * From here on nothing is cancelled. What a cancelled operation failed with is why it was
+ * cancelled, whatever came of that on its way here.
+ */
+void operation_end_overseeing(struct operation *op, struct error *failure);

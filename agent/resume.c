@@ -90,9 +90,12 @@ void resume_operation(struct operation *op)
     }
     if (!guest_first)
         bring_guest_back(op, &image);
+    operation_begin_overseeing(op);
+    overseer_set_running(op->overseen);
     int r = go_on(op, image, &failure);
     image_source_close(image);
     if (r == 0)
         (void)snapshot_conclude(op, &failure);
+    operation_end_overseeing(op, &failure);
     operation_end(op, &failure);
 }

@@ -11,6 +11,9 @@
 #define WORKERS_MAX 256
 #define REDELIVERY_MS 30000
 
+/* A deleted image or server is noticed within twice this time. */
+#define OVERSEER_INTERVAL_MS 1000
+
 /* What nova-compute's endpoints announce, for callers that speak to the agent alone. */
 static const char *const rpc_versions[] = {"6.5", "5.13", NULL};
 
@@ -279,6 +282,8 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
                         (unsigned)conf->snapshot_agent.freeze_deadline * 1000, &agent->freezer,
                         err);
     if (r == 0)
+        r = overseer_new(agent->glance, OVERSEER_INTERVAL_MS, &agent->overseer, err);
+    if (r == 0)
         r = make_bus(agent, conf, err);
     if (r < 0)
         setup_undo(agent);
@@ -288,6 +293,7 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
 void setup_undo(struct agent *agent)
 {
     bus_free(agent->bus);
+    overseer_free(agent->overseer);
     freezer_free(agent->freezer);
     driver_free(agent->driver);
     cinder_free(agent->cinder);

@@ -181,10 +181,13 @@ static int take_snapshot(struct operation *op, struct error *err)
 static void take_snapshot_in_slot(struct operation *op)
 {
     struct error failure = ERROR_INIT;
+    operation_begin_overseeing(op);
     if (slots_acquire(op->agent->snapshot_slots, &failure) == 0) {
+        overseer_set_running(op->overseen);
         (void)take_snapshot(op, &failure);
         slots_release(op->agent->snapshot_slots);
     }
+    operation_end_overseeing(op, &failure);
     operation_end(op, &failure);
 }
 

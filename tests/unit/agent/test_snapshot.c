@@ -4,6 +4,7 @@
 /* wrap: rpc_fail */
 /* wrap: notifier_notify */
 /* wrap: glance_image_get */
+/* wrap: glance_image_peek */
 /* wrap: glance_image_update */
 /* wrap: glance_image_upload */
 /* wrap: glance_image_delete */
@@ -20,6 +21,10 @@
 /* wrap: cinder_snapshot_await_gone */
 /* wrap: cinder_snapshot_update_status */
 /* wrap: cinder_attachment_connection_info */
+#include <poll.h>
+#include <sched.h>
+
+#include "agent/dispatch.h"
 #include "world.h"
 
 static void serve(struct rpc_request *request)
@@ -200,6 +205,107 @@ static void a_deleted_image_frees_the_server(void **state)
     assert_non_null(strstr(world.story, "event_success"));
 }
 
+/* Waits inside the driver until the work is cancelled, as the copy of a large disk would. */
+static void wait_for_cancellation(void)
+{
+    struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
+    assert_int_equal(poll(&cancelled, 1, 20000), 1);
+}
+
+static void delete_image_meanwhile(enum fake_call call, const char *uuid, void *userdata)
+{
+    (void)uuid, (void)userdata;
+    if (call != FAKE_EXTRACT)
+        return;
+    atomic_store(&image_is_gone, true);
+    wait_for_cancellation();
+}
+
+static void an_image_deleted_meanwhile_cancels_the_copy(void **state)
+{
+    (void)state;
+    script.on_call = delete_image_meanwhile;
+    world.fail_delete = failure(ENOENT, EXC_IMAGE_NOT_FOUND);
+    snapshot();
+    assert_null(strstr(world.story, "put:"));
+    assert_string_equal(world.task_state, "");
+    assert_string_equal(world.fault, "");
+    assert_non_null(strstr(world.story, "event_success"));
+    assert_int_equal(cancel_fd(), -1);
+}
+
+/* nova-api has set the task state, nova-compute is told through the same queue. */
+static void delete_instance_meanwhile(enum fake_call call, const char *uuid, void *userdata)
+{
+    (void)uuid;
+    if (call != FAKE_EXTRACT)
+        return;
+    struct rpc_request *request = fixture_request();
+    free(request->method);
+    request->method = strdup(userdata);
+    (void)strcpy(world.task_state, "deleting");
+    assert_int_equal(dispatch_ops.accept(&agent, request), RPC_PUT_BACK);
+    rpc_request_free(request);
+    wait_for_cancellation();
+}
+
+static void a_server_deleted_meanwhile_cancels_the_copy(void **state)
+{
+    static char terminate[] = "terminate_instance", soft_delete[] = "soft_delete_instance";
+    (void)state;
+    script.on_call = delete_instance_meanwhile;
+    script.userdata = terminate;
+    snapshot();
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.task_state, "deleting");
+    assert_string_equal(world.fault, "");
+    assert_non_null(strstr(world.story, "event_success"));
+
+    (void)teardown(state);
+    (void)setup(state);
+    script.on_call = delete_instance_meanwhile;
+    script.userdata = soft_delete;
+    snapshot();
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.task_state, "deleting"); /* whatever it is: not ours */
+    assert_non_null(strstr(world.story, "fault event_error"));
+}
+
+/* What fails because of it does not hide it. */
+static void the_reason_of_a_cancellation_is_told(void **state)
+{
+    (void)state;
+    script.on_call = delete_image_meanwhile;
+    script.errors[FAKE_EXTRACT] = failure(EIO, EXC_INTERNAL_ERROR);
+    snapshot();
+    assert_string_equal(world.fault, "");
+    assert_string_equal(world.task_state, "");
+    assert_non_null(strstr(world.story, "event_success"));
+}
+
+static void *serve(void *arg)
+{
+    snapshot_serve(&agent, arg);
+    return NULL;
+}
+
+static void what_waits_for_a_slot_can_be_cancelled(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct error ends = failure(ECANCELED, EXC_INTERNAL_ERROR);
+    pthread_t thread;
+    driver_fake_set_script(agent.driver, &script);
+    assert_int_equal(slots_acquire(agent.snapshot_slots, &err), 0);
+    assert_int_equal(pthread_create(&thread, NULL, serve, fixture_request()), 0);
+    while (overseer_cancel_all(agent.overseer, OVERSEER_WAITING, &ends) == 0)
+        (void)sched_yield();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    slots_release(agent.snapshot_slots);
+    assert_failed();
+    assert_null(strstr(world.story, "power:"));
+}
+
 static void silence_of_the_conductor_is_survived(void **state)
 {
     (void)state;
@@ -261,6 +367,10 @@ int main(void)
         TEST(silence_of_the_conductor_is_survived),
         TEST(a_save_without_answer_is_reverted_whatever_it_did),
         TEST(arguments_are_checked),
+        TEST(an_image_deleted_meanwhile_cancels_the_copy),
+        TEST(a_server_deleted_meanwhile_cancels_the_copy),
+        TEST(the_reason_of_a_cancellation_is_told),
+        TEST(what_waits_for_a_slot_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "agent/snapshot.h"
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "driver/fake.h"
 #include "fixture.h"
@@ -56,6 +58,8 @@ static struct {
     const char *state_before_save; /* somebody sets this ... */
     const char *when_saving;       /* ... just before that state is saved */
 } world;
+
+static atomic_bool image_is_gone; /* as the overseer sees it */
 
 static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -252,6 +256,21 @@ int __wrap_glance_image_get(struct glance *glance, const struct request_context 
     return 0;
 }
 
+int __wrap_glance_image_peek(struct glance *glance, const struct request_context *context,
+                             const char *image_id, unsigned timeout_ms,
+                             struct glance_image *ret_image, struct error *err);
+
+int __wrap_glance_image_peek(struct glance *glance, const struct request_context *context,
+                             const char *image_id, unsigned timeout_ms,
+                             struct glance_image *ret_image, struct error *err)
+{
+    (void)glance, (void)context, (void)image_id, (void)timeout_ms;
+    if (atomic_load(&image_is_gone))
+        return error_set(err, ENOENT, EXC_IMAGE_NOT_FOUND, "gone");
+    ret_image->status = strdup("queued");
+    return 0;
+}
+
 int __wrap_glance_image_update(struct glance *glance, const struct request_context *context,
                                const char *image_id, const json_t *attributes, struct error *err);
 
@@ -259,6 +278,8 @@ int __wrap_glance_image_update(struct glance *glance, const struct request_conte
                                const char *image_id, const json_t *attributes, struct error *err)
 {
     (void)glance, (void)context, (void)image_id;
+    if (cancel_check(err) < 0)
+        return -ECANCELED;
     tell("patch");
     json_decref(world.attributes);
     world.attributes = json_deep_copy(attributes);
@@ -273,6 +294,8 @@ int __wrap_glance_image_upload(struct glance *glance, const struct request_conte
                                const char *image_id, struct image_source *source, struct error *err)
 {
     (void)glance, (void)context, (void)image_id;
+    if (cancel_check(err) < 0)
+        return -ECANCELED;
     tell("put:%llu", (unsigned long long)source->size_bytes);
     if (world.fail_upload.errnum != 0)
         return fail_with(&world.fail_upload, err);
@@ -513,6 +536,7 @@ static int setup(void **state)
     (void)state;
     struct error err = ERROR_INIT;
     memset(&world, 0, sizeof(world));
+    atomic_store(&image_is_gone, false);
     (void)strcpy(world.task_state, "image_snapshot_pending");
     conf = (struct conf){.DEFAULT = {.host = host},
                          .libvirt = {.virt_type = kvm},
@@ -522,7 +546,7 @@ static int setup(void **state)
     script = (struct fake_script){
         .info = {.power_state = POWER_STATE_RUNNING,
                  .connection_is_qemu = true,
-                 .disk_path = "/i/disk",
+                 .disk_path = "/dev/null", /* what is there */
                  .disk_format = "qcow2"},
         .image = "12345",
         .image_size = 5,
@@ -535,6 +559,7 @@ static int setup(void **state)
     assert_int_equal(slots_new(1, &agent.snapshot_slots, &err), 0);
     assert_int_equal(slots_new(1, &agent.disk_op_slots, &err), 0);
     assert_int_equal(freezer_new(agent.driver, state_dir.ledger, 60000, &agent.freezer, &err), 0);
+    assert_int_equal(overseer_new(NULL, 5, &agent.overseer, &err), 0);
     world.limits = (struct cinder_limits){-1, 0, -1, 0};
     world.mappings_version = "1.18";
     return 0;
@@ -552,6 +577,7 @@ static int teardown(void **state)
     json_decref(world.records);
     json_decref(world.mappings);
     json_decref(world.connection_info);
+    overseer_free(agent.overseer);
     freezer_free(agent.freezer);
     driver_free(agent.driver);
     slots_free(agent.snapshot_slots);
