@@ -128,11 +128,12 @@ static const char *connecting_trouble(const struct bus *bus)
     return trouble[0] != '\0' ? trouble : connection_trouble(publisher_connection(bus->publisher));
 }
 
-/* For bus_start(). */
+/* For bus_start() and bus_connected(). */
 static void note_connected(struct bus *bus)
 {
     bool up =
         connection_is_up(bus->consuming) && connection_is_up(publisher_connection(bus->publisher));
+    atomic_store(&bus->up, up);
     LOCK_SCOPE(&bus->lock);
     if (bus->connected)
         return;
@@ -182,6 +183,9 @@ static void wait_for_event(struct bus *bus)
     };
     uint64_t next_ms = next_event_ms(bus);
     uint64_t now_ms = clock_now_ms();
+    unsigned watch_ms = atomic_load(&bus->watch_interval_ms);
+    if (watch_ms > 0)
+        next_ms = earlier_ms(next_ms, now_ms + watch_ms);
     uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
     int timeout_ms = next_ms == NEVER_MS ? -1 : (int)earlier_ms(wait_ms, 3600 * 1000);
     (void)poll(fds, ARRAY_SIZE(fds), timeout_ms);
@@ -206,6 +210,7 @@ static void *bus_main(void *arg)
 {
     struct bus *bus = arg;
     while (!must_stop(bus)) {
+        atomic_store(&bus->turn_ms, clock_now_ms());
         start_work(bus);
         run_parts(bus);
         note_connected(bus);
@@ -340,6 +345,23 @@ void bus_detach(struct bus *bus)
 bool bus_attached(struct bus *bus)
 {
     return atomic_load(&bus->attached);
+}
+
+bool bus_connected(struct bus *bus)
+{
+    return atomic_load(&bus->up);
+}
+
+void bus_watch(struct bus *bus, unsigned interval_ms)
+{
+    atomic_store(&bus->watch_interval_ms, interval_ms);
+    wake(bus);
+}
+
+bool bus_alive(struct bus *bus, unsigned within_ms)
+{
+    uint64_t turn_ms = atomic_load(&bus->turn_ms);
+    return turn_ms == 0 || clock_now_ms() <= turn_ms + within_ms;
 }
 
 static bool begin_stop(struct bus *bus)

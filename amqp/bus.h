@@ -125,6 +125,18 @@ void bus_detach(struct bus *bus);
 /* True while the consumer on compute.<host> is active. */
 bool bus_attached(struct bus *bus);
 
+/* True while both directions to the broker are up. */
+bool bus_connected(struct bus *bus);
+
+/*
+ * From now on the bus thread turns at least every `interval_ms`, also when it has nothing to do
+ * (0 = only then), so that bus_alive() can tell.
+ */
+void bus_watch(struct bus *bus, unsigned interval_ms);
+
+/* True when the bus thread has turned within the last `within_ms`, or is not started. */
+bool bus_alive(struct bus *bus, unsigned within_ms);
+
 /*
  * Stops the thread, closes the connections, fails what still waits (ECANCELED) and frees when the
  * last thread has left. A connection attempt that is under way is waited for (at most 15 s).

@@ -50,6 +50,9 @@ struct bus {
     struct bus_settings settings;
     int wake_fd; /* eventfd: work was queued, a connect ended */
     atomic_bool attached;
+    atomic_bool up;                /* both directions, now */
+    atomic_uint watch_interval_ms; /* 0 = nobody watches */
+    atomic_uint_least64_t turn_ms; /* when the thread last turned; 0 = never */
 
     /* Bus thread only. */
     struct connection *consuming; /* requests and replies come in here */

@@ -191,6 +191,28 @@ static void stopping_fails_what_waits(void **state)
     }
 }
 
+/* Nothing to do for an hour, and yet it turns. */
+static void a_watched_bus_shows_that_it_lives(void **state)
+{
+    (void)state;
+    struct bus *bus = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(new_bus("h", &bus, &err), 0);
+    assert_true(bus_alive(bus, 0)); /* not started: nothing hangs */
+    assert_int_equal(bus_start(bus, 0, &err), 0);
+    assert_false(bus_connected(bus));
+    bus_watch(bus, 1);
+    uint64_t deadline_ms = clock_now_ms() + 20000;
+    uint64_t seen_ms = 0;
+    for (unsigned seen = 0; seen < 50;) { /* at that many different times */
+        uint64_t now_ms = clock_now_ms();
+        seen += now_ms != seen_ms && bus_alive(bus, 0);
+        seen_ms = now_ms;
+        assert_true(now_ms < deadline_ms);
+    }
+    bus_free(bus);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +220,7 @@ int main(void)
         cmocka_unit_test(nothing_works_before_the_start),
         cmocka_unit_test(without_a_broker_all_ends_in_time),
         cmocka_unit_test(stopping_fails_what_waits),
+        cmocka_unit_test(a_watched_bus_shows_that_it_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
