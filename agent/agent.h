@@ -9,6 +9,7 @@
 #include "agent/journal.h"
 #include "agent/overseer.h"
 #include "agent/recover.h"
+#include "agent/shutdown.h"
 #include "agent/slots.h"
 #include "agent/workers.h"
 #include "amqp/bus.h"
@@ -30,6 +31,7 @@ struct agent {
     struct recovery *recovery;                /* requests an earlier agent has left */
     struct overseer *overseer;                /* cancels snapshots nobody wants any more */
     struct workers *workers;                  /* threads */
+    struct shutdown *shutdown;                /* whether the end has begun */
     struct slots *snapshot_slots;             /* [DEFAULT]max_concurrent_snapshots */
     struct slots *disk_op_slots;              /* [compute]max_concurrent_disk_ops */
 };

@@ -7,8 +7,11 @@
 
 #include "agent/command_line.h"
 #include "agent/host_lock.h"
+#include "agent/reload.h"
 #include "agent/setup.h"
+#include "agent/systemd.h"
 #include "agent/thaw_left.h"
+#include "agent/vitals.h"
 #include "agent/watchdog.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -16,41 +19,90 @@
 #define FIRST_CONNECTION_MS 10000
 #define GUESTS_BACK_MS 60000
 
-/* Signals are taken by sigwait() alone, in every thread they are blocked. */
+/* Signals are taken by the main thread alone: in every thread they are blocked. */
 static void block_signals(sigset_t *ret_signals)
 {
     (void)sigemptyset(ret_signals);
     (void)sigaddset(ret_signals, SIGTERM);
     (void)sigaddset(ret_signals, SIGINT);
+    (void)sigaddset(ret_signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGHUP, SIG_IGN);
 }
 
-static void wait_for_signal(const sigset_t *signals)
-{
-    int number = 0;
-    while (sigwait(signals, &number) != 0)
-        continue;
-    log_info("signal %d: taking no more requests", number);
-}
-
-/* Gives what runs its time to end. Returns false when something had to be left unfinished. */
-static bool drain(struct agent *agent)
-{
-    bus_detach(agent->bus);
-    unsigned timeout_s = (unsigned)agent->conf->DEFAULT.graceful_shutdown_timeout;
-    unsigned left = workers_wait(agent->workers, timeout_s * 1000);
-    if (left > 0)
-        log_error("%u snapshots did not end within graceful_shutdown_timeout (%u s)", left,
-                  timeout_s);
-    return left == 0;
-}
-
-static int serve(struct agent *agent, struct error *err)
-{
+/* What the main thread has in hand while the others serve. */
+struct watch {
+    struct agent *agent;
+    const struct command_line *line;
     sigset_t signals;
-    block_signals(&signals);
+    struct vitals vitals;
+};
+
+/* The next signal, or 0 after `timeout_ms`; -1 = for ever. */
+static int next_signal(const sigset_t *signals, int timeout_ms)
+{
+    const struct timespec timeout = {.tv_sec = timeout_ms / 1000,
+                                     .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
+    int number = sigtimedwait(signals, NULL, timeout_ms < 0 ? NULL : &timeout);
+    return number > 0 ? number : 0;
+}
+
+static void reload(const struct watch *watch)
+{
+    systemd_reloading();
+    reload_configuration(watch->agent, watch->line->sources, watch->line->n_sources);
+    systemd_ready();
+}
+
+/* Until it is time to end. */
+static void stand_watch(struct watch *watch)
+{
+    int timeout_ms = watch->vitals.interval_ms > 0 ? (int)watch->vitals.interval_ms : -1;
+    for (;;) {
+        vitals_show(&watch->vitals);
+        int number = next_signal(&watch->signals, timeout_ms);
+        if (number == SIGHUP) {
+            reload(watch);
+        } else if (number != 0) {
+            log_info("signal %d: taking no more requests", number);
+            return;
+        }
+    }
+}
+
+static bool was_asked_again(void *arg)
+{
+    struct watch *watch = arg;
+    int number;
+    bool again = false;
+    vitals_show(&watch->vitals);
+    while ((number = next_signal(&watch->signals, 0)) != 0)
+        again = again || number != SIGHUP;
+    return again;
+}
+
+static void cancel_requests(struct agent *agent, enum shutdown_whom whom)
+{
+    struct error reason = ERROR_INIT;
+    (void)error_set(&reason, ECANCELED, EXC_INTERNAL_ERROR, "the snapshot agent is about to end");
+    (void)overseer_cancel_all(agent->overseer,
+                              whom == SHUTDOWN_WAITING ? OVERSEER_WAITING : OVERSEER_ALL, &reason);
+}
+
+static void end(struct watch *watch)
+{
+    const struct shutdown_ops ops = {
+        .cancel = cancel_requests, .hurry = was_asked_again, .arg = watch};
+    vitals_stop(&watch->vitals);
+    if (shutdown_run(watch->agent, &ops))
+        return;
+    freezer_thaw_all(watch->agent->freezer);
+    _exit(EXIT_FAILURE); /* workers still use what would be freed */
+}
+
+static int serve(struct watch *watch, struct error *err)
+{
+    struct agent *agent = watch->agent;
     int r = recovery_run(agent->recovery, agent, GUESTS_BACK_MS, err);
     if (r < 0)
         return r;
@@ -60,19 +112,20 @@ static int serve(struct agent *agent, struct error *err)
         log_warning("no connection to RabbitMQ yet, trying on: %s", err->message);
     else if (r < 0)
         return r;
-    wait_for_signal(&signals);
-    if (!drain(agent)) {
-        freezer_thaw_all(agent->freezer);
-        _exit(EXIT_FAILURE); /* workers still use what would be freed */
-    }
+    vitals_init(&watch->vitals, agent);
+    systemd_ready();
+    stand_watch(watch);
+    end(watch);
     return 0;
 }
 
-static int run(struct conf *conf, struct error *err)
+static int run(struct conf *conf, const struct command_line *line, struct error *err)
 {
     struct agent agent = {.conf = conf};
+    struct watch watch = {.agent = &agent, .line = line};
     cleanup_close int lock = -1;
     cleanup_close int watchdog = -1;
+    block_signals(&watch.signals); /* before the first thread */
     int r = host_lock_take(conf->snapshot_agent.state_dir, conf->DEFAULT.host, &lock, err);
     if (r == 0)
         r = setup_state(&agent, conf, err);
@@ -83,7 +136,7 @@ static int run(struct conf *conf, struct error *err)
     if (r < 0)
         return r;
     log_info("nova-snapshot-agent %s serves host %s", VERSION, conf->DEFAULT.host);
-    r = serve(&agent, err);
+    r = serve(&watch, err);
     setup_undo(&agent);
     log_info("ended");
     return r;
@@ -123,7 +176,7 @@ int main(int argc, char **argv)
     int r = conf_load(line.sources, line.n_sources, &conf, &err);
     if (r == 0) {
         log_init(conf->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-        r = line.check_config ? check(conf, &err) : run(conf, &err);
+        r = line.check_config ? check(conf, &err) : run(conf, &line, &err);
     }
     if (r < 0)
         log_error("%s", err.message);

@@ -265,6 +265,8 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
     agent->conf = conf;
     int r = workers_new(WORKERS_MAX, &agent->workers, err);
     if (r == 0)
+        r = shutdown_new(&agent->shutdown, err);
+    if (r == 0)
         r = slots_new((unsigned)conf->DEFAULT.max_concurrent_snapshots, &agent->snapshot_slots,
                       err);
     if (r == 0)
@@ -301,6 +303,7 @@ void setup_undo(struct agent *agent)
     keystone_session_free(agent->service_session);
     slots_free(agent->disk_op_slots);
     slots_free(agent->snapshot_slots);
+    shutdown_free(agent->shutdown);
     workers_free(agent->workers);
     recovery_free(agent->recovery);
     journal_free(agent->journal);

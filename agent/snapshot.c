@@ -177,18 +177,31 @@ static int take_snapshot(struct operation *op, struct error *err)
     return r == 0 ? snapshot_conclude(op, err) : r;
 }
 
-/* One that waits for its slot has done nothing yet. */
+/* One that has waited in vain: as long as nobody can see anything of it, nova-compute may have it.
+ */
+static bool give_back(struct operation *op)
+{
+    if (op->event_started || !shutdown_hand_back(op->agent, op->request))
+        return false;
+    journal_end(op->record);
+    return true;
+}
+
 static void take_snapshot_in_slot(struct operation *op)
 {
     struct error failure = ERROR_INIT;
     operation_begin_overseeing(op);
-    if (slots_acquire(op->agent->snapshot_slots, &failure) == 0) {
+    bool waited_in_vain = slots_acquire(op->agent->snapshot_slots, &failure) < 0;
+    if (!waited_in_vain) {
         overseer_set_running(op->overseen);
         (void)take_snapshot(op, &failure);
         slots_release(op->agent->snapshot_slots);
     }
     operation_end_overseeing(op, &failure);
-    operation_end(op, &failure);
+    if (!waited_in_vain || !shutdown_has_begun(op->agent->shutdown))
+        operation_end(op, &failure);
+    else if (!give_back(op))
+        operation_leave(op, &failure);
 }
 
 static void refuse(struct rpc_request *request, struct journal_record *record,

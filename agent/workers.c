@@ -41,6 +41,12 @@ bool workers_full(struct workers *workers)
     return workers->running >= workers->limit;
 }
 
+unsigned workers_running(struct workers *workers)
+{
+    LOCK_SCOPE(&workers->lock);
+    return workers->running;
+}
+
 static void leave(struct workers *workers)
 {
     LOCK_SCOPE(&workers->lock);

@@ -14,6 +14,8 @@ int workers_new(unsigned limit, struct workers **ret_workers, struct error *err)
 /* True when workers_start() would be refused. */
 bool workers_full(struct workers *workers);
 
+unsigned workers_running(struct workers *workers);
+
 /* Runs run(arg) in a thread of its own. EAGAIN when the limit is reached. */
 int workers_start(struct workers *workers, void (*run)(void *arg), void *arg, struct error *err);
 

@@ -1,0 +1,69 @@
+/*
+ * The agent's orderly end. No request is taken any more; those that wait for a slot go back to
+ * nova-compute; those that run have [DEFAULT]graceful_shutdown_timeout, the last part of it for
+ * rolling back what could not end by itself.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct agent;
+struct rpc_request;
+struct shutdown;
+
+/* Returns owned. */
+int shutdown_new(struct shutdown **ret_shutdown, struct error *err);
+
+/* NULL-safe. */
+void shutdown_free(struct shutdown *shutdown);
+
+/* True from shutdown_begin() on. Thread-safe. */
+bool shutdown_has_begun(const struct shutdown *shutdown);
+
+/* Since shutdown_begin(); NEVER_MS = no limit. */
+struct shutdown_times {
+    uint64_t cancel_ms; /* what runs is cancelled, and rolls back */
+    uint64_t leave_ms;  /* what still runs is left behind */
+};
+
+struct shutdown_times shutdown_times(unsigned graceful_shutdown_timeout_s);
+
+enum shutdown_step { SHUTDOWN_WAIT, SHUTDOWN_CANCEL, SHUTDOWN_LEAVE, SHUTDOWN_DONE };
+
+/* What is to be done `elapsed_ms` after the beginning; `hurry`: somebody asked again. Pure. */
+enum shutdown_step shutdown_next(const struct shutdown_times *times, uint64_t elapsed_ms,
+                                 bool hurry, unsigned n_running);
+
+/* How long to wait before asking again, at most `most_ms`. Pure. */
+unsigned shutdown_pause_ms(const struct shutdown_times *times, uint64_t elapsed_ms,
+                           unsigned most_ms);
+
+enum shutdown_whom {
+    SHUTDOWN_WAITING, /* requests that wait for a slot */
+    SHUTDOWN_ALL,     /* running ones too */
+};
+
+struct shutdown_ops {
+    /* Cancels requests; may be called again for the same ones. NULL: none can be cancelled. */
+    void (*cancel)(struct agent *agent, enum shutdown_whom whom);
+
+    /* Called at least every 250 ms; true when what still runs is to be cancelled at once. */
+    bool (*hurry)(void *arg);
+    void *arg;
+};
+
+/*
+ * Takes no more requests and waits until nothing runs. False when something is left behind: its
+ * threads go on, nothing they use may be freed. Main thread.
+ */
+bool shutdown_run(struct agent *agent, const struct shutdown_ops *ops);
+
+/*
+ * For a request of which nothing has been done and whose wait was cancelled (borrowed): gives it to
+ * nova-compute. False when it could not, or not now: without shutdown_run(), and with attach =
+ * exclusive, where there is nobody to give it to; it then stays for the next start of the agent.
+ */
+bool shutdown_hand_back(struct agent *agent, const struct rpc_request *request);
