@@ -554,6 +554,7 @@ static int setup(void **state)
     state_dir_make();
     agent = (struct agent){
         .conf = &conf, .journal = state_dir.journal, .freeze_ledger = state_dir.ledger};
+    assert_int_equal(shutdown_new(&agent.shutdown, &err), 0);
     assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
     assert_int_equal(driver_fake_new(&script, &agent.driver, &err), 0);
     assert_int_equal(slots_new(1, &agent.snapshot_slots, &err), 0);
@@ -583,6 +584,7 @@ static int teardown(void **state)
     slots_free(agent.snapshot_slots);
     slots_free(agent.disk_op_slots);
     recovery_free(agent.recovery);
+    shutdown_free(agent.shutdown);
     assert_int_equal(state_dir_remove(), 0);
     return 0;
 }
