@@ -41,9 +41,10 @@ static struct {
     /* the script */
     enum copy_course course;
     bool foreign_job;
-    bool connection_lost; /* until the domain is looked up again */
-    bool frozen_by_other; /* the agent refuses all but a thaw */
-    bool freezes_nothing; /* it says it has, and has not */
+    const char *late_copy; /* begins after the next look at the domain: its asker is dead */
+    bool connection_lost;  /* until the domain is looked up again */
+    bool frozen_by_other;  /* the agent refuses all but a thaw */
+    bool freezes_nothing;  /* it says it has, and has not */
     bool thaws_nothing;
     const char *status; /* what it answers to guest-fsfreeze-status; NULL: the truth */
     int pause_reason;   /* virDomainPausedReason */
@@ -55,6 +56,8 @@ static struct {
     const char *fail_name; /* every call of this name fails */
     bool fail_with_effect;
     int fail_code;
+    int die_index; /* this call of all is never made: die() ends the process; -1 = none */
+    void (*die)(void);
     struct canceller *canceller; /* when the call of cancel_index is made; may be NULL */
     int cancel_index;
     /* a test of other disks and block jobs than the root disk's copy brings them itself */
@@ -80,7 +83,7 @@ static void world_reset(void)
     world.exists = world.persistent = world.active = world.autostart = true;
     world.state = VIR_DOMAIN_RUNNING;
     world.agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
-    world.fail_index = -1;
+    world.fail_index = world.die_index = -1;
     world.fail_code = VIR_ERR_INTERNAL_ERROR;
     (void)snprintf(world.definition, sizeof(world.definition), DEFINITION);
 }
@@ -102,6 +105,8 @@ static int refuse(const char *name, int code)
 static bool fails(const char *name, bool *ret_effect)
 {
     int index = world.call_count;
+    if (index == world.die_index)
+        world.die();
     if (world.canceller && index == world.cancel_index)
         canceller_request(world.canceller);
     if (index < CALLS_MAX)
@@ -112,7 +117,7 @@ static bool fails(const char *name, bool *ret_effect)
     return failing && fail_with(name, world.fail_code);
 }
 
-static bool was_called(const char *name)
+static inline bool was_called(const char *name)
 {
     for (int i = 0; i < world.call_count; i++)
         if (strcmp(world.calls[i], name) == 0)
@@ -121,7 +126,7 @@ static bool was_called(const char *name)
 }
 
 /* The place of a call in the log, -1 when it was not made. */
-static int place_of(const char *name)
+static inline int place_of(const char *name)
 {
     for (int i = 0; i < world.call_count; i++)
         if (strcmp(world.calls[i], name) == 0)
@@ -272,6 +277,46 @@ int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsig
     return 0;
 }
 
+static void tell_job(int status)
+{
+    domain_watches_block_job(world.watches, UUID, "vda", status);
+}
+
+static void end_guest(void)
+{
+    world.active = world.mirror = world.frozen = false;
+    world.state = VIR_DOMAIN_SHUTOFF;
+    world.exists = world.persistent;
+    domain_watches_stopped(world.watches, UUID);
+}
+
+static void begin_copy(const char *path)
+{
+    world.mirror = true;
+    (void)snprintf(world.mirror_path, sizeof(world.mirror_path), "%s", path);
+    switch (world.course) {
+    case COPY_READY:
+        tell_job(VIR_DOMAIN_BLOCK_JOB_READY);
+        break;
+    case COPY_FAILS:
+        world.mirror = false;
+        tell_job(VIR_DOMAIN_BLOCK_JOB_FAILED);
+        break;
+    case COPY_VANISHES:
+        world.mirror = false;
+        break;
+    case GUEST_ENDS:
+        end_guest();
+        break;
+    case GUEST_DELETED:
+        end_guest();
+        (void)unlink(scratch_path("disk"));
+        break;
+    case COPY_STALLS:
+        break;
+    }
+}
+
 /* A stopped domain's definition has all its devices. */
 static char *current_xml(void)
 {
@@ -307,8 +352,13 @@ char *__wrap_virDomainGetXMLDesc(virDomainPtr domain, unsigned flags)
         (void)fail_with("GetXMLDesc", VIR_ERR_NO_DOMAIN);
         return NULL;
     }
-    if (!(flags & VIR_DOMAIN_XML_INACTIVE))
-        return world.make_xml ? world.make_xml() : current_xml();
+    if (!(flags & VIR_DOMAIN_XML_INACTIVE)) {
+        char *xml = world.make_xml ? world.make_xml() : current_xml();
+        if (world.late_copy && !world.persistent)
+            begin_copy(world.late_copy);
+        world.late_copy = NULL;
+        return xml;
+    }
     return strdup(flags & VIR_DOMAIN_XML_SECURE ? world.definition : "<domain/>");
 }
 
@@ -358,46 +408,6 @@ virDomainPtr __wrap_virDomainDefineXML(virConnectPtr conn, const char *xml)
 }
 
 /* Block jobs. */
-static void tell_job(int status)
-{
-    domain_watches_block_job(world.watches, UUID, "vda", status);
-}
-
-static void end_guest(void)
-{
-    world.active = world.mirror = world.frozen = false;
-    world.state = VIR_DOMAIN_SHUTOFF;
-    world.exists = world.persistent;
-    domain_watches_stopped(world.watches, UUID);
-}
-
-static void begin_copy(const char *path)
-{
-    world.mirror = true;
-    (void)snprintf(world.mirror_path, sizeof(world.mirror_path), "%s", path);
-    switch (world.course) {
-    case COPY_READY:
-        tell_job(VIR_DOMAIN_BLOCK_JOB_READY);
-        break;
-    case COPY_FAILS:
-        world.mirror = false;
-        tell_job(VIR_DOMAIN_BLOCK_JOB_FAILED);
-        break;
-    case COPY_VANISHES:
-        world.mirror = false;
-        break;
-    case GUEST_ENDS:
-        end_guest();
-        break;
-    case GUEST_DELETED:
-        end_guest();
-        (void)unlink(scratch_path("disk"));
-        break;
-    case COPY_STALLS:
-        break;
-    }
-}
-
 int __wrap_virDomainBlockRebase(virDomainPtr domain, const char *disk, const char *base,
                                 unsigned long bandwidth, unsigned flags);
 int __wrap_virDomainBlockRebase(virDomainPtr domain, const char *disk, const char *base,

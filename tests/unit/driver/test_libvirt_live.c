@@ -377,6 +377,59 @@ static void late_freeze_is_thawed(void **state)
     }
 }
 
+/* os_require_quiesce: a freeze that fails when it comes to it is no image. */
+static void required_freeze_that_fails_is_told(void **state)
+{
+    for (int lies = 0; lies <= 1; lies++) {
+        set_up(state);
+        plan.require_quiesce = true;
+        if (lies)
+            world.freezes_nothing = true;
+        else
+            world.fail_name = "FSFreeze";
+        assert_int_equal(take(), -EIO);
+        assert_error(EXC_INTERNAL_ERROR, "\"os_require_quiesce\" is set");
+        assert_true(was_called("FSFreeze"));
+        assert_guest_as_before();
+    }
+}
+
+/* What the agent says of its state counts more than what it says of its deed. */
+static void frozen_state_is_read_back(void **state)
+{
+    (void)state;
+    world.freezes_nothing = true;
+    assert_int_equal(take(), 0);
+    assert_false(result.quiesced);
+    assert_image();
+
+    set_up(state);
+    world.thaws_nothing = true;
+    assert_int_equal(take(), -EIO);
+    assert_error(EXC_INTERNAL_ERROR, "frozen after it has thawed them");
+    assert_true(world.frozen); /* nothing more can be done here: the caller knows */
+
+    set_up(state);
+    world.fail_name = "AgentCommand"; /* it is blocked in the guest */
+    assert_int_equal(take(), 0);
+    assert_true(result.quiesced);
+    assert_image();
+
+    set_up(state);
+    world.status = "something new";
+    assert_int_equal(take(), 0);
+    assert_true(result.quiesced);
+    assert_image();
+
+    set_up(state);
+    world.fail_name = "AgentCommand"; /* it has died since the freeze */
+    world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
+    assert_int_equal(take(), 0);
+    assert_false(result.quiesced);
+    assert_guest_as_before();
+    assert_image();
+}
+
 static void freeze_of_somebody_else_is_kept(void **state)
 {
     (void)state;
@@ -446,6 +499,8 @@ int main(void)
         cmocka_unit_test_setup(older_libvirt_knows_fewer_flags, set_up),
         cmocka_unit_test_setup(silent_agent_is_not_asked_to_freeze, set_up),
         cmocka_unit_test(late_freeze_is_thawed),
+        cmocka_unit_test(required_freeze_that_fails_is_told),
+        cmocka_unit_test_setup(frozen_state_is_read_back, set_up),
         cmocka_unit_test_setup(freeze_of_somebody_else_is_kept, set_up),
         cmocka_unit_test_setup(required_quiesce_is_checked_first, set_up),
         cmocka_unit_test_setup(paused_guest_is_not_asked, set_up),

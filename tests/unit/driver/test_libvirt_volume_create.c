@@ -132,6 +132,18 @@ static void lost_answer_is_looked_up(void **state)
     assert_guest_is_free();
 }
 
+/* The agent that asked first died before it could tell Cinder. */
+static void layer_of_an_earlier_call_counts(void **state)
+{
+    (void)state;
+    assert_int_equal(create(), 0);
+    world.call_count = 0;
+    assert_int_equal(create(), 0);
+    assert_false(was_called("FSFreeze"));
+    assert_false(was_called("SnapshotCreateXML"));
+    assert_layers(4, after);
+}
+
 static void thaw_that_fails_hides_no_snapshot(void **state)
 {
     (void)state;
@@ -289,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup(good_snapshot_in_order, set_up),
         cmocka_unit_test(each_call_fails_in_turn),
         cmocka_unit_test_setup(lost_answer_is_looked_up, set_up),
+        cmocka_unit_test_setup(layer_of_an_earlier_call_counts, set_up),
         cmocka_unit_test_setup(thaw_that_fails_hides_no_snapshot, set_up),
         cmocka_unit_test(freeze_that_fails_is_borne_unless_required),
         cmocka_unit_test_setup(agent_is_left_alone_without_quiesce, set_up),

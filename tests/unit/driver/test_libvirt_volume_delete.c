@@ -104,6 +104,50 @@ static void what_is_done_is_not_done_again(void **state)
     volume_has(1, before);
     assert_int_equal(take_out(), 0);
     assert_false(was_called("BlockRebase"));
+
+    set_up(state);
+    merge.file_to_merge = "vol.a";
+    merge.merge_target_file = "vol";
+    assert_int_equal(take_out(), 0);
+    world.call_count = 0;
+    assert_int_equal(take_out(), 0);
+    assert_false(was_called("BlockCommit"));
+    assert_layers(2, without_a);
+}
+
+/* The agent that began it has died; the job goes on in QEMU. */
+static void merge_of_an_earlier_call_is_waited_for(void **state)
+{
+    for (int commit = 0; commit <= 1; commit++) {
+        set_up(state);
+        merge.file_to_merge = commit ? "vol.a" : "vol";
+        merge.merge_target_file = commit ? "vol" : NULL;
+        volume.course = MERGE_OUTLIVES_LIBVIRTD; /* some looks later it has completed */
+        begin_merge(commit ? VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT : VIR_DOMAIN_BLOCK_JOB_TYPE_PULL, 1,
+                    2);
+        assert_int_equal(take_out(), 0);
+        assert_layers(2, without_a);
+        assert_false(was_called("BlockRebase"));
+        assert_false(was_called("BlockCommit"));
+    }
+}
+
+/* It fails, as the first one did in the end: then it is begun anew, once. */
+static void merge_that_failed_is_begun_again(void **state)
+{
+    set_up(state);
+    volume.course = MERGE_OUTLIVES_LIBVIRTD;
+    begin_merge(VIR_DOMAIN_BLOCK_JOB_TYPE_PULL, 1, 2);
+    volume.course = MERGE_STALLS;
+    assert_fails(-ETIMEDOUT, EXC_INTERNAL_ERROR, "made no progress");
+    assert_false(was_called("BlockRebase")); /* that would not get on either */
+
+    set_up(state);
+    volume.course = MERGE_FAILS_LATER;
+    begin_merge(VIR_DOMAIN_BLOCK_JOB_TYPE_PULL, 1, 2);
+    assert_int_equal(take_out(), 0);
+    assert_true(was_called("BlockRebase"));
+    assert_layers(2, without_a);
 }
 
 static void merge_counts_when_the_chain_says_so(void **state)
@@ -331,6 +375,8 @@ int main(void)
         cmocka_unit_test_setup(all_layers_are_pulled, set_up),
         cmocka_unit_test_setup(layer_is_committed, set_up),
         cmocka_unit_test_setup(what_is_done_is_not_done_again, set_up),
+        cmocka_unit_test(merge_of_an_earlier_call_is_waited_for),
+        cmocka_unit_test(merge_that_failed_is_begun_again),
         cmocka_unit_test(merge_counts_when_the_chain_says_so),
         cmocka_unit_test(other_endings_are_failures),
         cmocka_unit_test_setup(foreign_job_is_left_alone, set_up),

@@ -1,0 +1,640 @@
+/* driver/libvirt_recover.c: from wherever a process died, the guest comes back as it was. */
+/* wrap: virGetLastError */
+/* wrap: virGetLastErrorCode */
+/* wrap: libvirt_connection_get */
+/* wrap: libvirt_connection_find_domain */
+/* wrap: libvirt_connection_watch */
+/* wrap: virConnectClose */
+/* wrap: virConnectIsAlive */
+/* wrap: virDomainGetConnect */
+/* wrap: virDomainFree */
+/* wrap: virDomainIsActive */
+/* wrap: virDomainIsPersistent */
+/* wrap: virDomainGetState */
+/* wrap: virDomainGetXMLDesc */
+/* wrap: virDomainGetAutostart */
+/* wrap: virDomainSetAutostart */
+/* wrap: virDomainUndefineFlags */
+/* wrap: virDomainDefineXML */
+/* wrap: virDomainBlockRebase */
+/* wrap: virDomainGetBlockJobInfo */
+/* wrap: virDomainBlockJobAbort */
+/* wrap: virDomainAgentSetResponseTimeout */
+/* wrap: virDomainGetTime */
+/* wrap: virDomainFSFreeze */
+/* wrap: virDomainFSThaw */
+/* wrap: virDomainQemuAgentCommand */
+/* wrap: virDomainManagedSave */
+/* wrap: virDomainGetJobStats */
+/* wrap: virDomainAbortJob */
+/* wrap: virDomainHasManagedSaveImage */
+/* wrap: virDomainCreateWithFlags */
+/* wrap: virDomainSuspend */
+/* wrap: virDomainResume */
+/* wrap: virDomainDetachDeviceFlags */
+/* wrap: virDomainAttachDeviceFlags */
+/* wrap: qemu_img_create_overlay */
+/* wrap: qemu_img_convert */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/driver/scripted_death.h"
+
+#define ALL 1000
+
+static struct libvirt_driver driver = {.stall_timeout_s = 1, .freeze_timeout_s = 5};
+static struct guest_info info;
+static struct snapshot_plan plan;
+static struct snapshot_result result;
+static struct image_source *image;
+static struct error err;
+
+static void set_up_method(enum snapshot_method method)
+{
+    world_reset();
+    keep_nothing();
+    plan = (struct snapshot_plan){
+        .method = method, .image_format = "qcow2", .quiesce = true, .journal = &journal};
+    info = (struct guest_info){.uuid = UUID,
+                               .power_state = POWER_STATE_RUNNING,
+                               .persistent = true,
+                               .disk_target = "vda",
+                               .disk_format = "qcow2",
+                               .virtual_size_bytes = 1 << 20};
+    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", scratch_path("disk"));
+    FILE *disk = fopen(info.disk_path, "we");
+    assert_non_null(disk);
+    fclose(disk);
+    for (size_t i = 0; method == SNAPSHOT_METHOD_COLD && i < DEVICES; i++)
+        world.attached[i] = true;
+}
+
+static int set_up_live(void **state)
+{
+    (void)state;
+    set_up_method(SNAPSHOT_METHOD_LIVE);
+    return 0;
+}
+
+static int set_up_cold(void **state)
+{
+    (void)state;
+    set_up_method(SNAPSHOT_METHOD_COLD);
+    return 0;
+}
+
+static void take(void)
+{
+    if (plan.method == SNAPSHOT_METHOD_LIVE)
+        (void)libvirt_live_snapshot(&driver, &info, &plan, &result, &err);
+    else
+        (void)libvirt_cold_snapshot(&driver, &info, &plan, &result, &err);
+}
+
+/* How many calls the whole snapshot makes. */
+static int calls_of_all(void)
+{
+    run_until_death(ALL, take);
+    return kept->world.call_count;
+}
+
+static int recover_entries(const json_t *entries, bool host_rebooted)
+{
+    image = NULL;
+    err = (struct error)ERROR_INIT;
+    return libvirt_recover(&driver, UUID, entries, host_rebooted, &image, &err);
+}
+
+static int recover(bool host_rebooted)
+{
+    json_t *entries = read_journal();
+    int r = recover_entries(entries, host_rebooted);
+    json_decref(entries);
+    return r;
+}
+
+static size_t files_left(void)
+{
+    DIR *dir = opendir(driver.snapshots_directory);
+    if (!dir)
+        return 0;
+    size_t count = 0;
+    for (const struct dirent *entry; (entry = readdir(dir));) /* NOLINT(concurrency-mt-unsafe) */
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+static bool image_was_written_down(void)
+{
+    return strstr(kept->journal, "\"step\":\"image\"") != NULL;
+}
+
+static void assert_defined(void)
+{
+    assert_true(world.exists);
+    assert_true(world.persistent);
+    assert_string_equal(world.definition, DEFINITION);
+    assert_true(world.autostart);
+}
+
+static void assert_guest_as_before(void)
+{
+    assert_defined();
+    assert_true(world.active);
+    assert_int_equal(world.state, VIR_DOMAIN_RUNNING);
+    assert_false(world.saved);
+    assert_false(world.frozen);
+    assert_false(world.mirror);
+    assert_int_equal(world.agent_timeout_s, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
+    for (size_t i = 0; plan.method == SNAPSHOT_METHOD_COLD && i < DEVICES; i++)
+        assert_true(world.attached[i]);
+}
+
+static void assert_image(bool expected)
+{
+    char text[16] = "";
+    assert_int_equal(image != NULL, expected);
+    if (image) {
+        assert_true(image->size_bytes == 5);
+        assert_int_equal(image->ops->read(image, text, sizeof(text), &err), 5);
+        assert_string_equal(text, "image");
+        assert_int_equal(files_left(), 1);
+        image_source_close(image);
+    }
+    assert_int_equal(files_left(), 0);
+}
+
+static void assert_recovers(void)
+{
+    if (recover(false) < 0)
+        fail_msg("%s", err.message);
+    assert_guest_as_before();
+    assert_image(image_was_written_down());
+}
+
+/* At most three writes, each of which is waited for by the disk. */
+static void entries_are_few_and_first(void **state)
+{
+    static const char *const effects[] = {"qemu-img create", "Undefine-keep-tpm", "BlockRebase",
+                                          "DetachDeviceFlags", "ManagedSave"};
+    int (*const set_ups[])(void **) = {set_up_live, set_up_cold};
+    for (size_t method = 0; method < 2; method++) {
+        set_ups[method](state);
+        result = (struct snapshot_result){0};
+        take();
+        assert_non_null(result.image);
+        assert_in_range(kept->writes, 2, 3);
+        for (size_t i = 0; i < sizeof(effects) / sizeof(effects[0]); i++)
+            assert_true(!was_called(effects[i]) ||
+                        place_of("journal-write") < place_of(effects[i]));
+        if (method == 0)
+            assert_int_equal(place_of("FSFreeze"), place_of("journal-frozen") + 1);
+        assert_false(kept->frozen);
+        image_source_close(result.image);
+    }
+}
+
+static void journal_that_fails_stops_everything(void **state)
+{
+    int (*const set_ups[])(void **) = {set_up_live, set_up_cold};
+    for (size_t method = 0; method < 2; method++) {
+        set_ups[method](state);
+        world.fail_name = "journal-write";
+        result = (struct snapshot_result){0};
+        take();
+        assert_null(result.image);
+        assert_string_equal(err.message, "injected in journal-write");
+        assert_false(was_called("qemu-img create"));
+        assert_false(was_called("DetachDeviceFlags"));
+        assert_guest_as_before();
+        assert_int_equal(files_left(), 0);
+    }
+}
+
+/* Without a word in the journal the guest is not frozen. */
+static void freeze_is_told_first(void **state)
+{
+    for (int required = 0; required <= 1; required++) {
+        set_up_live(state);
+        plan.require_quiesce = required;
+        world.fail_name = "journal-frozen";
+        result = (struct snapshot_result){0};
+        take();
+        assert_int_equal(result.image != NULL, !required);
+        assert_false(result.quiesced);
+        assert_false(was_called("FSFreeze"));
+        image_source_close(result.image);
+    }
+}
+
+static void recovers_from_everywhere(void **state)
+{
+    int (*const set_ups[])(void **) = {set_up_live, set_up_cold};
+    for (size_t method = 0; method < 2; method++) {
+        set_ups[method](state);
+        int calls = calls_of_all();
+        assert_recovers();
+        assert_true(calls > 15);
+        for (int index = 0; index < calls; index++) {
+            set_ups[method](state);
+            run_until_death(index, take);
+            assert_recovers();
+            assert_int_equal(recover(false), 0); /* once more is harmless, the image has gone */
+            assert_guest_as_before();
+            assert_image(false);
+        }
+    }
+}
+
+static void recovers_after_a_failure(void **state)
+{
+    int (*const set_ups[])(void **) = {set_up_live, set_up_cold};
+    for (size_t method = 0; method < 2; method++) {
+        set_ups[method](state);
+        int calls = calls_of_all();
+        assert_recovers();
+        for (int index = 0; index < calls; index += 6) {
+            for (int failing = 0;; failing++) {
+                set_ups[method](state);
+                run_until_death(index, take);
+                world.fail_index = failing;
+                int r = recover(false);
+                bool was_the_last = world.call_count <= failing;
+                image_source_close(r == 0 ? image : NULL);
+                world.fail_index = -1;
+                if (r < 0)
+                    assert_recovers();
+                assert_guest_as_before();
+                assert_int_equal(files_left(), 0);
+                if (was_the_last)
+                    break;
+            }
+        }
+    }
+}
+
+static void recovers_after_a_reboot(void **state)
+{
+    int (*const set_ups[])(void **) = {set_up_live, set_up_cold};
+    for (size_t method = 0; method < 2; method++) {
+        set_ups[method](state);
+        int calls = calls_of_all();
+        for (int index = 0; index <= calls; index += 2) {
+            if (index > 0) {
+                set_ups[method](state);
+                run_until_death(index, take);
+            }
+            reboot_host();
+            bool saved = world.saved;
+            assert_int_equal(recover(true), 0);
+            assert_defined();
+            assert_int_equal(world.active, saved); /* as it was when the host went down */
+            assert_false(was_called("FSThaw"));
+            assert_false(was_called("BlockJobAbort"));
+            assert_image(false);
+        }
+    }
+}
+
+/* Dies when all but the end of the copy has been done. */
+static void die_in_copy(void **state)
+{
+    set_up_live(state);
+    world.course = COPY_READY;
+    take();
+    int place = place_of("FSFreeze");
+    image_source_close(result.image);
+    set_up_live(state);
+    assert_true(place > 0);
+    run_until_death(place, take);
+    assert_true(world.mirror);
+    assert_false(world.persistent);
+}
+
+static void frozen_guest_is_thawed(void **state)
+{
+    die_in_copy(state);
+    world.frozen = true; /* it died before it heard of it */
+    assert_int_equal(recover(false), 0);
+    assert_true(was_called("FSThaw"));
+    assert_guest_as_before();
+    assert_image(false);
+
+    die_in_copy(state); /* an agent that says nothing is no thawed guest */
+    world.frozen = true;
+    world.fail_name = "FSThaw";
+    world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
+    assert_int_equal(recover(false), -EIO);
+    assert_non_null(strstr(err.message, "cannot thaw"));
+    assert_defined();
+    assert_int_equal(files_left(), 1); /* for the next attempt */
+    world.fail_name = NULL;
+    assert_recovers();
+}
+
+static void late_copy_is_ended(void **state)
+{
+    char overlay[DRIVER_PATH_MAX];
+    die_in_copy(state);
+    (void)snprintf(overlay, sizeof(overlay), "%s", world.mirror_path);
+    world.mirror = false;
+    world.late_copy = overlay; /* libvirtd gets round to it after the first look */
+    assert_int_equal(recover(false), 0);
+    assert_true(was_called("BlockJobAbort"));
+    assert_guest_as_before();
+    assert_image(false);
+}
+
+static void copy_of_somebody_else_goes_on(void **state)
+{
+    die_in_copy(state);
+    (void)snprintf(world.mirror_path, sizeof(world.mirror_path), "/backup/delta");
+    assert_int_equal(recover(false), 0);
+    assert_false(was_called("BlockJobAbort"));
+    assert_true(world.mirror);
+    assert_defined();
+    assert_image(false);
+}
+
+static void definition_of_somebody_else_stays(void **state)
+{
+    die_in_copy(state);
+    world.persistent = true;
+    (void)snprintf(world.definition, sizeof(world.definition), "nova's newer one");
+    assert_int_equal(recover(false), 0);
+    assert_false(was_called("DefineXML"));
+    assert_string_equal(world.definition, "nova's newer one");
+    assert_image(false);
+}
+
+static void guest_that_ended_is_defined_and_stays_off(void **state)
+{
+    die_in_copy(state);
+    end_guest();
+    assert_int_equal(recover(false), 0);
+    assert_defined();
+    assert_false(world.active);
+    assert_false(was_called("CreateWithFlags"));
+    assert_image(false);
+}
+
+static void deleted_guest_stays_deleted(void **state)
+{
+    die_in_copy(state);
+    end_guest();
+    assert_int_equal(unlink(info.disk_path), 0);
+    assert_int_equal(recover(false), 0);
+    assert_false(world.exists);
+    assert_image(false);
+}
+
+/* The lock of a QEMU on another host, as the shared file system shows it. */
+static void guest_on_another_host_is_not_defined(void **state)
+{
+    die_in_copy(state);
+    end_guest();
+    int fd = open(info.disk_path, O_RDWR | O_CLOEXEC);
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 101, .l_len = 1};
+    assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    assert_int_equal(recover(false), 0);
+    assert_false(world.exists);
+    assert_image(false);
+    close(fd);
+}
+
+/* Dies when the guest is about to be saved: libvirtd may have heard of it. */
+static void die_before_save(void **state)
+{
+    set_up_cold(state);
+    take();
+    int place = place_of("ManagedSave");
+    image_source_close(result.image);
+    set_up_cold(state);
+    run_until_death(place, take);
+    assert_true(world.active);
+}
+
+static void save_that_goes_on_is_waited_for(void **state)
+{
+    die_before_save(state);
+    world.save_lasts = 3;
+    world.save_is_good = true;
+    assert_int_equal(recover(false), 0);
+    assert_true(was_called("CreateWithFlags"));
+    assert_false(was_called("AbortJob"));
+    assert_guest_as_before();
+    assert_image(false);
+
+    die_before_save(state);
+    world.save_lasts = 3;
+    world.state = VIR_DOMAIN_PAUSED;
+    world.pause_reason = VIR_DOMAIN_PAUSED_SAVE;
+    assert_int_equal(recover(false), 0);
+    assert_true(was_called("Resume"));
+    assert_guest_as_before();
+    assert_image(false);
+
+    die_before_save(state);
+    world.save_lasts = -1; /* it does not move */
+    assert_int_equal(recover(false), 0);
+    assert_true(was_called("AbortJob"));
+    assert_guest_as_before();
+    assert_image(false);
+}
+
+static void pause_of_the_user_stays(void **state)
+{
+    die_before_save(state);
+    world.state = VIR_DOMAIN_PAUSED;
+    world.pause_reason = VIR_DOMAIN_PAUSED_USER;
+    assert_int_equal(recover(false), 0);
+    assert_false(was_called("Resume"));
+    assert_int_equal(world.state, VIR_DOMAIN_PAUSED);
+    assert_image(false);
+}
+
+static void suspended_guest_stays_suspended(void **state)
+{
+    set_up_cold(state);
+    world.active = false;
+    world.saved = true;
+    world.state = VIR_DOMAIN_SHUTOFF;
+    run_until_death(ALL, take);
+    assert_int_equal(recover(false), 0);
+    assert_true(world.saved);
+    assert_false(was_called("CreateWithFlags"));
+    assert_image(true);
+}
+
+/* The image counts only as it was written down. */
+static void changed_image_is_none(void **state)
+{
+    for (int change = 0; change < 4; change++) {
+        set_up_live(state);
+        run_until_death(ALL, take);
+        json_t *entries = read_journal();
+        const char *path = json_string_value(
+            json_object_get(json_array_get(entries, json_array_size(entries) - 1), "path"));
+        assert_non_null(path);
+        if (change == 0)
+            assert_int_equal(unlink(path), 0);
+        if (change == 1)
+            assert_int_equal(truncate(path, 4), 0);
+        if (change >= 2) {
+            struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}};
+            assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+        }
+        if (change == 3) {
+            assert_int_equal(unlink(path), 0);
+            assert_int_equal(symlink("/etc/passwd", path), 0);
+        }
+        assert_int_equal(recover_entries(entries, false), 0);
+        assert_image(false);
+        json_decref(entries);
+    }
+    assert_int_equal(access("/etc/passwd", F_OK), 0);
+}
+
+/* What is no entry of ours touches nothing. */
+static void assert_refused(json_t *entries, const char *what)
+{
+    world.call_count = 0;
+    int r = recover_entries(entries, false);
+    if (r != -EINVAL || strcmp(err.exc, EXC_INTERNAL_ERROR) != 0)
+        fail_msg("%s: %d %s", what, r, err.message);
+    assert_null(image);
+    assert_int_equal(world.call_count, 0);
+    assert_int_equal(files_left(), 1);
+    json_decref(entries);
+}
+
+static void hostile_entries_are_refused(void **state)
+{
+    static const char *const values[] = {"null", "17", "\"\"",         "\"../../etc\"",
+                                         "[]",   "{}", "\"a\\u0000b\""};
+    static const char *const method_keys[][10] = {
+        {"method", "uuid", "disk_path", "disk_target", "directory", "file", "definition",
+         "autostart"},
+        {"method", "uuid", "disk_target", "directory", "file", "power_state", "suspending",
+         "devices"},
+    };
+    int (*const set_ups[])(void **) = {set_up_live, set_up_cold};
+    for (size_t method = 0; method < 2; method++) {
+        set_ups[method](state);
+        run_until_death(ALL, take);
+        for (size_t key = 0; method_keys[method][key]; key++) {
+            const char *name = method_keys[method][key];
+            for (size_t i = 0; i <= sizeof(values) / sizeof(values[0]); i++) {
+                json_t *entries = read_journal();
+                json_t *begin = json_array_get(entries, 0);
+                if (i == sizeof(values) / sizeof(values[0])) /* it is missing */
+                    (void)json_object_del(begin, name);
+                else
+                    (void)json_object_set_new(
+                        begin, name, json_loads(values[i], JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
+                bool good = /* of their kind */
+                    (strcmp(name, "definition") == 0 && i < sizeof(values) / sizeof(values[0]) &&
+                     (values[i][0] == '"' || values[i][0] == 'n')) ||
+                    (strcmp(name, "devices") == 0 && i == 4) ||
+                    (strcmp(name, "disk_path") == 0 && i == 3) ||
+                    (strcmp(name, "disk_target") == 0 && i == 3);
+                if (good)
+                    json_decref(entries);
+                else
+                    assert_refused(entries, name);
+            }
+        }
+        assert_recovers();
+    }
+}
+
+static void hostile_arrays_are_refused(void **state)
+{
+    static const char *const texts[] = {
+        "null", "{}", "[17]", "[null]", "[{}]", "[{\"step\":17}]", "[{\"step\":\"rm\"}]",
+    };
+    set_up_live(state);
+    run_until_death(ALL, take);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        assert_refused(json_loads(texts[i], JSON_DECODE_ANY, NULL), texts[i]);
+    json_t *many = json_array();
+    for (int i = 0; i < 65; i++)
+        (void)json_array_append_new(many, json_pack("{s:s}", "step", "freeze"));
+    assert_refused(many, "many");
+    json_t *entries = read_journal();
+    json_t *last = json_array_get(entries, json_array_size(entries) - 1);
+    (void)json_object_set_new(last, "path", json_string("/etc/passwd"));
+    assert_refused(entries, "path");
+    assert_recovers();
+
+    json_t *none = json_array(); /* nothing was begun */
+    assert_int_equal(recover_entries(none, false), 0);
+    assert_null(image);
+    json_decref(none);
+}
+
+/* Only the last attempt is undone: each brings its own work to an end before the next begins. */
+static void last_attempt_counts(void **state)
+{
+    set_up_live(state);
+    run_until_death(ALL, take);
+    json_t *entries = read_journal();
+    (void)json_array_insert_new(
+        entries, 0, json_pack("{s:s, s:s}", "step", "begin", "method", "of another time"));
+    (void)json_array_insert_new(entries, 1, json_pack("{s:s}", "step", "freeze"));
+    assert_int_equal(recover_entries(entries, false), 0);
+    assert_guest_as_before();
+    assert_image(true);
+    json_decref(entries);
+}
+
+static int set_up_group(void **state)
+{
+    if (virInitialize() < 0 || scratch_make(state) || set_up_death() < 0 ||
+        domain_watches_new(&world.watches, &err) < 0)
+        return -1;
+    driver.snapshots_directory = strdup(scratch_path("snapshots"));
+    return driver.snapshots_directory ? 0 : -1;
+}
+
+static int tear_down_group(void **state)
+{
+    free(driver.snapshots_directory);
+    domain_watches_free(world.watches);
+    return scratch_remove(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(entries_are_few_and_first),
+        cmocka_unit_test(journal_that_fails_stops_everything),
+        cmocka_unit_test(freeze_is_told_first),
+        cmocka_unit_test(recovers_from_everywhere),
+        cmocka_unit_test(recovers_after_a_failure),
+        cmocka_unit_test(recovers_after_a_reboot),
+        cmocka_unit_test(frozen_guest_is_thawed),
+        cmocka_unit_test(late_copy_is_ended),
+        cmocka_unit_test(copy_of_somebody_else_goes_on),
+        cmocka_unit_test(definition_of_somebody_else_stays),
+        cmocka_unit_test(guest_that_ended_is_defined_and_stays_off),
+        cmocka_unit_test(deleted_guest_stays_deleted),
+        cmocka_unit_test(guest_on_another_host_is_not_defined),
+        cmocka_unit_test(save_that_goes_on_is_waited_for),
+        cmocka_unit_test(pause_of_the_user_stays),
+        cmocka_unit_test(suspended_guest_stays_suspended),
+        cmocka_unit_test(changed_image_is_none),
+        cmocka_unit_test(hostile_entries_are_refused),
+        cmocka_unit_test(hostile_arrays_are_refused),
+        cmocka_unit_test(last_attempt_counts),
+    };
+    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+}

@@ -1,0 +1,223 @@
+/* driver/rbd_direct_undo.c: from wherever a process died, nothing is left in the cluster. */
+/* wrap: librbd_load */
+/* wrap: virGetLastError */
+/* wrap: virGetLastErrorCode */
+/* wrap: libvirt_connection_get */
+/* wrap: libvirt_connection_find_domain */
+/* wrap: virConnectIsAlive */
+/* wrap: virDomainGetConnect */
+/* wrap: virDomainFree */
+/* wrap: virDomainIsActive */
+/* wrap: virDomainAgentSetResponseTimeout */
+/* wrap: virDomainGetTime */
+/* wrap: virDomainFSFreeze */
+/* wrap: virDomainFSThaw */
+/* wrap: virDomainQemuAgentCommand */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/driver/scripted_death.h"
+#include "tests/unit/driver/scripted_librbd.h"
+
+#define ALL 1000
+
+static struct libvirt_driver driver = {.freeze_timeout_s = 5};
+static struct guest_info info;
+static struct direct_snapshot direct;
+static struct image_source *image;
+static struct error err;
+
+static int set_up(void **state)
+{
+    (void)state;
+    world_reset();
+    ceph_reset();
+    keep_nothing();
+    driver.rbd = (struct rbd_options){.op_timeout_s = 300};
+    info = (struct guest_info){.uuid = UUID,
+                               .power_state = POWER_STATE_RUNNING,
+                               .source_type = DISK_SOURCE_RBD,
+                               .disk_path = "rbd:vms/u_disk",
+                               .disk_format = "raw"};
+    direct = (struct direct_snapshot){.image_id = IMAGE_ID, .quiesce = true, .journal = &journal};
+    return 0;
+}
+
+static void take(void)
+{
+    char *location = NULL;
+    (void)libvirt_direct_snapshot(&driver, &info, &direct, &location, &err);
+}
+
+/* What the process had open went with it. */
+static void run(int index)
+{
+    run_until_death(index, take);
+    ceph.disk.opened = ceph.copy.opened = ceph.pools = ceph.clusters = 0;
+}
+
+static int recover_entries(const json_t *entries, bool host_rebooted)
+{
+    image = NULL;
+    err = (struct error)ERROR_INIT;
+    return libvirt_recover(&driver, UUID, entries, host_rebooted, &image, &err);
+}
+
+static int recover(bool host_rebooted)
+{
+    json_t *entries = read_journal();
+    int r = recover_entries(entries, host_rebooted);
+    json_decref(entries);
+    return r;
+}
+
+static void assert_no_snaps(const struct scripted_image *rbd)
+{
+    for (int i = 0; i < SNAPS_MAX; i++)
+        assert_string_equal(rbd->snaps[i].name, "");
+}
+
+static void assert_all_as_before(bool image_is_finished)
+{
+    assert_null(image);
+    assert_true(ceph.disk.exists);
+    assert_no_snaps(&ceph.disk);
+    assert_int_equal(ceph.copy.exists, image_is_finished);
+    if (!image_is_finished)
+        assert_no_snaps(&ceph.copy);
+    assert_int_equal(ceph.disk.opened + ceph.copy.opened + ceph.pools + ceph.clusters, 0);
+    assert_false(world.frozen);
+    assert_int_equal(world.agent_timeout_s, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
+}
+
+static bool is_finished(void)
+{
+    return strstr(kept->journal, "\"step\":\"location\"") != NULL;
+}
+
+static void recovers_from_everywhere(void **state)
+{
+    set_up(state);
+    run(ALL);
+    int calls = kept->world.call_count;
+    assert_true(calls > 20);
+    assert_true(is_finished());
+    assert_in_range(kept->writes, 2, 3);
+    assert_int_equal(recover(false), 0);
+    assert_all_as_before(true); /* it may be in Glance's record already */
+    for (int index = 0; index < calls; index++) {
+        for (int rebooted = 0; rebooted <= 1; rebooted++) {
+            set_up(state);
+            run(index);
+            if (rebooted)
+                reboot_host();
+            if (recover(rebooted) < 0)
+                fail_msg("%d: %s", index, err.message);
+            assert_all_as_before(is_finished());
+            assert_int_equal(recover(rebooted), 0);
+        }
+    }
+}
+
+static void recovers_after_a_failure(void **state)
+{
+    set_up(state);
+    run(ALL);
+    int calls = kept->world.call_count;
+    for (int index = 0; index < calls; index += 3) {
+        for (int failing = 0;; failing++) {
+            set_up(state);
+            run(index);
+            world.fail_index = failing;
+            int r = recover(false);
+            bool was_the_last = world.call_count <= failing;
+            world.fail_index = -1;
+            if (r < 0)
+                assert_int_equal(recover(false), 0);
+            assert_all_as_before(is_finished());
+            if (was_the_last)
+                break;
+        }
+    }
+}
+
+static void deleted_disk_has_no_snapshot(void **state)
+{
+    set_up(state);
+    run(12);
+    ceph.disk.exists = false;
+    world.exists = false;
+    assert_int_equal(recover(false), 0);
+    assert_false(ceph.copy.exists);
+}
+
+/* An image that was there before is never written down, and so never removed. */
+static void image_of_somebody_else_stays(void **state)
+{
+    set_up(state);
+    ceph.copy.exists = true;
+    run(ALL);
+    assert_string_equal(kept->journal, "");
+    assert_int_equal(recover(false), 0);
+    assert_true(ceph.copy.exists);
+}
+
+static void hostile_entries_are_refused(void **state)
+{
+    static const char *const keys[] = {"uuid", "disk_path", "snap", "fsid", "pool", "image"};
+    static const char *const values[] = {"null",     "17",      "\"\"",
+                                         "\"../x\"", "\"a b\"", "\"other-than-ours\""};
+    set_up(state);
+    run(16);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++) {
+            json_t *entries = read_journal();
+            (void)json_object_set_new(json_array_get(entries, 0), keys[i],
+                                      json_loads(values[j], JSON_DECODE_ANY, NULL));
+            bool plain = j == 5 && strcmp(keys[i], "pool") == 0; /* one that could be ours */
+            if (!plain && recover_entries(entries, false) == 0)
+                fail_msg("%s=%s is taken", keys[i], values[j]);
+            if (!plain && strcmp(keys[i], "fsid") != 0)
+                assert_int_equal(world.call_count, 0);
+            world.call_count = 0;
+            json_decref(entries);
+        }
+    }
+    assert_int_equal(recover(false), 0);
+    assert_all_as_before(false);
+}
+
+static int tear_down_group(void **state)
+{
+    (void)state;
+    domain_watches_free(world.watches);
+    return 0;
+}
+
+static int set_up_group(void **state)
+{
+    (void)state;
+    if (set_up_death() < 0 || domain_watches_new(&world.watches, &err) < 0)
+        return -1;
+    kept->more = &ceph;
+    kept->more_size = sizeof(ceph);
+    kept->more_kept =
+        mmap(NULL, sizeof(ceph), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return kept->more_kept == MAP_FAILED ? -1 : 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(recovers_from_everywhere),
+        cmocka_unit_test(recovers_after_a_failure),
+        cmocka_unit_test(deleted_disk_has_no_snapshot),
+        cmocka_unit_test(image_of_somebody_else_stays),
+        cmocka_unit_test(hostile_entries_are_refused),
+    };
+    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+}
