@@ -3,20 +3,24 @@
  *   driver_probe OPTION=VALUE... inspect|live|cold UUID [OUTPUT]
  *   driver_probe OPTION=VALUE... direct UUID IMAGE_ID | undo LOCATION
  *   driver_probe OPTION=VALUE... create|delete|freeze|thaw UUID
+ *   driver_probe OPTION=VALUE... recover UUID [OUTPUT]
  * takes a snapshot, writes the image to OUTPUT and prints one line "key=value ..." about it. Exits
  * with 1 and "error exc=CLASS MESSAGE" on stderr when the driver fails. Options: uri, snapshots,
  * instances, format, compress, quiesce, require_quiesce, stall, freeze, deep, ceph_conf, rbd_user,
  * parent (a location); for create volume, new_file and the quiesce ones, for delete volume,
- * file_to_merge and merge_target_file.
+ * file_to_merge and merge_target_file. journal is a file that entries are added to and that recover
+ * reads, state the folder of a trap (see common/trap.h), rebooted what recover is told.
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/trap.h"
 #include "driver/driver.h"
 #include "driver/libvirt.h"
 
@@ -28,7 +32,36 @@ struct probe {
     const char *parent;
     struct volume_overlay overlay;
     struct volume_merge merge;
+    const char *journal_path;
+    const char *state;
+    bool rebooted;
 };
+
+static int write_entry(void *arg, const json_t *entry, struct error *err)
+{
+    const struct probe *probe = arg;
+    cleanup_fclose FILE *file = fopen(probe->journal_path, "ae");
+    if (!file || json_dumpf(entry, file, JSON_COMPACT) < 0 || fputc('\n', file) < 0)
+        return error_set(err, 5, EXC_INTERNAL_ERROR, "cannot write %s", probe->journal_path);
+    return 0;
+}
+
+static int tell_frozen(void *arg, bool frozen, struct error *err)
+{
+    (void)arg;
+    (void)err;
+    printf("frozen=%d\n", frozen);
+    return 0;
+}
+
+static json_t *read_entries(const char *path)
+{
+    json_t *entries = json_array();
+    cleanup_fclose FILE *file = fopen(path, "re");
+    for (json_t *entry; file && (entry = json_loadf(file, JSON_DISABLE_EOF_CHECK, NULL));)
+        (void)json_array_append_new(entries, entry);
+    return entries;
+}
 
 static bool set_option(struct probe *probe, const char *argument)
 {
@@ -53,6 +86,9 @@ static bool set_option(struct probe *probe, const char *argument)
         {"new_file", &probe->overlay.new_file, NULL, NULL},
         {"file_to_merge", &probe->merge.file_to_merge, NULL, NULL},
         {"merge_target_file", &probe->merge.merge_target_file, NULL, NULL},
+        {"journal", &probe->journal_path, NULL, NULL},
+        {"state", &probe->state, NULL, NULL},
+        {"rebooted", NULL, &probe->rebooted, NULL},
         {"compress", NULL, &probe->plan.compress, NULL},
         {"quiesce", NULL, &probe->plan.quiesce, NULL},
         {"require_quiesce", NULL, &probe->plan.require_quiesce, NULL},
@@ -115,7 +151,8 @@ static int take_direct_snapshot(struct driver *driver, const struct probe *probe
     const struct direct_snapshot direct = {.image_id = image_id ? image_id : "",
                                            .parent_locations = locations,
                                            .quiesce = probe->plan.quiesce,
-                                           .require_quiesce = probe->plan.require_quiesce};
+                                           .require_quiesce = probe->plan.require_quiesce,
+                                           .journal = probe->plan.journal};
     cleanup_free char *location = NULL;
     uint64_t started = clock_now_ms();
     int r = driver->ops->direct_snapshot(driver, info, &direct, &location, err);
@@ -145,6 +182,22 @@ static int inspect_and_run(struct driver *driver, struct probe *probe, const cha
     return take_snapshot(driver, &info, &probe->plan, output, err);
 }
 
+static int recover(struct driver *driver, const struct probe *probe, const char *uuid,
+                   const char *output, struct error *err)
+{
+    struct image_source *image = NULL;
+    json_t *entries = read_entries(probe->journal_path);
+    int r = driver->ops->recover(driver, uuid, entries, probe->rebooted, &image, err);
+    json_decref(entries);
+    if (r < 0)
+        return r;
+    printf("recovered image=%d\n", image != NULL);
+    if (image && output)
+        r = write_image(image, output, err);
+    image_source_close(image);
+    return r;
+}
+
 /* `subject` is a uuid, or a location for "undo". */
 static int run_command(struct driver *driver, struct probe *probe, const char *command,
                        const char *subject, const char *output, struct error *err)
@@ -153,6 +206,9 @@ static int run_command(struct driver *driver, struct probe *probe, const char *c
     probe->merge.volume_id = probe->overlay.volume_id;
     probe->overlay.quiesce = probe->plan.quiesce;
     probe->overlay.require_quiesce = probe->plan.require_quiesce;
+    probe->overlay.journal = probe->plan.journal;
+    if (strcmp(command, "recover") == 0)
+        return recover(driver, probe, subject, output, err);
     if (strcmp(command, "undo") == 0)
         return ops->undo_direct_snapshot(driver, subject, err);
     if (strcmp(command, "create") == 0)
@@ -202,6 +258,11 @@ int main(int argc, char **argv)
         return 2;
     }
     log_init(LOG_LEVEL_DEBUG);
+    const struct driver_journal journal = {write_entry, tell_frozen, &probe};
+    if (probe.journal_path)
+        probe.plan.journal = &journal;
+    if (probe.state)
+        trap_init(probe.state);
     struct error err = ERROR_INIT;
     if (run(&probe, argv[i], argv[i + 1], argc - i > 2 ? argv[i + 2] : NULL, &err) == 0)
         return 0;
