@@ -301,12 +301,14 @@ static void saving_for_ever_is_given_up(void **state)
 static void a_part_that_is_saved_for_ever_is_given_up_sooner(void **state)
 {
     (void)state;
-    const struct http_step steps[] = {PUT_DROPPED(HALF), SAVING};
+    const struct http_step steps[] = {{.action = HTTP_DROP, .bytes = HALF}, SAVING};
+    struct memory_source large; /* than what the kernel takes in without the server */
     struct fixture fixture;
     struct glance *patient = NULL;
     struct error err = ERROR_INIT;
+    memory_source_init(&large, 32u << 20);
     fixture_start(&fixture, steps, ARRAY_SIZE(steps), NULL);
-    /* The next look would come behind stall_timeout, but long before that of a whole image. */
+    /* The next look would come behind stall_timeout, but before a whole image is given up. */
     const struct glance_options options = {
         .endpoint_override = http_script_url(fixture.script),
         .stall_timeout_s = 2,
@@ -314,15 +316,15 @@ static void a_part_that_is_saved_for_ever_is_given_up_sooner(void **state)
         .http = {.retry_delay_ms = 1, .timeout_s = 5},
     };
     uint64_t begun_ms = clock_now_ms();
-    image.position = 0;
     assert_int_equal(glance_new(&options, NULL, &patient, &err), 0);
-    assert_int_equal(glance_image_upload(patient, fixture.context, IMAGE_ID, &image.base, &err),
+    assert_int_equal(glance_image_upload(patient, fixture.context, IMAGE_ID, &large.base, &err),
                      -EREMOTEIO);
     expect_error(&err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0);
     assert_non_null(strstr(err.message, "goes on saving"));
     assert_true(clock_now_ms() - begun_ms < 9000);
     glance_free(patient);
     fixture_finish(&fixture);
+    memory_source_done(&large);
 }
 
 /* Restarted in the middle: it is back, and has put the image back. */
