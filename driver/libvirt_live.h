@@ -18,6 +18,7 @@ struct live_snapshot {
     const struct snapshot_plan *plan;
     virDomainPtr domain; /* owned; NULL when there is none any more, or none was found again */
     bool gone;           /* libvirt knows no such domain any more */
+    bool deleting;       /* nova-compute deletes the instance at the same time */
     struct staging *staging;
     struct saved_definition definition;
     struct block_copy copy;

@@ -71,8 +71,16 @@ static bool is_not_ours(const struct live_snapshot *op)
     struct stat st;
     if (!op->gone)
         return false;
-    return (stat(op->info->disk_path, &st) < 0 && errno == ENOENT) ||
+    return op->deleting || (stat(op->info->disk_path, &st) < 0 && errno == ENOENT) ||
            qemu_img_is_written(op->info->disk_path);
+}
+
+/* A guest that nova-compute has ended since it was found is not to be defined any more. */
+static void forget_deleted(struct live_snapshot *op)
+{
+    struct error ignored = ERROR_INIT;
+    if (find_domain_again(op, &ignored) == 0 && !op->gone && virDomainIsActive(op->domain) == 0)
+        (void)saved_definition_undefine(&op->definition, op->domain, &ignored);
 }
 
 static int undo_undefine(struct live_snapshot *op, struct error *err)
@@ -81,6 +89,8 @@ static int undo_undefine(struct live_snapshot *op, struct error *err)
         return 0;
     int r = saved_definition_restore(&op->definition, op->driver->connection, op->domain, err);
     trap("live:defined");
+    if (op->deleting)
+        forget_deleted(op);
     return r;
 }
 
@@ -101,9 +111,10 @@ static int undo_late_copy(struct live_snapshot *op, struct error *err)
 
 static int undo_autostart(struct live_snapshot *op, struct error *err)
 {
-    return is_not_ours(op) ? 0
-                           : saved_definition_restore_autostart(
-                                 &op->definition, op->driver->connection, op->info->uuid, err);
+    return op->deleting || is_not_ours(op)
+               ? 0
+               : saved_definition_restore_autostart(&op->definition, op->driver->connection,
+                                                    op->info->uuid, err);
 }
 
 static int undo_agent_limit(struct live_snapshot *op, struct error *err)
@@ -118,6 +129,7 @@ void live_snapshot_undo(struct live_snapshot *op, struct error *err)
         undo_late_copy,    undo_autostart, undo_agent_limit,
     };
     CANCEL_SHIELD();
+    op->deleting = error_is(err, EXC_UNEXPECTED_DELETING);
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         struct error failure = ERROR_INIT;
         if (steps[i](op, &failure) < 0 && steps[i](op, &failure) < 0)

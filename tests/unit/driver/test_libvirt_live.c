@@ -263,6 +263,43 @@ static void cancelled_copy_is_ended(void **state)
     assert_int_equal(files_left(), 0);
 }
 
+static int end_guest_at_abort(unsigned flags)
+{
+    (void)flags;
+    end_guest();
+    return refuse("BlockJobAbort", VIR_ERR_NO_DOMAIN);
+}
+
+/* nova-compute is faster, or at the same place at the same time: nothing is defined afterwards. */
+static void guest_deleted_meanwhile_is_not_defined_again(void **state)
+{
+    struct canceller canceller;
+    struct error deleting = ERROR_INIT;
+    (void)error_set(&deleting, EIO, EXC_UNEXPECTED_DELETING, "deleted");
+    for (int races = 0; races <= 1; races++) {
+        set_up(state);
+        canceller_enter(&canceller);
+        cancel_request(canceller.cancel, &deleting);
+        world.course = races ? COPY_STALLS : GUEST_ENDS;
+        world.abort_job = races ? end_guest_at_abort : NULL;
+        assert_int_equal(take(), -ECANCELED);
+        canceller_leave(&canceller);
+        assert_string_equal(err.exc, EXC_UNEXPECTED_DELETING);
+        assert_int_equal(was_called("DefineXML"), races);
+        assert_false(world.exists);
+        assert_int_equal(files_left(), 0);
+    }
+    /* One that is still there is as before: nova-compute undefines it. */
+    set_up(state);
+    canceller_enter(&canceller);
+    cancel_request(canceller.cancel, &deleting);
+    world.course = COPY_STALLS;
+    assert_int_equal(take(), -ECANCELED);
+    canceller_leave(&canceller);
+    assert_true(world.exists && world.persistent && world.active);
+    assert_false(world.mirror);
+}
+
 static void first_error_is_kept(void **state)
 {
     (void)state;
@@ -506,6 +543,7 @@ int main(void)
         cmocka_unit_test_setup(paused_guest_is_not_asked, set_up),
         cmocka_unit_test(cancelled_at_each_call),
         cmocka_unit_test(cancelled_copy_is_ended),
+        cmocka_unit_test(guest_deleted_meanwhile_is_not_defined_again),
     };
     return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
 }
