@@ -4,6 +4,7 @@
 /* wrap: rpc_fail */
 /* wrap: notifier_notify */
 /* wrap: glance_image_get */
+/* wrap: glance_image_peek */
 /* wrap: glance_image_update */
 /* wrap: glance_image_upload */
 /* wrap: glance_image_delete */
