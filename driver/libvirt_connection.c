@@ -13,12 +13,15 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "driver/driver.h"
 
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT 5
 #define RETRY_PAUSE_MS 250
+#define OPEN_TIMEOUT_MS 5000
+#define LOOK_MS 250
 
 struct libvirt_connection {
     char *uri;
@@ -26,8 +29,11 @@ struct libvirt_connection {
     pthread_t event_thread;
     atomic_bool stopping;
     int wake_timer;
-    pthread_mutex_t lock; /* of conn; never taken by a callback */
+    pthread_mutex_t lock; /* of all below; never taken by a callback */
     virConnectPtr conn;   /* NULL until the first use */
+    bool opening; /* a thread is at it: keepalive does not yet watch a libvirtd that hangs */
+    pthread_cond_t opened;
+    struct error open_failure; /* of the last time */
 };
 
 int libvirt_error(struct error *err, const char *format, ...)
@@ -142,7 +148,8 @@ static void drop_conn(struct libvirt_connection *connection)
     connection->conn = NULL;
 }
 
-static int open_conn(struct libvirt_connection *connection, struct error *err)
+static int open_conn(struct libvirt_connection *connection, virConnectPtr *ret_conn,
+                     struct error *err)
 {
     cleanup_conn virConnectPtr conn = virConnectOpen(connection->uri);
     if (!conn)
@@ -151,8 +158,54 @@ static int open_conn(struct libvirt_connection *connection, struct error *err)
     (void)virConnectSetKeepAlive(conn, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
     if (register_events(connection, conn) < 0)
         return libvirt_error(err, "cannot listen to the events of %s", connection->uri);
-    connection->conn = TAKE_PTR(conn);
+    *ret_conn = TAKE_PTR(conn);
     return 0;
+}
+
+static void *run_open(void *arg)
+{
+    struct libvirt_connection *connection = arg;
+    struct error failure = ERROR_INIT;
+    virConnectPtr conn = NULL;
+    (void)open_conn(connection, &conn, &failure);
+    LOCK_SCOPE(&connection->lock);
+    connection->conn = conn;
+    connection->open_failure = failure;
+    connection->opening = false;
+    (void)pthread_cond_broadcast(&connection->opened);
+    return NULL;
+}
+
+static int start_open(struct libvirt_connection *connection, struct error *err)
+{
+    pthread_t thread;
+    int r = pthread_create(&thread, NULL, run_open, connection);
+    if (r != 0)
+        return error_errno(err, r, "cannot start a thread to connect to libvirtd");
+    (void)pthread_detach(thread);
+    connection->opening = true;
+    return 0;
+}
+
+/* With the lock. One that is not done in time goes on, and the next one waits for it. */
+static int await_open(struct libvirt_connection *connection, struct error *err)
+{
+    const uint64_t end_ms = clock_now_ms() + OPEN_TIMEOUT_MS;
+    int r = connection->opening ? 0 : start_open(connection, err);
+    while (r == 0 && connection->opening) {
+        const struct timespec look = clock_deadline(LOOK_MS);
+        (void)pthread_cond_timedwait(&connection->opened, &connection->lock, &look);
+        if (connection->opening && clock_now_ms() >= end_ms)
+            r = error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR, "cannot connect to %s: no answer",
+                          connection->uri);
+        else if (connection->opening)
+            r = cancel_check(err);
+    }
+    if (r == 0 && !connection->conn) {
+        *err = connection->open_failure;
+        r = -err->errnum;
+    }
+    return r;
 }
 
 static int get_once(struct libvirt_connection *connection, virConnectPtr *ret_conn,
@@ -161,7 +214,7 @@ static int get_once(struct libvirt_connection *connection, virConnectPtr *ret_co
     LOCK_SCOPE(&connection->lock);
     if (connection->conn && virConnectIsAlive(connection->conn) != 1)
         drop_conn(connection);
-    int r = connection->conn ? 0 : open_conn(connection, err);
+    int r = connection->conn ? 0 : await_open(connection, err);
     if (r < 0)
         return r;
     if (virConnectRef(connection->conn) < 0)
@@ -173,12 +226,13 @@ static int get_once(struct libvirt_connection *connection, virConnectPtr *ret_co
 int libvirt_connection_get(struct libvirt_connection *connection, unsigned patience_ms,
                            virConnectPtr *ret_conn, struct error *err)
 {
-    for (unsigned waited_ms = 0;; waited_ms += RETRY_PAUSE_MS) {
+    const uint64_t end_ms = clock_now_ms() + patience_ms;
+    for (;;) {
         struct error failure = ERROR_INIT;
         int r = get_once(connection, ret_conn, &failure);
         if (r == 0)
             return 0;
-        if (waited_ms >= patience_ms) {
+        if (r == -ECANCELED || clock_now_ms() >= end_ms) {
             *err = failure;
             return r;
         }
@@ -231,6 +285,7 @@ static int start_events(struct libvirt_connection *connection, struct error *err
 static void release(struct libvirt_connection *connection)
 {
     domain_watches_free(connection->watches);
+    (void)pthread_cond_destroy(&connection->opened);
     (void)pthread_mutex_destroy(&connection->lock);
     free(connection->uri);
     free(connection);
@@ -243,6 +298,7 @@ int libvirt_connection_new(const char *uri, struct libvirt_connection **ret_conn
     if (!connection)
         return error_nomem(err);
     (void)pthread_mutex_init(&connection->lock, NULL);
+    clock_cond_init(&connection->opened);
     connection->uri = strdup(uri);
     int r = connection->uri ? domain_watches_new(&connection->watches, err) : error_nomem(err);
     if (r == 0)
@@ -255,10 +311,25 @@ int libvirt_connection_new(const char *uri, struct libvirt_connection **ret_conn
     return 0;
 }
 
+/* False when a thread still uses it after the time it has to connect. */
+static bool has_opened(struct libvirt_connection *connection)
+{
+    const struct timespec deadline = clock_deadline(OPEN_TIMEOUT_MS);
+    LOCK_SCOPE(&connection->lock);
+    while (connection->opening)
+        if (pthread_cond_timedwait(&connection->opened, &connection->lock, &deadline) == ETIMEDOUT)
+            break;
+    return !connection->opening;
+}
+
 void libvirt_connection_free(struct libvirt_connection *connection)
 {
     if (!connection)
         return;
+    if (!has_opened(connection)) {
+        log_warning("libvirtd does not answer: the connection is left as it is");
+        return;
+    }
     drop_conn(connection);
     atomic_store(&connection->stopping, true);
     virEventUpdateTimeout(connection->wake_timer, 0);

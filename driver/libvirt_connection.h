@@ -18,12 +18,16 @@ struct libvirt_connection;
 int libvirt_connection_new(const char *uri, struct libvirt_connection **ret_connection,
                            struct error *err);
 
-/* NULL-safe. Ends the event loop thread: no callback runs afterwards. */
+/*
+ * NULL-safe. Ends the event loop thread: no callback runs afterwards. While libvirtd hangs in the
+ * middle of a connection all is left as it is.
+ */
 void libvirt_connection_free(struct libvirt_connection *connection);
 
 /*
  * A reference to a live connection: give it back with virConnectClose(). While libvirtd is not
- * there it is tried again for `patience_ms` (0: once).
+ * there it is tried again for `patience_ms` (0: once); one that hangs is waited for 5 s each time
+ * (ETIMEDOUT).
  */
 int libvirt_connection_get(struct libvirt_connection *connection, unsigned patience_ms,
                            virConnectPtr *ret_conn, struct error *err);

@@ -6,12 +6,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cmocka.h>
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "driver/libvirt.h"
 #include "driver/libvirt_driver.h"
+#include "tests/unit/canceller.h"
 #include "tests/unit/driver/scratch.h"
 
 #define MISSING "0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"
@@ -158,6 +162,41 @@ static void unreachable_hypervisor_is_told(void **state)
     libvirt_connection_free(connection);
 }
 
+/* It takes the connection and says nothing, until it dies. */
+static void a_libvirtd_that_hangs_is_not_waited_for_without_end(void **state)
+{
+    (void)state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct libvirt_connection *connection = NULL;
+    struct canceller canceller;
+    struct error err = ERROR_INIT;
+    virConnectPtr conn = NULL;
+    char socket_uri[512];
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", scratch_path("hangs"));
+    (void)snprintf(socket_uri, sizeof(socket_uri), "qemu+unix:///system?socket=%s",
+                   address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(libvirt_connection_new(socket_uri, &connection, &err), 0);
+
+    canceller_enter(&canceller);
+    canceller_start(&canceller, fd); /* as soon as it is connected to */
+    assert_cancelled(libvirt_connection_get(connection, 3600000, &conn, &err), &err);
+    canceller_join(&canceller);
+    canceller_leave(&canceller);
+    uint64_t begun_ms = clock_now_ms();
+    assert_int_equal(libvirt_connection_get(connection, 0, &conn, &err), -ETIMEDOUT);
+    assert_in_range(clock_now_ms() - begun_ms, 4000, 15000);
+    int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(accepted >= 0);
+    struct pollfd more = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&more, 1, 0), 0); /* the second one waited for the first */
+    (void)close(accepted);
+    (void)close(fd);
+    libvirt_connection_free(connection);
+}
+
 static void time_limits_are_needed(void **state)
 {
     (void)state;
@@ -178,6 +217,7 @@ int main(void)
         cmocka_unit_test(events_reach_the_watch),
         cmocka_unit_test(unreachable_hypervisor_is_told),
         cmocka_unit_test(time_limits_are_needed),
+        cmocka_unit_test(a_libvirtd_that_hangs_is_not_waited_for_without_end),
     };
     return cmocka_run_group_tests(tests, set_up, scratch_remove);
 }
