@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """A peer made of the real oslo.messaging: JSON lines on stdin and stdout, as bus_peer.c.
 
-oslo_peer.py URL server TOPIC HOST      serves RPC, as nova-compute or nova-conductor would
+oslo_peer.py URL server TOPIC HOST      serves RPC, as nova-compute or nova-conductor would;
+                                        HOST "gone": a nova-conductor that knows no instance
 oslo_peer.py URL client                 calls and casts
 oslo_peer.py URL listener TOPIC...      receives notifications
 Options of [oslo_messaging_rabbit] may be given in the URL's query.
@@ -60,6 +61,23 @@ class Conductor(Manager):
     target = oslo_messaging.Target(version="3.0")
 
 
+class Gone(Manager):
+    """A conductor whose instances are gone, as it says after a while."""
+
+    target = oslo_messaging.Target(version="3.0")
+
+    def answer(self, method, args):
+        self.note(method, args)
+        time.sleep(2)
+        raise exception.InstanceNotFound(instance_id="u")
+
+    def object_action(self, ctxt, **args):
+        self.answer("object_action", args)
+
+    def object_class_action_versions(self, ctxt, **args):
+        self.answer("object_class_action_versions", args)
+
+
 class Notifications:
     def info(self, ctxt, publisher_id, event_type, payload, metadata):
         emit(event="notification", priority="info", context=ctxt, publisher_id=publisher_id,
@@ -113,7 +131,8 @@ def main():
             run_client(transport)
             return
         topic, host = rest
-        endpoint = (Conductor if topic == "conductor" else Manager)(host)
+        kind = Gone if host == "gone" else Conductor if topic == "conductor" else Manager
+        endpoint = kind(host)
         server = oslo_messaging.get_rpc_server(
             transport, oslo_messaging.Target(exchange="nova", topic=topic, server=host),
             [endpoint], executor="threading", access_policy=oslo_messaging.DefaultRPCAccessPolicy)
