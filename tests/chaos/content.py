@@ -1,0 +1,80 @@
+"""Whether the bytes of an image are those of a correct disk."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+from lab import LAB, sql
+
+
+def image_defects(image, disk, has_agent):
+    """What is wrong with an active image; disk is None when its server is gone."""
+    path = f"{LAB}/glance/images/{image}"
+    row = sql("SELECT size, os_hash_value, disk_format FROM glance.images WHERE id = "
+              f"'{image}'")[0]
+    if not os.path.exists(path):
+        return ["active image without data"]
+    if os.path.getsize(path) != int(row[0]):
+        return [f"{os.path.getsize(path)} bytes instead of {row[0]}"]
+    if sha512(path) != row[1]:
+        return ["bytes do not match os_hash_value"]
+    fmt = row[2]
+    info = quiet("qemu-img", "info", "--output=json", "-f", fmt, path)
+    if info.returncode or "backing-filename" in json.loads(info.stdout):
+        return ["no image of its own: " + info.stderr.strip()]
+    if fmt == "qcow2" and quiet("qemu-img", "check", "-f", fmt, path).returncode:
+        return ["qemu-img check fails"]
+    if has_agent:
+        return file_system_defects(path, fmt)
+    if disk and os.path.exists(disk):
+        compared = quiet("qemu-img", "compare", "-U", "-f", fmt, "-F", "qcow2", path, disk)
+        return [f"not the disk: {compared.stdout.strip()}"] if compared.returncode else []
+    return []
+
+
+def file_system_defects(path, fmt):
+    """A guest that writes all the time: its file system is whole and the counter has a value."""
+    with tempfile.TemporaryDirectory(prefix="nova-snapshot-chaos-") as folder:
+        raw = f"{folder}/raw"
+        if quiet("qemu-img", "convert", "-f", fmt, "-O", "raw", path, raw).returncode:
+            return ["cannot be read"]
+        if quiet("e2fsck", "-fy", raw).returncode not in (0, 1):
+            return ["file system damaged beyond its journal"]
+        counter = quiet("debugfs", "-R", "cat /counter", raw).stdout
+        return [] if re.match(r"\d{10}$", counter.strip()) else [f"counter {counter[:20]!r}"]
+
+
+def sha512(path):
+    with open(path, "rb") as data:
+        return hashlib.file_digest(data, "sha512").hexdigest()
+
+
+def quiet(*argv):
+    return subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
+
+
+# --- layers of NFS volumes
+def info_of(volume):
+    """Cinder's own account: {"active": file, snapshot id: file}."""
+    path = f"{LAB}/nfs/volume-{volume}.info"
+    if not os.path.exists(path):
+        return {"active": f"volume-{volume}"}
+    with open(path, encoding="utf-8") as info:
+        return json.load(info)
+
+
+def layers(volume):
+    """File names of the chain, the top one first."""
+    top = f"{LAB}/nfs/{info_of(volume)['active']}"
+    done = quiet("qemu-img", "info", "-U", "--backing-chain", "--output=json", top)
+    return [os.path.basename(layer["filename"]) for layer in json.loads(done.stdout or "[]")]
+
+
+def stray_layers(volume):
+    """Files beside the volume that are in no chain."""
+    known = {f"volume-{volume}.info", *layers(volume)}
+    return [name for name in os.listdir(f"{LAB}/nfs")
+            if name.startswith(f"volume-{volume}") and name not in known]

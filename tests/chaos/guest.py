@@ -1,0 +1,146 @@
+"""A guest as libvirt, QEMU and its own guest agent show it."""
+
+import json
+import time
+from xml.etree import ElementTree
+
+import libvirt
+import libvirt_qemu
+
+from lab import LAB
+
+libvirt.registerErrorHandler(lambda _context, _error: None, None)
+
+STATES = {libvirt.VIR_DOMAIN_RUNNING: "running", libvirt.VIR_DOMAIN_BLOCKED: "running",
+          libvirt.VIR_DOMAIN_PAUSED: "paused", libvirt.VIR_DOMAIN_SHUTOFF: "shut off"}
+
+
+class Domain:
+    """with Domain(uuid) as domain: ... ; domain.dom is None when there is none."""
+
+    def __init__(self, uuid):
+        self.uuid = uuid
+
+    def __enter__(self):
+        self.connection = libvirt.open("qemu:///system")
+        try:
+            self.dom = self.connection.lookupByUUIDString(self.uuid)
+        except libvirt.libvirtError:
+            self.dom = None
+        return self
+
+    def __exit__(self, *_):
+        self.dom = None
+        self.connection.close()
+
+
+def definition(dom):
+    """The inactive XML; the files of volumes change with every layer and are left out."""
+    root = ElementTree.fromstring(
+        dom.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
+    for disk in root.findall("devices/disk"):
+        source = disk.find("source")
+        if source is not None and source.get("file", "").startswith(f"{LAB}/nova/mnt"):
+            for part in disk.findall("source") + disk.findall("backingStore"):
+                disk.remove(part)
+    for element in root.iter():
+        element.text = (element.text or "").strip()
+        element.tail = None
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def disks(dom):
+    """{target: source file} of the running guest, or of its definition."""
+    root = ElementTree.fromstring(dom.XMLDesc(0))
+    return {d.find("target").get("dev"): d.find("source").get("file")
+            for d in root.findall("devices/disk") if d.find("source") is not None}
+
+
+def copies(dom):
+    """Block jobs and mirrors of all disks."""
+    root = ElementTree.fromstring(dom.XMLDesc(0))
+    found = [f"mirror on {d.find('target').get('dev')}" for d in root.findall("devices/disk")
+             if d.find("mirror") is not None]
+    if dom.isActive():
+        for target in disks(dom):
+            if dom.blockJobInfo(target, 0):
+                found.append(f"block job on {target}")
+        jobs = monitor(dom, {"execute": "query-block-jobs"})
+        found += [f"QEMU's job {job['device']}" for job in jobs]
+    return found
+
+
+def facts(uuid):
+    """All there is to know of a guest; None when libvirt does not know it."""
+    with Domain(uuid) as domain:
+        dom = domain.dom
+        if not dom:
+            return None
+        return {
+            "name": dom.name(),
+            "state": STATES.get(dom.state()[0], str(dom.state())),
+            "persistent": bool(dom.isPersistent()),
+            "autostart": bool(dom.autostart()) if dom.isPersistent() else None,
+            "managed save": bool(dom.hasManagedSaveImage(0)),
+            "definition": definition(dom) if dom.isPersistent() else None,
+            "disks": disks(dom),
+            "copies": copies(dom),
+        }
+
+
+def monitor(dom, command):
+    answer = json.loads(libvirt_qemu.qemuMonitorCommand(dom, json.dumps(command), 0))
+    return answer["return"]
+
+
+def virsh(uuid, call):
+    """call(domain) on a guest that has to be there."""
+    with Domain(uuid) as domain:
+        assert domain.dom, f"no domain {uuid}"
+        return call(domain.dom)
+
+
+def qemu_io(uuid, command, disk="virtio-disk0"):
+    """What QEMU itself reads or writes through the guest's disk."""
+    line = f'qemu-io -d /machine/peripheral/{disk}/virtio-backend "{command}"'
+    return virsh(uuid, lambda dom: libvirt_qemu.qemuMonitorCommand(
+        dom, line, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP))
+
+
+def is_alive(uuid):
+    """QEMU serves the guest's disk: what is written is read again, at a place nothing else uses."""
+    stamp = int(time.monotonic() * 10) % 255 + 1
+    told = qemu_io(uuid, f"write -P {stamp} 1020M 64k") + qemu_io(uuid, f"read -P {stamp} 1020M 64k")
+    return "failed" not in told.lower() and "error" not in told.lower()
+
+
+def ask_agent(uuid, command, arguments=None, timeout=5):
+    request = {"execute": command}
+    if arguments:
+        request["arguments"] = arguments
+    answer = virsh(uuid, lambda dom: libvirt_qemu.qemuAgentCommand(dom, json.dumps(request),
+                                                                   timeout, 0))
+    return json.loads(answer)["return"]
+
+
+def is_frozen(uuid):
+    """What the guest's own agent says; None when it does not answer."""
+    try:
+        return ask_agent(uuid, "guest-fsfreeze-status") != "thawed"
+    except libvirt.libvirtError:
+        return None
+
+
+def writes(uuid, target="vda"):
+    return virsh(uuid, lambda dom: dom.blockStats(target)[2])
+
+
+def keeps_writing(uuid, timeout=8):
+    """The guest's own system writes its counter."""
+    before = writes(uuid)
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if writes(uuid) > before:
+            return True
+        time.sleep(0.1)
+    return False

@@ -1,0 +1,82 @@
+"""The agent killed with SIGKILL: at every trap point a method passes, and at any moment."""
+
+import hashlib
+import json
+import os
+
+import methods
+import traps
+from agent import BINARY
+from cloud import REPO
+from lab import wait_until
+
+NOVA = "image queued or saving, guest frozen, transient or saved; event open"
+CACHE = f"{REPO}/build/chaos-points.json"
+
+
+def kill_at(point):
+    def inject(case):
+        deaths = case.agent.deaths
+        case.trap.arm(point, "kill")
+        case.attempt.start()
+        wait_until(lambda: case.agent.deaths > deaths or case.attempt.settled(), 60, 0.1)
+        return case.agent.deaths > deaths or not case.trap.release()
+    return inject
+
+
+def kill_after(seconds):
+    def inject(case):
+        case.attempt.start()
+        wait_until(case.attempt.settled, seconds, 0.05)
+        case.agent.process.kill()
+        return True
+    return inject
+
+
+class Passed:
+    """Which method passes which point: learned by trying, kept for the same binary."""
+
+    def __init__(self):
+        with open(BINARY, "rb") as binary:
+            self.binary = hashlib.file_digest(binary, "sha256").hexdigest()
+        self.known = {}
+        if os.path.exists(CACHE):
+            with open(CACHE, encoding="utf-8") as cache:
+                kept = json.load(cache)
+            if kept["binary"] == self.binary:
+                self.known = kept["passed"]
+
+    def get(self, method, point):
+        return self.known.get(f"{method.name} {point}")
+
+    def set(self, method, point, value):
+        self.known[f"{method.name} {point}"] = value
+        with open(CACHE, "w", encoding="utf-8") as cache:
+            json.dump({"binary": self.binary, "passed": self.known}, cache, indent=1)
+
+    def of(self, method):
+        """Points the method is known to pass."""
+        return [p for p in traps.points() if self.get(method, p)]
+
+
+def every_point(session, once=False, only=None):
+    """A row for each point and method; `once`: each point with the first method that passes it."""
+    passed = Passed()
+    done = set()
+    for method in only or methods.METHODS:
+        for point in traps.points():
+            if (once and point in done) or passed.get(method, point) is False:
+                continue
+            if session.row(method, f"kill -9 at {point}", kill_at(point), nova=NOVA):
+                done.add(point)
+                passed.set(method, point, True)
+            else:
+                passed.set(method, point, False)
+    return passed
+
+
+def any_moment(session, count, only=None):
+    chosen = only or methods.METHODS
+    plan = [(chosen[i % len(chosen)], session.random.uniform(0.1, 3.0)) for i in range(count)]
+    for method, seconds in sorted(plan, key=lambda p: methods.METHODS.index(p[0])):
+        session.row(method, f"kill -9 after {seconds:.2f} s", kill_after(seconds), nova=NOVA)

@@ -1,0 +1,185 @@
+"""One run against the lab: its agent, proxies and servers, and how a fault becomes a row."""
+
+import os
+import random
+import sys
+import time
+import traceback
+
+import checker
+import methods
+import servers
+from checker import Expect
+from http_proxy import HttpProxy
+from lab import Cloud, mount_scratch, unmount_scratch
+from supervised import Supervised, options_of
+from table import Row, Table
+from traps import Trap
+
+SETTLE_S = 60
+
+
+class Session:
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.cloud = Cloud()
+        self.proxies = {name: HttpProxy(*self.cloud.env[f"LAB_{name.upper()}_URL"][7:].split(":"))
+                        for name in ("glance", "cinder", "keystone")}
+        self.table = Table()
+        self.agent = None
+        self.agent_options = None
+        self.servers = None
+
+    def __enter__(self):
+        unmount_scratch()
+        mount_scratch()
+        self.servers = servers.Servers(self.cloud)
+        return self
+
+    def __exit__(self, *_):
+        self.stop_agent()
+        self.servers.clean()
+        self.cloud.clean()
+        unmount_scratch()
+
+    # --- the agent
+    def use_agent(self, options):
+        """The agent with these options (a name of methods.OPTIONS), attached."""
+        if self.agent_options != options:
+            self.stop_agent()
+            changes = methods.OPTIONS[options]
+            self.agent = Supervised(options_of(self.proxies, **changes)).start()
+            self.agent_options = options
+        self.agent.wait_attached_again()
+        return self.agent
+
+    def stop_agent(self):
+        if self.agent:
+            try:
+                self.agent.stop()
+            except AssertionError as failure:
+                print(f"# {failure}"[:300], flush=True)
+            finally:
+                if self.agent.process.poll() is None:
+                    self.agent.kill()
+        self.agent = self.agent_options = None
+
+    @property
+    def trap(self):
+        return Trap(self.agent.state_dir)
+
+    # --- a row
+    def row(self, method, fault, inject, matrix="F27", nova="", expect=None, server=None):
+        """
+        inject(case) starts case.attempt.start() and makes the fault happen; what it returns False
+        for did not happen and is no row. None is good.
+        """
+        begin = time.monotonic()
+        case = Case(self, method, server, expect or Expect())
+        try:
+            case.open()
+            happened = inject(case)
+            outcome = case.close()
+        except Exception as failure:  # pylint: disable=broad-except
+            happened = None
+            outcome = checker.Outcome(f"the test itself: {failure}"[:160], 0, [])
+            outcome.violations.append(("stuck", outcome.text))
+            traceback.print_exc(limit=4, file=sys.stdout)
+            case.repair()
+        row = Row(matrix=matrix, method=method.name, fault=fault, nova=nova, ours=outcome.text,
+                  violations=outcome.violations, seconds=time.monotonic() - begin)
+        if happened is not False or outcome.violations:
+            self.table.add(row, case.log())
+        return happened is not False
+
+
+class Case:
+    """One fault on one server."""
+
+    def __init__(self, session, method, server, expect):
+        self.session, self.method, self.expect = session, method, expect
+        self.cloud, self.proxies, self.random = session.cloud, session.proxies, session.random
+        self.server = server
+        self.agent = self.attempt = self.before = None
+        self.restore = []  # what ends the fault, called in any case
+        self.log_start = 0
+
+    def open(self):
+        self.agent = self.session.use_agent(self.method.options)
+        self.server = self.server or self.session.servers.get(self.method.kind)
+        self.attempt = self.method.new_attempt(self.cloud, self.server)
+        self.attempt.prepare()
+        self.log_start = len(self.agent.log())
+        self.before = checker.look(self.server.id, self.agent.state_dir, self.server.has_agent,
+                                   self.server.volumes)
+
+    @property
+    def uuid(self):
+        return self.server.id
+
+    @property
+    def trap(self):
+        return self.session.trap
+
+    def begin(self, fault):
+        """A fault with begin() and end(): ended by end_faults()."""
+        self.restore.append(fault.end)
+        fault.begin()
+
+    def end_faults(self):
+        while self.restore:
+            self.restore.pop()()
+
+    def close(self):
+        self.end_faults()
+        seconds = checker.settle(self.attempt, SETTLE_S)
+        self.trap.release()
+        for proxy in self.proxies.values():
+            proxy.release()
+        outcome = checker.judge(self.before, self.attempt, self.expect, seconds)
+        if self.agent.ends:
+            outcome.violations += [("lost", f"the agent ended with {c}") for c in self.agent.ends]
+            self.agent.ends = []
+        if outcome.violations:
+            self.repair()
+        else:
+            self.tidy()
+        return outcome
+
+    def tidy(self):
+        try:
+            self.attempt.clean()
+        except Exception as failure:  # pylint: disable=broad-except
+            print(f"# cleaning up: {failure}"[:200], flush=True)
+            self.repair()
+
+    def repair(self):
+        """A fresh server and empty folders, so that the next fault is judged by itself."""
+        self.end_faults()
+        for proxy in self.proxies.values():
+            proxy.release()
+        if self.session.agent:
+            self.trap.release()
+        self.session.stop_agent()
+        if self.server:
+            try:
+                self.session.servers.discard(self.server)
+            except Exception as failure:  # pylint: disable=broad-except
+                print(f"# the server stays: {failure}"[:200], flush=True)
+        self.sweep()
+
+    def sweep(self):
+        import shutil
+        from lab import LAB, SNAPSHOTS, helper_processes
+        for pid, _ in helper_processes():
+            os.kill(pid, 9)
+        for folder in (SNAPSHOTS, f"{LAB}/nova/instances/snapshots"):
+            for name in os.listdir(folder) if os.path.isdir(folder) else []:
+                shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
+        if self.before:
+            for image in checker.images() - self.before.images:
+                self.cloud.glance("DELETE", f"/v2/images/{image}", ok=False)
+
+    def log(self):
+        return self.agent.tail(self.log_start) if self.agent and os.path.exists(
+            self.agent.log_file) else ""

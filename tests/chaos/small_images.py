@@ -1,0 +1,53 @@
+"""Small disks, so that a fault costs seconds: made once, kept in the lab."""
+
+import os
+import tempfile
+
+from lab import LAB, run
+
+PLAIN, WITH_AGENT, TINY, SMALL = "chaos-base", "chaos-agent", "chaos.tiny", "chaos.small"
+GUEST_MIB = 256
+
+
+def ensure(cloud):
+    flavors = {f["name"] for f in cloud.nova("GET", "/flavors").json()["flavors"]}
+    for name, ram in ((TINY, 64), (SMALL, 192)):
+        if name not in flavors:
+            cloud.nova("POST", "/flavors", {"flavor": {"name": name, "ram": ram, "vcpus": 1,
+                                                       "disk": 1}})
+    ensure_image(cloud, PLAIN, make_plain, {})
+    like = cloud.glance("GET", "/v2/images?name=lab-agent").json()["images"][0]
+    ensure_image(cloud, WITH_AGENT, make_file_system, {
+        "kernel_id": like["kernel_id"], "ramdisk_id": like["ramdisk_id"],
+        "os_command_line": like["os_command_line"], "hw_qemu_guest_agent": "yes"})
+
+
+def ensure_image(cloud, name, make, properties):
+    if cloud.glance("GET", f"/v2/images?name={name}&status=active").json()["images"]:
+        return
+    image = cloud.glance("POST", "/v2/images", json={
+        "name": name, "disk_format": "qcow2", "container_format": "bare", **properties}).json()["id"]
+    with tempfile.TemporaryDirectory(dir=f"{LAB}/run") as folder:
+        make(folder)
+        with open(f"{folder}/disk.qcow2", "rb") as data:
+            cloud.glance("PUT", f"/v2/images/{image}/file", data=data,
+                         headers={"Content-Type": "application/octet-stream"})
+
+
+def make_plain(folder):
+    """24 MiB that do not compress, as a proxy has to be able to stop midway."""
+    with open(f"{folder}/raw", "wb") as out:
+        out.write(os.urandom(24 << 20))
+        out.truncate(GUEST_MIB << 20)
+    run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", f"{folder}/raw", f"{folder}/disk.qcow2")
+
+
+def make_file_system(folder):
+    os.mkdir(f"{folder}/root")
+    with open(f"{folder}/root/data", "wb") as out:
+        out.write(os.urandom(12 << 20))
+    with open(f"{folder}/root/counter", "w", encoding="ascii") as out:
+        out.write("0000000000\n")
+    run("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0", "-d",
+        f"{folder}/root", f"{folder}/raw", f"{GUEST_MIB}M")
+    run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", f"{folder}/raw", f"{folder}/disk.qcow2")

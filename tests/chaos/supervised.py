@@ -1,0 +1,81 @@
+"""The agent as a service manager runs it: one that dies is started again at once."""
+
+import threading
+import time
+
+from agent import Agent
+from lab import SNAPSHOTS, wait_until
+
+
+class Supervised(Agent):
+    """Deaths by SIGKILL are the tests' own; every other end is kept in `ends`."""
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.state_dir = f"{self.folder}/state"
+        self.deaths = 0
+        self.ends = []
+        self.wanted = False
+        self.on_death = []
+
+    def start(self):
+        self.wanted = True
+        super().start()
+        threading.Thread(target=self.supervise, daemon=True).start()
+        return self
+
+    def supervise(self):
+        while True:
+            code = self.process.wait()
+            if not self.wanted:
+                return
+            self.deaths += 1
+            if code != -9:
+                self.ends.append(code)
+            if self.on_death:
+                self.on_death.pop(0)()
+            self.spawn()
+
+    def spawn(self):
+        import subprocess
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen(self.argv, stderr=log, stdout=log)
+
+    def stop(self, expect=0):
+        self.wanted = False
+        return super().stop(expect)
+
+    def attached(self):
+        """Whether the last process has told so."""
+        text = self.log()
+        return text.count("attached to") > text.count("detached from") and \
+            text.rfind("attached to") > text.rfind(" serves host ") >= 0
+
+    def wait_attached_again(self, timeout=40):
+        if not wait_until(self.attached, timeout, 0.1):
+            raise AssertionError(f"the agent does not attach:\n{self.log()[-3000:]}")
+
+    def tail(self, since, lines=25):
+        """The log from an offset on, shortened."""
+        return "\n".join(self.log()[since:].splitlines()[-lines:])
+
+
+def options_of(proxies, **changes):
+    """Short patience, so that a fault costs seconds; everything through the proxies."""
+    options = {
+        "DEFAULT": {"rpc_response_timeout": 10, "graceful_shutdown_timeout": 30},
+        "libvirt": {"snapshots_directory": SNAPSHOTS},
+        "glance": {"api_servers": proxies["glance"].url, "timeout": 20},
+        "cinder": {"endpoint_template": f"{proxies['cinder'].url}/v3/%(project_id)s",
+                   "timeout": 20},
+        "service_user": {"auth_url": f"{proxies['keystone'].url}/v3", "timeout": 20},
+        "snapshot_agent": {"stall_timeout": 10, "freeze_timeout": 5, "freeze_deadline": 15,
+                           "volume_snapshot_timeout": 20, "attach_poll_interval": 1},
+    }
+    for group, values in changes.items():
+        options.setdefault(group, {}).update(values)
+    return options
+
+
+def now():
+    return time.monotonic()

@@ -1,0 +1,56 @@
+"""Rows of faults and what became of them."""
+
+import os
+from dataclasses import dataclass, field
+
+from cloud import REPO
+
+KINDS = ("lost", "leaked", "stuck")
+
+
+@dataclass
+class Row:
+    matrix: str
+    method: str
+    fault: str
+    nova: str
+    ours: str
+    violations: list = field(default_factory=list)
+    seconds: float = 0.0
+
+    def verdict(self):
+        return "; ".join(f"{kind.upper()}: {what}" for kind, what in self.violations) or "good"
+
+
+class Table:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, row, log=""):
+        self.rows.append(row)
+        print(f"{len(self.rows):3d} {row.matrix:4s} {row.method:18s} {row.fault:44s} "
+              f"{row.seconds:5.1f} s  {row.ours}: {row.verdict()}", flush=True)
+        if row.violations and log:
+            print("".join(f"#     {line[:240]}\n" for line in log.splitlines()), end="", flush=True)
+
+    def count(self, kind):
+        return sum(any(k == kind for k, _ in row.violations) for row in self.rows)
+
+    def summary(self):
+        counts = ", ".join(f"{self.count(kind)} {kind}" for kind in KINDS)
+        return f"chaos: {len(self.rows)} faults, {counts}"
+
+    def good(self):
+        return bool(self.rows) and not any(row.violations for row in self.rows)
+
+    def write(self, path=f"{REPO}/build/chaos.txt", note=""):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(f"{'row':4s} {'method':18s} {'fault':46s} {'seconds':>7s}  "
+                      "nova-compute | the agent\n")
+            for row in self.rows:
+                out.write(f"{row.matrix:4s} {row.method:18s} {row.fault:46s} {row.seconds:7.1f}  "
+                          f"{row.nova or '-'} | {row.ours}: {row.verdict()}\n")
+            seconds = sum(row.seconds for row in self.rows)
+            out.write(f"{note}{seconds:.0f} s, {seconds / max(len(self.rows), 1):.1f} s a fault\n")
+            out.write(self.summary() + "\n")

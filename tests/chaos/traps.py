@@ -1,0 +1,51 @@
+"""The agent's trap points (common/trap.h): which there are, and arming one."""
+
+import os
+import re
+
+from cloud import REPO
+from lab import wait_until
+
+POINT = re.compile(r'\btrap\("([^"]+)"\)')
+
+
+def points():
+    """Every point in the sources, in their order."""
+    found = []
+    for module in ("agent", "amqp", "cinder_client", "common", "driver", "glance_client"):
+        for name in sorted(os.listdir(f"{REPO}/{module}")):
+            if name.endswith(".c"):
+                with open(f"{REPO}/{module}/{name}", encoding="utf-8") as source:
+                    found += [p for p in POINT.findall(source.read()) if p not in found]
+    return found
+
+
+class Trap:
+    def __init__(self, state_dir):
+        self.path = f"{state_dir}/trap"
+        self.reached_path = f"{state_dir}/trap.reached"
+
+    def arm(self, point, action):
+        new = f"{self.path}.new"
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.write(descriptor, f"{point} {action}\n".encode())
+        os.close(descriptor)
+        os.rename(new, self.path)
+
+    def armed(self):
+        return os.path.exists(self.path)
+
+    def reached(self):
+        return os.path.exists(self.reached_path)
+
+    def wait_reached(self, timeout, settled=lambda: False):
+        """True when a thread stands there; False when it was never passed."""
+        wait_until(lambda: self.reached() or settled(), timeout, 0.05)
+        return self.reached()
+
+    def release(self):
+        """True when it was armed still."""
+        armed = self.armed()
+        if armed:
+            os.unlink(self.path)
+        return armed
