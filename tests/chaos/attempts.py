@@ -4,8 +4,7 @@ import json
 
 import checker
 import content
-from cloud import cast_snapshot
-from lab import sql
+from lab import cast_snapshot, sql
 
 
 class ImageAttempt:
@@ -24,14 +23,14 @@ class ImageAttempt:
         return self
 
     def settled(self):
-        if not checker.event_row(self.request_id, self.event)[1]:
+        if self.event and not checker.event_row(self.request_id, self.event)[1]:
             return False
         row = checker.instance_row(self.server)
         return row["gone"] or (not row["task_state"] and
                                checker.image_status(self.image) in ("active", "gone"))
 
     def told(self):
-        result, _ = checker.event_row(self.request_id, self.event)
+        result = self.event and checker.event_row(self.request_id, self.event)[0]
         return f"{result or 'no result'}, image {checker.image_status(self.image)}"
 
     def judge(self, before, expect):

@@ -183,11 +183,17 @@ def judge_volumes(before, expect):
 
 # --- images
 def judge_image(before, attempt, expect):
+    extra = images() - before.images - {attempt.image}
+    return judge_record(before, attempt, expect) + judge_snapshots(before, attempt) + \
+        [("leaked", f"unknown image {image}") for image in extra]
+
+
+def judge_record(before, attempt, expect):
     """The image is active, complete and the event says so; or it is gone and so said."""
     status = image_status(attempt.image)
     result, finished = event_row(attempt.request_id, attempt.event)
     found = []
-    if not finished and not expect.gone:
+    if attempt.event and not finished and not expect.gone:
         found.append(("stuck", f"event {attempt.event} is unfinished"))
     if status not in ("active", "gone"):
         found.append(("leaked", f"image left {status}"))
@@ -199,12 +205,10 @@ def judge_image(before, attempt, expect):
         found.append(("lost", "event Success without an image"))
     if result == "Error" and fault_count(before.server) <= before.faults:
         found.append(("lost", "no fault recorded"))
-    extra = images() - before.images - {attempt.image}
-    found += [("leaked", f"unknown image {image}") for image in extra]
-    return found + judge_snapshots(before, attempt, expect)
+    return found
 
 
-def judge_snapshots(before, attempt, expect):
+def judge_snapshots(before, attempt):
     """Snapshots of volumes exist for as long as an image refers to them, and are usable."""
     present = volume_snapshots()
     wanted = set(attempt.snapshots())

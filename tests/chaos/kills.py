@@ -6,9 +6,8 @@ import os
 
 import methods
 import traps
-from agent import BINARY
-from cloud import REPO
-from lab import wait_until
+from lab import REPO, wait_until
+from supervised import BINARY
 
 NOVA = "image queued or saving, guest frozen, transient or saved; event open"
 CACHE = f"{REPO}/build/chaos-points.json"

@@ -9,7 +9,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration", "lib"))
 
-from cloud import LAB, Cloud, lab_service, run, wait_for  # noqa: E402
+from cloud import (LAB, REPO, Cloud, cast_snapshot, disk_file, disk_info, lab_service,  # noqa: E402
+                   run)
 
 SNAPSHOTS = f"{LAB}/nova/scratch/snapshots"
 
@@ -151,6 +152,7 @@ def wait_until(check, timeout, interval=0.2):
     return value
 
 
-__all__ = ["LAB", "SNAPSHOTS", "BrokerDown", "Cloud", "Down", "ScratchFull", "Still",
-           "helper_processes", "lab_service", "mount_scratch", "processes_of", "run",
-           "signal_service", "sql", "unmount_scratch", "wait_for", "wait_until"]
+__all__ = ["LAB", "REPO", "SNAPSHOTS", "BrokerDown", "Cloud", "Down", "ScratchFull", "Still",
+           "cast_snapshot", "disk_file", "disk_info", "helper_processes", "lab_service",
+           "mount_scratch", "processes_of", "run", "signal_service", "sql", "unmount_scratch",
+           "wait_until"]

@@ -79,7 +79,8 @@ class Servers:
     def make(self, kind):
         self.count += 1
         name = f"chaos-{kind}-{self.count}"
-        server = getattr(self, "make_" + kind.replace("-", "_"))(name)
+        make = "make_" + ("plain" if kind.startswith("plain") else kind.replace("-", "_"))
+        server = getattr(self, make)(name)
         server.kind, server.serial = kind, self.count
         self.await_agent(server)
         return server

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import sys
 import time
 import traceback
@@ -11,7 +12,7 @@ import methods
 import servers
 from checker import Expect
 from http_proxy import HttpProxy
-from lab import Cloud, mount_scratch, unmount_scratch
+from lab import LAB, SNAPSHOTS, Cloud, helper_processes, mount_scratch, unmount_scratch
 from supervised import Supervised, options_of
 from table import Row, Table
 from traps import Trap
@@ -79,6 +80,8 @@ class Session:
         try:
             case.open()
             happened = inject(case)
+            if happened is False:
+                case.expect = Expect()
             outcome = case.close()
         except Exception as failure:  # pylint: disable=broad-except
             happened = None
@@ -169,8 +172,6 @@ class Case:
         self.sweep()
 
     def sweep(self):
-        import shutil
-        from lab import LAB, SNAPSHOTS, helper_processes
         for pid, _ in helper_processes():
             os.kill(pid, 9)
         for folder in (SNAPSHOTS, f"{LAB}/nova/instances/snapshots"):
@@ -181,5 +182,5 @@ class Case:
                 self.cloud.glance("DELETE", f"/v2/images/{image}", ok=False)
 
     def log(self):
-        return self.agent.tail(self.log_start) if self.agent and os.path.exists(
+        return self.agent.log_since(self.log_start) if self.agent and os.path.exists(
             self.agent.log_file) else ""

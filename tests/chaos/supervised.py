@@ -1,10 +1,11 @@
 """The agent as a service manager runs it: one that dies is started again at once."""
 
+import subprocess
 import threading
-import time
 
-from agent import Agent
 from lab import SNAPSHOTS, wait_until
+
+from agent import BINARY, Agent  # noqa: F401
 
 
 class Supervised(Agent):
@@ -37,7 +38,6 @@ class Supervised(Agent):
             self.spawn()
 
     def spawn(self):
-        import subprocess
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(self.argv, stderr=log, stdout=log)
 
@@ -55,9 +55,8 @@ class Supervised(Agent):
         if not wait_until(self.attached, timeout, 0.1):
             raise AssertionError(f"the agent does not attach:\n{self.log()[-3000:]}")
 
-    def tail(self, since, lines=25):
-        """The log from an offset on, shortened."""
-        return "\n".join(self.log()[since:].splitlines()[-lines:])
+    def log_since(self, offset):
+        return self.log()[offset:]
 
 
 def options_of(proxies, **changes):
@@ -75,7 +74,3 @@ def options_of(proxies, **changes):
     for group, values in changes.items():
         options.setdefault(group, {}).update(values)
     return options
-
-
-def now():
-    return time.monotonic()

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 
-from cloud import REPO
+from lab import REPO
 
 KINDS = ("lost", "leaked", "stuck")
 
@@ -25,13 +25,18 @@ class Row:
 class Table:
     def __init__(self):
         self.rows = []
+        os.makedirs(f"{REPO}/build", exist_ok=True)
+        self.logs = open(f"{REPO}/build/chaos.log", "w", encoding="utf-8")  # noqa: SIM115
 
     def add(self, row, log=""):
         self.rows.append(row)
         print(f"{len(self.rows):3d} {row.matrix:4s} {row.method:18s} {row.fault:44s} "
               f"{row.seconds:5.1f} s  {row.ours}: {row.verdict()}", flush=True)
-        if row.violations and log:
-            print("".join(f"#     {line[:240]}\n" for line in log.splitlines()), end="", flush=True)
+        self.logs.write(f"== {len(self.rows)} {row.method}: {row.fault}: {row.verdict()}\n{log}\n")
+        self.logs.flush()
+        if row.violations:
+            lines = log.splitlines()[-25:]
+            print("".join(f"#     {line[:240]}\n" for line in lines), end="", flush=True)
 
     def count(self, kind):
         return sum(any(k == kind for k, _ in row.violations) for row in self.rows)

@@ -3,8 +3,7 @@
 import os
 import re
 
-from cloud import REPO
-from lab import wait_until
+from lab import REPO, wait_until
 
 POINT = re.compile(r'\btrap\("([^"]+)"\)')
 

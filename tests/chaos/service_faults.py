@@ -1,0 +1,86 @@
+"""Services die, stand still and come back while a request is held."""
+
+from held import held, pause, some_points
+from lab import BrokerDown, Down, ScratchFull, Still
+from methods import method
+
+SERVICES = ("libvirtd", "glance-api", "keystone", "nova-conductor")
+
+
+def dies(service, back_before):
+    """Back before the request goes on, or a moment after."""
+    def happens(case):
+        fault = BrokerDown(case.cloud) if service == "rabbitmq" else Down(service)
+        case.begin(fault)
+        if back_before:
+            pause(case.random.uniform(0, 1))
+            case.end_faults()
+    return happens
+
+
+def stands_still(service, seconds):
+    def happens(case):
+        case.begin(Still(service))
+        pause(seconds)
+    return happens
+
+
+def fill(case):
+    case.begin(ScratchFull())
+
+
+def each(session, method_name, services=SERVICES, count=1):
+    chosen = method(method_name)
+    for service in services:
+        for point in some_points(session, chosen, count):
+            before = session.random.random() < 0.5
+            when = "and back" if before else "back later"
+            session.row(chosen, f"{service} killed at {point}, {when}",
+                        held(point, dies(service, before), 2.5), matrix="F4" if
+                        service == "libvirtd" else "F9",
+                        nova="image deleted, Error; cold: guest left saved")
+
+
+def broker(session, method_name, count=1):
+    chosen = method(method_name)
+    for point in some_points(session, chosen, count):
+        session.row(chosen, f"broker restarted at {point}",
+                    held(point, dies("rabbitmq", session.random.random() < 0.5), 3), matrix="F9",
+                    nova="request and replies lost, state kept")
+
+
+def still(session, method_name, service, seconds, count=1):
+    chosen = method(method_name)
+    for point in some_points(session, chosen, count):
+        session.row(chosen, f"{service} stands still {seconds} s at {point}",
+                    held(point, stands_still(service, seconds), seconds), matrix="F9",
+                    nova="waits; cold: guest left saved")
+
+
+def scratch_full(session, method_name, count=2):
+    chosen = method(method_name)
+    for point in some_points(session, chosen, count):
+        session.row(chosen, f"file system full at {point}", held(point, fill, 20), matrix="F14",
+                    nova="definition lost, guest frozen; image deleted, Error")
+
+
+def run(session, short=False):
+    if short:
+        each(session, "live running", ("glance-api",))
+        scratch_full(session, "live running", 1)
+        return
+    for name in ("live running", "quiesced", "cold running"):
+        each(session, name)
+        scratch_full(session, name)
+    each(session, "backup", ("libvirtd", "nova-conductor"))
+    each(session, "volume-backed cast", ("libvirtd", "nova-conductor", "keystone"))
+    each(session, "volume snapshot", ("libvirtd",))
+    each(session, "volume merge", ("libvirtd",))
+    scratch_full(session, "stopped", 1)
+    for name in ("live running", "cold running", "volume-backed cast"):
+        broker(session, name)
+        still(session, name, "nova-conductor", 4)
+    still(session, "live running", "libvirtd", 4)
+    still(session, "cold running", "libvirtd", 4)
+    still(session, "quiesced", "glance-api", 4)
+    still(session, "cold running", "nova-conductor", 14)
