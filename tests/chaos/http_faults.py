@@ -85,8 +85,8 @@ def failing_delete():
 def stalls(session, name):
     glance(session, name, "PUT stalls 4 s midway", "F24", "waits", "PUT", FILE,
            http_proxy.stall_after(8 * MIB), hold_s=4)
-    glance(session, name, "PUT stalls for ever midway", "F24", "waits for ever", "PUT", FILE,
-           http_proxy.stall_after(8 * MIB), 99, hold_s=50)
+    glance(session, name, "PUT stalls 25 s midway", "F24", "waits for ever", "PUT", FILE,
+           http_proxy.stall_after(8 * MIB), hold_s=25)
     glance(session, name, "GET stalls 3 s", "F24", "waits", "GET", IMAGE, http_proxy.stall,
            hold_s=3)
 
