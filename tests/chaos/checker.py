@@ -16,6 +16,9 @@ import guest
 from lab import LAB, SNAPSHOTS, helper_processes, sql, wait_until
 
 
+GRACE_S = 30
+
+
 @dataclass
 class Expect:
     """What a fault itself changes; None: as before."""
@@ -92,7 +95,7 @@ def settle(attempt, timeout):
     return time.monotonic() - begin
 
 
-def judge(before, attempt, expect, seconds=0.0, grace=15):
+def judge(before, attempt, expect, seconds=0.0, grace=GRACE_S):
     """Everything, with some seconds for what is cleaned up after the request's end."""
     violations = []
 

@@ -143,10 +143,13 @@ class Case:
         if self.agent.ends:
             outcome.violations += [("lost", f"the agent ended with {c}") for c in self.agent.ends]
             self.agent.ends = []
-        if outcome.violations:
-            self.repair()
-        else:
+        if not outcome.violations:
             self.tidy()
+        elif all(kind == "leaked" and what.startswith("/") for kind, what in outcome.violations):
+            self.sweep()
+            self.tidy()
+        else:
+            self.repair()
         return outcome
 
     def tidy(self):

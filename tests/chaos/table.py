@@ -1,5 +1,6 @@
 """Rows of faults and what became of them."""
 
+import json
 import os
 from dataclasses import dataclass, field
 
@@ -48,9 +49,8 @@ class Table:
     def good(self):
         return bool(self.rows) and not any(row.violations for row in self.rows)
 
-    def write(self, path=f"{REPO}/build/chaos.txt", note=""):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as out:
+    def write(self, name, note):
+        with open(f"{REPO}/build/{name}", "w", encoding="utf-8") as out:
             out.write(f"{'row':4s} {'method':18s} {'fault':46s} {'seconds':>7s}  "
                       "nova-compute | the agent\n")
             for row in self.rows:
@@ -58,4 +58,20 @@ class Table:
                           f"{row.nova or '-'} | {row.ours}: {row.verdict()}\n")
             seconds = sum(row.seconds for row in self.rows)
             out.write(f"{note}{seconds:.0f} s, {seconds / max(len(self.rows), 1):.1f} s a fault\n")
+            self.write_measured(out)
             out.write(self.summary() + "\n")
+
+    def write_measured(self, out):
+        """What nova-compute made of the same kinds of faults, when that was measured (--stock)."""
+        path = f"{REPO}/build/chaos-stock.json"
+        if not os.path.exists(path):
+            return
+        with open(path, encoding="utf-8") as results:
+            measured = json.load(results)
+        out.write("\nmeasured with nova-compute alone, beside ours of the same row\n")
+        for matrix, method, fault, outcome in measured:
+            alike = [row for row in self.rows if row.matrix == matrix]
+            bad = sum(bool(row.violations) for row in alike)
+            out.write(f"{matrix:4s} {method:18s} {fault:46s} {outcome} | "
+                      f"{len(alike) - bad} good, {bad} bad\n")
+        out.write("\n")
