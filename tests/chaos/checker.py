@@ -7,6 +7,7 @@ Cinder and Nova's database, never by the agent's own word.
     stuck    a task state or an action event that does not come to its end
 """
 
+import difflib
 import os
 import time
 from dataclasses import dataclass, field
@@ -137,13 +138,19 @@ def judge_guest(before, expect):
     if not now["persistent"]:
         found.append(("lost", "the domain is transient"))
     elif now["definition"] != before.facts["definition"]:
-        found.append(("lost", "another definition"))
+        found.append(("lost", "another definition: " + difference(
+            before.facts["definition"], now["definition"])))
     if now["persistent"] and now["autostart"] != before.facts["autostart"]:
         found.append(("lost", "autostart changed"))
     if now["managed save"] != before.facts["managed save"]:
         found.append(("leaked", "managed save image"))
     found += [("leaked", what) for what in now["copies"]]
     return found + (judge_liveness(before) if not found and state != "shut off" else [])
+
+
+def difference(before, now):
+    lines = difflib.unified_diff(before.splitlines(), now.splitlines(), lineterm="", n=0)
+    return " ".join(line for line in lines if not line.startswith(("---", "+++", "@@")))[:160]
 
 
 def judge_liveness(before):

@@ -74,7 +74,13 @@ def layers(volume):
 
 
 def stray_layers(volume):
-    """Files beside the volume that are in no chain."""
+    """
+    Files beside the volume that are in no chain. That of a snapshot in error is Cinder's, which
+    made it and leaves it there.
+    """
     known = {f"volume-{volume}.info", *layers(volume)}
-    return [name for name in os.listdir(f"{LAB}/nfs")
-            if name.startswith(f"volume-{volume}") and name not in known]
+    known |= {f"volume-{volume}.{row[0]}" for row in
+              sql("SELECT id FROM cinder.snapshots WHERE status = 'error' OR deleted != 0 AND "
+                  f"volume_id = '{volume}' AND progress != '100%'")}
+    return {name for name in os.listdir(f"{LAB}/nfs")
+            if name.startswith(f"volume-{volume}") and name not in known}

@@ -35,7 +35,7 @@ class Domain:
 
 
 def definition(dom):
-    """The inactive XML; the files of volumes change with every layer and are left out."""
+    """The inactive XML; the files of volumes and their formats change with every layer."""
     root = ElementTree.fromstring(
         dom.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
     for disk in root.findall("devices/disk"):
@@ -43,10 +43,11 @@ def definition(dom):
         if source is not None and source.get("file", "").startswith(f"{LAB}/nova/mnt"):
             for part in disk.findall("source") + disk.findall("backingStore"):
                 disk.remove(part)
+            disk.find("driver").attrib.pop("type", None)
     for element in root.iter():
         element.text = (element.text or "").strip()
         element.tail = None
-    return ElementTree.tostring(root, encoding="unicode")
+    return ElementTree.tostring(root, encoding="unicode").replace("><", ">\n<")
 
 
 def disks(dom):

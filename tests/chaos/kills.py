@@ -64,7 +64,8 @@ def every_point(session, once=False, only=None):
     done = set()
     for method in only or methods.METHODS:
         for point in traps.points():
-            if (once and point in done) or passed.get(method, point) is False:
+            if not method.may_pass(point) or (once and point in done) or \
+                    passed.get(method, point) is False:
                 continue
             if session.row(method, f"kill -9 at {point}", kill_at(point), nova=NOVA):
                 done.add(point)

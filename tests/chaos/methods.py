@@ -11,7 +11,10 @@ class Method:
     kind: str      # of server
     options: str   # of the agent
     attempt: type
-    only: tuple = ()  # beginnings of trap points that cannot be passed are left out
+    never: tuple = ()  # components whose trap points it cannot pass: not tried
+
+    def may_pass(self, point):
+        return point.split(":")[0] not in self.never
 
     def new_attempt(self, cloud, server):
         if issubclass(self.attempt, attempts.LayerAttempt):
@@ -19,18 +22,24 @@ class Method:
         return self.attempt(cloud, server.id, server.has_agent)
 
 
+# direct needs Ceph, recover is passed by an agent that starts after a death.
+NOT_LIVE = ("direct", "recover", "cold", "volume", "volumes", "merge")
+NOT_COLD = ("direct", "recover", "live", "volume", "volumes", "merge")
+NOT_VOLUME = ("direct", "recover", "live", "cold", "disk")
+NOT_LAYER = (*NOT_VOLUME, "snapshot", "volumes")
+
 METHODS = [
-    Method("live running", "plain", "live", attempts.ImageAttempt),
-    Method("live paused", "paused", "live", attempts.ImageAttempt),
-    Method("stopped", "stopped", "live", attempts.ImageAttempt),
-    Method("backup", "plain", "live", attempts.BackupAttempt),
-    Method("quiesced", "agent", "live", attempts.ImageAttempt),
-    Method("volume-backed", "booted-from-volume", "live", attempts.VolumeBackedAttempt),
-    Method("volume-backed cast", "booted-from-volume", "live", attempts.CastAttempt),
-    Method("volume snapshot", "with-volume", "live", attempts.LayerAttempt),
-    Method("volume merge", "with-volume", "live", attempts.MergeAttempt),
-    Method("cold running", "plain", "cold", attempts.ImageAttempt),
-    Method("cold paused", "paused", "cold", attempts.ImageAttempt),
+    Method("live running", "plain", "live", attempts.ImageAttempt, NOT_LIVE),
+    Method("live paused", "paused", "live", attempts.ImageAttempt, NOT_LIVE),
+    Method("stopped", "stopped", "live", attempts.ImageAttempt, NOT_COLD),
+    Method("backup", "plain", "live", attempts.BackupAttempt, NOT_LIVE),
+    Method("quiesced", "agent", "live", attempts.ImageAttempt, NOT_LIVE),
+    Method("volume-backed", "booted-from-volume", "live", attempts.VolumeBackedAttempt, NOT_VOLUME),
+    Method("volume-backed cast", "booted-from-volume", "live", attempts.CastAttempt, NOT_VOLUME),
+    Method("volume snapshot", "with-volume", "live", attempts.LayerAttempt, NOT_LAYER),
+    Method("volume merge", "with-volume", "live", attempts.MergeAttempt, NOT_LAYER),
+    Method("cold running", "plain", "cold", attempts.ImageAttempt, NOT_COLD),
+    Method("cold paused", "paused", "cold", attempts.ImageAttempt, NOT_COLD),
 ]
 
 OPTIONS = {"live": {}, "cold": {"workarounds": {"disable_libvirt_livesnapshot": "true"}}}
