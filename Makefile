@@ -116,7 +116,7 @@ check-asan:
 check-valgrind: $(TEST_BIN)
 	$(Q)WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(TEST_BIN)
 
-.PHONY: lint check demo lab-up lab-down lab-status
+.PHONY: lint check demo chaos chaos-short soak lab-up lab-down lab-status
 lint:
 	$(Q)tests/lint
 
@@ -125,6 +125,13 @@ check:
 
 demo:
 	$(Q)LAB=$(LAB) tests/demo
+
+# The agent killed, its peers and the host failing: in the lab that is up.
+chaos chaos-short: chaos%: $(BUILD)/$(NAME)
+	$(Q)LAB=$(LAB) tests/chaos/run $(if $(filter -short,$*),--short)
+
+soak: $(BUILD)/$(NAME)
+	$(Q)LAB=$(LAB) tests/chaos/soak
 
 lab-up:
 	$(Q)LAB=$(LAB) tests/lab/up && LAB=$(LAB) tests/lab/guest
@@ -170,6 +177,7 @@ help:
 	@echo 'make demo           root: a private OpenStack, a real snapshot (LAB=dir)'
 	@echo 'make check          root: every test there is, installs what it needs'
 	@echo 'make check-unit     no root, no services; check-asan, check-valgrind: the same, watched'
+	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make lint           house rules, include rule, clang-format, shellcheck'
 	@echo 'make lab-up         the private OpenStack alone; lab-down, lab-status; LAB_PARTS="ceph nfs"'
 	@echo 'make install        DESTDIR=, PREFIX=/usr/local'
