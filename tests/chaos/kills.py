@@ -10,6 +10,7 @@ from lab import REPO, wait_until
 from supervised import BINARY
 
 NOVA = "image queued or saving, guest frozen, transient or saved; event open"
+EARLY = ("request:written-down",)
 CACHE = f"{REPO}/build/chaos-points.json"
 
 
@@ -20,6 +21,18 @@ def kill_at(point):
         case.attempt.start()
         wait_until(lambda: case.agent.deaths > deaths or case.attempt.settled(), 60, 0.1)
         return case.agent.deaths > deaths or not case.trap.release()
+    return inject
+
+
+def kill_twice(point, again):
+    """The restarted agent is killed too, on its way back."""
+    def inject(case):
+        deaths = case.agent.deaths
+        case.agent.on_death.append(lambda: case.trap.arm(again, "kill"))
+        kill_at(point)(case)
+        wait_until(lambda: case.agent.deaths > deaths + 1 or case.attempt.settled(), 20, 0.1)
+        case.agent.on_death.clear()
+        return case.agent.deaths > deaths + 1
     return inject
 
 
@@ -73,6 +86,18 @@ def every_point(session, once=False, only=None):
             else:
                 passed.set(method, point, False)
     return passed
+
+
+def on_the_way_back(session, passed, count=2, only=None):
+    """Second deaths: at a point of recovery, and at one the request passes again."""
+    recovery = [p for p in traps.points() if p.startswith("recover:")]
+    for method in only or methods.METHODS:
+        for again in recovery + passed.of(method):
+            firsts = [p for p in passed.of(method) if p not in EARLY]
+            if firsts and (again in recovery or session.random.random() < count / 20):
+                first = session.random.choice(firsts)
+                session.row(method, f"kill -9 at {first}, then {again}", kill_twice(first, again),
+                            nova=NOVA)
 
 
 def any_moment(session, count, only=None):
