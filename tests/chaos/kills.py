@@ -11,6 +11,8 @@ from supervised import BINARY
 
 NOVA = "image queued or saving, guest frozen, transient or saved; event open"
 EARLY = ("request:written-down",)
+SHORT = ("live running", "quiesced", "cold running", "volume snapshot", "volume merge",
+         "volume-backed cast")
 CACHE = f"{REPO}/build/chaos-points.json"
 
 
@@ -75,7 +77,8 @@ def every_point(session, once=False, only=None):
     """A row for each point and method; `once`: each point with the first method that passes it."""
     passed = Passed()
     done = set()
-    for method in only or methods.METHODS:
+    shortly = [methods.method(name) for name in SHORT]
+    for method in only or (shortly if once else methods.METHODS):
         for point in traps.points():
             if not method.may_pass(point) or (once and point in done) or \
                     passed.get(method, point) is False:
@@ -85,6 +88,8 @@ def every_point(session, once=False, only=None):
                 passed.set(method, point, True)
             else:
                 passed.set(method, point, False)
+    print("# points not passed: " + ", ".join(p for p in traps.points() if p not in done),
+          flush=True)
     return passed
 
 
