@@ -38,6 +38,7 @@ class Before:
     images: set
     snapshots: set
     state_dir: str
+    kept: set
     has_agent: bool = False
     volumes: list = field(default_factory=list)
 
@@ -47,6 +48,7 @@ class Outcome:
     text: str
     seconds: float
     violations: list
+    records: list = field(default_factory=list)  # files of the agent that may stay a minute
 
 
 def instance_row(server):
@@ -84,8 +86,8 @@ def volume_snapshots():
 def look(server, state_dir, has_agent=False, volumes=()):
     """Before a fault: what has to be as now afterwards."""
     return Before(server, guest.facts(server), instance_row(server)["vm_state"],
-                  fault_count(server), images(), set(volume_snapshots()), state_dir, has_agent,
-                  list(volumes))
+                  fault_count(server), images(), set(volume_snapshots()), state_dir,
+                  set(records(state_dir)), has_agent, list(volumes))
 
 
 # --- the request's own end
@@ -104,12 +106,28 @@ def judge(before, attempt, expect, seconds=0.0, grace=GRACE_S):
         violations[:] = attempt.judge(before, expect) + judge_host(before, expect)
         return not violations
     wait_until(clean, grace, 0.5)
-    return Outcome(attempt.told(), seconds, violations)
+    wait_until(lambda: not set(records(before.state_dir)) - before.kept, 2)
+    return Outcome(attempt.told(), seconds, violations,
+                   sorted(set(records(before.state_dir)) - before.kept))
+
+
+def records(state_dir):
+    """What the agent keeps for its next start."""
+    return [os.path.join(folder, name) for folder, _, names in os.walk(state_dir)
+            for name in names if not name.endswith(".lock") and not name.startswith("trap")
+            and size(os.path.join(folder, name))]
+
+
+def size(path):
+    try:
+        return os.path.getsize(path)
+    except FileNotFoundError:
+        return 0
 
 
 # --- guest and host
 def judge_host(before, expect):
-    return judge_guest(before, expect) + judge_files(before) + judge_nova(before, expect) + \
+    return judge_guest(before, expect) + judge_files() + judge_nova(before, expect) + \
         judge_volumes(before, expect)
 
 
@@ -166,16 +184,12 @@ def judge_liveness(before):
     return [] if guest.keeps_writing(before.server) else [("lost", "the guest writes no more")]
 
 
-def judge_files(before):
+def judge_files():
     found = []
     for folder in (SNAPSHOTS, f"{LAB}/nova/instances/snapshots"):
         if os.path.isdir(folder):
             found += [("leaked", f"{folder}/{name}") for name in os.listdir(folder)]
     found += [("leaked", f"process {pid} {name}") for pid, name in helper_processes()]
-    for folder, _, names in os.walk(before.state_dir):
-        found += [("leaked", f"state_dir/{name}") for name in names
-                  if not name.endswith(".lock") and not name.startswith("trap")
-                  and os.path.getsize(os.path.join(folder, name))]
     return found
 
 

@@ -12,12 +12,14 @@ import methods
 import servers
 from checker import Expect
 from http_proxy import HttpProxy
-from lab import LAB, SNAPSHOTS, Cloud, helper_processes, mount_scratch, unmount_scratch
+from lab import (LAB, SNAPSHOTS, Cloud, helper_processes, mount_scratch, unmount_scratch,
+                 wait_until)
 from supervised import Supervised, options_of
 from table import Row, Table
 from traps import Trap
 
 SETTLE_S = 60
+RECORD_S = 90
 
 
 class Session:
@@ -30,6 +32,7 @@ class Session:
         self.agent = None
         self.agent_options = None
         self.servers = None
+        self.deferred = []  # (row, file of the agent, time by which it has to be gone)
 
     def __enter__(self):
         unmount_scratch()
@@ -55,6 +58,7 @@ class Session:
         return self.agent
 
     def stop_agent(self):
+        self.await_records()
         if self.agent:
             try:
                 self.agent.stop()
@@ -68,6 +72,14 @@ class Session:
     @property
     def trap(self):
         return Trap(self.agent.state_dir)
+
+    def await_records(self):
+        """A request whose end the agent had to wait for leaves its record a minute at most."""
+        for row, path, deadline in self.deferred:
+            if not wait_until(lambda p=path: not os.path.exists(p), deadline - time.monotonic()):
+                row.violations.append(("leaked", "record " + os.path.basename(path)))
+                print(f"# {row.fault}: its record stays", flush=True)
+        self.deferred = []
 
     # --- a row
     def row(self, method, fault, inject, matrix="F27", nova="", expect=None, server=None):
@@ -93,6 +105,8 @@ class Session:
                   violations=outcome.violations, seconds=time.monotonic() - begin)
         if happened is not False or outcome.violations:
             self.table.add(row, case.log())
+            self.deferred += [(row, path, time.monotonic() + RECORD_S)
+                              for path in outcome.records]
         return happened is not False
 
 
