@@ -26,7 +26,6 @@ class Expect:
     state: str = None            # of the guest
     gone: bool = False           # the server was deleted
     image_deleted: bool = False  # by its owner
-    reset: bool = False          # task state cleared by an administrator
 
 
 @dataclass

@@ -160,7 +160,7 @@ ROWS = [
     ("F16", "quiesced", "definition cannot be written", when(in_copy, refuse_definition, 5), {}),
     ("F4", "live running", "libvirtd killed in the copy", when(in_copy, libvirtd_dies, 2), {}),
     ("F9", "cold running", "task state reset while saved", when(
-        in_save, tenant_faults.reset_state), {"reset": True}),
+        in_save, tenant_faults.reset_state), {}),
     ("F5", "stopped", "no libvirt domain", forget_and_start, {}),
     ("F23", "live running", "PUT answered 500 once", answered(http_proxy.answer(500)), {}),
     ("F24", "live running", "PUT answered 503 once", answered(http_proxy.answer(503)), {}),
@@ -169,7 +169,7 @@ ROWS = [
     ("F22", "live running", "image deleted in the upload", in_upload(tenant_faults.delete_image),
      {"image_deleted": True}),
     ("F26", "live running", "task state reset in the upload", in_upload(
-        tenant_faults.reset_state), {"reset": True}),
+        tenant_faults.reset_state), {}),
     ("F9", "live running", "broker restarted in the upload", in_upload(broker_restarts), {}),
 ]
 

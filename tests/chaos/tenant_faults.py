@@ -83,7 +83,7 @@ def run(session, short=False):
     at_points(session, ["live running", "cold running", "quiesced", "stopped", "backup"],
               "image deleted", delete_image, "F22", "no image, Success", image_deleted=True)
     at_points(session, ["live running", "cold running", "quiesced", "backup"],
-              "task state reset", reset_state, "F26", "complete image deleted", 2, reset=True)
+              "task state reset", reset_state, "F26", "complete image deleted", 2)
     at_points(session, ["live running", "cold running", "stopped", "quiesced"],
               "server deleted", delete_server, "F8", "orphan image", gone=True)
     for point in ("live:undefined", "live:copy-started", "live:copy-ready", "live:copy-ended",
