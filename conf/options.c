@@ -235,8 +235,9 @@ const struct option options_table[] = {
          "shared: beside an unmodified nova-compute on its queue, putting back what is not served. "
          "exclusive: there is no nova-compute on this host name."},
     {STRING(snapshot_agent, state_dir), .default_value = "$state_path/snapshot-agent",
-     .help = "The agent's own folder; the lock that keeps a second agent away from this host is "
-             "there."},
+     .help =
+         "The agent's own folder, on a disk that outlives the host: the journal of requests and "
+         "the lock that keeps a second agent away from this host are there."},
     {INT(snapshot_agent, attach_poll_interval, 1, 3600), .default_value = "5",
      .help = "Seconds between looks for nova-compute while it is not there. The agent only serves "
              "beside it, "
