@@ -240,6 +240,7 @@ int setup_driver(const struct conf *conf, struct driver **ret_driver, struct err
         .instances_path = conf->DEFAULT.instances_path,
         .stall_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,
         .freeze_timeout_s = (unsigned)conf->snapshot_agent.freeze_timeout,
+        .scratch_reserve_bytes = (uint64_t)conf->snapshot_agent.scratch_reserve << 20,
         .deep_image_inspection = !conf->workarounds.disable_deep_image_inspection,
         .rbd = rbd_options(conf),
     };

@@ -112,6 +112,7 @@ struct conf {
         char *state_dir;
         int attach_poll_interval;
         int stall_timeout;
+        int scratch_reserve;
         int freeze_timeout;
         int freeze_deadline;
         int volume_snapshot_timeout;

@@ -117,6 +117,7 @@ static int copy_options(struct libvirt_driver *driver, const struct driver_libvi
     driver->stall_timeout_s = options->stall_timeout_s;
     driver->freeze_timeout_s = options->freeze_timeout_s;
     driver->detach_timeout_ms = DETACH_TIMEOUT_MS;
+    driver->scratch_reserve_bytes = options->scratch_reserve_bytes;
     driver->snapshots_directory = strdup(options->snapshots_directory);
     driver->instances_path = strdup(options->instances_path);
     driver->ceph_conf = strdup(options->rbd.ceph_conf ? options->rbd.ceph_conf : "");

@@ -12,6 +12,7 @@ struct driver_libvirt_options {
     const char *instances_path;      /* backing files are expected below it */
     unsigned stall_timeout_s;        /* a block job or qemu-img without progress is given up */
     unsigned freeze_timeout_s;       /* the guest agent's time to answer a freeze */
+    uint64_t scratch_reserve_bytes;  /* what stays free where snapshots are written */
     bool deep_image_inspection;      /* not [workarounds]disable_deep_image_inspection */
     struct rbd_options rbd;
 };

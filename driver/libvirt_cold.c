@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/trap.h"
 #include "driver/driver_journal.h"
@@ -29,6 +30,15 @@ static int read_guest(struct cold_snapshot *op, struct error *err)
     return op->suspending ? host_devices_read(&op->devices, op->domain, err) : 0;
 }
 
+static int reserve(struct cold_snapshot *op, struct error *err)
+{
+    uint64_t bytes = 0;
+    int r = scratch_need(op->info, SNAPSHOT_METHOD_COLD, &bytes, err);
+    return r < 0 ? r
+                 : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
+                                   &op->scratch, err);
+}
+
 /* Chooses the names and writes down what is about to be done, before anything is. */
 static int begin(struct cold_snapshot *op, struct error *err)
 {
@@ -38,6 +48,8 @@ static int begin(struct cold_snapshot *op, struct error *err)
         r = read_guest(op, err);
     if (r == 0)
         r = staging_new(op->driver->snapshots_directory, &op->staging, err);
+    if (r == 0)
+        r = reserve(op, err);
     if (r == 0 && op->plan->journal)
         r = driver_journal_write(op->plan->journal, cold_snapshot_entry(op), err);
     if (r < 0)
@@ -123,6 +135,7 @@ int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info
         return r;
     (void)copy_disk(&op, &failure);
     cold_snapshot_resume(&op, &failure);
+    scratch_release(TAKE_PTR(op.scratch)); /* all is written; the staging goes with the image */
     if (failure.errnum == 0 && staging_open_image(op.staging, &result.image, &failure) == 0)
         op.staging = NULL;
     if (failure.errnum != 0) {

@@ -10,6 +10,7 @@
 #include "driver/domain_watch.h"
 #include "driver/host_devices.h"
 #include "driver/libvirt_driver.h"
+#include "driver/scratch.h"
 #include "driver/staging.h"
 
 struct cold_snapshot {
@@ -20,6 +21,7 @@ struct cold_snapshot {
     virDomainPtr domain;          /* owned; NULL when there is none any more */
     enum power_state power_state; /* as it was found and has to come back */
     struct staging *staging;
+    struct scratch *scratch;
     struct domain_watch *watch;
     /* progress: what cold_snapshot_resume() has to put back */
     bool suspending;

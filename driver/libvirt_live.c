@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/cancel.h"
+#include "common/cleanup.h"
 #include "common/trap.h"
 #include "driver/block_job.h"
 #include "driver/driver_journal.h"
@@ -35,6 +36,15 @@ static int make_overlay(struct live_snapshot *op, struct error *err)
     return qemu_img_create_overlay(&overlay, err);
 }
 
+static int reserve(struct live_snapshot *op, struct error *err)
+{
+    uint64_t bytes = 0;
+    int r = scratch_need(op->info, SNAPSHOT_METHOD_LIVE, &bytes, err);
+    return r < 0 ? r
+                 : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
+                                   &op->scratch, err);
+}
+
 /* Chooses the names and writes down what is about to be done, before anything is. */
 static int begin(struct live_snapshot *op, struct error *err)
 {
@@ -42,7 +52,9 @@ static int begin(struct live_snapshot *op, struct error *err)
     if (r < 0)
         return r;
     op->copy.overlay_path = staging_delta_path(op->staging);
-    r = saved_definition_read(&op->definition, op->domain, err);
+    r = reserve(op, err);
+    if (r == 0)
+        r = saved_definition_read(&op->definition, op->domain, err);
     if (r == 0 && op->plan->journal)
         r = driver_journal_write(op->plan->journal, live_snapshot_entry(op), err);
     trap("live:written-down");
@@ -119,9 +131,11 @@ static int convert_overlay(struct live_snapshot *op, struct snapshot_result *res
         r = staging_remove_delta(op->staging, err);
     if (r == 0)
         r = staging_open_image(op->staging, &result->image, err);
-    if (r == 0)
-        op->staging = NULL;
-    return r;
+    if (r < 0)
+        return r;
+    scratch_release(TAKE_PTR(op->scratch)); /* all is written; the staging goes with the image */
+    op->staging = NULL;
+    return 0;
 }
 
 int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info *info,

@@ -10,6 +10,7 @@
 #include "driver/guest_quiesce.h"
 #include "driver/libvirt_driver.h"
 #include "driver/saved_definition.h"
+#include "driver/scratch.h"
 #include "driver/staging.h"
 
 struct live_snapshot {
@@ -20,6 +21,7 @@ struct live_snapshot {
     bool gone;           /* libvirt knows no such domain any more */
     bool deleting;       /* nova-compute deletes the instance at the same time */
     struct staging *staging;
+    struct scratch *scratch;
     struct saved_definition definition;
     struct block_copy copy;
     struct guest_quiesce quiesce;

@@ -141,6 +141,7 @@ void live_snapshot_done(struct live_snapshot *op)
 {
     block_copy_done(&op->copy);
     saved_definition_done(&op->definition);
+    scratch_release(op->scratch);
     staging_free(op->staging);
     if (op->domain)
         (void)virDomainFree(op->domain);

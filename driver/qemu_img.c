@@ -102,6 +102,40 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
     return qemu_img_parse_info(text, size, path, ret_info, err);
 }
 
+static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, struct error *err)
+{
+    json_t *root = NULL;
+    int r = json_parse(text, size, INFO_OUTPUT_MAX_BYTES, "qemu-img measure", &root, err);
+    if (r < 0)
+        return r;
+    bool good = copy_size(root, "required", true, ret_bytes);
+    json_decref(root);
+    return good ? 0 : error_set(err, EINVAL, EXC_INTERNAL_ERROR, "qemu-img measure tells no size");
+}
+
+int qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes, struct error *err)
+{
+    const char *const argv[] = {
+        "qemu-img", "measure", "--force-share", "--output=json", "-f", format, "-O", "qcow2",
+        path,       NULL};
+    const struct process_options options = {.argv = argv,
+                                            .deadline_ms = INFO_DEADLINE_MS,
+                                            .address_space_limit_bytes = INFO_ADDRESS_SPACE_BYTES,
+                                            .output_max_bytes = INFO_OUTPUT_MAX_BYTES};
+    cleanup_free char *text = NULL;
+    size_t size = 0;
+    uint64_t bytes = 0;
+    struct error failure = ERROR_INIT;
+    int r = process_run(&options, &text, &size, &failure);
+    if (r == 0)
+        r = read_measure(text, size, &bytes, &failure);
+    if (r < 0)
+        return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
+                         "Disk info file is invalid: %s (%s): %s", path, format, failure.message);
+    *ret_bytes = bytes;
+    return 0;
+}
+
 int qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error *err)
 {
     char size[32], cluster[48];

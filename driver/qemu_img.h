@@ -33,6 +33,13 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
 int qemu_img_parse_info(const char *text, size_t size, const char *path,
                         struct qemu_img_info *ret_info, struct error *err);
 
+/*
+ * `qemu-img measure --force-share`: how large a flat qcow2 copy of the image with its backing chain
+ * would be, its data and its tables. InvalidDiskInfo on failure, which the writes of a running
+ * guest may cause as well.
+ */
+int qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes, struct error *err);
+
 struct qemu_img_overlay {
     const char *path;            /* the qcow2 file to make */
     uint64_t size_bytes;         /* virtual size */

@@ -297,6 +297,61 @@ test_stall() {
     remove stalled
 }
 
+# The guests' disks and other snapshots may be on the file system that snapshots are written to.
+fill() { # but for 8 MiB
+    local free
+    free=$(df --output=avail -B1 "$DIR/small" | tail -n 1)
+    fallocate -l $((free - (8 << 20))) "$DIR/small/filler"
+    sleep 2 # it is looked at every second
+}
+fill_all() { cat /dev/zero >"$DIR/small/filler" 2>/dev/null; }
+
+# The snapshot stands still at a point while the file system is filled.
+filled_at() { # point text description what [option...]
+    local point=$1 text=$2 description=$3 what=$4 output=$DIR/filled pid
+    shift 4
+    mkdir -p "$DIR/state"
+    echo "$point hold" >"$DIR/state/trap"
+    probe live scarce "state=$DIR/state" "$@" >"$output" &
+    pid=$!
+    for _ in $(seq 200); do
+        [ -e "$DIR/state/trap.reached" ] && break
+        sleep 0.1
+    done
+    $what
+    rm -f "$DIR/state/trap"
+    wait $pid
+    result $((!$?)) "$description: fails" "$(cat "$output")"
+    grep -q "$text" "$output"
+    result $? "$description: told" "$(cat "$output")"
+    [ -z "$(ls -A "$SNAPSHOTS")" ]
+    result $? "$description: no files left" "$(ls -lR "$SNAPSHOTS")"
+    rm -f "$DIR/small/filler"
+}
+
+test_no_space() {
+    local SNAPSHOTS=$DIR/small/snapshots before
+    mkdir "$DIR/small"
+    mount -t tmpfs -o size=160m,mode=711 tmpfs "$DIR/small" || return
+    mkdir "$SNAPSHOTS"
+    make_disk scarce qcow2 256M
+    define scarce qcow2 "$(disk_of scarce)"
+    write_disk scarce 0x71 0 20M
+    monitor scarce 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush' >/dev/null
+    for method in live cold; do
+        refused scarce $method "not enough space" "$method, no room left for the guests" reserve=150
+    done
+    snapshot scarce live qcow2 qcow2 "live, just enough room" reserve=16
+    before=$(picture scarce)
+    filled_at live:copy-started "running out of space" "space that comes to its end" fill reserve=16
+    filled_at live:undefined "No space left\|ended before it was complete" \
+        "space that is at its end" fill_all
+    diff <(echo "$before") <(picture scarce) >/dev/null
+    result $? "space: left as before"
+    remove scarce
+    umount "$DIR/small"
+}
+
 test_live_and_cold
 test_quiesce
 test_nvram
@@ -305,5 +360,6 @@ test_refusals
 test_foreign_job
 test_midst
 test_stall
+test_no_space
 echo "1..$count"
 [ "$failures" -eq 0 ]

@@ -188,7 +188,7 @@ class Faults(unittest.TestCase):
         self.cloud.delete_server(server)
 
     def test_no_space(self):
-        """the snapshot folder's file system is full: fault, nothing left, definition back"""
+        """the snapshot folder's file system is too small: fault, nothing left, guest untouched"""
         folder = f"{LAB}/nova/small"
         os.makedirs(folder, exist_ok=True)
         run("mount", "-t", "tmpfs", "-o", "size=16m,mode=711", "tmpfs", folder)
@@ -197,7 +197,7 @@ class Faults(unittest.TestCase):
             write_pattern(self.server, "0x44", "400M", "32M")
             with Agent({"libvirt": {"snapshots_directory": f"{folder}/snapshots"}}):
                 image, request_id = self.cloud.create_image(self.server, "no-space")
-                self.assert_failed(self.server, image, request_id, "")
+                self.assert_failed(self.server, image, request_id, "not enough space")
             self.assertEqual(os.listdir(f"{folder}/snapshots"), [])
             self.assertEqual(domain_xml(self.server), xml)
         finally:

@@ -9,7 +9,8 @@
  * instances, format, compress, quiesce, require_quiesce, stall, freeze, deep, ceph_conf, rbd_user,
  * parent (a location); for create volume, new_file and the quiesce ones, for delete volume,
  * file_to_merge and merge_target_file. journal is a file that entries are added to and that recover
- * reads, state the folder of a trap (see common/trap.h), rebooted what recover is told.
+ * reads, reserve what stays free in MiB, state the folder of a trap (see common/trap.h), rebooted
+ * what recover is told.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -35,6 +37,7 @@ struct probe {
     const char *journal_path;
     const char *state;
     bool rebooted;
+    unsigned reserve_mib;
 };
 
 static int write_entry(void *arg, const json_t *entry, struct error *err)
@@ -94,6 +97,7 @@ static bool set_option(struct probe *probe, const char *argument)
         {"require_quiesce", NULL, &probe->plan.require_quiesce, NULL},
         {"deep", NULL, &probe->options.deep_image_inspection, NULL},
         {"stall", NULL, NULL, &probe->options.stall_timeout_s},
+        {"reserve", NULL, NULL, &probe->reserve_mib},
         {"freeze", NULL, NULL, &probe->options.freeze_timeout_s},
     };
     for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
@@ -226,6 +230,11 @@ static int run(struct probe *probe, const char *command, const char *subject, co
                struct error *err)
 {
     struct driver *driver = NULL;
+    struct cancel *cancel = NULL;
+    probe->options.scratch_reserve_bytes = (uint64_t)probe->reserve_mib << 20;
+    if (cancel_new(&cancel, err) < 0)
+        return -1;
+    (void)cancel_enter(cancel);
     int r = driver_libvirt_new(&probe->options, &driver, err);
     if (r < 0)
         return r;

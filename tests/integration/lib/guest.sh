@@ -17,6 +17,7 @@ cleanup() {
         $VIRSH undefine --managed-save --nvram "$domain" >/dev/null 2>&1
     done
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null; done
+    umount "$DIR/small" 2>/dev/null
     rm -rf "$DIR"
 }
 trap cleanup EXIT

@@ -60,6 +60,7 @@ static struct {
     void (*die)(void);
     struct canceller *canceller; /* when the call of cancel_index is made; may be NULL */
     int cancel_index;
+    uint64_t image_bytes; /* as qemu-img measures it */
     /* a test of other disks and block jobs than the root disk's copy brings them itself */
     char *(*make_xml)(void);
     int (*rebase)(const char *disk, const char *base, unsigned flags);
@@ -657,6 +658,20 @@ static int write_file(const char *path, struct error *err)
         return error_errno(err, 5, "cannot write %s", path);
     (void)fputs("image", file);
     (void)fclose(file);
+    return 0;
+}
+
+int __wrap_qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes,
+                            struct error *err);
+int __wrap_qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes,
+                            struct error *err)
+{
+    bool acts;
+    (void)path;
+    (void)format;
+    if (fails("qemu-img measure", &acts))
+        return error_set(err, 5, EXC_INVALID_DISK_INFO, "injected in qemu-img measure");
+    *ret_bytes = world.image_bytes;
     return 0;
 }
 

@@ -20,6 +20,7 @@
 /* wrap: virDomainResume */
 /* wrap: virDomainDetachDeviceFlags */
 /* wrap: virDomainAttachDeviceFlags */
+/* wrap: qemu_img_measure */
 /* wrap: qemu_img_create_overlay */
 /* wrap: qemu_img_convert */
 #include <dirent.h>

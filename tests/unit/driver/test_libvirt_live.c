@@ -25,6 +25,7 @@
 /* wrap: virDomainFSFreeze */
 /* wrap: virDomainFSThaw */
 /* wrap: virDomainQemuAgentCommand */
+/* wrap: qemu_img_measure */
 /* wrap: qemu_img_create_overlay */
 /* wrap: qemu_img_convert */
 #include <dirent.h>
@@ -365,6 +366,17 @@ static void foreign_block_job_is_left_alone(void **state)
     assert_false(was_called("qemu-img create"));
 }
 
+static void guest_is_not_touched_without_room(void **state)
+{
+    (void)state;
+    world.image_bytes = UINT64_C(1) << 60;
+    assert_int_equal(take(), -ENOSPC);
+    assert_error(EXC_INTERNAL_ERROR, "up to 1152921504673955840 bytes are needed");
+    assert_guest_as_before();
+    assert_false(was_called("GetXMLDesc-inactive"));
+    assert_false(was_called("qemu-img create"));
+}
+
 static void older_libvirt_knows_fewer_flags(void **state)
 {
     (void)state;
@@ -533,6 +545,7 @@ int main(void)
         cmocka_unit_test_setup(guest_that_ends_is_defined_again, set_up),
         cmocka_unit_test_setup(deleted_guest_is_not_defined_again, set_up),
         cmocka_unit_test_setup(foreign_block_job_is_left_alone, set_up),
+        cmocka_unit_test_setup(guest_is_not_touched_without_room, set_up),
         cmocka_unit_test_setup(older_libvirt_knows_fewer_flags, set_up),
         cmocka_unit_test_setup(silent_agent_is_not_asked_to_freeze, set_up),
         cmocka_unit_test(late_freeze_is_thawed),

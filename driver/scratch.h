@@ -1,0 +1,36 @@
+/*
+ * Room for what a snapshot writes: known before the guest is touched, reserved in an account that
+ * all snapshots of the process share, and watched while they write. The guests' disks often lie on
+ * the same file system: what must stay free is theirs. Thread-safe.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "driver/driver.h"
+#include "driver/staging.h"
+
+struct scratch;
+
+/*
+ * The most that a snapshot is expected to write: for a live one the overlay, as large as the data
+ * in the disk's top layer and some room for what the guest writes meanwhile; the image, as large as
+ * the data in the chain. 0 for a disk that is no file: what is in it is not known.
+ */
+int scratch_need(const struct guest_info *info, enum snapshot_method method, uint64_t *ret_bytes,
+                 struct error *err);
+
+/*
+ * Reserves `needed_bytes` on the file system of the staging, whose directory may not be made yet.
+ * InternalError (ENOSPC) with what is needed, free and reserved when it would not leave
+ * `keep_free_bytes`. From then on, when less than that is free, the youngest of the snapshots there
+ * is given up: its cancellation, which the calling thread has entered, is requested. Borrows
+ * `staging` and the cancellation until scratch_release(). Returns owned.
+ */
+int scratch_reserve(const struct staging *staging, uint64_t needed_bytes, uint64_t keep_free_bytes,
+                    struct scratch **ret_scratch, struct error *err);
+
+/* NULL-safe. */
+void scratch_release(struct scratch *scratch);
