@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """What goes wrong around a snapshot, and that nothing is lost, left behind or stuck afterwards."""
 
+import datetime
 import os
+import re
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -87,6 +90,56 @@ class Faults(unittest.TestCase):
             self.cloud.wait_server(self.server, "ACTIVE")
             self.assertEqual(self.cloud.wait_event(self.server, request_id)["result"], "Success")
         self.assert_unharmed(self.server)
+
+    def slow_copy(self, agent, server, name):
+        """A snapshot whose copy of the disk goes on for minutes. Its image and request."""
+        write_pattern(server, "0x66", "300M", "256M")
+        trap = f"{agent.folder}/state/trap"
+        with open(trap, "w", encoding="ascii") as out:
+            out.write("live:copy-started hold\n")
+        os.chmod(trap, 0o600)
+        image, request_id = self.cloud.create_image(server, name)
+        wait_for("the copy's begin", lambda: os.path.exists(f"{trap}.reached"), 60, 0.02)
+        virsh("blockjob", server, "vda", "--bandwidth", "1")
+        os.unlink(trap)
+        wait_for("the agent's wait for the copy", lambda: not os.path.exists(f"{trap}.reached"))
+        self.assertIn("Block Copy", block_jobs(server))
+        return image, request_id
+
+    def logged_at(self, agent, pattern):
+        agent.wait_log(pattern, 60)
+        line = next(line for line in agent.log().splitlines() if re.search(pattern, line))
+        return datetime.datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S.%f").timestamp()
+
+    def test_image_deleted_while_copied(self):
+        """image deleted while the disk is copied: over within 2 s, the guest as before"""
+        xml = domain_xml(self.server)
+        with Agent() as agent:
+            image, request_id = self.slow_copy(agent, self.server, "copied-image-deleted")
+            self.cloud.glance("DELETE", f"/v2/images/{image}")
+            deleted = time.time()
+            self.assertLess(self.logged_at(agent, "Image not found during snapshot") - deleted, 2)
+            self.cloud.wait_server(self.server, "ACTIVE")
+            self.assertEqual(self.cloud.wait_event(self.server, request_id)["result"], "Success")
+            self.assertNotIn("beginning image upload", agent.log())
+            self.assertNotIn(" ERROR ", agent.log())
+        self.assertEqual(domain_xml(self.server), xml)
+        self.assert_unharmed(self.server)
+
+    def test_server_deleted_while_copied(self):
+        """server deleted while its disk is copied: over within 2 s, nothing left of it"""
+        server = self.cloud.create_server("it-deleted-copied", self.base)
+        with Agent() as agent:
+            image, _ = self.slow_copy(agent, server, "copied-server-deleted")
+            self.cloud.delete_server(server)
+            heard = self.logged_at(agent, "the instance is being deleted")
+            self.assertLess(self.logged_at(agent, "Instance disappeared during snapshot") - heard, 2)
+            self.image_gone(image)
+            self.assertNotIn("beginning image upload", agent.log())
+            self.assertNotIn(" ERROR ", agent.log())
+        self.assertNotIn(server, virsh("list", "--all", "--uuid"))
+        self.assertFalse(os.path.exists(disk_file(server)))
+        assert_nothing_left()
 
     def test_connection_dropped(self):
         """connection to Glance lost midway: sent again from byte 0, the image is whole"""
