@@ -103,6 +103,15 @@ class AmqpTest(unittest.TestCase):
     def depth(self, name=QUEUE):
         return broker.queues().get(name, (None, None))[0]
 
+    def busy_consumer(self):
+        """Stands for a nova-compute that is there and takes nothing more."""
+        channel = self.raw_channel()
+        channel.queue_declare(QUEUE, auto_delete=False)
+        channel.basic_qos(0, 1, False)
+        channel.basic_consume(QUEUE, callback=lambda message: None)
+        self.publish(envelope(request("reboot_instance")), exchange="")
+        return channel
+
     def assert_served_once(self, peer, number, **keys):
         served = [event for event in peer.events("served", **keys)
                   if event["args"].get("number") == number]
@@ -240,6 +249,23 @@ class Shared(AmqpTest):
         self.assertIn("duplicate", bus.log_text())
         self.assertEqual(self.depth(), 0)
 
+    def test_ack_lost(self):
+        """shared: a request whose ack was lost and that comes to us again is served once"""
+        self.busy_consumer()
+        basic_ack = b"\x00\x3c\x00\x50"
+        proxy = CuttingProxy(broker.port, basic_ack, swallows=True)
+        self.addCleanup(proxy.close)
+        bus = self.bus(broker.url(port=proxy.port))
+        self.attached(bus)
+        self.publish(envelope(request("snapshot_instance", args={"number": 1, "keep": True})),
+                     exchange="")
+        bus.wait("served")
+        wait_for("cut", lambda: proxy.cuts == 1)
+        proxy.word = None
+        wait_for("comes again", lambda: "ignoring duplicate message" in bus.log_text())
+        wait_for("gone", lambda: self.depth() == 1)  # the busy consumer's own
+        self.assertEqual(len(bus.events("served")), 1)
+
     def test_queue_deleted(self):
         """shared: the queue is deleted under the consumer and declared again by nova-compute"""
         compute = self.nova_compute()
@@ -334,12 +360,8 @@ class HandBack(AmqpTest):
         self.kept(bus, 1)
         compute.kill()
         self.attached(bus, False)
-        self.publish(envelope(request("reboot_instance")))
+        self.busy_consumer()
         self.hand_back(bus, 1)
-        # Stands for a nova-compute that is busy with the first of the two.
-        channel = self.raw_channel()
-        channel.basic_qos(0, 1, False)
-        channel.basic_consume(QUEUE, callback=lambda message: None)
         other = self.bus()
         self.attached(other)
         served = other.wait("served")
@@ -490,6 +512,37 @@ class Exclusive(AmqpTest):
         self.assertEqual(results, [-2, 0])
         channel.queue_delete(late)
 
+    def test_queue_deleted(self):
+        """exclusive: queues that are deleted under the consumers are declared again"""
+        fanout = next(name for name in broker.queues() if name.startswith("compute_fanout_"))
+        for number, queue in enumerate((QUEUE, "compute", fanout)):
+            lost = self.subject.log_text().count("the broker cancelled a consumer")
+            broker.ctl("delete_queue", queue)
+            wait_for("lost", lambda: self.subject.log_text().count(
+                "the broker cancelled a consumer") > lost)
+            self.attached(self.subject)
+            for keys in ({"server": HOST}, {}, {"fanout": True}):
+                before = len(self.subject.events("served"))
+                self.client.ask(do="cast", method="snapshot_instance", args={"number": number},
+                                **keys)
+                wait_for("served", lambda: len(self.subject.events("served")) > before)
+
+    def test_reply_while_blocked(self):
+        """exclusive: requests that are served while the broker blocks us are answered afterwards"""
+        number = self.client.send(do="call", server=HOST, method="quiesce_instance",
+                                  args={"sleep_ms": 6000, "a": 1}, timeout=40)
+        self.subject.wait("served")
+        broker.ctl("set_vm_memory_high_watermark", "0.00001")
+        try:
+            self.subject.send(do="notify", priority="INFO", payload={})  # makes it blocked
+            wait_for("blocked", lambda: "blocks publishing" in self.subject.log_text())
+            time.sleep(7)
+            self.assertEqual(self.subject.events("replied"), [])
+        finally:
+            broker.ctl("set_vm_memory_high_watermark", "0.4")
+        self.assertEqual(self.client.answer(number).get("result"), {"sleep_ms": 6000, "a": 1})
+        self.assertNotIn("lost", self.subject.log_text())
+
     def test_fanout_queue_deleted(self):
         """exclusive: the fanout queue goes with the bus"""
         self.subject.send(do="detach")
@@ -616,6 +669,40 @@ class Calls(AmqpTest):
         proxy.word = None
         self.assertEqual(self.call(bus, number=2, timeout_ms=20000)["event"], "result")
         self.assertEqual(len(conductor.events("served")), 1)
+
+    def test_reply_queue_deleted(self):
+        """calls: the reply queue is deleted under a call that waits, its answer still comes"""
+        conductor = self.oslo("server", "conductor", "ctl1")
+        bus = self.bus()
+        number = bus.send(do="call", topic="conductor", version="3.0", method="object_action",
+                          args={"seconds": 2}, timeout_ms=20000)
+        conductor.wait("served")
+        name = next(name for name in broker.queues() if name.startswith("reply_"))
+        broker.ctl("delete_queue", name)
+        self.assertEqual(bus.answer(number)["event"], "result")
+        self.assertIn("declaring it again", bus.log_text())
+        self.assertEqual(self.call(bus)["event"], "result")
+        self.assertEqual(len(conductor.events("served")), 2)
+
+    def test_unblocked(self):
+        """calls: calls begun before and during a block are answered after it"""
+        conductor = self.oslo("server", "conductor", "ctl1")
+        bus = self.bus()
+        pending = bus.send(do="call", topic="conductor", version="3.0", method="object_action",
+                           args={"seconds": 2, "number": 1}, timeout_ms=40000)
+        conductor.wait("served")
+        broker.ctl("set_vm_memory_high_watermark", "0.00001")
+        try:
+            blocked = [bus.send(do="call", topic="conductor", version="3.0",
+                                method="object_action", args={"number": number}, timeout_ms=40000)
+                       for number in (2, 3)]
+            wait_for("blocked", lambda: "blocks publishing" in bus.log_text())
+            time.sleep(3)
+        finally:
+            broker.ctl("set_vm_memory_high_watermark", "0.4")
+        for number, ident in enumerate((pending, *blocked), 1):
+            self.assertEqual(bus.answer(ident)["event"], "result")
+            self.assert_served_once(conductor, number)
 
     def test_blocked(self):
         """calls: while the broker blocks publishing, a call ends at its deadline"""
@@ -815,6 +902,67 @@ class Connections(AmqpTest):
         self.assertIn("bus_peer:", text)
         self.assertIn("consumer_cancel_notify", text)
         print(f"# idle: {bus.memory_kib()} KiB, {busy_ns / 1e6:.1f} ms of CPU in 3 s")
+
+
+class Cluster(AmqpTest):
+    """A second node; the first, the tests' common one, is stopped and comes back."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.second = Broker(broker)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.second.close()
+        broker.ctl("forget_cluster_node", f"private{cls.second.port}@localhost")
+
+    def tearDown(self):
+        if not broker.is_running:
+            broker.start()
+
+    def both(self, query=""):
+        return (f"rabbit://guest:guest@127.0.0.1:{broker.port},"
+                f"guest:guest@127.0.0.1:{self.second.port}/{query}")
+
+    def fail_over(self, **bus_options):
+        """The first node stops while a call waits for its answer and requests are in the queue."""
+        compute = self.oslo("server", "compute", HOST, url=self.both())
+        conductor = self.oslo("server", "conductor", "ctl1", url=self.both())
+        bus = self.bus(self.both(), **bus_options)
+        self.attached(bus)
+        pending = bus.send(do="call", topic="conductor", version="3.0", method="object_action",
+                           args={"seconds": 4, "number": 1}, timeout_ms=60000)
+        conductor.wait("served")
+        broker.stop()
+        later = bus.send(do="call", topic="conductor", version="3.0", method="object_action",
+                         args={"number": 2}, timeout_ms=60000)
+        notified = bus.send(do="notify", priority="INFO", payload={})
+        self.assertEqual(bus.answer(later, 60)["event"], "result")
+        self.assertEqual(bus.answer(notified, 60)["result"], 0)
+        self.assertEqual(bus.answer(pending, 60)["event"], "result")
+        self.assert_served_once(conductor, 1)
+        self.assert_served_once(conductor, 2)
+        self.attached(bus)
+        client = self.oslo("client", url=self.second.url())
+        for number in range(10, 15):
+            client.ask(do="cast", server=HOST, method="snapshot_instance", args={"number": number})
+            client.ask(do="cast", server=HOST, method="reboot_instance", args={"number": number})
+        wait_for("all served", lambda: len(bus.events("served")) +
+                 len(compute.events("served")) >= 10)
+        for number in range(10, 15):
+            self.assert_served_once(compute, number, method="reboot_instance")
+        self.assertGreater(len(bus.events("served")), 0)
+
+    def test_failover(self):
+        """cluster: the first node stops, everything goes on with the second"""
+        self.fail_over()
+
+    def test_failover_mirrored(self):
+        """cluster: the same with mirrored queues, whose consumers are cancelled"""
+        self.addCleanup(broker.ctl, "clear_policy", "ha-all")
+        broker.ctl("set_policy", "ha-all", "^(?!amq\\.).*",
+                   '{"ha-mode": "all", "ha-sync-mode": "automatic"}')
+        self.fail_over()
 
 
 if __name__ == "__main__":

@@ -45,15 +45,15 @@ def free_ports():
 
 
 class Broker:
-    """A RabbitMQ node of our own."""
+    """A RabbitMQ node of our own; with `peer`, another Broker, in its cluster."""
 
-    def __init__(self):
+    def __init__(self, peer=None):
         self.folder = tempfile.mkdtemp(prefix="amqp-test-")
         self.port = free_ports()
         self.make_certificates()
         atexit.register(self.close)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
-        self.start()
+        self.start(*[peer.folder] if peer else [])
 
     def node(self, verb, *argv):
         done = subprocess.run([f"{REPO}/tests/integration/rabbit-node", verb, self.folder, *argv],
@@ -63,11 +63,13 @@ class Broker:
             raise AssertionError(f"rabbit-node {verb} {argv}: {done.stdout}")
         return done.stdout
 
-    def start(self):
-        self.node("start", str(self.port))
+    def start(self, *peer):
+        self.node("start", str(self.port), *peer)
+        self.is_running = True
 
     def stop(self):
         self.node("stop")
+        self.is_running = False
 
     def ctl(self, *argv):
         return self.node("ctl", *argv)
@@ -204,14 +206,16 @@ class Oslo(Peer):
 class CuttingProxy:
     """A TCP proxy; a connection on which the client says `word` hears nothing more and is cut.
 
-    `silent`: accepts and never answers. `stalls`: not cut, but no longer read.
+    `silent`: accepts and never answers. `stalls`: not cut, but no longer read. `swallows`: what
+    has the word in it does not come through, either.
     """
 
-    def __init__(self, port, word=None, silent=False, stalls=False):
+    def __init__(self, port, word=None, silent=False, stalls=False, swallows=False):
         self.target = ("127.0.0.1", port)
         self.word = word
         self.silent = silent
         self.stalls = stalls
+        self.swallows = swallows
         self.cuts = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -241,6 +245,8 @@ class CuttingProxy:
                     self.cuts += 1
                     if self.stalls:
                         return
+                    if self.swallows:
+                        break
                 server.sendall(data)
                 if mute.is_set():
                     time.sleep(0.2)
