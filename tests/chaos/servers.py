@@ -77,6 +77,7 @@ class Servers:
             drop_volume(self.cloud, volume)
 
     def make(self, kind):
+        self.enable_host()
         self.count += 1
         name = f"chaos-{kind}-{self.count}"
         make = "make_" + ("plain" if kind.startswith("plain") else kind.replace("-", "_"))
@@ -84,6 +85,13 @@ class Servers:
         server.kind, server.serial = kind, self.count
         self.await_agent(server)
         return server
+
+    def enable_host(self):
+        """nova-compute disables itself when it loses libvirt, until it needs it again."""
+        path = "/os-services?binary=nova-compute"
+        for service in self.cloud.nova("GET", path).json()["services"]:
+            if service["status"] != "enabled":
+                self.cloud.nova("PUT", f"/os-services/{service['id']}", {"status": "enabled"})
 
     def make_plain(self, name):
         return Server(self.cloud.create_server(name, self.plain_image, small_images.TINY), "")
