@@ -260,13 +260,28 @@ static void a_wait_ends_when_the_work_is_cancelled(void **state)
 {
     (void)state;
     struct canceller canceller;
-    struct error err;
-    struct http_step steps[] = {SHOWS("creating"), SHOWS("creating")};
-    steps[1].then = canceller_request;
-    steps[1].then_opaque = &canceller;
+    struct fixture fixture;
+    struct cinder *patient = NULL;
+    struct cinder_snapshot snapshot;
+    struct error err = ERROR_INIT;
+    char template[128];
+    struct http_step step = SHOWS("creating");
+    step.then = canceller_request;
+    step.then_opaque = &canceller;
     canceller_enter(&canceller);
-    await(steps, ARRAY_SIZE(steps), NEVER_MS, NULL, &err);
-    assert_cancelled(-err.errnum, &err);
+    fixture_start(&fixture, &step, 1);
+    (void)snprintf(template, sizeof(template), "%s/v3/%%(project_id)s",
+                   http_script_url(fixture.script));
+    const struct cinder_options options = {.endpoint_template = template,
+                                           .poll_interval_ms = 3600000};
+    uint64_t begun_ms = clock_now_ms();
+    assert_int_equal(cinder_new(&options, NULL, &patient, &err), 0);
+    assert_cancelled(
+        cinder_snapshot_await(patient, fixture.context, SNAPSHOT_ID, NEVER_MS, &snapshot, &err),
+        &err);
+    assert_true(clock_now_ms() - begun_ms < CANCELLER_MAX_MS);
+    cinder_free(patient);
+    fixture_finish(&fixture);
     canceller_leave(&canceller);
 }
 
