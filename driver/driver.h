@@ -170,8 +170,7 @@ struct driver_ops {
      * incomplete, what was in memory is gone.
      * *ret_image is the finished image when extract had come so far and it is whole, else NULL;
      * owned by the caller, closing it removes the file. An image that direct_snapshot had finished
-     * stays where it is, for a record may already point there: the last entry then has the member
-     * "location", which undo_direct_snapshot takes.
+     * is undone as well: not to be called once a record may point there. `entries` may be NULL.
      */
     int (*recover)(struct driver *driver, const char *uuid, const json_t *entries,
                    bool host_rebooted, struct image_source **ret_image, struct error *err);

@@ -25,8 +25,6 @@ static int read_entry(const json_t *entry, struct driver_entries *entries, struc
         entries->frozen = true;
     else if (strcmp(step, "image") == 0)
         entries->image = entry;
-    else if (strcmp(step, "location") == 0)
-        entries->location = entry;
     else
         return driver_entry_bad(err, "names a step that there is not");
     return 0;
@@ -35,8 +33,8 @@ static int read_entry(const json_t *entry, struct driver_entries *entries, struc
 int driver_entries_read(const json_t *array, struct driver_entries *ret_entries, struct error *err)
 {
     struct driver_entries entries = {0};
-    if (!json_is_array(array) || json_array_size(array) > ENTRIES_MAX)
-        return driver_entry_bad(err, "is missing, or there are too many");
+    if ((array && !json_is_array(array)) || json_array_size(array) > ENTRIES_MAX)
+        return driver_entry_bad(err, "is in no list, or in one that is too long");
     for (size_t i = 0; i < json_array_size(array); i++) {
         int r = read_entry(json_array_get(array, i), &entries, err);
         if (r < 0)

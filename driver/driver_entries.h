@@ -11,13 +11,12 @@
 #include "common/error.h"
 
 struct driver_entries {
-    const json_t *begin;    /* borrowed; NULL: nothing was begun */
-    bool frozen;            /* a freeze was begun */
-    const json_t *image;    /* borrowed; NULL: no image was finished */
-    const json_t *location; /* the same for direct_snapshot */
+    const json_t *begin; /* borrowed; NULL: nothing was begun */
+    bool frozen;         /* a freeze was begun */
+    const json_t *image; /* borrowed; NULL: no image was finished */
 };
 
-/* EINVAL when `array` holds anything but entries of the driver. */
+/* EINVAL when `array` holds anything but entries of the driver. NULL: it is empty. */
 int driver_entries_read(const json_t *array, struct driver_entries *ret_entries, struct error *err);
 
 /* EINVAL naming `what` is wrong with an entry. */

@@ -6,7 +6,6 @@
  *   begin     before the first side effect of extract or direct_snapshot: all that undoing needs
  *   freeze    the guest is about to be frozen
  *   image     extract has finished this image
- *   location  direct_snapshot has finished the image at "location"
  * See libvirt_recover.h for their members and for who reads them.
  */
 #pragma once

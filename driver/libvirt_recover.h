@@ -32,7 +32,7 @@ int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
 int libvirt_cold_recover(struct libvirt_driver *driver, struct guest_info *info,
                          const struct driver_entries *entries, struct error *err);
 
-/* `info` has the uuid. A finished image stays: the entry "location" has what undoes it. */
+/* `info` has the uuid. */
 int libvirt_direct_recover(struct libvirt_driver *driver, struct guest_info *info,
                            const struct driver_entries *entries, bool host_rebooted,
                            struct error *err);

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "common/cancel.h"
-#include "common/cleanup.h"
 #include "common/trap.h"
 #include "driver/driver_journal.h"
 #include "driver/guest_quiesce.h"
@@ -154,31 +153,23 @@ static int clone_disk(struct direct_copy *op, struct error *err)
     return r < 0 ? r : cancel_check(err);
 }
 
-static int protect_image(struct direct_copy *op, struct error *err)
+static int finish_image(struct direct_copy *op, char **ret_location, struct error *err)
 {
+    struct rbd_location location = {.snap = GLANCE_SNAP};
     int r = rbd_volume_create_snap(&op->copy, GLANCE_SNAP, err);
     if (r == 0)
         r = rbd_volume_protect_snap(&op->copy, GLANCE_SNAP, err);
     trap("direct:image-protected");
-    return r;
-}
-
-/* Once it is written down, the image is the agent's to keep or to undo. */
-static int finish(struct direct_copy *op, char **ret_location, struct error *err)
-{
-    struct rbd_location location = {.snap = GLANCE_SNAP};
+    if (r < 0)
+        return r;
     memcpy(location.fsid, op->client.fsid, sizeof(location.fsid));
     memcpy(location.pool, op->target.pool, sizeof(location.pool));
     memcpy(location.image, op->target.image, sizeof(location.image));
-    cleanup_free char *text = rbd_location_format(&location);
+    char *text = rbd_location_format(&location);
     if (!text)
         return error_nomem(err);
-    int r = driver_journal_write(
-        op->direct->journal, json_pack("{s:s, s:s}", "step", "location", "location", text), err);
-    trap("direct:location-written-down");
-    if (r == 0)
-        *ret_location = TAKE_PTR(text);
-    return r;
+    *ret_location = text;
+    return 0;
 }
 
 static int copy_disk(struct direct_copy *op, char **ret_location, struct error *err)
@@ -199,8 +190,7 @@ static int copy_disk(struct direct_copy *op, char **ret_location, struct error *
     if (r < 0)
         return r;
     trap("direct:snap-removed");
-    r = protect_image(op, err);
-    return r < 0 ? r : finish(op, ret_location, err);
+    return finish_image(op, ret_location, err);
 }
 
 int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_info *info,

@@ -201,8 +201,7 @@ int libvirt_direct_recover(struct libvirt_driver *driver, struct guest_info *inf
     int r = read_entry(&op, info, entries->begin, fsid, &disk, err);
     if (r < 0)
         return r;
-    if (open_again(&op, fsid, &disk, &failure) == 0)
-        op.cloned = !entries->location;
+    op.cloned = open_again(&op, fsid, &disk, &failure) == 0;
     direct_copy_undo(&op, &failure);
     if (failure.errnum != 0)
         *err = failure;

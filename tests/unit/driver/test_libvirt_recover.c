@@ -580,6 +580,8 @@ static void hostile_arrays_are_refused(void **state)
     assert_int_equal(recover_entries(none, false), 0);
     assert_null(image);
     json_decref(none);
+    assert_int_equal(recover_entries(NULL, false), 0);
+    assert_null(image);
 }
 
 /* Only the last attempt is undone: each brings its own work to an end before the next begins. */
