@@ -284,6 +284,41 @@ test_midst() {
     remove long
 }
 
+# The probe of during_copy runs in a shell of its own.
+send_cancel() { xargs kill -USR1 <"/proc/$pid/task/$pid/children"; }
+# Cancels it, and has it end within two seconds.
+cancel_it() { # guest
+    local began=${EPOCHREALTIME/./}
+    send_cancel
+    wait "$pid"
+    local status=$? took=$((${EPOCHREALTIME/./} - began))
+    [ $took -lt 2000000 ]
+    result $? "cancelled copy of $1: over within 2 s" "$took us"
+    return $status
+}
+delete_with_nova() {
+    send_cancel
+    $VIRSH destroy "$NAME-$1" >/dev/null
+    $VIRSH undefine "$NAME-$1" >/dev/null 2>&1
+}
+
+test_cancel() {
+    local before after
+    make_disk unwanted qcow2 1G
+    define unwanted qcow2 "$(disk_of unwanted)"
+    write_disk unwanted 0x71 0 800M
+    before=$(picture unwanted)
+    during_copy unwanted "exc=ImageNotFound cancelled by a signal" "cancelled copy" cancel_it
+    after=$(picture unwanted)
+    diff <(echo "$before") <(echo "$after") >/dev/null
+    result $? "cancelled copy: left as before" "$after"
+    during_copy unwanted "exc=UnexpectedDeletingTaskStateError" "deletion by nova in the middle" \
+        delete_with_nova cancel=UnexpectedDeletingTaskStateError
+    state_of unwanted | grep -q 'failed to get domain'
+    result $? "deletion by nova in the middle: no definition left over" "$(state_of unwanted)"
+    remove unwanted
+}
+
 test_stall() {
     make_disk stalled qcow2 256M
     define stalled qcow2 "$(disk_of stalled)"
@@ -359,6 +394,7 @@ test_block_device
 test_refusals
 test_foreign_job
 test_midst
+test_cancel
 test_stall
 test_no_space
 echo "1..$count"

@@ -10,11 +10,14 @@
  * parent (a location); for create volume, new_file and the quiesce ones, for delete volume,
  * file_to_merge and merge_target_file. journal is a file that entries are added to and that recover
  * reads, reserve what stays free in MiB, state the folder of a trap (see common/trap.h), rebooted
- * what recover is told.
+ * what recover is told. SIGUSR1 cancels the work, with the class that cancel names (ImageNotFound).
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,6 +41,8 @@ struct probe {
     const char *state;
     bool rebooted;
     unsigned reserve_mib;
+    const char *cancel_exc;
+    struct cancel *cancel;
 };
 
 static int write_entry(void *arg, const json_t *entry, struct error *err)
@@ -91,6 +96,7 @@ static bool set_option(struct probe *probe, const char *argument)
         {"merge_target_file", &probe->merge.merge_target_file, NULL, NULL},
         {"journal", &probe->journal_path, NULL, NULL},
         {"state", &probe->state, NULL, NULL},
+        {"cancel", &probe->cancel_exc, NULL, NULL},
         {"rebooted", NULL, &probe->rebooted, NULL},
         {"compress", NULL, &probe->plan.compress, NULL},
         {"quiesce", NULL, &probe->plan.quiesce, NULL},
@@ -226,16 +232,47 @@ static int run_command(struct driver *driver, struct probe *probe, const char *c
     return inspect_and_run(driver, probe, command, subject, output, err);
 }
 
+static void *wait_for_signal(void *arg)
+{
+    const struct probe *probe = arg;
+    struct error reason = ERROR_INIT;
+    sigset_t signals;
+    int number = 0;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGUSR1);
+    (void)sigwait(&signals, &number);
+    (void)error_set(&reason, ECANCELED, probe->cancel_exc, "cancelled by a signal");
+    cancel_request(probe->cancel, &reason);
+    return NULL;
+}
+
+/* Before other threads are started. The thread ends with the process. */
+static int let_signal_cancel(struct probe *probe, struct error *err)
+{
+    sigset_t signals;
+    pthread_t thread;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGUSR1);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    int r = cancel_new(&probe->cancel, err);
+    if (r < 0)
+        return r;
+    (void)cancel_enter(probe->cancel);
+    r = pthread_create(&thread, NULL, wait_for_signal, probe);
+    if (r != 0)
+        return error_errno(err, r, "cannot wait for a signal");
+    (void)pthread_detach(thread);
+    return 0;
+}
+
 static int run(struct probe *probe, const char *command, const char *subject, const char *output,
                struct error *err)
 {
     struct driver *driver = NULL;
-    struct cancel *cancel = NULL;
     probe->options.scratch_reserve_bytes = (uint64_t)probe->reserve_mib << 20;
-    if (cancel_new(&cancel, err) < 0)
-        return -1;
-    (void)cancel_enter(cancel);
-    int r = driver_libvirt_new(&probe->options, &driver, err);
+    int r = let_signal_cancel(probe, err);
+    if (r == 0)
+        r = driver_libvirt_new(&probe->options, &driver, err);
     if (r < 0)
         return r;
     r = run_command(driver, probe, command, subject, output, err);
@@ -258,7 +295,8 @@ int main(int argc, char **argv)
                                               .op_timeout_s = 30,
                                               .destroy_retries = 12,
                                               .destroy_retry_interval_s = 1}},
-                          .plan = {.image_format = "qcow2"}};
+                          .plan = {.image_format = "qcow2"},
+                          .cancel_exc = EXC_IMAGE_NOT_FOUND};
     int i = 1;
     while (i < argc && set_option(&probe, argv[i]))
         i++;
