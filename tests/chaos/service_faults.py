@@ -1,9 +1,13 @@
 """Services die, stand still and come back while a request is held."""
 
-from held import held, pause, some_points
+from held import REACH_S, held, linger_on, pause, some_points
 from lab import BrokerDown, Down, ScratchFull, Still
 from methods import method
 
+CALLS = {"live running": ("live:written-down", "live:undefined", "live:undefined",
+                          "live:undefined", "live:copy-ended"),
+         "quiesced": ("live:copy-ready", "live:frozen"),
+         "cold running": ("cold:devices-detached", "cold:converted", "cold:image-written-down")}
 SERVICES = ("libvirtd", "glance-api", "keystone", "nova-conductor")
 
 
@@ -27,6 +31,23 @@ def stands_still(service, seconds):
 
 def fill(case):
     case.begin(ScratchFull())
+
+
+def dies_in_the_call(point):
+    """A moment after the point, so that the answer of what follows may be lost."""
+    def inject(case):
+        case.trap.arm(point, "hold")
+        case.attempt.start()
+        if not case.trap.wait_reached(REACH_S, case.attempt.settled):
+            return False
+        fault = Down("libvirtd")
+        case.restore.append(fault.end)
+        case.trap.release()
+        pause(case.random.uniform(0.01, 0.12))
+        fault.begin()
+        linger_on(case, 1)
+        return True
+    return inject
 
 
 def each(session, method_name, services=SERVICES, count=1):
@@ -72,6 +93,10 @@ def run(session, short=False):
     for name in ("live running", "quiesced", "cold running"):
         each(session, name)
         scratch_full(session, name)
+    for name, points in CALLS.items():
+        for point in points:
+            session.row(method(name), f"libvirtd killed in the call after {point}",
+                        dies_in_the_call(point), matrix="F13", nova="TRANSIENT, maybe FROZEN")
     each(session, "backup", ("libvirtd", "nova-conductor"))
     each(session, "volume-backed cast", ("libvirtd", "nova-conductor", "keystone"))
     each(session, "volume snapshot", ("libvirtd",))

@@ -65,8 +65,7 @@ class Session:
             except AssertionError as failure:
                 print(f"# {failure}"[:300], flush=True)
             finally:
-                if self.agent.process.poll() is None:
-                    self.agent.kill()
+                self.agent.remove()
         self.agent = self.agent_options = None
 
     @property
@@ -119,6 +118,7 @@ class Case:
         self.server = server
         self.agent = self.attempt = self.before = None
         self.restore = []  # what ends the fault, called in any case
+        self.kept_log = ""
         self.log_start = 0
 
     def open(self):
@@ -175,6 +175,7 @@ class Case:
 
     def repair(self):
         """A fresh server and empty folders, so that the next fault is judged by itself."""
+        self.kept_log = self.log()
         self.end_faults()
         for proxy in self.proxies.values():
             proxy.release()
@@ -199,5 +200,4 @@ class Case:
                 self.cloud.glance("DELETE", f"/v2/images/{image}", ok=False)
 
     def log(self):
-        return self.agent.log_since(self.log_start) if self.agent and os.path.exists(
-            self.agent.log_file) else ""
+        return self.kept_log or (self.agent.log_since(self.log_start) if self.agent else "")

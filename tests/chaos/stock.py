@@ -43,6 +43,9 @@ class NoAgent:
             conf.write(self.kept)
         lab_service("restart", "nova-compute")
 
+    def remove(self):
+        pass
+
     def log(self):
         with open(self.log_file, encoding="utf-8", errors="replace") as lines:
             return lines.read()

@@ -1,5 +1,6 @@
 """The agent as a service manager runs it: one that dies is started again at once."""
 
+import shutil
 import subprocess
 import threading
 
@@ -44,6 +45,12 @@ class Supervised(Agent):
     def stop(self, expect=0):
         self.wanted = False
         return super().stop(expect)
+
+    def remove(self):
+        """By force if need be, with its folder."""
+        if self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def attached(self):
         """Whether the last process has told so."""
