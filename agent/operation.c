@@ -10,9 +10,12 @@
 
 int operation_move_to(struct operation *op, const char *task_state, struct error *err)
 {
+    /* An earlier life may have died before it noted what its last save had done. */
+    const char *const expected[] = {op->task_state, op->next_state};
+    size_t n = op->next_state == op->task_state ? 1 : 2;
     op->next_state = task_state;
     journal_mark(op->record, "next_state", json_pack("s?", task_state));
-    int r = report_task_state(&op->report, task_state, &op->task_state, 1, err);
+    int r = report_task_state(&op->report, task_state, expected, n, err);
     if (r < 0)
         return r;
     op->task_state = task_state;
