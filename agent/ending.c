@@ -32,7 +32,7 @@ bool ending_passes(const struct error *err)
 
 struct retry ending_retry(void)
 {
-    static const struct retry_policy policy = {UINT_MAX, 1000, 30000, 3600000};
+    static const struct retry_policy policy = {UINT_MAX, 1000, 5000, 3600000};
     return retry_begin(&policy);
 }
 
@@ -192,20 +192,39 @@ static const struct {
     [END_NOTIFICATION] = {end_notification, "end:notification"},
 };
 
-/* All steps that are left. Fails with what one of them has to wait for. */
+static int run_step(struct ending_run *run, unsigned step, struct error *err)
+{
+    if (run->op->ended & 1u << step)
+        return 0;
+    int r = steps[step].run(run, err);
+    if (r < 0)
+        return r;
+    run->op->ended |= 1u << step;
+    journal_mark(run->op->record, "ended", json_integer(step));
+    trap(steps[step].trap_point);
+    return 0;
+}
+
+/*
+ * All steps that are left. Fails with what the first of them has to wait for. A server is not kept
+ * from its tenant by an image that cannot be deleted yet; but its guest and its state come first.
+ */
 static int run_steps(struct ending_run *run, struct error *err)
 {
+    struct error waits = ERROR_INIT;
     for (unsigned step = 0; step < END_MAX; step++) {
-        if (run->op->ended & 1u << step)
+        struct error failure = ERROR_INIT;
+        if (run_step(run, step, &failure) == 0)
             continue;
-        int r = steps[step].run(run, err);
-        if (r < 0)
-            return r;
-        run->op->ended |= 1u << step;
-        journal_mark(run->op->record, "ended", json_integer(step));
-        trap(steps[step].trap_point);
+        if (waits.errnum == 0)
+            waits = failure;
+        if (step == END_GUEST || step == END_STATE)
+            break;
     }
-    return 0;
+    if (waits.errnum == 0)
+        return 0;
+    *err = waits;
+    return -waits.errnum;
 }
 
 /* With growing pauses, as long as services are away. */
@@ -217,7 +236,7 @@ static int run_to_the_end(struct ending_run *run, struct error *err)
     if (r < 0)
         log_warning("%s cannot be brought to its end yet, trying on: %s: %s",
                     run->op->request->method, why.exc, why.message);
-    while (r < 0 && retry_wait(&retry, 0)) {
+    while (r < 0 && !shutdown_has_begun(run->op->agent->shutdown) && retry_wait(&retry, 0)) {
         why = (struct error)ERROR_INIT;
         r = run_steps(run, &why);
     }

@@ -24,5 +24,5 @@ void operation_leave(struct operation *op, const struct error *why);
 /* What may be otherwise in a while: nobody answered, or a service is not itself. */
 bool ending_passes(const struct error *err);
 
-/* The pauses until then: growing to half a minute, for an hour. */
+/* The pauses until then: growing to some seconds, for an hour. */
 struct retry ending_retry(void);

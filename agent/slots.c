@@ -81,20 +81,17 @@ static bool leave_queue(struct slots *slots, struct waiter *waiter)
 
 static int wait_for_slot(struct slots *slots, struct waiter *waiter, struct error *err)
 {
-    for (;;) {
-        struct pollfd fds[] = {{.fd = waiter->granted_fd, .events = POLLIN},
-                               {.fd = cancel_fd(), .events = POLLIN}};
-        int n = poll(fds, ARRAY_SIZE(fds), -1);
-        if (n > 0 && fds[0].revents != 0)
-            return 0;
-        if (n > 0)
-            return leave_queue(slots, waiter) ? cancel_check(err) : 0;
-        if (errno == EINTR)
-            continue;
-        int saved_errno = errno;
-        return leave_queue(slots, waiter) ? error_errno(err, saved_errno, "cannot wait for a slot")
-                                          : 0;
-    }
+    struct pollfd fds[] = {{.fd = waiter->granted_fd, .events = POLLIN},
+                           {.fd = cancel_fd(), .events = POLLIN}};
+    int n;
+    do
+        n = poll(fds, ARRAY_SIZE(fds), -1);
+    while (n < 0 && errno == EINTR);
+    int saved_errno = errno;
+    /* Under the lock, also after a hand-over: whoever made it is done with the waiter then. */
+    if (!leave_queue(slots, waiter))
+        return 0;
+    return n > 0 ? cancel_check(err) : error_errno(err, saved_errno, "cannot wait for a slot");
 }
 
 int slots_acquire(struct slots *slots, struct error *err)

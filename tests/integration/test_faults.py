@@ -103,7 +103,7 @@ class Faults(unittest.TestCase):
         virsh("blockjob", server, "vda", "--bandwidth", "1")
         os.unlink(trap)
         wait_for("the agent's wait for the copy", lambda: not os.path.exists(f"{trap}.reached"))
-        self.assertIn("Block Copy", block_jobs(server))
+        self.assertIn("Bandwidth limit", block_jobs(server))
         return image, request_id
 
     def logged_at(self, agent, pattern):
