@@ -114,7 +114,7 @@ check-asan:
 	$(Q)$(MAKE) --no-print-directory SAN=asan check-unit
 
 check-valgrind: $(TEST_BIN)
-	$(Q)WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(TEST_BIN)
+	$(Q)TEST_TIMEOUT_S=600 WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(TEST_BIN)
 
 .PHONY: lint check demo chaos chaos-short soak lab-up lab-down lab-status
 lint:
