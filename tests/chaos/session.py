@@ -18,11 +18,12 @@ from supervised import Supervised, options_of
 from table import Row, Table
 from traps import Trap
 
-SETTLE_S = 60
 RECORD_S = 90
 
 
 class Session:
+    settle_s, grace_s = 60, checker.GRACE_S
+
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.cloud = Cloud()
@@ -67,6 +68,10 @@ class Session:
             finally:
                 self.agent.remove()
         self.agent = self.agent_options = None
+
+    def renew_agent(self):
+        """After a fault that may have left its mark on it."""
+        self.stop_agent()
 
     @property
     def trap(self):
@@ -134,6 +139,10 @@ class Case:
     def uuid(self):
         return self.server.id
 
+    def renew_agent(self):
+        """After a fault that may have left its mark on it."""
+        self.stop_agent()
+
     @property
     def trap(self):
         return self.session.trap
@@ -149,11 +158,12 @@ class Case:
 
     def close(self):
         self.end_faults()
-        seconds = checker.settle(self.attempt, SETTLE_S)
+        seconds = checker.settle(self.attempt, self.session.settle_s)
         self.trap.release()
         for proxy in self.proxies.values():
             proxy.release()
-        outcome = checker.judge(self.before, self.attempt, self.expect, seconds)
+        outcome = checker.judge(self.before, self.attempt, self.expect, seconds,
+                                self.session.grace_s)
         if self.agent.ends:
             outcome.violations += [("lost", f"the agent ended with {c}") for c in self.agent.ends]
             self.agent.ends = []
@@ -181,7 +191,7 @@ class Case:
             proxy.release()
         if self.session.agent:
             self.trap.release()
-        self.session.stop_agent()
+        self.session.renew_agent()
         if self.server:
             try:
                 self.session.servers.discard(self.server)
