@@ -139,10 +139,6 @@ class Case:
     def uuid(self):
         return self.server.id
 
-    def renew_agent(self):
-        """After a fault that may have left its mark on it."""
-        self.stop_agent()
-
     @property
     def trap(self):
         return self.session.trap
