@@ -13,6 +13,7 @@ from cloud import (LAB, REPO, Cloud, cast_snapshot, disk_file, disk_info, lab_se
                    run)
 
 SNAPSHOTS = f"{LAB}/nova/scratch/snapshots"
+SCRATCH_IMAGE = f"{LAB}/run/chaos-scratch.img"
 
 
 def sql(statement):
@@ -83,16 +84,15 @@ class BrokerDown:
         run(self.ctl, "-q", "start_app")
 
 
-def mount_scratch(size_mib=192):
+def mount_scratch(size_mib=1536):
     """A small file system of its own for the agent's files, so that it can be filled."""
     folder = os.path.dirname(SNAPSHOTS)
     os.makedirs(folder, exist_ok=True)
     if not os.path.ismount(folder):
-        image = f"{LAB}/run/chaos-scratch.img"
-        with open(image, "wb") as out:
+        with open(SCRATCH_IMAGE, "wb") as out:
             out.truncate(size_mib << 20)
-        run("mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", image)
-        run("mount", "-o", "loop", image, folder)
+        run("mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", SCRATCH_IMAGE)
+        run("mount", "-o", "loop", SCRATCH_IMAGE, folder)
         os.chmod(folder, 0o711)
         subprocess.run(["rmdir", f"{folder}/lost+found"], check=False)
     return folder
@@ -102,9 +102,8 @@ def unmount_scratch():
     folder = os.path.dirname(SNAPSHOTS)
     if os.path.ismount(folder):
         run("umount", folder)
-    for path in (f"{LAB}/run/chaos-scratch.img",):
-        if os.path.exists(path):
-            os.unlink(path)
+    if os.path.exists(SCRATCH_IMAGE):
+        os.unlink(SCRATCH_IMAGE)
 
 
 class ScratchFull:
@@ -113,13 +112,13 @@ class ScratchFull:
     path = f"{os.path.dirname(SNAPSHOTS)}/filler"
 
     def begin(self):
+        size = 1 << 30
         with open(self.path, "wb", buffering=0) as out:
-            block = b"\x55" * (1 << 20)
-            try:
-                while out.write(block):
-                    pass
-            except OSError:
-                pass
+            while size >= 4096:
+                try:
+                    os.posix_fallocate(out.fileno(), os.fstat(out.fileno()).st_size, size)
+                except OSError:
+                    size //= 2
 
     def end(self):
         if os.path.exists(self.path):

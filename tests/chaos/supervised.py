@@ -76,7 +76,8 @@ def options_of(proxies, **changes):
                    "timeout": 20},
         "service_user": {"auth_url": f"{proxies['keystone'].url}/v3", "timeout": 20},
         "snapshot_agent": {"stall_timeout": 10, "freeze_timeout": 5, "freeze_deadline": 15,
-                           "volume_snapshot_timeout": 20, "attach_poll_interval": 1},
+                           "volume_snapshot_timeout": 20, "attach_poll_interval": 1,
+                           "scratch_reserve": 32},
     }
     for group, values in changes.items():
         options.setdefault(group, {}).update(values)
