@@ -4,7 +4,7 @@
  *
  * It serves the methods named in "serve"; a served call answers with its own args, or, with the
  * args "sleep_ms" and "fail" ({exc, message}), later and with a failure. With the arg "keep" it is
- * kept as it came, until "hand_back" gives all of them to nova-compute.
+ * kept as it came, until "answer" has all of them answered, or "hand_back" given to nova-compute.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -144,6 +144,13 @@ static struct rpc_request *next_kept(struct peer *peer)
     return peer->n_kept > 0 ? peer->kept[--peer->n_kept] : NULL;
 }
 
+static void answer_kept(struct peer *peer)
+{
+    struct rpc_request *request;
+    while ((request = next_kept(peer)))
+        start_job(peer, NULL, request, serve_job);
+}
+
 static void *hand_back_job(void *arg)
 {
     struct job *job = arg;
@@ -216,6 +223,8 @@ static void run_command(struct peer *peer, json_t *command)
         start_job(peer, TAKE_PTR(command), NULL, call_job);
     } else if (strcmp(what, "notify") == 0) {
         start_job(peer, TAKE_PTR(command), NULL, notify_job);
+    } else if (strcmp(what, "answer") == 0) {
+        answer_kept(peer);
     } else if (strcmp(what, "hand_back") == 0) {
         start_job(peer, TAKE_PTR(command), NULL, hand_back_job);
     } else if (strcmp(what, "detach") == 0) {
