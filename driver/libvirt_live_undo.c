@@ -122,6 +122,14 @@ static int undo_agent_limit(struct live_snapshot *op, struct error *err)
     return op->domain ? guest_freeze_release_agent(&op->freeze, op->domain, err) : 0;
 }
 
+/* The guest may have ended since it was found, in the middle of a step. */
+static int try_again(struct live_snapshot *op, int (*step)(struct live_snapshot *, struct error *),
+                     struct error *err)
+{
+    int r = find_domain_again(op, err);
+    return r < 0 || step == find_domain_again ? r : step(op, err);
+}
+
 void live_snapshot_undo(struct live_snapshot *op, struct error *err)
 {
     int (*const steps[])(struct live_snapshot *, struct error *) = {
@@ -131,9 +139,9 @@ void live_snapshot_undo(struct live_snapshot *op, struct error *err)
     CANCEL_SHIELD();
     op->deleting = error_is(err, EXC_UNEXPECTED_DELETING);
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-        struct error failure = ERROR_INIT;
-        if (steps[i](op, &failure) < 0 && steps[i](op, &failure) < 0)
-            error_join(err, &failure);
+        struct error failure = ERROR_INIT, again = ERROR_INIT;
+        if (steps[i](op, &failure) < 0 && try_again(op, steps[i], &again) < 0)
+            error_join(err, &again);
     }
 }
 

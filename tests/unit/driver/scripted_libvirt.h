@@ -58,6 +58,8 @@ static struct {
     int fail_code;
     int die_index; /* this call of all is never made: die() ends the process; -1 = none */
     void (*die)(void);
+    int event_index; /* before this call of all something happens; -1 = nothing */
+    void (*event)(void);
     struct canceller *canceller; /* when the call of cancel_index is made; may be NULL */
     int cancel_index;
     uint64_t image_bytes; /* as qemu-img measures it */
@@ -84,7 +86,7 @@ static void world_reset(void)
     world.exists = world.persistent = world.active = world.autostart = true;
     world.state = VIR_DOMAIN_RUNNING;
     world.agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
-    world.fail_index = world.die_index = -1;
+    world.fail_index = world.die_index = world.event_index = -1;
     world.fail_code = VIR_ERR_INTERNAL_ERROR;
     (void)snprintf(world.definition, sizeof(world.definition), DEFINITION);
 }
@@ -108,6 +110,8 @@ static bool fails(const char *name, bool *ret_effect)
     int index = world.call_count;
     if (index == world.die_index)
         world.die();
+    if (index == world.event_index)
+        world.event();
     if (world.canceller && index == world.cancel_index)
         canceller_request(world.canceller);
     if (index < CALLS_MAX)

@@ -264,41 +264,47 @@ static void cancelled_copy_is_ended(void **state)
     assert_int_equal(files_left(), 0);
 }
 
-static int end_guest_at_abort(unsigned flags)
+static int take_deleted(enum copy_course course, int event_index)
 {
-    (void)flags;
-    end_guest();
-    return refuse("BlockJobAbort", VIR_ERR_NO_DOMAIN);
+    struct canceller canceller;
+    struct error deleting = ERROR_INIT;
+    (void)error_set(&deleting, EIO, EXC_UNEXPECTED_DELETING, "deleted");
+    (void)set_up(NULL);
+    canceller_enter(&canceller);
+    cancel_request(canceller.cancel, &deleting);
+    world.course = course;
+    world.event = end_guest;
+    world.event_index = event_index;
+    int r = take();
+    canceller_leave(&canceller);
+    return r;
+}
+
+static void assert_deleted(bool defined)
+{
+    assert_string_equal(err.exc, EXC_UNEXPECTED_DELETING);
+    assert_int_equal(was_called("DefineXML"), defined);
+    assert_false(world.exists);
+    assert_int_equal(files_left(), 0);
 }
 
 /* nova-compute is faster, or at the same place at the same time: nothing is defined afterwards. */
 static void guest_deleted_meanwhile_is_not_defined_again(void **state)
 {
-    struct canceller canceller;
-    struct error deleting = ERROR_INIT;
-    (void)error_set(&deleting, EIO, EXC_UNEXPECTED_DELETING, "deleted");
-    for (int races = 0; races <= 1; races++) {
-        set_up(state);
-        canceller_enter(&canceller);
-        cancel_request(canceller.cancel, &deleting);
-        world.course = races ? COPY_STALLS : GUEST_ENDS;
-        world.abort_job = races ? end_guest_at_abort : NULL;
-        assert_int_equal(take(), -ECANCELED);
-        canceller_leave(&canceller);
-        assert_string_equal(err.exc, EXC_UNEXPECTED_DELETING);
-        assert_int_equal(was_called("DefineXML"), races);
-        assert_false(world.exists);
-        assert_int_equal(files_left(), 0);
-    }
+    (void)state;
+    assert_int_equal(take_deleted(GUEST_ENDS, -1), -ECANCELED);
+    assert_deleted(false);
+
     /* One that is still there is as before: nova-compute undefines it. */
-    set_up(state);
-    canceller_enter(&canceller);
-    cancel_request(canceller.cancel, &deleting);
-    world.course = COPY_STALLS;
-    assert_int_equal(take(), -ECANCELED);
-    canceller_leave(&canceller);
+    assert_int_equal(take_deleted(COPY_STALLS, -1), -ECANCELED);
+    int abort_place = place_of("BlockJobAbort"), define_place = place_of("DefineXML");
     assert_true(world.exists && world.persistent && world.active);
     assert_false(world.mirror);
+
+    assert_int_equal(take_deleted(COPY_STALLS, abort_place), -ECANCELED);
+    assert_deleted(false);
+    assert_int_equal(take_deleted(COPY_STALLS, define_place), -ECANCELED);
+    assert_deleted(true);
 }
 
 static void first_error_is_kept(void **state)

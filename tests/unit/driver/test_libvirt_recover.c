@@ -387,6 +387,23 @@ static void guest_that_ended_is_defined_and_stays_off(void **state)
     assert_image(false);
 }
 
+/* It may end at any time, also while it is looked after. */
+static void guest_ends_in_the_middle_of_recovery(void **state)
+{
+    for (int index = 0;; index++) {
+        die_in_copy(state);
+        world.event = end_guest;
+        world.event_index = index;
+        if (recover(false) < 0)
+            fail_msg("%d: %s", index, err.message);
+        assert_defined();
+        assert_image(false);
+        if (world.call_count <= index)
+            break;
+        assert_false(world.active);
+    }
+}
+
 static void deleted_guest_stays_deleted(void **state)
 {
     die_in_copy(state);
@@ -629,6 +646,7 @@ int main(void)
         cmocka_unit_test(copy_of_somebody_else_goes_on),
         cmocka_unit_test(definition_of_somebody_else_stays),
         cmocka_unit_test(guest_that_ended_is_defined_and_stays_off),
+        cmocka_unit_test(guest_ends_in_the_middle_of_recovery),
         cmocka_unit_test(deleted_guest_stays_deleted),
         cmocka_unit_test(guest_on_another_host_is_not_defined),
         cmocka_unit_test(save_that_goes_on_is_waited_for),
