@@ -95,8 +95,8 @@ static int check_is_free(const struct direct_copy *op, struct error *err)
     if (r == -ENOENT)
         return 0;
     if (r == 0)
-        return error_set(err, EEXIST, EXC_INTERNAL_ERROR, "RBD image %s/%s exists already",
-                         op->target.pool, op->target.image);
+        return error_errno(err, EEXIST, "cannot make RBD image %s/%s", op->target.pool,
+                           op->target.image);
     *err = failure;
     return r;
 }

@@ -9,6 +9,8 @@
 #include "driver/driver_entries.h"
 #include "driver/libvirt_recover.h"
 
+#define DEAD_CLIENT_S 45
+
 json_t *direct_copy_entry(const struct direct_copy *op)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "step", "begin", "method",
@@ -165,12 +167,27 @@ static int read_entry(struct direct_copy *op, struct guest_info *info, const jso
     return 0;
 }
 
+/*
+ * What a client had open when it was killed is in use until its watch runs out: after 30 s, Ceph's
+ * osd_client_watch_timeout. That is waited for whatever nova's options say.
+ */
+static struct rbd_options patient_options(const struct rbd_options *options)
+{
+    struct rbd_options patient = *options;
+    if (patient.destroy_retry_interval_s == 0)
+        patient.destroy_retry_interval_s = 1;
+    unsigned retries = DEAD_CLIENT_S / patient.destroy_retry_interval_s + 1;
+    if (patient.destroy_retries < retries)
+        patient.destroy_retries = retries;
+    return patient;
+}
+
 /* A disk that is gone has no snapshot of ours: RBD removes none that has. */
-static int open_again(struct direct_copy *op, const char *fsid, const struct rbd_name *disk,
-                      struct error *err)
+static int open_again(struct direct_copy *op, const struct rbd_options *options, const char *fsid,
+                      const struct rbd_name *disk, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = rados_client_open(&op->client, &op->driver->rbd, err);
+    int r = rados_client_open(&op->client, options, err);
     if (r < 0)
         return r;
     if (strcmp(fsid, op->client.fsid) != 0)
@@ -188,6 +205,7 @@ int libvirt_direct_recover(struct libvirt_driver *driver, struct guest_info *inf
                            const struct driver_entries *entries, bool host_rebooted,
                            struct error *err)
 {
+    const struct rbd_options options = patient_options(&driver->rbd);
     bool quiesce = json_is_true(json_object_get(entries->begin, "quiesce"));
     __attribute__((cleanup(direct_copy_done))) struct direct_copy op = {
         .driver = driver,
@@ -201,7 +219,7 @@ int libvirt_direct_recover(struct libvirt_driver *driver, struct guest_info *inf
     int r = read_entry(&op, info, entries->begin, fsid, &disk, err);
     if (r < 0)
         return r;
-    op.cloned = open_again(&op, fsid, &disk, &failure) == 0;
+    op.cloned = open_again(&op, &options, fsid, &disk, &failure) == 0;
     direct_copy_undo(&op, &failure);
     if (failure.errnum != 0)
         *err = failure;

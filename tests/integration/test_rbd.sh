@@ -157,6 +157,25 @@ test_existing_image() {
     nothing_left clone "image that is there"
 }
 
+points() { grep -hoE 'trap\("direct:[a-z-]+"\)' driver/*.c | cut -d'"' -f2 | sort -u; }
+
+# Killed at every step; another process recovers from what was written down.
+test_recovery() {
+    local point output
+    mkdir -m 700 "$DIR/state"
+    for point in $(points); do
+        rm -f "$DIR/journal"
+        echo "$point kill" >"$DIR/state/trap"
+        output=$(direct clone "journal=$DIR/journal" "state=$DIR/state")
+        [ ! -e "$DIR/state/trap" ]
+        result $? "killed at $point" "$output"
+        rm -f "$DIR/state/trap"
+        output=$(probe_rbd recover "$(uuid_of clone)" "" "journal=$DIR/journal")
+        result $? "killed at $point: recovers" "$output"
+        nothing_left clone "killed at $point"
+    done
+}
+
 qemu-img create -q -f raw "$DIR/base" 64M
 qemu-io -f raw -c "write -q -P 0xba 0 8M" -c "write -q -P 0xbb 16M 4M" "$DIR/base"
 rbd import --no-progress "$DIR/base" "images/$BASE"
@@ -186,5 +205,6 @@ result $? "paused guest is paused"
 $VIRSH resume "$NAME-clone"
 test_refusals
 test_existing_image
+test_recovery
 echo "1..$count"
 [ "$failures" -eq 0 ]

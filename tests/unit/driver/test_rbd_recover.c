@@ -139,6 +139,18 @@ static void recovers_after_a_failure(void **state)
     }
 }
 
+/* What the dead process had open is in use for a while, longer than nova's options may say. */
+static void image_in_use_is_waited_for(void **state)
+{
+    set_up(state);
+    driver.rbd.destroy_retries = 0;
+    driver.rbd.destroy_retry_interval_s = 0;
+    run(ALL);
+    ceph.busy = 2;
+    assert_int_equal(recover(false), 0);
+    assert_all_as_before();
+}
+
 static void deleted_disk_has_no_snapshot(void **state)
 {
     set_up(state);
@@ -209,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recovers_from_everywhere),
         cmocka_unit_test(recovers_after_a_failure),
+        cmocka_unit_test(image_in_use_is_waited_for),
         cmocka_unit_test(deleted_disk_has_no_snapshot),
         cmocka_unit_test(image_of_somebody_else_stays),
         cmocka_unit_test(hostile_entries_are_refused),
