@@ -27,9 +27,6 @@ struct libvirt_driver {
     struct rbd_options rbd; /* borrows ceph_conf and rbd_user */
 };
 
-/* How long a rollback waits for a libvirtd that is being restarted. */
-#define LIBVIRT_PATIENCE_MS 30000
-
 /* nova.virt.libvirt.guest.LIBVIRT_POWER_STATE over virDomainGetState(). */
 int libvirt_domain_power_state(virDomainPtr domain, enum power_state *ret_state, struct error *err);
 

@@ -30,27 +30,16 @@ static int thaw_guest(struct live_snapshot *op, struct error *err)
     return op->domain ? guest_freeze_end(&op->freeze, op->domain, err) : 0;
 }
 
-/*
- * A pointer of a lost connection is no good, nor is one to a domain that is gone. A guest that has
- * ended is neither frozen nor copied any more.
- */
+/* A guest that has ended is neither frozen nor copied any more. */
 static int find_domain_again(struct live_snapshot *op, struct error *err)
 {
-    struct error failure = ERROR_INIT;
-    if (op->domain && virDomainIsActive(op->domain) == 1)
-        return 0;
-    if (op->domain)
-        (void)virDomainFree(op->domain);
-    op->domain = NULL;
-    int r =
-        libvirt_connection_find_domain(op->driver->connection, op->info->uuid, LIBVIRT_PATIENCE_MS,
-                                       EXC_INSTANCE_NOT_FOUND, &op->domain, &failure);
-    if (r < 0 && r != -ENOENT) {
-        *err = failure;
+    bool active = false;
+    int r = libvirt_connection_find_domain_again(op->driver->connection, op->info->uuid,
+                                                 &op->domain, &active, err);
+    if (r < 0)
         return r;
-    }
-    op->gone = r == -ENOENT;
-    if (op->gone || virDomainIsActive(op->domain) == 0) {
+    op->gone = !op->domain;
+    if (!active) {
         guest_freeze_forget(&op->freeze);
         op->copy.running = op->copy.may_come = false;
     }

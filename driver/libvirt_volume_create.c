@@ -117,24 +117,15 @@ static int freeze_and_take(struct volume_snapshot *op, struct error *err)
     return -err->errnum;
 }
 
-/* A guest that has ended is not frozen any more; a pointer of a lost connection is no good. */
+/* A guest that has ended is not frozen any more. */
 static int find_domain_again(struct volume_snapshot *op, struct error *err)
 {
-    struct error failure = ERROR_INIT;
-    if (op->domain && virDomainIsActive(op->domain) == 1)
-        return 0;
-    if (op->domain)
-        (void)virDomainFree(op->domain);
-    op->domain = NULL;
-    int r = libvirt_volume_find_domain(op->driver->connection, op->uuid, LIBVIRT_PATIENCE_MS,
-                                       &op->domain, &failure);
-    if (r < 0 && r != -ENOENT) {
-        *err = failure;
-        return r;
-    }
-    if (!op->domain || virDomainIsActive(op->domain) == 0)
+    bool active = false;
+    int r = libvirt_connection_find_domain_again(op->driver->connection, op->uuid, &op->domain,
+                                                 &active, err);
+    if (r == 0 && !active)
         guest_freeze_forget(&op->freeze);
-    return 0;
+    return r;
 }
 
 static int release_agent(struct volume_snapshot *op, struct error *err)

@@ -22,22 +22,12 @@ json_t *direct_copy_entry(const struct direct_copy *op)
 /* A guest that has ended is no longer frozen. */
 static int find_domain_again(struct direct_copy *op, struct error *err)
 {
-    struct error failure = ERROR_INIT;
-    if (op->domain && virDomainIsActive(op->domain) == 1)
-        return 0;
-    if (op->domain)
-        (void)virDomainFree(op->domain);
-    op->domain = NULL;
-    int r =
-        libvirt_connection_find_domain(op->driver->connection, op->info->uuid, LIBVIRT_PATIENCE_MS,
-                                       EXC_INSTANCE_NOT_FOUND, &op->domain, &failure);
-    if (r < 0 && r != -ENOENT) {
-        *err = failure;
-        return r;
-    }
-    if (!op->domain || virDomainIsActive(op->domain) == 0)
+    bool active = false;
+    int r = libvirt_connection_find_domain_again(op->driver->connection, op->info->uuid,
+                                                 &op->domain, &active, err);
+    if (r == 0 && !active)
         guest_freeze_forget(&op->freeze);
-    return 0;
+    return r;
 }
 
 static int thaw_guest(struct direct_copy *op, struct error *err)
