@@ -43,11 +43,11 @@ def make_plain(folder):
 
 
 def make_file_system(folder):
-    os.mkdir(f"{folder}/root")
-    with open(f"{folder}/root/data", "wb") as out:
+    os.mkdir(f"{folder}/tree")
+    with open(f"{folder}/tree/data", "wb") as out:
         out.write(os.urandom(12 << 20))
-    with open(f"{folder}/root/counter", "w", encoding="ascii") as out:
+    with open(f"{folder}/tree/counter", "w", encoding="ascii") as out:
         out.write("0000000000\n")
     run("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0", "-d",
-        f"{folder}/root", f"{folder}/raw", f"{GUEST_MIB}M")
+        f"{folder}/tree", f"{folder}/raw", f"{GUEST_MIB}M")
     run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", f"{folder}/raw", f"{folder}/disk.qcow2")
