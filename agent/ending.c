@@ -1,6 +1,7 @@
 /* See ending.h. */
 #include "agent/ending.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct ending_run {
     struct operation *op;
     const struct error *failure; /* errnum 0: none */
     struct error told;           /* what tenant and operator are told of; errnum 0: success */
+    struct error unreadable;     /* the driver does not understand what was noted for it */
 };
 
 bool ending_passes(const struct error *err)
@@ -81,7 +83,16 @@ static int end_image(struct ending_run *run, struct error *err)
 
 static int end_guest(struct ending_run *run, struct error *err)
 {
-    return run->op->image_complete ? 0 : disk_image_undo(run->op, err);
+    struct error failure = ERROR_INIT;
+    int r = run->op->image_complete ? 0 : disk_image_undo(run->op, &failure);
+    if (r == -EINVAL) { /* no other try will do: people have to look at it */
+        log_error("the guest may not be as it was: %s", failure.message);
+        run->unreadable = failure;
+        return 0;
+    }
+    if (r < 0)
+        *err = failure;
+    return r;
 }
 
 static int end_volumes(struct ending_run *run, struct error *err)
@@ -284,10 +295,13 @@ void operation_end(struct operation *op, const struct error *failure)
     mark_failure(op, failure);
     if (run_to_the_end(&run, &err) < 0) {
         operation_leave(op, &err);
-    } else {
-        journal_end(op->record);
-        op->record = NULL;
+        return;
     }
+    if (run.unreadable.errnum != 0)
+        journal_set_aside(op->record, &run.unreadable);
+    else
+        journal_end(op->record);
+    op->record = NULL;
 }
 
 void operation_leave(struct operation *op, const struct error *why)

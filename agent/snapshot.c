@@ -226,18 +226,26 @@ void snapshot_serve(struct agent *agent, struct rpc_request *request, struct jou
 
 /*
  * Nobody knows whether the broker has heard that the request was taken. If not, it gives it to
- * somebody who begins it: the task state tells, but for a backup.
+ * somebody who begins it: the task state tells, but for a backup. Fails when nobody answers.
  */
-static bool is_ours(struct operation *op)
+static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
 {
-    struct error err = ERROR_INIT;
     const char *pending = IMAGE_SNAPSHOT_PENDING;
-    if (journal_last(op->record, "acked"))
-        return true;
-    if (is_backup(op->request))
-        return false;
+    struct retry retry = ending_retry();
+    struct error failure = ERROR_INIT;
+    int r;
+    *ret_ours = journal_last(op->record, "acked") != NULL;
+    if (*ret_ours || is_backup(op->request))
+        return 0;
     recovery_await_redelivery(op->agent->recovery);
-    return report_task_state(&op->report, pending, &pending, 1, &err) == 0;
+    while ((r = report_task_state(&op->report, pending, &pending, 1, &failure)) < 0 &&
+           ending_passes(&failure) && retry_wait(&retry, 0))
+        failure = (struct error)ERROR_INIT;
+    *ret_ours = r == 0;
+    if (r == 0 || !ending_passes(&failure))
+        return 0;
+    *err = failure;
+    return r;
 }
 
 /* Nothing but its event and its first task state can be seen of it. */
@@ -250,8 +258,12 @@ static bool has_hardly_begun(const struct operation *op)
 
 static void begin_again(struct operation *op)
 {
+    bool ours = false;
+    struct error err = ERROR_INIT;
     recovery_guest_is_back(op->agent->recovery);
-    if (is_ours(op)) {
+    if (find_owner(op, &ours, &err) < 0) {
+        operation_leave(op, &err);
+    } else if (ours) {
         log_info("%s is begun again", op->request->method);
         take_snapshot_in_slot(op);
     } else {

@@ -168,6 +168,7 @@ struct driver_ops {
      * its saved memory, devices back, no file left. What others have done since is respected, and
      * to be called again after a failure is harmless. `host_rebooted`: what was on disk then may be
      * incomplete, what was in memory is gone.
+     * EINVAL: the entries cannot be understood, nothing was touched and no other try will do.
      * *ret_image is the finished image when extract had come so far and it is whole, else NULL;
      * owned by the caller, closing it removes the file. An image that direct_snapshot had finished
      * is undone as well: not to be called once a record may point there. `entries` may be NULL.

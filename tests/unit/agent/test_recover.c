@@ -269,6 +269,36 @@ static void the_guest_comes_first(void **state)
     assert_string_equal(world.task_state, "");
 }
 
+/* Without an answer nothing is decided: a conductor that is away costs time, not the request. */
+static void the_owner_is_asked_for_until_somebody_answers(void **state)
+{
+    (void)state;
+    struct journal_record *record = NULL;
+    struct rpc_request *request = fixture_request();
+    world.silent_saves = 2; /* as often as one save is sent */
+    assert_int_equal(journal_begin(state_dir.journal, request, &record, &err), 0);
+    journal_leave(record);
+    rpc_request_free(request);
+    assert_int_equal(recovery_run(agent.recovery, &agent, 10000, &err), 0);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(world.silent_saves, 0);
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(world.task_state, "");
+}
+
+static void notes_the_driver_does_not_understand_keep_nobody_waiting(void **state)
+{
+    (void)state;
+    world.open_events = 1;
+    script.errors[FAKE_RECOVER] = failure(EINVAL, EXC_INTERNAL_ERROR);
+    recover("[{\"event_started\": true}, {\"driver\": {}}]");
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.task_state, "");
+    assert_string_equal(world.fault, INTERRUPTED);
+    assert_int_equal(state_dir_clear("journal"), 1); /* set aside: the definition is in it */
+    state_dir_make_folder("journal");
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup_workers, teardown_workers)
@@ -284,6 +314,8 @@ int main(void)
         TEST(nobody_is_robbed_of_an_unacked_request),
         TEST(a_request_that_kills_the_agent_is_given_up),
         TEST(the_guest_comes_first),
+        TEST(the_owner_is_asked_for_until_somebody_answers),
+        TEST(notes_the_driver_does_not_understand_keep_nobody_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
