@@ -147,6 +147,16 @@ void domain_watches_stopped(struct domain_watches *watches, const char *uuid)
     }
 }
 
+void domain_watches_resumed(struct domain_watches *watches, const char *uuid)
+{
+    LOCK_SCOPE(&watches->lock);
+    for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
+         watch = next_of(watch->next, uuid)) {
+        watch->news.resumed = true;
+        tell(watch);
+    }
+}
+
 void domain_watches_disconnected(struct domain_watches *watches)
 {
     LOCK_SCOPE(&watches->lock);

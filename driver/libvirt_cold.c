@@ -1,7 +1,10 @@
 /*
- * The cold snapshot: a running or paused guest is saved to disk with its memory (managed save), the
- * disk is converted, the guest goes on from where it was. A stopped guest's disk is just converted;
- * the managed-save image of a guest that nova suspended is not touched.
+ * The cold snapshot: a running guest is saved to disk with its memory (managed save), the disk is
+ * converted, the guest goes on from where it was. The disk of a guest that does not run is just
+ * converted: QEMU has written out all it had when it paused (vm_stop), and saving such a guest twice
+ * aborts QEMU 7.2 (bdrv_inactivate_recurse: images of a paused guest that was restored are inactive
+ * already) and loses its memory. The managed-save image of a guest that nova suspended is not
+ * touched.
  *
  * cold_snapshot_resume() runs on every exit and puts back what it finds missing; for a process that
  * has died the journal tells it what to look for.
@@ -22,11 +25,15 @@
 /* What has to come back; of a guest whose memory is not saved here, nothing. */
 static int read_guest(struct cold_snapshot *op, struct error *err)
 {
-    int r = libvirt_domain_power_state(op->domain, &op->power_state, err);
+    enum power_state power_state;
+    int r = libvirt_connection_watch(op->driver->connection, op->info->uuid, op->info->disk_target,
+                                     &op->watch, err);
+    if (r == 0)
+        r = libvirt_domain_power_state(op->domain, &power_state, err);
     if (r < 0)
         return r;
-    op->suspending =
-        op->power_state == POWER_STATE_RUNNING || op->power_state == POWER_STATE_PAUSED;
+    op->suspending = power_state == POWER_STATE_RUNNING;
+    op->paused = power_state == POWER_STATE_PAUSED;
     return op->suspending ? host_devices_read(&op->devices, op->domain, err) : 0;
 }
 
@@ -62,10 +69,7 @@ static int suspend_guest(struct cold_snapshot *op, struct error *err)
 {
     if (!op->suspending)
         return 0;
-    int r = libvirt_connection_watch(op->driver->connection, op->info->uuid, op->info->disk_target,
-                                     &op->watch, err);
-    if (r == 0)
-        r = host_devices_detach(&op->devices, op->domain, op->watch, op->driver->detach_timeout_ms,
+    int r = host_devices_detach(&op->devices, op->domain, op->watch, op->driver->detach_timeout_ms,
                                 err);
     if (r < 0)
         return r;
@@ -85,8 +89,30 @@ static int convert_disk(struct cold_snapshot *op, struct error *err)
                                                    .target_path = staging_image_path(op->staging),
                                                    .target_format = op->plan->image_format,
                                                    .compress = op->plan->compress,
+                                                   .force_share = op->paused,
                                                    .stall_timeout_s = op->driver->stall_timeout_s};
     return qemu_img_convert(&conversion, err);
+}
+
+/* A guest that ran while its disk was read may have changed it. */
+static int check_paused(struct cold_snapshot *op, struct error *err)
+{
+    struct domain_news news = DOMAIN_NEWS_INIT;
+    enum power_state power_state;
+    if (!op->paused)
+        return 0;
+    int r = libvirt_domain_power_state(op->domain, &power_state, err);
+    if (r < 0)
+        return r;
+    (void)domain_watch_wait(op->watch, 0, &news);
+    if (power_state == POWER_STATE_RUNNING || news.resumed)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                         "the paused guest was resumed while its disk was read");
+    if (news.disconnected)
+        return error_set(err, EIO, EXC_INTERNAL_ERROR,
+                         "libvirt was lost while the disk of a paused guest was read: whether the "
+                         "guest stayed paused is not known");
+    return 0;
 }
 
 /* What qemu-img is to read, before the guest is touched. */
@@ -114,6 +140,8 @@ static int copy_disk(struct cold_snapshot *op, struct error *err)
     r = suspend_guest(op, err);
     if (r == 0)
         r = convert_disk(op, err);
+    if (r == 0)
+        r = check_paused(op, err);
     if (r < 0)
         return r;
     trap("cold:converted");

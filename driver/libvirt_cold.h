@@ -18,13 +18,13 @@ struct cold_snapshot {
     const struct guest_info *info;
     const struct snapshot_plan *plan;
     char source_path[DRIVER_PATH_MAX];
-    virDomainPtr domain;          /* owned; NULL when there is none any more */
-    enum power_state power_state; /* as it was found and has to come back */
+    virDomainPtr domain; /* owned; NULL when there is none any more */
     struct staging *staging;
     struct scratch *scratch;
     struct domain_watch *watch;
+    bool paused; /* QEMU has the disk open and the guest does not run: it is read as it stands */
     /* progress: what cold_snapshot_resume() has to put back */
-    bool suspending;
+    bool suspending; /* the guest ran */
     bool recovering; /* another process suspended it, and others may have had a hand in it since */
     bool started;    /* from its saved memory */
     struct host_devices devices;

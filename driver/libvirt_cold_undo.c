@@ -13,11 +13,10 @@
 
 json_t *cold_snapshot_entry(const struct cold_snapshot *op)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:o}", "step", "begin", "method",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "step", "begin", "method",
                      "cold", "uuid", op->info->uuid, "disk_target", op->info->disk_target,
                      "directory", staging_directory(op->staging), "file", staging_file(op->staging),
-                     "power_state", (int)op->power_state, "suspending", op->suspending, "devices",
-                     host_devices_to_json(&op->devices));
+                     "suspending", op->suspending, "devices", host_devices_to_json(&op->devices));
 }
 
 /* libvirtd may have been restarted since; a domain that is gone needs no help. */
@@ -68,17 +67,15 @@ static bool is_settled_by_others(const struct cold_snapshot *op)
            reason != VIR_DOMAIN_PAUSED_SAVE;
 }
 
-/* A restored guest is as it was saved; a save that failed may have left it paused. */
-static int settle_power_state(struct cold_snapshot *op, struct error *err)
+/* A restored guest runs as before; a save that failed may have left it paused. */
+static int let_run(struct cold_snapshot *op, struct error *err)
 {
     enum power_state now;
     int r = libvirt_domain_power_state(op->domain, &now, err);
-    if (r < 0 || now == op->power_state || is_settled_by_others(op))
+    if (r < 0 || now != POWER_STATE_PAUSED || is_settled_by_others(op))
         return r;
-    if (now == POWER_STATE_PAUSED && virDomainResume(op->domain) < 0)
+    if (virDomainResume(op->domain) < 0)
         return libvirt_error(err, "cannot let the guest run again");
-    if (now == POWER_STATE_RUNNING && virDomainSuspend(op->domain) < 0)
-        return libvirt_error(err, "cannot pause the guest again");
     return 0;
 }
 
@@ -92,7 +89,7 @@ static int attach_devices(struct cold_snapshot *op, struct error *err)
 void cold_snapshot_resume(struct cold_snapshot *op, struct error *err)
 {
     int (*const steps[])(struct cold_snapshot *, struct error *) = {
-        find_domain_again, await_save, start_guest, settle_power_state, attach_devices,
+        find_domain_again, await_save, start_guest, let_run, attach_devices,
     };
     CANCEL_SHIELD();
     int r = op->suspending ? 0 : -ENOENT;
@@ -124,15 +121,10 @@ int libvirt_cold_recover(struct libvirt_driver *driver, struct guest_info *info,
     __attribute__((cleanup(cold_snapshot_done))) struct cold_snapshot op = {
         .driver = driver, .info = info, .recovering = true};
     const json_t *suspending = json_object_get(entries->begin, "suspending");
-    const json_t *number = json_object_get(entries->begin, "power_state");
-    json_int_t power_state = json_integer_value(number);
     struct error failure = ERROR_INIT;
-    if (!json_is_boolean(suspending) || !json_is_integer(number))
+    if (!json_is_boolean(suspending))
         return driver_entry_bad(err, "does not say how the guest was");
     op.suspending = json_is_true(suspending);
-    op.power_state = (enum power_state)power_state;
-    if (op.suspending && power_state != POWER_STATE_RUNNING && power_state != POWER_STATE_PAUSED)
-        return driver_entry_bad(err, "says that a guest was saved that did not run");
     int r = host_devices_from_json(&op.devices, json_object_get(entries->begin, "devices"), err);
     if (r < 0)
         return r;

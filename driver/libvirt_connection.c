@@ -105,8 +105,12 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int 
     char uuid[VIR_UUID_STRING_BUFLEN];
     (void)conn;
     (void)detail;
-    if (event == VIR_DOMAIN_EVENT_STOPPED && virDomainGetUUIDString(domain, uuid) == 0)
+    if (virDomainGetUUIDString(domain, uuid) < 0)
+        return 0;
+    if (event == VIR_DOMAIN_EVENT_STOPPED)
         domain_watches_stopped(connection->watches, uuid);
+    else if (event == VIR_DOMAIN_EVENT_RESUMED)
+        domain_watches_resumed(connection->watches, uuid);
     return 0;
 }
 

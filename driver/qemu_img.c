@@ -201,6 +201,8 @@ void qemu_img_convert_arguments(const struct qemu_img_conversion *conversion, bo
     ret_argv[count++] = "qemu-img";
     ret_argv[count++] = "convert";
     ret_argv[count++] = "-p"; /* what it prints shows that it lives */
+    if (conversion->force_share)
+        ret_argv[count++] = "-U";
     ret_argv[count++] = "-t";
     ret_argv[count++] = direct_io ? "none" : "writeback";
     ret_argv[count++] = "-f";

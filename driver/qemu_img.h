@@ -55,7 +55,8 @@ struct qemu_img_conversion {
     const char *source_format;
     const char *target_path; /* made; must be in an existing directory */
     const char *target_format;
-    bool compress; /* heeded for qcow2 only */
+    bool compress;    /* heeded for qcow2 only */
+    bool force_share; /* QEMU has the source open; its guest must not run */
     unsigned stall_timeout_s;
 };
 

@@ -51,7 +51,6 @@ static struct {
     int save_lasts;     /* so many looks at the job of a save whose client is gone; -1: for good */
     bool save_is_good;
     bool device_stays;     /* unplugging has no effect */
-    bool restores_running; /* a paused guest comes back running */
     int fail_index;        /* this call of all fails; -1 = none */
     const char *fail_name; /* every call of this name fails */
     bool fail_with_effect;
@@ -73,6 +72,7 @@ static struct {
     int call_count;
     char source_path[DRIVER_PATH_MAX]; /* of the last conversion */
     char source_format[DRIVER_FORMAT_MAX];
+    bool source_shared;
     virError error;
     char error_message[64];
     struct domain_watches *watches;
@@ -605,7 +605,7 @@ int __wrap_virDomainCreateWithFlags(virDomainPtr domain, unsigned flags)
     if (flags != 0)
         abort(); /* the saved state counts */
     DOMAIN_CALL("CreateWithFlags", world.saved = false; world.active = true;
-                world.state = world.restores_running ? VIR_DOMAIN_RUNNING : world.saved_state);
+                world.state = world.saved_state);
     return 0;
 }
 
@@ -697,6 +697,7 @@ int __wrap_qemu_img_convert(const struct qemu_img_conversion *conversion, struct
     (void)snprintf(world.source_path, sizeof(world.source_path), "%s", conversion->source_path);
     (void)snprintf(world.source_format, sizeof(world.source_format), "%s",
                    conversion->source_format);
+    world.source_shared = conversion->force_share;
     if (acts && write_file(conversion->target_path, err) < 0)
         return -5;
     return failing ? error_set(err, 5, EXC_IMAGE_UNACCEPTABLE, "injected in qemu-img convert") : 0;

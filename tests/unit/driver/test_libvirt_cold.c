@@ -113,15 +113,56 @@ static void good_snapshot_in_order(void **state)
     assert_image();
 }
 
-static void paused_guest_comes_back_paused(void **state)
+static void paused_guest_is_read_as_it_stands(void **state)
 {
-    for (int restores_running = 0; restores_running <= 1; restores_running++) {
+    set_up(state);
+    world.state = VIR_DOMAIN_PAUSED;
+    assert_int_equal(take(), 0);
+    assert_guest_as_before(VIR_DOMAIN_PAUSED);
+    assert_image();
+    assert_true(world.source_shared);
+    assert_int_equal(result.guest_paused_ms, 0);
+    assert_false(was_called("DetachDeviceFlags"));
+    assert_false(was_called("ManagedSave"));
+}
+
+/* By somebody else, while its disk is read. */
+static void resume_guest(void)
+{
+    world.state = VIR_DOMAIN_RUNNING;
+    domain_watches_resumed(world.watches, UUID);
+}
+
+static void resume_and_pause_guest(void)
+{
+    domain_watches_resumed(world.watches, UUID);
+}
+
+static void lose_libvirt(void)
+{
+    domain_watches_disconnected(world.watches);
+}
+
+static void paused_guest_has_to_stay_paused(void **state)
+{
+    static const struct {
+        void (*event)(void);
+        const char *text;
+        int left;
+    } rows[] = {{resume_guest, "was resumed", VIR_DOMAIN_RUNNING},
+                {resume_and_pause_guest, "was resumed", VIR_DOMAIN_PAUSED},
+                {lose_libvirt, "libvirt was lost", VIR_DOMAIN_PAUSED}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         set_up(state);
         world.state = VIR_DOMAIN_PAUSED;
-        world.restores_running = restores_running;
         assert_int_equal(take(), 0);
-        assert_guest_as_before(VIR_DOMAIN_PAUSED);
-        assert_image();
+        image_source_close(result.image);
+        world.event_index = place_of("qemu-img convert");
+        world.call_count = 0;
+        world.event = rows[i].event;
+        assert_true(take() < 0);
+        assert_error(EXC_INTERNAL_ERROR, rows[i].text);
+        assert_guest_as_before(rows[i].left);
     }
 }
 
@@ -327,7 +368,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(good_snapshot_in_order, set_up),
-        cmocka_unit_test(paused_guest_comes_back_paused),
+        cmocka_unit_test(paused_guest_is_read_as_it_stands),
+        cmocka_unit_test(paused_guest_has_to_stay_paused),
         cmocka_unit_test(stopped_guest_is_only_read),
         cmocka_unit_test(each_call_fails_in_turn),
         cmocka_unit_test_setup(device_that_stays_fails_the_snapshot, set_up),

@@ -35,6 +35,10 @@ static void conversion_arguments(void **state)
                                              .target_format = "qcow2"};
     assert_arguments(&conversion, true,
                      "qemu-img convert -p -t none -f qcow2 -O qcow2 -W /s/x.delta /s/x");
+    conversion.force_share = true;
+    assert_arguments(&conversion, true,
+                     "qemu-img convert -p -U -t none -f qcow2 -O qcow2 -W /s/x.delta /s/x");
+    conversion.force_share = false;
     conversion.compress = true;
     assert_arguments(&conversion, true,
                      "qemu-img convert -p -t none -f qcow2 -O qcow2 -c /s/x.delta /s/x");
