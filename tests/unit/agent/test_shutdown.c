@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/shutdown.h"
@@ -123,7 +124,7 @@ static void run_request(void *arg)
     bool waits = arg != NULL;
     while (!atomic_load(&let_go) && (is_deaf || !atomic_load(&all_cancelled)) &&
            !(waits && atomic_load(&waiting_cancelled)))
-        (void)workers_running(agent.workers); /* takes a lock: lets others run */
+        (void)usleep(1000);
     if (waits && shutdown_hand_back(&agent, request))
         atomic_fetch_add(&n_ended, 100);
     atomic_fetch_add(&n_ended, 1);
@@ -227,11 +228,11 @@ static void what_runs_is_cancelled_in_time(void **state)
 {
     (void)state;
     const struct shutdown_ops ops = {.cancel = cancel, .hurry = never};
-    conf.DEFAULT.graceful_shutdown_timeout = 1;
+    conf.DEFAULT.graceful_shutdown_timeout = 4;
     start(2, 0);
     uint64_t start_ms = clock_now_ms();
     assert_true(shutdown_run(&agent, &ops));
-    assert_true(clock_now_ms() - start_ms >= 750);
+    assert_true(clock_now_ms() - start_ms >= 3000);
     assert_true(all_cancelled);
 }
 
