@@ -1,9 +1,10 @@
 /*
  * See rpc_client.h.
  *
- * A call is published at most once for certain: again only when the broker said no or never had all
- * of it. A call whose confirm was lost with the connection waits for its reply until its deadline,
- * because a save that is executed twice is worse than one that is reported late.
+ * A call is published at most once for certain: again only when the broker said no, never had all of
+ * it or had no queue for it, as while the conductor is restarted. A call whose confirm was lost with
+ * the connection waits for its reply until its deadline, because a save that is executed twice is
+ * worse than one that is reported late.
  */
 #include "amqp/rpc_client.h"
 
@@ -25,6 +26,8 @@
 /* Servers blacklist a reply queue for 60 s after 60 s without it (ObsoleteReplyQueuesCache). */
 #define REPLY_QUEUE_MAX_OUTAGE_MS 60000
 
+#define UNROUTABLE_PAUSE_MS 250
+
 enum call_phase {
     CALL_WAITING,   /* for the reply queue */
     CALL_SENDING,   /* in the publisher's hands */
@@ -42,6 +45,7 @@ struct call {
     uint64_t deadline_ms;
     char msg_id[ID_HEX_SIZE];
     json_t *result;
+    bool unroutable; /* when it was sent last */
     bool failed; /* `failure` is the answer */
     struct error failure;
 };
@@ -87,6 +91,8 @@ static void call_timed_out(struct call *call)
     const struct rpc_client *client = call->client;
     const char *trouble = connection_trouble(
         client->consuming ? publisher_connection(client->bus->publisher) : client->bus->consuming);
+    if (trouble[0] == '\0' && call->unroutable)
+        trouble = "nobody serves its topic";
     if (call->phase == CALL_PUBLISHED)
         (void)messaging_error(&error, ETIMEDOUT, EXC_MESSAGING_TIMEOUT,
                               "Timed out waiting for a reply to message ID %s (%s)", call->msg_id,
@@ -102,6 +108,12 @@ static void call_published(struct publication *publication, enum publication_out
                            const struct error *error)
 {
     struct call *call = call_of(publication, publication);
+    if (outcome == PUBLICATION_UNROUTABLE) {
+        call->unroutable = true;
+        publication->not_before_ms = clock_now_ms() + UNROUTABLE_PAUSE_MS;
+        publisher_submit(call->client->bus->publisher, publication);
+        return;
+    }
     call->phase = CALL_PUBLISHED;
     if (outcome == PUBLICATION_UNCERTAIN)
         log_warning("the connection was lost before message ID %s (%s) was confirmed: waiting for "
@@ -142,6 +154,7 @@ int rpc_call(struct bus *bus, const char *topic, const char *version,
         .work.start = start_call,
         .publication = {.exchange = bus->settings.control_exchange,
                         .routing_key = topic,
+                        .mandatory = true,
                         .expires = true,
                         .deadline_ms = deadline_ms,
                         .pack = pack_call,
