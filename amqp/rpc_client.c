@@ -1,10 +1,10 @@
 /*
  * See rpc_client.h.
  *
- * A call is published at most once for certain: again only when the broker said no, never had all of
- * it or had no queue for it, as while the conductor is restarted. A call whose confirm was lost with
- * the connection waits for its reply until its deadline, because a save that is executed twice is
- * worse than one that is reported late.
+ * A call is published at most once for certain: again only when the broker said no, never had all
+ * of it or had no queue for it, as while the conductor is restarted. A call whose confirm was lost
+ * with the connection waits for its reply until its deadline, because a save that is executed twice
+ * is worse than one that is reported late.
  */
 #include "amqp/rpc_client.h"
 
@@ -46,7 +46,7 @@ struct call {
     char msg_id[ID_HEX_SIZE];
     json_t *result;
     bool unroutable; /* when it was sent last */
-    bool failed; /* `failure` is the answer */
+    bool failed;     /* `failure` is the answer */
     struct error failure;
 };
 

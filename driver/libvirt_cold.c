@@ -1,10 +1,10 @@
 /*
  * The cold snapshot: a running guest is saved to disk with its memory (managed save), the disk is
  * converted, the guest goes on from where it was. The disk of a guest that does not run is just
- * converted: QEMU has written out all it had when it paused (vm_stop), and saving such a guest twice
- * aborts QEMU 7.2 (bdrv_inactivate_recurse: images of a paused guest that was restored are inactive
- * already) and loses its memory. The managed-save image of a guest that nova suspended is not
- * touched.
+ * converted: QEMU has written out all it had when it paused (vm_stop), and saving such a guest
+ * twice aborts QEMU 7.2 (bdrv_inactivate_recurse: images of a paused guest that was restored are
+ * inactive already) and loses its memory. The managed-save image of a guest that nova suspended is
+ * not touched.
  *
  * cold_snapshot_resume() runs on every exit and puts back what it finds missing; for a process that
  * has died the journal tells it what to look for.

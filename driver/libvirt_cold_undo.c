@@ -13,9 +13,9 @@
 
 json_t *cold_snapshot_entry(const struct cold_snapshot *op)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "step", "begin", "method",
-                     "cold", "uuid", op->info->uuid, "disk_target", op->info->disk_target,
-                     "directory", staging_directory(op->staging), "file", staging_file(op->staging),
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "step", "begin", "method", "cold",
+                     "uuid", op->info->uuid, "disk_target", op->info->disk_target, "directory",
+                     staging_directory(op->staging), "file", staging_file(op->staging),
                      "suspending", op->suspending, "devices", host_devices_to_json(&op->devices));
 }
 

@@ -541,8 +541,7 @@ static void hostile_entries_are_refused(void **state)
     static const char *const method_keys[][10] = {
         {"method", "uuid", "disk_path", "disk_target", "directory", "file", "definition",
          "autostart"},
-        {"method", "uuid", "disk_target", "directory", "file", "suspending",
-         "devices"},
+        {"method", "uuid", "disk_target", "directory", "file", "suspending", "devices"},
     };
     int (*const set_ups[])(void **) = {set_up_live, set_up_cold};
     for (size_t method = 0; method < 2; method++) {
