@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/conductor.h"
+#include "agent/freezer.h"
 #include "agent/instance_request.h"
 #include "agent/plan.h"
 #include "common/clock.h"
@@ -80,6 +81,8 @@ static int add_layer(struct assisted *op, struct error *err)
     if (r == 0)
         r = plan_quiesce(agent->conf, &op->base.instance, &overlay.quiesce,
                          &overlay.require_quiesce, err);
+    if (freezer_holds(agent->freezer, op->base.instance.uuid)) /* whoever froze it thaws it */
+        overlay.quiesce = overlay.require_quiesce = false;
     return r < 0 ? r
                  : agent->driver->ops->volume_snapshot_create(agent->driver, op->base.instance.uuid,
                                                               &overlay, err);

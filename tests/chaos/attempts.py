@@ -30,6 +30,8 @@ class ImageAttempt:
                                checker.image_status(self.image) in ("active", "gone"))
 
     def told(self):
+        if self.image == "none":
+            return "refused"
         result = self.event and checker.event_row(self.request_id, self.event)[0]
         return f"{result or 'no result'}, image {checker.image_status(self.image)}"
 
@@ -71,7 +73,10 @@ class VolumeBackedAttempt(ImageAttempt):
         answer = self.cloud.nova("POST", f"/servers/{self.server}/action",
                                  {"createImage": {"name": "chaos"}}, ok=False)
         self.request_id = answer.headers["x-openstack-request-id"]
-        self.image = answer.json()["image_id"] if answer.status_code == 202 else "none"
+        if answer.status_code == 202:
+            self.image = answer.json()["image_id"]
+        else:  # refused before anything began: the tenant is told so
+            self.image, self.event = "none", None
         return self
 
     def settled(self):

@@ -26,7 +26,8 @@ class Method:
 NOT_LIVE = ("direct", "recover", "cold", "volume", "volumes", "merge")
 NOT_COLD = ("direct", "recover", "live", "volume", "volumes", "merge")
 NOT_VOLUME = ("direct", "recover", "live", "cold", "disk")
-NOT_LAYER = (*NOT_VOLUME, "snapshot", "volumes")
+NOT_API = (*NOT_VOLUME, "snapshot", "volumes", "upload", "end")  # nova-api does those
+NOT_LAYER = (*NOT_VOLUME, "snapshot", "volumes", "upload", "end")
 
 METHODS = [
     Method("live running", "plain", "live", attempts.ImageAttempt, NOT_LIVE),
@@ -34,7 +35,7 @@ METHODS = [
     Method("stopped", "stopped", "live", attempts.ImageAttempt, NOT_COLD),
     Method("backup", "plain", "live", attempts.BackupAttempt, NOT_LIVE),
     Method("quiesced", "agent", "live", attempts.ImageAttempt, NOT_LIVE),
-    Method("volume-backed", "booted-from-volume", "live", attempts.VolumeBackedAttempt, NOT_VOLUME),
+    Method("volume-backed", "booted-from-volume", "live", attempts.VolumeBackedAttempt, NOT_API),
     Method("volume-backed cast", "booted-from-volume", "live", attempts.CastAttempt, NOT_VOLUME),
     Method("volume snapshot", "with-volume", "live", attempts.LayerAttempt, NOT_LAYER),
     Method("volume merge", "with-volume", "live", attempts.MergeAttempt, NOT_LAYER),

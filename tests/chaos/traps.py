@@ -5,7 +5,7 @@ import re
 
 from lab import REPO, wait_until
 
-POINT = re.compile(r'\btrap\("([^"]+)"\)')
+POINT = re.compile(r'\btrap\("([^"]+)"\)|\{end_\w+, "([^"]+)"\}')
 
 
 def points():
@@ -15,7 +15,8 @@ def points():
         for name in sorted(os.listdir(f"{REPO}/{module}")):
             if name.endswith(".c"):
                 with open(f"{REPO}/{module}/{name}", encoding="utf-8") as source:
-                    found += [p for p in POINT.findall(source.read()) if p not in found]
+                    names = [a or b for a, b in POINT.findall(source.read())]
+                    found += [p for p in names if p not in found]
     return found
 
 

@@ -201,17 +201,47 @@ static void troubles_with_cinder_end_in_the_log(void **state)
     assert_null(world.connection_info);
 }
 
-static void asks_for_the_freeze_the_image_wants(void **state)
+static struct rpc_request *quiescing_request(void)
 {
-    (void)state;
     struct rpc_request *request = request_of("volume_snapshot_create", CREATE_INFO);
     json_t *data = json_object_get(json_object_get(request->args, "instance"), "nova_object.data");
     (void)json_object_set_new(data, "system_metadata",
                               json_pack("{s:s, s:s}", "image_hw_qemu_guest_agent", "yes",
                                         "image_os_require_quiesce", "yes"));
+    return request;
+}
+
+static void asks_for_the_freeze_the_image_wants(void **state)
+{
+    (void)state;
+    struct rpc_request *request = quiescing_request();
     assisted_create_serve(&agent, request, state_dir_record(request));
     assert_true(record().quiesce);
     assert_true(record().require_quiesce);
+}
+
+static void count_frozen(void *arg, const char *uuid, bool by_us)
+{
+    assert_string_equal(uuid, FIXTURE_INSTANCE);
+    assert_true(by_us);
+    (*(unsigned *)arg)++;
+}
+
+/* By quiesce_instance, for snapshots of all volumes: its freeze and the note of it stay. */
+static void leaves_a_frozen_guest_frozen(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    unsigned frozen = 0;
+    struct rpc_request *request = quiescing_request();
+    assert_int_equal(freezer_freeze(agent.freezer, FIXTURE_INSTANCE, &err), 0);
+    assisted_create_serve(&agent, request, state_dir_record(request));
+    assert_false(record().quiesce);
+    assert_false(record().require_quiesce);
+    assert_true(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
+    assert_int_equal(freeze_ledger_visit(agent.freeze_ledger, count_frozen, &frozen, &err), 0);
+    assert_int_equal(frozen, 1);
+    assert_int_equal(freezer_thaw(agent.freezer, FIXTURE_INSTANCE, &err), 0);
 }
 
 int main(void)
@@ -228,6 +258,7 @@ int main(void)
         TEST(only_requests_that_name_their_snapshot_are_taken),
         TEST(troubles_with_cinder_end_in_the_log),
         TEST(asks_for_the_freeze_the_image_wants),
+        TEST(leaves_a_frozen_guest_frozen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
