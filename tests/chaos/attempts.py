@@ -54,6 +54,13 @@ class ImageAttempt:
             self.cloud.images.remove(self.image)
 
 
+class DirectAttempt(ImageAttempt):
+    """The root disk and the image are in Ceph."""
+
+    def defects(self, before):
+        return content.direct_image_defects(self.image, self.server)
+
+
 class BackupAttempt(ImageAttempt):
     event = "compute_backup_instance"
 

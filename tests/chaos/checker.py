@@ -40,6 +40,7 @@ class Before:
     kept: set
     has_agent: bool = False
     volumes: list = field(default_factory=list)
+    in_ceph: bool = False
 
 
 @dataclass
@@ -82,11 +83,11 @@ def volume_snapshots():
     return {row[0]: row[1] for row in sql("SELECT id, status FROM cinder.snapshots WHERE deleted = 0")}
 
 
-def look(server, state_dir, has_agent=False, volumes=()):
+def look(server, state_dir, has_agent=False, volumes=(), in_ceph=False):
     """Before a fault: what has to be as now afterwards."""
     return Before(server, guest.facts(server), instance_row(server)["vm_state"],
                   fault_count(server), images(), set(volume_snapshots()), state_dir,
-                  set(records(state_dir)), has_agent, list(volumes))
+                  set(records(state_dir)), has_agent, list(volumes), in_ceph)
 
 
 # --- the request's own end
@@ -195,7 +196,8 @@ def judge_files():
 def judge_volumes(before, expect):
     if expect.gone:
         return []
-    found = []
+    found = [("leaked", f"in Ceph: {name}") for name in content.stray_rbd(before.server)] \
+        if before.in_ceph else []
     for volume in before.volumes:
         status = sql(f"SELECT status FROM cinder.volumes WHERE id = '{volume}'")[0][0]
         if status != "in-use":

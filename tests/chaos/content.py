@@ -56,6 +56,37 @@ def quiet(*argv):
     return subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
 
 
+# --- in Ceph
+def ceph(*argv):
+    return quiet("rbd", "--conf", f"{LAB}/etc/ceph/ceph.conf", *argv)
+
+
+def snaps_of(disk):
+    return [snap["name"] for snap in json.loads(ceph("snap", "ls", "--format=json", disk).stdout
+                                                or "[]")]
+
+
+def direct_image_defects(image, server):
+    """A protected snapshot of an image of its own, equal to the disk."""
+    found = [] if snaps_of(f"images/{image}") == ["snap"] else ["the image has no snapshot"]
+    info = ceph("info", "--format=json", f"images/{image}@snap")
+    if info.returncode or "parent" in json.loads(info.stdout) or \
+            json.loads(info.stdout).get("protected") != "true":
+        found.append(f"no protected image of its own: {info.stdout}{info.stderr}"[:200])
+    names = [f"rbd:{name}:conf={LAB}/etc/ceph/ceph.conf"
+             for name in (f"images/{image}@snap", f"vms/{server}_disk")]
+    if not found and quiet("qemu-img", "compare", "-U", "-f", "raw", "-F", "raw", *names).returncode:
+        found.append("not the disk")
+    return found
+
+
+def stray_rbd(server):
+    """Snapshots of the disk, and images of the pool that Glance does not know."""
+    known = {row[0] for row in sql("SELECT id FROM glance.images WHERE deleted = 0")}
+    return [f"{server}_disk@{name}" for name in snaps_of(f"vms/{server}_disk")] + \
+        [name for name in ceph("ls", "images").stdout.split() if name not in known]
+
+
 # --- layers of NFS volumes
 def info_of(volume):
     """Cinder's own account: {"active": file, snapshot id: file}."""

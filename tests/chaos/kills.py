@@ -11,8 +11,9 @@ from supervised import BINARY
 
 NOVA = "image queued or saving, guest frozen, transient or saved; event open"
 EARLY = ("request:written-down",)
+COPYING = ("live:", "cold:", "direct:")  # the driver has something to bring back
 SHORT = ("live running", "quiesced", "cold running", "volume snapshot", "volume merge",
-         "volume-backed cast")
+         "volume-backed cast", "direct")
 CACHE = f"{REPO}/build/chaos-points.json"
 
 
@@ -93,12 +94,13 @@ def every_point(session, once=False, only=None):
     return passed
 
 
-def on_the_way_back(session, passed, count=2, only=None):
+def on_the_way_back(session, passed, once=False, only=None, count=2):
     """Second deaths: at a point of recovery, and at one the request passes again."""
     recovery = [p for p in traps.points() if p.startswith("recover:")]
-    for method in only or methods.METHODS:
-        for again in recovery + passed.of(method):
-            firsts = [p for p in passed.of(method) if p not in EARLY]
+    for method in only or methods.METHODS[:1 if once else None]:
+        for again in recovery + ([] if once else passed.of(method)):
+            firsts = [p for p in passed.of(method)
+                      if p.startswith(COPYING if again in recovery else "") and p not in EARLY]
             if firsts and (again in recovery or session.random.random() < count / 20):
                 first = session.random.choice(firsts)
                 session.row(method, f"kill -9 at {first}, then {again}", kill_twice(first, again),

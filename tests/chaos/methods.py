@@ -22,11 +22,12 @@ class Method:
         return self.attempt(cloud, server.id, server.has_agent)
 
 
-# direct needs Ceph, recover is passed by an agent that starts after a death.
+# recover is passed by an agent that starts after a death.
 NOT_LIVE = ("direct", "recover", "cold", "volume", "volumes", "merge")
 NOT_COLD = ("direct", "recover", "live", "volume", "volumes", "merge")
 NOT_VOLUME = ("direct", "recover", "live", "cold", "disk")
 NOT_API = (*NOT_VOLUME, "snapshot", "volumes", "upload", "end")  # nova-api does those
+NOT_DIRECT = ("recover", "live", "cold", "volume", "volumes", "disk", "upload")
 NOT_LAYER = (*NOT_VOLUME, "snapshot", "volumes", "upload", "end")
 
 METHODS = [
@@ -36,14 +37,15 @@ METHODS = [
     Method("backup", "plain", "live", attempts.BackupAttempt, NOT_LIVE),
     Method("quiesced", "agent", "live", attempts.ImageAttempt, NOT_LIVE),
     Method("volume-backed", "booted-from-volume", "live", attempts.VolumeBackedAttempt, NOT_API),
-    Method("volume-backed cast", "booted-from-volume", "live", attempts.CastAttempt, NOT_VOLUME),
+    Method("volume-backed cast", "booted-from-ceph", "live", attempts.CastAttempt, NOT_VOLUME),
     Method("volume snapshot", "with-volume", "live", attempts.LayerAttempt, NOT_LAYER),
     Method("volume merge", "with-volume", "live", attempts.MergeAttempt, NOT_LAYER),
     Method("cold running", "plain", "cold", attempts.ImageAttempt, NOT_COLD),
     Method("cold paused", "paused", "cold", attempts.ImageAttempt, NOT_COLD),
+    Method("direct", "rbd", "rbd", attempts.DirectAttempt, NOT_DIRECT),
 ]
 
-OPTIONS = {"live": {}, "cold": {"workarounds": {"disable_libvirt_livesnapshot": "true"}}}
+OPTIONS = {"live": {}, "rbd": {}, "cold": {"workarounds": {"disable_libvirt_livesnapshot": "true"}}}
 
 
 def method(name):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import checker
 import guest
 import small_images
-from lab import wait_until
+from lab import REPO, run, wait_until
 
 
 @dataclass
@@ -19,17 +19,30 @@ class Server:
 
 
 class Servers:
-    """Kinds: plain, paused, stopped, agent, booted-from-volume, with-volume."""
+    """
+    Kinds: plain, paused, stopped, agent, booted-from-volume and with-volume (on NFS),
+    booted-from-ceph, rbd (the root disk is nova's own in Ceph).
+    """
 
     def __init__(self, cloud):
         self.cloud = cloud
         self.made = {}
         self.count = 0
+        self.storage = "file"
         small_images.ensure(cloud)
         self.plain_image = cloud.image_named(small_images.PLAIN)
         self.agent_image = cloud.image_named(small_images.WITH_AGENT)
 
+    def store(self, kind):
+        """Where nova-compute and Glance keep what they make, for servers of this kind."""
+        storage = "rbd" if kind == "rbd" else "file"
+        if storage != self.storage:
+            for service in ("nova-compute", "glance-api"):
+                run(f"{REPO}/tests/lab/backend", service, storage)
+            self.storage = storage
+
     def get(self, kind):
+        self.store(kind)
         server = self.made.get(kind)
         if server and self.is_good(server):
             return server
@@ -67,6 +80,7 @@ class Servers:
     def discard(self, server):
         """By force: whatever state it is in."""
         self.made.pop(server.kind, None)
+        self.store(server.kind)
         self.cloud.action(server.id, "os-resetState", {"state": "active"}) \
             if not checker.instance_row(server.id)["gone"] else None
         if server.has_agent:
@@ -112,10 +126,17 @@ class Servers:
         return Server(self.cloud.create_server(name, self.agent_image, small_images.SMALL), "",
                       has_agent=True)
 
-    def make_booted_from_volume(self, name):
-        volume = self.cloud.create_volume(name, "nfs", self.agent_image)
+    def make_booted_from_volume(self, name, volume_type="nfs"):
+        volume = self.cloud.create_volume(name, volume_type, self.agent_image)
         server = self.cloud.boot_volume_server(name, volume, small_images.SMALL)
         return Server(server, "", has_agent=True, volumes=[volume])
+
+    def make_booted_from_ceph(self, name):
+        return self.make_booted_from_volume(name, "ceph")
+
+    def make_rbd(self, name):
+        image = small_images.ensure_raw(self.cloud)
+        return Server(self.cloud.create_server(name, image, small_images.TINY), "")
 
     def make_with_volume(self, name):
         server = self.make_plain(name)
@@ -126,6 +147,7 @@ class Servers:
     def clean(self):
         for server in list(self.made.values()):
             self.discard(server)
+        self.store("")
 
 
 def thaw(uuid):

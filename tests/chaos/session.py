@@ -53,10 +53,17 @@ class Session:
         if self.agent_options != options:
             self.stop_agent()
             changes = methods.OPTIONS[options]
-            self.agent = Supervised(options_of(self.proxies, **changes)).start()
+            self.agent = Supervised(options_of(self.proxies, **changes),
+                                    self.files_of(options)).start()
             self.agent_options = options
         self.agent.wait_attached_again()
         return self.agent
+
+    def files_of(self, options):
+        names = ["NOVA_CONF", "NOVA_COMPUTE_CONF"]
+        if options == "rbd":
+            names.append("NOVA_COMPUTE_RBD_CONF")
+        return [self.cloud.env[f"LAB_{name}"] for name in names]
 
     def stop_agent(self):
         self.await_records()
@@ -127,13 +134,13 @@ class Case:
         self.log_start = 0
 
     def open(self):
-        self.agent = self.session.use_agent(self.method.options)
         self.server = self.server or self.session.servers.get(self.method.kind)
+        self.agent = self.session.use_agent(self.method.options)
         self.attempt = self.method.new_attempt(self.cloud, self.server)
         self.attempt.prepare()
         self.log_start = len(self.agent.log())
         self.before = checker.look(self.server.id, self.agent.state_dir, self.server.has_agent,
-                                   self.server.volumes)
+                                   self.server.volumes, self.server.kind == "rbd")
 
     @property
     def uuid(self):

@@ -5,7 +5,8 @@ import tempfile
 
 from lab import LAB, run
 
-PLAIN, WITH_AGENT, TINY, SMALL = "chaos-base", "chaos-agent", "chaos.tiny", "chaos.small"
+PLAIN, WITH_AGENT, IN_CEPH = "chaos-base", "chaos-agent", "chaos-ceph"
+TINY, SMALL = "chaos.tiny", "chaos.small"
 GUEST_MIB = 256
 
 
@@ -22,16 +23,25 @@ def ensure(cloud):
         "os_command_line": like["os_command_line"], "hw_qemu_guest_agent": "yes"})
 
 
-def ensure_image(cloud, name, make, properties):
+def ensure_image(cloud, name, make, properties, disk_format="qcow2"):
     if cloud.glance("GET", f"/v2/images?name={name}&status=active").json()["images"]:
         return
     image = cloud.glance("POST", "/v2/images", json={
-        "name": name, "disk_format": "qcow2", "container_format": "bare", **properties}).json()["id"]
+        "name": name, "disk_format": disk_format, "container_format": "bare", **properties}).json()["id"]
     with tempfile.TemporaryDirectory(dir=f"{LAB}/run") as folder:
         make(folder)
-        with open(f"{folder}/disk.qcow2", "rb") as data:
+        with open(f"{folder}/disk", "rb") as data:
             cloud.glance("PUT", f"/v2/images/{image}/file", data=data,
                          headers={"Content-Type": "application/octet-stream"})
+
+
+def ensure_raw(cloud):
+    """In Ceph when Glance keeps its images there, so that disks are clones of it."""
+    def make(folder):
+        make_plain(folder)
+        os.rename(f"{folder}/raw", f"{folder}/disk")
+    ensure_image(cloud, IN_CEPH, make, {}, "raw")
+    return cloud.image_named(IN_CEPH)
 
 
 def make_plain(folder):
@@ -39,7 +49,7 @@ def make_plain(folder):
     with open(f"{folder}/raw", "wb") as out:
         out.write(os.urandom(24 << 20))
         out.truncate(GUEST_MIB << 20)
-    run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", f"{folder}/raw", f"{folder}/disk.qcow2")
+    run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", f"{folder}/raw", f"{folder}/disk")
 
 
 def make_file_system(folder):
@@ -50,4 +60,4 @@ def make_file_system(folder):
         out.write("0000000000\n")
     run("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0", "-d",
         f"{folder}/tree", f"{folder}/raw", f"{GUEST_MIB}M")
-    run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", f"{folder}/raw", f"{folder}/disk.qcow2")
+    run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", f"{folder}/raw", f"{folder}/disk")

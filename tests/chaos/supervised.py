@@ -12,8 +12,8 @@ from agent import BINARY, Agent  # noqa: F401
 class Supervised(Agent):
     """Deaths by SIGKILL are the tests' own; every other end is kept in `ends`."""
 
-    def __init__(self, options):
-        super().__init__(options)
+    def __init__(self, options, files=None):
+        super().__init__(options, files)
         self.state_dir = f"{self.folder}/state"
         self.deaths = 0
         self.ends = []
