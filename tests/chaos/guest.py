@@ -71,8 +71,20 @@ def copies(dom):
     return found
 
 
-def facts(uuid):
-    """All there is to know of a guest; None when libvirt does not know it."""
+def facts(uuid, tries=20):
+    """
+    All there is to know of a guest; None when libvirt does not know it. One that ends while it is
+    looked at is looked at again.
+    """
+    for _ in range(tries):
+        try:
+            return look(uuid)
+        except libvirt.libvirtError:
+            time.sleep(0.1)
+    return look(uuid)
+
+
+def look(uuid):
     with Domain(uuid) as domain:
         dom = domain.dom
         if not dom:

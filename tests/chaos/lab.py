@@ -16,6 +16,10 @@ SNAPSHOTS = f"{LAB}/nova/scratch/snapshots"
 SCRATCH_IMAGE = f"{LAB}/run/chaos-scratch.img"
 
 
+class NotOurs(Exception):
+    """What happened is a fault of the lab's software alone: no row."""
+
+
 def sql(statement):
     """Rows of an answer of nova's database."""
     out = run("mariadb", "--no-defaults", "--user=root", f"--socket={LAB}/mariadb/mariadb.sock",
@@ -151,7 +155,7 @@ def wait_until(check, timeout, interval=0.2):
     return value
 
 
-__all__ = ["LAB", "REPO", "SNAPSHOTS", "BrokerDown", "Cloud", "Down", "ScratchFull", "Still",
+__all__ = ["LAB", "REPO", "SNAPSHOTS", "BrokerDown", "Cloud", "Down", "NotOurs", "ScratchFull", "Still",
            "cast_snapshot", "disk_file", "disk_info", "helper_processes", "lab_service",
            "mount_scratch", "processes_of", "run", "signal_service", "sql", "unmount_scratch",
            "wait_until"]

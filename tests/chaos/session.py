@@ -12,8 +12,8 @@ import methods
 import servers
 from checker import Expect
 from http_proxy import HttpProxy
-from lab import (LAB, SNAPSHOTS, Cloud, helper_processes, mount_scratch, unmount_scratch,
-                 wait_until)
+from lab import (LAB, SNAPSHOTS, Cloud, NotOurs, helper_processes, mount_scratch,
+                 unmount_scratch, wait_until)
 from supervised import Supervised, options_of
 from table import Row, Table
 from traps import Trap
@@ -106,6 +106,10 @@ class Session:
             if happened is False:
                 case.expect = Expect()
             outcome = case.close()
+        except NotOurs as reason:
+            print(f"# {method.name}, {fault}: {reason}", flush=True)
+            case.repair()
+            return True
         except Exception as failure:  # pylint: disable=broad-except
             happened = None
             outcome = checker.Outcome(f"the test itself: {failure}"[:160], 0, [])
