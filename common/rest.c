@@ -74,8 +74,9 @@ static bool may_pass(const struct rest_call *call, unsigned status, unsigned una
         return unauthorized <= 1;
     if (status == 429)
         return true;
-    return call->may_repeat && (http_status_is_transient(status) ||
-                                (status == 500 && strcmp(call->method, "GET") == 0));
+    return call->may_repeat &&
+           (http_status_is_transient(status) ||
+            (status == 500 && (call->repeats_500 || strcmp(call->method, "GET") == 0)));
 }
 
 int rest_call(const struct rest_service *service, const struct request_context *context,

@@ -39,6 +39,7 @@ struct rest_call {
     unsigned answer_ms;
 
     bool may_repeat;   /* also when an attempt that got no answer may have been carried out */
+    bool repeats_500;  /* with may_repeat: whatever the method */
     unsigned total_ms; /* over all attempts; 0 or too long: three minutes */
 };
 
@@ -54,7 +55,7 @@ int rest_send(const struct rest_service *service, const struct request_context *
  * rest_send() with repetitions; 0 when there is an answer, whatever its status. Tried again are a
  * connection that was not made, 429 and, once, 401 (a stale service token, or a service that could
  * not ask Keystone just then); with `may_repeat` also a missing answer, 502, 503, 504, and 500 of a
- * GET. Not for a call with a source.
+ * GET or where it is said. Not for a call with a source.
  */
 int rest_call(const struct rest_service *service, const struct request_context *context,
               const struct rest_call *call, struct http_response *ret_response,

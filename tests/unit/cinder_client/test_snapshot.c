@@ -113,6 +113,7 @@ static void a_status_is_reported(void **state)
          .headers = {"Content-Type: application/json"},
          .body = "{\"os-update_snapshot_status\":{\"status\":\"creating\",\"progress\":\"90%\"}}",
          .status = 202},
+        {.status = 500}, /* Cinder's database is away */
         {.body = "{\"os-update_snapshot_status\":{\"status\":\"error\"}}", .status = 202},
         {.status = 404},
     };
