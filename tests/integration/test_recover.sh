@@ -85,9 +85,9 @@ test_everywhere() {
         recovers "$point" guest cold
     done
     $VIRSH suspend "$NAME-guest"
-    recovers cold:saved guest cold
+    recovers cold:converted guest cold
     [ "$(state_of guest)" = paused ]
-    result $? "paused guest is paused again" "$(state_of guest)"
+    result $? "paused guest is paused" "$(state_of guest)"
     $VIRSH resume "$NAME-guest"
     # Whoever recovers may die as well.
     kill_at live:copy-ready guest live
