@@ -155,7 +155,7 @@ def wait_until(check, timeout, interval=0.2):
     return value
 
 
-__all__ = ["LAB", "REPO", "SNAPSHOTS", "BrokerDown", "Cloud", "Down", "NotOurs", "ScratchFull", "Still",
-           "cast_snapshot", "disk_file", "disk_info", "helper_processes", "lab_service",
+__all__ = ["LAB", "REPO", "SNAPSHOTS", "BrokerDown", "Cloud", "Down", "NotOurs", "ScratchFull",
+           "Still", "cast_snapshot", "disk_file", "disk_info", "helper_processes", "lab_service",
            "mount_scratch", "processes_of", "run", "signal_service", "sql", "unmount_scratch",
            "wait_until"]

@@ -68,7 +68,7 @@ def forgotten(case):
     with open(log, "rb") as lines:
         lines.seek(size)
         told = lines.read().decode(errors="replace")
-    if f"Failed to load config for domain '{name}'" in told:
+    if "unknown mirror job type ''" in told and f"config for domain '{name}'" in told:
         with open(f"/run/libvirt/qemu/{name}.pid", encoding="ascii") as pid:
             os.kill(int(pid.read()), signal.SIGKILL)
         os.unlink(f"/run/libvirt/qemu/{name}.xml")

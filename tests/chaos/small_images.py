@@ -27,7 +27,8 @@ def ensure_image(cloud, name, make, properties, disk_format="qcow2"):
     if cloud.glance("GET", f"/v2/images?name={name}&status=active").json()["images"]:
         return
     image = cloud.glance("POST", "/v2/images", json={
-        "name": name, "disk_format": disk_format, "container_format": "bare", **properties}).json()["id"]
+        "name": name, "disk_format": disk_format, "container_format": "bare",
+        **properties}).json()["id"]
     with tempfile.TemporaryDirectory(dir=f"{LAB}/run") as folder:
         make(folder)
         with open(f"{folder}/disk", "rb") as data:
