@@ -1,0 +1,208 @@
+/* See image_stream.h. */
+#include "driver/image_stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "driver/nbd_reader.h"
+#include "driver/qcow2_layout.h"
+
+struct image_stream {
+    struct image_source base;
+    struct nbd_client *client;
+    struct extent_map *map;
+    struct nbd_reader *reader;
+    uint64_t position; /* in the image */
+    bool is_qcow2;     /* else raw */
+    struct qcow2_layout layout;
+    struct qcow2_metadata metadata;
+    unsigned char cluster[EXTENT_CLUSTER_BYTES]; /* of metadata, which is partly taken */
+};
+
+bool image_stream_can_make(const char *format)
+{
+    return strcmp(format, "qcow2") == 0 || strcmp(format, "raw") == 0;
+}
+
+static size_t at_most(size_t length, uint64_t limit)
+{
+    return length < limit ? length : (size_t)limit;
+}
+
+static size_t read_metadata(struct image_stream *stream, void *buffer, size_t length)
+{
+    size_t taken = stream->position % EXTENT_CLUSTER_BYTES;
+    if (taken == 0)
+        qcow2_metadata_next(&stream->metadata, stream->cluster);
+    length = at_most(length, EXTENT_CLUSTER_BYTES - taken);
+    memcpy(buffer, stream->cluster + taken, length);
+    return length;
+}
+
+/* How much is zero from here on, in a raw image: up to the next cluster with data. */
+static uint64_t zeroes_ahead(const struct image_stream *stream)
+{
+    uint64_t cluster = stream->position >> EXTENT_CLUSTER_BITS;
+    if (stream->is_qcow2 || extent_map_has_data(stream->map, cluster))
+        return 0;
+    return (extent_map_next(stream->map, cluster, true) << EXTENT_CLUSTER_BITS) - stream->position;
+}
+
+/* The last cluster of a qcow2 image is whole, but the disk may end in the middle of it. */
+static uint64_t padding(const struct image_stream *stream)
+{
+    uint64_t left = stream->base.size_bytes - stream->position;
+    return stream->is_qcow2 && left < EXTENT_CLUSTER_BYTES ? left : 0;
+}
+
+static ssize_t read_data(struct image_stream *stream, void *buffer, size_t length,
+                         struct error *err)
+{
+    uint64_t zeroes = zeroes_ahead(stream);
+    length = at_most(length, stream->base.size_bytes - stream->position);
+    if (zeroes == 0) {
+        ssize_t n = nbd_reader_read(stream->reader, buffer, length, err);
+        if (n != 0)
+            return n;
+        zeroes = padding(stream);
+    }
+    if (zeroes == 0)
+        return error_set(err, EIO, EXC_INTERNAL_ERROR, "the disk has less data than its map says");
+    length = at_most(length, zeroes);
+    memset(buffer, 0, length);
+    return (ssize_t)length;
+}
+
+static ssize_t read_piece(struct image_stream *stream, void *buffer, size_t length,
+                          struct error *err)
+{
+    bool in_metadata =
+        stream->is_qcow2 && stream->position < qcow2_layout_metadata_bytes(&stream->layout);
+    return in_metadata ? (ssize_t)read_metadata(stream, buffer, length)
+                       : read_data(stream, buffer, length, err);
+}
+
+static ssize_t stream_read(struct image_source *source, void *buffer, size_t length,
+                           struct error *err)
+{
+    struct image_stream *stream = (struct image_stream *)source;
+    size_t done = 0;
+    while (done < length && stream->position < source->size_bytes) {
+        ssize_t n = read_piece(stream, (unsigned char *)buffer + done, length - done, err);
+        if (n < 0)
+            return n;
+        stream->position += (size_t)n;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+static int stream_rewind(struct image_source *source, struct error *err)
+{
+    struct image_stream *stream = (struct image_stream *)source;
+    stream->position = 0;
+    qcow2_metadata_begin(&stream->layout, &stream->metadata);
+    return nbd_reader_start(stream->reader, err);
+}
+
+static void stream_close(struct image_source *source)
+{
+    struct image_stream *stream = (struct image_stream *)source;
+    nbd_reader_free(stream->reader);
+    extent_map_free(stream->map);
+    nbd_client_free(stream->client);
+    free(stream);
+}
+
+static bool is_zero(const unsigned char *bytes, size_t length)
+{
+    return length == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0);
+}
+
+/* Reads a cluster that comes in whatever pieces. Returns its length, 0 at the end, -errno. */
+static ssize_t read_cluster(struct nbd_reader *reader, unsigned char *cluster, size_t length,
+                            struct error *err)
+{
+    size_t done = 0;
+    while (done < length) {
+        ssize_t n = nbd_reader_read(reader, cluster + done, length - done, err);
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+/* The zeroes are taken out of a second map: the reader goes by the first one. */
+static int find_zeroes_in(struct image_stream *stream, struct extent_map *found, struct error *err)
+{
+    const struct extent_map *map = stream->map;
+    uint64_t disk_bytes = extent_map_disk_bytes(map);
+    int r = nbd_reader_start(stream->reader, err);
+    for (uint64_t i = extent_map_next(map, 0, true); r == 0 && i < extent_map_clusters(map);
+         i = extent_map_next(map, i + 1, true)) {
+        uint64_t begin = i << EXTENT_CLUSTER_BITS;
+        size_t length = at_most(EXTENT_CLUSTER_BYTES, disk_bytes - begin);
+        ssize_t n = read_cluster(stream->reader, stream->cluster, length, err);
+        if (n < 0)
+            r = (int)n;
+        else if (!is_zero(stream->cluster, length))
+            extent_map_add(found, begin, length);
+    }
+    return r;
+}
+
+static int find_zeroes_first(struct image_stream *stream, struct error *err)
+{
+    struct extent_map *found = NULL;
+    int r = extent_map_new(extent_map_disk_bytes(stream->map), &found, err);
+    if (r == 0)
+        r = find_zeroes_in(stream, found, err);
+    nbd_reader_free(TAKE_PTR(stream->reader));
+    if (r < 0) {
+        extent_map_free(found);
+        return r;
+    }
+    extent_map_free(stream->map);
+    stream->map = found;
+    return nbd_reader_new(stream->client, stream->map, &stream->reader, err);
+}
+
+static int prepare(struct image_stream *stream, bool find_zeroes, struct error *err)
+{
+    int r = nbd_client_map(stream->client, &stream->map, err);
+    if (r == 0)
+        r = nbd_reader_new(stream->client, stream->map, &stream->reader, err);
+    if (r == 0 && find_zeroes && stream->is_qcow2)
+        r = find_zeroes_first(stream, err);
+    if (r < 0)
+        return r;
+    qcow2_layout_plan(stream->map, &stream->layout);
+    stream->base.size_bytes = stream->is_qcow2 ? qcow2_layout_image_bytes(&stream->layout)
+                                               : extent_map_disk_bytes(stream->map);
+    return stream_rewind(&stream->base, err);
+}
+
+int image_stream_open(struct nbd_client *client, const char *format, bool find_zeroes,
+                      struct image_source **ret_source, struct error *err)
+{
+    static const struct image_source_ops ops = {stream_read, stream_rewind, stream_close};
+    struct image_stream *stream = calloc(1, sizeof(*stream));
+    if (!stream)
+        return error_nomem(err);
+    stream->base.ops = &ops;
+    stream->client = client;
+    stream->is_qcow2 = strcmp(format, "qcow2") == 0;
+    int r = prepare(stream, find_zeroes, err);
+    if (r < 0) {
+        stream->client = NULL;
+        stream_close(&stream->base);
+        return r;
+    }
+    *ret_source = &stream->base;
+    return 0;
+}

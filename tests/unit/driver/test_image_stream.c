@@ -1,0 +1,329 @@
+/*
+ * driver/image_stream.c and what is below it, against a qemu-nbd: the image is what qemu-img makes
+ * of the same disk, its size is known before, and it is the same again after a rewind.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/cancel.h"
+#include "driver/image_stream.h"
+#include "driver/qcow2_layout.h"
+#include "tests/unit/canceller.h"
+#include "tests/unit/driver/scratch.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define READ_BYTES 100000 /* no multiple of anything */
+
+static struct error err;
+
+static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static int run(const char *format, ...)
+{
+    char command[4096];
+    va_list ap;
+    va_start(ap, format);
+    (void)vsnprintf(command, sizeof(command), format, ap);
+    va_end(ap);
+    return system(command); /* NOLINT(concurrency-mt-unsafe,cert-env33-c) */
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    err = (struct error)ERROR_INIT;
+    return 0;
+}
+
+static struct nbd_client *serve(const char *disk, const char *format)
+{
+    const char *const argv[] = {"qemu-nbd", "--read-only", "--format", format, disk, NULL};
+    struct nbd_client *client = NULL;
+    if (nbd_client_launch(argv, 20, &client, &err) < 0)
+        fail_msg("%s", err.message);
+    return client;
+}
+
+static struct image_source *open_stream(const char *disk, const char *format, const char *target,
+                                        bool find_zeroes)
+{
+    struct image_source *source = NULL;
+    struct nbd_client *client = serve(disk, format);
+    if (image_stream_open(client, target, find_zeroes, &source, &err) < 0)
+        fail_msg("%s", err.message);
+    return source;
+}
+
+/* Reads all there is, into a file. Returns how much. */
+static uint64_t save(struct image_source *source, const char *path)
+{
+    static char buffer[READ_BYTES];
+    uint64_t total = 0;
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    for (ssize_t n; (n = source->ops->read(source, buffer, sizeof(buffer), &err)) != 0;) {
+        if (n < 0)
+            fail_msg("%s", err.message);
+        assert_int_equal(fwrite(buffer, 1, (size_t)n, file), n);
+        total += (uint64_t)n;
+    }
+    assert_int_equal(fclose(file), 0);
+    return total;
+}
+
+static void assert_streams(const char *disk, const char *format, const char *target,
+                           bool find_zeroes)
+{
+    char image[512], again[512];
+    (void)snprintf(image, sizeof(image), "%s", scratch_path("image"));
+    (void)snprintf(again, sizeof(again), "%s", scratch_path("again"));
+    struct image_source *source = open_stream(disk, format, target, find_zeroes);
+    assert_int_equal(save(source, image), source->size_bytes);
+    assert_int_equal(source->ops->rewind(source, &err), 0);
+    (void)save(source, again);
+    image_source_close(source);
+    assert_int_equal(run("cmp -s %s %s", image, again), 0);
+    if (strcmp(target, "qcow2") == 0)
+        assert_int_equal(run("qemu-img check -q -f qcow2 %s", image), 0);
+    assert_int_equal(run("qemu-img compare -q -f %s -F %s %s %s", format, target, disk, image), 0);
+}
+
+static uint64_t bytes_of(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return (uint64_t)st.st_size;
+}
+
+static void disks_of_all_kinds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format, *size, *commands; /* of qemu-io */
+    } disks[] = {
+        {"qcow2", "64M", ""},
+        {"qcow2", "64M", "-c 'write -P 1 0 64M'"},
+        {"raw", "64M", "-c 'write -P 1 10M 20M'"},
+        {"qcow2", "33554944", "-c 'write -P 2 33554432 512'"}, /* ends in the middle of a cluster */
+        {"raw", "512", "-c 'write -P 3 0 512'"},
+        {"qcow2", "600M", "-c 'write -P 4 0 64k' -c 'write -P 5 64M 64k' -c 'write -P 6 599M 1M'"},
+        {"qcow2", "3T", "-c 'write -P 7 1T 1M' -c 'write -P 8 2T 4096' -c 'write -z 2T 2048'"},
+    };
+    char disk[512];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    for (size_t i = 0; i < sizeof(disks) / sizeof(disks[0]); i++) {
+        const char *format = disks[i].format;
+        assert_int_equal(run("qemu-img create -q -f %s %s %s", format, disk, disks[i].size), 0);
+        if (disks[i].commands[0])
+            assert_int_equal(run("qemu-io -f %s %s %s >/dev/null", format, disks[i].commands, disk),
+                             0);
+        assert_streams(disk, format, "qcow2", false);
+        if (strcmp(disks[i].size, "3T") != 0)
+            assert_streams(disk, format, "raw", false);
+    }
+}
+
+/* Every fourth cluster: more requests than there are slots, each a small one. */
+static void scattered_chain(void **state)
+{
+    (void)state;
+    char disk[512], base[512];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(base, sizeof(base), "%s", scratch_path("base"));
+    assert_int_equal(run("qemu-img create -q -f raw %s 64M && "
+                         "qemu-io -f raw -c 'write -P 9 3M 5M' %s >/dev/null && "
+                         "qemu-img create -q -f qcow2 -b %s -F raw %s",
+                         base, base, base, disk),
+                     0);
+    assert_int_equal(run("for i in $(seq 0 256 65535); do echo write -P $((i / 256)) ${i}k 64k; "
+                         "done | qemu-io -f qcow2 %s >/dev/null",
+                         disk),
+                     0);
+    assert_streams(disk, "qcow2", "qcow2", false);
+    assert_streams(disk, "qcow2", "raw", false);
+}
+
+/* Only who looks can know that they are zeroes. */
+static void written_zeroes(void **state)
+{
+    (void)state;
+    char disk[512], image[512];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(image, sizeof(image), "%s", scratch_path("image"));
+    assert_int_equal(run("qemu-img create -q -f qcow2 %s 33554944 && "
+                         "qemu-io -f qcow2 -c 'write -P 0 0 33554944' -c 'write -P 1 5M 1M' "
+                         "-c 'write -P 1 20000000 1' %s >/dev/null",
+                         disk, disk),
+                     0);
+    assert_streams(disk, "qcow2", "qcow2", false);
+    assert_true(bytes_of(image) > 32 * MIB);
+    assert_streams(disk, "qcow2", "qcow2", true);
+    assert_true(bytes_of(image) < 2 * MIB);
+    assert_streams(disk, "qcow2", "raw", true);
+}
+
+/* Half of a stream may be all that anybody wants. */
+static void left_in_the_middle(void **state)
+{
+    (void)state;
+    char disk[512], buffer[4096];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    assert_int_equal(run("qemu-img create -q -f raw %s 64M && "
+                         "qemu-io -f raw -c 'write -P 1 0 64M' %s >/dev/null",
+                         disk, disk),
+                     0);
+    for (unsigned reads = 0; reads < 200; reads += 50) {
+        struct image_source *source = open_stream(disk, "raw", "raw", false);
+        for (unsigned i = 0; i < reads; i++)
+            assert_int_equal(source->ops->read(source, buffer, sizeof(buffer), &err), 4096);
+        assert_int_equal(source->ops->rewind(source, &err), 0);
+        assert_int_equal(source->ops->read(source, buffer, sizeof(buffer), &err), 4096);
+        image_source_close(source);
+    }
+}
+
+static void a_server_that_is_missing(void **state)
+{
+    (void)state;
+    static const char *const argv[] = {"/nonexistent/qemu-nbd", NULL};
+    struct nbd_client *client = NULL;
+    assert_true(nbd_client_launch(argv, 20, &client, &err) < 0);
+    assert_null(client);
+    assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
+    err = (struct error)ERROR_INIT;
+    assert_true(nbd_client_connect(scratch_path("nothing"), "vda", 20, &client, &err) < 0);
+    assert_null(client);
+}
+
+static pid_t child_of(pid_t parent)
+{
+    char path[64], line[32] = "";
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof(line), file));
+    fclose(file);
+    return (pid_t)strtol(line, NULL, 10);
+}
+
+static void fill(const char *disk, unsigned mib)
+{
+    assert_int_equal(run("qemu-img create -q -f raw %s %uM && "
+                         "qemu-io -f raw -c 'write -P 1 0 %uM' %s >/dev/null",
+                         disk, mib, mib, disk),
+                     0);
+}
+
+static int read_all(struct image_source *source)
+{
+    static char buffer[READ_BYTES];
+    ssize_t n;
+    while ((n = source->ops->read(source, buffer, sizeof(buffer), &err)) > 0)
+        ;
+    return (int)n;
+}
+
+/* As when a guest ends in the middle: what is lost is never taken for the end. */
+static void a_server_that_dies(void **state)
+{
+    (void)state;
+    char disk[512], buffer[4096];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    fill(disk, 64);
+    struct image_source *source = open_stream(disk, "raw", "qcow2", false);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(source->ops->read(source, buffer, sizeof(buffer), &err), 4096);
+    assert_int_equal(kill(child_of(getpid()), SIGKILL), 0);
+    assert_true(read_all(source) < 0);
+    assert_true(source->ops->rewind(source, &err) < 0);
+    image_source_close(source);
+}
+
+static void a_server_that_hangs(void **state)
+{
+    (void)state;
+    char disk[512];
+    struct nbd_client *client = NULL;
+    struct image_source *source = NULL;
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    fill(disk, 64);
+    const char *const argv[] = {"qemu-nbd", "--read-only", "--format", "raw", disk, NULL};
+    assert_int_equal(nbd_client_launch(argv, 1, &client, &err), 0);
+    assert_int_equal(image_stream_open(client, "raw", false, &source, &err), 0);
+    pid_t server = child_of(getpid());
+    assert_int_equal(kill(server, SIGSTOP), 0);
+    assert_true(read_all(source) < 0);
+    assert_int_equal(err.errnum, ETIMEDOUT);
+    image_source_close(source);
+}
+
+static void a_cancelled_read(void **state)
+{
+    (void)state;
+    char disk[512];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    fill(disk, 64);
+    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    pid_t server = child_of(getpid());
+    assert_int_equal(kill(server, SIGSTOP), 0);
+    struct canceller canceller;
+    canceller_enter(&canceller);
+    canceller_start(&canceller, -1);
+    assert_cancelled(read_all(source), &err);
+    canceller_join(&canceller);
+    canceller_leave(&canceller);
+    image_source_close(source);
+}
+
+/* The sizes of the format itself: more than one refcount block, more than one L1 cluster. */
+static void layouts_of_large_disks(void **state)
+{
+    (void)state;
+    struct extent_map *map = NULL;
+    struct qcow2_layout layout;
+    assert_int_equal(extent_map_new(UINT64_C(8) << 40, &map, &err), 0);
+    qcow2_layout_plan(map, &layout);
+    assert_int_equal(layout.l1_entries, 8 << 11);
+    assert_int_equal(layout.l2_tables - layout.l1_table, 2);
+    assert_int_equal(layout.clusters, 1 + 1 + 1 + 2);
+    extent_map_add(map, 0, UINT64_C(4) << 40);
+    qcow2_layout_plan(map, &layout);
+    uint64_t data = UINT64_C(4) << 24, tables = 4 << 11;
+    assert_int_equal(layout.data_clusters, data);
+    assert_int_equal(layout.data - layout.l2_tables, tables);
+    uint64_t blocks = layout.l1_table - layout.refcount_blocks;
+    assert_true(blocks * 32768 >= layout.clusters && (blocks - 1) * 32768 < layout.clusters);
+    assert_int_equal(layout.clusters, layout.data + data);
+    extent_map_free(map);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(disks_of_all_kinds, set_up),
+        cmocka_unit_test_setup(scattered_chain, set_up),
+        cmocka_unit_test_setup(written_zeroes, set_up),
+        cmocka_unit_test_setup(left_in_the_middle, set_up),
+        cmocka_unit_test_setup(a_server_that_is_missing, set_up),
+        cmocka_unit_test_setup(a_server_that_dies, set_up),
+        cmocka_unit_test_setup(a_server_that_hangs, set_up),
+        cmocka_unit_test_setup(a_cancelled_read, set_up),
+        cmocka_unit_test_setup(layouts_of_large_disks, set_up),
+    };
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
