@@ -1,11 +1,34 @@
 /* See disk_image.h. nova.virt.libvirt.driver:snapshot. */
 #include "agent/disk_image.h"
 
+#include <errno.h>
+#include <stdio.h>
+
 #include "agent/direct_image.h"
 #include "agent/image_record.h"
+#include "common/cancel.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/trap.h"
+
+/* What the operator wants to know when it was not what they have chosen. */
+static void note_method(struct operation *op, const char *reason)
+{
+    if (plan_wanted_method(op->agent->conf) != SNAPSHOT_METHOD_BLOCKREBASE) /* nova's own rules */
+        (void)snprintf(op->method_note, sizeof(op->method_note), "%s, not %s: %s",
+                       snapshot_method_name(op->plan.method),
+                       op->agent->conf->snapshot_agent.live_snapshot_method, reason);
+}
+
+static int plan(struct operation *op, struct error *err)
+{
+    const char *reason = NULL;
+    int r =
+        plan_snapshot(op->agent->conf, &op->arguments.instance, &op->info, &op->plan, &reason, err);
+    if (r == 0 && reason)
+        note_method(op, reason);
+    return r;
+}
 
 static int prepare(struct operation *op, struct error *err)
 {
@@ -21,20 +44,47 @@ static int prepare(struct operation *op, struct error *err)
         return r;
     glance_image_done(&image);
     trap("disk:prepared");
-    return plan_snapshot(op->agent->conf, &op->arguments.instance, &op->info, &op->plan, err);
+    return plan(op, err);
 }
 
-/* From the guest's disk to a finished image on ours. */
-static int extract(struct operation *op, struct snapshot_result *ret_result, struct error *err)
+/* The driver found that the planned method cannot be used: `why`. */
+static bool take_next_method(struct operation *op, const struct error *why)
+{
+    enum snapshot_method refused = op->plan.method;
+    if (!plan_next_method(op->agent->conf, &op->info, &op->plan))
+        return false;
+    log_warning("the snapshot goes on by %s, not %s: %s", snapshot_method_name(op->plan.method),
+                snapshot_method_name(refused), why->message);
+    note_method(op, why->message);
+    return true;
+}
+
+static int extract_by_any_method(struct operation *op, struct snapshot_result *ret_result,
+                                 struct error *err)
 {
     struct driver *driver = op->agent->driver;
+    for (;;) {
+        struct error failure = ERROR_INIT;
+        int r = driver->ops->extract(driver, &op->info, &op->plan, ret_result, &failure);
+        if (r == 0)
+            return 0;
+        if (r == -EOPNOTSUPP && take_next_method(op, &failure))
+            continue;
+        *err = failure;
+        return r;
+    }
+}
+
+/* From the guest's disk to an image: a finished one on ours, or one that is made as it is read. */
+static int extract(struct operation *op, struct snapshot_result *ret_result, struct error *err)
+{
     int r = slots_acquire(op->agent->disk_op_slots, err);
     if (r < 0)
         return r;
     op->plan.journal = &op->driver_journal;
-    r = driver->ops->extract(driver, &op->info, &op->plan, ret_result, err);
+    r = extract_by_any_method(op, ret_result, err);
     slots_release(op->agent->disk_op_slots);
-    op->guest_is_back = r == 0;
+    op->guest_is_back = r == 0 && ret_result->guest_is_back;
     if (r < 0)
         return r;
     trap("disk:extracted");
@@ -67,6 +117,14 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
     return r < 0 ? r : operation_image_is_complete(op, err);
 }
 
+/* The guest's disk need not be shown to us any longer. What fails is tried again at the end. */
+static void end_stream(struct operation *op)
+{
+    struct error failure = ERROR_INIT;
+    if (disk_image_undo(op, &failure) < 0)
+        log_warning("the guest is not as it was yet, trying on: %s", failure.message);
+}
+
 static int copy_and_upload(struct operation *op, struct error *err)
 {
     struct snapshot_result result = {0};
@@ -74,7 +132,42 @@ static int copy_and_upload(struct operation *op, struct error *err)
     int r = extract(op, &result, err);
     if (r == 0)
         r = disk_image_upload(op, result.image, op->plan.image_format, err);
+    trap("disk:image-complete");
+    bool opened = result.image != NULL;
     image_source_close(result.image);
+    if (opened)
+        end_stream(op);
+    return r;
+}
+
+/*
+ * A guest that powers itself off takes the disk of its instant with it. What is on its disk now is
+ * what its tenant would get who asked for the snapshot now.
+ */
+static bool has_stopped_meanwhile(struct operation *op)
+{
+    struct driver *driver = op->agent->driver;
+    struct error ignored = ERROR_INIT;
+    return op->plan.method == SNAPSHOT_METHOD_STREAM &&
+           op->info.power_state != POWER_STATE_SHUTDOWN && cancel_check(&ignored) == 0 &&
+           driver->ops->inspect(driver, op->arguments.instance.uuid, &op->info, &ignored) == 0 &&
+           op->info.power_state == POWER_STATE_SHUTDOWN;
+}
+
+static int make(struct operation *op, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = copy_and_upload(op, &failure);
+    if (r < 0 && !op->image_complete && has_stopped_meanwhile(op)) {
+        log_warning("the guest has stopped while its disk was streamed, beginning again: %s",
+                    failure.message);
+        failure = (struct error)ERROR_INIT;
+        r = plan(op, &failure);
+        if (r == 0)
+            r = copy_and_upload(op, &failure);
+    }
+    if (r < 0)
+        *err = failure;
     return r;
 }
 
@@ -87,7 +180,7 @@ int disk_image_make(struct operation *op, struct error *err)
     trap("disk:pending-upload");
     if (r == 0 && op->info.source_type == DISK_SOURCE_RBD)
         r = direct_image_make(op, &made, err);
-    return r < 0 || made ? r : copy_and_upload(op, err);
+    return r < 0 || made ? r : make(op, err);
 }
 
 int disk_image_recover(struct operation *op, struct image_source **ret_image, struct error *err)

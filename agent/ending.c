@@ -84,7 +84,9 @@ static int end_image(struct ending_run *run, struct error *err)
 static int end_guest(struct ending_run *run, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = run->op->image_complete ? 0 : disk_image_undo(run->op, &failure);
+    /* What the driver has noted of a direct image is what the record points to now. */
+    bool is_direct = json_is_string(journal_last(run->op->record, "location"));
+    int r = run->op->image_complete && is_direct ? 0 : disk_image_undo(run->op, &failure);
     if (r == -EINVAL) { /* no other try will do: people have to look at it */
         log_error("the guest may not be as it was: %s", failure.message);
         run->unreadable = failure;

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-json_t *image_record_attributes(const struct instance *instance, const char *image_format)
+#define METHOD_PROPERTY "snapshot_method"
+
+json_t *image_record_attributes(const struct instance *instance, const char *image_format,
+                                const char *method_note)
 {
     /* Glance accepts an ami disk only in an ami container. */
     const char *base_format = instance_image_property(instance, "disk_format");
@@ -19,12 +22,17 @@ json_t *image_record_attributes(const struct instance *instance, const char *ima
         instance_string(instance, "ramdisk_id"));
     if (attributes && os_type && os_type[0] != '\0')
         (void)json_object_set_new(attributes, "os_type", json_string(os_type));
+    /* An instance may have inherited one from the image it was booted from. */
+    if (attributes &&
+        (method_note[0] != '\0' || instance_image_property(instance, METHOD_PROPERTY)))
+        (void)json_object_set_new(attributes, METHOD_PROPERTY, json_string(method_note));
     return attributes;
 }
 
 int image_record_update(struct operation *op, const char *image_format, struct error *err)
 {
-    json_t *attributes = image_record_attributes(&op->arguments.instance, image_format);
+    json_t *attributes =
+        image_record_attributes(&op->arguments.instance, image_format, op->method_note);
     int r = attributes ? glance_image_update(op->agent->glance, op->admin, op->arguments.image_id,
                                              attributes, err)
                        : error_nomem(err);

@@ -8,6 +8,8 @@
 #include "agent/plan.h"
 #include "agent/report.h"
 
+#define METHOD_NOTE_SIZE 256
+
 #define IMAGE_SNAPSHOT_PENDING "image_snapshot_pending"
 #define IMAGE_SNAPSHOT "image_snapshot"
 #define IMAGE_BACKUP "image_backup"
@@ -49,7 +51,8 @@ struct operation {
     const char *task_state; /* what the database holds as far as we know ... */
     const char *next_state; /* ... or this, when a save got no answer */
     struct guest_info info;
-    struct snapshot_plan plan; /* its strings point into info and conf */
+    struct snapshot_plan plan;          /* its strings point into info and conf */
+    char method_note[METHOD_NOTE_SIZE]; /* which method instead of the wanted one, and why; "" */
     bool guest_is_back;        /* the driver has left the guest as it was, or never touched it */
     struct overseen *overseen; /* who may cancel it; NULL = nobody */
     bool event_started;

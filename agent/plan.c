@@ -80,26 +80,74 @@ static const char *image_format(const struct conf *conf, const struct guest_info
     return info->disk_format;
 }
 
-int plan_snapshot(const struct conf *conf, const struct instance *instance,
-                  const struct guest_info *info, struct snapshot_plan *ret_plan, struct error *err)
+/* Why this method is out of the question; NULL when it is possible. */
+static const char *reason_against(enum snapshot_method method, const struct conf *conf,
+                                  const struct guest_info *info)
 {
-    const char *reason = reason_against_live(conf, info);
+    const char *format = image_format(conf, info);
+    if (method == SNAPSHOT_METHOD_COLD)
+        return NULL;
+    if (method != SNAPSHOT_METHOD_STREAM)
+        return reason_against_live(conf, info);
+    if (strcmp(format, "qcow2") != 0 && strcmp(format, "raw") != 0)
+        return "an image of this format cannot be streamed";
+    if (conf->libvirt.snapshot_compression && strcmp(format, "qcow2") == 0)
+        return "[libvirt]snapshot_compression is set";
+    return info->power_state == POWER_STATE_SHUTDOWN ? NULL : reason_against_live(conf, info);
+}
+
+enum snapshot_method plan_wanted_method(const struct conf *conf)
+{
+    const char *name = conf->snapshot_agent.live_snapshot_method;
+    if (strcmp(name, "stream") == 0)
+        return SNAPSHOT_METHOD_STREAM;
+    return strcmp(name, "blockcopy") == 0 ? SNAPSHOT_METHOD_BLOCKCOPY : SNAPSHOT_METHOD_BLOCKREBASE;
+}
+
+/* The first from `from` on that is possible. *ret_reason: against `from`; NULL when it is that. */
+static enum snapshot_method first_possible(enum snapshot_method from, const struct conf *conf,
+                                           const struct guest_info *info, const char **ret_reason)
+{
+    enum snapshot_method method = from;
+    *ret_reason = reason_against(from, conf, info);
+    while (reason_against(method, conf, info))
+        method++;
+    return method;
+}
+
+bool plan_next_method(const struct conf *conf, const struct guest_info *info,
+                      struct snapshot_plan *plan)
+{
+    const char *reason;
+    if (plan->method == SNAPSHOT_METHOD_COLD)
+        return false;
+    plan->method = first_possible(plan->method + 1, conf, info, &reason);
+    return true;
+}
+
+int plan_snapshot(const struct conf *conf, const struct instance *instance,
+                  const struct guest_info *info, struct snapshot_plan *ret_plan,
+                  const char **ret_reason, struct error *err)
+{
+    const char *reason = NULL;
     struct snapshot_plan plan = {
-        .method = reason ? SNAPSHOT_METHOD_COLD : SNAPSHOT_METHOD_LIVE,
+        .method = first_possible(plan_wanted_method(conf), conf, info, &reason),
         .image_format = image_format(conf, info),
         .compress = conf->libvirt.snapshot_compression,
     };
+    bool is_cold = plan.method == SNAPSHOT_METHOD_COLD;
     /* Within the cluster a snapshot of a running guest is an instant, as a live one is. */
-    bool at_an_instant = !reason || (info->source_type == DISK_SOURCE_RBD &&
-                                     info->power_state != POWER_STATE_SHUTDOWN);
+    bool at_an_instant = info->power_state != POWER_STATE_SHUTDOWN &&
+                         (!is_cold || info->source_type == DISK_SOURCE_RBD);
     if (at_an_instant) {
         int r = plan_quiesce_of_guest(conf, instance, info, &plan, err);
         if (r < 0)
             return r;
     }
-    log_info("Beginning %s snapshot process of %s (%s) as %s%s%s", reason ? "cold" : "live",
+    log_info("Beginning %s snapshot process of %s (%s) as %s by %s%s%s", is_cold ? "cold" : "live",
              info->disk_path, info->disk_format, plan.image_format,
-             reason ? ", no live snapshot because " : "", reason ? reason : "");
+             snapshot_method_name(plan.method), reason ? ", because " : "", reason ? reason : "");
     *ret_plan = plan;
+    *ret_reason = reason;
     return 0;
 }

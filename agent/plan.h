@@ -1,4 +1,7 @@
-/* The choice between a live and a cold snapshot, and of the image's format: nova's rules. */
+/*
+ * The choice between a live and a cold snapshot, and of the image's format: nova's rules. How a
+ * live one is taken: the operator's live_snapshot_method.
+ */
 #pragma once
 
 #include "agent/instance.h"
@@ -9,10 +12,22 @@
  * Decides from configuration, image properties and what the driver found; writes every reason to
  * the log. Fails when the image property os_require_quiesce asks for what the guest cannot do
  * (QemuGuestAgentNotEnabled, InstanceQuiesceNotSupported). Strings of *ret_plan point into `conf`
- * and `info`. Source: nova.virt.libvirt.driver:snapshot, _can_quiesce.
+ * and `info`. *ret_reason is why it is not the wanted method, a constant; NULL when it is. Source:
+ * nova.virt.libvirt.driver:snapshot, _can_quiesce.
  */
 int plan_snapshot(const struct conf *conf, const struct instance *instance,
-                  const struct guest_info *info, struct snapshot_plan *ret_plan, struct error *err);
+                  const struct guest_info *info, struct snapshot_plan *ret_plan,
+                  const char **ret_reason, struct error *err);
+
+/* What live_snapshot_method names. */
+enum snapshot_method plan_wanted_method(const struct conf *conf);
+
+/*
+ * After the method of the plan turned out not to be usable: the next one that is possible. False
+ * when there is none.
+ */
+bool plan_next_method(const struct conf *conf, const struct guest_info *info,
+                      struct snapshot_plan *plan);
 
 /*
  * Whether the guest can be frozen at all: InstanceQuiesceNotSupported, QemuGuestAgentNotEnabled.

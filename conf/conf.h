@@ -116,6 +116,7 @@ struct conf {
         int freeze_timeout;
         int freeze_deadline;
         int volume_snapshot_timeout;
+        char *live_snapshot_method;
     } snapshot_agent;
 };
 

@@ -257,6 +257,17 @@ const struct option options_table[] = {
              "whatever became of them."},
     {INT(snapshot_agent, volume_snapshot_timeout, 10, 86400), .default_value = "600",
      .help = "Seconds Cinder has to finish a snapshot of a volume."},
+    {STRING(snapshot_agent, live_snapshot_method), .default_value = "blockrebase",
+     .choices = "|blockrebase|blockcopy|stream|",
+     .help =
+         "How the disk of a running guest is read. blockrebase: as nova does, staged twice and "
+         "with "
+         "the domain undefined meanwhile. blockcopy: the same, but the domain stays defined. "
+         "stream: "
+         "from a backup job while it is uploaded, with nothing staged but what the guest "
+         "overwrites "
+         "meanwhile; stopped guests are streamed too. Where the chosen one cannot be used, the one "
+         "named before it here is taken."},
 };
 /* clang-format on */
 

@@ -6,9 +6,45 @@
 
 #include "common/cancel.h"
 #include "driver/libvirt_driver.h"
+#include "driver/xml_node.h"
 
 #define STALL_CHECKS 4
 #define END_TIMEOUT_MS 30000
+
+/* Where to copy to, for virDomainBlockCopy. Returns owned: xmlFree(). */
+static xmlChar *describe(const struct block_copy *copy)
+{
+    xmlChar *text = NULL;
+    int size = 0;
+    xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
+    xmlNode *disk = xmlNewNode(NULL, (const xmlChar *)"disk");
+    (void)xmlDocSetRootElement(document, disk);
+    xml_set_attribute(disk, "type", "file");
+    xml_set_attribute(xml_add_child(disk, "driver"), "type", "qcow2");
+    xml_set_attribute(xml_add_child(disk, "source"), "file", copy->overlay_path);
+    xmlDocDumpMemory(document, &text, &size);
+    xmlFreeDoc(document);
+    return text;
+}
+
+static int start_transient(const struct block_copy *copy, virDomainPtr domain)
+{
+    xmlChar *xml = describe(copy);
+    int r = virDomainBlockCopy(domain, copy->disk_target, (const char *)xml, NULL, 0,
+                               VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | VIR_DOMAIN_BLOCK_COPY_SHALLOW |
+                                   VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB);
+    xmlFree(xml);
+    return r;
+}
+
+static int start(const struct block_copy *copy, virDomainPtr domain)
+{
+    if (copy->transient_job)
+        return start_transient(copy, domain);
+    return virDomainBlockRebase(domain, copy->disk_target, copy->overlay_path, 0,
+                                VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
+                                    VIR_DOMAIN_BLOCK_REBASE_SHALLOW);
+}
 
 int block_copy_start(struct block_copy *copy, struct libvirt_connection *connection,
                      virDomainPtr domain, struct error *err)
@@ -18,9 +54,7 @@ int block_copy_start(struct block_copy *copy, struct libvirt_connection *connect
     if (r < 0)
         return r;
     copy->running = copy->may_come = true; /* also when the answer is lost */
-    if (virDomainBlockRebase(domain, copy->disk_target, copy->overlay_path, 0,
-                             VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
-                                 VIR_DOMAIN_BLOCK_REBASE_SHALLOW) < 0)
+    if (start(copy, domain) < 0)
         return libvirt_error(err, "cannot start to copy disk %s", copy->disk_target);
     copy->may_come = false;
     return 0;

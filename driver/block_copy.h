@@ -1,7 +1,7 @@
 /*
  * A shallow copy of a disk into an overlay that QEMU keeps in step until the copy is ended without
- * a pivot: virDomainBlockRebase with COPY, REUSE_EXT and SHALLOW. Waited for by event. One object
- * per snapshot, not shared between threads.
+ * a pivot: virDomainBlockRebase with COPY, REUSE_EXT and SHALLOW, as nova, or virDomainBlockCopy
+ * with TRANSIENT_JOB. Waited for by event. One object per snapshot, not shared between threads.
  */
 #pragma once
 
@@ -17,13 +17,14 @@ struct block_copy {
     const char *disk_target;  /* borrowed: vda */
     const char *overlay_path; /* borrowed: what it is copied to, and what tells ours from others */
     unsigned stall_timeout_s;
+    bool transient_job;         /* virDomainBlockCopy: the domain may stay persistent */
     struct domain_watch *watch; /* owned */
     struct domain_news news;
     bool running;  /* the copy is, or may be, on the disk */
     bool may_come; /* it may yet come: nobody knows what became of the request */
 };
 
-/* Starts it. The domain may not be persistent, the overlay must be there. */
+/* Starts it. Without transient_job the domain may not be persistent; the overlay must be there. */
 int block_copy_start(struct block_copy *copy, struct libvirt_connection *connection,
                      virDomainPtr domain, struct error *err);
 

@@ -3,6 +3,15 @@
 
 #include <stddef.h>
 
+const char *snapshot_method_name(enum snapshot_method method)
+{
+    static const char *const names[] = {[SNAPSHOT_METHOD_STREAM] = "stream",
+                                        [SNAPSHOT_METHOD_BLOCKCOPY] = "blockcopy",
+                                        [SNAPSHOT_METHOD_BLOCKREBASE] = "blockrebase",
+                                        [SNAPSHOT_METHOD_COLD] = "cold"};
+    return names[method];
+}
+
 void driver_free(struct driver *driver)
 {
     if (driver)

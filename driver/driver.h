@@ -4,7 +4,8 @@
  * The order of calls for one snapshot: inspect → plan (chosen by the agent from what inspect found)
  * → extract. extract always leaves the guest as it found it: running, paused or stopped as before,
  * thawed, with its persistent definition and devices back, no block job and no file left of its
- * own except the returned image.
+ * own except the returned image. Only a streamed image of a running guest leaves a backup job, for
+ * recover to end.
  *
  * Every function may be called from any thread; calls for one instance must not overlap.
  */
@@ -66,7 +67,17 @@ struct driver_journal {
     void *arg;
 };
 
-enum snapshot_method { SNAPSHOT_METHOD_LIVE, SNAPSHOT_METHOD_COLD };
+/* From the one that writes least to the one that is always possible. */
+enum snapshot_method {
+    SNAPSHOT_METHOD_STREAM,      /* read while it is uploaded: from a backup job, or a stopped
+                                    guest's disk */
+    SNAPSHOT_METHOD_BLOCKCOPY,   /* copied, then converted; the domain stays defined */
+    SNAPSHOT_METHOD_BLOCKREBASE, /* the same as nova does it */
+    SNAPSHOT_METHOD_COLD,        /* converted while the guest is saved to disk, or does not run */
+};
+
+/* "stream", "blockcopy", "blockrebase", "cold". */
+const char *snapshot_method_name(enum snapshot_method method);
 
 /* How the snapshot is to be taken. Strings are borrowed for the time of the call. */
 struct snapshot_plan {
@@ -112,6 +123,8 @@ struct volume_merge {
 struct snapshot_result {
     struct image_source *image; /* owned by the caller; closing it removes the file */
     bool quiesced;
+    bool guest_is_back;       /* else its disk is shown to us for as long as the image is open, and
+                                 driver_ops.recover ends that */
     uint32_t guest_paused_ms; /* managed save to start; 0 for live */
 };
 
@@ -132,7 +145,8 @@ struct driver_ops {
 
     /*
      * Takes the snapshot and gives back the finished image, flattened, in plan->image_format.
-     * InstanceNotFound when the domain vanished meanwhile.
+     * InstanceNotFound when the domain vanished meanwhile. EOPNOTSUPP when plan->method cannot be
+     * used here: the guest is as it was, another method may do.
      */
     int (*extract)(struct driver *driver, const struct guest_info *info,
                    const struct snapshot_plan *plan, struct snapshot_result *ret_result,

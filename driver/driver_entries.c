@@ -23,6 +23,8 @@ static int read_entry(const json_t *entry, struct driver_entries *entries, struc
         *entries = (struct driver_entries){.begin = entry};
     else if (strcmp(step, "freeze") == 0)
         entries->frozen = true;
+    else if (strcmp(step, "thaw") == 0)
+        entries->frozen = false;
     else if (strcmp(step, "image") == 0)
         entries->image = entry;
     else

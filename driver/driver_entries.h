@@ -12,7 +12,7 @@
 
 struct driver_entries {
     const json_t *begin; /* borrowed; NULL: nothing was begun */
-    bool frozen;         /* a freeze was begun */
+    bool frozen;         /* a freeze was begun, and no thaw is known */
     const json_t *image; /* borrowed; NULL: no image was finished */
 };
 

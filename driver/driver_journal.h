@@ -5,6 +5,7 @@
  * Entries of the driver are objects with a member "step":
  *   begin     before the first side effect of extract or direct_snapshot: all that undoing needs
  *   freeze    the guest is about to be frozen
+ *   thaw      it is known to be thawed
  *   image     extract has finished this image
  * See libvirt_recover.h for their members and for who reads them.
  */

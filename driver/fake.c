@@ -171,8 +171,10 @@ static int fake_extract(struct driver *driver, const struct guest_info *info,
         r = make_image(self, &script, &image, err);
     if (r < 0)
         return r;
-    *ret_result = (struct snapshot_result){
-        .image = image, .quiesced = script.quiesced, .guest_paused_ms = script.guest_paused_ms};
+    *ret_result = (struct snapshot_result){.image = image,
+                                           .quiesced = script.quiesced,
+                                           .guest_is_back = !script.shows_disk,
+                                           .guest_paused_ms = script.guest_paused_ms};
     return 0;
 }
 

@@ -30,6 +30,7 @@ struct fake_script {
     bool quiesced;                      /* told by extract */
     const char *location;               /* told by direct_snapshot; copied at each */
     uint32_t guest_paused_ms;           /* told by extract */
+    bool shows_disk;                    /* extract leaves the guest to recover */
     const json_t *entries;              /* array: extract and direct_snapshot write them down */
     bool recovers_image;                /* recover finds the image */
     struct error errors[FAKE_CALL_MAX]; /* a call whose errnum is not 0 fails with it */

@@ -41,9 +41,13 @@ static int extract(struct driver *driver, const struct guest_info *info,
                    struct error *err)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
-    return plan->method == SNAPSHOT_METHOD_LIVE
-               ? libvirt_live_snapshot(self, info, plan, ret_result, err)
-               : libvirt_cold_snapshot(self, info, plan, ret_result, err);
+    if (plan->method == SNAPSHOT_METHOD_COLD)
+        return libvirt_cold_snapshot(self, info, plan, ret_result, err);
+    if (plan->method != SNAPSHOT_METHOD_STREAM)
+        return libvirt_live_snapshot(self, info, plan, ret_result, err);
+    return info->power_state == POWER_STATE_SHUTDOWN
+               ? libvirt_stream_stopped(self, info, plan, ret_result, err)
+               : libvirt_stream_live(self, info, plan, ret_result, err);
 }
 
 static int freeze(struct driver *driver, const char *uuid, struct error *err)

@@ -156,7 +156,7 @@ int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info
 {
     __attribute__((cleanup(cold_snapshot_done))) struct cold_snapshot op = {
         .driver = driver, .info = info, .plan = plan};
-    struct snapshot_result result = {0};
+    struct snapshot_result result = {.guest_is_back = true};
     struct error failure = ERROR_INIT;
     int r = find_source(&op, err);
     if (r < 0)

@@ -45,6 +45,12 @@ int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info
 int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                           struct error *err);
+int libvirt_stream_live(struct libvirt_driver *driver, const struct guest_info *info,
+                        const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                        struct error *err);
+int libvirt_stream_stopped(struct libvirt_driver *driver, const struct guest_info *info,
+                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                           struct error *err);
 
 /* driver_ops.freeze and driver_ops.thaw */
 int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error *err);

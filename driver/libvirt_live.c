@@ -3,10 +3,11 @@
  * of the same backing file, the copy is ended without a pivot, the overlay with its backing file is
  * converted into the image. The guest never stops.
  *
- * blockRebase takes no persistent domain, so the definition is taken away meanwhile:
- * live_snapshot_undo() runs on every exit and puts back whatever the progress of each part says,
- * and does so for a process that has died when the journal has told it the same.
+ * blockRebase takes no persistent domain, so the definition is taken away meanwhile; blockCopy
+ * does. live_snapshot_undo() runs on every exit and puts back whatever the progress of each part
+ * says, and does so for a process that has died when the journal has told it the same.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "common/cancel.h"
@@ -39,7 +40,7 @@ static int make_overlay(struct live_snapshot *op, struct error *err)
 static int reserve(struct live_snapshot *op, struct error *err)
 {
     uint64_t bytes = 0;
-    int r = scratch_need(op->info, SNAPSHOT_METHOD_LIVE, &bytes, err);
+    int r = scratch_need(op->info, op->plan->method, &bytes, err);
     return r < 0 ? r
                  : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
                                    &op->scratch, err);
@@ -53,7 +54,7 @@ static int begin(struct live_snapshot *op, struct error *err)
         return r;
     op->copy.overlay_path = staging_delta_path(op->staging);
     r = reserve(op, err);
-    if (r == 0)
+    if (r == 0 && !op->copy.transient_job)
         r = saved_definition_read(&op->definition, op->domain, err);
     if (r == 0 && op->plan->journal)
         r = driver_journal_write(op->plan->journal, live_snapshot_entry(op), err);
@@ -89,7 +90,8 @@ static int start_copy(struct live_snapshot *op, struct error *err)
     if (r < 0)
         return r;
     trap("live:undefined");
-    return block_copy_start(&op->copy, op->driver->connection, op->domain, err);
+    r = block_copy_start(&op->copy, op->driver->connection, op->domain, err);
+    return r == -EIO && op->copy.transient_job ? live_snapshot_unusable(op, err) : r;
 }
 
 static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
@@ -142,18 +144,9 @@ int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info
                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                           struct error *err)
 {
-    __attribute__((cleanup(live_snapshot_done))) struct live_snapshot op = {
-        .driver = driver,
-        .info = info,
-        .plan = plan,
-        .quiesce = {.wanted = plan->quiesce,
-                    .required = plan->require_quiesce,
-                    .power_state = info->power_state},
-        .freeze = {.journal = plan->journal, .timeout_s = driver->freeze_timeout_s},
-        .copy = {.uuid = info->uuid,
-                 .disk_target = info->disk_target,
-                 .stall_timeout_s = driver->stall_timeout_s}};
-    struct snapshot_result result = {0};
+    __attribute__((cleanup(live_snapshot_done))) struct live_snapshot op =
+        live_snapshot_of(driver, info, plan);
+    struct snapshot_result result = {.guest_is_back = true};
     struct error failure = ERROR_INIT;
     int r = libvirt_connection_find_domain(driver->connection, info->uuid, 0,
                                            EXC_INSTANCE_NOT_FOUND, &op.domain, err);

@@ -1,10 +1,14 @@
-/* The live snapshot in two parts: taking it (libvirt_live.c), undoing it (libvirt_live_undo.c). */
+/*
+ * The live snapshot: taking it by a copy (libvirt_live.c) or by a backup job (libvirt_stream.c),
+ * and undoing either (libvirt_live_undo.c).
+ */
 #pragma once
 
 #include <jansson.h>
 #include <libvirt/libvirt.h>
 
 #include "common/error.h"
+#include "driver/backup_job.h"
 #include "driver/block_copy.h"
 #include "driver/guest_freeze.h"
 #include "driver/guest_quiesce.h"
@@ -24,12 +28,23 @@ struct live_snapshot {
     struct scratch *scratch;
     struct saved_definition definition;
     struct block_copy copy;
+    struct backup_job backup;
     struct guest_quiesce quiesce;
     struct guest_freeze freeze;
 };
 
+/* The operation before anything is done. Borrows all of them. */
+struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struct guest_info *info,
+                                      const struct snapshot_plan *plan);
+
 /* The journal's entry to begin with; NULL when out of memory. Returns owned. */
 json_t *live_snapshot_entry(const struct live_snapshot *op);
+
+/*
+ * The failure of libvirt to begin is one of the method, unless the guest or libvirtd has gone:
+ * turns *err into EOPNOTSUPP. Returns -errno.
+ */
+int live_snapshot_unusable(const struct live_snapshot *op, struct error *err);
 
 /*
  * Brings the guest back from wherever the snapshot has come to. Every step runs, if need be twice,

@@ -15,14 +15,39 @@
 #include "driver/libvirt_recover.h"
 #include "driver/qemu_img.h"
 
+struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struct guest_info *info,
+                                      const struct snapshot_plan *plan)
+{
+    return (struct live_snapshot){
+        .driver = driver,
+        .info = info,
+        .plan = plan,
+        .quiesce = {.wanted = plan->quiesce,
+                    .required = plan->require_quiesce,
+                    .power_state = info->power_state},
+        .freeze = {.journal = plan->journal, .timeout_s = driver->freeze_timeout_s},
+        .copy = {.uuid = info->uuid,
+                 .disk_target = info->disk_target,
+                 .stall_timeout_s = driver->stall_timeout_s,
+                 .transient_job = plan->method == SNAPSHOT_METHOD_BLOCKCOPY},
+        .backup = {.disk_target = info->disk_target}};
+}
+
 json_t *live_snapshot_entry(const struct live_snapshot *op)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:b}", "step", "begin",
-                     "method", "live", "uuid", op->info->uuid, "disk_path", op->info->disk_path,
-                     "disk_target", op->info->disk_target, "directory",
-                     staging_directory(op->staging), "file", staging_file(op->staging), "quiesce",
-                     op->quiesce.wanted, "definition", op->definition.xml, "autostart",
-                     op->definition.autostart);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:b}", "step", "begin",
+                     "method", "live", "by", snapshot_method_name(op->plan->method), "uuid",
+                     op->info->uuid, "disk_path", op->info->disk_path, "disk_target",
+                     op->info->disk_target, "directory", staging_directory(op->staging), "file",
+                     staging_file(op->staging), "quiesce", op->quiesce.wanted, "definition",
+                     op->definition.xml, "autostart", op->definition.autostart);
+}
+
+int live_snapshot_unusable(const struct live_snapshot *op, struct error *err)
+{
+    if (virDomainIsActive(op->domain) == 1)
+        err->errnum = EOPNOTSUPP;
+    return -err->errnum;
 }
 
 static int thaw_guest(struct live_snapshot *op, struct error *err)
@@ -41,7 +66,7 @@ static int find_domain_again(struct live_snapshot *op, struct error *err)
     op->gone = !op->domain;
     if (!active) {
         guest_freeze_forget(&op->freeze);
-        op->copy.running = op->copy.may_come = false;
+        op->copy.running = op->copy.may_come = op->backup.running = false;
     }
     return 0;
 }
@@ -49,6 +74,11 @@ static int find_domain_again(struct live_snapshot *op, struct error *err)
 static int undo_copy(struct live_snapshot *op, struct error *err)
 {
     return op->domain ? block_copy_undo(&op->copy, op->domain, err) : 0;
+}
+
+static int undo_backup(struct live_snapshot *op, struct error *err)
+{
+    return op->domain ? backup_job_undo(&op->backup, op->domain, err) : 0;
 }
 
 /*
@@ -122,8 +152,8 @@ static int try_again(struct live_snapshot *op, int (*step)(struct live_snapshot 
 void live_snapshot_undo(struct live_snapshot *op, struct error *err)
 {
     int (*const steps[])(struct live_snapshot *, struct error *) = {
-        find_domain_again, thaw_guest,     undo_copy,        undo_undefine,
-        undo_late_copy,    undo_autostart, undo_agent_limit,
+        find_domain_again, thaw_guest,     undo_copy,      undo_backup,
+        undo_undefine,     undo_late_copy, undo_autostart, undo_agent_limit,
     };
     CANCEL_SHIELD();
     op->deleting = error_is(err, EXC_UNEXPECTED_DELETING);
@@ -163,6 +193,8 @@ int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
                          const struct staging *staging, struct error *err)
 {
     bool running = !host_rebooted;
+    const char *by = json_string_member(entries->begin, "by"); /* absent: blockrebase */
+    bool is_backup = by && strcmp(by, snapshot_method_name(SNAPSHOT_METHOD_STREAM)) == 0;
     bool frozen = running && entries->frozen && !entries->image;
     __attribute__((cleanup(live_snapshot_done))) struct live_snapshot op = {
         .driver = driver,
@@ -171,8 +203,12 @@ int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
         .copy = {.uuid = info->uuid,
                  .disk_target = info->disk_target,
                  .overlay_path = staging_delta_path(staging),
-                 .running = running,
-                 .may_come = running}};
+                 .running = running && !is_backup,
+                 .may_come = running && !is_backup},
+        .backup = {.disk_target = info->disk_target,
+                   .scratch_path = staging_delta_path(staging),
+                   .running = running && is_backup,
+                   .may_come = running && is_backup}};
     struct error failure = ERROR_INIT;
     int r = driver_entry_copy(entries->begin, "disk_path", true, info->disk_path,
                               sizeof(info->disk_path), err);

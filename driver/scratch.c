@@ -17,7 +17,7 @@
 
 #define LOOK_MS 1000
 #define ROOM_BYTES (UINT64_C(64) << 20)
-#define ROOM_DIVISOR 8 /* and an eighth of the overlay */
+#define ROOM_DIVISOR 8 /* and an eighth of the disk's top layer */
 
 struct scratch {
     struct scratch *older;
@@ -39,6 +39,11 @@ static uint64_t allocated_bytes(const char *path)
     return stat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
 }
 
+static uint64_t room(uint64_t top_bytes)
+{
+    return top_bytes / ROOM_DIVISOR + ROOM_BYTES;
+}
+
 int scratch_need(const struct guest_info *info, enum snapshot_method method, uint64_t *ret_bytes,
                  struct error *err)
 {
@@ -47,6 +52,10 @@ int scratch_need(const struct guest_info *info, enum snapshot_method method, uin
     *ret_bytes = 0;
     if (info->source_type != DISK_SOURCE_FILE)
         return 0;
+    if (method == SNAPSHOT_METHOD_STREAM) {
+        *ret_bytes = room(top);
+        return 0;
+    }
     /* A guest that writes its qcow2 tables just now may make them hard to read. */
     int r = qemu_img_measure(info->disk_path, info->disk_format, &image, &unknown);
     if (r < 0 && cancel_check(err) < 0)
@@ -54,8 +63,8 @@ int scratch_need(const struct guest_info *info, enum snapshot_method method, uin
     if (r < 0)
         image = top + (info->backing_path[0] ? allocated_bytes(info->backing_path) : 0);
     uint64_t delta = top < image ? top : image;
-    if (method == SNAPSHOT_METHOD_LIVE)
-        image += delta + delta / ROOM_DIVISOR + ROOM_BYTES;
+    if (method != SNAPSHOT_METHOD_COLD)
+        image += delta + room(delta);
     *ret_bytes = image;
     return 0;
 }

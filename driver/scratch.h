@@ -15,9 +15,10 @@
 struct scratch;
 
 /*
- * The most that a snapshot is expected to write: for a live one the overlay, as large as the data
- * in the disk's top layer and some room for what the guest writes meanwhile; the image, as large as
- * the data in the chain. 0 for a disk that is no file: what is in it is not known.
+ * The most that a snapshot is expected to write: the image, as large as the data in the chain; for
+ * a live one the overlay, as large as the data in the disk's top layer, and some room for what the
+ * guest writes meanwhile; a streamed one only that. 0 for a disk that is no file: what is in it is
+ * not known.
  */
 int scratch_need(const struct guest_info *info, enum snapshot_method method, uint64_t *ret_bytes,
                  struct error *err);

@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -19,6 +21,8 @@ struct staging {
     char *directory;
     char *image_path;
     char *delta_path;
+    char *socket_directory;
+    char *socket_path;
     bool made; /* there may be something to remove */
 };
 
@@ -44,6 +48,8 @@ void staging_leave(struct staging *staging)
     free(staging->directory);
     free(staging->image_path);
     free(staging->delta_path);
+    free(staging->socket_directory);
+    free(staging->socket_path);
     free(staging);
 }
 
@@ -55,7 +61,9 @@ static int name_paths(const char *directory, const char *file, struct staging **
         return error_nomem(err);
     staging->directory = strdup(directory);
     if (!staging->directory || asprintf(&staging->image_path, "%s/%s", directory, file) < 0 ||
-        asprintf(&staging->delta_path, "%s/%s.delta", directory, file) < 0) {
+        asprintf(&staging->delta_path, "%s/%s.delta", directory, file) < 0 ||
+        asprintf(&staging->socket_directory, "%s/nbd", directory) < 0 ||
+        asprintf(&staging->socket_path, "%s/nbd/socket", directory) < 0) {
         staging_leave(staging);
         return error_nomem(err);
     }
@@ -131,6 +139,28 @@ const char *staging_delta_path(const struct staging *staging)
     return staging->delta_path;
 }
 
+const char *staging_socket_path(const struct staging *staging)
+{
+    return staging->socket_path;
+}
+
+int staging_make_socket_directory(const struct staging *staging, uid_t uid, gid_t gid,
+                                  struct error *err)
+{
+    const char *path = staging->socket_directory;
+    if (strlen(staging->socket_path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+        return error_set(err, EOPNOTSUPP, EXC_INTERNAL_ERROR, "%s is too long a path for a socket",
+                         staging->socket_path);
+    if (mkdir(path, 0700) < 0)
+        return error_errno(err, errno, "cannot make the directory %s", path);
+    if (chown(path, uid, gid) < 0) {
+        (void)error_errno(err, errno, "cannot give %s to QEMU's user", path);
+        err->errnum = EOPNOTSUPP;
+        return -EOPNOTSUPP;
+    }
+    return 0;
+}
+
 int staging_remove_delta(const struct staging *staging, struct error *err)
 {
     if (unlink(staging->delta_path) < 0 && errno != ENOENT)
@@ -148,6 +178,8 @@ static void remove_logged(const char *path, int (*remove_one)(const char *))
 void staging_free(struct staging *staging)
 {
     if (staging && staging->made) {
+        remove_logged(staging->socket_path, unlink);
+        remove_logged(staging->socket_directory, rmdir);
         remove_logged(staging->delta_path, unlink);
         remove_logged(staging->image_path, unlink);
         remove_logged(staging->directory, rmdir);

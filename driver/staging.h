@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "common/error.h"
 #include "common/image_source.h"
 
@@ -38,6 +40,16 @@ const char *staging_file(const struct staging *staging);
 /* The finished image and QEMU's overlay. Borrowed, absolute; the files are the caller's to make. */
 const char *staging_image_path(const struct staging *staging);
 const char *staging_delta_path(const struct staging *staging);
+
+/*
+ * Makes a directory inside for a socket that QEMU makes: nobody else's than this user's (0700).
+ * EOPNOTSUPP when the socket's path is too long, or the file system gives no files away.
+ */
+int staging_make_socket_directory(const struct staging *staging, uid_t uid, gid_t gid,
+                                  struct error *err);
+
+/* Borrowed, absolute. */
+const char *staging_socket_path(const struct staging *staging);
 
 /* Removes the overlay, which may be as large as the disk. Absent is fine. */
 int staging_remove_delta(const struct staging *staging, struct error *err);

@@ -28,6 +28,17 @@ xmlNode *xml_child_named(const xmlNode *parent, const char *name)
     return parent ? xml_next_named(parent->children, name) : NULL;
 }
 
+xmlNode *xml_add_child(xmlNode *parent, const char *name)
+{
+    return parent ? xmlNewChild(parent, NULL, (const xmlChar *)name, NULL) : NULL;
+}
+
+void xml_set_attribute(xmlNode *node, const char *name, const char *value)
+{
+    if (node)
+        (void)xmlNewProp(node, (const xmlChar *)name, (const xmlChar *)value);
+}
+
 bool xml_copy_attribute(const xmlNode *node, const char *name, char *ret_text, size_t size)
 {
     ret_text[0] = '\0';
@@ -48,22 +59,17 @@ bool xml_attribute_is(const xmlNode *node, const char *name, const char *expecte
            strcmp(value, expected) == 0;
 }
 
-static int find_devices(xmlDoc *document, xmlNode **ret_devices, struct error *err)
+static int check_root(const xmlDoc *document, const char *root_name, struct error *err)
 {
-    const xmlNode *root = xmlDocGetRootElement(document);
     if (document->intSubset || document->extSubset)
         return xml_bad_domain(err, "a document type declaration does not belong here");
-    if (!xml_is_element(root, "domain"))
-        return xml_bad_domain(err, "the root element is not <domain>");
-    xmlNode *devices = xml_child_named(root, "devices");
-    if (!devices)
-        return xml_bad_domain(err, "there is no <devices>");
-    *ret_devices = devices;
-    return 0;
+    if (xml_is_element(xmlDocGetRootElement(document), root_name))
+        return 0;
+    return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "domain XML: the root element is not <%s>",
+                     root_name);
 }
 
-int xml_parse_domain(const char *xml, xmlDoc **ret_document, xmlNode **ret_devices,
-                     struct error *err)
+int xml_parse(const char *xml, const char *root_name, xmlDoc **ret_document, struct error *err)
 {
     size_t length = strnlen(xml, DOMAIN_XML_MAX_BYTES + 1);
     if (length > DOMAIN_XML_MAX_BYTES)
@@ -76,10 +82,25 @@ int xml_parse_domain(const char *xml, xmlDoc **ret_document, xmlNode **ret_devic
     xmlFreeParserCtxt(parser);
     if (!document)
         return xml_bad_domain(err, "it is not well-formed");
-    int r = find_devices(document, ret_devices, err);
-    if (r < 0) {
+    int r = check_root(document, root_name, err);
+    if (r < 0)
         xmlFreeDoc(document);
+    else
+        *ret_document = document;
+    return r;
+}
+
+int xml_parse_domain(const char *xml, xmlDoc **ret_document, xmlNode **ret_devices,
+                     struct error *err)
+{
+    xmlDoc *document = NULL;
+    int r = xml_parse(xml, "domain", &document, err);
+    if (r < 0)
         return r;
+    *ret_devices = xml_child_named(xmlDocGetRootElement(document), "devices");
+    if (!*ret_devices) {
+        xmlFreeDoc(document);
+        return xml_bad_domain(err, "there is no <devices>");
     }
     *ret_document = document;
     return 0;

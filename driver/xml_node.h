@@ -1,5 +1,5 @@
 /*
- * Reading libvirt's XML: what libxml2 leaves to its callers. Pure; nothing here changes a node.
+ * Reading and writing libvirt's XML: what libxml2 leaves to its callers. Pure.
  *
  * The XML comes from libvirtd, but guests, tenants and images have had their hands in its strings:
  * it is parsed without network, entities or DTD, and its size is bounded.
@@ -13,6 +13,12 @@
 #include "common/error.h"
 
 #define DOMAIN_XML_MAX_BYTES (4U << 20)
+
+/*
+ * Parses a document whose root element has this name (NUL-terminated, borrowed). Returns it owned
+ * (xmlFreeDoc). InternalError (EINVAL) naming what is wrong.
+ */
+int xml_parse(const char *xml, const char *root_name, xmlDoc **ret_document, struct error *err);
 
 /*
  * Parses a domain definition (NUL-terminated, borrowed): *ret_devices is its <devices>, borrowed
@@ -32,6 +38,10 @@ xmlNode *xml_next_named(xmlNode *node, const char *name);
 
 /* The first child called `name`; NULL when there is none or `parent` is NULL. */
 xmlNode *xml_child_named(const xmlNode *parent, const char *name);
+
+/* Adds an empty element; NULL when out of memory, which both take for a parent or node. */
+xmlNode *xml_add_child(xmlNode *parent, const char *name);
+void xml_set_attribute(xmlNode *node, const char *name, const char *value);
 
 /* Copies an attribute; "" when it is absent or `node` is NULL. False when it does not fit. */
 bool xml_copy_attribute(const xmlNode *node, const char *name, char *ret_text, size_t size);

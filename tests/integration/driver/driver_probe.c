@@ -1,6 +1,6 @@
 /*
  * The libvirt driver on its own, against a real libvirtd:
- *   driver_probe OPTION=VALUE... inspect|live|cold UUID [OUTPUT]
+ *   driver_probe OPTION=VALUE... inspect|live|blockcopy|stream|cold UUID [OUTPUT]
  *   driver_probe OPTION=VALUE... direct UUID IMAGE_ID | undo LOCATION
  *   driver_probe OPTION=VALUE... create|delete|freeze|thaw UUID
  *   driver_probe OPTION=VALUE... recover UUID [OUTPUT]
@@ -38,6 +38,7 @@ struct probe {
     struct volume_overlay overlay;
     struct volume_merge merge;
     const char *journal_path;
+    json_t *entries; /* of this life */
     const char *state;
     bool rebooted;
     unsigned reserve_mib;
@@ -48,6 +49,9 @@ struct probe {
 static int write_entry(void *arg, const json_t *entry, struct error *err)
 {
     const struct probe *probe = arg;
+    (void)json_array_append_new(probe->entries, json_deep_copy(entry));
+    if (!probe->journal_path)
+        return 0;
     cleanup_fclose FILE *file = fopen(probe->journal_path, "ae");
     if (!file || json_dumpf(entry, file, JSON_COMPACT) < 0 || fputc('\n', file) < 0)
         return error_set(err, 5, EXC_INTERNAL_ERROR, "cannot write %s", probe->journal_path);
@@ -136,12 +140,21 @@ static int write_image(struct image_source *image, const char *path, struct erro
     }
 }
 
-static int take_snapshot(struct driver *driver, const struct guest_info *info,
-                         const struct snapshot_plan *plan, const char *output, struct error *err)
+/* What a streamed image leaves. */
+static int bring_guest_back(struct driver *driver, const struct probe *probe, const char *uuid,
+                            struct error *err)
+{
+    struct image_source *none = NULL;
+    return driver->ops->recover(driver, uuid, probe->entries, false, &none, err);
+}
+
+static int take_snapshot(struct driver *driver, const struct probe *probe,
+                         const struct guest_info *info, const char *output, struct error *err)
 {
     struct snapshot_result result = {0};
+    struct error failure = ERROR_INIT;
     uint64_t started = clock_now_ms();
-    int r = driver->ops->extract(driver, info, plan, &result, err);
+    int r = driver->ops->extract(driver, info, &probe->plan, &result, err);
     if (r < 0)
         return r;
     printf("extract_ms=%" PRIu64 " size=%" PRIu64 " quiesced=%d paused_ms=%u\n",
@@ -150,7 +163,19 @@ static int take_snapshot(struct driver *driver, const struct guest_info *info,
     if (output)
         r = write_image(result.image, output, err);
     image_source_close(result.image);
-    return r;
+    if (result.guest_is_back || bring_guest_back(driver, probe, info->uuid, &failure) == 0)
+        return r;
+    error_join(err, &failure);
+    return -err->errnum;
+}
+
+static enum snapshot_method method_of(const char *command)
+{
+    if (strcmp(command, "live") == 0)
+        return SNAPSHOT_METHOD_BLOCKREBASE;
+    if (strcmp(command, "blockcopy") == 0)
+        return SNAPSHOT_METHOD_BLOCKCOPY;
+    return strcmp(command, "stream") == 0 ? SNAPSHOT_METHOD_STREAM : SNAPSHOT_METHOD_COLD;
 }
 
 static int take_direct_snapshot(struct driver *driver, const struct probe *probe,
@@ -188,8 +213,8 @@ static int inspect_and_run(struct driver *driver, struct probe *probe, const cha
         return r;
     if (strcmp(command, "direct") == 0)
         return take_direct_snapshot(driver, probe, &info, output, err);
-    probe->plan.method = strcmp(command, "live") == 0 ? SNAPSHOT_METHOD_LIVE : SNAPSHOT_METHOD_COLD;
-    return take_snapshot(driver, &info, &probe->plan, output, err);
+    probe->plan.method = method_of(command);
+    return take_snapshot(driver, probe, &info, output, err);
 }
 
 static int recover(struct driver *driver, const struct probe *probe, const char *uuid,
@@ -306,8 +331,8 @@ int main(int argc, char **argv)
     }
     log_init(LOG_LEVEL_DEBUG);
     const struct driver_journal journal = {write_entry, tell_frozen, &probe};
-    if (probe.journal_path)
-        probe.plan.journal = &journal;
+    probe.entries = json_array();
+    probe.plan.journal = &journal;
     if (probe.state)
         trap_init(probe.state);
     struct error err = ERROR_INIT;

@@ -2,24 +2,26 @@
 #include "agent/plan.h"
 #include "fixture.h"
 
-static char virt_type[] = "kvm", raw[] = "raw";
+static char virt_type[] = "kvm", raw[] = "raw", blockrebase[] = "blockrebase";
 
 static struct conf conf;
 static struct instance instance;
 static struct guest_info info;
 static struct snapshot_plan plan;
+static const char *reason;
 static struct error err;
 
 static int setup(void **state)
 {
     (void)state;
-    conf = (struct conf){.libvirt = {.virt_type = virt_type}};
+    conf = (struct conf){.libvirt = {.virt_type = virt_type},
+                         .snapshot_agent = {.live_snapshot_method = blockrebase}};
     info = (struct guest_info){.power_state = POWER_STATE_RUNNING,
                                .connection_is_qemu = true,
                                .source_type = DISK_SOURCE_FILE,
                                .disk_path = "/i/disk",
                                .disk_format = "qcow2"};
-    plan = (struct snapshot_plan){.method = SNAPSHOT_METHOD_LIVE};
+    plan = (struct snapshot_plan){.method = SNAPSHOT_METHOD_BLOCKREBASE};
     err = (struct error)ERROR_INIT;
     fixture_instance(&instance);
     return 0;
@@ -40,14 +42,14 @@ static void property(const char *name, const char *value)
 
 static int make(void)
 {
-    return plan_snapshot(&conf, &instance, &info, &plan, &err);
+    return plan_snapshot(&conf, &instance, &info, &plan, &reason, &err);
 }
 
 static void running_is_live(void **state)
 {
     (void)state;
     assert_int_equal(make(), 0);
-    assert_int_equal(plan.method, SNAPSHOT_METHOD_LIVE);
+    assert_int_equal(plan.method, SNAPSHOT_METHOD_BLOCKREBASE);
     assert_string_equal(plan.image_format, "qcow2");
     assert_false(plan.quiesce);
     assert_false(plan.compress);
@@ -61,7 +63,7 @@ static void every_state_but_shutdown_is_live(void **state)
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
         info.power_state = states[i];
         assert_int_equal(make(), 0);
-        assert_int_equal(plan.method, SNAPSHOT_METHOD_LIVE);
+        assert_int_equal(plan.method, SNAPSHOT_METHOD_BLOCKREBASE);
     }
     info.power_state = POWER_STATE_SHUTDOWN;
     assert_int_equal(make(), 0);
@@ -164,6 +166,82 @@ static void required_but_impossible_quiesce_fails_early(void **state)
     assert_string_equal(err.exc, EXC_INSTANCE_QUIESCE_NOT_SUPPORTED);
 }
 
+static enum snapshot_method method_for(const char *wanted)
+{
+    static char name[16];
+    (void)snprintf(name, sizeof(name), "%s", wanted);
+    conf.snapshot_agent.live_snapshot_method = name;
+    assert_int_equal(make(), 0);
+    return plan.method;
+}
+
+static void the_operator_chooses_how_a_live_one_is_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_STREAM);
+    assert_null(reason);
+    assert_int_equal(method_for("blockcopy"), SNAPSHOT_METHOD_BLOCKCOPY);
+    assert_int_equal(method_for("blockrebase"), SNAPSHOT_METHOD_BLOCKREBASE);
+    assert_null(reason);
+    info.power_state = POWER_STATE_SHUTDOWN;
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_STREAM);
+    assert_int_equal(method_for("blockcopy"), SNAPSHOT_METHOD_COLD);
+    assert_string_equal(reason, "the guest is not running");
+}
+
+static void what_cannot_be_streamed_is_copied(void **state)
+{
+    static char vmdk[] = "vmdk", raw_format[] = "raw";
+    (void)state;
+    conf.libvirt.snapshot_compression = true;
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_BLOCKCOPY);
+    assert_string_equal(reason, "[libvirt]snapshot_compression is set");
+    conf.libvirt.snapshot_image_format = raw_format; /* which is not compressed */
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_STREAM);
+    conf.libvirt.snapshot_image_format = vmdk;
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_BLOCKCOPY);
+    assert_string_equal(reason, "an image of this format cannot be streamed");
+    info.power_state = POWER_STATE_SHUTDOWN;
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_COLD);
+    conf.libvirt.snapshot_image_format = NULL;
+    info.power_state = POWER_STATE_RUNNING;
+    info.source_type = DISK_SOURCE_LVM;
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_COLD);
+    assert_string_equal(reason, "the root disk is a block device");
+    info.power_state = POWER_STATE_SHUTDOWN;
+    conf.libvirt.snapshot_compression = false;
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_STREAM);
+}
+
+static void each_method_has_another_one_behind_it(void **state)
+{
+    (void)state;
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_STREAM);
+    assert_true(plan_next_method(&conf, &info, &plan));
+    assert_int_equal(plan.method, SNAPSHOT_METHOD_BLOCKCOPY);
+    assert_true(plan_next_method(&conf, &info, &plan));
+    assert_int_equal(plan.method, SNAPSHOT_METHOD_BLOCKREBASE);
+    assert_true(plan_next_method(&conf, &info, &plan));
+    assert_int_equal(plan.method, SNAPSHOT_METHOD_COLD);
+    assert_false(plan_next_method(&conf, &info, &plan));
+    info.power_state = POWER_STATE_SHUTDOWN;
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_STREAM);
+    assert_true(plan_next_method(&conf, &info, &plan));
+    assert_int_equal(plan.method, SNAPSHOT_METHOD_COLD);
+}
+
+static void a_streamed_guest_is_frozen_as_a_copied_one(void **state)
+{
+    (void)state;
+    property("image_hw_qemu_guest_agent", "yes");
+    property("image_os_require_quiesce", "yes");
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_STREAM);
+    assert_true(plan.quiesce && plan.require_quiesce);
+    info.power_state = POWER_STATE_SHUTDOWN;
+    assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_STREAM);
+    assert_false(plan.quiesce);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -177,6 +255,12 @@ int main(void)
         TEST(quiesces_when_the_image_says_so),
         TEST(a_paused_guest_is_not_quiesced),
         TEST(required_but_impossible_quiesce_fails_early),
+        cmocka_unit_test_setup_teardown(the_operator_chooses_how_a_live_one_is_taken, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_streamed_is_copied, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_method_has_another_one_behind_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_streamed_guest_is_frozen_as_a_copied_one, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

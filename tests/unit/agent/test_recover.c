@@ -143,22 +143,41 @@ static void a_finished_image_is_uploaded(void **state)
     assert_non_null(strstr(world.story, "event_success"));
 }
 
-static void a_complete_image_is_kept(void **state)
+static void recover_complete(const char *more)
 {
-    (void)state;
-    struct fake_record record;
+    char journal[512];
     world.open_events = 1;
     world.image = ACTIVE;
     (void)strcpy(world.task_state, "image_uploading");
-    recover("[{\"event_started\": true}, {\"task_state\": \"image_uploading\"},"
-            " {\"next_state\": \"image_uploading\"}, {\"driver\": {}},"
-            " {\"upload_started\": true}, {\"image_complete\": true}]");
-    driver_fake_get_record(agent.driver, &record);
-    assert_int_equal(record.calls[FAKE_RECOVER], 0);
+    (void)snprintf(journal, sizeof(journal),
+                   "[{\"event_started\": true}, {\"task_state\": \"image_uploading\"},"
+                   " {\"next_state\": \"image_uploading\"}, {\"driver\": {}},%s"
+                   " {\"upload_started\": true}, {\"image_complete\": true}]",
+                   more);
+    recover(journal);
     assert_int_equal(world.image, ACTIVE);
     assert_string_equal(world.task_state, "");
     assert_string_equal(world.fault, "");
     assert_non_null(strstr(world.story, "event_success"));
+}
+
+/* What it was made from, files or a disk that is shown, goes all the same. */
+static void a_complete_image_is_kept(void **state)
+{
+    (void)state;
+    struct fake_record record;
+    recover_complete("");
+    driver_fake_get_record(agent.driver, &record);
+    assert_int_equal(record.calls[FAKE_RECOVER], 1);
+}
+
+static void what_a_complete_image_points_to_is_kept(void **state)
+{
+    (void)state;
+    struct fake_record record;
+    recover_complete(" {\"location\": \"rbd://fsid/pool/image/snap\"},");
+    driver_fake_get_record(agent.driver, &record);
+    assert_int_equal(record.calls[FAKE_RECOVER], 0);
 }
 
 /* What was done of the end is not done again. */
@@ -308,6 +327,7 @@ int main(void)
         TEST(what_was_half_done_is_undone),
         TEST(a_finished_image_is_uploaded),
         TEST(a_complete_image_is_kept),
+        TEST(what_a_complete_image_points_to_is_kept),
         TEST(the_end_goes_on_where_it_was),
         TEST(volumes_are_let_go),
         TEST(an_image_of_volumes_that_is_active_is_kept),

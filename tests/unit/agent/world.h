@@ -20,7 +20,8 @@
 
 #define TEXT_MAX 4096
 
-static char both[] = "both", kvm[] = "kvm", host[] = "cmp1", topic[] = "messagingv2";
+static char both[] = "both", kvm[] = "kvm", host[] = "cmp1", topic[] = "messagingv2",
+            blockrebase[] = "blockrebase";
 static char *drivers[] = {topic, NULL};
 
 static struct conf conf;
@@ -538,11 +539,12 @@ static int setup(void **state)
     memset(&world, 0, sizeof(world));
     atomic_store(&image_is_gone, false);
     (void)strcpy(world.task_state, "image_snapshot_pending");
-    conf = (struct conf){.DEFAULT = {.host = host},
-                         .libvirt = {.virt_type = kvm},
-                         .snapshot_agent = {.volume_snapshot_timeout = 60},
-                         .oslo_messaging_notifications = {.driver = drivers},
-                         .notifications = {.notification_format = both}};
+    conf = (struct conf){
+        .DEFAULT = {.host = host},
+        .libvirt = {.virt_type = kvm},
+        .snapshot_agent = {.volume_snapshot_timeout = 60, .live_snapshot_method = blockrebase},
+        .oslo_messaging_notifications = {.driver = drivers},
+        .notifications = {.notification_format = both}};
     script = (struct fake_script){
         .info = {.power_state = POWER_STATE_RUNNING,
                  .connection_is_qemu = true,

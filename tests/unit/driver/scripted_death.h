@@ -112,7 +112,7 @@ static void run_until_death(int index, void (*run)(void))
 /* The host goes down and comes back: what was in memory is gone. */
 static inline void reboot_host(void)
 {
-    world.active = world.mirror = world.frozen = false;
+    world.active = world.mirror = world.backup = world.frozen = false;
     world.agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
     world.state = VIR_DOMAIN_SHUTOFF;
     world.exists = world.persistent;

@@ -31,10 +31,11 @@ enum copy_course { COPY_READY, COPY_FAILS, COPY_STALLS, COPY_VANISHES, GUEST_END
 
 static struct {
     /* the domain */
-    bool exists, persistent, active, saved, autostart, frozen, mirror;
+    bool exists, persistent, active, saved, autostart, frozen, mirror, backup;
     int state; /* virDomainState */
     int saved_state;
     char mirror_path[DRIVER_PATH_MAX];
+    char scratch_path[DRIVER_PATH_MAX]; /* of the backup */
     char definition[256];
     bool attached[DEVICES];
     int agent_timeout_s;
@@ -289,7 +290,7 @@ static void tell_job(int status)
 
 static void end_guest(void)
 {
-    world.active = world.mirror = world.frozen = false;
+    world.active = world.mirror = world.backup = world.frozen = false;
     world.state = VIR_DOMAIN_SHUTOFF;
     world.exists = world.persistent;
     domain_watches_stopped(world.watches, UUID);
@@ -585,7 +586,7 @@ int __wrap_virDomainAbortJob(virDomainPtr domain);
 int __wrap_virDomainAbortJob(virDomainPtr domain)
 {
     (void)domain;
-    DOMAIN_CALL("AbortJob", world.save_lasts = 0);
+    DOMAIN_CALL("AbortJob", world.save_lasts = 0; world.backup = false);
     return 0;
 }
 

@@ -96,7 +96,8 @@ static void live_snapshot_is_not_known_there(void **state)
     struct error err = ERROR_INIT;
     struct guest_info info;
     struct snapshot_result result = {0};
-    const struct snapshot_plan plan = {.method = SNAPSHOT_METHOD_LIVE, .image_format = "raw"};
+    const struct snapshot_plan plan = {.method = SNAPSHOT_METHOD_BLOCKREBASE,
+                                       .image_format = "raw"};
     assert_int_equal(driver->ops->inspect(driver, UUID, &info, &err), 0);
     assert_true(driver->ops->extract(driver, &info, &plan, &result, &err) < 0);
     assert_string_equal(err.exc, EXC_INTERNAL_ERROR);

@@ -50,7 +50,7 @@ static int set_up(void **state)
     (void)state;
     world_reset();
     plan = (struct snapshot_plan){
-        .method = SNAPSHOT_METHOD_LIVE, .image_format = "qcow2", .quiesce = true};
+        .method = SNAPSHOT_METHOD_BLOCKREBASE, .image_format = "qcow2", .quiesce = true};
     info = (struct guest_info){.uuid = UUID,
                                .power_state = POWER_STATE_RUNNING,
                                .persistent = true,

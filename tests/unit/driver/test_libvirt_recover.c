@@ -80,7 +80,7 @@ static void set_up_method(enum snapshot_method method)
 static int set_up_live(void **state)
 {
     (void)state;
-    set_up_method(SNAPSHOT_METHOD_LIVE);
+    set_up_method(SNAPSHOT_METHOD_BLOCKREBASE);
     return 0;
 }
 
@@ -93,7 +93,7 @@ static int set_up_cold(void **state)
 
 static void take(void)
 {
-    if (plan.method == SNAPSHOT_METHOD_LIVE)
+    if (plan.method == SNAPSHOT_METHOD_BLOCKREBASE)
         (void)libvirt_live_snapshot(&driver, &info, &plan, &result, &err);
     else
         (void)libvirt_cold_snapshot(&driver, &info, &plan, &result, &err);

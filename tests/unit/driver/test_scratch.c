@@ -177,7 +177,7 @@ static void need_follows_the_data(void **state)
                                  "write -q 512M 8M", info.disk_path, NULL};
     qemu_img(grown);
     uint64_t cold = need_of(&info, SNAPSHOT_METHOD_COLD);
-    uint64_t live = need_of(&info, SNAPSHOT_METHOD_LIVE);
+    uint64_t live = need_of(&info, SNAPSHOT_METHOD_BLOCKREBASE);
     assert_in_range(cold, 24 * MIB, 26 * MIB);
     assert_in_range(live - cold, 64 * MIB + 8 * MIB, 64 * MIB + 12 * MIB);
 
@@ -186,7 +186,7 @@ static void need_follows_the_data(void **state)
     assert_in_range(need_of(&info, SNAPSHOT_METHOD_COLD), 24 * MIB, 26 * MIB);
 
     info.source_type = DISK_SOURCE_RBD;
-    assert_int_equal(need_of(&info, SNAPSHOT_METHOD_LIVE), 0);
+    assert_int_equal(need_of(&info, SNAPSHOT_METHOD_BLOCKREBASE), 0);
 }
 
 int main(void)

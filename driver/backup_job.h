@@ -1,0 +1,32 @@
+/*
+ * A pull-mode backup job (virDomainBackupBegin): from one instant on QEMU shows a disk as it was
+ * then, over NBD, while the guest writes on; what the guest overwrites is kept in a scratch file.
+ * The domain stays defined. One object per snapshot, not shared between threads.
+ */
+#pragma once
+
+#include <libvirt/libvirt.h>
+#include <stdbool.h>
+
+#include "common/error.h"
+
+struct backup_job {
+    const char *disk_target;  /* borrowed: vda, and the name of the export */
+    const char *scratch_path; /* borrowed: made before; what tells ours from others */
+    const char *socket_path;  /* borrowed: QEMU makes it */
+    bool running;             /* the job is, or may be, there */
+    bool may_come;            /* it may yet come: nobody knows what became of the request */
+};
+
+/* EBUSY when the domain has another job, which libvirt would wait for. */
+int backup_job_check_idle(virDomainPtr domain, struct error *err);
+
+/* Begins it: the disk is shown as it is when this returns 0, at the latest. */
+int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *err);
+
+/*
+ * Ends it if it is still there, as its scratch file tells, and waits until it is gone, at most
+ * 30 s. Nobody else's is touched. One that may yet come cannot any more: without its scratch file
+ * libvirt refuses it.
+ */
+int backup_job_undo(struct backup_job *job, virDomainPtr domain, struct error *err);

@@ -1,0 +1,239 @@
+/*
+ * The streamed snapshot, which writes nothing: the image is made while it is uploaded. A running
+ * guest's disk is shown by a backup job as it was at one instant, over NBD; a stopped guest's by
+ * qemu-nbd. The domain is never undefined, and the guest stands still for no more than the job's
+ * beginning.
+ *
+ * The job has to stay for as long as the image is read. So it is not ended here but, once the image
+ * is closed, by driver_ops.recover, which would end it if this process had died.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/trap.h"
+#include "driver/block_job.h"
+#include "driver/driver_journal.h"
+#include "driver/image_stream.h"
+#include "driver/libvirt_live.h"
+#include "driver/qemu_img.h"
+#include "driver/rbd_name.h"
+
+/* As whom QEMU runs: libvirt's "dac" label, +UID:+GID. There is none where it does not care. */
+static int find_qemu_user(virDomainPtr domain, uid_t *ret_uid, gid_t *ret_gid, struct error *err)
+{
+    virSecurityLabelPtr labels = NULL;
+    int count = virDomainGetSecurityLabelList(domain, &labels);
+    if (count < 0)
+        return libvirt_error(err, "cannot read which user QEMU runs as");
+    *ret_uid = geteuid();
+    *ret_gid = getegid();
+    for (int i = 0; i < count; i++) {
+        unsigned uid, gid;
+        if (sscanf(labels[i].label, "+%u:+%u", &uid, &gid) == 2) {
+            *ret_uid = uid;
+            *ret_gid = gid;
+        }
+    }
+    free(labels);
+    return 0;
+}
+
+static int make_files(struct live_snapshot *op, struct error *err)
+{
+    uid_t uid = 0;
+    gid_t gid = 0;
+    const struct qemu_img_overlay scratch = {.path = staging_delta_path(op->staging),
+                                             .size_bytes = op->info->virtual_size_bytes};
+    int r = find_qemu_user(op->domain, &uid, &gid, err);
+    if (r == 0)
+        r = staging_make(op->staging, STAGING_TRAVERSABLE, err);
+    if (r == 0)
+        r = staging_make_socket_directory(op->staging, uid, gid, err);
+    return r < 0 ? r : qemu_img_create_overlay(&scratch, err);
+}
+
+static int reserve(struct live_snapshot *op, struct error *err)
+{
+    uint64_t bytes = 0;
+    int r = scratch_need(op->info, op->plan->method, &bytes, err);
+    return r < 0 ? r
+                 : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
+                                   &op->scratch, err);
+}
+
+/* Chooses the names and writes down what is about to be done, before anything is. */
+static int begin(struct live_snapshot *op, struct error *err)
+{
+    int r = staging_new(op->driver->snapshots_directory, &op->staging, err);
+    if (r < 0)
+        return r;
+    op->backup.scratch_path = staging_delta_path(op->staging);
+    op->backup.socket_path = staging_socket_path(op->staging);
+    r = reserve(op, err);
+    if (r == 0 && op->plan->journal)
+        r = driver_journal_write(op->plan->journal, live_snapshot_entry(op), err);
+    trap("stream:written-down");
+    return r;
+}
+
+static int thaw(struct live_snapshot *op, struct error *err)
+{
+    int r = guest_freeze_end(&op->freeze, op->domain, err);
+    if (r == 0 && op->quiesce.wanted && op->plan->journal)
+        r = driver_journal_write(op->plan->journal, json_pack("{s:s}", "step", "thaw"), err);
+    return r;
+}
+
+/* The point in time of the image. The guest's filesystems stand still for no more than this. */
+static int begin_job(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+{
+    CANCEL_SHIELD();
+    struct error failure = ERROR_INIT;
+    int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, ret_quiesced, err);
+    trap("stream:frozen");
+    if (r == 0 && backup_job_begin(&op->backup, op->domain, err) < 0)
+        r = live_snapshot_unusable(op, err);
+    trap("stream:begun");
+    if (thaw(op, &failure) == 0) {
+        trap("stream:thawed");
+        return r;
+    }
+    error_join(err, &failure);
+    return -err->errnum;
+}
+
+static int show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+{
+    int r = guest_quiesce_check(&op->quiesce, err);
+    if (r == 0)
+        r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
+    if (r == 0 && backup_job_check_idle(op->domain, err) < 0)
+        r = live_snapshot_unusable(op, err);
+    if (r == 0)
+        r = begin(op, err);
+    if (r == 0)
+        r = make_files(op, err);
+    if (r < 0)
+        return r;
+    trap("stream:files-made");
+    return begin_job(op, ret_quiesced, err);
+}
+
+/* An image of a backup job: what watches over its scratch goes with it. */
+struct job_image {
+    struct image_source base;
+    struct image_source *stream;
+    struct scratch *scratch;
+    struct staging *staging; /* borrowed by scratch; its files are recover's */
+};
+
+static ssize_t job_image_read(struct image_source *source, void *buffer, size_t length,
+                              struct error *err)
+{
+    struct image_source *stream = ((struct job_image *)source)->stream;
+    return stream->ops->read(stream, buffer, length, err);
+}
+
+static int job_image_rewind(struct image_source *source, struct error *err)
+{
+    struct image_source *stream = ((struct job_image *)source)->stream;
+    return stream->ops->rewind(stream, err);
+}
+
+static void job_image_close(struct image_source *source)
+{
+    struct job_image *image = (struct job_image *)source;
+    image_source_close(image->stream);
+    scratch_release(image->scratch);
+    staging_leave(image->staging);
+    free(image);
+}
+
+static int open_stream(struct nbd_client *client, const char *format, bool find_zeroes,
+                       struct image_source **ret_source, struct error *err)
+{
+    int r = image_stream_open(client, format, find_zeroes, ret_source, err);
+    if (r < 0)
+        nbd_client_free(client);
+    return r;
+}
+
+static int open_image(struct live_snapshot *op, struct image_source **ret_source, struct error *err)
+{
+    static const struct image_source_ops ops = {job_image_read, job_image_rewind, job_image_close};
+    struct nbd_client *client = NULL;
+    cleanup_free struct job_image *image = calloc(1, sizeof(*image));
+    if (!image)
+        return error_nomem(err);
+    int r = nbd_client_connect(op->backup.socket_path, op->backup.disk_target,
+                               op->driver->stall_timeout_s, &client, err);
+    trap("stream:connected");
+    if (r == 0)
+        r = open_stream(client, op->plan->image_format, false, &image->stream, err);
+    if (r < 0)
+        return r;
+    trap("stream:mapped");
+    image->base = (struct image_source){.ops = &ops, .size_bytes = image->stream->size_bytes};
+    image->scratch = TAKE_PTR(op->scratch);
+    image->staging = TAKE_PTR(op->staging);
+    *ret_source = &TAKE_PTR(image)->base;
+    return 0;
+}
+
+/* The agent's time to answer is given back now, the job stays. */
+static int release_agent(struct live_snapshot *op, struct error *err)
+{
+    return guest_freeze_release_agent(&op->freeze, op->domain, err);
+}
+
+int libvirt_stream_live(struct libvirt_driver *driver, const struct guest_info *info,
+                        const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                        struct error *err)
+{
+    __attribute__((cleanup(live_snapshot_done))) struct live_snapshot op =
+        live_snapshot_of(driver, info, plan);
+    struct snapshot_result result = {0};
+    struct error failure = ERROR_INIT;
+    int r = libvirt_connection_find_domain(driver->connection, info->uuid, 0,
+                                           EXC_INSTANCE_NOT_FOUND, &op.domain, err);
+    if (r < 0)
+        return r;
+    if (show_disk(&op, &result.quiesced, &failure) == 0 && release_agent(&op, &failure) == 0)
+        (void)open_image(&op, &result.image, &failure);
+    if (failure.errnum != 0) {
+        live_snapshot_undo(&op, &failure);
+        *err = failure;
+        return -failure.errnum;
+    }
+    *ret_result = result;
+    return 0;
+}
+
+int libvirt_stream_stopped(struct libvirt_driver *driver, const struct guest_info *info,
+                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                           struct error *err)
+{
+    char path[DRIVER_PATH_MAX];
+    bool is_file = info->source_type == DISK_SOURCE_FILE;
+    const char *const argv[] = {
+        "qemu-nbd", "--read-only", "--format", is_file ? info->disk_format : "raw", path, NULL};
+    struct snapshot_result result = {.guest_is_back = true};
+    struct nbd_client *client = NULL;
+    int r = 0;
+    (void)snprintf(path, sizeof(path), "%s", info->disk_path);
+    if (info->source_type == DISK_SOURCE_RBD)
+        r = rbd_name_for_qemu(info->disk_path, &driver->rbd, path, sizeof(path), err);
+    if (r == 0)
+        r = nbd_client_launch(argv, driver->stall_timeout_s, &client, err);
+    if (r < 0 && r != -ECANCELED)
+        err->errnum = EOPNOTSUPP; /* qemu-img may still do */
+    if (r == 0)
+        r = open_stream(client, plan->image_format, !is_file, &result.image, err);
+    if (r < 0)
+        return -err->errnum;
+    *ret_result = result;
+    return 0;
+}

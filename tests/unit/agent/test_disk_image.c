@@ -1,0 +1,210 @@
+/* agent/disk_image.c: what becomes of a snapshot that is streamed, or whose method is refused. */
+/* wrap: rpc_call */
+/* wrap: rpc_reply */
+/* wrap: rpc_fail */
+/* wrap: notifier_notify */
+/* wrap: glance_image_get */
+/* wrap: glance_image_peek */
+/* wrap: glance_image_update */
+/* wrap: glance_image_upload */
+/* wrap: glance_image_delete */
+/* wrap: glance_image_list */
+/* wrap: glance_image_activate_empty */
+/* wrap: glance_image_add_location */
+/* wrap: glance_endpoint */
+/* wrap: cinder_volume_get */
+/* wrap: cinder_limits_get */
+/* wrap: cinder_snapshot_create */
+/* wrap: cinder_snapshot_await */
+/* wrap: cinder_snapshot_find */
+/* wrap: cinder_snapshot_delete */
+/* wrap: cinder_snapshot_await_gone */
+/* wrap: cinder_snapshot_update_status */
+/* wrap: cinder_attachment_connection_info */
+#include "agent/dispatch.h"
+#include "world.h"
+
+static char stream[] = "stream";
+
+static struct fake_script next; /* from the call of `change_at` on */
+static enum fake_call change_at;
+static bool upload_works_then;
+
+static void change(enum fake_call call, const char *uuid, void *userdata)
+{
+    (void)uuid, (void)userdata;
+    if (call != change_at)
+        return;
+    if (upload_works_then)
+        world.fail_upload = (struct error)ERROR_INIT;
+    driver_fake_set_script(agent.driver, &next);
+}
+
+static struct fake_record snapshot(void)
+{
+    struct fake_record record;
+    struct rpc_request *request = fixture_request();
+    driver_fake_set_script(agent.driver, &script);
+    snapshot_serve(&agent, request, state_dir_record(request));
+    driver_fake_get_record(agent.driver, &record);
+    return record;
+}
+
+static const char *method_note(void)
+{
+    return json_string_value(json_object_get(world.attributes, "snapshot_method"));
+}
+
+static int set_up_stream(void **state)
+{
+    if (setup(state) < 0)
+        return -1;
+    conf.snapshot_agent.live_snapshot_method = stream;
+    script.shows_disk = true;
+    script.entries = json_pack("[{s:s}]", "step", "begin");
+    script.on_call = change;
+    change_at = FAKE_CALL_MAX;
+    upload_works_then = false;
+    next = script;
+    return 0;
+}
+
+static int tear_down_stream(void **state)
+{
+    json_decref((json_t *)(uintptr_t)script.entries);
+    return teardown(state);
+}
+
+static void a_streamed_guest_is_brought_back(void **state)
+{
+    (void)state;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.plan.method, SNAPSHOT_METHOD_STREAM);
+    assert_int_equal(record.calls[FAKE_RECOVER], 1);
+    assert_int_equal(record.recovered_entries, 1);
+    assert_int_equal(world.image, ACTIVE);
+    assert_null(method_note());
+    /* Before anybody may do anything else with the server. */
+    assert_non_null(strstr(world.story, "put:5 state: "));
+}
+
+static void a_guest_that_is_back_is_left_alone(void **state)
+{
+    (void)state;
+    script.shows_disk = false;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_RECOVER], 0);
+    assert_int_equal(world.image, ACTIVE);
+}
+
+static void bringing_it_back_is_tried_again(void **state)
+{
+    (void)state;
+    script.errors[FAKE_RECOVER] = failure(EIO, EXC_INTERNAL_ERROR);
+    change_at = FAKE_RECOVER;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_RECOVER], 2);
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(world.fault, "");
+    assert_non_null(strstr(world.story, "event_success"));
+}
+
+static void a_failed_upload_brings_it_back_too(void **state)
+{
+    (void)state;
+    world.fail_upload = failure(EIO, EXC_IMAGE_UPLOAD_FAILED);
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 1); /* it runs: why should it work now? */
+    assert_int_equal(record.calls[FAKE_RECOVER], 1);
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.fault, "told to fail");
+}
+
+static void a_guest_that_stops_is_read_stopped(void **state)
+{
+    (void)state;
+    world.fail_upload = failure(EIO, EXC_INTERNAL_ERROR);
+    change_at = FAKE_RECOVER; /* of the stream that broke off */
+    upload_works_then = true;
+    next.info.power_state = POWER_STATE_SHUTDOWN;
+    next.shows_disk = false;
+    next.on_call = NULL;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 2);
+    assert_int_equal(record.calls[FAKE_RECOVER], 1);
+    assert_int_equal(record.plan.method, SNAPSHOT_METHOD_STREAM);
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(world.task_state, "");
+}
+
+static void a_refused_method_gives_way_and_is_told(void **state)
+{
+    (void)state;
+    script.errors[FAKE_EXTRACT] = failure(EOPNOTSUPP, EXC_INTERNAL_ERROR);
+    change_at = FAKE_EXTRACT;
+    next.shows_disk = false;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 2);
+    assert_int_equal(record.plan.method, SNAPSHOT_METHOD_BLOCKCOPY);
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(method_note(), "blockcopy, not stream: told to fail");
+}
+
+static void when_all_are_refused_it_fails(void **state)
+{
+    (void)state;
+    script.errors[FAKE_EXTRACT] = failure(EOPNOTSUPP, EXC_INTERNAL_ERROR);
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 4);
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.fault, "told to fail");
+}
+
+static void other_failures_are_none_of_the_method(void **state)
+{
+    (void)state;
+    script.errors[FAKE_EXTRACT] = failure(ENOSPC, EXC_INTERNAL_ERROR);
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 1);
+    assert_int_equal(world.image, DELETED);
+}
+
+static void what_was_not_wanted_is_told_with_its_reason(void **state)
+{
+    (void)state;
+    conf.libvirt.snapshot_compression = true;
+    script.shows_disk = false;
+    (void)snapshot();
+    assert_string_equal(method_note(),
+                        "blockcopy, not stream: [libvirt]snapshot_compression is set");
+}
+
+static void novas_own_choice_is_not_told(void **state)
+{
+    static char blockrebase_name[] = "blockrebase";
+    (void)state;
+    conf.snapshot_agent.live_snapshot_method = blockrebase_name;
+    script.info.power_state = POWER_STATE_SHUTDOWN;
+    script.shows_disk = false;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.plan.method, SNAPSHOT_METHOD_COLD);
+    assert_null(method_note());
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_stream, tear_down_stream)
+    const struct CMUnitTest tests[] = {
+        TEST(a_streamed_guest_is_brought_back),
+        TEST(a_guest_that_is_back_is_left_alone),
+        TEST(bringing_it_back_is_tried_again),
+        TEST(a_failed_upload_brings_it_back_too),
+        TEST(a_guest_that_stops_is_read_stopped),
+        TEST(a_refused_method_gives_way_and_is_told),
+        TEST(when_all_are_refused_it_fails),
+        TEST(other_failures_are_none_of_the_method),
+        TEST(what_was_not_wanted_is_told_with_its_reason),
+        TEST(novas_own_choice_is_not_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

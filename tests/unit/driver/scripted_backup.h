@@ -1,0 +1,130 @@
+/* What scripted_libvirt.h does, for backup jobs and the image that is read from them. */
+#pragma once
+
+#include "driver/image_stream.h"
+#include "tests/unit/driver/scripted_libvirt.h"
+
+/* The script of this part. */
+static struct {
+    const char *late;   /* a job with this scratch file begins after the next look, if it can */
+    bool job_of_others; /* of any kind */
+    const char *xml;    /* what libvirt tells of the job; NULL: the truth */
+    unsigned labels;    /* how many security labels; the last one names the user */
+} backup_script;
+
+int __wrap_virDomainGetJobInfo(virDomainPtr domain, virDomainJobInfoPtr info);
+int __wrap_virDomainGetJobInfo(virDomainPtr domain, virDomainJobInfoPtr info)
+{
+    (void)domain;
+    DOMAIN_CALL("GetJobInfo", (void)0);
+    info->type = backup_script.job_of_others ? VIR_DOMAIN_JOB_UNBOUNDED : VIR_DOMAIN_JOB_NONE;
+    return 0;
+}
+
+int __wrap_virDomainGetSecurityLabelList(virDomainPtr domain, virSecurityLabelPtr *labels);
+int __wrap_virDomainGetSecurityLabelList(virDomainPtr domain, virSecurityLabelPtr *labels)
+{
+    (void)domain;
+    DOMAIN_CALL("GetSecurityLabelList", (void)0);
+    *labels = calloc(backup_script.labels + 1, sizeof(**labels));
+    if (backup_script.labels > 0)
+        (void)snprintf((*labels)[backup_script.labels - 1].label, VIR_SECURITY_LABEL_BUFLEN,
+                       "+%u:+%u", geteuid(), getegid());
+    return (int)backup_script.labels;
+}
+
+/* As libvirt with REUSE_EXTERNAL: what is not there cannot be used. */
+static bool begin_backup(const char *scratch)
+{
+    if (access(scratch, F_OK) < 0)
+        return false;
+    world.backup = true;
+    (void)snprintf(world.scratch_path, sizeof(world.scratch_path), "%s", scratch);
+    return true;
+}
+
+static char *text_between(const char *text, const char *begin, const char *end)
+{
+    const char *from = strstr(text, begin);
+    const char *to = from ? strstr(from + strlen(begin), end) : NULL;
+    if (!to)
+        abort(); /* no description of a backup */
+    return strndup(from + strlen(begin), (size_t)(to - from) - strlen(begin));
+}
+
+int __wrap_virDomainBackupBegin(virDomainPtr domain, const char *xml, const char *checkpoint,
+                                unsigned flags);
+int __wrap_virDomainBackupBegin(virDomainPtr domain, const char *xml, const char *checkpoint,
+                                unsigned flags)
+{
+    (void)domain;
+    char *scratch = text_between(xml, "<scratch file=\"", "\"");
+    bool good = strstr(xml, "mode=\"pull\"") && strstr(xml, "<disk name=\"vda\"") && !checkpoint &&
+                flags == VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL;
+    if (!good)
+        abort();
+    DOMAIN_CALL("BackupBegin", good = begin_backup(scratch));
+    free(scratch);
+    return good ? 0 : refuse("BackupBegin", VIR_ERR_OPERATION_FAILED);
+}
+
+char *__wrap_virDomainBackupGetXMLDesc(virDomainPtr domain, unsigned flags);
+char *__wrap_virDomainBackupGetXMLDesc(virDomainPtr domain, unsigned flags)
+{
+    bool acts;
+    char *xml = NULL;
+    (void)domain;
+    (void)flags;
+    if (fails("BackupGetXMLDesc", &acts))
+        return NULL;
+    if (!world.backup)
+        (void)fail_with("BackupGetXMLDesc", VIR_ERR_NO_DOMAIN_BACKUP);
+    else if (backup_script.xml)
+        xml = strdup(backup_script.xml);
+    else if (asprintf(&xml,
+                      "<domainbackup mode='pull'><disks><disk name='vdb' backup='no'/>"
+                      "<disk name='vda'><scratch file='%s'/></disk></disks></domainbackup>",
+                      world.scratch_path) < 0)
+        abort();
+    if (backup_script.late)
+        (void)begin_backup(backup_script.late);
+    backup_script.late = NULL;
+    return xml;
+}
+
+/* The client is never looked at: it is the stream's. */
+int __wrap_nbd_client_connect(const char *socket_path, const char *export_name,
+                              unsigned stall_timeout_s, struct nbd_client **ret_client,
+                              struct error *err);
+int __wrap_nbd_client_connect(const char *socket_path, const char *export_name,
+                              unsigned stall_timeout_s, struct nbd_client **ret_client,
+                              struct error *err)
+{
+    bool acts;
+    (void)socket_path;
+    (void)stall_timeout_s;
+    if (strcmp(export_name, "vda") != 0 || !world.backup)
+        abort();
+    if (fails("nbd connect", &acts))
+        return error_set(err, 5, EXC_INTERNAL_ERROR, "injected in nbd connect");
+    *ret_client = calloc(1, sizeof(**ret_client));
+    return 0;
+}
+
+int __wrap_image_stream_open(struct nbd_client *client, const char *format, bool find_zeroes,
+                             struct image_source **ret_source, struct error *err);
+int __wrap_image_stream_open(struct nbd_client *client, const char *format, bool find_zeroes,
+                             struct image_source **ret_source, struct error *err)
+{
+    bool acts;
+    (void)format;
+    if (find_zeroes)
+        abort(); /* what QEMU exports knows its zeroes */
+    if (fails("stream", &acts))
+        return error_set(err, 5, EXC_INTERNAL_ERROR, "injected in stream");
+    int r = write_file(scratch_path("streamed"), err);
+    if (r == 0)
+        r = image_source_open_file(scratch_path("streamed"), ret_source, err);
+    free(client);
+    return r;
+}

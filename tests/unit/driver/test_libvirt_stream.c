@@ -1,0 +1,420 @@
+/*
+ * driver/libvirt_stream.c: the guest stands still for the beginning of the job alone, whatever
+ * fails it is as before, and once the image is closed recover ends what is left.
+ */
+/* wrap: virGetLastError */
+/* wrap: virGetLastErrorCode */
+/* wrap: libvirt_connection_get */
+/* wrap: libvirt_connection_find_domain */
+/* wrap: libvirt_connection_watch */
+/* wrap: virConnectClose */
+/* wrap: virConnectIsAlive */
+/* wrap: virDomainGetConnect */
+/* wrap: virDomainFree */
+/* wrap: virDomainIsActive */
+/* wrap: virDomainIsPersistent */
+/* wrap: virDomainGetState */
+/* wrap: virDomainGetXMLDesc */
+/* wrap: virDomainGetAutostart */
+/* wrap: virDomainSetAutostart */
+/* wrap: virDomainUndefineFlags */
+/* wrap: virDomainDefineXML */
+/* wrap: virDomainBlockRebase */
+/* wrap: virDomainGetBlockJobInfo */
+/* wrap: virDomainBlockJobAbort */
+/* wrap: virDomainAgentSetResponseTimeout */
+/* wrap: virDomainGetTime */
+/* wrap: virDomainFSFreeze */
+/* wrap: virDomainFSThaw */
+/* wrap: virDomainQemuAgentCommand */
+/* wrap: virDomainAbortJob */
+/* wrap: virDomainGetJobInfo */
+/* wrap: virDomainGetSecurityLabelList */
+/* wrap: virDomainBackupBegin */
+/* wrap: virDomainBackupGetXMLDesc */
+/* wrap: nbd_client_connect */
+/* wrap: image_stream_open */
+/* wrap: qemu_img_create_overlay */
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/driver/scripted_backup.h"
+#include "tests/unit/driver/scripted_death.h"
+
+#define ALL 1000
+
+static struct libvirt_driver driver = {.stall_timeout_s = 1, .freeze_timeout_s = 5};
+static struct guest_info info;
+static struct snapshot_plan plan;
+static struct snapshot_result result;
+static struct error err;
+
+static int set_up(void **state)
+{
+    (void)state;
+    world_reset();
+    keep_nothing();
+    memset(&backup_script, 0, sizeof(backup_script));
+    backup_script.labels = 2;
+    plan = (struct snapshot_plan){.method = SNAPSHOT_METHOD_STREAM,
+                                  .image_format = "qcow2",
+                                  .quiesce = true,
+                                  .journal = &journal};
+    info = (struct guest_info){.uuid = UUID,
+                               .power_state = POWER_STATE_RUNNING,
+                               .persistent = true,
+                               .disk_target = "vda",
+                               .disk_format = "qcow2",
+                               .virtual_size_bytes = 1 << 20};
+    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", scratch_path("disk"));
+    FILE *disk = fopen(info.disk_path, "we");
+    assert_non_null(disk);
+    fclose(disk);
+    return 0;
+}
+
+static int take(void)
+{
+    result = (struct snapshot_result){0};
+    err = (struct error)ERROR_INIT;
+    return libvirt_stream_live(&driver, &info, &plan, &result, &err);
+}
+
+static void take_until_death(void)
+{
+    (void)take();
+}
+
+static int recover(bool host_rebooted)
+{
+    struct image_source *image = NULL;
+    json_t *entries = read_journal();
+    err = (struct error)ERROR_INIT;
+    int r = libvirt_recover(&driver, UUID, entries, host_rebooted, &image, &err);
+    json_decref(entries);
+    assert_null(image); /* what was shown is shown no more */
+    return r;
+}
+
+static size_t files_left(void)
+{
+    DIR *dir = opendir(driver.snapshots_directory);
+    if (!dir)
+        return 0;
+    size_t count = 0;
+    for (const struct dirent *entry; (entry = readdir(dir));) /* NOLINT(concurrency-mt-unsafe) */
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+static void assert_guest_as_before(void)
+{
+    assert_true(world.exists && world.persistent && world.active && world.autostart);
+    assert_string_equal(world.definition, DEFINITION);
+    assert_false(world.frozen || world.backup || world.mirror);
+    assert_int_equal(world.agent_timeout_s, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
+    assert_int_equal(files_left(), 0);
+}
+
+/* The image can be read for as long as it is open, then recover brings the guest back. */
+static void assert_image(void)
+{
+    char text[16] = "";
+    assert_non_null(result.image);
+    assert_false(result.guest_is_back);
+    assert_true(world.backup);
+    assert_false(world.frozen);
+    assert_int_equal(result.image->size_bytes, 5);
+    assert_int_equal(result.image->ops->read(result.image, text, sizeof(text), &err), 5);
+    assert_string_equal(text, "image");
+    assert_int_equal(result.image->ops->rewind(result.image, &err), 0);
+    assert_int_equal(files_left(), 1);
+    image_source_close(result.image);
+    assert_true(world.backup);
+    assert_int_equal(recover(false), 0);
+    assert_guest_as_before();
+}
+
+static void good_snapshot_in_order(void **state)
+{
+    (void)state;
+    static const char *const order[] = {"find_domain",    "GetBlockJobInfo", "GetJobInfo",
+                                        "journal-write",  "qemu-img create", "journal-frozen",
+                                        "FSFreeze",       "BackupBegin",     "FSThaw",
+                                        "journal-thawed", "nbd connect",     "stream"};
+    assert_int_equal(take(), 0);
+    assert_true(result.quiesced);
+    for (size_t i = 1; i < sizeof(order) / sizeof(order[0]); i++)
+        assert_true(place_of(order[i - 1]) < place_of(order[i]));
+    /* Nothing comes between: the guest stands still. */
+    assert_int_equal(place_of("BackupBegin"), place_of("FSFreeze") + 2);
+    assert_int_equal(place_of("FSThaw"), place_of("BackupBegin") + 1);
+    assert_false(was_called("Undefine-keep-tpm"));
+    assert_false(was_called("BlockRebase"));
+    assert_image();
+}
+
+/* Somebody else may have frozen the guest by the time it is brought back. */
+static void bringing_it_back_thaws_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(take(), 0);
+    image_source_close(result.image);
+    world.frozen = true;
+    world.call_count = 0;
+    assert_int_equal(recover(false), 0);
+    assert_false(was_called("FSThaw"));
+    assert_false(world.backup);
+}
+
+static void each_call_fails_in_turn(void **state)
+{
+    for (int with_effect = 0; with_effect <= 1; with_effect++) {
+        for (int index = 0;; index++) {
+            set_up(state);
+            plan.require_quiesce = index % 2;
+            world.fail_index = index;
+            world.fail_with_effect = with_effect;
+            int r = take();
+            bool was_the_last = world.call_count <= index;
+            const char *name = world.calls[index];
+            world.fail_index = -1;
+            if (r == 0) {
+                assert_image();
+                if (was_the_last)
+                    break;
+                continue;
+            }
+            assert_null(result.image);
+            assert_non_null(strstr(err.message, name));
+            assert_guest_as_before();
+        }
+    }
+}
+
+static void what_libvirt_refuses_another_method_may_do(void **state)
+{
+    static const char *const names[] = {"BackupBegin", "GetJobInfo"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        set_up(state);
+        world.fail_name = names[i];
+        assert_int_equal(take(), -EOPNOTSUPP);
+        assert_guest_as_before();
+    }
+    set_up(state);
+    backup_script.job_of_others = true;
+    assert_int_equal(take(), -EOPNOTSUPP);
+    assert_non_null(strstr(err.message, "another job"));
+    assert_false(was_called("AbortJob"));
+    assert_guest_as_before();
+
+    set_up(state); /* of a guest that ends nobody can make one */
+    assert_int_equal(take(), 0);
+    int place = place_of("BackupBegin");
+    image_source_close(result.image);
+    assert_int_equal(recover(false), 0);
+    set_up(state);
+    world.event = end_guest;
+    world.event_index = world.fail_index = place;
+    assert_int_equal(take(), -EIO);
+    assert_false(world.active);
+    assert_int_equal(files_left(), 0);
+}
+
+static void a_path_too_long_for_a_socket(void **state)
+{
+    static char deep[256];
+    (void)state;
+    char *before = driver.snapshots_directory;
+    (void)snprintf(deep, sizeof(deep), "%s/%0*d", scratch_path("long"), 60, 0);
+    driver.snapshots_directory = deep;
+    assert_int_equal(take(), -EOPNOTSUPP);
+    assert_non_null(strstr(err.message, "too long a path"));
+    assert_guest_as_before();
+    driver.snapshots_directory = before;
+}
+
+static void cancelled_at_each_call(void **state)
+{
+    int cancelled = 0, calls = 1;
+    for (int index = 0; index < calls; index++) {
+        struct canceller canceller;
+        set_up(state);
+        canceller_enter(&canceller);
+        world.canceller = &canceller;
+        world.cancel_index = index;
+        int r = take();
+        calls = world.call_count;
+        canceller_leave(&canceller);
+        world.canceller = NULL;
+        if (r == 0) {
+            assert_image();
+            continue;
+        }
+        assert_cancelled(r, &err);
+        assert_guest_as_before();
+        cancelled++;
+    }
+    assert_true(calls > cancelled);
+}
+
+static void recovers_from_everywhere(void **state)
+{
+    set_up(state);
+    run_until_death(ALL, take_until_death);
+    int calls = kept->world.call_count;
+    assert_true(calls > 15);
+    assert_int_equal(recover(false), 0);
+    assert_guest_as_before();
+    for (int index = 0; index < calls; index++) {
+        set_up(state);
+        run_until_death(index, take_until_death);
+        assert_int_equal(recover(false), 0);
+        assert_guest_as_before();
+        assert_int_equal(recover(false), 0); /* once more is harmless */
+        assert_guest_as_before();
+    }
+}
+
+static void recovers_after_a_failure(void **state)
+{
+    set_up(state);
+    run_until_death(ALL, take_until_death);
+    int calls = kept->world.call_count;
+    assert_int_equal(recover(false), 0);
+    for (int index = 0; index < calls; index += 3) {
+        for (int failing = 0;; failing++) {
+            set_up(state);
+            run_until_death(index, take_until_death);
+            world.fail_index = failing;
+            int r = recover(false);
+            bool was_the_last = world.call_count <= failing;
+            world.fail_index = -1;
+            if (r < 0)
+                assert_int_equal(recover(false), 0);
+            assert_guest_as_before();
+            if (was_the_last)
+                break;
+        }
+    }
+}
+
+static void a_job_that_begins_late_is_ended(void **state)
+{
+    char scratch[DRIVER_PATH_MAX];
+    set_up(state);
+    assert_int_equal(take(), 0);
+    int place = place_of("BackupBegin");
+    (void)snprintf(scratch, sizeof(scratch), "%s", world.scratch_path);
+    image_source_close(result.image);
+    assert_int_equal(recover(false), 0);
+
+    set_up(state);
+    run_until_death(place, take_until_death);
+    const json_t *begin = json_array_get(read_journal(), 0);
+    (void)snprintf(scratch, sizeof(scratch), "%s/%s.delta",
+                   json_string_value(json_object_get(begin, "directory")),
+                   json_string_value(json_object_get(begin, "file")));
+    backup_script.late = scratch;
+    assert_int_equal(recover(false), 0);
+    assert_guest_as_before();
+    assert_true(was_called("AbortJob"));
+    assert_false(begin_backup(scratch)); /* and any later cannot begin */
+}
+
+static void the_job_of_somebody_else_goes_on(void **state)
+{
+    (void)state;
+    assert_int_equal(take(), 0);
+    image_source_close(result.image);
+    (void)snprintf(world.scratch_path, sizeof(world.scratch_path), "/backup/scratch");
+    world.call_count = 0;
+    assert_int_equal(recover(false), 0);
+    assert_false(was_called("AbortJob"));
+    assert_true(world.backup);
+    assert_int_equal(files_left(), 0);
+}
+
+static void what_libvirt_tells_is_checked(void **state)
+{
+    static const char *const bad[] = {"", "<domainbackup>", "<domain/>"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        set_up(state);
+        assert_int_equal(take(), 0);
+        image_source_close(result.image);
+        backup_script.xml = bad[i];
+        assert_true(recover(false) < 0);
+        assert_int_equal(files_left(), 1); /* for the next attempt */
+        backup_script.xml = NULL;
+        assert_int_equal(recover(false), 0);
+        assert_guest_as_before();
+    }
+}
+
+static void nothing_is_left_after_a_reboot(void **state)
+{
+    (void)state;
+    assert_int_equal(take(), 0);
+    image_source_close(result.image);
+    reboot_host();
+    assert_int_equal(recover(true), 0);
+    assert_false(was_called("AbortJob"));
+    assert_int_equal(files_left(), 0);
+}
+
+static void guest_that_ended_is_left_off(void **state)
+{
+    (void)state;
+    assert_int_equal(take(), 0);
+    end_guest();
+    image_source_close(result.image);
+    assert_int_equal(recover(false), 0);
+    assert_false(world.active);
+    assert_true(world.persistent);
+    assert_int_equal(files_left(), 0);
+}
+
+static int set_up_all(void **state)
+{
+    struct error failure = ERROR_INIT;
+    driver.snapshots_directory = NULL;
+    if (scratch_make(state) < 0 || set_up_death() < 0 ||
+        domain_watches_new(&world.watches, &failure) < 0)
+        return -1;
+    driver.snapshots_directory = strdup(scratch_path("s"));
+    return 0;
+}
+
+static int tear_down_all(void **state)
+{
+    free(driver.snapshots_directory);
+    domain_watches_free(world.watches);
+    return scratch_remove(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(good_snapshot_in_order, set_up),
+        cmocka_unit_test_setup(bringing_it_back_thaws_nothing, set_up),
+        cmocka_unit_test_setup(each_call_fails_in_turn, set_up),
+        cmocka_unit_test_setup(what_libvirt_refuses_another_method_may_do, set_up),
+        cmocka_unit_test_setup(a_path_too_long_for_a_socket, set_up),
+        cmocka_unit_test_setup(cancelled_at_each_call, set_up),
+        cmocka_unit_test_setup(recovers_from_everywhere, set_up),
+        cmocka_unit_test_setup(recovers_after_a_failure, set_up),
+        cmocka_unit_test_setup(a_job_that_begins_late_is_ended, set_up),
+        cmocka_unit_test_setup(the_job_of_somebody_else_goes_on, set_up),
+        cmocka_unit_test_setup(what_libvirt_tells_is_checked, set_up),
+        cmocka_unit_test_setup(nothing_is_left_after_a_reboot, set_up),
+        cmocka_unit_test_setup(guest_that_ended_is_left_off, set_up),
+    };
+    return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+}
