@@ -89,11 +89,13 @@ static const char *reason_against(enum snapshot_method method, const struct conf
         return NULL;
     if (method != SNAPSHOT_METHOD_STREAM)
         return reason_against_live(conf, info);
+    if (info->power_state != POWER_STATE_SHUTDOWN)
+        return reason_against_live(conf, info);
     if (strcmp(format, "qcow2") != 0 && strcmp(format, "raw") != 0)
-        return "an image of this format cannot be streamed";
+        return "the size of an image of this format is not known in advance";
     if (conf->libvirt.snapshot_compression && strcmp(format, "qcow2") == 0)
-        return "[libvirt]snapshot_compression is set";
-    return info->power_state == POWER_STATE_SHUTDOWN ? NULL : reason_against_live(conf, info);
+        return "the size of a compressed image is not known in advance";
+    return NULL;
 }
 
 enum snapshot_method plan_wanted_method(const struct conf *conf)
@@ -134,6 +136,7 @@ int plan_snapshot(const struct conf *conf, const struct instance *instance,
         .method = first_possible(plan_wanted_method(conf), conf, info, &reason),
         .image_format = image_format(conf, info),
         .compress = conf->libvirt.snapshot_compression,
+        .compression_type = conf->snapshot_agent.compression_type,
     };
     bool is_cold = plan.method == SNAPSHOT_METHOD_COLD;
     /* Within the cluster a snapshot of a running guest is an instant, as a live one is. */

@@ -117,6 +117,7 @@ struct conf {
         int freeze_deadline;
         int volume_snapshot_timeout;
         char *live_snapshot_method;
+        char *compression_type;
     } snapshot_agent;
 };
 

@@ -82,10 +82,11 @@ const char *snapshot_method_name(enum snapshot_method method);
 /* How the snapshot is to be taken. Strings are borrowed for the time of the call. */
 struct snapshot_plan {
     enum snapshot_method method;
-    const char *image_format; /* raw, qcow2, vmdk, vdi: format of the finished image */
-    bool compress;            /* qemu-img -c, for qcow2 targets */
-    bool quiesce;             /* freeze and thaw around the instant (hw_qemu_guest_agent) */
-    bool require_quiesce;     /* os_require_quiesce: give up when the guest cannot be frozen */
+    const char *image_format;     /* raw, qcow2, vmdk, vdi: format of the finished image */
+    bool compress;                /* qemu-img -c, for qcow2 targets */
+    const char *compression_type; /* of these: zlib, zstd */
+    bool quiesce;                 /* freeze and thaw around the instant (hw_qemu_guest_agent) */
+    bool require_quiesce;         /* os_require_quiesce: give up when the guest cannot be frozen */
     const struct driver_journal *journal; /* NULL: nothing is written down */
 };
 

@@ -89,6 +89,7 @@ static int convert_disk(struct cold_snapshot *op, struct error *err)
                                                    .target_path = staging_image_path(op->staging),
                                                    .target_format = op->plan->image_format,
                                                    .compress = op->plan->compress,
+                                                   .compression_type = op->plan->compression_type,
                                                    .force_share = op->paused,
                                                    .stall_timeout_s = op->driver->stall_timeout_s};
     return qemu_img_convert(&conversion, err);

@@ -114,14 +114,15 @@ static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
     return r < 0 ? r : block_copy_confirm_end(&op->copy, op->domain, err);
 }
 
-static int convert_overlay(struct live_snapshot *op, struct snapshot_result *result,
-                           struct error *err)
+int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
+                          const char *source_format, struct error *err)
 {
-    const struct qemu_img_conversion conversion = {.source_path = staging_delta_path(op->staging),
-                                                   .source_format = "qcow2",
+    const struct qemu_img_conversion conversion = {.source_path = source_path,
+                                                   .source_format = source_format,
                                                    .target_path = staging_image_path(op->staging),
                                                    .target_format = op->plan->image_format,
                                                    .compress = op->plan->compress,
+                                                   .compression_type = op->plan->compression_type,
                                                    .stall_timeout_s = op->driver->stall_timeout_s};
     int r = qemu_img_convert(&conversion, err);
     if (r < 0)
@@ -129,15 +130,25 @@ static int convert_overlay(struct live_snapshot *op, struct snapshot_result *res
     trap("live:converted");
     r = staged_image_write(op->plan->journal, op->staging, op->plan->image_format, err);
     trap("live:image-written-down");
+    return r;
+}
+
+int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image, struct error *err)
+{
+    int r = staging_remove_delta(op->staging, err);
     if (r == 0)
-        r = staging_remove_delta(op->staging, err);
-    if (r == 0)
-        r = staging_open_image(op->staging, &result->image, err);
+        r = staging_open_image(op->staging, ret_image, err);
     if (r < 0)
         return r;
     scratch_release(TAKE_PTR(op->scratch)); /* all is written; the staging goes with the image */
     op->staging = NULL;
     return 0;
+}
+
+static int make_image(struct live_snapshot *op, struct snapshot_result *result, struct error *err)
+{
+    int r = live_snapshot_convert(op, staging_delta_path(op->staging), "qcow2", err);
+    return r < 0 ? r : live_snapshot_open(op, &result->image, err);
 }
 
 int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
@@ -155,7 +166,7 @@ int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info
     (void)copy_disk(&op, &result.quiesced, &failure);
     live_snapshot_undo(&op, &failure);
     if (failure.errnum == 0)
-        (void)convert_overlay(&op, &result, &failure);
+        (void)make_image(&op, &result, &failure);
     if (failure.errnum != 0) {
         *err = failure;
         return -failure.errnum;

@@ -52,5 +52,16 @@ int live_snapshot_unusable(const struct live_snapshot *op, struct error *err);
  */
 void live_snapshot_undo(struct live_snapshot *op, struct error *err);
 
+/*
+ * Converts the copy, of whatever name and format, into the image at staging_image_path() and writes
+ * down that it is whole.
+ */
+int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
+                          const char *source_format, struct error *err);
+
+/* Opens that image once the guest is back. Takes op->staging and op->scratch. Returns owned. */
+int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image,
+                       struct error *err);
+
 /* Frees what the snapshot holds, and removes its files. */
 void live_snapshot_done(struct live_snapshot *op);

@@ -5,7 +5,9 @@
  * beginning.
  *
  * The job has to stay for as long as the image is read. So it is not ended here but, once the image
- * is closed, by driver_ops.recover, which would end it if this process had died.
+ * is closed, by driver_ops.recover, which would end it if this process had died. Where the size of
+ * an image is not known before it is made (compressed, vmdk, vdi) the job is converted from, and
+ * ended, as a copy would be.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -55,10 +57,19 @@ static int make_files(struct live_snapshot *op, struct error *err)
     return r < 0 ? r : qemu_img_create_overlay(&scratch, err);
 }
 
+static bool has_to_be_staged(const struct snapshot_plan *plan)
+{
+    return !image_stream_can_make(plan->image_format) ||
+           (plan->compress && strcmp(plan->image_format, "qcow2") == 0);
+}
+
 static int reserve(struct live_snapshot *op, struct error *err)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, image_bytes = 0;
     int r = scratch_need(op->info, op->plan->method, &bytes, err);
+    if (r == 0 && has_to_be_staged(op->plan))
+        r = scratch_need(op->info, SNAPSHOT_METHOD_COLD, &image_bytes, err);
+    bytes += image_bytes;
     return r < 0 ? r
                  : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
                                    &op->scratch, err);
@@ -127,7 +138,7 @@ struct job_image {
     struct image_source base;
     struct image_source *stream;
     struct scratch *scratch;
-    struct staging *staging; /* borrowed by scratch; its files are recover's */
+    struct staging *staging; /* which scratch looks at; its files are recover's */
 };
 
 static ssize_t job_image_read(struct image_source *source, void *buffer, size_t length,
@@ -183,10 +194,34 @@ static int open_image(struct live_snapshot *op, struct image_source **ret_source
     return 0;
 }
 
-/* The agent's time to answer is given back now, the job stays. */
-static int release_agent(struct live_snapshot *op, struct error *err)
+static int convert_job(struct live_snapshot *op, struct error *err)
 {
-    return guest_freeze_release_agent(&op->freeze, op->domain, err);
+    char source[DRIVER_PATH_MAX]; /* block/nbd.c: nbd_parse_filename */
+    (void)snprintf(source, sizeof(source), "nbd:unix:%s:exportname=%s", op->backup.socket_path,
+                   op->backup.disk_target);
+    return live_snapshot_convert(op, source, "raw", err);
+}
+
+/* What is shown is read at once, and the guest is back. */
+static int make_staged(struct live_snapshot *op, struct snapshot_result *result, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    (void)convert_job(op, &failure);
+    live_snapshot_undo(op, &failure);
+    result->guest_is_back = true;
+    if (failure.errnum == 0)
+        (void)live_snapshot_open(op, &result->image, &failure);
+    if (failure.errnum != 0)
+        *err = failure;
+    return -failure.errnum;
+}
+
+/* The agent's time to answer is given back now, the job stays. */
+static int make_streamed(struct live_snapshot *op, struct snapshot_result *result,
+                         struct error *err)
+{
+    int r = guest_freeze_release_agent(&op->freeze, op->domain, err);
+    return r < 0 ? r : open_image(op, &result->image, err);
 }
 
 int libvirt_stream_live(struct libvirt_driver *driver, const struct guest_info *info,
@@ -201,8 +236,8 @@ int libvirt_stream_live(struct libvirt_driver *driver, const struct guest_info *
                                            EXC_INSTANCE_NOT_FOUND, &op.domain, err);
     if (r < 0)
         return r;
-    if (show_disk(&op, &result.quiesced, &failure) == 0 && release_agent(&op, &failure) == 0)
-        (void)open_image(&op, &result.image, &failure);
+    if (show_disk(&op, &result.quiesced, &failure) == 0)
+        (void)(has_to_be_staged(plan) ? make_staged : make_streamed)(&op, &result, &failure);
     if (failure.errnum != 0) {
         live_snapshot_undo(&op, &failure);
         *err = failure;

@@ -209,6 +209,10 @@ void qemu_img_convert_arguments(const struct qemu_img_conversion *conversion, bo
     ret_argv[count++] = conversion->source_format;
     ret_argv[count++] = "-O";
     ret_argv[count++] = conversion->target_format;
+    if (compress && strcmp(conversion->compression_type, "zstd") == 0) {
+        ret_argv[count++] = "-o";
+        ret_argv[count++] = "compression_type=zstd";
+    }
     if (compress)
         ret_argv[count++] = "-c";
     else if (qcow2 || strcmp(conversion->target_format, "raw") == 0)

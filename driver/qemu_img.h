@@ -55,8 +55,9 @@ struct qemu_img_conversion {
     const char *source_format;
     const char *target_path; /* made; must be in an existing directory */
     const char *target_format;
-    bool compress;    /* heeded for qcow2 only */
-    bool force_share; /* QEMU has the source open; its guest must not run */
+    bool compress;                /* heeded for qcow2 only */
+    const char *compression_type; /* zlib, which every QEMU reads; zstd; heeded if compress is */
+    bool force_share;             /* QEMU has the source open; its guest must not run */
     unsigned stall_timeout_s;
 };
 

@@ -6,11 +6,12 @@
  *   driver_probe OPTION=VALUE... recover UUID [OUTPUT]
  * takes a snapshot, writes the image to OUTPUT and prints one line "key=value ..." about it. Exits
  * with 1 and "error exc=CLASS MESSAGE" on stderr when the driver fails. Options: uri, snapshots,
- * instances, format, compress, quiesce, require_quiesce, stall, freeze, deep, ceph_conf, rbd_user,
- * parent (a location); for create volume, new_file and the quiesce ones, for delete volume,
- * file_to_merge and merge_target_file. journal is a file that entries are added to and that recover
- * reads, reserve what stays free in MiB, state the folder of a trap (see common/trap.h), rebooted
- * what recover is told. SIGUSR1 cancels the work, with the class that cancel names (ImageNotFound).
+ * instances, format, compress, compression_type, quiesce, require_quiesce, stall, freeze, deep,
+ * ceph_conf, rbd_user, parent (a location); for create volume, new_file and the quiesce ones, for
+ * delete volume, file_to_merge and merge_target_file. journal is a file that entries are added to
+ * and that recover reads, reserve what stays free in MiB, state the folder of a trap (see
+ * common/trap.h), rebooted what recover is told. SIGUSR1 cancels the work, with the class that
+ * cancel names (ImageNotFound).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -94,6 +95,7 @@ static bool set_option(struct probe *probe, const char *argument)
         {"ceph_conf", &probe->options.rbd.ceph_conf, NULL, NULL},
         {"rbd_user", &probe->options.rbd.user, NULL, NULL},
         {"parent", &probe->parent, NULL, NULL},
+        {"compression_type", &probe->plan.compression_type, NULL, NULL},
         {"volume", &probe->overlay.volume_id, NULL, NULL},
         {"new_file", &probe->overlay.new_file, NULL, NULL},
         {"file_to_merge", &probe->merge.file_to_merge, NULL, NULL},
@@ -320,7 +322,7 @@ int main(int argc, char **argv)
                                               .op_timeout_s = 30,
                                               .destroy_retries = 12,
                                               .destroy_retry_interval_s = 1}},
-                          .plan = {.image_format = "qcow2"},
+                          .plan = {.image_format = "qcow2", .compression_type = "zlib"},
                           .cancel_exc = EXC_IMAGE_NOT_FOUND};
     int i = 1;
     while (i < argc && set_option(&probe, argv[i]))

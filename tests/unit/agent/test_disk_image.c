@@ -172,11 +172,11 @@ static void other_failures_are_none_of_the_method(void **state)
 static void what_was_not_wanted_is_told_with_its_reason(void **state)
 {
     (void)state;
-    conf.libvirt.snapshot_compression = true;
+    conf.workarounds.disable_libvirt_livesnapshot = true;
     script.shows_disk = false;
     (void)snapshot();
     assert_string_equal(method_note(),
-                        "blockcopy, not stream: [libvirt]snapshot_compression is set");
+                        "cold, not stream: [workarounds]disable_libvirt_livesnapshot is set");
 }
 
 static void novas_own_choice_is_not_told(void **state)

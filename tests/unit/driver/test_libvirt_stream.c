@@ -34,7 +34,9 @@
 /* wrap: virDomainBackupGetXMLDesc */
 /* wrap: nbd_client_connect */
 /* wrap: image_stream_open */
+/* wrap: qemu_img_measure */
 /* wrap: qemu_img_create_overlay */
+/* wrap: qemu_img_convert */
 #include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -265,6 +267,38 @@ static void cancelled_at_each_call(void **state)
     assert_true(calls > cancelled);
 }
 
+/* The size of a compressed image is known only when it is made. */
+static void what_has_to_be_staged_is_converted(void **state)
+{
+    for (int index = 0;; index++) {
+        char text[16] = "";
+        set_up(state);
+        plan.compress = true;
+        world.fail_index = index;
+        int r = take();
+        bool was_the_last = world.call_count <= index;
+        const char *name = world.calls[index];
+        world.fail_index = -1;
+        if (r < 0) {
+            assert_non_null(strstr(err.message, name));
+            assert_guest_as_before();
+            continue;
+        }
+        assert_true(result.guest_is_back);
+        assert_false(world.backup || world.frozen);
+        assert_true(place_of("BackupBegin") < place_of("qemu-img convert"));
+        assert_true(place_of("qemu-img convert") < place_of("AbortJob"));
+        assert_non_null(strstr(world.source_path, "/nbd/socket:exportname=vda"));
+        assert_int_equal(result.image->ops->read(result.image, text, sizeof(text), &err), 5);
+        assert_string_equal(text, "image");
+        image_source_close(result.image);
+        assert_guest_as_before();
+        if (was_the_last)
+            break;
+    }
+    assert_false(was_called("nbd connect"));
+}
+
 static void recovers_from_everywhere(void **state)
 {
     set_up(state);
@@ -408,6 +442,7 @@ int main(void)
         cmocka_unit_test_setup(what_libvirt_refuses_another_method_may_do, set_up),
         cmocka_unit_test_setup(a_path_too_long_for_a_socket, set_up),
         cmocka_unit_test_setup(cancelled_at_each_call, set_up),
+        cmocka_unit_test_setup(what_has_to_be_staged_is_converted, set_up),
         cmocka_unit_test_setup(recovers_from_everywhere, set_up),
         cmocka_unit_test_setup(recovers_after_a_failure, set_up),
         cmocka_unit_test_setup(a_job_that_begins_late_is_ended, set_up),

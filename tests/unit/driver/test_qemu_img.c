@@ -40,8 +40,13 @@ static void conversion_arguments(void **state)
                      "qemu-img convert -p -U -t none -f qcow2 -O qcow2 -W /s/x.delta /s/x");
     conversion.force_share = false;
     conversion.compress = true;
+    conversion.compression_type = "zlib";
     assert_arguments(&conversion, true,
                      "qemu-img convert -p -t none -f qcow2 -O qcow2 -c /s/x.delta /s/x");
+    conversion.compression_type = "zstd";
+    assert_arguments(&conversion, true,
+                     "qemu-img convert -p -t none -f qcow2 -O qcow2 -o compression_type=zstd -c "
+                     "/s/x.delta /s/x");
     conversion.source_format = "raw";
     conversion.target_format = "raw";
     assert_arguments(&conversion, false,
