@@ -206,6 +206,7 @@ static void conversion_flattens(void **state)
                                                        .target_path = scratch_path(formats[i]),
                                                        .target_format = formats[i],
                                                        .compress = true,
+                                                       .compression_type = "zlib",
                                                        .stall_timeout_s = 30};
         assert_int_equal(qemu_img_convert(&conversion, &err), 0);
         assert_int_equal(qemu_img_info(conversion.target_path, NULL, &info, &err), 0);
