@@ -1,6 +1,7 @@
 /* What scripted_libvirt.h does, for backup jobs and the image that is read from them. */
 #pragma once
 
+#include "common/cleanup.h"
 #include "driver/image_stream.h"
 #include "tests/unit/driver/scripted_libvirt.h"
 
@@ -58,13 +59,12 @@ int __wrap_virDomainBackupBegin(virDomainPtr domain, const char *xml, const char
                                 unsigned flags)
 {
     (void)domain;
-    char *scratch = text_between(xml, "<scratch file=\"", "\"");
+    cleanup_free char *scratch = text_between(xml, "<scratch file=\"", "\"");
     bool good = strstr(xml, "mode=\"pull\"") && strstr(xml, "<disk name=\"vda\"") && !checkpoint &&
                 flags == VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL;
     if (!good)
         abort();
     DOMAIN_CALL("BackupBegin", good = begin_backup(scratch));
-    free(scratch);
     return good ? 0 : refuse("BackupBegin", VIR_ERR_OPERATION_FAILED);
 }
 

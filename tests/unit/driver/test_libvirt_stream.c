@@ -352,10 +352,12 @@ static void a_job_that_begins_late_is_ended(void **state)
 
     set_up(state);
     run_until_death(place, take_until_death);
-    const json_t *begin = json_array_get(read_journal(), 0);
+    json_t *entries = read_journal();
+    const json_t *begin = json_array_get(entries, 0);
     (void)snprintf(scratch, sizeof(scratch), "%s/%s.delta",
                    json_string_value(json_object_get(begin, "directory")),
                    json_string_value(json_object_get(begin, "file")));
+    json_decref(entries);
     backup_script.late = scratch;
     assert_int_equal(recover(false), 0);
     assert_guest_as_before();
