@@ -15,6 +15,16 @@ STATES = {libvirt.VIR_DOMAIN_RUNNING: "running", libvirt.VIR_DOMAIN_BLOCKED: "ru
           libvirt.VIR_DOMAIN_PAUSED: "paused", libvirt.VIR_DOMAIN_SHUTOFF: "shut off"}
 
 
+def connect(tries=100):
+    """A libvirtd that has just been killed is back within seconds."""
+    for _ in range(tries):
+        try:
+            return libvirt.open("qemu:///system")
+        except libvirt.libvirtError:
+            time.sleep(0.1)
+    return libvirt.open("qemu:///system")
+
+
 class Domain:
     """with Domain(uuid) as domain: ... ; domain.dom is None when there is none."""
 
@@ -22,7 +32,7 @@ class Domain:
         self.uuid = uuid
 
     def __enter__(self):
-        self.connection = libvirt.open("qemu:///system")
+        self.connection = connect()
         try:
             self.dom = self.connection.lookupByUUIDString(self.uuid)
         except libvirt.libvirtError:
@@ -68,6 +78,10 @@ def copies(dom):
                 found.append(f"block job on {target}")
         jobs = monitor(dom, {"execute": "query-block-jobs"})
         found += [f"QEMU's job {job['device']}" for job in jobs]
+        shown = monitor(dom, {"execute": "query-block-exports"})
+        found += [f"QEMU's export {export['id']}" for export in shown]
+        if dom.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE:
+            found.append("a job of the domain")
     return found
 
 
