@@ -22,6 +22,14 @@ start_guest() { # name format disk
       <source file='$3'/><target dev='vda' bus='virtio'/></disk>" || exit 1
 }
 disk_of() { echo "$INSTANCES/$(uuid_of "$1")/disk"; }
+flush() { monitor "$1" 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush' >/dev/null; }
+# What the guest wrote has come to its disk.
+holds() { # guest pattern offset length
+    local said
+    flush "$1"
+    said=$(qemu-io -U -r -f qcow2 -c "read -P $2 $3 $4" "$(disk_of "$1")")
+    [[ $said = "read "* ]] # before that it tells what is not as it should be
+}
 job_of() { $VIRSH domjobinfo "$NAME-$1" 2>&1 | head -n 1; }
 whole_picture() {
     picture "$1"
@@ -132,6 +140,7 @@ test_disks() {
 test_instant() {
     make_guest instant 64M
     write_disk instant 0x31 2M 20M
+    flush instant
     qemu-img convert -U -f qcow2 -O raw "$(disk_of instant)" "$DIR/reference"
     local before point
     before=$(whole_picture instant)
@@ -145,6 +154,7 @@ test_instant() {
         result $? "$point: a guest that writes meanwhile" "$(cat "$DIR/said")"
         same_as "$DIR/reference" raw qcow2 "$point: the image is of the instant"
         left_as_before instant "$point" "$before"
+        flush instant
         qemu-img convert -U -f qcow2 -O raw "$(disk_of instant)" "$DIR/reference"
     done
     rm "$DIR/reference"
@@ -183,7 +193,7 @@ test_jobs_of_others() {
 EOF
     chmod 777 "$DIR"
     $VIRSH backup-begin "$NAME-busy" "$DIR/backup.xml" >/dev/null
-    probe stream busy | grep -q 'the domain has another job'
+    probe stream busy | grep -q 'another block job is running'
     result $? "a foreign backup job is refused at once"
     [[ "$(job_of busy)" =~ Unbounded ]]
     result $? "the foreign backup job goes on" "$(job_of busy)"
@@ -249,6 +259,7 @@ test_no_space() {
     before=$(whole_picture scarce)
     hold_at stream:mapped scarce stream reserve=60
     write_disk scarce 0x62 0 150M # of 200
+    holds scarce 0x62 0 150M
     result $? "space that comes to its end: the guest can write"
     sleep 2 # it is looked at every second
     let_go
@@ -257,6 +268,7 @@ test_no_space() {
     result $? "space that comes to its end: told" "$(cat "$DIR/said")"
     left_as_before scarce "space that comes to its end" "$before"
     write_disk scarce 0x63 0 150M
+    holds scarce 0x63 0 150M
     result $? "the guest writes on"
     remove scarce
     umount "$DIR/small"
