@@ -119,6 +119,8 @@ def run(session, short=False):
     answers(session, ["cold running"], PUT_CODES[4:])
     broken(session, "live running")
     broken(session, "backup")
+    broken(session, "stream running")
     records(session, "live running")
     stalls(session, "live running")
+    stalls(session, "stream running")
     others(session)

@@ -185,6 +185,29 @@ def live(session):
         "live:copy-ended", suspend_guest, 4), matrix="F17", nova="maybe FROZEN, Error")
 
 
+# --- the stream
+def stream(session):
+    for name in ("stream running", "stream quiesced"):
+        chosen = method(name)
+        session.row(chosen, "scratch and copy cannot be opened", held(
+            "stream:files-made", overlay_unreachable, 3), matrix="F13",
+            nova="TRANSIENT, maybe FROZEN, Error")
+        session.row(chosen, "no space for what the guest overwrites", held(
+            "stream:mapped", copy_runs_full, 15), matrix="F14",
+            nova="TRANSIENT, maybe FROZEN, Error")
+    session.row(method("stream quiesced"), "guest stands still while frozen", held(
+        "stream:begun", suspend_guest, 4), matrix="F17", nova="maybe FROZEN, Error")
+    session.row(method("stream running"), "server deleted while streamed", held(
+        "upload:half-sent", delete_server), matrix="F8", nova="orphan image",
+        expect=Expect(gone=True))
+    session.row(method("stream running"), "image deleted while streamed", held(
+        "upload:half-sent", delete_image), matrix="F22", nova="no image, Success",
+        expect=Expect(image_deleted=True))
+    session.row(method("stream stopped"), "image deleted while streamed", held(
+        "upload:half-sent", delete_image), matrix="F22", nova="no image, Success",
+        expect=Expect(image_deleted=True))
+
+
 # --- the cold copy
 def save_refused(case):
     """F19: a folder stands where the memory is to be saved."""
@@ -237,6 +260,7 @@ def run(session, short=False):
     early(session)
     state_saves(session)
     live(session)
+    stream(session)
     cold(session)
     unit(session, "driver/test_libvirt_cold", "F21", "host device cannot be attached again",
          "running without its device")

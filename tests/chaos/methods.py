@@ -23,11 +23,13 @@ class Method:
 
 
 # recover is passed by an agent that starts after a death.
-NOT_LIVE = ("direct", "recover", "cold", "volume", "volumes", "merge")
-NOT_COLD = ("direct", "recover", "live", "volume", "volumes", "merge")
-NOT_VOLUME = ("direct", "recover", "live", "cold", "disk")
+NOT_DISK = ("direct", "recover", "volume", "volumes", "merge")
+NOT_LIVE = (*NOT_DISK, "stream", "cold")
+NOT_COLD = (*NOT_DISK, "stream", "live")
+NOT_STREAM = (*NOT_DISK, "live", "cold")
+NOT_VOLUME = ("direct", "recover", "live", "stream", "cold", "disk")
 NOT_API = (*NOT_VOLUME, "snapshot", "volumes", "upload", "end")  # nova-api does those
-NOT_DIRECT = ("recover", "live", "cold", "volume", "volumes", "disk", "upload")
+NOT_DIRECT = ("recover", "live", "stream", "cold", "volume", "volumes", "disk", "upload")
 NOT_LAYER = (*NOT_VOLUME, "snapshot", "volumes", "upload", "end")
 
 METHODS = [
@@ -42,10 +44,17 @@ METHODS = [
     Method("volume merge", "with-volume", "live", attempts.MergeAttempt, NOT_LAYER),
     Method("cold running", "plain", "cold", attempts.ImageAttempt, NOT_COLD),
     Method("cold paused", "paused", "cold", attempts.ImageAttempt, NOT_COLD),
+    Method("stream running", "plain", "stream", attempts.ImageAttempt, NOT_STREAM),
+    Method("stream paused", "paused", "stream", attempts.ImageAttempt, NOT_STREAM),
+    Method("stream quiesced", "agent", "stream", attempts.ImageAttempt, NOT_STREAM),
+    Method("stream stopped", "stopped", "stream", attempts.ImageAttempt, NOT_STREAM),
+    Method("blockcopy running", "plain", "blockcopy", attempts.ImageAttempt, NOT_LIVE),
     Method("direct", "rbd", "rbd", attempts.DirectAttempt, NOT_DIRECT),
 ]
 
-OPTIONS = {"live": {}, "rbd": {}, "cold": {"workarounds": {"disable_libvirt_livesnapshot": "true"}}}
+OPTIONS = {"live": {}, "rbd": {}, "cold": {"workarounds": {"disable_libvirt_livesnapshot": "true"}},
+           "stream": {"snapshot_agent": {"live_snapshot_method": "stream"}},
+           "blockcopy": {"snapshot_agent": {"live_snapshot_method": "blockcopy"}}}
 
 
 def method(name):

@@ -11,6 +11,9 @@ from methods import method
 CALLS = {"live running": ("live:written-down", "live:undefined", "live:undefined",
                           "live:undefined", "live:copy-ended"),
          "quiesced": ("live:copy-ready", "live:frozen"),
+         "stream running": ("stream:written-down", "stream:files-made", "stream:files-made",
+                            "disk:image-complete", "disk:image-complete"),
+         "stream quiesced": ("stream:files-made", "stream:frozen"),
          "cold running": ("cold:devices-detached", "cold:converted", "cold:image-written-down")}
 SERVICES = ("libvirtd", "glance-api", "keystone", "nova-conductor")
 
@@ -115,7 +118,7 @@ def run(session, short=False):
         each(session, "live running", ("glance-api",))
         scratch_full(session, "live running", 1)
         return
-    for name in ("live running", "quiesced", "cold running"):
+    for name in ("live running", "quiesced", "cold running", "stream running", "stream quiesced"):
         each(session, name)
         scratch_full(session, name)
     for name, points in CALLS.items():
@@ -127,7 +130,7 @@ def run(session, short=False):
     each(session, "volume snapshot", ("libvirtd",))
     each(session, "volume merge", ("libvirtd",))
     scratch_full(session, "stopped", 1)
-    for name in ("live running", "cold running", "volume-backed cast"):
+    for name in ("live running", "cold running", "volume-backed cast", "stream running"):
         broker(session, name)
         still(session, name, "nova-conductor", 4)
     still(session, "live running", "libvirtd", 4)

@@ -91,6 +91,13 @@ def run(session, short=False):
         what, happens = session.random.choice([("guest destroyed", destroy),
                                                ("QEMU killed", kill_qemu)])
         power_off(session, "live running", what, happens, point)
+    for point in ("stream:files-made", "stream:begun", "stream:mapped", "upload:half-sent",
+                  "disk:image-complete"):
+        what, happens = session.random.choice([("guest destroyed", destroy),
+                                               ("QEMU killed", kill_qemu)])
+        power_off(session, "stream running", what, happens, point)
+    for point in ("stream:frozen", "stream:mapped"):
+        power_off(session, "stream quiesced", "guest powers off", power_off_inside, point)
     for point in ("live:copy-started", "live:frozen", "live:converted"):
         power_off(session, "quiesced", "guest powers off", power_off_inside, point)
     power_off(session, "volume-backed cast", "guest powers off", power_off_inside,
