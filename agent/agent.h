@@ -14,6 +14,7 @@
 #include "agent/workers.h"
 #include "amqp/bus.h"
 #include "cinder_client/cinder.h"
+#include "common/throttle.h"
 #include "conf/conf.h"
 #include "driver/driver.h"
 #include "glance_client/glance.h"
@@ -34,4 +35,6 @@ struct agent {
     struct shutdown *shutdown;                /* whether the end has begun */
     struct slots *snapshot_slots;             /* [DEFAULT]max_concurrent_snapshots */
     struct slots *disk_op_slots;              /* [compute]max_concurrent_disk_ops */
+    struct throttle *disk_throttle;           /* disk_rate_limit_host; NULL = none */
+    struct throttle *upload_throttle;         /* upload_rate_limit_host; NULL = none */
 };

@@ -6,6 +6,7 @@
 
 #include "agent/direct_image.h"
 #include "agent/image_record.h"
+#include "agent/throttled_image.h"
 #include "common/cancel.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -84,6 +85,7 @@ static int extract(struct operation *op, struct snapshot_result *ret_result, str
     op->plan.journal = &op->driver_journal;
     r = extract_by_any_method(op, ret_result, err);
     slots_release(op->agent->disk_op_slots);
+    op->is_streamed = r == 0 && ret_result->streamed;
     op->guest_is_back = r == 0 && ret_result->guest_is_back;
     if (r < 0)
         return r;
@@ -94,6 +96,35 @@ static int extract(struct operation *op, struct snapshot_result *ret_result, str
              (unsigned long long)ret_result->image->size_bytes,
              ret_result->quiesced ? ", quiesced" : "");
     return 0;
+}
+
+static uint64_t mib(int number)
+{
+    return (uint64_t)number << 20;
+}
+
+static uint64_t lower_limit(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* A streamed image is read from the disk as it is sent: the limits of both hold. */
+static int upload_within_limits(struct operation *op, struct image_source *image, struct error *err)
+{
+    const struct agent *agent = op->agent;
+    const struct conf *conf = agent->conf;
+    struct throttled_image throttled;
+    uint64_t disk_bytes_per_s = op->is_streamed ? mib(conf->snapshot_agent.disk_rate_limit) : 0;
+    uint64_t bytes_per_s =
+        lower_limit(mib(conf->snapshot_agent.upload_rate_limit), disk_bytes_per_s);
+    int r = throttled_image_begin(&throttled, image, bytes_per_s, err);
+    throttled.shared[0] = agent->upload_throttle;
+    throttled.shared[1] = op->is_streamed ? agent->disk_throttle : NULL;
+    if (r == 0)
+        r = glance_image_upload(agent->glance, op->admin, op->arguments.image_id, &throttled.base,
+                                err);
+    throttled_image_done(&throttled);
+    return r;
 }
 
 int disk_image_upload(struct operation *op, struct image_source *image, const char *image_format,
@@ -111,7 +142,7 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
         r = slots_acquire(op->agent->disk_op_slots, err);
     if (r < 0)
         return r;
-    r = glance_image_upload(op->agent->glance, op->admin, op->arguments.image_id, image, err);
+    r = upload_within_limits(op, image, err);
     slots_release(op->agent->disk_op_slots);
     trap("disk:uploaded");
     return r < 0 ? r : operation_image_is_complete(op, err);

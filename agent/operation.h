@@ -53,6 +53,7 @@ struct operation {
     struct guest_info info;
     struct snapshot_plan plan;          /* its strings point into info and conf */
     char method_note[METHOD_NOTE_SIZE]; /* which method instead of the wanted one, and why; "" */
+    bool is_streamed;                   /* reading the image reads the guest's disk */
     bool guest_is_back;        /* the driver has left the guest as it was, or never touched it */
     struct overseen *overseen; /* who may cancel it; NULL = nobody */
     bool event_started;

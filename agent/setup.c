@@ -231,6 +231,16 @@ static int make_cinder(struct agent *agent, const struct conf *conf, struct erro
     return r < 0 ? error_prepend(err, "[cinder]") : 0;
 }
 
+/* What each of them may read when as many are staged at the same time as there may be. */
+static uint64_t disk_share(const struct conf *conf)
+{
+    uint64_t own = (uint64_t)conf->snapshot_agent.disk_rate_limit << 20;
+    uint64_t all = (uint64_t)conf->snapshot_agent.disk_rate_limit_host << 20;
+    int snapshots = conf->DEFAULT.max_concurrent_snapshots;
+    uint64_t share = all / (uint64_t)(snapshots > 0 ? snapshots : 1);
+    return own == 0 || (share != 0 && share < own) ? share : own;
+}
+
 int setup_driver(const struct conf *conf, struct driver **ret_driver, struct error *err)
 {
     const struct driver_libvirt_options options = {
@@ -240,6 +250,7 @@ int setup_driver(const struct conf *conf, struct driver **ret_driver, struct err
         .instances_path = conf->DEFAULT.instances_path,
         .stall_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,
         .freeze_timeout_s = (unsigned)conf->snapshot_agent.freeze_timeout,
+        .disk_bytes_per_s = disk_share(conf),
         .scratch_reserve_bytes = (uint64_t)conf->snapshot_agent.scratch_reserve << 20,
         .deep_image_inspection = !conf->workarounds.disable_deep_image_inspection,
         .rbd = rbd_options(conf),
@@ -261,6 +272,15 @@ int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
     return r;
 }
 
+static int make_throttles(struct agent *agent, const struct conf *conf, struct error *err)
+{
+    int r = throttle_new((uint64_t)conf->snapshot_agent.disk_rate_limit_host << 20,
+                         &agent->disk_throttle, err);
+    return r < 0 ? r
+                 : throttle_new((uint64_t)conf->snapshot_agent.upload_rate_limit_host << 20,
+                                &agent->upload_throttle, err);
+}
+
 int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
 {
     agent->conf = conf;
@@ -272,6 +292,8 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
                       err);
     if (r == 0)
         r = slots_new((unsigned)conf->compute.max_concurrent_disk_ops, &agent->disk_op_slots, err);
+    if (r == 0)
+        r = make_throttles(agent, conf, err);
     if (r == 0)
         r = make_keystone(agent, conf, err);
     if (r == 0)
@@ -302,6 +324,8 @@ void setup_undo(struct agent *agent)
     cinder_free(agent->cinder);
     glance_free(agent->glance);
     keystone_session_free(agent->service_session);
+    throttle_free(agent->disk_throttle);
+    throttle_free(agent->upload_throttle);
     slots_free(agent->disk_op_slots);
     slots_free(agent->snapshot_slots);
     shutdown_free(agent->shutdown);

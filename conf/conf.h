@@ -118,6 +118,8 @@ struct conf {
         int volume_snapshot_timeout;
         char *live_snapshot_method;
         char *compression_type;
+        int disk_rate_limit, disk_rate_limit_host;
+        int upload_rate_limit, upload_rate_limit_host;
     } snapshot_agent;
 };
 

@@ -271,6 +271,15 @@ const struct option options_table[] = {
     {STRING(snapshot_agent, compression_type), .default_value = "zlib", .choices = "|zlib|zstd|",
      .help = "How [libvirt]snapshot_compression compresses. zstd is several times as fast and as "
              "small; QEMU reads it from 5.1 on."},
+    {INT(snapshot_agent, disk_rate_limit, 0, 1 << 20), .default_value = "0",
+     .help = "MiB/s at which one snapshot reads its disk. 0: no limit."},
+    {INT(snapshot_agent, disk_rate_limit_host, 0, 1 << 20), .default_value = "0",
+     .help = "The same for all snapshots of the host together; one that is staged gets its share, "
+             "with as many as max_concurrent_snapshots. 0: no limit."},
+    {INT(snapshot_agent, upload_rate_limit, 0, 1 << 20), .default_value = "0",
+     .help = "MiB/s at which one image is uploaded. 0: no limit."},
+    {INT(snapshot_agent, upload_rate_limit_host, 0, 1 << 20), .default_value = "0",
+     .help = "The same for all images of the host together. 0: no limit."},
 };
 /* clang-format on */
 

@@ -30,7 +30,11 @@ static xmlChar *describe(const struct block_copy *copy)
 static int start_transient(const struct block_copy *copy, virDomainPtr domain)
 {
     xmlChar *xml = describe(copy);
-    int r = virDomainBlockCopy(domain, copy->disk_target, (const char *)xml, NULL, 0,
+    virTypedParameter limit = {.field = VIR_DOMAIN_BLOCK_COPY_BANDWIDTH,
+                               .type = VIR_TYPED_PARAM_ULLONG,
+                               .value.ul = copy->bytes_per_s};
+    int r = virDomainBlockCopy(domain, copy->disk_target, (const char *)xml, &limit,
+                               copy->bytes_per_s > 0,
                                VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | VIR_DOMAIN_BLOCK_COPY_SHALLOW |
                                    VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB);
     xmlFree(xml);
@@ -39,11 +43,14 @@ static int start_transient(const struct block_copy *copy, virDomainPtr domain)
 
 static int start(const struct block_copy *copy, virDomainPtr domain)
 {
+    unsigned flags = VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
+                     VIR_DOMAIN_BLOCK_REBASE_SHALLOW;
     if (copy->transient_job)
         return start_transient(copy, domain);
-    return virDomainBlockRebase(domain, copy->disk_target, copy->overlay_path, 0,
-                                VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
-                                    VIR_DOMAIN_BLOCK_REBASE_SHALLOW);
+    if (copy->bytes_per_s > 0)
+        flags |= VIR_DOMAIN_BLOCK_REBASE_BANDWIDTH_BYTES;
+    return virDomainBlockRebase(domain, copy->disk_target, copy->overlay_path, copy->bytes_per_s,
+                                flags);
 }
 
 int block_copy_start(struct block_copy *copy, struct libvirt_connection *connection,

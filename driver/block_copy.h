@@ -7,6 +7,7 @@
 
 #include <libvirt/libvirt.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/error.h"
 #include "driver/domain_watch.h"
@@ -17,6 +18,7 @@ struct block_copy {
     const char *disk_target;  /* borrowed: vda */
     const char *overlay_path; /* borrowed: what it is copied to, and what tells ours from others */
     unsigned stall_timeout_s;
+    uint64_t bytes_per_s;       /* 0: as fast as it can */
     bool transient_job;         /* virDomainBlockCopy: the domain may stay persistent */
     struct domain_watch *watch; /* owned */
     struct domain_news news;

@@ -124,6 +124,7 @@ struct volume_merge {
 struct snapshot_result {
     struct image_source *image; /* owned by the caller; closing it removes the file */
     bool quiesced;
+    bool streamed;            /* reading the image reads the guest's disk */
     bool guest_is_back;       /* else its disk is shown to us for as long as the image is open, and
                                  driver_ops.recover ends that */
     uint32_t guest_paused_ms; /* managed save to start; 0 for live */

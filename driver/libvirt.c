@@ -121,6 +121,7 @@ static int copy_options(struct libvirt_driver *driver, const struct driver_libvi
     driver->stall_timeout_s = options->stall_timeout_s;
     driver->freeze_timeout_s = options->freeze_timeout_s;
     driver->detach_timeout_ms = DETACH_TIMEOUT_MS;
+    driver->disk_bytes_per_s = options->disk_bytes_per_s;
     driver->scratch_reserve_bytes = options->scratch_reserve_bytes;
     driver->snapshots_directory = strdup(options->snapshots_directory);
     driver->instances_path = strdup(options->instances_path);

@@ -13,6 +13,7 @@ struct driver_libvirt_options {
     unsigned stall_timeout_s;        /* a block job or qemu-img without progress is given up */
     unsigned freeze_timeout_s;       /* the guest agent's time to answer a freeze */
     uint64_t scratch_reserve_bytes;  /* what stays free where snapshots are written */
+    uint64_t disk_bytes_per_s;       /* at which a copy is made; 0 = no limit */
     bool deep_image_inspection;      /* not [workarounds]disable_deep_image_inspection */
     struct rbd_options rbd;
 };

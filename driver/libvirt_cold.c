@@ -90,6 +90,7 @@ static int convert_disk(struct cold_snapshot *op, struct error *err)
                                                    .target_format = op->plan->image_format,
                                                    .compress = op->plan->compress,
                                                    .compression_type = op->plan->compression_type,
+                                                   .bytes_per_s = op->driver->disk_bytes_per_s,
                                                    .force_share = op->paused,
                                                    .stall_timeout_s = op->driver->stall_timeout_s};
     return qemu_img_convert(&conversion, err);

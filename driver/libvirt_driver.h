@@ -20,6 +20,7 @@ struct libvirt_driver {
     unsigned stall_timeout_s;
     unsigned freeze_timeout_s;
     unsigned detach_timeout_ms;     /* for the guest to let go of a host device */
+    uint64_t disk_bytes_per_s;      /* at which a copy is made; 0 = no limit */
     uint64_t scratch_reserve_bytes; /* what a snapshot leaves free where it writes */
     struct root_disk_policy policy; /* borrows instances_path */
     char *ceph_conf;

@@ -123,6 +123,7 @@ int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
                                                    .target_format = op->plan->image_format,
                                                    .compress = op->plan->compress,
                                                    .compression_type = op->plan->compression_type,
+                                                   .bytes_per_s = op->driver->disk_bytes_per_s,
                                                    .stall_timeout_s = op->driver->stall_timeout_s};
     int r = qemu_img_convert(&conversion, err);
     if (r < 0)

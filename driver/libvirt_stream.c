@@ -221,6 +221,7 @@ static int make_streamed(struct live_snapshot *op, struct snapshot_result *resul
                          struct error *err)
 {
     int r = guest_freeze_release_agent(&op->freeze, op->domain, err);
+    result->streamed = true;
     return r < 0 ? r : open_image(op, &result->image, err);
 }
 
@@ -255,7 +256,7 @@ int libvirt_stream_stopped(struct libvirt_driver *driver, const struct guest_inf
     bool is_file = info->source_type == DISK_SOURCE_FILE;
     const char *const argv[] = {
         "qemu-nbd", "--read-only", "--format", is_file ? info->disk_format : "raw", path, NULL};
-    struct snapshot_result result = {.guest_is_back = true};
+    struct snapshot_result result = {.guest_is_back = true, .streamed = true};
     struct nbd_client *client = NULL;
     int r = 0;
     (void)snprintf(path, sizeof(path), "%s", info->disk_path);

@@ -193,6 +193,7 @@ static bool supports_direct_io(const char *path)
 }
 
 void qemu_img_convert_arguments(const struct qemu_img_conversion *conversion, bool direct_io,
+                                const char *rate,
                                 const char *ret_argv[static QEMU_IMG_ARGUMENTS_MAX])
 {
     bool qcow2 = strcmp(conversion->target_format, "qcow2") == 0;
@@ -203,6 +204,10 @@ void qemu_img_convert_arguments(const struct qemu_img_conversion *conversion, bo
     ret_argv[count++] = "-p"; /* what it prints shows that it lives */
     if (conversion->force_share)
         ret_argv[count++] = "-U";
+    if (conversion->bytes_per_s > 0) {
+        ret_argv[count++] = "-r";
+        ret_argv[count++] = rate;
+    }
     ret_argv[count++] = "-t";
     ret_argv[count++] = direct_io ? "none" : "writeback";
     ret_argv[count++] = "-f";
@@ -225,7 +230,9 @@ void qemu_img_convert_arguments(const struct qemu_img_conversion *conversion, bo
 int qemu_img_convert(const struct qemu_img_conversion *conversion, struct error *err)
 {
     const char *argv[QEMU_IMG_ARGUMENTS_MAX];
-    qemu_img_convert_arguments(conversion, supports_direct_io(conversion->target_path), argv);
+    char rate[32];
+    (void)snprintf(rate, sizeof(rate), "%" PRIu64, conversion->bytes_per_s);
+    qemu_img_convert_arguments(conversion, supports_direct_io(conversion->target_path), rate, argv);
     const struct process_options options = {.argv = argv,
                                             .stall_timeout_ms = conversion->stall_timeout_s * 1000};
     struct error failure = ERROR_INIT;

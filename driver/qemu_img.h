@@ -58,6 +58,7 @@ struct qemu_img_conversion {
     bool compress;                /* heeded for qcow2 only */
     const char *compression_type; /* zlib, which every QEMU reads; zstd; heeded if compress is */
     bool force_share;             /* QEMU has the source open; its guest must not run */
+    uint64_t bytes_per_s;         /* 0: as fast as it can */
     unsigned stall_timeout_s;
 };
 
@@ -90,6 +91,10 @@ bool qemu_img_is_written(const char *path);
 
 #define QEMU_IMG_ARGUMENTS_MAX 24
 
-/* Fills the argument vector of a conversion; the strings are borrowed from `conversion`. */
+/*
+ * Fills the argument vector of a conversion; the strings are borrowed from `conversion`, and `rate`
+ * is its bytes_per_s in words.
+ */
 void qemu_img_convert_arguments(const struct qemu_img_conversion *conversion, bool direct_io,
+                                const char *rate,
                                 const char *ret_argv[static QEMU_IMG_ARGUMENTS_MAX]);

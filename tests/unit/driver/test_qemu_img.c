@@ -18,7 +18,7 @@ static void assert_arguments(const struct qemu_img_conversion *conversion, bool 
 {
     const char *argv[QEMU_IMG_ARGUMENTS_MAX];
     char line[1024] = "";
-    qemu_img_convert_arguments(conversion, direct_io, argv);
+    qemu_img_convert_arguments(conversion, direct_io, "1048576", argv);
     for (size_t i = 0; argv[i]; i++) {
         size_t used = strlen(line);
         (void)snprintf(line + used, sizeof(line) - used, "%s%s", i ? " " : "", argv[i]);
@@ -39,6 +39,10 @@ static void conversion_arguments(void **state)
     assert_arguments(&conversion, true,
                      "qemu-img convert -p -U -t none -f qcow2 -O qcow2 -W /s/x.delta /s/x");
     conversion.force_share = false;
+    conversion.bytes_per_s = 1 << 20;
+    assert_arguments(&conversion, true,
+                     "qemu-img convert -p -r 1048576 -t none -f qcow2 -O qcow2 -W /s/x.delta /s/x");
+    conversion.bytes_per_s = 0;
     conversion.compress = true;
     conversion.compression_type = "zlib";
     assert_arguments(&conversion, true,

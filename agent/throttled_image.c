@@ -1,0 +1,41 @@
+/* See throttled_image.h. */
+#include "agent/throttled_image.h"
+
+static ssize_t throttled_read(struct image_source *source, void *buffer, size_t length,
+                              struct error *err)
+{
+    const struct throttled_image *throttled = (struct throttled_image *)source;
+    struct image_source *image = throttled->image;
+    ssize_t n = image->ops->read(image, buffer, length, err);
+    if (n <= 0)
+        return n;
+    int r = throttle_take(throttled->own, (uint64_t)n, err);
+    for (size_t i = 0; r == 0 && i < SHARED_THROTTLES; i++)
+        r = throttle_take(throttled->shared[i], (uint64_t)n, err);
+    return r < 0 ? r : n;
+}
+
+static int throttled_rewind(struct image_source *source, struct error *err)
+{
+    struct image_source *image = ((struct throttled_image *)source)->image;
+    return image->ops->rewind(image, err);
+}
+
+static void throttled_close(struct image_source *source)
+{
+    (void)source;
+}
+
+int throttled_image_begin(struct throttled_image *throttled, struct image_source *image,
+                          uint64_t bytes_per_s, struct error *err)
+{
+    static const struct image_source_ops ops = {throttled_read, throttled_rewind, throttled_close};
+    *throttled = (struct throttled_image){.base = {.ops = &ops, .size_bytes = image->size_bytes},
+                                          .image = image};
+    return throttle_new(bytes_per_s, &throttled->own, err);
+}
+
+void throttled_image_done(struct throttled_image *throttled)
+{
+    throttle_free(throttled->own);
+}

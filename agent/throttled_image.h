@@ -1,0 +1,25 @@
+/* An image that is read no faster than the operator allows. */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/image_source.h"
+#include "common/throttle.h"
+
+#define SHARED_THROTTLES 2
+
+struct throttled_image {
+    struct image_source base;   /* to be read instead; closing it does nothing */
+    struct image_source *image; /* borrowed */
+    struct throttle *own;
+    struct throttle *shared[SHARED_THROTTLES]; /* borrowed; NULL = no limit */
+};
+
+/*
+ * Limits it to `bytes_per_s` (0 = none) alone, and with all that share a throttle: set `shared`
+ * afterwards. throttled_image_done() ends it, on failure too.
+ */
+int throttled_image_begin(struct throttled_image *throttled, struct image_source *image,
+                          uint64_t bytes_per_s, struct error *err);
+void throttled_image_done(struct throttled_image *throttled);

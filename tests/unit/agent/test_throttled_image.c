@@ -1,0 +1,64 @@
+/* agent/throttled_image.c: the same bytes, but not before they are allowed. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/throttled_image.h"
+#include "common/clock.h"
+#include "tests/unit/canceller.h"
+#include "tests/unit/memory_source.h"
+
+#define PIECE 100000
+#define PIECES 6
+#define RATE (4 * PIECE)
+
+static struct error err;
+
+/* Reads all of it; returns how many ms that takes. */
+static uint64_t read_all(struct image_source *source, const unsigned char *bytes)
+{
+    static char buffer[PIECE];
+    uint64_t begin_ms = clock_now_ms(), total = 0;
+    for (ssize_t n; (n = source->ops->read(source, buffer, sizeof(buffer), &err)) != 0;) {
+        assert_true(n > 0);
+        assert_memory_equal(buffer, bytes + total, (size_t)n);
+        total += (uint64_t)n;
+    }
+    assert_int_equal(total, source->size_bytes);
+    return clock_now_ms() - begin_ms;
+}
+
+/* Of six pieces at four a second the last five wait, each for the one before it. */
+static void each_limit_is_kept(void **state)
+{
+    (void)state;
+    for (size_t which = 0; which < 3; which++) {
+        struct throttled_image throttled;
+        struct throttle *shared = NULL;
+        struct memory_source memory;
+        memory_source_init(&memory, PIECES * PIECE);
+        assert_int_equal(throttle_new(RATE, &shared, &err), 0);
+        assert_int_equal(
+            throttled_image_begin(&throttled, &memory.base, which == 2 ? RATE : 0, &err), 0);
+        if (which < SHARED_THROTTLES)
+            throttled.shared[which] = shared;
+        assert_true(read_all(&throttled.base, memory.bytes) >= 1200);
+        assert_int_equal(throttled.base.ops->rewind(&throttled.base, &err), 0);
+        throttled.base.ops->close(&throttled.base); /* the image stays open */
+        (void)read_all(&memory.base, memory.bytes);
+        memory_source_done(&memory);
+        throttled_image_done(&throttled);
+        throttle_free(shared);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_limit_is_kept)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
