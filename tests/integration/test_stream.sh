@@ -203,6 +203,21 @@ EOF
     remove busy
 }
 
+# 100 MiB at 40 MiB/s, copied and then converted.
+test_rate() {
+    local began took method
+    make_guest slow 256M
+    write_disk slow 0x71 0 100M
+    for method in live blockcopy; do
+        began=${EPOCHREALTIME/./}
+        snapshot slow $method qcow2 "$method at 40 MiB/s" rate=40
+        took=$((${EPOCHREALTIME/./} - began))
+        [ $took -ge 4500000 ]
+        result $? "$method takes as long as it has to" "$took us"
+    done
+    remove slow
+}
+
 # What happens while the image is read.
 test_midst() {
     local before
@@ -278,6 +293,7 @@ test_disks
 test_instant
 test_quiesce
 test_jobs_of_others
+test_rate
 test_midst
 test_no_space
 echo "1..$count"

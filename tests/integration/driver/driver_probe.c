@@ -9,9 +9,9 @@
  * instances, format, compress, compression_type, quiesce, require_quiesce, stall, freeze, deep,
  * ceph_conf, rbd_user, parent (a location); for create volume, new_file and the quiesce ones, for
  * delete volume, file_to_merge and merge_target_file. journal is a file that entries are added to
- * and that recover reads, reserve what stays free in MiB, state the folder of a trap (see
- * common/trap.h), rebooted what recover is told. SIGUSR1 cancels the work, with the class that
- * cancel names (ImageNotFound).
+ * and that recover reads, reserve what stays free in MiB, rate the MiB/s of a copy, state the
+ * folder of a trap (see common/trap.h), rebooted what recover is told. SIGUSR1 cancels the work,
+ * with the class that cancel names (ImageNotFound).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@ struct probe {
     json_t *entries; /* of this life */
     const char *state;
     bool rebooted;
-    unsigned reserve_mib;
+    unsigned reserve_mib, rate_mib;
     const char *cancel_exc;
     struct cancel *cancel;
 };
@@ -110,6 +110,7 @@ static bool set_option(struct probe *probe, const char *argument)
         {"deep", NULL, &probe->options.deep_image_inspection, NULL},
         {"stall", NULL, NULL, &probe->options.stall_timeout_s},
         {"reserve", NULL, NULL, &probe->reserve_mib},
+        {"rate", NULL, NULL, &probe->rate_mib},
         {"freeze", NULL, NULL, &probe->options.freeze_timeout_s},
     };
     for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
@@ -296,6 +297,7 @@ static int run(struct probe *probe, const char *command, const char *subject, co
                struct error *err)
 {
     struct driver *driver = NULL;
+    probe->options.disk_bytes_per_s = (uint64_t)probe->rate_mib << 20;
     probe->options.scratch_reserve_bytes = (uint64_t)probe->reserve_mib << 20;
     int r = let_signal_cancel(probe, err);
     if (r == 0)
