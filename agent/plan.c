@@ -147,7 +147,8 @@ int plan_snapshot(const struct conf *conf, const struct instance *instance,
         if (r < 0)
             return r;
     }
-    log_info("Beginning %s snapshot process of %s (%s) as %s by %s%s%s", is_cold ? "cold" : "live",
+    bool is_live = !is_cold && info->power_state != POWER_STATE_SHUTDOWN;
+    log_info("Beginning %s snapshot process of %s (%s) as %s by %s%s%s", is_live ? "live" : "cold",
              info->disk_path, info->disk_format, plan.image_format,
              snapshot_method_name(plan.method), reason ? ", because " : "", reason ? reason : "");
     *ret_plan = plan;

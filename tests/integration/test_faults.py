@@ -12,7 +12,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 import tap
-from agent import Agent, assert_nothing_left
+from agent import METHOD, Agent, assert_nothing_left
 from cloud import (LAB, Cloud, assert_same_content, block_jobs, disk_file, domain_state, domain_xml,
                    run, wait_for, write_pattern)
 from proxy import HoldingProxy
@@ -20,6 +20,10 @@ from proxy import HoldingProxy
 
 def virsh(*argv):
     return run("virsh", "-c", "qemu:///system", *argv)
+
+
+COPIED = {"snapshot_agent": {
+    "live_snapshot_method": "blockcopy" if METHOD == "stream" else METHOD}}
 
 
 class Faults(unittest.TestCase):
@@ -114,7 +118,7 @@ class Faults(unittest.TestCase):
     def test_image_deleted_while_copied(self):
         """image deleted while the disk is copied: over within 2 s, the guest as before"""
         xml = domain_xml(self.server)
-        with Agent() as agent:
+        with Agent(COPIED) as agent:
             image, request_id = self.slow_copy(agent, self.server, "copied-image-deleted")
             self.cloud.glance("DELETE", f"/v2/images/{image}")
             deleted = time.time()
@@ -129,7 +133,7 @@ class Faults(unittest.TestCase):
     def test_server_deleted_while_copied(self):
         """server deleted while its disk is copied: over at once, nothing left of it"""
         server = self.cloud.create_server("it-deleted-copied", self.base)
-        with Agent() as agent:
+        with Agent(COPIED) as agent:
             image, _ = self.slow_copy(agent, server, "copied-server-deleted")
             self.cloud.delete_server(server)
             heard = self.logged_at(agent, "the instance is being deleted")

@@ -12,7 +12,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 import tap
-from agent import Agent, assert_nothing_left
+from agent import METHOD, Agent, assert_nothing_left
 from cloud import (REPO, Cloud, ask_guest_agent, assert_same_content, block_jobs, disk_file,
                    domain_state, domain_xml, image_file, run, wait_guest_agent, write_pattern)
 
@@ -67,6 +67,7 @@ class Snapshot(unittest.TestCase):
         with Agent() as agent:
             record = self.cloud.snapshot(self.server, "live")
             self.assertIn("Beginning live snapshot", agent.log())
+            self.assertIn(f"as qcow2 by {METHOD}\n", agent.log())
         self.check(record, "running")
 
     def test_live_paused(self):
@@ -84,6 +85,8 @@ class Snapshot(unittest.TestCase):
             record = self.cloud.snapshot(self.server, "cold")
             self.assertIn("disable_libvirt_livesnapshot is set", agent.log())
         self.check(record, "running")
+        self.assertEqual(record.get("snapshot_method"), None if METHOD == "blockrebase" else
+                         f"cold, not {METHOD}: [workarounds]disable_libvirt_livesnapshot is set")
 
     def test_cold_paused(self):
         """a paused server without live snapshots comes back paused"""
@@ -94,12 +97,13 @@ class Snapshot(unittest.TestCase):
         self.check(record, "paused")
 
     def test_stopped(self):
-        """a stopped server: converted, stays stopped"""
+        """a stopped server: converted or streamed, stays stopped"""
         self.cloud.action(self.server, "os-stop", wait="SHUTOFF")
         self.xml = domain_xml(self.server)
         with Agent() as agent:
             record = self.cloud.snapshot(self.server, "stopped")
-            self.assertIn("the guest is not running", agent.log())
+            self.assertIn("by stream" if METHOD == "stream" else "the guest is not running",
+                          agent.log())
         self.check(record, "shut off")
 
     def test_suspended(self):

@@ -11,6 +11,7 @@ import time
 from cloud import LAB, REPO, lab_environment, wait_for
 
 BINARY = os.environ.get("AGENT", f"{REPO}/build/nova-snapshot-agent")
+METHOD = os.environ.get("LIVE_SNAPSHOT_METHOD", "blockrebase")  # of all agents that name none
 
 
 class Agent:
@@ -24,7 +25,9 @@ class Agent:
         options = {group: dict(values) for group, values in (options or {}).items()}
         options.setdefault("DEFAULT", {}).setdefault("graceful_shutdown_timeout", 60)
         options["DEFAULT"].setdefault("debug", "true")
-        options.setdefault("snapshot_agent", {}).setdefault("state_dir", f"{self.folder}/state")
+        own_group = options.setdefault("snapshot_agent", {})
+        own_group.setdefault("state_dir", f"{self.folder}/state")
+        own_group.setdefault("live_snapshot_method", METHOD)
         with open(own, "w", encoding="utf-8") as out:
             for group, values in options.items():
                 out.write(f"[{group}]\n")
