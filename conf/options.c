@@ -260,14 +260,13 @@ const struct option options_table[] = {
     {STRING(snapshot_agent, live_snapshot_method), .default_value = "blockrebase",
      .choices = "|blockrebase|blockcopy|stream|",
      .help =
-         "How the disk of a running guest is read. blockrebase: as nova does, staged twice and "
-         "with "
-         "the domain undefined meanwhile. blockcopy: the same, but the domain stays defined. "
-         "stream: "
-         "from a backup job while it is uploaded, with nothing staged but what the guest "
-         "overwrites "
-         "meanwhile; stopped guests are streamed too. Where the chosen one cannot be used, the one "
-         "named before it here is taken."},
+         "How the disk of a running guest is read. blockrebase: as nova does, its top layer is "
+         "copied, with the domain undefined meanwhile. blockcopy: the same, but the domain stays "
+         "defined. stream: nothing is copied, a backup job shows the disk of one instant while it "
+         "is uploaded, and what the guest overwrites meanwhile is kept; libvirt takes no other job "
+         "of this guest until then. Stopped guests are streamed too. Where the chosen one cannot "
+         "be "
+         "used, the one named before it here is taken."},
     {STRING(snapshot_agent, compression_type), .default_value = "zlib", .choices = "|zlib|zstd|",
      .help = "How [libvirt]snapshot_compression compresses. zstd is several times as fast and as "
              "small; QEMU reads it from 5.1 on."},

@@ -21,9 +21,9 @@ struct image_stream {
     unsigned char cluster[EXTENT_CLUSTER_BYTES]; /* of metadata, which is partly taken */
 };
 
-bool image_stream_can_make(const char *format)
+bool image_stream_can_make(const char *format, bool compress)
 {
-    return strcmp(format, "qcow2") == 0 || strcmp(format, "raw") == 0;
+    return strcmp(format, "raw") == 0 || (strcmp(format, "qcow2") == 0 && !compress);
 }
 
 static size_t at_most(size_t length, uint64_t limit)
@@ -205,4 +205,19 @@ int image_stream_open(struct nbd_client *client, const char *format, bool find_z
     }
     *ret_source = &stream->base;
     return 0;
+}
+
+int image_stream_of_file(const char *disk, const char *disk_format, const char *format,
+                         bool find_zeroes, unsigned stall_timeout_s,
+                         struct image_source **ret_source, struct error *err)
+{
+    const char *const argv[] = {"qemu-nbd", "--read-only", "--format", disk_format, disk, NULL};
+    struct nbd_client *client = NULL;
+    int r = nbd_client_launch(argv, stall_timeout_s, &client, err);
+    if (r < 0)
+        return r;
+    r = image_stream_open(client, format, find_zeroes, ret_source, err);
+    if (r < 0)
+        nbd_client_free(client);
+    return r;
 }

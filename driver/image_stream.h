@@ -11,8 +11,8 @@
 #include "common/image_source.h"
 #include "driver/nbd_client.h"
 
-/* "qcow2" and "raw". */
-bool image_stream_can_make(const char *format);
+/* "raw" and "qcow2" if it is not compressed: others have no size before they are made. */
+bool image_stream_can_make(const char *format, bool compress);
 
 /*
  * With `find_zeroes` the disk is read once before, so that a qcow2 image leaves out what is zero
@@ -21,3 +21,11 @@ bool image_stream_can_make(const char *format);
  */
 int image_stream_open(struct nbd_client *client, const char *format, bool find_zeroes,
                       struct image_source **ret_source, struct error *err);
+
+/*
+ * The same of a disk that nobody writes to, which a qemu-nbd of our own shows: a file, a device or
+ * a name QEMU knows, in `disk_format`.
+ */
+int image_stream_of_file(const char *disk, const char *disk_format, const char *format,
+                         bool find_zeroes, unsigned stall_timeout_s,
+                         struct image_source **ret_source, struct error *err);

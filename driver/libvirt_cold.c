@@ -40,7 +40,7 @@ static int read_guest(struct cold_snapshot *op, struct error *err)
 static int reserve(struct cold_snapshot *op, struct error *err)
 {
     uint64_t bytes = 0;
-    int r = scratch_need(op->info, SNAPSHOT_METHOD_COLD, &bytes, err);
+    int r = scratch_need(op->info, SCRATCH_IMAGE, &bytes, err);
     return r < 0 ? r
                  : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
                                    &op->scratch, err);
@@ -147,7 +147,8 @@ static int copy_disk(struct cold_snapshot *op, struct error *err)
     if (r < 0)
         return r;
     trap("cold:converted");
-    r = staged_image_write(op->plan->journal, op->staging, op->plan->image_format, err);
+    r = staged_image_write(op->plan->journal, op->staging, STAGED_FILE, op->plan->image_format,
+                           err);
     trap("cold:image-written-down");
     return r;
 }

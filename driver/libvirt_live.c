@@ -1,7 +1,8 @@
 /*
  * The live snapshot, as nova's _live_snapshot: the root disk's top layer is copied into an overlay
- * of the same backing file, the copy is ended without a pivot, the overlay with its backing file is
- * converted into the image. The guest never stops.
+ * of the same backing file, the copy is ended without a pivot, the image is made from the overlay
+ * with its backing file: while it is uploaded, or by qemu-img where it has to be a file first. The
+ * guest never stops.
  *
  * blockRebase takes no persistent domain, so the definition is taken away meanwhile; blockCopy
  * does. live_snapshot_undo() runs on every exit and puts back whatever the progress of each part
@@ -15,6 +16,7 @@
 #include "common/trap.h"
 #include "driver/block_job.h"
 #include "driver/driver_journal.h"
+#include "driver/image_stream.h"
 #include "driver/libvirt_live.h"
 #include "driver/qemu_img.h"
 #include "driver/staged_image.h"
@@ -37,10 +39,18 @@ static int make_overlay(struct live_snapshot *op, struct error *err)
     return qemu_img_create_overlay(&overlay, err);
 }
 
+static bool can_be_streamed(const struct live_snapshot *op)
+{
+    return image_stream_can_make(op->plan->image_format, op->plan->compress);
+}
+
 static int reserve(struct live_snapshot *op, struct error *err)
 {
     uint64_t bytes = 0;
-    int r = scratch_need(op->info, op->plan->method, &bytes, err);
+    unsigned parts = SCRATCH_OVERLAY | SCRATCH_ROOM;
+    if (!can_be_streamed(op))
+        parts |= SCRATCH_IMAGE;
+    int r = scratch_need(op->info, parts, &bytes, err);
     return r < 0 ? r
                  : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
                                    &op->scratch, err);
@@ -129,7 +139,8 @@ int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
     if (r < 0)
         return r;
     trap("live:converted");
-    r = staged_image_write(op->plan->journal, op->staging, op->plan->image_format, err);
+    r = staged_image_write(op->plan->journal, op->staging, STAGED_FILE, op->plan->image_format,
+                           err);
     trap("live:image-written-down");
     return r;
 }
@@ -146,8 +157,28 @@ int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image
     return 0;
 }
 
+/* The overlay is all that is needed: the image is made from it while it is uploaded. */
+static int stream_overlay(struct live_snapshot *op, struct snapshot_result *result,
+                          struct error *err)
+{
+    int r = staged_image_write(op->plan->journal, op->staging, STAGED_OVERLAY,
+                               op->plan->image_format, err);
+    trap("live:overlay-written-down");
+    if (r == 0)
+        r = staged_overlay_open(op->staging, op->plan->image_format, op->driver->stall_timeout_s,
+                                &result->image, err);
+    if (r < 0)
+        return r;
+    result->streamed = true;
+    scratch_release(TAKE_PTR(op->scratch)); /* all is written; the staging goes with the image */
+    op->staging = NULL;
+    return 0;
+}
+
 static int make_image(struct live_snapshot *op, struct snapshot_result *result, struct error *err)
 {
+    if (can_be_streamed(op))
+        return stream_overlay(op, result, err);
     int r = live_snapshot_convert(op, staging_delta_path(op->staging), "qcow2", err);
     return r < 0 ? r : live_snapshot_open(op, &result->image, err);
 }

@@ -24,7 +24,8 @@ static int find_image(struct recovery *recovery, struct error *err)
 {
     if (!recovery->entries.image)
         return 0;
-    int r = staged_image_find(recovery->staging, recovery->entries.image, &recovery->image, err);
+    int r = staged_image_find(recovery->staging, recovery->entries.image,
+                              recovery->driver->stall_timeout_s, &recovery->image, err);
     if (r == 0 && recovery->image)
         recovery->staging = NULL;
     return r;

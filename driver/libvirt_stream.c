@@ -57,19 +57,16 @@ static int make_files(struct live_snapshot *op, struct error *err)
     return r < 0 ? r : qemu_img_create_overlay(&scratch, err);
 }
 
-static bool has_to_be_staged(const struct snapshot_plan *plan)
+static bool can_be_streamed(const struct snapshot_plan *plan)
 {
-    return !image_stream_can_make(plan->image_format) ||
-           (plan->compress && strcmp(plan->image_format, "qcow2") == 0);
+    return image_stream_can_make(plan->image_format, plan->compress);
 }
 
 static int reserve(struct live_snapshot *op, struct error *err)
 {
-    uint64_t bytes = 0, image_bytes = 0;
-    int r = scratch_need(op->info, op->plan->method, &bytes, err);
-    if (r == 0 && has_to_be_staged(op->plan))
-        r = scratch_need(op->info, SNAPSHOT_METHOD_COLD, &image_bytes, err);
-    bytes += image_bytes;
+    uint64_t bytes = 0;
+    unsigned parts = can_be_streamed(op->plan) ? SCRATCH_ROOM : SCRATCH_ROOM | SCRATCH_IMAGE;
+    int r = scratch_need(op->info, parts, &bytes, err);
     return r < 0 ? r
                  : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
                                    &op->scratch, err);
@@ -163,15 +160,6 @@ static void job_image_close(struct image_source *source)
     free(image);
 }
 
-static int open_stream(struct nbd_client *client, const char *format, bool find_zeroes,
-                       struct image_source **ret_source, struct error *err)
-{
-    int r = image_stream_open(client, format, find_zeroes, ret_source, err);
-    if (r < 0)
-        nbd_client_free(client);
-    return r;
-}
-
 static int open_image(struct live_snapshot *op, struct image_source **ret_source, struct error *err)
 {
     static const struct image_source_ops ops = {job_image_read, job_image_rewind, job_image_close};
@@ -183,9 +171,11 @@ static int open_image(struct live_snapshot *op, struct image_source **ret_source
                                op->driver->stall_timeout_s, &client, err);
     trap("stream:connected");
     if (r == 0)
-        r = open_stream(client, op->plan->image_format, false, &image->stream, err);
-    if (r < 0)
+        r = image_stream_open(client, op->plan->image_format, false, &image->stream, err);
+    if (r < 0) {
+        nbd_client_free(client);
         return r;
+    }
     trap("stream:mapped");
     image->base = (struct image_source){.ops = &ops, .size_bytes = image->stream->size_bytes};
     image->scratch = TAKE_PTR(op->scratch);
@@ -238,7 +228,7 @@ int libvirt_stream_live(struct libvirt_driver *driver, const struct guest_info *
     if (r < 0)
         return r;
     if (show_disk(&op, &result.quiesced, &failure) == 0)
-        (void)(has_to_be_staged(plan) ? make_staged : make_streamed)(&op, &result, &failure);
+        (void)(can_be_streamed(plan) ? make_streamed : make_staged)(&op, &result, &failure);
     if (failure.errnum != 0) {
         live_snapshot_undo(&op, &failure);
         *err = failure;
@@ -254,20 +244,16 @@ int libvirt_stream_stopped(struct libvirt_driver *driver, const struct guest_inf
 {
     char path[DRIVER_PATH_MAX];
     bool is_file = info->source_type == DISK_SOURCE_FILE;
-    const char *const argv[] = {
-        "qemu-nbd", "--read-only", "--format", is_file ? info->disk_format : "raw", path, NULL};
     struct snapshot_result result = {.guest_is_back = true, .streamed = true};
-    struct nbd_client *client = NULL;
     int r = 0;
     (void)snprintf(path, sizeof(path), "%s", info->disk_path);
     if (info->source_type == DISK_SOURCE_RBD)
         r = rbd_name_for_qemu(info->disk_path, &driver->rbd, path, sizeof(path), err);
     if (r == 0)
-        r = nbd_client_launch(argv, driver->stall_timeout_s, &client, err);
+        r = image_stream_of_file(path, is_file ? info->disk_format : "raw", plan->image_format,
+                                 !is_file, driver->stall_timeout_s, &result.image, err);
     if (r < 0 && r != -ECANCELED)
         err->errnum = EOPNOTSUPP; /* qemu-img may still do */
-    if (r == 0)
-        r = open_stream(client, plan->image_format, !is_file, &result.image, err);
     if (r < 0)
         return -err->errnum;
     *ret_result = result;

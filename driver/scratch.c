@@ -39,33 +39,37 @@ static uint64_t allocated_bytes(const char *path)
     return stat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
 }
 
-static uint64_t room(uint64_t top_bytes)
-{
-    return top_bytes / ROOM_DIVISOR + ROOM_BYTES;
-}
-
-int scratch_need(const struct guest_info *info, enum snapshot_method method, uint64_t *ret_bytes,
-                 struct error *err)
+/* A guest that writes its qcow2 tables just now may make them hard to read. */
+static int measure(const struct guest_info *info, uint64_t *ret_bytes, struct error *err)
 {
     struct error unknown = ERROR_INIT;
+    int r = qemu_img_measure(info->disk_path, info->disk_format, ret_bytes, &unknown);
+    if (r < 0 && cancel_check(err) < 0)
+        return -ECANCELED;
+    if (r < 0)
+        *ret_bytes = allocated_bytes(info->disk_path) +
+                     (info->backing_path[0] ? allocated_bytes(info->backing_path) : 0);
+    return 0;
+}
+
+int scratch_need(const struct guest_info *info, unsigned parts, uint64_t *ret_bytes,
+                 struct error *err)
+{
     uint64_t top = allocated_bytes(info->disk_path), image = 0;
     *ret_bytes = 0;
     if (info->source_type != DISK_SOURCE_FILE)
         return 0;
-    if (method == SNAPSHOT_METHOD_STREAM) {
-        *ret_bytes = room(top);
-        return 0;
+    if (parts & SCRATCH_IMAGE) {
+        int r = measure(info, &image, err);
+        if (r < 0)
+            return r;
+        top = top < image ? top : image;
     }
-    /* A guest that writes its qcow2 tables just now may make them hard to read. */
-    int r = qemu_img_measure(info->disk_path, info->disk_format, &image, &unknown);
-    if (r < 0 && cancel_check(err) < 0)
-        return -ECANCELED;
-    if (r < 0)
-        image = top + (info->backing_path[0] ? allocated_bytes(info->backing_path) : 0);
-    uint64_t delta = top < image ? top : image;
-    if (method != SNAPSHOT_METHOD_COLD)
-        image += delta + room(delta);
-    *ret_bytes = image;
+    if (parts & SCRATCH_OVERLAY)
+        *ret_bytes += top;
+    if (parts & SCRATCH_ROOM)
+        *ret_bytes += top / ROOM_DIVISOR + ROOM_BYTES;
+    *ret_bytes += image;
     return 0;
 }
 

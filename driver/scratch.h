@@ -14,13 +14,18 @@
 
 struct scratch;
 
+/* What a snapshot may write. */
+enum scratch_part {
+    SCRATCH_ROOM = 1,    /* what the guest writes meanwhile */
+    SCRATCH_OVERLAY = 2, /* as large as the data in the disk's top layer */
+    SCRATCH_IMAGE = 4,   /* as large as the data in the chain */
+};
+
 /*
- * The most that a snapshot is expected to write: the image, as large as the data in the chain; for
- * a live one the overlay, as large as the data in the disk's top layer, and some room for what the
- * guest writes meanwhile; a streamed one only that. 0 for a disk that is no file: what is in it is
- * not known.
+ * The most that `parts` are expected to be. 0 for a disk that is no file: what is in it is not
+ * known.
  */
-int scratch_need(const struct guest_info *info, enum snapshot_method method, uint64_t *ret_bytes,
+int scratch_need(const struct guest_info *info, unsigned parts, uint64_t *ret_bytes,
                  struct error *err);
 
 /*

@@ -1,4 +1,6 @@
-/* A finished image in the journal: written down when it is whole, found again by a later process.
+/*
+ * What an image is uploaded from, in the journal: written down when it is whole, found again by a
+ * later process.
  */
 #pragma once
 
@@ -9,11 +11,23 @@
 #include "driver/driver.h"
 #include "driver/staging.h"
 
-/* Writes down the image that is at staging_image_path(). */
-int staged_image_write(const struct driver_journal *journal, const struct staging *staging,
-                       const char *format, struct error *err);
+enum staged_image_kind {
+    STAGED_FILE,    /* the image itself, at staging_image_path() */
+    STAGED_OVERLAY, /* a qcow2 file that it is made from, at staging_delta_path() */
+};
 
-/* EINVAL when `entry` is none, or tells of a file elsewhere than `staging` has its image. */
+/* Writes it down; `format` is the image's. */
+int staged_image_write(const struct driver_journal *journal, const struct staging *staging,
+                       enum staged_image_kind kind, const char *format, struct error *err);
+
+/*
+ * The image of `format` (see image_stream.h) that is made from the overlay while it is read. Takes
+ * `staging` on success: closing the source removes everything.
+ */
+int staged_overlay_open(struct staging *staging, const char *format, unsigned stall_timeout_s,
+                        struct image_source **ret_image, struct error *err);
+
+/* EINVAL when `entry` is none, or tells of a file elsewhere than `staging` has them. */
 int staged_image_check(const struct staging *staging, const json_t *entry, struct error *err);
 
 /*
@@ -21,5 +35,5 @@ int staged_image_check(const struct staging *staging, const json_t *entry, struc
  * *ret_image is NULL, and `staging` not taken, when the file is not the one that was written down:
  * another file, another size, changed since.
  */
-int staged_image_find(struct staging *staging, const json_t *entry, struct image_source **ret_image,
-                      struct error *err);
+int staged_image_find(struct staging *staging, const json_t *entry, unsigned stall_timeout_s,
+                      struct image_source **ret_image, struct error *err);

@@ -12,7 +12,8 @@ from supervised import BINARY
 NOVA = "image queued or saving, guest frozen, transient or saved; event open"
 EARLY = ("request:written-down",)
 COPYING = ("live:", "stream:", "cold:", "direct:")  # the driver has something to bring back
-SHORT = ("live running", "quiesced", "stream quiesced", "cold running", "volume snapshot", "volume merge",
+SHORT = ("live running", "quiesced", "stream quiesced", "compressed running",
+         "cold running", "volume snapshot", "volume merge",
          "volume-backed cast", "direct")
 CACHE = f"{REPO}/build/chaos-points.json"
 

@@ -154,8 +154,8 @@ def suspend_guest(case):
     case.restore.append(lambda: guest.virsh(case.uuid, lambda dom: dom.resume()))
 
 
-def convert_killed(case):
-    """F18: qemu-img dies."""
+def helper_killed(case):
+    """F18: qemu-img or qemu-nbd dies."""
     case.attempt.start()
     found = wait_until(helper_processes, 20, 0.005)
     for pid, _ in found:
@@ -177,10 +177,13 @@ def live(session):
         session.row(chosen, "definition cannot be written", held(
             "live:copy-ready", definition_refused, 2.5), matrix="F16",
             nova="TRANSIENT, FROZEN, Error")
-        session.row(chosen, "no space for the image", held("live:defined", fill, 15), matrix="F18",
+        session.row(chosen, "qemu-nbd killed", helper_killed, matrix="F18",
                     nova="image deleted, Error")
-        session.row(chosen, "qemu-img killed", convert_killed, matrix="F18",
-                    nova="image deleted, Error")
+    converted = method("compressed running")
+    session.row(converted, "no space for the image", held("live:defined", fill, 15), matrix="F18",
+                nova="image deleted, Error")
+    session.row(converted, "qemu-img killed", helper_killed, matrix="F18",
+                nova="image deleted, Error")
     session.row(quiesced, "guest stands still while frozen", held(
         "live:copy-ended", suspend_guest, 4), matrix="F17", nova="maybe FROZEN, Error")
 
@@ -238,7 +241,7 @@ def cold(session):
                     matrix="F20", nova="guest DOWN with its saved image")
         session.row(chosen, "no space for the image", held("cold:staging-made", fill, 15),
                     matrix="F18", nova="image deleted, Error")
-    session.row(method("cold running"), "qemu-img killed", convert_killed, matrix="F18",
+    session.row(method("cold running"), "qemu-img killed", helper_killed, matrix="F18",
                 nova="image deleted, Error")
 
 

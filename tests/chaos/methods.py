@@ -49,11 +49,13 @@ METHODS = [
     Method("stream quiesced", "agent", "stream", attempts.ImageAttempt, NOT_STREAM),
     Method("stream stopped", "stopped", "stream", attempts.ImageAttempt, NOT_STREAM),
     Method("blockcopy running", "plain", "blockcopy", attempts.ImageAttempt, NOT_LIVE),
+    Method("compressed running", "plain", "compressed", attempts.ImageAttempt, NOT_LIVE),
     Method("direct", "rbd", "rbd", attempts.DirectAttempt, NOT_DIRECT),
 ]
 
 OPTIONS = {"live": {}, "rbd": {}, "cold": {"workarounds": {"disable_libvirt_livesnapshot": "true"}},
            "stream": {"snapshot_agent": {"live_snapshot_method": "stream"}},
+           "compressed": {"libvirt": {"snapshot_compression": "true"}},
            "blockcopy": {"snapshot_agent": {"live_snapshot_method": "blockcopy"}}}
 
 

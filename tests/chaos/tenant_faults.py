@@ -98,7 +98,7 @@ def run(session, short=False):
         power_off(session, "stream running", what, happens, point)
     for point in ("stream:frozen", "stream:mapped"):
         power_off(session, "stream quiesced", "guest powers off", power_off_inside, point)
-    for point in ("live:copy-started", "live:frozen", "live:converted"):
+    for point in ("live:copy-started", "live:frozen", "live:overlay-written-down"):
         power_off(session, "quiesced", "guest powers off", power_off_inside, point)
     power_off(session, "volume-backed cast", "guest powers off", power_off_inside,
               "volumes:frozen")

@@ -36,6 +36,7 @@
 /* wrap: qemu_img_measure */
 /* wrap: qemu_img_create_overlay */
 /* wrap: qemu_img_convert */
+/* wrap: image_stream_of_file */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -145,11 +145,11 @@ static void youngest_is_given_up(void **state)
     }
 }
 
-static uint64_t need_of(const struct guest_info *info, enum snapshot_method method)
+static uint64_t need_of(const struct guest_info *info, unsigned parts)
 {
     uint64_t bytes = 77;
     err = (struct error)ERROR_INIT;
-    assert_int_equal(scratch_need(info, method, &bytes, &err), 0);
+    assert_int_equal(scratch_need(info, parts, &bytes, &err), 0);
     return bytes;
 }
 
@@ -165,7 +165,7 @@ static void need_follows_the_data(void **state)
     const char *const disk[] = {"qemu-img", "create", "-q",  "-f",           "qcow2", "-b",
                                 "base",     "-F",     "raw", info.disk_path, "1G",    NULL};
     qemu_img(disk);
-    assert_in_range(need_of(&info, SNAPSHOT_METHOD_COLD), 1, 2 * MIB); /* all holes */
+    assert_in_range(need_of(&info, SCRATCH_IMAGE), 1, 2 * MIB); /* all holes */
     FILE *file = fopen(scratch_path("base"), "r+e");
     assert_non_null(file);
     static char block[1 << 20];
@@ -176,17 +176,22 @@ static void need_follows_the_data(void **state)
     const char *const grown[] = {"qemu-io",          "-f",           "qcow2", "-c",
                                  "write -q 512M 8M", info.disk_path, NULL};
     qemu_img(grown);
-    uint64_t cold = need_of(&info, SNAPSHOT_METHOD_COLD);
-    uint64_t live = need_of(&info, SNAPSHOT_METHOD_BLOCKREBASE);
-    assert_in_range(cold, 24 * MIB, 26 * MIB);
-    assert_in_range(live - cold, 64 * MIB + 8 * MIB, 64 * MIB + 12 * MIB);
+    uint64_t image = need_of(&info, SCRATCH_IMAGE);
+    uint64_t overlay = need_of(&info, SCRATCH_OVERLAY);
+    uint64_t room = need_of(&info, SCRATCH_ROOM);
+    assert_in_range(image, 24 * MIB, 26 * MIB);
+    assert_in_range(overlay, 8 * MIB, 10 * MIB);
+    assert_in_range(room, 65 * MIB, 66 * MIB);
+    assert_int_equal(need_of(&info, SCRATCH_OVERLAY | SCRATCH_ROOM), overlay + room);
+    assert_int_equal(need_of(&info, SCRATCH_OVERLAY | SCRATCH_ROOM | SCRATCH_IMAGE),
+                     overlay + room + image);
 
     (void)snprintf(info.backing_path, sizeof(info.backing_path), "%s", scratch_path("base"));
     (void)snprintf(info.disk_format, sizeof(info.disk_format), "vmdk"); /* not to be read as such */
-    assert_in_range(need_of(&info, SNAPSHOT_METHOD_COLD), 24 * MIB, 26 * MIB);
+    assert_in_range(need_of(&info, SCRATCH_IMAGE), 24 * MIB, 26 * MIB);
 
     info.source_type = DISK_SOURCE_RBD;
-    assert_int_equal(need_of(&info, SNAPSHOT_METHOD_BLOCKREBASE), 0);
+    assert_int_equal(need_of(&info, SCRATCH_OVERLAY), 0);
 }
 
 int main(void)
