@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -210,14 +211,19 @@ static void a_server_that_is_missing(void **state)
     assert_null(client);
 }
 
+/* The one child there is; the kernel's list may miss it when it is read at the wrong moment. */
 static pid_t child_of(pid_t parent)
 {
     char path[64], line[32] = "";
     (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    assert_non_null(fgets(line, sizeof(line), file));
-    fclose(file);
+    for (unsigned i = 0; i < 100 && line[0] == '\0'; i++) {
+        FILE *file = fopen(path, "re");
+        assert_non_null(file);
+        if (!fgets(line, sizeof(line), file))
+            (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        fclose(file);
+    }
+    assert_string_not_equal(line, "");
     return (pid_t)strtol(line, NULL, 10);
 }
 
@@ -249,7 +255,9 @@ static void a_server_that_dies(void **state)
     for (unsigned i = 0; i < 100; i++)
         assert_int_equal(source->ops->read(source, buffer, sizeof(buffer), &err), 4096);
     assert_int_equal(kill(child_of(getpid()), SIGKILL), 0);
-    assert_true(read_all(source) < 0);
+    int r = read_all(source);
+    if (r >= 0)
+        fail_msg("all was read: %d", r);
     assert_true(source->ops->rewind(source, &err) < 0);
     image_source_close(source);
 }
