@@ -116,7 +116,7 @@ check-asan:
 check-valgrind: $(TEST_BIN)
 	$(Q)TEST_TIMEOUT_S=600 WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(TEST_BIN)
 
-.PHONY: lint check demo chaos chaos-short soak lab-up lab-down lab-status
+.PHONY: lint check demo chaos chaos-short soak bench bench-quick lab-up lab-down lab-status
 lint:
 	$(Q)tests/lint
 
@@ -132,6 +132,10 @@ chaos chaos-short: chaos%: $(BUILD)/$(NAME)
 
 soak: $(BUILD)/$(NAME)
 	$(Q)LAB=$(LAB) tests/chaos/soak
+
+# Against the stock nova-compute, in the lab that is up.
+bench bench-quick: bench%: $(BUILD)/$(NAME)
+	$(Q)LAB=$(LAB) tests/bench/run $(if $(filter -quick,$*),--quick)
 
 lab-up:
 	$(Q)LAB=$(LAB) tests/lab/up && LAB=$(LAB) tests/lab/guest
@@ -178,6 +182,7 @@ help:
 	@echo 'make check          root: every test there is, installs what it needs'
 	@echo 'make check-unit     no root, no services; check-asan, check-valgrind: the same, watched'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
+	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
 	@echo 'make lint           house rules, include rule, clang-format, shellcheck'
 	@echo 'make lab-up         the private OpenStack alone; lab-down, lab-status; LAB_PARTS="ceph nfs"'
 	@echo 'make install        DESTDIR=, PREFIX=/usr/local'

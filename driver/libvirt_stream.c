@@ -160,27 +160,38 @@ static void job_image_close(struct image_source *source)
     free(image);
 }
 
-static int open_image(struct live_snapshot *op, struct image_source **ret_source, struct error *err)
+static int open_stream(const struct live_snapshot *op, struct image_source **ret_stream,
+                       struct error *err)
 {
-    static const struct image_source_ops ops = {job_image_read, job_image_rewind, job_image_close};
     struct nbd_client *client = NULL;
-    cleanup_free struct job_image *image = calloc(1, sizeof(*image));
-    if (!image)
-        return error_nomem(err);
     int r = nbd_client_connect(op->backup.socket_path, op->backup.disk_target,
                                op->driver->stall_timeout_s, &client, err);
     trap("stream:connected");
     if (r == 0)
-        r = image_stream_open(client, op->plan->image_format, false, &image->stream, err);
-    if (r < 0) {
-        nbd_client_free(client);
-        return r;
-    }
+        r = image_stream_open(client, op->plan->image_format, false, ret_stream, err);
     trap("stream:mapped");
-    image->base = (struct image_source){.ops = &ops, .size_bytes = image->stream->size_bytes};
-    image->scratch = TAKE_PTR(op->scratch);
-    image->staging = TAKE_PTR(op->staging);
-    *ret_source = &TAKE_PTR(image)->base;
+    if (r < 0)
+        nbd_client_free(client);
+    return r;
+}
+
+static int open_image(struct live_snapshot *op, struct image_source **ret_source, struct error *err)
+{
+    static const struct image_source_ops ops = {job_image_read, job_image_rewind, job_image_close};
+    struct image_source *stream = NULL;
+    int r = open_stream(op, &stream, err);
+    if (r < 0)
+        return r;
+    struct job_image *image = calloc(1, sizeof(*image));
+    if (!image) {
+        image_source_close(stream);
+        return error_nomem(err);
+    }
+    *image = (struct job_image){.base = {.ops = &ops, .size_bytes = stream->size_bytes},
+                                .stream = stream,
+                                .scratch = TAKE_PTR(op->scratch),
+                                .staging = TAKE_PTR(op->staging)};
+    *ret_source = &image->base;
     return 0;
 }
 

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/cleanup.h"
 #include "common/json.h"
 #include "driver/driver_entries.h"
 #include "driver/driver_journal.h"
@@ -72,16 +71,20 @@ int staged_overlay_open(struct staging *staging, const char *format, unsigned st
                         struct image_source **ret_image, struct error *err)
 {
     static const struct image_source_ops ops = {overlay_read, overlay_rewind, overlay_close};
-    cleanup_free struct overlay_image *image = calloc(1, sizeof(*image));
-    if (!image)
-        return error_nomem(err);
+    struct image_source *stream = NULL;
     int r = image_stream_of_file(staging_delta_path(staging), "qcow2", format, false,
-                                 stall_timeout_s, &image->stream, err);
+                                 stall_timeout_s, &stream, err);
     if (r < 0)
         return r;
-    image->base = (struct image_source){.ops = &ops, .size_bytes = image->stream->size_bytes};
-    image->staging = staging;
-    *ret_image = &TAKE_PTR(image)->base;
+    struct overlay_image *image = calloc(1, sizeof(*image));
+    if (!image) {
+        image_source_close(stream);
+        return error_nomem(err);
+    }
+    *image = (struct overlay_image){.base = {.ops = &ops, .size_bytes = stream->size_bytes},
+                                    .stream = stream,
+                                    .staging = staging};
+    *ret_image = &image->base;
     return 0;
 }
 

@@ -1,7 +1,6 @@
 /* What scripted_libvirt.h does, for backup jobs and the image that is read from them. */
 #pragma once
 
-#include "common/cleanup.h"
 #include "driver/image_stream.h"
 #include "tests/unit/driver/scripted_libvirt.h"
 
@@ -44,13 +43,17 @@ static bool begin_backup(const char *scratch)
     return true;
 }
 
-static char *text_between(const char *text, const char *begin, const char *end)
+/* In a buffer of its own: a process that dies frees nothing. */
+static const char *text_between(const char *text, const char *begin, const char *end)
 {
+    static char found[DRIVER_PATH_MAX];
     const char *from = strstr(text, begin);
     const char *to = from ? strstr(from + strlen(begin), end) : NULL;
     if (!to)
         abort(); /* no description of a backup */
-    return strndup(from + strlen(begin), (size_t)(to - from) - strlen(begin));
+    from += strlen(begin);
+    (void)snprintf(found, sizeof(found), "%.*s", (int)(to - from), from);
+    return found;
 }
 
 int __wrap_virDomainBackupBegin(virDomainPtr domain, const char *xml, const char *checkpoint,
@@ -59,7 +62,7 @@ int __wrap_virDomainBackupBegin(virDomainPtr domain, const char *xml, const char
                                 unsigned flags)
 {
     (void)domain;
-    cleanup_free char *scratch = text_between(xml, "<scratch file=\"", "\"");
+    const char *scratch = text_between(xml, "<scratch file=\"", "\"");
     bool good = strstr(xml, "mode=\"pull\"") && strstr(xml, "<disk name=\"vda\"") && !checkpoint &&
                 flags == VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL;
     if (!good)
