@@ -17,7 +17,7 @@
 #include "driver/block_job.h"
 #include "driver/driver_journal.h"
 #include "driver/image_stream.h"
-#include "driver/libvirt_live.h"
+#include "driver/live_snapshot.h"
 #include "driver/qemu_img.h"
 #include "driver/staged_image.h"
 
@@ -37,39 +37,6 @@ static int make_overlay(struct live_snapshot *op, struct error *err)
         .backing_path = has_backing ? info->backing_path : NULL,
         .backing_format = has_backing ? info->backing_format : NULL};
     return qemu_img_create_overlay(&overlay, err);
-}
-
-static bool can_be_streamed(const struct live_snapshot *op)
-{
-    return image_stream_can_make(op->plan->image_format, op->plan->compress);
-}
-
-static int reserve(struct live_snapshot *op, struct error *err)
-{
-    uint64_t bytes = 0;
-    unsigned parts = SCRATCH_OVERLAY | SCRATCH_ROOM;
-    if (!can_be_streamed(op))
-        parts |= SCRATCH_IMAGE;
-    int r = scratch_need(op->info, parts, &bytes, err);
-    return r < 0 ? r
-                 : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
-                                   &op->scratch, err);
-}
-
-/* Chooses the names and writes down what is about to be done, before anything is. */
-static int begin(struct live_snapshot *op, struct error *err)
-{
-    int r = staging_new(op->driver->snapshots_directory, &op->staging, err);
-    if (r < 0)
-        return r;
-    op->copy.overlay_path = staging_delta_path(op->staging);
-    r = reserve(op, err);
-    if (r == 0 && !op->copy.transient_job)
-        r = saved_definition_read(&op->definition, op->domain, err);
-    if (r == 0 && op->plan->journal)
-        r = driver_journal_write(op->plan->journal, live_snapshot_entry(op), err);
-    trap("live:written-down");
-    return r;
 }
 
 /* The point in time of the image. The guest's filesystems stand still for no more than this. */
@@ -110,7 +77,8 @@ static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
     if (r == 0)
         r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
     if (r == 0)
-        r = begin(op, err);
+        r = live_snapshot_begin(op, SCRATCH_OVERLAY | SCRATCH_ROOM, err);
+    trap("live:written-down");
     if (r == 0)
         r = start_copy(op, err);
     if (r < 0)
@@ -177,7 +145,7 @@ static int stream_overlay(struct live_snapshot *op, struct snapshot_result *resu
 
 static int make_image(struct live_snapshot *op, struct snapshot_result *result, struct error *err)
 {
-    if (can_be_streamed(op))
+    if (live_snapshot_is_streamed(op))
         return stream_overlay(op, result, err);
     int r = live_snapshot_convert(op, staging_delta_path(op->staging), "qcow2", err);
     return r < 0 ? r : live_snapshot_open(op, &result->image, err);

@@ -19,7 +19,7 @@
 #include "driver/block_job.h"
 #include "driver/driver_journal.h"
 #include "driver/image_stream.h"
-#include "driver/libvirt_live.h"
+#include "driver/live_snapshot.h"
 #include "driver/qemu_img.h"
 #include "driver/rbd_name.h"
 
@@ -57,36 +57,6 @@ static int make_files(struct live_snapshot *op, struct error *err)
     return r < 0 ? r : qemu_img_create_overlay(&scratch, err);
 }
 
-static bool can_be_streamed(const struct snapshot_plan *plan)
-{
-    return image_stream_can_make(plan->image_format, plan->compress);
-}
-
-static int reserve(struct live_snapshot *op, struct error *err)
-{
-    uint64_t bytes = 0;
-    unsigned parts = can_be_streamed(op->plan) ? SCRATCH_ROOM : SCRATCH_ROOM | SCRATCH_IMAGE;
-    int r = scratch_need(op->info, parts, &bytes, err);
-    return r < 0 ? r
-                 : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
-                                   &op->scratch, err);
-}
-
-/* Chooses the names and writes down what is about to be done, before anything is. */
-static int begin(struct live_snapshot *op, struct error *err)
-{
-    int r = staging_new(op->driver->snapshots_directory, &op->staging, err);
-    if (r < 0)
-        return r;
-    op->backup.scratch_path = staging_delta_path(op->staging);
-    op->backup.socket_path = staging_socket_path(op->staging);
-    r = reserve(op, err);
-    if (r == 0 && op->plan->journal)
-        r = driver_journal_write(op->plan->journal, live_snapshot_entry(op), err);
-    trap("stream:written-down");
-    return r;
-}
-
 static int thaw(struct live_snapshot *op, struct error *err)
 {
     int r = guest_freeze_end(&op->freeze, op->domain, err);
@@ -121,7 +91,8 @@ static int show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
     if (r == 0 && backup_job_check_idle(op->domain, err) < 0)
         r = live_snapshot_unusable(op, err);
     if (r == 0)
-        r = begin(op, err);
+        r = live_snapshot_begin(op, SCRATCH_ROOM, err);
+    trap("stream:written-down");
     if (r == 0)
         r = make_files(op, err);
     if (r < 0)
@@ -239,7 +210,8 @@ int libvirt_stream_live(struct libvirt_driver *driver, const struct guest_info *
     if (r < 0)
         return r;
     if (show_disk(&op, &result.quiesced, &failure) == 0)
-        (void)(can_be_streamed(plan) ? make_streamed : make_staged)(&op, &result, &failure);
+        (void)(live_snapshot_is_streamed(&op) ? make_streamed : make_staged)(&op, &result,
+                                                                             &failure);
     if (failure.errnum != 0) {
         live_snapshot_undo(&op, &failure);
         *err = failure;

@@ -1,5 +1,5 @@
-/* Puts a live snapshot's guest back. See libvirt_live.h. */
-#include "driver/libvirt_live.h"
+/* How a live snapshot begins, and how its guest comes back. See live_snapshot.h. */
+#include "driver/live_snapshot.h"
 
 #include <errno.h>
 #include <libvirt/virterror.h>
@@ -12,6 +12,8 @@
 #include "common/json.h"
 #include "common/trap.h"
 #include "driver/driver_entries.h"
+#include "driver/driver_journal.h"
+#include "driver/image_stream.h"
 #include "driver/libvirt_recover.h"
 #include "driver/qemu_img.h"
 
@@ -34,7 +36,7 @@ struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struc
         .backup = {.disk_target = info->disk_target}};
 }
 
-json_t *live_snapshot_entry(const struct live_snapshot *op)
+static json_t *entry_of(const struct live_snapshot *op)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:b}", "step", "begin",
                      "method", "live", "by", snapshot_method_name(op->plan->method), "uuid",
@@ -42,6 +44,37 @@ json_t *live_snapshot_entry(const struct live_snapshot *op)
                      op->info->disk_target, "directory", staging_directory(op->staging), "file",
                      staging_file(op->staging), "quiesce", op->quiesce.wanted, "definition",
                      op->definition.xml, "autostart", op->definition.autostart);
+}
+
+bool live_snapshot_is_streamed(const struct live_snapshot *op)
+{
+    return image_stream_can_make(op->plan->image_format, op->plan->compress);
+}
+
+static int reserve(struct live_snapshot *op, unsigned parts, struct error *err)
+{
+    uint64_t bytes = 0;
+    int r = scratch_need(op->info, parts, &bytes, err);
+    return r < 0 ? r
+                 : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
+                                   &op->scratch, err);
+}
+
+int live_snapshot_begin(struct live_snapshot *op, unsigned scratch_parts, struct error *err)
+{
+    int r = staging_new(op->driver->snapshots_directory, &op->staging, err);
+    if (r < 0)
+        return r;
+    op->copy.overlay_path = op->backup.scratch_path = staging_delta_path(op->staging);
+    op->backup.socket_path = staging_socket_path(op->staging);
+    if (!live_snapshot_is_streamed(op))
+        scratch_parts |= SCRATCH_IMAGE;
+    r = reserve(op, scratch_parts, err);
+    if (r == 0 && op->plan->method == SNAPSHOT_METHOD_BLOCKREBASE)
+        r = saved_definition_read(&op->definition, op->domain, err);
+    if (r == 0 && op->plan->journal)
+        r = driver_journal_write(op->plan->journal, entry_of(op), err);
+    return r;
 }
 
 int live_snapshot_unusable(const struct live_snapshot *op, struct error *err)

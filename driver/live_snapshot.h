@@ -1,6 +1,6 @@
 /*
  * The live snapshot: taking it by a copy (libvirt_live.c) or by a backup job (libvirt_stream.c),
- * and undoing either (libvirt_live_undo.c).
+ * and undoing either (live_snapshot.c).
  */
 #pragma once
 
@@ -37,8 +37,14 @@ struct live_snapshot {
 struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struct guest_info *info,
                                       const struct snapshot_plan *plan);
 
-/* The journal's entry to begin with; NULL when out of memory. Returns owned. */
-json_t *live_snapshot_entry(const struct live_snapshot *op);
+/* Whether the image is made while it is read, or has to be a file first. */
+bool live_snapshot_is_streamed(const struct live_snapshot *op);
+
+/*
+ * Chooses the names, reserves room for `scratch_parts` (enum scratch_part), and for the image where
+ * it has to be a file, and writes down what is about to be done, before anything is.
+ */
+int live_snapshot_begin(struct live_snapshot *op, unsigned scratch_parts, struct error *err);
 
 /*
  * The failure of libvirt to begin is one of the method, unless the guest or libvirtd has gone:
