@@ -63,7 +63,7 @@ static int name_paths(const char *directory, const char *file, struct staging **
     if (!staging->directory || asprintf(&staging->image_path, "%s/%s", directory, file) < 0 ||
         asprintf(&staging->delta_path, "%s/%s.delta", directory, file) < 0 ||
         asprintf(&staging->socket_directory, "%s/nbd", directory) < 0 ||
-        asprintf(&staging->socket_path, "%s/nbd/socket", directory) < 0) {
+        asprintf(&staging->socket_path, "%s/nbd/s", directory) < 0) {
         staging_leave(staging);
         return error_nomem(err);
     }

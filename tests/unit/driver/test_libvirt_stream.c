@@ -288,7 +288,7 @@ static void what_has_to_be_staged_is_converted(void **state)
         assert_false(world.backup || world.frozen);
         assert_true(place_of("BackupBegin") < place_of("qemu-img convert"));
         assert_true(place_of("qemu-img convert") < place_of("AbortJob"));
-        assert_non_null(strstr(world.source_path, "/nbd/socket:exportname=vda"));
+        assert_non_null(strstr(world.source_path, "/nbd/s:exportname=vda"));
         assert_int_equal(result.image->ops->read(result.image, text, sizeof(text), &err), 5);
         assert_string_equal(text, "image");
         image_source_close(result.image);
