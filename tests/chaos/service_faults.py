@@ -1,11 +1,10 @@
 """Services die, stand still and come back while a request is held."""
 
 import os
-import signal
 
 import guest
 from held import REACH_S, held, linger_on, pause, some_points
-from lab import LAB, BrokerDown, Down, NotOurs, ScratchFull, Still, wait_until
+from lab import BrokerDown, Down, NotOurs, ScratchFull, Still, wait_until
 from methods import method
 
 CALLS = {"live running": ("live:written-down", "live:undefined", "live:undefined",
@@ -59,22 +58,13 @@ def dies_in_the_call(point):
 
 
 def forgotten(case):
-    """
-    While libvirt 9.0 ends a copy, its status file names a job of type '', which it cannot read any
-    more (qemuBlockJobEventProcess): killed then, it forgets the guest, whoever asked for the copy.
-    """
-    log = f"{LAB}/log/libvirtd.log"
+    """When libvirt has forgotten the guest it is no row."""
     name = case.before.facts["name"]
-    size = os.path.getsize(log)
+    size = os.path.getsize(guest.LIBVIRT_LOG)
     case.end_faults()
     wait_until(lambda: guest.facts(case.uuid), 5)
-    with open(log, "rb") as lines:
-        lines.seek(size)
-        told = lines.read().decode(errors="replace")
-    if "unknown mirror job type ''" in told and f"config for domain '{name}'" in told:
-        with open(f"/run/libvirt/qemu/{name}.pid", encoding="ascii") as pid:
-            os.kill(int(pid.read()), signal.SIGKILL)
-        os.unlink(f"/run/libvirt/qemu/{name}.xml")
+    if guest.is_forgotten(name, size):
+        guest.bury(name)
         raise NotOurs("libvirtd cannot read its own status file and has forgotten the guest")
 
 
