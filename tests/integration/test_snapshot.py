@@ -133,6 +133,17 @@ class Snapshot(unittest.TestCase):
         self.check(record, "running")
         self.assertLess(record["size"], plain["size"] - (8 << 20))
 
+    def test_rate_limits(self):
+        """an upload takes as long as its limit says, that of the host counts too"""
+        write_pattern(self.server, "0x55", "350M", "64M")
+        for option in ("upload_rate_limit", "upload_rate_limit_host"):
+            with Agent({"snapshot_agent": {option: "20"}}) as agent:
+                begin = time.monotonic()
+                record = self.cloud.snapshot(self.server, "limited")
+                took = time.monotonic() - begin
+            self.assertGreater(took, 0.9 * record["size"] / (20 << 20), agent.log())
+            self.check(record, "running")
+
     def test_boots(self):
         """a server boots from the image and has its data"""
         with Agent():
