@@ -38,9 +38,13 @@ same_as_disk() { qemu-img compare -U -f qcow2 -F qcow2 "$(disk_of "$1")" "$DIR/i
 
 # kill_at POINT GUEST METHOD: the driver dies there; fails when it never came there.
 kill_at() {
+    local options=(stall=20)
+    case $1 in
+    live:converted | live:image-written-down) options+=(compress=1) ;; # else it is streamed
+    esac
     rm -f "$JOURNAL" "$DIR/image"
     echo "$1 kill" >"$STATE/trap"
-    taps "$3" "$2" stall=20 >"$DIR/killed" 2>&1
+    taps "$3" "$2" "${options[@]}" >"$DIR/killed" 2>&1
     [ ! -e "$STATE/trap" ]
 }
 
@@ -80,6 +84,10 @@ test_everywhere() {
     local point
     for point in $(points_of live); do
         recovers "$point" guest live
+        recovers "$point" guest blockcopy
+    done
+    for point in $(points_of stream); do
+        recovers "$point" guest stream
     done
     for point in $(points_of cold); do
         recovers "$point" guest cold
