@@ -10,6 +10,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/trap.h"
 #include "driver/driver_entries.h"
 #include "driver/driver_journal.h"
@@ -33,17 +34,20 @@ struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struc
                  .stall_timeout_s = driver->stall_timeout_s,
                  .bytes_per_s = driver->disk_bytes_per_s,
                  .transient_job = plan->method == SNAPSHOT_METHOD_BLOCKCOPY},
-        .backup = {.disk_target = info->disk_target}};
+        .backup = {.disk_target = info->disk_target},
+        .may_be_stopped =
+            plan->method == SNAPSHOT_METHOD_STREAM && info->power_state == POWER_STATE_RUNNING};
 }
 
 static json_t *entry_of(const struct live_snapshot *op)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:b}", "step", "begin",
-                     "method", "live", "by", snapshot_method_name(op->plan->method), "uuid",
-                     op->info->uuid, "disk_path", op->info->disk_path, "disk_target",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s?, s:b}", "step",
+                     "begin", "method", "live", "by", snapshot_method_name(op->plan->method),
+                     "uuid", op->info->uuid, "disk_path", op->info->disk_path, "disk_target",
                      op->info->disk_target, "directory", staging_directory(op->staging), "file",
-                     staging_file(op->staging), "quiesce", op->quiesce.wanted, "definition",
-                     op->definition.xml, "autostart", op->definition.autostart);
+                     staging_file(op->staging), "quiesce", op->quiesce.wanted, "may_be_stopped",
+                     op->may_be_stopped, "definition", op->definition.xml, "autostart",
+                     op->definition.autostart);
 }
 
 bool live_snapshot_is_streamed(const struct live_snapshot *op)
@@ -113,6 +117,23 @@ static int undo_copy(struct live_snapshot *op, struct error *err)
 static int undo_backup(struct live_snapshot *op, struct error *err)
 {
     return op->domain ? backup_job_undo(&op->backup, op->domain, err) : 0;
+}
+
+/*
+ * A write of the guest fails when what it overwrites cannot be kept (QEMU 7.2: on-cbw-error), and
+ * QEMU stops the guest for want of space. Without the job it is repeated when the guest goes on.
+ */
+static int undo_stop(struct live_snapshot *op, struct error *err)
+{
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    if (!op->may_be_stopped || !op->domain)
+        return 0;
+    if (virDomainGetState(op->domain, &state, &reason, 0) < 0)
+        return libvirt_error(err, "cannot read whether the guest was stopped");
+    if (state != VIR_DOMAIN_PAUSED || reason != VIR_DOMAIN_PAUSED_IOERROR)
+        return 0;
+    log_warning("the guest was stopped by an I/O error while its disk was streamed, it goes on");
+    return virDomainResume(op->domain) < 0 ? libvirt_error(err, "cannot let the guest go on") : 0;
 }
 
 /*
@@ -186,7 +207,7 @@ static int try_again(struct live_snapshot *op, int (*step)(struct live_snapshot 
 void live_snapshot_undo(struct live_snapshot *op, struct error *err)
 {
     int (*const steps[])(struct live_snapshot *, struct error *) = {
-        find_domain_again, thaw_guest,     undo_copy,      undo_backup,
+        find_domain_again, thaw_guest,     undo_copy,      undo_backup,      undo_stop,
         undo_undefine,     undo_late_copy, undo_autostart, undo_agent_limit,
     };
     CANCEL_SHIELD();
@@ -242,7 +263,9 @@ int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
         .backup = {.disk_target = info->disk_target,
                    .scratch_path = staging_delta_path(staging),
                    .running = running && is_backup,
-                   .may_come = running && is_backup}};
+                   .may_come = running && is_backup},
+        .may_be_stopped =
+            running && json_is_true(json_object_get(entries->begin, "may_be_stopped"))};
     struct error failure = ERROR_INIT;
     int r = driver_entry_copy(entries->begin, "disk_path", true, info->disk_path,
                               sizeof(info->disk_path), err);

@@ -29,6 +29,7 @@ struct live_snapshot {
     struct saved_definition definition;
     struct block_copy copy;
     struct backup_job backup;
+    bool may_be_stopped; /* QEMU may stop the guest whose overwritten data the backup cannot keep */
     struct guest_quiesce quiesce;
     struct guest_freeze freeze;
 };

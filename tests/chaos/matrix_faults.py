@@ -136,9 +136,10 @@ def overlay_unreachable(case):
 
 
 def copy_runs_full(case):
-    """F14: what the guest writes meanwhile does not fit any more."""
+    """F14: what the guest writes meanwhile does not fit any more. Its disk is looked at as a file."""
     fill(case)
     guest.qemu_io(case.uuid, "write -P 0x14 300M 32M")
+    guest.qemu_io(case.uuid, "flush")
 
 
 def definition_refused(case):

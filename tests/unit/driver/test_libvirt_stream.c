@@ -28,6 +28,7 @@
 /* wrap: virDomainFSThaw */
 /* wrap: virDomainQemuAgentCommand */
 /* wrap: virDomainAbortJob */
+/* wrap: virDomainResume */
 /* wrap: virDomainGetJobInfo */
 /* wrap: virDomainGetSecurityLabelList */
 /* wrap: virDomainBackupBegin */
@@ -405,6 +406,28 @@ static void nothing_is_left_after_a_reboot(void **state)
     assert_int_equal(files_left(), 0);
 }
 
+static void recover_stopped(int reason, bool goes_on)
+{
+    (void)set_up(NULL);
+    assert_int_equal(take(), 0);
+    image_source_close(result.image);
+    world.state = VIR_DOMAIN_PAUSED;
+    world.pause_reason = reason;
+    assert_int_equal(recover(false), 0);
+    assert_int_equal(was_called("Resume"), goes_on);
+    assert_int_equal(world.state, goes_on ? VIR_DOMAIN_RUNNING : VIR_DOMAIN_PAUSED);
+    assert_true(!goes_on || place_of("AbortJob") < place_of("Resume"));
+    assert_int_equal(files_left(), 0);
+}
+
+/* Its write failed for want of space for what it overwrites; whom somebody has paused stays so. */
+static void a_guest_that_was_stopped_goes_on(void **state)
+{
+    (void)state;
+    recover_stopped(VIR_DOMAIN_PAUSED_IOERROR, true);
+    recover_stopped(VIR_DOMAIN_PAUSED_USER, false);
+}
+
 static void guest_that_ended_is_left_off(void **state)
 {
     (void)state;
@@ -451,6 +474,7 @@ int main(void)
         cmocka_unit_test_setup(the_job_of_somebody_else_goes_on, set_up),
         cmocka_unit_test_setup(what_libvirt_tells_is_checked, set_up),
         cmocka_unit_test_setup(nothing_is_left_after_a_reboot, set_up),
+        cmocka_unit_test_setup(a_guest_that_was_stopped_goes_on, set_up),
         cmocka_unit_test_setup(guest_that_ended_is_left_off, set_up),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
