@@ -89,7 +89,9 @@ static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
         return r;
     trap("live:copy-ready");
     r = end_copy(op, ret_quiesced, err);
-    return r < 0 ? r : block_copy_confirm_end(&op->copy, op->domain, err);
+    if (r == 0)
+        r = block_copy_confirm_end(&op->copy, op->domain, err);
+    return r < 0 ? r : scratch_check(op->scratch, err);
 }
 
 int live_snapshot_convert(struct live_snapshot *op, const char *source_path,

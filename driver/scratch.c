@@ -16,6 +16,7 @@
 #include "driver/qemu_img.h"
 
 #define LOOK_MS 1000
+#define LEAST_BYTES (UINT64_C(4) << 20)
 #define ROOM_BYTES (UINT64_C(64) << 20)
 #define ROOM_DIVISOR 8 /* and an eighth of the disk's top layer */
 
@@ -121,19 +122,24 @@ static bool is_next_to_go(const struct scratch *scratch)
     return first == scratch;
 }
 
-static void give_up_if_short(const struct scratch *scratch)
+int scratch_check(const struct scratch *scratch, struct error *err)
 {
     dev_t file_system;
     uint64_t free_bytes = 0;
+    int r = look(scratch->staging, &file_system, &free_bytes, err);
+    if (r < 0 || (free_bytes >= scratch->keep_free_bytes && free_bytes >= LEAST_BYTES))
+        return r;
+    return error_set(err, ENOSPC, EXC_INTERNAL_ERROR,
+                     "the file system of %s is running out of space: %" PRIu64
+                     " bytes are free, %" PRIu64 " bytes are to stay free",
+                     staging_directory(scratch->staging), free_bytes, scratch->keep_free_bytes);
+}
+
+static void give_up_if_short(const struct scratch *scratch)
+{
     struct error reason = ERROR_INIT;
-    if (look(scratch->staging, &file_system, &free_bytes, &reason) < 0 ||
-        free_bytes >= scratch->keep_free_bytes || !is_next_to_go(scratch))
-        return;
-    (void)error_set(&reason, ENOSPC, EXC_INTERNAL_ERROR,
-                    "the file system of %s is running out of space: %" PRIu64
-                    " bytes are free, %" PRIu64 " bytes are to stay free",
-                    staging_directory(scratch->staging), free_bytes, scratch->keep_free_bytes);
-    cancel_request(scratch->cancel, &reason);
+    if (is_next_to_go(scratch) && scratch_check(scratch, &reason) == -ENOSPC)
+        cancel_request(scratch->cancel, &reason);
 }
 
 static void *watch(void *arg)

@@ -38,5 +38,12 @@ int scratch_need(const struct guest_info *info, unsigned parts, uint64_t *ret_by
 int scratch_reserve(const struct staging *staging, uint64_t needed_bytes, uint64_t keep_free_bytes,
                     struct scratch **ret_scratch, struct error *err);
 
+/*
+ * InternalError (ENOSPC) when less than that is free now, or next to nothing: what has been written
+ * may be short of its end. QEMU's mirror that fails while it is ended is told as one that was ended
+ * (libvirt 9.0), so that nothing else tells.
+ */
+int scratch_check(const struct scratch *scratch, struct error *err);
+
 /* NULL-safe. */
 void scratch_release(struct scratch *scratch);

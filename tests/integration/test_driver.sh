@@ -379,6 +379,8 @@ test_no_space() {
     snapshot scarce live qcow2 qcow2 "live, just enough room" reserve=16
     before=$(picture scarce)
     filled_at live:copy-started "running out of space" "space that comes to its end" fill reserve=16
+    filled_at live:copy-ended "running out of space" "space that is gone when the copy ends" \
+        fill_all reserve=16
     filled_at live:undefined "No space left\|ended before it was complete" \
         "space that is at its end" fill_all
     diff <(echo "$before") <(picture scarce) >/dev/null

@@ -145,6 +145,29 @@ static void youngest_is_given_up(void **state)
     }
 }
 
+/* Whoever has written to the end of the file system may not have written all. */
+static void what_was_written_is_doubted(void **state)
+{
+    static const struct {
+        uint64_t keep_free, free;
+        int r;
+    } cases[] = {{10 * MIB, 10 * MIB, 0},
+                 {10 * MIB, 10 * MIB - 512, -ENOSPC},
+                 {0, 4 * MIB, 0},
+                 {0, 4 * MIB - 512, -ENOSPC}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct scratch *scratch = NULL;
+        struct staging *staging = new_staging();
+        free_bytes = 100 * MIB;
+        assert_int_equal(reserve(staging, MIB, cases[i].keep_free, &scratch), 0);
+        free_bytes = cases[i].free;
+        assert_int_equal(scratch_check(scratch, &err), cases[i].r);
+        scratch_release(scratch);
+        staging_free(staging);
+    }
+}
+
 static uint64_t need_of(const struct guest_info *info, unsigned parts)
 {
     uint64_t bytes = 77;
@@ -197,9 +220,8 @@ static void need_follows_the_data(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(room_is_exact),
-        cmocka_unit_test(account_is_shared),
-        cmocka_unit_test(youngest_is_given_up),
+        cmocka_unit_test(room_is_exact),         cmocka_unit_test(account_is_shared),
+        cmocka_unit_test(youngest_is_given_up),  cmocka_unit_test(what_was_written_is_doubted),
         cmocka_unit_test(need_follows_the_data),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
