@@ -68,14 +68,6 @@ void extent_map_add(struct extent_map *map, uint64_t offset, uint64_t length)
         map->words[word] |= mask(word, from, to);
 }
 
-void extent_map_remove(struct extent_map *map, uint64_t first, uint64_t count)
-{
-    if (count == 0)
-        return;
-    for (uint64_t word = first / WORD_BITS; word <= (first + count - 1) / WORD_BITS; word++)
-        map->words[word] &= ~mask(word, first, first + count);
-}
-
 uint64_t extent_map_disk_bytes(const struct extent_map *map)
 {
     return map->disk_bytes;

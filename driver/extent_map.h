@@ -27,9 +27,6 @@ void extent_map_free(struct extent_map *map);
 /* These bytes hold data, and with them the clusters they are in. What is beyond the end is not. */
 void extent_map_add(struct extent_map *map, uint64_t offset, uint64_t length);
 
-/* No data from cluster `first` on, `count` clusters. They have to be in the disk. */
-void extent_map_remove(struct extent_map *map, uint64_t first, uint64_t count);
-
 uint64_t extent_map_disk_bytes(const struct extent_map *map);
 
 /* Clusters of the disk, and those of them with data. The last one may reach beyond its end. */

@@ -214,8 +214,11 @@ void live_snapshot_undo(struct live_snapshot *op, struct error *err)
     op->deleting = error_is(err, EXC_UNEXPECTED_DELETING);
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         struct error failure = ERROR_INIT, again = ERROR_INIT;
-        if (steps[i](op, &failure) < 0 && try_again(op, steps[i], &again) < 0)
-            error_join(err, &again);
+        if (steps[i](op, &failure) == 0 || try_again(op, steps[i], &again) == 0)
+            continue;
+        error_join(err, &again);
+        if (err->errnum == EOPNOTSUPP) /* no other method may begin before the guest is back */
+            err->errnum = EIO;
     }
 }
 

@@ -218,6 +218,22 @@ static void what_libvirt_refuses_another_method_may_do(void **state)
     assert_false(was_called("AbortJob"));
     assert_guest_as_before();
 
+    set_up(state); /* before the guest is back no other may begin */
+    assert_int_equal(take(), 0);
+    int begin = place_of("BackupBegin");
+    image_source_close(result.image);
+    assert_int_equal(recover(false), 0);
+    set_up(state);
+    world.fail_index = begin;
+    world.fail_with_effect = true;
+    world.fail_name = "BackupGetXMLDesc";
+    assert_int_equal(take(), -EIO);
+    assert_non_null(strstr(err.message, "then: cannot read the backup job"));
+    world.fail_name = NULL;
+    world.fail_index = -1;
+    assert_int_equal(recover(false), 0);
+    assert_true(world.exists);
+
     set_up(state); /* of a guest that ends nobody can make one */
     assert_int_equal(take(), 0);
     int place = place_of("BackupBegin");
