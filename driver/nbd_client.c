@@ -21,6 +21,17 @@ int nbd_client_error(struct error *err, const char *what)
     return error_set(err, EIO, EXC_INTERNAL_ERROR, "%s: %s", what, text ? text : "unknown");
 }
 
+/*
+ * Never by a completion callback: nbd_aio_pread() itself calls it when the connection breaks, and
+ * then reads the command that was freed (libnbd 1.14).
+ */
+static void retire_commands(struct nbd_client *client)
+{
+    int64_t cookie;
+    while ((cookie = nbd_aio_peek_command_completed(client->handle)) > 0)
+        (void)nbd_aio_command_completed(client->handle, (uint64_t)cookie);
+}
+
 int nbd_client_turn(struct nbd_client *client, int wake_fd, unsigned timeout_ms, struct error *err)
 {
     unsigned direction = nbd_aio_get_direction(client->handle);
@@ -39,7 +50,10 @@ int nbd_client_turn(struct nbd_client *client, int wake_fd, unsigned timeout_ms,
         r = nbd_aio_notify_write(client->handle);
     else if (fds[0].revents)
         r = nbd_aio_notify_read(client->handle);
-    return r < 0 ? nbd_client_error(err, "the NBD connection failed") : fds[0].revents != 0;
+    if (r < 0)
+        return nbd_client_error(err, "the NBD connection failed");
+    retire_commands(client);
+    return fds[0].revents != 0;
 }
 
 /* Until `done` is true of the client. */
@@ -178,7 +192,7 @@ static int take_answer(void *arg, int *error)
     struct status_question *question = arg;
     question->answered = true;
     question->error = *error;
-    return 1; /* the command is done with */
+    return 0;
 }
 
 static bool is_answered(struct nbd_client *client, void *arg)

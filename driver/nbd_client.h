@@ -27,7 +27,7 @@ int nbd_client_connect(const char *socket_path, const char *export_name, unsigne
 int nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
                       struct nbd_client **ret_client, struct error *err);
 
-/* NULL-safe. No command may be under way. */
+/* NULL-safe. The answers to what is still under way are dropped, their callbacks not called. */
 void nbd_client_free(struct nbd_client *client);
 
 /*
@@ -38,7 +38,8 @@ int nbd_client_map(struct nbd_client *client, struct extent_map **ret_map, struc
 
 /*
  * Waits up to `timeout_ms` for the server, or until `wake_fd` (or -1) is readable, and lets libnbd
- * do what there is to be done. 1 when the server was heard, 0 when not.
+ * do what there is to be done. 1 when the server was heard, 0 when not. Commands are retired here:
+ * their completion callbacks return 0.
  */
 int nbd_client_turn(struct nbd_client *client, int wake_fd, unsigned timeout_ms, struct error *err);
 

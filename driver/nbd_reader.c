@@ -110,7 +110,7 @@ void nbd_reader_free(struct nbd_reader *reader)
     free(reader);
 }
 
-/* On the thread, within nbd_client_turn(). */
+/* On the thread, within nbd_client_turn() or nbd_aio_pread(). */
 static int slot_has_come(void *arg, int *error)
 {
     struct slot *slot = arg;
@@ -120,7 +120,7 @@ static int slot_has_come(void *arg, int *error)
     slot->error = *error;
     slot->state = SLOT_READY;
     (void)pthread_cond_signal(&reader->changed);
-    return 1; /* the command is done with */
+    return 0;
 }
 
 /* The next piece of data there is in the disk; 0 when there is no more. */

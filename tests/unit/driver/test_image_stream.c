@@ -258,7 +258,25 @@ static void a_server_that_dies(void **state)
     int r = read_all(source);
     if (r >= 0)
         fail_msg("all was read: %d", r);
-    assert_true(source->ops->rewind(source, &err) < 0);
+    assert_true(source->ops->rewind(source, &err) < 0 || read_all(source) < 0);
+    image_source_close(source);
+}
+
+/* The connection breaks while a read is asked for, not while its answer is waited for. */
+static void a_server_that_died_unnoticed(void **state)
+{
+    (void)state;
+    char disk[512];
+    siginfo_t info;
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    fill(disk, 1);
+    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    assert_int_equal(read_all(source), 0);
+    pid_t server = child_of(getpid());
+    assert_int_equal(kill(server, SIGKILL), 0);
+    assert_int_equal(waitid(P_PID, (id_t)server, &info, WEXITED | WNOWAIT), 0);
+    assert_int_equal(source->ops->rewind(source, &err), 0);
+    assert_true(read_all(source) < 0);
     image_source_close(source);
 }
 
@@ -329,6 +347,7 @@ int main(void)
         cmocka_unit_test_setup(left_in_the_middle, set_up),
         cmocka_unit_test_setup(a_server_that_is_missing, set_up),
         cmocka_unit_test_setup(a_server_that_dies, set_up),
+        cmocka_unit_test_setup(a_server_that_died_unnoticed, set_up),
         cmocka_unit_test_setup(a_server_that_hangs, set_up),
         cmocka_unit_test_setup(a_cancelled_read, set_up),
         cmocka_unit_test_setup(layouts_of_large_disks, set_up),
