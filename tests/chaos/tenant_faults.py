@@ -34,7 +34,7 @@ def kill_qemu(case):
     if os.path.exists(path):
         with open(path, encoding="ascii") as pid:
             os.kill(int(pid.read()), signal.SIGKILL)
-        wait_until(lambda: (guest.facts(case.uuid) or {}).get("state") != "running", 5)
+        wait_until(lambda: guest.state(case.uuid) != "running", 5)
 
 
 def power_off_inside(case):
@@ -44,7 +44,7 @@ def power_off_inside(case):
                                                   "arg": ["poweroff", "-f"]})
     except guest.libvirt.libvirtError:
         return  # a frozen guest does not obey
-    wait_until(lambda: (guest.facts(case.uuid) or {}).get("state") != "running", 8)
+    wait_until(lambda: guest.state(case.uuid) != "running", 8)
 
 
 def start_guest(case):
@@ -67,8 +67,7 @@ def power_off(session, name, what, happens, point):
     def off(case):
         pause(0.1)
         happens(case)
-        now = guest.facts(case.uuid)
-        if now is None or now["state"] != case.before.facts["state"]:
+        if guest.state(case.uuid) != case.before.facts["state"]:
             expect.state = "shut off"
     session.row(method(name), f"{what} at {point}", held(point, off), matrix="F15", expect=expect,
                 nova="domain lost, task state stuck")
@@ -96,7 +95,8 @@ def run(session, short=False):
         what, happens = session.random.choice([("guest destroyed", destroy),
                                                ("QEMU killed", kill_qemu)])
         power_off(session, "stream running", what, happens, point)
-    for point in ("stream:frozen", "stream:mapped"):
+    for point in ("stream:frozen", "stream:mapped", "disk:uploading", "upload:half-sent",
+                  "disk:image-complete"):
         power_off(session, "stream quiesced", "guest powers off", power_off_inside, point)
     for point in ("live:copy-started", "live:frozen", "live:overlay-written-down"):
         power_off(session, "quiesced", "guest powers off", power_off_inside, point)
