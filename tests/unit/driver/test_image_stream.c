@@ -2,12 +2,14 @@
  * driver/image_stream.c and what is below it, against a qemu-nbd: the image is what qemu-img makes
  * of the same disk, its size is known before, and it is the same again after a rewind.
  */
+/* wrap: nbd_client_launch */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,6 +33,7 @@
 #define READ_BYTES 100000 /* no multiple of anything */
 
 static struct error err;
+static bool refuses_direct_io;
 
 static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -48,24 +51,29 @@ static int set_up(void **state)
 {
     (void)state;
     err = (struct error)ERROR_INIT;
+    refuses_direct_io = false;
     return 0;
 }
 
-static struct nbd_client *serve(const char *disk, const char *format)
+int __real_nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
+                             struct nbd_client **ret_client, struct error *error);
+int __wrap_nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
+                             struct nbd_client **ret_client, struct error *error);
+
+int __wrap_nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
+                             struct nbd_client **ret_client, struct error *error)
 {
-    const char *const argv[] = {"qemu-nbd", "--read-only", "--format", format, disk, NULL};
-    struct nbd_client *client = NULL;
-    if (nbd_client_launch(argv, 20, &client, &err) < 0)
-        fail_msg("%s", err.message);
-    return client;
+    for (const char *const *argument = argv; refuses_direct_io && *argument; argument++)
+        if (strcmp(*argument, "none") == 0)
+            return error_set(error, EIO, EXC_INTERNAL_ERROR, "O_DIRECT is not supported");
+    return __real_nbd_client_launch(argv, stall_timeout_s, ret_client, error);
 }
 
 static struct image_source *open_stream(const char *disk, const char *format, const char *target,
                                         bool find_zeroes)
 {
     struct image_source *source = NULL;
-    struct nbd_client *client = serve(disk, format);
-    if (image_stream_open(client, target, find_zeroes, &source, &err) < 0)
+    if (image_stream_of_file(disk, format, target, find_zeroes, 20, &source, &err) < 0)
         fail_msg("%s", err.message);
     return source;
 }
@@ -244,6 +252,57 @@ static int read_all(struct image_source *source)
     return (int)n;
 }
 
+/* How the process has opened the file. */
+static int flags_of(pid_t pid, const char *path)
+{
+    char name[64], target[512], line[128];
+    int flags = 0;
+    for (int fd = 0; fd < 64; fd++) {
+        (void)snprintf(name, sizeof(name), "/proc/%d/fd/%d", pid, fd);
+        ssize_t length = readlink(name, target, sizeof(target));
+        if (length != (ssize_t)strlen(path) || memcmp(target, path, (size_t)length) != 0)
+            continue;
+        (void)snprintf(name, sizeof(name), "/proc/%d/fdinfo/%d", pid, fd);
+        FILE *file = fopen(name, "re");
+        assert_non_null(file);
+        while (fgets(line, sizeof(line), file))
+            if (strncmp(line, "flags:", 6) == 0)
+                flags = (int)strtol(line + 6, NULL, 8);
+        (void)fclose(file);
+    }
+    return flags;
+}
+
+static void around_the_page_cache(void **state)
+{
+    (void)state;
+    char disk[512];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    fill(disk, 1);
+    int fd = open(disk, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    int flags = flags_of(child_of(getpid()), disk);
+    assert_int_not_equal(flags, 0);
+    assert_int_equal((flags & O_DIRECT) != 0, fd >= 0);
+    image_source_close(source);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+/* The disk's own file may be read around the page cache, its base not. */
+static void a_base_that_needs_the_page_cache(void **state)
+{
+    (void)state;
+    char disk[512];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    fill(disk, 1);
+    refuses_direct_io = true;
+    assert_streams(disk, "raw", "qcow2", false);
+    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    assert_int_equal(flags_of(child_of(getpid()), disk) & O_DIRECT, 0);
+    image_source_close(source);
+}
+
 /* As when a guest ends in the middle: what is lost is never taken for the end. */
 static void a_server_that_dies(void **state)
 {
@@ -345,6 +404,8 @@ int main(void)
         cmocka_unit_test_setup(scattered_chain, set_up),
         cmocka_unit_test_setup(written_zeroes, set_up),
         cmocka_unit_test_setup(left_in_the_middle, set_up),
+        cmocka_unit_test_setup(around_the_page_cache, set_up),
+        cmocka_unit_test_setup(a_base_that_needs_the_page_cache, set_up),
         cmocka_unit_test_setup(a_server_that_is_missing, set_up),
         cmocka_unit_test_setup(a_server_that_dies, set_up),
         cmocka_unit_test_setup(a_server_that_died_unnoticed, set_up),
