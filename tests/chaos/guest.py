@@ -92,7 +92,10 @@ def copies(dom):
 def state(uuid):
     """As libvirt tells it, whatever the guest's QEMU is doing; None when it knows no such guest."""
     with Domain(uuid) as domain:
-        return STATES[domain.dom.state()[0]] if domain.dom else None
+        try:
+            return STATES[domain.dom.state()[0]] if domain.dom else None
+        except libvirt.libvirtError:  # one that is not defined goes when it ends
+            return None
 
 
 def facts(uuid, patience=40):
