@@ -6,13 +6,16 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cancel.h"
+#include "common/cleanup.h"
 #include "common/clock.h"
 
-#define ARGUMENTS_MAX 16
+#define ARGUMENTS_MAX 24
 #define STATUS_BYTES_MAX (UINT64_C(1) << 31) /* of the disk, asked for at once: 32 bits */
 
 int nbd_client_error(struct error *err, const char *what)
@@ -134,15 +137,30 @@ int nbd_client_connect(const char *socket_path, const char *export_name, unsigne
     return r;
 }
 
+/*
+ * A qemu-nbd whose client dies before they have agreed waits for another for ever. So it dies with
+ * this thread: libnbd leaves no way to ask for that between its fork and its exec. The shell looks
+ * whether the parent was still there when it was asked for.
+ */
+static void put_on_leash(const char *const *argv, const char *parent,
+                         char *ret_arguments[ARGUMENTS_MAX])
+{
+    const char *const leash[] = {
+        "setpriv", "--pdeathsig", "KILL", "sh", "-c", "[ $PPID = $0 ] && exec \"$@\"", parent};
+    size_t count = ARRAY_SIZE(leash);
+    memcpy(ret_arguments, leash, sizeof(leash)); /* libnbd leaves them as they are */
+    for (size_t i = 0; argv[i] && count + 1 < ARGUMENTS_MAX; i++)
+        memcpy(&ret_arguments[count++], &argv[i], sizeof(argv[i]));
+    ret_arguments[count] = NULL;
+}
+
 int nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
                       struct nbd_client **ret_client, struct error *err)
 {
     struct nbd_client *client = NULL;
-    char *arguments[ARGUMENTS_MAX] = {NULL}; /* libnbd leaves them as they are */
-    size_t count = 0;
-    while (argv[count] && count + 1 < ARGUMENTS_MAX)
-        count++;
-    memcpy(arguments, argv, count * sizeof(*arguments));
+    char *arguments[ARGUMENTS_MAX], parent[16];
+    (void)snprintf(parent, sizeof(parent), "%d", getpid());
+    put_on_leash(argv, parent, arguments);
     int r = new_client(stall_timeout_s, &client, err);
     if (r < 0)
         return r;

@@ -22,7 +22,8 @@ int nbd_client_connect(const char *socket_path, const char *export_name, unsigne
 
 /*
  * Starts a server that takes its socket by systemd's socket activation (qemu-nbd) and connects to
- * it. `argv` is borrowed, NULL-ended. The server ends with the connection. Returns owned.
+ * it. `argv` is borrowed, NULL-ended. The server ends with the connection, and is killed when the
+ * calling thread ends. Returns owned.
  */
 int nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
                       struct nbd_client **ret_client, struct error *err);

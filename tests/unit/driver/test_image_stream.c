@@ -224,7 +224,7 @@ static pid_t child_of(pid_t parent)
 {
     char path[64], line[32] = "";
     (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
-    for (unsigned i = 0; i < 100 && line[0] == '\0'; i++) {
+    for (unsigned i = 0; i < 1000 && line[0] == '\0'; i++) {
         FILE *file = fopen(path, "re");
         assert_non_null(file);
         if (!fgets(line, sizeof(line), file))
@@ -339,6 +339,43 @@ static void a_server_that_died_unnoticed(void **state)
     image_source_close(source);
 }
 
+static bool is_alive(pid_t pid, const char *name)
+{
+    char path[64], line[256] = "", want[64];
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    (void)snprintf(want, sizeof(want), "(%s) ", name);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    const char *found = fgets(line, sizeof(line), file) ? strstr(line, want) : NULL;
+    (void)fclose(file);
+    return found && found[strlen(want)] != 'Z';
+}
+
+static void await_life(pid_t pid, const char *name, bool alive)
+{
+    for (unsigned i = 0; i < 1000 && is_alive(pid, name) != alive; i++)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_int_equal(is_alive(pid, name), alive);
+}
+
+/* A server that has not answered yet does not outlive who has started it. */
+static void a_client_that_dies(void **state)
+{
+    static const char *const argv[] = {"sleep", "60", NULL};
+    struct nbd_client *client = NULL;
+    (void)state;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(nbd_client_launch(argv, 60, &client, &err));
+    assert_true(child > 0);
+    pid_t server = child_of(child);
+    await_life(server, "sleep", true);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    await_life(server, "sleep", false);
+}
+
 static void a_server_that_hangs(void **state)
 {
     (void)state;
@@ -409,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup(a_server_that_is_missing, set_up),
         cmocka_unit_test_setup(a_server_that_dies, set_up),
         cmocka_unit_test_setup(a_server_that_died_unnoticed, set_up),
+        cmocka_unit_test_setup(a_client_that_dies, set_up),
         cmocka_unit_test_setup(a_server_that_hangs, set_up),
         cmocka_unit_test_setup(a_cancelled_read, set_up),
         cmocka_unit_test_setup(layouts_of_large_disks, set_up),
