@@ -232,7 +232,8 @@ static int show_disk(const char *disk, const char *disk_format, unsigned stall_t
     struct error failure = ERROR_INIT;
     bool direct_io = takes_direct_io(disk);
     int r = launch_server(disk, disk_format, direct_io, stall_timeout_s, ret_client, &failure);
-    if (r == -EIO && direct_io) { /* the disk allows it, what is behind it may not */
+    /* The server has ended: the disk allows it, what is behind it may not. */
+    if (direct_io && (r == -EIO || r == -EPIPE)) {
         failure = (struct error)ERROR_INIT;
         r = launch_server(disk, disk_format, false, stall_timeout_s, ret_client, &failure);
     }

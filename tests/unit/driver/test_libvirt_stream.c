@@ -202,6 +202,18 @@ static void each_call_fails_in_turn(void **state)
     }
 }
 
+/* Of the calls of a snapshot that succeeds; the next one begins anew. */
+static int place_of_begin(void **state)
+{
+    set_up(state);
+    assert_int_equal(take(), 0);
+    int place = place_of("BackupBegin");
+    image_source_close(result.image);
+    assert_int_equal(recover(false), 0);
+    set_up(state);
+    return place;
+}
+
 static void what_libvirt_refuses_another_method_may_do(void **state)
 {
     static const char *const names[] = {"BackupBegin", "GetJobInfo"};
@@ -218,13 +230,7 @@ static void what_libvirt_refuses_another_method_may_do(void **state)
     assert_false(was_called("AbortJob"));
     assert_guest_as_before();
 
-    set_up(state); /* before the guest is back no other may begin */
-    assert_int_equal(take(), 0);
-    int begin = place_of("BackupBegin");
-    image_source_close(result.image);
-    assert_int_equal(recover(false), 0);
-    set_up(state);
-    world.fail_index = begin;
+    world.fail_index = place_of_begin(state); /* before the guest is back no other may begin */
     world.fail_with_effect = true;
     world.fail_name = "BackupGetXMLDesc";
     assert_int_equal(take(), -EIO);
@@ -234,12 +240,7 @@ static void what_libvirt_refuses_another_method_may_do(void **state)
     assert_int_equal(recover(false), 0);
     assert_true(world.exists);
 
-    set_up(state); /* of a guest that ends nobody can make one */
-    assert_int_equal(take(), 0);
-    int place = place_of("BackupBegin");
-    image_source_close(result.image);
-    assert_int_equal(recover(false), 0);
-    set_up(state);
+    int place = place_of_begin(state); /* of a guest that ends nobody can make one */
     world.event = end_guest;
     world.event_index = world.fail_index = place;
     assert_int_equal(take(), -EIO);
