@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "agent/journal_int.h"
@@ -73,21 +74,47 @@ int journal_record_add(struct journal_record *record, const char *name, json_t *
     return json_array_append(values, value) < 0 ? error_nomem(err) : 0;
 }
 
-/* One write(2): an agent that dies leaves a whole line or none that ends. */
-static int write_line(const struct journal_record *record, const json_t *line, struct error *err)
+void journal_record_undo(struct journal_record *record)
+{
+    if (ftruncate(record->fd, record->size) == 0)
+        return;
+    struct stat st;
+    record->is_torn = true;
+    if (fstat(record->fd, &st) == 0)
+        record->size = st.st_size;
+}
+
+/*
+ * One write: an agent that dies leaves a whole line or none that ends. Where the disk takes only a
+ * part of it, nothing of it stays.
+ */
+static int write_text(struct journal_record *record, char *text, size_t length, struct error *err)
+{
+    char newline[] = "\n";
+    struct iovec parts[] = {{newline, record->is_torn ? 1 : 0}, {text, length}};
+    ssize_t n = writev(record->fd, parts, ARRAY_SIZE(parts));
+    if (n == (ssize_t)(parts[0].iov_len + length)) {
+        record->size += n;
+        record->is_torn = false;
+        return 0;
+    }
+    int saved_errno = n < 0 ? errno : ENOSPC;
+    if (n > 0)
+        journal_record_undo(record);
+    return error_errno(err, saved_errno, "cannot write %s", record->path);
+}
+
+static int write_line(struct journal_record *record, const json_t *line, struct error *err)
 {
     char *text = line ? json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
     if (!text)
         return error_nomem(err);
     size_t length = strlen(text);
     text[length] = '\n'; /* in place of the NUL */
-    ssize_t n = write(record->fd, text, length + 1);
-    int saved_errno = n < 0 ? errno : ENOSPC;
+    int r = write_text(record, text, length + 1, err);
     text[length] = '\0';
     secret_free(text);
-    if (n == (ssize_t)length + 1)
-        return 0;
-    return error_errno(err, saved_errno, "cannot write %s", record->path);
+    return r;
 }
 
 static int sync_file(int fd, const char *path, struct error *err)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <limits.h>
+#include <sys/types.h>
 
 #include "agent/journal.h"
 
@@ -18,12 +19,17 @@ struct journal {
 struct journal_record {
     char path[PATH_MAX];
     int fd;
+    off_t size;    /* of the file, without half a line that can be cut off */
+    bool is_torn;  /* it ends with half a line all the same: the next one begins on its own */
     json_t *notes; /* name -> array of its values */
     bool host_rebooted;
 };
 
 /* An empty record of the file. Takes `fd` also on failure. Returns owned, NULL without memory. */
 struct journal_record *journal_record_new(const char *path, int fd);
+
+/* Half a line is behind `size`: it goes, or is kept away from the next one. */
+void journal_record_undo(struct journal_record *record);
 
 /* Takes over the members of a line. */
 int journal_record_add(struct journal_record *record, const char *name, json_t *value,

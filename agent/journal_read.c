@@ -11,7 +11,6 @@
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "common/secret.h"
 
 json_t *journal_request_pack(const struct rpc_request *request, const char *boot_id)
 {
@@ -108,9 +107,9 @@ static int add_line(struct journal_record *record, const char *line, size_t leng
     json_t *object = NULL;
     const char *name;
     json_t *value;
-    int r = json_parse(line, length, JOURNAL_FILE_MAX_BYTES, "a line", &object, err);
+    int r = json_parse(line, length, JOURNAL_FILE_MAX_BYTES, "it", &object, err);
     if (r == 0 && !json_is_object(object))
-        r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "a line is no object");
+        r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "it is no object");
     json_object_foreach (object, name, value) {
         if (r == 0)
             r = journal_record_add(record, name, value, err);
@@ -119,19 +118,45 @@ static int add_line(struct journal_record *record, const char *line, size_t leng
     return r;
 }
 
-/* The last line counts only with its end: the agent died while it wrote another. */
-static int add_lines(struct journal_record *record, const char *text, size_t *ret_n,
+/*
+ * Nothing was done that a line tells of before the line was whole: one that cannot be read is left
+ * out. Without its first line, the request, a record tells of nothing.
+ */
+static int add_lines(struct journal_record *record, const char *text, size_t length, size_t *ret_n,
                      struct error *err)
 {
-    const char *end;
-    size_t n = 0;
-    int r = 0;
-    for (; r == 0 && (end = strchr(text, '\n')); text = end + 1, n++)
-        r = add_line(record, text, (size_t)(end - text), err);
-    if (r < 0)
-        return error_prepend(err, "line %zu", n);
+    const char *line = text, *end;
+    size_t n = 0, n_bad = 0, first_bad = 0;
+    struct error bad = ERROR_INIT;
+    for (; (end = memchr(line, '\n', length - (size_t)(line - text))); line = end + 1) {
+        struct error failure = ERROR_INIT;
+        n++;
+        int r = line == end && n > 1 ? 0 : add_line(record, line, (size_t)(end - line), &failure);
+        if (r == -ENOMEM || (r < 0 && n == 1)) {
+            *err = failure;
+            return error_prepend(err, "line %zu", n);
+        }
+        if (r < 0 && n_bad++ == 0) {
+            first_bad = n;
+            bad = failure;
+        }
+    }
+    if (n_bad > 0)
+        log_error("%zu lines of the journal's record %s cannot be read and are left out, the "
+                  "first is line %zu: %s",
+                  n_bad, record->path, first_bad, bad.message);
     *ret_n = n;
     return 0;
+}
+
+/* The last line counts only with its end: the agent died while it wrote another. */
+static void cut_torn_end(struct journal_record *record, const char *text, size_t length)
+{
+    const char *end = memrchr(text, '\n', length);
+    size_t whole = end ? (size_t)(end + 1 - text) : 0;
+    record->size = (off_t)whole;
+    if (whole < length)
+        journal_record_undo(record);
 }
 
 /* The first line's members are values of their own names. */
@@ -164,17 +189,15 @@ static int read_record(const struct journal *journal, const char *path,
     if (!record)
         return error_nomem(err);
     int r = read_all(fd, &text, &length, err);
-    if (r == 0 && strlen(text) != length)
-        r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "there is a NUL byte in it");
     if (r == 0)
-        r = add_lines(record, text, &n, err);
+        r = add_lines(record, text, length, &n, err);
     if (r == 0 && n > 0)
         r = unpack_first(journal, record, ret_request, err);
-    /* A torn line would spoil the next one. */
-    if (r == 0 && n > 0 && length > 0 && text[length - 1] != '\n' &&
-        ftruncate(fd, strrchr(text, '\n') + 1 - text) < 0)
-        r = error_errno(err, errno, "cannot cut its torn end");
-    secret_free(text);
+    if (r == 0)
+        cut_torn_end(record, text, length);
+    if (text)
+        explicit_bzero(text, length);
+    free(text);
     if (r < 0) {
         journal_leave(record);
         return r;

@@ -1,17 +1,35 @@
 /* agent/journal.c and journal_read.c: what outlives the agent, and what is made of it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "agent/journal.h"
 #include "state_dir.h"
 
+/* wrap: ftruncate */
 static struct error err;
+static bool cutting_fails;
+
+int __real_ftruncate(int fd, off_t length);
+int __wrap_ftruncate(int fd, off_t length);
+
+int __wrap_ftruncate(int fd, off_t length)
+{
+    if (!cutting_fails)
+        return __real_ftruncate(fd, length);
+    errno = EIO;
+    return -1;
+}
 
 static int setup(void **state)
 {
     (void)state;
     err = (struct error)ERROR_INIT;
+    cutting_fails = false;
+    (void)signal(SIGXFSZ, SIG_IGN);
     state_dir_make();
     return 0;
 }
@@ -166,6 +184,115 @@ static void every_torn_end_is_survived(void **state)
     assert_int_equal(found.n, 0); /* its request was never acked: nothing to tell of */
 }
 
+/* A disk that takes no more than this, as a full one does. */
+static void limit_files(size_t size)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size > 0 ? size : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static json_t *numbered(int number)
+{
+    return json_pack("{s:i}", "number", number);
+}
+
+/* Of a note as many bytes are written as the disk has room for: those after it are not spoiled. */
+static void check_full_disk(size_t room)
+{
+    char path[400];
+    struct journal_record *record = begin();
+    find_file(path);
+    assert_int_equal(journal_note(record, "driver", numbered(1), &err), 0);
+    limit_files(size_of(path) + room);
+    assert_true(journal_note(record, "driver", numbered(2), &err) < 0);
+    assert_non_null(strstr(err.message, path));
+    journal_mark(record, "task_state", json_null());
+    limit_files(0);
+    assert_int_equal(json_array_size(journal_all(record, "driver")), 1);
+    assert_int_equal(journal_note(record, "driver", numbered(3), &err), 0);
+    journal_leave(record);
+    take_over();
+    assert_int_equal(found.n, 1);
+    json_t *expected = json_pack("[{s:i}, {s:i}]", "number", 1, "number", 3);
+    assert_json_equal(journal_all(found.record, "driver"), expected);
+    json_decref(expected);
+    forget();
+}
+
+static void a_full_disk_costs_no_other_note(void **state)
+{
+    (void)state;
+    size_t length = strlen("{\"driver\":{\"number\":2}}\n");
+    for (size_t room = 0; room < length; room++) {
+        cutting_fails = false;
+        check_full_disk(room);
+        cutting_fails = room + 1 < length; /* what lacks only its end is whole with another's */
+        check_full_disk(room);
+    }
+}
+
+static void a_torn_end_that_stays_spoils_nothing(void **state)
+{
+    (void)state;
+    char path[400];
+    journal_leave(begin());
+    find_file(path);
+    int fd = open(path, O_WRONLY | O_APPEND);
+    assert_int_equal(write(fd, "{\"dri\0er", 8), 8);
+    (void)close(fd);
+    cutting_fails = true;
+    take_over();
+    assert_int_equal(found.n, 1);
+    assert_int_equal(journal_note(found.record, "driver", numbered(1), &err), 0);
+    rpc_request_free(found.request);
+    journal_leave(found.record);
+    take_over();
+    assert_int_equal(found.n, 1);
+    assert_int_equal(json_array_size(journal_all(found.record, "driver")), 1);
+    forget();
+}
+
+/* What is logged meanwhile. */
+static void take_over_with_log(char log[static 4096])
+{
+    FILE *file = tmpfile();
+    int saved = dup(STDERR_FILENO);
+    assert_int_equal(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
+    take_over();
+    assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+    (void)close(saved);
+    ssize_t n = pread(fileno(file), log, 4095, 0);
+    assert_true(n >= 0);
+    log[n] = '\0';
+    (void)fclose(file);
+}
+
+static void a_bad_line_is_left_out(void **state)
+{
+    (void)state;
+    static const char bad[] = "no json\n[1]\n\0\0\0\n{\"driver\":7\n{\"driver\":8}{}\n\n";
+    char path[400], log[4096];
+    struct journal_record *record = begin();
+    assert_int_equal(journal_note(record, "driver", numbered(1), &err), 0);
+    find_file(path);
+    int fd = open(path, O_WRONLY | O_APPEND);
+    assert_int_equal(write(fd, bad, sizeof(bad) - 1), sizeof(bad) - 1);
+    (void)close(fd);
+    assert_int_equal(journal_note(record, "driver", numbered(2), &err), 0);
+    journal_leave(record);
+    take_over_with_log(log);
+    assert_int_equal(found.n, 1);
+    json_t *expected = json_pack("[{s:i}, {s:i}]", "number", 1, "number", 2);
+    assert_json_equal(journal_all(found.record, "driver"), expected);
+    json_decref(expected);
+    assert_non_null(strstr(log, path));
+    assert_non_null(strstr(log, "5 lines"));
+    assert_non_null(strstr(log, "the first is line 3"));
+    forget();
+}
+
 static void what_cannot_be_read_is_set_aside(void **state)
 {
     (void)state;
@@ -179,7 +306,7 @@ static void what_cannot_be_read_is_set_aside(void **state)
         "{\"journal\": 1, \"method\": \"m\", \"args\": {}, \"context\": 7}\n",
         "{\"journal\": 1, \"method\": \"m\", \"args\": {}, \"context\": "
         "{\"auth_token\": \"a\\nb\"}}\n",
-        "{\"journal\": 1, \"method\": \"m\", \"args\": {}, \"context\": {}}\nx\n{}\n",
+        "\n{\"journal\": 1, \"method\": \"m\", \"args\": {}, \"context\": {}}\n",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char path[400], aside[420];
@@ -226,9 +353,15 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(the_request_comes_back_as_it_was), TEST(its_secrets_are_for_root_alone),
-        TEST(every_torn_end_is_survived),       TEST(what_cannot_be_read_is_set_aside),
-        TEST(another_boot_is_noticed),          TEST(nothing_begins_that_cannot_be_written),
+        TEST(the_request_comes_back_as_it_was),
+        TEST(its_secrets_are_for_root_alone),
+        TEST(every_torn_end_is_survived),
+        TEST(what_cannot_be_read_is_set_aside),
+        TEST(a_full_disk_costs_no_other_note),
+        TEST(a_torn_end_that_stays_spoils_nothing),
+        TEST(a_bad_line_is_left_out),
+        TEST(another_boot_is_noticed),
+        TEST(nothing_begins_that_cannot_be_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
