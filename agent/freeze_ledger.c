@@ -7,63 +7,83 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/private_file.h"
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/log.h"
 
 struct freeze_ledger {
     char folder[PATH_MAX - ID_UUID_SIZE];
+    int fd;                  /* of the folder */
     char owner[ID_HEX_SIZE]; /* tells this agent's freezes from another's */
 };
 
-int freeze_ledger_open(const char *state_dir, const char *host, struct freeze_ledger **ret_ledger,
+static int open_folder(struct freeze_ledger *ledger, const char *state_dir, const char *host,
                        struct error *err)
 {
-    cleanup_free struct freeze_ledger *ledger = calloc(1, sizeof(*ledger));
-    if (!ledger)
-        return error_nomem(err);
     int n = snprintf(ledger->folder, sizeof(ledger->folder), "%s/%s.frozen", state_dir, host);
     if (n < 0 || (size_t)n >= sizeof(ledger->folder))
         return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "[snapshot_agent]state_dir %s",
                          state_dir);
-    if (mkdir(ledger->folder, 0700) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "cannot make %s", ledger->folder);
+    return private_folder_open(ledger->folder, &ledger->fd, err);
+}
+
+int freeze_ledger_open(const char *state_dir, const char *host, struct freeze_ledger **ret_ledger,
+                       struct error *err)
+{
+    struct freeze_ledger *ledger = calloc(1, sizeof(*ledger));
+    if (!ledger)
+        return error_nomem(err);
+    ledger->fd = -1;
+    int r = open_folder(ledger, state_dir, host, err);
+    if (r < 0) {
+        freeze_ledger_free(ledger);
+        return r;
+    }
     id_new_hex(ledger->owner);
-    *ret_ledger = TAKE_PTR(ledger);
+    *ret_ledger = ledger;
     return 0;
 }
 
 void freeze_ledger_free(struct freeze_ledger *ledger)
 {
+    if (ledger && ledger->fd >= 0)
+        (void)close(ledger->fd);
     free(ledger);
 }
 
-static void make_path(const struct freeze_ledger *ledger, const char *uuid,
-                      char path[static PATH_MAX])
+/* What an earlier agent has written there goes: the guest is ours now. */
+static int write_owner(const struct freeze_ledger *ledger, int fd)
 {
-    (void)snprintf(path, PATH_MAX, "%s/%.36s", ledger->folder, uuid);
+    size_t length = strlen(ledger->owner);
+    if (ftruncate(fd, 0) < 0)
+        return -errno;
+    ssize_t n = pwrite(fd, ledger->owner, length, 0);
+    return n == (ssize_t)length ? 0 : n < 0 ? -errno : -ENOSPC;
 }
 
 int freeze_ledger_add(const struct freeze_ledger *ledger, const char *uuid, struct error *err)
 {
-    char path[PATH_MAX];
-    make_path(ledger, uuid, path);
-    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, ledger->owner, strlen(ledger->owner)) < 0)
-        return error_errno(err, errno, "the guest is not frozen, cannot write %s", path);
-    return 0;
+    cleanup_close int fd = -1;
+    int r = private_file_open(ledger->fd, ledger->folder, uuid, O_WRONLY | O_CREAT, &fd, err);
+    if (r < 0)
+        return error_prepend(err, "the guest is not frozen");
+    r = write_owner(ledger, fd);
+    if (r == 0)
+        return 0;
+    freeze_ledger_remove(ledger, uuid);
+    return error_errno(err, -r, "the guest is not frozen, cannot write %s/%s", ledger->folder,
+                       uuid);
 }
 
 void freeze_ledger_remove(const struct freeze_ledger *ledger, const char *uuid)
 {
-    char path[PATH_MAX];
     char text[128];
-    make_path(ledger, uuid, path);
-    if (unlink(path) < 0 && errno != ENOENT)
-        log_warning("cannot remove %s: %s", path, strerror_r(errno, text, sizeof(text)));
+    if (unlinkat(ledger->fd, uuid, 0) < 0 && errno != ENOENT)
+        log_warning("cannot remove %s/%s: %s", ledger->folder, uuid,
+                    strerror_r(errno, text, sizeof(text)));
 }
 
 int freeze_ledger_note(const struct freeze_ledger *ledger, const char *uuid, bool frozen,
@@ -75,15 +95,21 @@ int freeze_ledger_note(const struct freeze_ledger *ledger, const char *uuid, boo
     return 0;
 }
 
-static bool is_by_us(const struct freeze_ledger *ledger, const char *uuid)
+/* False when others than the agent may have written it. */
+static bool is_to_be_obeyed(const struct freeze_ledger *ledger, const char *uuid, bool *ret_by_us)
 {
-    char path[PATH_MAX];
     char owner[ID_HEX_SIZE] = "";
-    make_path(ledger, uuid, path);
-    cleanup_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, owner, sizeof(owner) - 1);
+    struct error err = ERROR_INIT;
+    cleanup_close int fd = -1;
+    int r = private_file_open(ledger->fd, ledger->folder, uuid, O_RDONLY, &fd, &err);
+    if (r < 0 && r != -ENOENT)
+        log_error("a note of a frozen guest is ignored: %s", err.message);
+    if (r < 0)
+        return false;
+    ssize_t n = pread(fd, owner, sizeof(owner) - 1, 0);
     owner[n > 0 ? n : 0] = '\0';
-    return strcmp(owner, ledger->owner) == 0;
+    *ret_by_us = strcmp(owner, ledger->owner) == 0;
+    return true;
 }
 
 static int is_guest(const struct dirent *entry)
@@ -96,11 +122,13 @@ int freeze_ledger_visit(const struct freeze_ledger *ledger,
                         struct error *err)
 {
     struct dirent **entries = NULL;
-    int n = scandir(ledger->folder, &entries, is_guest, alphasort);
+    int n = scandirat(ledger->fd, ".", &entries, is_guest, alphasort);
     if (n < 0)
         return error_errno(err, errno, "cannot list %s", ledger->folder);
     for (int i = 0; i < n; i++) {
-        visit(arg, entries[i]->d_name, is_by_us(ledger, entries[i]->d_name));
+        bool by_us = false;
+        if (is_to_be_obeyed(ledger, entries[i]->d_name, &by_us))
+            visit(arg, entries[i]->d_name, by_us);
         free(entries[i]);
     }
     free(entries);

@@ -12,7 +12,7 @@
 
 struct freeze_ledger;
 
-/* Makes the folder when missing. Returns owned. */
+/* Makes the folder when missing; errors as private_folder_open(). Returns owned. */
 int freeze_ledger_open(const char *state_dir, const char *host, struct freeze_ledger **ret_ledger,
                        struct error *err);
 void freeze_ledger_free(struct freeze_ledger *ledger); /* NULL-safe */
@@ -29,7 +29,8 @@ int freeze_ledger_note(const struct freeze_ledger *ledger, const char *uuid, boo
 
 /*
  * Calls visit() for each guest that is noted; `by_us` tells whether this ledger's owner did it, or
- * an agent before or after. visit() may add and remove.
+ * an agent before or after. visit() may add and remove. What others than the agent may have written
+ * is left out, with an error in the log.
  */
 int freeze_ledger_visit(const struct freeze_ledger *ledger,
                         void (*visit)(void *arg, const char *uuid, bool by_us), void *arg,

@@ -7,16 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 
+#include "agent/private_file.h"
 #include "common/cleanup.h"
-
-static int make_folder(const char *path, struct error *err)
-{
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "cannot make [snapshot_agent]state_dir %s", path);
-    return 0;
-}
 
 static int refuse(int fd, const char *path, struct error *err)
 {
@@ -31,17 +24,19 @@ static int refuse(int fd, const char *path, struct error *err)
 
 int host_lock_take(const char *state_dir, const char *host, int *ret_fd, struct error *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], name[NAME_MAX + 1];
     int n = snprintf(path, sizeof(path), "%s/%s.lock", state_dir, host);
-    if (n < 0 || (size_t)n >= sizeof(path) || strchr(host, '/'))
+    if (n < 0 || (size_t)n >= sizeof(path) || strchr(host, '/') ||
+        strlen(host) + sizeof(".journal") > sizeof(name))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "no lock file can be named after host %s",
                          host);
-    int r = make_folder(state_dir, err);
+    cleanup_close int folder = -1, fd = -1;
+    (void)snprintf(name, sizeof(name), "%s.lock", host);
+    int r = private_folder_open(state_dir, &folder, err);
+    if (r == 0)
+        r = private_file_open(folder, state_dir, name, O_RDWR | O_CREAT, &fd, err);
     if (r < 0)
-        return r;
-    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return error_errno(err, errno, "cannot open %s", path);
+        return error_prepend(err, "[snapshot_agent]state_dir");
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK ? refuse(fd, path, err)
                                     : error_errno(err, errno, "cannot lock %s", path);

@@ -4,8 +4,8 @@
 #include "common/error.h"
 
 /*
- * Takes the lock <state_dir>/<host>.lock, making the folder (0700) when missing. EBUSY with the
- * other agent's pid in the message when it is taken. Returns the descriptor to keep open; the lock
- * ends with the process.
+ * Takes the lock <state_dir>/<host>.lock, making the folder when missing; errors as
+ * private_folder_open(). EBUSY with the other agent's pid in the message when it is taken. Returns
+ * the descriptor to keep open; the lock ends with the process.
  */
 int host_lock_take(const char *state_dir, const char *host, int *ret_fd, struct error *err);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/journal_int.h"
+#include "agent/private_file.h"
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/log.h"
@@ -23,26 +24,38 @@ static int read_boot_id(char boot_id[static JOURNAL_BOOT_ID_SIZE], struct error 
     return 0;
 }
 
-int journal_open(const char *state_dir, const char *host, struct journal **ret_journal,
-                 struct error *err)
+static int open_folder(struct journal *journal, const char *state_dir, const char *host,
+                       struct error *err)
 {
-    cleanup_free struct journal *journal = calloc(1, sizeof(*journal));
-    if (!journal)
-        return error_nomem(err);
     int n = snprintf(journal->folder, sizeof(journal->folder), "%s/%s.journal", state_dir, host);
     if (n < 0 || (size_t)n >= sizeof(journal->folder))
         return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "[snapshot_agent]state_dir %s",
                          state_dir);
-    if (mkdir(journal->folder, 0700) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "cannot make %s", journal->folder);
-    int r = read_boot_id(journal->boot_id, err);
+    return private_folder_open(journal->folder, &journal->fd, err);
+}
+
+int journal_open(const char *state_dir, const char *host, struct journal **ret_journal,
+                 struct error *err)
+{
+    struct journal *journal = calloc(1, sizeof(*journal));
+    if (!journal)
+        return error_nomem(err);
+    journal->fd = -1;
+    int r = open_folder(journal, state_dir, host, err);
     if (r == 0)
-        *ret_journal = TAKE_PTR(journal);
-    return r;
+        r = read_boot_id(journal->boot_id, err);
+    if (r < 0) {
+        journal_free(journal);
+        return r;
+    }
+    *ret_journal = journal;
+    return 0;
 }
 
 void journal_free(struct journal *journal)
 {
+    if (journal && journal->fd >= 0)
+        (void)close(journal->fd);
     free(journal);
 }
 
@@ -124,29 +137,31 @@ static int sync_file(int fd, const char *path, struct error *err)
 
 static int sync_folder(const struct journal *journal, struct error *err)
 {
-    cleanup_close int fd = open(journal->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "cannot open %s", journal->folder);
-    return fsync(fd) < 0 ? error_errno(err, errno, "cannot write %s to disk", journal->folder) : 0;
+    return fsync(journal->fd) < 0
+               ? error_errno(err, errno, "cannot write %s to disk", journal->folder)
+               : 0;
 }
 
 int journal_begin(struct journal *journal, const struct rpc_request *request,
                   struct journal_record **ret_record, struct error *err)
 {
-    char id[ID_HEX_SIZE];
+    char id[ID_HEX_SIZE], name[ID_HEX_SIZE + sizeof(JOURNAL_SUFFIX)];
     char path[PATH_MAX];
+    int fd = -1;
     id_new_hex(id);
-    (void)snprintf(path, sizeof(path), "%s/%s" JOURNAL_SUFFIX, journal->folder, id);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return error_errno(err, errno, "cannot make %s", path);
+    (void)snprintf(name, sizeof(name), "%s" JOURNAL_SUFFIX, id);
+    (void)snprintf(path, sizeof(path), "%s/%s", journal->folder, name);
+    int r = private_file_open(journal->fd, journal->folder, name,
+                              O_WRONLY | O_APPEND | O_CREAT | O_EXCL, &fd, err);
+    if (r < 0)
+        return r;
     struct journal_record *record = journal_record_new(path, fd);
     if (!record) {
         (void)unlink(path);
         return error_nomem(err);
     }
     json_t *line = journal_request_pack(request, journal->boot_id);
-    int r = write_line(record, line, err);
+    r = write_line(record, line, err);
     json_decref(line);
     if (r == 0)
         r = sync_file(record->fd, record->path, err);

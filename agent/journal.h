@@ -17,7 +17,7 @@
 struct journal;
 struct journal_record;
 
-/* Makes the folder when missing. Returns owned. */
+/* Makes the folder when missing; errors as private_folder_open(). Returns owned. */
 int journal_open(const char *state_dir, const char *host, struct journal **ret_journal,
                  struct error *err);
 void journal_free(struct journal *journal); /* NULL-safe. Open records stay good. */
@@ -61,8 +61,8 @@ void journal_set_aside(struct journal_record *record, const struct error *why);
 /*
  * Takes over what an earlier agent has left: calls visit() for each record with its request, both
  * owned by then. A line that cannot be read is left out, with an error in the log; a file whose
- * request cannot be read is set aside; one that was never finished writing tells of nothing and
- * goes.
+ * request cannot be read, or that others than the agent may have written, is set aside; one that
+ * was never finished writing tells of nothing and goes.
  */
 int journal_take_over(struct journal *journal,
                       void (*visit)(void *arg, struct rpc_request *request,

@@ -13,6 +13,7 @@
 
 struct journal {
     char folder[PATH_MAX - NAME_MAX - 1];
+    int fd;                             /* of the folder */
     char boot_id[JOURNAL_BOOT_ID_SIZE]; /* of the running kernel */
 };
 

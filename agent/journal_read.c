@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/journal_int.h"
+#include "agent/private_file.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -81,8 +82,8 @@ static int read_all(int fd, char **ret_text, size_t *ret_length, struct error *e
     struct stat st;
     if (fstat(fd, &st) < 0)
         return error_errno(err, errno, "cannot read it");
-    if (!S_ISREG(st.st_mode) || st.st_size > (off_t)JOURNAL_FILE_MAX_BYTES)
-        return error_set(err, EFBIG, EXC_INTERNAL_ERROR, "it is no file of at most %u bytes",
+    if (st.st_size > (off_t)JOURNAL_FILE_MAX_BYTES)
+        return error_set(err, EFBIG, EXC_INTERNAL_ERROR, "it has more than %u bytes",
                          JOURNAL_FILE_MAX_BYTES);
     char *text = malloc((size_t)st.st_size + 1);
     if (!text)
@@ -176,19 +177,20 @@ static int unpack_first(const struct journal *journal, struct journal_record *re
 }
 
 /* *ret_record stays NULL for a file that was never finished. */
-static int read_record(const struct journal *journal, const char *path,
+static int read_record(const struct journal *journal, const char *name, const char *path,
                        struct rpc_request **ret_request, struct journal_record **ret_record,
                        struct error *err)
 {
     char *text = NULL;
     size_t length = 0, n = 0;
-    int fd = open(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "cannot open it");
+    int fd = -1;
+    int r = private_file_open(journal->fd, journal->folder, name, O_RDWR | O_APPEND, &fd, err);
+    if (r < 0)
+        return r;
     struct journal_record *record = journal_record_new(path, fd);
     if (!record)
         return error_nomem(err);
-    int r = read_all(fd, &text, &length, err);
+    r = read_all(fd, &text, &length, err);
     if (r == 0)
         r = add_lines(record, text, length, &n, err);
     if (r == 0 && n > 0)
@@ -239,7 +241,7 @@ int journal_take_over(struct journal *journal,
                       void *arg, struct error *err)
 {
     struct dirent **entries = NULL;
-    int n = scandir(journal->folder, &entries, is_record, alphasort);
+    int n = scandirat(journal->fd, ".", &entries, is_record, alphasort);
     if (n < 0)
         return error_errno(err, errno, "cannot list %s", journal->folder);
     for (int i = 0; i < n; i++) {
@@ -248,7 +250,7 @@ int journal_take_over(struct journal *journal,
         struct journal_record *record = NULL;
         char path[PATH_MAX];
         (void)snprintf(path, sizeof(path), "%s/%s", journal->folder, entries[i]->d_name);
-        if (read_record(journal, path, &request, &record, &failure) < 0)
+        if (read_record(journal, entries[i]->d_name, path, &request, &record, &failure) < 0)
             set_aside(path, &failure);
         else if (record)
             visit(arg, request, record);

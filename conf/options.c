@@ -234,10 +234,12 @@ const struct option options_table[] = {
      .help =
          "shared: beside an unmodified nova-compute on its queue, putting back what is not served. "
          "exclusive: there is no nova-compute on this host name."},
-    {STRING(snapshot_agent, state_dir), .default_value = "$state_path/snapshot-agent",
+    {STRING(snapshot_agent, state_dir), .default_value = "/var/lib/nova-snapshot-agent",
      .help =
          "The agent's own folder, on a disk that outlives the host: the journal of requests and "
-         "the lock that keeps a second agent away from this host are there."},
+         "the lock that keeps a second agent away from this host are there. What is in it is "
+         "obeyed: it must belong to the agent's user alone (0700), and the folders above it to "
+         "that user or root, so not to nova when the agent is root."},
     {INT(snapshot_agent, attach_poll_interval, 1, 3600), .default_value = "5",
      .help = "Seconds between looks for nova-compute while it is not there. The agent only serves "
              "beside it, "

@@ -92,7 +92,8 @@ class LifeTest(unittest.TestCase):
             out.write(f"[DEFAULT]\nhost = {HOST}\nstate_path = {self.folder}\n"
                       f"transport_url = {broker.url()}\n{lines}"
                       f"[service_user]\npassword = s3cret\n[glance]\nendpoint_override = {glance}\n"
-                      "[snapshot_agent]\nattach_poll_interval = 1\n")
+                      "[snapshot_agent]\nattach_poll_interval = 1\n"
+                      f"state_dir = {self.folder}/snapshot-agent\n")
 
     def start(self, watchdog_ms=2000, **options):
         self.configure(**options)

@@ -1,6 +1,10 @@
 /* agent/freezer.c: no guest stands still for longer than the deadline. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/freezer.h"
 #include "common/clock.h"
@@ -209,6 +213,62 @@ static void nothing_is_frozen_that_cannot_be_written_down(void **state)
     assert_int_equal(calls(FAKE_FREEZE), 0);
 }
 
+/* Others than the agent may have written it. */
+static void a_planted_note_thaws_nobody(void **state)
+{
+    (void)state;
+    unsigned n[2] = {0};
+    char file[200];
+    start(PATIENCE_MS);
+    assert_int_equal(freeze_ledger_add(state_dir.ledger, FIXTURE_INSTANCE, &err), 0);
+    (void)snprintf(file, sizeof(file), "%s/" STATE_HOST ".frozen/" FIXTURE_INSTANCE,
+                   state_dir.path);
+    assert_int_equal(chmod(file, 0666), 0);
+    assert_int_equal(freeze_ledger_visit(state_dir.ledger, count_entry, n, &err), 0);
+    assert_int_equal(n[false] + n[true], 0);
+    assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), -EPERM);
+    assert_int_equal(calls(FAKE_FREEZE), 0);
+}
+
+/* The file it would name is not emptied. */
+static void a_note_with_two_names_is_not_written(void **state)
+{
+    (void)state;
+    char file[200], other[200];
+    struct stat st;
+    start(PATIENCE_MS);
+    (void)snprintf(other, sizeof(other), "%s/other", state_dir.path);
+    (void)snprintf(file, sizeof(file), "%s/" STATE_HOST ".frozen/" FIXTURE_INSTANCE,
+                   state_dir.path);
+    assert_int_equal(freeze_ledger_add(state_dir.ledger, FIXTURE_INSTANCE, &err), 0);
+    assert_int_equal(link(file, other), 0);
+    assert_int_equal(freeze_ledger_add(state_dir.ledger, FIXTURE_INSTANCE, &err), -EPERM);
+    assert_int_equal(stat(other, &st), 0);
+    assert_true(st.st_size > 0);
+    assert_int_equal(unlink(other), 0);
+    freeze_ledger_remove(state_dir.ledger, FIXTURE_INSTANCE);
+}
+
+/* A full disk: nothing is left that a later agent would take for a frozen guest. */
+static void a_note_that_is_not_whole_goes(void **state)
+{
+    (void)state;
+    unsigned n[2] = {0};
+    struct rlimit limit;
+    start(PATIENCE_MS);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    int r = freezer_freeze(freezer, FIXTURE_INSTANCE, &err);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(r, -ENOSPC);
+    assert_int_equal(calls(FAKE_FREEZE), 0);
+    assert_int_equal(freeze_ledger_visit(state_dir.ledger, count_entry, n, &err), 0);
+    assert_int_equal(n[false] + n[true], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +282,9 @@ int main(void)
         cmocka_unit_test_teardown(leaves_no_guest_frozen_at_its_end, teardown),
         cmocka_unit_test_teardown(the_ledger_outlives_the_agent, teardown),
         cmocka_unit_test_teardown(nothing_is_frozen_that_cannot_be_written_down, teardown),
+        cmocka_unit_test_teardown(a_planted_note_thaws_nobody, teardown),
+        cmocka_unit_test_teardown(a_note_with_two_names_is_not_written, teardown),
+        cmocka_unit_test_teardown(a_note_that_is_not_whole_goes, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,8 +10,18 @@
 #include "state_dir.h"
 
 /* wrap: ftruncate */
+/* wrap: geteuid */
 static struct error err;
 static bool cutting_fails;
+static bool is_other_user;
+
+uid_t __real_geteuid(void);
+uid_t __wrap_geteuid(void);
+
+uid_t __wrap_geteuid(void)
+{
+    return __real_geteuid() + (is_other_user ? 1 : 0);
+}
 
 int __real_ftruncate(int fd, off_t length);
 int __wrap_ftruncate(int fd, off_t length);
@@ -321,6 +331,75 @@ static void what_cannot_be_read_is_set_aside(void **state)
     }
 }
 
+static void make_readable(const char *path)
+{
+    assert_int_equal(chmod(path, 0640), 0);
+}
+
+static void make_writable(const char *path)
+{
+    assert_int_equal(chmod(path, 0602), 0);
+}
+
+static void move_behind_link(const char *path)
+{
+    char other[200];
+    (void)snprintf(other, sizeof(other), "%s/elsewhere", state_dir.path);
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(symlink(other, path), 0);
+}
+
+static void give_second_name(const char *path)
+{
+    char other[200];
+    (void)snprintf(other, sizeof(other), "%s/elsewhere", state_dir.path);
+    assert_int_equal(link(path, other), 0);
+}
+
+static void become_somebody_else(const char *path)
+{
+    (void)path;
+    is_other_user = true;
+}
+
+/* Others than the agent may have written it: it may tell of an image to be deleted. */
+static void a_planted_record_is_not_obeyed(void **state)
+{
+    (void)state;
+    static void (*const plant[])(const char *path) = {
+        make_readable, make_writable, move_behind_link, give_second_name, become_somebody_else};
+    for (size_t i = 0; i < sizeof(plant) / sizeof(plant[0]); i++) {
+        char path[400], aside[420], other[200];
+        journal_leave(begin());
+        find_file(path);
+        plant[i](path);
+        take_over();
+        is_other_user = false;
+        assert_int_equal(found.n, 0);
+        (void)snprintf(aside, sizeof(aside), "%s.unreadable", path);
+        assert_int_equal(access(path, F_OK), -1);
+        assert_int_equal(unlink(aside), 0);
+        (void)snprintf(other, sizeof(other), "%s/elsewhere", state_dir.path);
+        (void)unlink(other);
+    }
+}
+
+static void the_journal_is_the_agents_alone(void **state)
+{
+    (void)state;
+    struct journal *again = NULL;
+    char folder[128];
+    (void)snprintf(folder, sizeof(folder), "%s/" STATE_HOST ".journal", state_dir.path);
+    assert_int_equal(chmod(folder, 0770), 0);
+    assert_int_equal(journal_open(state_dir.path, STATE_HOST, &again, &err), -EPERM);
+    assert_non_null(strstr(err.message, folder));
+    assert_non_null(strstr(err.message, "0770"));
+    assert_int_equal(chmod(folder, 0700), 0);
+    assert_int_equal(chmod(state_dir.path, 0777), 0); /* somebody may rename it */
+    assert_int_equal(journal_open(state_dir.path, STATE_HOST, &again, &err), -EPERM);
+    assert_int_equal(chmod(state_dir.path, 0700), 0);
+}
+
 static void another_boot_is_noticed(void **state)
 {
     (void)state;
@@ -344,7 +423,7 @@ static void nothing_begins_that_cannot_be_written(void **state)
     assert_int_equal(state_dir_clear("journal"), 0);
     assert_int_equal(journal_begin(state_dir.journal, request, &record, &err), -ENOENT);
     assert_null(record);
-    assert_non_null(strstr(err.message, "cannot make "));
+    assert_non_null(strstr(err.message, "cannot open "));
     rpc_request_free(request);
     state_dir_make_folder("journal");
 }
@@ -360,6 +439,8 @@ int main(void)
         TEST(a_full_disk_costs_no_other_note),
         TEST(a_torn_end_that_stays_spoils_nothing),
         TEST(a_bad_line_is_left_out),
+        TEST(a_planted_record_is_not_obeyed),
+        TEST(the_journal_is_the_agents_alone),
         TEST(another_boot_is_noticed),
         TEST(nothing_begins_that_cannot_be_written),
     };
