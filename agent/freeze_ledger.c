@@ -33,6 +33,14 @@ static int open_folder(struct freeze_ledger *ledger, const char *state_dir, cons
 int freeze_ledger_open(const char *state_dir, const char *host, struct freeze_ledger **ret_ledger,
                        struct error *err)
 {
+    char owner[ID_HEX_SIZE];
+    id_new_hex(owner);
+    return freeze_ledger_open_as(state_dir, host, owner, ret_ledger, err);
+}
+
+int freeze_ledger_open_as(const char *state_dir, const char *host, const char *owner,
+                          struct freeze_ledger **ret_ledger, struct error *err)
+{
     struct freeze_ledger *ledger = calloc(1, sizeof(*ledger));
     if (!ledger)
         return error_nomem(err);
@@ -42,9 +50,14 @@ int freeze_ledger_open(const char *state_dir, const char *host, struct freeze_le
         freeze_ledger_free(ledger);
         return r;
     }
-    id_new_hex(ledger->owner);
+    (void)snprintf(ledger->owner, sizeof(ledger->owner), "%s", owner);
     *ret_ledger = ledger;
     return 0;
+}
+
+const char *freeze_ledger_owner(const struct freeze_ledger *ledger)
+{
+    return ledger->owner;
 }
 
 void freeze_ledger_free(struct freeze_ledger *ledger)

@@ -15,6 +15,12 @@ struct freeze_ledger;
 /* Makes the folder when missing; errors as private_folder_open(). Returns owned. */
 int freeze_ledger_open(const char *state_dir, const char *host, struct freeze_ledger **ret_ledger,
                        struct error *err);
+
+/* The same for another process of the owner: freeze_ledger_owner(), borrowed there. */
+int freeze_ledger_open_as(const char *state_dir, const char *host, const char *owner,
+                          struct freeze_ledger **ret_ledger, struct error *err);
+const char *freeze_ledger_owner(const struct freeze_ledger *ledger);
+
 void freeze_ledger_free(struct freeze_ledger *ledger); /* NULL-safe */
 
 /* The guest is about to be frozen by this ledger's owner. */

@@ -18,6 +18,10 @@
 
 #define FIRST_CONNECTION_MS 10000
 #define GUESTS_BACK_MS 60000
+#define WATCHDOG_END_MS 2000
+
+/* This file, even when another one has taken its place since. */
+#define OWN_PROGRAM "/proc/self/exe"
 
 /* Signals are taken by the main thread alone: in every thread they are blocked. */
 static void block_signals(sigset_t *ret_signals)
@@ -119,26 +123,35 @@ static int serve(struct watch *watch, struct error *err)
     return 0;
 }
 
+static int serve_host(struct watch *watch, struct error *err)
+{
+    log_info("nova-snapshot-agent %s serves host %s", VERSION, watch->agent->conf->DEFAULT.host);
+    int r = serve(watch, err);
+    setup_undo(watch->agent);
+    log_info("ended");
+    return r;
+}
+
 static int run(struct conf *conf, const struct command_line *line, struct error *err)
 {
     struct agent agent = {.conf = conf};
     struct watch watch = {.agent = &agent, .line = line};
     cleanup_close int lock = -1;
-    cleanup_close int watchdog = -1;
+    struct thaw_left_command thaw_left;
+    struct watchdog *watchdog = NULL;
     block_signals(&watch.signals); /* before the first thread */
     int r = host_lock_take(conf->snapshot_agent.state_dir, conf->DEFAULT.host, &lock, err);
     if (r == 0)
         r = setup_state(&agent, conf, err);
-    if (r == 0)
-        r = watchdog_start(thaw_left, &agent, &watchdog, err);
-    if (r == 0)
-        r = setup_agent(&agent, conf, err);
     if (r < 0)
         return r;
-    log_info("nova-snapshot-agent %s serves host %s", VERSION, conf->DEFAULT.host);
-    r = serve(&watch, err);
-    setup_undo(&agent);
-    log_info("ended");
+    thaw_left_prepare(&thaw_left, conf, agent.freeze_ledger);
+    r = watchdog_start(OWN_PROGRAM, thaw_left.argv, &watchdog, err);
+    if (r == 0)
+        r = setup_agent(&agent, conf, err);
+    if (r == 0)
+        r = serve_host(&watch, err);
+    watchdog_stop(watchdog, WATCHDOG_END_MS);
     return r;
 }
 
@@ -170,6 +183,8 @@ int main(int argc, char **argv)
     struct command_line line;
     struct error err = ERROR_INIT;
     struct conf *conf = NULL;
+    if (thaw_left_is_asked(argc, argv))
+        return thaw_left_main(argv);
     keep_memory_small();
     command_line_parse(argc, argv, &line);
     log_init(LOG_LEVEL_INFO);
