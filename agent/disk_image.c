@@ -15,10 +15,15 @@
 /* What the operator wants to know when it was not what they have chosen. */
 static void note_method(struct operation *op, const char *reason)
 {
-    if (plan_wanted_method(op->agent->conf) != SNAPSHOT_METHOD_BLOCKREBASE) /* nova's own rules */
-        (void)snprintf(op->method_note, sizeof(op->method_note), "%s, not %s: %s",
-                       snapshot_method_name(op->plan.method),
-                       op->agent->conf->snapshot_agent.live_snapshot_method, reason);
+    (void)snprintf(op->method_note, sizeof(op->method_note), "%s, not %s: %s",
+                   snapshot_method_name(op->plan.method),
+                   op->agent->conf->snapshot_agent.live_snapshot_method, reason);
+}
+
+/* Where nova, too, takes a cold snapshot instead of a blockRebase, nobody has to be told. */
+static bool is_novas_rule(const struct operation *op)
+{
+    return plan_wanted_method(op->agent->conf) == SNAPSHOT_METHOD_BLOCKREBASE;
 }
 
 static int plan(struct operation *op, struct error *err)
@@ -26,7 +31,7 @@ static int plan(struct operation *op, struct error *err)
     const char *reason = NULL;
     int r =
         plan_snapshot(op->agent->conf, &op->arguments.instance, &op->info, &op->plan, &reason, err);
-    if (r == 0 && reason)
+    if (r == 0 && reason && !is_novas_rule(op))
         note_method(op, reason);
     return r;
 }

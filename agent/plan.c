@@ -106,24 +106,41 @@ enum snapshot_method plan_wanted_method(const struct conf *conf)
     return strcmp(name, "blockcopy") == 0 ? SNAPSHOT_METHOD_BLOCKCOPY : SNAPSHOT_METHOD_BLOCKREBASE;
 }
 
-/* The first from `from` on that is possible. *ret_reason: against `from`; NULL when it is that. */
-static enum snapshot_method first_possible(enum snapshot_method from, const struct conf *conf,
-                                           const struct guest_info *info, const char **ret_reason)
+/*
+ * What is tried for each wish, in this order. blockrebase and blockcopy stand in for each other:
+ * they read the disk alike, and neither needs the guest to be at rest.
+ */
+static const enum snapshot_method *methods_for(enum snapshot_method wanted)
 {
-    enum snapshot_method method = from;
-    *ret_reason = reason_against(from, conf, info);
-    while (reason_against(method, conf, info))
-        method++;
-    return method;
+    static const enum snapshot_method lists[][SNAPSHOT_METHOD_COLD + 1] = {
+        [SNAPSHOT_METHOD_STREAM] = {SNAPSHOT_METHOD_STREAM, SNAPSHOT_METHOD_BLOCKCOPY,
+                                    SNAPSHOT_METHOD_BLOCKREBASE, SNAPSHOT_METHOD_COLD},
+        [SNAPSHOT_METHOD_BLOCKCOPY] = {SNAPSHOT_METHOD_BLOCKCOPY, SNAPSHOT_METHOD_BLOCKREBASE,
+                                       SNAPSHOT_METHOD_COLD},
+        [SNAPSHOT_METHOD_BLOCKREBASE] = {SNAPSHOT_METHOD_BLOCKREBASE, SNAPSHOT_METHOD_BLOCKCOPY,
+                                         SNAPSHOT_METHOD_COLD},
+    };
+    return lists[wanted];
+}
+
+/* The first of the list, which ends with cold, that is possible. */
+static enum snapshot_method first_possible(const enum snapshot_method *methods,
+                                           const struct conf *conf, const struct guest_info *info)
+{
+    while (reason_against(*methods, conf, info))
+        methods++;
+    return *methods;
 }
 
 bool plan_next_method(const struct conf *conf, const struct guest_info *info,
                       struct snapshot_plan *plan)
 {
-    const char *reason;
+    const enum snapshot_method *methods = methods_for(plan_wanted_method(conf));
     if (plan->method == SNAPSHOT_METHOD_COLD)
         return false;
-    plan->method = first_possible(plan->method + 1, conf, info, &reason);
+    while (*methods != plan->method)
+        methods++;
+    plan->method = first_possible(methods + 1, conf, info);
     return true;
 }
 
@@ -131,9 +148,10 @@ int plan_snapshot(const struct conf *conf, const struct instance *instance,
                   const struct guest_info *info, struct snapshot_plan *ret_plan,
                   const char **ret_reason, struct error *err)
 {
-    const char *reason = NULL;
+    enum snapshot_method wanted = plan_wanted_method(conf);
+    const char *reason = reason_against(wanted, conf, info);
     struct snapshot_plan plan = {
-        .method = first_possible(plan_wanted_method(conf), conf, info, &reason),
+        .method = first_possible(methods_for(wanted), conf, info),
         .image_format = image_format(conf, info),
         .compress = conf->libvirt.snapshot_compression,
         .compression_type = conf->snapshot_agent.compression_type,

@@ -23,8 +23,8 @@ int plan_snapshot(const struct conf *conf, const struct instance *instance,
 enum snapshot_method plan_wanted_method(const struct conf *conf);
 
 /*
- * After the method of the plan turned out not to be usable: the next one that is possible. False
- * when there is none.
+ * After the method of the plan turned out not to be usable: the next one that is possible, of those
+ * that stand behind the wanted one. None is tried twice. False when there is none.
  */
 bool plan_next_method(const struct conf *conf, const struct guest_info *info,
                       struct snapshot_plan *plan);

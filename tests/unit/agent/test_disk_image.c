@@ -150,6 +150,23 @@ static void a_refused_method_gives_way_and_is_told(void **state)
     assert_string_equal(method_note(), "blockcopy, not stream: told to fail");
 }
 
+/* The default one as well: what it would lose is no rule of nova's. */
+static void blockrebase_gives_way_to_blockcopy(void **state)
+{
+    static char blockrebase_name[] = "blockrebase";
+    (void)state;
+    conf.snapshot_agent.live_snapshot_method = blockrebase_name;
+    script.errors[FAKE_EXTRACT] = failure(EOPNOTSUPP, EXC_INTERNAL_ERROR);
+    script.shows_disk = false;
+    change_at = FAKE_EXTRACT;
+    next.shows_disk = false;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 2);
+    assert_int_equal(record.plan.method, SNAPSHOT_METHOD_BLOCKCOPY);
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(method_note(), "blockcopy, not blockrebase: told to fail");
+}
+
 static void when_all_are_refused_it_fails(void **state)
 {
     (void)state;
@@ -201,6 +218,7 @@ int main(void)
         TEST(a_failed_upload_brings_it_back_too),
         TEST(a_guest_that_stops_is_read_stopped),
         TEST(a_refused_method_gives_way_and_is_told),
+        TEST(blockrebase_gives_way_to_blockcopy),
         TEST(when_all_are_refused_it_fails),
         TEST(other_failures_are_none_of_the_method),
         TEST(what_was_not_wanted_is_told_with_its_reason),
