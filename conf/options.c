@@ -266,9 +266,11 @@ const struct option options_table[] = {
          "copied, with the domain undefined meanwhile. blockcopy: the same, but the domain stays "
          "defined. stream: nothing is copied, a backup job shows the disk of one instant while it "
          "is uploaded, and what the guest overwrites meanwhile is kept; libvirt takes no other job "
-         "of this guest until then. Stopped guests are streamed too. Where the chosen one cannot "
-         "be "
-         "used, the one named before it here is taken."},
+         "of this guest until then. Stopped guests are streamed too. Where one cannot be used, "
+         "stream "
+         "gives way to blockcopy, and blockcopy and blockrebase to each other: blockrebase where "
+         "undefining the domain could lose something (an emulated TPM, checkpoints or snapshots, a "
+         "definition that libvirt would not take again)."},
     {STRING(snapshot_agent, compression_type), .default_value = "zlib", .choices = "|zlib|zstd|",
      .help = "How [libvirt]snapshot_compression compresses. zstd is several times as fast and as "
              "small; QEMU reads it from 5.1 on."},

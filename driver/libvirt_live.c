@@ -63,9 +63,8 @@ static int start_copy(struct live_snapshot *op, struct error *err)
     if (r < 0)
         return r;
     trap("live:overlay-made");
-    r = saved_definition_undefine(&op->definition, op->domain, err);
-    if (r < 0)
-        return r;
+    if (saved_definition_undefine(&op->definition, op->domain, err) < 0)
+        return live_snapshot_unusable(op, err);
     trap("live:undefined");
     r = block_copy_start(&op->copy, op->driver->connection, op->domain, err);
     return r == -EIO && op->copy.transient_job ? live_snapshot_unusable(op, err) : r;

@@ -17,6 +17,7 @@
 #include "driver/image_stream.h"
 #include "driver/libvirt_recover.h"
 #include "driver/qemu_img.h"
+#include "driver/undefine_check.h"
 
 struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struct guest_info *info,
                                       const struct snapshot_plan *plan)
@@ -41,13 +42,13 @@ struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struc
 
 static json_t *entry_of(const struct live_snapshot *op)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s?, s:b}", "step",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s?, s:s?, s:b}", "step",
                      "begin", "method", "live", "by", snapshot_method_name(op->plan->method),
                      "uuid", op->info->uuid, "disk_path", op->info->disk_path, "disk_target",
                      op->info->disk_target, "directory", staging_directory(op->staging), "file",
                      staging_file(op->staging), "quiesce", op->quiesce.wanted, "may_be_stopped",
-                     op->may_be_stopped, "definition", op->definition.xml, "autostart",
-                     op->definition.autostart);
+                     op->may_be_stopped, "definition", op->definition.xml, "live",
+                     op->definition.live, "autostart", op->definition.autostart);
 }
 
 bool live_snapshot_is_streamed(const struct live_snapshot *op)
@@ -76,6 +77,8 @@ int live_snapshot_begin(struct live_snapshot *op, unsigned scratch_parts, struct
     r = reserve(op, scratch_parts, err);
     if (r == 0 && op->plan->method == SNAPSHOT_METHOD_BLOCKREBASE)
         r = saved_definition_read(&op->definition, op->domain, err);
+    if (r == 0)
+        r = undefine_check(&op->definition, op->domain, err);
     if (r == 0 && op->plan->journal)
         r = driver_journal_write(op->plan->journal, entry_of(op), err);
     return r;
@@ -242,8 +245,10 @@ static int read_definition(const json_t *entry, struct saved_definition *definit
     definition->autostart = json_is_true(autostart);
     if (json_is_null(xml))
         return 0;
+    const char *live = json_string_member(entry, "live"); /* absent in an older agent's */
     definition->xml = strdup(json_string_value(xml));
-    return definition->xml ? 0 : error_nomem(err);
+    definition->live = live ? strdup(live) : NULL;
+    return definition->xml && (definition->live || !live) ? 0 : error_nomem(err);
 }
 
 int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,

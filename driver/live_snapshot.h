@@ -48,8 +48,8 @@ bool live_snapshot_is_streamed(const struct live_snapshot *op);
 int live_snapshot_begin(struct live_snapshot *op, unsigned scratch_parts, struct error *err);
 
 /*
- * The failure of libvirt to begin is one of the method, unless the guest or libvirtd has gone:
- * turns *err into EOPNOTSUPP. Returns -errno.
+ * The failure of libvirt to begin, or to undefine, is one of the method, unless the guest or
+ * libvirtd has gone: turns *err into EOPNOTSUPP. Returns -errno.
  */
 int live_snapshot_unusable(const struct live_snapshot *op, struct error *err);
 

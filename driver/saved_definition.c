@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/secret.h"
+#include "driver/definition_merge.h"
 #include "driver/libvirt_driver.h"
 
 /*
@@ -38,7 +42,10 @@ int saved_definition_read(struct saved_definition *definition, virDomainPtr doma
     if (virDomainGetAutostart(domain, &autostart) < 0)
         return libvirt_error(err, "cannot read whether the domain starts by itself");
     definition->autostart = autostart != 0;
-    definition->xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+    definition->live = virDomainGetXMLDesc(domain, 0);
+    if (definition->live)
+        definition->xml =
+            virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
     if (!definition->xml)
         return libvirt_error(err, "cannot save the domain's definition");
     return 0;
@@ -52,6 +59,43 @@ int saved_definition_undefine(const struct saved_definition *definition, virDoma
     return 0;
 }
 
+static int define(virConnectPtr conn, const char *xml, struct error *err)
+{
+    cleanup_domain virDomainPtr defined = virDomainDefineXML(conn, xml);
+    return defined ? 0 : libvirt_error(err, "cannot define the domain again");
+}
+
+/*
+ * The guest has lost its definition while it ran on: what was done to it is only in what libvirt
+ * says of it now. Where that cannot be brought into the saved definition, its own description is
+ * the definition: an older one would start it from other disks.
+ */
+static int define_running(const struct saved_definition *definition, virConnectPtr conn,
+                          virDomainPtr domain, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    char *merged = NULL, *now = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_SECURE);
+    if (!now)
+        return libvirt_error(err, "cannot define the domain again: cannot read how it is now");
+    int r = definition_merge(definition->xml, definition->live, now, &merged, &failure);
+    if (r == 0)
+        r = define(conn, merged ? merged : definition->xml, &failure);
+    if (r == 0 && merged)
+        log_info("the domain was changed while it was undefined, its definition has the change");
+    if (r < 0 && merged) {
+        log_warning("the domain was changed while it was undefined, its definition becomes what "
+                    "the running guest has: %s",
+                    failure.message);
+        failure = (struct error)ERROR_INIT;
+        r = define(conn, now, &failure);
+    }
+    secret_free(merged);
+    secret_free(now);
+    if (r < 0)
+        *err = failure;
+    return r;
+}
+
 int saved_definition_restore(const struct saved_definition *definition,
                              struct libvirt_connection *connection, virDomainPtr domain,
                              struct error *err)
@@ -62,8 +106,8 @@ int saved_definition_restore(const struct saved_definition *definition,
     int r = libvirt_connection_get(connection, LIBVIRT_PATIENCE_MS, &conn, err);
     if (r < 0)
         return error_prepend(err, "cannot define the domain again");
-    cleanup_domain virDomainPtr defined = virDomainDefineXML(conn, definition->xml);
-    return defined ? 0 : libvirt_error(err, "cannot define the domain again");
+    return domain && definition->live ? define_running(definition, conn, domain, err)
+                                      : define(conn, definition->xml, err);
 }
 
 int saved_definition_restore_autostart(const struct saved_definition *definition,
@@ -85,5 +129,6 @@ int saved_definition_restore_autostart(const struct saved_definition *definition
 void saved_definition_done(struct saved_definition *definition)
 {
     secret_free(definition->xml);
-    definition->xml = NULL;
+    free(definition->live);
+    definition->xml = definition->live = NULL;
 }

@@ -11,7 +11,8 @@
 #include "driver/libvirt_connection.h"
 
 struct saved_definition {
-    char *xml; /* owned; with passwords: a secret. NULL = there was none */
+    char *xml;  /* owned; with passwords: a secret. NULL = there was none */
+    char *live; /* owned; what libvirt said of the running guest at that time; may be NULL */
     bool autostart;
 };
 
@@ -28,7 +29,8 @@ int saved_definition_undefine(const struct saved_definition *definition, virDoma
 
 /*
  * Defines the domain again. `domain` is NULL when there is none any more; if so, the definition
- * comes back all the same, or nova would not find the guest. What somebody else has defined since
+ * comes back all the same, or nova would not find the guest. What was done to the devices of the
+ * running guest meanwhile is in it (definition_merge.h). What somebody else has defined since
  * stays. To be called again after a failure.
  */
 int saved_definition_restore(const struct saved_definition *definition,

@@ -53,7 +53,8 @@ remove() {
     $VIRSH undefine --managed-save --nvram "$NAME-$1" >/dev/null 2>&1
 }
 
-# define_guest NAME DISK-XML: OS, DEVICES: XML put inside <os> and <devices>; SHUT=1: not started.
+# define_guest NAME DISK-XML: OS, DEVICES: XML put inside <os> and <devices>; EMULATOR: another
+# program; SHUT=1: not started.
 define_guest() {
     local xml=$DIR/$1.xml
     cat >"$xml" <<XML
@@ -65,7 +66,7 @@ define_guest() {
   <os><type arch='x86_64' machine='pc'>hvm</type>${OS:-}</os>
   <features><acpi/></features>
   <devices>
-    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <emulator>${EMULATOR:-/usr/bin/qemu-system-x86_64}</emulator>
     $2
     <graphics type='vnc' autoport='yes' listen='127.0.0.1' passwd='secret'/>
     ${DEVICES:-}

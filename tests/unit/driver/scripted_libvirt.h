@@ -23,7 +23,7 @@
 #include "tests/unit/driver/scratch.h"
 
 #define UUID "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
-#define DEFINITION "<domain><secret/></domain>"
+#define DEFINITION "<domain><secret/><devices/></domain>"
 #define CALLS_MAX 128
 #define DEVICES 3
 
@@ -36,7 +36,9 @@ static struct {
     int saved_state;
     char mirror_path[DRIVER_PATH_MAX];
     char scratch_path[DRIVER_PATH_MAX]; /* of the backup */
-    char definition[256];
+    char definition[512];
+    int checkpoints, snapshots;
+    const char *volume; /* another disk's element, as the guest has it now */
     bool attached[DEVICES];
     int agent_timeout_s;
     /* the script */
@@ -51,9 +53,12 @@ static struct {
     int pause_reason;   /* virDomainPausedReason */
     int save_lasts;     /* so many looks at the job of a save whose client is gone; -1: for good */
     bool save_is_good;
-    bool device_stays;     /* unplugging has no effect */
-    int fail_index;        /* this call of all fails; -1 = none */
-    const char *fail_name; /* every call of this name fails */
+    bool device_stays;        /* unplugging has no effect */
+    bool normalises;          /* libvirt makes something else of a definition */
+    const char *refused_text; /* it takes none that has this in it */
+    int fail_index;           /* this call of all fails; -1 = none */
+    const char *fail_name;    /* every call of this name fails, */
+    int fail_from;            /* from this call of all on */
     bool fail_with_effect;
     int fail_code;
     int die_index; /* this call of all is never made: die() ends the process; -1 = none */
@@ -117,8 +122,8 @@ static bool fails(const char *name, bool *ret_effect)
         canceller_request(world.canceller);
     if (index < CALLS_MAX)
         world.calls[world.call_count++] = name;
-    bool failing =
-        index == world.fail_index || (world.fail_name && strcmp(world.fail_name, name) == 0);
+    bool failing = index == world.fail_index || (world.fail_name && index >= world.fail_from &&
+                                                 strcmp(world.fail_name, name) == 0);
     *ret_effect = !failing || world.fail_with_effect;
     return failing && fail_with(name, world.fail_code);
 }
@@ -138,6 +143,22 @@ static inline int place_of(const char *name)
         if (strcmp(world.calls[i], name) == 0)
             return i;
     return -1;
+}
+
+static inline int times_called(const char *name)
+{
+    int times = 0;
+    for (int i = 0; i < world.call_count; i++)
+        times += strcmp(world.calls[i], name) == 0;
+    return times;
+}
+
+static inline int last_place_of(const char *name)
+{
+    int i = world.call_count - 1;
+    while (i >= 0 && strcmp(world.calls[i], name) != 0)
+        i--;
+    return i;
 }
 
 static virDomainPtr the_domain(void)
@@ -339,8 +360,9 @@ static char *current_xml(void)
                        world.mirror_path);
     if (asprintf(&xml,
                  "<domain><devices><disk type='file'><driver type='qcow2'/>"
-                 "<source file='/i/disk'/>%s<target dev='vda'/></disk>%s%s%s</devices></domain>",
-                 mirror, !world.active || world.attached[0] ? devices[0] : "",
+                 "<source file='/i/disk'/>%s<target dev='vda'/></disk>%s%s%s%s</devices></domain>",
+                 mirror, world.volume ? world.volume : "",
+                 !world.active || world.attached[0] ? devices[0] : "",
                  !world.active || world.attached[1] ? devices[1] : "",
                  !world.active || world.attached[2] ? devices[2] : "") < 0)
         abort();
@@ -400,15 +422,41 @@ int __wrap_virDomainUndefineFlags(virDomainPtr domain, unsigned flags)
     return 0;
 }
 
+int __wrap_virDomainListAllCheckpoints(virDomainPtr domain, virDomainCheckpointPtr **checkpoints,
+                                       unsigned flags);
+int __wrap_virDomainListAllCheckpoints(virDomainPtr domain, virDomainCheckpointPtr **checkpoints,
+                                       unsigned flags)
+{
+    (void)domain;
+    if (checkpoints || flags != 0)
+        abort(); /* their number is all that is asked for */
+    DOMAIN_CALL("ListAllCheckpoints", (void)0);
+    return world.checkpoints;
+}
+
+int __wrap_virDomainSnapshotNum(virDomainPtr domain, unsigned flags);
+int __wrap_virDomainSnapshotNum(virDomainPtr domain, unsigned flags)
+{
+    (void)domain;
+    (void)flags;
+    DOMAIN_CALL("SnapshotNum", (void)0);
+    return world.snapshots;
+}
+
 virDomainPtr __wrap_virDomainDefineXML(virConnectPtr conn, const char *xml);
 virDomainPtr __wrap_virDomainDefineXML(virConnectPtr conn, const char *xml)
 {
     bool acts;
     (void)conn;
     bool failing = fails("DefineXML", &acts);
+    if (world.refused_text && strstr(xml, world.refused_text)) {
+        failing = fail_with("DefineXML", VIR_ERR_CONFIG_UNSUPPORTED);
+        acts = false;
+    }
     if (acts) {
         world.exists = world.persistent = true;
-        (void)snprintf(world.definition, sizeof(world.definition), "%s", xml);
+        (void)snprintf(world.definition, sizeof(world.definition), "%s%s", xml,
+                       world.normalises ? "\n" : "");
     }
     return failing ? NULL : the_domain();
 }

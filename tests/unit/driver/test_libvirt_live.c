@@ -17,6 +17,9 @@
 /* wrap: virDomainSetAutostart */
 /* wrap: virDomainUndefineFlags */
 /* wrap: virDomainDefineXML */
+/* wrap: virDomainListAllCheckpoints */
+/* wrap: virDomainSnapshotNum */
+/* wrap: virDomainHasManagedSaveImage */
 /* wrap: virDomainBlockRebase */
 /* wrap: virDomainGetBlockJobInfo */
 /* wrap: virDomainBlockJobAbort */
@@ -121,13 +124,16 @@ static void good_snapshot_in_order(void **state)
     static const char *const order[] = {
         "find_domain",       "GetBlockJobInfo", "GetXMLDesc-inactive", "qemu-img create",
         "Undefine-keep-tpm", "watch",           "BlockRebase",         "FSFreeze",
-        "BlockJobAbort",     "FSThaw",          "DefineXML",           "SetAutostart",
-        "stream overlay"};
+        "BlockJobAbort",     "FSThaw",          "SetAutostart",        "stream overlay"};
     assert_int_equal(take(), 0);
     assert_guest_as_before();
     assert_true(result.quiesced);
     for (size_t i = 1; i < sizeof(order) / sizeof(order[0]); i++)
         assert_true(place_of(order[i - 1]) < place_of(order[i]));
+    assert_true(place_of("GetXMLDesc-inactive") < place_of("DefineXML") && /* to see it taken */
+                place_of("DefineXML") < place_of("qemu-img create"));
+    assert_true(place_of("FSThaw") < last_place_of("DefineXML") &&
+                last_place_of("DefineXML") < place_of("SetAutostart"));
     /* Nothing comes between: the guest stands still. */
     assert_int_equal(place_of("AgentCommand"), place_of("FSFreeze") + 1); /* is it frozen? */
     assert_int_equal(place_of("BlockJobAbort"), place_of("FSFreeze") + 2);
@@ -285,7 +291,7 @@ static int take_deleted(enum copy_course course, int event_index)
 static void assert_deleted(bool defined)
 {
     assert_string_equal(err.exc, EXC_UNEXPECTED_DELETING);
-    assert_int_equal(was_called("DefineXML"), defined);
+    assert_int_equal(times_called("DefineXML") - was_called("Undefine-keep-tpm"), defined);
     assert_false(world.exists);
     assert_int_equal(files_left(), 0);
 }
@@ -299,7 +305,7 @@ static void guest_deleted_meanwhile_is_not_defined_again(void **state)
 
     /* One that is still there is as before: nova-compute undefines it. */
     assert_int_equal(take_deleted(COPY_STALLS, -1), -ECANCELED);
-    int abort_place = place_of("BlockJobAbort"), define_place = place_of("DefineXML");
+    int abort_place = place_of("BlockJobAbort"), define_place = last_place_of("DefineXML");
     assert_true(world.exists && world.persistent && world.active);
     assert_false(world.mirror);
 
@@ -311,9 +317,13 @@ static void guest_deleted_meanwhile_is_not_defined_again(void **state)
 
 static void first_error_is_kept(void **state)
 {
-    (void)state;
+    world.course = COPY_FAILS;
+    assert_int_equal(take(), -EIO);
+    int define_place = last_place_of("DefineXML");
+    set_up(state);
     world.course = COPY_FAILS;
     world.fail_name = "DefineXML";
+    world.fail_from = define_place;
     assert_int_equal(take(), -EIO);
     assert_error(EXC_INTERNAL_ERROR, "ended before it was complete");
     assert_non_null(strstr(err.message, "; then: cannot define the domain"));
@@ -359,7 +369,7 @@ static void deleted_guest_is_not_defined_again(void **state)
     assert_int_equal(take(), -ENOENT);
     assert_error(EXC_INSTANCE_NOT_FOUND, "ended while its disk was copied");
     assert_false(world.exists);
-    assert_false(was_called("DefineXML"));
+    assert_int_equal(times_called("DefineXML"), 1); /* when it was seen to be taken */
 }
 
 static void foreign_block_job_is_left_alone(void **state)
@@ -384,6 +394,116 @@ static void guest_is_not_touched_without_room(void **state)
     assert_guest_as_before();
     assert_false(was_called("GetXMLDesc-inactive"));
     assert_false(was_called("qemu-img create"));
+}
+
+/* What would be lost with the definition is known before anything is done: another method does. */
+static void assert_gives_way(const char *text)
+{
+    assert_int_equal(take(), -EOPNOTSUPP);
+    assert_error(EXC_INTERNAL_ERROR, text);
+    assert_false(was_called("qemu-img create"));
+    assert_true(world.exists && world.persistent && world.autostart && world.active);
+}
+
+static void domain_that_would_lose_is_not_undefined(void **state)
+{
+    static const char tpm[] =
+        "<domain><devices><tpm><backend type='%s' version='2.0'/></tpm></devices></domain>";
+    (void)state;
+    (void)snprintf(world.definition, sizeof(world.definition), tpm, "emulator");
+    assert_gives_way("the domain is not undefined: its TPM");
+    assert_false(was_called("DefineXML"));
+
+    set_up(state);
+    (void)snprintf(world.definition, sizeof(world.definition), tpm, "passthrough");
+    assert_int_equal(take(), 0);
+    assert_image();
+
+    set_up(state); /* the next start has none, this run has */
+    world.volume = "<tpm><backend type='emulator'/></tpm>";
+    assert_gives_way("its TPM");
+
+    set_up(state);
+    world.checkpoints = 1;
+    assert_gives_way("it has checkpoints");
+    set_up(state);
+    world.snapshots = 2;
+    assert_gives_way("it has snapshots");
+    set_up(state);
+    world.saved = true;
+    assert_gives_way("it has a saved memory image");
+    assert_false(was_called("Undefine-keep-tpm"));
+
+    set_up(state); /* libvirt before 5.6 */
+    world.fail_name = "ListAllCheckpoints";
+    world.fail_code = VIR_ERR_NO_SUPPORT;
+    assert_int_equal(take(), 0);
+    assert_image();
+}
+
+static void definition_that_is_not_taken_is_kept(void **state)
+{
+    (void)state;
+    world.fail_name = "DefineXML";
+    world.fail_code = VIR_ERR_CONFIG_UNSUPPORTED;
+    assert_gives_way("libvirt would not define it again: injected in DefineXML");
+    assert_guest_as_before();
+
+    set_up(state);
+    world.normalises = true;
+    assert_gives_way("its definition changes when it is defined again");
+    assert_false(was_called("Undefine-keep-tpm"));
+
+    set_up(state);
+    world.fail_name = "Undefine-keep-tpm";
+    assert_int_equal(take(), -EOPNOTSUPP);
+    assert_error(EXC_INTERNAL_ERROR, "cannot undefine the domain");
+    assert_guest_as_before();
+}
+
+#define VOLUME(file)                                                                               \
+    "<disk type='file'><driver type='qcow2'/><source file='" file "'/><target dev='vdb'/></disk>"
+
+static void attach_volume(void)
+{
+    world.volume = VOLUME("/v");
+}
+
+static int take_with_volume_attached_at(int place, const char *refused)
+{
+    (void)set_up(NULL);
+    world.event = attach_volume;
+    world.event_index = place;
+    world.refused_text = refused;
+    return take();
+}
+
+/* Meanwhile libvirt knows of it from the guest alone. */
+static void what_is_attached_meanwhile_is_defined(void **state)
+{
+    (void)state;
+    assert_int_equal(take(), 0);
+    assert_image();
+    int place = place_of("FSFreeze");
+    assert_int_equal(take_with_volume_attached_at(place, NULL), 0);
+    assert_true(world.persistent && world.autostart);
+    assert_string_equal(world.definition,
+                        "<domain><secret/><devices><disk type=\"file\"><driver "
+                        "type=\"qcow2\"/><source file=\"/v\"/><target dev=\"vdb\"/></disk>"
+                        "</devices></domain>");
+    assert_image();
+
+    /* Where libvirt does not take that, it is what the guest has. */
+    assert_int_equal(take_with_volume_attached_at(place, "<secret/><devices><disk"), 0);
+    assert_true(world.persistent && world.autostart);
+    assert_non_null(strstr(world.definition, "/i/disk"));
+    assert_non_null(strstr(world.definition, VOLUME("/v")));
+    assert_image();
+
+    /* Never one without the volume. */
+    assert_int_equal(take_with_volume_attached_at(place, "<disk"), -EIO);
+    assert_error(EXC_INTERNAL_ERROR, "cannot define the domain again");
+    assert_false(world.persistent);
 }
 
 static void older_libvirt_knows_fewer_flags(void **state)
@@ -555,6 +675,9 @@ int main(void)
         cmocka_unit_test_setup(deleted_guest_is_not_defined_again, set_up),
         cmocka_unit_test_setup(foreign_block_job_is_left_alone, set_up),
         cmocka_unit_test_setup(guest_is_not_touched_without_room, set_up),
+        cmocka_unit_test_setup(domain_that_would_lose_is_not_undefined, set_up),
+        cmocka_unit_test_setup(definition_that_is_not_taken_is_kept, set_up),
+        cmocka_unit_test_setup(what_is_attached_meanwhile_is_defined, set_up),
         cmocka_unit_test_setup(older_libvirt_knows_fewer_flags, set_up),
         cmocka_unit_test_setup(silent_agent_is_not_asked_to_freeze, set_up),
         cmocka_unit_test(late_freeze_is_thawed),
