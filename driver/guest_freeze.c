@@ -68,10 +68,9 @@ static enum freeze_status read_status(const struct guest_freeze *freeze, virDoma
 int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
 {
     int timeout = freeze->timeout_s < INT_MAX ? (int)freeze->timeout_s : INT_MAX;
-    if (virDomainAgentSetResponseTimeout(domain, timeout, 0) < 0)
-        return libvirt_error(err, "cannot limit the guest agent's time to answer");
-    freeze->limited = true;
-    return 0;
+    int r = virDomainAgentSetResponseTimeout(domain, timeout, 0);
+    freeze->limited = r == 0 || !agent_is_absent(virGetLastErrorCode()); /* it may have been done */
+    return r < 0 ? libvirt_error(err, "cannot limit the guest agent's time to answer") : 0;
 }
 
 /* Known not to be frozen by us. */

@@ -17,6 +17,7 @@
 #include "common/cleanup.h"
 #include "common/trap.h"
 #include "driver/block_job.h"
+#include "driver/disk_iothread.h"
 #include "driver/driver_journal.h"
 #include "driver/image_stream.h"
 #include "driver/live_snapshot.h"
@@ -90,6 +91,8 @@ static int show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
         r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
     if (r == 0 && backup_job_check_idle(op->domain, err) < 0)
         r = live_snapshot_unusable(op, err);
+    if (r == 0)
+        r = disk_iothread_check(op->domain, op->info->disk_target, err);
     if (r == 0)
         r = live_snapshot_begin(op, SCRATCH_ROOM, err);
     trap("stream:written-down");

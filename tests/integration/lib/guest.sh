@@ -53,8 +53,8 @@ remove() {
     $VIRSH undefine --managed-save --nvram "$NAME-$1" >/dev/null 2>&1
 }
 
-# define_guest NAME DISK-XML: OS, DEVICES: XML put inside <os> and <devices>; EMULATOR: another
-# program; SHUT=1: not started.
+# define_guest NAME DISK-XML: DOMAIN, OS, DEVICES: XML put inside <domain>, <os> and <devices>;
+# EMULATOR: another program; SHUT=1: not started.
 define_guest() {
     local xml=$DIR/$1.xml
     cat >"$xml" <<XML
@@ -62,7 +62,7 @@ define_guest() {
   <name>$NAME-$1</name>
   <uuid>$(uuid_of "$1")</uuid>
   <memory unit='MiB'>64</memory>
-  <vcpu>1</vcpu>
+  <vcpu>1</vcpu>${DOMAIN:-}
   <os><type arch='x86_64' machine='pc'>hvm</type>${OS:-}</os>
   <features><acpi/></features>
   <devices>

@@ -1,0 +1,27 @@
+/*
+ * Disks that an iothread serves. QEMU before 9.0 closes the client of a backup job's export on that
+ * thread. Since the mend of CVE-2024-7409 (7.2.14, 8.2.7 and what distributions made of others)
+ * this ends QEMU:
+ *   blockdev-nbd.c: nbd_blockdev_client_closed: Assertion `qemu_in_main_thread() && nbd_server'
+ * 9.0 closes it on the main loop (f816310d0c32 "nbd/server: only traverse NBDExport->clients from
+ * main loop thread"). Tried: 7.2.22 of Debian 12 ends, 10.0.13 of Debian 13 goes on.
+ */
+#pragma once
+
+#include <libvirt/libvirt.h>
+#include <stdbool.h>
+
+#include "common/error.h"
+
+/*
+ * Whether a definition maps the disk, or its SCSI controller, to an iothread. InternalError
+ * (EINVAL) when there is no such disk. Pure.
+ */
+int disk_iothread_find(const char *xml, const char *disk_target, bool *ret_mapped,
+                       struct error *err);
+
+/*
+ * Whether the disk of the running guest may be shown by a backup job: EOPNOTSUPP when an iothread
+ * serves it and its QEMU is not known to be one that goes on when the reader closes.
+ */
+int disk_iothread_check(virDomainPtr domain, const char *disk_target, struct error *err);
