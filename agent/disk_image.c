@@ -12,6 +12,8 @@
 #include "common/log.h"
 #include "common/trap.h"
 
+#define STATE_CHANGES_MAX 2 /* of the guest, within one snapshot */
+
 /* What the operator wants to know when it was not what they have chosen. */
 static void note_method(struct operation *op, const char *reason)
 {
@@ -29,6 +31,7 @@ static bool is_novas_rule(const struct operation *op)
 static int plan(struct operation *op, struct error *err)
 {
     const char *reason = NULL;
+    op->method_note[0] = '\0';
     int r =
         plan_snapshot(op->agent->conf, &op->arguments.instance, &op->info, &op->plan, &reason, err);
     if (r == 0 && reason && !is_novas_rule(op))
@@ -177,26 +180,27 @@ static int copy_and_upload(struct operation *op, struct error *err)
 }
 
 /*
- * A guest that powers itself off takes the disk of its instant with it. What is on its disk now is
- * what its tenant would get who asked for the snapshot now.
+ * A guest that was started, resumed or stopped while its disk was read takes the disk of its
+ * instant with it. What is on the disk now is what its tenant would get who asked for the snapshot
+ * now. What was begun has to be undone before anything else may begin.
  */
-static bool has_stopped_meanwhile(struct operation *op)
+static bool has_changed_meanwhile(struct operation *op, const struct error *failure)
 {
     struct driver *driver = op->agent->driver;
     struct error ignored = ERROR_INIT;
-    return op->plan.method == SNAPSHOT_METHOD_STREAM &&
-           op->info.power_state != POWER_STATE_SHUTDOWN && cancel_check(&ignored) == 0 &&
+    enum power_state planned_for = op->info.power_state;
+    return !op->image_complete && cancel_check(&ignored) == 0 &&
+           disk_image_undo(op, &ignored) == 0 &&
            driver->ops->inspect(driver, op->arguments.instance.uuid, &op->info, &ignored) == 0 &&
-           op->info.power_state == POWER_STATE_SHUTDOWN;
+           (failure->errnum == ESTALE || op->info.power_state != planned_for);
 }
 
 static int make(struct operation *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
     int r = copy_and_upload(op, &failure);
-    if (r < 0 && !op->image_complete && has_stopped_meanwhile(op)) {
-        log_warning("the guest has stopped while its disk was streamed, beginning again: %s",
-                    failure.message);
+    for (int i = 0; r < 0 && i < STATE_CHANGES_MAX && has_changed_meanwhile(op, &failure); i++) {
+        log_warning("the guest does not run as it did, beginning again: %s", failure.message);
         failure = (struct error)ERROR_INIT;
         r = plan(op, &failure);
         if (r == 0)

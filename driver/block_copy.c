@@ -71,7 +71,7 @@ static int judge_news(const struct block_copy *copy, struct error *err)
 {
     const struct domain_news *news = &copy->news;
     if (news->stopped)
-        return error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND,
+        return error_set(err, ESTALE, EXC_INSTANCE_NOT_FOUND,
                          "Instance %s ended while its disk was copied", copy->uuid);
     if (news->disconnected)
         return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR,

@@ -31,8 +31,8 @@ int block_copy_start(struct block_copy *copy, struct libvirt_connection *connect
                      virDomainPtr domain, struct error *err);
 
 /*
- * Waits until the overlay is in step. InstanceNotFound when the guest ends; ETIMEDOUT when nothing
- * moves for stall_timeout_s; ECONNRESET when libvirtd is lost; ECANCELED.
+ * Waits until the overlay is in step. InstanceNotFound (ESTALE) when the guest ends; ETIMEDOUT when
+ * nothing moves for stall_timeout_s; ECONNRESET when libvirtd is lost; ECANCELED.
  */
 int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct error *err);
 

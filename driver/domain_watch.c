@@ -157,6 +157,16 @@ void domain_watches_resumed(struct domain_watches *watches, const char *uuid)
     }
 }
 
+void domain_watches_started(struct domain_watches *watches, const char *uuid)
+{
+    LOCK_SCOPE(&watches->lock);
+    for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
+         watch = next_of(watch->next, uuid)) {
+        watch->news.started = true;
+        tell(watch);
+    }
+}
+
 void domain_watches_disconnected(struct domain_watches *watches)
 {
     LOCK_SCOPE(&watches->lock);

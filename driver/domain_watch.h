@@ -17,6 +17,7 @@ struct domain_news {
     int block_job_status; /* virConnectDomainEventBlockJobStatus of the disk, -1 = none yet */
     bool stopped;         /* the domain is no longer active */
     bool resumed;         /* the guest was let run */
+    bool started;         /* the guest was started, or woken */
     bool disconnected;    /* libvirtd was lost: events may have been missed */
 };
 
@@ -50,4 +51,5 @@ void domain_watches_block_job(struct domain_watches *watches, const char *uuid,
 void domain_watches_device_removed(struct domain_watches *watches, const char *uuid);
 void domain_watches_stopped(struct domain_watches *watches, const char *uuid);
 void domain_watches_resumed(struct domain_watches *watches, const char *uuid);
+void domain_watches_started(struct domain_watches *watches, const char *uuid);
 void domain_watches_disconnected(struct domain_watches *watches);

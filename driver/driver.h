@@ -39,6 +39,7 @@ enum disk_source_type { DISK_SOURCE_FILE, DISK_SOURCE_LVM, DISK_SOURCE_RBD, DISK
 struct guest_info {
     char uuid[DRIVER_UUID_MAX];
     enum power_state power_state;
+    int domain_id;           /* of this run of the guest; -1: none, it is not active */
     bool connection_is_qemu; /* virConnectGetType() == "QEMU" */
     bool persistent;
     enum disk_source_type source_type;
@@ -148,7 +149,8 @@ struct driver_ops {
     /*
      * Takes the snapshot and gives back the finished image, flattened, in plan->image_format.
      * InstanceNotFound when the domain vanished meanwhile. EOPNOTSUPP when plan->method cannot be
-     * used here: the guest is as it was, another method may do.
+     * used here: the guest is as it was, another method may do. ESTALE when the guest is not as
+     * `info` says, or has run while its disk was read: it may be inspected and planned for again.
      */
     int (*extract)(struct driver *driver, const struct guest_info *info,
                    const struct snapshot_plan *plan, struct snapshot_result *ret_result,

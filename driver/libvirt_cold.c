@@ -6,6 +6,9 @@
  * inactive already) and loses its memory. The managed-save image of a guest that nova suspended is
  * not touched.
  *
+ * The disk is read without a lock, which would keep QEMU from starting the guest: that it was not
+ * started is looked at afterwards (guest_rest.h).
+ *
  * cold_snapshot_resume() runs on every exit and puts back what it finds missing; for a process that
  * has died the journal tells it what to look for.
  */
@@ -22,19 +25,24 @@
 #include "driver/rbd_name.h"
 #include "driver/staged_image.h"
 
+static struct guest_run run_of(const struct guest_info *info)
+{
+    return (struct guest_run){info->power_state, info->domain_id};
+}
+
 /* What has to come back; of a guest whose memory is not saved here, nothing. */
 static int read_guest(struct cold_snapshot *op, struct error *err)
 {
-    enum power_state power_state;
-    int r = libvirt_connection_watch(op->driver->connection, op->info->uuid, op->info->disk_target,
-                                     &op->watch, err);
-    if (r == 0)
-        r = libvirt_domain_power_state(op->domain, &power_state, err);
+    const struct guest_run run = run_of(op->info);
+    int r = guest_run_check(op->driver->connection, op->info->uuid, &run, err);
     if (r < 0)
         return r;
-    op->suspending = power_state == POWER_STATE_RUNNING;
-    op->paused = power_state == POWER_STATE_PAUSED;
-    return op->suspending ? host_devices_read(&op->devices, op->domain, err) : 0;
+    op->suspending = run.power_state == POWER_STATE_RUNNING;
+    if (!op->suspending)
+        return 0;
+    r = libvirt_connection_watch(op->driver->connection, op->info->uuid, op->info->disk_target,
+                                 &op->watch, err);
+    return r < 0 ? r : host_devices_read(&op->devices, op->domain, err);
 }
 
 static int reserve(struct cold_snapshot *op, struct error *err)
@@ -67,8 +75,6 @@ static int begin(struct cold_snapshot *op, struct error *err)
 
 static int suspend_guest(struct cold_snapshot *op, struct error *err)
 {
-    if (!op->suspending)
-        return 0;
     int r = host_devices_detach(&op->devices, op->domain, op->watch, op->driver->detach_timeout_ms,
                                 err);
     if (r < 0)
@@ -91,30 +97,32 @@ static int convert_disk(struct cold_snapshot *op, struct error *err)
                                                    .compress = op->plan->compress,
                                                    .compression_type = op->plan->compression_type,
                                                    .bytes_per_s = op->driver->disk_bytes_per_s,
-                                                   .force_share = op->paused,
+                                                   .force_share = true,
                                                    .stall_timeout_s = op->driver->stall_timeout_s};
     return qemu_img_convert(&conversion, err);
 }
 
-/* A guest that ran while its disk was read may have changed it. */
-static int check_paused(struct cold_snapshot *op, struct error *err)
+/* A guest that runs meanwhile may change the disk, or make it unreadable, under the hands. */
+static int read_disk(struct cold_snapshot *op, struct error *err)
 {
-    struct domain_news news = DOMAIN_NEWS_INIT;
-    enum power_state power_state;
-    if (!op->paused)
-        return 0;
-    int r = libvirt_domain_power_state(op->domain, &power_state, err);
+    static const struct guest_run saved = {POWER_STATE_SHUTDOWN, -1};
+    const struct guest_run found = run_of(op->info);
+    struct error failure = ERROR_INIT, changed = ERROR_INIT;
+    int r = guest_rest_begin(&op->rest, op->driver->connection, op->info->uuid,
+                             op->suspending ? &saved : &found, err);
     if (r < 0)
         return r;
-    (void)domain_watch_wait(op->watch, 0, &news);
-    if (power_state == POWER_STATE_RUNNING || news.resumed)
-        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
-                         "the paused guest was resumed while its disk was read");
-    if (news.disconnected)
-        return error_set(err, EIO, EXC_INTERNAL_ERROR,
-                         "libvirt was lost while the disk of a paused guest was read: whether the "
-                         "guest stayed paused is not known");
-    return 0;
+    trap("cold:reading");
+    r = convert_disk(op, &failure);
+    if (r == -ECANCELED) {
+        *err = failure;
+        return r;
+    }
+    if (guest_rest_check(&op->rest, &changed) < 0)
+        failure = changed;
+    if (failure.errnum != 0)
+        *err = failure;
+    return -failure.errnum;
 }
 
 /* What qemu-img is to read, before the guest is touched. */
@@ -139,11 +147,10 @@ static int copy_disk(struct cold_snapshot *op, struct error *err)
     if (r < 0)
         return r;
     trap("cold:staging-made");
-    r = suspend_guest(op, err);
+    if (op->suspending)
+        r = suspend_guest(op, err);
     if (r == 0)
-        r = convert_disk(op, err);
-    if (r == 0)
-        r = check_paused(op, err);
+        r = read_disk(op, err);
     if (r < 0)
         return r;
     trap("cold:converted");

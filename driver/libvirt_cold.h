@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "driver/domain_watch.h"
+#include "driver/guest_rest.h"
 #include "driver/host_devices.h"
 #include "driver/libvirt_driver.h"
 #include "driver/scratch.h"
@@ -21,8 +22,8 @@ struct cold_snapshot {
     virDomainPtr domain; /* owned; NULL when there is none any more */
     struct staging *staging;
     struct scratch *scratch;
-    struct domain_watch *watch;
-    bool paused; /* QEMU has the disk open and the guest does not run: it is read as it stands */
+    struct domain_watch *watch; /* of host devices */
+    struct guest_rest rest;     /* for the time the disk is read */
     /* progress: what cold_snapshot_resume() has to put back */
     bool suspending; /* the guest ran */
     bool recovering; /* another process suspended it, and others may have had a hand in it since */

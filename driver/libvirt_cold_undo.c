@@ -109,6 +109,7 @@ void cold_snapshot_done(struct cold_snapshot *op)
 {
     host_devices_done(&op->devices);
     domain_watch_free(op->watch);
+    guest_rest_done(&op->rest);
     scratch_release(op->scratch);
     staging_free(op->staging);
     if (op->domain)

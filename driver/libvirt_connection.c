@@ -111,6 +111,8 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int 
         domain_watches_stopped(connection->watches, uuid);
     else if (event == VIR_DOMAIN_EVENT_RESUMED)
         domain_watches_resumed(connection->watches, uuid);
+    else if (event == VIR_DOMAIN_EVENT_STARTED)
+        domain_watches_started(connection->watches, uuid);
     return 0;
 }
 

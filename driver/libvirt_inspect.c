@@ -45,6 +45,7 @@ static int read_domain(virDomainPtr domain, const struct domain_description *des
     const char *type = virConnectGetType(virDomainGetConnect(domain));
     if (persistent < 0 || !type)
         return libvirt_error(err, "cannot read what kind of domain it is");
+    info->domain_id = (int)virDomainGetID(domain);
     info->persistent = persistent == 1;
     info->connection_is_qemu = strcmp(type, "QEMU") == 0;
     info->source_type = description->source_type;

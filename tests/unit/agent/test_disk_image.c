@@ -40,6 +40,19 @@ static void change(enum fake_call call, const char *uuid, void *userdata)
     driver_fake_set_script(agent.driver, &next);
 }
 
+#define RECOVERIES 3
+
+static void recover_at_last(enum fake_call call, const char *uuid, void *userdata)
+{
+    struct fake_record record;
+    (void)uuid, (void)userdata;
+    driver_fake_get_record(agent.driver, &record);
+    if (call != FAKE_RECOVER || record.calls[FAKE_RECOVER] < RECOVERIES - 1)
+        return;
+    next.errors[FAKE_RECOVER] = (struct error)ERROR_INIT;
+    driver_fake_set_script(agent.driver, &next);
+}
+
 static struct fake_record snapshot(void)
 {
     struct fake_record record;
@@ -137,6 +150,84 @@ static void a_guest_that_stops_is_read_stopped(void **state)
     assert_string_equal(world.task_state, "");
 }
 
+/* Started while its disk was read, as it were. */
+static void script_start_meanwhile(void)
+{
+    script.info.power_state = POWER_STATE_SHUTDOWN;
+    script.errors[FAKE_EXTRACT] = failure(ESTALE, EXC_INTERNAL_ERROR);
+    next = script;
+    next.info.power_state = POWER_STATE_RUNNING;
+    next.shows_disk = false;
+    next.errors[FAKE_EXTRACT] = (struct error)ERROR_INIT;
+    change_at = FAKE_EXTRACT;
+}
+
+static void a_guest_that_starts_is_read_running(void **state)
+{
+    static char blockcopy_name[] = "blockcopy";
+    (void)state;
+    conf.snapshot_agent.live_snapshot_method = blockcopy_name;
+    script_start_meanwhile();
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 2);
+    assert_int_equal(record.plan.method, SNAPSHOT_METHOD_BLOCKCOPY);
+    assert_int_equal(world.image, ACTIVE);
+    assert_null(method_note()); /* "cold, not blockcopy" was the first plan's */
+}
+
+static void a_guest_that_ran_for_a_moment_is_read_again(void **state)
+{
+    (void)state;
+    script_start_meanwhile();
+    next.info.power_state = POWER_STATE_SHUTDOWN;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 2);
+    assert_int_equal(world.image, ACTIVE);
+}
+
+static void a_guest_that_never_rests_makes_it_fail(void **state)
+{
+    (void)state;
+    script.errors[FAKE_EXTRACT] = failure(ESTALE, EXC_INTERNAL_ERROR);
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 3);
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.fault, "told to fail");
+}
+
+/* Whichever method it was, and whatever it said of it. */
+static void a_guest_that_ends_is_read_stopped_by_every_method(void **state)
+{
+    static char blockrebase_name[] = "blockrebase";
+    (void)state;
+    conf.snapshot_agent.live_snapshot_method = blockrebase_name;
+    script.errors[FAKE_EXTRACT] = failure(ENOENT, EXC_INSTANCE_NOT_FOUND);
+    next = script;
+    next.info.power_state = POWER_STATE_SHUTDOWN;
+    next.shows_disk = false;
+    next.errors[FAKE_EXTRACT] = (struct error)ERROR_INIT;
+    change_at = FAKE_EXTRACT;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 2);
+    assert_int_equal(record.plan.method, SNAPSHOT_METHOD_COLD);
+    assert_int_equal(world.image, ACTIVE);
+}
+
+static void nothing_begins_before_the_guest_is_back(void **state)
+{
+    (void)state;
+    world.fail_upload = failure(EIO, EXC_INTERNAL_ERROR);
+    script.errors[FAKE_RECOVER] = failure(EIO, EXC_INTERNAL_ERROR);
+    next = script;
+    next.info.power_state = POWER_STATE_SHUTDOWN;
+    next.on_call = recover_at_last;
+    change_at = FAKE_EXTRACT;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 1);
+    assert_int_equal(record.calls[FAKE_RECOVER], RECOVERIES);
+    assert_int_equal(world.image, DELETED);
+}
+
 static void a_refused_method_gives_way_and_is_told(void **state)
 {
     (void)state;
@@ -217,6 +308,11 @@ int main(void)
         TEST(bringing_it_back_is_tried_again),
         TEST(a_failed_upload_brings_it_back_too),
         TEST(a_guest_that_stops_is_read_stopped),
+        TEST(a_guest_that_starts_is_read_running),
+        TEST(a_guest_that_ran_for_a_moment_is_read_again),
+        TEST(a_guest_that_never_rests_makes_it_fail),
+        TEST(a_guest_that_ends_is_read_stopped_by_every_method),
+        TEST(nothing_begins_before_the_guest_is_back),
         TEST(a_refused_method_gives_way_and_is_told),
         TEST(blockrebase_gives_way_to_blockcopy),
         TEST(when_all_are_refused_it_fails),

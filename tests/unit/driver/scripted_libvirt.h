@@ -33,6 +33,7 @@ static struct {
     /* the domain */
     bool exists, persistent, active, saved, autostart, frozen, mirror, backup;
     int state; /* virDomainState */
+    int id;    /* of this run; a guest that is not active has none */
     int saved_state;
     char mirror_path[DRIVER_PATH_MAX];
     char scratch_path[DRIVER_PATH_MAX]; /* of the backup */
@@ -91,6 +92,7 @@ static void world_reset(void)
     world.watches = watches;
     world.exists = world.persistent = world.active = world.autostart = true;
     world.state = VIR_DOMAIN_RUNNING;
+    world.id = 7;
     world.agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
     world.fail_index = world.die_index = world.event_index = -1;
     world.fail_code = VIR_ERR_INTERNAL_ERROR;
@@ -282,6 +284,13 @@ int __wrap_virDomainIsActive(virDomainPtr domain)
     (void)domain;
     DOMAIN_CALL("IsActive", (void)0);
     return world.active;
+}
+
+unsigned __wrap_virDomainGetID(virDomainPtr domain);
+unsigned __wrap_virDomainGetID(virDomainPtr domain)
+{
+    (void)domain;
+    return (unsigned)(world.active ? world.id : -1);
 }
 
 int __wrap_virDomainIsPersistent(virDomainPtr domain);
@@ -653,8 +662,8 @@ int __wrap_virDomainCreateWithFlags(virDomainPtr domain, unsigned flags)
     (void)domain;
     if (flags != 0)
         abort(); /* the saved state counts */
-    DOMAIN_CALL("CreateWithFlags", world.saved = false; world.active = true;
-                world.state = world.saved_state);
+    DOMAIN_CALL("CreateWithFlags", world.saved = false; world.active = true; world.id++;
+                world.state = world.saved_state; domain_watches_started(world.watches, UUID));
     return 0;
 }
 

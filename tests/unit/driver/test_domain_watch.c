@@ -49,6 +49,10 @@ static void only_its_own_news_are_heard(void **state)
     domain_watches_resumed(watches, UUID);
     assert_true(domain_watch_wait(watch, 0, &news));
     assert_true(news.resumed);
+    assert_false(news.started);
+    domain_watches_started(watches, UUID);
+    assert_true(domain_watch_wait(watch, 0, &news));
+    assert_true(news.started);
     assert_int_equal(news.block_job_status, READY);
     domain_watches_device_removed(watches, UUID);
     assert_true(domain_watch_wait(other, 0, &other_news));

@@ -10,6 +10,7 @@
 /* wrap: virDomainFree */
 /* wrap: virDomainIsActive */
 /* wrap: virDomainGetState */
+/* wrap: virDomainGetID */
 /* wrap: virDomainGetXMLDesc */
 /* wrap: virDomainManagedSave */
 /* wrap: virDomainGetJobStats */
@@ -49,6 +50,7 @@ static int set_up(void **state)
     plan = (struct snapshot_plan){.method = SNAPSHOT_METHOD_COLD, .image_format = "raw"};
     info = (struct guest_info){.uuid = UUID,
                                .power_state = POWER_STATE_RUNNING,
+                               .domain_id = 7,
                                .disk_path = "/i/disk",
                                .disk_target = "vda",
                                .disk_format = "qcow2"};
@@ -113,10 +115,19 @@ static void good_snapshot_in_order(void **state)
     assert_image();
 }
 
+/* As inspect finds it. */
+static void guest_is(int state, enum power_state power_state, bool active)
+{
+    world.state = state;
+    world.active = active;
+    info.power_state = power_state;
+    info.domain_id = active ? world.id : -1;
+}
+
 static void paused_guest_is_read_as_it_stands(void **state)
 {
     set_up(state);
-    world.state = VIR_DOMAIN_PAUSED;
+    guest_is(VIR_DOMAIN_PAUSED, POWER_STATE_PAUSED, true);
     assert_int_equal(take(), 0);
     assert_guest_as_before(VIR_DOMAIN_PAUSED);
     assert_image();
@@ -138,47 +149,108 @@ static void resume_and_pause_guest(void)
     domain_watches_resumed(world.watches, UUID);
 }
 
+static void start_guest(void)
+{
+    world.active = true;
+    world.saved = false;
+    world.id++;
+    world.state = VIR_DOMAIN_RUNNING;
+    domain_watches_started(world.watches, UUID);
+}
+
+static void stop_guest(void)
+{
+    end_guest();
+}
+
+static void start_and_stop_guest(void)
+{
+    start_guest();
+    stop_guest();
+}
+
 static void lose_libvirt(void)
 {
     domain_watches_disconnected(world.watches);
 }
 
-static void paused_guest_has_to_stay_paused(void **state)
+/* The event comes with the reading, which begins to fail for it or not. */
+static void guest_that_runs_while_it_is_read_makes_no_image(void **state)
 {
     static const struct {
+        int found;
+        enum power_state power_state;
+        bool active;
         void (*event)(void);
         const char *text;
         int left;
-    } rows[] = {{resume_guest, "was resumed", VIR_DOMAIN_RUNNING},
-                {resume_and_pause_guest, "was resumed", VIR_DOMAIN_PAUSED},
-                {lose_libvirt, "libvirt was lost", VIR_DOMAIN_PAUSED}};
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    } rows[] = {
+        {VIR_DOMAIN_PAUSED, 3, true, resume_guest, "resumed", VIR_DOMAIN_RUNNING},
+        {VIR_DOMAIN_PAUSED, 3, true, resume_and_pause_guest, "was resumed", VIR_DOMAIN_PAUSED},
+        {VIR_DOMAIN_PAUSED, 3, true, stop_guest, "stopped", VIR_DOMAIN_SHUTOFF},
+        {VIR_DOMAIN_PAUSED, 3, true, lose_libvirt, "libvirt was lost", VIR_DOMAIN_PAUSED},
+        {VIR_DOMAIN_SHUTOFF, 4, false, start_guest, "started", VIR_DOMAIN_RUNNING},
+        {VIR_DOMAIN_SHUTOFF, 4, false, start_and_stop_guest, "was started", VIR_DOMAIN_SHUTOFF},
+        {VIR_DOMAIN_SHUTOFF, 4, false, lose_libvirt, "libvirt was lost", VIR_DOMAIN_SHUTOFF},
+        {VIR_DOMAIN_SHUTDOWN, 4, true, stop_guest, "stopped", VIR_DOMAIN_SHUTOFF},
+        {VIR_DOMAIN_CRASHED, 6, false, start_guest, "started", VIR_DOMAIN_RUNNING},
+        {VIR_DOMAIN_PMSUSPENDED, 7, true, start_guest, "started", VIR_DOMAIN_RUNNING},
+        {VIR_DOMAIN_RUNNING, 1, true, start_guest, "started", VIR_DOMAIN_RUNNING},
+    };
+    for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
         set_up(state);
-        world.state = VIR_DOMAIN_PAUSED;
+        guest_is(rows[i / 2].found, rows[i / 2].power_state, rows[i / 2].active);
         assert_int_equal(take(), 0);
         image_source_close(result.image);
-        world.event_index = place_of("qemu-img convert");
-        world.call_count = 0;
-        world.event = rows[i].event;
-        assert_true(take() < 0);
-        assert_error(EXC_INTERNAL_ERROR, rows[i].text);
-        assert_guest_as_before(rows[i].left);
+        const int index = place_of("qemu-img convert");
+        set_up(state);
+        world.event_index = index;
+        world.fail_index = i % 2 == 1 ? index : -1;
+        guest_is(rows[i / 2].found, rows[i / 2].power_state, rows[i / 2].active);
+        world.event = rows[i / 2].event;
+        assert_int_equal(take(), -ESTALE);
+        assert_error(EXC_INTERNAL_ERROR, rows[i / 2].text);
+        assert_int_equal(world.state, rows[i / 2].left);
     }
+}
+
+/* Between inspect and the beginning. */
+static void guest_that_is_not_as_found_is_not_touched(void **state)
+{
+    (void)state;
+    guest_is(VIR_DOMAIN_SHUTOFF, POWER_STATE_SHUTDOWN, false);
+    start_guest();
+    assert_int_equal(take(), -ESTALE);
+    assert_error(EXC_INTERNAL_ERROR, "power state 1 of domain 8, not 4 of -1");
+    assert_false(was_called("ManagedSave"));
+    assert_false(was_called("qemu-img convert"));
+    world.id++; /* a reboot */
+    guest_is(VIR_DOMAIN_RUNNING, POWER_STATE_RUNNING, true);
+    world.id++;
+    assert_int_equal(take(), -ESTALE);
+    assert_false(was_called("DetachDeviceFlags"));
 }
 
 static void stopped_guest_is_only_read(void **state)
 {
-    static const int states[] = {VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_CRASHED, VIR_DOMAIN_PMSUSPENDED};
-    for (size_t i = 0; i < 3; i++) {
+    static const struct {
+        int state;
+        enum power_state power_state;
+        bool active;
+    } rows[] = {{VIR_DOMAIN_SHUTOFF, POWER_STATE_SHUTDOWN, false},
+                {VIR_DOMAIN_CRASHED, POWER_STATE_CRASHED, false},
+                {VIR_DOMAIN_CRASHED, POWER_STATE_CRASHED, true}, /* preserved */
+                {VIR_DOMAIN_PMSUSPENDED, POWER_STATE_SUSPENDED, true}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         set_up(state);
-        world.state = states[i];
-        world.active = false;
+        guest_is(rows[i].state, rows[i].power_state, rows[i].active);
         world.saved = i == 0; /* by nova's suspend */
         assert_int_equal(take(), 0);
         assert_int_equal(result.guest_paused_ms, 0);
         assert_image();
         assert_int_equal(world.saved, i == 0);
-        assert_int_equal(world.state, states[i]);
+        assert_int_equal(world.state, rows[i].state);
+        assert_true(world.source_shared); /* QEMU has it open, or may want to */
         assert_false(was_called("DetachDeviceFlags"));
         assert_false(was_called("ManagedSave"));
         assert_false(was_called("CreateWithFlags"));
@@ -369,7 +441,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(good_snapshot_in_order, set_up),
         cmocka_unit_test(paused_guest_is_read_as_it_stands),
-        cmocka_unit_test(paused_guest_has_to_stay_paused),
+        cmocka_unit_test(guest_that_runs_while_it_is_read_makes_no_image),
+        cmocka_unit_test_setup(guest_that_is_not_as_found_is_not_touched, set_up),
         cmocka_unit_test(stopped_guest_is_only_read),
         cmocka_unit_test(each_call_fails_in_turn),
         cmocka_unit_test_setup(device_that_stays_fails_the_snapshot, set_up),

@@ -354,7 +354,7 @@ static void guest_that_ends_is_defined_again(void **state)
 {
     (void)state;
     world.course = GUEST_ENDS;
-    assert_int_equal(take(), -ENOENT);
+    assert_int_equal(take(), -ESTALE);
     assert_error(EXC_INSTANCE_NOT_FOUND, "ended while its disk was copied");
     assert_guest_as_before();
     assert_false(world.active);
@@ -366,7 +366,7 @@ static void deleted_guest_is_not_defined_again(void **state)
 {
     (void)state;
     world.course = GUEST_DELETED;
-    assert_int_equal(take(), -ENOENT);
+    assert_int_equal(take(), -ESTALE);
     assert_error(EXC_INSTANCE_NOT_FOUND, "ended while its disk was copied");
     assert_false(world.exists);
     assert_int_equal(times_called("DefineXML"), 1); /* when it was seen to be taken */

@@ -11,6 +11,7 @@
 /* wrap: virDomainIsActive */
 /* wrap: virDomainIsPersistent */
 /* wrap: virDomainGetState */
+/* wrap: virDomainGetID */
 /* wrap: virDomainGetXMLDesc */
 /* wrap: virDomainGetAutostart */
 /* wrap: virDomainSetAutostart */
@@ -68,6 +69,7 @@ static void set_up_method(enum snapshot_method method)
         .method = method, .image_format = "qcow2", .quiesce = true, .journal = &journal};
     info = (struct guest_info){.uuid = UUID,
                                .power_state = POWER_STATE_RUNNING,
+                               .domain_id = world.id,
                                .persistent = true,
                                .disk_target = "vda",
                                .disk_format = "qcow2",
@@ -495,6 +497,8 @@ static void suspended_guest_stays_suspended(void **state)
     world.active = false;
     world.saved = true;
     world.state = VIR_DOMAIN_SHUTOFF;
+    info.power_state = POWER_STATE_SHUTDOWN;
+    info.domain_id = -1;
     run_until_death(ALL, take);
     assert_int_equal(recover(false), 0);
     assert_true(world.saved);
