@@ -337,8 +337,7 @@ static void differences_are_named_without_their_values(void **state)
         {"", "[DEFAULT]\nmax_concurrent_snapshots = 5\n", ""},
         {"", "[DEFAULT]\ndebug = true\n", "[DEFAULT]debug "},
         {"", "[DEFAULT]\nstate_path = /x\n",
-         "[DEFAULT]state_path [DEFAULT]instances_path [libvirt]snapshots_directory "
-         "[snapshot_agent]state_dir "},
+         "[DEFAULT]state_path [DEFAULT]instances_path [libvirt]snapshots_directory "},
         {"[service_user]\npassword = s3cret\n", "[service_user]\npassword = other\n",
          "[service_user]password "},
         {"[glance]\nvalid_interfaces = a,b\n", "[glance]\nvalid_interfaces = a, b\n", ""},
