@@ -39,11 +39,19 @@ static int plan(struct operation *op, struct error *err)
     return r;
 }
 
-static int prepare(struct operation *op, struct error *err)
+static int inspect(struct operation *op, struct error *err)
 {
     struct driver *driver = op->agent->driver;
+    const struct instance *instance = &op->arguments.instance;
+    const struct guest_id guest = {
+        .uuid = instance->uuid, .root_device_name = instance_string(instance, "root_device_name")};
+    return driver->ops->inspect(driver, &guest, &op->info, err);
+}
+
+static int prepare(struct operation *op, struct error *err)
+{
     struct glance_image image = {0};
-    int r = driver->ops->inspect(driver, op->arguments.instance.uuid, &op->info, err);
+    int r = inspect(op, err);
     if (r < 0)
         return r;
     if (op->info.source_type == DISK_SOURCE_FILE)
@@ -186,12 +194,10 @@ static int copy_and_upload(struct operation *op, struct error *err)
  */
 static bool has_changed_meanwhile(struct operation *op, const struct error *failure)
 {
-    struct driver *driver = op->agent->driver;
     struct error ignored = ERROR_INIT;
     enum power_state planned_for = op->info.power_state;
     return !op->image_complete && cancel_check(&ignored) == 0 &&
-           disk_image_undo(op, &ignored) == 0 &&
-           driver->ops->inspect(driver, op->arguments.instance.uuid, &op->info, &ignored) == 0 &&
+           disk_image_undo(op, &ignored) == 0 && inspect(op, &ignored) == 0 &&
            (failure->errnum == ESTALE || op->info.power_state != planned_for);
 }
 

@@ -146,9 +146,8 @@ static int find(const struct block_copy *copy, virDomainPtr domain, bool *ret_th
     int r = libvirt_domain_describe(domain, &description, err);
     if (r < 0)
         return r;
-    *ret_there = description->has_mirror &&
-                 strcmp(description->disk_target, copy->disk_target) == 0 &&
-                 strcmp(description->mirror_path, copy->overlay_path) == 0;
+    const struct domain_disk *disk = domain_description_disk(description, copy->disk_target);
+    *ret_there = disk && disk->has_mirror && strcmp(disk->mirror_path, copy->overlay_path) == 0;
     domain_description_free(description);
     return 0;
 }

@@ -2,117 +2,31 @@
 #include "driver/domain_xml.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/cleanup.h"
 #include "driver/xml_node.h"
 
 #define DEVICES_MAX 256
+#define DISKS_MAX 256
 
-/* The path in a <source>: attribute file, dev or dir, whichever is there. */
-static bool copy_source_path(const xmlNode *source, char *ret_path, size_t size)
+static int read_disks(const xmlNode *devices, struct domain_description *description,
+                      struct error *err)
 {
-    static const char *const names[] = {"file", "dev", "dir"};
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (!xml_copy_attribute(source, names[i], ret_path, size))
-            return false;
-        if (ret_path[0])
-            return true;
+    description->disks = calloc(DISKS_MAX, sizeof(*description->disks));
+    if (!description->disks)
+        return error_nomem(err);
+    for (const xmlNode *element = xml_child_named(devices, "disk"); element;
+         element = xml_next_named(element->next, "disk")) {
+        if (description->disk_count == DISKS_MAX)
+            return xml_bad_domain(err, "more disks than anybody has");
+        int r = domain_disk_read(element, &description->disks[description->disk_count++], err);
+        if (r < 0)
+            return r;
     }
-    return true;
-}
-
-/* nova.virt.libvirt.utils.get_disk_type_from_path; all that is not special is a file. */
-static enum disk_source_type source_type_of(const char *path)
-{
-    char descriptor[DRIVER_PATH_MAX + 32];
-    struct stat st;
-    if (strncmp(path, "/dev", 4) == 0)
-        return DISK_SOURCE_LVM;
-    if (strncmp(path, "rbd:", 4) == 0)
-        return DISK_SOURCE_RBD;
-    (void)snprintf(descriptor, sizeof(descriptor), "%s/DiskDescriptor.xml", path);
-    if (stat(descriptor, &st) == 0)
-        return DISK_SOURCE_PLOOP;
-    return DISK_SOURCE_FILE;
-}
-
-static int read_path(const xmlNode *disk, struct domain_description *description, struct error *err)
-{
-    const xmlNode *source = xml_child_named(disk, "source");
-    char *path = description->disk_path;
-    if (!copy_source_path(source, path, DRIVER_PATH_MAX))
-        return xml_bad_domain(err, "the root disk's path is too long");
-    if (xml_attribute_is(disk, "type", "mount"))
-        path[0] = '\0';
-    if (!path[0] && xml_attribute_is(source, "protocol", "rbd")) {
-        (void)snprintf(path, DRIVER_PATH_MAX, "rbd:");
-        if (!xml_copy_attribute(source, "name", path + 4, DRIVER_PATH_MAX - 4))
-            return xml_bad_domain(err, "the root disk's RBD name is too long");
-        if (!path[4])
-            path[0] = '\0';
-    }
-    if (!path[0])
-        return xml_bad_domain(
-            err, "Can't retrieve root device path from instance libvirt configuration");
-    if (path[0] != '/' && strncmp(path, "rbd:", 4) != 0)
-        return xml_bad_domain(err, "the root disk's path is not absolute");
-    description->source_type = source_type_of(path);
     return 0;
-}
-
-/* <backingStore/> without a type ends the chain. */
-static int read_backing(const xmlNode *disk, struct domain_description *description,
-                        struct error *err)
-{
-    const xmlNode *store = xml_child_named(disk, "backingStore");
-    description->backing_known = store != NULL;
-    description->has_backing = store && xmlHasProp(store, (const xmlChar *)"type");
-    if (!description->has_backing)
-        return 0;
-    struct domain_backing *backing = &description->backing;
-    if (!copy_source_path(xml_child_named(store, "source"), backing->path, sizeof(backing->path)) ||
-        !xml_copy_attribute(xml_child_named(store, "format"), "type", backing->format,
-                            sizeof(backing->format)))
-        return xml_bad_domain(err, "a path or format in <backingStore> is too long");
-    return 0;
-}
-
-static int read_mirror(const xmlNode *disk, struct domain_description *description,
-                       struct error *err)
-{
-    const xmlNode *mirror = xml_child_named(disk, "mirror");
-    description->has_mirror = mirror != NULL;
-    if (!copy_source_path(xml_child_named(mirror, "source"), description->mirror_path,
-                          sizeof(description->mirror_path)))
-        return xml_bad_domain(err, "the path in <mirror> is too long");
-    return 0;
-}
-
-static int read_disk(const xmlNode *devices, struct domain_description *description,
-                     struct error *err)
-{
-    const xmlNode *disk = xml_child_named(devices, "disk");
-    if (!disk)
-        return xml_bad_domain(err, "there is no <disk>");
-    if (!xml_copy_attribute(xml_child_named(disk, "target"), "dev", description->disk_target,
-                            sizeof(description->disk_target)) ||
-        !xml_copy_attribute(xml_child_named(disk, "driver"), "type", description->disk_format,
-                            sizeof(description->disk_format)))
-        return xml_bad_domain(err, "the root disk's target or format is too long");
-    if (!description->disk_target[0])
-        return xml_bad_domain(err, "the root disk has no target");
-    int r = read_path(disk, description, err);
-    if (r == 0)
-        r = read_backing(disk, description, err);
-    if (r == 0)
-        r = read_mirror(disk, description, err);
-    return r;
 }
 
 /* A PCI address as nova writes it, dddd:bb:ss.f; NULL when it is not one. */
@@ -214,7 +128,7 @@ int domain_xml_parse(const char *xml, struct domain_description **ret_descriptio
     if (r < 0)
         return r;
     struct domain_description *description = calloc(1, sizeof(*description));
-    r = description ? read_disk(devices, description, err) : error_nomem(err);
+    r = description ? read_disks(devices, description, err) : error_nomem(err);
     if (r == 0)
         r = read_devices(document, devices, description, err);
     xmlFreeDoc(document);
@@ -230,12 +144,24 @@ void domain_description_free(struct domain_description *description)
 {
     if (!description)
         return;
+    for (size_t i = 0; i < description->disk_count; i++)
+        domain_disk_done(&description->disks[i]);
+    free(description->disks);
     for (size_t i = 0; i < description->device_count; i++) {
         free(description->devices[i].id);
         free(description->devices[i].xml);
     }
     free(description->devices);
     free(description);
+}
+
+const struct domain_disk *domain_description_disk(const struct domain_description *description,
+                                                  const char *target)
+{
+    for (size_t i = 0; i < description->disk_count; i++)
+        if (strcmp(description->disks[i].target, target) == 0)
+            return &description->disks[i];
+    return NULL;
 }
 
 bool domain_description_has_device(const struct domain_description *description,

@@ -35,6 +35,12 @@ enum disk_source_type { DISK_SOURCE_FILE, DISK_SOURCE_LVM, DISK_SOURCE_RBD, DISK
 #define DRIVER_FORMAT_MAX 32
 #define DRIVER_UUID_MAX 37
 
+/* A guest, and what tells its root disk from its other disks. Strings are borrowed. */
+struct guest_id {
+    const char *uuid;
+    const char *root_device_name; /* the instance's: "/dev/vda"; NULL = not known */
+};
+
 /* The root disk as the domain XML names it: its format is never probed. */
 struct guest_info {
     char uuid[DRIVER_UUID_MAX];
@@ -140,10 +146,11 @@ struct driver_ops {
 
     /*
      * Reads the domain and checks its root disk against it. InstanceNotRunning when there is no
-     * such domain; InvalidDiskInfo when the disk's format, backing file or data file is not what
-     * the definition says. Changes nothing.
+     * such domain; InternalError when it is not clear which disk is the root disk; InvalidDiskInfo
+     * when the disk's format, backing files or data file is not what the definition says, or when
+     * it is encrypted, which its image would not be. Changes nothing.
      */
-    int (*inspect)(struct driver *driver, const char *uuid, struct guest_info *ret_info,
+    int (*inspect)(struct driver *driver, const struct guest_id *guest, struct guest_info *ret_info,
                    struct error *err);
 
     /*

@@ -67,15 +67,21 @@ static int fake_get_power_state(struct driver *driver, const char *uuid,
     return r;
 }
 
-static int fake_inspect(struct driver *driver, const char *uuid, struct guest_info *ret_info,
-                        struct error *err)
+static int fake_inspect(struct driver *driver, const struct guest_id *guest,
+                        struct guest_info *ret_info, struct error *err)
 {
+    struct fake_driver *self = (struct fake_driver *)driver;
     struct fake_script script;
-    int r = begin((struct fake_driver *)driver, FAKE_INSPECT, uuid, &script, err);
+    {
+        LOCK_SCOPE(&self->lock);
+        (void)snprintf(self->record.root_device_name, DRIVER_FORMAT_MAX, "%s",
+                       guest->root_device_name ? guest->root_device_name : "");
+    }
+    int r = begin(self, FAKE_INSPECT, guest->uuid, &script, err);
     if (r < 0)
         return r;
     *ret_info = script.info;
-    (void)snprintf(ret_info->uuid, sizeof(ret_info->uuid), "%s", uuid);
+    (void)snprintf(ret_info->uuid, sizeof(ret_info->uuid), "%s", guest->uuid);
     return 0;
 }
 

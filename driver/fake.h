@@ -44,8 +44,9 @@ struct fake_script {
 /* What was asked. */
 struct fake_record {
     unsigned calls[FAKE_CALL_MAX];
-    char uuid[DRIVER_UUID_MAX]; /* of the last call */
-    struct snapshot_plan plan;  /* of the last extract; image_format points below */
+    char uuid[DRIVER_UUID_MAX];               /* of the last call */
+    char root_device_name[DRIVER_FORMAT_MAX]; /* of the last inspect */
+    struct snapshot_plan plan;                /* of the last extract; image_format points below */
     char image_format[DRIVER_FORMAT_MAX];
     bool frozen;
     char volume_id[DRIVER_UUID_MAX];       /* of the last volume snapshot ... */

@@ -30,10 +30,10 @@ static int get_power_state(struct driver *driver, const char *uuid, enum power_s
     return r;
 }
 
-static int inspect(struct driver *driver, const char *uuid, struct guest_info *ret_info,
+static int inspect(struct driver *driver, const struct guest_id *guest, struct guest_info *ret_info,
                    struct error *err)
 {
-    return libvirt_inspect((struct libvirt_driver *)driver, uuid, ret_info, err);
+    return libvirt_inspect((struct libvirt_driver *)driver, guest, ret_info, err);
 }
 
 static int extract(struct driver *driver, const struct guest_info *info,
@@ -129,6 +129,7 @@ static int copy_options(struct libvirt_driver *driver, const struct driver_libvi
     driver->rbd_user = strdup(options->rbd.user ? options->rbd.user : "");
     driver->policy =
         (struct root_disk_policy){.instances_path = driver->instances_path,
+                                  .snapshots_directory = driver->snapshots_directory,
                                   .deep_image_inspection = options->deep_image_inspection};
     driver->rbd = options->rbd;
     driver->rbd.ceph_conf = driver->ceph_conf;

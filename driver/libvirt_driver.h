@@ -22,7 +22,7 @@ struct libvirt_driver {
     unsigned detach_timeout_ms;     /* for the guest to let go of a host device */
     uint64_t disk_bytes_per_s;      /* at which a copy is made; 0 = no limit */
     uint64_t scratch_reserve_bytes; /* what a snapshot leaves free where it writes */
-    struct root_disk_policy policy; /* borrows instances_path */
+    struct root_disk_policy policy; /* borrows both directories */
     char *ceph_conf;
     char *rbd_user;
     struct rbd_options rbd; /* borrows ceph_conf and rbd_user */
@@ -36,8 +36,8 @@ int libvirt_domain_describe(virDomainPtr domain, struct domain_description **ret
                             struct error *err);
 
 /* driver_ops.inspect */
-int libvirt_inspect(struct libvirt_driver *driver, const char *uuid, struct guest_info *ret_info,
-                    struct error *err);
+int libvirt_inspect(struct libvirt_driver *driver, const struct guest_id *guest,
+                    struct guest_info *ret_info, struct error *err);
 
 /* driver_ops.extract for each method. */
 int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info *info,

@@ -35,8 +35,7 @@ int libvirt_domain_describe(virDomainPtr domain, struct domain_description **ret
     return domain_xml_parse(xml, ret_description, err);
 }
 
-static int read_domain(virDomainPtr domain, const struct domain_description *description,
-                       const char *uuid, struct guest_info *info, struct error *err)
+static int read_domain(virDomainPtr domain, struct guest_info *info, struct error *err)
 {
     int r = libvirt_domain_power_state(domain, &info->power_state, err);
     if (r < 0)
@@ -48,29 +47,42 @@ static int read_domain(virDomainPtr domain, const struct domain_description *des
     info->domain_id = (int)virDomainGetID(domain);
     info->persistent = persistent == 1;
     info->connection_is_qemu = strcmp(type, "QEMU") == 0;
-    info->source_type = description->source_type;
-    (void)snprintf(info->uuid, sizeof(info->uuid), "%s", uuid);
-    memcpy(info->disk_path, description->disk_path, sizeof(info->disk_path));
-    memcpy(info->disk_target, description->disk_target, sizeof(info->disk_target));
-    memcpy(info->disk_format, description->disk_format, sizeof(info->disk_format));
     return 0;
 }
 
-int libvirt_inspect(struct libvirt_driver *driver, const char *uuid, struct guest_info *ret_info,
-                    struct error *err)
+static int read_root_disk(const struct libvirt_driver *driver, const struct guest_id *guest,
+                          virDomainPtr domain, struct guest_info *info, struct error *err)
+{
+    struct domain_description *description = NULL;
+    const struct domain_disk *disk = NULL;
+    int r = libvirt_domain_describe(domain, &description, err);
+    if (r < 0)
+        return r;
+    r = root_disk_find(description, guest, driver->instances_path, &disk, err);
+    if (r == 0) { /* a disk that is found has names that fit */
+        info->source_type = root_disk_source_type(disk);
+        (void)snprintf(info->disk_path, DRIVER_PATH_MAX, "%s", disk->layers[0].path);
+        (void)snprintf(info->disk_target, DRIVER_FORMAT_MAX, "%s", disk->target);
+        (void)snprintf(info->disk_format, DRIVER_FORMAT_MAX, "%s", disk->layers[0].format);
+        if (info->source_type != DISK_SOURCE_PLOOP)
+            r = root_disk_inspect(disk, guest->uuid, &driver->policy, info, err);
+    }
+    domain_description_free(description);
+    return r;
+}
+
+int libvirt_inspect(struct libvirt_driver *driver, const struct guest_id *guest,
+                    struct guest_info *ret_info, struct error *err)
 {
     cleanup_domain virDomainPtr domain = NULL;
-    struct domain_description *description = NULL;
     struct guest_info info = {0};
-    int r = libvirt_connection_find_domain(driver->connection, uuid, 0, EXC_INSTANCE_NOT_RUNNING,
-                                           &domain, err);
+    (void)snprintf(info.uuid, sizeof(info.uuid), "%s", guest->uuid);
+    int r = libvirt_connection_find_domain(driver->connection, guest->uuid, 0,
+                                           EXC_INSTANCE_NOT_RUNNING, &domain, err);
     if (r == 0)
-        r = libvirt_domain_describe(domain, &description, err);
+        r = read_domain(domain, &info, err);
     if (r == 0)
-        r = read_domain(domain, description, uuid, &info, err);
-    if (r == 0 && info.source_type != DISK_SOURCE_PLOOP)
-        r = root_disk_inspect(description, &driver->policy, &info, err);
-    domain_description_free(description);
+        r = read_root_disk(driver, guest, domain, &info, err);
     if (r == 0)
         *ret_info = info;
     return r;

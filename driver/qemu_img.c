@@ -59,6 +59,7 @@ static bool read_info(const json_t *root, struct qemu_img_info *info)
         return false;
     const json_t *specific = json_object_get(json_object_get(root, "format-specific"), "data");
     info->has_data_file = json_object_get(specific, "data-file") != NULL;
+    info->is_encrypted = json_is_true(json_object_get(root, "encrypted"));
     return true;
 }
 

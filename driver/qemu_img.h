@@ -19,6 +19,7 @@ struct qemu_img_info {
     char backing_path[DRIVER_PATH_MAX];     /* full-backing-filename; "" = no backing file */
     char backing_format[DRIVER_FORMAT_MAX]; /* "" = the header names none */
     bool has_data_file;                     /* qcow2 with its data in a file besides */
+    bool is_encrypted;                      /* LUKS, or qcow2 with encrypted clusters */
 };
 
 /*

@@ -189,7 +189,7 @@ test_refusals() {
     remove forged
     qemu-img rebase -u -f qcow2 -b /etc/passwd -F raw "$(disk_of forged)"
     SHUT=1 define forged qcow2 "$(disk_of forged)"
-    refused forged cold "not a base image below instances_path" "cold, forged backing file (stopped)"
+    refused forged cold "a base image below instances_path" "cold, forged backing file (stopped)"
     remove forged
 
     make_disk lying raw 64M

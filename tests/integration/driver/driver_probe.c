@@ -6,12 +6,12 @@
  *   driver_probe OPTION=VALUE... recover UUID [OUTPUT]
  * takes a snapshot, writes the image to OUTPUT and prints one line "key=value ..." about it. Exits
  * with 1 and "error exc=CLASS MESSAGE" on stderr when the driver fails. Options: uri, snapshots,
- * instances, format, compress, compression_type, quiesce, require_quiesce, stall, freeze, deep,
- * ceph_conf, rbd_user, parent (a location); for create volume, new_file and the quiesce ones, for
- * delete volume, file_to_merge and merge_target_file. journal is a file that entries are added to
- * and that recover reads, reserve what stays free in MiB, rate the MiB/s of a copy, state the
- * folder of a trap (see common/trap.h), rebooted what recover is told. SIGUSR1 cancels the work,
- * with the class that cancel names (ImageNotFound).
+ * instances, root (the root device), format, compress, compression_type, quiesce, require_quiesce,
+ * stall, freeze, deep, ceph_conf, rbd_user, parent (a location); for create volume, new_file and
+ * the quiesce ones, for delete volume, file_to_merge and merge_target_file. journal is a file that
+ * entries are added to and that recover reads, reserve what stays free in MiB, rate the MiB/s of a
+ * copy, state the folder of a trap (see common/trap.h), rebooted what recover is told. SIGUSR1
+ * cancels the work, with the class that cancel names (ImageNotFound).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +35,7 @@
 struct probe {
     struct driver_libvirt_options options;
     struct snapshot_plan plan;
+    const char *root_device_name;
     const char *parent;
     struct volume_overlay overlay;
     struct volume_merge merge;
@@ -94,6 +95,7 @@ static bool set_option(struct probe *probe, const char *argument)
         {"format", &probe->plan.image_format, NULL, NULL},
         {"ceph_conf", &probe->options.rbd.ceph_conf, NULL, NULL},
         {"rbd_user", &probe->options.rbd.user, NULL, NULL},
+        {"root", &probe->root_device_name, NULL, NULL},
         {"parent", &probe->parent, NULL, NULL},
         {"compression_type", &probe->plan.compression_type, NULL, NULL},
         {"volume", &probe->overlay.volume_id, NULL, NULL},
@@ -204,7 +206,8 @@ static int inspect_and_run(struct driver *driver, struct probe *probe, const cha
 {
     struct guest_info info;
     uint64_t started = clock_now_ms();
-    int r = driver->ops->inspect(driver, uuid, &info, err);
+    const struct guest_id guest = {.uuid = uuid, .root_device_name = probe->root_device_name};
+    int r = driver->ops->inspect(driver, &guest, &info, err);
     if (r == 0)
         printf("inspect_ms=%" PRIu64 " state=%u persistent=%d qemu=%d source_type=%u path=%s "
                "target=%s format=%s virtual_size=%" PRIu64 " backing=%s backing_format=%s\n",
@@ -325,6 +328,7 @@ int main(int argc, char **argv)
                                               .destroy_retries = 12,
                                               .destroy_retry_interval_s = 1}},
                           .plan = {.image_format = "qcow2", .compression_type = "zlib"},
+                          .root_device_name = "/dev/vda",
                           .cancel_exc = EXC_IMAGE_NOT_FOUND};
     int i = 1;
     while (i < argc && set_option(&probe, argv[i]))

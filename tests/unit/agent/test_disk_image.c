@@ -93,6 +93,7 @@ static void a_streamed_guest_is_brought_back(void **state)
     (void)state;
     struct fake_record record = snapshot();
     assert_int_equal(record.plan.method, SNAPSHOT_METHOD_STREAM);
+    assert_string_equal(record.root_device_name, "/dev/vda");
     assert_int_equal(record.calls[FAKE_RECOVER], 1);
     assert_int_equal(record.recovered_entries, 1);
     assert_int_equal(world.image, ACTIVE);

@@ -29,12 +29,12 @@ static inline int scratch_remove(void **state)
     return nftw(scratch_directory, scratch_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* The path of `name` in the directory, in one of a few static buffers. */
+/* The path of `name` in the directory, in one of many static buffers. */
 static inline const char *scratch_path(const char *name)
 {
-    static char paths[8][256];
+    static char paths[64][256];
     static unsigned next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
     (void)snprintf(path, sizeof(paths[0]), "%s/%s", scratch_directory, name);
     return path;
 }

@@ -13,6 +13,8 @@
 
 #define UUID "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
 
+static const struct guest_id guest = {.uuid = UUID, .root_device_name = "/dev/vdb"};
+
 static void count_call(enum fake_call call, const char *uuid, void *userdata)
 {
     unsigned *counts = userdata;
@@ -40,7 +42,7 @@ static void answers_as_scripted(void **state)
     assert_int_equal(driver_fake_new(&script, &driver, &err), 0);
     assert_int_equal(driver->ops->get_power_state(driver, UUID, &power_state, &err), 0);
     assert_int_equal(power_state, POWER_STATE_RUNNING);
-    assert_int_equal(driver->ops->inspect(driver, UUID, &info, &err), 0);
+    assert_int_equal(driver->ops->inspect(driver, &guest, &info, &err), 0);
     assert_string_equal(info.uuid, UUID);
     assert_string_equal(info.disk_path, "/d");
     {
@@ -125,7 +127,7 @@ static void fails_as_scripted(void **state)
     (void)error_set(&script.errors[FAKE_INSPECT], ENOENT, EXC_INSTANCE_NOT_RUNNING, "gone");
     (void)error_set(&script.errors[FAKE_EXTRACT], EIO, EXC_INTERNAL_ERROR, "broken");
     assert_int_equal(driver_fake_new(&script, &driver, &err), 0);
-    assert_int_equal(driver->ops->inspect(driver, UUID, &info, &err), -ENOENT);
+    assert_int_equal(driver->ops->inspect(driver, &guest, &info, &err), -ENOENT);
     assert_string_equal(err.exc, EXC_INSTANCE_NOT_RUNNING);
     assert_int_equal(driver->ops->extract(driver, &info, &plan, &result, &err), -EIO);
     assert_string_equal(err.message, "broken");

@@ -22,6 +22,8 @@
 #define UUID "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
 
 static char uri[512];
+static const struct guest_id guest = {.uuid = UUID, .root_device_name = "/dev/vda"};
+static const struct guest_id missing = {.uuid = MISSING};
 
 /* A hypervisor of one running guest with a raw root disk. */
 static int set_up(void **state)
@@ -73,7 +75,7 @@ static void domain_is_read(void **state)
     assert_int_equal(power_state, POWER_STATE_RUNNING);
     assert_int_equal(driver->ops->get_power_state(driver, MISSING, &power_state, &err), 0);
     assert_int_equal(power_state, POWER_STATE_NOSTATE);
-    if (driver->ops->inspect(driver, UUID, &info, &err) < 0)
+    if (driver->ops->inspect(driver, &guest, &info, &err) < 0)
         fail_msg("%s", err.message);
     assert_string_equal(info.uuid, UUID);
     assert_string_equal(info.disk_path, scratch_path("disk"));
@@ -83,7 +85,7 @@ static void domain_is_read(void **state)
     assert_true(info.persistent);
     assert_false(info.connection_is_qemu);
     assert_true(info.virtual_size_bytes == 1 << 20);
-    assert_int_equal(driver->ops->inspect(driver, MISSING, &info, &err), -ENOENT);
+    assert_int_equal(driver->ops->inspect(driver, &missing, &info, &err), -ENOENT);
     assert_string_equal(err.exc, EXC_INSTANCE_NOT_RUNNING);
     driver_free(driver);
 }
@@ -98,7 +100,7 @@ static void live_snapshot_is_not_known_there(void **state)
     struct snapshot_result result = {0};
     const struct snapshot_plan plan = {.method = SNAPSHOT_METHOD_BLOCKREBASE,
                                        .image_format = "raw"};
-    assert_int_equal(driver->ops->inspect(driver, UUID, &info, &err), 0);
+    assert_int_equal(driver->ops->inspect(driver, &guest, &info, &err), 0);
     assert_true(driver->ops->extract(driver, &info, &plan, &result, &err) < 0);
     assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
     assert_null(result.image);
@@ -114,7 +116,7 @@ static void cold_snapshot_stops_and_starts_the_guest(void **state)
     struct snapshot_result result = {0};
     enum power_state power_state;
     const struct snapshot_plan plan = {.method = SNAPSHOT_METHOD_COLD, .image_format = "raw"};
-    assert_int_equal(driver->ops->inspect(driver, UUID, &info, &err), 0);
+    assert_int_equal(driver->ops->inspect(driver, &guest, &info, &err), 0);
     if (driver->ops->extract(driver, &info, &plan, &result, &err) < 0)
         fail_msg("%s", err.message);
     assert_true(result.image->size_bytes == 1 << 20);

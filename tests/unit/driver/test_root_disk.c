@@ -16,6 +16,8 @@
 #define INSTANCE "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
 #define OTHER "0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"
 
+static const char *instances_path = scratch_directory;
+
 static void qemu_img(const char *const *argv)
 {
     struct error err = ERROR_INIT;
@@ -29,6 +31,7 @@ static void make_disk(const char *format, const char *path, const char *base,
                       const char *base_format)
 {
     const char *argv[16] = {"qemu-img", "create", "-q", "-f", format};
+    (void)unlink(path);
     size_t count = 5;
     if (base) {
         argv[count++] = "-u"; /* what it names need not exist */
@@ -47,7 +50,8 @@ static void make_disk(const char *format, const char *path, const char *base,
 static int make_instances(void **state)
 {
     return scratch_make(state) || mkdir(scratch_path("_base"), 0755) ||
-           mkdir(scratch_path(INSTANCE), 0755) || mkdir(scratch_path(OTHER), 0755);
+           mkdir(scratch_path(INSTANCE), 0755) || mkdir(scratch_path("snapshots"), 0755) ||
+           mkdir(scratch_path(OTHER "_resize"), 0755) || mkdir(scratch_path(OTHER), 0755);
 }
 
 static const char *disk_path(void)
@@ -55,46 +59,73 @@ static const char *disk_path(void)
     return scratch_path(INSTANCE "/disk");
 }
 
-static struct domain_description describe(const char *format)
+/* What the domain definition says of the disk; for one test at a time. */
+static struct disk_layer layers[DISK_LAYERS_MAX];
+static struct domain_disk disk;
+
+static void add_layer(const char *path, const char *format)
 {
-    struct domain_description description = {.source_type = DISK_SOURCE_FILE};
-    (void)snprintf(description.disk_path, DRIVER_PATH_MAX, "%s", disk_path());
-    (void)snprintf(description.disk_format, DRIVER_FORMAT_MAX, "%s", format);
-    return description;
+    struct disk_layer *layer = &layers[disk.layer_count++];
+    layer->path = strdup(path);
+    (void)snprintf(layer->format, DRIVER_FORMAT_MAX, "%s", format);
 }
 
-static void know_backing(struct domain_description *description, const char *path,
-                         const char *format)
+static int forget(void **state)
 {
-    description->backing_known = true;
-    description->has_backing = path != NULL;
-    (void)snprintf(description->backing.path, DRIVER_PATH_MAX, "%s", path ? path : "");
-    (void)snprintf(description->backing.format, DRIVER_FORMAT_MAX, "%s", format ? format : "");
+    (void)state;
+    for (size_t i = 0; i < DISK_LAYERS_MAX; i++)
+        free(layers[i].path);
+    memset(layers, 0, sizeof(layers));
+    disk = (struct domain_disk){.layers = layers};
+    return 0;
 }
 
-static int inspect(const struct domain_description *description, bool deep, struct guest_info *info,
-                   struct error *err)
+static void describe_at(const char *path, const char *format)
 {
-    const struct root_disk_policy policy = {.instances_path = scratch_directory,
+    (void)forget(NULL);
+    add_layer(path, format);
+}
+
+static void describe(const char *format)
+{
+    describe_at(disk_path(), format);
+}
+
+/* libvirt has opened this as the only layer below; NULL: nothing. */
+static void know_backing(const char *path, const char *format)
+{
+    char *own_format = strdup(layers[0].format), *own_path = strdup(layers[0].path);
+    describe_at(own_path, own_format);
+    free(own_format);
+    free(own_path);
+    disk.chain_known = true;
+    if (path)
+        add_layer(path, format);
+}
+
+static int inspect(bool deep, struct guest_info *info, struct error *err)
+{
+    const struct root_disk_policy policy = {.instances_path = instances_path,
+                                            .snapshots_directory = scratch_path("snapshots"),
                                             .deep_image_inspection = deep};
     *err = (struct error)ERROR_INIT;
-    return root_disk_inspect(description, &policy, info, err);
+    return root_disk_inspect(&disk, INSTANCE, &policy, info, err);
 }
 
-static void assert_good(const struct domain_description *description, struct guest_info *ret_info)
+static void assert_good(struct guest_info *ret_info)
 {
     struct error err;
     *ret_info = (struct guest_info){0};
     for (int deep = 1; deep >= 0; deep--)
-        if (inspect(description, deep, ret_info, &err) < 0)
+        if (inspect(deep, ret_info, &err) < 0)
             fail_msg("%s", err.message);
 }
 
-static void assert_refused(const struct domain_description *description, const char *why)
+static void assert_refused(const char *why)
 {
     struct error err;
     struct guest_info info = {0};
-    assert_true(inspect(description, true, &info, &err) < 0);
+    assert_true(inspect(true, &info, &err) < 0);
     assert_string_equal(err.exc, EXC_INVALID_DISK_INFO);
     if (!strstr(err.message, why))
         fail_msg("\"%s\" does not say \"%s\"", err.message, why);
@@ -108,10 +139,10 @@ static void novas_disks_are_good(void **state)
     const char *base = scratch_path("_base/505e");
     make_disk("raw", base, NULL, NULL);
     make_disk("qcow2", disk_path(), base, "raw");
-    struct domain_description description = describe("qcow2");
-    assert_good(&description, &info); /* stopped: the chain is not in the definition */
-    know_backing(&description, base, "raw");
-    assert_good(&description, &info);
+    describe("qcow2");
+    assert_good(&info); /* stopped: the chain is not in the definition */
+    know_backing(base, "raw");
+    assert_good(&info);
     assert_string_equal(info.backing_path, base);
     assert_string_equal(info.backing_format, "raw");
     assert_true(info.virtual_size_bytes == 1 << 20);
@@ -119,18 +150,18 @@ static void novas_disks_are_good(void **state)
 
     make_disk("qcow2", base, NULL, NULL);
     make_disk("qcow2", disk_path(), base, "qcow2");
-    know_backing(&description, base, "qcow2");
-    assert_good(&description, &info);
+    know_backing(base, "qcow2");
+    assert_good(&info);
 
     make_disk("qcow2", disk_path(), NULL, NULL);
-    know_backing(&description, NULL, NULL);
-    assert_good(&description, &info);
+    know_backing(NULL, NULL);
+    assert_good(&info);
     assert_string_equal(info.backing_path, "");
 
     make_disk("raw", disk_path(), NULL, NULL);
-    description = describe("raw");
-    know_backing(&description, NULL, NULL);
-    assert_good(&description, &info);
+    describe("raw");
+    know_backing(NULL, NULL);
+    assert_good(&info);
     assert_true(info.cluster_size_bytes == 0);
 }
 
@@ -140,8 +171,8 @@ static void raw_disk_is_never_probed(void **state)
     struct guest_info info;
     /* The guest has written a qcow2 header with somebody's file into its raw disk. */
     make_disk("qcow2", disk_path(), "/etc/passwd", "raw");
-    struct domain_description description = describe("raw");
-    assert_good(&description, &info);
+    describe("raw");
+    assert_good(&info);
     assert_string_equal(info.backing_path, "");
 }
 
@@ -149,12 +180,12 @@ static void wrong_format_is_refused(void **state)
 {
     (void)state;
     make_disk("raw", disk_path(), NULL, NULL);
-    struct domain_description description = describe("qcow2");
-    assert_refused(&description, "not in qcow2 format");
-    description = describe("");
-    assert_refused(&description, "names no format");
-    description = describe("no-such-format");
-    assert_refused(&description, "no-such-format");
+    describe("qcow2");
+    assert_refused("not in qcow2 format");
+    describe("");
+    assert_refused("names no format");
+    describe("no-such-format");
+    assert_refused("no-such-format");
 }
 
 static void missing_disk_is_not_found(void **state)
@@ -162,23 +193,29 @@ static void missing_disk_is_not_found(void **state)
     (void)state;
     struct error err;
     struct guest_info info = {0};
-    (void)unlink(disk_path());
-    struct domain_description description = describe("qcow2");
-    assert_int_equal(inspect(&description, true, &info, &err), -ENOENT);
-    assert_string_equal(err.exc, EXC_DISK_NOT_FOUND);
+    make_disk("qcow2", disk_path(), scratch_path("_base/gone"), "raw");
+    for (int i = 0; i < 2; i++) {
+        describe("qcow2");
+        assert_int_equal(inspect(true, &info, &err), -ENOENT);
+        assert_string_equal(err.exc, EXC_DISK_NOT_FOUND);
+        (void)unlink(disk_path());
+    }
 }
 
 static void forged_backing_names_are_refused(void **state)
 {
     (void)state;
     make_disk("raw", scratch_path(OTHER "/disk"), NULL, NULL);
+    make_disk("raw", scratch_path(OTHER "_resize/disk"), NULL, NULL);
     make_disk("raw", scratch_path("loose"), NULL, NULL);
     char dotted[256], lookalike[256];
     (void)snprintf(dotted, sizeof(dotted), "%s/_base/../%s/disk", scratch_directory, OTHER);
-    (void)snprintf(lookalike, sizeof(lookalike), "%s2/_base/x", scratch_directory);
+    (void)snprintf(lookalike, sizeof(lookalike), "%s.base", scratch_directory);
+    make_disk("raw", lookalike, NULL, NULL);
     const char *const names[] = {
         "/etc/passwd",
         scratch_path(OTHER "/disk"), /* another tenant's */
+        scratch_path(OTHER "_resize/disk"),
         scratch_path("loose"),
         dotted,
         lookalike,
@@ -189,10 +226,10 @@ static void forged_backing_names_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         make_disk("qcow2", disk_path(), names[i], "raw");
-        struct domain_description description = describe("qcow2");
-        assert_refused(&description, "not a base image below instances_path");
-        know_backing(&description, names[i], "raw"); /* libvirt believed it */
-        assert_refused(&description, "not a base image below instances_path");
+        describe("qcow2");
+        assert_refused("a base image below instances_path");
+        know_backing(names[i], "raw"); /* libvirt believed it */
+        assert_refused("a base image below instances_path");
     }
 }
 
@@ -204,16 +241,16 @@ static void chain_of_the_guest_counts(void **state)
     make_disk("raw", base, NULL, NULL);
     make_disk("raw", other, NULL, NULL);
     make_disk("qcow2", disk_path(), base, "raw");
-    struct domain_description description = describe("qcow2");
-    know_backing(&description, other, "raw");
-    assert_refused(&description, "not the one of the running guest");
-    know_backing(&description, base, "qcow2");
-    assert_refused(&description, "format is not that of the running guest");
-    know_backing(&description, NULL, NULL);
-    assert_refused(&description, "backing file that the running guest does not have");
+    describe("qcow2");
+    know_backing(other, "raw");
+    assert_refused("not the one of the running guest");
+    know_backing(base, "qcow2");
+    assert_refused("format is not that of the running guest");
+    know_backing(NULL, NULL);
+    assert_refused("backing file that the running guest does not have");
     make_disk("qcow2", disk_path(), NULL, NULL);
-    know_backing(&description, base, "raw");
-    assert_refused(&description, "lacks the backing file");
+    know_backing(base, "raw");
+    assert_refused("lacks the backing file");
 }
 
 static void base_must_stand_alone(void **state)
@@ -224,15 +261,15 @@ static void base_must_stand_alone(void **state)
     make_disk("raw", root, NULL, NULL);
     make_disk("qcow2", base, root, "raw");
     make_disk("qcow2", disk_path(), base, "qcow2");
-    struct domain_description description = describe("qcow2");
-    assert_refused(&description, "may not have a backing file");
+    describe("qcow2");
+    assert_refused("may not have a backing file");
 
     /* As raw it is harmless to us, but nova looks deeper and refuses it. */
     struct guest_info info;
     struct error err;
     make_disk("qcow2", disk_path(), base, "raw");
-    assert_refused(&description, "may not have a backing file");
-    assert_int_equal(inspect(&description, false, &info, &err), 0);
+    assert_refused("may not have a backing file");
+    assert_int_equal(inspect(false, &info, &err), 0);
 }
 
 static void base_without_recorded_format(void **state)
@@ -253,11 +290,11 @@ static void base_without_recorded_format(void **state)
     assert_int_equal(fseek(file, found - header, SEEK_SET), 0);
     assert_int_equal(fwrite("\x12\x34\x56\x78", 1, 4, file), 4); /* unknown: to be ignored */
     fclose(file);
-    struct domain_description description = describe("qcow2");
-    assert_good(&description, &info);
+    describe("qcow2");
+    assert_good(&info);
     assert_string_equal(info.backing_format, "qcow2"); /* as nova: what qemu-img takes it for */
-    know_backing(&description, base, "raw");
-    assert_good(&description, &info);
+    know_backing(base, "raw");
+    assert_good(&info);
     assert_string_equal(info.backing_format, "raw"); /* what libvirt takes it for */
 }
 
@@ -269,49 +306,276 @@ static void data_in_another_file_is_refused(void **state)
     const char *const argv[] = {"qemu-img", "create", "-q",        "-f", "qcow2",
                                 "-o",       option,   disk_path(), "1M", NULL};
     qemu_img(argv);
-    struct domain_description description = describe("qcow2");
-    assert_refused(&description, "its data is in another file");
+    describe("qcow2");
+    assert_refused("its data is in another file");
 
     const char *base = scratch_path("_base/data");
     const char *const base_argv[] = {"qemu-img", "create", "-q", "-f", "qcow2",
                                      "-o",       option,   base, "1M", NULL};
     qemu_img(base_argv);
     make_disk("qcow2", disk_path(), base, "qcow2");
-    assert_refused(&description, "its data is in another file");
+    assert_refused("its data is in another file");
 }
 
 static void only_raw_and_plain_names_on_rbd_and_lvm(void **state)
 {
     (void)state;
     struct guest_info info;
-    struct domain_description description = describe("raw");
-    description.source_type = DISK_SOURCE_RBD;
-    (void)strcpy(description.disk_path, "rbd:vms/u_disk");
-    assert_good(&description, &info);
+    describe_at("rbd:vms/u_disk", "raw");
+    assert_good(&info);
     assert_true(info.virtual_size_bytes == 0);
-    (void)strcpy(description.disk_path, "rbd:vms/u_disk:conf=/etc/shadow");
-    assert_refused(&description, "not the plain name of an RBD image");
-    (void)strcpy(description.disk_path, "rbd:vms/u_disk");
-    (void)strcpy(description.disk_format, "qcow2");
-    assert_refused(&description, "a block device or RBD image is raw");
-    description.source_type = DISK_SOURCE_LVM;
-    (void)strcpy(description.disk_path, "/dev/vg/u_disk");
-    assert_refused(&description, "a block device or RBD image is raw");
+    describe_at("rbd:vms/u_disk:conf=/etc/shadow", "raw");
+    assert_refused("not the plain name of an RBD image");
+    describe_at("rbd:vms/u_disk", "qcow2");
+    assert_refused("a block device or RBD image is raw");
+    describe_at("/dev/vg/u_disk", "qcow2");
+    assert_refused("a block device or RBD image is raw");
+}
+
+/* A backup tool's overlays beside the disk. */
+static void own_layers_are_good(void **state)
+{
+    (void)state;
+    struct guest_info info;
+    const char *base = scratch_path("_base/chain");
+    const char *monday = scratch_path(INSTANCE "/disk.monday");
+    const char *tuesday = scratch_path(INSTANCE "/disk.tuesday");
+    make_disk("raw", base, NULL, NULL);
+    make_disk("qcow2", disk_path(), base, "raw");
+    make_disk("qcow2", monday, "disk", "qcow2"); /* as libvirt calls it when it merges */
+    make_disk("qcow2", tuesday, monday, "qcow2");
+    describe_at(tuesday, "qcow2");
+    assert_good(&info);
+    disk.chain_known = true;
+    assert_refused("the running guest does not have");
+    add_layer(monday, "qcow2");
+    add_layer(disk_path(), "qcow2");
+    disk.chain_known = false; /* as a stopped guest's is, where libvirt has made the layers */
+    assert_good(&info);
+    disk.chain_known = true;
+    assert_refused("the running guest does not have");
+    add_layer(base, "raw");
+    assert_good(&info);
+    assert_string_equal(info.backing_path, monday);
+    assert_string_equal(info.backing_format, "qcow2");
+    add_layer(base, "raw");
+    assert_refused("lacks the backing file");
+    disk.layer_count--;
+    (void)strcpy(layers[2].format, "raw");
+    assert_refused("format is not that of the running guest");
+
+    make_disk("raw", disk_path(), NULL, NULL); /* without a base image */
+    describe_at(monday, "qcow2");
+    make_disk("qcow2", monday, disk_path(), "raw");
+    assert_good(&info);
+    disk.chain_known = true;
+    add_layer(disk_path(), "raw");
+    assert_good(&info);
+    add_layer(base, "raw");
+    assert_refused("lacks the backing file");
+    (void)unlink(monday);
+    (void)unlink(tuesday);
+}
+
+/* Each layer is looked at as the first one is. */
+static void every_layer_is_checked(void **state)
+{
+    (void)state;
+    char data_file[512];
+    const char *over = scratch_path(INSTANCE "/over");
+    const char *const names[] = {
+        "/etc/passwd",         scratch_path(OTHER "/disk"), scratch_path("snapshots/delta"),
+        "nbd://127.0.0.1:1/x", "json:{\"driver\":\"raw\"}",
+    };
+    make_disk("raw", scratch_path(OTHER "/disk"), NULL, NULL);
+    make_disk("raw", scratch_path("snapshots/delta"), NULL, NULL);
+    make_disk("qcow2", over, disk_path(), "qcow2");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        make_disk("qcow2", disk_path(), names[i], "raw");
+        describe_at(over, "qcow2");
+        assert_refused("a base image below instances_path");
+    }
+    make_disk("raw", disk_path(), NULL, NULL);
+    assert_refused("not in qcow2 format");
+    (void)snprintf(data_file, sizeof(data_file), "data_file=%s", scratch_path("data"));
+    const char *const argv[] = {"qemu-img", "create",  "-q",        "-f", "qcow2",
+                                "-o",       data_file, disk_path(), "1M", NULL};
+    qemu_img(argv);
+    assert_refused("its data is in another file");
+    make_disk("qcow2", disk_path(), over, "qcow2");
+    assert_refused("it is below itself");
+    make_disk("qcow2", over, scratch_path(INSTANCE "/./over"), "qcow2");
+    assert_refused("it is below itself");
+    (void)unlink(over);
+}
+
+static void layers_are_not_without_end(void **state)
+{
+    (void)state;
+    char names[DISK_LAYERS_MAX + 1][256];
+    struct guest_info info;
+    make_disk("raw", disk_path(), NULL, NULL);
+    for (int i = 0; i <= DISK_LAYERS_MAX; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "%s/%s/layer%d", scratch_directory, INSTANCE, i);
+        make_disk("qcow2", names[i], i > 0 ? names[i - 1] : disk_path(), i > 0 ? "qcow2" : "raw");
+    }
+    describe_at(names[DISK_LAYERS_MAX - 2], "qcow2");
+    assert_good(&info);
+    describe_at(names[DISK_LAYERS_MAX], "qcow2");
+    assert_refused("too many layers");
+    for (int i = 0; i <= DISK_LAYERS_MAX; i++)
+        (void)unlink(names[i]);
+}
+
+/* instances_path under another name, then and now. */
+static void folders_are_what_they_are(void **state)
+{
+    (void)state;
+    struct guest_info info;
+    static char link_path[256], linked_base[512], linked_disk[512];
+    const char *base = scratch_path("_base/linked");
+    const char *over = scratch_path(INSTANCE "/over");
+    (void)snprintf(link_path, sizeof(link_path), "%s.link", scratch_directory);
+    assert_int_equal(symlink(scratch_directory, link_path), 0);
+    (void)snprintf(linked_base, sizeof(linked_base), "%s/_base/linked", link_path);
+    (void)snprintf(linked_disk, sizeof(linked_disk), "%s/%s/disk", link_path, INSTANCE);
+    make_disk("raw", base, NULL, NULL);
+    const char *const paths[] = {scratch_directory, link_path};
+    for (int i = 0; i < 2; i++) {
+        instances_path = paths[i];
+        make_disk("qcow2", disk_path(), linked_base, "raw");
+        make_disk("qcow2", over, linked_disk, "qcow2");
+        describe_at(over, "qcow2");
+        assert_good(&info);
+        disk.chain_known = true;
+        add_layer(disk_path(), "qcow2"); /* libvirt may spell them in another way */
+        add_layer(base, "raw");
+        assert_good(&info);
+        make_disk("qcow2", disk_path(), base, "raw");
+        assert_good(&info);
+        (void)snprintf(linked_base, sizeof(linked_base), "%s/%s/disk", link_path, OTHER);
+        make_disk("qcow2", disk_path(), linked_base, "raw");
+        assert_refused("a base image below instances_path");
+        (void)snprintf(linked_base, sizeof(linked_base), "%s/_base/linked", link_path);
+    }
+    instances_path = scratch_directory;
+    (void)unlink(link_path);
+    (void)unlink(over);
+}
+
+/* The folder of base images may be on another file system; what links lead to is what counts. */
+static void links_below_instances_path(void **state)
+{
+    (void)state;
+    struct guest_info info;
+    static char instances[256];
+    const char *cache = scratch_path("cache"), *stray = scratch_path("cache/stray");
+    const char *own = scratch_path("i/" INSTANCE), *other = scratch_path("i/" OTHER);
+    (void)snprintf(instances, sizeof(instances), "%s", scratch_path("i"));
+    instances_path = instances;
+    assert_int_equal(mkdir(instances, 0755) | mkdir(cache, 0755) | mkdir(own, 0755), 0);
+    assert_int_equal(symlink(scratch_path(OTHER), other), 0);
+    assert_int_equal(symlink(cache, scratch_path("i/_base")), 0);
+    make_disk("raw", stray, NULL, NULL);
+    make_disk("raw", scratch_path(OTHER "/disk"), NULL, NULL);
+    make_disk("qcow2", scratch_path("i/" INSTANCE "/disk"), scratch_path("i/_base/stray"), "raw");
+    describe_at(scratch_path("i/" INSTANCE "/disk"), "qcow2");
+    assert_good(&info);
+    const char *const names[] = {
+        stray, /* no name of instances_path */
+        scratch_path("i/" OTHER "/disk"),
+        scratch_path(OTHER "/disk"),
+        scratch_path("i/" INSTANCE "/foreign"),
+    };
+    assert_int_equal(symlink(scratch_path(OTHER "/disk"), names[3]), 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        make_disk("qcow2", scratch_path("i/" INSTANCE "/disk"), names[i], "raw");
+        assert_refused("a base image below instances_path");
+    }
+    instances_path = scratch_directory;
+}
+
+static void make_encrypted(const char *format, const char *path, const char *base)
+{
+    const char *option = strcmp(format, "luks") == 0
+                             ? "key-secret=s,iter-time=10"
+                             : "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10";
+    const char *argv[20] = {"qemu-img", "create", "-q", "--object", "secret,id=s,data=x",
+                            "-f",       format,   "-o", option};
+    size_t count = 9;
+    if (base) {
+        argv[count++] = "-b";
+        argv[count++] = base;
+        argv[count++] = "-F";
+        argv[count++] = "raw";
+    }
+    argv[count++] = path;
+    argv[count++] = "1M";
+    qemu_img(argv);
+}
+
+static void encrypted_disks_are_refused(void **state)
+{
+    (void)state;
+    struct guest_info info;
+    const char *base = scratch_path("_base/luks"), *over = scratch_path(INSTANCE "/over");
+    const char *plain = scratch_path("_base/plain");
+    make_disk("raw", plain, NULL, NULL);
+    make_encrypted("luks", base, NULL);
+    make_encrypted("qcow2", disk_path(), plain);
+    describe("qcow2");
+    assert_refused("is encrypted");
+    make_disk("qcow2", over, disk_path(), "qcow2");
+    describe_at(over, "qcow2");
+    assert_refused("is encrypted");
+    make_disk("qcow2", disk_path(), base, "luks");
+    describe("qcow2");
+    assert_refused("is encrypted");
+    make_encrypted("luks", disk_path(), NULL);
+    describe("luks");
+    assert_refused("is encrypted");
+
+    /* raw with <encryption>: only the definition tells, of whatever layer. */
+    describe("raw");
+    layers[0].encrypted = true;
+    assert_refused("is encrypted");
+    make_disk("qcow2", disk_path(), plain, "raw");
+    describe("qcow2");
+    know_backing(plain, "raw");
+    layers[1].encrypted = true;
+    assert_refused("is encrypted");
+    describe_at("rbd:vms/u_disk", "raw");
+    layers[0].encrypted = true;
+    assert_refused("is encrypted");
+    describe_at("/dev/mapper/" INSTANCE "_disk-dmcrypt", "raw");
+    assert_refused("is encrypted");
+
+    /* What the guest itself encrypts is its own: the image is what it sees. */
+    make_encrypted("luks", disk_path(), NULL);
+    describe("raw");
+    assert_good(&info);
+    (void)unlink(over);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(novas_disks_are_good),
-        cmocka_unit_test(only_raw_and_plain_names_on_rbd_and_lvm),
-        cmocka_unit_test(raw_disk_is_never_probed),
-        cmocka_unit_test(wrong_format_is_refused),
-        cmocka_unit_test(missing_disk_is_not_found),
-        cmocka_unit_test(forged_backing_names_are_refused),
-        cmocka_unit_test(chain_of_the_guest_counts),
-        cmocka_unit_test(base_must_stand_alone),
-        cmocka_unit_test(base_without_recorded_format),
-        cmocka_unit_test(data_in_another_file_is_refused),
+        cmocka_unit_test_teardown(novas_disks_are_good, forget),
+        cmocka_unit_test_teardown(only_raw_and_plain_names_on_rbd_and_lvm, forget),
+        cmocka_unit_test_teardown(raw_disk_is_never_probed, forget),
+        cmocka_unit_test_teardown(wrong_format_is_refused, forget),
+        cmocka_unit_test_teardown(missing_disk_is_not_found, forget),
+        cmocka_unit_test_teardown(forged_backing_names_are_refused, forget),
+        cmocka_unit_test_teardown(chain_of_the_guest_counts, forget),
+        cmocka_unit_test_teardown(base_must_stand_alone, forget),
+        cmocka_unit_test_teardown(base_without_recorded_format, forget),
+        cmocka_unit_test_teardown(data_in_another_file_is_refused, forget),
+        cmocka_unit_test_teardown(own_layers_are_good, forget),
+        cmocka_unit_test_teardown(every_layer_is_checked, forget),
+        cmocka_unit_test_teardown(layers_are_not_without_end, forget),
+        cmocka_unit_test_teardown(folders_are_what_they_are, forget),
+        cmocka_unit_test_teardown(links_below_instances_path, forget),
+        cmocka_unit_test_teardown(encrypted_disks_are_refused, forget),
     };
     return cmocka_run_group_tests(tests, make_instances, scratch_remove);
 }
