@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/assisted.h"
+#include "agent/encryption.h"
 #include "agent/quiesce.h"
 #include "agent/snapshot.h"
 #include "common/cleanup.h"
@@ -19,6 +20,10 @@ struct method {
 
     /* Says why the request cannot be served here. Runs before the ack, on the bus thread. */
     int (*check)(const struct agent *agent, const struct rpc_request *request, struct error *err);
+
+    /* Says why the request is not begun, though one that was can be brought to its end here. NULL:
+     * there is no reason. Runs before the ack as well, after check. */
+    int (*decline)(const struct agent *agent, const struct rpc_request *request, struct error *err);
 
     /* Serves it on a worker thread. Takes the request and its record in the journal. */
     void (*serve)(struct agent *agent, struct rpc_request *request, struct journal_record *record);
@@ -53,6 +58,20 @@ static int check_snapshot(const struct agent *agent, const struct rpc_request *r
     return check_backend(agent, err);
 }
 
+/* Its image would hold in the clear what is encrypted on the host. */
+static int decline_encrypted(const struct agent *agent, const struct rpc_request *request,
+                             struct error *err)
+{
+    struct snapshot_request arguments;
+    int r = snapshot_request_parse(request, &arguments, err);
+    if (r < 0)
+        return r;
+    if (!instance_is_volume_backed(&arguments.instance))
+        r = encryption_check(agent->conf, &arguments.instance, err);
+    snapshot_request_done(&arguments);
+    return r;
+}
+
 static int check_instance(const struct agent *agent, const struct rpc_request *request,
                           struct error *err)
 {
@@ -72,12 +91,14 @@ static int check_assisted(const struct agent *agent, const struct rpc_request *r
 }
 
 static const struct method methods[] = {
-    {"snapshot_instance", check_snapshot, snapshot_serve, snapshot_recover},
-    {"backup_instance", check_snapshot, snapshot_serve, snapshot_recover},
-    {"quiesce_instance", check_instance, quiesce_serve, NULL},
-    {"unquiesce_instance", check_instance, unquiesce_serve, NULL},
-    {"volume_snapshot_create", check_assisted, assisted_create_serve, assisted_create_recover},
-    {"volume_snapshot_delete", check_assisted, assisted_delete_serve, assisted_delete_recover},
+    {"snapshot_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover},
+    {"backup_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover},
+    {"quiesce_instance", check_instance, NULL, quiesce_serve, NULL},
+    {"unquiesce_instance", check_instance, NULL, unquiesce_serve, NULL},
+    {"volume_snapshot_create", check_assisted, NULL, assisted_create_serve,
+     assisted_create_recover},
+    {"volume_snapshot_delete", check_assisted, NULL, assisted_delete_serve,
+     assisted_delete_recover},
 };
 
 static const struct method *find(const struct rpc_request *request)
@@ -107,7 +128,8 @@ static int check(const struct agent *agent, const struct method *method,
                          request->version ? request->version : "(none)");
     if (workers_full(agent->workers))
         return error_set(err, EAGAIN, EXC_INTERNAL_ERROR, "too many requests are waiting");
-    return method->check(agent, request, err);
+    int r = method->check(agent, request, err);
+    return r == 0 && method->decline ? method->decline(agent, request, err) : r;
 }
 
 /* What nova-compute is asked to do meanwhile may make a snapshot futile. */

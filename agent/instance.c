@@ -80,10 +80,27 @@ const char *instance_image_property(const struct instance *instance, const char 
 
 bool instance_image_flag(const struct instance *instance, const char *name)
 {
+    return instance_text_is_true(instance_image_property(instance, name));
+}
+
+const char *instance_extra_spec(const struct instance *instance, const char *name)
+{
+    const json_t *flavor = json_object_get(instance->data, "flavor");
+    const json_t *data = json_object_get(flavor, "nova_object.data");
+    return json_string_member(json_object_get(data, "extra_specs"), name);
+}
+
+bool instance_text_is_true(const char *text)
+{
     static const char *const yes[] = {"1", "t", "true", "on", "y", "yes"};
-    const char *value = instance_image_property(instance, name);
-    for (size_t i = 0; value && i < ARRAY_SIZE(yes); i++)
-        if (strcasecmp(value, yes[i]) == 0)
+    for (size_t i = 0; text && i < ARRAY_SIZE(yes); i++)
+        if (strcasecmp(text, yes[i]) == 0)
             return true;
     return false;
+}
+
+bool instance_is_volume_backed(const struct instance *instance)
+{
+    const char *image_ref = instance_string(instance, "image_ref");
+    return !image_ref || image_ref[0] == '\0';
 }

@@ -35,5 +35,15 @@ const char *instance_string(const struct instance *instance, const char *field);
  */
 const char *instance_image_property(const struct instance *instance, const char *name);
 
-/* The same as nova's FlexibleBoolean: 1, t, true, on, y, yes in any case. Absent is false. */
+/* The same as nova's FlexibleBoolean. Absent is false. */
 bool instance_image_flag(const struct instance *instance, const char *name);
+
+/* flavor.extra_specs["<name>"]; NULL when it has none or was not loaded. Borrowed likewise. */
+const char *instance_extra_spec(const struct instance *instance, const char *name);
+
+/* Nova's booleans in text (oslo's bool_from_string): 1, t, true, on, y, yes in any case; else
+ * false. `text` may be NULL. */
+bool instance_text_is_true(const char *text);
+
+/* nova.compute.utils:is_volume_backed_instance, as far as nova-api lets one come here. */
+bool instance_is_volume_backed(const struct instance *instance);

@@ -113,17 +113,10 @@ static int save_power_state(struct operation *op, struct error *err)
     return report_power_state(&op->report, power_state, err);
 }
 
-/* nova.compute.utils:is_volume_backed_instance, as far as nova-api lets one come here. */
-static bool is_volume_backed(const struct instance *instance)
-{
-    const char *image_ref = instance_string(instance, "image_ref");
-    return !image_ref || image_ref[0] == '\0';
-}
-
 static int make_image(struct operation *op, struct error *err)
 {
-    return is_volume_backed(&op->arguments.instance) ? volume_backed_image_make(op, err)
-                                                     : disk_image_make(op, err);
+    return instance_is_volume_backed(&op->arguments.instance) ? volume_backed_image_make(op, err)
+                                                              : disk_image_make(op, err);
 }
 
 /* A step the snapshot does not depend on failed: say so and go on. */

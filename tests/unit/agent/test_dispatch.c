@@ -153,19 +153,72 @@ static void serves_volume_snapshots_it_can_name(void **state)
     assert_int_equal(verdict(), RPC_SERVE);
 }
 
+static json_t *instance_data(void)
+{
+    return json_object_get(json_object_get(request->args, "instance"), "nova_object.data");
+}
+
+static json_t *extra_specs(void)
+{
+    json_t *flavor = json_object_get(instance_data(), "flavor");
+    return json_object_get(json_object_get(flavor, "nova_object.data"), "extra_specs");
+}
+
+static json_t *system_metadata(void)
+{
+    return json_object_get(instance_data(), "system_metadata");
+}
+
+static void leaves_encrypted_disks(void **state)
+{
+    (void)state;
+    const struct {
+        json_t *where;
+        const char *name, *value;
+        enum rpc_verdict verdict;
+    } rows[] = {
+        {extra_specs(), "hw:ephemeral_encryption", "True", RPC_PUT_BACK},
+        {extra_specs(), "hw:ephemeral_encryption", "false", RPC_SERVE},
+        {extra_specs(), "hw:ephemeral_encryption_format", "luks", RPC_SERVE},
+        {system_metadata(), "image_hw_ephemeral_encryption", "yes", RPC_PUT_BACK},
+        {system_metadata(), "image_hw_ephemeral_encryption", "0", RPC_SERVE},
+        {system_metadata(), "image_hw_ephemeral_encryption_secret_uuid", "x", RPC_PUT_BACK},
+        {system_metadata(), "image_disk_format", "luks", RPC_PUT_BACK},
+        {system_metadata(), "image_disk_format", "qcow2", RPC_SERVE},
+        {instance_data(), "ephemeral_key_uuid", "0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11",
+         RPC_PUT_BACK},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        json_t *before = json_incref(json_object_get(rows[i].where, rows[i].name));
+        json_object_set_new(rows[i].where, rows[i].name, json_string(rows[i].value));
+        if (verdict() != rows[i].verdict)
+            fail_msg("%s=%s", rows[i].name, rows[i].value);
+        if (before)
+            json_object_set_new(rows[i].where, rows[i].name, before);
+        else
+            json_object_del(rows[i].where, rows[i].name);
+    }
+    assert_int_equal(verdict(), RPC_SERVE);
+
+    /* Not every server of such a host is encrypted: its key tells. */
+    conf.ephemeral_storage_encryption.enabled = true;
+    assert_int_equal(verdict(), RPC_SERVE);
+    json_object_del(instance_data(), "ephemeral_key_uuid");
+    assert_int_equal(verdict(), RPC_PUT_BACK);
+    /* Cinder's snapshots are as encrypted as its volumes. */
+    json_object_set_new(instance_data(), "image_ref", json_string(""));
+    assert_int_equal(verdict(), RPC_SERVE);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(serves_the_recorded_request),
-        TEST(serves_the_versions_of_nova),
-        TEST(leaves_other_methods_and_namespaces),
-        TEST(leaves_malformed_requests),
-        TEST(leaves_backends_it_does_not_read),
-        TEST(serves_servers_booted_from_volume),
-        TEST(serves_backups_whose_rotation_it_can_read),
-        TEST(serves_quiesce_of_an_instance),
-        TEST(serves_volume_snapshots_it_can_name),
+        TEST(serves_the_recorded_request),         TEST(serves_the_versions_of_nova),
+        TEST(leaves_other_methods_and_namespaces), TEST(leaves_malformed_requests),
+        TEST(leaves_backends_it_does_not_read),    TEST(leaves_encrypted_disks),
+        TEST(serves_servers_booted_from_volume),   TEST(serves_backups_whose_rotation_it_can_read),
+        TEST(serves_quiesce_of_an_instance),       TEST(serves_volume_snapshots_it_can_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
