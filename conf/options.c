@@ -72,7 +72,8 @@ const struct option options_table[] = {
      .help = "Does not inspect backing files before they are used."},
 
     {BOOL(ephemeral_storage_encryption, enabled), .default_value = "false",
-     .help = "Encrypted ephemeral disks: takes cold snapshots only."},
+     .help = "Local disks may be encrypted. Servers whose disks are encrypted are left to "
+             "nova-compute, of the others only cold snapshots are taken."},
 
     {INT(compute, max_concurrent_disk_ops, 0, INT_MAX), .default_value = "0",
      .help = "How many snapshots read or upload a disk at the same time. 0: no limit."},

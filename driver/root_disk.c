@@ -156,7 +156,8 @@ static int check_below(const struct walk *walk, struct qemu_img_info *header, bo
                                "it lacks the backing file that the running guest has")
                      : 0;
     if (header->backing_path[0] == '/' && access(header->backing_path, F_OK) < 0 && errno == ENOENT)
-        return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s", header->backing_path);
+        return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s, the backing file of %s",
+                         header->backing_path, walk->path);
     enum layer_place place =
         layer_place_of(header->backing_path, walk->uuid, walk->policy->instances_path,
                        walk->policy->snapshots_directory);

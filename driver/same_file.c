@@ -9,10 +9,10 @@
 bool same_file(const char *a, const char *b)
 {
     struct stat first, second;
-    if (a[0] != '/' || b[0] != '/')
-        return false;
-    return strcmp(a, b) == 0 || (stat(a, &first) == 0 && stat(b, &second) == 0 &&
-                                 first.st_dev == second.st_dev && first.st_ino == second.st_ino);
+    if (strcmp(a, b) == 0)
+        return true;
+    return a[0] == '/' && b[0] == '/' && stat(a, &first) == 0 && stat(b, &second) == 0 &&
+           first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
 bool is_in_folder(const char *path, const char *folder)

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-/* True for one file or folder under two absolute paths; links are followed. */
+/* True for one file or folder under two absolute paths, links are followed; or for one text. */
 bool same_file(const char *a, const char *b);
 
 /* True when the file is called by an entry of `folder` itself. */

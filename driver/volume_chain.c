@@ -11,6 +11,7 @@
 
 #include "common/cleanup.h"
 #include "driver/qemu_img.h"
+#include "driver/same_file.h"
 
 static bool is_file_name(const char *name)
 {
@@ -55,13 +56,14 @@ static int invalid(struct error *err, const char *path, const char *what)
                      what);
 }
 
-/* Below the volume's directory, without a step that leads elsewhere, and no link. */
+/* In the volume's directory, by whatever name for that, and no link. */
 static int check_layer_path(const struct volume_disk *disk, const char *path, struct error *err)
 {
-    size_t length = directory_length(disk);
     struct stat st;
-    if (length == 0 || strncmp(path, disk->layers[0].path, length) != 0 || strstr(path, "//") ||
-        strstr(path, "/./") || strstr(path, "/../"))
+    cleanup_free char *directory = strndup(disk->layers[0].path, directory_length(disk));
+    if (!directory)
+        return error_nomem(err);
+    if (!is_in_folder(path, directory))
         return invalid(err, path, "a backing file outside of the volume's directory");
     if (lstat(path, &st) < 0)
         return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s", path);
@@ -111,7 +113,7 @@ static int find_layer(const struct volume_disk *disk, const char *name, size_t *
     if (r < 0)
         return r;
     for (size_t i = 0; i < disk->layer_count; i++) {
-        if (strcmp(disk->layers[i].path, path) != 0)
+        if (!same_file(disk->layers[i].path, path))
             continue;
         *ret_place = i;
         return 0;
@@ -186,7 +188,7 @@ bool volume_chain_is_merged(const struct volume_disk *before, const struct volum
         return false;
     for (size_t i = 0; i < now->layer_count; i++) {
         const struct volume_layer *expected = &before->layers[i < plan->first ? i : i + gone];
-        if (strcmp(now->layers[i].path, expected->path) != 0)
+        if (!same_file(now->layers[i].path, expected->path))
             return false;
     }
     return true;

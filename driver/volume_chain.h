@@ -23,7 +23,7 @@ int volume_chain_join(const struct volume_disk *disk, const char *name, char **r
  * Reads the layers below the first one out of the files' headers, for a guest that does not run.
  * Only the first layer's format is taken from the definition; each header names the next layer with
  * its format, and nothing is guessed. InvalidDiskInfo when one names no format, a file that is not
- * below the first one's directory, or a data file; DiskNotFound when a file is missing.
+ * in the first one's directory, or a data file; DiskNotFound when a file is missing.
  */
 int volume_chain_read_headers(struct volume_disk *disk, struct error *err);
 

@@ -8,6 +8,7 @@
 
 #include "common/cleanup.h"
 #include "driver/qemu_img.h"
+#include "driver/same_file.h"
 #include "driver/volume_chain.h"
 
 static int invalid(struct error *err, const char *path, const char *what)
@@ -16,14 +17,12 @@ static int invalid(struct error *err, const char *path, const char *what)
                      what);
 }
 
-/* Cinder may have mounted the share elsewhere: another path to the same file is as good. */
-static bool is_same_file(const char *a, const char *b)
+/* Cinder may have mounted the share elsewhere: another path to the same file is as good, a link to
+ * it is not. */
+static bool is_file(const char *path, const char *present)
 {
-    struct stat first, second;
-    if (strcmp(a, b) == 0)
-        return true;
-    return a[0] == '/' && lstat(a, &first) == 0 && lstat(b, &second) == 0 &&
-           S_ISREG(first.st_mode) && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+    struct stat st;
+    return same_file(path, present) && lstat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 static int check_headers(const struct volume_layer *present, const char *path, struct error *err)
@@ -34,7 +33,7 @@ static int check_headers(const struct volume_layer *present, const char *path, s
         return r;
     if (overlay.has_data_file)
         return invalid(err, path, "its data is in another file");
-    if (!is_same_file(overlay.backing_path, present->path))
+    if (!is_file(overlay.backing_path, present->path))
         return invalid(err, path, "its backing file is not what the guest writes to");
     if (!present->format[0] || strcmp(overlay.backing_format, present->format) != 0)
         return invalid(err, path, "its backing file's format is not that of the running guest");

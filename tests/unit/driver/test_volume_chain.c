@@ -89,6 +89,33 @@ static void headers_tell_the_chain(void **state)
     volume_disk_free(disk);
 }
 
+/* The share is mounted in two places, or the state path is a link: names in headers stay. */
+static void directory_is_known_by_any_name(void **state)
+{
+    (void)state;
+    char link_path[256], name[512];
+    const struct volume_merge merge = {.file_to_merge = "vol.a", .merge_target_file = "vol"};
+    struct volume_merge_plan plan = {0};
+    make_volume();
+    (void)snprintf(link_path, sizeof(link_path), "%s.link", scratch_directory);
+    assert_int_equal(symlink(scratch_directory, link_path), 0);
+    (void)snprintf(name, sizeof(name), "%s/vol.a", link_path);
+    make_overlay("vol.b", name, "qcow2", "1M");
+    struct volume_disk *disk = disk_of("vol.b", "qcow2");
+    assert_int_equal(volume_chain_read_headers(disk, &err), 0);
+    assert_int_equal(disk->layer_count, 3);
+    assert_string_equal(disk->layers[1].path, name);
+    assert_int_equal(volume_chain_plan(disk, &merge, &plan, &err), 0);
+    assert_true(plan.commit && plan.first == 1 && plan.end == 2);
+    static const char *const names[] = {"vol.b", "vol.a", "vol"};
+    struct volume_disk *same = chain_of(3, names);
+    const struct volume_merge_plan nothing = {.first = 1, .end = 1};
+    assert_true(volume_chain_is_merged(disk, &nothing, same));
+    volume_disk_free(same);
+    volume_disk_free(disk);
+    assert_int_equal(unlink(link_path), 0);
+}
+
 static void assert_headers_refused(const char *top, const char *format, int r, const char *text)
 {
     struct volume_disk *disk = disk_of(top, format);
@@ -234,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_file_names_are_joined),
         cmocka_unit_test(headers_tell_the_chain),
+        cmocka_unit_test(directory_is_known_by_any_name),
         cmocka_unit_test(forged_headers_are_refused),
         cmocka_unit_test(header_that_names_itself_ends),
         cmocka_unit_test(plans_follow_cinders_names),
