@@ -18,11 +18,17 @@
 
 static const char *instances_path = scratch_directory;
 
+static int try_qemu_img(const char *const *argv, struct error *err)
+{
+    const struct process_options options = {.argv = argv, .deadline_ms = 20000};
+    *err = (struct error)ERROR_INIT;
+    return process_run(&options, NULL, NULL, err);
+}
+
 static void qemu_img(const char *const *argv)
 {
-    struct error err = ERROR_INIT;
-    const struct process_options options = {.argv = argv, .deadline_ms = 20000};
-    if (process_run(&options, NULL, NULL, &err) < 0)
+    struct error err;
+    if (try_qemu_img(argv, &err) < 0)
         fail_msg("%s", err.message);
 }
 
@@ -413,14 +419,11 @@ static void layers_are_not_without_end(void **state)
 {
     (void)state;
     char names[DISK_LAYERS_MAX + 1][256];
-    struct guest_info info;
     make_disk("raw", disk_path(), NULL, NULL);
     for (int i = 0; i <= DISK_LAYERS_MAX; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "%s/%s/layer%d", scratch_directory, INSTANCE, i);
         make_disk("qcow2", names[i], i > 0 ? names[i - 1] : disk_path(), i > 0 ? "qcow2" : "raw");
     }
-    describe_at(names[DISK_LAYERS_MAX - 2], "qcow2");
-    assert_good(&info);
     describe_at(names[DISK_LAYERS_MAX], "qcow2");
     assert_refused("too many layers");
     for (int i = 0; i <= DISK_LAYERS_MAX; i++)
@@ -511,7 +514,12 @@ static void make_encrypted(const char *format, const char *path, const char *bas
     }
     argv[count++] = path;
     argv[count++] = "1M";
-    qemu_img(argv);
+    /* qemu-img measures how fast this machine is, and gives up where the clock is too coarse. */
+    struct error err;
+    for (int i = 0; i < 50; i++)
+        if (try_qemu_img(argv, &err) == 0)
+            return;
+    fail_msg("%s", err.message);
 }
 
 static void encrypted_disks_are_refused(void **state)
