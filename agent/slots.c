@@ -2,12 +2,12 @@
 #include "agent/slots.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 
 struct waiter {
     int granted_fd; /* eventfd: a slot was handed over */
@@ -81,17 +81,13 @@ static bool leave_queue(struct slots *slots, struct waiter *waiter)
 
 static int wait_for_slot(struct slots *slots, struct waiter *waiter, struct error *err)
 {
-    struct pollfd fds[] = {{.fd = waiter->granted_fd, .events = POLLIN},
-                           {.fd = cancel_fd(), .events = POLLIN}};
-    int n;
-    do
-        n = poll(fds, ARRAY_SIZE(fds), -1);
-    while (n < 0 && errno == EINTR);
-    int saved_errno = errno;
+    struct error failure = ERROR_INIT;
+    int r = cancel_await(waiter->granted_fd, NEVER_MS, &failure);
     /* Under the lock, also after a hand-over: whoever made it is done with the waiter then. */
     if (!leave_queue(slots, waiter))
         return 0;
-    return n > 0 ? cancel_check(err) : error_errno(err, saved_errno, "cannot wait for a slot");
+    *err = failure;
+    return r;
 }
 
 int slots_acquire(struct slots *slots, struct error *err)

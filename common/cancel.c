@@ -2,12 +2,15 @@
 #include "common/cancel.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 
 struct cancel {
     int fd;               /* eventfd, readable from the request on */
@@ -80,6 +83,28 @@ int cancel_check(struct error *err)
 int cancel_fd(void)
 {
     return current ? current->fd : -1;
+}
+
+static int poll_timeout_ms(uint64_t deadline_ms)
+{
+    uint64_t now_ms = clock_now_ms();
+    if (deadline_ms == NEVER_MS)
+        return -1;
+    return deadline_ms <= now_ms ? 0 : (int)earlier_ms(deadline_ms - now_ms, INT_MAX);
+}
+
+int cancel_await(int fd, uint64_t deadline_ms, struct error *err)
+{
+    struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = cancel_fd(), .events = POLLIN}};
+    int n;
+    do
+        n = poll(fds, ARRAY_SIZE(fds), poll_timeout_ms(deadline_ms));
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return error_errno(err, errno, "cannot wait");
+    if (fds[0].revents != 0)
+        return 0;
+    return n > 0 ? cancel_check(err) : error_errno(err, ETIMEDOUT, "waited in vain");
 }
 
 void cancel_unshield(struct cancel **shielded)

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/error.h"
 
@@ -38,6 +39,12 @@ int cancel_check(struct error *err);
 
 /* Readable once cancelled, for poll(); -1 when nothing can cancel this thread. Borrowed. */
 int cancel_fd(void);
+
+/*
+ * Waits until `fd` can be read: 0 when it can, whatever else is true; -ECANCELED with the reason;
+ * -ETIMEDOUT at `deadline_ms` of clock_now_ms(), NEVER_MS for none.
+ */
+int cancel_await(int fd, uint64_t deadline_ms, struct error *err);
 
 /* Nothing is cancelled from here to the end of the scope: for rollbacks. */
 #define CANCEL_SHIELD()                                                                            \
