@@ -6,6 +6,7 @@
 #pragma once
 
 #include "agent/freezer.h"
+#include "agent/instance_queue.h"
 #include "agent/journal.h"
 #include "agent/overseer.h"
 #include "agent/recover.h"
@@ -32,6 +33,7 @@ struct agent {
     struct recovery *recovery;                /* requests an earlier agent has left */
     struct overseer *overseer;                /* cancels snapshots nobody wants any more */
     struct workers *workers;                  /* threads */
+    struct instance_queue *instance_queue;    /* one operation per instance */
     struct shutdown *shutdown;                /* whether the end has begun */
     struct slots *snapshot_slots;             /* [DEFAULT]max_concurrent_snapshots */
     struct slots *disk_op_slots;              /* [compute]max_concurrent_disk_ops */

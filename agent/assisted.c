@@ -211,14 +211,47 @@ static int begin(struct assisted *op, struct agent *agent, struct rpc_request *r
     return instance_request_begin(&op->base, agent, request, err);
 }
 
+/*
+ * Cinder waits for whoever has the instance: a snapshot, which is worth more than the seconds that
+ * one of a volume may come later. It gives up by itself after 600 s, or 7200 s for a layer that
+ * goes (cinder.volume.drivers.remotefs), and would then take away a file that the guest is put on
+ * afterwards; it hears of a failure well before that.
+ */
+static int await_turn(const struct assisted *op, struct instance_turn *turn, uint64_t patience_s,
+                      struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = instance_turn_await(turn, clock_now_ms() + patience_s * 1000, &failure);
+    if (r == -ETIMEDOUT)
+        return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
+                         "instance %s has been busy with another snapshot for %llu s",
+                         op->base.instance.uuid, (unsigned long long)patience_s);
+    if (r < 0)
+        *err = failure;
+    return r;
+}
+
+static uint64_t create_patience_s(const struct agent *agent)
+{
+    return (uint64_t)agent->conf->snapshot_agent.volume_snapshot_timeout * 4 / 5;
+}
+
+static uint64_t delete_patience_s(const struct agent *agent)
+{
+    return (uint64_t)agent->conf->snapshot_agent.volume_snapshot_timeout * 10;
+}
+
 void assisted_create_serve(struct agent *agent, struct rpc_request *request,
-                           struct journal_record *record)
+                           struct journal_record *record, struct instance_turn *turn)
 {
     struct assisted op = {0};
     struct error failure = ERROR_INIT;
     int r = begin(&op, agent, request, &failure);
     if (r == 0)
+        r = await_turn(&op, turn, create_patience_s(agent), &failure);
+    if (r == 0)
         r = add_layer(&op, &failure);
+    instance_turn_pass(turn); /* the guest is done with: what follows is between Cinder and nova */
     if (r < 0) {
         fail(&op, "error", &failure);
     } else {
@@ -232,13 +265,16 @@ void assisted_create_serve(struct agent *agent, struct rpc_request *request,
 }
 
 void assisted_delete_serve(struct agent *agent, struct rpc_request *request,
-                           struct journal_record *record)
+                           struct journal_record *record, struct instance_turn *turn)
 {
     struct assisted op = {0};
     struct error failure = ERROR_INIT;
     int r = begin(&op, agent, request, &failure);
     if (r == 0)
+        r = await_turn(&op, turn, delete_patience_s(agent), &failure);
+    if (r == 0)
         r = take_layer_out(&op, &failure);
+    instance_turn_pass(turn); /* the guest is done with: what follows is between Cinder and nova */
     if (r < 0) {
         fail(&op, "error_deleting", &failure);
     } else {
@@ -262,15 +298,15 @@ static bool is_ours(struct agent *agent, struct rpc_request *request, struct jou
 }
 
 void assisted_create_recover(struct agent *agent, struct rpc_request *request,
-                             struct journal_record *record)
+                             struct journal_record *record, struct instance_turn *turn)
 {
     if (is_ours(agent, request, record))
-        assisted_create_serve(agent, request, record);
+        assisted_create_serve(agent, request, record, turn);
 }
 
 void assisted_delete_recover(struct agent *agent, struct rpc_request *request,
-                             struct journal_record *record)
+                             struct journal_record *record, struct instance_turn *turn)
 {
     if (is_ours(agent, request, record))
-        assisted_delete_serve(agent, request, record);
+        assisted_delete_serve(agent, request, record, turn);
 }

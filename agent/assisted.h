@@ -7,19 +7,20 @@
 #include "agent/agent.h"
 
 /*
- * Serve the request on the calling worker thread, to the end. Take `request` and `record`. Cinder
- * is told the outcome whatever it is, then the mapping's connection_info is read anew.
+ * Serve the request on the calling worker thread, to the end. Take `request` and `record`; wait for
+ * their `turn` (borrowed), but not as long as Cinder would, and pass it on when the guest is done
+ * with. Cinder is told the outcome whatever it is, then the mapping's connection_info is read anew.
  */
 void assisted_create_serve(struct agent *agent, struct rpc_request *request,
-                           struct journal_record *record);
+                           struct journal_record *record, struct instance_turn *turn);
 void assisted_delete_serve(struct agent *agent, struct rpc_request *request,
-                           struct journal_record *record);
+                           struct journal_record *record, struct instance_turn *turn);
 
 /* The same after the agent has died meanwhile: the driver finds done what has been done. */
 void assisted_create_recover(struct agent *agent, struct rpc_request *request,
-                             struct journal_record *record);
+                             struct journal_record *record, struct instance_turn *turn);
 void assisted_delete_recover(struct agent *agent, struct rpc_request *request,
-                             struct journal_record *record);
+                             struct journal_record *record, struct instance_turn *turn);
 
 /*
  * A request can be served when the volume and the snapshot that Cinder waits for can be named; what

@@ -36,6 +36,9 @@ static int plan(struct operation *op, struct error *err)
         plan_snapshot(op->agent->conf, &op->arguments.instance, &op->info, &op->plan, &reason, err);
     if (r == 0 && reason && !is_novas_rule(op))
         note_method(op, reason);
+    if (freezer_holds(op->agent->freezer,
+                      op->arguments.instance.uuid)) /* whoever froze it thaws it */
+        op->plan.quiesce = op->plan.require_quiesce = false;
     return r;
 }
 

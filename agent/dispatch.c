@@ -25,13 +25,18 @@ struct method {
      * there is no reason. Runs before the ack as well, after check. */
     int (*decline)(const struct agent *agent, const struct rpc_request *request, struct error *err);
 
-    /* Serves it on a worker thread. Takes the request and its record in the journal. */
-    void (*serve)(struct agent *agent, struct rpc_request *request, struct journal_record *record);
+    /* Serves it on a worker thread. Takes the request and its record in the journal; waits for its
+     * turn before it touches the guest. */
+    void (*serve)(struct agent *agent, struct rpc_request *request, struct journal_record *record,
+                  struct instance_turn *turn);
 
     /* Brings to its end what an agent that died was serving. Takes both. NULL: the method leaves
      * nothing behind, and is not in the journal. */
-    void (*recover)(struct agent *agent, struct rpc_request *request,
-                    struct journal_record *record);
+    void (*recover)(struct agent *agent, struct rpc_request *request, struct journal_record *record,
+                    struct instance_turn *turn);
+
+    /* Never waits for others: `turn` is NULL. */
+    bool jumps_the_queue;
 };
 
 /* Hypervisors and disks this agent knows nothing of. */
@@ -91,14 +96,15 @@ static int check_assisted(const struct agent *agent, const struct rpc_request *r
 }
 
 static const struct method methods[] = {
-    {"snapshot_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover},
-    {"backup_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover},
-    {"quiesce_instance", check_instance, NULL, quiesce_serve, NULL},
-    {"unquiesce_instance", check_instance, NULL, unquiesce_serve, NULL},
+    {"snapshot_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover,
+     false},
+    {"backup_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover, false},
+    {"quiesce_instance", check_instance, NULL, quiesce_serve, NULL, false},
+    {"unquiesce_instance", check_instance, NULL, unquiesce_serve, NULL, true},
     {"volume_snapshot_create", check_assisted, NULL, assisted_create_serve,
-     assisted_create_recover},
+     assisted_create_recover, false},
     {"volume_snapshot_delete", check_assisted, NULL, assisted_delete_serve,
-     assisted_delete_recover},
+     assisted_delete_recover, false},
 };
 
 static const struct method *find(const struct rpc_request *request)
@@ -132,14 +138,20 @@ static int check(const struct agent *agent, const struct method *method,
     return r == 0 && method->decline ? method->decline(agent, request, err) : r;
 }
 
+/* NULL when it names none. */
+static const char *instance_uuid(const struct rpc_request *request)
+{
+    const json_t *instance = json_object_get(request->args, "instance");
+    return json_string_member(json_object_get(instance, "nova_object.data"), "uuid");
+}
+
 /* What nova-compute is asked to do meanwhile may make a snapshot futile. */
 static void notice(const struct agent *agent, const struct rpc_request *request)
 {
     bool soft = strcmp(request->method, "soft_delete_instance") == 0;
     if (request->namespace || (!soft && strcmp(request->method, "terminate_instance") != 0))
         return;
-    const json_t *instance = json_object_get(request->args, "instance");
-    const char *uuid = json_string_member(json_object_get(instance, "nova_object.data"), "uuid");
+    const char *uuid = instance_uuid(request);
     if (!id_is_uuid(uuid) || overseer_instance_deleted(agent->overseer, uuid, soft) == 0)
         return;
     log_set_context(request->context->request_id, uuid);
@@ -182,27 +194,43 @@ static enum rpc_verdict accept_request(void *arg, const struct rpc_request *requ
 
 struct task {
     struct agent *agent;
-    void (*run)(struct agent *agent, struct rpc_request *request, struct journal_record *record);
+    void (*run)(struct agent *agent, struct rpc_request *request, struct journal_record *record,
+                struct instance_turn *turn);
     struct rpc_request *request;
     struct journal_record *record;
+    struct instance_turn *turn;
 };
 
 static void run_task(void *arg)
 {
     struct task task = *(struct task *)arg;
     free(arg);
-    task.run(task.agent, task.request, task.record);
+    task.run(task.agent, task.request, task.record, task.turn);
+    instance_turn_free(task.turn);
 }
 
-static int start_task(const struct task *task, struct error *err)
+/* Stands in line here: threads begin in any order. */
+static int queue_task(struct task *task, const struct method *method, struct error *err)
+{
+    return method->jumps_the_queue
+               ? 0
+               : instance_queue_join(task->agent->instance_queue, instance_uuid(task->request),
+                                     &task->turn, err);
+}
+
+static int start_task(const struct task *task, const struct method *method, struct error *err)
 {
     struct task *copy = malloc(sizeof(*copy));
     if (!copy)
         return error_nomem(err);
     *copy = *task;
-    int r = workers_start(task->agent->workers, run_task, copy, err);
-    if (r < 0)
+    int r = queue_task(copy, method, err);
+    if (r == 0)
+        r = workers_start(task->agent->workers, run_task, copy, err);
+    if (r < 0) {
+        instance_turn_free(copy->turn);
         free(copy);
+    }
     return r;
 }
 
@@ -221,11 +249,11 @@ static void serve_request(void *arg, struct rpc_request *request, void *claim)
 {
     struct error err = ERROR_INIT;
     const struct method *method = find(request); /* accept_request() has found it */
-    const struct task task = {arg, method ? method->serve : NULL, request, claim};
+    const struct task task = {arg, method ? method->serve : NULL, request, claim, NULL};
     if (task.record)
         journal_mark(task.record, "acked", json_true());
     trap("request:acked");
-    if (start_task(&task, &err) < 0)
+    if (start_task(&task, method, &err) < 0)
         leave(&task, &err);
 }
 
@@ -242,7 +270,7 @@ bool dispatch_recover(struct agent *agent, struct rpc_request *request,
 {
     struct error err = ERROR_INIT;
     const struct method *method = find(request);
-    const struct task task = {agent, method ? method->recover : NULL, request, record};
+    const struct task task = {agent, method ? method->recover : NULL, request, record, NULL};
     int r = task.run ? method->check(agent, request, &err)
                      : error_set(&err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
                                  "this agent does not serve %s", request->method);
@@ -251,7 +279,7 @@ bool dispatch_recover(struct agent *agent, struct rpc_request *request,
         rpc_request_free(request);
         return false;
     }
-    r = start_task(&task, &err);
+    r = start_task(&task, method, &err);
     if (r < 0)
         leave(&task, &err);
     return r == 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/journal_int.h"
@@ -145,11 +146,15 @@ static int sync_folder(const struct journal *journal, struct error *err)
 int journal_begin(struct journal *journal, const struct rpc_request *request,
                   struct journal_record **ret_record, struct error *err)
 {
-    char id[ID_HEX_SIZE], name[ID_HEX_SIZE + sizeof(JOURNAL_SUFFIX)];
+    char id[ID_HEX_SIZE], name[NAME_MAX];
     char path[PATH_MAX];
+    struct timespec now;
     int fd = -1;
     id_new_hex(id);
-    (void)snprintf(name, sizeof(name), "%s" JOURNAL_SUFFIX, id);
+    /* In the order of arrival, also of other lives: that is what they are served in. */
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)snprintf(name, sizeof(name), "%010lld.%09ld-%s" JOURNAL_SUFFIX, (long long)now.tv_sec,
+                   now.tv_nsec, id);
     (void)snprintf(path, sizeof(path), "%s/%s", journal->folder, name);
     int r = private_file_open(journal->fd, journal->folder, name,
                               O_WRONLY | O_APPEND | O_CREAT | O_EXCL, &fd, err);

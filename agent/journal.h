@@ -59,10 +59,10 @@ void journal_leave(struct journal_record *record);
 void journal_set_aside(struct journal_record *record, const struct error *why);
 
 /*
- * Takes over what an earlier agent has left: calls visit() for each record with its request, both
- * owned by then. A line that cannot be read is left out, with an error in the log; a file whose
- * request cannot be read, or that others than the agent may have written, is set aside; one that
- * was never finished writing tells of nothing and goes.
+ * Takes over what an earlier agent has left: calls visit() for each record with its request, in the
+ * order they were begun, both owned by then. A line that cannot be read is left out, with an error
+ * in the log; a file whose request cannot be read, or that others than the agent may have written,
+ * is set aside; one that was never finished writing tells of nothing and goes.
  */
 int journal_take_over(struct journal *journal,
                       void (*visit)(void *arg, struct rpc_request *request,

@@ -44,6 +44,7 @@ struct operation {
     struct agent *agent;
     struct rpc_request *request;
     struct journal_record *record;
+    struct instance_turn *turn; /* NULL: nobody else asks for anything of this instance */
     struct request_context *admin;
     struct snapshot_request arguments;
     struct report report;

@@ -19,6 +19,9 @@
 /* A Glance that hangs must not keep the thread from the other operations. */
 #define GLANCE_MS 1500
 
+/* Of each round, for those that wait. */
+#define WAITING_MS 500
+
 /* Lives on while the thread looks at it: Glance and file systems take their time. */
 struct overseen {
     struct overseer *overseer;
@@ -27,7 +30,7 @@ struct overseen {
     char instance_uuid[ID_UUID_SIZE];
     char image_id[ID_UUID_SIZE];
     /* guarded by the overseer's lock */
-    bool running;
+    enum overseen_phase phase;
     char *disk_path; /* NULL = not known */
     bool complained;
     unsigned references;
@@ -124,21 +127,27 @@ static bool look_at(struct overseer *overseer, struct overseen *overseen, bool a
     return r == 0 || failure.http_status != 0;
 }
 
-/* The next one to be looked at in this round. */
-static struct overseen *next_running(const struct overseer *overseer)
+/* What was not looked at for longest goes first. */
+static struct overseen *longest_unseen(const struct overseer *overseer, bool running)
 {
-    struct overseen *overseen = overseer->first;
-    while (overseen && (!overseen->running || overseen->round == overseer->round))
-        overseen = overseen->next;
-    return overseen;
+    struct overseen *found = NULL;
+    for (struct overseen *overseen = overseer->first; overseen; overseen = overseen->next)
+        if ((overseen->phase == OVERSEEN_RUNS) == running && overseen->round != overseer->round &&
+            (!found || overseen->round < found->round))
+            found = overseen;
+    return found;
 }
 
-/* With the lock. */
+/* With the lock. However many wait, what runs is looked at again soon. */
 static void look_around(struct overseer *overseer)
 {
     struct overseen *overseen;
     bool ask_glance = true;
-    while (!overseer->stopping && (overseen = next_running(overseer)))
+    while (!overseer->stopping && (overseen = longest_unseen(overseer, true)))
+        ask_glance = look_at(overseer, overseen, ask_glance) && ask_glance;
+    const uint64_t end_ms = clock_now_ms() + WAITING_MS;
+    while (!overseer->stopping && clock_now_ms() < end_ms &&
+           (overseen = longest_unseen(overseer, false)))
         ask_glance = look_at(overseer, overseen, ask_glance) && ask_glance;
 }
 
@@ -149,7 +158,7 @@ static void *run(void *arg)
     LOCK_SCOPE(&overseer->lock);
     while (!overseer->stopping) {
         overseer->round++;
-        if (!next_running(overseer)) {
+        if (!overseer->first) {
             (void)pthread_cond_wait(&overseer->changed, &overseer->lock);
             continue;
         }
@@ -234,17 +243,17 @@ int overseer_begin(struct overseer *overseer, const char *instance_uuid, const c
     LOCK_SCOPE(&overseer->lock);
     overseen->next = overseer->first;
     overseer->first = overseen;
+    (void)pthread_cond_broadcast(&overseer->changed);
     *ret_overseen = overseen;
     return 0;
 }
 
-void overseer_set_running(struct overseen *overseen)
+void overseer_set_phase(struct overseen *overseen, enum overseen_phase phase)
 {
     if (!overseen)
         return;
     LOCK_SCOPE(&overseen->overseer->lock);
-    overseen->running = true;
-    (void)pthread_cond_broadcast(&overseen->overseer->changed);
+    overseen->phase = phase;
 }
 
 void overseer_set_disk(struct overseen *overseen, const char *path)
@@ -254,6 +263,12 @@ void overseer_set_disk(struct overseen *overseen, const char *path)
     LOCK_SCOPE(&overseen->overseer->lock);
     free(overseen->disk_path);
     overseen->disk_path = strdup(path);
+}
+
+void overseer_cancel(struct overseen *overseen, const struct error *reason)
+{
+    if (overseen)
+        cancel_request(overseen->cancel, reason);
 }
 
 void overseer_end(struct overseen *overseen)
@@ -295,7 +310,8 @@ unsigned overseer_cancel_all(struct overseer *overseer, enum overseer_scope scop
         return 0;
     LOCK_SCOPE(&overseer->lock);
     for (struct overseen *overseen = overseer->first; overseen; overseen = overseen->next) {
-        if (scope == OVERSEER_WAITING && overseen->running)
+        if (overseen->phase == OVERSEEN_WAITS_FOR_TURN ||
+            (scope == OVERSEER_WAITING && overseen->phase == OVERSEEN_RUNS))
             continue;
         cancel_request(overseen->cancel, reason);
         n++;

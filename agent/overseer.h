@@ -1,6 +1,6 @@
 /*
  * Who cancels snapshots: their image or their server was deleted, or the agent ends. One thread,
- * which sleeps while no snapshot runs. All functions but overseer_new() and overseer_free() are
+ * which sleeps while there is no snapshot. All functions but overseer_new() and overseer_free() are
  * thread-safe; a NULL overseer oversees nothing.
  */
 #pragma once
@@ -22,22 +22,29 @@ int overseer_new(struct glance *glance, unsigned interval_ms, struct overseer **
 void overseer_free(struct overseer *overseer);
 
 /*
- * Registers the work of the calling thread, which enters its cancellation (common/cancel.h). It
- * counts as waiting until overseer_set_running(). Everything is copied. The thread itself ends it,
- * with overseer_end().
+ * Registers the work of the calling thread, which enters its cancellation (common/cancel.h); it
+ * waits for its turn. Everything is copied. The thread itself ends it, with overseer_end().
+ * From now on its image is looked at, in every phase: when it is gone, the work is cancelled with
+ * ImageNotFound. What Glance fails with otherwise is ignored.
  */
 int overseer_begin(struct overseer *overseer, const char *instance_uuid, const char *image_id,
                    const struct request_context *context, struct overseen **ret_overseen,
                    struct error *err);
 
-/*
- * It has got its slot. From now on its image is looked at: when it is gone, the work is cancelled
- * with ImageNotFound. What Glance fails with otherwise is ignored. NULL-safe, as the next two.
- */
-void overseer_set_running(struct overseen *overseen);
+enum overseen_phase {
+    OVERSEEN_WAITS_FOR_TURN, /* another request has the instance */
+    OVERSEEN_WAITS_FOR_SLOT,
+    OVERSEEN_RUNS,
+};
+
+/* What it does from now on. NULL-safe, as the next three. */
+void overseer_set_phase(struct overseen *overseen, enum overseen_phase phase);
 
 /* The file of the root disk: when it is gone, the work is cancelled with InstanceNotFound. */
 void overseer_set_disk(struct overseen *overseen, const char *path);
+
+/* Cancels it alone. */
+void overseer_cancel(struct overseen *overseen, const struct error *reason);
 
 /* Leaves the cancellation. */
 void overseer_end(struct overseen *overseen);
@@ -51,6 +58,10 @@ unsigned overseer_instance_deleted(struct overseer *overseer, const char *instan
 
 enum overseer_scope { OVERSEER_WAITING, OVERSEER_ALL };
 
-/* Cancels what waits for a slot, or everything. Returns how many there are. */
+/*
+ * For the end of the agent: cancels what waits for a slot, or what runs as well. Not what waits for
+ * its turn: it is free to go elsewhere only when nobody has its guest in hands any more. Returns
+ * how many were cancelled.
+ */
 unsigned overseer_cancel_all(struct overseer *overseer, enum overseer_scope scope,
                              const struct error *reason);

@@ -1,6 +1,7 @@
 /* See quiesce.h. nova.compute.manager:quiesce_instance, unquiesce_instance. */
 #include "agent/quiesce.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "agent/freezer.h"
@@ -10,12 +11,34 @@
 #include "common/json.h"
 #include "common/log.h"
 
-static int freeze(struct instance_request *op, struct error *err)
+/* The caller must hear of a freeze that is made: half of the time it waits is for waiting here. */
+static int await_turn(struct instance_request *op, struct instance_turn *turn, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    uint64_t patience_ms = (uint64_t)op->agent->conf->DEFAULT.rpc_response_timeout * 1000 / 2;
+    int r = instance_turn_await(turn, clock_now_ms() + patience_ms, &failure);
+    if (r == -ETIMEDOUT)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "another snapshot of it is under way");
+    if (r < 0)
+        *err = failure;
+    return r;
+}
+
+/*
+ * Its turn lasts as long as the freeze is made, not as long as it lasts: what nova-api freezes the
+ * guest for are requests on the same instance, which find it frozen (freezer_holds).
+ */
+static int freeze(struct instance_request *op, struct instance_turn *turn, struct error *err)
 {
     int r = instance_request_load_properties(op, err);
     if (r == 0)
         r = plan_check_quiesce(op->agent->conf, &op->instance, err);
-    return r < 0 ? r : freezer_freeze(op->agent->freezer, op->instance.uuid, err);
+    if (r == 0)
+        r = await_turn(op, turn, err);
+    if (r == 0)
+        r = freezer_freeze(op->agent->freezer, op->instance.uuid, err);
+    instance_turn_pass(turn);
+    return r;
 }
 
 /* A caller that hears nothing gives up and asks for the thaw, or the deadline does. */
@@ -29,14 +52,15 @@ static void answer(struct instance_request *op, int r, const struct error *failu
         log_warning("the answer could not be sent: %s", err.message);
 }
 
-void quiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none)
+void quiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none,
+                   struct instance_turn *turn)
 {
     (void)none;
     struct instance_request op;
     struct error failure = ERROR_INIT;
     int r = instance_request_begin(&op, agent, request, &failure);
     if (r == 0)
-        r = freeze(&op, &failure);
+        r = freeze(&op, turn, &failure);
     answer(&op, r, &failure);
     if (r < 0)
         instance_request_failed(&op, &failure);
@@ -74,9 +98,10 @@ static void await_snapshots(struct instance_request *op)
     }
 }
 
-void unquiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none)
+void unquiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none,
+                     struct instance_turn *no_turn)
 {
-    (void)none;
+    (void)none, (void)no_turn;
     struct instance_request op;
     struct error failure = ERROR_INIT;
     int r = instance_request_begin(&op, agent, request, &failure);

@@ -10,11 +10,15 @@
  * Serves quiesce_instance (a call) on the calling worker thread. Takes `request`. The caller gets
  * None, or a failure of a class that every release of nova-api takes for "cannot be quiesced":
  * InstanceQuiesceNotSupported, QemuGuestAgentNotEnabled, InternalError, InstanceNotRunning.
+ * A guest another request is busy with is waited for, for half of [DEFAULT]rpc_response_timeout.
  */
-void quiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none);
+void quiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none,
+                   struct instance_turn *turn);
 
 /*
  * Serves unquiesce_instance (a cast). Takes `request`. Waits until Cinder has taken the snapshots
- * of `mapping`, but not beyond the deadline of the freeze, then thaws in any case.
+ * of `mapping`, but not beyond the deadline of the freeze, then thaws in any case; never for its
+ * turn.
  */
-void unquiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none);
+void unquiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none,
+                     struct instance_turn *no_turn);

@@ -7,6 +7,7 @@
 #include "agent/disk_image.h"
 #include "agent/ending.h"
 #include "agent/snapshot.h"
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 
@@ -80,10 +81,13 @@ void resume_operation(struct operation *op)
     struct error failure = ERROR_INIT;
     struct image_source *image = NULL;
     log_info("%s is brought to its end", op->request->method);
-    bool guest_first = !is_record_only(op);
-    if (guest_first)
+    bool guest_first = journal_last(op->record, "driver") && !is_record_only(op);
+    if (guest_first) {
+        (void)instance_turn_await(op->turn, NEVER_MS, &failure);
         bring_guest_back(op, &image);
+    }
     recovery_guest_is_back(op->agent->recovery);
+    (void)instance_turn_await(op->turn, NEVER_MS, &failure);
     if (find_out(op, &failure) < 0) {
         operation_leave(op, &failure);
         return;
@@ -91,7 +95,7 @@ void resume_operation(struct operation *op)
     if (!guest_first)
         bring_guest_back(op, &image);
     operation_begin_overseeing(op);
-    overseer_set_running(op->overseen);
+    overseer_set_phase(op->overseen, OVERSEEN_RUNS);
     int r = go_on(op, image, &failure);
     image_source_close(image);
     if (r == 0)

@@ -286,6 +286,8 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
     agent->conf = conf;
     int r = workers_new(WORKERS_MAX, &agent->workers, err);
     if (r == 0)
+        r = instance_queue_new(&agent->instance_queue, err);
+    if (r == 0)
         r = shutdown_new(&agent->shutdown, err);
     if (r == 0)
         r = slots_new((unsigned)conf->DEFAULT.max_concurrent_snapshots, &agent->snapshot_slots,
@@ -329,6 +331,7 @@ void setup_undo(struct agent *agent)
     slots_free(agent->disk_op_slots);
     slots_free(agent->snapshot_slots);
     shutdown_free(agent->shutdown);
+    instance_queue_free(agent->instance_queue);
     workers_free(agent->workers);
     recovery_free(agent->recovery);
     journal_free(agent->journal);

@@ -16,6 +16,7 @@
 #include "agent/resume.h"
 #include "agent/volume_backed.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/trap.h"
@@ -180,16 +181,33 @@ static bool give_back(struct operation *op)
     return true;
 }
 
-static void take_snapshot_in_slot(struct operation *op)
+/* An agent that ends begins nothing. */
+static int await_slot(struct operation *op, struct error *err)
+{
+    if (shutdown_has_begun(op->agent->shutdown))
+        return error_set(err, ECANCELED, EXC_INTERNAL_ERROR, "the agent is about to end");
+    return slots_acquire(op->agent->snapshot_slots, err);
+}
+
+/* With its turn. False when it has waited in vain. */
+static bool take_snapshot_in_slot(struct operation *op, struct error *err)
+{
+    overseer_set_phase(op->overseen, OVERSEEN_WAITS_FOR_SLOT);
+    if (await_slot(op, err) < 0)
+        return false;
+    overseer_set_phase(op->overseen, OVERSEEN_RUNS);
+    (void)take_snapshot(op, err);
+    slots_release(op->agent->snapshot_slots);
+    return true;
+}
+
+/* One that waits for its turn takes no slot from the snapshots of other instances. */
+static void take_snapshot_in_turn(struct operation *op)
 {
     struct error failure = ERROR_INIT;
     operation_begin_overseeing(op);
-    bool waited_in_vain = slots_acquire(op->agent->snapshot_slots, &failure) < 0;
-    if (!waited_in_vain) {
-        overseer_set_running(op->overseen);
-        (void)take_snapshot(op, &failure);
-        slots_release(op->agent->snapshot_slots);
-    }
+    bool has_turn = instance_turn_await(op->turn, NEVER_MS, &failure) == 0;
+    bool waited_in_vain = has_turn && !take_snapshot_in_slot(op, &failure);
     operation_end_overseeing(op, &failure);
     if (!waited_in_vain || !shutdown_has_begun(op->agent->shutdown))
         operation_end(op, &failure);
@@ -205,15 +223,16 @@ static void refuse(struct rpc_request *request, struct journal_record *record,
     rpc_request_free(request);
 }
 
-void snapshot_serve(struct agent *agent, struct rpc_request *request, struct journal_record *record)
+void snapshot_serve(struct agent *agent, struct rpc_request *request, struct journal_record *record,
+                    struct instance_turn *turn)
 {
-    struct operation op = {.agent = agent, .request = request, .record = record};
+    struct operation op = {.agent = agent, .request = request, .record = record, .turn = turn};
     struct error err = ERROR_INIT;
     if (begin(&op, &err) < 0) {
         refuse(request, record, &err);
         return;
     }
-    take_snapshot_in_slot(&op);
+    take_snapshot_in_turn(&op);
     done(&op);
 }
 
@@ -258,7 +277,7 @@ static void begin_again(struct operation *op)
         operation_leave(op, &err);
     } else if (ours) {
         log_info("%s is begun again", op->request->method);
-        take_snapshot_in_slot(op);
+        take_snapshot_in_turn(op);
     } else {
         log_info("%s is left to whom the broker gives it", op->request->method);
         journal_end(op->record);
@@ -266,9 +285,9 @@ static void begin_again(struct operation *op)
 }
 
 void snapshot_recover(struct agent *agent, struct rpc_request *request,
-                      struct journal_record *record)
+                      struct journal_record *record, struct instance_turn *turn)
 {
-    struct operation op = {.agent = agent, .request = request, .record = record};
+    struct operation op = {.agent = agent, .request = request, .record = record, .turn = turn};
     struct error err = ERROR_INIT;
     if (begin(&op, &err) < 0) {
         recovery_guest_is_back(agent->recovery);

@@ -18,17 +18,18 @@ void snapshot_request_done(struct snapshot_request *arguments);
 /*
  * Serves the request on the calling worker thread, to the end. Takes `request` and `record`. Every
  * outcome is reported through conductor, Glance and notifications, and logged once. The image of a
- * volume-backed server is a record of Cinder snapshots, without data.
+ * volume-backed server is a record of Cinder snapshots, without data. Waits for its `turn`
+ * (borrowed) and keeps it to the end.
  */
-void snapshot_serve(struct agent *agent, struct rpc_request *request,
-                    struct journal_record *record);
+void snapshot_serve(struct agent *agent, struct rpc_request *request, struct journal_record *record,
+                    struct instance_turn *turn);
 
 /*
  * The same for a request that an agent which died has left in the journal: what had hardly begun is
  * begun again, a finished image is uploaded, everything else is undone and reported as a failure.
  */
 void snapshot_recover(struct agent *agent, struct rpc_request *request,
-                      struct journal_record *record);
+                      struct journal_record *record, struct instance_turn *turn);
 
 /* The image is there: clears the task state, and tells. For what has been resumed as well. */
 int snapshot_conclude(struct operation *op, struct error *err);

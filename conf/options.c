@@ -259,7 +259,10 @@ const struct option options_table[] = {
      .help = "Seconds after which a guest that was frozen for snapshots of its volumes is thawed, "
              "whatever became of them."},
     {INT(snapshot_agent, volume_snapshot_timeout, 10, 86400), .default_value = "600",
-     .help = "Seconds Cinder has to finish a snapshot of a volume."},
+     .help =
+         "Seconds Cinder has to finish a snapshot of a volume. Its request to snapshot an "
+         "attached volume waits four fifths of them for another snapshot of the same server, "
+         "one to delete such a snapshot ten times as long; then Cinder is told that it failed."},
     {STRING(snapshot_agent, live_snapshot_method), .default_value = "blockrebase",
      .choices = "|blockrebase|blockcopy|stream|",
      .help =

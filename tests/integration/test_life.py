@@ -131,9 +131,11 @@ class LifeTest(unittest.TestCase):
         """Of requests, in the journal."""
         return os.listdir(f"{self.folder}/snapshot-agent/{HOST}.journal")
 
-    def cast_snapshot(self):
+    def cast_snapshot(self, server=None):
         with open(f"{REPO}/tests/unit/agent/data/snapshot_instance.json", encoding="utf-8") as file:
             message = json.load(file)
+        if server:
+            message["args"]["instance"]["nova_object.data"]["uuid"] = server
         message.update(method="snapshot_instance", version="6.0", _unique_id=uuid.uuid4().hex)
         body = json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(message)})
         connection = amqp.Connection(f"127.0.0.1:{broker.port}", "guest", "guest")
@@ -250,20 +252,20 @@ class LifeTest(unittest.TestCase):
         self.assertEqual(self.process.wait(20), 1)
         self.wait_log("1 requests did not end within graceful_shutdown_timeout (4 s)")
 
-    def two_requests(self, **options):
-        """One waits for nova-conductor, the other for the only slot."""
+    def two_requests(self, server=None, **options):
+        """One waits for nova-conductor, the other, of another server, for the only slot."""
         self.start(max_concurrent_snapshots=1, graceful_shutdown_timeout=4,
                    rpc_response_timeout=60, **options)
         self.attached()
         self.cast_snapshot()
         self.manager.wait(f"STATUS=attached to {QUEUE}, 1 running")
-        self.cast_snapshot()
+        self.cast_snapshot(server)
         self.manager.wait(f"STATUS=attached to {QUEUE}, 2 running")
 
     def test_what_waits_goes_back(self):
         """life: a request that waits for its slot is handed back to nova-compute, at once"""
         compute = self.nova_compute()
-        self.two_requests()
+        self.two_requests(str(uuid.uuid4()))
         self.process.send_signal(signal.SIGTERM)
         compute.wait("served", method="snapshot_instance")
         self.assertIsNone(self.process.poll())
@@ -271,10 +273,19 @@ class LifeTest(unittest.TestCase):
         self.assertEqual(len(compute.events("served")), 1)
         self.assertIn("snapshot_instance is handed back to nova-compute", self.log())
 
+    def test_what_waits_for_its_turn_stays(self):
+        """life: a second request on a server stays with the first one: nova-compute may not meet it"""
+        compute = self.nova_compute()
+        self.two_requests()
+        self.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.process.wait(20), 1)
+        self.assertEqual(compute.events("served"), [])
+        self.assertEqual(len(self.records()), 2)
+
     def test_what_waits_without_a_broker(self):
         """life: a request that cannot be handed back is the next agent's"""
         self.nova_compute()
-        self.two_requests()
+        self.two_requests(str(uuid.uuid4()))
         broker.ctl("stop_app")
         try:
             self.process.send_signal(signal.SIGTERM)

@@ -26,7 +26,7 @@
 
 static void serve(struct rpc_request *request)
 {
-    snapshot_serve(&agent, request, state_dir_record(request));
+    snapshot_serve(&agent, request, state_dir_record(request), NULL);
 }
 
 #define PROJECT "724d89e14f564a118d7fbd7fc5b4565b"

@@ -26,7 +26,7 @@
 
 static void serve(struct rpc_request *request)
 {
-    snapshot_serve(&agent, request, state_dir_record(request));
+    snapshot_serve(&agent, request, state_dir_record(request), NULL);
 }
 
 #define LOCATION "rbd://fsid/images/" FIXTURE_IMAGE "/snap"

@@ -110,7 +110,7 @@ static void a_deleted_image_cancels_its_snapshot(void **state)
     static const char *const statuses[] = {"saving", "deleted", "pending_delete"};
     for (size_t i = 0; i < 3; i++) {
         struct overseen *overseen = begin(FIXTURE_INSTANCE);
-        overseer_set_running(overseen);
+        overseer_set_phase(overseen, OVERSEEN_RUNS);
         assert_true(see_peeks(2, WAIT_MS));
         assert_not_cancelled();
         atomic_store(&status, statuses[i]);
@@ -124,15 +124,25 @@ static void a_deleted_image_cancels_its_snapshot(void **state)
     }
 }
 
-static void what_waits_or_has_ended_is_not_asked_for(void **state)
+static void an_image_is_looked_at_in_every_phase(void **state)
+{
+    for (int phase = OVERSEEN_WAITS_FOR_TURN; phase <= OVERSEEN_RUNS; phase++) {
+        struct overseen *overseen = begin(FIXTURE_INSTANCE);
+        overseer_set_phase(overseen, (enum overseen_phase)phase);
+        assert_true(see_peeks(2, WAIT_MS));
+        assert_not_cancelled();
+        atomic_store(&glance_errnum, ENOENT);
+        assert_cancelled(EXC_IMAGE_NOT_FOUND, FIXTURE_IMAGE);
+        overseer_end(overseen);
+        (void)teardown(state);
+        (void)setup(state);
+    }
+}
+
+static void what_has_ended_is_not_asked_for(void **state)
 {
     (void)state;
     struct overseen *overseen = begin(FIXTURE_INSTANCE);
-    atomic_store(&glance_errnum, ENOENT);
-    assert_false(see_peeks(1, 30));
-    assert_not_cancelled();
-    atomic_store(&glance_errnum, 0);
-    overseer_set_running(overseen);
     assert_true(see_peeks(1, WAIT_MS));
     overseer_end(overseen);
     (void)see_peeks(1, 10); /* one that is under way */
@@ -144,7 +154,7 @@ static void trouble_with_glance_cancels_nothing(void **state)
     (void)state;
     struct overseen *overseen = begin(FIXTURE_INSTANCE);
     atomic_store(&glance_errnum, ETIMEDOUT);
-    overseer_set_running(overseen);
+    overseer_set_phase(overseen, OVERSEEN_RUNS);
     assert_true(see_peeks(3, WAIT_MS));
     atomic_store(&glance_http_status, 503);
     assert_true(see_peeks(3, WAIT_MS));
@@ -163,7 +173,7 @@ static void *run_other(void *arg)
     struct other *other = arg;
     struct error reason = ERROR_INIT;
     struct overseen *overseen = begin(OTHER_INSTANCE);
-    overseer_set_running(overseen);
+    overseer_set_phase(overseen, OVERSEEN_RUNS);
     struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
     (void)poll(&cancelled, 1, 200);
     other->result = cancel_check(&reason);
@@ -199,7 +209,7 @@ static void a_vanished_disk_cancels_its_snapshot(void **state)
     assert_true(fd >= 0);
     (void)close(fd);
     struct overseen *overseen = begin(FIXTURE_INSTANCE);
-    overseer_set_running(overseen);
+    overseer_set_phase(overseen, OVERSEEN_RUNS);
     overseer_set_disk(overseen, path);
     atomic_store(&glance_errnum, ETIMEDOUT); /* which keeps nobody from looking */
     assert_true(see_peeks(2, WAIT_MS));
@@ -215,13 +225,17 @@ static void the_end_of_the_agent_cancels_what_it_says(void **state)
     struct error reason = ERROR_INIT;
     (void)error_set(&reason, ECANCELED, EXC_INTERNAL_ERROR, "the agent ends");
     struct overseen *overseen = begin(FIXTURE_INSTANCE);
-    overseer_set_running(overseen);
+    overseer_set_phase(overseen, OVERSEEN_RUNS);
     assert_int_equal(overseer_cancel_all(overseer, OVERSEER_WAITING, &reason), 0);
     assert_not_cancelled();
     assert_int_equal(overseer_cancel_all(overseer, OVERSEER_ALL, &reason), 1);
     assert_cancelled(EXC_INTERNAL_ERROR, "the agent ends");
     overseer_end(overseen);
     overseen = begin(FIXTURE_INSTANCE);
+    assert_int_equal(overseer_cancel_all(overseer, OVERSEER_WAITING, &reason), 0);
+    assert_int_equal(overseer_cancel_all(overseer, OVERSEER_ALL, &reason), 0);
+    assert_not_cancelled(); /* its guest is in the hands of another */
+    overseer_set_phase(overseen, OVERSEEN_WAITS_FOR_SLOT);
     assert_int_equal(overseer_cancel_all(overseer, OVERSEER_WAITING, &reason), 1);
     assert_cancelled(EXC_INTERNAL_ERROR, "the agent ends");
     overseer_end(overseen);
@@ -235,7 +249,7 @@ static void nobody_is_no_overseer(void **state)
     assert_int_equal(
         overseer_begin(NULL, FIXTURE_INSTANCE, FIXTURE_IMAGE, context, &overseen, &err), 0);
     assert_null(overseen);
-    overseer_set_running(overseen);
+    overseer_set_phase(overseen, OVERSEEN_RUNS);
     overseer_set_disk(overseen, "/");
     overseer_end(overseen);
     assert_int_equal(overseer_instance_deleted(NULL, FIXTURE_INSTANCE, false), 0);
@@ -248,7 +262,8 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_deleted_image_cancels_its_snapshot),
-        TEST(what_waits_or_has_ended_is_not_asked_for),
+        TEST(an_image_is_looked_at_in_every_phase),
+        TEST(what_has_ended_is_not_asked_for),
         TEST(trouble_with_glance_cancels_nothing),
         TEST(a_deleted_instance_cancels_its_own_snapshots),
         TEST(a_vanished_disk_cancels_its_snapshot),

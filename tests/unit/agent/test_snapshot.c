@@ -29,7 +29,7 @@
 
 static void serve(struct rpc_request *request)
 {
-    snapshot_serve(&agent, request, state_dir_record(request));
+    snapshot_serve(&agent, request, state_dir_record(request), NULL);
 }
 
 static void snapshot(void)

@@ -556,6 +556,7 @@ static int setup(void **state)
     state_dir_make();
     agent = (struct agent){
         .conf = &conf, .journal = state_dir.journal, .freeze_ledger = state_dir.ledger};
+    assert_int_equal(instance_queue_new(&agent.instance_queue, &err), 0);
     assert_int_equal(shutdown_new(&agent.shutdown, &err), 0);
     assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
     assert_int_equal(driver_fake_new(&script, &agent.driver, &err), 0);
@@ -587,6 +588,7 @@ static int teardown(void **state)
     slots_free(agent.disk_op_slots);
     recovery_free(agent.recovery);
     shutdown_free(agent.shutdown);
+    instance_queue_free(agent.instance_queue);
     assert_int_equal(state_dir_remove(), 0);
     return 0;
 }

@@ -1,0 +1,119 @@
+/* See instance_queue.h. */
+#include "agent/instance_queue.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/eventfd.h>
+
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/id.h"
+
+struct instance_turn {
+    struct instance_queue *queue;
+    char instance_uuid[ID_UUID_SIZE];
+    int fd;    /* eventfd, readable from its turn on */
+    bool past; /* it stands in the line no more */
+    struct instance_turn *next;
+};
+
+struct instance_queue {
+    pthread_mutex_t lock;        /* guards the line */
+    struct instance_turn *first; /* all instances in one line, in the order of arrival */
+};
+
+int instance_queue_new(struct instance_queue **ret_queue, struct error *err)
+{
+    struct instance_queue *queue = calloc(1, sizeof(*queue));
+    if (!queue)
+        return error_nomem(err);
+    (void)pthread_mutex_init(&queue->lock, NULL);
+    *ret_queue = queue;
+    return 0;
+}
+
+void instance_queue_free(struct instance_queue *queue)
+{
+    if (!queue)
+        return;
+    (void)pthread_mutex_destroy(&queue->lock);
+    free(queue);
+}
+
+/* The first of the instance from `turn` on. With the lock. */
+static struct instance_turn *find(struct instance_turn *turn, const char *instance_uuid)
+{
+    while (turn && strcasecmp(turn->instance_uuid, instance_uuid) != 0)
+        turn = turn->next;
+    return turn;
+}
+
+static void append(struct instance_queue *queue, struct instance_turn *turn)
+{
+    LOCK_SCOPE(&queue->lock);
+    struct instance_turn **link = &queue->first;
+    while (*link)
+        link = &(*link)->next;
+    *link = turn;
+    if (find(queue->first, turn->instance_uuid) == turn)
+        (void)eventfd_write(turn->fd, 1);
+}
+
+int instance_queue_join(struct instance_queue *queue, const char *instance_uuid,
+                        struct instance_turn **ret_turn, struct error *err)
+{
+    struct instance_turn *turn = calloc(1, sizeof(*turn));
+    if (!turn)
+        return error_nomem(err);
+    turn->fd = eventfd(0, EFD_CLOEXEC);
+    if (turn->fd < 0) {
+        int saved_errno = errno;
+        free(turn);
+        return error_errno(err, saved_errno, "cannot stand in line for instance %s", instance_uuid);
+    }
+    turn->queue = queue;
+    (void)snprintf(turn->instance_uuid, sizeof(turn->instance_uuid), "%s", instance_uuid);
+    append(queue, turn);
+    *ret_turn = turn;
+    return 0;
+}
+
+int instance_turn_await(struct instance_turn *turn, uint64_t deadline_ms, struct error *err)
+{
+    return turn ? cancel_await(turn->fd, deadline_ms, err) : 0;
+}
+
+bool instance_turn_is_waited_for(const struct instance_turn *turn)
+{
+    if (!turn)
+        return false;
+    LOCK_SCOPE(&turn->queue->lock);
+    return !turn->past && find(turn->next, turn->instance_uuid);
+}
+
+void instance_turn_pass(struct instance_turn *turn)
+{
+    if (!turn || turn->past)
+        return;
+    LOCK_SCOPE(&turn->queue->lock);
+    struct instance_turn **link = &turn->queue->first;
+    while (*link != turn)
+        link = &(*link)->next;
+    *link = turn->next;
+    turn->past = true;
+    struct instance_turn *first = find(turn->queue->first, turn->instance_uuid);
+    if (first)
+        (void)eventfd_write(first->fd, 1);
+}
+
+void instance_turn_free(struct instance_turn *turn)
+{
+    if (!turn)
+        return;
+    instance_turn_pass(turn);
+    (void)close(turn->fd);
+    free(turn);
+}

@@ -1,0 +1,40 @@
+/*
+ * One operation per instance: two of them, each right alone, can leave a guest shut off or its
+ * newest writes in a file nobody opens again. Requests on an instance stand in line in the order
+ * they came in, and each has its turn. Thread-safe.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct instance_queue;
+struct instance_turn; /* a place in the line of an instance; used by one thread */
+
+/* Returns owned. */
+int instance_queue_new(struct instance_queue **ret_queue, struct error *err);
+
+/* NULL-safe. Nobody may stand in it. */
+void instance_queue_free(struct instance_queue *queue);
+
+/* Takes the place at the end of the instance's line; does not wait. Returns owned. */
+int instance_queue_join(struct instance_queue *queue, const char *instance_uuid,
+                        struct instance_turn **ret_turn, struct error *err);
+
+/*
+ * Waits for the turn: 0 when nobody is before it; -ECANCELED with the reason when the thread's work
+ * is cancelled first; -ETIMEDOUT at `deadline_ms` of clock_now_ms(). Its place is kept after a
+ * failure. A NULL turn is that of a request nobody else can meet, here and below.
+ */
+int instance_turn_await(struct instance_turn *turn, uint64_t deadline_ms, struct error *err);
+
+/* Whether somebody stands behind it. */
+bool instance_turn_is_waited_for(const struct instance_turn *turn);
+
+/* Gives the turn, or the place, up: the next one is free to go on. May be repeated. */
+void instance_turn_pass(struct instance_turn *turn);
+
+/* Passes, and frees. */
+void instance_turn_free(struct instance_turn *turn);

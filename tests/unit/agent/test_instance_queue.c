@@ -1,0 +1,177 @@
+/* agent/instance_queue.c: who goes first, who waits, who gives up. */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/instance_queue.h"
+#include "common/clock.h"
+#include "tests/unit/canceller.h"
+
+#define ONE "2e0af6cc-8dab-4d5d-b039-8bb41cec430e"
+#define ONE_IN_CAPITALS "2E0AF6CC-8DAB-4D5D-B039-8BB41CEC430E"
+#define OTHER "0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"
+
+static struct instance_queue *queue;
+
+static int setup(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    return instance_queue_new(&queue, &err);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    instance_queue_free(queue);
+    return 0;
+}
+
+static struct instance_turn *join(const char *uuid)
+{
+    struct error err = ERROR_INIT;
+    struct instance_turn *turn = NULL;
+    assert_int_equal(instance_queue_join(queue, uuid, &turn, &err), 0);
+    return turn;
+}
+
+static bool has_turn(struct instance_turn *turn)
+{
+    struct error err = ERROR_INIT;
+    int r = instance_turn_await(turn, 0, &err);
+    assert_true(r == 0 || r == -ETIMEDOUT);
+    return r == 0;
+}
+
+static void one_at_a_time_in_the_order_of_arrival(void **state)
+{
+    (void)state;
+    struct instance_turn *first = join(ONE), *second = join(ONE_IN_CAPITALS), *third = join(ONE);
+    assert_true(has_turn(first));
+    assert_false(has_turn(third));
+    assert_false(has_turn(second));
+    instance_turn_pass(first);
+    assert_false(has_turn(third));
+    assert_true(has_turn(second));
+    instance_turn_pass(first); /* once more */
+    assert_false(has_turn(third));
+    instance_turn_free(second);
+    assert_true(has_turn(third));
+    instance_turn_free(first);
+    instance_turn_free(third);
+}
+
+static void other_instances_go_their_own_way(void **state)
+{
+    (void)state;
+    struct instance_turn *first = join(ONE), *second = join(ONE), *other = join(OTHER);
+    assert_true(has_turn(first));
+    assert_true(has_turn(other));
+    assert_false(has_turn(second));
+    assert_true(instance_turn_is_waited_for(first));
+    assert_false(instance_turn_is_waited_for(second));
+    assert_false(instance_turn_is_waited_for(other));
+    instance_turn_free(other);
+    assert_false(has_turn(second));
+    instance_turn_free(first);
+    instance_turn_free(second);
+}
+
+/* One that gives up in the middle of the line holds nobody up and puts nobody forward. */
+static void a_place_can_be_given_up(void **state)
+{
+    (void)state;
+    struct instance_turn *first = join(ONE), *second = join(ONE), *third = join(ONE);
+    instance_turn_free(second);
+    assert_false(has_turn(third));
+    instance_turn_free(first);
+    assert_true(has_turn(third));
+    instance_turn_free(third);
+}
+
+static void waiting_can_be_cancelled(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct canceller canceller;
+    struct instance_turn *first = join(ONE), *second = join(ONE);
+    canceller_enter(&canceller);
+    canceller_start(&canceller, -1);
+    assert_cancelled(instance_turn_await(second, NEVER_MS, &err), &err);
+    canceller_join(&canceller);
+    canceller_leave(&canceller);
+    instance_turn_free(first);
+    assert_true(has_turn(second)); /* its place was kept */
+    instance_turn_free(second);
+}
+
+static void waiting_has_a_deadline(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct instance_turn *first = join(ONE), *second = join(ONE);
+    uint64_t start_ms = clock_now_ms();
+    assert_int_equal(instance_turn_await(second, start_ms + 30, &err), -ETIMEDOUT);
+    assert_true(clock_now_ms() - start_ms >= 30);
+    instance_turn_free(first);
+    instance_turn_free(second);
+}
+
+static void a_request_without_a_line_goes_on(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    assert_int_equal(instance_turn_await(NULL, 0, &err), 0);
+    assert_false(instance_turn_is_waited_for(NULL));
+    instance_turn_pass(NULL);
+    instance_turn_free(NULL);
+    instance_queue_free(NULL);
+}
+
+static atomic_int inside, served;
+
+static void *serve(void *turn)
+{
+    struct error err = ERROR_INIT;
+    assert_int_equal(instance_turn_await(turn, NEVER_MS, &err), 0);
+    assert_int_equal(atomic_fetch_add(&inside, 1), 0);
+    (void)poll(NULL, 0, 1);
+    (void)atomic_fetch_sub(&inside, 1);
+    (void)atomic_fetch_add(&served, 1);
+    instance_turn_free(turn);
+    return NULL;
+}
+
+static void many_threads_never_meet(void **state)
+{
+    (void)state;
+    pthread_t threads[32];
+    for (size_t i = 0; i < 32; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, serve, join(ONE)), 0);
+    for (size_t i = 0; i < 32; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(atomic_load(&served), 32);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(one_at_a_time_in_the_order_of_arrival),
+        TEST(other_instances_go_their_own_way),
+        TEST(a_place_can_be_given_up),
+        TEST(waiting_can_be_cancelled),
+        TEST(waiting_has_a_deadline),
+        TEST(a_request_without_a_line_goes_on),
+        TEST(many_threads_never_meet),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
