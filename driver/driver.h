@@ -95,6 +95,11 @@ struct snapshot_plan {
     bool quiesce;                 /* freeze and thaw around the instant (hw_qemu_guest_agent) */
     bool require_quiesce;         /* os_require_quiesce: give up when the guest cannot be frozen */
     const struct driver_journal *journal; /* NULL: nothing is written down */
+
+    /* Whether the guest is still to run, asked before one that was saved for the copy is started
+     * again: its user may have stopped it. NULL: it is. */
+    bool (*is_to_run)(void *arg);
+    void *arg;
 };
 
 /*

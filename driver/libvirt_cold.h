@@ -28,6 +28,7 @@ struct cold_snapshot {
     bool suspending; /* the guest ran */
     bool recovering; /* another process suspended it, and others may have had a hand in it since */
     bool started;    /* from its saved memory */
+    bool left_off;   /* its user has stopped it meanwhile */
     struct host_devices devices;
     uint64_t paused_since_ms; /* 0 = never */
 };

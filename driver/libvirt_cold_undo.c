@@ -41,7 +41,10 @@ static int await_save(struct cold_snapshot *op, struct error *err)
     return managed_save_await(op->domain, op->driver->stall_timeout_s, err);
 }
 
-/* Only a saved guest is started: one that has powered itself off meanwhile stays off. */
+/*
+ * Only a saved guest is started: one that has powered itself off meanwhile stays off. So does one
+ * that was stopped by its user, who found it off; the memory goes when nova starts it anew.
+ */
 static int start_guest(struct cold_snapshot *op, struct error *err)
 {
     int active = virDomainIsActive(op->domain);
@@ -49,6 +52,9 @@ static int start_guest(struct cold_snapshot *op, struct error *err)
     if (active < 0 || saved < 0)
         return libvirt_error(err, "cannot read whether the guest is saved");
     if (saved == 0)
+        return 0;
+    op->left_off = op->plan && op->plan->is_to_run && !op->plan->is_to_run(op->plan->arg);
+    if (op->left_off)
         return 0;
     if (virDomainCreateWithFlags(op->domain, 0) < 0)
         return libvirt_error(err, "cannot start instance %s from its saved memory", op->info->uuid);
@@ -61,10 +67,11 @@ static int start_guest(struct cold_snapshot *op, struct error *err)
 static bool is_settled_by_others(const struct cold_snapshot *op)
 {
     int state = 0, reason = 0;
-    if (!op->recovering || op->started)
+    if (op->started)
         return false;
-    return virDomainGetState(op->domain, &state, &reason, 0) < 0 || state != VIR_DOMAIN_PAUSED ||
-           reason != VIR_DOMAIN_PAUSED_SAVE;
+    if (virDomainGetState(op->domain, &state, &reason, 0) < 0 || state != VIR_DOMAIN_PAUSED)
+        return true;
+    return op->recovering ? reason != VIR_DOMAIN_PAUSED_SAVE : reason == VIR_DOMAIN_PAUSED_USER;
 }
 
 /* A restored guest runs as before; a save that failed may have left it paused. */
@@ -79,8 +86,11 @@ static int let_run(struct cold_snapshot *op, struct error *err)
     return 0;
 }
 
+/* Its definition has kept them for the next start. */
 static int attach_devices(struct cold_snapshot *op, struct error *err)
 {
+    if (op->left_off)
+        return 0;
     int r = host_devices_attach(&op->devices, op->domain, err);
     trap("cold:devices-attached");
     return r;

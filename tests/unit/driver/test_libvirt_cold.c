@@ -368,6 +368,57 @@ static void lost_mediated_device_is_left_out(void **state)
     assert_image();
 }
 
+static void pause_guest(void)
+{
+    world.state = VIR_DOMAIN_PAUSED;
+}
+
+/* libvirt leaves a guest paused for a save that failed; a user's pause looks different. */
+static void guest_paused_by_its_user_stays_paused(void **state)
+{
+    static const int reasons[] = {VIR_DOMAIN_PAUSED_SAVE, VIR_DOMAIN_PAUSED_USER};
+    for (size_t i = 0; i < 2; i++) {
+        set_up(state);
+        assert_int_equal(take(), 0);
+        image_source_close(result.image);
+        int save = place_of("ManagedSave");
+        set_up(state);
+        world.fail_name = "ManagedSave";
+        world.event_index = save;
+        world.event = pause_guest;
+        world.pause_reason = reasons[i];
+        assert_true(take() < 0);
+        assert_guest_as_before(i == 0 ? VIR_DOMAIN_RUNNING : VIR_DOMAIN_PAUSED);
+    }
+}
+
+static bool answer(void *is_to_run)
+{
+    assert_true(was_called("qemu-img convert"));
+    return *(bool *)is_to_run;
+}
+
+/* nova found the guest off and is content: it must not run behind its user's back. */
+static void guest_stopped_by_its_user_stays_off(void **state)
+{
+    set_up(state);
+    bool is_to_run = false;
+    plan.is_to_run = answer;
+    plan.arg = &is_to_run;
+    assert_int_equal(take(), 0);
+    assert_false(world.active);
+    assert_false(was_called("CreateWithFlags"));
+    assert_false(was_called("AttachDeviceFlags"));
+    assert_image();
+    set_up(state);
+    is_to_run = true;
+    plan.is_to_run = answer;
+    plan.arg = &is_to_run;
+    assert_int_equal(take(), 0);
+    assert_guest_as_before(VIR_DOMAIN_RUNNING);
+    assert_image();
+}
+
 static void rbd_and_block_devices_are_read_as_raw(void **state)
 {
     static char user[] = "nova", ceph_conf[] = "/etc/ceph/a:b.conf";
@@ -449,6 +500,8 @@ int main(void)
         cmocka_unit_test_setup(guest_that_cannot_be_started_is_told, set_up),
         cmocka_unit_test_setup(first_error_is_kept, set_up),
         cmocka_unit_test_setup(lost_mediated_device_is_left_out, set_up),
+        cmocka_unit_test_setup(guest_paused_by_its_user_stays_paused, set_up),
+        cmocka_unit_test_setup(guest_stopped_by_its_user_stays_off, set_up),
         cmocka_unit_test_setup(rbd_and_block_devices_are_read_as_raw, set_up),
         cmocka_unit_test_setup(other_disks_are_refused_untouched, set_up),
         cmocka_unit_test_setup(missing_domain, set_up),
