@@ -12,6 +12,7 @@
 #include "agent/recover.h"
 #include "agent/shutdown.h"
 #include "agent/slots.h"
+#include "agent/state_watch.h"
 #include "agent/workers.h"
 #include "amqp/bus.h"
 #include "cinder_client/cinder.h"
@@ -32,6 +33,7 @@ struct agent {
     struct journal *journal;                  /* requests under way */
     struct recovery *recovery;                /* requests an earlier agent has left */
     struct overseer *overseer;                /* cancels snapshots nobody wants any more */
+    struct state_watch *state_watch;          /* and whose task state is not theirs any more */
     struct workers *workers;                  /* threads */
     struct instance_queue *instance_queue;    /* one operation per instance */
     struct shutdown *shutdown;                /* whether the end has begun */

@@ -16,16 +16,26 @@
 #define VERSION_FAULT "1.2"
 #define VERSION_MAPPING "1.21"
 #define SAVE_ATTEMPTS 3
+#define STATES_MS 5000
 /* nova.compute.utils.exception_to_dict: the column holds 255 characters. */
 #define FAULT_MESSAGE_MAX 255
 
-/* Takes `args`, which may be NULL when building it failed. */
+/* Takes `args`, which may be NULL when building it failed. `timeout_ms` as in rpc_call(). */
 static int call(struct bus *bus, const struct request_context *context, const char *method,
-                json_t *args, json_t **ret_result, struct error *err)
+                json_t *args, unsigned timeout_ms, json_t **ret_result, struct error *err)
 {
     if (!args)
         return error_nomem(err);
-    return rpc_call(bus, TOPIC, VERSION_CONDUCTOR, context, method, args, 0, ret_result, err);
+    return rpc_call(bus, TOPIC, VERSION_CONDUCTOR, context, method, args, timeout_ms, ret_result,
+                    err);
+}
+
+/* Takes `args` and `kwargs`. */
+static json_t *class_action_args(const char *objname, const char *objmethod, json_t *versions,
+                                 json_t *args, json_t *kwargs)
+{
+    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "objname", objname, "objmethod", objmethod,
+                     "object_versions", versions, "args", args, "kwargs", kwargs);
 }
 
 /* Takes `args` and `kwargs`. */
@@ -34,9 +44,7 @@ static int class_action(struct bus *bus, const struct request_context *context, 
                         json_t **ret_result, struct error *err)
 {
     return call(bus, context, "object_class_action_versions",
-                json_pack("{s:s, s:s, s:o, s:o, s:o}", "objname", objname, "objmethod", objmethod,
-                          "object_versions", versions, "args", args, "kwargs", kwargs),
-                ret_result, err);
+                class_action_args(objname, objmethod, versions, args, kwargs), 0, ret_result, err);
 }
 
 /* Takes `data` and `changes`. */
@@ -56,7 +64,7 @@ static int object_action(struct bus *bus, const struct request_context *context,
     return call(bus, context, "object_action",
                 json_pack("{s:o, s:s, s:[], s:o}", "objinst", objinst, "objmethod", objmethod,
                           "args", "kwargs", kwargs),
-                ret_result, err);
+                0, ret_result, err);
 }
 
 static json_t *save_primitive(const struct instance *instance, json_t *changes)
@@ -152,6 +160,31 @@ int conductor_instance_load(struct bus *bus, const struct request_context *conte
     r = json_need_object(result, "nova_object.data", "Instance of the conductor", &data, err);
     if (r == 0)
         r = instance_merge(instance, data, err);
+    json_decref(result);
+    return r;
+}
+
+int conductor_instance_states(struct bus *bus, const struct request_context *context,
+                              const char *instance_uuid, struct instance_states *ret_states,
+                              struct error *err)
+{
+    json_t *result = NULL;
+    json_t *data;
+    json_t *args = class_action_args(
+        "Instance", "get_by_uuid", json_pack("{s:s}", "Instance", VERSION_INSTANCE_LOADED),
+        json_pack("[s]", instance_uuid), json_pack("{s:[]}", "expected_attrs"));
+    int r = call(bus, context, "object_class_action_versions", args, STATES_MS, &result, err);
+    if (r < 0)
+        return r;
+    r = json_need_object(result, "nova_object.data", "Instance of the conductor", &data, err);
+    if (r == 0) {
+        const char *vm_state = json_string_member(data, "vm_state");
+        const char *task_state = json_string_member(data, "task_state");
+        (void)snprintf(ret_states->vm_state, sizeof(ret_states->vm_state), "%s",
+                       vm_state ? vm_state : "");
+        (void)snprintf(ret_states->task_state, sizeof(ret_states->task_state), "%s",
+                       task_state ? task_state : "");
+    }
     json_decref(result);
     return r;
 }

@@ -22,6 +22,17 @@ int conductor_instance_save(struct bus *bus, const struct request_context *conte
                             struct instance *instance, json_t *changes, json_t *expected_task_state,
                             struct error *err);
 
+/* What the database holds of an instance now; "" = None. */
+struct instance_states {
+    char vm_state[64];
+    char task_state[64];
+};
+
+/* Gives up after some seconds: it is asked while a guest waits. */
+int conductor_instance_states(struct bus *bus, const struct request_context *context,
+                              const char *instance_uuid, struct instance_states *ret_states,
+                              struct error *err);
+
 /* Loads the fields of `attributes` (NULL-ended) the request did not carry. */
 int conductor_instance_load(struct bus *bus, const struct request_context *context,
                             struct instance *instance, const char *const *attributes,

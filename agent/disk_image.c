@@ -102,6 +102,8 @@ static int extract(struct operation *op, struct snapshot_result *ret_result, str
     if (r < 0)
         return r;
     op->plan.journal = &op->driver_journal;
+    op->plan.is_to_run = operation_guest_is_to_run;
+    op->plan.arg = op;
     r = extract_by_any_method(op, ret_result, err);
     slots_release(op->agent->disk_op_slots);
     op->is_streamed = r == 0 && ret_result->streamed;

@@ -121,18 +121,34 @@ static bool has_no_instance(const struct error *err)
     return error_is(err, EXC_UNEXPECTED_DELETING) || error_is(err, EXC_INSTANCE_NOT_FOUND);
 }
 
+/*
+ * Somebody else has set another state, or none (reverts_task_state), and may be through with it by
+ * now; ours is there only when it was saved once more meanwhile.
+ */
+static int end_lost_state(struct operation *op, struct error *err)
+{
+    struct error conflict = ERROR_INIT;
+    if (!journal_last(op->record, "task_state"))
+        return 0;
+    int r = report_task_state(&op->report, NULL, &op->task_state, 1, &conflict);
+    if (r == 0 || !ending_passes(&conflict))
+        return 0;
+    *err = conflict;
+    return r;
+}
+
 /* Clears the task state if it is still ours; somebody else's is left alone. */
 static int end_state(struct ending_run *run, struct error *err)
 {
     struct operation *op = run->op;
-    const char *ours[] = {op->task_state, op->next_state};
+    const char *ours[] = {op->task_state, op->next_state, NULL};
     struct error conflict = ERROR_INIT;
     int r = 0;
     if (run->failure->errnum == 0)
         return 0;
-    /* One that was reset by somebody is not ours (reverts_task_state). */
-    if (!error_is(run->failure, EXC_UNEXPECTED_DELETING) &&
-        !error_is(run->failure, EXC_UNEXPECTED_TASK_STATE))
+    if (error_is(run->failure, EXC_UNEXPECTED_TASK_STATE)) /* also while it is being deleted */
+        r = end_lost_state(op, err);
+    else
         r = settle(report_task_state(&op->report, NULL, ours, ARRAY_SIZE(ours), &conflict),
                    "clearing the task state", &conflict, err);
     if (r < 0)

@@ -8,19 +8,99 @@
 #include "common/json.h"
 #include "common/log.h"
 
-int operation_move_to(struct operation *op, const char *task_state, struct error *err)
+/* Before the first state of ours a cleared one may also be that of a request that was served. */
+static bool is_still_ours(const struct operation *op)
+{
+    struct glance_image image = {0};
+    struct error ignored = ERROR_INIT;
+    if (journal_last(op->record, "task_state"))
+        return true;
+    int r =
+        glance_image_get(op->agent->glance, op->admin, op->arguments.image_id, &image, &ignored);
+    bool queued = r == 0 && strcmp(image.status, "queued") == 0;
+    glance_image_done(&image);
+    return queued;
+}
+
+/* The state is none of the expected ones. *ret_left: it is to be left as it is. */
+static int settle_conflict(struct operation *op, const char *task_state,
+                           const struct error *conflict, bool *ret_left, struct error *err)
+{
+    const char *const none = NULL;
+    struct error ignored = ERROR_INIT;
+    struct instance_states states;
+    bool known = report_read_states(&op->report, &states, &ignored) == 0;
+    if (known && state_is_of_next(op->turn, states.task_state)) {
+        *ret_left = true;
+        return 0;
+    }
+    if (!known || states.task_state[0] != '\0' || !is_still_ours(op)) {
+        *err = *conflict;
+        return -err->errnum;
+    }
+    log_warning("the task state was cleared, as nova-compute does when it starts: going on");
+    return report_task_state(&op->report, task_state, &none, 1, err);
+}
+
+static int save_state(struct operation *op, const char *task_state, bool *ret_left,
+                      struct error *err)
 {
     /* An earlier life may have died before it noted what its last save had done. */
     const char *const expected[] = {op->task_state, op->next_state};
     size_t n = op->next_state == op->task_state ? 1 : 2;
+    struct error failure = ERROR_INIT;
     op->next_state = task_state;
     journal_mark(op->record, "next_state", json_pack("s?", task_state));
-    int r = report_task_state(&op->report, task_state, expected, n, err);
+    int r = report_task_state(&op->report, task_state, expected, n, &failure);
+    if (r < 0 && strcmp(failure.exc, EXC_UNEXPECTED_TASK_STATE) == 0) /* and not being deleted */
+        return settle_conflict(op, task_state, &failure, ret_left, err);
     if (r < 0)
+        *err = failure;
+    return r;
+}
+
+int operation_move_to(struct operation *op, const char *task_state, struct error *err)
+{
+    bool left = false;
+    state_watch_pause(op->watched);
+    /* What was cancelled for a state of others must not find it gone and go on. */
+    int r = task_state ? cancel_check(err) : 0;
+    if (r == 0)
+        r = save_state(op, task_state, &left, err);
+    state_watch_expect(op->watched, r == 0 ? task_state : NULL);
+    if (r < 0 || left)
         return r;
     op->task_state = task_state;
     journal_mark(op->record, "task_state", json_pack("s?", task_state));
     return 0;
+}
+
+static bool is_one_of(const char *text, const char *const *list)
+{
+    while (*list && strcmp(*list, text) != 0)
+        list++;
+    return *list;
+}
+
+bool operation_guest_is_to_run(void *arg)
+{
+    static const char *const off[] = {"stopped", "suspended", "soft-delete", "shelved", NULL};
+    static const char *const goes_off[] = {"powering-off", "suspending", "soft-deleting",
+                                           "shelving", NULL};
+    const struct operation *op = arg;
+    struct instance_states states;
+    struct error ignored = ERROR_INIT;
+    if (report_read_states(&op->report, &states, &ignored) < 0)
+        return true;
+    const json_t *asked =
+        json_object_get(json_object_get(op->request->args, "instance"), "nova_object.data");
+    const char *vm_state = json_string_member(asked, "vm_state");
+    bool stopped =
+        is_one_of(states.vm_state, off) && !(vm_state && strcmp(vm_state, states.vm_state) == 0);
+    if (!stopped && !is_one_of(states.task_state, goes_off))
+        return true;
+    log_warning("the guest stays off: the server was stopped meanwhile");
+    return false;
 }
 
 int operation_upload_starts(struct operation *op, struct error *err)
@@ -71,11 +151,17 @@ void operation_begin_overseeing(struct operation *op)
     if (overseer_begin(op->agent->overseer, op->arguments.instance.uuid, op->arguments.image_id,
                        op->request->context, &op->overseen, &err) < 0)
         log_warning("nothing can cancel this snapshot: %s", err.message);
+    err = (struct error)ERROR_INIT;
+    if (state_watch_begin(op->agent->state_watch, op->arguments.instance.uuid, op->admin, op->turn,
+                          op->overseen, &op->watched, &err) < 0)
+        log_warning("nothing looks after the task state of this snapshot: %s", err.message);
 }
 
 void operation_end_overseeing(struct operation *op, struct error *failure)
 {
     struct error reason = ERROR_INIT;
+    state_watch_end(op->watched);
+    op->watched = NULL;
     if (failure->errnum != 0 && cancel_check(&reason) < 0 &&
         strcmp(failure->exc, reason.exc) != 0) {
         error_join(&reason, failure);

@@ -7,14 +7,10 @@
 #include "agent/journal.h"
 #include "agent/plan.h"
 #include "agent/report.h"
+#include "agent/state_watch.h"
+#include "agent/task_states.h"
 
 #define METHOD_NOTE_SIZE 256
-
-#define IMAGE_SNAPSHOT_PENDING "image_snapshot_pending"
-#define IMAGE_SNAPSHOT "image_snapshot"
-#define IMAGE_BACKUP "image_backup"
-#define IMAGE_PENDING_UPLOAD "image_pending_upload"
-#define IMAGE_UPLOADING "image_uploading"
 
 /* The arguments of snapshot_instance and backup_instance. Strings point into the request. */
 struct snapshot_request {
@@ -57,14 +53,27 @@ struct operation {
     bool is_streamed;                   /* reading the image reads the guest's disk */
     bool guest_is_back;        /* the driver has left the guest as it was, or never touched it */
     struct overseen *overseen; /* who may cancel it; NULL = nobody */
+    struct watched_state *watched;
     bool event_started;
     bool upload_started; /* from here on what Glance holds may be ours */
     bool image_complete; /* active and verified: no failure may delete it any more */
     unsigned ended;      /* bits of enum ending */
 };
 
-/* Saves the next task state, expecting the present one. Errors as report_task_state(). */
+/*
+ * Saves the next task state, expecting the present one. Errors as report_task_state(). A state that
+ * was cleared meanwhile, as nova-compute does when it starts, is taken for the present one; but for
+ * the first move only while the image is untouched, or somebody has served the request before. One
+ * that nova-api has set for the request behind this one is left as it is: what it waits for goes
+ * on.
+ */
 int operation_move_to(struct operation *op, const char *task_state, struct error *err);
+
+/*
+ * snapshot_plan.is_to_run: false when nova shows that the guest was stopped since the request was
+ * made, which is possible when its task state was cleared. Without an answer it is to run.
+ */
+bool operation_guest_is_to_run(void *op);
 
 /* Notes that Glance gets data from us from now on; fails when that cannot be written down. */
 int operation_upload_starts(struct operation *op, struct error *err);
@@ -75,7 +84,8 @@ int operation_image_is_complete(struct operation *op, struct error *err);
 /* What has been noted of an earlier life of the operation. */
 void operation_restore(struct operation *op);
 
-/* From here on the overseer may cancel the work of this thread; without one it goes on alone. */
+/* From here on the overseer may cancel the work of this thread; without one it goes on alone. The
+ * task state is looked after from the first move on. */
 void operation_begin_overseeing(struct operation *op);
 
 /*

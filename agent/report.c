@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/conductor.h"
 #include "agent/notification.h"
 #include "common/cleanup.h"
 
@@ -51,6 +50,13 @@ int report_task_state(const struct report *report, const char *task_state,
     json_decref(changes);
     json_decref(states);
     return r;
+}
+
+int report_read_states(const struct report *report, struct instance_states *ret_states,
+                       struct error *err)
+{
+    return conductor_instance_states(report->agent->bus, report->admin, report->instance->uuid,
+                                     ret_states, err);
 }
 
 int report_power_state(const struct report *report, enum power_state power_state, struct error *err)

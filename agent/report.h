@@ -6,6 +6,7 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "agent/conductor.h"
 #include "agent/instance.h"
 
 /* Who reports about what. All pointers are borrowed for the life of the request. */
@@ -32,6 +33,10 @@ int report_event_finish(const struct report *report, const struct error *failure
  */
 int report_task_state(const struct report *report, const char *task_state,
                       const char *const *expected, size_t n_expected, struct error *err);
+
+/* What the database holds now. */
+int report_read_states(const struct report *report, struct instance_states *ret_states,
+                       struct error *err);
 
 int report_power_state(const struct report *report, enum power_state power_state,
                        struct error *err);

@@ -13,6 +13,7 @@
 
 /* A deleted image or server is noticed within twice this time. */
 #define OVERSEER_INTERVAL_MS 1000
+#define STATE_WATCH_INTERVAL_MS 2000
 
 /* What nova-compute's endpoints announce, for callers that speak to the agent alone. */
 static const char *const rpc_versions[] = {"6.5", "5.13", NULL};
@@ -312,6 +313,8 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
         r = overseer_new(agent->glance, OVERSEER_INTERVAL_MS, &agent->overseer, err);
     if (r == 0)
         r = make_bus(agent, conf, err);
+    if (r == 0)
+        r = state_watch_new(agent->bus, STATE_WATCH_INTERVAL_MS, &agent->state_watch, err);
     if (r < 0)
         setup_undo(agent);
     return r;
@@ -319,6 +322,7 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
 
 void setup_undo(struct agent *agent)
 {
+    state_watch_free(agent->state_watch);
     bus_free(agent->bus);
     overseer_free(agent->overseer);
     freezer_free(agent->freezer);

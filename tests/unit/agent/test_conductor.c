@@ -212,6 +212,35 @@ static void loads_only_what_is_missing(void **state)
     instance_done(&instance);
 }
 
+static void states_are_read_without_the_rest(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct instance_states states;
+    json_decref(conductor.result);
+    conductor.result =
+        json_pack("{s:{s:s, s:n}}", "nova_object.data", "vm_state", "active", "task_state");
+    assert_int_equal(conductor_instance_states(NULL, NULL, FIXTURE_INSTANCE, &states, &err), 0);
+    assert_string_equal(states.vm_state, "active");
+    assert_string_equal(states.task_state, "");
+    json_t *expected = json_pack("{s:s, s:s, s:{s:s}, s:[s], s:{s:[]}}", "objname", "Instance",
+                                 "objmethod", "get_by_uuid", "object_versions", "Instance", "2.7",
+                                 "args", FIXTURE_INSTANCE, "kwargs", "expected_attrs");
+    assert_json_equal(conductor.args[0], expected);
+    json_decref(expected);
+    json_decref(conductor.result);
+    conductor.result = json_pack("{s:{s:s, s:s}}", "nova_object.data", "vm_state", "stopped",
+                                 "task_state", "powering-on");
+    assert_int_equal(conductor_instance_states(NULL, NULL, FIXTURE_INSTANCE, &states, &err), 0);
+    assert_string_equal(states.vm_state, "stopped");
+    assert_string_equal(states.task_state, "powering-on");
+    json_decref(conductor.result);
+    conductor.result = json_null();
+    assert_int_equal(conductor_instance_states(NULL, NULL, FIXTURE_INSTANCE, &states, &err),
+                     -EINVAL);
+    assert_string_equal(states.vm_state, "stopped");
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, reset, reset)
@@ -225,6 +254,7 @@ int main(void)
         TEST(save_refuses_an_answer_of_another_shape),
         TEST(fault_message_is_cut_at_a_character),
         TEST(loads_only_what_is_missing),
+        TEST(states_are_read_without_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -153,6 +153,35 @@ static void a_foreign_state_is_left_alone(void **state)
     assert_non_null(strstr(world.story, "fault event_error"));
 }
 
+/* nova-compute clears the state of a snapshot that runs when it starts. */
+static void a_cleared_state_is_saved_again(void **state)
+{
+    static const char *const when[] = {"image_snapshot", "image_pending_upload", "image_uploading",
+                                       ""};
+    for (size_t i = 0; i < sizeof(when) / sizeof(when[0]); i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        world.when_saving = when[i];
+        world.state_before_save = "";
+        snapshot();
+        assert_int_equal(world.image, ACTIVE);
+        assert_string_equal(world.task_state, "");
+        assert_string_equal(world.fault, "");
+        assert_non_null(strstr(world.story, "event_success"));
+        assert_non_null(strstr(world.story, "snapshot.end"));
+    }
+}
+
+static void a_cleared_state_is_no_failure_of_a_failed_snapshot(void **state)
+{
+    (void)state;
+    world.fail_upload = failure(EIO, EXC_INTERNAL_ERROR);
+    world.when_saving = "image_uploading";
+    world.state_before_save = "";
+    snapshot();
+    assert_failed();
+}
+
 static void a_request_served_before_loses_nothing(void **state)
 {
     (void)state;
@@ -284,6 +313,74 @@ static void the_reason_of_a_cancellation_is_told(void **state)
     assert_non_null(strstr(world.story, "event_success"));
 }
 
+/* As the driver asks before it starts a guest that was down for the copy. */
+static void ask_whether_to_run(enum fake_call call, const char *uuid, void *userdata)
+{
+    (void)uuid;
+    struct fake_record record;
+    if (call != FAKE_EXTRACT)
+        return;
+    driver_fake_get_record(agent.driver, &record);
+    *(bool *)userdata = record.plan.is_to_run(record.plan.arg);
+}
+
+/* Possible only while nova-compute has cleared the task state. */
+static void a_guest_that_was_stopped_meanwhile_stays_off(void **state)
+{
+    static const struct {
+        const char *vm_state, *task_state;
+        bool is_to_run;
+    } rows[] = {
+        {"active", "image_pending_upload", true},
+        {"active", "", true},
+        {"stopped", "", false},
+        {"active", "powering-off", false},
+        {"suspended", "", false},
+        {"soft-delete", "", false},
+        {"active", "reboot_started_hard", true},
+        {"active", "deleting", true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        bool is_to_run = !rows[i].is_to_run;
+        script.on_call = ask_whether_to_run;
+        script.userdata = &is_to_run;
+        world.vm_state = rows[i].vm_state;
+        world.when_saving = "image_pending_upload"; /* the last state before */
+        world.state_before_save = "image_snapshot";
+        world.state_after_save = rows[i].task_state;
+        snapshot();
+        assert_int_equal(is_to_run, rows[i].is_to_run);
+    }
+}
+
+/* The server was stopped, and its state is None or ours again. The copy ends well all the same. */
+static void lose_state_meanwhile(enum fake_call call, const char *uuid, void *userdata)
+{
+    (void)uuid;
+    if (call != FAKE_EXTRACT)
+        return;
+    (void)strcpy(world.task_state, userdata);
+    assert_int_equal(overseer_instance_deleted(agent.overseer, FIXTURE_INSTANCE, true), 1);
+}
+
+static void what_lost_its_state_saves_no_other(void **state)
+{
+    static char states[][24] = {"", "image_pending_upload"};
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        script.on_call = lose_state_meanwhile;
+        script.userdata = states[i];
+        snapshot();
+        assert_int_equal(world.image, DELETED);
+        assert_string_equal(world.task_state, "");
+        assert_null(strstr(world.story, "image_uploading"));
+        assert_non_null(strstr(world.story, "fault event_error"));
+    }
+}
+
 static void *serve_in_thread(void *arg)
 {
     serve(arg);
@@ -362,6 +459,8 @@ int main(void)
         TEST(deletion_meanwhile_ends_quietly),
         TEST(deletion_after_the_upload_keeps_the_image),
         TEST(a_foreign_state_is_left_alone),
+        TEST(a_cleared_state_is_saved_again),
+        TEST(a_cleared_state_is_no_failure_of_a_failed_snapshot),
         TEST(a_request_served_before_loses_nothing),
         TEST(a_reset_after_the_upload_keeps_the_image),
         TEST(a_missing_domain_is_told_and_not_stuck),
@@ -373,6 +472,8 @@ int main(void)
         TEST(an_image_deleted_meanwhile_cancels_the_copy),
         TEST(a_server_deleted_meanwhile_cancels_the_copy),
         TEST(the_reason_of_a_cancellation_is_told),
+        TEST(a_guest_that_was_stopped_meanwhile_stays_off),
+        TEST(what_lost_its_state_saves_no_other),
         TEST(what_waits_for_a_slot_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,9 @@
 
 #define TEXT_MAX 4096
 
+/* Of a second request on the same instance; it is queued until it is deleted. */
+#define OTHER_IMAGE "5f0d1c51-1b57-4c3f-9c1c-0a9d7d1a5c44"
+
 static char both[] = "both", kvm[] = "kvm", host[] = "cmp1", topic[] = "messagingv2",
             blockrebase[] = "blockrebase";
 static char *drivers[] = {topic, NULL};
@@ -30,7 +33,8 @@ static struct fake_script script;
 
 /* The world as the operation left it. */
 static struct {
-    char task_state[64]; /* "" = None */
+    char task_state[64];  /* "" = None */
+    const char *vm_state; /* NULL = active */
     bool instance_gone;
     char story[TEXT_MAX]; /* what was called, one word each */
     enum { QUEUED, ACTIVE, DELETED } image;
@@ -57,10 +61,11 @@ static struct {
     struct error fail_event_start, fail_get, fail_update, fail_upload, fail_delete, fail_notify;
     unsigned silent_saves;         /* the next saves are executed without an answer */
     const char *state_before_save; /* somebody sets this ... */
-    const char *when_saving;       /* ... just before that state is saved */
+    const char *when_saving;       /* ... just before that state is saved ... */
+    const char *state_after_save;  /* ... and this behind it; NULL: nothing */
 } world;
 
-static atomic_bool image_is_gone; /* as the overseer sees it */
+static atomic_bool image_is_gone, other_image_is_gone; /* as the overseer sees it */
 
 static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -103,11 +108,13 @@ static int save(const json_t *args, struct error *err)
         return 0;
     }
     const char *state = json_string_value(json_object_get(data, "task_state"));
+    bool is_met = false;
     if (!state)
         state = "";
     if (world.when_saving && strcmp(world.when_saving, state) == 0) {
         (void)snprintf(world.task_state, sizeof(world.task_state), "%s", world.state_before_save);
         world.when_saving = NULL;
+        is_met = true;
     }
     if (world.instance_gone)
         return error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND, "Instance could not be found");
@@ -120,6 +127,8 @@ static int save(const json_t *args, struct error *err)
     }
     (void)snprintf(world.task_state, sizeof(world.task_state), "%s", state);
     tell("state:%s", state);
+    if (is_met && world.state_after_save)
+        (void)snprintf(world.task_state, sizeof(world.task_state), "%s", world.state_after_save);
     if (world.silent_saves > 0) {
         world.silent_saves--;
         return error_set(err, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");
@@ -160,7 +169,9 @@ static json_t *read_objects(const char *objmethod, const json_t *args)
     size_t i;
     json_t *mapping;
     if (strcmp(objmethod, "get_by_uuid") == 0)
-        return json_pack("{s:{s:{}}}", "nova_object.data", "system_metadata");
+        return json_pack("{s:{s:{}, s:s, s:s?}}", "nova_object.data", "system_metadata", "vm_state",
+                         world.vm_state ? world.vm_state : "active", "task_state",
+                         world.task_state[0] != '\0' ? world.task_state : NULL);
     if (strcmp(objmethod, "get_by_volume_and_instance") == 0)
         return json_pack("{s:O}", "nova_object.data", json_array_get(world.mappings, 0));
     if (strcmp(objmethod, "get_by_instance_uuid") == 0) {
@@ -249,11 +260,14 @@ int __wrap_glance_image_get(struct glance *glance, const struct request_context 
                             const char *image_id, struct glance_image *ret_image, struct error *err)
 {
     (void)glance, (void)context;
-    assert_string_equal(image_id, FIXTURE_IMAGE);
+    bool is_other = strcmp(image_id, OTHER_IMAGE) == 0;
+    assert_true(is_other || strcmp(image_id, FIXTURE_IMAGE) == 0);
     if (world.fail_get.errnum != 0)
         return fail_with(&world.fail_get, err);
+    if (is_other && atomic_load(&other_image_is_gone))
+        return error_set(err, ENOENT, EXC_IMAGE_NOT_FOUND, "gone");
     ret_image->name = strdup("snap");
-    ret_image->status = strdup(world.image == ACTIVE ? "active" : "queued");
+    ret_image->status = strdup(world.image == ACTIVE && !is_other ? "active" : "queued");
     return 0;
 }
 
@@ -265,8 +279,9 @@ int __wrap_glance_image_peek(struct glance *glance, const struct request_context
                              const char *image_id, unsigned timeout_ms,
                              struct glance_image *ret_image, struct error *err)
 {
-    (void)glance, (void)context, (void)image_id, (void)timeout_ms;
-    if (atomic_load(&image_is_gone))
+    (void)glance, (void)context, (void)timeout_ms;
+    bool is_other = strcmp(image_id, OTHER_IMAGE) == 0;
+    if (atomic_load(is_other ? &other_image_is_gone : &image_is_gone))
         return error_set(err, ENOENT, EXC_IMAGE_NOT_FOUND, "gone");
     ret_image->status = strdup("queued");
     return 0;
@@ -538,6 +553,7 @@ static int setup(void **state)
     struct error err = ERROR_INIT;
     memset(&world, 0, sizeof(world));
     atomic_store(&image_is_gone, false);
+    atomic_store(&other_image_is_gone, false);
     (void)strcpy(world.task_state, "image_snapshot_pending");
     conf = (struct conf){
         .DEFAULT = {.host = host},

@@ -1,0 +1,45 @@
+/*
+ * Looks after the task states of snapshots under way. nova-compute clears them when it starts
+ * (nova.compute.manager:_init_instance), and a server without one may be stopped, rebooted or
+ * snapshotted again by its tenant, and a saved guest is stopped for good by nova's own look at
+ * power states: such a state is saved again. A state that somebody else has set cancels the
+ * snapshot. One thread, which sleeps while there is nothing to look after. Thread-safe; a NULL
+ * watch looks after nothing.
+ */
+#pragma once
+
+#include "agent/instance_queue.h"
+#include "agent/overseer.h"
+#include "amqp/bus.h"
+
+struct state_watch;
+struct watched_state;
+
+/* `bus` is borrowed and may be started later; a look is taken each `interval_ms`. Returns owned. */
+int state_watch_new(struct bus *bus, unsigned interval_ms, struct state_watch **ret_watch,
+                    struct error *err);
+
+/* NULL-safe. Nothing may be watched any more. */
+void state_watch_free(struct state_watch *watch);
+
+/*
+ * Watches an instance for the operation that has this `turn` and is cancelled through `overseen`,
+ * both borrowed until state_watch_end(); the rest is copied. Nothing is expected yet. Returns
+ * owned.
+ */
+int state_watch_begin(struct state_watch *watch, const char *instance_uuid,
+                      const struct request_context *admin, struct instance_turn *turn,
+                      struct overseen *overseen, struct watched_state **ret_watched,
+                      struct error *err);
+
+/* NULL-safe, as the next two. */
+void state_watch_end(struct watched_state *watched);
+
+/* Nobody looks while the owner moves the state; waits for a look that is under way. */
+void state_watch_pause(struct watched_state *watched);
+
+/* From now on the state is to be this one (not copied); NULL: whatever it is. */
+void state_watch_expect(struct watched_state *watched, const char *task_state);
+
+/* Whether the state is one that nova-api sets for the request that stands behind `turn`. */
+bool state_is_of_next(const struct instance_turn *turn, const char *task_state);

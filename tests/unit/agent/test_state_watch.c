@@ -1,0 +1,256 @@
+/* agent/state_watch.c: which states are saved again, and which end a snapshot. */
+/* wrap: rpc_call */
+/* wrap: glance_image_peek */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "agent/state_watch.h"
+#include "agent/task_states.h"
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "fixture.h"
+
+#define WAIT_MS 20000
+
+static struct state_watch *watch;
+static struct overseer *overseer;
+static struct overseen *overseen;
+static struct instance_queue *queue;
+static struct instance_turn *turn;
+static struct watched_state *watched;
+static struct rpc_request *request;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static const char *database; /* the task state there; NULL = None */
+static bool is_silent;
+static unsigned looks, saves;
+
+int __wrap_rpc_call(struct bus *bus, const char *topic, const char *version,
+                    const struct request_context *context, const char *method, json_t *args,
+                    unsigned timeout_ms, json_t **ret_result, struct error *err);
+
+int __wrap_rpc_call(struct bus *bus, const char *topic, const char *version,
+                    const struct request_context *context, const char *method, json_t *args,
+                    unsigned timeout_ms, json_t **ret_result, struct error *err)
+{
+    (void)bus, (void)topic, (void)version, (void)method, (void)timeout_ms;
+    LOCK_SCOPE(&lock);
+    const char *objmethod = json_string_value(json_object_get(args, "objmethod"));
+    assert_true(json_is_true(json_object_get(context->values, "is_admin")));
+    if (is_silent) {
+        json_decref(args);
+        return error_set(err, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");
+    }
+    if (strcmp(objmethod, "save") == 0) {
+        const json_t *data = json_object_get(json_object_get(args, "objinst"), "nova_object.data");
+        json_t *none = json_pack("[n]");
+        assert_json_equal(json_object_get(json_object_get(args, "kwargs"), "expected_task_state"),
+                          none);
+        json_decref(none);
+        assert_string_equal(json_string_value(json_object_get(data, "task_state")),
+                            IMAGE_UPLOADING);
+        assert_int_equal(json_object_size(data), 2); /* and the uuid */
+        assert_null(database);
+        database = IMAGE_UPLOADING;
+        saves++;
+        *ret_result = json_pack("[{}, n]");
+    } else {
+        looks++;
+        *ret_result = json_pack("{s:{s:s, s:s?}}", "nova_object.data", "vm_state", "active",
+                                "task_state", database);
+    }
+    json_decref(args);
+    return 0;
+}
+
+int __wrap_glance_image_peek(struct glance *glance, const struct request_context *context,
+                             const char *image_id, unsigned timeout_ms,
+                             struct glance_image *ret_image, struct error *err);
+
+int __wrap_glance_image_peek(struct glance *glance, const struct request_context *context,
+                             const char *image_id, unsigned timeout_ms,
+                             struct glance_image *ret_image, struct error *err)
+{
+    (void)glance, (void)context, (void)image_id, (void)timeout_ms, (void)err;
+    ret_image->status = strdup("queued");
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    database = IMAGE_UPLOADING;
+    is_silent = false;
+    looks = saves = 0;
+    request = fixture_request();
+    assert_int_equal(overseer_new(NULL, 1000, &overseer, &err), 0);
+    assert_int_equal(overseer_begin(overseer, FIXTURE_INSTANCE, FIXTURE_IMAGE, request->context,
+                                    &overseen, &err),
+                     0);
+    assert_int_equal(instance_queue_new(&queue, &err), 0);
+    assert_int_equal(instance_queue_join(queue, FIXTURE_INSTANCE, &turn, &err), 0);
+    assert_int_equal(state_watch_new(NULL, 1, &watch, &err), 0);
+    assert_int_equal(state_watch_begin(watch, FIXTURE_INSTANCE, request->context, turn, overseen,
+                                       &watched, &err),
+                     0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    state_watch_end(watched);
+    state_watch_free(watch);
+    overseer_end(overseen);
+    overseer_free(overseer);
+    instance_turn_free(turn);
+    instance_queue_free(queue);
+    rpc_request_free(request);
+    return 0;
+}
+
+static void set_database(const char *task_state)
+{
+    LOCK_SCOPE(&lock);
+    database = task_state;
+}
+
+static unsigned count(const unsigned *counter)
+{
+    LOCK_SCOPE(&lock);
+    return *counter;
+}
+
+static bool see_more(const unsigned *counter, unsigned more, int timeout_ms)
+{
+    unsigned before = count(counter);
+    for (int ms = 0; ms < timeout_ms && count(counter) < before + more; ms++)
+        (void)poll(NULL, 0, 1);
+    return count(counter) >= before + more;
+}
+
+static void assert_cancelled(const char *exc)
+{
+    struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
+    struct error reason = ERROR_INIT;
+    assert_int_equal(poll(&cancelled, 1, WAIT_MS), 1);
+    assert_int_equal(cancel_check(&reason), -ECANCELED);
+    assert_string_equal(reason.exc, exc);
+}
+
+static void assert_not_cancelled(void)
+{
+    struct error reason = ERROR_INIT;
+    assert_int_equal(cancel_check(&reason), 0);
+}
+
+static void a_cleared_state_is_saved_again(void **state)
+{
+    (void)state;
+    state_watch_expect(watched, IMAGE_UPLOADING);
+    assert_true(see_more(&looks, 2, WAIT_MS));
+    assert_int_equal(count(&saves), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        set_database(NULL);
+        assert_true(see_more(&saves, 1, WAIT_MS));
+    }
+    assert_true(see_more(&looks, 2, WAIT_MS));
+    assert_int_equal(count(&saves), 2);
+    assert_not_cancelled();
+}
+
+static void what_somebody_else_does_ends_it(void **state)
+{
+    (void)state;
+    state_watch_expect(watched, IMAGE_UPLOADING);
+    set_database("powering-off");
+    assert_cancelled(EXC_UNEXPECTED_TASK_STATE);
+    assert_int_equal(count(&saves), 0);
+}
+
+static void its_deletion_ends_it(void **state)
+{
+    (void)state;
+    state_watch_expect(watched, IMAGE_UPLOADING);
+    set_database("deleting");
+    assert_cancelled(EXC_UNEXPECTED_DELETING);
+}
+
+/* A state before the turn of the request it belongs to is no reason to give up. */
+static void the_state_of_the_next_one_is_left(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct instance_turn *next = NULL;
+    assert_int_equal(instance_queue_join(queue, FIXTURE_INSTANCE, &next, &err), 0);
+    state_watch_expect(watched, IMAGE_UPLOADING);
+    set_database(IMAGE_SNAPSHOT_PENDING);
+    assert_true(see_more(&looks, 3, WAIT_MS));
+    set_database(IMAGE_BACKUP);
+    assert_true(see_more(&looks, 3, WAIT_MS));
+    assert_not_cancelled();
+    assert_int_equal(count(&saves), 0);
+    instance_turn_free(next); /* it gave up: whose state is it now? */
+    assert_cancelled(EXC_UNEXPECTED_TASK_STATE);
+}
+
+/* A save of the owner that is under way must not be taken for somebody else's. */
+static void nobody_looks_while_the_owner_moves(void **state)
+{
+    (void)state;
+    set_database(NULL);
+    assert_false(see_more(&looks, 1, 30)); /* nothing is expected yet */
+    state_watch_expect(watched, IMAGE_UPLOADING);
+    assert_true(see_more(&saves, 1, WAIT_MS));
+    state_watch_pause(watched);
+    set_database(NULL);
+    assert_false(see_more(&looks, 1, 30));
+    state_watch_expect(watched, NULL);
+    assert_false(see_more(&looks, 1, 30));
+    assert_int_equal(count(&saves), 1);
+}
+
+static void a_silent_conductor_ends_nothing(void **state)
+{
+    (void)state;
+    {
+        LOCK_SCOPE(&lock);
+        is_silent = true;
+    }
+    state_watch_expect(watched, IMAGE_UPLOADING);
+    (void)poll(NULL, 0, 20);
+    assert_not_cancelled();
+}
+
+static void nobody_is_no_watch(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct watched_state *none = NULL;
+    assert_int_equal(
+        state_watch_begin(NULL, FIXTURE_INSTANCE, request->context, turn, overseen, &none, &err),
+        0);
+    assert_null(none);
+    state_watch_pause(none);
+    state_watch_expect(none, IMAGE_UPLOADING);
+    state_watch_end(none);
+    state_watch_free(NULL);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_cleared_state_is_saved_again),
+        TEST(what_somebody_else_does_ends_it),
+        TEST(its_deletion_ends_it),
+        TEST(the_state_of_the_next_one_is_left),
+        TEST(nobody_looks_while_the_owner_moves),
+        TEST(a_silent_conductor_ends_nothing),
+        TEST(nobody_is_no_watch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,422 @@
+/* agent/dispatch.c and what it starts: two requests on one instance. */
+/* wrap: rpc_call */
+/* wrap: rpc_hand_back */
+/* wrap: bus_detach */
+/* wrap: rpc_reply */
+/* wrap: rpc_fail */
+/* wrap: notifier_notify */
+/* wrap: glance_image_get */
+/* wrap: glance_image_peek */
+/* wrap: glance_image_update */
+/* wrap: glance_image_upload */
+/* wrap: glance_image_delete */
+/* wrap: glance_image_list */
+/* wrap: glance_image_activate_empty */
+/* wrap: glance_image_add_location */
+/* wrap: glance_endpoint */
+/* wrap: cinder_volume_get */
+/* wrap: cinder_limits_get */
+/* wrap: cinder_snapshot_create */
+/* wrap: cinder_snapshot_await */
+/* wrap: cinder_snapshot_find */
+/* wrap: cinder_snapshot_delete */
+/* wrap: cinder_snapshot_await_gone */
+/* wrap: cinder_snapshot_update_status */
+/* wrap: cinder_attachment_connection_info */
+#include <poll.h>
+#include <sched.h>
+
+#include "agent/dispatch.h"
+#include "agent/recover.h"
+#include "common/clock.h"
+#include "world.h"
+
+#define VOLUME "223d2b54-3bfe-4781-af2b-76e3fdf957b1"
+#define SNAPSHOT "16fab726-8b6d-46a2-90b4-af0d3a5a44f7"
+
+static atomic_uint inside, most, served;
+static atomic_bool held; /* what the driver does does not end */
+
+/* What changes a guest must have it for itself. */
+static void enter_guest(enum fake_call call, const char *uuid, void *userdata)
+{
+    (void)uuid, (void)userdata;
+    if (call == FAKE_GET_POWER_STATE || call == FAKE_INSPECT || call == FAKE_THAW)
+        return;
+    unsigned now = atomic_fetch_add(&inside, 1) + 1;
+    if (now > atomic_load(&most))
+        atomic_store(&most, now);
+    do
+        (void)poll(NULL, 0, 20); /* for another to come */
+    while (atomic_load(&held));
+    (void)atomic_fetch_sub(&inside, 1);
+    (void)atomic_fetch_add(&served, 1);
+}
+
+static int setup_workers(void **state)
+{
+    static char standard[] = "default";
+    struct error err = ERROR_INIT;
+    (void)setup(state);
+    atomic_store(&inside, 0);
+    atomic_store(&most, 0);
+    atomic_store(&served, 0);
+    atomic_store(&held, false);
+    recovery_bus_is_started(agent.recovery);
+    slots_set_limit(agent.snapshot_slots, 8);
+    slots_set_limit(agent.disk_op_slots, 8);
+    conf.libvirt.images_type = standard;
+    conf.DEFAULT.rpc_response_timeout = 40;
+    world.mappings = json_pack("[{s:s, s:s, s:s}]", "volume_id", VOLUME, "attachment_id",
+                               "c3e4d845-c1d6-4738-b306-6d48726104df", "connection_info", "{}");
+    script.on_call = enter_guest;
+    driver_fake_set_script(agent.driver, &script);
+    return workers_new(8, &agent.workers, &err);
+}
+
+static int teardown_workers(void **state)
+{
+    atomic_store(&held, false);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    workers_free(agent.workers);
+    return teardown(state);
+}
+
+static struct rpc_request *request_of(const char *method)
+{
+    struct rpc_request *request = fixture_request();
+    json_t *data = json_object_get(json_object_get(request->args, "instance"), "nova_object.data");
+    free(request->method);
+    request->method = strdup(method);
+    (void)json_object_set_new(data, "system_metadata",
+                              json_pack("{s:s}", "image_hw_qemu_guest_agent", "yes"));
+    (void)json_object_set_new(request->args, "volume_id", json_string(VOLUME));
+    (void)json_object_set_new(request->args, "snapshot_id", json_string(SNAPSHOT));
+    (void)json_object_set_new(
+        request->args, "create_info",
+        json_pack("{s:s, s:s, s:s}", "type", "qcow2", "new_file", "v.1", "snapshot_id", SNAPSHOT));
+    (void)json_object_set_new(request->args, "delete_info", json_pack("{s:s}", "type", "qcow2"));
+    (void)json_object_set_new(request->args, "backup_type", json_string("daily"));
+    (void)json_object_set_new(request->args, "rotation", json_integer(1));
+    return request;
+}
+
+/* As the bus does it. */
+static void arrive(struct rpc_request *request)
+{
+    void *claim = NULL;
+    assert_int_equal(dispatch_ops.accept(&agent, request, &claim), RPC_SERVE);
+    dispatch_ops.serve(&agent, request, claim);
+}
+
+static void await_inside(void)
+{
+    for (unsigned ms = 0; atomic_load(&inside) == 0 && ms < 20000; ms++)
+        (void)poll(NULL, 0, 1);
+    assert_int_equal(atomic_load(&inside), 1);
+}
+
+static struct fake_record record(void)
+{
+    struct fake_record record;
+    driver_fake_get_record(agent.driver, &record);
+    return record;
+}
+
+static void what_changes_a_guest_has_it_alone(void **state)
+{
+    (void)state;
+    arrive(request_of("snapshot_instance"));
+    arrive(request_of("volume_snapshot_create"));
+    arrive(request_of("volume_snapshot_delete"));
+    arrive(request_of("volume_snapshot_create"));
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(atomic_load(&most), 1);
+    assert_int_equal(atomic_load(&served), 4);
+    assert_string_equal(world.statuses, "creating deleting creating ");
+    assert_int_equal(world.image, ACTIVE);
+}
+
+/* nova-compute was restarted between the two: it cleared the state the first one had set. */
+static struct rpc_request *second_snapshot(void)
+{
+    struct rpc_request *request = request_of("snapshot_instance");
+    (void)json_object_set_new(request->args, "image_id", json_string(OTHER_IMAGE));
+    return request;
+}
+
+static void await_workers(unsigned n)
+{
+    for (unsigned ms = 0; workers_running(agent.workers) != n && ms < 20000; ms++)
+        (void)poll(NULL, 0, 1);
+    assert_int_equal(workers_running(agent.workers), n);
+}
+
+static void two_snapshots_end_well(void **state)
+{
+    (void)state;
+    atomic_store(&held, true);
+    arrive(request_of("snapshot_instance"));
+    await_inside();
+    (void)strcpy(world.task_state, "image_snapshot_pending"); /* of the second one */
+    arrive(second_snapshot());
+    atomic_store(&held, false);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(atomic_load(&most), 1);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 2);
+    assert_string_equal(world.task_state, "");
+    assert_string_equal(world.fault, "");
+    assert_string_equal(world.deleted, "");
+}
+
+static void a_deleted_image_cancels_what_waits(void **state)
+{
+    (void)state;
+    atomic_store(&held, true);
+    arrive(request_of("snapshot_instance"));
+    await_inside();
+    arrive(second_snapshot());
+    atomic_store(&other_image_is_gone, true);
+    await_workers(1);
+    atomic_store(&held, false);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 1);
+    assert_int_equal(world.image, ACTIVE);
+}
+
+static void a_deleted_server_cancels_what_waits(void **state)
+{
+    (void)state;
+    void *claim = NULL;
+    struct rpc_request *terminate = request_of("terminate_instance");
+    atomic_store(&held, true);
+    arrive(request_of("snapshot_instance"));
+    await_inside();
+    arrive(second_snapshot());
+    while (overseer_instance_deleted(agent.overseer, FIXTURE_INSTANCE, false) < 2)
+        (void)sched_yield();
+    assert_int_equal(dispatch_ops.accept(&agent, terminate, &claim), RPC_PUT_BACK);
+    rpc_request_free(terminate);
+    await_workers(1);
+    atomic_store(&held, false);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 1);
+}
+
+static atomic_uint handed_back;
+
+int __wrap_rpc_hand_back(struct bus *bus, const struct rpc_request *request, struct error *err);
+
+int __wrap_rpc_hand_back(struct bus *bus, const struct rpc_request *request, struct error *err)
+{
+    (void)bus, (void)request, (void)err;
+    assert_int_equal(atomic_load(&inside), 0);
+    (void)atomic_fetch_add(&handed_back, 1);
+    return 0;
+}
+
+void __wrap_bus_detach(struct bus *bus);
+
+void __wrap_bus_detach(struct bus *bus)
+{
+    (void)bus;
+}
+
+static void cancel_for_the_end(struct agent *a, enum shutdown_whom whom)
+{
+    struct error ends = failure(ECANCELED, EXC_INTERNAL_ERROR);
+    (void)overseer_cancel_all(a->overseer,
+                              whom == SHUTDOWN_WAITING ? OVERSEER_WAITING : OVERSEER_ALL, &ends);
+}
+
+/* The agent's end lets the guest go after a while. */
+static bool let_go(void *looks)
+{
+    if (++*(unsigned *)looks == 3)
+        atomic_store(&held, false);
+    return false;
+}
+
+/* nova-compute gets what waits, but not while the guest is in the hands of another request. */
+static void what_waits_for_its_turn_is_handed_back_at_its_turn(void **state)
+{
+    static char shared[] = "shared";
+    (void)state;
+    unsigned looks = 0;
+    const struct shutdown_ops ops = {cancel_for_the_end, let_go, &looks};
+    conf.snapshot_agent.attach = shared;
+    conf.DEFAULT.graceful_shutdown_timeout = 60;
+    slots_set_limit(agent.snapshot_slots, 1);
+    atomic_store(&handed_back, 0);
+    atomic_store(&held, true);
+    arrive(request_of("snapshot_instance"));
+    await_inside();
+    arrive(second_snapshot());
+    assert_true(shutdown_run(&agent, &ops));
+    assert_int_equal(atomic_load(&handed_back), 1);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 1);
+    assert_int_equal(world.image, ACTIVE);
+}
+
+static void cinder_hears_in_time_of_what_waits_too_long(void **state)
+{
+    (void)state;
+    conf.snapshot_agent.volume_snapshot_timeout = 0;
+    atomic_store(&held, true);
+    arrive(request_of("snapshot_instance"));
+    await_inside();
+    arrive(request_of("volume_snapshot_create"));
+    await_workers(1);
+    assert_string_equal(world.statuses, "error ");
+    arrive(request_of("volume_snapshot_delete"));
+    await_workers(1);
+    assert_string_equal(world.statuses, "error error_deleting ");
+    atomic_store(&held, false);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(record().calls[FAKE_VOLUME_SNAPSHOT_CREATE], 0);
+    assert_int_equal(record().calls[FAKE_VOLUME_SNAPSHOT_DELETE], 0);
+}
+
+static void a_freeze_does_not_meet_a_snapshot(void **state)
+{
+    (void)state;
+    conf.DEFAULT.rpc_response_timeout = 0; /* the caller does not wait */
+    atomic_store(&held, true);
+    arrive(request_of("snapshot_instance"));
+    await_inside();
+    arrive(request_of("quiesce_instance"));
+    await_workers(1);
+    assert_non_null(strstr(world.story, "fail:InternalError"));
+    assert_int_equal(record().calls[FAKE_FREEZE], 0);
+
+    conf.DEFAULT.rpc_response_timeout = 40; /* it does */
+    arrive(request_of("quiesce_instance"));
+    atomic_store(&held, false);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(atomic_load(&most), 1);
+    assert_non_null(strstr(world.story, " reply "));
+    assert_int_equal(record().calls[FAKE_FREEZE], 1);
+    arrive(request_of("unquiesce_instance"));
+}
+
+/* nova-api's snapshot of a server whose volumes are files: nobody waits for anybody for ever. */
+static void volumes_are_snapshotted_while_the_guest_is_frozen(void **state)
+{
+    (void)state;
+    arrive(request_of("quiesce_instance"));
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    arrive(request_of("volume_snapshot_create"));
+    arrive(request_of("volume_snapshot_create"));
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_true(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
+    assert_string_equal(world.statuses, "creating creating ");
+    arrive(request_of("unquiesce_instance"));
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_false(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
+}
+
+static void a_thaw_never_waits(void **state)
+{
+    (void)state;
+    arrive(request_of("quiesce_instance"));
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    atomic_store(&held, true);
+    arrive(request_of("volume_snapshot_delete"));
+    await_inside();
+    arrive(request_of("unquiesce_instance"));
+    await_workers(1);
+    assert_false(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
+    atomic_store(&held, false);
+}
+
+/* The guest a snapshot meets frozen is neither frozen once more nor thawed by it. */
+static void a_snapshot_leaves_a_frozen_guest_frozen(void **state)
+{
+    (void)state;
+    arrive(request_of("quiesce_instance"));
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    arrive(request_of("snapshot_instance"));
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(world.image, ACTIVE);
+    assert_false(record().plan.quiesce);
+    arrive(request_of("unquiesce_instance"));
+}
+
+/* The record of a request that an earlier agent has taken, and what it noted of it. */
+static void leave(struct rpc_request *request, const char *name, json_t *note)
+{
+    struct journal_record *record = state_dir_record(request);
+    if (name)
+        journal_mark(record, name, note);
+    journal_leave(record);
+    rpc_request_free(request);
+}
+
+/* An agent that died has left two requests: one was being served, the other waited for it. */
+static void recovered_requests_keep_their_order(void **state)
+{
+    struct error err = ERROR_INIT;
+    for (int i = 0; i < 8; i++) { /* whatever their records are called */
+        (void)teardown_workers(state);
+        (void)setup_workers(state);
+        (void)strcpy(world.task_state, "image_snapshot_pending");
+        leave(request_of("snapshot_instance"), "driver", json_object());
+        leave(request_of("volume_snapshot_create"), NULL, NULL);
+        leave(request_of("volume_snapshot_delete"), NULL, NULL);
+        assert_int_equal(recovery_run(agent.recovery, &agent, 10000, &err), 0);
+        assert_int_equal(record().calls[FAKE_RECOVER], 1);
+        assert_int_equal(workers_wait(agent.workers, 60000), 0);
+        assert_int_equal(atomic_load(&most), 1);
+        assert_string_equal(world.statuses, "creating deleting ");
+        assert_int_equal(world.image, DELETED);
+        assert_string_equal(world.task_state, "");
+    }
+}
+
+static void *start_bus(void *arg)
+{
+    (void)poll(NULL, 0, 100);
+    recovery_bus_is_started(arg);
+    return NULL;
+}
+
+/* What waits for another recovered request has no guest to bring back: the bus is not kept off. */
+static void recovery_does_not_wait_for_itself(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    struct error err = ERROR_INIT;
+    recovery_free(agent.recovery);
+    assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
+    leave(request_of("snapshot_instance"), "driver", json_object());
+    leave(second_snapshot(), NULL, NULL);
+    leave(second_snapshot(), "failure",
+          json_pack("{s:i, s:s, s:s}", "errnum", 5, "exc", "InternalError", "message", "no"));
+    uint64_t start_ms = clock_now_ms();
+    assert_int_equal(recovery_run(agent.recovery, &agent, 60000, &err), 0);
+    assert_true(clock_now_ms() - start_ms < 20000);
+    assert_int_equal(pthread_create(&thread, NULL, start_bus, agent.recovery), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 1);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup_workers, teardown_workers)
+    const struct CMUnitTest tests[] = {
+        TEST(what_changes_a_guest_has_it_alone),
+        TEST(two_snapshots_end_well),
+        TEST(a_deleted_image_cancels_what_waits),
+        TEST(a_deleted_server_cancels_what_waits),
+        TEST(what_waits_for_its_turn_is_handed_back_at_its_turn),
+        TEST(cinder_hears_in_time_of_what_waits_too_long),
+        TEST(a_freeze_does_not_meet_a_snapshot),
+        TEST(volumes_are_snapshotted_while_the_guest_is_frozen),
+        TEST(a_thaw_never_waits),
+        TEST(a_snapshot_leaves_a_frozen_guest_frozen),
+        TEST(recovered_requests_keep_their_order),
+        TEST(recovery_does_not_wait_for_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
