@@ -101,10 +101,10 @@ static const struct method methods[] = {
     {"backup_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover, false},
     {"quiesce_instance", check_instance, NULL, quiesce_serve, NULL, false},
     {"unquiesce_instance", check_instance, NULL, unquiesce_serve, NULL, true},
-    {"volume_snapshot_create", check_assisted, NULL, assisted_create_serve,
-     assisted_create_recover, false},
-    {"volume_snapshot_delete", check_assisted, NULL, assisted_delete_serve,
-     assisted_delete_recover, false},
+    {"volume_snapshot_create", check_assisted, NULL, assisted_create_serve, assisted_create_recover,
+     false},
+    {"volume_snapshot_delete", check_assisted, NULL, assisted_delete_serve, assisted_delete_recover,
+     false},
 };
 
 static const struct method *find(const struct rpc_request *request)
