@@ -279,7 +279,10 @@ const struct option options_table[] = {
      .help = "How [libvirt]snapshot_compression compresses. zstd is several times as fast and as "
              "small; QEMU reads it from 5.1 on."},
     {INT(snapshot_agent, disk_rate_limit, 0, 1 << 20), .default_value = "0",
-     .help = "MiB/s at which one snapshot reads its disk. 0: no limit."},
+     .help =
+         "MiB/s at which one snapshot reads its disk. It is lifted for a guest that writes about "
+         "as fast, which could not be copied otherwise, and does not hold while a guest is down "
+         "for its snapshot. 0: no limit."},
     {INT(snapshot_agent, disk_rate_limit_host, 0, 1 << 20), .default_value = "0",
      .help = "The same for all snapshots of the host together; one that is staged gets its share, "
              "with as many as max_concurrent_snapshots. 0: no limit."},

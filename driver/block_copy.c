@@ -2,13 +2,19 @@
 #include "driver/block_copy.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <libvirt/virterror.h>
 #include <string.h>
 
 #include "common/cancel.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "driver/copy_progress.h"
 #include "driver/libvirt_driver.h"
 #include "driver/xml_node.h"
 
-#define STALL_CHECKS 4
+#define LOOKS_PER_STALL 8
+#define LOOK_MAX_MS 10000
 #define END_TIMEOUT_MS 30000
 
 /* Where to copy to, for virDomainBlockCopy. Returns owned: xmlFree(). */
@@ -84,9 +90,20 @@ static int judge_news(const struct block_copy *copy, struct error *err)
     return 0;
 }
 
-/* Without news: is it slow or dead? *idle counts the looks at which nothing had moved. */
-static int look_at_progress(const struct block_copy *copy, virDomainPtr domain,
-                            virDomainBlockJobInfo *seen, unsigned *idle, struct error *err)
+/* One that cannot be lifted need not keep the copy from its end. */
+static void lift_limit(struct block_copy *copy, virDomainPtr domain)
+{
+    if (copy->bytes_per_s == 0)
+        return;
+    copy->bytes_per_s = 0;
+    if (virDomainBlockJobSetSpeed(domain, copy->disk_target, 0, 0) < 0)
+        log_warning("the copy of disk %s keeps its limit: %s", copy->disk_target,
+                    virGetLastErrorMessage());
+}
+
+/* Without news: does it come nearer to its end? */
+static int look_at_progress(struct block_copy *copy, virDomainPtr domain,
+                            struct copy_progress *progress, struct error *err)
 {
     virDomainBlockJobInfo job = {0};
     int n = virDomainGetBlockJobInfo(domain, copy->disk_target, &job, 0);
@@ -96,26 +113,33 @@ static int look_at_progress(const struct block_copy *copy, virDomainPtr domain,
     if (n == 0)
         return error_set(err, EIO, EXC_INTERNAL_ERROR, "the copy of disk %s has vanished",
                          copy->disk_target);
-    *idle = job.cur == seen->cur && job.end == seen->end ? *idle + 1 : 0;
-    *seen = job;
-    return 0;
+    if (copy_progress_note(progress, job.cur, job.end) && copy->bytes_per_s > 0) {
+        log_warning("the guest writes to disk %s about as fast as it may be copied, the copy goes "
+                    "on without its limit of %" PRIu64 " bytes/s",
+                    copy->disk_target, copy->bytes_per_s);
+        lift_limit(copy, domain);
+        copy_progress_again(progress);
+    }
+    return copy_progress_check(progress, copy->disk_target, copy->stall_timeout_s, err);
 }
 
 int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct error *err)
 {
-    virDomainBlockJobInfo seen = {0};
-    for (unsigned idle = 0; idle < STALL_CHECKS;) {
-        bool heard = domain_watch_wait(copy->watch, copy->stall_timeout_s * 1000 / STALL_CHECKS,
-                                       &copy->news);
+    struct copy_progress progress = copy_progress_begin();
+    unsigned look_ms =
+        (unsigned)earlier_ms(copy->stall_timeout_s * 1000 / LOOKS_PER_STALL, LOOK_MAX_MS);
+    for (;;) {
+        bool heard = domain_watch_wait(copy->watch, look_ms, &copy->news);
         int r = cancel_check(err);
         if (r == 0)
-            r = heard ? judge_news(copy, err) : look_at_progress(copy, domain, &seen, &idle, err);
-        if (r < 0 || copy->news.block_job_status == VIR_DOMAIN_BLOCK_JOB_READY)
+            r = heard ? judge_news(copy, err) : look_at_progress(copy, domain, &progress, err);
+        if (r < 0)
             return r;
+        if (copy->news.block_job_status != VIR_DOMAIN_BLOCK_JOB_READY)
+            continue;
+        lift_limit(copy, domain); /* to end it takes the last writes, and the guest may be frozen */
+        return 0;
     }
-    return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
-                     "the copy of disk %s made no progress for %u s", copy->disk_target,
-                     copy->stall_timeout_s);
 }
 
 int block_copy_end(struct block_copy *copy, virDomainPtr domain, struct error *err)

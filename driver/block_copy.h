@@ -18,7 +18,7 @@ struct block_copy {
     const char *disk_target;  /* borrowed: vda */
     const char *overlay_path; /* borrowed: what it is copied to, and what tells ours from others */
     unsigned stall_timeout_s;
-    uint64_t bytes_per_s;       /* 0: as fast as it can */
+    uint64_t bytes_per_s;       /* 0: as fast as it can, from the beginning or since it had to be */
     bool transient_job;         /* virDomainBlockCopy: the domain may stay persistent */
     struct domain_watch *watch; /* owned */
     struct domain_news news;
@@ -31,8 +31,9 @@ int block_copy_start(struct block_copy *copy, struct libvirt_connection *connect
                      virDomainPtr domain, struct error *err);
 
 /*
- * Waits until the overlay is in step. InstanceNotFound (ESTALE) when the guest ends; ETIMEDOUT when
- * nothing moves for stall_timeout_s; ECONNRESET when libvirtd is lost; ECANCELED.
+ * Waits until the overlay is in step. A limit that the guest's writes do not let it come to its end
+ * with is lifted. InstanceNotFound (ESTALE) when the guest ends; ETIMEDOUT when it has not come
+ * nearer to its end for stall_timeout_s; ECONNRESET when libvirtd is lost; ECANCELED.
  */
 int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct error *err);
 

@@ -6,6 +6,10 @@
  * inactive already) and loses its memory. The managed-save image of a guest that nova suspended is
  * not touched.
  *
+ * A guest that has suspended itself to memory is not saved either: QEMU 7.2 forgets about it, and
+ * the guest would go on where it cannot. QEMU has not written out what the guest has not flushed,
+ * as guests do before they suspend: its disk is read as a host that lost its power would leave it.
+ *
  * The disk is read without a lock, which would keep QEMU from starting the guest: that it was not
  * started is looked at afterwards (guest_rest.h).
  *
@@ -86,6 +90,12 @@ static int suspend_guest(struct cold_snapshot *op, struct error *err)
     return r;
 }
 
+/* A guest is down for no longer than it takes. */
+static uint64_t limit_of(const struct cold_snapshot *op)
+{
+    return op->suspending ? 0 : op->driver->disk_bytes_per_s;
+}
+
 static int convert_disk(struct cold_snapshot *op, struct error *err)
 {
     bool is_file = op->info->source_type == DISK_SOURCE_FILE;
@@ -96,7 +106,7 @@ static int convert_disk(struct cold_snapshot *op, struct error *err)
                                                    .target_format = op->plan->image_format,
                                                    .compress = op->plan->compress,
                                                    .compression_type = op->plan->compression_type,
-                                                   .bytes_per_s = op->driver->disk_bytes_per_s,
+                                                   .bytes_per_s = limit_of(op),
                                                    .force_share = true,
                                                    .stall_timeout_s = op->driver->stall_timeout_s};
     return qemu_img_convert(&conversion, err);

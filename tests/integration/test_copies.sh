@@ -96,6 +96,82 @@ test_guest_that_does_not_rest() {
     remove rests
 }
 
+# Suspended to memory by the guest itself: QEMU has its disk open. PM1a_CNT of the machine "pc": SLP_EN,
+# and S3 as the type.
+test_suspended_to_memory() {
+    local method
+    define asleep 64M
+    write_disk asleep 0x11 0 20M
+    monitor asleep 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush' >/dev/null
+    monitor asleep 'o /h 0x604 0x2400' >/dev/null
+    for _ in $(seq 50); do
+        [ "$(state_of asleep)" = pmsuspended ] && break
+        sleep 0.1
+    done
+    for method in cold live blockcopy; do
+        probe $method asleep >"$DIR/output"
+        result $? "$method, suspended to memory" "$(cat "$DIR/output")"
+        qemu-img compare -U -f qcow2 -F qcow2 "$(disk_of asleep)" "$DIR/image" >/dev/null &&
+            qemu-io -f qcow2 -c "read -P 0x11 0 20M" "$DIR/image" | grep -q '^read 20971520'
+        result $? "$method, suspended to memory: content"
+        [ "$(state_of asleep)" = pmsuspended ]
+        result $? "$method, suspended to memory: stays so" "$(state_of asleep)"
+    done
+    wake() { $VIRSH dompmwakeup "$NAME-$1" >/dev/null; }
+    while_held cold:reading cold asleep wake
+    grep -q 'the guest was started' "$DIR/output"
+    result $? "woken while its disk is read: no image" "$(cat "$DIR/output")"
+    remove asleep
+}
+
+# A guest that writes 1 MiB twenty times in a second, all over the first 32 MiB of its disk.
+keep_writing() { # guest
+    for i in $(seq 2400); do
+        echo "qemu-monitor-command $NAME-$1 --hmp 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend \"write -P $((i % 200 + 1)) $((i % 32))M 1M\"'"
+        sleep 0.05
+    done | $VIRSH >/dev/null 2>&1
+}
+
+# By 4 MiB/s such a guest cannot be caught up with.
+test_busy_guest_under_a_limit() {
+    local method before writer began took
+    printf '#!/bin/sh\nexec timeout 120 "%s" "$@"\n' "$PROBE" >"$DIR/bounded"
+    chmod +x "$DIR/bounded"
+    define busy 64M
+    write_disk busy 0x11 0 32M
+    before=$(picture busy)
+    keep_writing busy &
+    writer=$!
+    for method in live blockcopy; do
+        began=${EPOCHREALTIME/./}
+        PROBE=$DIR/bounded probe $method busy rate=4 stall=40 >"$DIR/output"
+        result $? "$method, busy guest under a limit" "$(cat "$DIR/output")"
+        took=$(((${EPOCHREALTIME/./} - began) / 1000))
+        grep -q 'without its limit' "$DIR/output"
+        result $? "$method, busy guest under a limit: which is lifted ($took ms)" "$(cat "$DIR/output")"
+        kill -0 $writer
+        result $? "$method, busy guest under a limit: it has written all the time"
+        qemu-img check -q -f qcow2 "$DIR/image"
+        result $? "$method, busy guest under a limit: qemu-img check"
+    done
+    kill $writer
+    wait $writer 2>/dev/null
+    diff <(echo "$before") <(picture busy) >/dev/null
+    result $? "busy guest under a limit: left as before" "$(picture busy)"
+
+    # Nothing is in the way of a guest that is down.
+    began=${EPOCHREALTIME/./}
+    write_disk busy 0x22 32M 24M
+    probe cold busy rate=1 >"$DIR/output"
+    result $? "cold, under a limit" "$(cat "$DIR/output")"
+    took=$(((${EPOCHREALTIME/./} - began) / 1000))
+    [ $took -lt 45000 ] # 56 s by 1 MiB/s
+    result $? "cold, under a limit: the guest is down for as long as it takes ($took ms)" "$(cat "$DIR/output")"
+    remove busy
+}
+
 test_guest_that_does_not_rest
+test_suspended_to_memory
+test_busy_guest_under_a_limit
 echo "1..$count"
 [ "$failures" -eq 0 ]

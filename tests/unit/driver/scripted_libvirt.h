@@ -74,12 +74,15 @@ static struct {
     int (*rebase)(const char *disk, const char *base, unsigned flags);
     int (*read_job)(virDomainBlockJobInfoPtr info);
     int (*abort_job)(unsigned flags);
+    uint64_t limit_bytes_per_s; /* what a copy has to be limited to */
     /* what happened */
     const char *calls[CALLS_MAX];
     int call_count;
     char source_path[DRIVER_PATH_MAX]; /* of the last conversion */
     char source_format[DRIVER_FORMAT_MAX];
     bool source_shared;
+    uint64_t source_bytes_per_s;
+    bool limited; /* the copy, at present */
     virError error;
     char error_message[64];
     struct domain_watches *watches;
@@ -479,12 +482,25 @@ int __wrap_virDomainBlockRebase(virDomainPtr domain, const char *disk, const cha
     (void)domain;
     if (world.rebase)
         return world.rebase(disk, base, flags);
-    if (strcmp(disk, "vda") != 0 || bandwidth != 0 || world.persistent ||
-        flags != (VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
-                  VIR_DOMAIN_BLOCK_REBASE_SHALLOW) ||
-        access(base, F_OK) < 0)
+    unsigned wanted = VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
+                      VIR_DOMAIN_BLOCK_REBASE_SHALLOW |
+                      (bandwidth > 0 ? VIR_DOMAIN_BLOCK_REBASE_BANDWIDTH_BYTES : 0u);
+    if (strcmp(disk, "vda") != 0 || bandwidth != world.limit_bytes_per_s || world.persistent ||
+        flags != wanted || access(base, F_OK) < 0)
         return refuse("BlockRebase with wrong arguments", VIR_ERR_INVALID_ARG);
-    DOMAIN_CALL("BlockRebase", begin_copy(base));
+    DOMAIN_CALL("BlockRebase", world.limited = bandwidth > 0; begin_copy(base));
+    return 0;
+}
+
+int __wrap_virDomainBlockJobSetSpeed(virDomainPtr domain, const char *disk, unsigned long bandwidth,
+                                     unsigned flags);
+int __wrap_virDomainBlockJobSetSpeed(virDomainPtr domain, const char *disk, unsigned long bandwidth,
+                                     unsigned flags)
+{
+    (void)domain;
+    if (strcmp(disk, "vda") != 0 || bandwidth != 0 || flags != 0)
+        abort(); /* all its speed */
+    DOMAIN_CALL("BlockJobSetSpeed", world.limited = false);
     return 0;
 }
 
@@ -756,6 +772,7 @@ int __wrap_qemu_img_convert(const struct qemu_img_conversion *conversion, struct
     (void)snprintf(world.source_format, sizeof(world.source_format), "%s",
                    conversion->source_format);
     world.source_shared = conversion->force_share;
+    world.source_bytes_per_s = conversion->bytes_per_s;
     if (acts && write_file(conversion->target_path, err) < 0)
         return -5;
     return failing ? error_set(err, 5, EXC_IMAGE_UNACCEPTABLE, "injected in qemu-img convert") : 0;

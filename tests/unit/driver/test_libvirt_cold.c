@@ -137,6 +137,22 @@ static void paused_guest_is_read_as_it_stands(void **state)
     assert_false(was_called("ManagedSave"));
 }
 
+/* The limit is for copies that nobody waits for. */
+static void a_guest_is_down_for_no_limit(void **state)
+{
+    (void)state;
+    driver.disk_bytes_per_s = 1000;
+    assert_int_equal(take(), 0);
+    assert_true(world.source_bytes_per_s == 0);
+    assert_image();
+    set_up(state);
+    guest_is(VIR_DOMAIN_PAUSED, POWER_STATE_PAUSED, true);
+    assert_int_equal(take(), 0);
+    assert_true(world.source_bytes_per_s == 1000);
+    driver.disk_bytes_per_s = 0;
+    assert_image();
+}
+
 /* By somebody else, while its disk is read. */
 static void resume_guest(void)
 {
@@ -492,6 +508,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(good_snapshot_in_order, set_up),
         cmocka_unit_test(paused_guest_is_read_as_it_stands),
+        cmocka_unit_test_setup(a_guest_is_down_for_no_limit, set_up),
         cmocka_unit_test(guest_that_runs_while_it_is_read_makes_no_image),
         cmocka_unit_test_setup(guest_that_is_not_as_found_is_not_touched, set_up),
         cmocka_unit_test(stopped_guest_is_only_read),

@@ -21,6 +21,7 @@
 /* wrap: virDomainSnapshotNum */
 /* wrap: virDomainHasManagedSaveImage */
 /* wrap: virDomainBlockRebase */
+/* wrap: virDomainBlockJobSetSpeed */
 /* wrap: virDomainGetBlockJobInfo */
 /* wrap: virDomainBlockJobAbort */
 /* wrap: virDomainAgentSetResponseTimeout */
@@ -350,6 +351,70 @@ static void failed_copies_are_no_images(void **state)
     }
 }
 
+/* A guest that writes 800 bytes while 1000 are copied, or as much as is copied. */
+static uint64_t written_per_look, copied;
+
+static int read_busy_job(virDomainBlockJobInfoPtr job)
+{
+    if (!was_called("BlockRebase"))
+        return 0;
+    copied += 1000;
+    job->cur = copied;
+    job->end = 10000 + copied / 1000 * written_per_look;
+    if (!world.limited || copied >= 10000)
+        job->end = written_per_look == 1000 ? copied + 10000 : job->cur;
+    if (job->end == job->cur)
+        tell_job(VIR_DOMAIN_BLOCK_JOB_READY);
+    return 1;
+}
+
+static int take_limited(uint64_t written_bytes)
+{
+    world.course = COPY_STALLS; /* until the job tells otherwise */
+    world.limit_bytes_per_s = driver.disk_bytes_per_s = 1000;
+    world.read_job = read_busy_job;
+    written_per_look = written_bytes;
+    copied = 0;
+    int r = take();
+    driver.disk_bytes_per_s = 0;
+    return r;
+}
+
+static void limit_that_a_busy_guest_outruns_is_lifted(void **state)
+{
+    (void)state;
+    assert_int_equal(take_limited(800), 0);
+    assert_true(place_of("BlockJobSetSpeed") < place_of("FSFreeze"));
+    assert_false(world.limited);
+    assert_guest_as_before();
+    assert_image();
+}
+
+/* To end it takes the last writes: the guest does not stand still for a limit. */
+static void limit_that_can_be_kept_is_lifted_at_the_end(void **state)
+{
+    (void)state;
+    assert_int_equal(take_limited(100), 0);
+    assert_int_equal(times_called("GetBlockJobInfo"), 11); /* one before, ten to the end */
+    assert_true(place_of("BlockJobSetSpeed") < place_of("FSFreeze"));
+    assert_image();
+
+    (void)set_up(state);
+    world.fail_name = "BlockJobSetSpeed";
+    assert_int_equal(take_limited(100), 0);
+    assert_image();
+}
+
+static void copy_that_a_busy_guest_outruns_fails(void **state)
+{
+    (void)state;
+    assert_int_equal(take_limited(1000), -ETIMEDOUT);
+    assert_error(EXC_INTERNAL_ERROR, "writes to disk vda as fast as it can be copied");
+    assert_true(was_called("BlockJobSetSpeed"));
+    assert_guest_as_before();
+    assert_false(was_called("FSFreeze"));
+}
+
 static void guest_that_ends_is_defined_again(void **state)
 {
     (void)state;
@@ -671,6 +736,9 @@ int main(void)
         cmocka_unit_test(each_call_fails_for_good),
         cmocka_unit_test_setup(first_error_is_kept, set_up),
         cmocka_unit_test(failed_copies_are_no_images),
+        cmocka_unit_test_setup(limit_that_a_busy_guest_outruns_is_lifted, set_up),
+        cmocka_unit_test_setup(limit_that_can_be_kept_is_lifted_at_the_end, set_up),
+        cmocka_unit_test_setup(copy_that_a_busy_guest_outruns_fails, set_up),
         cmocka_unit_test_setup(guest_that_ends_is_defined_again, set_up),
         cmocka_unit_test_setup(deleted_guest_is_not_defined_again, set_up),
         cmocka_unit_test_setup(foreign_block_job_is_left_alone, set_up),

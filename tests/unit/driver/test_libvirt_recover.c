@@ -20,6 +20,7 @@
 /* wrap: virDomainListAllCheckpoints */
 /* wrap: virDomainSnapshotNum */
 /* wrap: virDomainBlockRebase */
+/* wrap: virDomainBlockJobSetSpeed */
 /* wrap: virDomainGetBlockJobInfo */
 /* wrap: virDomainBlockJobAbort */
 /* wrap: virDomainAgentSetResponseTimeout */

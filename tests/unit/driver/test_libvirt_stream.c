@@ -20,6 +20,7 @@
 /* wrap: virDomainUndefineFlags */
 /* wrap: virDomainDefineXML */
 /* wrap: virDomainBlockRebase */
+/* wrap: virDomainBlockJobSetSpeed */
 /* wrap: virDomainGetBlockJobInfo */
 /* wrap: virDomainBlockJobAbort */
 /* wrap: virDomainAgentSetResponseTimeout */

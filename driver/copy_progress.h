@@ -1,0 +1,33 @@
+/*
+ * Whether a copy that a guest writes to all the time comes to its end: what is written meanwhile
+ * has to be copied as well, QEMU adds it to the end. Knows no libvirt call.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct copy_progress {
+    uint64_t copied_bytes,
+        end_bytes;                 /* at the last look; 0 copied: QEMU still looks for the data */
+    uint64_t least_left_bytes;     /* the nearest it ever was to its end, */
+    uint64_t nearer_at_ms;         /* when that was, */
+    uint64_t copied_by_then_bytes; /* and what had been copied */
+};
+
+struct copy_progress copy_progress_begin(void);
+
+/*
+ * A look. True when the copy runs behind: more than half of what was copied since the last one was
+ * written in that time.
+ */
+bool copy_progress_note(struct copy_progress *progress, uint64_t copied_bytes, uint64_t end_bytes);
+
+/* After something was done about it: what counts is what happens from now on. */
+void copy_progress_again(struct copy_progress *progress);
+
+/* ETIMEDOUT when it has not come nearer to its end for so long. */
+int copy_progress_check(const struct copy_progress *progress, const char *disk_target,
+                        unsigned stall_timeout_s, struct error *err);
