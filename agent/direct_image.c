@@ -94,17 +94,18 @@ static bool image_has_data(struct operation *op)
     return has;
 }
 
-static void remove_from_cluster(struct operation *op, const char *location)
+/* What could not be removed is noted for the driver, which is asked again at the end. */
+static int remove_from_cluster(struct operation *op, const char *location, struct error *err)
 {
     CANCEL_SHIELD();
-    struct error err = ERROR_INIT;
     struct driver *driver = op->agent->driver;
     if (image_has_data(op)) {
         log_warning("%s is left to Glance, which may use it", location);
-        return;
+        return 0;
     }
-    if (driver->ops->undo_direct_snapshot(driver, location, &err) < 0)
-        log_warning("%s is left behind: %s", location, err.message);
+    int r = driver->ops->undo_direct_snapshot(driver, location, &op->driver_journal, err);
+    op->guest_is_back = r == 0;
+    return r;
 }
 
 /* A location that is refused may be replaced by data; a record that is refused may not. */
@@ -129,15 +130,17 @@ static int fall_back(struct operation *op, const struct error *failure, struct e
 int direct_image_make(struct operation *op, bool *ret_made, struct error *err)
 {
     cleanup_free char *location = NULL;
-    struct error failure = ERROR_INIT;
+    struct error failure = ERROR_INIT, left = ERROR_INIT;
     int r = snapshot_in_cluster(op, &location, &failure);
     if (r == 0) {
         r = register_location(op, location, &failure);
         if (r < 0)
-            remove_from_cluster(op, location);
+            (void)remove_from_cluster(op, location, &left);
     }
-    if (r < 0 && has_to_be_extracted(op, &failure))
+    if (r < 0 && left.errnum == 0 && has_to_be_extracted(op, &failure))
         return fall_back(op, &failure, err);
+    if (left.errnum != 0) /* Glance could not store under the same name */
+        error_join(&failure, &left);
     if (r < 0) {
         *err = failure;
         return r;

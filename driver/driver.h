@@ -181,15 +181,17 @@ struct driver_ops {
     /*
      * Copies the root disk within the Ceph cluster into the protected snapshot "snap" of an image
      * of Glance's pool: rbd://FSID/POOL/IMAGE_ID/snap, returned owned. The format is raw. On
-     * failure nothing is left in the cluster; ImageUnacceptable or Forbidden when the data has to
-     * go another way (extract). NULL: the driver has no such storage.
+     * failure nothing is left in the cluster, or recover is to be called; ImageUnacceptable or
+     * Forbidden when nothing is left and the data has to go another way (extract). NULL: the driver
+     * has no such storage.
      */
     int (*direct_snapshot)(struct driver *driver, const struct guest_info *info,
                            const struct direct_snapshot *direct, char **ret_location,
                            struct error *err);
 
-    /* Removes what direct_snapshot made. */
-    int (*undo_direct_snapshot)(struct driver *driver, const char *location, struct error *err);
+    /* Removes what direct_snapshot made, and writes that down. After a failure recover does it. */
+    int (*undo_direct_snapshot)(struct driver *driver, const char *location,
+                                const struct driver_journal *journal, struct error *err);
 
     /*
      * After the process that called extract or direct_snapshot has died: brings the guest and the

@@ -21,6 +21,8 @@ static int read_entry(const json_t *entry, struct driver_entries *entries, struc
         return driver_entry_bad(err, "names no step");
     if (strcmp(step, "begin") == 0)
         *entries = (struct driver_entries){.begin = entry};
+    else if (strcmp(step, "undone") == 0)
+        *entries = (struct driver_entries){0};
     else if (strcmp(step, "freeze") == 0)
         entries->frozen = true;
     else if (strcmp(step, "thaw") == 0)

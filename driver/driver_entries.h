@@ -11,7 +11,7 @@
 #include "common/error.h"
 
 struct driver_entries {
-    const json_t *begin; /* borrowed; NULL: nothing was begun */
+    const json_t *begin; /* borrowed; NULL: nothing was begun, or all is undone */
     bool frozen;         /* a freeze was begun, and no thaw is known */
     const json_t *image; /* borrowed; NULL: no image was finished */
 };

@@ -7,6 +7,7 @@
  *   freeze    the guest is about to be frozen
  *   thaw      it is known to be thawed
  *   image     extract has finished this image
+ *   undone    all of it has been undone: what was made under its names since is somebody else's
  * See libvirt_recover.h for their members and for who reads them.
  */
 #pragma once

@@ -252,10 +252,12 @@ static int fake_recover(struct driver *driver, const char *uuid, const json_t *e
     return r;
 }
 
-static int fake_undo_direct_snapshot(struct driver *driver, const char *location, struct error *err)
+static int fake_undo_direct_snapshot(struct driver *driver, const char *location,
+                                     const struct driver_journal *journal, struct error *err)
 {
     struct fake_driver *self = (struct fake_driver *)driver;
     struct fake_script script;
+    (void)journal; /* the script's entries are not the fake's to judge */
     {
         LOCK_SCOPE(&self->lock);
         (void)snprintf(self->record.undone_location, DRIVER_PATH_MAX, "%s", location);

@@ -68,9 +68,10 @@ static int direct_snapshot(struct driver *driver, const struct guest_info *info,
                                    err);
 }
 
-static int undo_direct_snapshot(struct driver *driver, const char *location, struct error *err)
+static int undo_direct_snapshot(struct driver *driver, const char *location,
+                                const struct driver_journal *journal, struct error *err)
 {
-    return libvirt_undo_direct_snapshot((struct libvirt_driver *)driver, location, err);
+    return libvirt_undo_direct_snapshot((struct libvirt_driver *)driver, location, journal, err);
 }
 
 static int recover(struct driver *driver, const char *uuid, const json_t *entries,

@@ -62,7 +62,7 @@ int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_in
                             const struct direct_snapshot *direct, char **ret_location,
                             struct error *err);
 int libvirt_undo_direct_snapshot(struct libvirt_driver *driver, const char *location,
-                                 struct error *err);
+                                 const struct driver_journal *journal, struct error *err);
 
 /* driver_ops.volume_snapshot_create and driver_ops.volume_snapshot_delete */
 int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,

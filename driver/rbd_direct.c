@@ -193,6 +193,20 @@ static int copy_disk(struct direct_copy *op, char **ret_location, struct error *
     return finish_image(op, ret_location, err);
 }
 
+/* The data goes no other way before this one is clear: recover knows of the last one begun only. */
+static void clear_away(struct direct_copy *op, struct error *err)
+{
+    struct error left = ERROR_INIT;
+    direct_copy_undo(op, &left);
+    if (left.errnum == 0 && op->snap[0])
+        (void)direct_copy_write_undone(op->direct->journal, &left);
+    if (left.errnum == 0)
+        return;
+    error_join(err, &left);
+    if (error_is(err, EXC_IMAGE_UNACCEPTABLE) || error_is(err, EXC_FORBIDDEN))
+        (void)error_set(err, err->errnum, EXC_INTERNAL_ERROR, "%s", err->message);
+}
+
 int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
                             const struct direct_snapshot *direct, char **ret_location,
                             struct error *err)
@@ -204,6 +218,6 @@ int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_in
         .freeze = {.journal = direct->journal, .timeout_s = driver->freeze_timeout_s}};
     int r = copy_disk(&op, ret_location, err);
     if (r < 0)
-        direct_copy_undo(&op, err);
+        clear_away(&op, err);
     return r;
 }

@@ -46,4 +46,10 @@ int direct_copy_remove_disk_snap(struct direct_copy *op, struct error *err);
  */
 void direct_copy_undo(struct direct_copy *op, struct error *err);
 
+/*
+ * That all is undone. From then on the image's name may be Glance's own, whose data recover must
+ * not take for the copy. NULL: nothing is written down.
+ */
+int direct_copy_write_undone(const struct driver_journal *journal, struct error *err);
+
 void direct_copy_done(struct direct_copy *op);

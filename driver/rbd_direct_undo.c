@@ -7,6 +7,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "driver/driver_entries.h"
+#include "driver/driver_journal.h"
 #include "driver/libvirt_recover.h"
 
 #define DEAD_CLIENT_S 45
@@ -113,8 +114,13 @@ static int check_undo(const struct rados_client *client, const struct rbd_locati
     return 0;
 }
 
+int direct_copy_write_undone(const struct driver_journal *journal, struct error *err)
+{
+    return journal ? driver_journal_write(journal, json_pack("{s:s}", "step", "undone"), err) : 0;
+}
+
 int libvirt_undo_direct_snapshot(struct libvirt_driver *driver, const char *location,
-                                 struct error *err)
+                                 const struct driver_journal *journal, struct error *err)
 {
     __attribute__((cleanup(rados_client_close))) struct rados_client client = {0};
     struct rbd_location parsed;
@@ -128,7 +134,8 @@ int libvirt_undo_direct_snapshot(struct libvirt_driver *driver, const char *loca
         return r;
     memcpy(name.pool, parsed.pool, sizeof(name.pool));
     memcpy(name.image, parsed.image, sizeof(name.image));
-    return rbd_destroy_volume(&client, &name, GLANCE_SNAP, err);
+    r = rbd_destroy_volume(&client, &name, GLANCE_SNAP, err);
+    return r < 0 ? r : direct_copy_write_undone(journal, err);
 }
 
 /* What the entry says was about to be made. Names are taken only as begin() chooses them. */

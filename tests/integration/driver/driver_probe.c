@@ -251,7 +251,7 @@ static int run_command(struct driver *driver, struct probe *probe, const char *c
     if (strcmp(command, "recover") == 0)
         return recover(driver, probe, subject, output, err);
     if (strcmp(command, "undo") == 0)
-        return ops->undo_direct_snapshot(driver, subject, err);
+        return ops->undo_direct_snapshot(driver, subject, probe->plan.journal, err);
     if (strcmp(command, "create") == 0)
         return ops->volume_snapshot_create(driver, subject, &probe->overlay, err);
     if (strcmp(command, "delete") == 0)

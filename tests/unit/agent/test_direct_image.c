@@ -102,6 +102,23 @@ static void extracts_when_glance_takes_no_location(void **state)
                                         "put:5"));
 }
 
+/* Which another way would hide, and which would be in Glance's. */
+static void what_is_left_in_the_cluster_is_removed_at_the_end(void **state)
+{
+    (void)state;
+    world.fail_location = failure(EACCES, EXC_IMAGE_NOT_AUTHORIZED);
+    script.errors[FAKE_UNDO_DIRECT_SNAPSHOT] = failure(EBUSY, EXC_INTERNAL_ERROR);
+    script.entries = json_pack("[{s:s}]", "step", "begin");
+    snapshot();
+    assert_int_equal(record().calls[FAKE_UNDO_DIRECT_SNAPSHOT], 1);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 0);
+    assert_int_equal(record().calls[FAKE_RECOVER], 1);
+    assert_int_equal(record().recovered_entries, 1);
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.task_state, "");
+    json_decref((json_t *)(uintptr_t)script.entries);
+}
+
 /* The copy would meet the same refusal, after the guest was suspended for it. */
 static void a_refused_record_is_not_extracted_for(void **state)
 {
@@ -148,6 +165,7 @@ int main(void)
         TEST(hands_glance_a_location),
         TEST(extracts_when_the_cluster_is_another),
         TEST(extracts_when_glance_takes_no_location),
+        TEST(what_is_left_in_the_cluster_is_removed_at_the_end),
         TEST(a_refused_record_is_not_extracted_for),
         TEST(other_failures_leave_nothing),
         TEST(a_deleted_instance_leaves_nothing),

@@ -87,7 +87,7 @@ static void keeps_what_it_was_asked(void **state)
     const struct direct_snapshot direct = {.image_id = "i", .quiesce = true};
     assert_int_equal(driver->ops->direct_snapshot(driver, &info, &direct, &location, &err), 0);
     assert_string_equal(location, script.location);
-    assert_int_equal(driver->ops->undo_direct_snapshot(driver, location, &err), 0);
+    assert_int_equal(driver->ops->undo_direct_snapshot(driver, location, NULL, &err), 0);
     free(location);
     assert_int_equal(driver->ops->thaw(driver, UUID, &err), 0);
     const struct volume_overlay overlay = {.volume_id = "v", .new_file = "v.s"};

@@ -60,7 +60,7 @@ static int take(void)
 static int undo(const char *text)
 {
     err = (struct error)ERROR_INIT;
-    return libvirt_undo_direct_snapshot(&driver, text, &err);
+    return libvirt_undo_direct_snapshot(&driver, text, NULL, &err);
 }
 
 static void assert_all_closed(void)
@@ -300,6 +300,20 @@ static void no_permission_is_forbidden(void **state)
     assert_false(was_called("rbd_remove"));
 }
 
+/* Which would hide from recover that something is left. */
+static void no_other_way_is_gone_with_something_left(void **state)
+{
+    (void)state;
+    world.fail_name = "rbd_clone";
+    ceph.error = -EPERM;
+    ceph.busy = -1;
+    assert_int_equal(take(), -EPERM);
+    assert_error(EXC_INTERNAL_ERROR, "cannot clone the root disk into RBD image images/" IMAGE_ID);
+    assert_non_null(strstr(err.message, "; then: cannot unprotect the snapshot of RBD image vms/"));
+    assert_all_closed();
+    assert_guest_runs();
+}
+
 static void image_of_others_is_not_touched(void **state)
 {
     (void)state;
@@ -488,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup(first_error_is_kept, set_up),
         cmocka_unit_test_setup(snapshot_in_use_is_waited_for, set_up),
         cmocka_unit_test_setup(no_permission_is_forbidden, set_up),
+        cmocka_unit_test_setup(no_other_way_is_gone_with_something_left, set_up),
         cmocka_unit_test_setup(image_of_others_is_not_touched, set_up),
         cmocka_unit_test_setup(pool_of_the_image_without_a_parent, set_up),
         cmocka_unit_test_setup(parent_that_no_location_can_name, set_up),

@@ -172,6 +172,59 @@ static void image_of_somebody_else_stays(void **state)
     assert_true(ceph.copy.exists);
 }
 
+static void take_and_undo(void)
+{
+    char *location = NULL;
+    if (libvirt_direct_snapshot(&driver, &info, &direct, &location, &err) == 0)
+        (void)libvirt_undo_direct_snapshot(&driver, location, &journal, &err);
+}
+
+/* Which Glance stores under the same name, once the data has gone another way. */
+static void store_with_glance(void)
+{
+    assert_false(ceph.copy.exists);
+    ceph.copy.exists = true;
+    add_snap(&ceph.copy, "snap");
+}
+
+static void assert_glance_keeps_it(void)
+{
+    assert_int_equal(recover(false), 0);
+    assert_true(ceph.copy.exists);
+    assert_true(snap_index(&ceph.copy, "snap") >= 0);
+    assert_no_snaps(&ceph.disk);
+}
+
+static void what_was_undone_is_not_ours_any_more(void **state)
+{
+    static const char *const failing[] = {"rbd_snap_create", "rbd_clone", "rbd_flatten",
+                                          "rbd_snap_create-copy", "no call at all"};
+    for (size_t i = 0; i < sizeof(failing) / sizeof(failing[0]); i++) {
+        set_up(state);
+        world.fail_name = failing[i];
+        run_until_death(ALL, take_and_undo);
+        store_with_glance();
+        assert_glance_keeps_it();
+    }
+}
+
+static void clean_up_that_failed_is_recovers(void **state)
+{
+    static const char *const failing[] = {"rbd_snap_unprotect-copy", "rbd_snap_remove-copy",
+                                          "rbd_remove", "rados_connect", "journal-write"};
+    for (size_t i = 0; i < sizeof(failing) / sizeof(failing[0]); i++) {
+        set_up(state);
+        run(ALL);
+        world.fail_name = failing[i];
+        err = (struct error)ERROR_INIT;
+        assert_true(libvirt_undo_direct_snapshot(&driver, "rbd://" FSID "/images/" IMAGE_ID "/snap",
+                                                 &journal, &err) < 0);
+        world.fail_name = NULL;
+        assert_int_equal(recover(false), 0);
+        assert_all_as_before();
+    }
+}
+
 static void hostile_entries_are_refused(void **state)
 {
     static const char *const keys[] = {"uuid", "disk_path", "snap", "fsid", "pool", "image"};
@@ -224,6 +277,8 @@ int main(void)
         cmocka_unit_test(image_in_use_is_waited_for),
         cmocka_unit_test(deleted_disk_has_no_snapshot),
         cmocka_unit_test(image_of_somebody_else_stays),
+        cmocka_unit_test(what_was_undone_is_not_ours_any_more),
+        cmocka_unit_test(clean_up_that_failed_is_recovers),
         cmocka_unit_test(hostile_entries_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
