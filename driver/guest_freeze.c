@@ -2,18 +2,12 @@
 #include "driver/guest_freeze.h"
 
 #include <errno.h>
-#include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
 #include <limits.h>
 #include <stddef.h>
-#include <string.h>
 
-#include "common/cleanup.h"
-#include "common/json.h"
 #include "driver/driver_journal.h"
 #include "driver/libvirt_connection.h"
-
-#define ANSWER_MAX_BYTES 4096
 
 /* Errors after which nobody can be expected to answer a freeze; others come from the agent. */
 static bool agent_is_absent(int code)
@@ -35,34 +29,26 @@ static bool answer_was_lost(virDomainPtr domain)
 enum freeze_status {
     STATUS_FROZEN,
     STATUS_THAWED,
-    STATUS_UNKNOWN,    /* it does not answer this question */
+    STATUS_UNKNOWN,    /* it answers no question of ours */
     STATUS_UNANSWERED, /* it does not answer */
 };
 
-static enum freeze_status parse_status(const char *answer)
-{
-    struct error ignored = ERROR_INIT;
-    json_t *root = NULL;
-    if (json_parse(answer, strlen(answer), ANSWER_MAX_BYTES, "answer", &root, &ignored) < 0)
-        return STATUS_UNKNOWN;
-    const char *text = json_string_member(root, "return");
-    enum freeze_status status = !text                         ? STATUS_UNKNOWN
-                                : strcmp(text, "frozen") == 0 ? STATUS_FROZEN
-                                : strcmp(text, "thawed") == 0 ? STATUS_THAWED
-                                                              : STATUS_UNKNOWN;
-    json_decref(root);
-    return status;
-}
-
-/* qga/qapi-schema.json: guest-fsfreeze-status, which a frozen agent answers too. */
+/*
+ * A frozen agent does nothing but thaw (qga/main.c: ga_freeze_allowlist), so one that tells its
+ * time is not frozen. Its own guest-fsfreeze-status would have to go around libvirt, which then
+ * marks the domain as tainted.
+ */
 static enum freeze_status read_status(const struct guest_freeze *freeze, virDomainPtr domain)
 {
-    int timeout = freeze->timeout_s < INT_MAX ? (int)freeze->timeout_s : INT_MAX;
-    cleanup_free char *answer =
-        virDomainQemuAgentCommand(domain, "{\"execute\":\"guest-fsfreeze-status\"}", timeout, 0);
-    if (answer)
-        return parse_status(answer);
-    return answer_was_lost(domain) ? STATUS_UNANSWERED : STATUS_UNKNOWN;
+    long long seconds = 0;
+    unsigned nanoseconds = 0;
+    if (!freeze->answers)
+        return STATUS_UNKNOWN;
+    if (virDomainGetTime(domain, &seconds, &nanoseconds, 0) == 0)
+        return STATUS_THAWED;
+    if (answer_was_lost(domain))
+        return STATUS_UNANSWERED;
+    return agent_is_absent(virGetLastErrorCode()) ? STATUS_UNKNOWN : STATUS_FROZEN;
 }
 
 int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
@@ -82,6 +68,12 @@ static void is_thawed(struct guest_freeze *freeze)
     freeze->told = false;
 }
 
+static int freezes_nothing(struct guest_freeze *freeze, const char *what, struct error *err)
+{
+    is_thawed(freeze);
+    return error_set(err, EIO, EXC_INTERNAL_ERROR, "the guest agent %s", what);
+}
+
 static int check_frozen(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
 {
     enum freeze_status status = read_status(freeze, domain);
@@ -89,25 +81,25 @@ static int check_frozen(struct guest_freeze *freeze, virDomainPtr domain, struct
         return error_set(err, EIO, EXC_INTERNAL_ERROR,
                          "the guest agent does not tell whether it has frozen the guest's "
                          "filesystems");
-    if (status != STATUS_THAWED)
-        return 0;
-    is_thawed(freeze);
-    return error_set(err, EIO, EXC_INTERNAL_ERROR,
-                     "the guest agent reports the guest's filesystems thawed after it has frozen "
-                     "them");
+    return status == STATUS_THAWED
+               ? freezes_nothing(freeze, "is at work as in a thawed guest after it has frozen one",
+                                 err)
+               : 0;
 }
 
-static int freeze_now(struct guest_freeze *freeze, virDomainPtr domain, bool answers,
-                      struct error *err)
+static int freeze_now(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
 {
     freeze->told = true;
     freeze->thaw_needed = true;
-    if (virDomainFSFreeze(domain, NULL, 0, 0) >= 0)
+    int frozen = virDomainFSFreeze(domain, NULL, 0, 0);
+    if (frozen > 0)
         return check_frozen(freeze, domain, err);
+    if (frozen == 0)
+        return freezes_nothing(freeze, "has found no filesystem to freeze", err);
     int r = libvirt_error(err, "cannot freeze the guest's filesystems");
     if (answer_was_lost(domain))
         return r;
-    if (answers)
+    if (freeze->answers)
         (void)virDomainFSThaw(domain, NULL, 0, 0); /* what was frozen before it failed */
     is_thawed(freeze);
     return r;
@@ -122,11 +114,11 @@ int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, struct 
         return r;
     /* A question without effect first: a freeze that times out may be carried out later. The agent
      * of a guest that is already frozen refuses it. */
-    bool answers = virDomainGetTime(domain, &seconds, &nanoseconds, 0) == 0;
-    if (!answers && agent_is_absent(virGetLastErrorCode()))
+    freeze->answers = virDomainGetTime(domain, &seconds, &nanoseconds, 0) == 0;
+    if (!freeze->answers && agent_is_absent(virGetLastErrorCode()))
         return libvirt_error(err, "the guest agent does not answer");
     r = driver_journal_freezing(freeze->journal, err);
-    return r < 0 ? r : freeze_now(freeze, domain, answers, err);
+    return r < 0 ? r : freeze_now(freeze, domain, err);
 }
 
 int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
@@ -136,9 +128,8 @@ int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct er
     if (virDomainFSThaw(domain, NULL, 0, 0) < 0)
         return libvirt_error(err, "cannot thaw the guest's filesystems");
     if (read_status(freeze, domain) == STATUS_FROZEN)
-        return error_set(err, EIO, EXC_INTERNAL_ERROR,
-                         "the guest agent reports the guest's filesystems frozen after it has "
-                         "thawed them");
+        return libvirt_error(
+            err, "the guest agent is still as in a frozen guest after it has thawed one");
     is_thawed(freeze);
     return 0;
 }

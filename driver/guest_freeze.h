@@ -1,8 +1,7 @@
 /*
  * Freezing and thawing a guest's filesystems through its agent (virDomainFSFreeze), with a time
- * limit on every answer. What the agent says of a freeze or thaw is checked against what it then
- * says its state is (guest-fsfreeze-status), where it answers that. One object per snapshot, not
- * shared between threads.
+ * limit on every answer. What the agent says of a freeze or thaw is checked against how it then
+ * behaves, where it can be told. One object per snapshot, not shared between threads.
  */
 #pragma once
 
@@ -18,6 +17,7 @@ struct guest_freeze {
     bool limited;                         /* the agent's time to answer was set: to be set back */
     bool thaw_needed;                     /* the guest is, or may yet become, frozen by us */
     bool told;                            /* the journal has been told of a freeze */
+    bool answers;                         /* it has told its time, before the freeze */
 };
 
 /* Bounds every answer of the agent from now on; part of guest_freeze_start(). */

@@ -5,6 +5,8 @@
 
 #include "common/log.h"
 
+#define THAW_TRIES 3
+
 int guest_quiesce_check(const struct guest_quiesce *quiesce, struct error *err)
 {
     if (!quiesce->required)
@@ -40,4 +42,25 @@ int guest_quiesce_start(const struct guest_quiesce *quiesce, struct guest_freeze
     }
     log_debug("Skipping quiescing instance: %s", failure.message);
     return 0;
+}
+
+int guest_quiesce_end(const struct guest_quiesce *quiesce, struct guest_freeze *freeze,
+                      virDomainPtr domain, bool *quiesced, struct error *err)
+{
+    struct error first = ERROR_INIT;
+    int r = guest_freeze_end(freeze, domain, &first);
+    if (r == 0)
+        return 0;
+    *quiesced = false;
+    for (int i = 1; i < THAW_TRIES && r < 0; i++) {
+        struct error ignored = ERROR_INIT;
+        r = guest_freeze_end(freeze, domain, &ignored);
+    }
+    if (r == 0 && !quiesce->required) {
+        log_warning("the guest was thawed, but may not have been frozen all the time: %s",
+                    first.message);
+        return 0;
+    }
+    *err = first;
+    return -err->errnum;
 }

@@ -21,8 +21,16 @@ struct guest_quiesce {
 int guest_quiesce_check(const struct guest_quiesce *quiesce, struct error *err);
 
 /*
- * Freezes the guest if that is wanted; guest_freeze_end() thaws it. A guest that cannot be frozen
+ * Freezes the guest if that is wanted; guest_quiesce_end() thaws it. A guest that cannot be frozen
  * is a failure only when it is required.
  */
 int guest_quiesce_start(const struct guest_quiesce *quiesce, struct guest_freeze *freeze,
                         virDomainPtr domain, bool *ret_quiesced, struct error *err);
+
+/*
+ * Thaws the guest after the instant, trying again for a while. When that succeeds only then, nobody
+ * knows how long it was frozen: *quiesced becomes false, which is a failure where it is required.
+ * A guest that stays frozen is one always; guest_freeze_end() is to be called on.
+ */
+int guest_quiesce_end(const struct guest_quiesce *quiesce, struct guest_freeze *freeze,
+                      virDomainPtr domain, bool *quiesced, struct error *err);

@@ -49,7 +49,7 @@ static int end_copy(struct live_snapshot *op, bool *ret_quiesced, struct error *
     if (r == 0)
         r = block_copy_end(&op->copy, op->domain, err);
     trap("live:copy-ended");
-    if (guest_freeze_end(&op->freeze, op->domain, &failure) == 0) {
+    if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, ret_quiesced, &failure) == 0) {
         trap("live:thawed");
         return r;
     }

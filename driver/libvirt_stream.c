@@ -58,9 +58,9 @@ static int make_files(struct live_snapshot *op, struct error *err)
     return r < 0 ? r : qemu_img_create_overlay(&scratch, err);
 }
 
-static int thaw(struct live_snapshot *op, struct error *err)
+static int thaw(struct live_snapshot *op, bool *quiesced, struct error *err)
 {
-    int r = guest_freeze_end(&op->freeze, op->domain, err);
+    int r = guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, quiesced, err);
     if (r == 0 && op->quiesce.wanted && op->plan->journal)
         r = driver_journal_write(op->plan->journal, json_pack("{s:s}", "step", "thaw"), err);
     return r;
@@ -76,7 +76,7 @@ static int begin_job(struct live_snapshot *op, bool *ret_quiesced, struct error 
     if (r == 0 && backup_job_begin(&op->backup, op->domain, err) < 0)
         r = live_snapshot_unusable(op, err);
     trap("stream:begun");
-    if (thaw(op, &failure) == 0) {
+    if (thaw(op, ret_quiesced, &failure) == 0) {
         trap("stream:thawed");
         return r;
     }

@@ -109,7 +109,7 @@ static int freeze_and_take(struct volume_snapshot *op, struct error *err)
     if (r == 0)
         r = take_snapshot(op, err);
     trap("volume:layer-made");
-    if (thaw_guest(op, &failure) == 0) {
+    if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, &quiesced, &failure) == 0) {
         trap("volume:thawed");
         return r;
     }

@@ -212,7 +212,13 @@ test_emulator() {
     remove emulator
 }
 
-for test in plain "changes 0" "changes 1" detach tpm firmware metadata emulator; do
+# What libvirt does at the word of a client alone (virDomainQemuAgentCommand) marks a domain.
+test_taint() {
+    ! nm -D "$PROBE" | grep virDomainQemu
+    result $? "no call that taints a domain"
+}
+
+for test in taint plain "changes 0" "changes 1" detach tpm firmware metadata emulator; do
     # shellcheck disable=SC2086
     test_$test
 done

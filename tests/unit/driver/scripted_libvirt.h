@@ -7,7 +7,6 @@
  */
 #pragma once
 
-#include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <stdbool.h>
@@ -49,10 +48,12 @@ static struct {
     bool connection_lost;  /* until the domain is looked up again */
     bool frozen_by_other;  /* the agent refuses all but a thaw */
     bool freezes_nothing;  /* it says it has, and has not */
+    bool has_nothing;      /* to freeze, and says so */
     bool thaws_nothing;
-    const char *status; /* what it answers to guest-fsfreeze-status; NULL: the truth */
-    int pause_reason;   /* virDomainPausedReason */
-    int save_lasts;     /* so many looks at the job of a save whose client is gone; -1: for good */
+    bool answers_frozen; /* it tells its time all the same */
+    int thaw_failures;   /* so many thaws fail before one succeeds */
+    int pause_reason;    /* virDomainPausedReason */
+    int save_lasts;      /* so many looks at the job of a save whose client is gone; -1: for good */
     bool save_is_good;
     bool device_stays;        /* unplugging has no effect */
     bool normalises;          /* libvirt makes something else of a definition */
@@ -555,7 +556,8 @@ int __wrap_virDomainGetTime(virDomainPtr domain, long long *seconds, unsigned *n
     (void)domain;
     (void)flags;
     DOMAIN_CALL("GetTime", *seconds = 1; *nseconds = 0);
-    return world.frozen_by_other ? refuse("GetTime", VIR_ERR_INTERNAL_ERROR) : 0;
+    bool refuses = world.frozen_by_other || (world.frozen && !world.answers_frozen);
+    return refuses ? refuse("GetTime", VIR_ERR_INTERNAL_ERROR) : 0;
 }
 
 int __wrap_virDomainFSFreeze(virDomainPtr domain, const char **mountpoints, unsigned count,
@@ -569,8 +571,9 @@ int __wrap_virDomainFSFreeze(virDomainPtr domain, const char **mountpoints, unsi
     (void)flags;
     if (world.agent_timeout_s <= 0)
         abort(); /* a freeze without a time limit: never */
-    DOMAIN_CALL("FSFreeze", world.frozen = !world.frozen_by_other && !world.freezes_nothing);
-    return world.frozen_by_other ? refuse("FSFreeze", VIR_ERR_INTERNAL_ERROR) : 1;
+    DOMAIN_CALL("FSFreeze", world.frozen = !world.frozen_by_other && !world.freezes_nothing &&
+                                           !world.has_nothing);
+    return world.frozen_by_other ? refuse("FSFreeze", VIR_ERR_INTERNAL_ERROR) : !world.has_nothing;
 }
 
 int __wrap_virDomainFSThaw(virDomainPtr domain, const char **mountpoints, unsigned count,
@@ -582,33 +585,11 @@ int __wrap_virDomainFSThaw(virDomainPtr domain, const char **mountpoints, unsign
     (void)mountpoints;
     (void)count;
     (void)flags;
-    DOMAIN_CALL("FSThaw", world.frozen = world.frozen && world.thaws_nothing);
+    bool thaws = !world.thaws_nothing && world.thaw_failures == 0;
+    DOMAIN_CALL("FSThaw", world.frozen = world.frozen && !thaws);
+    if (world.thaw_failures > 0 && world.thaw_failures--)
+        return refuse("FSThaw", VIR_ERR_INTERNAL_ERROR);
     return 1;
-}
-
-char *__wrap_virDomainQemuAgentCommand(virDomainPtr domain, const char *command, int timeout,
-                                       unsigned flags);
-char *__wrap_virDomainQemuAgentCommand(virDomainPtr domain, const char *command, int timeout,
-                                       unsigned flags)
-{
-    bool acts;
-    char *answer = NULL;
-    (void)domain;
-    if (timeout <= 0 || flags != 0 ||
-        strcmp(command, "{\"execute\":\"guest-fsfreeze-status\"}") != 0)
-        abort(); /* never without a time limit */
-    if (fails("AgentCommand", &acts))
-        return NULL;
-    if (!world.exists) {
-        (void)fail_with("AgentCommand", VIR_ERR_NO_DOMAIN);
-        return NULL;
-    }
-    if (asprintf(&answer, "{\"return\":\"%s\"}",
-                 world.status   ? world.status
-                 : world.frozen ? "frozen"
-                                : "thawed") < 0)
-        abort();
-    return answer;
 }
 
 /* Managed save. */

@@ -14,7 +14,6 @@
 /* wrap: virDomainGetTime */
 /* wrap: virDomainFSFreeze */
 /* wrap: virDomainFSThaw */
-/* wrap: virDomainQemuAgentCommand */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

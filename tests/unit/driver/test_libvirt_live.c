@@ -28,7 +28,6 @@
 /* wrap: virDomainGetTime */
 /* wrap: virDomainFSFreeze */
 /* wrap: virDomainFSThaw */
-/* wrap: virDomainQemuAgentCommand */
 /* wrap: qemu_img_measure */
 /* wrap: qemu_img_create_overlay */
 /* wrap: qemu_img_convert */
@@ -136,7 +135,7 @@ static void good_snapshot_in_order(void **state)
     assert_true(place_of("FSThaw") < last_place_of("DefineXML") &&
                 last_place_of("DefineXML") < place_of("SetAutostart"));
     /* Nothing comes between: the guest stands still. */
-    assert_int_equal(place_of("AgentCommand"), place_of("FSFreeze") + 1); /* is it frozen? */
+    assert_string_equal(world.calls[place_of("FSFreeze") + 1], "GetTime"); /* is it frozen? */
     assert_int_equal(place_of("BlockJobAbort"), place_of("FSFreeze") + 2);
     assert_int_equal(place_of("FSThaw"), place_of("BlockJobAbort") + 1);
     assert_int_equal(world.agent_timeout_s, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
@@ -637,7 +636,7 @@ static void required_freeze_that_fails_is_told(void **state)
     }
 }
 
-/* What the agent says of its state counts more than what it says of its deed. */
+/* What the agent does then counts more than what it says of its deed. */
 static void frozen_state_is_read_back(void **state)
 {
     (void)state;
@@ -647,30 +646,60 @@ static void frozen_state_is_read_back(void **state)
     assert_image();
 
     set_up(state);
+    world.has_nothing = true;
+    assert_int_equal(take(), 0);
+    assert_false(result.quiesced);
+    assert_false(was_called("FSThaw"));
+    assert_image();
+
+    set_up(state);
     world.thaws_nothing = true;
     assert_int_equal(take(), -EIO);
-    assert_error(EXC_INTERNAL_ERROR, "frozen after it has thawed them");
+    assert_error(EXC_INTERNAL_ERROR, "still as in a frozen guest after it has thawed one");
     assert_true(world.frozen); /* nothing more can be done here: the caller knows */
 
     set_up(state);
-    world.fail_name = "AgentCommand"; /* it is blocked in the guest */
+    world.fail_name = "GetTime"; /* it knows no such question */
     assert_int_equal(take(), 0);
     assert_true(result.quiesced);
     assert_image();
 
     set_up(state);
-    world.status = "something new";
     assert_int_equal(take(), 0);
-    assert_true(result.quiesced);
     assert_image();
-
+    int place = place_of("FSFreeze");
     set_up(state);
-    world.fail_name = "AgentCommand"; /* it has died since the freeze */
+    world.fail_name = "GetTime"; /* it has died since the freeze */
+    world.fail_from = place;
     world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
     assert_int_equal(take(), 0);
     assert_false(result.quiesced);
     assert_guest_as_before();
     assert_image();
+}
+
+/* The image is good: it is only not known whether the guest stood still for all of its instant. */
+static void thaw_is_tried_again(void **state)
+{
+    for (int required = 0; required <= 1; required++) {
+        set_up(state);
+        plan.require_quiesce = required;
+        world.thaw_failures = 2;
+        assert_int_equal(take(), required ? -EIO : 0);
+        assert_guest_as_before();
+        assert_int_equal(times_called("FSThaw"), 3);
+        if (required) {
+            assert_error(EXC_INTERNAL_ERROR, "cannot thaw the guest's filesystems");
+            continue;
+        }
+        assert_false(result.quiesced);
+        assert_image();
+    }
+    set_up(state);
+    world.thaw_failures = 4; /* nothing is left undone for it */
+    assert_int_equal(take(), -EIO);
+    assert_error(EXC_INTERNAL_ERROR, "cannot thaw the guest's filesystems");
+    assert_guest_as_before();
 }
 
 static void freeze_of_somebody_else_is_kept(void **state)
@@ -751,6 +780,7 @@ int main(void)
         cmocka_unit_test(late_freeze_is_thawed),
         cmocka_unit_test(required_freeze_that_fails_is_told),
         cmocka_unit_test_setup(frozen_state_is_read_back, set_up),
+        cmocka_unit_test(thaw_is_tried_again),
         cmocka_unit_test_setup(freeze_of_somebody_else_is_kept, set_up),
         cmocka_unit_test_setup(required_quiesce_is_checked_first, set_up),
         cmocka_unit_test_setup(paused_guest_is_not_asked, set_up),

@@ -27,7 +27,6 @@
 /* wrap: virDomainGetTime */
 /* wrap: virDomainFSFreeze */
 /* wrap: virDomainFSThaw */
-/* wrap: virDomainQemuAgentCommand */
 /* wrap: virDomainManagedSave */
 /* wrap: virDomainGetJobStats */
 /* wrap: virDomainAbortJob */

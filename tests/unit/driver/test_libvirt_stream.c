@@ -27,7 +27,6 @@
 /* wrap: virDomainGetTime */
 /* wrap: virDomainFSFreeze */
 /* wrap: virDomainFSThaw */
-/* wrap: virDomainQemuAgentCommand */
 /* wrap: virDomainAbortJob */
 /* wrap: virDomainResume */
 /* wrap: virDomainGetJobInfo */

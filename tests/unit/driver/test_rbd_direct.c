@@ -12,7 +12,6 @@
 /* wrap: virDomainGetTime */
 /* wrap: virDomainFSFreeze */
 /* wrap: virDomainFSThaw */
-/* wrap: virDomainQemuAgentCommand */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -162,7 +161,6 @@ static bool is_needed(const char *name)
 static bool is_tried_again(const char *name, int index)
 {
     return strcmp(name, "GetTime") == 0 || strcmp(name, "FSThaw") == 0 ||
-           strcmp(name, "AgentCommand") == 0 || /* an agent need not know it */
            (strcmp(name, "AgentSetResponseTimeout") == 0 && index > place_of("FSThaw"));
 }
 

@@ -12,7 +12,6 @@
 /* wrap: virDomainGetTime */
 /* wrap: virDomainFSFreeze */
 /* wrap: virDomainFSThaw */
-/* wrap: virDomainQemuAgentCommand */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
