@@ -200,7 +200,9 @@ struct driver_ops {
      * its saved memory, devices back, no file left. What others have done since is respected, and
      * to be called again after a failure is harmless. `host_rebooted`: what was on disk then may be
      * incomplete, what was in memory is gone.
-     * EINVAL: the entries cannot be understood, nothing was touched and no other try will do.
+     * EINVAL: some of the entries cannot be understood. What does not depend on that has been
+     * done, and no other try will do. Files of ours stay where they are not below today's
+     * snapshots_directory: that is no failure, but such an image is none.
      * *ret_image is the finished image when extract had come so far and it is whole, else NULL;
      * owned by the caller, closing it removes the file. An image that direct_snapshot had finished
      * is undone as well: not to be called once a record may point there. `entries` may be NULL.

@@ -137,11 +137,11 @@ int libvirt_cold_recover(struct libvirt_driver *driver, struct guest_info *info,
         return driver_entry_bad(err, "does not say how the guest was");
     op.suspending = json_is_true(suspending);
     int r = host_devices_from_json(&op.devices, json_object_get(entries->begin, "devices"), err);
-    if (r < 0)
-        return r;
     cold_snapshot_resume(&op, &failure);
     if (failure.errnum == 0 || failure.errnum == ENOENT)
-        return 0; /* a guest that is gone needs nothing */
+        return r;                 /* a guest that is gone needs nothing */
+    if (failure.errnum == EINVAL) /* what libvirt says, not the entry */
+        failure.errnum = EIO;
     *err = failure;
     return -failure.errnum;
 }

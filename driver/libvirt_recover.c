@@ -7,6 +7,7 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/trap.h"
 #include "driver/staged_image.h"
 
@@ -19,37 +20,7 @@ struct recovery {
     struct image_source *image;
 };
 
-/* One that is whole takes the staging with it. What a host that went down has left may not be. */
-static int find_image(struct recovery *recovery, struct error *err)
-{
-    if (!recovery->entries.image)
-        return 0;
-    int r = staged_image_find(recovery->staging, recovery->entries.image,
-                              recovery->driver->stall_timeout_s, &recovery->image, err);
-    if (r == 0 && recovery->image)
-        recovery->staging = NULL;
-    return r;
-}
-
-/* The files stay until the guest is back: QEMU may be writing to them. */
-static int recover_extract(struct recovery *recovery, const char *method, struct error *err)
-{
-    const struct driver_entries *entries = &recovery->entries;
-    int r = strcmp(method, "live") == 0
-                ? libvirt_live_recover(recovery->driver, recovery->info, entries,
-                                       recovery->host_rebooted, recovery->staging, err)
-                : libvirt_cold_recover(recovery->driver, recovery->info, entries, err);
-    if (r < 0) {
-        staging_leave(TAKE_PTR(recovery->staging));
-        return r;
-    }
-    trap("recover:guest-is-back");
-    if (!recovery->host_rebooted)
-        r = find_image(recovery, err);
-    staging_free(TAKE_PTR(recovery->staging));
-    return r;
-}
-
+/* What was made, by its names; without them nobody can tell a job or a file of ours. */
 static int read_staging(struct recovery *recovery, struct error *err)
 {
     const json_t *begin = recovery->entries.begin;
@@ -60,12 +31,69 @@ static int read_staging(struct recovery *recovery, struct error *err)
     if (r == 0)
         r = driver_entry_copy(begin, "disk_target", true, recovery->info->disk_target,
                               sizeof(recovery->info->disk_target), err);
+    return r < 0 ? r : staging_named(directory, file, &recovery->staging, err);
+}
+
+/* One that is whole takes the staging with it. What a host that went down has left may not be. */
+static int find_image(struct recovery *recovery, struct error *err)
+{
+    const json_t *entry = recovery->entries.image;
+    if (!entry || recovery->host_rebooted)
+        return 0;
+    int r = staged_image_check(recovery->staging, entry, err);
     if (r == 0)
-        r = staging_adopt(recovery->driver->snapshots_directory, directory, file,
-                          &recovery->staging, err);
-    if (r == 0 && recovery->entries.image)
-        r = staged_image_check(recovery->staging, recovery->entries.image, err);
+        r = staged_image_find(recovery->staging, entry, recovery->driver->stall_timeout_s,
+                              &recovery->image, err);
+    if (r == 0 && recovery->image)
+        recovery->staging = NULL;
     return r;
+}
+
+/* An image in a folder that is none of ours any more is none. */
+static int recover_files(struct recovery *recovery, struct error *err)
+{
+    if (staging_claim(recovery->staging, recovery->driver->snapshots_directory))
+        return find_image(recovery, err);
+    log_warning("%s is left as it is: it is not in snapshots_directory %s",
+                staging_directory(recovery->staging), recovery->driver->snapshots_directory);
+    return 0;
+}
+
+static int recover_guest(struct recovery *recovery, const char *method, struct error *err)
+{
+    const struct driver_entries *entries = &recovery->entries;
+    int r = strcmp(method, "live") == 0
+                ? libvirt_live_recover(recovery->driver, recovery->info, entries,
+                                       recovery->host_rebooted, recovery->staging, err)
+                : libvirt_cold_recover(recovery->driver, recovery->info, entries, err);
+    if (r == 0)
+        trap("recover:guest-is-back");
+    return r;
+}
+
+/*
+ * The files stay until the guest is back: QEMU may be writing to them. What cannot be understood is
+ * told when all else has been done.
+ */
+static int recover_extract(struct recovery *recovery, const char *method, struct error *err)
+{
+    struct error unreadable = ERROR_INIT, failure = ERROR_INIT;
+    (void)read_staging(recovery, &unreadable);
+    int r = recover_guest(recovery, method, &failure);
+    if (r == -EINVAL) {
+        error_join(&unreadable, &failure);
+        failure = (struct error)ERROR_INIT;
+    }
+    if (r == 0 || r == -EINVAL)
+        r = recovery->staging ? recover_files(recovery, &failure) : 0;
+    else
+        staging_leave(TAKE_PTR(recovery->staging));
+    staging_free(TAKE_PTR(recovery->staging));
+    if (r == 0 && unreadable.errnum == 0)
+        return 0;
+    image_source_close(TAKE_PTR(recovery->image));
+    *err = r < 0 ? failure : unreadable;
+    return -err->errnum;
 }
 
 static int recover_method(struct recovery *recovery, struct error *err)
@@ -84,11 +112,7 @@ static int recover_method(struct recovery *recovery, struct error *err)
                                       recovery->host_rebooted, err);
     if (strcmp(method, "live") != 0 && strcmp(method, "cold") != 0)
         return driver_entry_bad(err, "names a method that there is not");
-    r = read_staging(recovery, err);
-    if (r == 0)
-        return recover_extract(recovery, method, err);
-    staging_leave(TAKE_PTR(recovery->staging));
-    return r;
+    return recover_extract(recovery, method, err);
 }
 
 int libvirt_recover(struct libvirt_driver *driver, const char *uuid, const json_t *entries,

@@ -4,7 +4,8 @@
  *
  * An entry "begin" has the members method ("live", "cold" or "direct"), uuid and quiesce; the other
  * ones are written and read by the method's own file. All say what was about to be done, so that
- * each step is looked up before it is taken back.
+ * each step is looked up before it is taken back. A step needs its own members alone: one that
+ * cannot be understood keeps no other step from being done.
  */
 #pragma once
 
@@ -23,8 +24,8 @@ int libvirt_recover(struct libvirt_driver *driver, const char *uuid, const json_
                     bool host_rebooted, struct image_source **ret_image, struct error *err);
 
 /*
- * `info` has uuid and disk_target and is filled further. EINVAL, with nothing touched, when the
- * entry lacks something. `staging` is borrowed and stays as it is.
+ * `info` has the uuid and is filled further. `staging` is borrowed and stays as it is; NULL: nobody
+ * knows what was made. EINVAL when the entry lacked something, and the rest has been done.
  */
 int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
                          const struct driver_entries *entries, bool host_rebooted,

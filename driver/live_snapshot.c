@@ -9,13 +9,10 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
-#include "common/json.h"
 #include "common/log.h"
 #include "common/trap.h"
-#include "driver/driver_entries.h"
 #include "driver/driver_journal.h"
 #include "driver/image_stream.h"
-#include "driver/libvirt_recover.h"
 #include "driver/qemu_img.h"
 #include "driver/undefine_check.h"
 
@@ -233,57 +230,4 @@ void live_snapshot_done(struct live_snapshot *op)
     staging_free(op->staging);
     if (op->domain)
         (void)virDomainFree(op->domain);
-}
-
-static int read_definition(const json_t *entry, struct saved_definition *definition,
-                           struct error *err)
-{
-    const json_t *xml = json_object_get(entry, "definition");
-    const json_t *autostart = json_object_get(entry, "autostart");
-    if ((!json_is_string(xml) && !json_is_null(xml)) || !json_is_boolean(autostart))
-        return driver_entry_bad(err, "has no definition of the domain");
-    definition->autostart = json_is_true(autostart);
-    if (json_is_null(xml))
-        return 0;
-    const char *live = json_string_member(entry, "live"); /* absent in an older agent's */
-    definition->xml = strdup(json_string_value(xml));
-    definition->live = live ? strdup(live) : NULL;
-    return definition->xml && (definition->live || !live) ? 0 : error_nomem(err);
-}
-
-int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
-                         const struct driver_entries *entries, bool host_rebooted,
-                         const struct staging *staging, struct error *err)
-{
-    bool running = !host_rebooted;
-    const char *by = json_string_member(entries->begin, "by"); /* absent: blockrebase */
-    bool is_backup = by && strcmp(by, snapshot_method_name(SNAPSHOT_METHOD_STREAM)) == 0;
-    bool frozen = running && entries->frozen && !entries->image;
-    __attribute__((cleanup(live_snapshot_done))) struct live_snapshot op = {
-        .driver = driver,
-        .info = info,
-        .freeze = {.timeout_s = driver->freeze_timeout_s, .thaw_needed = frozen},
-        .copy = {.uuid = info->uuid,
-                 .disk_target = info->disk_target,
-                 .overlay_path = staging_delta_path(staging),
-                 .running = running && !is_backup,
-                 .may_come = running && !is_backup},
-        .backup = {.disk_target = info->disk_target,
-                   .scratch_path = staging_delta_path(staging),
-                   .running = running && is_backup,
-                   .may_come = running && is_backup},
-        .may_be_stopped =
-            running && json_is_true(json_object_get(entries->begin, "may_be_stopped"))};
-    struct error failure = ERROR_INIT;
-    int r = driver_entry_copy(entries->begin, "disk_path", true, info->disk_path,
-                              sizeof(info->disk_path), err);
-    if (r == 0)
-        r = read_definition(entries->begin, &op.definition, err);
-    if (r < 0)
-        return r;
-    op.freeze.limited = json_is_true(json_object_get(entries->begin, "quiesce"));
-    live_snapshot_undo(&op, &failure);
-    if (failure.errnum != 0)
-        *err = failure;
-    return -failure.errnum;
 }

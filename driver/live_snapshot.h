@@ -1,6 +1,6 @@
 /*
  * The live snapshot: taking it by a copy (libvirt_live.c) or by a backup job (libvirt_stream.c),
- * and undoing either (live_snapshot.c).
+ * and undoing either (live_snapshot.c), also for a process that has died (libvirt_live_recover.c).
  */
 #pragma once
 

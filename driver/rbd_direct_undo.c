@@ -212,12 +212,12 @@ int libvirt_direct_recover(struct libvirt_driver *driver, struct guest_info *inf
                    .thaw_needed = entries->frozen && !host_rebooted}};
     char fsid[RBD_NAME_MAX];
     struct rbd_name disk;
-    struct error failure = ERROR_INIT;
-    int r = read_entry(&op, info, entries->begin, fsid, &disk, err);
-    if (r < 0)
-        return r;
-    op.cloned = open_again(&op, &options, fsid, &disk, &failure) == 0;
-    direct_copy_undo(&op, &failure);
+    struct error unreadable = ERROR_INIT, failure = ERROR_INIT;
+    if (read_entry(&op, info, entries->begin, fsid, &disk, &unreadable) == 0)
+        op.cloned = open_again(&op, &options, fsid, &disk, &failure) == 0;
+    direct_copy_undo(&op, &failure); /* the guest is thawed in any case */
+    if (failure.errnum == 0)
+        failure = unreadable;
     if (failure.errnum != 0)
         *err = failure;
     return -failure.errnum;

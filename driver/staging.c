@@ -2,7 +2,6 @@
 #include "driver/staging.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -74,13 +73,16 @@ static int name_paths(const char *directory, const char *file, struct staging **
 int staging_new(const char *parent, struct staging **ret_staging, struct error *err)
 {
     char directory[DRIVER_PATH_MAX], id[ID_HEX_SIZE], file[ID_HEX_SIZE];
+    size_t length = strlen(parent);
     int r = make_parents(parent, err);
     if (r < 0)
         return r;
+    while (length > 0 && parent[length - 1] == '/')
+        length--;
     id_new_hex(id);
     id_new_hex(file);
-    if ((size_t)snprintf(directory, sizeof(directory), "%s/" PREFIX "%s", parent, id) >=
-        sizeof(directory))
+    if ((size_t)snprintf(directory, sizeof(directory), "%.*s/" PREFIX "%s", (int)length, parent,
+                         id) >= sizeof(directory))
         return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", parent);
     return name_paths(directory, file, ret_staging, err);
 }
@@ -100,23 +102,38 @@ static bool is_hex_id(const char *text)
     return strlen(text) == ID_HEX_SIZE - 1 && strspn(text, "0123456789abcdef") == ID_HEX_SIZE - 1;
 }
 
-int staging_adopt(const char *parent, const char *directory, const char *file,
-                  struct staging **ret_staging, struct error *err)
+int staging_named(const char *directory, const char *file, struct staging **ret_staging,
+                  struct error *err)
 {
-    size_t length = strlen(parent);
-    if (strncmp(directory, parent, length) != 0 ||
-        strncmp(directory + length, "/" PREFIX, strlen("/" PREFIX)) != 0 ||
-        !is_hex_id(directory + length + strlen("/" PREFIX)))
+    const char *name = strrchr(directory, '/');
+    if (directory[0] != '/' || strncmp(name, "/" PREFIX, strlen("/" PREFIX)) != 0 ||
+        !is_hex_id(name + strlen("/" PREFIX)))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "%.255s is no directory that a snapshot makes in snapshots_directory %s",
-                         directory, parent);
+                         "%.255s is no directory that a snapshot makes", directory);
     if (!is_hex_id(file))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "%.64s is no name that a snapshot gives its image", file);
-    int r = name_paths(directory, file, ret_staging, err);
-    if (r == 0)
-        (*ret_staging)->made = true; /* what is not there is removed without a word */
-    return r;
+    return name_paths(directory, file, ret_staging, err);
+}
+
+static bool is_same_folder(const char *a, const char *b)
+{
+    struct stat stats[2];
+    return stat(a, &stats[0]) == 0 && stat(b, &stats[1]) == 0 && S_ISDIR(stats[0].st_mode) &&
+           stats[0].st_dev == stats[1].st_dev && stats[0].st_ino == stats[1].st_ino;
+}
+
+bool staging_claim(struct staging *staging, const char *parent)
+{
+    struct stat st;
+    char folder[DRIVER_PATH_MAX];
+    if (lstat(staging->directory, &st) < 0 && errno == ENOENT)
+        return true; /* and nothing to remove */
+    if ((size_t)snprintf(folder, sizeof(folder), "%s", staging->directory) >= sizeof(folder))
+        return false;
+    *(strrchr(folder, '/') + 1) = '\0';
+    staging->made = S_ISDIR(st.st_mode) && is_same_folder(folder, parent);
+    return staging->made;
 }
 
 const char *staging_directory(const struct staging *staging)

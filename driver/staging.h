@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "common/error.h"
@@ -27,13 +28,20 @@ int staging_new(const char *parent, struct staging **ret_staging, struct error *
 int staging_make(struct staging *staging, enum staging_access access, struct error *err);
 
 /*
- * What a staging_new() of an earlier process chose, whether or not it was made. EINVAL when
- * `directory` or `file` is nothing it can have chosen below this `parent`. Returns owned.
+ * The names that a staging_new() of an earlier process chose, whether or not anything was made:
+ * enough to tell what is ours by its path. Nothing is removed before staging_claim(). EINVAL when
+ * `directory` or `file` is nothing it can have chosen. Returns owned.
  */
-int staging_adopt(const char *parent, const char *directory, const char *file,
-                  struct staging **ret_staging, struct error *err);
+int staging_named(const char *directory, const char *file, struct staging **ret_staging,
+                  struct error *err);
 
-/* The names that staging_adopt() takes. Borrowed. */
+/*
+ * Takes the files of a staging_named() for its own, which they are below the snapshots_directory of
+ * today, `parent`: the same folder, by whatever path. False when they stay for somebody to look at.
+ */
+bool staging_claim(struct staging *staging, const char *parent);
+
+/* The names that staging_named() takes. Borrowed. */
 const char *staging_directory(const struct staging *staging);
 const char *staging_file(const struct staging *staging);
 

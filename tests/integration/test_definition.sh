@@ -212,13 +212,38 @@ test_emulator() {
     remove emulator
 }
 
+# The agent dies, and when it comes back its snapshots_directory is another, or written otherwise.
+test_folder() {
+    local before SNAPSHOTS=$SNAPSHOTS/
+    make_guest folder
+    $VIRSH autostart "$NAME-folder"
+    before=$(picture folder)
+    hold_at live:copy-started folder live "journal=$DIR/journal"
+    kill -9 "$pid"
+    wait "$pid" 2>/dev/null
+    mkdir "$DIR/elsewhere"
+    SNAPSHOTS=$DIR/elsewhere probe recover folder "journal=$DIR/journal" >"$DIR/said"
+    result $? "another snapshots_directory: recovers" "$(cat "$DIR/said")"
+    [ "$before" = "$(picture folder | grep -v nova-snapshot-)" ]
+    result $? "another snapshots_directory: the guest is as before" "$(picture folder)"
+    [ -n "$(ls "$SNAPSHOTS")" ]
+    result $? "another snapshots_directory: files elsewhere are not removed"
+    ln -s "$SNAPSHOTS" "$DIR/link"
+    SNAPSHOTS=$DIR/link/ probe recover folder "journal=$DIR/journal" >"$DIR/said"
+    result $? "the same by a link: recovers" "$(cat "$DIR/said")"
+    [ "$before" = "$(picture folder)" ]
+    result $? "the same by a link: left as before" "$(picture folder)"
+    rm "$DIR/journal"
+    remove folder
+}
+
 # What libvirt does at the word of a client alone (virDomainQemuAgentCommand) marks a domain.
 test_taint() {
     ! nm -D "$PROBE" | grep virDomainQemu
     result $? "no call that taints a domain"
 }
 
-for test in taint plain "changes 0" "changes 1" detach tpm firmware metadata emulator; do
+for test in taint plain "changes 0" "changes 1" detach tpm firmware metadata emulator folder; do
     # shellcheck disable=SC2086
     test_$test
 done

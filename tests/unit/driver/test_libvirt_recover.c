@@ -548,43 +548,146 @@ static void assert_refused(json_t *entries, const char *what)
     json_decref(entries);
 }
 
+/* The entries with one member of "begin" made `value`, JSON; NULL: it is missing. The caller's. */
+static json_t *journal_with(const char *key, const char *value)
+{
+    json_t *entries = read_journal();
+    json_t *begin = json_array_get(entries, 0);
+    if (value)
+        (void)json_object_set_new(begin, key,
+                                  json_loads(value, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
+    else
+        (void)json_object_del(begin, key);
+    return entries;
+}
+
+static const char *const bad_values[] = {NULL, "17", "\"\"", "[]", "{}", "\"a\\u0000b\""};
+#define BAD_VALUES (sizeof(bad_values) / sizeof(bad_values[0]))
+
+/* Whose work it was, and of what kind, has to be known. */
 static void hostile_entries_are_refused(void **state)
 {
-    static const char *const values[] = {"null", "17", "\"\"",         "\"../../etc\"",
-                                         "[]",   "{}", "\"a\\u0000b\""};
-    static const char *const method_keys[][10] = {
-        {"method", "uuid", "disk_path", "disk_target", "directory", "file", "definition",
-         "autostart"},
-        {"method", "uuid", "disk_target", "directory", "file", "suspending", "devices"},
-    };
+    static const char *const keys[] = {"method", "uuid"};
     int (*const set_ups[])(void **) = {set_up_live, set_up_cold};
     for (size_t method = 0; method < 2; method++) {
         set_ups[method](state);
         run_until_death(ALL, take);
-        for (size_t key = 0; method_keys[method][key]; key++) {
-            const char *name = method_keys[method][key];
-            for (size_t i = 0; i <= sizeof(values) / sizeof(values[0]); i++) {
-                json_t *entries = read_journal();
-                json_t *begin = json_array_get(entries, 0);
-                if (i == sizeof(values) / sizeof(values[0])) /* it is missing */
-                    (void)json_object_del(begin, name);
-                else
-                    (void)json_object_set_new(
-                        begin, name, json_loads(values[i], JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
-                bool good = /* of their kind */
-                    (strcmp(name, "definition") == 0 && i < sizeof(values) / sizeof(values[0]) &&
-                     (values[i][0] == '"' || values[i][0] == 'n')) ||
-                    (strcmp(name, "devices") == 0 && i == 4) ||
-                    (strcmp(name, "disk_path") == 0 && i == 3) ||
-                    (strcmp(name, "disk_target") == 0 && i == 3);
-                if (good)
-                    json_decref(entries);
-                else
-                    assert_refused(entries, name);
-            }
+        for (size_t key = 0; key < 2; key++) {
+            for (size_t i = 0; i < BAD_VALUES; i++)
+                assert_refused(journal_with(keys[key], bad_values[i]), keys[key]);
+            assert_refused(journal_with(keys[key], "\"another\""), keys[key]);
         }
         assert_recovers();
     }
+}
+
+static bool is(const char *key, const char *one, const char *two, const char *three)
+{
+    return strcmp(key, one) == 0 || strcmp(key, two) == 0 || strcmp(key, three) == 0;
+}
+
+/* What cannot be understood of a copy keeps nothing else from being done, and is told. */
+static void each_step_needs_its_own_members_alone(void **state)
+{
+    static const char *const keys[] = {"disk_path", "disk_target", "directory",
+                                       "file",      "definition",  "autostart"};
+    for (size_t key = 0; key < sizeof(keys) / sizeof(keys[0]); key++) {
+        const char *name = keys[key];
+        bool names_job = is(name, "directory", "file", "disk_target");
+        for (size_t i = 0; i < BAD_VALUES; i++) {
+            if (strcmp(name, "definition") == 0 && bad_values[i] && bad_values[i][0] == '"')
+                continue; /* one that libvirt would have to refuse */
+            die_in_copy(state);
+            world.frozen = true;
+            json_t *entries = journal_with(name, bad_values[i]);
+            if (recover_entries(entries, false) != -EINVAL)
+                fail_msg("%s: %s", name, err.message);
+            json_decref(entries);
+            assert_null(image);
+            assert_false(world.frozen);
+            assert_int_equal(world.agent_timeout_s, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
+            assert_int_equal(world.mirror, names_job);
+            assert_int_equal(files_left(), names_job); /* QEMU may be writing to them */
+            if (strcmp(name, "definition") != 0)
+                assert_string_equal(world.definition, DEFINITION);
+            if (!is(name, "definition", "autostart", ""))
+                assert_defined();
+            assert_int_equal(recover(false), 0);
+            assert_image(false);
+        }
+    }
+}
+
+static void saved_guest_is_started_whatever_else_is_said(void **state)
+{
+    static const char *const keys[] = {"disk_target", "directory", "file", "devices"};
+    set_up_cold(state);
+    take();
+    int place = place_of("qemu-img convert");
+    image_source_close(result.image);
+    for (size_t key = 0; key < sizeof(keys) / sizeof(keys[0]); key++) {
+        set_up_cold(state);
+        run_until_death(place, take);
+        assert_true(world.saved);
+        json_t *entries = journal_with(keys[key], "17");
+        assert_int_equal(recover_entries(entries, false), -EINVAL);
+        json_decref(entries);
+        assert_true(world.active && !world.saved);
+        assert_recovers();
+    }
+}
+
+/* The guest's part needs no folder: only files have to be where ours are. */
+static void files_elsewhere_stay_and_the_guest_comes_back(void **state)
+{
+    char *today = driver.snapshots_directory, elsewhere[DRIVER_PATH_MAX];
+    (void)snprintf(elsewhere, sizeof(elsewhere), "%s", scratch_path("elsewhere"));
+    for (int whole = 0; whole <= 1; whole++) {
+        if (whole) {
+            set_up_live(state);
+            run_until_death(ALL, take);
+        } else {
+            die_in_copy(state);
+            world.frozen = true;
+        }
+        assert_int_equal(mkdir(elsewhere, 0755), 0);
+        driver.snapshots_directory = elsewhere;
+        int r = recover(false);
+        driver.snapshots_directory = today;
+        assert_int_equal(rmdir(elsewhere), 0);
+        assert_int_equal(r, 0);
+        assert_null(image);
+        assert_guest_as_before();
+        assert_int_equal(files_left(), 1);
+        assert_recovers(); /* once it is as it was */
+    }
+}
+
+static void folder_is_known_by_any_path(void **state)
+{
+    char slash[DRIVER_PATH_MAX], dots[DRIVER_PATH_MAX];
+    char *today = driver.snapshots_directory;
+    (void)snprintf(slash, sizeof(slash), "%s/", today);
+    (void)snprintf(dots, sizeof(dots), "%s/../snapshots//.", today);
+    assert_int_equal(symlink(today, scratch_path("link")), 0);
+    char link[DRIVER_PATH_MAX];
+    (void)snprintf(link, sizeof(link), "%s", scratch_path("link"));
+    char *const paths[] = {today, slash, dots, link};
+    for (size_t then = 0; then < 4; then++) {
+        for (size_t now = 0; now < 4; now++) {
+            driver.snapshots_directory = paths[then];
+            die_in_copy(state);
+            driver.snapshots_directory = paths[now];
+            assert_recovers();
+            driver.snapshots_directory = paths[then];
+            set_up_live(state);
+            run_until_death(ALL, take);
+            driver.snapshots_directory = paths[now];
+            assert_recovers();
+        }
+    }
+    driver.snapshots_directory = today;
+    assert_int_equal(unlink(link), 0);
 }
 
 static void hostile_arrays_are_refused(void **state)
@@ -600,11 +703,17 @@ static void hostile_arrays_are_refused(void **state)
     for (int i = 0; i < 65; i++)
         (void)json_array_append_new(many, json_pack("{s:s}", "step", "freeze"));
     assert_refused(many, "many");
+    assert_recovers();
+
+    set_up_live(state); /* an image that cannot be ours is none, and told */
+    run_until_death(ALL, take);
     json_t *entries = read_journal();
     json_t *last = json_array_get(entries, json_array_size(entries) - 1);
     (void)json_object_set_new(last, "path", json_string("/etc/passwd"));
-    assert_refused(entries, "path");
-    assert_recovers();
+    assert_int_equal(recover_entries(entries, false), -EINVAL);
+    assert_image(false);
+    assert_guest_as_before();
+    json_decref(entries);
 
     json_t *none = json_array(); /* nothing was begun */
     assert_int_equal(recover_entries(none, false), 0);
@@ -667,6 +776,10 @@ int main(void)
         cmocka_unit_test(suspended_guest_stays_suspended),
         cmocka_unit_test(changed_image_is_none),
         cmocka_unit_test(hostile_entries_are_refused),
+        cmocka_unit_test(each_step_needs_its_own_members_alone),
+        cmocka_unit_test(saved_guest_is_started_whatever_else_is_said),
+        cmocka_unit_test(files_elsewhere_stay_and_the_guest_comes_back),
+        cmocka_unit_test(folder_is_known_by_any_path),
         cmocka_unit_test(hostile_arrays_are_refused),
         cmocka_unit_test(last_attempt_counts),
     };

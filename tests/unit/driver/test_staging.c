@@ -107,31 +107,53 @@ static void taken_name_is_left_alone(void **state)
     assert_int_equal(access(directory, F_OK), 0);
 }
 
-/* What an earlier process made is found by its names, and goes; what it did not make is no error.
- */
+/* What an earlier process made is found by its names and goes where its folder is ours; what it did
+ * not make is no error. */
 static void names_lead_back(void **state)
 {
     (void)state;
     for (int made = 0; made <= 1; made++) {
-        struct staging *staging = NULL, *adopted = NULL;
-        struct error err = ERROR_INIT;
-        char directory[256];
-        assert_int_equal(staging_new(scratch_path("f"), &staging, &err), 0);
-        directory_of(staging, directory, sizeof(directory));
-        if (made) {
-            assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
-            write_file(staging_image_path(staging), "x");
-            write_file(staging_delta_path(staging), "y");
+        for (int ours = 0; ours <= 1; ours++) {
+            struct staging *staging = NULL, *named = NULL;
+            struct error err = ERROR_INIT;
+            char directory[256];
+            assert_int_equal(staging_new(scratch_path("f"), &staging, &err), 0);
+            directory_of(staging, directory, sizeof(directory));
+            if (made) {
+                assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
+                write_file(staging_image_path(staging), "x");
+                write_file(staging_delta_path(staging), "y");
+            }
+            assert_int_equal(
+                staging_named(staging_directory(staging), staging_file(staging), &named, &err), 0);
+            assert_string_equal(staging_image_path(named), staging_image_path(staging));
+            assert_string_equal(staging_delta_path(named), staging_delta_path(staging));
+            assert_int_equal(staging_claim(named, scratch_path(ours ? "f" : "missing")),
+                             ours || !made);
+            staging_free(named);
+            assert_int_equal(access(directory, F_OK) == 0, made && !ours);
+            if (made && !ours)
+                staging_free(staging);
+            else
+                staging_leave(staging);
         }
-        assert_int_equal(staging_adopt(scratch_path("f"), staging_directory(staging),
-                                       staging_file(staging), &adopted, &err),
-                         0);
-        assert_string_equal(staging_image_path(adopted), staging_image_path(staging));
-        assert_string_equal(staging_delta_path(adopted), staging_delta_path(staging));
-        staging_leave(staging);
-        staging_free(adopted);
-        assert_int_equal(access(directory, F_OK), -1);
     }
+}
+
+/* A link in its place is nothing that a snapshot makes. */
+static void link_is_not_claimed(void **state)
+{
+    (void)state;
+    struct staging *staging = NULL, *named = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(staging_new(scratch_path("g"), &staging, &err), 0);
+    assert_int_equal(symlink("/etc", staging_directory(staging)), 0);
+    assert_int_equal(staging_named(staging_directory(staging), staging_file(staging), &named, &err),
+                     0);
+    assert_false(staging_claim(named, scratch_path("g")));
+    assert_int_equal(unlink(staging_directory(staging)), 0);
+    staging_leave(staging);
+    staging_free(named);
 }
 
 static void other_names_are_not_taken(void **state)
@@ -144,8 +166,8 @@ static void other_names_are_not_taken(void **state)
         {"/etc", ID},
         {"/s/nova-snapshot-", ID},
         {"/s/nova-snapshot-" ID "/x", ID},
-        {"/s/x/nova-snapshot-" ID, ID},
-        {"/s/../nova-snapshot-" ID, ID},
+        {"s/nova-snapshot-" ID, ID},
+        {"nova-snapshot-" ID, ID},
         {"/s/nova-snapshot-../0123456789abcdef012345678", ID},
         {"/snova-snapshot-" ID, ID},
         {"/s/nova-snapshot-" ID, "../" ID},
@@ -156,8 +178,7 @@ static void other_names_are_not_taken(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct staging *staging = NULL;
         struct error err = ERROR_INIT;
-        assert_int_equal(staging_adopt("/s", cases[i].directory, cases[i].file, &staging, &err),
-                         -EINVAL);
+        assert_int_equal(staging_named(cases[i].directory, cases[i].file, &staging, &err), -EINVAL);
         assert_null(staging);
     }
 }
@@ -165,9 +186,10 @@ static void other_names_are_not_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(directory_is_private),     cmocka_unit_test(image_owns_the_directory),
-        cmocka_unit_test(unusable_places_are_told), cmocka_unit_test(taken_name_is_left_alone),
-        cmocka_unit_test(names_lead_back),          cmocka_unit_test(other_names_are_not_taken),
+        cmocka_unit_test(directory_is_private),      cmocka_unit_test(image_owns_the_directory),
+        cmocka_unit_test(unusable_places_are_told),  cmocka_unit_test(taken_name_is_left_alone),
+        cmocka_unit_test(names_lead_back),           cmocka_unit_test(link_is_not_claimed),
+        cmocka_unit_test(other_names_are_not_taken),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
