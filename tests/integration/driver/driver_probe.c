@@ -5,13 +5,14 @@
  *   driver_probe OPTION=VALUE... create|delete|freeze|thaw UUID
  *   driver_probe OPTION=VALUE... recover UUID [OUTPUT]
  * takes a snapshot, writes the image to OUTPUT and prints one line "key=value ..." about it. Exits
- * with 1 and "error exc=CLASS MESSAGE" on stderr when the driver fails. Options: uri, snapshots,
- * instances, root (the root device), format, compress, compression_type, quiesce, require_quiesce,
- * stall, freeze, deep, ceph_conf, rbd_user, parent (a location); for create volume, new_file and
- * the quiesce ones, for delete volume, file_to_merge and merge_target_file. journal is a file that
- * entries are added to and that recover reads, reserve what stays free in MiB, rate the MiB/s of a
- * copy, state the folder of a trap (see common/trap.h), rebooted what recover is told. SIGUSR1
- * cancels the work, with the class that cancel names (ImageNotFound).
+ * with "error exc=CLASS MESSAGE" on stderr and 1 when the driver fails, 3 when it cannot use this
+ * method. Options: uri, snapshots, instances, root (the root device), format, compress,
+ * compression_type, quiesce, require_quiesce, stall, freeze, deep, ceph_conf, rbd_user, parent (a
+ * location); for create volume, new_file and the quiesce ones, for delete volume, file_to_merge and
+ * merge_target_file. journal is a file that entries are added to and that recover reads, reserve
+ * what stays free in MiB, rate the MiB/s of a copy, state the folder of a trap (see common/trap.h),
+ * rebooted what recover is told. SIGUSR1 cancels the work, with the class that cancel names
+ * (ImageNotFound).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -347,5 +348,5 @@ int main(int argc, char **argv)
     if (run(&probe, argv[i], argv[i + 1], argc - i > 2 ? argv[i + 2] : NULL, &err) == 0)
         return 0;
     (void)fprintf(stderr, "error exc=%s %s\n", err.exc, err.message);
-    return 1;
+    return err.errnum == EOPNOTSUPP ? 3 : 1;
 }

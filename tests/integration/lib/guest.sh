@@ -54,16 +54,16 @@ remove() {
 }
 
 # define_guest NAME DISK-XML: DOMAIN, OS, DEVICES: XML put inside <domain>, <os> and <devices>;
-# EMULATOR: another program; SHUT=1: not started.
+# EMULATOR: another program; MACHINE: its type; MEMORY in MiB; SHUT=1: not started.
 define_guest() {
     local xml=$DIR/$1.xml
     cat >"$xml" <<XML
 <domain type='qemu'>
   <name>$NAME-$1</name>
   <uuid>$(uuid_of "$1")</uuid>
-  <memory unit='MiB'>64</memory>
+  <memory unit='MiB'>${MEMORY:-64}</memory>
   <vcpu>1</vcpu>${DOMAIN:-}
-  <os><type arch='x86_64' machine='pc'>hvm</type>${OS:-}</os>
+  <os><type arch='x86_64' machine='${MACHINE:-pc}'>hvm</type>${OS:-}</os>
   <features><acpi/></features>
   <devices>
     <emulator>${EMULATOR:-/usr/bin/qemu-system-x86_64}</emulator>
@@ -91,11 +91,11 @@ probe() { # command guest [option=value...]
         "$command" "$(uuid_of "$guest")" "$DIR/image" 2>&1
 }
 
-# What has to be the same before and after.
+# What has to be the same before and after; TARGET is the root disk's.
 picture() { # guest
     $VIRSH dumpxml --inactive --security-info "$NAME-$1" 2>&1
     $VIRSH dominfo "$NAME-$1" | grep -E '^(State|Persistent|Autostart|Managed save):'
-    $VIRSH blockjob "$NAME-$1" vda 2>&1 | grep -v 'domain is not running'
+    $VIRSH blockjob "$NAME-$1" "${TARGET:-vda}" 2>&1 | grep -v 'domain is not running'
     find "$SNAPSHOTS" -mindepth 1 2>/dev/null
 }
 

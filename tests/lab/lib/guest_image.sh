@@ -8,31 +8,34 @@ unpack_kernel() {
         sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p')
     [[ -n $package ]] || die "apt-cache knows no linux-image-cloud-amd64: run apt-get update"
     (cd "$to" && apt-get -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=300 -q download \
-        "$package") >"$LAB/log/guest-kernel.log" 2>&1 || {
-        show_tail "$LAB/log/guest-kernel.log"
+        "$package") >"$to/download.log" 2>&1 || {
+        show_tail "$to/download.log"
         die "cannot download the package $package"
     }
     dpkg-deb -x "$to"/linux-image-*.deb "$to/kernel"
     rm -f -- "$to"/linux-image-*.deb
 }
 
-# The modules the guest loads, dependencies first, each once.
+# These modules, dependencies first, each once.
 module_paths() {
     local root=$1 version=$2 module
+    shift 2
     depmod -b "$root" "$version"
-    for module in virtio_pci virtio_blk virtio_console crc32c_generic ext4; do
+    for module in "$@"; do
         modprobe -d "$root" -S "$version" --show-depends "$module"
     done | sed -n 's/^insmod \([^ ]*\).*$/\1/p' | awk '!seen[$0]++'
 }
 
+# add_modules KERNEL ROOT MODULE...: what the guest loads, in the order of its /modules/order.
 add_modules() {
     local kernel=$1 root=$2 version path
+    shift 2
     version=$(basename "$kernel"/lib/modules/*)
     mkdir -p "$root/modules"
     while IFS= read -r path; do
         cp -- "$path" "$root/modules/"
         basename "$path" >>"$root/modules/order"
-    done < <(module_paths "$kernel" "$version")
+    done < <(module_paths "$kernel" "$version" "$@")
     [[ -s $root/modules/order ]] || die "no kernel modules found for the guest"
 }
 
@@ -50,7 +53,7 @@ build_initramfs() {
     mkdir -p "$root"/{bin,data,dev,etc,proc,run,sys,var/run,tmp}
     install -D /bin/busybox "$root/bin/busybox"
     add_program "$root" /usr/sbin/qemu-ga
-    add_modules "$work/kernel" "$root"
+    add_modules "$work/kernel" "$root" virtio_pci virtio_blk virtio_console crc32c_generic ext4
     install -m 0755 "$LAB_CODE/lib/guest_init" "$root/init"
     (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$to"
 }
