@@ -180,10 +180,12 @@ int conductor_instance_states(struct bus *bus, const struct request_context *con
     if (r == 0) {
         const char *vm_state = json_string_member(data, "vm_state");
         const char *task_state = json_string_member(data, "task_state");
+        const char *host = json_string_member(data, "host");
         (void)snprintf(ret_states->vm_state, sizeof(ret_states->vm_state), "%s",
                        vm_state ? vm_state : "");
         (void)snprintf(ret_states->task_state, sizeof(ret_states->task_state), "%s",
                        task_state ? task_state : "");
+        (void)snprintf(ret_states->host, sizeof(ret_states->host), "%s", host ? host : "");
     }
     json_decref(result);
     return r;

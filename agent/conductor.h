@@ -26,6 +26,7 @@ int conductor_instance_save(struct bus *bus, const struct request_context *conte
 struct instance_states {
     char vm_state[64];
     char task_state[64];
+    char host[256];
 };
 
 /* Gives up after some seconds: it is asked while a guest waits. */

@@ -102,8 +102,7 @@ static int extract(struct operation *op, struct snapshot_result *ret_result, str
     if (r < 0)
         return r;
     op->plan.journal = &op->driver_journal;
-    op->plan.is_to_run = operation_guest_is_to_run;
-    op->plan.arg = op;
+    op->plan.owner = &op->driver_owner;
     r = extract_by_any_method(op, ret_result, err);
     slots_release(op->agent->disk_op_slots);
     op->is_streamed = r == 0 && ret_result->streamed;
@@ -238,8 +237,9 @@ int disk_image_recover(struct operation *op, struct image_source **ret_image, st
 {
     struct driver *driver = op->agent->driver;
     const char *uuid = op->arguments.instance.uuid;
-    int r = driver->ops->recover(driver, uuid, journal_all(op->record, "driver"),
-                                 journal_host_rebooted(op->record), ret_image, err);
+    int r =
+        driver->ops->recover(driver, uuid, journal_all(op->record, "driver"),
+                             journal_host_rebooted(op->record), &op->driver_owner, ret_image, err);
     if (r < 0)
         return r;
     op->guest_is_back = true;

@@ -75,34 +75,6 @@ int operation_move_to(struct operation *op, const char *task_state, struct error
     return 0;
 }
 
-static bool is_one_of(const char *text, const char *const *list)
-{
-    while (*list && strcmp(*list, text) != 0)
-        list++;
-    return *list;
-}
-
-bool operation_guest_is_to_run(void *arg)
-{
-    static const char *const off[] = {"stopped", "suspended", "soft-delete", "shelved", NULL};
-    static const char *const goes_off[] = {"powering-off", "suspending", "soft-deleting",
-                                           "shelving", NULL};
-    const struct operation *op = arg;
-    struct instance_states states;
-    struct error ignored = ERROR_INIT;
-    if (report_read_states(&op->report, &states, &ignored) < 0)
-        return true;
-    const json_t *asked =
-        json_object_get(json_object_get(op->request->args, "instance"), "nova_object.data");
-    const char *vm_state = json_string_member(asked, "vm_state");
-    bool stopped =
-        is_one_of(states.vm_state, off) && !(vm_state && strcmp(vm_state, states.vm_state) == 0);
-    if (!stopped && !is_one_of(states.task_state, goes_off))
-        return true;
-    log_warning("the guest stays off: the server was stopped meanwhile");
-    return false;
-}
-
 int operation_upload_starts(struct operation *op, struct error *err)
 {
     op->upload_started = true;

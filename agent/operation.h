@@ -45,6 +45,7 @@ struct operation {
     struct snapshot_request arguments;
     struct report report;
     struct driver_journal driver_journal;
+    struct driver_owner driver_owner;
     const char *task_state; /* what the database holds as far as we know ... */
     const char *next_state; /* ... or this, when a save got no answer */
     struct guest_info info;
@@ -68,12 +69,6 @@ struct operation {
  * on.
  */
 int operation_move_to(struct operation *op, const char *task_state, struct error *err);
-
-/*
- * snapshot_plan.is_to_run: false when nova shows that the guest was stopped since the request was
- * made, which is possible when its task state was cleared. Without an answer it is to run.
- */
-bool operation_guest_is_to_run(void *op);
 
 /* Notes that Glance gets data from us from now on; fails when that cannot be written down. */
 int operation_upload_starts(struct operation *op, struct error *err);

@@ -97,6 +97,12 @@ void recovery_bus_is_started(struct recovery *recovery)
     (void)pthread_cond_broadcast(&recovery->changed);
 }
 
+bool recovery_bus_has_started(struct recovery *recovery)
+{
+    LOCK_SCOPE(&recovery->lock);
+    return recovery->bus_is_started;
+}
+
 void recovery_guest_is_back(struct recovery *recovery)
 {
     count(recovery, -1);

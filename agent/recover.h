@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "common/error.h"
 
 struct agent;
@@ -21,6 +23,9 @@ void recovery_free(struct recovery *recovery); /* NULL-safe */
  */
 int recovery_run(struct recovery *recovery, struct agent *agent, unsigned timeout_ms,
                  struct error *err);
+
+/* Whether conductor can be asked already. */
+bool recovery_bus_has_started(struct recovery *recovery);
 
 /* What needs conductor, Glance and Cinder goes on in the background from now on. */
 void recovery_bus_is_started(struct recovery *recovery);

@@ -92,7 +92,7 @@ void resume_operation(struct operation *op)
         operation_leave(op, &failure);
         return;
     }
-    if (!guest_first)
+    if (!guest_first || !op->guest_is_back) /* what nova means to do with it is known now */
         bring_guest_back(op, &image);
     operation_begin_overseeing(op);
     overseer_set_phase(op->overseen, OVERSEEN_RUNS);

@@ -13,6 +13,7 @@
 #include "agent/disk_image.h"
 #include "agent/ending.h"
 #include "agent/operation.h"
+#include "agent/owner.h"
 #include "agent/resume.h"
 #include "agent/volume_backed.h"
 #include "common/cleanup.h"
@@ -81,6 +82,7 @@ static int begin(struct operation *op, struct error *err)
     op->task_state = op->next_state =
         is_backup(op->request) ? IMAGE_BACKUP : IMAGE_SNAPSHOT_PENDING;
     op->driver_journal = (struct driver_journal){note_entry, note_frozen, op};
+    op->driver_owner = (struct driver_owner){owner_has_instance, owner_wants_guest_to_run, op};
     op->report = (struct report){
         .agent = op->agent,
         .context = op->request->context,

@@ -74,6 +74,21 @@ struct driver_journal {
     void *arg;
 };
 
+/* Who knows what nova means to do with an instance: the agent. Asked on the thread of the call. */
+struct driver_owner {
+    /*
+     * Whether the instance is still to be on this host, asked before the domain of a guest that is
+     * gone is defined again: one that was deleted or has moved away meanwhile stays gone. Fails as
+     * long as that cannot be known, and then it is not defined yet.
+     */
+    int (*has_instance)(void *arg, bool *ret_has, struct error *err);
+
+    /* Whether the guest is still to run, asked before one that was saved for the copy is started
+     * again: its user may have stopped it. */
+    bool (*guest_is_to_run)(void *arg);
+    void *arg;
+};
+
 /* From the one that writes least to the one that is always possible. */
 enum snapshot_method {
     SNAPSHOT_METHOD_STREAM,      /* read while it is uploaded: from a backup job, or a stopped
@@ -95,11 +110,7 @@ struct snapshot_plan {
     bool quiesce;                 /* freeze and thaw around the instant (hw_qemu_guest_agent) */
     bool require_quiesce;         /* os_require_quiesce: give up when the guest cannot be frozen */
     const struct driver_journal *journal; /* NULL: nothing is written down */
-
-    /* Whether the guest is still to run, asked before one that was saved for the copy is started
-     * again: its user may have stopped it. NULL: it is. */
-    bool (*is_to_run)(void *arg);
-    void *arg;
+    const struct driver_owner *owner;     /* NULL: the instance is to be here and to run */
 };
 
 /*
@@ -199,7 +210,7 @@ struct driver_ops {
      * of, as the call itself would have: thawed, no block job of ours, defined, started again from
      * its saved memory, devices back, no file left. What others have done since is respected, and
      * to be called again after a failure is harmless. `host_rebooted`: what was on disk then may be
-     * incomplete, what was in memory is gone.
+     * incomplete, what was in memory is gone. `owner` as in snapshot_plan.
      * EINVAL: some of the entries cannot be understood. What does not depend on that has been
      * done, and no other try will do. Files of ours stay where they are not below today's
      * snapshots_directory: that is no failure, but such an image is none.
@@ -208,7 +219,8 @@ struct driver_ops {
      * is undone as well: not to be called once a record may point there. `entries` may be NULL.
      */
     int (*recover)(struct driver *driver, const char *uuid, const json_t *entries,
-                   bool host_rebooted, struct image_source **ret_image, struct error *err);
+                   bool host_rebooted, const struct driver_owner *owner,
+                   struct image_source **ret_image, struct error *err);
 
     /*
      * Puts a new, empty layer on a volume of the running guest (external disk snapshot). 0 only

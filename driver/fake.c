@@ -234,8 +234,10 @@ static int fake_direct_snapshot(struct driver *driver, const struct guest_info *
 }
 
 static int fake_recover(struct driver *driver, const char *uuid, const json_t *entries,
-                        bool host_rebooted, struct image_source **ret_image, struct error *err)
+                        bool host_rebooted, const struct driver_owner *owner,
+                        struct image_source **ret_image, struct error *err)
 {
+    (void)owner;
     struct fake_driver *self = (struct fake_driver *)driver;
     struct fake_script script;
     struct image_source *image = NULL;

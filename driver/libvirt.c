@@ -75,10 +75,11 @@ static int undo_direct_snapshot(struct driver *driver, const char *location,
 }
 
 static int recover(struct driver *driver, const char *uuid, const json_t *entries,
-                   bool host_rebooted, struct image_source **ret_image, struct error *err)
+                   bool host_rebooted, const struct driver_owner *owner,
+                   struct image_source **ret_image, struct error *err)
 {
-    return libvirt_recover((struct libvirt_driver *)driver, uuid, entries, host_rebooted, ret_image,
-                           err);
+    return libvirt_recover((struct libvirt_driver *)driver, uuid, entries, host_rebooted, owner,
+                           ret_image, err);
 }
 
 static int volume_snapshot_create(struct driver *driver, const char *uuid,

@@ -53,7 +53,8 @@ static int start_guest(struct cold_snapshot *op, struct error *err)
         return libvirt_error(err, "cannot read whether the guest is saved");
     if (saved == 0)
         return 0;
-    op->left_off = op->plan && op->plan->is_to_run && !op->plan->is_to_run(op->plan->arg);
+    const struct driver_owner *owner = op->plan ? op->plan->owner : NULL;
+    op->left_off = owner && !owner->guest_is_to_run(owner->arg);
     if (op->left_off)
         return 0;
     if (virDomainCreateWithFlags(op->domain, 0) < 0)

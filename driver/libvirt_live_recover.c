@@ -58,12 +58,14 @@ static void read_entry(struct live_snapshot *op, struct guest_info *info, const 
 
 int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
                          const struct driver_entries *entries, bool host_rebooted,
-                         const struct staging *staging, struct error *err)
+                         const struct driver_owner *owner, const struct staging *staging,
+                         struct error *err)
 {
     const json_t *entry = entries->begin;
     __attribute__((cleanup(live_snapshot_done))) struct live_snapshot op = {
         .driver = driver,
         .info = info,
+        .owner = owner,
         .freeze = {.timeout_s = driver->freeze_timeout_s,
                    .thaw_needed = !host_rebooted && entries->frozen && !entries->image,
                    .limited = json_is_true(json_object_get(entry, "quiesce"))},

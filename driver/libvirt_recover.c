@@ -15,6 +15,7 @@ struct recovery {
     struct libvirt_driver *driver;
     struct driver_entries entries;
     bool host_rebooted;
+    const struct driver_owner *owner;
     struct guest_info *info;
     struct staging *staging; /* what extract was to make */
     struct image_source *image;
@@ -62,10 +63,11 @@ static int recover_files(struct recovery *recovery, struct error *err)
 static int recover_guest(struct recovery *recovery, const char *method, struct error *err)
 {
     const struct driver_entries *entries = &recovery->entries;
-    int r = strcmp(method, "live") == 0
-                ? libvirt_live_recover(recovery->driver, recovery->info, entries,
-                                       recovery->host_rebooted, recovery->staging, err)
-                : libvirt_cold_recover(recovery->driver, recovery->info, entries, err);
+    int r =
+        strcmp(method, "live") == 0
+            ? libvirt_live_recover(recovery->driver, recovery->info, entries,
+                                   recovery->host_rebooted, recovery->owner, recovery->staging, err)
+            : libvirt_cold_recover(recovery->driver, recovery->info, entries, err);
     if (r == 0)
         trap("recover:guest-is-back");
     return r;
@@ -116,10 +118,12 @@ static int recover_method(struct recovery *recovery, struct error *err)
 }
 
 int libvirt_recover(struct libvirt_driver *driver, const char *uuid, const json_t *entries,
-                    bool host_rebooted, struct image_source **ret_image, struct error *err)
+                    bool host_rebooted, const struct driver_owner *owner,
+                    struct image_source **ret_image, struct error *err)
 {
     struct guest_info info = {0};
-    struct recovery recovery = {.driver = driver, .host_rebooted = host_rebooted, .info = &info};
+    struct recovery recovery = {
+        .driver = driver, .host_rebooted = host_rebooted, .owner = owner, .info = &info};
     (void)snprintf(info.uuid, sizeof(info.uuid), "%s", uuid);
     CANCEL_SHIELD();
     int r = driver_entries_read(entries, &recovery.entries, err);

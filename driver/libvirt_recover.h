@@ -21,7 +21,8 @@
 
 /* driver_ops.recover */
 int libvirt_recover(struct libvirt_driver *driver, const char *uuid, const json_t *entries,
-                    bool host_rebooted, struct image_source **ret_image, struct error *err);
+                    bool host_rebooted, const struct driver_owner *owner,
+                    struct image_source **ret_image, struct error *err);
 
 /*
  * `info` has the uuid and is filled further. `staging` is borrowed and stays as it is; NULL: nobody
@@ -29,7 +30,8 @@ int libvirt_recover(struct libvirt_driver *driver, const char *uuid, const json_
  */
 int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
                          const struct driver_entries *entries, bool host_rebooted,
-                         const struct staging *staging, struct error *err);
+                         const struct driver_owner *owner, const struct staging *staging,
+                         struct error *err);
 int libvirt_cold_recover(struct libvirt_driver *driver, struct guest_info *info,
                          const struct driver_entries *entries, struct error *err);
 

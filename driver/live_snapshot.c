@@ -23,6 +23,7 @@ struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struc
         .driver = driver,
         .info = info,
         .plan = plan,
+        .owner = plan->owner,
         .quiesce = {.wanted = plan->quiesce,
                     .required = plan->require_quiesce,
                     .power_state = info->power_state},
@@ -138,15 +139,22 @@ static int undo_stop(struct live_snapshot *op, struct error *err)
 
 /*
  * A guest that is gone with its disk was deleted, one that is gone but writes to its disk runs on
- * another host: its definition would be a leftover.
+ * another host. For one that left its disk and rests, only nova knows whether it is to be here: its
+ * definition could be a leftover.
  */
-static bool is_not_ours(const struct live_snapshot *op)
+static int judge_gone(struct live_snapshot *op, struct error *err)
 {
     struct stat st;
-    if (!op->gone)
-        return false;
-    return op->deleting || (stat(op->info->disk_path, &st) < 0 && errno == ENOENT) ||
-           qemu_img_is_written(op->info->disk_path);
+    bool has = true;
+    op->stays_gone = op->deleting || (stat(op->info->disk_path, &st) < 0 && errno == ENOENT) ||
+                     qemu_img_is_written(op->info->disk_path);
+    if (op->stays_gone || !op->owner)
+        return 0;
+    int r = op->owner->has_instance(op->owner->arg, &has, err);
+    op->stays_gone = r < 0 || !has;
+    if (r == 0 && !has)
+        log_info("the domain has gone with its instance and stays so");
+    return r;
 }
 
 /* A guest that nova-compute has ended since it was found is not to be defined any more. */
@@ -159,9 +167,10 @@ static void forget_deleted(struct live_snapshot *op)
 
 static int undo_undefine(struct live_snapshot *op, struct error *err)
 {
-    if (is_not_ours(op))
-        return 0;
-    int r = saved_definition_restore(&op->definition, op->driver->connection, op->domain, err);
+    int r = op->gone && op->definition.xml ? judge_gone(op, err) : 0;
+    if (r < 0 || op->stays_gone)
+        return r;
+    r = saved_definition_restore(&op->definition, op->driver->connection, op->domain, err);
     trap("live:defined");
     if (op->deleting)
         forget_deleted(op);
@@ -185,7 +194,7 @@ static int undo_late_copy(struct live_snapshot *op, struct error *err)
 
 static int undo_autostart(struct live_snapshot *op, struct error *err)
 {
-    return op->deleting || is_not_ours(op)
+    return op->deleting || op->stays_gone
                ? 0
                : saved_definition_restore_autostart(&op->definition, op->driver->connection,
                                                     op->info->uuid, err);

@@ -21,9 +21,11 @@ struct live_snapshot {
     struct libvirt_driver *driver;
     const struct guest_info *info;
     const struct snapshot_plan *plan;
+    const struct driver_owner *owner; /* borrowed; may be NULL */
     virDomainPtr domain; /* owned; NULL when there is none any more, or none was found again */
     bool gone;           /* libvirt knows no such domain any more */
     bool deleting;       /* nova-compute deletes the instance at the same time */
+    bool stays_gone;     /* there is to be no domain of it any more */
     struct staging *staging;
     struct scratch *scratch;
     struct saved_definition definition;

@@ -237,13 +237,34 @@ test_folder() {
     remove folder
 }
 
+# nova-compute has taken the domain away, its disk is there yet; 1: and the agent has died before.
+test_deletion() { # killed
+    local guest=deleted$1 description="deleted, disk left"
+    [ "$1" = 1 ] && description="$description, agent killed"
+    make_guest "$guest"
+    hold_at live:copy-started "$guest" live deleted=1 "journal=$DIR/journal"
+    [ "$1" = 1 ] && kill -9 "$pid" && wait "$pid" 2>/dev/null
+    $VIRSH destroy "$NAME-$guest" >/dev/null
+    if [ "$1" = 1 ]; then
+        probe recover "$guest" deleted=1 "journal=$DIR/journal" >"$DIR/said"
+        result $? "$description: recovers" "$(cat "$DIR/said")"
+    else
+        let_go
+        result $((!$?)) "$description: fails" "$(cat "$DIR/said")"
+    fi
+    ! $VIRSH dominfo "$NAME-$guest" >/dev/null 2>&1 && [ -z "$(ls -A "$SNAPSHOTS")" ]
+    result $? "$description: no domain, no file" "$(cat "$DIR/said"; ls -lR "$SNAPSHOTS")"
+    rm -f "$DIR/journal"
+    remove "$guest"
+}
+
 # What libvirt does at the word of a client alone (virDomainQemuAgentCommand) marks a domain.
 test_taint() {
     ! nm -D "$PROBE" | grep virDomainQemu
     result $? "no call that taints a domain"
 }
 
-for test in taint plain "changes 0" "changes 1" detach tpm firmware metadata emulator folder; do
+for test in taint plain "changes 0" "changes 1" detach tpm firmware metadata emulator folder "deletion 0" "deletion 1"; do
     # shellcheck disable=SC2086
     test_$test
 done

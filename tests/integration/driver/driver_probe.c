@@ -11,8 +11,8 @@
  * location); for create volume, new_file and the quiesce ones, for delete volume, file_to_merge and
  * merge_target_file. journal is a file that entries are added to and that recover reads, reserve
  * what stays free in MiB, rate the MiB/s of a copy, state the folder of a trap (see common/trap.h),
- * rebooted what recover is told. SIGUSR1 cancels the work, with the class that cancel names
- * (ImageNotFound).
+ * rebooted what recover is told, deleted that nova no longer has the instance when it is asked.
+ * SIGUSR1 cancels the work, with the class that cancel names (ImageNotFound).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ struct probe {
     const char *journal_path;
     json_t *entries; /* of this life */
     const char *state;
-    bool rebooted;
+    bool rebooted, deleted;
     unsigned reserve_mib, rate_mib;
     const char *cancel_exc;
     struct cancel *cancel;
@@ -67,6 +67,19 @@ static int tell_frozen(void *arg, bool frozen, struct error *err)
     (void)err;
     printf("frozen=%d\n", frozen);
     return 0;
+}
+
+static int tell_instance(void *arg, bool *ret_has, struct error *err)
+{
+    (void)err;
+    *ret_has = !((const struct probe *)arg)->deleted;
+    return 0;
+}
+
+static bool tell_to_run(void *arg)
+{
+    (void)arg;
+    return true;
 }
 
 static json_t *read_entries(const char *path)
@@ -107,6 +120,7 @@ static bool set_option(struct probe *probe, const char *argument)
         {"state", &probe->state, NULL, NULL},
         {"cancel", &probe->cancel_exc, NULL, NULL},
         {"rebooted", NULL, &probe->rebooted, NULL},
+        {"deleted", NULL, &probe->deleted, NULL},
         {"compress", NULL, &probe->plan.compress, NULL},
         {"quiesce", NULL, &probe->plan.quiesce, NULL},
         {"require_quiesce", NULL, &probe->plan.require_quiesce, NULL},
@@ -151,7 +165,7 @@ static int bring_guest_back(struct driver *driver, const struct probe *probe, co
                             struct error *err)
 {
     struct image_source *none = NULL;
-    return driver->ops->recover(driver, uuid, probe->entries, false, &none, err);
+    return driver->ops->recover(driver, uuid, probe->entries, false, NULL, &none, err);
 }
 
 static int take_snapshot(struct driver *driver, const struct probe *probe,
@@ -229,7 +243,8 @@ static int recover(struct driver *driver, const struct probe *probe, const char 
 {
     struct image_source *image = NULL;
     json_t *entries = read_entries(probe->journal_path);
-    int r = driver->ops->recover(driver, uuid, entries, probe->rebooted, &image, err);
+    int r = driver->ops->recover(driver, uuid, entries, probe->rebooted, probe->plan.owner, &image,
+                                 err);
     json_decref(entries);
     if (r < 0)
         return r;
@@ -341,7 +356,9 @@ int main(int argc, char **argv)
     log_init(LOG_LEVEL_DEBUG);
     const struct driver_journal journal = {write_entry, tell_frozen, &probe};
     probe.entries = json_array();
+    const struct driver_owner owner = {tell_instance, tell_to_run, &probe};
     probe.plan.journal = &journal;
+    probe.plan.owner = &owner;
     if (probe.state)
         trap_init(probe.state);
     struct error err = ERROR_INIT;

@@ -229,11 +229,12 @@ static void states_are_read_without_the_rest(void **state)
     assert_json_equal(conductor.args[0], expected);
     json_decref(expected);
     json_decref(conductor.result);
-    conductor.result = json_pack("{s:{s:s, s:s}}", "nova_object.data", "vm_state", "stopped",
-                                 "task_state", "powering-on");
+    conductor.result = json_pack("{s:{s:s, s:s, s:s}}", "nova_object.data", "vm_state", "stopped",
+                                 "task_state", "powering-on", "host", "cmp2");
     assert_int_equal(conductor_instance_states(NULL, NULL, FIXTURE_INSTANCE, &states, &err), 0);
     assert_string_equal(states.vm_state, "stopped");
     assert_string_equal(states.task_state, "powering-on");
+    assert_string_equal(states.host, "cmp2");
     json_decref(conductor.result);
     conductor.result = json_null();
     assert_int_equal(conductor_instance_states(NULL, NULL, FIXTURE_INSTANCE, &states, &err),

@@ -143,6 +143,32 @@ static void a_finished_image_is_uploaded(void **state)
     assert_non_null(strstr(world.story, "event_success"));
 }
 
+static void recover_better(enum fake_call call, const char *uuid, void *userdata)
+{
+    (void)uuid;
+    unsigned *n = userdata;
+    if (call == FAKE_RECOVER && ++*n == 1) {
+        struct fake_script better = script;
+        better.errors[FAKE_RECOVER] = (struct error)ERROR_INIT;
+        better.recovers_image = true;
+        driver_fake_set_script(agent.driver, &better);
+    }
+}
+
+/* What the driver could not do before nova could be asked is done then: its image is not lost. */
+static void a_guest_is_tried_again_once_nova_can_be_asked(void **state)
+{
+    unsigned n = 0;
+    (void)state;
+    world.open_events = 1;
+    script.errors[FAKE_RECOVER] = failure(EAGAIN, EXC_INTERNAL_ERROR);
+    script.on_call = recover_better;
+    script.userdata = &n;
+    recover("[{\"event_started\": true}, {\"image_format\": \"raw\"}, {\"driver\": {}}]");
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(world.fault, "");
+}
+
 static void recover_complete(const char *more)
 {
     char journal[512];
@@ -326,6 +352,7 @@ int main(void)
         TEST(an_event_is_not_started_twice),
         TEST(what_was_half_done_is_undone),
         TEST(a_finished_image_is_uploaded),
+        TEST(a_guest_is_tried_again_once_nova_can_be_asked),
         TEST(a_complete_image_is_kept),
         TEST(what_a_complete_image_points_to_is_kept),
         TEST(the_end_goes_on_where_it_was),

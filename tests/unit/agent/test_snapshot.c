@@ -321,7 +321,7 @@ static void ask_whether_to_run(enum fake_call call, const char *uuid, void *user
     if (call != FAKE_EXTRACT)
         return;
     driver_fake_get_record(agent.driver, &record);
-    *(bool *)userdata = record.plan.is_to_run(record.plan.arg);
+    *(bool *)userdata = record.plan.owner->guest_is_to_run(record.plan.owner->arg);
 }
 
 /* Possible only while nova-compute has cleared the task state. */

@@ -103,7 +103,7 @@ static void keeps_what_it_was_asked(void **state)
     assert_string_equal(record.target, "v");
     struct image_source *image = NULL;
     json_t *entries = json_pack("[{}, {}]");
-    assert_int_equal(driver->ops->recover(driver, UUID, entries, true, &image, &err), 0);
+    assert_int_equal(driver->ops->recover(driver, UUID, entries, true, NULL, &image, &err), 0);
     json_decref(entries);
     assert_null(image);
     driver_fake_get_record(driver, &record);

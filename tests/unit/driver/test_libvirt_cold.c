@@ -419,8 +419,8 @@ static void guest_stopped_by_its_user_stays_off(void **state)
 {
     set_up(state);
     bool is_to_run = false;
-    plan.is_to_run = answer;
-    plan.arg = &is_to_run;
+    const struct driver_owner owner = {.guest_is_to_run = answer, .arg = &is_to_run};
+    plan.owner = &owner;
     assert_int_equal(take(), 0);
     assert_false(world.active);
     assert_false(was_called("CreateWithFlags"));
@@ -428,8 +428,7 @@ static void guest_stopped_by_its_user_stays_off(void **state)
     assert_image();
     set_up(state);
     is_to_run = true;
-    plan.is_to_run = answer;
-    plan.arg = &is_to_run;
+    plan.owner = &owner;
     assert_int_equal(take(), 0);
     assert_guest_as_before(VIR_DOMAIN_RUNNING);
     assert_image();

@@ -436,6 +436,29 @@ static void deleted_guest_is_not_defined_again(void **state)
     assert_int_equal(times_called("DefineXML"), 1); /* when it was seen to be taken */
 }
 
+static int instance_was_deleted(void *arg, bool *ret_has, struct error *failure)
+{
+    (void)failure;
+    *ret_has = false;
+    (*(int *)arg)++;
+    return 0;
+}
+
+/* Nobody has told the agent, and the disk is not removed yet. */
+static void guest_is_not_defined_that_nova_has_deleted(void **state)
+{
+    int times = 0;
+    const struct driver_owner owner = {.has_instance = instance_was_deleted, .arg = &times};
+    (void)state;
+    plan.owner = &owner;
+    world.course = GUEST_ENDS;
+    assert_int_equal(take(), -ESTALE);
+    assert_error(EXC_INSTANCE_NOT_FOUND, "ended while its disk was copied");
+    assert_false(world.exists);
+    assert_int_equal(times_called("DefineXML"), 1); /* when it was seen to be taken */
+    assert_int_equal(times, 1);
+}
+
 static void foreign_block_job_is_left_alone(void **state)
 {
     (void)state;
@@ -770,6 +793,7 @@ int main(void)
         cmocka_unit_test_setup(copy_that_a_busy_guest_outruns_fails, set_up),
         cmocka_unit_test_setup(guest_that_ends_is_defined_again, set_up),
         cmocka_unit_test_setup(deleted_guest_is_not_defined_again, set_up),
+        cmocka_unit_test_setup(guest_is_not_defined_that_nova_has_deleted, set_up),
         cmocka_unit_test_setup(foreign_block_job_is_left_alone, set_up),
         cmocka_unit_test_setup(guest_is_not_touched_without_room, set_up),
         cmocka_unit_test_setup(domain_that_would_lose_is_not_undefined, set_up),

@@ -59,10 +59,12 @@ static struct guest_info info;
 static struct snapshot_plan plan;
 static struct snapshot_result result;
 static struct image_source *image;
+static const struct driver_owner *owner;
 static struct error err;
 
 static void set_up_method(enum snapshot_method method)
 {
+    owner = NULL;
     world_reset();
     keep_nothing();
     plan = (struct snapshot_plan){
@@ -115,7 +117,7 @@ static int recover_entries(const json_t *entries, bool host_rebooted)
 {
     image = NULL;
     err = (struct error)ERROR_INIT;
-    return libvirt_recover(&driver, UUID, entries, host_rebooted, &image, &err);
+    return libvirt_recover(&driver, UUID, entries, host_rebooted, owner, &image, &err);
 }
 
 static int recover(bool host_rebooted)
@@ -424,6 +426,66 @@ static void deleted_guest_stays_deleted(void **state)
     assert_int_equal(recover(false), 0);
     assert_false(world.exists);
     assert_image(false);
+}
+
+/* What nova says of the instance when it is asked. */
+static struct {
+    int r;
+    bool has;
+    int times;
+} nova;
+
+static int ask_nova(void *arg, bool *ret_has, struct error *failure)
+{
+    (void)arg;
+    nova.times++;
+    if (nova.r < 0)
+        return error_set(failure, -nova.r, EXC_INTERNAL_ERROR, "cannot be asked yet");
+    *ret_has = nova.has;
+    return 0;
+}
+
+static const struct driver_owner the_owner = {.has_instance = ask_nova};
+
+static int recover_gone_guest(void **state, int r, bool has)
+{
+    die_in_copy(state);
+    end_guest();
+    owner = &the_owner;
+    nova.r = r;
+    nova.has = has;
+    nova.times = 0;
+    return recover(false);
+}
+
+/* Its disk may be there yet: nova-compute removes it last, or could not. */
+static void deleted_guest_that_left_its_disk_stays_deleted(void **state)
+{
+    assert_int_equal(recover_gone_guest(state, 0, false), 0);
+    assert_int_equal(nova.times, 1);
+    assert_false(world.exists);
+    assert_false(was_called("DefineXML"));
+    assert_image(false);
+
+    assert_int_equal(recover_gone_guest(state, 0, true), 0);
+    assert_defined();
+    assert_image(false);
+
+    /* Not before that is known, and then with all that was put off. */
+    assert_int_equal(recover_gone_guest(state, -EAGAIN, true), -EAGAIN);
+    assert_false(world.exists);
+    assert_false(was_called("SetAutostart"));
+    nova.r = 0;
+    assert_int_equal(recover(false), 0);
+    assert_defined();
+    assert_image(false);
+
+    die_in_copy(state); /* one that runs is not asked about */
+    owner = &the_owner;
+    nova.times = 0;
+    nova.has = false;
+    assert_recovers();
+    assert_int_equal(nova.times, 0);
 }
 
 /* The lock of a QEMU on another host, as the shared file system shows it. */
@@ -770,6 +832,7 @@ int main(void)
         cmocka_unit_test(guest_that_ended_is_defined_and_stays_off),
         cmocka_unit_test(guest_ends_in_the_middle_of_recovery),
         cmocka_unit_test(deleted_guest_stays_deleted),
+        cmocka_unit_test(deleted_guest_that_left_its_disk_stays_deleted),
         cmocka_unit_test(guest_on_another_host_is_not_defined),
         cmocka_unit_test(save_that_goes_on_is_waited_for),
         cmocka_unit_test(pause_of_the_user_stays),

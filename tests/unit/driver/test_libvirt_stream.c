@@ -99,7 +99,7 @@ static int recover(bool host_rebooted)
     struct image_source *image = NULL;
     json_t *entries = read_journal();
     err = (struct error)ERROR_INIT;
-    int r = libvirt_recover(&driver, UUID, entries, host_rebooted, &image, &err);
+    int r = libvirt_recover(&driver, UUID, entries, host_rebooted, NULL, &image, &err);
     json_decref(entries);
     assert_null(image); /* what was shown is shown no more */
     return r;

@@ -63,7 +63,7 @@ static int recover_entries(const json_t *entries, bool host_rebooted)
 {
     image = NULL;
     err = (struct error)ERROR_INIT;
-    return libvirt_recover(&driver, UUID, entries, host_rebooted, &image, &err);
+    return libvirt_recover(&driver, UUID, entries, host_rebooted, NULL, &image, &err);
 }
 
 static int recover(bool host_rebooted)
