@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "agent/direct_image.h"
+#include "agent/encryption.h"
 #include "agent/image_record.h"
 #include "agent/throttled_image.h"
 #include "common/cancel.h"
@@ -54,7 +55,9 @@ static int inspect(struct operation *op, struct error *err)
 static int prepare(struct operation *op, struct error *err)
 {
     struct glance_image image = {0};
-    int r = inspect(op, err);
+    int r = encryption_check(op->agent->conf, &op->arguments.instance, err);
+    if (r == 0)
+        r = inspect(op, err);
     if (r < 0)
         return r;
     if (op->info.source_type == DISK_SOURCE_FILE)

@@ -278,6 +278,21 @@ static void other_failures_are_none_of_the_method(void **state)
     assert_int_equal(world.image, DELETED);
 }
 
+static void encrypted_disks_are_not_touched(void **state)
+{
+    (void)state;
+    struct fake_record record;
+    struct rpc_request *request = fixture_request();
+    json_t *instance = json_object_get(request->args, "instance");
+    json_object_set_new(json_object_get(instance, "nova_object.data"), "ephemeral_key_uuid",
+                        json_string("0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"));
+    snapshot_serve(&agent, request, state_dir_record(request));
+    driver_fake_get_record(agent.driver, &record);
+    assert_int_equal(record.calls[FAKE_INSPECT] + record.calls[FAKE_EXTRACT], 0);
+    assert_int_equal(world.image, DELETED);
+    assert_non_null(strstr(world.fault, "are encrypted: it has an ephemeral_key_uuid"));
+}
+
 static void what_was_not_wanted_is_told_with_its_reason(void **state)
 {
     (void)state;
@@ -318,6 +333,7 @@ int main(void)
         TEST(blockrebase_gives_way_to_blockcopy),
         TEST(when_all_are_refused_it_fails),
         TEST(other_failures_are_none_of_the_method),
+        TEST(encrypted_disks_are_not_touched),
         TEST(what_was_not_wanted_is_told_with_its_reason),
         TEST(novas_own_choice_is_not_told),
     };

@@ -5,7 +5,7 @@
 #include "fixture.h"
 #include "state_dir.h"
 
-static char kvm[] = "kvm", standard[] = "default";
+static char kvm[] = "kvm", standard[] = "default", shared[] = "shared", exclusive[] = "exclusive";
 static struct conf conf;
 static struct agent agent;
 static struct rpc_request *request;
@@ -14,7 +14,8 @@ static int setup(void **state)
 {
     (void)state;
     struct error err = ERROR_INIT;
-    conf = (struct conf){.libvirt = {.virt_type = kvm, .images_type = standard}};
+    conf = (struct conf){.libvirt = {.virt_type = kvm, .images_type = standard},
+                         .snapshot_agent = {.attach = shared}};
     state_dir_make();
     agent = (struct agent){.conf = &conf, .journal = state_dir.journal};
     request = fixture_request();
@@ -205,6 +206,9 @@ static void leaves_encrypted_disks(void **state)
     assert_int_equal(verdict(), RPC_SERVE);
     json_object_del(instance_data(), "ephemeral_key_uuid");
     assert_int_equal(verdict(), RPC_PUT_BACK);
+    conf.snapshot_agent.attach = exclusive; /* nobody to leave it to: it fails */
+    assert_int_equal(verdict(), RPC_SERVE);
+    conf.snapshot_agent.attach = shared;
     /* Cinder's snapshots are as encrypted as its volumes. */
     json_object_set_new(instance_data(), "image_ref", json_string(""));
     assert_int_equal(verdict(), RPC_SERVE);
