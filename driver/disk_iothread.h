@@ -12,16 +12,22 @@
 #include <stdbool.h>
 
 #include "common/error.h"
+#include "driver/driver.h"
 
-/*
- * Whether a definition maps the disk, or its SCSI controller, to an iothread. InternalError
- * (EINVAL) when there is no such disk. Pure.
- */
-int disk_iothread_find(const char *xml, const char *disk_target, bool *ret_mapped,
-                       struct error *err);
+/* What a definition tells of it. */
+struct disk_iothread_facts {
+    bool mapped;              /* the disk, or its SCSI controller, has an iothread */
+    unsigned machine_version; /* of QEMU, with which the guest's machine type came; 0: not told */
+    char emulator[DRIVER_PATH_MAX];
+};
+
+/* Reads them. InternalError (EINVAL) when there is no such disk. Pure. */
+int disk_iothread_read(const char *xml, const char *disk_target,
+                       struct disk_iothread_facts *ret_facts, struct error *err);
 
 /*
  * Whether the disk of the running guest may be shown by a backup job: EOPNOTSUPP when an iothread
- * serves it and its QEMU is not known to be one that goes on when the reader closes.
+ * serves it and its QEMU is not known to be one that goes on when the reader closes. It is known by
+ * the machine type (pc-q35-9.0 runs on no older one), or by its process.
  */
 int disk_iothread_check(virDomainPtr domain, const char *disk_target, struct error *err);

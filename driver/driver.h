@@ -4,8 +4,8 @@
  * The order of calls for one snapshot: inspect → plan (chosen by the agent from what inspect found)
  * → extract. extract always leaves the guest as it found it: running, paused or stopped as before,
  * thawed, with its persistent definition and devices back, no block job and no file left of its
- * own except the returned image. Only a streamed image of a running guest leaves a backup job, for
- * recover to end.
+ * own except the returned image. Only a streamed image of a running guest leaves more: a backup job
+ * that ends as it is closed, and files, for recover to remove.
  *
  * Every function may be called from any thread; calls for one instance must not overlap.
  */

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "driver/driver.h"
 #include "driver/nbd_reader.h"
 #include "driver/qcow2_layout.h"
 
@@ -215,13 +217,24 @@ static bool takes_direct_io(const char *path)
     return fd >= 0;
 }
 
+/*
+ * The guest that the disk belongs to may be started meanwhile: what is read here takes no lock on
+ * the image (force-share), which would keep it from that.
+ */
 static int launch_server(const char *disk, const char *disk_format, bool direct_io,
                          unsigned stall_timeout_s, struct nbd_client **ret_client,
                          struct error *err)
 {
+    char name[DRIVER_PATH_MAX + 256] = "json:";
+    json_t *options = json_pack("{s:s, s:b, s:s}", "driver", disk_format, "force-share", true,
+                                "file.filename", disk);
+    size_t room = sizeof(name) - strlen("json:");
+    size_t length = json_dumpb(options, name + strlen("json:"), room, JSON_COMPACT);
+    json_decref(options);
+    if (length == 0 || length >= room)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s is no name for QEMU", disk);
     const char *const argv[] = {
-        "qemu-nbd", "--read-only", "--cache", direct_io ? "none" : "writeback",
-        "--format", disk_format,   disk,      NULL};
+        "qemu-nbd", "--read-only", "--cache", direct_io ? "none" : "writeback", name, NULL};
     return nbd_client_launch(argv, stall_timeout_s, ret_client, err);
 }
 
@@ -233,7 +246,7 @@ static int show_disk(const char *disk, const char *disk_format, unsigned stall_t
     bool direct_io = takes_direct_io(disk);
     int r = launch_server(disk, disk_format, direct_io, stall_timeout_s, ret_client, &failure);
     /* The server has ended: the disk allows it, what is behind it may not. */
-    if (direct_io && (r == -EIO || r == -EPIPE)) {
+    if (direct_io && r == -EIO) {
         failure = (struct error)ERROR_INIT;
         r = launch_server(disk, disk_format, false, stall_timeout_s, ret_client, &failure);
     }

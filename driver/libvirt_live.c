@@ -134,8 +134,8 @@ static int stream_overlay(struct live_snapshot *op, struct snapshot_result *resu
                                op->plan->image_format, err);
     trap("live:overlay-written-down");
     if (r == 0)
-        r = staged_overlay_open(op->staging, op->plan->image_format, op->driver->stall_timeout_s,
-                                &result->image, err);
+        r = staged_overlay_open(op->staging, op->plan->image_format, op->driver, &result->image,
+                                err);
     if (r < 0)
         return r;
     result->streamed = true;

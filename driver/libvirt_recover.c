@@ -43,8 +43,7 @@ static int find_image(struct recovery *recovery, struct error *err)
         return 0;
     int r = staged_image_check(recovery->staging, entry, err);
     if (r == 0)
-        r = staged_image_find(recovery->staging, entry, recovery->driver->stall_timeout_s,
-                              &recovery->image, err);
+        r = staged_image_find(recovery->staging, entry, recovery->driver, &recovery->image, err);
     if (r == 0 && recovery->image)
         recovery->staging = NULL;
     return r;

@@ -1,15 +1,15 @@
 /*
- * The streamed snapshot, which writes nothing: the image is made while it is uploaded. A running
- * guest's disk is shown by a backup job as it was at one instant, over NBD; a stopped guest's by
- * qemu-nbd. The domain is never undefined, and the guest stands still for no more than the job's
- * beginning.
+ * The streamed snapshot of a guest that runs, which writes nothing: its disk is shown by a backup
+ * job as it was at one instant, over NBD, and the image is made while it is uploaded. The domain is
+ * never undefined, and the guest stands still for no more than the job's beginning.
  *
- * The job has to stay for as long as the image is read. So it is not ended here but, once the image
- * is closed, by driver_ops.recover, which would end it if this process had died. Where the size of
- * an image is not known before it is made (compressed, vmdk, vdi) the job is converted from, and
+ * The job has to stay for as long as the image is read. So it is ended when the image is closed;
+ * driver_ops.recover brings back the rest, and the job too if this process has died. Where the size
+ * of an image is not known before it is made (compressed, vmdk, vdi) the job is converted from, and
  * ended, as a copy would be.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,10 +19,10 @@
 #include "driver/block_job.h"
 #include "driver/disk_iothread.h"
 #include "driver/driver_journal.h"
-#include "driver/image_stream.h"
+#include "driver/extent_map.h"
+#include "driver/job_image.h"
 #include "driver/live_snapshot.h"
 #include "driver/qemu_img.h"
-#include "driver/rbd_name.h"
 
 /* As whom QEMU runs: libvirt's "dac" label, +UID:+GID. There is none where it does not care. */
 static int find_qemu_user(virDomainPtr domain, uid_t *ret_uid, gid_t *ret_gid, struct error *err)
@@ -84,6 +84,16 @@ static int begin_job(struct live_snapshot *op, bool *ret_quiesced, struct error 
     return -err->errnum;
 }
 
+/* Whether this disk can be shown and read at all, before anything is done. */
+static int check_disk(struct live_snapshot *op, struct error *err)
+{
+    uint64_t bytes = op->info->virtual_size_bytes;
+    if (live_snapshot_is_streamed(op) && bytes > EXTENT_MAP_MAX_BYTES)
+        return error_set(err, EOPNOTSUPP, EXC_INTERNAL_ERROR,
+                         "a disk of %" PRIu64 " bytes is too large to be mapped", bytes);
+    return disk_iothread_check(op->domain, op->info->disk_target, err);
+}
+
 static int show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
     int r = guest_quiesce_check(&op->quiesce, err);
@@ -92,7 +102,7 @@ static int show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
     if (r == 0 && backup_job_check_idle(op->domain, err) < 0)
         r = live_snapshot_unusable(op, err);
     if (r == 0)
-        r = disk_iothread_check(op->domain, op->info->disk_target, err);
+        r = check_disk(op, err);
     if (r == 0)
         r = live_snapshot_begin(op, SCRATCH_ROOM, err);
     trap("stream:written-down");
@@ -102,71 +112,6 @@ static int show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
         return r;
     trap("stream:files-made");
     return begin_job(op, ret_quiesced, err);
-}
-
-/* An image of a backup job: what watches over its scratch goes with it. */
-struct job_image {
-    struct image_source base;
-    struct image_source *stream;
-    struct scratch *scratch;
-    struct staging *staging; /* which scratch looks at; its files are recover's */
-};
-
-static ssize_t job_image_read(struct image_source *source, void *buffer, size_t length,
-                              struct error *err)
-{
-    struct image_source *stream = ((struct job_image *)source)->stream;
-    return stream->ops->read(stream, buffer, length, err);
-}
-
-static int job_image_rewind(struct image_source *source, struct error *err)
-{
-    struct image_source *stream = ((struct job_image *)source)->stream;
-    return stream->ops->rewind(stream, err);
-}
-
-static void job_image_close(struct image_source *source)
-{
-    struct job_image *image = (struct job_image *)source;
-    image_source_close(image->stream);
-    scratch_release(image->scratch);
-    staging_leave(image->staging);
-    free(image);
-}
-
-static int open_stream(const struct live_snapshot *op, struct image_source **ret_stream,
-                       struct error *err)
-{
-    struct nbd_client *client = NULL;
-    int r = nbd_client_connect(op->backup.socket_path, op->backup.disk_target,
-                               op->driver->stall_timeout_s, &client, err);
-    trap("stream:connected");
-    if (r == 0)
-        r = image_stream_open(client, op->plan->image_format, false, ret_stream, err);
-    trap("stream:mapped");
-    if (r < 0)
-        nbd_client_free(client);
-    return r;
-}
-
-static int open_image(struct live_snapshot *op, struct image_source **ret_source, struct error *err)
-{
-    static const struct image_source_ops ops = {job_image_read, job_image_rewind, job_image_close};
-    struct image_source *stream = NULL;
-    int r = open_stream(op, &stream, err);
-    if (r < 0)
-        return r;
-    struct job_image *image = calloc(1, sizeof(*image));
-    if (!image) {
-        image_source_close(stream);
-        return error_nomem(err);
-    }
-    *image = (struct job_image){.base = {.ops = &ops, .size_bytes = stream->size_bytes},
-                                .stream = stream,
-                                .scratch = TAKE_PTR(op->scratch),
-                                .staging = TAKE_PTR(op->staging)};
-    *ret_source = &image->base;
-    return 0;
 }
 
 static int convert_job(struct live_snapshot *op, struct error *err)
@@ -196,8 +141,11 @@ static int make_streamed(struct live_snapshot *op, struct snapshot_result *resul
                          struct error *err)
 {
     int r = guest_freeze_release_agent(&op->freeze, op->domain, err);
+    if (r < 0)
+        return r;
     result->streamed = true;
-    return r < 0 ? r : open_image(op, &result->image, err);
+    r = job_image_open(op, &result->image, err);
+    return r < 0 && r != -ECANCELED ? live_snapshot_unusable(op, err) : r;
 }
 
 int libvirt_stream_live(struct libvirt_driver *driver, const struct guest_info *info,
@@ -220,28 +168,6 @@ int libvirt_stream_live(struct libvirt_driver *driver, const struct guest_info *
         *err = failure;
         return -failure.errnum;
     }
-    *ret_result = result;
-    return 0;
-}
-
-int libvirt_stream_stopped(struct libvirt_driver *driver, const struct guest_info *info,
-                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,
-                           struct error *err)
-{
-    char path[DRIVER_PATH_MAX];
-    bool is_file = info->source_type == DISK_SOURCE_FILE;
-    struct snapshot_result result = {.guest_is_back = true, .streamed = true};
-    int r = 0;
-    (void)snprintf(path, sizeof(path), "%s", info->disk_path);
-    if (info->source_type == DISK_SOURCE_RBD)
-        r = rbd_name_for_qemu(info->disk_path, &driver->rbd, path, sizeof(path), err);
-    if (r == 0)
-        r = image_stream_of_file(path, is_file ? info->disk_format : "raw", plan->image_format,
-                                 !is_file, driver->stall_timeout_s, &result.image, err);
-    if (r < 0 && r != -ECANCELED)
-        err->errnum = EOPNOTSUPP; /* qemu-img may still do */
-    if (r < 0)
-        return -err->errnum;
     *ret_result = result;
     return 0;
 }

@@ -4,24 +4,22 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 
-#define ARGUMENTS_MAX 24
 #define STATUS_BYTES_MAX (UINT64_C(1) << 31) /* of the disk, asked for at once: 32 bits */
 
-int nbd_client_error(struct error *err, const char *what)
+int nbd_client_error(const struct nbd_client *client, struct error *err, const char *what)
 {
     const char *text = nbd_get_error();
-    return error_set(err, EIO, EXC_INTERNAL_ERROR, "%s: %s", what, text ? text : "unknown");
+    int r = error_set(err, EIO, EXC_INTERNAL_ERROR, "%s: %s", what, text ? text : "unknown");
+    return client->server ? process_server_blame(client->server, err) : r;
 }
 
 /*
@@ -45,7 +43,7 @@ int nbd_client_turn(struct nbd_client *client, int wake_fd, unsigned timeout_ms,
     if (direction & LIBNBD_AIO_DIRECTION_WRITE)
         fds[0].events |= POLLOUT;
     if (fds[0].fd < 0)
-        return error_set(err, EPIPE, EXC_INTERNAL_ERROR, "the NBD connection is closed");
+        return nbd_client_error(client, err, "the NBD connection is closed");
     if (poll(fds, 2, (int)timeout_ms) < 0 && errno != EINTR)
         return error_errno(err, errno, "cannot wait for the NBD server");
     int r = 0;
@@ -54,7 +52,7 @@ int nbd_client_turn(struct nbd_client *client, int wake_fd, unsigned timeout_ms,
     else if (fds[0].revents)
         r = nbd_aio_notify_read(client->handle);
     if (r < 0)
-        return nbd_client_error(err, "the NBD connection failed");
+        return nbd_client_error(client, err, "the NBD connection failed");
     retire_commands(client);
     return fds[0].revents != 0;
 }
@@ -84,7 +82,7 @@ static bool is_connected(struct nbd_client *client, void *arg)
     return nbd_aio_is_ready(client->handle) > 0;
 }
 
-static int new_client(unsigned stall_timeout_s, struct nbd_client **ret_client, struct error *err)
+int nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client, struct error *err)
 {
     struct nbd_client *client = calloc(1, sizeof(*client));
     if (!client)
@@ -97,7 +95,7 @@ static int new_client(unsigned stall_timeout_s, struct nbd_client **ret_client, 
     if (r == 0)
         r = nbd_set_pread_initialize(client->handle, false); /* what fails is not looked at */
     if (r < 0) {
-        (void)nbd_client_error(err, "cannot make an NBD client");
+        (void)nbd_client_error(client, err, "cannot make an NBD client");
         nbd_client_free(client);
         return -err->errnum;
     }
@@ -108,77 +106,38 @@ static int new_client(unsigned stall_timeout_s, struct nbd_client **ret_client, 
 /* The connection has been begun, or could not be: `begun` < 0. */
 static int finish_connecting(struct nbd_client *client, int begun, struct error *err)
 {
-    int r = begun < 0 ? nbd_client_error(err, "cannot connect to the NBD server")
+    int r = begun < 0 ? nbd_client_error(client, err, "cannot connect to the NBD server")
                       : wait_until(client, is_connected, NULL, err);
     if (r < 0)
         return r;
     int64_t size = nbd_get_size(client->handle);
     if (size < 0)
-        return nbd_client_error(err, "the NBD server tells no size");
+        return nbd_client_error(client, err, "the NBD server tells no size");
     client->disk_bytes = (uint64_t)size;
     return 0;
 }
 
-int nbd_client_connect(const char *socket_path, const char *export_name, unsigned stall_timeout_s,
-                       struct nbd_client **ret_client, struct error *err)
+int nbd_client_connect(struct nbd_client *client, const char *socket_path, const char *export_name,
+                       struct error *err)
 {
-    struct nbd_client *client = NULL;
-    int r = new_client(stall_timeout_s, &client, err);
-    if (r < 0)
-        return r;
     int begun = nbd_set_export_name(client->handle, export_name);
     if (begun == 0)
         begun = nbd_aio_connect_unix(client->handle, socket_path);
-    r = finish_connecting(client, begun, err);
-    if (r < 0)
-        nbd_client_free(client);
-    else
-        *ret_client = client;
-    return r;
+    return finish_connecting(client, begun, err);
 }
 
-/*
- * A qemu-nbd whose client dies before they have agreed waits for another for ever. So it dies with
- * this thread: libnbd leaves no way to ask for that between its fork and its exec. The shell looks
- * whether the parent was still there when it was asked for.
- */
-static void put_on_leash(const char *const *argv, const char *parent,
-                         char *ret_arguments[ARGUMENTS_MAX])
+int nbd_client_connect_socket(struct nbd_client *client, int fd, struct error *err)
 {
-    const char *const leash[] = {
-        "setpriv", "--pdeathsig", "KILL", "sh", "-c", "[ $PPID = $0 ] && exec \"$@\"", parent};
-    size_t count = ARRAY_SIZE(leash);
-    memcpy(ret_arguments, leash, sizeof(leash)); /* libnbd leaves them as they are */
-    for (size_t i = 0; argv[i] && count + 1 < ARGUMENTS_MAX; i++)
-        memcpy(&ret_arguments[count++], &argv[i], sizeof(argv[i]));
-    ret_arguments[count] = NULL;
-}
-
-int nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
-                      struct nbd_client **ret_client, struct error *err)
-{
-    struct nbd_client *client = NULL;
-    char *arguments[ARGUMENTS_MAX], parent[16];
-    (void)snprintf(parent, sizeof(parent), "%d", getpid());
-    put_on_leash(argv, parent, arguments);
-    int r = new_client(stall_timeout_s, &client, err);
-    if (r < 0)
-        return r;
-    int begun = nbd_aio_connect_systemd_socket_activation(client->handle, arguments);
-    r = finish_connecting(client, begun, err);
-    if (r < 0)
-        nbd_client_free(client);
-    else
-        *ret_client = client;
-    return r;
+    return finish_connecting(client, nbd_aio_connect_socket(client->handle, fd), err);
 }
 
 void nbd_client_free(struct nbd_client *client)
 {
-    if (client && client->handle) {
-        (void)nbd_kill_subprocess(client->handle, SIGKILL); /* nbd_close() waits for its end */
+    if (!client)
+        return;
+    process_server_end(client->server); /* first: it takes nobody else for the next client */
+    if (client->handle)
         nbd_close(client->handle);
-    }
     free(client);
 }
 
@@ -231,7 +190,7 @@ static int ask_status(struct nbd_client *client, struct status_question *questio
     question->end = offset + length;
     question->answered = false;
     if (nbd_aio_block_status(client->handle, length, offset, extents, completion, 0) < 0)
-        return nbd_client_error(err, "cannot ask the NBD server for its block status");
+        return nbd_client_error(client, err, "cannot ask the NBD server for its block status");
     int r = wait_until(client, is_answered, question, err);
     if (r < 0)
         return r;

@@ -171,7 +171,7 @@ static int ask(struct nbd_reader *reader, struct error *err)
         set_asked(slot, length);
         reader->next_slot = (reader->next_slot + 1) % SLOTS;
         if (nbd_aio_pread(reader->client->handle, slot->bytes, length, offset, completion, 0) < 0)
-            return nbd_client_error(err, "cannot read from the NBD server");
+            return nbd_client_error(reader->client, err, "cannot read from the NBD server");
     }
     return stopping;
 }

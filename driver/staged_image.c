@@ -8,9 +8,11 @@
 #include <sys/stat.h>
 
 #include "common/json.h"
+#include "common/log.h"
 #include "driver/driver_entries.h"
 #include "driver/driver_journal.h"
 #include "driver/image_stream.h"
+#include "driver/qemu_img.h"
 
 static json_int_t mtime_ns(const struct stat *st)
 {
@@ -67,8 +69,8 @@ static void overlay_close(struct image_source *source)
     free(image);
 }
 
-int staged_overlay_open(struct staging *staging, const char *format, unsigned stall_timeout_s,
-                        struct image_source **ret_image, struct error *err)
+static int stream_overlay(struct staging *staging, const char *format, unsigned stall_timeout_s,
+                          struct image_source **ret_image, struct error *err)
 {
     static const struct image_source_ops ops = {overlay_read, overlay_rewind, overlay_close};
     struct image_source *stream = NULL;
@@ -86,6 +88,37 @@ int staged_overlay_open(struct staging *staging, const char *format, unsigned st
                                     .staging = staging};
     *ret_image = &image->base;
     return 0;
+}
+
+/* The overlay stays: it is what a later process would look for. */
+static int convert_overlay(struct staging *staging, const char *format,
+                           const struct libvirt_driver *driver, struct image_source **ret_image,
+                           struct error *err)
+{
+    const struct qemu_img_conversion conversion = {.source_path = staging_delta_path(staging),
+                                                   .source_format = "qcow2",
+                                                   .target_path = staging_image_path(staging),
+                                                   .target_format = format,
+                                                   .bytes_per_s = driver->disk_bytes_per_s,
+                                                   .stall_timeout_s = driver->stall_timeout_s};
+    int r = qemu_img_convert(&conversion, err);
+    return r < 0 ? r : staging_open_image(staging, ret_image, err);
+}
+
+int staged_overlay_open(struct staging *staging, const char *format,
+                        const struct libvirt_driver *driver, struct image_source **ret_image,
+                        struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = stream_overlay(staging, format, driver->stall_timeout_s, ret_image, &failure);
+    if (r < 0 && r != -ECANCELED) {
+        log_warning("the copy is converted, for it cannot be read as it is sent: %s",
+                    failure.message);
+        r = convert_overlay(staging, format, driver, ret_image, &failure);
+    }
+    if (r < 0)
+        *err = failure;
+    return r;
 }
 
 static bool is_overlay(const struct staging *staging, const json_t *entry)
@@ -124,16 +157,17 @@ static bool is_unchanged(const char *path, const json_t *entry)
            is_value(entry, "mtime_ns", mtime_ns(&st));
 }
 
-int staged_image_find(struct staging *staging, const json_t *entry, unsigned stall_timeout_s,
-                      struct image_source **ret_image, struct error *err)
+int staged_image_find(struct staging *staging, const json_t *entry,
+                      const struct libvirt_driver *driver, struct image_source **ret_image,
+                      struct error *err)
 {
     enum staged_image_kind kind = is_overlay(staging, entry) ? STAGED_OVERLAY : STAGED_FILE;
     *ret_image = NULL;
     if (!is_unchanged(path_of(staging, kind), entry))
         return 0;
     if (kind == STAGED_OVERLAY)
-        return staged_overlay_open(staging, json_string_member(entry, "format"), stall_timeout_s,
-                                   ret_image, err);
+        return staged_overlay_open(staging, json_string_member(entry, "format"), driver, ret_image,
+                                   err);
     int r = staging_remove_delta(staging, err);
     return r < 0 ? r : staging_open_image(staging, ret_image, err);
 }

@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/image_source.h"
 #include "driver/driver.h"
+#include "driver/libvirt_driver.h"
 #include "driver/staging.h"
 
 enum staged_image_kind {
@@ -21,11 +22,13 @@ int staged_image_write(const struct driver_journal *journal, const struct stagin
                        enum staged_image_kind kind, const char *format, struct error *err);
 
 /*
- * The image of `format` (see image_stream.h) that is made from the overlay while it is read. Takes
- * `staging` on success: closing the source removes everything.
+ * The image of `format` (see image_stream.h) that is made from the overlay while it is read, or, if
+ * no qemu-nbd can show it, converted from it first. Takes `staging` on success: closing the source
+ * removes everything.
  */
-int staged_overlay_open(struct staging *staging, const char *format, unsigned stall_timeout_s,
-                        struct image_source **ret_image, struct error *err);
+int staged_overlay_open(struct staging *staging, const char *format,
+                        const struct libvirt_driver *driver, struct image_source **ret_image,
+                        struct error *err);
 
 /* EINVAL when `entry` is none, or tells of a file elsewhere than `staging` has them. */
 int staged_image_check(const struct staging *staging, const json_t *entry, struct error *err);
@@ -35,5 +38,6 @@ int staged_image_check(const struct staging *staging, const json_t *entry, struc
  * *ret_image is NULL, and `staging` not taken, when the file is not the one that was written down:
  * another file, another size, changed since.
  */
-int staged_image_find(struct staging *staging, const json_t *entry, unsigned stall_timeout_s,
-                      struct image_source **ret_image, struct error *err);
+int staged_image_find(struct staging *staging, const json_t *entry,
+                      const struct libvirt_driver *driver, struct image_source **ret_image,
+                      struct error *err);

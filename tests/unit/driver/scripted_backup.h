@@ -10,7 +10,17 @@ static struct {
     bool job_of_others; /* of any kind */
     const char *xml;    /* what libvirt tells of the job; NULL: the truth */
     unsigned labels;    /* how many security labels; the last one names the user */
+    /* what happened */
+    unsigned closed_early; /* readers, before the job had ended */
 } backup_script;
+
+/* Of a guest whose QEMU nobody knows. */
+const char *__wrap_virDomainGetName(virDomainPtr domain);
+const char *__wrap_virDomainGetName(virDomainPtr domain)
+{
+    (void)domain;
+    return "no such guest";
+}
 
 int __wrap_virDomainGetJobInfo(virDomainPtr domain, virDomainJobInfoPtr info);
 int __wrap_virDomainGetJobInfo(virDomainPtr domain, virDomainJobInfoPtr info)
@@ -96,22 +106,67 @@ char *__wrap_virDomainBackupGetXMLDesc(virDomainPtr domain, unsigned flags)
 }
 
 /* The client is never looked at: it is the stream's. */
-int __wrap_nbd_client_connect(const char *socket_path, const char *export_name,
-                              unsigned stall_timeout_s, struct nbd_client **ret_client,
-                              struct error *err);
-int __wrap_nbd_client_connect(const char *socket_path, const char *export_name,
-                              unsigned stall_timeout_s, struct nbd_client **ret_client,
-                              struct error *err)
+int __wrap_nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client,
+                          struct error *err);
+int __wrap_nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client,
+                          struct error *err)
 {
     bool acts;
-    (void)socket_path;
     (void)stall_timeout_s;
-    if (strcmp(export_name, "vda") != 0 || !world.backup)
-        abort();
-    if (fails("nbd connect", &acts))
-        return error_set(err, 5, EXC_INTERNAL_ERROR, "injected in nbd connect");
+    if (fails("nbd new", &acts))
+        return error_set(err, 5, EXC_INTERNAL_ERROR, "injected in nbd new");
     *ret_client = calloc(1, sizeof(**ret_client));
     return 0;
+}
+
+int __wrap_nbd_client_connect(struct nbd_client *client, const char *socket_path,
+                              const char *export_name, struct error *err);
+int __wrap_nbd_client_connect(struct nbd_client *client, const char *socket_path,
+                              const char *export_name, struct error *err)
+{
+    bool acts;
+    (void)client;
+    (void)socket_path;
+    if (strcmp(export_name, "vda") != 0 || !world.backup)
+        abort();
+    return fails("nbd connect", &acts)
+               ? error_set(err, 5, EXC_INTERNAL_ERROR, "injected in nbd connect")
+               : 0;
+}
+
+void __wrap_nbd_client_free(struct nbd_client *client);
+void __wrap_nbd_client_free(struct nbd_client *client)
+{
+    backup_script.closed_early += client && world.backup;
+    free(client);
+}
+
+/* What is read from the job. */
+struct scripted_stream {
+    struct image_source base;
+    struct image_source *file;
+    struct nbd_client *client;
+};
+
+static ssize_t scripted_read(struct image_source *source, void *buffer, size_t length,
+                             struct error *err)
+{
+    struct image_source *file = ((struct scripted_stream *)source)->file;
+    return file->ops->read(file, buffer, length, err);
+}
+
+static int scripted_rewind(struct image_source *source, struct error *err)
+{
+    struct image_source *file = ((struct scripted_stream *)source)->file;
+    return file->ops->rewind(file, err);
+}
+
+static void scripted_close(struct image_source *source)
+{
+    struct scripted_stream *stream = (struct scripted_stream *)source;
+    image_source_close(stream->file);
+    __wrap_nbd_client_free(stream->client);
+    free(stream);
 }
 
 int __wrap_image_stream_open(struct nbd_client *client, const char *format, bool find_zeroes,
@@ -119,15 +174,23 @@ int __wrap_image_stream_open(struct nbd_client *client, const char *format, bool
 int __wrap_image_stream_open(struct nbd_client *client, const char *format, bool find_zeroes,
                              struct image_source **ret_source, struct error *err)
 {
+    static const struct image_source_ops ops = {scripted_read, scripted_rewind, scripted_close};
     bool acts;
     (void)format;
     if (find_zeroes)
         abort(); /* what QEMU exports knows its zeroes */
     if (fails("stream", &acts))
         return error_set(err, 5, EXC_INTERNAL_ERROR, "injected in stream");
+    struct scripted_stream *stream = calloc(1, sizeof(*stream));
     int r = write_file(scratch_path("streamed"), err);
     if (r == 0)
-        r = image_source_open_file(scratch_path("streamed"), ret_source, err);
-    free(client);
-    return r;
+        r = image_source_open_file(scratch_path("streamed"), &stream->file, err);
+    if (r < 0) {
+        free(stream);
+        return r;
+    }
+    stream->base = (struct image_source){.ops = &ops, .size_bytes = stream->file->size_bytes};
+    stream->client = client;
+    *ret_source = &stream->base;
+    return 0;
 }

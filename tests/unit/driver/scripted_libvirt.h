@@ -759,7 +759,7 @@ int __wrap_qemu_img_convert(const struct qemu_img_conversion *conversion, struct
     return failing ? error_set(err, 5, EXC_IMAGE_UNACCEPTABLE, "injected in qemu-img convert") : 0;
 }
 
-/* The image is the overlay itself. */
+/* The image is the disk itself: an overlay of ours, or the stopped guest's. */
 int __wrap_image_stream_of_file(const char *disk, const char *disk_format, const char *format,
                                 bool find_zeroes, unsigned stall_timeout_s,
                                 struct image_source **ret_source, struct error *err);
@@ -770,9 +770,10 @@ int __wrap_image_stream_of_file(const char *disk, const char *disk_format, const
     bool acts;
     (void)format;
     (void)stall_timeout_s;
-    if (strcmp(disk_format, "qcow2") != 0 || find_zeroes)
-        abort(); /* an overlay of ours */
-    if (fails("stream overlay", &acts))
-        return error_set(err, 5, EXC_INTERNAL_ERROR, "injected in stream overlay");
+    bool failing = fails("stream file", &acts);
+    if (strcmp(disk_format, find_zeroes ? "raw" : "qcow2") != 0)
+        abort(); /* those of devices are not known to anybody */
+    if (failing)
+        return error_set(err, 5, EXC_INTERNAL_ERROR, "injected in stream file");
     return image_source_open_file(disk, ret_source, err);
 }

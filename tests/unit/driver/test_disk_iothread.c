@@ -103,14 +103,40 @@ static void a_disk_its_controller_or_a_mapping(void **state)
          true}, /* it is not told which controller */
     };
     (void)state;
+    struct disk_iothread_facts facts;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        bool mapped = !cases[i].mapped;
-        assert_int_equal(disk_iothread_find(cases[i].xml, "vda", &mapped, &err), 0);
-        assert_int_equal(mapped, cases[i].mapped);
+        assert_int_equal(disk_iothread_read(cases[i].xml, "vda", &facts, &err), 0);
+        assert_int_equal(facts.mapped, cases[i].mapped);
+        assert_string_equal(facts.emulator, "/usr/bin/qemu");
+        assert_int_equal(facts.machine_version, 0);
     }
-    bool mapped = false;
-    assert_int_equal(disk_iothread_find(DOMAIN(""), "vda", &mapped, &err), -EINVAL);
-    assert_int_equal(disk_iothread_find("<domain>", "vda", &mapped, &err), -EINVAL);
+    assert_int_equal(disk_iothread_read(DOMAIN(""), "vda", &facts, &err), -EINVAL);
+    assert_int_equal(disk_iothread_read("<domain>", "vda", &facts, &err), -EINVAL);
+}
+
+static void a_machine_that_came_with_a_good_qemu(void **state)
+{
+    static const struct {
+        const char *machine;
+        bool good;
+    } machines[] = {
+        {"pc-i440fx-10.0", true}, {"pc-q35-9.0", true}, {"virt-9.2", true},
+        {"pc-q35-8.2", false},    {"pc", false},        {"q35", false},
+        {"pc-q35-noble", false},  {"pc-q35-10", false}, {"pc-q35-rhel9.4.0", false},
+        {"microvm", false},       {"", false},
+    };
+    static char xml[1024];
+    (void)state;
+    for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
+        (void)snprintf(
+            xml, sizeof(xml),
+            "<domain><os><type machine='%s'>hvm</type></os><devices>"
+            "<emulator>/usr/bin/qemu</emulator>" DISK(OWN, "vda", "virtio") "</devices></domain>",
+            machines[i].machine);
+        definition = xml;
+        assert_int_equal(disk_iothread_check(NULL, "vda", &err),
+                         machines[i].good ? 0 : -EOPNOTSUPP);
+    }
 }
 
 static void shown_by_a_qemu_that_is_known_to_bear_it(void **state)
@@ -228,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_disk_its_controller_or_a_mapping, set_up),
+        cmocka_unit_test_setup(a_machine_that_came_with_a_good_qemu, set_up),
         cmocka_unit_test_setup(shown_by_a_qemu_that_is_known_to_bear_it, set_up),
         cmocka_unit_test_setup(the_running_process_counts, set_up),
         cmocka_unit_test_setup(an_emulator_that_anybody_may_write, set_up),

@@ -19,7 +19,10 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -206,17 +209,148 @@ static void left_in_the_middle(void **state)
     }
 }
 
+static void fill(const char *disk, unsigned mib)
+{
+    assert_int_equal(run("qemu-img create -q -f raw %s %uM && "
+                         "qemu-io -f raw -c 'write -P 1 0 %uM' %s >/dev/null",
+                         disk, mib, mib, disk),
+                     0);
+}
+
+static int read_all(struct image_source *source)
+{
+    static char buffer[READ_BYTES];
+    ssize_t n;
+    while ((n = source->ops->read(source, buffer, sizeof(buffer), &err)) > 0)
+        ;
+    return (int)n;
+}
+
 static void a_server_that_is_missing(void **state)
 {
     (void)state;
     static const char *const argv[] = {"/nonexistent/qemu-nbd", NULL};
     struct nbd_client *client = NULL;
-    assert_true(nbd_client_launch(argv, 20, &client, &err) < 0);
+    assert_int_equal(nbd_client_launch(argv, 20, &client, &err), -ENOENT);
     assert_null(client);
     assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
     err = (struct error)ERROR_INIT;
-    assert_true(nbd_client_connect(scratch_path("nothing"), "vda", 20, &client, &err) < 0);
-    assert_null(client);
+    assert_int_equal(nbd_client_new(20, &client, &err), 0);
+    assert_true(nbd_client_connect(client, scratch_path("nothing"), "vda", &err) < 0);
+    nbd_client_free(client);
+}
+
+/* What keeps it from showing the disk is told, and not without bound. */
+static void a_server_that_refuses(void **state)
+{
+    (void)state;
+    static const char *const long_winded[] = {
+        "sh", "-c",
+        "i=0; while [ $i -lt 9999 ]; do i=$((i + 1)); echo $i no; done >&2; echo last >&2", NULL};
+    struct image_source *source = NULL;
+    struct nbd_client *client = NULL;
+    char disk[512];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    fill(disk, 1);
+    assert_int_equal(image_stream_of_file(disk, "qcow2", "raw", false, 20, &source, &err), -EIO);
+    assert_non_null(strstr(err.message, "(qemu-nbd: "));
+    assert_non_null(strstr(err.message, "Image is not in qcow2 format"));
+    assert_null(source);
+    err = (struct error)ERROR_INIT;
+    assert_true(nbd_client_launch(long_winded, 20, &client, &err) < 0); /* it was not held up */
+    assert_non_null(strstr(err.message, " no "));
+    assert_true(strlen(err.message) < 800);
+}
+
+/* QEMU's own names are made of them. */
+static void a_path_of_odd_characters(void **state)
+{
+    (void)state;
+    char disk[512];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("json:{a,b\"c=d\\e: f\tg"));
+    int fd = open(disk, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, 3 * 65536), 0);
+    assert_int_equal(pwrite(fd, "data", 4, 65536), 4);
+    (void)close(fd);
+    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    assert_int_equal(save(source, scratch_path("image")), 3 * 65536);
+    image_source_close(source);
+    char text[5] = "";
+    fd = open(scratch_path("image"), O_RDONLY | O_CLOEXEC);
+    assert_int_equal(pread(fd, text, 4, 65536), 4);
+    (void)close(fd);
+    assert_string_equal(text, "data");
+}
+
+/* Nova starts the guest whose disk is read. */
+static void others_may_write_to_the_disk(void **state)
+{
+    (void)state;
+    char disk[512], base[512];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(base, sizeof(base), "%s", scratch_path("base"));
+    fill(base, 4);
+    assert_int_equal(run("qemu-img create -q -f qcow2 -b %s -F raw %s", base, disk), 0);
+    struct image_source *source = open_stream(disk, "qcow2", "qcow2", false);
+    assert_int_equal(run("qemu-io -f qcow2 -c 'write -P 2 0 64k' %s >/dev/null", disk), 0);
+    assert_int_equal(run("qemu-io -f raw -c 'write -P 2 0 64k' %s >/dev/null", base), 0);
+    image_source_close(source);
+}
+
+/* Neither a shell nor setpriv, which is another one on every distribution. */
+static void nothing_but_the_server_is_needed(void **state)
+{
+    (void)state;
+    char disk[512], tools[512], before[4096];
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(tools, sizeof(tools), "%s", scratch_path("tools"));
+    (void)snprintf(before, sizeof(before), "%s",
+                   getenv("PATH")); /* NOLINT(concurrency-mt-unsafe) */
+    fill(disk, 1);
+    assert_int_equal(run("mkdir %s && ln -s $(command -v qemu-nbd) %s/", tools, tools), 0);
+    assert_int_equal(setenv("PATH", tools, 1), 0); /* NOLINT(concurrency-mt-unsafe) */
+    struct image_source *source = NULL;
+    int r = image_stream_of_file(disk, "raw", "raw", false, 20, &source, &err);
+    assert_int_equal(setenv("PATH", before, 1), 0); /* NOLINT(concurrency-mt-unsafe) */
+    if (r < 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(read_all(source), 0);
+    image_source_close(source);
+}
+
+/* The socket has no file; who asks for its name, which is anybody's, gets nothing of the disk. */
+static void a_connection_that_is_ours_alone(void **state)
+{
+    (void)state;
+    char disk[512], line[256];
+    unsigned long flags = 0;
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    fill(disk, 1);
+    int files = run("ls -d /tmp/libnbd* >/dev/null 2>&1");
+    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    assert_int_equal(run("ls -d /tmp/libnbd* >/dev/null 2>&1"), files);
+    FILE *sockets = fopen("/proc/net/unix", "re");
+    assert_non_null(sockets);
+    while (fgets(line, sizeof(line), sockets)) {
+        struct sockaddr_un name = {.sun_family = AF_UNIX};
+        char text[64] = "";
+        char byte;
+        if (sscanf(line, "%*s %*s %*s %lx %*s %*s %*s @%62s", &flags, text) != 2 ||
+            strlen(text) != 5)
+            continue; /* an autobound one */
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        memcpy(name.sun_path + 1, text, 5);
+        if (connect(fd, (struct sockaddr *)&name, sizeof(name.sun_family) + 6) == 0) {
+            struct pollfd entry = {.fd = fd, .events = POLLIN};
+            if (poll(&entry, 1, 200) > 0)
+                assert_true(recv(fd, &byte, 1, 0) <= 0); /* no greeting */
+        }
+        (void)close(fd);
+    }
+    (void)fclose(sockets);
+    assert_int_equal(read_all(source), 0);
+    image_source_close(source);
 }
 
 /* The one child there is; the kernel's list may miss it when it is read at the wrong moment. */
@@ -233,23 +367,6 @@ static pid_t child_of(pid_t parent)
     }
     assert_string_not_equal(line, "");
     return (pid_t)strtol(line, NULL, 10);
-}
-
-static void fill(const char *disk, unsigned mib)
-{
-    assert_int_equal(run("qemu-img create -q -f raw %s %uM && "
-                         "qemu-io -f raw -c 'write -P 1 0 %uM' %s >/dev/null",
-                         disk, mib, mib, disk),
-                     0);
-}
-
-static int read_all(struct image_source *source)
-{
-    static char buffer[READ_BYTES];
-    ssize_t n;
-    while ((n = source->ops->read(source, buffer, sizeof(buffer), &err)) > 0)
-        ;
-    return (int)n;
 }
 
 /* How the process has opened the file. */
@@ -444,6 +561,11 @@ int main(void)
         cmocka_unit_test_setup(around_the_page_cache, set_up),
         cmocka_unit_test_setup(a_base_that_needs_the_page_cache, set_up),
         cmocka_unit_test_setup(a_server_that_is_missing, set_up),
+        cmocka_unit_test_setup(a_server_that_refuses, set_up),
+        cmocka_unit_test_setup(a_path_of_odd_characters, set_up),
+        cmocka_unit_test_setup(others_may_write_to_the_disk, set_up),
+        cmocka_unit_test_setup(nothing_but_the_server_is_needed, set_up),
+        cmocka_unit_test_setup(a_connection_that_is_ours_alone, set_up),
         cmocka_unit_test_setup(a_server_that_dies, set_up),
         cmocka_unit_test_setup(a_server_that_died_unnoticed, set_up),
         cmocka_unit_test_setup(a_client_that_dies, set_up),

@@ -142,7 +142,10 @@ static void events_reach_the_watch(void **state)
     assert_int_equal(virDomainDestroy(domain), 0);
     assert_true(domain_watch_wait(watch, 20000, &news));
     assert_true(news.stopped);
+    assert_false(news.started);
     assert_int_equal(virDomainCreate(domain), 0);
+    assert_true(domain_watch_wait(watch, 20000, &news));
+    assert_true(news.started);
     virDomainFree(domain);
     domain_watch_free(watch);
     libvirt_connection_free(connection);

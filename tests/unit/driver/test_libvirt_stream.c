@@ -14,6 +14,7 @@
 /* wrap: virDomainIsActive */
 /* wrap: virDomainIsPersistent */
 /* wrap: virDomainGetState */
+/* wrap: virDomainGetName */
 /* wrap: virDomainGetXMLDesc */
 /* wrap: virDomainGetAutostart */
 /* wrap: virDomainSetAutostart */
@@ -33,7 +34,9 @@
 /* wrap: virDomainGetSecurityLabelList */
 /* wrap: virDomainBackupBegin */
 /* wrap: virDomainBackupGetXMLDesc */
+/* wrap: nbd_client_new */
 /* wrap: nbd_client_connect */
+/* wrap: nbd_client_free */
 /* wrap: image_stream_open */
 /* wrap: qemu_img_measure */
 /* wrap: qemu_img_create_overlay */
@@ -47,6 +50,7 @@
 
 #include <cmocka.h>
 
+#include "driver/extent_map.h"
 #include "tests/unit/driver/scripted_backup.h"
 #include "tests/unit/driver/scripted_death.h"
 
@@ -126,7 +130,10 @@ static void assert_guest_as_before(void)
     assert_int_equal(files_left(), 0);
 }
 
-/* The image can be read for as long as it is open, then recover brings the guest back. */
+/*
+ * The image can be read for as long as it is open, the job ends before its reader closes, and
+ * recover brings back the rest.
+ */
 static void assert_image(void)
 {
     char text[16] = "";
@@ -140,7 +147,8 @@ static void assert_image(void)
     assert_int_equal(result.image->ops->rewind(result.image, &err), 0);
     assert_int_equal(files_left(), 1);
     image_source_close(result.image);
-    assert_true(world.backup);
+    assert_false(world.backup);
+    assert_int_equal(backup_script.closed_early, 0);
     assert_int_equal(recover(false), 0);
     assert_guest_as_before();
 }
@@ -148,10 +156,10 @@ static void assert_image(void)
 static void good_snapshot_in_order(void **state)
 {
     (void)state;
-    static const char *const order[] = {"find_domain",    "GetBlockJobInfo", "GetJobInfo",
-                                        "journal-write",  "qemu-img create", "journal-frozen",
-                                        "FSFreeze",       "BackupBegin",     "FSThaw",
-                                        "journal-thawed", "nbd connect",     "stream"};
+    static const char *const order[] = {
+        "find_domain",    "GetBlockJobInfo", "GetJobInfo",  "journal-write", "qemu-img create",
+        "journal-frozen", "FSFreeze",        "BackupBegin", "FSThaw",        "journal-thawed",
+        "nbd new",        "nbd connect",     "stream"};
     assert_int_equal(take(), 0);
     assert_true(result.quiesced);
     for (size_t i = 1; i < sizeof(order) / sizeof(order[0]); i++)
@@ -252,6 +260,62 @@ static void what_libvirt_refuses_another_method_may_do(void **state)
     assert_int_equal(files_left(), 0);
 }
 
+/* What cannot be read another method may copy. A QEMU may not bear a reader that goes first. */
+static void a_disk_that_cannot_be_read(void **state)
+{
+    static const char *const names[] = {"nbd new", "nbd connect", "stream"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        set_up(state);
+        world.fail_name = names[i];
+        assert_int_equal(take(), -EOPNOTSUPP);
+        assert_int_equal(backup_script.closed_early, 0);
+        assert_guest_as_before();
+    }
+    set_up(state);
+    info.virtual_size_bytes = EXTENT_MAP_MAX_BYTES + 1;
+    assert_int_equal(take(), -EOPNOTSUPP);
+    assert_non_null(strstr(err.message, "too large to be mapped"));
+    assert_false(was_called("BackupBegin"));
+    assert_guest_as_before();
+}
+
+/* Its live definition is read, before anything is done. */
+static char *definition_with_iothread(void)
+{
+    return strdup("<domain><devices><disk><driver iothread='1'/><target dev='vda'/></disk>"
+                  "</devices></domain>");
+}
+
+static void a_disk_that_an_iothread_serves(void **state)
+{
+    (void)state;
+    world.make_xml = definition_with_iothread;
+    for (unsigned compress = 0; compress <= 1; compress++) {
+        plan.compress = compress;
+        assert_int_equal(take(), -EOPNOTSUPP);
+        assert_non_null(strstr(err.message, "disk vda has an iothread"));
+        assert_false(was_called("BackupBegin"));
+        assert_guest_as_before();
+    }
+}
+
+/* The connection is lost, or libvirt refuses: the reader closes, and recover ends the job. */
+static void a_job_that_cannot_be_ended_at_once(void **state)
+{
+    static const char *const names[] = {"find_domain", "BackupGetXMLDesc", "AbortJob"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        set_up(state);
+        assert_int_equal(take(), 0);
+        world.fail_name = names[i];
+        image_source_close(result.image);
+        assert_true(world.backup);
+        assert_int_equal(backup_script.closed_early, 1);
+        world.fail_name = NULL;
+        assert_int_equal(recover(false), 0);
+        assert_guest_as_before();
+    }
+}
+
 static void a_path_too_long_for_a_socket(void **state)
 {
     static char deep[256];
@@ -284,6 +348,7 @@ static void cancelled_at_each_call(void **state)
         }
         assert_cancelled(r, &err);
         assert_guest_as_before();
+        assert_int_equal(backup_script.closed_early, 0);
         cancelled++;
     }
     assert_true(calls > cancelled);
@@ -391,9 +456,8 @@ static void the_job_of_somebody_else_goes_on(void **state)
 {
     (void)state;
     assert_int_equal(take(), 0);
-    image_source_close(result.image);
     (void)snprintf(world.scratch_path, sizeof(world.scratch_path), "/backup/scratch");
-    world.call_count = 0;
+    image_source_close(result.image);
     assert_int_equal(recover(false), 0);
     assert_false(was_called("AbortJob"));
     assert_true(world.backup);
@@ -406,8 +470,8 @@ static void what_libvirt_tells_is_checked(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         set_up(state);
         assert_int_equal(take(), 0);
-        image_source_close(result.image);
         backup_script.xml = bad[i];
+        image_source_close(result.image);
         assert_true(recover(false) < 0);
         assert_int_equal(files_left(), 1); /* for the next attempt */
         backup_script.xml = NULL;
@@ -421,6 +485,7 @@ static void nothing_is_left_after_a_reboot(void **state)
     (void)state;
     assert_int_equal(take(), 0);
     image_source_close(result.image);
+    world.call_count = 0;
     reboot_host();
     assert_int_equal(recover(true), 0);
     assert_false(was_called("AbortJob"));
@@ -486,6 +551,9 @@ int main(void)
         cmocka_unit_test_setup(bringing_it_back_thaws_nothing, set_up),
         cmocka_unit_test_setup(each_call_fails_in_turn, set_up),
         cmocka_unit_test_setup(what_libvirt_refuses_another_method_may_do, set_up),
+        cmocka_unit_test_setup(a_disk_that_cannot_be_read, set_up),
+        cmocka_unit_test_setup(a_disk_that_an_iothread_serves, set_up),
+        cmocka_unit_test_setup(a_job_that_cannot_be_ended_at_once, set_up),
         cmocka_unit_test_setup(a_path_too_long_for_a_socket, set_up),
         cmocka_unit_test_setup(cancelled_at_each_call, set_up),
         cmocka_unit_test_setup(what_has_to_be_staged_is_converted, set_up),
