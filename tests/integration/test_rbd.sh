@@ -111,6 +111,29 @@ test_cold() { # guest format
     rm -f "$DIR/image"
 }
 
+# A stopped guest's disk, which may be started while it is read.
+test_stream() { # guest
+    local output
+    mkdir -m 700 "$DIR/state"
+    $VIRSH destroy "$NAME-$1"
+    output=$(probe_rbd stream "$(uuid_of "$1")" "$DIR/image" format=qcow2)
+    result $? "stream, stopped $1" "$output"
+    output=$(same_content "$1" "$DIR/image" qcow2)
+    result $? "stream, stopped $1: content" "$output"
+    echo "stream:disk-shown hold" >"$DIR/state/trap"
+    probe_rbd stream "$(uuid_of "$1")" "$DIR/image" format=qcow2 "state=$DIR/state" >"$DIR/said" &
+    for _ in $(seq 200); do [ -e "$DIR/state/trap.reached" ] && break; sleep 0.1; done
+    output=$($VIRSH start "$NAME-$1" 2>&1)
+    result $? "stream, stopped $1: can be started meanwhile" "$output"
+    write_disk "$1" 0x41 20M 10M
+    rm "$DIR/state/trap"
+    wait $!
+    result $((!$?)) "stream, $1 started meanwhile: fails" "$(cat "$DIR/said")"
+    grep -qE 'guest was started(, stopped, paused or resumed meanwhile| while its disk)' "$DIR/said"
+    result $? "stream, $1 started meanwhile: told" "$(cat "$DIR/said")"
+    rm -rf "$DIR/state" "$DIR/image"
+}
+
 refused() { # guest text description [option=value...]
     local guest=$1 text=$2 description=$3 output start=$SECONDS
     shift 3
@@ -198,6 +221,7 @@ test_direct clone "direct, agent that does not answer" quiesce=1 freeze=2
 for format in raw qcow2; do
     for guest in clone locked; do test_cold $guest $format; done
 done
+for guest in clone locked; do test_stream $guest; done
 $VIRSH suspend "$NAME-clone"
 test_cold clone raw
 [ "$(state_of clone)" = paused ]

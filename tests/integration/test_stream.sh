@@ -50,7 +50,7 @@ same_as() { # reference format-of-reference format description
 snapshot() { # guest method format description [option...]
     local guest=$1 method=$2 format=$3 description=$4 before said disk_format=qcow2
     shift 4
-    [ "$guest" = flat ] && disk_format=raw
+    case $guest in flat | device) disk_format=raw ;; esac
     rm -f "$DIR/image"
     before=$(whole_picture "$guest")
     said=$(probe "$method" "$guest" "format=$format" "$@") || {
@@ -262,6 +262,86 @@ test_midst() {
     remove midst
 }
 
+# nova starts the guest whose disk is read: it can, and no image of a changing disk is told as good.
+started_while_read() { # guest description option...
+    local guest=$1 description=$2 said
+    shift 2
+    hold_at stream:disk-shown "$guest" stream "$@"
+    said=$($VIRSH start "$NAME-$guest" 2>&1)
+    result $? "$description: can be started" "$said"
+    write_disk "$guest" 0x83 0 30M
+    let_go
+    result $((!$?)) "$description: fails" "$(cat "$DIR/said")"
+    grep -qE "guest was started(, stopped, paused or resumed meanwhile| while its disk)" "$DIR/said"
+    result $? "$description: told why" "$(cat "$DIR/said")"
+    [ "$(state_of "$guest")" = running ]
+    result $? "$description: it runs"
+    $VIRSH destroy "$NAME-$guest"
+    hold_at stream:disk-shown "$guest" stream "$@"
+    $VIRSH start "$NAME-$guest" && $VIRSH destroy "$NAME-$guest"
+    let_go
+    result $((!$?)) "$description, and stopped again: fails" "$(cat "$DIR/said")"
+    snapshot "$guest" stream qcow2 "$description: streamed once it is left alone"
+}
+test_started() {
+    local loop
+    make_guest started 64M
+    write_disk started 0x81 0 40M
+    $VIRSH destroy "$NAME-started"
+    started_while_read started "stopped guest" format=qcow2
+    $VIRSH start "$NAME-started" && $VIRSH managedsave "$NAME-started" >/dev/null
+    hold_at stream:disk-shown started stream
+    $VIRSH start "$NAME-started" # from its memory: nova's resume
+    let_go
+    result $((!$?)) "suspended guest that goes on: fails" "$(cat "$DIR/said")"
+    remove started
+
+    truncate -s 64M "$DIR/device"
+    loop=$(losetup -f --show "$DIR/device") || return
+    mkdir -p "$INSTANCES/$(uuid_of device)"
+    ln -s "$loop" "$(disk_of device)"
+    SHUT=1 define_guest device "<disk type='block' device='disk'><driver name='qemu' type='raw'/>
+      <source dev='$loop'/><target dev='vda' bus='virtio'/></disk>"
+    started_while_read device "stopped guest, block device" format=qcow2
+    remove device
+    losetup -d "$loop"
+}
+
+# nova stops and deletes a guest that is streamed, and starts it again at once.
+test_stopped() {
+    local way began
+    make_guest stopped 64M
+    write_disk stopped 0x91 0 40M
+    for way in destroy shutdown reboot suspend; do
+        hold_at stream:mapped stopped stream
+        began=${EPOCHREALTIME/./}
+        $VIRSH $way "$NAME-stopped"
+        result $? "$way of a guest that is streamed" "$(state_of stopped)"
+        [ $((${EPOCHREALTIME/./} - began)) -lt 10000000 ]
+        result $? "$way: at once" "$((${EPOCHREALTIME/./} - began)) us"
+        if [ $way = destroy ]; then
+            $VIRSH start "$NAME-stopped"
+            result $? "$way: can be started again" "$(state_of stopped)"
+            let_go
+            result $((!$?)) "$way: the image fails" "$(cat "$DIR/said")"
+        else
+            let_go
+            result $? "$way: the image is of its instant" "$(cat "$DIR/said")"
+        fi
+        [ $way != suspend ] || $VIRSH resume "$NAME-stopped"
+        [ "$(state_of stopped)" = running ] && job_of stopped | grep -q None &&
+            [ -z "$(ls -A "$SNAPSHOTS")" ]
+        result $? "$way: nothing is left" "$(state_of stopped) $(job_of stopped) $(ls -R "$SNAPSHOTS")"
+    done
+    hold_at stream:mapped stopped stream
+    $VIRSH undefine "$NAME-stopped" && $VIRSH destroy "$NAME-stopped"
+    result $? "a guest that is streamed can be deleted"
+    let_go
+    result $((!$?)) "deleted: the image fails" "$(cat "$DIR/said")"
+    state_of stopped | grep -q 'failed to get domain' && [ -z "$(ls -A "$SNAPSHOTS")" ]
+    result $? "deleted: nothing is left" "$(state_of stopped; ls -lR "$SNAPSHOTS")"
+}
+
 # The guest's own writes go first: the snapshot is given up before they fail.
 test_no_space() {
     local SNAPSHOTS=$DIR/small/snapshots before
@@ -295,6 +375,8 @@ test_quiesce
 test_jobs_of_others
 test_rate
 test_midst
+test_started
+test_stopped
 test_no_space
 echo "1..$count"
 [ "$failures" -eq 0 ]
