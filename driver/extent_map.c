@@ -68,6 +68,18 @@ void extent_map_add(struct extent_map *map, uint64_t offset, uint64_t length)
         map->words[word] |= mask(word, from, to);
 }
 
+void extent_map_unite(struct extent_map *map, const struct extent_map *other)
+{
+    for (uint64_t word = 0; word < word_count(map->clusters); word++)
+        map->words[word] |= other->words[word];
+}
+
+void extent_map_subtract(struct extent_map *map, const struct extent_map *other)
+{
+    for (uint64_t word = 0; word < word_count(map->clusters); word++)
+        map->words[word] &= ~other->words[word];
+}
+
 uint64_t extent_map_disk_bytes(const struct extent_map *map)
 {
     return map->disk_bytes;

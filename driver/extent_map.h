@@ -27,6 +27,10 @@ void extent_map_free(struct extent_map *map);
 /* These bytes hold data, and with them the clusters they are in. What is beyond the end is not. */
 void extent_map_add(struct extent_map *map, uint64_t offset, uint64_t length);
 
+/* What has data in the other map of the same disk: has it here as well, or here no longer. */
+void extent_map_unite(struct extent_map *map, const struct extent_map *other);
+void extent_map_subtract(struct extent_map *map, const struct extent_map *other);
+
 uint64_t extent_map_disk_bytes(const struct extent_map *map);
 
 /* Clusters of the disk, and those of them with data. The last one may reach beyond its end. */

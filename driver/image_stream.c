@@ -11,6 +11,8 @@
 #include "driver/driver.h"
 #include "driver/nbd_reader.h"
 #include "driver/qcow2_layout.h"
+#include "driver/zero_scan.h"
+#include "driver/zero_search.h"
 
 struct image_stream {
     struct image_source base;
@@ -119,69 +121,36 @@ static void stream_close(struct image_source *source)
     free(stream);
 }
 
-static bool is_zero(const unsigned char *bytes, size_t length)
+struct scan {
+    struct nbd_client *client;
+    struct throttle *throttle;
+};
+
+static int read_chosen(void *arg, const struct extent_map *chosen, struct extent_map *found,
+                       struct error *err)
 {
-    return length == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0);
+    const struct scan *scan = arg;
+    return zero_scan(scan->client, chosen, scan->throttle, found, err);
 }
 
-/* Reads a cluster that comes in whatever pieces. Returns its length, 0 at the end, -errno. */
-static ssize_t read_cluster(struct nbd_reader *reader, unsigned char *cluster, size_t length,
-                            struct error *err)
+/* What is allocated need not hold data: whoever writes an image leaves out what is zero. */
+static int find_zeroes(const struct image_stream *stream, uint64_t bytes_per_s, struct error *err)
 {
-    size_t done = 0;
-    while (done < length) {
-        ssize_t n = nbd_reader_read(reader, cluster + done, length - done, err);
-        if (n < 0)
-            return n;
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    return (ssize_t)done;
-}
-
-/* The zeroes are taken out of a second map: the reader goes by the first one. */
-static int find_zeroes_in(struct image_stream *stream, struct extent_map *found, struct error *err)
-{
-    const struct extent_map *map = stream->map;
-    uint64_t disk_bytes = extent_map_disk_bytes(map);
-    int r = nbd_reader_start(stream->reader, err);
-    for (uint64_t i = extent_map_next(map, 0, true); r == 0 && i < extent_map_clusters(map);
-         i = extent_map_next(map, i + 1, true)) {
-        uint64_t begin = i << EXTENT_CLUSTER_BITS;
-        size_t length = at_most(EXTENT_CLUSTER_BYTES, disk_bytes - begin);
-        ssize_t n = read_cluster(stream->reader, stream->cluster, length, err);
-        if (n < 0)
-            r = (int)n;
-        else if (!is_zero(stream->cluster, length))
-            extent_map_add(found, begin, length);
-    }
+    struct scan scan = {.client = stream->client};
+    int r = throttle_new(bytes_per_s, &scan.throttle, err);
+    if (r == 0)
+        r = zero_search(stream->map, read_chosen, &scan, err);
+    throttle_free(scan.throttle);
     return r;
 }
 
-static int find_zeroes_first(struct image_stream *stream, struct error *err)
-{
-    struct extent_map *found = NULL;
-    int r = extent_map_new(extent_map_disk_bytes(stream->map), &found, err);
-    if (r == 0)
-        r = find_zeroes_in(stream, found, err);
-    nbd_reader_free(TAKE_PTR(stream->reader));
-    if (r < 0) {
-        extent_map_free(found);
-        return r;
-    }
-    extent_map_free(stream->map);
-    stream->map = found;
-    return nbd_reader_new(stream->client, stream->map, &stream->reader, err);
-}
-
-static int prepare(struct image_stream *stream, bool find_zeroes, struct error *err)
+static int prepare(struct image_stream *stream, uint64_t bytes_per_s, struct error *err)
 {
     int r = nbd_client_map(stream->client, &stream->map, err);
+    if (r == 0 && stream->is_qcow2)
+        r = find_zeroes(stream, bytes_per_s, err);
     if (r == 0)
         r = nbd_reader_new(stream->client, stream->map, &stream->reader, err);
-    if (r == 0 && find_zeroes && stream->is_qcow2)
-        r = find_zeroes_first(stream, err);
     if (r < 0)
         return r;
     qcow2_layout_plan(stream->map, &stream->layout);
@@ -190,7 +159,7 @@ static int prepare(struct image_stream *stream, bool find_zeroes, struct error *
     return stream_rewind(&stream->base, err);
 }
 
-int image_stream_open(struct nbd_client *client, const char *format, bool find_zeroes,
+int image_stream_open(struct nbd_client *client, const char *format, uint64_t bytes_per_s,
                       struct image_source **ret_source, struct error *err)
 {
     static const struct image_source_ops ops = {stream_read, stream_rewind, stream_close};
@@ -200,7 +169,7 @@ int image_stream_open(struct nbd_client *client, const char *format, bool find_z
     stream->base.ops = &ops;
     stream->client = client;
     stream->is_qcow2 = strcmp(format, "qcow2") == 0;
-    int r = prepare(stream, find_zeroes, err);
+    int r = prepare(stream, bytes_per_s, err);
     if (r < 0) {
         stream->client = NULL;
         stream_close(&stream->base);
@@ -256,14 +225,14 @@ static int show_disk(const char *disk, const char *disk_format, unsigned stall_t
 }
 
 int image_stream_of_file(const char *disk, const char *disk_format, const char *format,
-                         bool find_zeroes, unsigned stall_timeout_s,
+                         uint64_t bytes_per_s, unsigned stall_timeout_s,
                          struct image_source **ret_source, struct error *err)
 {
     struct nbd_client *client = NULL;
     int r = show_disk(disk, disk_format, stall_timeout_s, &client, err);
     if (r < 0)
         return r;
-    r = image_stream_open(client, format, find_zeroes, ret_source, err);
+    r = image_stream_open(client, format, bytes_per_s, ret_source, err);
     if (r < 0)
         nbd_client_free(client);
     return r;

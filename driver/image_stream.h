@@ -15,11 +15,11 @@
 bool image_stream_can_make(const char *format, bool compress);
 
 /*
- * With `find_zeroes` the disk is read once before, so that a qcow2 image leaves out what is zero
- * though the server does not know it: for block devices, which all "hold data". Takes the client
- * on success. ECANCELED; what nbd_client.h and nbd_reader.h fail with.
+ * A qcow2 image leaves out what is zero though the server calls it data: for that some of the disk
+ * is read before, at `bytes_per_s` (0: as fast as it can). Takes the client on success. ECANCELED;
+ * what nbd_client.h and nbd_reader.h fail with.
  */
-int image_stream_open(struct nbd_client *client, const char *format, bool find_zeroes,
+int image_stream_open(struct nbd_client *client, const char *format, uint64_t bytes_per_s,
                       struct image_source **ret_source, struct error *err);
 
 /*
@@ -27,5 +27,5 @@ int image_stream_open(struct nbd_client *client, const char *format, bool find_z
  * a name QEMU knows, in `disk_format`.
  */
 int image_stream_of_file(const char *disk, const char *disk_format, const char *format,
-                         bool find_zeroes, unsigned stall_timeout_s,
+                         uint64_t bytes_per_s, unsigned stall_timeout_s,
                          struct image_source **ret_source, struct error *err);

@@ -83,7 +83,8 @@ static int open_stream(struct job_image *image, const struct live_snapshot *op, 
         r = nbd_client_connect(image->client, image->job.socket_path, image->disk_target, err);
     trap("stream:connected");
     if (r == 0)
-        r = image_stream_open(image->client, op->plan->image_format, false, &image->stream, err);
+        r = image_stream_open(image->client, op->plan->image_format, op->driver->disk_bytes_per_s,
+                              &image->stream, err);
     trap("stream:mapped");
     if (r < 0)
         return r;

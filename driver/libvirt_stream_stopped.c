@@ -69,8 +69,9 @@ static int open_stream(struct libvirt_driver *driver, const struct guest_info *i
     if (info->source_type == DISK_SOURCE_RBD)
         r = rbd_name_for_qemu(info->disk_path, &driver->rbd, path, sizeof(path), err);
     if (r == 0)
-        r = image_stream_of_file(path, is_file ? info->disk_format : "raw", image_format, !is_file,
-                                 driver->stall_timeout_s, ret_stream, err);
+        r = image_stream_of_file(path, is_file ? info->disk_format : "raw", image_format,
+                                 driver->disk_bytes_per_s, driver->stall_timeout_s, ret_stream,
+                                 err);
     if (r < 0 && r != -ECANCELED)
         err->errnum = EOPNOTSUPP;
     return r < 0 ? -err->errnum : 0;

@@ -69,13 +69,14 @@ static void overlay_close(struct image_source *source)
     free(image);
 }
 
-static int stream_overlay(struct staging *staging, const char *format, unsigned stall_timeout_s,
-                          struct image_source **ret_image, struct error *err)
+static int stream_overlay(struct staging *staging, const char *format,
+                          const struct libvirt_driver *driver, struct image_source **ret_image,
+                          struct error *err)
 {
     static const struct image_source_ops ops = {overlay_read, overlay_rewind, overlay_close};
     struct image_source *stream = NULL;
-    int r = image_stream_of_file(staging_delta_path(staging), "qcow2", format, false,
-                                 stall_timeout_s, &stream, err);
+    int r = image_stream_of_file(staging_delta_path(staging), "qcow2", format,
+                                 driver->disk_bytes_per_s, driver->stall_timeout_s, &stream, err);
     if (r < 0)
         return r;
     struct overlay_image *image = calloc(1, sizeof(*image));
@@ -110,7 +111,7 @@ int staged_overlay_open(struct staging *staging, const char *format,
                         struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = stream_overlay(staging, format, driver->stall_timeout_s, ret_image, &failure);
+    int r = stream_overlay(staging, format, driver, ret_image, &failure);
     if (r < 0 && r != -ECANCELED) {
         log_warning("the copy is converted, for it cannot be read as it is sent: %s",
                     failure.message);

@@ -169,16 +169,15 @@ static void scripted_close(struct image_source *source)
     free(stream);
 }
 
-int __wrap_image_stream_open(struct nbd_client *client, const char *format, bool find_zeroes,
+int __wrap_image_stream_open(struct nbd_client *client, const char *format, uint64_t bytes_per_s,
                              struct image_source **ret_source, struct error *err);
-int __wrap_image_stream_open(struct nbd_client *client, const char *format, bool find_zeroes,
+int __wrap_image_stream_open(struct nbd_client *client, const char *format, uint64_t bytes_per_s,
                              struct image_source **ret_source, struct error *err)
 {
     static const struct image_source_ops ops = {scripted_read, scripted_rewind, scripted_close};
     bool acts;
     (void)format;
-    if (find_zeroes)
-        abort(); /* what QEMU exports knows its zeroes */
+    (void)bytes_per_s;
     if (fails("stream", &acts))
         return error_set(err, 5, EXC_INTERNAL_ERROR, "injected in stream");
     struct scripted_stream *stream = calloc(1, sizeof(*stream));

@@ -91,6 +91,23 @@ static void agrees_with_an_array(void **state)
     extent_map_free(map);
 }
 
+static void maps_of_one_disk(void **state)
+{
+    (void)state;
+    struct extent_map *map = new_map(200 * CLUSTER), *other = new_map(200 * CLUSTER);
+    extent_map_add(map, 10 * CLUSTER, 60 * CLUSTER);
+    extent_map_add(other, 50 * CLUSTER, 100 * CLUSTER);
+    extent_map_unite(map, other);
+    assert_int_equal(extent_map_data_clusters(map), 140);
+    extent_map_subtract(map, other);
+    assert_int_equal(extent_map_data_clusters(map), 40);
+    assert_int_equal(extent_map_next(map, 0, true), 10);
+    assert_int_equal(extent_map_next(map, 10, false), 50);
+    assert_int_equal(extent_map_data_clusters(other), 100);
+    extent_map_free(map);
+    extent_map_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +115,7 @@ int main(void)
         cmocka_unit_test(too_large_a_disk_is_refused),
         cmocka_unit_test(bytes_count_as_clusters),
         cmocka_unit_test(agrees_with_an_array),
+        cmocka_unit_test(maps_of_one_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

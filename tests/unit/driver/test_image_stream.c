@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "common/cancel.h"
+#include "common/clock.h"
 #include "driver/image_stream.h"
 #include "driver/qcow2_layout.h"
 #include "tests/unit/canceller.h"
@@ -72,11 +73,10 @@ int __wrap_nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
     return __real_nbd_client_launch(argv, stall_timeout_s, ret_client, error);
 }
 
-static struct image_source *open_stream(const char *disk, const char *format, const char *target,
-                                        bool find_zeroes)
+static struct image_source *open_stream(const char *disk, const char *format, const char *target)
 {
     struct image_source *source = NULL;
-    if (image_stream_of_file(disk, format, target, find_zeroes, 20, &source, &err) < 0)
+    if (image_stream_of_file(disk, format, target, 0, 20, &source, &err) < 0)
         fail_msg("%s", err.message);
     return source;
 }
@@ -98,13 +98,12 @@ static uint64_t save(struct image_source *source, const char *path)
     return total;
 }
 
-static void assert_streams(const char *disk, const char *format, const char *target,
-                           bool find_zeroes)
+static void assert_streams(const char *disk, const char *format, const char *target)
 {
     char image[512], again[512];
     (void)snprintf(image, sizeof(image), "%s", scratch_path("image"));
     (void)snprintf(again, sizeof(again), "%s", scratch_path("again"));
-    struct image_source *source = open_stream(disk, format, target, find_zeroes);
+    struct image_source *source = open_stream(disk, format, target);
     assert_int_equal(save(source, image), source->size_bytes);
     assert_int_equal(source->ops->rewind(source, &err), 0);
     (void)save(source, again);
@@ -144,9 +143,9 @@ static void disks_of_all_kinds(void **state)
         if (disks[i].commands[0])
             assert_int_equal(run("qemu-io -f %s %s %s >/dev/null", format, disks[i].commands, disk),
                              0);
-        assert_streams(disk, format, "qcow2", false);
+        assert_streams(disk, format, "qcow2");
         if (strcmp(disks[i].size, "3T") != 0)
-            assert_streams(disk, format, "raw", false);
+            assert_streams(disk, format, "raw");
     }
 }
 
@@ -166,8 +165,8 @@ static void scattered_chain(void **state)
                          "done | qemu-io -f qcow2 %s >/dev/null",
                          disk),
                      0);
-    assert_streams(disk, "qcow2", "qcow2", false);
-    assert_streams(disk, "qcow2", "raw", false);
+    assert_streams(disk, "qcow2", "qcow2");
+    assert_streams(disk, "qcow2", "raw");
 }
 
 /* Only who looks can know that they are zeroes. */
@@ -182,11 +181,26 @@ static void written_zeroes(void **state)
                          "-c 'write -P 1 20000000 1' %s >/dev/null",
                          disk, disk),
                      0);
-    assert_streams(disk, "qcow2", "qcow2", false);
-    assert_true(bytes_of(image) > 32 * MIB);
-    assert_streams(disk, "qcow2", "qcow2", true);
+    assert_streams(disk, "qcow2", "qcow2");
     assert_true(bytes_of(image) < 2 * MIB);
-    assert_streams(disk, "qcow2", "raw", true);
+    assert_streams(disk, "qcow2", "raw");
+}
+
+/* Looking for zeroes is reading the disk: 16 MiB at 16 MiB/s. */
+static void zeroes_at_a_limited_rate(void **state)
+{
+    (void)state;
+    char disk[512];
+    struct image_source *source = NULL;
+    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    assert_int_equal(run("qemu-img create -q -f qcow2 %s 16M && "
+                         "qemu-io -f qcow2 -c 'write -P 0 0 16M' %s >/dev/null",
+                         disk, disk),
+                     0);
+    uint64_t begin_ms = clock_now_ms();
+    assert_int_equal(image_stream_of_file(disk, "qcow2", "qcow2", 16 * MIB, 20, &source, &err), 0);
+    assert_true(clock_now_ms() - begin_ms >= 900);
+    image_source_close(source);
 }
 
 /* Half of a stream may be all that anybody wants. */
@@ -200,7 +214,7 @@ static void left_in_the_middle(void **state)
                          disk, disk),
                      0);
     for (unsigned reads = 0; reads < 200; reads += 50) {
-        struct image_source *source = open_stream(disk, "raw", "raw", false);
+        struct image_source *source = open_stream(disk, "raw", "raw");
         for (unsigned i = 0; i < reads; i++)
             assert_int_equal(source->ops->read(source, buffer, sizeof(buffer), &err), 4096);
         assert_int_equal(source->ops->rewind(source, &err), 0);
@@ -397,7 +411,7 @@ static void around_the_page_cache(void **state)
     (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
     fill(disk, 1);
     int fd = open(disk, O_RDONLY | O_DIRECT | O_CLOEXEC);
-    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    struct image_source *source = open_stream(disk, "raw", "raw");
     int flags = flags_of(child_of(getpid()), disk);
     assert_int_not_equal(flags, 0);
     assert_int_equal((flags & O_DIRECT) != 0, fd >= 0);
@@ -414,8 +428,8 @@ static void a_base_that_needs_the_page_cache(void **state)
     (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
     fill(disk, 1);
     refuses_direct_io = true;
-    assert_streams(disk, "raw", "qcow2", false);
-    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    assert_streams(disk, "raw", "qcow2");
+    struct image_source *source = open_stream(disk, "raw", "raw");
     assert_int_equal(flags_of(child_of(getpid()), disk) & O_DIRECT, 0);
     image_source_close(source);
 }
@@ -427,7 +441,7 @@ static void a_server_that_dies(void **state)
     char disk[512], buffer[4096];
     (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
     fill(disk, 64);
-    struct image_source *source = open_stream(disk, "raw", "qcow2", false);
+    struct image_source *source = open_stream(disk, "raw", "qcow2");
     for (unsigned i = 0; i < 100; i++)
         assert_int_equal(source->ops->read(source, buffer, sizeof(buffer), &err), 4096);
     assert_int_equal(kill(child_of(getpid()), SIGKILL), 0);
@@ -446,7 +460,7 @@ static void a_server_that_died_unnoticed(void **state)
     siginfo_t info;
     (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
     fill(disk, 1);
-    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    struct image_source *source = open_stream(disk, "raw", "raw");
     assert_int_equal(read_all(source), 0);
     pid_t server = child_of(getpid());
     assert_int_equal(kill(server, SIGKILL), 0);
@@ -503,7 +517,7 @@ static void a_server_that_hangs(void **state)
     fill(disk, 64);
     const char *const argv[] = {"qemu-nbd", "--read-only", "--format", "raw", disk, NULL};
     assert_int_equal(nbd_client_launch(argv, 1, &client, &err), 0);
-    assert_int_equal(image_stream_open(client, "raw", false, &source, &err), 0);
+    assert_int_equal(image_stream_open(client, "raw", 0, &source, &err), 0);
     pid_t server = child_of(getpid());
     assert_int_equal(kill(server, SIGSTOP), 0);
     assert_true(read_all(source) < 0);
@@ -517,7 +531,7 @@ static void a_cancelled_read(void **state)
     char disk[512];
     (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
     fill(disk, 64);
-    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    struct image_source *source = open_stream(disk, "raw", "raw");
     pid_t server = child_of(getpid());
     assert_int_equal(kill(server, SIGSTOP), 0);
     struct canceller canceller;
@@ -557,6 +571,7 @@ int main(void)
         cmocka_unit_test_setup(disks_of_all_kinds, set_up),
         cmocka_unit_test_setup(scattered_chain, set_up),
         cmocka_unit_test_setup(written_zeroes, set_up),
+        cmocka_unit_test_setup(zeroes_at_a_limited_rate, set_up),
         cmocka_unit_test_setup(left_in_the_middle, set_up),
         cmocka_unit_test_setup(around_the_page_cache, set_up),
         cmocka_unit_test_setup(a_base_that_needs_the_page_cache, set_up),
