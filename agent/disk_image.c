@@ -70,22 +70,46 @@ static int prepare(struct operation *op, struct error *err)
     return plan(op, err);
 }
 
-/* The driver found that the planned method cannot be used: `why`. */
+/* The driver found that the method that was planned before cannot be used: `why`. */
+static void tell_change(struct operation *op, enum snapshot_method before, const struct error *why)
+{
+    log_warning("the snapshot goes on by %s, not %s: %s", snapshot_method_name(op->plan.method),
+                snapshot_method_name(before), why->message);
+    note_method(op, why->message);
+}
+
 static bool take_next_method(struct operation *op, const struct error *why)
 {
     enum snapshot_method refused = op->plan.method;
     if (!plan_next_method(op->agent->conf, &op->info, &op->plan))
         return false;
-    log_warning("the snapshot goes on by %s, not %s: %s", snapshot_method_name(op->plan.method),
-                snapshot_method_name(refused), why->message);
-    note_method(op, why->message);
+    tell_change(op, refused, why);
     return true;
+}
+
+/* There is no room for what the planned method writes, *err: stream writes next to nothing. */
+static int stream_for_want_of_room(struct operation *op, struct snapshot_result *ret_result,
+                                   struct error *err)
+{
+    struct driver *driver = op->agent->driver;
+    struct error failure = ERROR_INIT;
+    enum snapshot_method before = op->plan.method;
+    op->plan.method = SNAPSHOT_METHOD_STREAM;
+    tell_change(op, before, err);
+    int r = driver->ops->extract(driver, &op->info, &op->plan, ret_result, &failure);
+    if (r == 0)
+        return 0;
+    if (r != -EOPNOTSUPP)
+        *err = failure;
+    return -err->errnum;
 }
 
 static int extract_by_any_method(struct operation *op, struct snapshot_result *ret_result,
                                  struct error *err)
 {
     struct driver *driver = op->agent->driver;
+    bool may_stream =
+        plan_can_stream(op->agent->conf, &op->info) && op->plan.method != SNAPSHOT_METHOD_STREAM;
     for (;;) {
         struct error failure = ERROR_INIT;
         int r = driver->ops->extract(driver, &op->info, &op->plan, ret_result, &failure);
@@ -94,7 +118,7 @@ static int extract_by_any_method(struct operation *op, struct snapshot_result *r
         if (r == -EOPNOTSUPP && take_next_method(op, &failure))
             continue;
         *err = failure;
-        return r;
+        return r == -ENOSPC && may_stream ? stream_for_want_of_room(op, ret_result, err) : r;
     }
 }
 

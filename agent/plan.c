@@ -98,6 +98,11 @@ static const char *reason_against(enum snapshot_method method, const struct conf
     return NULL;
 }
 
+bool plan_can_stream(const struct conf *conf, const struct guest_info *info)
+{
+    return !reason_against(SNAPSHOT_METHOD_STREAM, conf, info);
+}
+
 enum snapshot_method plan_wanted_method(const struct conf *conf)
 {
     const char *name = conf->snapshot_agent.live_snapshot_method;

@@ -29,6 +29,9 @@ enum snapshot_method plan_wanted_method(const struct conf *conf);
 bool plan_next_method(const struct conf *conf, const struct guest_info *info,
                       struct snapshot_plan *plan);
 
+/* Whether nothing is known that speaks against stream, wanted or not. */
+bool plan_can_stream(const struct conf *conf, const struct guest_info *info);
+
 /*
  * Whether the guest can be frozen at all: InstanceQuiesceNotSupported, QemuGuestAgentNotEnabled.
  * Source: nova.virt.libvirt.driver:_can_quiesce.

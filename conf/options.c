@@ -251,8 +251,8 @@ const struct option options_table[] = {
     {INT(snapshot_agent, scratch_reserve, 0, 1 << 30), .default_value = "1024",
      .help =
          "MiB that stay free on the file system of [libvirt]snapshots_directory. A snapshot for "
-         "which there is no more room is refused, one that comes to this while it is written is "
-         "given up."},
+         "which there is no more room is streamed if it can be, and refused otherwise; one that "
+         "comes to this while it is written is given up."},
     {INT(snapshot_agent, freeze_timeout, 1, 3600), .default_value = "30",
      .help = "Seconds the QEMU guest agent has to freeze the guest's file systems."},
     {INT(snapshot_agent, freeze_deadline, 1, 3600), .default_value = "60",

@@ -172,8 +172,9 @@ struct driver_ops {
     /*
      * Takes the snapshot and gives back the finished image, flattened, in plan->image_format.
      * InstanceNotFound when the domain vanished meanwhile. EOPNOTSUPP when plan->method cannot be
-     * used here: the guest is as it was, another method may do. ESTALE when the guest is not as
-     * `info` says, or has run while its disk was read: it may be inspected and planned for again.
+     * used here, ENOSPC when there is no room for what it writes: the guest is as it was, another
+     * method may do. ESTALE when the guest is not as `info` says, or has run while its disk was
+     * read: it may be inspected and planned for again.
      */
     int (*extract)(struct driver *driver, const struct guest_info *info,
                    const struct snapshot_plan *plan, struct snapshot_result *ret_result,

@@ -226,7 +226,8 @@ void live_snapshot_undo(struct live_snapshot *op, struct error *err)
         if (steps[i](op, &failure) == 0 || try_again(op, steps[i], &again) == 0)
             continue;
         error_join(err, &again);
-        if (err->errnum == EOPNOTSUPP) /* no other method may begin before the guest is back */
+        /* no other method may begin before the guest is back */
+        if (err->errnum == EOPNOTSUPP || err->errnum == ENOSPC)
             err->errnum = EIO;
     }
 }

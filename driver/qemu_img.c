@@ -114,11 +114,9 @@ static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, stru
     return good ? 0 : error_set(err, EINVAL, EXC_INTERNAL_ERROR, "qemu-img measure tells no size");
 }
 
-int qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes, struct error *err)
+static int measure(const char *const *argv, const char *path, uint64_t *ret_bytes,
+                   struct error *err)
 {
-    const char *const argv[] = {
-        "qemu-img", "measure", "--force-share", "--output=json", "-f", format, "-O", "qcow2",
-        path,       NULL};
     const struct process_options options = {.argv = argv,
                                             .deadline_ms = INFO_DEADLINE_MS,
                                             .address_space_limit_bytes = INFO_ADDRESS_SPACE_BYTES,
@@ -132,9 +130,40 @@ int qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes, 
         r = read_measure(text, size, &bytes, &failure);
     if (r < 0)
         return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
-                         "Disk info file is invalid: %s (%s): %s", path, format, failure.message);
+                         "Disk info file is invalid: %s: %s", path, failure.message);
     *ret_bytes = bytes;
     return 0;
+}
+
+int qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes, struct error *err)
+{
+    const char *const argv[] = {
+        "qemu-img", "measure", "--force-share", "--output=json", "-f", format, "-O", "qcow2",
+        path,       NULL};
+    return measure(argv, path, ret_bytes, err);
+}
+
+int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluster_size_bytes,
+                           uint64_t *ret_bytes, struct error *err)
+{
+    cleanup_free char *layer = NULL;
+    char name[DRIVER_PATH_MAX + 256], cluster[48] = "cluster_size=64k";
+    json_t *options = json_pack("{s:s, s:n, s:{s:s, s:s}}", "driver", format, "backing", "file",
+                                "driver", "file", "filename", path);
+    if (strcmp(format, "qcow2") != 0)
+        (void)json_object_del(options, "backing"); /* which others may not know */
+    layer = options ? json_dumps(options, JSON_COMPACT) : NULL;
+    json_decref(options);
+    if (!layer)
+        return error_nomem(err);
+    if ((size_t)snprintf(name, sizeof(name), "json:%s", layer) >= sizeof(name))
+        return error_set(err, ENAMETOOLONG, EXC_INVALID_DISK_INFO, "%s is too long", path);
+    if (cluster_size_bytes > 0)
+        (void)snprintf(cluster, sizeof(cluster), "cluster_size=%" PRIu64, cluster_size_bytes);
+    const char *const argv[] = {
+        "qemu-img", "measure", "--force-share", "--output=json", "-O", "qcow2", "-o", cluster,
+        name,       NULL};
+    return measure(argv, path, ret_bytes, err);
 }
 
 int qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error *err)

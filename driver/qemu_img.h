@@ -41,6 +41,13 @@ int qemu_img_parse_info(const char *text, size_t size, const char *path,
  */
 int qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes, struct error *err);
 
+/*
+ * The same of its top layer alone, in clusters of that size (0 = qemu-img's default): what a block
+ * copy of it writes, with zeroes that are allocated and what is compressed in the layer.
+ */
+int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluster_size_bytes,
+                           uint64_t *ret_bytes, struct error *err);
+
 struct qemu_img_overlay {
     const char *path;            /* the qcow2 file to make */
     uint64_t size_bytes;         /* virtual size */

@@ -40,8 +40,24 @@ static uint64_t allocated_bytes(const char *path)
     return stat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
 }
 
-/* A guest that writes its qcow2 tables just now may make them hard to read. */
-static int measure(const struct guest_info *info, uint64_t *ret_bytes, struct error *err)
+/*
+ * What is in the disk is not what it takes on the file system: that may be reserved in advance, or
+ * be compressed. A guest that writes its qcow2 tables just now may make them hard to read.
+ */
+static int measure_layer(const struct guest_info *info, uint64_t *ret_bytes, struct error *err)
+{
+    struct error unknown = ERROR_INIT;
+    bool is_qcow2 = strcmp(info->disk_format, "qcow2") == 0;
+    int r = qemu_img_measure_layer(info->disk_path, info->disk_format,
+                                   is_qcow2 ? info->cluster_size_bytes : 0, ret_bytes, &unknown);
+    if (r < 0 && cancel_check(err) < 0)
+        return -ECANCELED;
+    if (r < 0)
+        *ret_bytes = allocated_bytes(info->disk_path);
+    return 0;
+}
+
+static int measure_image(const struct guest_info *info, uint64_t *ret_bytes, struct error *err)
 {
     struct error unknown = ERROR_INIT;
     int r = qemu_img_measure(info->disk_path, info->disk_format, ret_bytes, &unknown);
@@ -56,20 +72,21 @@ static int measure(const struct guest_info *info, uint64_t *ret_bytes, struct er
 int scratch_need(const struct guest_info *info, unsigned parts, uint64_t *ret_bytes,
                  struct error *err)
 {
-    uint64_t top = allocated_bytes(info->disk_path), image = 0;
+    uint64_t layer = 0, image = 0;
+    int r = 0;
     *ret_bytes = 0;
     if (info->source_type != DISK_SOURCE_FILE)
         return 0;
-    if (parts & SCRATCH_IMAGE) {
-        int r = measure(info, &image, err);
-        if (r < 0)
-            return r;
-        top = top < image ? top : image;
-    }
+    if (parts & (SCRATCH_OVERLAY | SCRATCH_ROOM))
+        r = measure_layer(info, &layer, err);
+    if (r == 0 && parts & SCRATCH_IMAGE)
+        r = measure_image(info, &image, err);
+    if (r < 0)
+        return r;
     if (parts & SCRATCH_OVERLAY)
-        *ret_bytes += top;
+        *ret_bytes += layer;
     if (parts & SCRATCH_ROOM)
-        *ret_bytes += top / ROOM_DIVISOR + ROOM_BYTES;
+        *ret_bytes += layer / ROOM_DIVISOR + ROOM_BYTES;
     *ret_bytes += image;
     return 0;
 }

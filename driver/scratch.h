@@ -22,8 +22,8 @@ enum scratch_part {
 };
 
 /*
- * The most that `parts` are expected to be. 0 for a disk that is no file: what is in it is not
- * known.
+ * The most that `parts` are expected to be, by what `qemu-img measure` finds in the disk; by what
+ * its files take where that fails. 0 for a disk that is no file: what is in it is not known.
  */
 int scratch_need(const struct guest_info *info, unsigned parts, uint64_t *ret_bytes,
                  struct error *err);

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <jansson.h>
-#include <stdint.h>
 
 #include "common/error.h"
 #include "common/image_source.h"

@@ -153,6 +153,46 @@ test_block_device() {
     rm "$DIR/device"
 }
 
+# How much a snapshot of it asks for, where there is none of it.
+room_for() { # guest method
+    local said
+    said=$(probe "$2" "$1" reserve=$((64 << 20))) # MiB
+    grep -o 'up to [0-9]* bytes are needed' <<<"$said" | tr -dc 0-9
+}
+asks_for() { # guest method least-MiB most-MiB description
+    local bytes
+    bytes=$(room_for "$1" "$2")
+    [ -n "$bytes" ] && [ "$bytes" -ge $(($3 << 20)) ] && [ "$bytes" -le $(($4 << 20)) ]
+    result $? "$2: $5" "$bytes bytes, $3 to $4 MiB are right"
+}
+# The room of a live snapshot: what the copy will write, an eighth of it and 64 MiB.
+test_room() {
+    local method
+    make_folder reserved
+    qemu-img create -q -f qcow2 "$(disk_of reserved)" 1G
+    fallocate -n -l 1G "$(disk_of reserved)"
+    start_guest reserved qcow2
+    write_disk reserved 13 0 8M
+    flush reserved
+    for method in live blockcopy; do
+        asks_for reserved $method 72 76 "room for what is in a disk, not for what is reserved for it"
+    done
+    asks_for reserved stream 64 68 "room for what the guest may overwrite"
+    $VIRSH destroy "$NAME-reserved"
+    asks_for reserved cold 8 10 "room for the image"
+    remove reserved
+
+    make_folder compressed
+    qemu-img create -q -f qcow2 "$(disk_of compressed)" 256M
+    fill qcow2 "$(disk_of compressed)" 'write -c -P 14 0 96M'
+    start_guest compressed qcow2
+    for method in live blockcopy; do
+        asks_for compressed $method 172 176 "room for a copy of a compressed disk"
+        snapshot compressed $method qcow2
+    done
+    remove compressed
+}
+
 test_raw_base
 test_written_zeroes
 test_preallocated
@@ -160,5 +200,6 @@ test_raw
 test_coarse_clusters
 test_few_zeroes
 test_block_device
+test_room
 echo "1..$count"
 [ "$failures" -eq 0 ]

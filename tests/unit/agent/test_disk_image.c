@@ -315,6 +315,65 @@ static void novas_own_choice_is_not_told(void **state)
     assert_null(method_note());
 }
 
+/* By default as well: stream writes next to nothing. */
+static void without_room_it_is_streamed(void **state)
+{
+    static char blockrebase_name[] = "blockrebase";
+    (void)state;
+    conf.snapshot_agent.live_snapshot_method = blockrebase_name;
+    script.errors[FAKE_EXTRACT] = failure(ENOSPC, EXC_INTERNAL_ERROR);
+    change_at = FAKE_EXTRACT;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 2);
+    assert_int_equal(record.plan.method, SNAPSHOT_METHOD_STREAM);
+    assert_int_equal(record.calls[FAKE_RECOVER], 1);
+    assert_int_equal(world.image, ACTIVE);
+}
+
+static void a_stopped_guest_is_streamed_without_room(void **state)
+{
+    static char blockrebase_name[] = "blockrebase";
+    (void)state;
+    conf.snapshot_agent.live_snapshot_method = blockrebase_name;
+    script.info.power_state = next.info.power_state = POWER_STATE_SHUTDOWN;
+    script.errors[FAKE_EXTRACT] = failure(ENOSPC, EXC_INTERNAL_ERROR);
+    change_at = FAKE_EXTRACT;
+    next.shows_disk = false;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 2);
+    assert_int_equal(record.plan.method, SNAPSHOT_METHOD_STREAM);
+    assert_int_equal(world.image, ACTIVE);
+}
+
+/* A guest is not put to rest because a disk is full: what is told is what was wanting. */
+static void without_room_and_stream_it_fails(void **state)
+{
+    static char blockrebase_name[] = "blockrebase";
+    (void)state;
+    conf.snapshot_agent.live_snapshot_method = blockrebase_name;
+    script.errors[FAKE_EXTRACT] = failure(ENOSPC, EXC_INTERNAL_ERROR);
+    change_at = FAKE_EXTRACT;
+    next.errors[FAKE_EXTRACT] = failure(EOPNOTSUPP, EXC_INTERNAL_ERROR);
+    (void)snprintf(next.errors[FAKE_EXTRACT].message, sizeof(next.errors[FAKE_EXTRACT].message),
+                   "no stream here");
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 2);
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.fault, "told to fail");
+}
+
+static void what_was_refused_is_not_streamed_for_want_of_room(void **state)
+{
+    (void)state;
+    script.errors[FAKE_EXTRACT] = failure(EOPNOTSUPP, EXC_INTERNAL_ERROR);
+    change_at = FAKE_EXTRACT;
+    next.errors[FAKE_EXTRACT] = failure(ENOSPC, EXC_INTERNAL_ERROR);
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 2);
+    assert_int_equal(record.plan.method, SNAPSHOT_METHOD_BLOCKCOPY);
+    assert_int_equal(world.image, DELETED);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_stream, tear_down_stream)
@@ -336,6 +395,10 @@ int main(void)
         TEST(encrypted_disks_are_not_touched),
         TEST(what_was_not_wanted_is_told_with_its_reason),
         TEST(novas_own_choice_is_not_told),
+        TEST(without_room_it_is_streamed),
+        TEST(a_stopped_guest_is_streamed_without_room),
+        TEST(without_room_and_stream_it_fails),
+        TEST(what_was_refused_is_not_streamed_for_want_of_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,7 +69,7 @@ static struct {
     void (*event)(void);
     struct canceller *canceller; /* when the call of cancel_index is made; may be NULL */
     int cancel_index;
-    uint64_t image_bytes; /* as qemu-img measures it */
+    uint64_t image_bytes, layer_bytes; /* as qemu-img measures them */
     /* a test of other disks and block jobs than the root disk's copy brings them itself */
     char *(*make_xml)(void);
     int (*rebase)(const char *disk, const char *base, unsigned flags);
@@ -731,6 +731,19 @@ int __wrap_qemu_img_measure(const char *path, const char *format, uint64_t *ret_
     if (fails("qemu-img measure", &acts))
         return error_set(err, 5, EXC_INVALID_DISK_INFO, "injected in qemu-img measure");
     *ret_bytes = world.image_bytes;
+    return 0;
+}
+
+int __wrap_qemu_img_measure_layer(const char *path, const char *format, uint64_t cluster_size_bytes,
+                                  uint64_t *ret_bytes, struct error *err);
+int __wrap_qemu_img_measure_layer(const char *path, const char *format, uint64_t cluster_size_bytes,
+                                  uint64_t *ret_bytes, struct error *err)
+{
+    (void)path;
+    (void)format;
+    (void)cluster_size_bytes;
+    (void)err;
+    *ret_bytes = world.layer_bytes;
     return 0;
 }
 

@@ -22,6 +22,7 @@
 /* wrap: virDomainDetachDeviceFlags */
 /* wrap: virDomainAttachDeviceFlags */
 /* wrap: qemu_img_measure */
+/* wrap: qemu_img_measure_layer */
 /* wrap: qemu_img_create_overlay */
 /* wrap: qemu_img_convert */
 #include <dirent.h>

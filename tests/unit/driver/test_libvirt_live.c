@@ -29,6 +29,7 @@
 /* wrap: virDomainFSFreeze */
 /* wrap: virDomainFSThaw */
 /* wrap: qemu_img_measure */
+/* wrap: qemu_img_measure_layer */
 /* wrap: qemu_img_create_overlay */
 /* wrap: qemu_img_convert */
 /* wrap: image_stream_of_file */
@@ -605,6 +606,16 @@ static void what_is_attached_meanwhile_is_defined(void **state)
     assert_false(world.persistent);
 }
 
+static void room_is_for_the_copy_of_the_layer(void **state)
+{
+    (void)state;
+    world.layer_bytes = UINT64_C(1) << 60;
+    assert_int_equal(take(), -ENOSPC);
+    assert_error(EXC_INTERNAL_ERROR, "up to 1297036692749811712 bytes are needed"); /* 1/8 more */
+    assert_guest_as_before();
+    assert_false(was_called("qemu-img create"));
+}
+
 static void older_libvirt_knows_fewer_flags(void **state)
 {
     (void)state;
@@ -812,6 +823,7 @@ int main(void)
         cmocka_unit_test_setup(domain_that_would_lose_is_not_undefined, set_up),
         cmocka_unit_test_setup(definition_that_is_not_taken_is_kept, set_up),
         cmocka_unit_test_setup(what_is_attached_meanwhile_is_defined, set_up),
+        cmocka_unit_test_setup(room_is_for_the_copy_of_the_layer, set_up),
         cmocka_unit_test_setup(older_libvirt_knows_fewer_flags, set_up),
         cmocka_unit_test_setup(silent_agent_is_not_asked_to_freeze, set_up),
         cmocka_unit_test(late_freeze_is_thawed),

@@ -37,6 +37,7 @@
 /* wrap: virDomainDetachDeviceFlags */
 /* wrap: virDomainAttachDeviceFlags */
 /* wrap: qemu_img_measure */
+/* wrap: qemu_img_measure_layer */
 /* wrap: qemu_img_create_overlay */
 /* wrap: qemu_img_convert */
 /* wrap: image_stream_of_file */

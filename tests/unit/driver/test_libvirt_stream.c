@@ -39,6 +39,7 @@
 /* wrap: nbd_client_free */
 /* wrap: image_stream_open */
 /* wrap: qemu_img_measure */
+/* wrap: qemu_img_measure_layer */
 /* wrap: qemu_img_create_overlay */
 /* wrap: qemu_img_convert */
 #include <dirent.h>
@@ -316,6 +317,19 @@ static void a_job_that_cannot_be_ended_at_once(void **state)
     }
 }
 
+/* Another method may do, unless the guest is not back. */
+static void guest_is_not_touched_without_room(void **state)
+{
+    (void)state;
+    world.layer_bytes = UINT64_C(1) << 60;
+    assert_int_equal(take(), -ENOSPC);
+    assert_false(was_called("qemu-img create"));
+    assert_guest_as_before();
+    world.fail_name = "GetState";
+    assert_int_equal(take(), -EIO);
+    assert_non_null(strstr(err.message, "; then: cannot read whether the guest was stopped"));
+}
+
 static void a_path_too_long_for_a_socket(void **state)
 {
     static char deep[256];
@@ -554,6 +568,7 @@ int main(void)
         cmocka_unit_test_setup(a_disk_that_cannot_be_read, set_up),
         cmocka_unit_test_setup(a_disk_that_an_iothread_serves, set_up),
         cmocka_unit_test_setup(a_job_that_cannot_be_ended_at_once, set_up),
+        cmocka_unit_test_setup(guest_is_not_touched_without_room, set_up),
         cmocka_unit_test_setup(a_path_too_long_for_a_socket, set_up),
         cmocka_unit_test_setup(cancelled_at_each_call, set_up),
         cmocka_unit_test_setup(what_has_to_be_staged_is_converted, set_up),

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <cmocka.h>
@@ -217,12 +218,67 @@ static void need_follows_the_data(void **state)
     assert_int_equal(need_of(&info, SCRATCH_OVERLAY), 0);
 }
 
+static void make_disk(struct guest_info *info, const char *options)
+{
+    *info = (struct guest_info){.source_type = DISK_SOURCE_FILE, .disk_format = "qcow2"};
+    (void)snprintf(info->disk_path, sizeof(info->disk_path), "%s", scratch_path("room"));
+    const char *const disk[] = {"qemu-img", "create",        "-q",  "-f", "qcow2", "-o",
+                                options,    info->disk_path, "64M", NULL};
+    qemu_img(disk);
+}
+
+static void write_disk(const struct guest_info *info, const char *command)
+{
+    const char *const argv[] = {"qemu-io", "-f", "qcow2", "-c", command, info->disk_path, NULL};
+    qemu_img(argv);
+}
+
+/* preallocate_images = space. */
+static void reserved_space_is_no_data(void **state)
+{
+    (void)state;
+    struct guest_info info;
+    make_disk(&info, "cluster_size=64k");
+    write_disk(&info, "write -q 0 2M");
+    const char *const reserve_all[] = {"fallocate", "-n", "-l", "64M", info.disk_path, NULL};
+    qemu_img(reserve_all);
+    assert_in_range(need_of(&info, SCRATCH_OVERLAY), 2 * MIB, 3 * MIB);
+    assert_in_range(need_of(&info, SCRATCH_ROOM), 64 * MIB, 65 * MIB);
+    assert_in_range(need_of(&info, SCRATCH_IMAGE), 2 * MIB, 3 * MIB);
+}
+
+/* A copy of it is not. */
+static void a_compressed_disk(void **state)
+{
+    (void)state;
+    struct guest_info info;
+    struct stat st;
+    make_disk(&info, "cluster_size=64k");
+    write_disk(&info, "write -q -c 0 4M");
+    assert_int_equal(stat(info.disk_path, &st), 0);
+    assert_in_range(st.st_blocks * 512, 1, MIB);
+    assert_in_range(need_of(&info, SCRATCH_OVERLAY), 4 * MIB, 5 * MIB);
+}
+
+/* The copy has the clusters of the disk. */
+static void coarse_clusters(void **state)
+{
+    (void)state;
+    struct guest_info info;
+    make_disk(&info, "cluster_size=2M");
+    info.cluster_size_bytes = 2 * MIB;
+    write_disk(&info, "write -q 0 4k");
+    write_disk(&info, "write -q 10M 4k");
+    assert_in_range(need_of(&info, SCRATCH_OVERLAY), 4 * MIB + 1, 16 * MIB);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(room_is_exact),         cmocka_unit_test(account_is_shared),
         cmocka_unit_test(youngest_is_given_up),  cmocka_unit_test(what_was_written_is_doubted),
-        cmocka_unit_test(need_follows_the_data),
+        cmocka_unit_test(need_follows_the_data), cmocka_unit_test(reserved_space_is_no_data),
+        cmocka_unit_test(a_compressed_disk),     cmocka_unit_test(coarse_clusters),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
