@@ -8,6 +8,7 @@ from paths import MIB, WORK, run
 from scenarios import CLUSTER
 
 CHUNKS = 64
+WIPED_AT_ONCE = 64 * MIB
 
 
 def random_file(name, size, seed):
@@ -21,8 +22,16 @@ def random_file(name, size, seed):
     return path
 
 
+def base_file(layout):
+    """Its zeroes are holes in it, but not in what Glance and nova make of it."""
+    path = random_file("base", layout.half, f"base of {layout.name}")
+    os.truncate(path, layout.half + layout.base_zeroes)
+    return path
+
+
 def fill_overlay(disk, layout, seed):
     """The guest is stopped: nobody else writes to it."""
+    wipe(disk, layout.overlay_zeroes())
     if layout.kind == "scattered":
         write_clusters(disk, layout.extents(), seed)
         return
@@ -52,6 +61,16 @@ def write_clusters(disk, extents, seed):
     assert "rror" not in told.stdout + told.stderr, told.stdout[-500:]
     for chunk in chunks:
         os.unlink(chunk)
+
+
+def wipe(disk, extents):
+    """As a guest does that overwrites its free space: allocated, and zero."""
+    commands = "".join(f"write -q -P 0 {at} {min(WIPED_AT_ONCE, offset + length - at)}\n"
+                       for offset, length in extents
+                       for at in range(offset, offset + length, WIPED_AT_ONCE))
+    told = subprocess.run(["qemu-io", "-f", "qcow2", disk], input=commands, text=True, check=True,
+                          capture_output=True)
+    assert "rror" not in told.stdout + told.stderr, told.stdout[-500:]
 
 
 def flatten(disk, to):

@@ -68,6 +68,10 @@ def goals(results):
              [ratio / 4 for ratio in slowest("8g", "2g")]),
         Goal("1 GiB in a sparse 50 GiB disk / plain, slowest method", 1.1,
              slowest("sparse", "1g")),
+        Goal("slowest method / nova-compute, raw base with a tenth of data", 1,
+             slowest("raw-base", "raw-base", NOVA)),
+        Goal("slowest method / nova-compute, 1 GiB of data in 8 GiB allocated", 1,
+             slowest("allocated", "allocated", NOVA)),
     ]
 
 

@@ -70,7 +70,7 @@ def check_space(needed):
 
 
 def upload_base(cloud, layout):
-    path = disks.random_file("base", layout.half, f"base of {layout.name}")
+    path = disks.base_file(layout)
     properties = writing_guest.properties(cloud, layout) if layout.writes else {}
     image = cloud.glance("POST", "/v2/images", json={
         "name": PREFIX + layout.name, "disk_format": "raw", "container_format": "bare",

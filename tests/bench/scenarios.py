@@ -16,6 +16,17 @@ class Layout:
     half: int                 # bytes
     kind: str = "one piece"   # of the overlay; or "spread", "scattered"
     writes: bool = False      # the guest, all the time
+    base_zeroes: int = 0      # bytes behind the data of the base, which is not sparse
+    wiped: bool = False       # the guest has written zeroes wherever it has no data
+
+    def overlay_zeroes(self):
+        """(offset, length) of what the guest has wiped: all but the two pieces of data."""
+        begin = 2 * self.half
+        return [(begin, self.disk_gib * GIB - begin)] if self.wiped else []
+
+    def bytes_of_zeroes(self):
+        """(in the base, in the overlay) of what is allocated without holding data."""
+        return self.base_zeroes, sum(length for _, length in self.overlay_zeroes())
 
     def extents(self):
         """(offset, length) of the overlay's pieces in the order they are written."""
@@ -57,8 +68,14 @@ def space(group):
     nova's cache; each guest: its overlay and the finished file; and what nova-compute makes of the
     guests of one scenario: a copy of the overlay, the flat file, the image.
     """
-    kept = sum(layout.half * (3 + 3 * count) for layout, count in layouts(group).items())
-    return kept + max(scenario.layout.half * 5 * scenario.count for scenario in group)
+    kept = made = 0
+    for layout, count in layouts(group).items():
+        base_zeroes, overlay_zeroes = layout.bytes_of_zeroes()
+        kept += layout.half * (3 + 3 * count) + base_zeroes * 3 + overlay_zeroes * count
+    for scenario in group:
+        overlay_zeroes = scenario.layout.bytes_of_zeroes()[1]
+        made = max(made, (scenario.layout.half * 5 + overlay_zeroes) * scenario.count)
+    return kept + made
 
 
 P100M = Layout("100m", 1, 50 * MIB)
@@ -68,6 +85,8 @@ P8G = Layout("8g", 10, 4 * GIB)
 SPARSE = Layout("sparse", 50, 512 * MIB, "spread")
 FRAGMENTED = Layout("fragmented", 4, 512 * MIB, "scattered")
 WRITING = Layout("writing", 4, 512 * MIB, writes=True)
+RAW_BASE = Layout("raw-base", 1, 52 * MIB, base_zeroes=920 * MIB)
+ALLOCATED = Layout("allocated", 8, 512 * MIB, wiped=True)
 
 # The guests of a group exist at the same time and its scenarios take turns, so that the ratio of two
 # of them is taken of neighbours in time.
@@ -80,6 +99,8 @@ FULL = [
      Scenario("2x1g", "2 at once, 1 GiB each", P1G, 3, count=2),
      Scenario("5x1g", "5 at once, 1 GiB each", P1G, 3, count=5)],
     [Scenario("writing", "1 GiB, the guest writes", WRITING, 3)],
+    [Scenario("raw-base", "a tenth of 1 GiB in a raw base", RAW_BASE, 3),
+     Scenario("allocated", "1 GiB in 8 GiB that are all allocated", ALLOCATED, 3)],
 ]
 QUICK = [
     [Scenario("100m", "100 MB", P100M, 3)],
