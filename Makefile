@@ -104,6 +104,10 @@ $(BUILD)/tests/integration/$(1)/%: $(BUILD)/tests/integration/$(1)/%.o \
 endef
 $(foreach module,driver amqp,$(eval $(call integration_program,$(module))))
 
+$(BUILD)/tests/integration/agent/%: $(BUILD)/tests/integration/agent/%.o $(agent_objects)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
+
 .PHONY: test-programs check-unit check-asan check-valgrind
 test-programs: $(TEST_BIN)
 

@@ -10,6 +10,7 @@
 #include "agent/journal.h"
 #include "agent/overseer.h"
 #include "agent/recover.h"
+#include "agent/release.h"
 #include "agent/shutdown.h"
 #include "agent/slots.h"
 #include "agent/state_watch.h"
@@ -32,6 +33,7 @@ struct agent {
     struct freezer *freezer;                  /* guests frozen for volume snapshots */
     struct journal *journal;                  /* requests under way */
     struct recovery *recovery;                /* requests an earlier agent has left */
+    struct release *release;                  /* of the nova-compute beside us */
     struct overseer *overseer;                /* cancels snapshots nobody wants any more */
     struct state_watch *state_watch;          /* and whose task state is not theirs any more */
     struct workers *workers;                  /* threads */

@@ -1,5 +1,5 @@
 /* See conductor.h. Wire forms: nova/conductor/rpcapi.py, oslo_versionedobjects/base.py. */
-#include "agent/conductor.h"
+#include "agent/conductor_int.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,21 +30,24 @@ static int call(struct bus *bus, const struct request_context *context, const ch
                     err);
 }
 
-/* Takes `args` and `kwargs`. */
-static json_t *class_action_args(const char *objname, const char *objmethod, json_t *versions,
-                                 json_t *args, json_t *kwargs)
+int conductor_class_action(struct bus *bus, const struct request_context *context,
+                           const char *objname, const char *objmethod, json_t *versions,
+                           json_t *args, json_t *kwargs, unsigned timeout_ms, json_t **ret_result,
+                           struct error *err)
 {
-    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "objname", objname, "objmethod", objmethod,
-                     "object_versions", versions, "args", args, "kwargs", kwargs);
+    return call(bus, context, "object_class_action_versions",
+                json_pack("{s:s, s:s, s:o, s:o, s:o}", "objname", objname, "objmethod", objmethod,
+                          "object_versions", versions, "args", args, "kwargs", kwargs),
+                timeout_ms, ret_result, err);
 }
 
-/* Takes `args` and `kwargs`. */
+/* Takes `versions`, `args` and `kwargs`. */
 static int class_action(struct bus *bus, const struct request_context *context, const char *objname,
                         const char *objmethod, json_t *versions, json_t *args, json_t *kwargs,
                         json_t **ret_result, struct error *err)
 {
-    return call(bus, context, "object_class_action_versions",
-                class_action_args(objname, objmethod, versions, args, kwargs), 0, ret_result, err);
+    return conductor_class_action(bus, context, objname, objmethod, versions, args, kwargs, 0,
+                                  ret_result, err);
 }
 
 /* Takes `data` and `changes`. */
@@ -170,10 +173,10 @@ int conductor_instance_states(struct bus *bus, const struct request_context *con
 {
     json_t *result = NULL;
     json_t *data;
-    json_t *args = class_action_args(
-        "Instance", "get_by_uuid", json_pack("{s:s}", "Instance", VERSION_INSTANCE_LOADED),
-        json_pack("[s]", instance_uuid), json_pack("{s:[]}", "expected_attrs"));
-    int r = call(bus, context, "object_class_action_versions", args, STATES_MS, &result, err);
+    int r = conductor_class_action(bus, context, "Instance", "get_by_uuid",
+                                   json_pack("{s:s}", "Instance", VERSION_INSTANCE_LOADED),
+                                   json_pack("[s]", instance_uuid),
+                                   json_pack("{s:[]}", "expected_attrs"), STATES_MS, &result, err);
     if (r < 0)
         return r;
     r = json_need_object(result, "nova_object.data", "Instance of the conductor", &data, err);
@@ -249,30 +252,33 @@ int conductor_fault_create(struct bus *bus, const struct request_context *contex
     return r;
 }
 
-static int check_mappings(const json_t *list, struct error *err)
+static int check_list(const json_t *list, const char *wanted, struct error *err)
 {
     const char *name = json_string_member(list, "nova_object.name");
     const char *version = json_string_member(list, "nova_object.version");
-    if (name && version && strcmp(name, "BlockDeviceMappingList") == 0 &&
-        strncmp(version, "1.", 2) == 0)
+    if (name && version && strcmp(name, wanted) == 0 && strncmp(version, "1.", 2) == 0)
         return 0;
     return error_set(err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
-                     "conductor answered with %.64s version '%.16s', only "
-                     "BlockDeviceMappingList 1.x is understood",
-                     name ? name : "no nova object", version ? version : "(none)");
+                     "conductor answered with %.64s version '%.16s', only %s 1.x is understood",
+                     name ? name : "no nova object", version ? version : "(none)", wanted);
 }
 
-/* The nova_object.data of each object of a list primitive. Owned. */
-static json_t *list_data(const json_t *list)
+int conductor_list_data(const json_t *list, const char *name, json_t **ret_data, struct error *err)
 {
-    json_t *data = json_array();
     size_t i;
     json_t *object;
+    int r = check_list(list, name, err);
+    if (r < 0)
+        return r;
+    json_t *data = json_array();
+    if (!data)
+        return error_nomem(err);
     json_array_foreach (json_object_get(json_object_get(list, "nova_object.data"), "objects"), i,
                         object) {
         (void)json_array_append(data, json_object_get(object, "nova_object.data"));
     }
-    return data;
+    *ret_data = data;
+    return 0;
 }
 
 int conductor_block_device_mappings(struct bus *bus, const struct request_context *context,
@@ -286,13 +292,8 @@ int conductor_block_device_mappings(struct bus *bus, const struct request_contex
                          json_pack("[s]", instance_uuid), json_object(), &result, err);
     if (r < 0)
         return r;
-    r = check_mappings(result, err);
-    json_t *mappings = r == 0 ? list_data(result) : NULL;
+    r = conductor_list_data(result, "BlockDeviceMappingList", ret_mappings, err);
     json_decref(result);
-    if (r == 0 && !mappings)
-        r = error_nomem(err);
-    if (r == 0)
-        *ret_mappings = mappings;
     return r;
 }
 

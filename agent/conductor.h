@@ -1,6 +1,7 @@
 /*
  * nova-conductor's RPC (topic "conductor", version 3.0) as a snapshot needs it: remoted methods of
- * Instance, InstanceActionEvent, InstanceFault, BlockDeviceMapping and BlockDeviceMappingList.
+ * Instance, InstanceActionEvent, InstanceFault, BlockDeviceMapping, BlockDeviceMappingList, Service
+ * and ShareMappingList.
  *
  * Objects are sent as minimal primitives: a listed but incomplete system_metadata would wipe the
  * rest, and a version newer than the conductor's would make it call itself (nova.objects.base). All
@@ -66,3 +67,15 @@ int conductor_volume_mapping(struct bus *bus, const struct request_context *cont
 int conductor_mapping_save_connection_info(struct bus *bus, const struct request_context *context,
                                            json_t *mapping, const json_t *connection_info,
                                            struct error *err);
+
+/* The version of the host's nova-compute: Service.version; 0 when there is no such service. */
+int conductor_service_version(struct bus *bus, const struct request_context *context,
+                              const char *host, unsigned timeout_ms, unsigned *ret_version,
+                              struct error *err);
+
+/*
+ * The shares attached to the instance: an array of nova_object.data objects, owned. Known from
+ * 2025.1 on.
+ */
+int conductor_share_mappings(struct bus *bus, const struct request_context *context,
+                             const char *instance_uuid, json_t **ret_mappings, struct error *err);

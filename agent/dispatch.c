@@ -210,6 +210,7 @@ static void run_task(void *arg)
 {
     struct task task = *(struct task *)arg;
     free(arg);
+    release_ask(task.agent->release);
     task.run(task.agent, task.request, task.record, task.turn);
     instance_turn_free(task.turn);
 }

@@ -5,12 +5,12 @@
 
 #define METHOD_PROPERTY "snapshot_method"
 
-json_t *image_record_attributes(const struct instance *instance, const char *image_format,
-                                const char *method_note)
+json_t *image_record_attributes(const struct release *release, const struct instance *instance,
+                                const char *image_format, const char *method_note)
 {
-    /* Glance accepts an ami disk only in an ami container. */
     const char *base_format = instance_image_property(instance, "disk_format");
-    bool ami = base_format && strcmp(base_format, "ami") == 0;
+    bool ami = base_format && strcmp(base_format, "ami") == 0 &&
+               release_has(release, instance, RELEASE_AMI_STAYS_AMI);
     const char *container = instance_image_property(instance, "container_format");
     const char *os_type = instance_string(instance, "os_type");
 
@@ -31,8 +31,8 @@ json_t *image_record_attributes(const struct instance *instance, const char *ima
 
 int image_record_update(struct operation *op, const char *image_format, struct error *err)
 {
-    json_t *attributes =
-        image_record_attributes(&op->arguments.instance, image_format, op->method_note);
+    json_t *attributes = image_record_attributes(op->agent->release, &op->arguments.instance,
+                                                 image_format, op->method_note);
     int r = attributes ? glance_image_update(op->agent->glance, op->admin, op->arguments.image_id,
                                              attributes, err)
                        : error_nomem(err);

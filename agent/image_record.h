@@ -6,12 +6,12 @@
 #include "agent/operation.h"
 
 /*
- * nova.virt.libvirt.driver:_create_snapshot_metadata, without what does not change (name) or Glance
- * owns (status), and with the note unless it is "". Returns an owned object for
- * glance_image_update(), NULL when out of memory.
+ * nova.virt.libvirt.driver:_create_snapshot_metadata of the release at hand, without what does not
+ * change (name) or Glance owns (status), and with the note unless it is "". Returns an owned object
+ * for glance_image_update(), NULL when out of memory.
  */
-json_t *image_record_attributes(const struct instance *instance, const char *image_format,
-                                const char *method_note);
+json_t *image_record_attributes(const struct release *release, const struct instance *instance,
+                                const char *image_format, const char *method_note);
 
 /* Sets them in Glance. */
 int image_record_update(struct operation *op, const char *image_format, struct error *err);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -37,7 +38,11 @@ int instance_from_primitive(const json_t *primitive, struct instance *ret_instan
     const char *uuid = json_string_member(data, "uuid");
     if (!id_is_uuid(uuid))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "Instance object has no valid uuid");
-    struct instance instance = {.data = json_copy(data)};
+    const char *version = json_string_member(primitive, "nova_object.version"); /* "2.x" */
+    struct instance instance = {
+        .minor_version = version ? (unsigned)strtoul(version + 2, NULL, 10) : 0,
+        .data = json_copy(data),
+    };
     if (!instance.data)
         return error_nomem(err);
     (void)snprintf(instance.uuid, sizeof(instance.uuid), "%s", uuid);

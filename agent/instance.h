@@ -13,7 +13,8 @@
 
 struct instance {
     char uuid[ID_UUID_SIZE];
-    json_t *data; /* nova_object.data; owned. A field that is absent was not loaded. */
+    unsigned minor_version; /* of the object: 2.7 has 7 */
+    json_t *data;           /* nova_object.data; owned. A field that is absent was not loaded. */
 };
 
 /*

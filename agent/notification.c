@@ -204,6 +204,25 @@ static json_t *block_devices_payload(json_t *block_devices)
     return list;
 }
 
+static json_t *shares_payload(json_t *shares)
+{
+    static const struct rename renames[] = {{"share_mapping_uuid", "uuid"},
+                                            {"share_id", "share_id"},
+                                            {"status", "status"},
+                                            {"tag", "tag"}};
+    if (!shares)
+        return json_null();
+    json_t *list = json_array();
+    size_t i;
+    json_t *mapping;
+    json_array_foreach (shares, i, mapping) {
+        json_t *data = json_object();
+        copy_all(data, mapping, renames, ARRAY_SIZE(renames));
+        (void)json_array_append_new(list, versioned("SharePayload", "1.0", data));
+    }
+    return list;
+}
+
 /* nova.objects.fields.InstancePowerState */
 static json_t *power_state_name(const json_t *value)
 {
@@ -261,24 +280,28 @@ static json_t *string_or_null(const char *text)
 }
 
 json_t *notification_snapshot_payload(const struct instance *instance,
-                                      const struct request_context *context, const char *image_id,
-                                      json_t *block_devices)
+                                      const struct request_context *context,
+                                      const struct snapshot_payload *snapshot)
 {
     json_t *data = json_object();
     add_instance_fields(data, instance->data);
     (void)json_object_set_new(
         data, "flavor", flavor_payload(get(get(instance->data, "flavor"), "nova_object.data")));
     (void)json_object_set_new(data, "ip_addresses", ip_addresses(instance));
-    (void)json_object_set_new(data, "block_devices", block_devices_payload(block_devices));
+    (void)json_object_set_new(data, "block_devices",
+                              block_devices_payload(snapshot->block_devices));
     bool of_user = context->project_id[0] != '\0' && context->user_id[0] != '\0';
     (void)json_object_set_new(data, "request_id",
                               string_or_null(of_user ? context->request_id : ""));
     (void)json_object_set_new(data, "action_initiator_user", string_or_null(context->user_id));
     (void)json_object_set_new(data, "action_initiator_project",
                               string_or_null(context->project_id));
-    (void)json_object_set_new(data, "snapshot_image_id", json_string(image_id));
+    (void)json_object_set_new(data, "snapshot_image_id", json_string(snapshot->image_id));
     (void)json_object_set_new(data, "fault", json_null());
-    return versioned("InstanceActionSnapshotPayload", "1.9", data);
+    if (snapshot->tells_shares)
+        (void)json_object_set_new(data, "shares", shares_payload(snapshot->shares));
+    return versioned("InstanceActionSnapshotPayload", snapshot->tells_shares ? "1.10" : "1.9",
+                     data);
 }
 
 /* nova shows an exception as the repr of a dict. */

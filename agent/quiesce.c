@@ -24,21 +24,36 @@ static int await_turn(struct instance_request *op, struct instance_turn *turn, s
     return r;
 }
 
+/* nova.virt.libvirt.driver:_set_quiesced; nova-api makes an HTTP 409 of the newer class. */
+static int refuse(const struct instance_request *op, const struct error *failure, struct error *err)
+{
+    *err = *failure;
+    if (strcmp(failure->exc, EXC_INTERNAL_ERROR) != 0 ||
+        !release_has(op->agent->release, &op->instance, RELEASE_REFUSES_WITH_409))
+        return -err->errnum;
+    (void)error_set(err, failure->errnum, EXC_INSTANCE_QUIESCE_FAILED,
+                    "Failed to quiesce instance: %s", failure->message);
+    err->code = 409;
+    return -err->errnum;
+}
+
 /*
  * Its turn lasts as long as the freeze is made, not as long as it lasts: what nova-api freezes the
  * guest for are requests on the same instance, which find it frozen (freezer_holds).
  */
 static int freeze(struct instance_request *op, struct instance_turn *turn, struct error *err)
 {
+    struct error failure = ERROR_INIT;
     int r = instance_request_load_properties(op, err);
     if (r == 0)
         r = plan_check_quiesce(op->agent->conf, &op->instance, err);
+    if (r < 0)
+        return r;
+    r = await_turn(op, turn, &failure);
     if (r == 0)
-        r = await_turn(op, turn, err);
-    if (r == 0)
-        r = freezer_freeze(op->agent->freezer, op->instance.uuid, err);
+        r = freezer_freeze(op->agent->freezer, op->instance.uuid, &failure);
     instance_turn_pass(turn);
-    return r;
+    return r < 0 ? refuse(op, &failure, err) : 0;
 }
 
 /* A caller that hears nothing gives up and asks for the thaw, or the deadline does. */

@@ -8,8 +8,9 @@
 
 /*
  * Serves quiesce_instance (a call) on the calling worker thread. Takes `request`. The caller gets
- * None, or a failure of a class that every release of nova-api takes for "cannot be quiesced":
- * InstanceQuiesceNotSupported, QemuGuestAgentNotEnabled, InternalError, InstanceNotRunning.
+ * None, or a failure of a class that its release takes for "cannot be quiesced":
+ * InstanceQuiesceNotSupported, QemuGuestAgentNotEnabled, InstanceNotRunning, InstanceQuiesceFailed
+ * or, before 2023.1, InternalError.
  * A guest another request is busy with is waited for, for half of [DEFAULT]rpc_response_timeout.
  */
 void quiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none,

@@ -141,21 +141,35 @@ static int phase_legacy(const struct report *report, const char *phase, struct e
                          notification_legacy_usage(report->instance, url), err);
 }
 
+static int load_lists(const struct report *report, struct snapshot_payload *snapshot,
+                      struct error *err)
+{
+    const struct agent *agent = report->agent;
+    const struct instance *instance = report->instance;
+    int r = 0;
+    snapshot->tells_shares = release_has(agent->release, instance, RELEASE_TELLS_SHARES);
+    if (agent->conf->notifications.bdms_in_notifications)
+        r = conductor_block_device_mappings(agent->bus, report->admin, instance->uuid,
+                                            &snapshot->block_devices, err);
+    if (r == 0 && snapshot->tells_shares && agent->conf->notifications.include_share_mapping)
+        r = conductor_share_mappings(agent->bus, report->admin, instance->uuid, &snapshot->shares,
+                                     err);
+    return r;
+}
+
 static int phase_versioned(const struct report *report, const char *phase, struct error *err)
 {
     char event_type[64];
     (void)snprintf(event_type, sizeof(event_type), "instance.snapshot.%s", phase);
-    json_t *block_devices = NULL;
-    if (report->agent->conf->notifications.bdms_in_notifications) {
-        int r = conductor_block_device_mappings(report->agent->bus, report->admin,
-                                                report->instance->uuid, &block_devices, err);
-        if (r < 0)
-            return r;
-    }
-    json_t *payload = notification_snapshot_payload(report->instance, report->admin,
-                                                    report->image_id, block_devices);
-    json_decref(block_devices);
-    return notify_versioned(report, report->admin, event_type, "INFO", payload, err);
+    struct snapshot_payload snapshot = {.image_id = report->image_id};
+    int r = load_lists(report, &snapshot, err);
+    if (r == 0)
+        r = notify_versioned(
+            report, report->admin, event_type, "INFO",
+            notification_snapshot_payload(report->instance, report->admin, &snapshot), err);
+    json_decref(snapshot.block_devices);
+    json_decref(snapshot.shares);
+    return r;
 }
 
 int report_phase(const struct report *report, const char *phase, struct error *err)

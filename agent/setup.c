@@ -315,6 +315,8 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
         r = make_bus(agent, conf, err);
     if (r == 0)
         r = state_watch_new(agent->bus, STATE_WATCH_INTERVAL_MS, &agent->state_watch, err);
+    if (r == 0)
+        r = release_new(agent->bus, conf->DEFAULT.host, &agent->release, err);
     if (r < 0)
         setup_undo(agent);
     return r;
@@ -323,6 +325,7 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
 void setup_undo(struct agent *agent)
 {
     state_watch_free(agent->state_watch);
+    release_free(agent->release);
     bus_free(agent->bus);
     overseer_free(agent->overseer);
     freezer_free(agent->freezer);

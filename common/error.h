@@ -46,6 +46,7 @@
 #define EXC_DISK_NOT_FOUND "DiskNotFound"
 #define EXC_QEMU_GUEST_AGENT_NOT_ENABLED "QemuGuestAgentNotEnabled"
 #define EXC_INSTANCE_QUIESCE_NOT_SUPPORTED "InstanceQuiesceNotSupported"
+#define EXC_INSTANCE_QUIESCE_FAILED "InstanceQuiesceFailed"
 #define EXC_PCI_DEVICE_DETACH_FAILED "PciDeviceDetachFailed"
 #define EXC_MESSAGING_TIMEOUT "MessagingTimeout"
 #define EXC_MESSAGE_DELIVERY_FAILURE "MessageDeliveryFailure"

@@ -106,6 +106,7 @@ struct conf {
         char *notification_format;
         char **versioned_notifications_topics;
         bool bdms_in_notifications;
+        bool include_share_mapping;
     } notifications;
     struct {
         char *attach;

@@ -230,6 +230,8 @@ const struct option options_table[] = {
      .default_value = "versioned_notifications", .help = "Topics of versioned notifications."},
     {BOOL(notifications, bdms_in_notifications), .default_value = "false",
      .help = "Lists an instance's volumes in versioned notifications."},
+    {BOOL(notifications, include_share_mapping), .default_value = "false",
+     .help = "Lists an instance's shares in versioned notifications, of a Nova that has them."},
 
     {STRING(snapshot_agent, attach), .default_value = "shared", .choices = "|shared|exclusive|",
      .help =

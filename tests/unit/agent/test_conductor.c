@@ -242,6 +242,31 @@ static void states_are_read_without_the_rest(void **state)
     assert_string_equal(states.vm_state, "stopped");
 }
 
+static void shares_are_asked_for_as_nova_does(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    json_t *mappings = NULL;
+    json_decref(conductor.result);
+    conductor.result = json_pack("{s:s, s:s, s:{s:[{s:{s:s}}]}}", "nova_object.name",
+                                 "ShareMappingList", "nova_object.version", "1.0",
+                                 "nova_object.data", "objects", "nova_object.data", "tag", "t1");
+    assert_int_equal(conductor_share_mappings(NULL, NULL, FIXTURE_INSTANCE, &mappings, &err), 0);
+    json_t *expected =
+        json_pack("{s:s, s:s, s:{s:s, s:s}, s:[s], s:{}}", "objname", "ShareMappingList",
+                  "objmethod", "get_by_instance_uuid", "object_versions", "ShareMappingList", "1.0",
+                  "ShareMapping", "1.2", "args", FIXTURE_INSTANCE, "kwargs");
+    assert_json_equal(conductor.args[0], expected);
+    json_decref(expected);
+    expected = json_pack("[{s:s}]", "tag", "t1");
+    assert_json_equal(mappings, expected);
+    json_decref(expected);
+    json_decref(mappings);
+    (void)json_object_set_new(conductor.result, "nova_object.name", json_string("Other"));
+    assert_int_equal(conductor_share_mappings(NULL, NULL, FIXTURE_INSTANCE, &mappings, &err),
+                     -EPROTONOSUPPORT);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, reset, reset)
@@ -256,6 +281,7 @@ int main(void)
         TEST(fault_message_is_cut_at_a_character),
         TEST(loads_only_what_is_missing),
         TEST(states_are_read_without_the_rest),
+        TEST(shares_are_asked_for_as_nova_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

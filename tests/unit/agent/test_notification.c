@@ -33,11 +33,43 @@ static void snapshot_payload_is_novas(void **state)
     struct instance instance;
     started_instance(&instance);
     struct rpc_request *request = fixture_request();
-    json_t *payload =
-        notification_snapshot_payload(&instance, request->context, FIXTURE_IMAGE, NULL);
+    const struct snapshot_payload snapshot = {.image_id = FIXTURE_IMAGE};
+    json_t *payload = notification_snapshot_payload(&instance, request->context, &snapshot);
     json_t *expected = fixture_load("versioned_start");
     assert_json_equal(payload, expected);
     json_decref(payload);
+    json_decref(expected);
+    instance_done(&instance);
+    rpc_request_free(request);
+}
+
+/* nova.notifications.objects.instance of 2025.1. */
+static void shares_are_told_by_later_releases(void **state)
+{
+    (void)state;
+    struct instance instance;
+    started_instance(&instance);
+    struct rpc_request *request = fixture_request();
+    struct snapshot_payload snapshot = {.image_id = FIXTURE_IMAGE, .tells_shares = true};
+    json_t *payload = notification_snapshot_payload(&instance, request->context, &snapshot);
+    json_t *expected = fixture_load("versioned_start");
+    json_t *data = json_object_get(expected, "nova_object.data");
+    (void)json_object_set_new(expected, "nova_object.version", json_string("1.10"));
+    (void)json_object_set_new(data, "shares", json_null());
+    assert_json_equal(payload, expected);
+    json_decref(payload);
+
+    snapshot.shares = json_pack("[{s:s, s:s, s:s, s:s, s:s}]", "uuid", "u1", "share_id", "s1",
+                                "status", "active", "tag", "t1", "export_location", "secret");
+    payload = notification_snapshot_payload(&instance, request->context, &snapshot);
+    json_t *share =
+        json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:s, s:s}}", "nova_object.name", "SharePayload",
+                  "nova_object.namespace", "nova", "nova_object.version", "1.0", "nova_object.data",
+                  "share_mapping_uuid", "u1", "share_id", "s1", "status", "active", "tag", "t1");
+    (void)json_object_set_new(data, "shares", json_pack("[o]", share));
+    assert_json_equal(payload, expected);
+    json_decref(payload);
+    json_decref(snapshot.shares);
     json_decref(expected);
     instance_done(&instance);
     rpc_request_free(request);
@@ -58,8 +90,8 @@ static void fixed_ips_and_volumes_are_listed(void **state)
     json_t *mappings = json_pack(
         "[{s:s, s:s, s:i, s:b}, {s:n, s:s}]", "volume_id", "v1", "device_name", "/dev/vdb",
         "boot_index", 1, "delete_on_termination", 0, "volume_id", "device_name", "/dev/vda");
-    json_t *payload =
-        notification_snapshot_payload(&instance, request->context, FIXTURE_IMAGE, mappings);
+    const struct snapshot_payload snapshot = {.image_id = FIXTURE_IMAGE, .block_devices = mappings};
+    json_t *payload = notification_snapshot_payload(&instance, request->context, &snapshot);
     const json_t *data = json_object_get(payload, "nova_object.data");
     json_t *ip =
         json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:{}, s:s, s:i, s:s, s:s}}", "nova_object.name",
@@ -81,6 +113,7 @@ static void nonsense_fields_do_not_crash(void **state)
     struct instance instance;
     fixture_instance(&instance);
     struct rpc_request *request = fixture_request();
+    const struct snapshot_payload snapshot = {.image_id = FIXTURE_IMAGE};
     static const char *const fields[] = {"flavor",     "system_metadata", "metadata",
                                          "info_cache", "created_at",      "power_state"};
     static const char *const values[] = {
@@ -97,7 +130,7 @@ static void nonsense_fields_do_not_crash(void **state)
                                 json_loads(values[j], JSON_DECODE_ANY, NULL));
             json_t *legacy = notification_legacy_usage(&instance, "url");
             json_t *versioned =
-                notification_snapshot_payload(&instance, request->context, FIXTURE_IMAGE, NULL);
+                notification_snapshot_payload(&instance, request->context, &snapshot);
             assert_non_null(legacy);
             assert_non_null(versioned);
             json_decref(legacy);
@@ -135,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(legacy_usage_is_novas),
         cmocka_unit_test(snapshot_payload_is_novas),
+        cmocka_unit_test(shares_are_told_by_later_releases),
         cmocka_unit_test(fixed_ips_and_volumes_are_listed),
         cmocka_unit_test(nonsense_fields_do_not_crash),
         cmocka_unit_test(exceptions_look_like_novas),

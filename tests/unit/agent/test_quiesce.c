@@ -70,6 +70,20 @@ static void failures_have_classes_every_api_knows(void **state)
     assert_false(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
 }
 
+/* Instance 2.8 comes from 2023.2 at the earliest. */
+static void later_releases_hear_of_a_conflict(void **state)
+{
+    (void)state;
+    struct rpc_request *request = request_of("quiesce_instance", true);
+    (void)json_object_set_new(json_object_get(request->args, "instance"), "nova_object.version",
+                              json_string("2.8"));
+    script.errors[FAKE_FREEZE] = failure(EIO, EXC_INTERNAL_ERROR);
+    driver_fake_set_script(agent.driver, &script);
+    quiesce_serve(&agent, request, NULL);
+    assert_string_equal(world.story,
+                        "fail:InstanceQuiesceFailed quiesce_instance compute.exception ");
+}
+
 static void thaws_without_a_mapping(void **state)
 {
     (void)state;
@@ -104,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(freezes_and_thaws),
         TEST(failures_have_classes_every_api_knows),
+        TEST(later_releases_hear_of_a_conflict),
         TEST(thaws_without_a_mapping),
         TEST(thaws_whatever_the_mapping_holds),
         TEST(thaws_a_guest_it_did_not_freeze),

@@ -1,0 +1,39 @@
+/*
+ * What Nova's releases do differently where the agent has to do as nova-compute would: one table.
+ *
+ * The release is told by the version in the Service record of this host's nova-compute
+ * (nova.objects.service.SERVICE_VERSION), which nova-conductor is asked for in the background; as
+ * long as there is no answer, by the version of the request's Instance object, which tells less.
+ * Thread-safe.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "agent/instance.h"
+#include "amqp/bus.h"
+
+struct release;
+
+enum release_habit {
+    RELEASE_AMI_STAYS_AMI,    /* disk_format of the snapshot of a server booted from an AMI */
+    RELEASE_TELLS_SHARES,     /* InstanceActionSnapshotPayload 1.10 */
+    RELEASE_REFUSES_WITH_409, /* quiesce_instance fails with InstanceQuiesceFailed */
+    RELEASE_HABIT_MAX
+};
+
+/* Both are borrowed. Returns owned. */
+int release_new(struct bus *bus, const char *host, struct release **ret_release, struct error *err);
+
+/* Before the bus; waits for a question that is under way, some seconds at most. NULL-safe. */
+void release_free(struct release *release);
+
+/*
+ * A request is served: asks for the release when the last answer is not of this minute, on a thread
+ * of its own. Nobody waits for it, and a failure only means that what was known stays. NULL-safe.
+ */
+void release_ask(struct release *release);
+
+/* Whether the nova-compute at hand does this. `release` may be NULL: the instance alone tells. */
+bool release_has(const struct release *release, const struct instance *instance,
+                 enum release_habit habit);

@@ -1,0 +1,207 @@
+/* agent/release.c: which Nova is at hand, and what follows from it for an image's record. */
+/* wrap: rpc_call */
+/* wrap: clock_gettime */
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "agent/image_record.h"
+#include "agent/release.h"
+#include "common/clock.h"
+#include "fixture.h"
+
+#define PATIENCE_MS 20000
+
+static struct release *release;
+static struct instance instance;
+static struct error err;
+static atomic_uint n_asked, version; /* of nova-compute; 0: there is none */
+static atomic_bool hangs, fails, is_odd;
+static atomic_long passed_s; /* beyond the real time */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
+{
+    int r = __real_clock_gettime(clock, ret_now);
+    if (clock == CLOCK_BOOTTIME)
+        ret_now->tv_sec += atomic_load(&passed_s);
+    return r;
+}
+
+static json_t *service(void)
+{
+    if (atomic_load(&is_odd))
+        return json_pack("{s:{s:s}}", "nova_object.data", "version", "64");
+    unsigned number = atomic_load(&version);
+    return number == 0 ? json_null()
+                       : json_pack("{s:{s:i}}", "nova_object.data", "version", (int)number);
+}
+
+int __wrap_rpc_call(struct bus *bus, const char *topic, const char *rpc_version,
+                    const struct request_context *context, const char *method, json_t *args,
+                    unsigned timeout_ms, json_t **ret_result, struct error *error);
+
+int __wrap_rpc_call(struct bus *bus, const char *topic, const char *rpc_version,
+                    const struct request_context *context, const char *method, json_t *args,
+                    unsigned timeout_ms, json_t **ret_result, struct error *error)
+{
+    (void)bus, (void)rpc_version, (void)context;
+    json_t *expected = json_pack("{s:s, s:s, s:{s:s}, s:[s, s], s:{}}", "objname", "Service",
+                                 "objmethod", "get_by_host_and_binary", "object_versions",
+                                 "Service", "1.22", "args", "cmp1", "nova-compute", "kwargs");
+    assert_string_equal(topic, "conductor");
+    assert_string_equal(method, "object_class_action_versions");
+    assert_in_range(timeout_ms, 1, 10000);
+    assert_json_equal(args, expected);
+    json_decref(expected);
+    json_decref(args);
+    while (atomic_load(&hangs))
+        (void)poll(NULL, 0, 2);
+    *ret_result = atomic_load(&fails) ? NULL : service();
+    atomic_fetch_add(&n_asked, 1);
+    return atomic_load(&fails) ? error_set(error, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "silence") : 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    err = (struct error)ERROR_INIT;
+    atomic_store(&n_asked, 0);
+    atomic_store(&version, 64);
+    atomic_store(&hangs, false);
+    atomic_store(&fails, false);
+    atomic_store(&is_odd, false);
+    atomic_store(&passed_s, 0);
+    fixture_instance(&instance);
+    return release_new(NULL, "cmp1", &release, &err);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    release_free(release);
+    instance_done(&instance);
+    return 0;
+}
+
+/* Until it has been asked `n` times in all; the answer is then in place soon. */
+static void ask(unsigned n)
+{
+    uint64_t end_ms = clock_now_ms() + PATIENCE_MS;
+    while (atomic_load(&n_asked) < n && clock_now_ms() < end_ms) {
+        release_ask(release);
+        (void)poll(NULL, 0, 2);
+    }
+    assert_int_equal(atomic_load(&n_asked), n);
+}
+
+static void await(enum release_habit habit, bool wanted)
+{
+    uint64_t end_ms = clock_now_ms() + PATIENCE_MS;
+    while (release_has(release, &instance, habit) != wanted && clock_now_ms() < end_ms)
+        (void)poll(NULL, 0, 2);
+    assert_int_equal(release_has(release, &instance, habit), wanted);
+}
+
+/* Tags of nova: 26.2.2, 27.0.0, 29.0.0, 31.0.0, 33.0.0 */
+static void each_release_has_its_habits(void **state)
+{
+    static const struct {
+        unsigned version;
+        bool ami, shares, conflict;
+    } releases[] = {{61, true, false, false}, {64, true, false, false}, {66, false, false, true},
+                    {67, false, false, true}, {68, false, true, true},  {72, false, true, true}};
+    for (size_t i = 0; i < sizeof(releases) / sizeof(releases[0]); i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        atomic_store(&version, releases[i].version);
+        ask(1);
+        await(RELEASE_AMI_STAYS_AMI, releases[i].ami);
+        await(RELEASE_TELLS_SHARES, releases[i].shares);
+        await(RELEASE_REFUSES_WITH_409, releases[i].conflict);
+    }
+}
+
+static void the_instance_tells_until_there_is_an_answer(void **state)
+{
+    (void)state;
+    assert_true(release_has(NULL, &instance, RELEASE_AMI_STAYS_AMI)); /* 2.7 */
+    assert_false(release_has(NULL, &instance, RELEASE_REFUSES_WITH_409));
+    instance.minor_version = 8;
+    assert_false(release_has(NULL, &instance, RELEASE_AMI_STAYS_AMI));
+    assert_false(release_has(NULL, &instance, RELEASE_TELLS_SHARES));
+    assert_true(release_has(NULL, &instance, RELEASE_REFUSES_WITH_409));
+    atomic_store(&hangs, true);
+    release_ask(release); /* returns */
+    assert_false(release_has(release, &instance, RELEASE_AMI_STAYS_AMI));
+    atomic_store(&hangs, false);
+    await(RELEASE_AMI_STAYS_AMI, true); /* the answer counts more */
+}
+
+static void what_is_known_is_kept_and_refreshed(void **state)
+{
+    (void)state;
+    atomic_store(&version, 68);
+    ask(1);
+    await(RELEASE_TELLS_SHARES, true);
+    release_ask(release);
+    atomic_store(&passed_s, 61);
+    atomic_store(&fails, true);
+    ask(2);
+    atomic_store(&passed_s, 122);
+    atomic_store(&fails, false);
+    atomic_store(&is_odd, true);
+    ask(3);
+    assert_true(release_has(release, &instance, RELEASE_TELLS_SHARES));
+    atomic_store(&passed_s, 183);
+    atomic_store(&is_odd, false);
+    atomic_store(&version, 64); /* it has been downgraded */
+    ask(4);
+    await(RELEASE_TELLS_SHARES, false);
+    atomic_store(&passed_s, 244);
+    atomic_store(&version, 0);
+    instance.minor_version = 8;
+    ask(5);
+    await(RELEASE_AMI_STAYS_AMI, false); /* only the instance is left to tell */
+}
+
+static void nothing_is_asked_for_nobody(void **state)
+{
+    (void)state;
+    release_ask(NULL);
+    release_free(NULL);
+    assert_int_equal(atomic_load(&n_asked), 0);
+}
+
+static void an_ami_has_the_format_its_release_gives_it(void **state)
+{
+    (void)state;
+    json_t *metadata = json_object_get(instance.data, "system_metadata");
+    (void)json_object_set_new(metadata, "image_disk_format", json_string("ami"));
+    (void)json_object_set_new(metadata, "image_container_format", json_string("ami"));
+    for (int later = 0; later < 2; later++) {
+        instance.minor_version = later ? 8 : 7;
+        json_t *attributes = image_record_attributes(release, &instance, "qcow2", "");
+        assert_string_equal(json_string_value(json_object_get(attributes, "disk_format")),
+                            later ? "qcow2" : "ami");
+        assert_string_equal(json_string_value(json_object_get(attributes, "container_format")),
+                            "ami");
+        json_decref(attributes);
+    }
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(each_release_has_its_habits),
+        TEST(the_instance_tells_until_there_is_an_answer),
+        TEST(what_is_known_is_kept_and_refreshed),
+        TEST(nothing_is_asked_for_nobody),
+        TEST(an_ami_has_the_format_its_release_gives_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
