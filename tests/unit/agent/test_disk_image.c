@@ -286,7 +286,7 @@ static void encrypted_disks_are_not_touched(void **state)
     json_t *instance = json_object_get(request->args, "instance");
     json_object_set_new(json_object_get(instance, "nova_object.data"), "ephemeral_key_uuid",
                         json_string("0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"));
-    snapshot_serve(&agent, request, state_dir_record(request));
+    snapshot_serve(&agent, request, state_dir_record(request), NULL);
     driver_fake_get_record(agent.driver, &record);
     assert_int_equal(record.calls[FAKE_INSPECT] + record.calls[FAKE_EXTRACT], 0);
     assert_int_equal(world.image, DELETED);
