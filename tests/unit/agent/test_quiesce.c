@@ -79,7 +79,7 @@ static void later_releases_hear_of_a_conflict(void **state)
                               json_string("2.8"));
     script.errors[FAKE_FREEZE] = failure(EIO, EXC_INTERNAL_ERROR);
     driver_fake_set_script(agent.driver, &script);
-    quiesce_serve(&agent, request, NULL);
+    quiesce_serve(&agent, request, NULL, NULL);
     assert_string_equal(world.story,
                         "fail:InstanceQuiesceFailed quiesce_instance compute.exception ");
 }

@@ -287,7 +287,7 @@ static void a_path_of_odd_characters(void **state)
     assert_int_equal(ftruncate(fd, 3 * 65536), 0);
     assert_int_equal(pwrite(fd, "data", 4, 65536), 4);
     (void)close(fd);
-    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    struct image_source *source = open_stream(disk, "raw", "raw");
     assert_int_equal(save(source, scratch_path("image")), 3 * 65536);
     image_source_close(source);
     char text[5] = "";
@@ -306,7 +306,7 @@ static void others_may_write_to_the_disk(void **state)
     (void)snprintf(base, sizeof(base), "%s", scratch_path("base"));
     fill(base, 4);
     assert_int_equal(run("qemu-img create -q -f qcow2 -b %s -F raw %s", base, disk), 0);
-    struct image_source *source = open_stream(disk, "qcow2", "qcow2", false);
+    struct image_source *source = open_stream(disk, "qcow2", "qcow2");
     assert_int_equal(run("qemu-io -f qcow2 -c 'write -P 2 0 64k' %s >/dev/null", disk), 0);
     assert_int_equal(run("qemu-io -f raw -c 'write -P 2 0 64k' %s >/dev/null", base), 0);
     image_source_close(source);
@@ -325,7 +325,7 @@ static void nothing_but_the_server_is_needed(void **state)
     assert_int_equal(run("mkdir %s && ln -s $(command -v qemu-nbd) %s/", tools, tools), 0);
     assert_int_equal(setenv("PATH", tools, 1), 0); /* NOLINT(concurrency-mt-unsafe) */
     struct image_source *source = NULL;
-    int r = image_stream_of_file(disk, "raw", "raw", false, 20, &source, &err);
+    int r = image_stream_of_file(disk, "raw", "raw", 0, 20, &source, &err);
     assert_int_equal(setenv("PATH", before, 1), 0); /* NOLINT(concurrency-mt-unsafe) */
     if (r < 0)
         fail_msg("%s", err.message);
@@ -342,7 +342,7 @@ static void a_connection_that_is_ours_alone(void **state)
     (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
     fill(disk, 1);
     int files = run("ls -d /tmp/libnbd* >/dev/null 2>&1");
-    struct image_source *source = open_stream(disk, "raw", "raw", false);
+    struct image_source *source = open_stream(disk, "raw", "raw");
     assert_int_equal(run("ls -d /tmp/libnbd* >/dev/null 2>&1"), files);
     FILE *sockets = fopen("/proc/net/unix", "re");
     assert_non_null(sockets);

@@ -441,9 +441,9 @@ static void layers_are_not_without_end(void **state)
     const char *path = scratch_path(INSTANCE "/layer00");
     make_disk("qcow2", path, first, "qcow2"); /* the form of all others */
     for (int i = 1; i <= DISK_LAYERS_MAX; i++) {
-        char name[sizeof(INSTANCE "/layer00")], below[sizeof(first)];
-        (void)snprintf(name, sizeof(name), INSTANCE "/layer%02d", i % 100);
-        (void)snprintf(below, sizeof(below), "layer%02d", (i - 1) % 100);
+        char name[64], below[16];
+        (void)snprintf(name, sizeof(name), INSTANCE "/layer%02d", i);
+        (void)snprintf(below, sizeof(below), "layer%02d", i - 1);
         path = scratch_path(name);
         copy_with(scratch_path(INSTANCE "/layer00"), path, first, below, sizeof(first) - 1);
     }
