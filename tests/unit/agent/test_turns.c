@@ -55,7 +55,7 @@ static void enter_guest(enum fake_call call, const char *uuid, void *userdata)
 
 static int setup_workers(void **state)
 {
-    static char standard[] = "default";
+    static char standard[] = "default", shared[] = "shared";
     struct error err = ERROR_INIT;
     (void)setup(state);
     atomic_store(&inside, 0);
@@ -66,6 +66,7 @@ static int setup_workers(void **state)
     slots_set_limit(agent.snapshot_slots, 8);
     slots_set_limit(agent.disk_op_slots, 8);
     conf.libvirt.images_type = standard;
+    conf.snapshot_agent.attach = shared;
     conf.DEFAULT.rpc_response_timeout = 40;
     world.mappings = json_pack("[{s:s, s:s, s:s}]", "volume_id", VOLUME, "attachment_id",
                                "c3e4d845-c1d6-4738-b306-6d48726104df", "connection_info", "{}");
@@ -240,11 +241,9 @@ static bool let_go(void *looks)
 /* nova-compute gets what waits, but not while the guest is in the hands of another request. */
 static void what_waits_for_its_turn_is_handed_back_at_its_turn(void **state)
 {
-    static char shared[] = "shared";
     (void)state;
     unsigned looks = 0;
     const struct shutdown_ops ops = {cancel_for_the_end, let_go, &looks};
-    conf.snapshot_agent.attach = shared;
     conf.DEFAULT.graceful_shutdown_timeout = 60;
     slots_set_limit(agent.snapshot_slots, 1);
     atomic_store(&handed_back, 0);
