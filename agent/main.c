@@ -108,6 +108,8 @@ static int serve(struct watch *watch, struct error *err)
 {
     struct agent *agent = watch->agent;
     int r = recovery_run(agent->recovery, agent, GUESTS_BACK_MS, err);
+    if (r == 0) /* guests come first */
+        r = agent->driver->ops->check_host(agent->driver, err);
     if (r < 0)
         return r;
     r = bus_start(agent->bus, FIRST_CONNECTION_MS, err);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <libvirt/virterror.h>
 #include <string.h>
 
 #include "common/cancel.h"
@@ -93,12 +92,14 @@ static int judge_news(const struct block_copy *copy, struct error *err)
 /* One that cannot be lifted need not keep the copy from its end. */
 static void lift_limit(struct block_copy *copy, virDomainPtr domain)
 {
+    struct error failure = ERROR_INIT;
     if (copy->bytes_per_s == 0)
         return;
     copy->bytes_per_s = 0;
-    if (virDomainBlockJobSetSpeed(domain, copy->disk_target, 0, 0) < 0)
-        log_warning("the copy of disk %s keeps its limit: %s", copy->disk_target,
-                    virGetLastErrorMessage());
+    if (virDomainBlockJobSetSpeed(domain, copy->disk_target, 0, 0) == 0)
+        return;
+    (void)libvirt_error(&failure, "the copy of disk %s keeps its limit", copy->disk_target);
+    log_warning("%s", failure.message);
 }
 
 /* Without news: does it come nearer to its end? */

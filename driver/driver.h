@@ -156,6 +156,12 @@ struct snapshot_result {
 struct driver;
 
 struct driver_ops {
+    /*
+     * Before the first request: whether the host is as snapshots need it. InternalError telling
+     * what is not. Asks no hypervisor.
+     */
+    int (*check_host)(struct driver *driver, struct error *err);
+
     /* NOSTATE when the hypervisor knows no such domain; nova: _get_power_state. */
     int (*get_power_state)(struct driver *driver, const char *uuid, enum power_state *ret_state,
                            struct error *err);

@@ -8,8 +8,14 @@
 
 #include "driver/libvirt_driver.h"
 #include "driver/libvirt_recover.h"
+#include "driver/staging.h"
 
 #define DETACH_TIMEOUT_MS 30000
+
+static int check_host(struct driver *driver, struct error *err)
+{
+    return staging_check(((struct libvirt_driver *)driver)->snapshots_directory, err);
+}
 
 static int get_power_state(struct driver *driver, const char *uuid, enum power_state *ret_state,
                            struct error *err)
@@ -144,7 +150,8 @@ static int copy_options(struct libvirt_driver *driver, const struct driver_libvi
 int driver_libvirt_new(const struct driver_libvirt_options *options, struct driver **ret_driver,
                        struct error *err)
 {
-    static const struct driver_ops ops = {.get_power_state = get_power_state,
+    static const struct driver_ops ops = {.check_host = check_host,
+                                          .get_power_state = get_power_state,
                                           .inspect = inspect,
                                           .extract = extract,
                                           .freeze = freeze,

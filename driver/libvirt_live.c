@@ -36,7 +36,8 @@ static int make_overlay(struct live_snapshot *op, struct error *err)
         .cluster_size_bytes = is_qcow2 ? info->cluster_size_bytes : 0,
         .backing_path = has_backing ? info->backing_path : NULL,
         .backing_format = has_backing ? info->backing_format : NULL};
-    return qemu_img_create_overlay(&overlay, err);
+    r = qemu_img_create_overlay(&overlay, err);
+    return r < 0 ? r : live_snapshot_give_delta(op, err);
 }
 
 /* The point in time of the image. The guest's filesystems stand still for no more than this. */
@@ -90,7 +91,10 @@ static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
     r = end_copy(op, ret_quiesced, err);
     if (r == 0)
         r = block_copy_confirm_end(&op->copy, op->domain, err);
-    return r < 0 ? r : scratch_check(op->scratch, err);
+    if (r < 0)
+        return r;
+    qemu_user_take_back(staging_delta_path(op->staging));
+    return scratch_check(op->scratch, err);
 }
 
 int live_snapshot_convert(struct live_snapshot *op, const char *source_path,

@@ -41,6 +41,7 @@ static int find_image(struct recovery *recovery, struct error *err)
     const json_t *entry = recovery->entries.image;
     if (!entry || recovery->host_rebooted)
         return 0;
+    qemu_user_take_back(staging_delta_path(recovery->staging));
     int r = staged_image_check(recovery->staging, entry, err);
     if (r == 0)
         r = staged_image_find(recovery->staging, entry, recovery->driver, &recovery->image, err);

@@ -24,38 +24,19 @@
 #include "driver/live_snapshot.h"
 #include "driver/qemu_img.h"
 
-/* As whom QEMU runs: libvirt's "dac" label, +UID:+GID. There is none where it does not care. */
-static int find_qemu_user(virDomainPtr domain, uid_t *ret_uid, gid_t *ret_gid, struct error *err)
-{
-    virSecurityLabelPtr labels = NULL;
-    int count = virDomainGetSecurityLabelList(domain, &labels);
-    if (count < 0)
-        return libvirt_error(err, "cannot read which user QEMU runs as");
-    *ret_uid = geteuid();
-    *ret_gid = getegid();
-    for (int i = 0; i < count; i++) {
-        unsigned uid, gid;
-        if (sscanf(labels[i].label, "+%u:+%u", &uid, &gid) == 2) {
-            *ret_uid = uid;
-            *ret_gid = gid;
-        }
-    }
-    free(labels);
-    return 0;
-}
-
 static int make_files(struct live_snapshot *op, struct error *err)
 {
-    uid_t uid = 0;
-    gid_t gid = 0;
+    struct qemu_user user;
     const struct qemu_img_overlay scratch = {.path = staging_delta_path(op->staging),
                                              .size_bytes = op->info->virtual_size_bytes};
-    int r = find_qemu_user(op->domain, &uid, &gid, err);
+    int r = qemu_user_find(op->domain, op->info->disk_path, &user, err);
     if (r == 0)
         r = staging_make(op->staging, STAGING_TRAVERSABLE, err);
     if (r == 0)
-        r = staging_make_socket_directory(op->staging, uid, gid, err);
-    return r < 0 ? r : qemu_img_create_overlay(&scratch, err);
+        r = staging_make_socket_directory(op->staging, &user, err);
+    if (r == 0)
+        r = qemu_img_create_overlay(&scratch, err);
+    return r < 0 ? r : live_snapshot_give_delta(op, err);
 }
 
 static int thaw(struct live_snapshot *op, bool *quiesced, struct error *err)

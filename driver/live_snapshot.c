@@ -82,6 +82,16 @@ int live_snapshot_begin(struct live_snapshot *op, unsigned scratch_parts, struct
     return r;
 }
 
+int live_snapshot_give_delta(const struct live_snapshot *op, struct error *err)
+{
+    struct qemu_user user;
+    struct error refused = ERROR_INIT;
+    int r = qemu_user_find(op->domain, op->info->disk_path, &user, err);
+    if (r == 0 && qemu_user_give(&user, staging_delta_path(op->staging), &refused) < 0)
+        log_debug("libvirt has to let QEMU open it: %s", refused.message);
+    return r;
+}
+
 int live_snapshot_unusable(const struct live_snapshot *op, struct error *err)
 {
     if (virDomainIsActive(op->domain) == 1)

@@ -13,6 +13,7 @@
 #include "driver/guest_freeze.h"
 #include "driver/guest_quiesce.h"
 #include "driver/libvirt_driver.h"
+#include "driver/qemu_user.h"
 #include "driver/saved_definition.h"
 #include "driver/scratch.h"
 #include "driver/staging.h"
@@ -48,6 +49,9 @@ bool live_snapshot_is_streamed(const struct live_snapshot *op);
  * it has to be a file, and writes down what is about to be done, before anything is.
  */
 int live_snapshot_begin(struct live_snapshot *op, unsigned scratch_parts, struct error *err);
+
+/* Lets QEMU open the file at staging_delta_path(), in case that libvirt does not. */
+int live_snapshot_give_delta(const struct live_snapshot *op, struct error *err);
 
 /*
  * The failure of libvirt to begin, or to undefine, is one of the method, unless the guest or

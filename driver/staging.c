@@ -97,6 +97,38 @@ int staging_make(struct staging *staging, enum staging_access access, struct err
     return 0;
 }
 
+/* QEMU may still be the owner of the folder, or of its group. */
+static void warn_of_closed_folders(const char *path)
+{
+    char part[DRIVER_PATH_MAX];
+    struct stat st;
+    (void)snprintf(part, sizeof(part), "%s/", path);
+    for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (stat(part, &st) == 0 && !(st.st_mode & S_IXOTH))
+            log_warning("%s is closed to others (mode %03o): QEMU has to pass through it", part,
+                        st.st_mode & 0777u);
+        *slash = '/';
+    }
+}
+
+int staging_check(const char *parent, struct error *err)
+{
+    struct staging *staging = NULL;
+    int r = staging_new(parent, &staging, err);
+    if (r == 0)
+        r = staging_make(staging, STAGING_TRAVERSABLE, err);
+    staging_free(staging);
+    if (r == 0) {
+        warn_of_closed_folders(parent);
+        return 0;
+    }
+    return error_prepend(err, geteuid() == 0
+                                  ? "snapshots_directory cannot be used (on a share that squashes "
+                                    "root the agent has to run as nova's user)"
+                                  : "snapshots_directory cannot be used");
+}
+
 static bool is_hex_id(const char *text)
 {
     return strlen(text) == ID_HEX_SIZE - 1 && strspn(text, "0123456789abcdef") == ID_HEX_SIZE - 1;
@@ -161,7 +193,7 @@ const char *staging_socket_path(const struct staging *staging)
     return staging->socket_path;
 }
 
-int staging_make_socket_directory(const struct staging *staging, uid_t uid, gid_t gid,
+int staging_make_socket_directory(const struct staging *staging, const struct qemu_user *user,
                                   struct error *err)
 {
     const char *path = staging->socket_directory;
@@ -170,12 +202,10 @@ int staging_make_socket_directory(const struct staging *staging, uid_t uid, gid_
                          staging->socket_path);
     if (mkdir(path, 0700) < 0)
         return error_errno(err, errno, "cannot make the directory %s", path);
-    if (chown(path, uid, gid) < 0) {
-        (void)error_errno(err, errno, "cannot give %s to QEMU's user", path);
-        err->errnum = EOPNOTSUPP;
-        return -EOPNOTSUPP;
-    }
-    return 0;
+    if (qemu_user_give(user, path, err) == 0)
+        return 0;
+    err->errnum = EOPNOTSUPP;
+    return -EOPNOTSUPP;
 }
 
 int staging_remove_delta(const struct staging *staging, struct error *err)

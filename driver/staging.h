@@ -5,10 +5,10 @@
 #pragma once
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "common/error.h"
 #include "common/image_source.h"
+#include "driver/qemu_user.h"
 
 struct staging;
 
@@ -23,6 +23,12 @@ enum staging_access { STAGING_PRIVATE, STAGING_TRAVERSABLE };
  * lead a later process to what staging_make() has made. Returns owned.
  */
 int staging_new(const char *parent, struct staging **ret_staging, struct error *err);
+
+/*
+ * Whether directories can be made below `parent`, which is made when missing: InternalError naming
+ * what cannot. What QEMU may not be able to pass through is logged.
+ */
+int staging_check(const char *parent, struct error *err);
 
 /* Makes the directory. */
 int staging_make(struct staging *staging, enum staging_access access, struct error *err);
@@ -50,10 +56,11 @@ const char *staging_image_path(const struct staging *staging);
 const char *staging_delta_path(const struct staging *staging);
 
 /*
- * Makes a directory inside for a socket that QEMU makes: nobody else's than this user's (0700).
- * EOPNOTSUPP when the socket's path is too long, or the file system gives no files away.
+ * Makes a directory inside for a socket that QEMU makes: nobody else's than this user's (0700),
+ * or his group's and ours. EOPNOTSUPP when the socket's path is too long, or he cannot be given
+ * it.
  */
-int staging_make_socket_directory(const struct staging *staging, uid_t uid, gid_t gid,
+int staging_make_socket_directory(const struct staging *staging, const struct qemu_user *user,
                                   struct error *err);
 
 /* Borrowed, absolute. */

@@ -135,7 +135,7 @@ keep_writing() { # guest
 # By 4 MiB/s such a guest cannot be caught up with.
 test_busy_guest_under_a_limit() {
     local method before writer began took
-    printf '#!/bin/sh\nexec timeout 120 "%s" "$@"\n' "$PROBE" >"$DIR/bounded"
+    printf '#!/bin/sh\nexec timeout 300 "%s" "$@"\n' "$PROBE" >"$DIR/bounded"
     chmod +x "$DIR/bounded"
     define busy 64M
     write_disk busy 0x11 0 32M
@@ -170,8 +170,76 @@ test_busy_guest_under_a_limit() {
     remove busy
 }
 
+# Where libvirt gives QEMU's user no file, as with dynamic_ownership = 0.
+QEMU=$(id -u libvirt-qemu):$(getent group libvirt-qemu | cut -d: -f3)
+define_ownerless() { # name size
+    SHUT=1 define "$1" "$2"
+    chown "$QEMU" "$(disk_of "$1")"
+    sed -i "s|</domain>|<seclabel type='static' model='dac' relabel='no'><label>+${QEMU/:/:+}</label></seclabel>&|" \
+        "$DIR/$1.xml"
+    $VIRSH define "$DIR/$1.xml"
+    start_it "$1"
+}
+
+# taken_by METHOD GUEST WHO HOW: HOW METHOD GUEST takes an image like the disk, leaves all as before.
+taken_by() {
+    local method=$1 guest=$2 who=$3 how=$4 before
+    before=$(picture "$guest")
+    $how "$method" "$guest" >"$DIR/output"
+    result $? "$method, $who" "$(cat "$DIR/output")"
+    qemu-img compare -U -f qcow2 -F qcow2 "$(disk_of "$guest")" "$DIR/image" >/dev/null
+    result $? "$method, $who: content"
+    diff <(echo "$before") <(picture "$guest") >/dev/null
+    result $? "$method, $who: left as before" "$(picture "$guest")"
+}
+
+test_files_libvirt_does_not_give() {
+    local method
+    define_ownerless owned 64M
+    write_disk owned 0x11 0 20M
+    for method in live blockcopy stream cold; do
+        taken_by $method owned "libvirt gives no files" probe
+    done
+    remove owned
+}
+
+# As nova's user, who may talk to libvirt and is of QEMU's group.
+as_nova() { # command guest
+    install -o 65534 -m 600 /dev/null "$DIR/image"
+    setpriv --reuid=65534 --regid=65534 --groups="${QEMU#*:}" "$PROBE" \
+        "uri=qemu+unix:///system?socket=$DIR/libvirt" "instances=$INSTANCES" "snapshots=$SNAPSHOTS" \
+        "$1" "$(uuid_of "$2")" "$DIR/image" 2>&1
+}
+
+# libvirtd asks no polkit for who comes by a socket of root's.
+test_user_nova() {
+    local SNAPSHOTS=$DIR/nova-snapshots method
+    socat "UNIX-LISTEN:$DIR/libvirt,mode=777,fork" UNIX-CONNECT:/run/libvirt/libvirt-sock 2>/dev/null &
+    started+=($!)
+    mkdir "$SNAPSHOTS"
+    as_nova check none >"$DIR/output"
+    result $((!$?)) "a folder of root's is refused to nova's user"
+    grep -q "snapshots_directory cannot be used: .*Permission denied" "$DIR/output"
+    result $? "a folder of root's is refused to nova's user: told" "$(cat "$DIR/output")"
+    chown 65534:65534 "$SNAPSHOTS"
+    as_nova check none >"$DIR/output"
+    result $? "nova's own folder is good" "$(cat "$DIR/output")"
+    define nobodys 64M
+    define_ownerless owned 64M
+    write_disk nobodys 0x11 0 20M
+    write_disk owned 0x11 0 20M
+    for method in live blockcopy stream cold; do
+        taken_by $method nobodys "as nova's user" as_nova
+        taken_by $method owned "as nova's user, libvirt gives no files" as_nova
+    done
+    remove nobodys
+    remove owned
+}
+
 test_guest_that_does_not_rest
 test_suspended_to_memory
 test_busy_guest_under_a_limit
+test_files_libvirt_does_not_give
+test_user_nova
 echo "1..$count"
 [ "$failures" -eq 0 ]

@@ -2,7 +2,7 @@
  * The libvirt driver on its own, against a real libvirtd:
  *   driver_probe OPTION=VALUE... inspect|live|blockcopy|stream|cold UUID [OUTPUT]
  *   driver_probe OPTION=VALUE... direct UUID IMAGE_ID | undo LOCATION
- *   driver_probe OPTION=VALUE... create|delete|freeze|thaw UUID
+ *   driver_probe OPTION=VALUE... check|create|delete|freeze|thaw UUID
  *   driver_probe OPTION=VALUE... recover UUID [OUTPUT]
  * takes a snapshot, writes the image to OUTPUT and prints one line "key=value ..." about it. Exits
  * with "error exc=CLASS MESSAGE" on stderr and 1 when the driver fails, 3 when it cannot use this
@@ -266,6 +266,8 @@ static int run_command(struct driver *driver, struct probe *probe, const char *c
     probe->overlay.journal = probe->plan.journal;
     if (strcmp(command, "recover") == 0)
         return recover(driver, probe, subject, output, err);
+    if (strcmp(command, "check") == 0)
+        return ops->check_host(driver, err);
     if (strcmp(command, "undo") == 0)
         return ops->undo_direct_snapshot(driver, subject, probe->plan.journal, err);
     if (strcmp(command, "create") == 0)

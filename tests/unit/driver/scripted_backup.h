@@ -9,7 +9,6 @@ static struct {
     const char *late;   /* a job with this scratch file begins after the next look, if it can */
     bool job_of_others; /* of any kind */
     const char *xml;    /* what libvirt tells of the job; NULL: the truth */
-    unsigned labels;    /* how many security labels; the last one names the user */
     /* what happened */
     unsigned closed_early; /* readers, before the job had ended */
 } backup_script;
@@ -29,18 +28,6 @@ int __wrap_virDomainGetJobInfo(virDomainPtr domain, virDomainJobInfoPtr info)
     DOMAIN_CALL("GetJobInfo", (void)0);
     info->type = backup_script.job_of_others ? VIR_DOMAIN_JOB_UNBOUNDED : VIR_DOMAIN_JOB_NONE;
     return 0;
-}
-
-int __wrap_virDomainGetSecurityLabelList(virDomainPtr domain, virSecurityLabelPtr *labels);
-int __wrap_virDomainGetSecurityLabelList(virDomainPtr domain, virSecurityLabelPtr *labels)
-{
-    (void)domain;
-    DOMAIN_CALL("GetSecurityLabelList", (void)0);
-    *labels = calloc(backup_script.labels + 1, sizeof(**labels));
-    if (backup_script.labels > 0)
-        (void)snprintf((*labels)[backup_script.labels - 1].label, VIR_SECURITY_LABEL_BUFLEN,
-                       "+%u:+%u", geteuid(), getegid());
-    return (int)backup_script.labels;
 }
 
 /* As libvirt with REUSE_EXTERNAL: what is not there cannot be used. */

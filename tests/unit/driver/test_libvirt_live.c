@@ -12,6 +12,7 @@
 /* wrap: virDomainIsActive */
 /* wrap: virDomainIsPersistent */
 /* wrap: virDomainGetState */
+/* wrap: virDomainGetSecurityLabelList */
 /* wrap: virDomainGetXMLDesc */
 /* wrap: virDomainGetAutostart */
 /* wrap: virDomainSetAutostart */

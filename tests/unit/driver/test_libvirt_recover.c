@@ -11,6 +11,7 @@
 /* wrap: virDomainIsActive */
 /* wrap: virDomainIsPersistent */
 /* wrap: virDomainGetState */
+/* wrap: virDomainGetSecurityLabelList */
 /* wrap: virDomainGetID */
 /* wrap: virDomainGetXMLDesc */
 /* wrap: virDomainGetAutostart */

@@ -69,7 +69,7 @@ static int set_up(void **state)
     world_reset();
     keep_nothing();
     memset(&backup_script, 0, sizeof(backup_script));
-    backup_script.labels = 2;
+    world.labels = 2;
     plan = (struct snapshot_plan){.method = SNAPSHOT_METHOD_STREAM,
                                   .image_format = "qcow2",
                                   .quiesce = true,

@@ -54,6 +54,18 @@ static void directory_is_private(void **state)
     staging_free(NULL);
 }
 
+static void folder_is_checked(void **state)
+{
+    struct error err = ERROR_INIT;
+    (void)state;
+    assert_int_equal(staging_check(scratch_path("checked/snapshots"), &err), 0);
+    assert_int_equal(rmdir(scratch_path("checked/snapshots")), 0); /* nothing is in it */
+    write_file(scratch_path("occupied"), "x");
+    assert_int_equal(staging_check(scratch_path("occupied/snapshots"), &err), -ENOTDIR);
+    assert_non_null(strstr(err.message, "snapshots_directory cannot be used"));
+    assert_non_null(strstr(err.message, scratch_path("occupied")));
+}
+
 static void image_owns_the_directory(void **state)
 {
     (void)state;
@@ -186,10 +198,10 @@ static void other_names_are_not_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(directory_is_private),      cmocka_unit_test(image_owns_the_directory),
-        cmocka_unit_test(unusable_places_are_told),  cmocka_unit_test(taken_name_is_left_alone),
-        cmocka_unit_test(names_lead_back),           cmocka_unit_test(link_is_not_claimed),
-        cmocka_unit_test(other_names_are_not_taken),
+        cmocka_unit_test(directory_is_private),     cmocka_unit_test(folder_is_checked),
+        cmocka_unit_test(image_owns_the_directory), cmocka_unit_test(unusable_places_are_told),
+        cmocka_unit_test(taken_name_is_left_alone), cmocka_unit_test(names_lead_back),
+        cmocka_unit_test(link_is_not_claimed),      cmocka_unit_test(other_names_are_not_taken),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
