@@ -78,11 +78,11 @@ test_raw_base() {
 # By a guest that wipes its disk, or a file of its own.
 test_written_zeroes() {
     make_folder zeroes
-    qemu-img create -q -f qcow2 "$(disk_of zeroes)" 256M
+    qemu-img create -q -f qcow2 "$(disk_of zeroes)" 128M
     start_guest zeroes qcow2
-    write_disk zeroes 5 0 40M
-    write_disk zeroes 0 30M 150M
-    write_disk zeroes 6 180M 1M
+    write_disk zeroes 5 0 20M
+    write_disk zeroes 0 15M 100M
+    write_disk zeroes 6 120M 1M
     snapshot_by_all zeroes qcow2
 }
 
@@ -96,7 +96,7 @@ test_preallocated() {
     snapshot_by_all space qcow2
 
     make_folder full
-    qemu-img create -q -f qcow2 -o preallocation=full "$(disk_of full)" 200M
+    qemu-img create -q -f qcow2 -o preallocation=full "$(disk_of full)" 128M
     start_guest full qcow2
     write_disk full 8 3M 20M
     snapshot_by_all full qcow2
@@ -104,9 +104,9 @@ test_preallocated() {
 
 test_raw() {
     make_folder flat
-    qemu-img create -q -f raw "$(disk_of flat)" 256M
-    fallocate -l 256M "$(disk_of flat)"
-    fill raw "$(disk_of flat)" 'write -P 0 100M 100M'
+    qemu-img create -q -f raw "$(disk_of flat)" 128M
+    fallocate -l 128M "$(disk_of flat)"
+    fill raw "$(disk_of flat)" 'write -P 0 50M 60M'
     start_guest flat raw
     write_disk flat 9 3M 20M
     snapshot_by_all flat raw
@@ -124,14 +124,14 @@ test_coarse_clusters() {
 # All of it data but for 3 %: in one piece, or wherever it happens to be.
 test_few_zeroes() {
     make_folder piece
-    qemu-img create -q -f qcow2 "$(disk_of piece)" 256M
-    fill qcow2 "$(disk_of piece)" 'write -P 10 0 256M' 'write -P 0 77M 8M'
+    qemu-img create -q -f qcow2 "$(disk_of piece)" 128M
+    fill qcow2 "$(disk_of piece)" 'write -P 10 0 128M' 'write -P 0 77M 4M'
     start_guest piece qcow2
     snapshot_by_all piece qcow2
 
     make_folder spread
-    qemu-img create -q -f qcow2 "$(disk_of spread)" 256M
-    { echo write -q -P 11 0 256M && scatter 64k 0 256 2048 | sed 's/-P [0-9]*/-P 0/'; } |
+    qemu-img create -q -f qcow2 "$(disk_of spread)" 128M
+    { echo write -q -P 11 0 128M && scatter 64k 0 128 2048 | sed 's/-P [0-9]*/-P 0/'; } |
         qemu-io -f qcow2 "$(disk_of spread)" >/dev/null
     start_guest spread qcow2
     snapshot_by_all spread qcow2
