@@ -274,7 +274,8 @@ const struct option options_table[] = {
          "is uploaded, and what the guest overwrites meanwhile is kept; libvirt takes no other job "
          "of this guest until then. Stopped guests are streamed too, running disks with an "
          "iothread only where their QEMU is known to be 9.0 or later. Where one cannot be used, "
-         "stream gives way to blockcopy, and blockcopy and blockrebase to each other: blockrebase where "
+         "stream gives way to blockcopy, and blockcopy and blockrebase to each other: blockrebase "
+         "where "
          "undefining the domain could lose something (an emulated TPM, checkpoints or snapshots, a "
          "definition that libvirt would not take again)."},
     {STRING(snapshot_agent, compression_type), .default_value = "zlib", .choices = "|zlib|zstd|",
