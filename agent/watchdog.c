@@ -30,6 +30,7 @@ struct watchdog {
     int agent_fd; /* whose end tells the process that the agent has died; nobody else has it */
     bool stopping;
     bool stopped; /* the thread has ended */
+    bool alone;   /* nobody waits for that: the thread releases it */
 };
 
 /* systemd and terminals tell a whole group to end: the watchdog's time has not come then. */
@@ -134,9 +135,19 @@ static void start_again(struct watchdog *watchdog)
         log_error("%s", err.message);
 }
 
-static void *run(void *arg)
+static void release(struct watchdog *watchdog)
 {
-    struct watchdog *watchdog = arg;
+    close_agent_fd(watchdog);
+    if (watchdog->program_fd >= 0)
+        (void)close(watchdog->program_fd);
+    (void)pthread_cond_destroy(&watchdog->changed);
+    (void)pthread_mutex_destroy(&watchdog->lock);
+    free(watchdog);
+}
+
+/* True: it is the thread's to release. */
+static bool keep(struct watchdog *watchdog)
+{
     LOCK_SCOPE(&watchdog->lock);
     uint64_t started_ms = clock_now_ms();
     for (;;) {
@@ -151,17 +162,15 @@ static void *run(void *arg)
     }
     watchdog->stopped = true;
     (void)pthread_cond_broadcast(&watchdog->changed);
-    return NULL;
+    return watchdog->alone;
 }
 
-static void release(struct watchdog *watchdog)
+static void *run(void *arg)
 {
-    close_agent_fd(watchdog);
-    if (watchdog->program_fd >= 0)
-        (void)close(watchdog->program_fd);
-    (void)pthread_cond_destroy(&watchdog->changed);
-    (void)pthread_mutex_destroy(&watchdog->lock);
-    free(watchdog);
+    struct watchdog *watchdog = arg;
+    if (keep(watchdog))
+        release(watchdog);
+    return NULL;
 }
 
 static int start_thread(struct watchdog *watchdog, struct error *err)
@@ -206,6 +215,7 @@ static bool stop_thread(struct watchdog *watchdog, unsigned timeout_ms)
             if (pthread_cond_timedwait(&watchdog->changed, &watchdog->lock, &deadline) == ETIMEDOUT)
                 break;
         if (!watchdog->stopped) {
+            watchdog->alone = true;
             (void)pthread_detach(watchdog->thread);
             return false;
         }
