@@ -4,6 +4,7 @@
  */
 /* wrap: virDomainGetXMLDesc */
 /* wrap: virDomainGetName */
+/* wrap: virGetLastError */
 /* wrap: qemu_process_version */
 /* wrap: process_run */
 #include <errno.h>
@@ -18,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include <libvirt/virterror.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -50,6 +52,13 @@ static int set_up(void **state)
     definition = DOMAIN(DISK(OWN, "vda", "virtio"));
     running = 0;
     return 0;
+}
+
+/* libvirt has none before it is initialized, and must not be asked. */
+virErrorPtr __wrap_virGetLastError(void);
+virErrorPtr __wrap_virGetLastError(void)
+{
+    return NULL;
 }
 
 char *__wrap_virDomainGetXMLDesc(virDomainPtr domain, unsigned flags);
