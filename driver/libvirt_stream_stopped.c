@@ -91,7 +91,7 @@ int libvirt_stream_stopped(struct libvirt_driver *driver, const struct guest_inf
     int r = guest_rest_begin(&image->rest, driver->connection, image->uuid, &run, err);
     if (r == 0)
         r = open_stream(driver, info, plan->image_format, &image->stream, err);
-    trap("stream:disk-shown");
+    trap("stopped:disk-shown");
     if (r < 0) {
         image_close(&image->base);
         return r;

@@ -120,7 +120,7 @@ test_stream() { # guest
     result $? "stream, stopped $1" "$output"
     output=$(same_content "$1" "$DIR/image" qcow2)
     result $? "stream, stopped $1: content" "$output"
-    echo "stream:disk-shown hold" >"$DIR/state/trap"
+    echo "stopped:disk-shown hold" >"$DIR/state/trap"
     probe_rbd stream "$(uuid_of "$1")" "$DIR/image" format=qcow2 "state=$DIR/state" >"$DIR/said" &
     for _ in $(seq 200); do [ -e "$DIR/state/trap.reached" ] && break; sleep 0.1; done
     output=$($VIRSH start "$NAME-$1" 2>&1)

@@ -266,7 +266,7 @@ test_midst() {
 started_while_read() { # guest description option...
     local guest=$1 description=$2 said
     shift 2
-    hold_at stream:disk-shown "$guest" stream "$@"
+    hold_at stopped:disk-shown "$guest" stream "$@"
     said=$($VIRSH start "$NAME-$guest" 2>&1)
     result $? "$description: can be started" "$said"
     write_disk "$guest" 0x83 0 30M
@@ -277,7 +277,7 @@ started_while_read() { # guest description option...
     [ "$(state_of "$guest")" = running ]
     result $? "$description: it runs"
     $VIRSH destroy "$NAME-$guest"
-    hold_at stream:disk-shown "$guest" stream "$@"
+    hold_at stopped:disk-shown "$guest" stream "$@"
     $VIRSH start "$NAME-$guest" && $VIRSH destroy "$NAME-$guest"
     let_go
     result $((!$?)) "$description, and stopped again: fails" "$(cat "$DIR/said")"
@@ -290,7 +290,7 @@ test_started() {
     $VIRSH destroy "$NAME-started"
     started_while_read started "stopped guest" format=qcow2
     $VIRSH start "$NAME-started" && $VIRSH managedsave "$NAME-started" >/dev/null
-    hold_at stream:disk-shown started stream
+    hold_at stopped:disk-shown started stream
     $VIRSH start "$NAME-started" # from its memory: nova's resume
     let_go
     result $((!$?)) "suspended guest that goes on: fails" "$(cat "$DIR/said")"

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <libvirt/virterror.h>
 
 #include <libvirt/virterror.h>
 #include <sys/stat.h>
@@ -67,6 +68,12 @@ char *__wrap_virDomainGetXMLDesc(virDomainPtr domain, unsigned flags)
     (void)domain;
     assert_int_equal(flags, 0); /* the live one */
     return definition ? strdup(definition) : NULL;
+}
+
+const virError *__wrap_virGetLastError(void);
+const virError *__wrap_virGetLastError(void)
+{
+    return NULL;
 }
 
 const char *__wrap_virDomainGetName(virDomainPtr domain);
