@@ -14,7 +14,7 @@
 #include "common/request_context.h"
 
 #define FRESH_MS 60000
-#define ASK_TIMEOUT_MS 5000
+#define ASK_TIMEOUT_MS 3000
 
 /*
  * Service versions of releases, from SERVICE_VERSION of their tags: 2023.1 and 2023.2 66; 2024.1
