@@ -70,12 +70,6 @@ char *__wrap_virDomainGetXMLDesc(virDomainPtr domain, unsigned flags)
     return definition ? strdup(definition) : NULL;
 }
 
-const virError *__wrap_virGetLastError(void);
-const virError *__wrap_virGetLastError(void)
-{
-    return NULL;
-}
-
 const char *__wrap_virDomainGetName(virDomainPtr domain);
 const char *__wrap_virDomainGetName(virDomainPtr domain)
 {
