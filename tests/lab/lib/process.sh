@@ -27,16 +27,21 @@ main_pid() {
     ! is_ours "$pid" "$1" || printf '%s' "$pid"
 }
 
-# spawn NAME [VAR=value...] COMMAND...: in a session of its own, output appended to its log.
+# spawn NAME [VAR=value...] COMMAND...: in a session of its own, output appended to its log. Until it
+# is known by its mark it would be taken for one that has ended.
 spawn() {
-    local name=$1
+    local name=$1 pid deadline=$((SECONDS + 20))
     shift
     (
         cd "$LAB" || exit
         exec 9>&-
         exec setsid env -i PATH="$LAB_PATH" HOME="$LAB/home" LANG=C.UTF-8 "$(lab_mark "$name")" "$@"
     ) </dev/null >>"$LAB/log/$name.log" 2>&1 &
-    printf '%s\n' $! >"$LAB/run/$name.pid"
+    pid=$!
+    printf '%s\n' "$pid" >"$LAB/run/$name.pid"
+    until is_ours "$pid" "$name" || ! kill -0 "$pid" 2>/dev/null || ((SECONDS >= deadline)); do
+        sleep 0.02
+    done
 }
 
 signal_all() {
