@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,23 +188,38 @@ static bool takes_direct_io(const char *path)
 }
 
 /*
- * The guest that the disk belongs to may be started meanwhile: what is read here takes no lock on
- * the image (force-share), which would keep it from that.
+ * A file or device as QEMU opens it without a lock (force-share), which would keep the guest that
+ * it belongs to from being started. Of other names, RBD's, QEMU takes none.
  */
+static int name_for_server(const char *disk, char *ret_name, size_t size, struct error *err)
+{
+    static const char prefix[] = "json:";
+    if (disk[0] != '/') {
+        (void)snprintf(ret_name, size, "%s", disk);
+        return 0;
+    }
+    json_t *options = json_pack("{s:b, s:s}", "force-share", true, "file.filename", disk);
+    size_t room = size - sizeof(prefix);
+    memcpy(ret_name, prefix, sizeof(prefix));
+    size_t length = json_dumpb(options, ret_name + strlen(prefix), room, JSON_COMPACT);
+    json_decref(options);
+    if (length == 0 || length > room)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s is no name for QEMU", disk);
+    ret_name[strlen(prefix) + length] = '\0';
+    return 0;
+}
+
 static int launch_server(const char *disk, const char *disk_format, bool direct_io,
                          unsigned stall_timeout_s, struct nbd_client **ret_client,
                          struct error *err)
 {
-    char name[DRIVER_PATH_MAX + 256] = "json:";
-    json_t *options = json_pack("{s:s, s:b, s:s}", "driver", disk_format, "force-share", true,
-                                "file.filename", disk);
-    size_t room = sizeof(name) - strlen("json:");
-    size_t length = json_dumpb(options, name + strlen("json:"), room, JSON_COMPACT);
-    json_decref(options);
-    if (length == 0 || length >= room)
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s is no name for QEMU", disk);
+    char name[DRIVER_PATH_MAX + 256];
+    int r = name_for_server(disk, name, sizeof(name), err);
+    if (r < 0)
+        return r;
     const char *const argv[] = {
-        "qemu-nbd", "--read-only", "--cache", direct_io ? "none" : "writeback", name, NULL};
+        "qemu-nbd", "--read-only", "--cache", direct_io ? "none" : "writeback",
+        "--format", disk_format,   name,      NULL};
     return nbd_client_launch(argv, stall_timeout_s, ret_client, err);
 }
 

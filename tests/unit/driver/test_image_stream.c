@@ -297,6 +297,19 @@ static void a_path_of_odd_characters(void **state)
     assert_string_equal(text, "data");
 }
 
+/* As those of disks in Ceph: QEMU knows what they begin with. */
+static void a_name_of_a_protocol(void **state)
+{
+    (void)state;
+    char name[512];
+    (void)snprintf(name, sizeof(name), "file:%s", scratch_path("disk"));
+    fill(name + strlen("file:"), 1);
+    struct image_source *source = open_stream(name, "raw", "raw");
+    assert_int_equal(save(source, scratch_path("image")), 1 << 20);
+    image_source_close(source);
+    assert_int_equal(run("cmp -s %s %s", name + strlen("file:"), scratch_path("image")), 0);
+}
+
 /* Nova starts the guest whose disk is read. */
 static void others_may_write_to_the_disk(void **state)
 {
@@ -578,6 +591,7 @@ int main(void)
         cmocka_unit_test_setup(a_server_that_is_missing, set_up),
         cmocka_unit_test_setup(a_server_that_refuses, set_up),
         cmocka_unit_test_setup(a_path_of_odd_characters, set_up),
+        cmocka_unit_test_setup(a_name_of_a_protocol, set_up),
         cmocka_unit_test_setup(others_may_write_to_the_disk, set_up),
         cmocka_unit_test_setup(nothing_but_the_server_is_needed, set_up),
         cmocka_unit_test_setup(a_connection_that_is_ours_alone, set_up),
