@@ -159,8 +159,8 @@ bool staging_claim(struct staging *staging, const char *parent)
 {
     struct stat st;
     char folder[DRIVER_PATH_MAX];
-    if (lstat(staging->directory, &st) < 0 && errno == ENOENT)
-        return true; /* and nothing to remove */
+    if (lstat(staging->directory, &st) < 0)
+        return errno == ENOENT; /* and nothing to remove */
     if ((size_t)snprintf(folder, sizeof(folder), "%s", staging->directory) >= sizeof(folder))
         return false;
     *(strrchr(folder, '/') + 1) = '\0';

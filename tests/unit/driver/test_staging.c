@@ -166,6 +166,15 @@ static void link_is_not_claimed(void **state)
     assert_int_equal(unlink(staging_directory(staging)), 0);
     staging_leave(staging);
     staging_free(named);
+
+    /* Nor is what cannot be looked at. */
+    char directory[256];
+    write_file(scratch_path("h"), "no folder");
+    (void)snprintf(directory, sizeof(directory), "%s/nova-snapshot-%s", scratch_path("h"),
+                   "0123456789abcdef0123456789abcdef");
+    assert_int_equal(staging_named(directory, "0123456789abcdef0123456789abcdef", &named, &err), 0);
+    assert_false(staging_claim(named, scratch_path("h")));
+    staging_free(named);
 }
 
 static void other_names_are_not_taken(void **state)
