@@ -175,9 +175,15 @@ static void forget_deleted(struct live_snapshot *op)
         (void)saved_definition_undefine(&op->definition, op->domain, &ignored);
 }
 
+/*
+ * Nothing is defined without a look at the guest: libvirtd may only now be back, and whether the
+ * guest runs, has been defined since or is gone decides what its definition is.
+ */
 static int undo_undefine(struct live_snapshot *op, struct error *err)
 {
-    int r = op->gone && op->definition.xml ? judge_gone(op, err) : 0;
+    int r = op->domain || op->gone ? 0 : find_domain_again(op, err);
+    if (r == 0 && op->gone && op->definition.xml)
+        r = judge_gone(op, err);
     if (r < 0 || op->stays_gone)
         return r;
     r = saved_definition_restore(&op->definition, op->driver->connection, op->domain, err);

@@ -513,6 +513,18 @@ static void guest_on_another_host_is_not_defined(void **state)
     close(fd);
 }
 
+/* A libvirtd that was away for long: without a look at the guest an older definition could come. */
+static void guest_that_was_not_seen_is_not_defined(void **state)
+{
+    die_in_copy(state);
+    world.fail_name = "find_domain";
+    assert_true(recover(false) < 0);
+    assert_false(was_called("DefineXML"));
+    assert_false(world.persistent);
+    world.fail_name = NULL;
+    assert_recovers();
+}
+
 /* Dies when the guest is about to be saved: libvirtd may have heard of it. */
 static void die_before_save(void **state)
 {
@@ -846,6 +858,7 @@ int main(void)
         cmocka_unit_test(deleted_guest_stays_deleted),
         cmocka_unit_test(deleted_guest_that_left_its_disk_stays_deleted),
         cmocka_unit_test(guest_on_another_host_is_not_defined),
+        cmocka_unit_test(guest_that_was_not_seen_is_not_defined),
         cmocka_unit_test(save_that_goes_on_is_waited_for),
         cmocka_unit_test(pause_of_the_user_stays),
         cmocka_unit_test(suspended_guest_stays_suspended),
