@@ -50,7 +50,8 @@ bool owner_wants_guest_to_run(void *operation)
     const struct operation *op = operation;
     struct instance_states states;
     struct error ignored = ERROR_INIT;
-    if (report_read_states(&op->report, &states, &ignored) < 0)
+    if (!recovery_bus_has_started(op->agent->recovery) ||
+        report_read_states(&op->report, &states, &ignored) < 0)
         return true;
     const json_t *asked =
         json_object_get(json_object_get(op->request->args, "instance"), "nova_object.data");

@@ -14,6 +14,7 @@ int owner_has_instance(void *operation, bool *ret_has, struct error *err);
 
 /*
  * driver_owner.guest_is_to_run: false when nova shows that the guest was stopped since the request
- * was made, which is possible when its task state was cleared. Without an answer it is to run.
+ * was made, which is possible when its task state was cleared. Without an answer it is to run, and
+ * before the bus is there nobody is asked: it is down for as long as that takes.
  */
 bool owner_wants_guest_to_run(void *operation);

@@ -175,7 +175,7 @@ int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info
                           struct error *err)
 {
     __attribute__((cleanup(cold_snapshot_done))) struct cold_snapshot op = {
-        .driver = driver, .info = info, .plan = plan};
+        .driver = driver, .info = info, .plan = plan, .owner = plan->owner};
     struct snapshot_result result = {.guest_is_back = true};
     struct error failure = ERROR_INIT;
     int r = find_source(&op, err);

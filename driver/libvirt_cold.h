@@ -18,6 +18,7 @@ struct cold_snapshot {
     struct libvirt_driver *driver;
     const struct guest_info *info;
     const struct snapshot_plan *plan;
+    const struct driver_owner *owner; /* borrowed; may be NULL */
     char source_path[DRIVER_PATH_MAX];
     virDomainPtr domain; /* owned; NULL when there is none any more */
     struct staging *staging;

@@ -53,8 +53,7 @@ static int start_guest(struct cold_snapshot *op, struct error *err)
         return libvirt_error(err, "cannot read whether the guest is saved");
     if (saved == 0)
         return 0;
-    const struct driver_owner *owner = op->plan ? op->plan->owner : NULL;
-    op->left_off = owner && !owner->guest_is_to_run(owner->arg);
+    op->left_off = op->owner && !op->owner->guest_is_to_run(op->owner->arg);
     if (op->left_off)
         return 0;
     if (virDomainCreateWithFlags(op->domain, 0) < 0)
@@ -128,10 +127,11 @@ void cold_snapshot_done(struct cold_snapshot *op)
 }
 
 int libvirt_cold_recover(struct libvirt_driver *driver, struct guest_info *info,
-                         const struct driver_entries *entries, struct error *err)
+                         const struct driver_entries *entries, const struct driver_owner *owner,
+                         struct error *err)
 {
     __attribute__((cleanup(cold_snapshot_done))) struct cold_snapshot op = {
-        .driver = driver, .info = info, .recovering = true};
+        .driver = driver, .info = info, .owner = owner, .recovering = true};
     const json_t *suspending = json_object_get(entries->begin, "suspending");
     struct error failure = ERROR_INIT;
     if (!json_is_boolean(suspending))

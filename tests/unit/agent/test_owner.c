@@ -103,14 +103,27 @@ static void before_the_bus_nobody_can_be_asked(void **state)
     assert_true(has);
 }
 
+static void before_the_bus_a_saved_guest_is_to_run(void **state)
+{
+    struct rpc_request request = {0};
+    (void)state;
+    op.request = &request;
+    op.report = (struct report){.agent = &agent, .instance = &op.arguments.instance};
+    (void)strcpy(states.vm_state, "stopped");
+    assert_true(owner_wants_guest_to_run(&op));
+    recovery_bus_is_started(agent.recovery);
+    assert_false(owner_wants_guest_to_run(&op));
+    (void)error_set(&answer, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");
+    assert_true(owner_wants_guest_to_run(&op));
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(one_that_is_here_is_to_be_here),
-        TEST(one_that_goes_or_is_elsewhere_is_not),
-        TEST(without_an_answer_it_is_here),
-        TEST(before_the_bus_nobody_can_be_asked),
+        TEST(one_that_is_here_is_to_be_here),         TEST(one_that_goes_or_is_elsewhere_is_not),
+        TEST(without_an_answer_it_is_here),           TEST(before_the_bus_nobody_can_be_asked),
+        TEST(before_the_bus_a_saved_guest_is_to_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

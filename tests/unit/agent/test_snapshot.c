@@ -344,6 +344,7 @@ static void a_guest_that_was_stopped_meanwhile_stays_off(void **state)
         (void)teardown(state);
         (void)setup(state);
         bool is_to_run = !rows[i].is_to_run;
+        recovery_bus_is_started(agent.recovery);
         script.on_call = ask_whether_to_run;
         script.userdata = &is_to_run;
         world.vm_state = rows[i].vm_state;

@@ -576,6 +576,31 @@ static void pause_of_the_user_stays(void **state)
     assert_image(false);
 }
 
+static bool is_not_to_run(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+/* nova found it off since, and is content. */
+static void guest_stopped_by_its_user_stays_off(void **state)
+{
+    static const struct driver_owner user = {.guest_is_to_run = is_not_to_run};
+    set_up_cold(state);
+    take();
+    int place = place_of("qemu-img convert");
+    image_source_close(result.image);
+    set_up_cold(state);
+    run_until_death(place, take);
+    assert_false(world.active);
+    owner = &user;
+    assert_int_equal(recover(false), 0);
+    assert_false(world.active);
+    assert_false(was_called("CreateWithFlags"));
+    assert_false(was_called("AttachDeviceFlags"));
+    assert_image(false);
+}
+
 static void suspended_guest_stays_suspended(void **state)
 {
     set_up_cold(state);
@@ -861,6 +886,7 @@ int main(void)
         cmocka_unit_test(guest_that_was_not_seen_is_not_defined),
         cmocka_unit_test(save_that_goes_on_is_waited_for),
         cmocka_unit_test(pause_of_the_user_stays),
+        cmocka_unit_test(guest_stopped_by_its_user_stays_off),
         cmocka_unit_test(suspended_guest_stays_suspended),
         cmocka_unit_test(changed_image_is_none),
         cmocka_unit_test(hostile_entries_are_refused),
