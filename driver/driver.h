@@ -78,8 +78,9 @@ struct driver_journal {
 struct driver_owner {
     /*
      * Whether the instance is still to be on this host, asked before the domain of a guest that is
-     * gone is defined again: one that was deleted or has moved away meanwhile stays gone. Fails as
-     * long as that cannot be known, and then it is not defined yet.
+     * gone is defined again, and before a saved one is started on a host that went down: one that
+     * was deleted or has moved away meanwhile stays gone. Fails as long as that cannot be known,
+     * and then it is not defined yet.
      */
     int (*has_instance)(void *arg, bool *ret_has, struct error *err);
 

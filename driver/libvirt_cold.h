@@ -28,8 +28,9 @@ struct cold_snapshot {
     /* progress: what cold_snapshot_resume() has to put back */
     bool suspending; /* the guest ran */
     bool recovering; /* another process suspended it, and others may have had a hand in it since */
-    bool started;    /* from its saved memory */
-    bool left_off;   /* its user has stopped it meanwhile */
+    bool host_rebooted; /* it may have been evacuated since */
+    bool started;       /* from its saved memory */
+    bool left_off;      /* its user has stopped it meanwhile, or it runs on another host */
     struct host_devices devices;
     uint64_t paused_since_ms; /* 0 = never */
 };

@@ -41,6 +41,18 @@ static int await_save(struct cold_snapshot *op, struct error *err)
     return managed_save_await(op->domain, op->driver->stall_timeout_s, err);
 }
 
+/* Of a host that went down: a guest that runs on another one must not get its disk twice. */
+static int ask_owner(struct cold_snapshot *op, struct error *err)
+{
+    bool has = true;
+    if (!op->owner)
+        return 0;
+    int r = op->host_rebooted ? op->owner->has_instance(op->owner->arg, &has, err) : 0;
+    if (r == 0)
+        op->left_off = !has || !op->owner->guest_is_to_run(op->owner->arg);
+    return r;
+}
+
 /*
  * Only a saved guest is started: one that has powered itself off meanwhile stays off. So does one
  * that was stopped by its user, who found it off; the memory goes when nova starts it anew.
@@ -53,9 +65,9 @@ static int start_guest(struct cold_snapshot *op, struct error *err)
         return libvirt_error(err, "cannot read whether the guest is saved");
     if (saved == 0)
         return 0;
-    op->left_off = op->owner && !op->owner->guest_is_to_run(op->owner->arg);
-    if (op->left_off)
-        return 0;
+    int r = ask_owner(op, err);
+    if (r < 0 || op->left_off)
+        return r;
     if (virDomainCreateWithFlags(op->domain, 0) < 0)
         return libvirt_error(err, "cannot start instance %s from its saved memory", op->info->uuid);
     op->started = true;
@@ -127,11 +139,15 @@ void cold_snapshot_done(struct cold_snapshot *op)
 }
 
 int libvirt_cold_recover(struct libvirt_driver *driver, struct guest_info *info,
-                         const struct driver_entries *entries, const struct driver_owner *owner,
-                         struct error *err)
+                         const struct driver_entries *entries, bool host_rebooted,
+                         const struct driver_owner *owner, struct error *err)
 {
-    __attribute__((cleanup(cold_snapshot_done))) struct cold_snapshot op = {
-        .driver = driver, .info = info, .owner = owner, .recovering = true};
+    __attribute__((cleanup(cold_snapshot_done))) struct cold_snapshot op = {.driver = driver,
+                                                                            .info = info,
+                                                                            .owner = owner,
+                                                                            .recovering = true,
+                                                                            .host_rebooted =
+                                                                                host_rebooted};
     const json_t *suspending = json_object_get(entries->begin, "suspending");
     struct error failure = ERROR_INIT;
     if (!json_is_boolean(suspending))

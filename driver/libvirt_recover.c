@@ -67,7 +67,8 @@ static int recover_guest(struct recovery *recovery, const char *method, struct e
         strcmp(method, "live") == 0
             ? libvirt_live_recover(recovery->driver, recovery->info, entries,
                                    recovery->host_rebooted, recovery->owner, recovery->staging, err)
-            : libvirt_cold_recover(recovery->driver, recovery->info, entries, recovery->owner, err);
+            : libvirt_cold_recover(recovery->driver, recovery->info, entries,
+                                   recovery->host_rebooted, recovery->owner, err);
     if (r == 0)
         trap("recover:guest-is-back");
     return r;

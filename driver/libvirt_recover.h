@@ -33,8 +33,8 @@ int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
                          const struct driver_owner *owner, const struct staging *staging,
                          struct error *err);
 int libvirt_cold_recover(struct libvirt_driver *driver, struct guest_info *info,
-                         const struct driver_entries *entries, const struct driver_owner *owner,
-                         struct error *err);
+                         const struct driver_entries *entries, bool host_rebooted,
+                         const struct driver_owner *owner, struct error *err);
 
 /* `info` has the uuid. */
 int libvirt_direct_recover(struct libvirt_driver *driver, struct guest_info *info,

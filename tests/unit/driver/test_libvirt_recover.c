@@ -601,6 +601,52 @@ static void guest_stopped_by_its_user_stays_off(void **state)
     assert_image(false);
 }
 
+static bool is_to_run(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+/* Its disk, on storage that hosts share, would have two writers. */
+static void evacuated_guest_is_not_started(void **state)
+{
+    static const struct driver_owner with_answers = {.has_instance = ask_nova,
+                                                     .guest_is_to_run = is_to_run};
+    set_up_cold(state);
+    take();
+    int place = place_of("qemu-img convert");
+    image_source_close(result.image);
+    set_up_cold(state);
+    run_until_death(place, take);
+    owner = &with_answers;
+    nova.r = -EAGAIN;
+    assert_int_equal(recover(true), -EAGAIN);
+    assert_false(was_called("CreateWithFlags"));
+    nova.r = 0;
+    nova.has = false;
+    assert_int_equal(recover(true), 0);
+    assert_false(world.active);
+    assert_false(was_called("CreateWithFlags"));
+    assert_image(false);
+
+    set_up_cold(state);
+    run_until_death(place, take);
+    owner = &with_answers;
+    nova.has = true;
+    assert_int_equal(recover(true), 0);
+    assert_true(world.active);
+    assert_image(false);
+
+    set_up_cold(state);
+    run_until_death(place, take);
+    owner = &with_answers;
+    nova.times = 0;
+    assert_int_equal(recover(false), 0); /* of a host that was up all the time it is here */
+    assert_int_equal(nova.times, 0);
+    assert_guest_as_before();
+    assert_image(false);
+}
+
 static void suspended_guest_stays_suspended(void **state)
 {
     set_up_cold(state);
@@ -887,6 +933,7 @@ int main(void)
         cmocka_unit_test(save_that_goes_on_is_waited_for),
         cmocka_unit_test(pause_of_the_user_stays),
         cmocka_unit_test(guest_stopped_by_its_user_stays_off),
+        cmocka_unit_test(evacuated_guest_is_not_started),
         cmocka_unit_test(suspended_guest_stays_suspended),
         cmocka_unit_test(changed_image_is_none),
         cmocka_unit_test(hostile_entries_are_refused),
