@@ -68,7 +68,7 @@ int instance_queue_join(struct instance_queue *queue, const char *instance_uuid,
     struct instance_turn *turn = calloc(1, sizeof(*turn));
     if (!turn)
         return error_nomem(err);
-    turn->fd = eventfd(0, EFD_CLOEXEC);
+    turn->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (turn->fd < 0) {
         int saved_errno = errno;
         free(turn);
@@ -107,6 +107,17 @@ void instance_turn_pass(struct instance_turn *turn)
     struct instance_turn *first = find(turn->queue->first, turn->instance_uuid);
     if (first)
         (void)eventfd_write(first->fd, 1);
+}
+
+void instance_turn_join_again(struct instance_turn *turn)
+{
+    eventfd_t of_before;
+    if (!turn || !turn->past)
+        return;
+    (void)eventfd_read(turn->fd, &of_before);
+    turn->past = false;
+    turn->next = NULL;
+    append(turn->queue, turn);
 }
 
 void instance_turn_free(struct instance_turn *turn)

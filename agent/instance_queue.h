@@ -36,5 +36,8 @@ bool instance_turn_is_waited_for(const struct instance_turn *turn);
 /* Gives the turn, or the place, up: the next one is free to go on. May be repeated. */
 void instance_turn_pass(struct instance_turn *turn);
 
+/* Takes the place at the end of the line, when it has given up its own. NULL-safe. */
+void instance_turn_join_again(struct instance_turn *turn);
+
 /* Passes, and frees. */
 void instance_turn_free(struct instance_turn *turn);

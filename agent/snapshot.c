@@ -251,6 +251,7 @@ static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
     *ret_ours = journal_last(op->record, "acked") != NULL;
     if (*ret_ours || is_backup(op->request))
         return 0;
+    instance_turn_pass(op->turn); /* whom it is given to may be this agent */
     recovery_await_redelivery(op->agent->recovery);
     while ((r = report_task_state(&op->report, pending, &pending, 1, &failure)) < 0 &&
            ending_passes(&failure) && retry_wait(&retry, 0))
@@ -279,6 +280,7 @@ static void begin_again(struct operation *op)
         operation_leave(op, &err);
     } else if (ours) {
         log_info("%s is begun again", op->request->method);
+        instance_turn_join_again(op->turn);
         take_snapshot_in_turn(op);
     } else {
         log_info("%s is left to whom the broker gives it", op->request->method);

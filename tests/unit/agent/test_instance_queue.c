@@ -69,6 +69,23 @@ static void one_at_a_time_in_the_order_of_arrival(void **state)
     instance_turn_free(third);
 }
 
+static void one_that_has_passed_may_stand_in_line_again(void **state)
+{
+    (void)state;
+    struct instance_turn *first = join(ONE), *second = join(ONE);
+    instance_turn_join_again(first); /* it has its place */
+    assert_true(has_turn(first));
+    assert_false(has_turn(second));
+    instance_turn_pass(first);
+    instance_turn_join_again(first);
+    assert_false(has_turn(first));
+    assert_true(has_turn(second));
+    instance_turn_free(second);
+    assert_true(has_turn(first));
+    instance_turn_free(first);
+    instance_turn_join_again(NULL);
+}
+
 static void other_instances_go_their_own_way(void **state)
 {
     (void)state;
@@ -166,6 +183,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(one_at_a_time_in_the_order_of_arrival),
+        TEST(one_that_has_passed_may_stand_in_line_again),
         TEST(other_instances_go_their_own_way),
         TEST(a_place_can_be_given_up),
         TEST(waiting_can_be_cancelled),

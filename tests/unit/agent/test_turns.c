@@ -372,6 +372,27 @@ static void recovered_requests_keep_their_order(void **state)
     }
 }
 
+/* The broker gives a request again that the agent which died had not acked: also to this agent. */
+static void what_is_delivered_again_is_served_once(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct journal_record *left = NULL;
+    struct rpc_request *request = request_of("snapshot_instance");
+    (void)state;
+    recovery_free(agent.recovery);
+    assert_int_equal(recovery_new(1000, &agent.recovery, &err), 0);
+    recovery_bus_is_started(agent.recovery);
+    assert_int_equal(journal_begin(state_dir.journal, request, &left, &err), 0);
+    journal_leave(left);
+    assert_int_equal(recovery_run(agent.recovery, &agent, 10000, &err), 0);
+    arrive(request);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 1);
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(world.fault, "");
+    assert_null(strstr(world.story, "event_error"));
+}
+
 static void *start_bus(void *arg)
 {
     (void)poll(NULL, 0, 100);
@@ -415,6 +436,7 @@ int main(void)
         TEST(a_thaw_never_waits),
         TEST(a_snapshot_leaves_a_frozen_guest_frozen),
         TEST(recovered_requests_keep_their_order),
+        TEST(what_is_delivered_again_is_served_once),
         TEST(recovery_does_not_wait_for_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
