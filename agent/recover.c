@@ -41,10 +41,18 @@ void recovery_free(struct recovery *recovery)
     free(recovery);
 }
 
+/* A request that an agent has left without a guest in its hands. */
+struct left {
+    struct rpc_request *request;
+    struct journal_record *record;
+    struct left *next;
+};
+
 struct visit {
     struct recovery *recovery;
     struct agent *agent;
     unsigned requests;
+    struct left *first, **end;
 };
 
 static void count(struct recovery *recovery, int guests)
@@ -54,13 +62,39 @@ static void count(struct recovery *recovery, int guests)
     (void)pthread_cond_broadcast(&recovery->changed);
 }
 
-static void visit_record(void *arg, struct rpc_request *request, struct journal_record *record)
+static void recover_request(const struct visit *visit, struct rpc_request *request,
+                            struct journal_record *record)
 {
-    struct visit *visit = arg;
-    visit->requests++;
     count(visit->recovery, 1);
     if (!dispatch_recover(visit->agent, request, record))
         count(visit->recovery, -1);
+}
+
+/*
+ * A guest in hands comes before all others of its instance, which may have begun before: they were
+ * done with the guest, and have to find it as it was.
+ */
+static void visit_record(void *arg, struct rpc_request *request, struct journal_record *record)
+{
+    struct visit *visit = arg;
+    struct left *left = journal_last(record, "driver") ? NULL : calloc(1, sizeof(*left));
+    visit->requests++;
+    if (!left) {
+        recover_request(visit, request, record);
+        return;
+    }
+    *left = (struct left){.request = request, .record = record};
+    *visit->end = left;
+    visit->end = &left->next;
+}
+
+static void recover_others(const struct visit *visit)
+{
+    for (struct left *left = visit->first, *next; left; left = next) {
+        next = left->next;
+        recover_request(visit, left->request, left->record);
+        free(left);
+    }
 }
 
 static void await_guests(struct recovery *recovery, unsigned timeout_ms)
@@ -78,10 +112,11 @@ static void await_guests(struct recovery *recovery, unsigned timeout_ms)
 int recovery_run(struct recovery *recovery, struct agent *agent, unsigned timeout_ms,
                  struct error *err)
 {
-    struct visit visit = {.recovery = recovery, .agent = agent};
+    struct visit visit = {.recovery = recovery, .agent = agent, .end = &visit.first};
     int r = freezer_take_over(agent->freezer, err);
     if (r == 0)
         r = journal_take_over(agent->journal, visit_record, &visit, err);
+    recover_others(&visit);
     if (r < 0)
         return r;
     if (visit.requests > 0)

@@ -393,6 +393,24 @@ static void what_is_delivered_again_is_served_once(void **state)
     assert_null(strstr(world.story, "event_error"));
 }
 
+/* One that had its turn and was done with the guest, and one that has it in hands since. */
+static void a_guest_in_hands_comes_before_what_stands_first(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    recovery_free(agent.recovery);
+    assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
+    leave(request_of("volume_snapshot_create"), NULL, NULL);
+    leave(request_of("snapshot_instance"), "driver", json_object());
+    uint64_t start_ms = clock_now_ms();
+    assert_int_equal(recovery_run(agent.recovery, &agent, 5000, &err), 0);
+    assert_true(clock_now_ms() - start_ms < 5000);
+    assert_int_equal(record().calls[FAKE_RECOVER], 1);
+    recovery_bus_is_started(agent.recovery);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_string_equal(world.statuses, "creating ");
+}
+
 static void *start_bus(void *arg)
 {
     (void)poll(NULL, 0, 100);
@@ -437,6 +455,7 @@ int main(void)
         TEST(a_snapshot_leaves_a_frozen_guest_frozen),
         TEST(recovered_requests_keep_their_order),
         TEST(what_is_delivered_again_is_served_once),
+        TEST(a_guest_in_hands_comes_before_what_stands_first),
         TEST(recovery_does_not_wait_for_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
