@@ -74,6 +74,10 @@ static int end_image(struct ending_run *run, struct error *err)
     glance_image_done(&image);
     if (anothers || error_is(&failure, EXC_IMAGE_NOT_FOUND))
         return 0;
+    if (r < 0 && !op->upload_started && ending_passes(&failure)) { /* it may be another's */
+        *err = failure;
+        return r;
+    }
     failure = (struct error)ERROR_INIT;
     r = glance_image_delete(glance, context, op->arguments.image_id, &failure);
     if (r < 0 && error_is(&failure, EXC_IMAGE_NOT_FOUND))

@@ -278,6 +278,20 @@ static void nobody_is_robbed_of_an_unacked_request(void **state)
     }
 }
 
+/* nova-compute may have made it: only Glance knows, when it is there again. */
+static void an_image_nobody_could_look_at_is_not_deleted(void **state)
+{
+    (void)state;
+    world.image = ACTIVE;
+    world.fail_get = failure(EIO, EXC_INTERNAL_ERROR);
+    world.fail_get.http_status = 503;
+    world.n_fail_get = 1;
+    recover("[{\"failure\": {\"errnum\": 5, \"code\": 0, \"exc\": \"InternalError\","
+            " \"module\": \"nova.exception\", \"message\": \"no space\"}}]");
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(world.deleted, "");
+}
+
 static void a_request_that_kills_the_agent_is_given_up(void **state)
 {
     (void)state;
@@ -359,6 +373,7 @@ int main(void)
         TEST(volumes_are_let_go),
         TEST(an_image_of_volumes_that_is_active_is_kept),
         TEST(nobody_is_robbed_of_an_unacked_request),
+        TEST(an_image_nobody_could_look_at_is_not_deleted),
         TEST(a_request_that_kills_the_agent_is_given_up),
         TEST(the_guest_comes_first),
         TEST(the_owner_is_asked_for_until_somebody_answers),

@@ -59,6 +59,7 @@ static struct {
     bool frozen_at_create; /* the guest stood still when the last snapshot was made */
     struct error fail_list, fail_activate, fail_location, fail_limits, fail_status, fail_attachment;
     struct error fail_event_start, fail_get, fail_update, fail_upload, fail_delete, fail_notify;
+    unsigned n_fail_get;           /* so often; 0: always */
     unsigned silent_saves;         /* the next saves are executed without an answer */
     const char *state_before_save; /* somebody sets this ... */
     const char *when_saving;       /* ... just before that state is saved ... */
@@ -262,8 +263,12 @@ int __wrap_glance_image_get(struct glance *glance, const struct request_context 
     (void)glance, (void)context;
     bool is_other = strcmp(image_id, OTHER_IMAGE) == 0;
     assert_true(is_other || strcmp(image_id, FIXTURE_IMAGE) == 0);
-    if (world.fail_get.errnum != 0)
-        return fail_with(&world.fail_get, err);
+    if (world.fail_get.errnum != 0) {
+        int r = fail_with(&world.fail_get, err);
+        if (world.n_fail_get > 0 && --world.n_fail_get == 0)
+            world.fail_get = (struct error)ERROR_INIT;
+        return r;
+    }
     if (is_other && atomic_load(&other_image_is_gone))
         return error_set(err, ENOENT, EXC_IMAGE_NOT_FOUND, "gone");
     ret_image->name = strdup("snap");
