@@ -228,7 +228,8 @@ static bool has_changed_meanwhile(struct operation *op, const struct error *fail
     struct error ignored = ERROR_INIT;
     enum power_state planned_for = op->info.power_state;
     return !op->image_complete && cancel_check(&ignored) == 0 &&
-           disk_image_undo(op, &ignored) == 0 && inspect(op, &ignored) == 0 &&
+           !error_is(failure, EXC_UNEXPECTED_TASK_STATE) && disk_image_undo(op, &ignored) == 0 &&
+           inspect(op, &ignored) == 0 &&
            (failure->errnum == ESTALE || op->info.power_state != planned_for);
 }
 

@@ -151,6 +151,22 @@ static void a_guest_that_stops_is_read_stopped(void **state)
     assert_string_equal(world.task_state, "");
 }
 
+/* Who stopped it has set the state as well: there is no second copy to make. */
+static void a_guest_its_user_stopped_is_not_read_again(void **state)
+{
+    (void)state;
+    world.when_saving = "image_uploading";
+    world.state_before_save = "powering-off";
+    change_at = FAKE_RECOVER;
+    next.info.power_state = POWER_STATE_SHUTDOWN;
+    next.shows_disk = false;
+    next.on_call = NULL;
+    struct fake_record record = snapshot();
+    assert_int_equal(record.calls[FAKE_EXTRACT], 1);
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.task_state, "powering-off");
+}
+
 /* Started while its disk was read, as it were. */
 static void script_start_meanwhile(void)
 {
@@ -383,6 +399,7 @@ int main(void)
         TEST(bringing_it_back_is_tried_again),
         TEST(a_failed_upload_brings_it_back_too),
         TEST(a_guest_that_stops_is_read_stopped),
+        TEST(a_guest_its_user_stopped_is_not_read_again),
         TEST(a_guest_that_starts_is_read_running),
         TEST(a_guest_that_ran_for_a_moment_is_read_again),
         TEST(a_guest_that_never_rests_makes_it_fail),
