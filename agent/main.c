@@ -125,10 +125,23 @@ static int serve(struct watch *watch, struct error *err)
     return 0;
 }
 
+/* Recovered requests may be under way by then: workers use what would be freed, or wait for ever.
+ */
+static void give_up(struct agent *agent, const struct error *err)
+{
+    if (workers_running(agent->workers) == 0)
+        return;
+    log_error("%s", err->message);
+    freezer_thaw_all(agent->freezer);
+    _exit(EXIT_FAILURE);
+}
+
 static int serve_host(struct watch *watch, struct error *err)
 {
     log_info("nova-snapshot-agent %s serves host %s", VERSION, watch->agent->conf->DEFAULT.host);
     int r = serve(watch, err);
+    if (r < 0)
+        give_up(watch->agent, err);
     setup_undo(watch->agent);
     log_info("ended");
     return r;

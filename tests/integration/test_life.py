@@ -85,13 +85,15 @@ class LifeTest(unittest.TestCase):
         self.addCleanup(self.manager.close)
         self.process = None
 
-    def configure(self, glance="http://127.0.0.1:1", **options):
+    def configure(self, glance="http://127.0.0.1:1", snapshots="$instances_path/snapshots",
+                  **options):
         options = {"graceful_shutdown_timeout": 60, **options}
         lines = "".join(f"{name} = {value}\n" for name, value in options.items())
         with open(f"{self.folder}/nova.conf", "w", encoding="utf-8") as out:
             out.write(f"[DEFAULT]\nhost = {HOST}\nstate_path = {self.folder}\n"
                       f"transport_url = {broker.url()}\n{lines}"
                       f"[service_user]\npassword = s3cret\n[glance]\nendpoint_override = {glance}\n"
+                      f"[libvirt]\nsnapshots_directory = {snapshots}\n"
                       "[snapshot_agent]\nattach_poll_interval = 1\n"
                       f"state_dir = {self.folder}/snapshot-agent\n")
 
@@ -251,6 +253,20 @@ class LifeTest(unittest.TestCase):
         self.assertIsNone(self.process.poll())
         self.assertEqual(self.process.wait(20), 1)
         self.wait_log("1 requests did not end within graceful_shutdown_timeout (4 s)")
+
+    def test_a_bad_host_with_requests_left(self):
+        """life: a host that is not fit for snapshots is told of at once, what was left is kept"""
+        self.nova_compute()
+        self.start()
+        self.attached()
+        self.cast_snapshot()
+        self.manager.wait(f"STATUS=attached to {QUEUE}, 1 running")
+        self.process.kill()
+        self.process.wait()
+        self.start(snapshots="/proc/none")
+        self.assertEqual(self.process.wait(20), 1)
+        self.wait_log("snapshots_directory cannot be used")
+        self.assertEqual(len(self.records()), 1)
 
     def two_requests(self, server=None, **options):
         """One waits for nova-conductor, the other, of another server, for the only slot."""
