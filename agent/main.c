@@ -114,6 +114,7 @@ static int serve(struct watch *watch, struct error *err)
         return r;
     r = bus_start(agent->bus, FIRST_CONNECTION_MS, err);
     recovery_bus_is_started(agent->recovery);
+    release_ask(agent->release); /* for the first request */
     if (r == -ETIMEDOUT)
         log_warning("no connection to RabbitMQ yet, trying on: %s", err->message);
     else if (r < 0)

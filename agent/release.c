@@ -64,12 +64,15 @@ static void *run(void *arg)
     struct release *release = arg;
     struct error err = ERROR_INIT;
     unsigned version = 0;
-    if (ask(release, &version, &err) < 0)
+    int r = ask(release, &version, &err);
+    if (r < 0)
         log_debug("the version of nova-compute is not known: %s", err.message);
     else if (atomic_exchange(&release->version, version) != version)
         log_debug("nova-compute on this host has service version %u", version);
     LOCK_SCOPE(&release->lock);
     release->is_asking = false;
+    if (r < 0)
+        release->fresh_until_ms = 0;
     (void)pthread_cond_broadcast(&release->changed);
     return NULL;
 }

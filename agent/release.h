@@ -29,8 +29,9 @@ int release_new(struct bus *bus, const char *host, struct release **ret_release,
 void release_free(struct release *release);
 
 /*
- * A request is served: asks for the release when the last answer is not of this minute, on a thread
- * of its own. Nobody waits for it, and a failure only means that what was known stays. NULL-safe.
+ * The bus was started, or a request is served: asks for the release when the last answer is not of
+ * this minute, on a thread of its own. Nobody waits for it, and a failure only means that what was
+ * known stays, and that the next request asks again. NULL-safe.
  */
 void release_ask(struct release *release);
 

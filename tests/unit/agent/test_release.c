@@ -168,6 +168,18 @@ static void what_is_known_is_kept_and_refreshed(void **state)
     await(RELEASE_AMI_STAYS_AMI, false); /* only the instance is left to tell */
 }
 
+/* As before the bus is there: the answer must not come a minute late for that. */
+static void a_failure_does_not_last(void **state)
+{
+    (void)state;
+    atomic_store(&version, 68);
+    atomic_store(&fails, true);
+    ask(1);
+    atomic_store(&fails, false);
+    ask(2);
+    await(RELEASE_TELLS_SHARES, true);
+}
+
 static void nothing_is_asked_for_nobody(void **state)
 {
     (void)state;
@@ -200,6 +212,7 @@ int main(void)
         TEST(each_release_has_its_habits),
         TEST(the_instance_tells_until_there_is_an_answer),
         TEST(what_is_known_is_kept_and_refreshed),
+        TEST(a_failure_does_not_last),
         TEST(nothing_is_asked_for_nobody),
         TEST(an_ami_has_the_format_its_release_gives_it),
     };
