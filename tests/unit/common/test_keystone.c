@@ -361,7 +361,7 @@ static void threads_share_one_fetch(void **state)
 static void threads_share_one_failure(void **state)
 {
     (void)state;
-    const struct http_step steps[] = {{.status = 401, .delay_ms = 300}};
+    const struct http_step steps[] = {{.status = 401, .delay_ms = 2000}};
     struct http_script *script = http_script_start(steps, ARRAY_SIZE(steps));
     struct keystone_options options = password_options(http_script_url(script));
     struct keystone_session *session = open_session(&options);
