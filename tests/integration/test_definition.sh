@@ -37,25 +37,6 @@ is_persistent() { $VIRSH dominfo "$NAME-$1" 2>/dev/null | grep -q '^Persistent: 
 source_of() { inactive "$1" | xmllint --xpath "string(//disk[target/@dev='$2']/source/@file)" -; }
 is_in() { inactive "$1" | grep -qF "$2"; }
 
-# A snapshot that stands still at a point, with its output in $DIR/said; its pid in $pid.
-hold_at() { # point guest method [option...]
-    local point=$1 guest=$2 method=$3
-    shift 3
-    rm -f "$DIR/image" "$STATE"/*
-    echo "$point hold" >"$STATE/trap"
-    "$PROBE" uri=qemu:///system "instances=$INSTANCES" "snapshots=$SNAPSHOTS" "state=$STATE" "$@" \
-        "$method" "$(uuid_of "$guest")" "$DIR/image" >"$DIR/said" 2>&1 &
-    pid=$!
-    for _ in $(seq 200); do
-        [ -e "$STATE/trap.reached" ] && return
-        kill -0 $pid 2>/dev/null || return
-        sleep 0.05
-    done
-}
-let_go() { # leaves the probe's status
-    rm -f "$STATE/trap"
-    wait "$pid"
-}
 end_guest() { # as a guest that powers itself off
     monitor "$1" quit >/dev/null 2>&1
     for _ in $(seq 100); do

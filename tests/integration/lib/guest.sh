@@ -91,6 +91,27 @@ probe() { # command guest [option=value...]
         "$command" "$(uuid_of "$guest")" "$DIR/image" 2>&1
 }
 
+# Begins a snapshot that stands still at a point, with its output in $DIR/said; its pid in $pid. The
+# test has made the folder $STATE.
+hold_at() { # point guest method [option...]
+    local point=$1 guest=$2 method=$3
+    shift 3
+    rm -f "$DIR/image" "$STATE"/*
+    echo "$point hold" >"$STATE/trap"
+    "$PROBE" uri=qemu:///system "instances=$INSTANCES" "snapshots=$SNAPSHOTS" "state=$STATE" "$@" \
+        "$method" "$(uuid_of "$guest")" "$DIR/image" >"$DIR/said" 2>&1 &
+    pid=$!
+    for _ in $(seq 200); do
+        [ -e "$STATE/trap.reached" ] && return
+        kill -0 $pid 2>/dev/null || return
+        sleep 0.05
+    done
+}
+let_go() { # leaves the probe's status
+    rm -f "$STATE/trap"
+    wait "$pid"
+}
+
 # What has to be the same before and after; TARGET is the root disk's.
 picture() { # guest
     $VIRSH dumpxml --inactive --security-info "$NAME-$1" 2>&1
