@@ -46,7 +46,7 @@ class SystemdRoot:
             self.pid = wait_for("systemd", self.find_systemd, 60)
             wait_for("a systemd that is up", lambda: "active" == self.output(
                 "systemctl", "is-active", "basic.target"), 60)
-        except AssertionError as failure:
+        except Exception as failure:
             self.__exit__()
             raise AssertionError(f"{failure}\n{self.console()}") from None
         return self
@@ -83,7 +83,7 @@ class SystemdRoot:
                         return pid
                 with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
                     pids += [int(child) for child in children.read().split()]
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
                 pass
         return None
 
