@@ -237,6 +237,7 @@ static void forged_backing_names_are_refused(void **state)
         know_backing(names[i], "raw"); /* libvirt believed it */
         assert_refused("a base image below instances_path");
     }
+    (void)unlink(lookalike);
 }
 
 static void chain_of_the_guest_counts(void **state)
