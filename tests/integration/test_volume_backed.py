@@ -51,6 +51,9 @@ class VolumeBacked(unittest.TestCase):
     def test_image_create_as_novas(self):
         """nova-api's image create: frozen by the agent, the record as with nova-compute"""
         native = self.cloud.snapshot_volume_backed(self.server, "same")
+        # nova-api casts unquiesce_instance: nova-compute thaws when it gets to it.
+        wait_for("nova-compute's thaw", lambda: "thawed" in ask_guest_agent(
+            self.server, "guest-fsfreeze-status").stdout, 60)
         frozen = console(self.server).count("guest-fsfreeze called")
         with Agent() as agent:
             ours = self.cloud.snapshot_volume_backed(self.server, "same")
