@@ -82,6 +82,7 @@ class Agent:
             print("".join(f"# {line}\n" for line in self.log().splitlines()[-60:]), flush=True)
             self.process.kill()
             self.process.wait(10)
+            shutil.copy(self.log_file, f"{LAB}/log/agent-{self.process.pid}.log")
         else:
             self.stop()
         shutil.rmtree(self.folder)

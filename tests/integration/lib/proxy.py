@@ -36,6 +36,8 @@ class HoldingProxy:
 
     def close(self):
         self.release()
+        # close() alone would leave accept() waiting, on a descriptor the next proxy gets.
+        self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
     def accept(self):
