@@ -21,6 +21,13 @@ void copy_progress_again(struct copy_progress *progress)
     progress->least_left_bytes = left_bytes(progress->copied_bytes, progress->end_bytes);
     progress->nearer_at_ms = clock_now_ms();
     progress->copied_by_then_bytes = progress->copied_bytes;
+    progress->most_left_bytes = progress->least_left_bytes;
+}
+
+static bool is_nearer(const struct copy_progress *progress, uint64_t left_bytes)
+{
+    return left_bytes < progress->least_left_bytes ||
+           left_bytes < progress->most_left_bytes - progress->most_left_bytes / 4;
 }
 
 bool copy_progress_note(struct copy_progress *progress, uint64_t copied_bytes, uint64_t end_bytes)
@@ -35,8 +42,10 @@ bool copy_progress_note(struct copy_progress *progress, uint64_t copied_bytes, u
             copy_progress_again(progress);
         return false;
     }
-    if (left < before.least_left_bytes)
+    if (is_nearer(&before, left))
         copy_progress_again(progress);
+    else if (left > before.most_left_bytes)
+        progress->most_left_bytes = left;
     uint64_t copied = copied_bytes > before.copied_bytes ? copied_bytes - before.copied_bytes : 0;
     uint64_t nearer = was_left > left ? was_left - left : 0;
     return nearer < copied / 2;

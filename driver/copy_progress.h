@@ -12,9 +12,10 @@
 struct copy_progress {
     uint64_t copied_bytes,
         end_bytes;                 /* at the last look; 0 copied: QEMU still looks for the data */
-    uint64_t least_left_bytes;     /* the nearest it ever was to its end, */
+    uint64_t least_left_bytes;     /* the nearest it was to its end, */
     uint64_t nearer_at_ms;         /* when that was, */
     uint64_t copied_by_then_bytes; /* and what had been copied */
+    uint64_t most_left_bytes;      /* the farthest it was since */
 };
 
 struct copy_progress copy_progress_begin(void);
@@ -28,6 +29,9 @@ bool copy_progress_note(struct copy_progress *progress, uint64_t copied_bytes, u
 /* After something was done about it: what counts is what happens from now on. */
 void copy_progress_again(struct copy_progress *progress);
 
-/* ETIMEDOUT when it has not come nearer to its end for so long. */
+/*
+ * ETIMEDOUT when it has not come nearer to its end for so long. After a burst of the guest's a
+ * quarter of the way back is nearer, too.
+ */
 int copy_progress_check(const struct copy_progress *progress, const char *disk_target,
                         unsigned stall_timeout_s, struct error *err);
