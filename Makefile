@@ -82,15 +82,14 @@ $(BUILD)/.flags: FORCE
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 FORCE:
 
-# Functions named in a test's comments "wrap: f" are replaced by its __wrap_f.
-comma := ,
-wraps = $(addprefix -Wl$(comma)--wrap=,$(shell sed -n 's|^/\* wrap: \(.*\) \*/$$|\1|p' $(1)))
+# A test replaces a function f for all that is linked with it: by the __wrap_f in its object.
+wraps = $$(nm --defined-only $(1) | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
 agent_objects = $(filter-out $(BUILD)/agent/main.o,$(OBJ))
 define unit_test
 $(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(TEST_SUPPORT) \
 		$(if $(filter agent,$(1)),$(agent_objects),$(sort $(call objects_of,common) $(call objects_of,$(1))))
 	@echo "  LD    $$@"
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ $$(call wraps,tests/unit/$(1)/$$*.c) \
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ $$(call wraps,$$<) \
 		$(LDLIBS_ALL) $(TEST_LDLIBS)
 endef
 $(foreach module,$(MODULES),$(eval $(call unit_test,$(module))))

@@ -1,5 +1,4 @@
 /* agent/conductor.c against the calls nova-compute made, with rpc_call() answered here. */
-/* wrap: rpc_call */
 #include <errno.h>
 
 #include "agent/conductor.h"

@@ -10,7 +10,6 @@
 #include "common/cleanup.h"
 #include "fixture.h"
 
-/* wrap: geteuid */
 static bool is_other_user;
 static char top[64], state[128], lock[192];
 static struct error err;

@@ -9,8 +9,6 @@
 #include "agent/journal.h"
 #include "state_dir.h"
 
-/* wrap: ftruncate */
-/* wrap: geteuid */
 static struct error err;
 static bool cutting_fails;
 static bool is_other_user;

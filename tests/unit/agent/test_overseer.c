@@ -1,5 +1,4 @@
 /* agent/overseer.c: who is cancelled, why, and who is not. */
-/* wrap: glance_image_peek */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>

@@ -1,5 +1,4 @@
 /* agent/owner.c: what nova is understood to mean to do with an instance. */
-/* wrap: conductor_instance_states */
 #include "agent/owner.h"
 
 #include <errno.h>

@@ -1,6 +1,4 @@
 /* agent/release.c: which Nova is at hand, and what follows from it for an image's record. */
-/* wrap: rpc_call */
-/* wrap: clock_gettime */
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>

@@ -1,6 +1,4 @@
 /* agent/shutdown.c: how long for what, and who goes back to nova-compute. */
-/* wrap: bus_detach */
-/* wrap: rpc_hand_back */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -1,6 +1,4 @@
 /* agent/state_watch.c: which states are saved again, and which end a snapshot. */
-/* wrap: rpc_call */
-/* wrap: glance_image_peek */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>

@@ -14,7 +14,6 @@
 #define PATIENCE_MS 20000
 #define OTHER_GUEST "11111111-8dab-4d5d-b039-8bb41cec430e"
 
-/* wrap: driver_libvirt_new */
 static char uri[] = "qemu:///session", kvm[] = "kvm", instances[] = "/i", snapshots[] = "/s",
             host[] = STATE_HOST;
 static struct conf conf;

@@ -1,8 +1,4 @@
 /* agent/vitals.c and agent/systemd.c: what the service manager hears. */
-/* wrap: bus_connected */
-/* wrap: bus_attached */
-/* wrap: bus_watch */
-/* wrap: bus_alive */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

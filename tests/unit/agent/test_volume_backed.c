@@ -1,26 +1,4 @@
 /* agent/volume_backed.c, volume_snapshots.c: all volumes or none, and never a guest left frozen. */
-/* wrap: rpc_call */
-/* wrap: rpc_reply */
-/* wrap: rpc_fail */
-/* wrap: notifier_notify */
-/* wrap: glance_image_get */
-/* wrap: glance_image_peek */
-/* wrap: glance_image_update */
-/* wrap: glance_image_upload */
-/* wrap: glance_image_delete */
-/* wrap: glance_image_list */
-/* wrap: glance_image_activate_empty */
-/* wrap: glance_image_add_location */
-/* wrap: glance_endpoint */
-/* wrap: cinder_volume_get */
-/* wrap: cinder_limits_get */
-/* wrap: cinder_snapshot_create */
-/* wrap: cinder_snapshot_await */
-/* wrap: cinder_snapshot_find */
-/* wrap: cinder_snapshot_delete */
-/* wrap: cinder_snapshot_await_gone */
-/* wrap: cinder_snapshot_update_status */
-/* wrap: cinder_attachment_connection_info */
 #include "agent/volume_backed.h"
 #include "world.h"
 

@@ -14,7 +14,6 @@
 
 #define PATIENCE_MS 20000
 
-/* wrap: fork */
 static pid_t last_child;
 
 pid_t __real_fork(void);

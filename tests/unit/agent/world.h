@@ -1,8 +1,7 @@
 /*
  * The world around one request, for tests of whole operations: a conductor that keeps a task state
  * and compares it as the database does, a Glance that keeps an image, a Cinder that counts its
- * snapshots, and the fake driver. A test that includes it names the wrapped functions it is linked
- * with.
+ * snapshots, and the fake driver.
  */
 #pragma once
 

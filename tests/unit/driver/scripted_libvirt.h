@@ -3,7 +3,7 @@
  * the wrapped calls change, with every call logged and any of them made to fail, either before it
  * has an effect or after ("the answer was lost").
  *
- * Included by one test program each, which names the wrapped functions for the linker.
+ * Included by one test program each: every call in it goes to the __wrap_ function here.
  */
 #pragma once
 

@@ -2,11 +2,6 @@
  * driver/disk_iothread.c and driver/qemu_process.c: which disks an iothread serves, and what is
  * known of the QEMU that runs.
  */
-/* wrap: virDomainGetXMLDesc */
-/* wrap: virDomainGetName */
-/* wrap: virGetLastError */
-/* wrap: qemu_process_version */
-/* wrap: process_run */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>

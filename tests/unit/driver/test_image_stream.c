@@ -2,7 +2,6 @@
  * driver/image_stream.c and what is below it, against a qemu-nbd: the image is what qemu-img makes
  * of the same disk, its size is known before, and it is the same again after a rewind.
  */
-/* wrap: nbd_client_launch */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,6 +1,4 @@
 /* driver/librbd.c: hosts without Ceph, and with too old a one. */
-/* wrap: dlopen */
-/* wrap: dlsym */
 #include <dlfcn.h>
 #include <errno.h>
 #include <setjmp.h>

@@ -1,30 +1,4 @@
 /* driver/libvirt_cold.c, host_devices.c: whatever fails, the guest is back with its devices. */
-/* wrap: virGetLastError */
-/* wrap: virGetLastErrorCode */
-/* wrap: libvirt_connection_get */
-/* wrap: libvirt_connection_find_domain */
-/* wrap: libvirt_connection_watch */
-/* wrap: virConnectClose */
-/* wrap: virConnectIsAlive */
-/* wrap: virDomainGetConnect */
-/* wrap: virDomainFree */
-/* wrap: virDomainIsActive */
-/* wrap: virDomainGetState */
-/* wrap: virDomainGetID */
-/* wrap: virDomainGetXMLDesc */
-/* wrap: virDomainManagedSave */
-/* wrap: virDomainGetJobStats */
-/* wrap: virDomainAbortJob */
-/* wrap: virDomainHasManagedSaveImage */
-/* wrap: virDomainCreateWithFlags */
-/* wrap: virDomainSuspend */
-/* wrap: virDomainResume */
-/* wrap: virDomainDetachDeviceFlags */
-/* wrap: virDomainAttachDeviceFlags */
-/* wrap: qemu_img_measure */
-/* wrap: qemu_img_measure_layer */
-/* wrap: qemu_img_create_overlay */
-/* wrap: qemu_img_convert */
 #include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>

@@ -1,19 +1,4 @@
 /* driver/libvirt_freeze.c: what a caller is told of a guest that froze, did not, or may have. */
-/* wrap: virGetLastError */
-/* wrap: virGetLastErrorCode */
-/* wrap: libvirt_connection_get */
-/* wrap: libvirt_connection_find_domain */
-/* wrap: libvirt_connection_watch */
-/* wrap: virConnectClose */
-/* wrap: virConnectIsAlive */
-/* wrap: virDomainGetConnect */
-/* wrap: virDomainFree */
-/* wrap: virDomainIsActive */
-/* wrap: virDomainGetState */
-/* wrap: virDomainAgentSetResponseTimeout */
-/* wrap: virDomainGetTime */
-/* wrap: virDomainFSFreeze */
-/* wrap: virDomainFSThaw */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

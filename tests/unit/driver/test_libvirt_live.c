@@ -1,39 +1,5 @@
 /* driver/libvirt_live.c: whatever fails, the guest is thawed, its copy ended, its domain defined.
  */
-/* wrap: virGetLastError */
-/* wrap: virGetLastErrorCode */
-/* wrap: libvirt_connection_get */
-/* wrap: libvirt_connection_find_domain */
-/* wrap: libvirt_connection_watch */
-/* wrap: virConnectClose */
-/* wrap: virConnectIsAlive */
-/* wrap: virDomainGetConnect */
-/* wrap: virDomainFree */
-/* wrap: virDomainIsActive */
-/* wrap: virDomainIsPersistent */
-/* wrap: virDomainGetState */
-/* wrap: virDomainGetSecurityLabelList */
-/* wrap: virDomainGetXMLDesc */
-/* wrap: virDomainGetAutostart */
-/* wrap: virDomainSetAutostart */
-/* wrap: virDomainUndefineFlags */
-/* wrap: virDomainDefineXML */
-/* wrap: virDomainListAllCheckpoints */
-/* wrap: virDomainSnapshotNum */
-/* wrap: virDomainHasManagedSaveImage */
-/* wrap: virDomainBlockRebase */
-/* wrap: virDomainBlockJobSetSpeed */
-/* wrap: virDomainGetBlockJobInfo */
-/* wrap: virDomainBlockJobAbort */
-/* wrap: virDomainAgentSetResponseTimeout */
-/* wrap: virDomainGetTime */
-/* wrap: virDomainFSFreeze */
-/* wrap: virDomainFSThaw */
-/* wrap: qemu_img_measure */
-/* wrap: qemu_img_measure_layer */
-/* wrap: qemu_img_create_overlay */
-/* wrap: qemu_img_convert */
-/* wrap: image_stream_of_file */
 #include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>

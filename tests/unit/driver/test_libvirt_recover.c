@@ -1,47 +1,4 @@
 /* driver/libvirt_recover.c: from wherever a process died, the guest comes back as it was. */
-/* wrap: virGetLastError */
-/* wrap: virGetLastErrorCode */
-/* wrap: libvirt_connection_get */
-/* wrap: libvirt_connection_find_domain */
-/* wrap: libvirt_connection_watch */
-/* wrap: virConnectClose */
-/* wrap: virConnectIsAlive */
-/* wrap: virDomainGetConnect */
-/* wrap: virDomainFree */
-/* wrap: virDomainIsActive */
-/* wrap: virDomainIsPersistent */
-/* wrap: virDomainGetState */
-/* wrap: virDomainGetSecurityLabelList */
-/* wrap: virDomainGetID */
-/* wrap: virDomainGetXMLDesc */
-/* wrap: virDomainGetAutostart */
-/* wrap: virDomainSetAutostart */
-/* wrap: virDomainUndefineFlags */
-/* wrap: virDomainDefineXML */
-/* wrap: virDomainListAllCheckpoints */
-/* wrap: virDomainSnapshotNum */
-/* wrap: virDomainBlockRebase */
-/* wrap: virDomainBlockJobSetSpeed */
-/* wrap: virDomainGetBlockJobInfo */
-/* wrap: virDomainBlockJobAbort */
-/* wrap: virDomainAgentSetResponseTimeout */
-/* wrap: virDomainGetTime */
-/* wrap: virDomainFSFreeze */
-/* wrap: virDomainFSThaw */
-/* wrap: virDomainManagedSave */
-/* wrap: virDomainGetJobStats */
-/* wrap: virDomainAbortJob */
-/* wrap: virDomainHasManagedSaveImage */
-/* wrap: virDomainCreateWithFlags */
-/* wrap: virDomainSuspend */
-/* wrap: virDomainResume */
-/* wrap: virDomainDetachDeviceFlags */
-/* wrap: virDomainAttachDeviceFlags */
-/* wrap: qemu_img_measure */
-/* wrap: qemu_img_measure_layer */
-/* wrap: qemu_img_create_overlay */
-/* wrap: qemu_img_convert */
-/* wrap: image_stream_of_file */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -2,46 +2,6 @@
  * driver/libvirt_stream.c: the guest stands still for the beginning of the job alone, whatever
  * fails it is as before, and once the image is closed recover ends what is left.
  */
-/* wrap: virGetLastError */
-/* wrap: virGetLastErrorCode */
-/* wrap: libvirt_connection_get */
-/* wrap: libvirt_connection_find_domain */
-/* wrap: libvirt_connection_watch */
-/* wrap: virConnectClose */
-/* wrap: virConnectIsAlive */
-/* wrap: virDomainGetConnect */
-/* wrap: virDomainFree */
-/* wrap: virDomainIsActive */
-/* wrap: virDomainIsPersistent */
-/* wrap: virDomainGetState */
-/* wrap: virDomainGetName */
-/* wrap: virDomainGetXMLDesc */
-/* wrap: virDomainGetAutostart */
-/* wrap: virDomainSetAutostart */
-/* wrap: virDomainUndefineFlags */
-/* wrap: virDomainDefineXML */
-/* wrap: virDomainBlockRebase */
-/* wrap: virDomainBlockJobSetSpeed */
-/* wrap: virDomainGetBlockJobInfo */
-/* wrap: virDomainBlockJobAbort */
-/* wrap: virDomainAgentSetResponseTimeout */
-/* wrap: virDomainGetTime */
-/* wrap: virDomainFSFreeze */
-/* wrap: virDomainFSThaw */
-/* wrap: virDomainAbortJob */
-/* wrap: virDomainResume */
-/* wrap: virDomainGetJobInfo */
-/* wrap: virDomainGetSecurityLabelList */
-/* wrap: virDomainBackupBegin */
-/* wrap: virDomainBackupGetXMLDesc */
-/* wrap: nbd_client_new */
-/* wrap: nbd_client_connect */
-/* wrap: nbd_client_free */
-/* wrap: image_stream_open */
-/* wrap: qemu_img_measure */
-/* wrap: qemu_img_measure_layer */
-/* wrap: qemu_img_create_overlay */
-/* wrap: qemu_img_convert */
 #include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>

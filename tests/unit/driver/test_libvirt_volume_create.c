@@ -1,26 +1,4 @@
 /* driver/libvirt_volume_create.c, volume_overlay.c: a new layer, or everything as before. */
-/* wrap: virGetLastError */
-/* wrap: virGetLastErrorCode */
-/* wrap: libvirt_connection_get */
-/* wrap: libvirt_connection_find_domain */
-/* wrap: libvirt_connection_watch */
-/* wrap: virConnectClose */
-/* wrap: virConnectIsAlive */
-/* wrap: virDomainGetConnect */
-/* wrap: virDomainFree */
-/* wrap: virDomainIsActive */
-/* wrap: virDomainGetState */
-/* wrap: virDomainGetXMLDesc */
-/* wrap: virDomainBlockRebase */
-/* wrap: virDomainBlockCommit */
-/* wrap: virDomainGetBlockJobInfo */
-/* wrap: virDomainBlockJobAbort */
-/* wrap: virDomainSnapshotCreateXML */
-/* wrap: virDomainSnapshotFree */
-/* wrap: virDomainAgentSetResponseTimeout */
-/* wrap: virDomainGetTime */
-/* wrap: virDomainFSFreeze */
-/* wrap: virDomainFSThaw */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,20 +1,4 @@
 /* driver/libvirt_volume_delete.c, block_merge.c: success is a chain without the layer. */
-/* wrap: virGetLastError */
-/* wrap: virGetLastErrorCode */
-/* wrap: libvirt_connection_get */
-/* wrap: libvirt_connection_find_domain */
-/* wrap: libvirt_connection_watch */
-/* wrap: virConnectClose */
-/* wrap: virConnectIsAlive */
-/* wrap: virDomainGetConnect */
-/* wrap: virDomainFree */
-/* wrap: virDomainIsActive */
-/* wrap: virDomainGetState */
-/* wrap: virDomainGetXMLDesc */
-/* wrap: virDomainBlockRebase */
-/* wrap: virDomainBlockCommit */
-/* wrap: virDomainGetBlockJobInfo */
-/* wrap: virDomainBlockJobAbort */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

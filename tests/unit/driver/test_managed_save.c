@@ -1,7 +1,4 @@
 /* driver/managed_save.c */
-/* wrap: virDomainManagedSave */
-/* wrap: virDomainGetJobInfo */
-/* wrap: virDomainAbortJob */
 #include <errno.h>
 #include <libvirt/libvirt.h>
 #include <pthread.h>

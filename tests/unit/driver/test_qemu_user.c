@@ -1,7 +1,4 @@
 /* driver/qemu_user.c */
-/* wrap: virDomainGetSecurityLabelList */
-/* wrap: virGetLastError */
-/* wrap: chown */
 #include <errno.h>
 #include <libvirt/virterror.h>
 #include <setjmp.h>

@@ -1,17 +1,4 @@
 /* driver/rbd_direct_undo.c: from wherever a process died, nothing is left in the cluster. */
-/* wrap: librbd_load */
-/* wrap: virGetLastError */
-/* wrap: virGetLastErrorCode */
-/* wrap: libvirt_connection_get */
-/* wrap: libvirt_connection_find_domain */
-/* wrap: virConnectIsAlive */
-/* wrap: virDomainGetConnect */
-/* wrap: virDomainFree */
-/* wrap: virDomainIsActive */
-/* wrap: virDomainAgentSetResponseTimeout */
-/* wrap: virDomainGetTime */
-/* wrap: virDomainFSFreeze */
-/* wrap: virDomainFSThaw */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,4 @@
 /* driver/scratch.c: no snapshot begins without room, and none takes the guests' last. */
-/* wrap: statvfs */
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>

@@ -2,18 +2,6 @@
  * driver/libvirt_stream_stopped.c: the image of a guest that does not run, which may be started
  * while its disk is read.
  */
-/* wrap: virGetLastError */
-/* wrap: virGetLastErrorCode */
-/* wrap: libvirt_connection_get */
-/* wrap: libvirt_connection_find_domain */
-/* wrap: libvirt_connection_watch */
-/* wrap: virConnectClose */
-/* wrap: virConnectIsAlive */
-/* wrap: virDomainGetConnect */
-/* wrap: virDomainFree */
-/* wrap: virDomainGetState */
-/* wrap: virDomainGetID */
-/* wrap: image_stream_of_file */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
