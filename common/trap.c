@@ -61,7 +61,9 @@ static bool read_line(char line[static LINE_MAX_BYTES])
 static void hold(void)
 {
     const struct timespec step = {.tv_nsec = HOLD_STEP_MS * 1000000L};
-    cleanup_close int fd = open(reached_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(reached_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0)
+        (void)close(fd);
     for (unsigned ms = 0; ms < HOLD_MAX_MS && access(trap_path, F_OK) == 0; ms += HOLD_STEP_MS)
         (void)nanosleep(&step, NULL);
     (void)unlink(reached_path);

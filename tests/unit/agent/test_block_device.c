@@ -91,8 +91,8 @@ static void refuses_what_it_does_not_understand(void **state)
         "[{\"source_type\": 3}]",
         "[{\"source_type\": \"volume\", \"destination_type\": \"volume\"}]",
         "[{\"source_type\": \"volume\", \"destination_type\": \"volume\", \"volume_id\": null}]",
-        "[{\"source_type\": \"volume\", \"destination_type\": \"volume\","
-        "\"volume_id\": \"../../etc\"}]",
+        ("[{\"source_type\": \"volume\", \"destination_type\": \"volume\","
+         "\"volume_id\": \"../../etc\"}]"),
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct error err = ERROR_INIT;

@@ -312,8 +312,8 @@ static void what_cannot_be_read_is_set_aside(void **state)
         "{\"journal\": 1, \"args\": {}, \"context\": {}}\n",
         "{\"journal\": 1, \"method\": \"m\", \"args\": [], \"context\": {}}\n",
         "{\"journal\": 1, \"method\": \"m\", \"args\": {}, \"context\": 7}\n",
-        "{\"journal\": 1, \"method\": \"m\", \"args\": {}, \"context\": "
-        "{\"auth_token\": \"a\\nb\"}}\n",
+        ("{\"journal\": 1, \"method\": \"m\", \"args\": {}, \"context\": "
+         "{\"auth_token\": \"a\\nb\"}}\n"),
         "\n{\"journal\": 1, \"method\": \"m\", \"args\": {}, \"context\": {}}\n",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

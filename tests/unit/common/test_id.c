@@ -46,8 +46,8 @@ static void only_a_uuid_is_a_uuid(void **state)
         "7e0b7f6a-5d3a-4a0e-9f520-d8f6d7c1f00",
         "7e0b7f6g-5d3a-4a0e-9f52-0d8f6d7c1f00",
         "../b7f6a-5d3a-4a0e-9f52-0d8f6d7c1f00",
-        "\xff"
-        "e0b7f6a-5d3a-4a0e-9f52-0d8f6d7c1f00",
+        ("\xff"
+         "e0b7f6a-5d3a-4a0e-9f52-0d8f6d7c1f00"),
     };
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         assert_false(id_is_uuid(others[i]));

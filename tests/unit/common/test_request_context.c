@@ -57,8 +57,8 @@ static void absent_and_strange_keys_are_empty(void **state)
     (void)state;
     static const char *const texts[] = {
         "{}", "[]", "null", "{\"_context_\": 1}",
-        "{\"_context_request_id\": null, \"_context_auth_token\": 7, \"_context_user_id\": [],"
-        " \"_context_service_catalog\": {}, \"_context_global_request_id\": false}"};
+        ("{\"_context_request_id\": null, \"_context_auth_token\": 7, \"_context_user_id\": [],"
+         " \"_context_service_catalog\": {}, \"_context_global_request_id\": false}")};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
         json_t *message = json_loads(texts[i], JSON_DECODE_ANY, NULL);
         struct request_context *context = NULL;

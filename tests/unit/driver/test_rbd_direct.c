@@ -318,7 +318,7 @@ static void pool_of_the_image_without_a_parent(void **state)
         "rbd://" FSID "/gone/u/snap",      "rbd://" FSID "/im%61ges/u/snap",
         "rbd://" FSID "/vms/u/snap",       NULL,
     };
-    static const char *const no_locations[] = {locations[0], locations[1], locations[2], NULL};
+    const char *const no_locations[] = {locations[0], locations[1], locations[2], NULL};
     (void)state;
     ceph.parent_pool = NULL;
     direct.parent_locations = locations;
