@@ -69,10 +69,12 @@ $(BUILD)/$(NAME): $(filter-out $(BUILD)/driver/fake.o,$(OBJ))
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
+compile = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(if $(filter tests/%,$(1)),$(TEST_CFLAGS)) -c -o $(BUILD)/$(1:.c=.o) $(1)
+
 $(BUILD)/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(if $(filter tests/%,$<),$(TEST_CFLAGS)) -MMD -MP -c -o $@ $<
+	$(Q)$(call compile,$<) -MMD -MP
 
 # Everything is built again when compiler or flags change.
 $(BUILD)/.flags: FORCE
@@ -110,14 +112,19 @@ $(BUILD)/tests/integration/agent/%: $(BUILD)/tests/integration/agent/%.o $(agent
 .PHONY: test-programs check-unit check-asan check-valgrind
 test-programs: $(TEST_BIN)
 
-check-unit: $(TEST_BIN)
-	$(Q)tests/run-unit $(TEST_BIN)
+# TESTS chooses some of them: part of a program's name, or a pattern of its path such as 'driver/*'.
+CHOSEN := $(patsubst %.c,$(BUILD)/%,$(filter $(TEST_SRC),\
+	$(wildcard tests/unit/$(if $(findstring /,$(TESTS)),$(TESTS),*/test_*$(TESTS)*).c)))
+chosen = $(or $(CHOSEN),$(error no unit test fits TESTS=$(TESTS)))
+
+check-unit: $(CHOSEN)
+	$(Q)tests/run-unit $(chosen)
 
 check-asan:
 	$(Q)$(MAKE) --no-print-directory SAN=asan check-unit
 
-check-valgrind: $(TEST_BIN)
-	$(Q)TEST_TIMEOUT_S=600 WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(TEST_BIN)
+check-valgrind: $(CHOSEN)
+	$(Q)TEST_TIMEOUT_S=600 WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(chosen)
 
 .PHONY: lint check demo chaos chaos-short soak bench bench-quick lab-up lab-down lab-status
 lint:
@@ -163,6 +170,27 @@ $(BUILD)/$(NAME).8: docs/$(NAME).8.in
 $(BUILD)/$(NAME).service: packaging/$(NAME).service.in
 	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' $< >$@
 
+# For editors and tools that read C.
+C_FILES := $(SRC) $(wildcard conf/tool/*.c tests/unit/*.c tests/integration/*/*.c) $(TEST_SRC)
+quoted = "$(subst ",\",$(subst \,\\,$(1)))"
+entry = {"directory": $(call quoted,$(CURDIR)), "file": $(call quoted,$(1)), "command": $(call quoted,$(call compile,$(1)))}
+comma := ,
+.PHONY: compile_commands tags dist
+compile_commands:
+	$(file >$@.json,[$(call entry,$(firstword $(C_FILES))))
+	$(foreach f,$(wordlist 2,$(words $(C_FILES)),$(C_FILES)),$(file >>$@.json,$(comma)$(call entry,$(f))))
+	$(file >>$@.json,])
+	@echo "  GEN   $@.json"
+
+tags:
+	$(Q)ctags -o $@ $(C_FILES) $(wildcard $(addsuffix /*.h,$(MODULES)) tests/unit/*.h tests/unit/*/*.h)
+
+# What is committed, without its history.
+dist:
+	@mkdir -p $(BUILD)
+	$(Q)git archive --prefix=$(NAME)-$(VERSION)/ -o $(BUILD)/$(NAME)-$(VERSION).tar.gz HEAD
+	@echo "  DIST  $(BUILD)/$(NAME)-$(VERSION).tar.gz"
+
 .PHONY: install uninstall clean help
 install: $(BUILD)/$(NAME) $(BUILD)/$(NAME).conf.sample $(BUILD)/$(NAME).conf.5 $(BUILD)/$(NAME).8 $(BUILD)/$(NAME).service
 	install -D -m 755 $(BUILD)/$(NAME) $(DESTDIR)$(SBINDIR)/$(NAME)
@@ -177,18 +205,20 @@ uninstall:
 		$(DESTDIR)$(UNITDIR)/$(NAME).service
 
 clean:
-	rm -rf build
+	rm -rf build compile_commands.json tags
 
 help:
 	@echo 'make                build/$(NAME)'
 	@echo 'make demo           root: a private OpenStack, a real snapshot (LAB=dir)'
 	@echo 'make check          root: every test there is, installs what it needs'
-	@echo 'make check-unit     no root, no services; check-asan, check-valgrind: the same, watched'
+	@echo "make check-unit     no root, no services; check-asan, check-valgrind: the same, watched; TESTS='driver/*'"
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
 	@echo 'make lint           house rules, include rule, clang-format, shellcheck'
 	@echo 'make lab-up         the private OpenStack alone; lab-down, lab-status; LAB_PARTS="ceph nfs"'
 	@echo 'make install        DESTDIR=, PREFIX=/usr/local'
+	@echo 'make dist           build/$(NAME)-$(VERSION).tar.gz of what is committed'
+	@echo 'make compile_commands, tags   for clangd, clang-tidy and editors'
 	@echo 'Variables: WERROR=1, SAN=asan|tsan, BUILD=dir, CC, CFLAGS, V=1'
 
 -include $(OBJ:.o=.d) $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d)
