@@ -171,7 +171,7 @@ $(BUILD)/$(NAME).service: packaging/$(NAME).service.in
 	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' $< >$@
 
 # For editors and tools that read C.
-C_FILES := $(SRC) $(wildcard conf/tool/*.c tests/unit/*.c tests/integration/*/*.c) $(TEST_SRC)
+C_FILES := $(SRC) $(wildcard conf/tool/*.c tests/*/*.c tests/integration/*/*.c) $(TEST_SRC)
 quoted = "$(subst ",\",$(subst \,\\,$(1)))"
 entry = {"directory": $(call quoted,$(CURDIR)), "file": $(call quoted,$(1)), "command": $(call quoted,$(call compile,$(1)))}
 comma := ,

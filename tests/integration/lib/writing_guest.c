@@ -59,8 +59,8 @@ static void load_modules(void)
 static int find_root(void)
 {
     for (const char *bus = "vs"; *bus; bus++)
-        for (char letter = 'a'; letter <= 'd'; letter++) {
-            const char path[] = {'/', 'd', 'e', 'v', '/', *bus, 'd', letter, '\0'};
+        for (const char *letter = "abcd"; *letter; letter++) {
+            const char path[] = {'/', 'd', 'e', 'v', '/', *bus, 'd', *letter, '\0'};
             int fd = open(path, O_RDWR | O_DIRECT | O_DSYNC);
             if (fd >= 0 && pread(fd, block, BLOCK, 0) == BLOCK && strcmp((char *)block, label) == 0)
                 return fd;

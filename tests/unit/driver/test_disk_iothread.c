@@ -14,8 +14,6 @@
 
 #include <cmocka.h>
 #include <libvirt/virterror.h>
-
-#include <libvirt/virterror.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
