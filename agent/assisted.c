@@ -131,8 +131,7 @@ static void tell_cinder(struct assisted *op, const char *status)
 static int complete_connection_info(const struct assisted *op, const json_t *mapping, json_t *info,
                                     struct error *err)
 {
-    const char *text = json_string_member(mapping, "connection_info");
-    json_t *old = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *old = json_parse_member(mapping, "connection_info");
     json_t *multipath_id = json_object_get(json_object_get(old, "data"), "multipath_id");
     json_t *data = json_object_get(info, "data");
     int r = 0;

@@ -168,9 +168,8 @@ static json_t *ip_payload(const json_t *vif, const json_t *ip)
 static json_t *ip_addresses(const struct instance *instance)
 {
     json_t *addresses = json_array();
-    const char *text = json_string_member(
+    json_t *network_info = json_parse_member(
         get(get(instance->data, "info_cache"), "nova_object.data"), "network_info");
-    json_t *network_info = text ? json_loads(text, 0, NULL) : NULL;
     size_t i, j, k;
     json_t *vif, *subnet, *ip;
     json_array_foreach (network_info, i, vif) {

@@ -52,10 +52,55 @@ static void hostile_text_is_refused(void **state)
     }
 }
 
+/* Three bytes of text become 180 of memory. */
+static void values_are_bounded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value; /* with what stands before the next one */
+        const char *begin, *end;
+    } rows[] = {
+        {"{},", "[", "0]"}, {"[],", "[", "0]"}, {"0,", "[", "0]"}, {"\"a\":1,", "{", "\"b\":0}"}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        for (size_t n = JSON_VALUES_MAX / 2 - 2; n <= JSON_VALUES_MAX;
+             n += JSON_VALUES_MAX / 2 + 2) {
+            size_t step = strlen(rows[i].value);
+            cleanup_free char *text = malloc(n * step + 16);
+            json_t *value = NULL;
+            struct error err = ERROR_INIT;
+            char *end = stpcpy(text, rows[i].begin);
+            for (size_t k = 0; k < n; k++)
+                end = stpcpy(end, rows[i].value);
+            end = stpcpy(end, rows[i].end);
+            int r = json_parse(text, (size_t)(end - text), SIZE_MAX, "the message", &value, &err);
+            assert_int_equal(r, n == JSON_VALUES_MAX ? -EMSGSIZE : 0);
+            if (r < 0)
+                assert_non_null(strstr(err.message, "the message has more than 250000 values"));
+            json_decref(value);
+        }
+    }
+}
+
+/* Nothing in a string is a value of its own. */
+static void text_in_strings_is_not_counted(void **state)
+{
+    (void)state;
+    size_t n = 4 * JSON_VALUES_MAX;
+    cleanup_free char *text = malloc(n + 16);
+    json_t *value = NULL;
+    struct error err = ERROR_INIT;
+    char *end = stpcpy(text, "[\"\\\"");
+    memset(end, ',', n);
+    end = stpcpy(end + n, "\\\\\"]");
+    assert_int_equal(json_parse(text, (size_t)(end - text), SIZE_MAX, "it", &value, &err), 0);
+    assert_int_equal(json_string_length(json_array_get(value, 0)), n + 2);
+    json_decref(value);
+}
+
 static void nesting_is_bounded(void **state)
 {
     (void)state;
-    size_t depth = MAX_BYTES / 2;
+    size_t depth = JSON_VALUES_MAX / 2;
     char *text = malloc(depth);
     assert_non_null(text);
     static const char *const openings = "[{";
@@ -118,6 +163,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sound_text_is_parsed),
         cmocka_unit_test(hostile_text_is_refused),
+        cmocka_unit_test(values_are_bounded),
+        cmocka_unit_test(text_in_strings_is_not_counted),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(length_is_bounded),
         cmocka_unit_test(errors_do_not_quote_the_text),
