@@ -12,6 +12,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "amqp/reach.h"
+#include "amqp/status_text.h"
 #include "common/id.h"
 
 #define CONNECT_TIMEOUT_S 5
@@ -63,6 +65,17 @@ static void bound_sends(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 }
 
+static int not_opened(const struct transport_host *host, int status, struct error *err)
+{
+    char text[STATUS_TEXT_SIZE];
+    if (status != AMQP_STATUS_SOCKET_ERROR)
+        return unreachable(host, EHOSTUNREACH, status_text(status, text), err);
+    int errnum = reach_errno(host, CONNECT_TIMEOUT_S * 1000);
+    if (errnum == 0)
+        return unreachable(host, ECONNRESET, "the connection was lost while it was made", err);
+    return unreachable(host, errnum, status_text_errno(status, errnum, text), err);
+}
+
 static int open_socket(amqp_connection_state_t state, const struct transport_host *host,
                        const struct rabbit_options *options, struct error *err)
 {
@@ -75,7 +88,7 @@ static int open_socket(amqp_connection_state_t state, const struct transport_hos
     const struct timeval timeout = {.tv_sec = CONNECT_TIMEOUT_S};
     int status = amqp_socket_open_noblock(socket, host->hostname, (int)host->port, &timeout);
     if (status != AMQP_STATUS_OK)
-        return unreachable(host, EHOSTUNREACH, amqp_error_string2(status), err);
+        return not_opened(host, status, err);
     bound_sends(amqp_get_sockfd(state));
     return 0;
 }
@@ -92,7 +105,7 @@ static int refused(const struct transport_host *host, const amqp_rpc_reply_t *re
                        (int)closing->reply_text.len, (const char *)closing->reply_text.bytes);
         return unreachable(host, EACCES, text, err);
     }
-    return unreachable(host, ECONNREFUSED, amqp_error_string2(reply->library_error), err);
+    return unreachable(host, ECONNREFUSED, status_text(reply->library_error, text), err);
 }
 
 static amqp_table_entry_t text_entry(const char *key, const char *text)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 
 #include "amqp/bus_int.h"
 #include "amqp/bus_settings.h"
+#include "amqp/bus_thread.h"
 #include "amqp/messaging_error.h"
 #include "amqp/replies.h"
 #include "amqp/rpc_client.h"
@@ -19,6 +19,7 @@
 #include "amqp/topology.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 static int consuming_up(void *arg, struct error *err)
 {
@@ -41,7 +42,9 @@ static void consuming_down(void *arg)
 static void consuming_content(void *arg, const struct amqp_content *content)
 {
     struct bus *bus = arg;
-    if (content->channel == SERVER_CHANNEL)
+    if (content->returned)
+        log_warning("the broker returns a message that was never sent on this connection");
+    else if (content->channel == SERVER_CHANNEL)
         rpc_server_request(bus->server, content);
     else if (content->channel == REPLY_CHANNEL)
         rpc_client_reply(bus->client, content);
@@ -255,12 +258,13 @@ static int make_parts(struct bus *bus, const struct rpc_server_ops *server_ops, 
     };
     const struct bus_settings *settings = &bus->settings;
     bus->consuming =
-        connection_new(settings->url, settings->rabbit, "consuming", bus->wake_fd, &ops, bus);
-    bus->publisher = publisher_new(settings->url, settings->rabbit, "publishing", bus->wake_fd);
+        connection_new(settings->url, settings->rabbit, "consuming", bus->wake_fd, NULL, &ops, bus);
+    bus->publisher =
+        publisher_new(settings->url, settings->rabbit, "publishing", bus->wake_fd, bus->consuming);
     bus->notification_publisher =
         settings->notification_url
             ? publisher_new(settings->notification_url, settings->notification_rabbit,
-                            "notification", bus->wake_fd)
+                            "notification", bus->wake_fd, NULL)
             : bus->publisher;
     bus->server = rpc_server_new(bus, server_ops, server_arg);
     bus->client = rpc_client_new(bus);
@@ -295,27 +299,14 @@ int bus_new(const struct bus_options *options, const struct rpc_server_ops *serv
     return 0;
 }
 
-/* Signals are the main thread's. */
-static int create_thread(struct bus *bus)
-{
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = pthread_create(&bus->thread, NULL, bus_main, bus);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (r == 0)
-        (void)pthread_setname_np(bus->thread, "bus");
-    return r;
-}
-
 int bus_start(struct bus *bus, unsigned timeout_ms, struct error *err)
 {
     const struct timespec deadline = clock_deadline(timeout_ms);
     LOCK_SCOPE(&bus->lock);
-    int r = create_thread(bus);
+    int r = bus_thread_start(&bus->thread, bus_main, bus);
     if (r != 0)
         return error_errno(err, r, "no thread for the bus");
+    (void)pthread_setname_np(bus->thread, "bus");
     bus->started = true;
     if (timeout_ms == 0)
         return 0;

@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 #include "amqp/broker_login.h"
+#include "amqp/bus_thread.h"
 #include "amqp/content.h"
+#include "amqp/status_text.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -31,6 +33,7 @@ struct connection {
     const struct rabbit_options *options;
     const char *purpose;
     int wake_fd;
+    const struct connection *speaker;
     const struct connection_ops *ops;
     void *arg;
 
@@ -73,7 +76,8 @@ static void shuffle(struct connection *connection)
 
 struct connection *connection_new(const struct transport_url *url,
                                   const struct rabbit_options *options, const char *purpose,
-                                  int wake_fd, const struct connection_ops *ops, void *arg)
+                                  int wake_fd, const struct connection *speaker,
+                                  const struct connection_ops *ops, void *arg)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
     if (!connection)
@@ -82,6 +86,7 @@ struct connection *connection_new(const struct transport_url *url,
     connection->options = options;
     connection->purpose = purpose;
     connection->wake_fd = wake_fd;
+    connection->speaker = speaker;
     connection->ops = ops;
     connection->arg = arg;
     connection->pause_s = options->rabbit_retry_interval_s;
@@ -118,8 +123,10 @@ static void schedule_retry(struct connection *connection, uint64_t now_ms)
 static void log_retry(const struct connection *connection, uint64_t now_ms)
 {
     uint64_t pause_ms = connection->retry_ms > now_ms ? connection->retry_ms - now_ms : 0;
-    log_warning("%s connection: %s; trying again in %" PRIu64 " s", connection->purpose,
-                connection->trouble, pause_ms / 1000);
+    bool is_said = connection->speaker && !connection_is_up(connection->speaker);
+    log_write(is_said ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+              "%s connection: %s; trying again in %" PRIu64 " s", connection->purpose,
+              connection->trouble, pause_ms / 1000);
 }
 
 static void *connector_main(void *arg)
@@ -138,7 +145,7 @@ static void *connector_main(void *arg)
 static void start_connecting(struct connection *connection, uint64_t now_ms)
 {
     atomic_store(&connection->connector_done, false);
-    int r = pthread_create(&connection->connector, NULL, connector_main, connection);
+    int r = bus_thread_start(&connection->connector, connector_main, connection);
     if (r == 0) {
         connection->phase = PHASE_CONNECTING;
         return;
@@ -173,7 +180,8 @@ static void bring_up(struct connection *connection, uint64_t now_ms)
         connection->trouble[0] = '\0';
         return;
     }
-    (void)snprintf(connection->trouble, sizeof(connection->trouble), "%s", error.message);
+    if (r < 0) /* else it was lost meanwhile, and why is there */
+        (void)snprintf(connection->trouble, sizeof(connection->trouble), "%s", error.message);
     tear_down(connection);
     connection->ops->down(connection->arg);
     schedule_retry(connection, now_ms);
@@ -281,6 +289,8 @@ static void read_frames(struct connection *connection, uint64_t now_ms)
     connection->unread = true;
     for (int i = 0; i < FRAMES_PER_RUN && !connection->broken; i++) {
         const struct timeval no_wait = {0};
+        errno = 0;
+        char text[STATUS_TEXT_SIZE];
         amqp_frame_t frame;
         int status = amqp_simple_wait_frame_noblock(connection->state, &frame, &no_wait);
         if (status == AMQP_STATUS_TIMEOUT) {
@@ -288,7 +298,7 @@ static void read_frames(struct connection *connection, uint64_t now_ms)
             return;
         }
         if (status != AMQP_STATUS_OK)
-            connection_drop(connection, amqp_error_string2(status));
+            connection_drop(connection, status_text(status, text));
         else
             take_frame(connection, &frame);
         amqp_maybe_release_buffers(connection->state);
@@ -337,6 +347,8 @@ bool connection_is_blocked(const struct connection *connection)
 
 const char *connection_trouble(const struct connection *connection)
 {
+    if (connection->trouble[0] == '\0' && connection->blocked)
+        return "the broker blocks publishing";
     return connection->trouble;
 }
 
@@ -355,11 +367,11 @@ void connection_drop(struct connection *connection, const char *reason)
 
 int connection_sent(struct connection *connection, int status, const char *what, struct error *err)
 {
+    char text[STATUS_TEXT_SIZE];
     if (status == AMQP_STATUS_OK)
         return 0;
-    connection_drop(connection, amqp_error_string2(status));
-    return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "%s: %s", what,
-                     amqp_error_string2(status));
+    connection_drop(connection, status_text(status, text));
+    return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "%s: %s", what, text);
 }
 
 static int errnum_of(uint16_t reply_code)
@@ -408,16 +420,24 @@ int connection_answered(struct connection *connection, amqp_channel_t channel, c
         const amqp_connection_close_t *closing = reply.reply.decoded;
         drop_for_close(connection, "connection", closing->reply_code, closing->reply_text);
     } else {
-        connection_drop(connection, amqp_error_string2(reply.library_error));
+        char text[STATUS_TEXT_SIZE];
+        connection_drop(connection, status_text(reply.library_error, text));
     }
     return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "%s: %s", what, connection->trouble);
 }
 
+/* A channel that may not even be opened is not opened again: no more of this connection. */
 int connection_open_channel(struct connection *connection, amqp_channel_t channel,
                             struct error *err)
 {
     (void)amqp_channel_open(connection->state, channel);
-    return connection_answered(connection, channel, "channel.open", err);
+    amqp_rpc_reply_t reply = amqp_get_rpc_reply(connection->state);
+    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION ||
+        reply.reply.id != AMQP_CHANNEL_CLOSE_METHOD)
+        return connection_answered(connection, channel, "channel.open", err);
+    const amqp_channel_close_t *closing = reply.reply.decoded;
+    drop_for_close(connection, "channel", closing->reply_code, closing->reply_text);
+    return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "channel.open: %s", connection->trouble);
 }
 
 void connection_free(struct connection *connection)

@@ -45,11 +45,13 @@ struct connection_ops {
 
 /*
  * Prepares a connection named `purpose` in logs. Borrows everything for its lifetime; `wake_fd` is
- * the bus's eventfd. NULL when out of memory.
+ * the bus's eventfd. `speaker` (NULL: none) goes to the same hosts: while it is not up either, it
+ * alone tells why. NULL when out of memory.
  */
 struct connection *connection_new(const struct transport_url *url,
                                   const struct rabbit_options *options, const char *purpose,
-                                  int wake_fd, const struct connection_ops *ops, void *arg);
+                                  int wake_fd, const struct connection *speaker,
+                                  const struct connection_ops *ops, void *arg);
 
 /* Closes politely when it is up. NULL-safe. */
 void connection_free(struct connection *connection);
@@ -68,7 +70,7 @@ bool connection_is_up(const struct connection *connection);
 /* The broker has asked for no more publishing (memory or disk alarm). */
 bool connection_is_blocked(const struct connection *connection);
 
-/* Why it is not up, in a phrase; "" when there was no attempt yet. */
+/* Why it is not up or takes nothing, in a phrase; "" when it does, or there was no attempt yet. */
 const char *connection_trouble(const struct connection *connection);
 
 /* For calls of librabbitmq; only while connection_is_up(). */
@@ -90,5 +92,6 @@ int connection_sent(struct connection *connection, int status, const char *what,
 int connection_answered(struct connection *connection, amqp_channel_t channel, const char *what,
                         struct error *err);
 
+/* -ECONNRESET: the connection is dropped. */
 int connection_open_channel(struct connection *connection, amqp_channel_t channel,
                             struct error *err);

@@ -331,7 +331,7 @@ static void publisher_method(void *arg, amqp_channel_t channel, const amqp_metho
 
 struct publisher *publisher_new(const struct transport_url *url,
                                 const struct rabbit_options *options, const char *purpose,
-                                int wake_fd)
+                                int wake_fd, const struct connection *speaker)
 {
     static const struct connection_ops ops = {
         .up = publisher_up,
@@ -345,7 +345,8 @@ struct publisher *publisher_new(const struct transport_url *url,
     publisher->options = options;
     TAILQ_INIT(&publisher->queued);
     TAILQ_INIT(&publisher->sent);
-    publisher->connection = connection_new(url, options, purpose, wake_fd, &ops, publisher);
+    publisher->connection =
+        connection_new(url, options, purpose, wake_fd, speaker, &ops, publisher);
     if (!publisher->connection) {
         free(publisher);
         return NULL;

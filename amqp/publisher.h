@@ -49,10 +49,10 @@ struct publication {
     bool returned;
 };
 
-/* All is borrowed. NULL when out of memory. */
+/* All is borrowed; `speaker` as for connection_new(). NULL when out of memory. */
 struct publisher *publisher_new(const struct transport_url *url,
                                 const struct rabbit_options *options, const char *purpose,
-                                int wake_fd);
+                                int wake_fd, const struct connection *speaker);
 
 /* Finishes what is left as FAILED (ECANCELED) and closes the connection. NULL-safe. */
 void publisher_free(struct publisher *publisher);

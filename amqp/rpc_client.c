@@ -93,6 +93,8 @@ static void call_timed_out(struct call *call)
         client->consuming ? publisher_connection(client->bus->publisher) : client->bus->consuming);
     if (trouble[0] == '\0' && call->unroutable)
         trouble = "nobody serves its topic";
+    else if (trouble[0] == '\0' && call->publication.phase == PUBLICATION_SENT)
+        trouble = "the broker did not confirm it";
     if (call->phase == CALL_PUBLISHED)
         (void)messaging_error(&error, ETIMEDOUT, EXC_MESSAGING_TIMEOUT,
                               "Timed out waiting for a reply to message ID %s (%s)", call->msg_id,
