@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "agent/freezer.h"
 #include "agent/instance_queue.h"
 #include "agent/journal.h"
@@ -37,6 +39,7 @@ struct agent {
     struct overseer *overseer;                /* cancels snapshots nobody wants any more */
     struct state_watch *state_watch;          /* and whose task state is not theirs any more */
     struct workers *workers;                  /* threads */
+    atomic_uint taking;                       /* accepted requests that have none yet */
     struct instance_queue *instance_queue;    /* one operation per instance */
     struct shutdown *shutdown;                /* whether the end has begun */
     struct slots *snapshot_slots;             /* [DEFAULT]max_concurrent_snapshots */

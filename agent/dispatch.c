@@ -37,6 +37,9 @@ struct method {
 
     /* Never waits for others: `turn` is NULL. */
     bool jumps_the_queue;
+
+    /* When nobody knows whether the broker has our ack. */
+    enum { GIVE_UP, SERVE_ALL_THE_SAME, FIND_OUT } in_doubt;
 };
 
 /* Hypervisors and disks this agent knows nothing of. */
@@ -100,16 +103,22 @@ static int check_assisted(const struct agent *agent, const struct rpc_request *r
     return r < 0 ? r : check_backend(agent, err);
 }
 
+/*
+ * In doubt the task state tells who has a snapshot. To thaw twice does no harm, a guest that stays
+ * frozen does. Of the others whoever asked hears nothing, and asks again or gives up; two that do
+ * the same to a guest get in each other's way.
+ */
 static const struct method methods[] = {
     {"snapshot_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover,
-     false},
-    {"backup_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover, false},
-    {"quiesce_instance", check_instance, NULL, quiesce_serve, NULL, false},
-    {"unquiesce_instance", check_instance, NULL, unquiesce_serve, NULL, true},
+     false, FIND_OUT},
+    {"backup_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover, false,
+     FIND_OUT},
+    {"quiesce_instance", check_instance, NULL, quiesce_serve, NULL, false, GIVE_UP},
+    {"unquiesce_instance", check_instance, NULL, unquiesce_serve, NULL, true, SERVE_ALL_THE_SAME},
     {"volume_snapshot_create", check_assisted, NULL, assisted_create_serve, assisted_create_recover,
-     false},
+     false, GIVE_UP},
     {"volume_snapshot_delete", check_assisted, NULL, assisted_delete_serve, assisted_delete_recover,
-     false},
+     false, GIVE_UP},
 };
 
 static const struct method *find(const struct rpc_request *request)
@@ -131,19 +140,19 @@ static bool version_is_served(const char *version)
     return n == 2 && ((major == 5 && minor <= 13) || (major == 6 && minor <= 5));
 }
 
-static int check(const struct agent *agent, const struct method *method,
+static int check(struct agent *agent, const struct method *method,
                  const struct rpc_request *request, struct error *err)
 {
     if (!version_is_served(request->version))
         return error_set(err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR, "RPC version %s is not served",
                          request->version ? request->version : "(none)");
-    if (workers_full(agent->workers))
+    if (workers_full(agent->workers, atomic_load(&agent->taking)))
         return error_set(err, EAGAIN, EXC_INTERNAL_ERROR, "too many requests are waiting");
     int r = method->check(agent, request, err);
     return r == 0 && method->decline ? method->decline(agent, request, err) : r;
 }
 
-/* NULL when it names none. */
+/* NULL when it names none, as a malformed request of a volume's snapshot. */
 static const char *instance_uuid(const struct rpc_request *request)
 {
     const json_t *instance = json_object_get(request->args, "instance");
@@ -164,37 +173,44 @@ static void notice(const struct agent *agent, const struct rpc_request *request)
     log_set_context(NULL, NULL);
 }
 
-/* Before the ack: from then on only the journal knows of the request. */
-static int write_down(const struct agent *agent, const struct method *method,
-                      const struct rpc_request *request, struct journal_record **ret_record,
-                      struct error *err)
+static void leave_to_compute(const struct rpc_request *request, const struct error *err)
 {
-    int r = method->recover ? journal_begin(agent->journal, request, ret_record, err) : 0;
-    trap("request:written-down");
-    return r;
+    log_set_context(request->context->request_id, NULL);
+    log_warning("%s is left to nova-compute: %s", request->method, err->message);
+    log_set_context(NULL, NULL);
 }
 
-static enum rpc_verdict accept_request(void *arg, const struct rpc_request *request, void **claim)
+static enum rpc_verdict accept_request(void *arg, const struct rpc_request *request)
 {
-    const struct agent *agent = arg;
+    struct agent *agent = arg;
     const struct method *method = find(request);
-    struct journal_record *record = NULL;
+    struct error err = ERROR_INIT;
     if (!method) {
         notice(agent, request);
         return RPC_PUT_BACK;
     }
-    struct error err = ERROR_INIT;
-    int r = check(agent, method, request, &err);
-    if (r == 0)
-        r = write_down(agent, method, request, &record, &err);
-    if (r == 0) {
-        *claim = record;
-        return RPC_SERVE;
+    if (check(agent, method, request, &err) < 0) {
+        leave_to_compute(request, &err);
+        return RPC_PUT_BACK;
     }
-    log_set_context(request->context->request_id, NULL);
-    log_warning("%s is left to nova-compute: %s", method->name, err.message);
-    log_set_context(NULL, NULL);
-    return RPC_PUT_BACK;
+    atomic_fetch_add(&agent->taking, 1);
+    return RPC_SERVE;
+}
+
+/* Before the ack: from then on only the journal knows of the request. */
+static bool write_down(void *arg, const struct rpc_request *request, void **claim)
+{
+    const struct agent *agent = arg;
+    const struct method *method = find(request); /* accept_request() has found it */
+    struct journal_record *record = NULL;
+    struct error err = ERROR_INIT;
+    if (method && method->recover && journal_begin(agent->journal, request, &record, &err) < 0) {
+        leave_to_compute(request, &err);
+        return false;
+    }
+    trap("request:written-down");
+    *claim = record;
+    return true;
 }
 
 struct task {
@@ -204,24 +220,43 @@ struct task {
     struct rpc_request *request;
     struct journal_record *record;
     struct instance_turn *turn;
+    bool is_acked; /* by now, and nobody has noted it */
 };
+
+/*
+ * On disk, not only marked: nobody else waits for it here, and of a volume's request that lost the
+ * mark with its host an agent would believe that somebody else has it. Of a snapshot's without the
+ * mark the task state tells, which is right whoever has it; one with it must be ours, and is: the
+ * broker has answered behind the ack.
+ */
+static void note_acked(const struct task *task)
+{
+    struct error err = ERROR_INIT;
+    if (task->is_acked && task->record &&
+        journal_note(task->record, "acked", json_true(), &err) < 0)
+        log_warning("that %s was acked is not noted: %s", task->request->method, err.message);
+}
 
 static void run_task(void *arg)
 {
     struct task task = *(struct task *)arg;
     free(arg);
+    note_acked(&task);
+    if (task.is_acked)
+        trap("request:acked");
     release_ask(task.agent->release);
     task.run(task.agent, task.request, task.record, task.turn);
     instance_turn_free(task.turn);
 }
 
-/* Stands in line here: threads begin in any order. */
+/* Stands in line here: threads begin in any order. Of what names no instance nobody is in the way.
+ */
 static int queue_task(struct task *task, const struct method *method, struct error *err)
 {
-    return method->jumps_the_queue
+    const char *uuid = instance_uuid(task->request);
+    return method->jumps_the_queue || !uuid
                ? 0
-               : instance_queue_join(task->agent->instance_queue, instance_uuid(task->request),
-                                     &task->turn, err);
+               : instance_queue_join(task->agent->instance_queue, uuid, &task->turn, err);
 }
 
 static int start_task(const struct task *task, const struct method *method, struct error *err)
@@ -247,36 +282,71 @@ static void leave(const struct task *task, const struct error *err)
     log_error("%s is %s: %s", task->request->method,
               task->record ? "left to the next start of the agent" : "lost", err->message);
     log_set_context(NULL, NULL);
+    note_acked(task);
     journal_leave(task->record);
     rpc_request_free(task->request);
 }
 
-static void serve_request(void *arg, struct rpc_request *request, void *claim)
+static void serve(struct agent *agent, struct rpc_request *request, struct journal_record *record,
+                  bool is_acked)
 {
     struct error err = ERROR_INIT;
     const struct method *method = find(request); /* accept_request() has found it */
-    const struct task task = {arg, method ? method->serve : NULL, request, claim, NULL};
-    if (task.record)
-        journal_mark(task.record, "acked", json_true());
-    trap("request:acked");
+    const struct task task = {.agent = agent,
+                              .run = method ? method->serve : NULL,
+                              .request = request,
+                              .record = record,
+                              .is_acked = is_acked};
     if (start_task(&task, method, &err) < 0)
         leave(&task, &err);
 }
 
+static void serve_request(void *arg, struct rpc_request *request, void *claim)
+{
+    struct agent *agent = arg;
+    atomic_fetch_sub(&agent->taking, 1);
+    serve(agent, request, claim, true);
+}
+
 static void withdraw_request(void *arg, void *claim)
 {
-    (void)arg;
+    struct agent *agent = arg;
+    atomic_fetch_sub(&agent->taking, 1);
     journal_end(claim);
 }
 
-const struct rpc_server_ops dispatch_ops = {accept_request, serve_request, withdraw_request};
+static bool doubt_request(void *arg, struct rpc_request *request, void *claim)
+{
+    struct agent *agent = arg;
+    const struct method *method = find(request);
+    if (!method || method->in_doubt == GIVE_UP) {
+        log_warning("%s is given up: the connection was lost before the broker had confirmed its "
+                    "ack",
+                    request->method);
+        return false;
+    }
+    log_warning("the connection was lost before the broker had confirmed the ack of %s",
+                request->method);
+    atomic_fetch_sub(&agent->taking, 1);
+    if (method->in_doubt == FIND_OUT)
+        recovery_take(agent->recovery, agent, request, claim);
+    else
+        serve(agent, request, claim, false);
+    return true;
+}
+
+const struct rpc_server_ops dispatch_ops = {accept_request, write_down, serve_request,
+                                            withdraw_request, doubt_request};
 
 bool dispatch_recover(struct agent *agent, struct rpc_request *request,
                       struct journal_record *record)
 {
     struct error err = ERROR_INIT;
     const struct method *method = find(request);
-    const struct task task = {agent, method ? method->recover : NULL, request, record, NULL};
+    const struct task task = {.agent = agent,
+                              .run = method ? method->recover : NULL,
+                              .request = request,
+                              .record = record};
     int r = task.run ? method->check(agent, request, &err)
                      : error_set(&err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
                                  "this agent does not serve %s", request->method);

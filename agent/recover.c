@@ -62,12 +62,12 @@ static void count(struct recovery *recovery, int guests)
     (void)pthread_cond_broadcast(&recovery->changed);
 }
 
-static void recover_request(const struct visit *visit, struct rpc_request *request,
-                            struct journal_record *record)
+void recovery_take(struct recovery *recovery, struct agent *agent, struct rpc_request *request,
+                   struct journal_record *record)
 {
-    count(visit->recovery, 1);
-    if (!dispatch_recover(visit->agent, request, record))
-        count(visit->recovery, -1);
+    count(recovery, 1);
+    if (!dispatch_recover(agent, request, record))
+        count(recovery, -1);
 }
 
 /*
@@ -80,7 +80,7 @@ static void visit_record(void *arg, struct rpc_request *request, struct journal_
     struct left *left = journal_last(record, "driver") ? NULL : calloc(1, sizeof(*left));
     visit->requests++;
     if (!left) {
-        recover_request(visit, request, record);
+        recovery_take(visit->recovery, visit->agent, request, record);
         return;
     }
     *left = (struct left){.request = request, .record = record};
@@ -92,7 +92,7 @@ static void recover_others(const struct visit *visit)
 {
     for (struct left *left = visit->first, *next; left; left = next) {
         next = left->next;
-        recover_request(visit, left->request, left->record);
+        recovery_take(visit->recovery, visit->agent, left->request, left->record);
         free(left);
     }
 }

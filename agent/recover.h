@@ -9,7 +9,9 @@
 #include "common/error.h"
 
 struct agent;
+struct journal_record;
 struct recovery;
+struct rpc_request;
 
 /* `redelivery_ms`: how long the broker and who gets it may take to begin what was given back to
  * them. Returns owned. */
@@ -23,6 +25,13 @@ void recovery_free(struct recovery *recovery); /* NULL-safe */
  */
 int recovery_run(struct recovery *recovery, struct agent *agent, unsigned timeout_ms,
                  struct error *err);
+
+/*
+ * Brings one request to its end of which nobody knows whether the broker has given it to somebody
+ * else, as one of an earlier life. Takes both.
+ */
+void recovery_take(struct recovery *recovery, struct agent *agent, struct rpc_request *request,
+                   struct journal_record *record);
 
 /* Whether conductor can be asked already. */
 bool recovery_bus_has_started(struct recovery *recovery);

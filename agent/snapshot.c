@@ -240,20 +240,21 @@ void snapshot_serve(struct agent *agent, struct rpc_request *request, struct jou
 
 /*
  * Nobody knows whether the broker has heard that the request was taken. If not, it gives it to
- * somebody who begins it: the task state tells, but for a backup. Fails when nobody answers.
+ * somebody who begins it, and the task state tells: that of a backup moves on a little later, when
+ * its guest has been looked at. Fails when nobody answers.
  */
 static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
 {
-    const char *pending = IMAGE_SNAPSHOT_PENDING;
+    const char *untouched = op->task_state;
     struct retry retry = ending_retry();
     struct error failure = ERROR_INIT;
     int r;
     *ret_ours = journal_last(op->record, "acked") != NULL;
-    if (*ret_ours || is_backup(op->request))
+    if (*ret_ours)
         return 0;
     instance_turn_pass(op->turn); /* whom it is given to may be this agent */
     recovery_await_redelivery(op->agent->recovery);
-    while ((r = report_task_state(&op->report, pending, &pending, 1, &failure)) < 0 &&
+    while ((r = report_task_state(&op->report, untouched, &untouched, 1, &failure)) < 0 &&
            ending_passes(&failure) && retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     *ret_ours = r == 0;

@@ -35,10 +35,10 @@ int workers_new(unsigned limit, struct workers **ret_workers, struct error *err)
     return 0;
 }
 
-bool workers_full(struct workers *workers)
+bool workers_full(struct workers *workers, unsigned more)
 {
     LOCK_SCOPE(&workers->lock);
-    return workers->running >= workers->limit;
+    return workers->running + more >= workers->limit;
 }
 
 unsigned workers_running(struct workers *workers)

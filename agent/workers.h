@@ -11,8 +11,8 @@ struct workers;
 /* `limit` bounds the threads. Returns owned. */
 int workers_new(unsigned limit, struct workers **ret_workers, struct error *err);
 
-/* True when workers_start() would be refused. */
-bool workers_full(struct workers *workers);
+/* True when workers_start() would be refused after `more` others. */
+bool workers_full(struct workers *workers, unsigned more);
 
 unsigned workers_running(struct workers *workers);
 

@@ -50,16 +50,22 @@ static void consuming_content(void *arg, const struct amqp_content *content)
         rpc_client_reply(bus->client, content);
 }
 
+static void consumer_cancelled(struct bus *bus, amqp_channel_t channel, amqp_bytes_t tag)
+{
+    if (channel == SERVER_CHANNEL)
+        rpc_server_cancelled(bus->server, tag);
+    else if (channel == REPLY_CHANNEL)
+        rpc_client_cancelled(bus->client);
+}
+
 static void consuming_method(void *arg, amqp_channel_t channel, const amqp_method_t *method)
 {
     struct bus *bus = arg;
-    if (method->id != AMQP_BASIC_CANCEL_METHOD)
-        return;
-    const amqp_basic_cancel_t *cancel = method->decoded;
-    if (channel == SERVER_CHANNEL)
-        rpc_server_cancelled(bus->server, cancel->consumer_tag);
-    else if (channel == REPLY_CHANNEL)
-        rpc_client_cancelled(bus->client);
+    if (method->id == AMQP_BASIC_CANCEL_METHOD)
+        consumer_cancelled(bus, channel,
+                           ((const amqp_basic_cancel_t *)method->decoded)->consumer_tag);
+    else if (method->id == AMQP_BASIC_QOS_OK_METHOD && channel == SERVER_CHANNEL)
+        rpc_server_answered(bus->server);
 }
 
 static void wake(const struct bus *bus)

@@ -84,26 +84,37 @@ struct rpc_request {
 };
 
 enum rpc_verdict {
-    RPC_SERVE,    /* acked, then handed to serve() */
+    RPC_SERVE,    /* written down, acked, then handed to serve() */
     RPC_PUT_BACK, /* given to nova-compute (SHARED) or refused as oslo's dispatcher does (EXCLUSIVE)
                    */
 };
 
 /*
- * The RPC server. All run on the bus thread, must not block for long and must not call the bus.
- * A request whose ack could not be written after RPC_SERVE is withdrawn: the broker gives it out
- * again. One that was served and comes again (the ack was lost) is dropped as a duplicate.
+ * The RPC server. What runs on the bus thread must not block, not for the disk either, and must not
+ * call the bus: every RPC of the host waits for it meanwhile. After accept() has said RPC_SERVE,
+ * one of serve(), withdraw() and a doubt() that takes it follows. One that was served, or is about
+ * to be, and comes again is dropped as a duplicate.
  */
 struct rpc_server_ops {
-    /* Decides about a request before it is acked, and may write down that it is to be served.
-     * Borrows. *claim (NULL at first) is the server's own: given back with the request. */
-    enum rpc_verdict (*accept)(void *arg, const struct rpc_request *request, void **claim);
+    /* Decides about a request. Borrows. Bus thread. */
+    enum rpc_verdict (*accept)(void *arg, const struct rpc_request *request);
 
-    /* Takes the request, already acked. */
+    /* Before the ack, on a thread that may wait for the disk: writes down that it is to be served.
+     * *claim (NULL at first) is the server's own, given back with the request. False when it cannot
+     * (it has said why): the request goes where RPC_PUT_BACK sends it. */
+    bool (*write_down)(void *arg, const struct rpc_request *request, void **claim);
+
+    /* Takes the request: the broker has the ack. Bus thread. */
     void (*serve)(void *arg, struct rpc_request *request, void *claim);
 
-    /* It is not to be served after all. */
+    /* It is not to be served after all: the broker gives it out again. Without a claim on the bus
+     * thread, else on the one that writes. */
     void (*withdraw)(void *arg, void *claim);
+
+    /* The connection was lost behind the ack and before the broker's answer: perhaps nobody else
+     * gets the request, perhaps somebody does. Bus thread. True: taken, as by serve(), and if it is
+     * given out to us again that one is a duplicate. */
+    bool (*doubt)(void *arg, struct rpc_request *request, void *claim);
 };
 
 /* Prepares a bus; nothing is connected yet. Returns owned. */

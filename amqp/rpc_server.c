@@ -18,9 +18,9 @@
 #include <string.h>
 
 #include "amqp/duplicates.h"
+#include "amqp/intake.h"
 #include "amqp/oslo_message.h"
 #include "amqp/refusal.h"
-#include "amqp/replies.h"
 #include "amqp/topology.h"
 #include "common/clock.h"
 #include "common/id.h"
@@ -50,7 +50,7 @@ struct rpc_server {
     uint64_t check_ms;   /* when to look for nova-compute's consumer */
     unsigned n_consumed; /* makes consumer tags unique */
     char tag[32];        /* of the present consumer on `queue` */
-    struct duplicates served;
+    struct intake *intake;
 
     /* SHARED: what is to be put back, and what was lately. */
     uint64_t held[HELD_MAX];
@@ -228,36 +228,26 @@ static void pass_on(struct rpc_server *server, const struct amqp_content *conten
     if (server->shared) {
         hold(server, content, request->unique_id);
     } else if (ack(server, content->delivery_tag)) {
-        duplicates_add(&server->served, request->unique_id);
+        intake_remember(server->intake, request->unique_id);
         refusal_send(server->bus->replies, request, server->bus->settings.topic,
                      (const char *const *)server->bus->settings.rpc_versions);
     }
     rpc_request_free(request);
 }
 
-/* accept, ack, serve: in this order, and nothing is acked that is not served. */
+/* Nothing is acked that is not served. */
 static void judge(struct rpc_server *server, const struct amqp_content *content,
                   struct rpc_request *request)
 {
-    if (duplicates_seen(&server->served, request->unique_id)) {
+    if (intake_knows(server->intake, request->unique_id)) {
         log_info("ignoring duplicate message %s (%s)", request->unique_id, request->method);
         (void)ack(server, content->delivery_tag);
         rpc_request_free(request);
-        return;
-    }
-    void *claim = NULL;
-    if (server->ops.accept(server->arg, request, &claim) != RPC_SERVE) {
+    } else if (server->ops.accept(server->arg, request) == RPC_SERVE) {
+        intake_add(server->intake, content, request);
+    } else {
         pass_on(server, content, request);
-        return;
     }
-    if (!ack(server, content->delivery_tag)) {
-        server->ops.withdraw(server->arg, claim);
-        rpc_request_free(request);
-        return;
-    }
-    duplicates_add(&server->served, request->unique_id);
-    replies_monitor(server->bus->replies, request);
-    server->ops.serve(server->arg, request, claim);
 }
 
 void rpc_server_request(struct rpc_server *server, const struct amqp_content *content)
@@ -330,8 +320,14 @@ static void check_attachment(struct rpc_server *server, uint64_t now_ms)
     }
 }
 
+void rpc_server_answered(struct rpc_server *server)
+{
+    intake_answered(server->intake);
+}
+
 void rpc_server_run(struct rpc_server *server, uint64_t now_ms)
 {
+    intake_run(server->intake, now_ms);
     if (!connection_is_up(connection_of(server)) || server->phase == ATTACH_OVER)
         return;
     put_back_held(server);
@@ -341,9 +337,10 @@ void rpc_server_run(struct rpc_server *server, uint64_t now_ms)
 
 uint64_t rpc_server_next_ms(const struct rpc_server *server)
 {
+    uint64_t next_ms = intake_next_ms(server->intake);
     if (!server->shared || !connection_is_up(connection_of(server)) || server->phase == ATTACH_OVER)
-        return NEVER_MS;
-    return server->check_ms;
+        return next_ms;
+    return earlier_ms(next_ms, server->check_ms);
 }
 
 static int need_exclusive_queues(struct rpc_server *server, struct error *err)
@@ -380,10 +377,12 @@ static int limit_prefetch(struct rpc_server *server, struct error *err)
     unsigned count = server->bus->settings.rabbit->rabbit_qos_prefetch_count;
     if (count == 0 && server->shared)
         count = HELD_MAX;
+    if (count > UINT16_MAX)
+        count = UINT16_MAX;
+    intake_set_prefetch(server->intake, (uint16_t)count);
     if (count == 0)
         return 0;
-    (void)amqp_basic_qos(state_of(server), SERVER_CHANNEL, 0,
-                         (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX), false);
+    (void)amqp_basic_qos(state_of(server), SERVER_CHANNEL, 0, (uint16_t)count, false);
     return connection_answered(connection_of(server), SERVER_CHANNEL, "basic.qos", err);
 }
 
@@ -402,6 +401,7 @@ int rpc_server_up(struct rpc_server *server, struct error *err)
 
 void rpc_server_down(struct rpc_server *server)
 {
+    intake_lost(server->intake);
     server->n_held = 0;
     server->held_before = false;
     if (server->phase == ATTACH_DONE)
@@ -424,22 +424,25 @@ void rpc_server_cancelled(struct rpc_server *server, amqp_bytes_t tag)
 
 /*
  * With the broker's answer, before which it may still give us what is published on another
- * connection. A consumer it does not know of, it confirms too.
+ * connection. A consumer it does not know of, it confirms too. False: there is no answer.
  */
-static void cancel_and_wait(struct rpc_server *server, const char *tag)
+static bool cancel_and_wait(struct rpc_server *server, const char *tag)
 {
     struct error ignored = ERROR_INIT;
-    if (tag[0] == '\0' || !connection_is_up(connection_of(server)))
-        return;
+    if (!connection_is_up(connection_of(server)))
+        return false;
+    if (tag[0] == '\0')
+        return true;
     (void)amqp_basic_cancel(state_of(server), SERVER_CHANNEL, amqp_cstring_bytes(tag));
-    (void)connection_answered(connection_of(server), SERVER_CHANNEL, "basic.cancel", &ignored);
+    return connection_answered(connection_of(server), SERVER_CHANNEL, "basic.cancel", &ignored) ==
+           0;
 }
 
 static void detach_exclusive(struct rpc_server *server)
 {
     struct error ignored = ERROR_INIT;
-    cancel_and_wait(server, "topic");
-    cancel_and_wait(server, "fanout");
+    (void)cancel_and_wait(server, "topic");
+    (void)cancel_and_wait(server, "fanout");
     if (!connection_is_up(connection_of(server)))
         return;
     (void)amqp_queue_delete(state_of(server), TOPOLOGY_CHANNEL,
@@ -451,11 +454,15 @@ void rpc_server_detach(struct rpc_server *server)
 {
     bool was_over = server->phase == ATTACH_OVER;
     set_phase(server, ATTACH_OVER);
-    if (was_over || !connection_is_up(connection_of(server)))
+    if (was_over)
         return;
-    cancel_and_wait(server, server->tag);
-    if (connection_is_up(connection_of(server)))
-        requeue_held(server);
+    if (!cancel_and_wait(server, server->tag)) {
+        intake_lost(server->intake);
+        return;
+    }
+    intake_all_answered(server->intake);
+    intake_requeue(server->intake);
+    requeue_held(server);
     if (!server->shared)
         detach_exclusive(server);
 }
@@ -468,11 +475,15 @@ struct rpc_server *rpc_server_new(struct bus *bus, const struct rpc_server_ops *
     const struct bus_settings *settings = &bus->settings;
     char hex[ID_HEX_SIZE];
     id_new_hex(hex);
+    server->intake = intake_new(bus, ops, arg, server, pass_on);
+    if (!server->intake) {
+        free(server);
+        return NULL;
+    }
     server->bus = bus;
     server->ops = *ops;
     server->arg = arg;
     server->shared = settings->attach == BUS_ATTACH_SHARED;
-    server->served.window = DUPLICATES_SERVED;
     server->put_back.window = DUPLICATES_MAX;
     server->step_back_ms = STEP_BACK_MIN_MS;
     (void)snprintf(server->queue, sizeof(server->queue), "%s.%s", settings->topic,
@@ -486,7 +497,7 @@ void rpc_server_free(struct rpc_server *server)
 {
     if (!server)
         return;
-    duplicates_clear(&server->served);
+    intake_free(server->intake);
     duplicates_clear(&server->put_back);
     free(server);
 }

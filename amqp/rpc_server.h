@@ -25,6 +25,9 @@ void rpc_server_down(struct rpc_server *server);
 /* A message on SERVER_CHANNEL. */
 void rpc_server_request(struct rpc_server *server, const struct amqp_content *content);
 
+/* basic.qos-ok on SERVER_CHANNEL. */
+void rpc_server_answered(struct rpc_server *server);
+
 /* The broker cancelled the consumer `tag`. */
 void rpc_server_cancelled(struct rpc_server *server, amqp_bytes_t tag);
 

@@ -105,9 +105,8 @@ static void *serve_job(void *arg)
     return NULL;
 }
 
-static enum rpc_verdict accept_request(void *arg, const struct rpc_request *request, void **claim)
+static enum rpc_verdict accept_request(void *arg, const struct rpc_request *request)
 {
-    (void)claim;
     const struct peer *peer = arg;
     size_t i;
     json_t *method;
@@ -128,7 +127,7 @@ static void keep(struct peer *peer, struct rpc_request *request)
 
 static void serve_request(void *arg, struct rpc_request *request, void *claim)
 {
-    (void)claim;
+    free(claim);
     if (json_is_true(json_object_get(request->args, "keep")))
         keep(arg, request);
     emit(json_pack("{s:s, s:s, s:s, s:s, s:O, s:s}", "event", "served", "method", request->method,
@@ -168,9 +167,34 @@ static void *hand_back_job(void *arg)
     return NULL;
 }
 
+/* As slow as the disk is said to be. The id of the request is its claim. */
+static bool write_down(void *arg, const struct rpc_request *request, void **claim)
+{
+    const struct peer *peer = arg;
+    pause_ms(json_integer_value(json_object_get(peer->options, "write_ms")));
+    if (json_is_true(json_object_get(request->args, "disk_full")))
+        return false;
+    *claim = strdup(request->unique_id);
+    return true;
+}
+
 static void withdraw_request(void *arg, void *claim)
 {
-    (void)arg, (void)claim;
+    (void)arg;
+    if (claim)
+        emit(json_pack("{s:s, s:s}", "event", "withdrawn", "unique_id", claim));
+    free(claim);
+}
+
+static bool doubt_request(void *arg, struct rpc_request *request, void *claim)
+{
+    (void)arg;
+    emit(json_pack("{s:s, s:s}", "event", "doubted", "unique_id", request->unique_id));
+    if (json_is_true(json_object_get(request->args, "certain")))
+        return false;
+    free(claim);
+    rpc_request_free(request);
+    return true;
 }
 
 static void *call_job(void *arg)
@@ -249,8 +273,8 @@ static unsigned number(const json_t *options, const char *name, unsigned fallbac
 
 static int make_bus(struct peer *peer, struct error *err)
 {
-    static const struct rpc_server_ops ops = {
-        .accept = accept_request, .serve = serve_request, .withdraw = withdraw_request};
+    static const struct rpc_server_ops ops = {accept_request, write_down, serve_request,
+                                              withdraw_request, doubt_request};
     static const char *const versions[] = {"6.1", "5.13", NULL};
     static const char *const topics[] = {"notifications", NULL};
     static const char *const versioned_topics[] = {"versioned_notifications", NULL};
@@ -274,8 +298,8 @@ static int make_bus(struct peer *peer, struct error *err)
                    .ssl_enforce_hostname_verification =
                        flag(options, "ssl_enforce_hostname_verification"),
                    .heartbeat_timeout_threshold_s = number(options, "heartbeat", 60),
-                   .rabbit_retry_interval_s = 1,
-                   .rabbit_retry_backoff_s = 2,
+                   .rabbit_retry_interval_s = number(options, "retry_interval", 1),
+                   .rabbit_retry_backoff_s = number(options, "retry_backoff", 2),
                    .rabbit_interval_max_s = 30,
                    .kombu_missing_consumer_retry_timeout_s = number(options, "missing_queue", 60),
                    .amqp_durable_queues = flag(options, "durable"),

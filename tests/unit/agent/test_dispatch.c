@@ -33,9 +33,9 @@ static int teardown(void **state)
 
 static enum rpc_verdict verdict(void)
 {
-    void *claim = NULL;
-    enum rpc_verdict verdict = dispatch_ops.accept(&agent, request, &claim);
-    dispatch_ops.withdraw(&agent, claim);
+    enum rpc_verdict verdict = dispatch_ops.accept(&agent, request);
+    if (verdict == RPC_SERVE)
+        dispatch_ops.withdraw(&agent, NULL);
     return verdict;
 }
 

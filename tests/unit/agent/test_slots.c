@@ -65,14 +65,15 @@ static void workers_are_bounded_and_waited_for(void **state)
     assert_int_equal(workers_new(2, &workers, &err), 0);
     assert_int_equal(slots_acquire(slots, &err), 0);
     assert_int_equal(workers_start(workers, wait_for_slot, slots, &err), 0);
-    assert_false(workers_full(workers));
+    assert_false(workers_full(workers, 0));
+    assert_true(workers_full(workers, 2)); /* which have been accepted */
     assert_int_equal(workers_start(workers, wait_for_slot, slots, &err), 0);
-    assert_true(workers_full(workers));
+    assert_true(workers_full(workers, 0));
     assert_int_equal(workers_start(workers, wait_for_slot, slots, &err), -EAGAIN);
     assert_int_equal(workers_wait(workers, 1), 2);
     slots_release(slots);
     assert_int_equal(workers_wait(workers, 20000), 0);
-    assert_false(workers_full(workers));
+    assert_false(workers_full(workers, 0));
     workers_free(workers);
     slots_free(slots);
 }

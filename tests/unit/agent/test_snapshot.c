@@ -251,8 +251,7 @@ static void delete_instance_meanwhile(enum fake_call call, const char *uuid, voi
     free(request->method);
     request->method = strdup(userdata);
     (void)strcpy(world.task_state, "deleting");
-    void *claim = NULL;
-    assert_int_equal(dispatch_ops.accept(&agent, request, &claim), RPC_PUT_BACK);
+    assert_int_equal(dispatch_ops.accept(&agent, request), RPC_PUT_BACK);
     rpc_request_free(request);
     wait_for_cancellation();
 }

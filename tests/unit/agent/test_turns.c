@@ -82,7 +82,8 @@ static struct rpc_request *request_of(const char *method)
 static void arrive(struct rpc_request *request)
 {
     void *claim = NULL;
-    assert_int_equal(dispatch_ops.accept(&agent, request, &claim), RPC_SERVE);
+    assert_int_equal(dispatch_ops.accept(&agent, request), RPC_SERVE);
+    assert_true(dispatch_ops.write_down(&agent, request, &claim));
     dispatch_ops.serve(&agent, request, claim);
 }
 
@@ -164,7 +165,6 @@ static void a_deleted_image_cancels_what_waits(void **state)
 static void a_deleted_server_cancels_what_waits(void **state)
 {
     (void)state;
-    void *claim = NULL;
     struct rpc_request *terminate = request_of("terminate_instance");
     atomic_store(&held, true);
     arrive(request_of("snapshot_instance"));
@@ -172,7 +172,7 @@ static void a_deleted_server_cancels_what_waits(void **state)
     arrive(second_snapshot());
     while (overseer_instance_deleted(agent.overseer, FIXTURE_INSTANCE, false) < 2)
         (void)sched_yield();
-    assert_int_equal(dispatch_ops.accept(&agent, terminate, &claim), RPC_PUT_BACK);
+    assert_int_equal(dispatch_ops.accept(&agent, terminate), RPC_PUT_BACK);
     rpc_request_free(terminate);
     await_workers(1);
     atomic_store(&held, false);
@@ -369,6 +369,84 @@ static void what_is_delivered_again_is_served_once(void **state)
     assert_null(strstr(world.story, "event_error"));
 }
 
+/* As the bus does when the connection is lost behind the ack. */
+static bool arrive_in_doubt(struct rpc_request *request)
+{
+    void *claim = NULL;
+    assert_int_equal(dispatch_ops.accept(&agent, request), RPC_SERVE);
+    assert_true(dispatch_ops.write_down(&agent, request, &claim));
+    if (dispatch_ops.doubt(&agent, request, claim))
+        return true;
+    dispatch_ops.withdraw(&agent, claim);
+    rpc_request_free(request);
+    return false;
+}
+
+/* Its ack has arrived: nobody else has begun it. */
+static void what_is_in_doubt_and_untouched_is_served(void **state)
+{
+    static const struct {
+        const char *method, *task_state;
+    } rows[] = {{"snapshot_instance", "image_snapshot_pending"},
+                {"backup_instance", "image_backup"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        (void)teardown_workers(state);
+        (void)setup_workers(state);
+        (void)strcpy(world.task_state, rows[i].task_state);
+        assert_true(arrive_in_doubt(request_of(rows[i].method)));
+        assert_int_equal(workers_wait(agent.workers, 60000), 0);
+        assert_int_equal(record().calls[FAKE_EXTRACT], 1);
+        assert_int_equal(world.image, ACTIVE);
+        assert_string_equal(world.task_state, "");
+        assert_int_equal(atomic_load(&agent.taking), 0);
+    }
+}
+
+/* Its ack never arrived: nova-compute has it, and fills the image. */
+static void what_is_in_doubt_and_begun_by_another_is_left_alone(void **state)
+{
+    static const struct {
+        const char *method, *task_state;
+    } rows[] = {{"snapshot_instance", "image_snapshot"},
+                {"snapshot_instance", "image_uploading"},
+                {"backup_instance", "image_pending_upload"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        (void)teardown_workers(state);
+        (void)setup_workers(state);
+        (void)strcpy(world.task_state, rows[i].task_state);
+        assert_true(arrive_in_doubt(request_of(rows[i].method)));
+        assert_int_equal(workers_wait(agent.workers, 60000), 0);
+        assert_int_equal(record().calls[FAKE_EXTRACT], 0);
+        assert_int_equal(world.image, QUEUED);
+        assert_string_equal(world.task_state, rows[i].task_state);
+        assert_string_equal(world.fault, "");
+    }
+}
+
+/* Two that put a layer on a disk get in each other's way; thawing twice does no harm. */
+static void what_nobody_can_find_out_is_given_up_but_for_a_thaw(void **state)
+{
+    (void)state;
+    assert_false(arrive_in_doubt(request_of("volume_snapshot_create")));
+    assert_false(arrive_in_doubt(request_of("volume_snapshot_delete")));
+    assert_false(arrive_in_doubt(request_of("quiesce_instance")));
+    assert_int_equal(workers_running(agent.workers), 0);
+    assert_true(arrive_in_doubt(request_of("unquiesce_instance")));
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(atomic_load(&agent.taking), 0);
+}
+
+/* Cinder's own requests name the instance by its object alone. */
+static void a_request_without_an_instance_waits_for_nobody(void **state)
+{
+    (void)state;
+    struct rpc_request *request = request_of("volume_snapshot_create");
+    json_object_del(request->args, "instance");
+    arrive(request);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_string_equal(world.statuses, "error ");
+}
+
 /* One that had its turn and was done with the guest, and one that has it in hands since. */
 static void a_guest_in_hands_comes_before_what_stands_first(void **state)
 {
@@ -431,6 +509,10 @@ int main(void)
         TEST(a_snapshot_leaves_a_frozen_guest_frozen),
         TEST(recovered_requests_keep_their_order),
         TEST(what_is_delivered_again_is_served_once),
+        TEST(what_is_in_doubt_and_untouched_is_served),
+        TEST(what_is_in_doubt_and_begun_by_another_is_left_alone),
+        TEST(what_nobody_can_find_out_is_given_up_but_for_a_thaw),
+        TEST(a_request_without_an_instance_waits_for_nobody),
         TEST(a_guest_in_hands_comes_before_what_stands_first),
         TEST(recovery_does_not_wait_for_itself),
     };

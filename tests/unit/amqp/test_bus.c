@@ -21,11 +21,10 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 
-static enum rpc_verdict accept_nothing(void *arg, const struct rpc_request *request, void **claim)
+static enum rpc_verdict accept_nothing(void *arg, const struct rpc_request *request)
 {
     (void)arg;
     (void)request;
-    (void)claim;
     return RPC_PUT_BACK;
 }
 
