@@ -51,13 +51,40 @@ static int settle(int r, const char *step, const struct error *failure, struct e
     return 0;
 }
 
-/* Data that is not ours: the request had been served before, by nova-compute or another agent. */
-static bool is_anothers(const struct operation *op, const struct glance_image *image)
+/* Somebody was faster with the first state: the guest is in their hands, and soon the image is. */
+static int ask_who_begun(struct ending_run *run, bool *ret_anothers, struct error *err)
 {
-    if (op->upload_started || strcmp(image->status, "queued") == 0)
-        return false;
-    log_warning("the image is left alone: it is %s, and not by us", image->status);
-    return true;
+    static const char *const states[] = {IMAGE_SNAPSHOT, IMAGE_PENDING_UPLOAD, IMAGE_UPLOADING};
+    const struct operation *op = run->op;
+    struct instance_states now;
+    struct error failure = ERROR_INIT;
+    if (!error_is(run->failure, EXC_UNEXPECTED_TASK_STATE) ||
+        journal_last(op->record, "task_state"))
+        return 0;
+    int r = report_read_states(&op->report, &now, &failure);
+    if (r < 0 && ending_passes(&failure)) {
+        *err = failure;
+        return r;
+    }
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(states); i++)
+        *ret_anothers = *ret_anothers || strcmp(states[i], now.task_state) == 0;
+    return 0;
+}
+
+/* The request has been served before, or is just now, by nova-compute or another agent. */
+static int is_anothers(struct ending_run *run, const struct glance_image *image, bool *ret_anothers,
+                       struct error *err)
+{
+    bool anothers = strcmp(image->status, "queued") != 0;
+    if (run->op->upload_started)
+        return 0;
+    int r = anothers ? 0 : ask_who_begun(run, &anothers, err);
+    if (r < 0)
+        return r;
+    if (anothers)
+        log_warning("the image is left alone: it is %s, and not by us", image->status);
+    *ret_anothers = anothers;
+    return 0;
 }
 
 static int end_image(struct ending_run *run, struct error *err)
@@ -70,8 +97,11 @@ static int end_image(struct ending_run *run, struct error *err)
     if (op->image_complete)
         return 0;
     int r = glance_image_get(glance, context, op->arguments.image_id, &image, &failure);
-    bool anothers = r == 0 && is_anothers(op, &image);
+    bool anothers = false;
+    int asked = r == 0 ? is_anothers(run, &image, &anothers, err) : 0;
     glance_image_done(&image);
+    if (asked < 0)
+        return asked;
     if (anothers || error_is(&failure, EXC_IMAGE_NOT_FOUND))
         return 0;
     if (r < 0 && !op->upload_started && ending_passes(&failure)) { /* it may be another's */

@@ -171,6 +171,22 @@ static void a_request_served_before_loses_nothing(void **state)
     assert_non_null(strstr(world.story, "event_error"));
 }
 
+/* nova-compute, whom the broker gave the request as well, was faster: its image is queued still. */
+static void an_image_that_another_fills_is_left_alone(void **state)
+{
+    static const char *const states[] = {"image_snapshot", "image_pending_upload",
+                                         "image_uploading"};
+    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        (void)strcpy(world.task_state, states[i]);
+        snapshot();
+        assert_int_equal(world.image, QUEUED);
+        assert_string_equal(world.task_state, states[i]);
+        assert_non_null(strstr(world.story, "event_error"));
+    }
+}
+
 static void a_reset_after_the_upload_keeps_the_image(void **state)
 {
     (void)state;
@@ -440,6 +456,7 @@ int main(void)
         TEST(a_cleared_state_is_saved_again),
         TEST(a_cleared_state_is_no_failure_of_a_failed_snapshot),
         TEST(a_request_served_before_loses_nothing),
+        TEST(an_image_that_another_fills_is_left_alone),
         TEST(a_reset_after_the_upload_keeps_the_image),
         TEST(a_missing_domain_is_told_and_not_stuck),
         TEST(a_vanished_instance_is_nobodys_failure),
