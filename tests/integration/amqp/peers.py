@@ -154,6 +154,10 @@ class Peer:
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             return int(next(line.split()[1] for line in status if line.startswith("VmRSS")))
 
+    def peak_kib(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return int(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+
     def cpu_ns(self):
         """What all its threads have used so far."""
         tasks = f"/proc/{self.process.pid}/task"
