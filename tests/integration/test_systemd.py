@@ -214,6 +214,7 @@ class SystemdTest(unittest.TestCase):
         self.assertEqual(root.output("stat", "-c", "%U %a", "/var/lib/nova-snapshot-agent"),
                          "root 700")
         self.assertEqual(root.show("OOMPolicy"), "continue")
+        self.assertEqual(root.show("MemoryMax"), str(4 << 30))
 
 
 if __name__ == "__main__":
