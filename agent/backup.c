@@ -33,15 +33,23 @@ static bool member_is(const json_t *record, const char *key, const char *value)
     return text && value && strcmp(text, value) == 0;
 }
 
-/* Others may share images that look alike with the tenant: those are never counted nor deleted. */
+/*
+ * Of the server's project, or of the one whose token asked: nova-api gives the image to that one.
+ * Others may share images that look alike with them: those are never counted nor deleted.
+ */
+static bool owner_is_ours(const struct operation *op, const json_t *record)
+{
+    const char *asking = op->request->context->project_id;
+    return member_is(record, "owner", instance_string(&op->arguments.instance, "project_id")) ||
+           (asking[0] != '\0' && member_is(record, "owner", asking));
+}
+
 static bool is_ours(const struct operation *op, const json_t *record)
 {
-    const struct instance *instance = &op->arguments.instance;
     return member_is(record, "image_type", "backup") &&
            member_is(record, "backup_type", op->arguments.backup_type) &&
-           member_is(record, "instance_uuid", instance->uuid) &&
-           member_is(record, "owner", instance_string(instance, "project_id")) &&
-           member_is(record, "status", "active");
+           member_is(record, "instance_uuid", op->arguments.instance.uuid) &&
+           owner_is_ours(op, record) && member_is(record, "status", "active");
 }
 
 static int list_backups(struct operation *op, json_t **ret_records, struct error *err)

@@ -9,7 +9,8 @@ int backup_arguments_parse(const json_t *args, struct snapshot_request *argument
 
 /*
  * Deletes the oldest backups of this instance and type beyond `rotation`, the one just made
- * included. Only active images that belong to the instance's project count. Fails when they cannot
- * be listed; an image that cannot be deleted is logged and stays, as nova's _rotate_backups does.
+ * included. Only active images that belong to the instance's project, or to the one that asks,
+ * count. Fails when they cannot be listed; an image that cannot be deleted is logged and stays, as
+ * nova's _rotate_backups does.
  */
 int backup_rotate(struct operation *op, struct error *err);

@@ -63,6 +63,24 @@ class Backup(unittest.TestCase):
         wait_for("end of all backups", lambda: not self.backups("none"))
         self.cloud.wait_server(self.server, "ACTIVE")
 
+    def test_backups_an_administrator_asks_for(self):
+        """an administrator's backups of a tenant's server are rotated, with the tenant's own"""
+        demo = Cloud("demo-openrc.sh")
+        try:
+            server = demo.create_server("it-backup-demo", self.cloud.image_named("lab-base"))
+            query = f"/v2/images?image_type=backup&instance_uuid={server}"
+            with Agent():
+                made = [self.cloud.backup(server, f"admin-{i}", "daily", 2)["id"]
+                        for i in range(4)]
+                left = {i["id"] for i in self.cloud.glance("GET", query).json()["images"]}
+                self.assertEqual(left, set(made[2:]))
+                demo.backup(server, "tenant", "daily", 9)
+                last = self.cloud.backup(server, "admin-last", "daily", 1)["id"]
+                left = {i["id"] for i in self.cloud.glance("GET", query).json()["images"]}
+                self.assertEqual(left, {last})
+        finally:
+            demo.clean()
+
     def test_image_shared_by_another_project(self):
         """an image that looks like a backup but is another project's is neither counted nor deleted"""
         demo = Cloud("demo-openrc.sh")

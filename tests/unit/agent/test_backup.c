@@ -9,9 +9,17 @@ static void serve(struct rpc_request *request)
 
 #define PROJECT "724d89e14f564a118d7fbd7fc5b4565b"
 
-static void back_up(unsigned rotation)
+#define ADMINS_PROJECT "0f2c1c39e34c4a5a8a9a63b4d6fe3d10"
+
+static void back_up_as(unsigned rotation, const char *project)
 {
     struct rpc_request *request = fixture_request();
+    struct request_context *context = NULL;
+    struct error err = ERROR_INIT;
+    (void)json_object_set_new(request->context->values, "project_id", json_string(project));
+    assert_int_equal(request_context_from_values(request->context->values, &context, &err), 0);
+    request_context_free(request->context);
+    request->context = context;
     free(request->method);
     request->method = strdup("backup_instance");
     (void)json_object_set_new(request->args, "backup_type", json_string("daily"));
@@ -19,6 +27,11 @@ static void back_up(unsigned rotation)
     (void)strcpy(world.task_state, "image_backup");
     driver_fake_set_script(agent.driver, &script);
     serve(request);
+}
+
+static void back_up(unsigned rotation)
+{
+    back_up_as(rotation, PROJECT);
 }
 
 static void add_record(const char *id, const char *key, const char *value)
@@ -86,6 +99,29 @@ static void foreign_images_neither_count_nor_go(void **state)
     assert_string_equal(world.deleted, "second ");
 }
 
+/* nova-api gives the image to whoever asks for it: an administrator's backups are the server's. */
+static void those_of_whoever_asks_count_and_go(void **state)
+{
+    (void)state;
+    add_record(FIXTURE_IMAGE, "owner", ADMINS_PROJECT);
+    add_record("admins", "owner", ADMINS_PROJECT);
+    add_record("tenants", NULL, NULL);
+    add_record("foreign", "owner", "somebody");
+    add_record("oldest", "owner", ADMINS_PROJECT);
+    back_up_as(2, ADMINS_PROJECT);
+    assert_string_equal(world.deleted, "oldest tenants ");
+}
+
+static void nobody_owns_what_has_no_owner(void **state)
+{
+    (void)state;
+    add_record(FIXTURE_IMAGE, NULL, NULL);
+    add_record("second", NULL, NULL);
+    add_record("foreign", "owner", "");
+    back_up_as(1, "");
+    assert_string_equal(world.deleted, "second ");
+}
+
 static void a_failed_backup_rotates_nothing(void **state)
 {
     (void)state;
@@ -150,6 +186,8 @@ int main(void)
         TEST(the_oldest_go_first),
         TEST(rotation_0_keeps_none),
         TEST(foreign_images_neither_count_nor_go),
+        TEST(those_of_whoever_asks_count_and_go),
+        TEST(nobody_owns_what_has_no_owner),
         TEST(a_failed_backup_rotates_nothing),
         TEST(a_list_that_fails_is_told_and_the_backup_kept),
         TEST(a_backup_that_cannot_be_deleted_stays),
