@@ -67,6 +67,7 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
 static int register_location(struct operation *op, const char *location, struct error *err)
 {
     int r = operation_move_to(op, IMAGE_UPLOADING, err);
+    op->is_direct = true;
     if (r == 0)
         r = image_record_update(op, "raw", err);
     if (r == 0)
@@ -119,7 +120,7 @@ static int fall_back(struct operation *op, const struct error *failure, struct e
 {
     log_warning("Performing standard snapshot because direct snapshot failed: %s",
                 failure->message);
-    op->upload_started = false;
+    op->is_direct = op->upload_started = false;
     journal_mark(op->record, "upload_started", json_false());
     journal_mark(op->record, "location", json_null());
     return strcmp(op->task_state, IMAGE_PENDING_UPLOAD) == 0

@@ -16,11 +16,9 @@
 #define STATE_CHANGES_MAX 2 /* of the guest, within one snapshot */
 
 /* What the operator wants to know when it was not what they have chosen. */
-static void note_method(struct operation *op, const char *reason)
+static void note_reason(struct operation *op, const char *reason)
 {
-    (void)snprintf(op->method_note, sizeof(op->method_note), "%s, not %s: %s",
-                   snapshot_method_name(op->plan.method),
-                   op->agent->conf->snapshot_agent.live_snapshot_method, reason);
+    (void)snprintf(op->method_reason, sizeof(op->method_reason), "%s", reason);
 }
 
 /* Where nova, too, takes a cold snapshot instead of a blockRebase, nobody has to be told. */
@@ -32,11 +30,11 @@ static bool is_novas_rule(const struct operation *op)
 static int plan(struct operation *op, struct error *err)
 {
     const char *reason = NULL;
-    op->method_note[0] = '\0';
+    op->method_reason[0] = '\0';
     int r =
         plan_snapshot(op->agent->conf, &op->arguments.instance, &op->info, &op->plan, &reason, err);
     if (r == 0 && reason && !is_novas_rule(op))
-        note_method(op, reason);
+        note_reason(op, reason);
     if (freezer_holds(op->agent->freezer,
                       op->arguments.instance.uuid)) /* whoever froze it thaws it */
         op->plan.quiesce = op->plan.require_quiesce = false;
@@ -75,7 +73,7 @@ static void tell_change(struct operation *op, enum snapshot_method before, const
 {
     log_warning("the snapshot goes on by %s, not %s: %s", snapshot_method_name(op->plan.method),
                 snapshot_method_name(before), why->message);
-    note_method(op, why->message);
+    note_reason(op, why->message);
 }
 
 static bool take_next_method(struct operation *op, const struct error *why)

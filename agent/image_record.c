@@ -1,12 +1,15 @@
 /* See image_record.h. */
 #include "agent/image_record.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "common/log.h"
 
 #define METHOD_PROPERTY "snapshot_method"
 
 json_t *image_record_attributes(const struct release *release, const struct instance *instance,
-                                const char *image_format, const char *method_note)
+                                const char *image_format)
 {
     const char *base_format = instance_image_property(instance, "disk_format");
     bool ami = base_format && strcmp(base_format, "ami") == 0 &&
@@ -22,20 +25,40 @@ json_t *image_record_attributes(const struct release *release, const struct inst
         instance_string(instance, "ramdisk_id"));
     if (attributes && os_type && os_type[0] != '\0')
         (void)json_object_set_new(attributes, "os_type", json_string(os_type));
-    /* An instance may have inherited one from the image it was booted from. */
-    if (attributes &&
-        (method_note[0] != '\0' || instance_image_property(instance, METHOD_PROPERTY)))
-        (void)json_object_set_new(attributes, METHOD_PROPERTY, json_string(method_note));
     return attributes;
 }
 
-int image_record_update(struct operation *op, const char *image_format, struct error *err)
+static int update(struct operation *op, json_t *attributes, struct error *err)
 {
-    json_t *attributes = image_record_attributes(op->agent->release, &op->arguments.instance,
-                                                 image_format, op->method_note);
     int r = attributes ? glance_image_update(op->agent->glance, op->admin, op->arguments.image_id,
                                              attributes, err)
                        : error_nomem(err);
     json_decref(attributes);
+    return r;
+}
+
+/* A Glance may refuse what nova never sets: property protections (403), a full quota (413). */
+static void tell_method(struct operation *op)
+{
+    struct error refusal = ERROR_INIT;
+    char note[ERROR_MESSAGE_MAX + 64] = "";
+    if (op->method_reason[0] != '\0')
+        (void)snprintf(note, sizeof(note), "%s, not %s: %s",
+                       op->is_direct ? "direct" : snapshot_method_name(op->plan.method),
+                       op->agent->conf->snapshot_agent.live_snapshot_method, op->method_reason);
+    else if (!instance_image_property(&op->arguments.instance, METHOD_PROPERTY))
+        return; /* none was inherited from the image the instance was booted from, either */
+    if (update(op, json_pack("{s:s}", METHOD_PROPERTY, note), &refusal) < 0)
+        log_warning("the image does not tell its " METHOD_PROPERTY " (%s): %s", note,
+                    refusal.message);
+}
+
+int image_record_update(struct operation *op, const char *image_format, struct error *err)
+{
+    int r = update(
+        op, image_record_attributes(op->agent->release, &op->arguments.instance, image_format),
+        err);
+    if (r == 0)
+        tell_method(op);
     return r;
 }

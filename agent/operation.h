@@ -10,8 +10,6 @@
 #include "agent/state_watch.h"
 #include "agent/task_states.h"
 
-#define METHOD_NOTE_SIZE 256
-
 /* The arguments of snapshot_instance and backup_instance. Strings point into the request. */
 struct snapshot_request {
     struct instance instance;
@@ -49,9 +47,10 @@ struct operation {
     const char *task_state; /* what the database holds as far as we know ... */
     const char *next_state; /* ... or this, when a save got no answer */
     struct guest_info info;
-    struct snapshot_plan plan;          /* its strings point into info and conf */
-    char method_note[METHOD_NOTE_SIZE]; /* which method instead of the wanted one, and why; "" */
-    bool is_streamed;                   /* reading the image reads the guest's disk */
+    struct snapshot_plan plan;             /* its strings point into info and conf */
+    char method_reason[ERROR_MESSAGE_MAX]; /* why it is not the wanted method; "": not to be told */
+    bool is_direct;                        /* the image is a clone within the cluster */
+    bool is_streamed;                      /* reading the image reads the guest's disk */
     bool guest_is_back;        /* the driver has left the guest as it was, or never touched it */
     struct overseen *overseen; /* who may cancel it; NULL = nobody */
     struct watched_state *watched;

@@ -149,6 +149,22 @@ bool plan_next_method(const struct conf *conf, const struct guest_info *info,
     return true;
 }
 
+/* Whether it is taken within the cluster only shows when it was tried. */
+static void tell_plan(const struct guest_info *info, const struct snapshot_plan *plan,
+                      const char *reason)
+{
+    bool is_live =
+        plan->method != SNAPSHOT_METHOD_COLD && info->power_state != POWER_STATE_SHUTDOWN;
+    if (info->source_type == DISK_SOURCE_RBD)
+        log_info("Beginning snapshot process of %s, within the cluster if Glance is in it",
+                 info->disk_path);
+    else
+        log_info("Beginning %s snapshot process of %s (%s) as %s by %s%s%s",
+                 is_live ? "live" : "cold", info->disk_path, info->disk_format, plan->image_format,
+                 snapshot_method_name(plan->method), reason ? ", because " : "",
+                 reason ? reason : "");
+}
+
 int plan_snapshot(const struct conf *conf, const struct instance *instance,
                   const struct guest_info *info, struct snapshot_plan *ret_plan,
                   const char **ret_reason, struct error *err)
@@ -170,10 +186,7 @@ int plan_snapshot(const struct conf *conf, const struct instance *instance,
         if (r < 0)
             return r;
     }
-    bool is_live = !is_cold && info->power_state != POWER_STATE_SHUTDOWN;
-    log_info("Beginning %s snapshot process of %s (%s) as %s by %s%s%s", is_live ? "live" : "cold",
-             info->disk_path, info->disk_format, plan.image_format,
-             snapshot_method_name(plan.method), reason ? ", because " : "", reason ? reason : "");
+    tell_plan(info, &plan, reason);
     *ret_plan = plan;
     *ret_reason = reason;
     return 0;

@@ -1,5 +1,7 @@
 /* agent/direct_image.c: an image that stays in the Ceph cluster, and the ways back. */
 #include "agent/direct_image.h"
+#include <unistd.h>
+
 #include "world.h"
 
 static void serve(struct rpc_request *request)
@@ -28,6 +30,11 @@ static void snapshot(void)
     json_t *data = json_object_get(json_object_get(request->args, "instance"), "nova_object.data");
     (void)json_object_set_new(data, "image_ref", json_string(FIXTURE_IMAGE));
     serve(request);
+}
+
+static const char *method_note(void)
+{
+    return json_string_value(json_object_get(world.attributes, "snapshot_method"));
 }
 
 static struct fake_record record(void)
@@ -65,6 +72,42 @@ static void extracts_when_the_cluster_is_another(void **state)
     assert_string_equal(record().undone_location, "");
     assert_non_null(
         strstr(world.story, "state:image_pending_upload state:image_uploading patch put"));
+}
+
+/* What was planned, should the cluster be another, is not what was done. */
+static void the_record_names_what_was_done(void **state)
+{
+    static char stream[] = "stream";
+    (void)state;
+    conf.snapshot_agent.live_snapshot_method = stream;
+    snapshot();
+    assert_string_equal(method_note(), "direct, not stream: the root disk is on RBD");
+    assert_int_equal(teardown(state), 0);
+    assert_int_equal(setup_rbd(state), 0);
+    conf.snapshot_agent.live_snapshot_method = stream;
+    world.fail_location = failure(EACCES, EXC_IMAGE_NOT_AUTHORIZED);
+    snapshot();
+    assert_string_equal(method_note(), "cold, not stream: the root disk is on RBD");
+}
+
+/* Nor does the log say so before it is. */
+static void the_log_tells_what_was_done(void **state)
+{
+    char text[8192];
+    FILE *kept = tmpfile();
+    int saved_stderr = dup(STDERR_FILENO);
+    (void)state;
+    assert_non_null(kept);
+    assert_true(dup2(fileno(kept), STDERR_FILENO) >= 0);
+    snapshot();
+    assert_true(dup2(saved_stderr, STDERR_FILENO) >= 0);
+    (void)close(saved_stderr);
+    rewind(kept);
+    text[fread(text, 1, sizeof(text) - 1, kept)] = '\0';
+    (void)fclose(kept);
+    assert_non_null(strstr(text, "Snapshot taken within the cluster: " LOCATION));
+    assert_null(strstr(text, "Beginning cold snapshot process"));
+    assert_null(strstr(text, "by cold"));
 }
 
 /* Nova fails here, with the clone deleted. */
@@ -141,6 +184,8 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup_rbd, teardown)
     const struct CMUnitTest tests[] = {
         TEST(hands_glance_a_location),
+        TEST(the_record_names_what_was_done),
+        TEST(the_log_tells_what_was_done),
         TEST(extracts_when_the_cluster_is_another),
         TEST(extracts_when_glance_takes_no_location),
         TEST(what_is_left_in_the_cluster_is_removed_at_the_end),

@@ -297,6 +297,29 @@ static void what_was_not_wanted_is_told_with_its_reason(void **state)
                         "cold, not stream: [workarounds]disable_libvirt_livesnapshot is set");
 }
 
+/* Glance may have a protection of properties (403), or a quota of them that is full (413). */
+static void what_needs_not_be_told_fails_nothing(void **state)
+{
+    static const struct {
+        int errnum;
+        const char *exc;
+    } refusals[] = {{EACCES, EXC_IMAGE_NOT_AUTHORIZED}, {EDQUOT, EXC_IMAGE_QUOTA_EXCEEDED}};
+    for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+        conf.workarounds.disable_libvirt_livesnapshot = true;
+        script.shows_disk = false;
+        world.fail_note = failure(refusals[i].errnum, refusals[i].exc);
+        (void)snapshot();
+        assert_int_equal(world.image, ACTIVE);
+        assert_string_equal(world.fault, "");
+        assert_non_null(strstr(world.story, "patch note put:5 state: "));
+        assert_string_equal(json_string_value(json_object_get(world.attributes, "disk_format")),
+                            "qcow2");
+        assert_null(method_note());
+        assert_int_equal(tear_down_stream(state), 0);
+        assert_int_equal(set_up_stream(state), 0);
+    }
+}
+
 static void novas_own_choice_is_not_told(void **state)
 {
     static char blockrebase_name[] = "blockrebase";
@@ -390,6 +413,7 @@ int main(void)
         TEST(encrypted_disks_are_not_touched),
         TEST(what_was_not_wanted_is_told_with_its_reason),
         TEST(novas_own_choice_is_not_told),
+        TEST(what_needs_not_be_told_fails_nothing),
         TEST(without_room_it_is_streamed),
         TEST(a_stopped_guest_is_streamed_without_room),
         TEST(without_room_and_stream_it_fails),

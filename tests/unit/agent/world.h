@@ -40,7 +40,7 @@ static struct {
     char details[512]; /* of the event */
     char fault[512];
     unsigned open_events;
-    json_t *attributes; /* of the last change of the image's record */
+    json_t *attributes; /* all that was set in the image's record */
     json_t *records;    /* what the list of images shows */
     char deleted[TEXT_MAX];
     json_t *mappings; /* block device mappings of the instance */
@@ -57,7 +57,8 @@ static struct {
     struct cinder_limits limits;
     bool frozen_at_create; /* the guest stood still when the last snapshot was made */
     struct error fail_list, fail_activate, fail_location, fail_limits, fail_status, fail_attachment;
-    struct error fail_event_start, fail_get, fail_update, fail_upload, fail_delete, fail_notify;
+    struct error fail_event_start, fail_get, fail_update, fail_note, fail_upload, fail_delete,
+        fail_notify;
     unsigned n_fail_get;           /* so often; 0: always */
     unsigned silent_saves;         /* the next saves are executed without an answer */
     const char *state_before_save; /* somebody sets this ... */
@@ -300,9 +301,13 @@ int __wrap_glance_image_update(struct glance *glance, const struct request_conte
     (void)glance, (void)context, (void)image_id;
     if (cancel_check(err) < 0)
         return -ECANCELED;
-    tell("patch");
-    json_decref(world.attributes);
-    world.attributes = json_deep_copy(attributes);
+    bool is_note = json_object_get(attributes, "snapshot_method") != NULL;
+    tell(is_note ? "note" : "patch");
+    if (is_note && world.fail_note.errnum != 0)
+        return fail_with(&world.fail_note, err);
+    if (!world.attributes)
+        world.attributes = json_object();
+    (void)json_object_update(world.attributes, (json_t *)(uintptr_t)attributes);
     return world.fail_update.errnum != 0 ? fail_with(&world.fail_update, err) : 0;
 }
 
