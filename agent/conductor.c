@@ -220,8 +220,8 @@ int conductor_event_finish(struct bus *bus, const struct request_context *contex
     int r = class_action(
         bus, context, "InstanceActionEvent", "event_finish_with_failure",
         json_pack("{s:s}", "InstanceActionEvent", "1.4"), json_pack("[s, s]", instance_uuid, event),
-        json_pack("{s:s?, s:s?, s:b}", "exc_val", failure ? failure->message : NULL, "exc_tb",
-                  failure ? trace : NULL, "want_result", 0),
+        json_pack("{s:s?, s:s?, s:b}", "exc_val", failure ? error_public_text(failure) : NULL,
+                  "exc_tb", failure ? trace : NULL, "want_result", 0),
         &result, err);
     if (r == 0)
         json_decref(result);
@@ -233,14 +233,15 @@ int conductor_fault_create(struct bus *bus, const struct request_context *contex
                            struct error *err)
 {
     char details[ERROR_EXC_MAX + ERROR_MESSAGE_MAX + 4] = "";
-    if (failure->code == 500)
+    const char *message = error_public_text(failure);
+    if (failure->code == 500 || !error_is_novas(failure))
         (void)snprintf(details, sizeof(details), "%s: %s\n", failure->exc, failure->message);
-    size_t length = strnlen(failure->message, FAULT_MESSAGE_MAX);
-    while (length > 0 && ((unsigned char)failure->message[length] & 0xc0) == 0x80)
+    size_t length = strnlen(message, FAULT_MESSAGE_MAX);
+    while (length > 0 && ((unsigned char)message[length] & 0xc0) == 0x80)
         length--; /* not in the middle of a UTF-8 character */
-    json_t *data = json_pack("{s:s, s:i, s:s%, s:s, s:s}", "instance_uuid", instance_uuid, "code",
-                             failure->code, "message", failure->message, length, "details", details,
-                             "host", host);
+    json_t *data =
+        json_pack("{s:s, s:i, s:s%, s:s, s:s}", "instance_uuid", instance_uuid, "code",
+                  failure->code, "message", message, length, "details", details, "host", host);
     json_t *changes =
         json_pack("[s, s, s, s, s]", "instance_uuid", "code", "message", "details", "host");
     json_t *result = NULL;

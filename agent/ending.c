@@ -324,12 +324,10 @@ bool operation_restore_failure(const struct operation *op, struct error *ret_fai
     const char *exc = json_string_member(failure, "exc");
     const char *module = json_string_member(failure, "module");
     const char *message = json_string_member(failure, "message");
-    if (errnum <= 0 || !exc || !message)
+    if (errnum <= 0 || !exc || !module || !message)
         return false;
-    (void)error_set(ret_failure, errnum, exc, "%s", message);
+    (void)error_set_foreign(ret_failure, errnum, module, exc, "%s", message);
     ret_failure->code = (int)json_integer_value(json_object_get(failure, "code"));
-    if (module)
-        (void)snprintf(ret_failure->module, sizeof(ret_failure->module), "%s", module);
     return true;
 }
 

@@ -24,13 +24,18 @@ static int await_turn(struct instance_request *op, struct instance_turn *turn, s
     return r;
 }
 
-/* nova.virt.libvirt.driver:_set_quiesced; nova-api makes an HTTP 409 of the newer class. */
+/*
+ * nova.virt.libvirt.driver:_set_quiesced. nova-api makes an HTTP 409 of the newer class, and knows
+ * none but nova's.
+ */
 static int refuse(const struct instance_request *op, const struct error *failure, struct error *err)
 {
     *err = *failure;
-    if (strcmp(failure->exc, EXC_INTERNAL_ERROR) != 0 ||
-        !release_has(op->agent->release, &op->instance, RELEASE_REFUSES_WITH_409))
+    if (error_is_novas(failure) && !error_is(failure, EXC_INTERNAL_ERROR))
         return -err->errnum;
+    if (!release_has(op->agent->release, &op->instance, RELEASE_REFUSES_WITH_409))
+        return error_set(err, failure->errnum, EXC_INTERNAL_ERROR,
+                         "Error from libvirt while quiescing: %s", failure->message);
     (void)error_set(err, failure->errnum, EXC_INSTANCE_QUIESCE_FAILED,
                     "Failed to quiesce instance: %s", failure->message);
     err->code = 409;

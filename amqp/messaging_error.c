@@ -11,7 +11,5 @@ int messaging_error(struct error *err, int errnum, const char *exc, const char *
     va_start(ap, format);
     (void)vsnprintf(message, sizeof(message), format, ap);
     va_end(ap);
-    (void)error_set(err, errnum, exc, "%s", message);
-    (void)snprintf(err->module, sizeof(err->module), "oslo_messaging.exceptions");
-    return -errnum;
+    return error_set_foreign(err, errnum, "oslo_messaging.exceptions", exc, "%s", message);
 }

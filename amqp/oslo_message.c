@@ -289,24 +289,10 @@ int rpc_request_message_again(const struct rpc_request *request, json_t **ret_me
     return 0;
 }
 
-/* Text of unknown origin, perhaps cut inside a character, as a JSON string. */
-static json_t *lossy_string(const char *text)
-{
-    json_t *string = json_string(text);
-    if (string)
-        return string;
-    char ascii[ERROR_MESSAGE_MAX];
-    (void)snprintf(ascii, sizeof(ascii), "%s", text);
-    for (char *c = ascii; *c != '\0'; c++)
-        if ((unsigned char)*c >= 0x80)
-            *c = '?';
-    return json_string(ascii);
-}
-
 /* NovaException takes (message, **kwargs); other classes would choke on the keyword. */
 static int failure_text(const struct error *failure, char **ret_text, struct error *err)
 {
-    json_t *message = lossy_string(failure->message);
+    json_t *message = json_string(failure->message);
     json_t *kwargs = strcmp(failure->module, "nova.exception") == 0
                          ? json_pack("{s:i}", "code", failure->code)
                          : json_object();
@@ -353,8 +339,8 @@ int rpc_failure_unpack(const char *text, struct error *ret_failure, struct error
         json_decref(object);
         return error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "the failure has no 'class'");
     }
-    (void)error_set(ret_failure, EREMOTEIO, class, "%s", message ? message : "");
-    (void)snprintf(ret_failure->module, sizeof(ret_failure->module), "%s", module ? module : "");
+    (void)error_set_foreign(ret_failure, EREMOTEIO, module ? module : "", class, "%s",
+                            message ? message : "");
     const json_t *code = json_object_get(json_object_get(object, "kwargs"), "code");
     if (json_is_integer(code) && json_integer_value(code) > 0 && json_integer_value(code) < 1000)
         ret_failure->code = (int)json_integer_value(code);

@@ -2,7 +2,6 @@
 #include "amqp/refusal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "amqp/oslo_message.h"
@@ -10,6 +9,7 @@
 
 #define BASE_NAMESPACE "baseapi" /* nova.baserpc.BaseRPCAPI */
 #define BASE_VERSION "1.1"
+#define DISPATCHER "oslo_messaging.rpc.dispatcher"
 
 static bool is_base(const struct rpc_request *request)
 {
@@ -39,17 +39,16 @@ void refusal_send(struct replies *replies, const struct rpc_request *request, co
 {
     struct error failure = ERROR_INIT;
     if (!has_compatible_endpoint(request, versions)) {
-        (void)error_set(&failure, ENOSYS, "UnsupportedVersion",
-                        "Endpoint does not support RPC version %s. Attempted method: %s",
-                        request->version, request->method);
+        (void)error_set_foreign(&failure, ENOSYS, DISPATCHER, "UnsupportedVersion",
+                                "Endpoint does not support RPC version %s. Attempted method: %s",
+                                request->version, request->method);
     } else if (is_base(request) && strcmp(request->method, "ping") == 0) {
         replies_send(replies, request, pong(request, topic), NULL);
         return;
     } else {
-        (void)error_set(&failure, ENOSYS, "NoSuchMethod", "Endpoint does not support RPC method %s",
-                        request->method);
+        (void)error_set_foreign(&failure, ENOSYS, DISPATCHER, "NoSuchMethod",
+                                "Endpoint does not support RPC method %s", request->method);
     }
-    (void)snprintf(failure.module, sizeof(failure.module), "oslo_messaging.rpc.dispatcher");
     log_error("%s", failure.message);
     replies_send(replies, request, NULL, &failure);
 }

@@ -56,8 +56,8 @@ static int refused(const struct cinder_call *call, const struct http_response *r
                         call->id);
         break;
     case 409:
-        (void)error_set(err, EBUSY, EXC_INTERNAL_ERROR, "Cinder refuses to change %s %s: %s", kind,
-                        call->id, reason);
+        (void)error_set(err, EBUSY, EXC_CINDER_CLIENT_EXCEPTION,
+                        "Cinder refuses to change %s %s: %s", kind, call->id, reason);
         break;
     case 413:
         (void)error_set(err, EDQUOT, EXC_OVER_QUOTA, "Quota exceeded for %s %s: %s", kind, call->id,
@@ -66,7 +66,7 @@ static int refused(const struct cinder_call *call, const struct http_response *r
     default:
         (void)error_set(err, EREMOTEIO,
                         http_status_is_transient(response->status) ? EXC_CINDER_CONNECTION_FAILED
-                                                                   : EXC_INTERNAL_ERROR,
+                                                                   : EXC_CINDER_CLIENT_EXCEPTION,
                         "Cinder answered %s of %s %s with %s%s", call->method, kind, call->id,
                         reason, response->status / 100 == 3 ? " (redirects are not followed)" : "");
         break;

@@ -6,42 +6,121 @@
 #include <stdio.h>
 #include <string.h>
 
-static int nova_code(const char *exc)
+#define NOVA "nova.exception"
+
+/* Where a class comes from, and the code of nova's. */
+struct exception_class {
+    const char *exc;
+    const char *module;
+    int code;
+};
+
+static const struct exception_class *find_class(const char *exc)
 {
-    static const struct {
-        const char *exc;
-        int code;
-    } codes[] = {
-        {EXC_INSTANCE_NOT_FOUND, 404},
-        {EXC_IMAGE_NOT_FOUND, 404},
-        {EXC_FORBIDDEN, 403},
-        {EXC_IMAGE_NOT_AUTHORIZED, 403},
-        {EXC_IMAGE_BAD_REQUEST, 400},
-        {EXC_IMAGE_QUOTA_EXCEEDED, 413},
-        {EXC_QEMU_GUEST_AGENT_NOT_ENABLED, 400},
-        {EXC_INSTANCE_QUIESCE_NOT_SUPPORTED, 400},
-        {EXC_INSTANCE_NOT_RUNNING, 400},
-        {EXC_IMAGE_DELETE_CONFLICT, 409},
-        {EXC_VOLUME_NOT_FOUND, 404},
-        {EXC_SNAPSHOT_NOT_FOUND, 404},
-        {EXC_VOLUME_ATTACHMENT_NOT_FOUND, 404},
-        {EXC_OVER_QUOTA, 413},
-        {EXC_INVALID_INPUT, 400},
-        {EXC_FORBIDDEN, 403},
-        {EXC_UNAUTHORIZED, 401},
+    static const struct exception_class others = {NULL, NOVA, 500};
+    static const struct exception_class classes[] = {
+        {EXC_INSTANCE_NOT_FOUND, NOVA, 404},
+        {EXC_IMAGE_NOT_FOUND, NOVA, 404},
+        {EXC_FORBIDDEN, NOVA, 403},
+        {EXC_IMAGE_NOT_AUTHORIZED, NOVA, 403},
+        {EXC_IMAGE_BAD_REQUEST, NOVA, 400},
+        {EXC_IMAGE_QUOTA_EXCEEDED, NOVA, 413},
+        {EXC_QEMU_GUEST_AGENT_NOT_ENABLED, NOVA, 400},
+        {EXC_INSTANCE_QUIESCE_NOT_SUPPORTED, NOVA, 400},
+        {EXC_INSTANCE_NOT_RUNNING, NOVA, 400},
+        {EXC_IMAGE_DELETE_CONFLICT, NOVA, 409},
+        {EXC_VOLUME_NOT_FOUND, NOVA, 404},
+        {EXC_SNAPSHOT_NOT_FOUND, NOVA, 404},
+        {EXC_VOLUME_ATTACHMENT_NOT_FOUND, NOVA, 404},
+        {EXC_OVER_QUOTA, NOVA, 413},
+        {EXC_INVALID_INPUT, NOVA, 400},
+        {EXC_UNAUTHORIZED, NOVA, 401},
+        {EXC_OS_ERROR, "builtins", 500},
+        {EXC_MEMORY_ERROR, "builtins", 500},
+        {EXC_LIBVIRT_ERROR, "libvirt", 500},
+        {EXC_PROCESS_EXECUTION_ERROR, "oslo_concurrency.processutils", 500},
+        {EXC_GLANCE_HTTP_EXCEPTION, "glanceclient.exc", 500},
+        {EXC_CINDER_CLIENT_EXCEPTION, "cinderclient.exceptions", 500},
     };
-    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-        if (strcmp(codes[i].exc, exc) == 0)
-            return codes[i].code;
-    return 500;
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+        if (strcmp(classes[i].exc, exc) == 0)
+            return &classes[i];
+    return &others;
 }
 
-static int set(struct error *err, int errnum, const char *exc, const char *message)
+/* The bytes of the character at `text`, 0 when it is none (RFC 3629). */
+static size_t character_bytes(const unsigned char *text)
 {
-    *err = (struct error){.errnum = errnum, .code = nova_code(exc)};
+    size_t n = text[0] < 0x80   ? 1
+               : text[0] < 0xc2 ? 0
+               : text[0] < 0xe0 ? 2
+               : text[0] < 0xf0 ? 3
+                                : 4;
+    if (text[0] > 0xf4 || (text[0] == 0xe0 && text[1] < 0xa0) ||
+        (text[0] == 0xed && text[1] > 0x9f) || (text[0] == 0xf0 && text[1] < 0x90) ||
+        (text[0] == 0xf4 && text[1] > 0x8f))
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((text[i] & 0xc0) != 0x80) /* the end is none, either */
+            return 0;
+    return n;
+}
+
+/* Where it was cut off: a beginning, and then nothing. */
+static bool is_cut_character(const unsigned char *text)
+{
+    size_t n = 1;
+    while ((text[n] & 0xc0) == 0x80)
+        n++;
+    return text[n] == '\0' && text[0] >= 0xc2 && n < (text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4);
+}
+
+/* JSON takes nothing else, and a log line is one line. */
+static void make_whole(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c != '\0';) {
+        size_t n = character_bytes(c);
+        if (n == 0 && is_cut_character(c)) {
+            *c = '\0';
+            return;
+        }
+        if (n == 0)
+            *c = '?';
+        else if (*c < ' ' || *c == 0x7f)
+            *c = ' ';
+        c += n == 0 ? 1 : n;
+    }
+}
+
+/* The message becomes "<head><tail>", cut to its size. */
+static void set_text(struct error *err, const char *head, const char *tail)
+{
+    char text[2 * ERROR_MESSAGE_MAX + 16];
+    int length = snprintf(text, sizeof(text), "%s%s", head, tail);
+    size_t size = length < ERROR_MESSAGE_MAX ? (size_t)length : ERROR_MESSAGE_MAX - 1;
+    memcpy(err->message, text, size);
+    err->message[size] = '\0';
+    make_whole(err->message);
+}
+
+static bool is_novas(const char *module)
+{
+    return strncmp(module, "nova.", 5) == 0;
+}
+
+/* `module` NULL: that of the class. */
+static int set(struct error *err, int errnum, const char *module, const char *exc,
+               const char *message)
+{
+    const struct exception_class *class = find_class(exc);
+    if (!module)
+        module = class->module;
+    *err = (struct error){.errnum = errnum, .code = is_novas(module) ? class->code : 500};
     (void)snprintf(err->exc, sizeof(err->exc), "%s", exc);
-    (void)snprintf(err->module, sizeof(err->module), "nova.exception");
-    (void)snprintf(err->message, sizeof(err->message), "%s", message);
+    (void)snprintf(err->module, sizeof(err->module), "%s", module);
+    make_whole(err->exc);
+    make_whole(err->module);
+    set_text(err, message, "");
     return -errnum;
 }
 
@@ -52,7 +131,18 @@ int error_set(struct error *err, int errnum, const char *exc, const char *format
     va_start(ap, format);
     (void)vsnprintf(message, sizeof(message), format, ap);
     va_end(ap);
-    return set(err, errnum, exc, message);
+    return set(err, errnum, NULL, exc, message);
+}
+
+int error_set_foreign(struct error *err, int errnum, const char *module, const char *exc,
+                      const char *format, ...)
+{
+    char message[ERROR_MESSAGE_MAX];
+    va_list ap;
+    va_start(ap, format);
+    (void)vsnprintf(message, sizeof(message), format, ap);
+    va_end(ap);
+    return set(err, errnum, module, exc, message);
 }
 
 int error_errno(struct error *err, int errnum, const char *format, ...)
@@ -66,32 +156,37 @@ int error_errno(struct error *err, int errnum, const char *format, ...)
     va_end(ap);
     (void)snprintf(message, sizeof(message), "%s: %s", what,
                    strerror_r(errnum, text, sizeof(text)));
-    return set(err, errnum, EXC_INTERNAL_ERROR, message);
+    return set(err, errnum, NULL, EXC_OS_ERROR, message);
 }
 
 int error_nomem(struct error *err)
 {
-    return set(err, ENOMEM, EXC_INTERNAL_ERROR, "out of memory");
-}
-
-/* Sets "<head><separator><tail>" as the message, cut to its size. */
-static void set_joined(struct error *err, const char *head, const char *separator, const char *tail)
-{
-    char text[2 * ERROR_MESSAGE_MAX + 16];
-    int length = snprintf(text, sizeof(text), "%s%s%s", head, separator, tail);
-    size_t size = length < ERROR_MESSAGE_MAX ? (size_t)length : ERROR_MESSAGE_MAX - 1;
-    memcpy(err->message, text, size);
-    err->message[size] = '\0';
+    return set(err, ENOMEM, NULL, EXC_MEMORY_ERROR, "out of memory");
 }
 
 int error_prepend(struct error *err, const char *format, ...)
 {
     char context[ERROR_MESSAGE_MAX / 2];
+    const struct error old = *err;
     va_list ap;
     va_start(ap, format);
-    (void)vsnprintf(context, sizeof(context), format, ap);
+    int length = vsnprintf(context, sizeof(context) - 2, format, ap);
     va_end(ap);
-    set_joined(err, context, ": ", err->message);
+    if (length >= 0)
+        (void)strncat(context, ": ", 3);
+    set_text(err, context, old.message);
+    return -err->errnum;
+}
+
+int error_append(struct error *err, const char *format, ...)
+{
+    char more[ERROR_MESSAGE_MAX];
+    const struct error old = *err;
+    va_list ap;
+    va_start(ap, format);
+    (void)vsnprintf(more, sizeof(more), format, ap);
+    va_end(ap);
+    set_text(err, old.message, more);
     return -err->errnum;
 }
 
@@ -100,7 +195,17 @@ void error_join(struct error *err, const struct error *later)
     if (err->errnum == 0)
         *err = *later;
     else
-        set_joined(err, err->message, "; then: ", later->message);
+        (void)error_append(err, "; then: %s", later->message);
+}
+
+bool error_is_novas(const struct error *err)
+{
+    return is_novas(err->module);
+}
+
+const char *error_public_text(const struct error *err)
+{
+    return error_is_novas(err) ? err->message : err->exc;
 }
 
 bool error_is(const struct error *err, const char *exc)

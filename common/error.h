@@ -5,9 +5,11 @@
  * - A function returns 0 and leaves *err untouched, or returns -errno and fills *err once.
  * - `err` may not be NULL. Start with ERROR_INIT.
  * - The message is one phrase, no newline, no full stop, no secret. Callers add context in front
- *   with error_prepend(). Nobody logs and returns: the RPC boundary logs, once.
+ *   with error_prepend(). Nobody logs and returns: the RPC boundary logs, once. Whatever it is made
+ *   of, it is whole UTF-8 without control characters, as class and module are.
  * - `exc` names the exception class Nova would have raised, because faults, notifications and the
  *   decisions of nova-compute depend on it. Errors that came over RPC carry the remote's class.
+ *   Where nova lets an exception of another library through, it is that one (EXC_OS_ERROR ...).
  * - Plain data: copy by assignment, nothing to free. Not shared between threads.
  */
 #pragma once
@@ -48,6 +50,13 @@
 #define EXC_INSTANCE_QUIESCE_NOT_SUPPORTED "InstanceQuiesceNotSupported"
 #define EXC_INSTANCE_QUIESCE_FAILED "InstanceQuiesceFailed"
 #define EXC_PCI_DEVICE_DETACH_FAILED "PciDeviceDetachFailed"
+/* What nova lets through of the libraries it uses. */
+#define EXC_OS_ERROR "OSError"
+#define EXC_MEMORY_ERROR "MemoryError"
+#define EXC_LIBVIRT_ERROR "libvirtError"
+#define EXC_PROCESS_EXECUTION_ERROR "ProcessExecutionError"
+#define EXC_GLANCE_HTTP_EXCEPTION "HTTPException"
+#define EXC_CINDER_CLIENT_EXCEPTION "ClientException"
 #define EXC_MESSAGING_TIMEOUT "MessagingTimeout"
 #define EXC_MESSAGE_DELIVERY_FAILURE "MessageDeliveryFailure"
 
@@ -65,26 +74,43 @@ struct error {
         0                                                                                          \
     }
 
-/* Fills *err: `errnum` positive, `exc` a class name. Returns -errnum, so a failing branch is one
- * line. */
+/* Fills *err: `errnum` positive, `exc` a class of those above, else of nova.exception. Returns
+ * -errnum, so a failing branch is one line. */
 int error_set(struct error *err, int errnum, const char *exc, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* error_set with EXC_INTERNAL_ERROR and the text of `errnum` appended: "<format>: <strerror>". */
+/* error_set for a class out of any other `module`. Unless that is nova's, the code is 500, as nova
+ * has it. */
+int error_set_foreign(struct error *err, int errnum, const char *module, const char *exc,
+                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Python's OSError, with the text of `errnum` appended: "<format>: <strerror>". */
 int error_errno(struct error *err, int errnum, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* error_set for out of memory. */
+/* Python's MemoryError. */
 int error_nomem(struct error *err);
 
 /* Puts "<format>: " in front of the message. Returns -err->errnum. */
 int error_prepend(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Puts <format> behind the message. Returns -err->errnum. */
+int error_append(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
  * Keeps the first of two errors: a *err without one becomes *later, else only the message of
  * *later is put behind its own. For clean-up steps, which all run.
  */
 void error_join(struct error *err, const struct error *later);
+
+/* Whether the class is one of nova's own. */
+bool error_is_novas(const struct error *err);
+
+/*
+ * What tenants may read: the message of nova's exceptions, of all others the class alone. Source:
+ * nova.compute.utils:exception_to_dict. Borrowed.
+ */
+const char *error_public_text(const struct error *err);
 
 /* True when the class is `exc` or, for the two classes Nova derives, one of its subclasses. */
 bool error_is(const struct error *err, const char *exc);

@@ -21,6 +21,7 @@
 #define FETCH_MAX_DELAY_MS 8000
 #define FETCH_TOTAL_MS 120000
 #define CANCEL_LOOK_MS 250
+#define KEYSTONEAUTH_HTTP "keystoneauth1.exceptions.http"
 
 struct keystone_session {
     struct http_client *http;
@@ -134,15 +135,23 @@ static int refused(const struct http_response *response, struct error *err)
     char reason[HTTP_REASON_SIZE];
     http_response_reason(response, reason);
     if (http_response_header(response, "Openstack-Auth-Receipt"))
-        (void)error_set(err, EACCES, EXC_INTERNAL_ERROR,
-                        "Keystone asks for a second authentication factor");
+        (void)error_set_foreign(err, EACCES, KEYSTONEAUTH_HTTP, "Unauthorized",
+                                "Keystone asks for a second authentication factor");
     else if (response->status == 401 || response->status == 403)
-        (void)error_set(err, EACCES, EXC_INTERNAL_ERROR, "Keystone refused the credentials: %s",
-                        reason);
+        (void)error_set_foreign(err, EACCES, KEYSTONEAUTH_HTTP, "Unauthorized",
+                                "Keystone refused the credentials: %s", reason);
     else
-        (void)error_set(err, EREMOTEIO, EXC_INTERNAL_ERROR, "Keystone gave no token: %s", reason);
+        (void)error_set_foreign(err, EREMOTEIO, KEYSTONEAUTH_HTTP, "HttpError",
+                                "Keystone gave no token: %s", reason);
     err->http_status = (int)response->status;
     return -err->errnum;
+}
+
+static int unreachable(struct error *err)
+{
+    const struct error cause = *err;
+    return error_set_foreign(err, cause.errnum, "keystoneauth1.exceptions.connection",
+                             "ConnectFailure", "Keystone cannot be reached: %s", cause.message);
 }
 
 static int fetch_once(struct keystone_session *session, unsigned total_ms,
@@ -192,7 +201,7 @@ static int fetch(struct keystone_session *session, char **ret_token, uint64_t *r
     if (r == -ECANCELED || (transient && cancel_check(err) < 0))
         r = -ECANCELED;
     else if (r < 0)
-        r = error_prepend(err, "Keystone cannot be reached");
+        r = unreachable(err);
     else if (response.status != 201 && response.status != 200)
         r = refused(&response, err);
     else

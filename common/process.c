@@ -34,8 +34,8 @@ static int keep_output(struct process *process, const char *data, size_t size, s
     if (max == 0)
         return 0;
     if (size > max - process->output_size)
-        return error_set(err, EMSGSIZE, EXC_INTERNAL_ERROR, "%s printed more than %zu bytes",
-                         process->options->argv[0], max);
+        return error_set(err, EMSGSIZE, EXC_PROCESS_EXECUTION_ERROR,
+                         "%s printed more than %zu bytes", process->options->argv[0], max);
     char *grown = realloc(process->output, process->output_size + size + 1);
     if (!grown)
         return error_nomem(err);
@@ -94,8 +94,8 @@ static int time_left_ms(struct process *process, struct error *err)
     if (options->deadline_ms > 0) {
         left = process->started_ms + options->deadline_ms - now;
         if (left <= 0) {
-            (void)error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR, "%s did not end within %u ms",
-                            options->argv[0], options->deadline_ms);
+            (void)error_set(err, ETIMEDOUT, EXC_PROCESS_EXECUTION_ERROR,
+                            "%s did not end within %u ms", options->argv[0], options->deadline_ms);
             return -1;
         }
     }
@@ -107,8 +107,9 @@ static int time_left_ms(struct process *process, struct error *err)
         }
         int64_t stall_left = process->active_ms + options->stall_timeout_ms - now;
         if (stall_left <= 0) {
-            (void)error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR, "%s made no progress for %u ms",
-                            options->argv[0], options->stall_timeout_ms);
+            (void)error_set(err, ETIMEDOUT, EXC_PROCESS_EXECUTION_ERROR,
+                            "%s made no progress for %u ms", options->argv[0],
+                            options->stall_timeout_ms);
             return -1;
         }
         if (stall_left < left)
@@ -147,11 +148,13 @@ static int judge(struct process *process, int status, struct error *err)
 {
     const char *name = process->options->argv[0];
     if (WIFSIGNALED(status))
-        return error_set(err, ECANCELED, EXC_INTERNAL_ERROR, "%s was killed by signal %d: %s", name,
-                         WTERMSIG(status), process_tail_line(&process->tail));
+        return error_set(err, ECANCELED, EXC_PROCESS_EXECUTION_ERROR,
+                         "%s was killed by signal %d: %s", name, WTERMSIG(status),
+                         process_tail_line(&process->tail));
     if (WEXITSTATUS(status) != 0)
-        return error_set(err, ECANCELED, EXC_INTERNAL_ERROR, "%s exited with status %d: %s", name,
-                         WEXITSTATUS(status), process_tail_line(&process->tail));
+        return error_set(err, ECANCELED, EXC_PROCESS_EXECUTION_ERROR,
+                         "%s exited with status %d: %s", name, WEXITSTATUS(status),
+                         process_tail_line(&process->tail));
     return 0;
 }
 
@@ -166,8 +169,8 @@ int process_run(const struct process_options *options, char **ret_output, size_t
     struct process process = {.options = options};
     cleanup_free char *output = NULL;
     if (options->deadline_ms == 0 && options->stall_timeout_ms == 0)
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s would run without a time limit",
-                         options->argv[0]);
+        return error_set(err, EINVAL, EXC_PROCESS_EXECUTION_ERROR,
+                         "%s would run without a time limit", options->argv[0]);
     int r = process_child_start(&start, &process.child, err);
     if (r < 0)
         return r;
@@ -179,7 +182,7 @@ int process_run(const struct process_options *options, char **ret_output, size_t
     if (r < 0)
         return r;
     if (!ended)
-        return error_set(err, ECHILD, EXC_INTERNAL_ERROR, "%s has no exit status",
+        return error_set(err, ECHILD, EXC_PROCESS_EXECUTION_ERROR, "%s has no exit status",
                          options->argv[0]);
     r = judge(&process, status, err);
     if (r < 0)

@@ -37,10 +37,7 @@ int process_server_blame(struct process_server *server, struct error *err)
            (n < 0 && errno == EINTR))
         if (n > 0)
             process_tail_keep(&server->tail, buffer, (size_t)n);
-    size_t end = strlen(err->message);
-    (void)snprintf(err->message + end, sizeof(err->message) - end, " (%s: %s)", server->child.name,
-                   process_tail_line(&server->tail));
-    return -err->errnum;
+    return error_append(err, " (%s: %s)", server->child.name, process_tail_line(&server->tail));
 }
 
 void process_server_end(struct process_server *server)

@@ -47,7 +47,7 @@ int libvirt_error(struct error *err, const char *format, ...)
     const char *text = error && error->message ? error->message : "unknown libvirt error";
     if (error && error->code == VIR_ERR_NO_DOMAIN)
         return error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND, "%s: %s", what, text);
-    return error_set(err, EIO, EXC_INTERNAL_ERROR, "%s: %s", what, text);
+    return error_set(err, EIO, EXC_LIBVIRT_ERROR, "%s: %s", what, text);
 }
 
 /* Errors are returned to callers; libvirt would print them as well. */

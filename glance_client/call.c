@@ -48,8 +48,8 @@ int glance_refused(const struct glance_call *call, const struct http_response *r
             (void)error_set(err, EBUSY, EXC_IMAGE_DELETE_CONFLICT,
                             "Conflict deleting image. Reason: %s", reason);
         else
-            (void)error_set(err, EBUSY, EXC_INTERNAL_ERROR, "Glance refuses to change image %s: %s",
-                            id, reason);
+            (void)error_set(err, EBUSY, EXC_GLANCE_HTTP_EXCEPTION,
+                            "Glance refuses to change image %s: %s", id, reason);
         break;
     case 413:
         (void)error_set(err, EDQUOT, EXC_IMAGE_QUOTA_EXCEEDED,
@@ -63,7 +63,7 @@ int glance_refused(const struct glance_call *call, const struct http_response *r
     default:
         (void)error_set(err, EREMOTEIO,
                         http_status_is_transient(response->status) ? EXC_GLANCE_CONNECTION_FAILED
-                                                                   : EXC_INTERNAL_ERROR,
+                                                                   : EXC_GLANCE_HTTP_EXCEPTION,
                         "Glance answered %s of image %s with %s%s", call->method, id, reason,
                         response->status / 100 == 3 ? " (redirects are not followed)" : "");
         break;

@@ -173,6 +173,51 @@ static void save_refuses_an_answer_of_another_shape(void **state)
     }
 }
 
+/* qemu-img's last line, cut inside a character, or a path in somebody's Latin-1. */
+static void whatever_the_text_it_is_recorded(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"qemu-img: caf\xe9.qcow2", "cut \xe2\x82"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct error err = ERROR_INIT, failure = ERROR_INIT;
+        (void)error_set(&failure, EIO, EXC_IMAGE_UNACCEPTABLE, "%s", texts[i]);
+        failure.code = 500;
+        conductor.n = 0;
+        assert_int_equal(
+            conductor_fault_create(NULL, NULL, FIXTURE_INSTANCE, "cmp1", &failure, &err), 0);
+        assert_int_equal(conductor_event_finish(NULL, NULL, FIXTURE_INSTANCE, "e", &failure, &err),
+                         0);
+        const json_t *fault =
+            json_object_get(json_object_get(conductor.args[0], "objinst"), "nova_object.data");
+        assert_non_null(json_string_value(json_object_get(fault, "message")));
+        assert_non_null(json_string_value(json_object_get(fault, "details")));
+        const json_t *event = json_object_get(conductor.args[1], "kwargs");
+        assert_non_null(json_string_value(json_object_get(event, "exc_val")));
+        json_decref(conductor.args[0]);
+        json_decref(conductor.args[1]);
+        conductor.n = 0;
+    }
+}
+
+/* What others say may be for the operator alone: an SQL statement, say. */
+static void of_others_exceptions_only_the_class_is_shown(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT, failure = ERROR_INIT;
+    (void)error_set_foreign(&failure, EIO, "oslo_db.exception", "DBError", "select 7");
+    assert_int_equal(conductor_fault_create(NULL, NULL, FIXTURE_INSTANCE, "cmp1", &failure, &err),
+                     0);
+    assert_int_equal(conductor_event_finish(NULL, NULL, FIXTURE_INSTANCE, "e", &failure, &err), 0);
+    const json_t *fault =
+        json_object_get(json_object_get(conductor.args[0], "objinst"), "nova_object.data");
+    assert_string_equal(json_string_value(json_object_get(fault, "message")), "DBError");
+    assert_string_equal(json_string_value(json_object_get(fault, "details")),
+                        "DBError: select 7\n");
+    const json_t *event = json_object_get(conductor.args[1], "kwargs");
+    assert_string_equal(json_string_value(json_object_get(event, "exc_val")), "DBError");
+    assert_string_equal(json_string_value(json_object_get(event, "exc_tb")), "DBError: select 7\n");
+}
+
 static void fault_message_is_cut_at_a_character(void **state)
 {
     (void)state;
@@ -277,6 +322,8 @@ int main(void)
         TEST(save_without_answer_is_repeated_and_accepts_itself),
         TEST(save_gives_up_after_three_silences_and_at_once_on_conflict),
         TEST(save_refuses_an_answer_of_another_shape),
+        TEST(whatever_the_text_it_is_recorded),
+        TEST(of_others_exceptions_only_the_class_is_shown),
         TEST(fault_message_is_cut_at_a_character),
         TEST(loads_only_what_is_missing),
         TEST(states_are_read_without_the_rest),

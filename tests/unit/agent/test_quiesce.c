@@ -42,7 +42,7 @@ static void failures_have_classes_every_api_knows(void **state)
     assert_string_equal(world.story,
                         "fail:QemuGuestAgentNotEnabled quiesce_instance compute.exception ");
     world.story[0] = '\0';
-    script.errors[FAKE_FREEZE] = failure(EIO, EXC_INTERNAL_ERROR);
+    script.errors[FAKE_FREEZE] = failure(EIO, EXC_LIBVIRT_ERROR);
     quiesce_serve(&agent, request_of("quiesce_instance", true), NULL, NULL);
     assert_string_equal(world.story, "fail:InternalError quiesce_instance compute.exception ");
     assert_false(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
@@ -55,7 +55,7 @@ static void later_releases_hear_of_a_conflict(void **state)
     struct rpc_request *request = request_of("quiesce_instance", true);
     (void)json_object_set_new(json_object_get(request->args, "instance"), "nova_object.version",
                               json_string("2.8"));
-    script.errors[FAKE_FREEZE] = failure(EIO, EXC_INTERNAL_ERROR);
+    script.errors[FAKE_FREEZE] = failure(EIO, EXC_LIBVIRT_ERROR);
     driver_fake_set_script(agent.driver, &script);
     quiesce_serve(&agent, request, NULL, NULL);
     assert_string_equal(world.story,

@@ -269,14 +269,13 @@ static void failures_are_encoded_as_oslo_does(void **state)
     assert_true(json_equal(got, want));
     json_decref(got);
     json_decref(want);
-    (void)error_set(&failure, ENOSYS, "NotImplementedError", "%s", "");
-    (void)snprintf(failure.module, sizeof(failure.module), "builtins");
+    (void)error_set_foreign(&failure, ENOSYS, "builtins", "NotImplementedError", "%s", "");
     got = failure_of(&failure);
     assert_int_equal(json_object_size(json_object_get(got, "kwargs")), 0);
     json_decref(got);
     (void)error_set(&failure, EINVAL, EXC_NOVA_EXCEPTION, "cut \xc3"); /* half a character */
     got = failure_of(&failure);
-    assert_string_equal(json_string_member(got, "message"), "cut ?");
+    assert_string_equal(json_string_member(got, "message"), "cut ");
     json_decref(got);
 }
 

@@ -140,7 +140,7 @@ static void another_post_only_when_there_is_none(void **state)
 {
     (void)state;
     EXPECT_SNAPSHOT({POST, .action = HTTP_DROP, .bytes = 10}, NOT_LISTED, POST_TAKEN);
-    EXPECT_FAILURE(EREMOTEIO, EXC_INTERNAL_ERROR, 500, {POST, .status = 503}, NOT_LISTED,
+    EXPECT_FAILURE(EREMOTEIO, EXC_CINDER_CLIENT_EXCEPTION, 500, {POST, .status = 503}, NOT_LISTED,
                    {POST, .status = 500}, NOT_LISTED, {POST, .status = 500}, NOT_LISTED,
                    {POST, .status = 500}, NOT_LISTED);
 }

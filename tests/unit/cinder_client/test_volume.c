@@ -90,10 +90,14 @@ static void refusals_have_novas_classes(void **state)
         const char *exc;
         int code;
     } rows[] = {
-        {400, EINVAL, EXC_INVALID_INPUT, 400},     {401, EACCES, EXC_UNAUTHORIZED, 401},
-        {403, EACCES, EXC_FORBIDDEN, 403},         {404, ENOENT, EXC_VOLUME_NOT_FOUND, 404},
-        {409, EBUSY, EXC_INTERNAL_ERROR, 500},     {413, EDQUOT, EXC_OVER_QUOTA, 413},
-        {301, EREMOTEIO, EXC_INTERNAL_ERROR, 500}, {406, EREMOTEIO, EXC_INTERNAL_ERROR, 500},
+        {400, EINVAL, EXC_INVALID_INPUT, 400},
+        {401, EACCES, EXC_UNAUTHORIZED, 401},
+        {403, EACCES, EXC_FORBIDDEN, 403},
+        {404, ENOENT, EXC_VOLUME_NOT_FOUND, 404},
+        {409, EBUSY, EXC_CINDER_CLIENT_EXCEPTION, 500},
+        {413, EDQUOT, EXC_OVER_QUOTA, 413},
+        {301, EREMOTEIO, EXC_CINDER_CLIENT_EXCEPTION, 500},
+        {406, EREMOTEIO, EXC_CINDER_CLIENT_EXCEPTION, 500},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const struct http_step step = {.status = rows[i].status,

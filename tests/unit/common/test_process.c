@@ -138,7 +138,7 @@ static void failure_tells_status_and_last_words(void **state)
         run_shell("echo 'one\ntwo' >&2; exit 3", (struct process_options){0}, NULL, &err),
         -ECANCELED);
     assert_string_equal(err.message, "sh exited with status 3: one two");
-    assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
+    assert_string_equal(err.exc, EXC_PROCESS_EXECUTION_ERROR);
     assert_int_equal(run_shell("kill -TERM $$", (struct process_options){0}, NULL, &err),
                      -ECANCELED);
     assert_string_equal(err.message, "sh was killed by signal 15: it printed no reason");

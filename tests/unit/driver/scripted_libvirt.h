@@ -767,7 +767,8 @@ int __wrap_qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struc
     bool failing = fails("qemu-img create", &acts);
     if (acts && write_file(overlay->path, err) < 0)
         return -5;
-    return failing ? error_set(err, 5, EXC_INTERNAL_ERROR, "injected in qemu-img create") : 0;
+    return failing ? error_set(err, 5, EXC_PROCESS_EXECUTION_ERROR, "injected in qemu-img create")
+                   : 0;
 }
 
 int __wrap_qemu_img_convert(const struct qemu_img_conversion *conversion, struct error *err);

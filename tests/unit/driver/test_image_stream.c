@@ -246,7 +246,7 @@ static void a_server_that_is_missing(void **state)
     struct nbd_client *client = NULL;
     assert_int_equal(nbd_client_launch(argv, 20, &client, &err), -ENOENT);
     assert_null(client);
-    assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
+    assert_string_equal(err.exc, EXC_OS_ERROR);
     err = (struct error)ERROR_INIT;
     assert_int_equal(nbd_client_new(20, &client, &err), 0);
     assert_true(nbd_client_connect(client, scratch_path("nothing"), "vda", &err) < 0);

@@ -270,7 +270,7 @@ static void each_call_fails_in_turn(void **state)
             char text[64];
             (void)snprintf(text, sizeof(text), "injected in %s", name);
             assert_error(strcmp(name, "qemu-img convert") == 0 ? EXC_IMAGE_UNACCEPTABLE
-                                                               : EXC_INTERNAL_ERROR,
+                                                               : EXC_LIBVIRT_ERROR,
                          text);
             assert_guest_as_before(VIR_DOMAIN_RUNNING);
         }
@@ -333,7 +333,7 @@ static void guest_that_cannot_be_started_is_told(void **state)
     (void)state;
     world.fail_name = "CreateWithFlags";
     assert_int_equal(take(), -EIO);
-    assert_error(EXC_INTERNAL_ERROR, "cannot start instance " UUID " from its saved memory");
+    assert_error(EXC_LIBVIRT_ERROR, "cannot start instance " UUID " from its saved memory");
     assert_true(world.saved); /* nothing is thrown away */
 }
 
@@ -343,7 +343,7 @@ static void first_error_is_kept(void **state)
     world.fail_name = "AttachDeviceFlags";
     world.device_stays = false;
     assert_int_equal(take(), -EIO);
-    assert_error(EXC_INTERNAL_ERROR, "cannot attach host device 0000:06:00.1 again");
+    assert_error(EXC_LIBVIRT_ERROR, "cannot attach host device 0000:06:00.1 again");
     assert_non_null(strstr(err.message, "; then: cannot attach host device 0000:06:00.2 again"));
     assert_int_equal(world.state, VIR_DOMAIN_RUNNING);
 }

@@ -102,7 +102,7 @@ static void live_snapshot_is_not_known_there(void **state)
                                        .image_format = "raw"};
     assert_int_equal(driver->ops->inspect(driver, &guest, &info, &err), 0);
     assert_true(driver->ops->extract(driver, &info, &plan, &result, &err) < 0);
-    assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
+    assert_string_equal(err.exc, EXC_LIBVIRT_ERROR);
     assert_null(result.image);
     driver_free(driver);
 }
@@ -163,7 +163,7 @@ static void unreachable_hypervisor_is_told(void **state)
                    scratch_path("absent"));
     assert_int_equal(libvirt_connection_new(socket_uri, &connection, &err), 0);
     assert_int_equal(libvirt_connection_get(connection, 300, &conn, &err), -EIO);
-    assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
+    assert_string_equal(err.exc, EXC_LIBVIRT_ERROR);
     assert_non_null(strstr(err.message, "cannot connect to qemu+unix"));
     libvirt_connection_free(connection);
 }

@@ -63,7 +63,7 @@ static void lost_answer_is_told_from_a_refusal(void **state)
     world.fail_with_effect = true;
     assert_int_equal(libvirt_freeze(&driver, UUID, &err), -ETIMEDOUT);
     assert_int_equal(err.errnum, ETIMEDOUT);
-    assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
+    assert_string_equal(err.exc, EXC_LIBVIRT_ERROR);
     assert_true(world.frozen); /* only a thaw ends it */
     assert_agent_is_free();
     assert_int_equal(libvirt_thaw(&driver, UUID, &err), 0);
@@ -73,7 +73,7 @@ static void lost_answer_is_told_from_a_refusal(void **state)
     world.fail_name = "FSFreeze";
     world.fail_code = VIR_ERR_INTERNAL_ERROR;
     assert_int_equal(libvirt_freeze(&driver, UUID, &err), -EIO);
-    assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
+    assert_string_equal(err.exc, EXC_LIBVIRT_ERROR);
     assert_true(was_called("FSThaw")); /* of what froze before it failed */
     assert_agent_is_free();
 

@@ -219,14 +219,14 @@ static void first_error_is_kept(void **state)
     ceph.error = -ENOSPC;
     assert_int_equal(take(), -ENOSPC);
     assert_nothing_left();
-    assert_error(EXC_INTERNAL_ERROR,
+    assert_error(EXC_OS_ERROR,
                  "cannot take a snapshot of RBD image images/" IMAGE_ID ": No space left");
 
     (void)set_up(state);
     world.fail_name = "rbd_flatten";
     ceph.busy = -1;
     assert_int_equal(take(), -EIO);
-    assert_error(EXC_INTERNAL_ERROR, "cannot flatten RBD image images/" IMAGE_ID);
+    assert_error(EXC_OS_ERROR, "cannot flatten RBD image images/" IMAGE_ID);
     assert_non_null(strstr(err.message, "; then: cannot remove RBD image images/" IMAGE_ID));
     assert_non_null(strstr(err.message, "; then: cannot unprotect the snapshot of RBD image vms/"));
     assert_all_closed();
@@ -269,7 +269,7 @@ static void snapshot_in_use_is_waited_for(void **state)
     (void)set_up(state);
     ceph.busy = 4; /* once more than is tried */
     assert_int_equal(take(), -EBUSY);
-    assert_error(EXC_INTERNAL_ERROR, "cannot unprotect the snapshot of RBD image vms/u_disk");
+    assert_error(EXC_OS_ERROR, "cannot unprotect the snapshot of RBD image vms/u_disk");
     assert_nothing_left();
 }
 
@@ -401,7 +401,7 @@ static void freeze_that_is_refused(void **state)
     world.frozen_by_other = true;
     direct.require_quiesce = true;
     assert_int_equal(take(), -EIO);
-    assert_error(EXC_INTERNAL_ERROR, "\"os_require_quiesce\" is set");
+    assert_error(EXC_LIBVIRT_ERROR, "\"os_require_quiesce\" is set");
     assert_false(was_called("rbd_snap_create"));
     assert_nothing_left();
 
@@ -418,7 +418,7 @@ static void guest_that_cannot_be_thawed_is_told(void **state)
     (void)state;
     world.fail_name = "FSThaw";
     assert_int_equal(take(), -EIO);
-    assert_error(EXC_INTERNAL_ERROR, "cannot thaw the guest's filesystems");
+    assert_error(EXC_LIBVIRT_ERROR, "cannot thaw the guest's filesystems");
     assert_no_snaps(&ceph.disk);
     assert_false(ceph.copy.exists);
     assert_false(was_called("rbd_clone"));
@@ -452,7 +452,7 @@ static void undo_that_fails_is_told(void **state)
     assert_complete();
     ceph.busy = -1;
     assert_int_equal(undo(LOCATION), -EBUSY);
-    assert_error(EXC_INTERNAL_ERROR, "cannot remove RBD image images/" IMAGE_ID);
+    assert_error(EXC_OS_ERROR, "cannot remove RBD image images/" IMAGE_ID);
     assert_true(ceph.copy.exists);
     assert_all_closed();
 }

@@ -116,9 +116,9 @@ static void refusals_have_novas_classes(void **state)
     expect_get_error(&full, EDQUOT, EXC_IMAGE_QUOTA_EXCEEDED, IMAGE_ID);
     const struct http_step moved = {.status = 301,
                                     .reply_headers = "Location: http://127.0.0.1:1/\r\n"};
-    expect_get_error(&moved, EREMOTEIO, EXC_INTERNAL_ERROR, "redirects are not followed");
+    expect_get_error(&moved, EREMOTEIO, EXC_GLANCE_HTTP_EXCEPTION, "redirects are not followed");
     const struct http_step teapot = {.status = 418};
-    expect_get_error(&teapot, EREMOTEIO, EXC_INTERNAL_ERROR, "418");
+    expect_get_error(&teapot, EREMOTEIO, EXC_GLANCE_HTTP_EXCEPTION, "418");
 }
 
 static void hostile_records_are_refused(void **state)
@@ -283,7 +283,7 @@ static void no_service_token_no_request(void **state)
     fixture_start(&fixture, NULL, 0, session);
     assert_int_equal(glance_image_get(fixture.glance, fixture.context, IMAGE_ID, &image, &err),
                      -EACCES);
-    expect_error(&err, EACCES, EXC_INTERNAL_ERROR, 401);
+    expect_error(&err, EACCES, EXC_UNAUTHORIZED, 401);
     assert_non_null(strstr(err.message, "no service token for Glance: Keystone refused"));
     fixture_finish(&fixture);
     keystone_session_free(session);
@@ -327,7 +327,7 @@ static void deleting(void **state)
     assert_non_null(strstr(err.message, "in use"));
     assert_int_equal(glance_image_delete(glance, fixture.context, IMAGE_ID, &err), 0);
     assert_int_equal(glance_image_delete(glance, fixture.context, IMAGE_ID, &err), -EREMOTEIO);
-    expect_error(&err, EREMOTEIO, EXC_INTERNAL_ERROR, 500);
+    expect_error(&err, EREMOTEIO, EXC_GLANCE_HTTP_EXCEPTION, 500);
     fixture_finish(&fixture);
 }
 

@@ -191,7 +191,7 @@ static void final_refusals_are_not_repeated(void **state)
     assert_int_equal(image.reads, 0);
     EXPECT_FAILURE(EDQUOT, EXC_IMAGE_QUOTA_EXCEEDED, 413, "the reason", PUT_ANSWERED(413));
     EXPECT_FAILURE(EPROTOTYPE, EXC_IMAGE_UNACCEPTABLE, 415, "the reason", PUT_ANSWERED(415));
-    EXPECT_FAILURE(EREMOTEIO, EXC_INTERNAL_ERROR, 307, "redirects are not followed",
+    EXPECT_FAILURE(EREMOTEIO, EXC_GLANCE_HTTP_EXCEPTION, 307, "redirects are not followed",
                    {PUT, .action = HTTP_EARLY, .status = 307,
                     .reply_headers = "Location: http://127.0.0.1:1/\r\n"});
 }
@@ -227,7 +227,8 @@ static void a_deleted_image_is_not_found(void **state)
     EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 0, IMAGE_ID, PUT_ANSWERED(500),
                    SHOWS(RECORD("pending_delete")));
     /* 410 for another reason: the store takes nothing; the record must not be used again. */
-    EXPECT_FAILURE(EREMOTEIO, EXC_INTERNAL_ERROR, 410, "the reason", PUT_ANSWERED(410), QUEUED);
+    EXPECT_FAILURE(EREMOTEIO, EXC_GLANCE_HTTP_EXCEPTION, 410, "the reason", PUT_ANSWERED(410),
+                   QUEUED);
 }
 
 static void server_errors_are_repeated_from_byte_0(void **state)
@@ -238,8 +239,8 @@ static void server_errors_are_repeated_from_byte_0(void **state)
     assert_int_equal(image.rewinds, 2);
     EXPECT_SUCCESS(PUT_ANSWERED(504), ACTIVE);
     EXPECT_SUCCESS(PUT_REFUSED(429), PUT_ANSWERED(204), ACTIVE);
-    EXPECT_FAILURE(EREMOTEIO, EXC_INTERNAL_ERROR, 500, "the reason", PUT_ANSWERED(500), QUEUED,
-                   PUT_ANSWERED(500), QUEUED, PUT_ANSWERED(500), QUEUED);
+    EXPECT_FAILURE(EREMOTEIO, EXC_GLANCE_HTTP_EXCEPTION, 500, "the reason", PUT_ANSWERED(500),
+                   QUEUED, PUT_ANSWERED(500), QUEUED, PUT_ANSWERED(500), QUEUED);
     EXPECT_FAILURE(EREMOTEIO, EXC_GLANCE_CONNECTION_FAILED, 503, "503", PUT_REFUSED(503), QUEUED,
                    PUT_REFUSED(503), QUEUED, PUT_REFUSED(503), QUEUED);
 }
