@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "amqp/broker_text.h"
 #include "amqp/reach.h"
 #include "amqp/status_text.h"
 #include "common/id.h"
@@ -97,12 +98,11 @@ static int open_socket(amqp_connection_state_t state, const struct transport_hos
 static int refused(const struct transport_host *host, const amqp_rpc_reply_t *reply,
                    struct error *err)
 {
-    char text[256];
+    char text[BROKER_TEXT_SIZE];
     if (reply->reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
         reply->reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
         const amqp_connection_close_t *closing = reply->reply.decoded;
-        (void)snprintf(text, sizeof(text), "%u %.*s", closing->reply_code,
-                       (int)closing->reply_text.len, (const char *)closing->reply_text.bytes);
+        broker_text(closing->reply_code, closing->reply_text, text);
         return unreachable(host, EACCES, text, err);
     }
     return unreachable(host, ECONNREFUSED, status_text(reply->library_error, text), err);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "amqp/broker_login.h"
+#include "amqp/broker_text.h"
 #include "amqp/bus_thread.h"
 #include "amqp/content.h"
 #include "amqp/status_text.h"
@@ -24,7 +25,6 @@
 #include "common/log.h"
 
 #define FRAMES_PER_RUN 256
-#define REASON_MAX 256
 
 enum connection_phase { PHASE_DOWN, PHASE_CONNECTING, PHASE_UP };
 
@@ -222,9 +222,10 @@ static void lose(struct connection *connection, uint64_t now_ms)
 static void drop_for_close(struct connection *connection, const char *what, uint16_t code,
                            amqp_bytes_t text)
 {
-    char reason[REASON_MAX];
-    (void)snprintf(reason, sizeof(reason), "the broker closed the %s: %u %.*s", what, code,
-                   (int)text.len, (const char *)text.bytes);
+    char words[BROKER_TEXT_SIZE];
+    char reason[BROKER_TEXT_SIZE + 64];
+    broker_text(code, text, words);
+    (void)snprintf(reason, sizeof(reason), "the broker closed the %s: %s", what, words);
     connection_drop(connection, reason);
 }
 
@@ -392,9 +393,10 @@ static int reopen_after_close(struct connection *connection, amqp_channel_t chan
                               const amqp_channel_close_t *closing, const char *what,
                               struct error *err)
 {
+    char words[BROKER_TEXT_SIZE];
     int errnum = errnum_of(closing->reply_code);
-    (void)error_set(err, errnum, EXC_INTERNAL_ERROR, "%s: %u %.*s", what, closing->reply_code,
-                    (int)closing->reply_text.len, (const char *)closing->reply_text.bytes);
+    broker_text(closing->reply_code, closing->reply_text, words);
+    (void)error_set(err, errnum, EXC_INTERNAL_ERROR, "%s: %s", what, words);
     amqp_channel_close_ok_t ok = {0};
     struct error reopening = ERROR_INIT;
     int r = connection_sent(

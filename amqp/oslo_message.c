@@ -9,6 +9,7 @@
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/json.h"
+#include "common/secret.h"
 
 #define ENVELOPE_VERSION "2.0"
 #define DUMP_FLAGS (JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY)
@@ -339,8 +340,14 @@ int rpc_failure_unpack(const char *text, struct error *ret_failure, struct error
         json_decref(object);
         return error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "the failure has no 'class'");
     }
+    cleanup_free char *text_of_others = strdup(message ? message : "");
+    if (!text_of_others) {
+        json_decref(object);
+        return error_nomem(err);
+    }
+    secret_strip(text_of_others);
     (void)error_set_foreign(ret_failure, EREMOTEIO, module ? module : "", class, "%s",
-                            message ? message : "");
+                            text_of_others);
     const json_t *code = json_object_get(json_object_get(object, "kwargs"), "code");
     if (json_is_integer(code) && json_integer_value(code) > 0 && json_integer_value(code) < 1000)
         ret_failure->code = (int)json_integer_value(code);

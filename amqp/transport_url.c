@@ -113,6 +113,8 @@ static int parse_host(const char *text, size_t length, struct transport_host *ho
         return r;
     r = unquote_text(colon ? colon + 1 : text, colon ? credentials - username - 1 : 0,
                      &host->password, err);
+    if (r == 0 && !secret_watch(host->password))
+        r = error_nomem(err);
     if (r < 0)
         return r;
     return parse_address(address, (size_t)(text + length - address), host, err);
@@ -280,7 +282,7 @@ static bool copy_host(const struct transport_host *from, struct transport_host *
         .username = strdup(from->username),
         .password = strdup(from->password),
     };
-    return to->hostname && to->username && to->password;
+    return to->hostname && to->username && to->password && secret_watch(to->password);
 }
 
 struct transport_url *transport_url_copy(const struct transport_url *url)

@@ -426,6 +426,8 @@ static int make_response(CURL *handle, struct transfer *transfer,
         http_response_done(&response);
         return r;
     }
+    if (response.status / 100 != 2)
+        http_response_strip(&response);
     *ret_response = response;
     return 0;
 }

@@ -76,7 +76,7 @@ enum http_failure {
 
 struct http_response {
     unsigned status;
-    char *body; /* ends with NUL besides */
+    char *body; /* ends with NUL besides; unless 2xx, its beginning without secrets of ours */
     size_t body_bytes;
     struct http_answer_header *headers;
     size_t header_count;

@@ -13,6 +13,8 @@
 #include "common/secret.h"
 
 #define RETRY_AFTER_MAX_S 3600
+#define REASON_SOURCE_BYTES (64u << 10)
+#define SECRET_BYTES (32u << 10) /* in any of its forms */
 
 int http_response_add_header(struct http_response *response, const char *name, const char *value,
                              struct error *err)
@@ -33,6 +35,22 @@ int http_response_add_header(struct http_response *response, const char *name, c
     }
     response->headers[response->header_count++] = copy;
     return 0;
+}
+
+void http_response_strip(struct http_response *response)
+{
+    char *body = response->body;
+    bool is_cut = response->body_bytes > REASON_SOURCE_BYTES;
+    if (is_cut)
+        body[REASON_SOURCE_BYTES] = '\0';
+    secret_strip(body);
+    response->body_bytes = strlen(body);
+    if (!is_cut)
+        return;
+    /* Perhaps inside a secret. */
+    response->body_bytes -=
+        response->body_bytes < SECRET_BYTES ? response->body_bytes : SECRET_BYTES;
+    body[response->body_bytes] = '\0';
 }
 
 const char *http_response_header(const struct http_response *response, const char *name)

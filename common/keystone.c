@@ -26,7 +26,8 @@
 struct keystone_session {
     struct http_client *http;
     char *url;
-    char *body; /* a secret */
+    char *body;   /* a secret */
+    char *secret; /* the password in it */
 
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t fetched;
@@ -50,7 +51,11 @@ int keystone_session_new(const struct keystone_options *options,
     if (r == 0)
         r = keystone_auth_body(options, &session->body, err);
     if (r == 0)
+        r = keystone_auth_secret(options, &session->secret, err);
+    if (r == 0)
         r = http_client_new(&options->http, &session->http, err);
+    if (r == 0 && !secret_watch(session->secret))
+        r = error_nomem(err);
     if (r < 0) {
         keystone_session_free(session);
         return r;
@@ -66,6 +71,7 @@ void keystone_session_free(struct keystone_session *session)
     http_client_free(session->http);
     free(session->url);
     secret_free(session->body);
+    secret_free(session->secret);
     secret_free(session->token);
     (void)pthread_cond_destroy(&session->fetched);
     (void)pthread_mutex_destroy(&session->lock);
@@ -274,8 +280,10 @@ int keystone_session_get_token(struct keystone_session *session, char **ret_toke
         fetched = true;
     }
     char *copy = strdup(session->token);
-    if (!copy)
+    if (!copy || !secret_watch(copy)) {
+        secret_free(copy);
         return error_nomem(err);
+    }
     *ret_token = copy;
     return 0;
 }

@@ -160,6 +160,25 @@ static int make_credential_auth(const struct keystone_options *options, json_t *
     return *ret_auth ? 0 : error_nomem(err);
 }
 
+static bool is_credential(const struct keystone_options *options)
+{
+    return strcmp(options->auth_type, "v3applicationcredential") == 0;
+}
+
+static const char *secret_of(const struct keystone_options *options)
+{
+    const char *text =
+        is_credential(options) ? options->application_credential_secret : options->password;
+    return text ? text : "";
+}
+
+int keystone_auth_secret(const struct keystone_options *options, char **ret_secret,
+                         struct error *err)
+{
+    *ret_secret = strdup(secret_of(options));
+    return *ret_secret ? 0 : error_nomem(err);
+}
+
 static void clear_json_string(json_t *string)
 {
     const char *text = json_string_value(string);
@@ -171,14 +190,13 @@ int keystone_auth_body(const struct keystone_options *options, char **ret_body, 
     const char *type = given(options->auth_type);
     if (!type)
         return invalid(err, "auth_type is missing");
-    bool credential = strcmp(type, "v3applicationcredential") == 0;
+    bool credential = is_credential(options);
     if (!credential && strcmp(type, "password") != 0 && strcmp(type, "v3password") != 0)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "auth_type '%s' is not one of password, v3password, "
                          "v3applicationcredential",
                          type);
-    const char *text = credential ? options->application_credential_secret : options->password;
-    json_t *secret = json_string(text ? text : "");
+    json_t *secret = json_string(secret_of(options));
     json_t *auth = NULL;
     if (!secret)
         return invalid(err, credential ? "application_credential_secret is not UTF-8"

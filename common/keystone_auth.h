@@ -9,5 +9,9 @@
  */
 int keystone_auth_body(const struct keystone_options *options, char **ret_body, struct error *err);
 
+/* The password or secret the body holds. Returns owned: secret_free(). */
+int keystone_auth_secret(const struct keystone_options *options, char **ret_secret,
+                         struct error *err);
+
 /* "<auth_url>/v3/auth/tokens?nocatalog". Returns owned. */
 int keystone_auth_url(const struct keystone_options *options, char **ret_url, struct error *err);

@@ -11,6 +11,7 @@
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/json.h"
+#include "common/secret.h"
 
 #define PREFIX "_context_"
 #define PREFIX_LENGTH (sizeof(PREFIX) - 1)
@@ -63,6 +64,10 @@ static int from_values(json_t *values, struct request_context **ret_context, str
         .auth_token = string_or_empty(values, "auth_token"),
         .service_catalog = json_is_array(catalog) ? catalog : NULL,
     };
+    if (!secret_watch(context->auth_token)) {
+        request_context_free(context);
+        return error_nomem(err);
+    }
     *ret_context = context;
     return 0;
 }
@@ -163,6 +168,7 @@ void request_context_free(struct request_context *context)
 {
     if (!context)
         return;
+    secret_unwatch(context->auth_token);
     json_decref(context->values);
     free(context);
 }

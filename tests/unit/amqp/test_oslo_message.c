@@ -109,6 +109,23 @@ static void failures_are_decoded(void **state)
     }
 }
 
+/* A database error shows its parameters, and the token of the context may be one. */
+static void a_failure_does_not_show_our_token(void **state)
+{
+    (void)state;
+    struct error failure = ERROR_INIT, err = ERROR_INIT;
+    struct request_context *context = NULL;
+    json_t *values = json_pack("{s:s}", "auth_token", "gAAAA-user-token");
+    assert_int_equal(request_context_from_values(values, &context, &err), 0);
+    json_decref(values);
+    assert_int_equal(
+        rpc_failure_unpack("{\"class\": \"DBError\", \"message\": \"[gAAAA-user-token]\"}",
+                           &failure, &err),
+        0);
+    assert_string_equal(failure.message, "[***]");
+    request_context_free(context);
+}
+
 static void bad_failures_are_refused(void **state)
 {
     (void)state;
@@ -453,6 +470,7 @@ int main(void)
         cmocka_unit_test(a_call_is_decoded),
         cmocka_unit_test(replies_are_decoded),
         cmocka_unit_test(failures_are_decoded),
+        cmocka_unit_test(a_failure_does_not_show_our_token),
         cmocka_unit_test(bad_failures_are_refused),
         cmocka_unit_test(messages_survive_the_envelope),
         cmocka_unit_test(requests_are_encoded_as_oslo_does),

@@ -271,6 +271,31 @@ static void a_401_fetches_a_fresh_service_token(void **state)
     http_script_finish(keystone);
 }
 
+/* A proxy that shows on its page what it was sent. The service token is given up meanwhile. */
+static void a_reason_shows_no_token(void **state)
+{
+    (void)state;
+    const struct http_step keystone_steps[] = {KEYSTONE("service-token-1"),
+                                               KEYSTONE("service-token-2")};
+    const char page[] = "X-Auth-Token: user-token; X-Service-Token: service-token-2";
+    const struct http_step steps[] = {
+        {.status = 401, .reply = page},
+        {.status = 401, .reply_headers = "Content-Type: text/plain\r\n", .reply = page},
+    };
+    struct http_script *keystone = http_script_start(keystone_steps, ARRAY_SIZE(keystone_steps));
+    struct keystone_session *session = open_session(keystone);
+    struct fixture fixture;
+    struct glance_image image;
+    struct error err = ERROR_INIT;
+    fixture_start(&fixture, steps, ARRAY_SIZE(steps), session);
+    assert_int_equal(glance_image_get(fixture.glance, fixture.context, IMAGE_ID, &image, &err),
+                     -EACCES);
+    assert_non_null(strstr(err.message, "X-Auth-Token: ***; X-Service-Token: ***"));
+    fixture_finish(&fixture);
+    keystone_session_free(session);
+    http_script_finish(keystone);
+}
+
 static void no_service_token_no_request(void **state)
 {
     (void)state;
@@ -372,6 +397,7 @@ int main(void)
         cmocka_unit_test(the_repetitions_end),
         cmocka_unit_test(a_401_has_one_more_chance),
         cmocka_unit_test(a_401_fetches_a_fresh_service_token),
+        cmocka_unit_test(a_reason_shows_no_token),
         cmocka_unit_test(no_service_token_no_request),
         cmocka_unit_test(a_request_id_cannot_smuggle_a_header),
         cmocka_unit_test(deleting),

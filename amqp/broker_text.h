@@ -1,0 +1,10 @@
+/* What the broker says when it closes something. */
+#pragma once
+
+#include <amqp.h>
+#include <stdint.h>
+
+#define BROKER_TEXT_SIZE 272 /* a short string of AMQP has 255 bytes */
+
+/* "403 ACCESS_REFUSED - ...", without our secrets should it quote one. */
+void broker_text(uint16_t code, amqp_bytes_t text, char ret_text[BROKER_TEXT_SIZE]);
