@@ -30,7 +30,9 @@ struct agent {
     struct driver *driver;
     struct glance *glance;
     struct cinder *cinder;
-    struct keystone_session *service_session; /* NULL without send_service_user_token */
+    struct keystone_session *own_session;     /* of [service_user]; NULL without credentials */
+    struct keystone_session *service_session; /* the same, NULL without send_service_user_token */
+    struct keystone_session *cinder_session;  /* as [cinder] reaches Keystone, likewise */
     struct freeze_ledger *freeze_ledger;      /* guests frozen now */
     struct freezer *freezer;                  /* guests frozen for volume snapshots */
     struct journal *journal;                  /* requests under way */

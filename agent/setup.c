@@ -140,11 +140,30 @@ static int make_bus(struct agent *agent, struct conf *conf, struct error *err)
     return r;
 }
 
-static int make_keystone(struct agent *agent, const struct conf *conf, struct error *err)
+#define HTTP_OPTIONS(group)                                                                        \
+    {                                                                                              \
+        .cafile = (group).cafile, .certfile = (group).certfile, .keyfile = (group).keyfile,        \
+        .insecure = (group).insecure, .timeout_s = (unsigned)(group).timeout                       \
+    }
+
+/*
+ * Nova gets the token in the session of the service it is for, with that one's TLS options
+ * (nova.service_auth, keystoneauth1.service_token). What they leave open is [service_user]'s.
+ */
+static struct http_options keystone_http(const struct http_options *service,
+                                         const struct http_options *user)
+{
+    bool has_own = or_null(service->cafile) || or_null(service->certfile) || service->insecure;
+    struct http_options http = has_own ? *service : *user;
+    http.timeout_s = service->timeout_s ? service->timeout_s : user->timeout_s;
+    return http;
+}
+
+static int make_session(const struct conf *conf, const struct http_options *service,
+                        struct keystone_session **ret_session, struct error *err)
 {
 #define USER(field) conf->service_user.field
-    if (!USER(send_service_user_token))
-        return 0;
+    const struct http_options user = HTTP_OPTIONS(conf->service_user);
     const struct keystone_options options = {
         .auth_type = USER(auth_type),
         .auth_url = USER(auth_url),
@@ -165,15 +184,25 @@ static int make_keystone(struct agent *agent, const struct conf *conf, struct er
         .application_credential_id = USER(application_credential_id),
         .application_credential_name = USER(application_credential_name),
         .application_credential_secret = USER(application_credential_secret),
-        .http = {.cafile = USER(cafile),
-                 .certfile = USER(certfile),
-                 .keyfile = USER(keyfile),
-                 .insecure = USER(insecure),
-                 .timeout_s = (unsigned)USER(timeout)},
+        .http = keystone_http(service, &user),
     };
 #undef USER
-    int r = keystone_session_new(&options, &agent->service_session, err);
+    int r = keystone_session_new(&options, ret_session, err);
     return r < 0 ? error_prepend(err, "[service_user]") : 0;
+}
+
+/* Where no service token is sent, credentials are of use all the same, but not needed. */
+static int make_keystone(struct agent *agent, const struct conf *conf, struct error *err)
+{
+    const struct http_options glance = HTTP_OPTIONS(conf->glance);
+    const struct http_options cinder = HTTP_OPTIONS(conf->cinder);
+    struct error unusable = ERROR_INIT;
+    bool is_sent = conf->service_user.send_service_user_token;
+    int r = make_session(conf, &glance, &agent->own_session, is_sent ? err : &unusable);
+    if (!is_sent)
+        return 0;
+    agent->service_session = agent->own_session;
+    return r < 0 ? r : make_session(conf, &cinder, &agent->cinder_session, err);
 }
 
 static int make_glance(struct agent *agent, const struct conf *conf, struct error *err)
@@ -188,11 +217,8 @@ static int make_glance(struct agent *agent, const struct conf *conf, struct erro
         .region_name = or_null(GLANCE(region_name)),
         .num_retries = (unsigned)GLANCE(num_retries),
         .stall_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,
-        .http = {.cafile = GLANCE(cafile),
-                 .certfile = GLANCE(certfile),
-                 .keyfile = GLANCE(keyfile),
-                 .insecure = GLANCE(insecure),
-                 .timeout_s = (unsigned)GLANCE(timeout)},
+        .http = HTTP_OPTIONS(conf->glance),
+        .own_session = agent->own_session,
     };
 #undef GLANCE
     int r = glance_new(&options, agent->service_session, &agent->glance, err);
@@ -221,14 +247,10 @@ static int make_cinder(struct agent *agent, const struct conf *conf, struct erro
         .endpoint_template = or_null(CINDER(endpoint_template)),
         .os_region_name = or_null(CINDER(os_region_name)),
         .http_retries = (unsigned)CINDER(http_retries),
-        .http = {.cafile = CINDER(cafile),
-                 .certfile = CINDER(certfile),
-                 .keyfile = CINDER(keyfile),
-                 .insecure = CINDER(insecure),
-                 .timeout_s = (unsigned)CINDER(timeout)},
+        .http = HTTP_OPTIONS(conf->cinder),
     };
 #undef CINDER
-    int r = cinder_new(&options, agent->service_session, &agent->cinder, err);
+    int r = cinder_new(&options, agent->cinder_session, &agent->cinder, err);
     return r < 0 ? error_prepend(err, "[cinder]") : 0;
 }
 
@@ -332,7 +354,8 @@ void setup_undo(struct agent *agent)
     driver_free(agent->driver);
     cinder_free(agent->cinder);
     glance_free(agent->glance);
-    keystone_session_free(agent->service_session);
+    keystone_session_free(agent->own_session);
+    keystone_session_free(agent->cinder_session);
     throttle_free(agent->disk_throttle);
     throttle_free(agent->upload_throttle);
     slots_free(agent->disk_op_slots);

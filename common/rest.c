@@ -14,17 +14,16 @@
 
 static int send_with_token(const struct rest_service *service,
                            const struct request_context *context, const struct rest_call *call,
-                           const char *service_token, unsigned total_ms,
-                           struct http_response *ret_response, enum http_failure *ret_failure,
-                           struct error *err)
+                           const char *token, unsigned total_ms, struct http_response *ret_response,
+                           enum http_failure *ret_failure, struct error *err)
 {
     cleanup_free char *url = NULL;
     int r = call->make_url(call->opaque, &url, err);
     if (r < 0)
         return r;
     struct http_header headers[5 + REST_EXTRA_HEADERS] = {
-        {"X-Auth-Token", context->auth_token},
-        {"X-Service-Token", service_token},
+        {"X-Auth-Token", service->own_session ? token : context->auth_token},
+        {"X-Service-Token", service->own_session ? NULL : token},
         {"X-OpenStack-Request-ID", request_context_global_id(context)},
         {"Accept", "application/json"},
         {"Content-Type", call->content_type},
@@ -49,16 +48,17 @@ int rest_send(const struct rest_service *service, const struct request_context *
               const struct rest_call *call, unsigned total_ms, struct http_response *ret_response,
               enum http_failure *ret_failure, struct error *err)
 {
-    char *service_token = NULL;
+    struct keystone_session *session =
+        service->own_session ? service->own_session : service->service_session;
+    char *token = NULL;
     *ret_failure = HTTP_FAILED_REQUEST;
-    if (service->service_session &&
-        keystone_session_get_token(service->service_session, &service_token, err) < 0)
+    if (session && keystone_session_get_token(session, &token, err) < 0)
         return error_prepend(err, "no service token for %s", service->name);
-    int r = send_with_token(service, context, call, service_token, total_ms, ret_response,
-                            ret_failure, err);
-    if (r == 0 && ret_response->status == 401 && service_token)
-        keystone_session_invalidate(service->service_session, service_token);
-    secret_free(service_token);
+    int r =
+        send_with_token(service, context, call, token, total_ms, ret_response, ret_failure, err);
+    if (r == 0 && ret_response->status == 401 && token)
+        keystone_session_invalidate(session, token);
+    secret_free(token);
     return r;
 }
 

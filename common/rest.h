@@ -18,6 +18,7 @@ struct rest_service {
     const char *name; /* "Glance", for messages */
     struct http_client *http;
     struct keystone_session *service_session; /* may be NULL */
+    struct keystone_session *own_session;     /* its token instead of the user's; else NULL */
     unsigned retries;
 };
 

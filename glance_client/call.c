@@ -5,6 +5,7 @@
 
 #include "common/cleanup.h"
 #include "common/id.h"
+#include "common/log.h"
 #include "common/rest.h"
 #include "glance_client/glance_int.h"
 
@@ -146,6 +147,30 @@ int glance_send(struct glance *glance, const struct request_context *context,
     return rest_send(&service, context, &rest, total_ms, ret_response, ret_failure, err);
 }
 
+/* What becomes of an image has to be found out, and to be ended, whatever became of the token. */
+static bool is_for_ourselves(const struct glance_call *call)
+{
+    return call->image_id &&
+           (strcmp(call->method, "GET") == 0 || strcmp(call->method, "DELETE") == 0);
+}
+
+/* The refusal in *response gives way to what we are told ourselves, if anything. */
+static void ask_as_ourselves(const struct glance *glance, const struct request_context *context,
+                             const struct rest_call *rest, struct http_response *response)
+{
+    struct rest_service service = service_of(glance);
+    struct http_response other;
+    enum http_failure failure;
+    struct error err = ERROR_INIT;
+    service.own_session = glance->own_session;
+    if (rest_call(&service, context, rest, &other, &failure, &err) < 0) {
+        log_debug("Glance cannot be asked with our own token: %s", err.message);
+        return;
+    }
+    http_response_done(response);
+    *response = other;
+}
+
 int glance_call(struct glance *glance, const struct request_context *context,
                 const struct glance_call *call, struct http_response *ret_response,
                 struct error *err)
@@ -158,6 +183,8 @@ int glance_call(struct glance *glance, const struct request_context *context,
     int r = rest_call(&service, context, &rest, &response, &failure, err);
     if (r < 0)
         return glance_no_answer(call, failure, err);
+    if (response.status == 401 && glance->own_session && is_for_ourselves(call))
+        ask_as_ourselves(glance, context, &rest, &response);
     if (response.status / 100 != 2) {
         r = glance_refused(call, &response, err);
         http_response_done(&response);

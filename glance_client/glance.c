@@ -94,6 +94,7 @@ static bool copy_options(struct glance *glance, const struct glance_options *opt
     const char *const *interfaces = options->valid_interfaces;
     if (count(interfaces) == 0)
         interfaces = default_interfaces;
+    glance->own_session = options->own_session;
     glance->num_retries = options->num_retries;
     glance->stall_ms =
         (options->stall_timeout_s ? options->stall_timeout_s : STALL_TIMEOUT_S) * 1000;

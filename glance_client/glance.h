@@ -31,6 +31,10 @@ struct glance_options {
     unsigned stall_timeout_s;  /* below 1 KiB/s this long, an upload is given up; 0 = 120 */
     unsigned poll_interval_ms; /* while Glance settles a broken upload; 0 = 2000 */
     struct http_options http;
+
+    /* The agent's own, not the user's: where a user's token has expired it reads and deletes the
+     * images of a request. Borrowed for the client's life; NULL = there is none. */
+    struct keystone_session *own_session;
 };
 
 struct glance_image {

@@ -19,6 +19,7 @@ struct glance {
     unsigned poll_interval_ms;
     struct http_client *http;
     struct keystone_session *service_session; /* borrowed, may be NULL */
+    struct keystone_session *own_session;     /* the same */
 };
 
 /* One request about one image, or the list of them. Everything is borrowed. */
@@ -43,8 +44,11 @@ int glance_send(struct glance *glance, const struct request_context *context,
                 struct http_response *ret_response, enum http_failure *ret_failure,
                 struct error *err);
 
-/* glance_send() with repetitions (every such call may be repeated); success is a 2xx answer, any
- * other is turned into *err. */
+/*
+ * glance_send() with repetitions (every such call may be repeated); success is a 2xx answer, any
+ * other is turned into *err. Where the user's token has expired, an image is read and deleted with
+ * the agent's own.
+ */
 int glance_call(struct glance *glance, const struct request_context *context,
                 const struct glance_call *call, struct http_response *ret_response,
                 struct error *err);

@@ -12,6 +12,7 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/retry.h"
 #include "glance_client/glance_int.h"
 
@@ -31,6 +32,19 @@ struct location {
     unsigned retry_after_ms;
 };
 
+/* The token has expired meanwhile. A PATCH is carried out when it is answered, a POST later. */
+static int refused(const struct location *location, bool accepted, struct error *err)
+{
+    const struct error cause = *err;
+    if (!accepted || !location->patch)
+        return error_set(err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
+                         "upload of image %s: what became of it is not known: %s",
+                         location->image_id, cause.message);
+    log_warning("image %s: Glance has taken its location, but does not show it any more: %s",
+                location->image_id, cause.message);
+    return 0;
+}
+
 /* `accepted`: an answer said so; then "queued" is not the last word. LOCATION_AGAIN leaves *err. */
 static int settle(const struct location *location, bool accepted, struct error *err)
 {
@@ -40,7 +54,7 @@ static int settle(const struct location *location, bool accepted, struct error *
                                 accepted ? statuses : statuses + 1,
                                 glance_patience_ms(location->glance), &image, err);
     if (r < 0)
-        return r;
+        return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? refused(location, accepted, err) : r;
     if (strcmp(image.status, "queued") == 0)
         r = LOCATION_AGAIN;
     else if (strcmp(image.status, "active") != 0)

@@ -86,6 +86,18 @@ static unsigned patience_ms(const struct upload *upload)
                                                            : upload->glance->stall_ms;
 }
 
+/* The token has expired since the PUT began: what is known is what the PUT was answered. */
+static int refused(const struct upload *upload, bool stored, struct error *err)
+{
+    if (!stored)
+        return error_prepend(err, "upload of image %s: what became of it is not known",
+                             upload->image_id);
+    log_warning("image %s: Glance has taken all of it, but does not show it any more; its hash is "
+                "not verified: %s",
+                upload->image_id, err->message);
+    return 0;
+}
+
 /* `stored`: the PUT was answered with 204. UPLOAD_AGAIN leaves *err as it is. */
 static int settle(struct upload *upload, bool stored, struct error *err)
 {
@@ -94,7 +106,7 @@ static int settle(struct upload *upload, bool stored, struct error *err)
     int r = glance_image_settle(upload->glance, upload->context, upload->image_id, passing,
                                 patience_ms(upload), &image, err);
     if (r < 0)
-        return r;
+        return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? refused(upload, stored, err) : r;
     if (strcmp(image.status, "active") == 0)
         r = verify(upload, &image, stored, err);
     else if (strcmp(image.status, "queued") == 0 && !stored)

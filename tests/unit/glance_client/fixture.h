@@ -23,9 +23,10 @@ struct fixture {
     struct request_context *context;
 };
 
-/* Four attempts, as nova's default. `session` may be NULL. */
-static inline void fixture_start(struct fixture *fixture, const struct http_step *steps,
-                                 size_t count, struct keystone_session *session)
+/* Four attempts, as nova's default. The sessions may be NULL. */
+static inline void fixture_start_with(struct fixture *fixture, const struct http_step *steps,
+                                      size_t count, struct keystone_session *session,
+                                      struct keystone_session *own_session)
 {
     struct error err = ERROR_INIT;
     fixture->script = http_script_start(steps, count);
@@ -34,6 +35,7 @@ static inline void fixture_start(struct fixture *fixture, const struct http_step
         .num_retries = 3,
         .stall_timeout_s = 1,
         .poll_interval_ms = 1,
+        .own_session = own_session,
         .http = {.retry_delay_ms = 1, .timeout_s = 5},
     };
     assert_int_equal(glance_new(&options, session, &fixture->glance, &err), 0);
@@ -41,6 +43,12 @@ static inline void fixture_start(struct fixture *fixture, const struct http_step
                                 "_context_request_id", "req-1");
     assert_int_equal(request_context_from_message(message, &fixture->context, &err), 0);
     json_decref(message);
+}
+
+static inline void fixture_start(struct fixture *fixture, const struct http_step *steps,
+                                 size_t count, struct keystone_session *session)
+{
+    fixture_start_with(fixture, steps, count, session, NULL);
 }
 
 static inline void fixture_finish(struct fixture *fixture)

@@ -104,6 +104,21 @@ static void a_missing_answer_is_looked_up(void **state)
                    {POST, .status = 409}, SHOWS("queued"));
 }
 
+#define REFUSED                                                                                    \
+    {                                                                                              \
+        .method = "GET", .path = IMAGE_PATH, .status = 401                                         \
+    }
+
+/* A PATCH is carried out when it is answered; of a task nobody knows. */
+static void what_glance_took_is_no_failure(void **state)
+{
+    (void)state;
+    EXPECT_SUCCESS(NO_POST(404), {PATCH, .reply = "{}"}, REFUSED, REFUSED);
+    EXPECT_FAILURE(EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0, {POST, .status = 202}, REFUSED, REFUSED);
+    EXPECT_FAILURE(EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0, NO_POST(404),
+                   {PATCH, .action = HTTP_DROP, .bytes = 5}, REFUSED, REFUSED);
+}
+
 static void what_passes_is_tried_again_three_times(void **state)
 {
     (void)state;
@@ -150,6 +165,7 @@ int main(void)
         cmocka_unit_test(older_glances_get_a_patch),
         cmocka_unit_test(refusals_are_final),
         cmocka_unit_test(a_missing_answer_is_looked_up),
+        cmocka_unit_test(what_glance_took_is_no_failure),
         cmocka_unit_test(what_passes_is_tried_again_three_times),
         cmocka_unit_test(another_end_is_told),
         cmocka_unit_test(an_image_id_that_is_no_uuid_is_never_sent),

@@ -105,13 +105,15 @@ static int free_image(void **state)
     return 0;
 }
 
+static struct keystone_session *own_session; /* of the next run; NULL: there is none */
+
 static int run(const struct http_step *steps, size_t count, struct error *err)
 {
     struct fixture fixture;
     image.position = 0;
     image.reads = image.rewinds = 0;
     *err = (struct error)ERROR_INIT;
-    fixture_start(&fixture, steps, count, NULL);
+    fixture_start_with(&fixture, steps, count, NULL, own_session);
     int r = glance_image_upload(fixture.glance, fixture.context, IMAGE_ID, &image.base, err);
     fixture_finish(&fixture);
     assert_int_equal(r, -err->errnum);
@@ -284,6 +286,69 @@ static void a_stalled_upload_is_looked_into(void **state)
     expect_error(&err, ENOENT, EXC_IMAGE_NOT_FOUND, 404);
     fixture_finish(&fixture);
     memory_source_done(&large);
+}
+
+#define REFUSED                                                                                    \
+    {                                                                                              \
+        .method = "GET", .path = IMAGE_PATH, .headers = {"X-Auth-Token: user-token"},              \
+        .status = 401                                                                              \
+    }
+
+/* Glance asks about the token when a request begins, and it has expired since the PUT began. */
+static void what_glance_took_is_no_failure(void **state)
+{
+    (void)state;
+    EXPECT_SUCCESS(PUT_ANSWERED(204), REFUSED, REFUSED);
+    EXPECT_SUCCESS(PUT_ANSWERED(204), SAVING, REFUSED, REFUSED);
+    EXPECT_SUCCESS(PUT_ANSWERED(204), {.method = "GET", .path = IMAGE_PATH, .status = 403});
+    /* Nobody has said so of these. */
+    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 401, "what became of it is not known",
+                   PUT_DROPPED(SIZE), REFUSED, REFUSED);
+    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 401, "what became of it is not known",
+                   PUT_ANSWERED(500), REFUSED, REFUSED);
+}
+
+#define ASKED_BY_OURSELVES(record)                                                                 \
+    {                                                                                              \
+        .method = "GET", .path = IMAGE_PATH,                                                       \
+        .headers = {"X-Auth-Token: own-token", "!X-Service-Token"}, .reply = (record)              \
+    }
+
+static int run_with_own_session(const struct http_step *steps, size_t count, struct error *err)
+{
+    static const struct http_step token = {
+        .status = 201,
+        .reply_headers = "X-Subject-Token: own-token\r\nContent-Type: application/json\r\n",
+        .reply = "{\"token\": {\"issued_at\": \"2026-11-23T00:00:00.000000Z\","
+                 " \"expires_at\": \"2026-11-23T01:00:00.000000Z\"}}"};
+    struct http_script *keystone = http_script_start(&token, 1);
+    const struct keystone_options options = {.auth_type = "v3applicationcredential",
+                                             .auth_url = http_script_url(keystone),
+                                             .application_credential_id = "AC",
+                                             .application_credential_secret = "s"};
+    *err = (struct error)ERROR_INIT;
+    assert_int_equal(keystone_session_new(&options, &own_session, err), 0);
+    int r = run(steps, count, err);
+    keystone_session_free(own_session);
+    own_session = NULL;
+    http_script_finish(keystone);
+    return r;
+}
+
+static void it_is_looked_at_by_ourselves(void **state)
+{
+    (void)state;
+    struct error err;
+    const struct http_step whole[] = {PUT_ANSWERED(204), REFUSED, REFUSED,
+                                      ASKED_BY_OURSELVES(active)};
+    assert_int_equal(run_with_own_session(whole, ARRAY_SIZE(whole), &err), 0);
+    const struct http_step unanswered[] = {PUT_DROPPED(SIZE), REFUSED, REFUSED,
+                                           ASKED_BY_OURSELVES(active)};
+    assert_int_equal(run_with_own_session(unanswered, ARRAY_SIZE(unanswered), &err), 0);
+    const struct http_step altered[] = {PUT_ANSWERED(204), REFUSED, REFUSED,
+                                        ASKED_BY_OURSELVES(active_altered)};
+    assert_int_equal(run_with_own_session(altered, ARRAY_SIZE(altered), &err), -EREMOTEIO);
+    expect_error(&err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0);
 }
 
 static void saving_for_ever_is_given_up(void **state)
@@ -460,6 +525,8 @@ int main(void)
         cmocka_unit_test(retry_after_is_obeyed),
         cmocka_unit_test(a_broken_connection_is_repeated_from_byte_0),
         cmocka_unit_test(a_stalled_upload_is_looked_into),
+        cmocka_unit_test(what_glance_took_is_no_failure),
+        cmocka_unit_test(it_is_looked_at_by_ourselves),
         cmocka_unit_test(saving_for_ever_is_given_up),
         cmocka_unit_test(a_source_that_fails_ends_the_upload),
         cmocka_unit_test(nothing_is_sent_without_data_or_id),
