@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/dispatch.h"
+#include "common/clock.h"
 #include "common/trap.h"
 #include "driver/libvirt.h"
 
@@ -329,7 +330,7 @@ int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
         r = setup_driver(conf, &agent->driver, err);
     if (r == 0)
         r = freezer_new(agent->driver, agent->freeze_ledger,
-                        (unsigned)conf->snapshot_agent.freeze_deadline * 1000, &agent->freezer,
+                        seconds_ms((unsigned)conf->snapshot_agent.freeze_deadline), &agent->freezer,
                         err);
     if (r == 0)
         r = overseer_new(agent->glance, OVERSEER_INTERVAL_MS, &agent->overseer, err);

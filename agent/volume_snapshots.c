@@ -88,7 +88,7 @@ static int init(struct volume_snapshots *snapshots, struct agent *agent,
         .instance_uuid = instance_uuid,
         .image_id = image_id,
         .name = name,
-        .timeout_ms = (unsigned)agent->conf->snapshot_agent.volume_snapshot_timeout * 1000,
+        .timeout_ms = seconds_ms((unsigned)agent->conf->snapshot_agent.volume_snapshot_timeout),
     };
     /* Names the request for operators, and finds a snapshot whose making was not answered. */
     snapshots->metadata = json_pack("{s:s, s:s, s:s}", "instance_uuid", instance_uuid, "image_id",

@@ -150,7 +150,7 @@ int rpc_call(struct bus *bus, const char *topic, const char *version,
 {
     BUS_SCOPE(bus);
     if (timeout_ms == 0)
-        timeout_ms = bus->settings.rpc_response_timeout_s * 1000;
+        timeout_ms = seconds_ms(bus->settings.rpc_response_timeout_s);
     uint64_t deadline_ms = clock_now_ms() + timeout_ms;
     struct call call = {
         .work.start = start_call,

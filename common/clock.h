@@ -1,6 +1,7 @@
 /* The clocks that deadlines are counted on. */
 #pragma once
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <time.h>
@@ -13,6 +14,12 @@ static inline uint64_t clock_now_ms(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_BOOTTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* An option in seconds, whatever it is: more than 24 days are as good as for ever. */
+static inline unsigned seconds_ms(unsigned seconds)
+{
+    return seconds < INT_MAX / 1000 ? seconds * 1000 : INT_MAX;
 }
 
 static inline uint64_t earlier_ms(uint64_t a, uint64_t b)

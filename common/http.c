@@ -75,7 +75,7 @@ int http_client_new(const struct http_options *options, struct http_client **ret
         return error_nomem(err);
     http_pool_init(&client->pool);
     client->insecure = options->insecure;
-    client->timeout_ms = options->timeout_s ? options->timeout_s * 1000 : TOTAL_TIMEOUT_MS;
+    client->timeout_ms = options->timeout_s ? seconds_ms(options->timeout_s) : TOTAL_TIMEOUT_MS;
     client->retry_delay_ms = options->retry_delay_ms ? options->retry_delay_ms : RETRY_DELAY_MS;
     if (!copy_option(options->cafile, &client->cafile) ||
         !copy_option(options->certfile, &client->certfile) ||

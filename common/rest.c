@@ -44,12 +44,17 @@ static int send_with_token(const struct rest_service *service,
     return http_request(service->http, &request, ret_response, ret_failure, err);
 }
 
+/* Whose tokens can be renewed. */
+static struct keystone_session *session_of(const struct rest_service *service)
+{
+    return service->own_session ? service->own_session : service->service_session;
+}
+
 int rest_send(const struct rest_service *service, const struct request_context *context,
               const struct rest_call *call, unsigned total_ms, struct http_response *ret_response,
               enum http_failure *ret_failure, struct error *err)
 {
-    struct keystone_session *session =
-        service->own_session ? service->own_session : service->service_session;
+    struct keystone_session *session = session_of(service);
     char *token = NULL;
     *ret_failure = HTTP_FAILED_REQUEST;
     if (session && keystone_session_get_token(session, &token, err) < 0)
@@ -101,6 +106,8 @@ int rest_call(const struct rest_service *service, const struct request_context *
         r = rest_send(service, context, call, retry_remaining_ms(&retry), &response, ret_failure,
                       &failed);
         unauthorized += response.status == 401;
+        if (response.status == 401 && unauthorized == 1 && session_of(service))
+            retry_allow_another(&retry);
         again = r < 0 ? may_do_better(call, *ret_failure)
                       : may_pass(call, response.status, unauthorized);
         retry_after_ms = http_response_retry_after_ms(&response);

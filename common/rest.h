@@ -54,9 +54,10 @@ int rest_send(const struct rest_service *service, const struct request_context *
 
 /*
  * rest_send() with repetitions; 0 when there is an answer, whatever its status. Tried again are a
- * connection that was not made, 429 and, once, 401 (a stale service token, or a service that could
- * not ask Keystone just then); with `may_repeat` also a missing answer, 502, 503, 504, and 500 of a
- * GET or where it is said. Not for a call with a source.
+ * connection that was not made, 429 and, once, 401 (a stale service token, for which `retries` need
+ * not allow it, or a service that could not ask Keystone just then); with `may_repeat` also a
+ * missing answer, 502, 503, 504, and 500 of a GET or where it is said. Not for a call with a
+ * source.
  */
 int rest_call(const struct rest_service *service, const struct request_context *context,
               const struct rest_call *call, struct http_response *ret_response,

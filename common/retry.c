@@ -64,6 +64,11 @@ bool retry_wait(struct retry *retry, unsigned min_delay_ms)
     return true;
 }
 
+void retry_allow_another(struct retry *retry)
+{
+    retry->policy.attempts++;
+}
+
 unsigned retry_remaining_ms(const struct retry *retry)
 {
     uint64_t now_ms = clock_now_ms();

@@ -37,5 +37,8 @@ struct retry retry_begin(const struct retry_policy *policy);
  */
 bool retry_wait(struct retry *retry, unsigned min_delay_ms);
 
+/* The cause of the failure has been mended: one more attempt than the policy has. */
+void retry_allow_another(struct retry *retry);
+
 /* Time left until the deadline, at least 1. */
 unsigned retry_remaining_ms(const struct retry *retry);

@@ -128,7 +128,7 @@ int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct 
 {
     struct copy_progress progress = copy_progress_begin();
     unsigned look_ms =
-        (unsigned)earlier_ms(copy->stall_timeout_s * 1000 / LOOKS_PER_STALL, LOOK_MAX_MS);
+        (unsigned)earlier_ms(seconds_ms(copy->stall_timeout_s) / LOOKS_PER_STALL, LOOK_MAX_MS);
     for (;;) {
         bool heard = domain_watch_wait(copy->watch, look_ms, &copy->news);
         int r = cancel_check(err);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/cancel.h"
+#include "common/clock.h"
 #include "common/trap.h"
 #include "driver/libvirt_driver.h"
 #include "driver/libvirt_volume.h"
@@ -137,9 +138,9 @@ static int follow(struct block_merge *merge, enum ending *ret_ending, struct err
         if (r < 0)
             return r;
         /* After a restart what is there is looked at at once. */
-        bool heard =
-            !lost && domain_watch_wait(merge->watch, merge->stall_timeout_s * 1000 / STALL_CHECKS,
-                                       &merge->news);
+        bool heard = !lost && domain_watch_wait(merge->watch,
+                                                seconds_ms(merge->stall_timeout_s) / STALL_CHECKS,
+                                                &merge->news);
         if (has_ended(merge)) {
             *ret_ending = HEARD_OF;
             return 0;

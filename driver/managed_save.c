@@ -11,6 +11,7 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "driver/libvirt_connection.h"
 
 #define STALL_CHECKS 4
@@ -88,7 +89,7 @@ int managed_save(virDomainPtr domain, unsigned stall_timeout_s, struct error *er
 {
     cleanup_close int ended_fd = eventfd(0, EFD_CLOEXEC);
     struct save_watch watch = {.domain = domain,
-                               .check_ms = stall_timeout_s * 1000 / STALL_CHECKS,
+                               .check_ms = seconds_ms(stall_timeout_s) / STALL_CHECKS,
                                .ended_fd = ended_fd,
                                .cancel = cancel_current()};
     if (ended_fd < 0)
@@ -148,7 +149,7 @@ int managed_save_await(virDomainPtr domain, unsigned stall_timeout_s, struct err
         return libvirt_error(err, "cannot read whether the domain is active");
     if (active == 0) /* there is no job, and libvirt says so with an error */
         return 0;
-    int r = await_end(domain, stall_timeout_s * 1000, &ended, err);
+    int r = await_end(domain, seconds_ms(stall_timeout_s), &ended, err);
     if (r < 0 || ended)
         return r;
     (void)virDomainAbortJob(domain);

@@ -10,6 +10,7 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/id.h"
 #include "common/json.h"
 #include "common/process.h"
@@ -263,8 +264,8 @@ int qemu_img_convert(const struct qemu_img_conversion *conversion, struct error 
     char rate[32];
     (void)snprintf(rate, sizeof(rate), "%" PRIu64, conversion->bytes_per_s);
     qemu_img_convert_arguments(conversion, supports_direct_io(conversion->target_path), rate, argv);
-    const struct process_options options = {.argv = argv,
-                                            .stall_timeout_ms = conversion->stall_timeout_s * 1000};
+    const struct process_options options = {
+        .argv = argv, .stall_timeout_ms = seconds_ms(conversion->stall_timeout_s)};
     struct error failure = ERROR_INIT;
     if (process_run(&options, NULL, NULL, &failure) < 0)
         return cancel_check(err) < 0
@@ -285,7 +286,7 @@ int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err)
         argv[count++] = rebase->backing_format;
     }
     argv[count++] = rebase->path;
-    const struct process_options options = {.argv = argv,
-                                            .stall_timeout_ms = rebase->stall_timeout_s * 1000};
+    const struct process_options options = {
+        .argv = argv, .stall_timeout_ms = seconds_ms(rebase->stall_timeout_s)};
     return process_run(&options, NULL, NULL, err);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/retry.h"
 
 #define FSID_MAX 37
@@ -168,12 +169,13 @@ static int remove_when_idle(const struct rados_client *client, int (*remove)(voi
                             void *object, const char *name)
 {
     const struct rbd_options *options = client->options;
-    unsigned interval_ms = options->destroy_retry_interval_s * 1000;
+    unsigned interval_ms = seconds_ms(options->destroy_retry_interval_s);
+    uint64_t total_ms = options->destroy_retries * (uint64_t)interval_ms + interval_ms +
+                        seconds_ms(options->op_timeout_s);
     const struct retry_policy policy = {.attempts = options->destroy_retries + 1,
                                         .base_delay_ms = interval_ms,
                                         .max_delay_ms = interval_ms,
-                                        .total_ms = (options->destroy_retries + 1) * interval_ms +
-                                                    options->op_timeout_s * 1000};
+                                        .total_ms = (unsigned)earlier_ms(total_ms, INT_MAX)};
     struct retry retry = retry_begin(&policy);
     int r;
     do

@@ -7,6 +7,7 @@
 
 #include "common/catalog.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "glance_client/glance_int.h"
 
 #define STALL_TIMEOUT_S 120
@@ -97,7 +98,7 @@ static bool copy_options(struct glance *glance, const struct glance_options *opt
     glance->own_session = options->own_session;
     glance->num_retries = options->num_retries;
     glance->stall_ms =
-        (options->stall_timeout_s ? options->stall_timeout_s : STALL_TIMEOUT_S) * 1000;
+        seconds_ms(options->stall_timeout_s ? options->stall_timeout_s : STALL_TIMEOUT_S);
     glance->poll_interval_ms =
         options->poll_interval_ms ? options->poll_interval_ms : POLL_INTERVAL_MS;
     if (!copy_string(options->endpoint_override, NULL, &glance->endpoint_override) ||

@@ -29,6 +29,8 @@ struct location {
     const char *url;
     bool patch;      /* Glance has no POST */
     bool maybe_done; /* a request without an answer was sent */
+    struct retry retry;
+    bool token_renewed;
     unsigned retry_after_ms;
 };
 
@@ -81,6 +83,10 @@ static char *make_body(const struct location *location)
  */
 static int judge(struct location *location, unsigned status, struct error *err)
 {
+    if (status == 401 && location->glance->service_session && !location->token_renewed) {
+        retry_allow_another(&location->retry);
+        location->token_renewed = true;
+    }
     if (status == 401 || status == 429)
         return LOCATION_AGAIN;
     bool server_failed = status / 100 == 5;
@@ -148,12 +154,12 @@ static int run(struct location *location, struct error *err)
     const struct retry_policy policy = {
         glance->num_retries + 1 < ATTEMPTS_MAX ? glance->num_retries + 1 : ATTEMPTS_MAX,
         http_client_retry_delay_ms(glance->http), MAX_DELAY_MS, UINT_MAX};
-    struct retry retry = retry_begin(&policy);
     struct error failed = ERROR_INIT;
     int r;
+    location->retry = retry_begin(&policy);
     do
         r = attempt(location, &failed);
-    while (r == LOCATION_AGAIN && retry_wait(&retry, location->retry_after_ms));
+    while (r == LOCATION_AGAIN && retry_wait(&location->retry, location->retry_after_ms));
     if (r == 0)
         return 0;
     if (r == LOCATION_AGAIN)

@@ -31,6 +31,8 @@ struct upload {
     const struct request_context *context;
     const char *image_id;
     struct image_hash *hash;
+    struct retry retry;
+    bool token_renewed;
     unsigned retry_after_ms;
 };
 
@@ -128,7 +130,11 @@ static int judge(struct upload *upload, unsigned status, struct error *err)
     case 413:
     case 415: /* the record keeps a reference to the rejected data: never PUT again */
         return -err->errnum;
-    case 401: /* before anything was read; the service token has been renewed */
+    case 401: /* before anything was read; the service token has been forgotten */
+        if (upload->glance->service_session && !upload->token_renewed)
+            retry_allow_another(&upload->retry);
+        upload->token_renewed = true;
+        return UPLOAD_AGAIN;
     case 429:
         return UPLOAD_AGAIN;
     case 410:
@@ -177,11 +183,11 @@ static int run(struct upload *upload, struct error *err)
     const struct retry_policy policy = {
         glance->num_retries + 1 < ATTEMPTS_MAX ? glance->num_retries + 1 : ATTEMPTS_MAX,
         http_client_retry_delay_ms(glance->http), MAX_DELAY_MS, UINT_MAX};
-    struct retry retry = retry_begin(&policy);
     struct error failed = ERROR_INIT;
+    upload->retry = retry_begin(&policy);
     trap("upload:started");
     int r = attempt(upload, &failed);
-    while (r == UPLOAD_AGAIN && retry_wait(&retry, upload->retry_after_ms)) {
+    while (r == UPLOAD_AGAIN && retry_wait(&upload->retry, upload->retry_after_ms)) {
         log_debug("image %s: upload begins again: %s", upload->image_id, failed.message);
         r = source->ops->rewind(source, &failed);
         if (r == 0)

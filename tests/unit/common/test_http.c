@@ -676,6 +676,26 @@ static void a_cancelled_upload_ends_at_once(void **state)
     cancel_upload_after(UPLOAD_BYTES); /* while the answer is waited for */
 }
 
+/* An option may be any number: 4294968 s were 704 ms. */
+static void a_long_time_limit_is_long(void **state)
+{
+    (void)state;
+    const struct http_step step = {.reply = "{}", .delay_ms = 900};
+    struct http_script *script = http_script_start(&step, 1);
+    struct http_client *client = NULL;
+    struct http_response response = {0};
+    enum http_failure failure;
+    struct error err = ERROR_INIT;
+    const struct http_options options = {.timeout_s = 4294968};
+    const struct http_request request = {.method = "GET", .url = http_script_url(script)};
+    assert_int_equal(http_client_new(&options, &client, &err), 0);
+    if (http_request(client, &request, &response, &failure, &err) < 0)
+        fail_msg("%s", err.message);
+    http_response_done(&response);
+    http_client_free(client);
+    http_script_finish(script);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -701,6 +721,7 @@ int main(void)
         cmocka_unit_test(certificates_are_verified),
         cmocka_unit_test(a_cancelled_request_ends_at_once),
         cmocka_unit_test(a_cancelled_upload_ends_at_once),
+        cmocka_unit_test(a_long_time_limit_is_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

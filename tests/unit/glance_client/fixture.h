@@ -45,6 +45,20 @@ static inline void fixture_start_with(struct fixture *fixture, const struct http
     json_decref(message);
 }
 
+/* As [glance]num_retries = 0. */
+static inline void fixture_never_repeats(struct fixture *fixture, struct keystone_session *session)
+{
+    struct error err = ERROR_INIT;
+    const struct glance_options options = {
+        .endpoint_override = http_script_url(fixture->script),
+        .stall_timeout_s = 1,
+        .poll_interval_ms = 1,
+        .http = {.retry_delay_ms = 1, .timeout_s = 5},
+    };
+    glance_free(fixture->glance);
+    assert_int_equal(glance_new(&options, session, &fixture->glance, &err), 0);
+}
+
 static inline void fixture_start(struct fixture *fixture, const struct http_step *steps,
                                  size_t count, struct keystone_session *session)
 {

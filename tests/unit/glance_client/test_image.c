@@ -271,6 +271,32 @@ static void a_401_fetches_a_fresh_service_token(void **state)
     http_script_finish(keystone);
 }
 
+/* keystoneauth1 does it whatever [glance]num_retries says: nothing is tried again but the token. */
+static void without_retries_as_well(void **state)
+{
+    (void)state;
+    const struct http_step keystone_steps[] = {KEYSTONE("S1"), KEYSTONE("S2")};
+    const struct http_step steps[] = {
+        {.headers = {"X-Service-Token: S1"}, .status = 401},
+        {.headers = {"X-Service-Token: S2"}, .reply = QUEUED},
+        {.status = 503}, /* DELETE */
+    };
+    struct http_script *keystone = http_script_start(keystone_steps, ARRAY_SIZE(keystone_steps));
+    struct keystone_session *session = open_session(keystone);
+    struct fixture fixture;
+    struct glance_image image;
+    struct error err = ERROR_INIT;
+    fixture_start(&fixture, steps, ARRAY_SIZE(steps), session);
+    fixture_never_repeats(&fixture, session);
+    assert_int_equal(glance_image_get(fixture.glance, fixture.context, IMAGE_ID, &image, &err), 0);
+    glance_image_done(&image);
+    assert_true(glance_image_delete(fixture.glance, fixture.context, IMAGE_ID, &err) < 0);
+    expect_error(&err, EREMOTEIO, EXC_GLANCE_CONNECTION_FAILED, 503);
+    fixture_finish(&fixture);
+    keystone_session_free(session);
+    http_script_finish(keystone);
+}
+
 /* A proxy that shows on its page what it was sent. The service token is given up meanwhile. */
 static void a_reason_shows_no_token(void **state)
 {
@@ -397,6 +423,7 @@ int main(void)
         cmocka_unit_test(the_repetitions_end),
         cmocka_unit_test(a_401_has_one_more_chance),
         cmocka_unit_test(a_401_fetches_a_fresh_service_token),
+        cmocka_unit_test(without_retries_as_well),
         cmocka_unit_test(a_reason_shows_no_token),
         cmocka_unit_test(no_service_token_no_request),
         cmocka_unit_test(a_request_id_cannot_smuggle_a_header),

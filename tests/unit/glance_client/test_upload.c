@@ -308,6 +308,26 @@ static void what_glance_took_is_no_failure(void **state)
                    PUT_ANSWERED(500), REFUSED, REFUSED);
 }
 
+#define TOKEN(token)                                                                               \
+    {                                                                                              \
+        .status = 201,                                                                             \
+        .reply_headers = "X-Subject-Token: " token "\r\nContent-Type: application/json\r\n",       \
+        .reply = "{\"token\": {\"issued_at\": \"2026-11-23T00:00:00.000000Z\","                    \
+                 " \"expires_at\": \"2026-11-23T01:00:00.000000Z\"}}"                              \
+    }
+
+static struct keystone_session *session_with(const struct http_script *keystone)
+{
+    struct error err = ERROR_INIT;
+    struct keystone_session *session = NULL;
+    const struct keystone_options options = {.auth_type = "v3applicationcredential",
+                                             .auth_url = http_script_url(keystone),
+                                             .application_credential_id = "AC",
+                                             .application_credential_secret = "s"};
+    assert_int_equal(keystone_session_new(&options, &session, &err), 0);
+    return session;
+}
+
 #define ASKED_BY_OURSELVES(record)                                                                 \
     {                                                                                              \
         .method = "GET", .path = IMAGE_PATH,                                                       \
@@ -316,23 +336,43 @@ static void what_glance_took_is_no_failure(void **state)
 
 static int run_with_own_session(const struct http_step *steps, size_t count, struct error *err)
 {
-    static const struct http_step token = {
-        .status = 201,
-        .reply_headers = "X-Subject-Token: own-token\r\nContent-Type: application/json\r\n",
-        .reply = "{\"token\": {\"issued_at\": \"2026-11-23T00:00:00.000000Z\","
-                 " \"expires_at\": \"2026-11-23T01:00:00.000000Z\"}}"};
+    static const struct http_step token = TOKEN("own-token");
     struct http_script *keystone = http_script_start(&token, 1);
-    const struct keystone_options options = {.auth_type = "v3applicationcredential",
-                                             .auth_url = http_script_url(keystone),
-                                             .application_credential_id = "AC",
-                                             .application_credential_secret = "s"};
-    *err = (struct error)ERROR_INIT;
-    assert_int_equal(keystone_session_new(&options, &own_session, err), 0);
+    own_session = session_with(keystone);
     int r = run(steps, count, err);
     keystone_session_free(own_session);
     own_session = NULL;
     http_script_finish(keystone);
     return r;
+}
+
+/* Of [glance]num_retries = 0 nothing is repeated but what a stale service token has refused. */
+static void a_stale_service_token_is_renewed_once(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    const struct http_step tokens[] = {TOKEN("S1"), TOKEN("S2"), TOKEN("S3")};
+    struct http_script *keystone = http_script_start(tokens, ARRAY_SIZE(tokens));
+    struct keystone_session *session = session_with(keystone);
+    const struct http_step steps[] = {
+        {.method = "PUT", .headers = {"X-Service-Token: S1"}, .action = HTTP_EARLY, .status = 401},
+        {PUT, .headers = {"X-Service-Token: S2"}, .status = 204},
+        ACTIVE,
+        {.method = "PUT", .action = HTTP_EARLY, .status = 401},
+        {.method = "PUT", .action = HTTP_EARLY, .status = 401},
+    };
+    struct fixture fixture;
+    fixture_start(&fixture, steps, ARRAY_SIZE(steps), session);
+    fixture_never_repeats(&fixture, session);
+    image.position = 0;
+    assert_int_equal(
+        glance_image_upload(fixture.glance, fixture.context, IMAGE_ID, &image.base, &err), 0);
+    image.position = 0;
+    assert_int_equal(
+        glance_image_upload(fixture.glance, fixture.context, IMAGE_ID, &image.base, &err), -EACCES);
+    fixture_finish(&fixture);
+    keystone_session_free(session);
+    http_script_finish(keystone);
 }
 
 static void it_is_looked_at_by_ourselves(void **state)
@@ -527,6 +567,7 @@ int main(void)
         cmocka_unit_test(a_stalled_upload_is_looked_into),
         cmocka_unit_test(what_glance_took_is_no_failure),
         cmocka_unit_test(it_is_looked_at_by_ourselves),
+        cmocka_unit_test(a_stale_service_token_is_renewed_once),
         cmocka_unit_test(saving_for_ever_is_given_up),
         cmocka_unit_test(a_source_that_fails_ends_the_upload),
         cmocka_unit_test(nothing_is_sent_without_data_or_id),
