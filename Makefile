@@ -14,7 +14,7 @@ CFLAGS ?= -O2 -g
 Q := $(if $(V),,@)
 
 MODULES := common conf amqp driver glance_client cinder_client agent
-DEPS := libvirt libnbd librabbitmq jansson libcurl uuid libxml-2.0 libcrypto libsystemd
+DEPS := libvirt libnbd librabbitmq jansson libcurl uuid libxml-2.0 libcrypto libssl libsystemd
 TEST_DEPS := cmocka libmicrohttpd
 
 try = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))

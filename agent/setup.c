@@ -149,17 +149,8 @@ static int make_bus(struct agent *agent, struct conf *conf, struct error *err)
 
 /*
  * Nova gets the token in the session of the service it is for, with that one's TLS options
- * (nova.service_auth, keystoneauth1.service_token). What they leave open is [service_user]'s.
+ * (nova.service_auth, keystoneauth1.service_token).
  */
-static struct http_options keystone_http(const struct http_options *service,
-                                         const struct http_options *user)
-{
-    bool has_own = or_null(service->cafile) || or_null(service->certfile) || service->insecure;
-    struct http_options http = has_own ? *service : *user;
-    http.timeout_s = service->timeout_s ? service->timeout_s : user->timeout_s;
-    return http;
-}
-
 static int make_session(const struct conf *conf, const struct http_options *service,
                         struct keystone_session **ret_session, struct error *err)
 {
@@ -185,7 +176,7 @@ static int make_session(const struct conf *conf, const struct http_options *serv
         .application_credential_id = USER(application_credential_id),
         .application_credential_name = USER(application_credential_name),
         .application_credential_secret = USER(application_credential_secret),
-        .http = keystone_http(service, &user),
+        .http = http_options_first(service, &user),
     };
 #undef USER
     int r = keystone_session_new(&options, ret_session, err);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -38,13 +39,27 @@ static int tls_trouble(const struct transport_host *host, const char *option, st
                      host->hostname, host->port, option);
 }
 
+/*
+ * librabbitmq compares names only; OpenSSL also an address with those of the certificate, as Python
+ * does for oslo. What it finds is among the results that librabbitmq looks at.
+ */
+static bool expect_host(amqp_socket_t *socket, const char *hostname)
+{
+    X509_VERIFY_PARAM *expected = SSL_CTX_get0_param(amqp_ssl_socket_get_context(socket));
+    return X509_VERIFY_PARAM_set1_ip_asc(expected, hostname) == 1 ||
+           X509_VERIFY_PARAM_set1_host(expected, hostname, 0) == 1;
+}
+
 /* As oslo: without a CA file the peer is not verified. */
 static int set_up_tls(amqp_socket_t *socket, const struct transport_host *host,
                       const struct rabbit_options *options, struct error *err)
 {
     bool verify = options->ssl_ca_file && options->ssl_ca_file[0] != '\0';
     amqp_ssl_socket_set_verify_peer(socket, verify);
-    amqp_ssl_socket_set_verify_hostname(socket, options->ssl_enforce_hostname_verification);
+    amqp_ssl_socket_set_verify_hostname(socket,
+                                        options->ssl_enforce_hostname_verification && !verify);
+    if (options->ssl_enforce_hostname_verification && !expect_host(socket, host->hostname))
+        return error_nomem(err);
     (void)amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST);
     if (verify && amqp_ssl_socket_set_cacert(socket, options->ssl_ca_file) != AMQP_STATUS_OK)
         return tls_trouble(host, "ssl_ca_file", err);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -54,9 +55,23 @@ static void global_init(void)
     global_init_result = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+static bool is_given(const char *option)
+{
+    return option && option[0] != '\0';
+}
+
+struct http_options http_options_first(const struct http_options *first,
+                                       const struct http_options *second)
+{
+    bool has_tls = is_given(first->cafile) || is_given(first->certfile) || first->insecure;
+    struct http_options options = has_tls ? *first : *second;
+    options.timeout_s = first->timeout_s ? first->timeout_s : second->timeout_s;
+    return options;
+}
+
 static bool copy_option(const char *value, char **ret_copy)
 {
-    if (!value || value[0] == '\0')
+    if (!is_given(value))
         return true;
     *ret_copy = strdup(value);
     return *ret_copy != NULL;
@@ -298,12 +313,20 @@ static bool set_common(CURL *handle, const struct http_client *client, struct tr
            curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, client->insecure ? 0L : 2L) == CURLE_OK;
 }
 
+/* Of a file or a folder, as python-requests; the other option would leave the system's trusted. */
+static bool set_authority(CURL *handle, const char *cafile)
+{
+    struct stat st;
+    bool is_folder = stat(cafile, &st) == 0 && S_ISDIR(st.st_mode);
+    return curl_easy_setopt(handle, CURLOPT_CAINFO, is_folder ? NULL : cafile) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_CAPATH, is_folder ? cafile : NULL) == CURLE_OK;
+}
+
 static bool set_certificates(CURL *handle, const struct http_client *client)
 {
     /* As python-requests: a certfile alone holds the key too. */
     const char *keyfile = client->keyfile ? client->keyfile : client->certfile;
-    return (!client->cafile ||
-            curl_easy_setopt(handle, CURLOPT_CAINFO, client->cafile) == CURLE_OK) &&
+    return (!client->cafile || set_authority(handle, client->cafile)) &&
            (!client->certfile ||
             (curl_easy_setopt(handle, CURLOPT_SSLCERT, client->certfile) == CURLE_OK &&
              curl_easy_setopt(handle, CURLOPT_SSLKEY, keyfile) == CURLE_OK));

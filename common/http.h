@@ -18,13 +18,20 @@
 
 /* keystoneauth1 session options of a config group. NULL = not given. Copied where kept. */
 struct http_options {
-    const char *cafile;
+    const char *cafile; /* a file or a folder: it alone decides whom we trust; NULL: the system */
     const char *certfile;
     const char *keyfile;
     bool insecure;
     unsigned timeout_s;      /* of a request without image data; 0 = the agent's own, 60 s */
     unsigned retry_delay_ms; /* before the first repetition; 0 = 500 ms */
 };
+
+/*
+ * The TLS options of the first that has any, together; the time limit of the first that has one.
+ * Strings are borrowed from them.
+ */
+struct http_options http_options_first(const struct http_options *first,
+                                       const struct http_options *second);
 
 struct http_client;
 
