@@ -382,7 +382,6 @@ static enum http_failure classify(CURL *handle, CURLcode code, const struct tran
     case CURLE_SSL_INVALIDCERTSTATUS:
     case CURLE_SSL_CLIENTCERT:
         return HTTP_FAILED_TLS;
-    case CURLE_OUT_OF_MEMORY:
     case CURLE_URL_MALFORMAT:
     case CURLE_FAILED_INIT:
     case CURLE_BAD_FUNCTION_ARGUMENT:
@@ -392,6 +391,9 @@ static enum http_failure classify(CURL *handle, CURLcode code, const struct tran
     }
     curl_off_t pretransfer_us = 0;
     (void)curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
+    /* What libcurl says of a head beyond its limits, too. */
+    if (code == CURLE_OUT_OF_MEMORY)
+        return pretransfer_us == 0 ? HTTP_FAILED_REQUEST : HTTP_FAILED_SIZE;
     if (pretransfer_us == 0)
         return HTTP_FAILED_CONNECT;
     return code == CURLE_OPERATION_TIMEDOUT ? HTTP_FAILED_TIMEOUT : HTTP_FAILED_ANSWER;
@@ -410,11 +412,12 @@ static int explain(const struct transfer *transfer, enum http_failure failure, C
         *err = transfer->source_err;
         return -err->errnum;
     }
-    if (code == CURLE_OUT_OF_MEMORY || transfer->no_memory)
+    if (transfer->no_memory || (failure == HTTP_FAILED_REQUEST && code == CURLE_OUT_OF_MEMORY))
         return error_nomem(err);
     const char *text = transfer->exhausted;
     if (failure == HTTP_FAILED_SIZE)
-        text = "the answer is larger than 8 MiB";
+        text = transfer->too_large ? "the answer is larger than 8 MiB"
+                                   : "the answer's head is too large";
     else if (!text)
         text =
             transfer->curl_message[0] != '\0' ? transfer->curl_message : curl_easy_strerror(code);

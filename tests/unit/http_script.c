@@ -202,6 +202,33 @@ static void reset_connection(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
+static void pause_ms(unsigned delay_ms)
+{
+    const struct timespec delay = {.tv_sec = delay_ms / 1000,
+                                   .tv_nsec = (long)(delay_ms % 1000) * 1000000};
+    if (delay_ms > 0)
+        (void)nanosleep(&delay, NULL);
+}
+
+static void send_raw(int fd, const struct http_step *step)
+{
+    (void)send_all(fd, step->reply, step->reply_bytes ? step->reply_bytes : strlen(step->reply));
+}
+
+static void flood(const struct http_script *script, int fd, const struct http_step *step)
+{
+    size_t length = strlen(step->again);
+    send_raw(fd, step);
+    while (!script->stop && send_all(fd, step->again, length))
+        ;
+}
+
+static void drip(const struct http_script *script, int fd, const struct http_step *step)
+{
+    for (const char *c = step->reply; *c != '\0' && !script->stop && send_all(fd, c, 1); c++)
+        pause_ms(step->delay_ms);
+}
+
 static void send_answer(int fd, const struct http_step *step)
 {
     char head[4096];
@@ -212,11 +239,7 @@ static void send_answer(int fd, const struct http_step *step)
                  step->status ? step->status : 200,
                  step->reply_headers ? step->reply_headers : "Content-Type: application/json\r\n",
                  length, step->keep_alive ? "" : "Connection: close\r\n");
-    if (step->delay_ms > 0) {
-        const struct timespec delay = {.tv_sec = step->delay_ms / 1000,
-                                       .tv_nsec = (long)(step->delay_ms % 1000) * 1000000};
-        (void)nanosleep(&delay, NULL);
-    }
+    pause_ms(step->delay_ms);
     if (send_all(fd, head, (size_t)n))
         (void)send_all(fd, reply, step->action == HTTP_TRUNCATE ? step->bytes : length);
 }
@@ -248,8 +271,13 @@ static void act(struct http_script *script, int fd, const struct http_step *step
         send_answer(fd, step);
         break;
     case HTTP_RAW:
-        (void)send_all(fd, step->reply,
-                       step->reply_bytes ? step->reply_bytes : strlen(step->reply));
+        send_raw(fd, step);
+        break;
+    case HTTP_FLOOD:
+        flood(script, fd, step);
+        break;
+    case HTTP_DRIP:
+        drip(script, fd, step);
         break;
     case HTTP_DROP:
         reset_connection(fd);

@@ -17,6 +17,8 @@ enum http_action {
     HTTP_TRUNCATE, /* announces the whole answer, sends `bytes` of its body, closes */
     HTTP_STALL,    /* reads at most `bytes` of the body, then leaves the connection as it is */
     HTTP_RAW,      /* sends `reply` as it is, as if it were an answer */
+    HTTP_FLOOD,    /* the same, and then `again` over and over until the client goes */
+    HTTP_DRIP,     /* sends `reply` byte by byte, `delay_ms` apart, until the client goes */
 };
 
 #define HTTP_STEP_HEADERS 6
@@ -36,7 +38,8 @@ struct http_step {
     const char *reply_headers; /* lines ended by CR LF; NULL = Content-Type: application/json */
     const char *reply;
     size_t reply_bytes; /* 0 = strlen(reply) */
-    unsigned delay_ms;  /* before the answer */
+    const char *again;
+    unsigned delay_ms; /* before the answer */
     bool keep_alive;
     void (*then)(void *); /* called when all of this has been done, by the server's thread */
     void *then_opaque;
