@@ -126,6 +126,11 @@ check-asan:
 check-valgrind: $(CHOSEN)
 	$(Q)TEST_TIMEOUT_S=600 WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(chosen)
 
+.PHONY: check-put-back
+# 'make check' tries the hardest of these.
+check-put-back:
+	$(Q)PUT_BACK=all tests/run-integration tests/integration/test_put_back.py
+
 .PHONY: lint check demo chaos chaos-short soak bench bench-quick lab-up lab-down lab-status
 lint:
 	$(Q)tests/lint
@@ -212,6 +217,7 @@ help:
 	@echo 'make demo           root: a private OpenStack, a real snapshot (LAB=dir)'
 	@echo 'make check          root: every test there is, installs what it needs'
 	@echo "make check-unit     no root, no services; check-asan, check-valgrind: the same, watched; TESTS='driver/*'"
+	@echo 'make check-put-back requests beside a nova-compute that is stopped or dies, every kind of queue'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
 	@echo 'make lint           house rules, include rule, clang-format, shellcheck'

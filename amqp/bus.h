@@ -133,7 +133,7 @@ int bus_start(struct bus *bus, unsigned timeout_ms, struct error *err);
  */
 void bus_detach(struct bus *bus);
 
-/* True while the consumer on compute.<host> is active. */
+/* True while the consumer on compute.<host> is active, or nova-compute takes what was put back. */
 bool bus_attached(struct bus *bus);
 
 /* True while both directions to the broker are up. */

@@ -22,8 +22,10 @@ struct amqp_content {
     bool returned;
     uint16_t reply_code; /* of a return */
     uint64_t delivery_tag;
-    bool is_plain_json;  /* content_type application/json, not compressed */
-    uint64_t size_bytes; /* as announced */
+    bool redelivered;        /* somebody was given it before */
+    uint64_t delivery_count; /* how often, when the queue counts (x-delivery-count); else 0 */
+    bool is_plain_json;      /* content_type application/json, not compressed */
+    uint64_t size_bytes;     /* as announced */
     char *body;
     size_t length; /* what of it was kept: less than size_bytes when that is too large */
 };

@@ -25,6 +25,7 @@ void content_assembly_begin(struct content_assembly *assembly, amqp_channel_t ch
     if (method->id == AMQP_BASIC_DELIVER_METHOD) {
         const amqp_basic_deliver_t *deliver = method->decoded;
         pending->content.delivery_tag = deliver->delivery_tag;
+        pending->content.redelivered = deliver->redelivered;
     } else {
         const amqp_basic_return_t *returned = method->decoded;
         pending->content.returned = true;
@@ -52,6 +53,23 @@ static bool is_plain_json(const amqp_basic_properties_t *properties)
     return true;
 }
 
+/* Quorum queues, from the second delivery on; RabbitMQ writes a signed long. */
+static uint64_t delivery_count(const amqp_basic_properties_t *properties)
+{
+    if (!(properties->_flags & AMQP_BASIC_HEADERS_FLAG))
+        return 0;
+    for (int i = 0; i < properties->headers.num_entries; i++) {
+        const amqp_table_entry_t *entry = &properties->headers.entries[i];
+        if (!bytes_equal(entry->key, "x-delivery-count"))
+            continue;
+        if (entry->value.kind == AMQP_FIELD_KIND_I64 && entry->value.value.i64 > 0)
+            return (uint64_t)entry->value.value.i64;
+        if (entry->value.kind == AMQP_FIELD_KIND_I32 && entry->value.value.i32 > 0)
+            return (uint64_t)entry->value.value.i32;
+    }
+    return 0;
+}
+
 static void check_complete(struct pending_content *pending, const struct amqp_content **ret_content)
 {
     if (pending->received_bytes == pending->content.size_bytes)
@@ -68,6 +86,7 @@ int content_assembly_header(struct content_assembly *assembly, const amqp_frame_
     struct amqp_content *content = &pending->content;
     content->size_bytes = frame->payload.properties.body_size;
     content->is_plain_json = is_plain_json(frame->payload.properties.decoded);
+    content->delivery_count = delivery_count(frame->payload.properties.decoded);
     content->length = content->size_bytes <= OSLO_BODY_MAX_BYTES ? (size_t)content->size_bytes
                                                                  : OVERSIZE_KEPT_BYTES;
     content->body = malloc(content->length + 1);

@@ -2,10 +2,10 @@
  * See rpc_server.h.
  *
  * SHARED: a consumer of higher priority gets every request of the queue while it is there. What it
- * does not serve it puts back: cancel its consumer, nack with requeue, consume again, all in that
- * order on one channel, so that the broker can only give the request to nova-compute meanwhile.
- * That needs nova-compute's consumer, hence the attach rule: stay attached only while the queue has
- * another consumer, and step back for a while when a request comes back to us.
+ * does not serve it puts back: cancel its consumer, nack with requeue, look at the queue, consume
+ * again when it is empty, all in that order on one channel: by then nova-compute has the request.
+ * That needs nova-compute's consumer, hence the attach rule: consume only while the queue has
+ * another consumer that takes what is there; see put_back.h.
  *
  * EXCLUSIVE: the queues are ours and what is not served is answered as oslo's dispatcher does.
  */
@@ -20,6 +20,7 @@
 #include "amqp/duplicates.h"
 #include "amqp/intake.h"
 #include "amqp/oslo_message.h"
+#include "amqp/put_back.h"
 #include "amqp/refusal.h"
 #include "amqp/topology.h"
 #include "common/clock.h"
@@ -28,12 +29,12 @@
 
 #define NAME_MAX_BYTES 256
 #define PRIORITY 10
-#define HELD_MAX 64
-#define STEP_BACK_MIN_MS 50
-#define STEP_BACK_MAX_MS 1000
+#define ASIDE_MS 1000 /* a longer absence is told of */
+#define DOUBT_MS 60000
 
 enum attach_phase {
     ATTACH_WAITING, /* for nova-compute, or for the connection */
+    ATTACH_GIVING,  /* for nova-compute to take what was just put back */
     ATTACH_DONE,
     ATTACH_OVER, /* bus_detach() */
 };
@@ -47,17 +48,14 @@ struct rpc_server {
     char fanout_queue[NAME_MAX_BYTES]; /* EXCLUSIVE */
 
     enum attach_phase phase;
-    uint64_t check_ms;   /* when to look for nova-compute's consumer */
-    unsigned n_consumed; /* makes consumer tags unique */
-    char tag[32];        /* of the present consumer on `queue` */
+    uint64_t check_ms;    /* when to look for nova-compute's consumer */
+    unsigned n_consumed;  /* makes consumer tags unique */
+    char tag[32];         /* of the present consumer on `queue` */
+    uint64_t accepted_ms; /* when a request was last taken to be served */
+    bool is_in_doubt;     /* the connection was lost soon after: did the broker hear of it? */
     struct intake *intake;
 
-    /* SHARED: what is to be put back, and what was lately. */
-    uint64_t held[HELD_MAX];
-    unsigned n_held;
-    bool held_before; /* one of them had been put back already */
-    struct duplicates put_back;
-    unsigned step_back_ms;
+    struct put_back put_back; /* SHARED */
 };
 
 static struct connection *connection_of(const struct rpc_server *server)
@@ -80,7 +78,7 @@ static bool sent(struct rpc_server *server, int status, const char *what)
 static void set_phase(struct rpc_server *server, enum attach_phase phase)
 {
     server->phase = phase;
-    atomic_store(&server->bus->attached, phase == ATTACH_DONE);
+    atomic_store(&server->bus->attached, phase == ATTACH_DONE || phase == ATTACH_GIVING);
 }
 
 static uint64_t poll_interval_ms(const struct rpc_server *server)
@@ -145,66 +143,38 @@ static bool cancel(struct rpc_server *server, const char *tag)
 
 static void requeue_held(struct rpc_server *server)
 {
-    for (unsigned i = 0; i < server->n_held; i++)
-        (void)requeue(server, server->held[i]);
-    server->n_held = 0;
+    for (unsigned i = 0; i < server->put_back.n_held; i++)
+        (void)requeue(server, server->put_back.held[i]);
 }
 
-static void stop_consuming(struct rpc_server *server)
-{
-    (void)cancel(server, server->tag);
-    requeue_held(server);
-}
-
-/* A request that came back: nova-compute could not take it. Give it time. */
-static void step_back(struct rpc_server *server)
-{
-    log_debug("detached from %s for %u ms: a request came back", server->queue,
-              server->step_back_ms);
-    set_phase(server, ATTACH_WAITING);
-    server->check_ms = clock_now_ms() + server->step_back_ms;
-    server->step_back_ms *= 2;
-    if (server->step_back_ms > STEP_BACK_MAX_MS)
-        server->step_back_ms = STEP_BACK_MAX_MS;
-}
-
+/* What is under way when the consumer goes is put back as it comes. */
 static void put_back_held(struct rpc_server *server)
 {
-    if (server->n_held == 0)
+    struct put_back *put_back = &server->put_back;
+    bool stand_aside = false;
+    if (put_back->n_held == 0)
         return;
-    log_debug("putting %u request(s) back to %s", server->n_held, server->queue);
-    stop_consuming(server);
-    if (server->held_before) {
-        step_back(server);
-    } else {
-        server->step_back_ms = STEP_BACK_MIN_MS;
-        (void)consume_own_queue(server);
+    log_debug("putting %u request(s) back to %s", put_back->n_held, server->queue);
+    if (server->phase == ATTACH_DONE)
+        (void)cancel(server, server->tag);
+    requeue_held(server);
+    uint64_t now_ms = clock_now_ms();
+    uint64_t look_ms = put_back_given(put_back, now_ms, &stand_aside);
+    if (server->phase == ATTACH_WAITING) {
+        if (look_ms > server->check_ms)
+            server->check_ms = look_ms;
+        return;
     }
-    server->held_before = false;
+    server->check_ms = look_ms;
+    if (stand_aside)
+        log_info("standing aside from %s for %" PRIu64 " ms: a request came back", server->queue,
+                 look_ms - now_ms);
+    set_phase(server, stand_aside ? ATTACH_WAITING : ATTACH_GIVING);
 }
 
-/* Stands in for the _unique_id of a request that has none: FNV-1a of its body. */
-static void body_key(const struct amqp_content *content, char ret_key[static ID_HEX_SIZE])
+static void hold(struct rpc_server *server, const struct amqp_content *content)
 {
-    uint64_t hash = 14695981039346656037u;
-    for (size_t i = 0; i < content->length; i++)
-        hash = (hash ^ (unsigned char)content->body[i]) * 1099511628211u;
-    (void)snprintf(ret_key, ID_HEX_SIZE, "%016" PRIx64, hash);
-}
-
-/* Keeps a request until put_back_held(); by its key it is recognised when it comes back. */
-static void hold(struct rpc_server *server, const struct amqp_content *content,
-                 const char *unique_id)
-{
-    char key[ID_HEX_SIZE];
-    if (unique_id[0] == '\0') {
-        body_key(content, key);
-        unique_id = key;
-    }
-    server->held_before |= duplicates_seen(&server->put_back, unique_id);
-    duplicates_add(&server->put_back, unique_id);
-    server->held[server->n_held++] = content->delivery_tag;
-    if (server->n_held == HELD_MAX)
+    if (!put_back_hold(&server->put_back, content))
         put_back_held(server);
 }
 
@@ -213,7 +183,7 @@ static void refuse_undecodable(struct rpc_server *server, const struct amqp_cont
 {
     if (server->shared) {
         log_warning("a request on %s is left to nova-compute: %s", server->queue, error->message);
-        hold(server, content, "");
+        hold(server, content);
         return;
     }
     log_error("a request on %s is rejected: %s", server->queue, error->message);
@@ -226,7 +196,7 @@ static void pass_on(struct rpc_server *server, const struct amqp_content *conten
                     struct rpc_request *request)
 {
     if (server->shared) {
-        hold(server, content, request->unique_id);
+        hold(server, content);
     } else if (ack(server, content->delivery_tag)) {
         intake_remember(server->intake, request->unique_id);
         refusal_send(server->bus->replies, request, server->bus->settings.topic,
@@ -244,6 +214,7 @@ static void judge(struct rpc_server *server, const struct amqp_content *content,
         (void)ack(server, content->delivery_tag);
         rpc_request_free(request);
     } else if (server->ops.accept(server->arg, request) == RPC_SERVE) {
+        server->accepted_ms = clock_now_ms();
         intake_add(server->intake, content, request);
     } else {
         pass_on(server, content, request);
@@ -252,8 +223,12 @@ static void judge(struct rpc_server *server, const struct amqp_content *content,
 
 void rpc_server_request(struct rpc_server *server, const struct amqp_content *content)
 {
-    if (server->phase != ATTACH_DONE) { /* was under way when we detached */
+    if (server->phase == ATTACH_OVER) { /* was under way when we detached */
         (void)requeue(server, content->delivery_tag);
+        return;
+    }
+    if (server->phase != ATTACH_DONE) { /* or when we stood aside */
+        hold(server, content);
         return;
     }
     struct error error = ERROR_INIT;
@@ -278,45 +253,81 @@ void rpc_server_request(struct rpc_server *server, const struct amqp_content *co
 }
 
 /*
- * How many others consume our queue. While attached the question goes over the consuming channel,
- * behind our own basic.consume; while not, over a channel that may be closed by the answer.
+ * Who else consumes our queue, and what waits there. While attached, and after putting back, the
+ * question goes over the consuming channel, behind all of ours; while not, over a channel that may
+ * be closed by the answer.
  */
-static int count_others(struct rpc_server *server, unsigned *ret_others, struct error *err)
+static int look(struct rpc_server *server, struct queue_state *ret_others, struct error *err)
 {
-    bool attached = server->phase == ATTACH_DONE;
-    unsigned consumers = 0;
-    int r = topology_count_consumers(connection_of(server),
-                                     attached ? SERVER_CHANNEL : TOPOLOGY_CHANNEL, server->queue,
-                                     &consumers, err);
-    if (r == -ENOENT && !attached) {
-        *ret_others = 0;
-        return 0;
-    }
-    if (r < 0)
+    bool waiting = server->phase == ATTACH_WAITING;
+    struct queue_state state = {0};
+    int r = topology_look(connection_of(server), waiting ? TOPOLOGY_CHANNEL : SERVER_CHANNEL,
+                          server->queue, &state, err);
+    if (r < 0 && (r != -ENOENT || !waiting))
         return r;
-    *ret_others = attached && consumers > 0 ? consumers - 1 : consumers;
+    if (server->phase == ATTACH_DONE && state.consumers > 0)
+        state.consumers--;
+    *ret_others = state;
     return 0;
 }
 
+static void attach(struct rpc_server *server)
+{
+    bool told = server->phase == ATTACH_WAITING;
+    put_back_taken(&server->put_back);
+    server->is_in_doubt = false;
+    if (!consume_own_queue(server))
+        return;
+    set_phase(server, ATTACH_DONE);
+    if (!told)
+        log_debug("consuming %s again", server->queue);
+    else
+        log_info("attached to %s beside nova-compute", server->queue);
+}
+
+static void detach(struct rpc_server *server)
+{
+    put_back_taken(&server->put_back);
+    if (server->phase == ATTACH_WAITING)
+        return;
+    if (server->phase == ATTACH_DONE)
+        (void)cancel(server, server->tag);
+    set_phase(server, ATTACH_WAITING);
+    log_warning("detached from %s: nova-compute does not consume it", server->queue);
+}
+
+/* What is there is nova-compute's: eaten and put back, it would only be counted. */
+static void wait_for_taking(struct rpc_server *server, unsigned ready, uint64_t now_ms)
+{
+    uint64_t pause_ms = put_back_pause(&server->put_back);
+    server->check_ms = now_ms + pause_ms;
+    if (server->phase != ATTACH_GIVING || pause_ms < ASIDE_MS)
+        return;
+    set_phase(server, ATTACH_WAITING);
+    log_warning("standing aside from %s: nova-compute does not take the %u request(s) in it",
+                server->queue, ready);
+}
+
+/* A queue that is not empty is left alone, unless what we took and the broker knows nothing of may
+ * be in it: that must come to us, not to nova-compute as well. */
 static void check_attachment(struct rpc_server *server, uint64_t now_ms)
 {
     struct error error = ERROR_INIT;
-    unsigned others = 0;
+    struct queue_state others = {0};
     server->check_ms = now_ms + poll_interval_ms(server);
-    int r = count_others(server, &others, &error);
+    int r = look(server, &others, &error);
     if (r < 0) {
         log_warning("no look at %s: %s", server->queue, error.message);
         if (r == -ENOENT) /* the channel was the consumer's */
             connection_drop(connection_of(server), error.message);
+    } else if (others.consumers == 0) {
+        detach(server);
+    } else if (server->phase == ATTACH_DONE) {
         return;
-    }
-    if (others > 0 && server->phase == ATTACH_WAITING && consume_own_queue(server)) {
-        set_phase(server, ATTACH_DONE);
-        log_info("attached to %s beside nova-compute", server->queue);
-    } else if (others == 0 && server->phase == ATTACH_DONE) {
-        stop_consuming(server);
-        set_phase(server, ATTACH_WAITING);
-        log_warning("detached from %s: nova-compute does not consume it", server->queue);
+    } else if (others.ready > 0 && !server->is_in_doubt) {
+        wait_for_taking(server, others.ready, now_ms);
+    } else {
+        attach(server);
     }
 }
 
@@ -376,7 +387,7 @@ static int limit_prefetch(struct rpc_server *server, struct error *err)
 {
     unsigned count = server->bus->settings.rabbit->rabbit_qos_prefetch_count;
     if (count == 0 && server->shared)
-        count = HELD_MAX;
+        count = PUT_BACK_MAX;
     if (count > UINT16_MAX)
         count = UINT16_MAX;
     intake_set_prefetch(server->intake, (uint16_t)count);
@@ -402,10 +413,11 @@ int rpc_server_up(struct rpc_server *server, struct error *err)
 void rpc_server_down(struct rpc_server *server)
 {
     intake_lost(server->intake);
-    server->n_held = 0;
-    server->held_before = false;
-    if (server->phase == ATTACH_DONE)
+    put_back_lost(&server->put_back);
+    if (server->phase != ATTACH_OVER)
         set_phase(server, ATTACH_WAITING);
+    server->is_in_doubt =
+        server->accepted_ms != 0 && clock_now_ms() < server->accepted_ms + DOUBT_MS;
 }
 
 void rpc_server_cancelled(struct rpc_server *server, amqp_bytes_t tag)
@@ -463,6 +475,7 @@ void rpc_server_detach(struct rpc_server *server)
     intake_all_answered(server->intake);
     intake_requeue(server->intake);
     requeue_held(server);
+    put_back_lost(&server->put_back);
     if (!server->shared)
         detach_exclusive(server);
 }
@@ -484,8 +497,7 @@ struct rpc_server *rpc_server_new(struct bus *bus, const struct rpc_server_ops *
     server->ops = *ops;
     server->arg = arg;
     server->shared = settings->attach == BUS_ATTACH_SHARED;
-    server->put_back.window = DUPLICATES_MAX;
-    server->step_back_ms = STEP_BACK_MIN_MS;
+    put_back_init(&server->put_back);
     (void)snprintf(server->queue, sizeof(server->queue), "%s.%s", settings->topic,
                    settings->server);
     (void)snprintf(server->fanout_queue, sizeof(server->fanout_queue), "%s_fanout_%s",
@@ -498,6 +510,5 @@ void rpc_server_free(struct rpc_server *server)
     if (!server)
         return;
     intake_free(server->intake);
-    duplicates_clear(&server->put_back);
     free(server);
 }

@@ -167,8 +167,8 @@ int topology_need_reply_queue(struct connection *connection, const struct rabbit
     return declare_transient_queue(connection, options, queue, err);
 }
 
-int topology_count_consumers(struct connection *connection, amqp_channel_t channel,
-                             const char *queue, unsigned *ret_consumers, struct error *err)
+int topology_look(struct connection *connection, amqp_channel_t channel, const char *queue,
+                  struct queue_state *ret_state, struct error *err)
 {
     char what[WHAT_MAX];
     (void)snprintf(what, sizeof(what), "queue.declare '%s'", queue);
@@ -178,6 +178,6 @@ int topology_count_consumers(struct connection *connection, amqp_channel_t chann
     int r = connection_answered(connection, channel, what, err);
     if (r < 0)
         return r;
-    *ret_consumers = ok->consumer_count;
+    *ret_state = (struct queue_state){.consumers = ok->consumer_count, .ready = ok->message_count};
     return 0;
 }

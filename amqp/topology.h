@@ -26,6 +26,12 @@ int topology_need_fanout(struct connection *connection, const struct rabbit_opti
 int topology_need_reply_queue(struct connection *connection, const struct rabbit_options *options,
                               const char *queue, struct error *err);
 
-/* Asks how many consumers `queue` has, on `channel`. -ENOENT: there is no such queue. */
-int topology_count_consumers(struct connection *connection, amqp_channel_t channel,
-                             const char *queue, unsigned *ret_consumers, struct error *err);
+/* What a queue says of itself. */
+struct queue_state {
+    unsigned consumers;
+    unsigned ready; /* messages that nobody has been given */
+};
+
+/* Asks `queue`, on `channel`, behind what was sent there. -ENOENT: there is no such queue. */
+int topology_look(struct connection *connection, amqp_channel_t channel, const char *queue,
+                  struct queue_state *ret_state, struct error *err);

@@ -71,6 +71,40 @@ static void frames_become_a_message(void **state)
     content_assembly_clear(&assembly);
 }
 
+static uint64_t delivery_count_of(amqp_table_entry_t *entries, int n)
+{
+    struct content_assembly assembly = {0};
+    const struct amqp_content *content = NULL;
+    amqp_basic_properties_t properties = json_properties();
+    properties._flags |= AMQP_BASIC_HEADERS_FLAG;
+    properties.headers = (amqp_table_t){.num_entries = n, .entries = entries};
+    amqp_basic_deliver_t deliver = {.redelivered = 1};
+    const amqp_method_t method = {.id = AMQP_BASIC_DELIVER_METHOD, .decoded = &deliver};
+    content_assembly_begin(&assembly, 1, &method);
+    assert_int_equal(header(&assembly, 1, 0, &properties, &content), 0);
+    assert_true(content->redelivered);
+    uint64_t count = content->delivery_count;
+    content_assembly_clear(&assembly);
+    return count;
+}
+
+static void a_quorum_queue_says_how_often(void **state)
+{
+    (void)state;
+    amqp_table_entry_t entries[2] = {{.key = amqp_cstring_bytes("x-death")},
+                                     {.key = amqp_cstring_bytes("x-delivery-count")}};
+    assert_int_equal(delivery_count_of(entries, 1), 0);
+    assert_int_equal(delivery_count_of(entries, 2), 0); /* of no kind */
+    entries[1].value.kind = AMQP_FIELD_KIND_I64;
+    entries[1].value.value.i64 = 3;
+    assert_int_equal(delivery_count_of(entries, 2), 3);
+    entries[1].value.value.i64 = -3;
+    assert_int_equal(delivery_count_of(entries, 2), 0);
+    entries[1].value.kind = AMQP_FIELD_KIND_I32;
+    entries[1].value.value.i32 = 2;
+    assert_int_equal(delivery_count_of(entries, 2), 2);
+}
+
 static void only_plain_json_is_plain_json(void **state)
 {
     (void)state;
@@ -141,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_become_a_message),
+        cmocka_unit_test(a_quorum_queue_says_how_often),
         cmocka_unit_test(only_plain_json_is_plain_json),
         cmocka_unit_test(too_large_is_cut_not_kept),
         cmocka_unit_test(frames_out_of_order_are_refused),
