@@ -50,6 +50,8 @@ static struct rabbit_options rabbit_options(const struct conf *conf)
         .amqp_durable_queues = RABBIT(amqp_durable_queues),
         .amqp_auto_delete = RABBIT(amqp_auto_delete),
         .rabbit_quorum_queue = RABBIT(rabbit_quorum_queue),
+        .rabbit_transient_quorum_queue = RABBIT(rabbit_transient_quorum_queue),
+        .rabbit_stream_fanout = RABBIT(rabbit_stream_fanout),
         .rabbit_quorum_delivery_limit = (unsigned)RABBIT(rabbit_quorum_delivery_limit),
         .rabbit_quorum_max_memory_length = (unsigned)RABBIT(rabbit_quorum_max_memory_length),
         .rabbit_quorum_max_memory_bytes = (unsigned)RABBIT(rabbit_quorum_max_memory_bytes),

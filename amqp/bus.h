@@ -34,6 +34,8 @@ struct rabbit_options {
     bool amqp_durable_queues;
     bool amqp_auto_delete;
     bool rabbit_quorum_queue;
+    bool rabbit_transient_quorum_queue;
+    bool rabbit_stream_fanout;
     unsigned rabbit_quorum_delivery_limit;
     unsigned rabbit_quorum_max_memory_length;
     unsigned rabbit_quorum_max_memory_bytes;

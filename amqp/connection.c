@@ -25,6 +25,7 @@
 #include "common/log.h"
 
 #define FRAMES_PER_RUN 256
+#define TRANSIENT_DENIED "transient_nonexcl_queues"
 
 enum connection_phase { PHASE_DOWN, PHASE_CONNECTING, PHASE_UP };
 
@@ -41,6 +42,7 @@ struct connection {
     char trouble[ERROR_MESSAGE_MAX]; /* "" = none */
     bool broken;                     /* to be torn down by the next run */
     bool blocked;
+    bool denies_transient_queues;
 
     /* Failover. */
     unsigned order[TRANSPORT_URL_MAX_HOSTS];
@@ -224,6 +226,9 @@ static void drop_for_close(struct connection *connection, const char *what, uint
 {
     char words[BROKER_TEXT_SIZE];
     char reason[BROKER_TEXT_SIZE + 64];
+    if (code == AMQP_INTERNAL_ERROR &&
+        memmem(text.bytes, text.len, TRANSIENT_DENIED, sizeof(TRANSIENT_DENIED) - 1))
+        connection->denies_transient_queues = true;
     broker_text(code, text, words);
     (void)snprintf(reason, sizeof(reason), "the broker closed the %s: %s", what, words);
     connection_drop(connection, reason);
@@ -344,6 +349,11 @@ bool connection_is_up(const struct connection *connection)
 bool connection_is_blocked(const struct connection *connection)
 {
     return connection->blocked;
+}
+
+bool connection_denies_transient_queues(const struct connection *connection)
+{
+    return connection->denies_transient_queues;
 }
 
 const char *connection_trouble(const struct connection *connection)

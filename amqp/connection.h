@@ -72,6 +72,12 @@ bool connection_is_up(const struct connection *connection);
 /* The broker has asked for no more publishing (memory or disk alarm). */
 bool connection_is_blocked(const struct connection *connection);
 
+/*
+ * This broker has refused a queue that is neither durable nor exclusive, by closing the connection
+ * (541, the deprecated feature transient_nonexcl_queues, denied by default from RabbitMQ 4.3 on).
+ */
+bool connection_denies_transient_queues(const struct connection *connection);
+
 /* Why it is not up or takes nothing, in a phrase; "" when it does, or there was no attempt yet. */
 const char *connection_trouble(const struct connection *connection);
 

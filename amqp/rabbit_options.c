@@ -44,6 +44,8 @@ static const struct option {
     BOOL(amqp_durable_queues),
     BOOL(amqp_auto_delete),
     BOOL(rabbit_quorum_queue),
+    BOOL(rabbit_transient_quorum_queue),
+    BOOL(rabbit_stream_fanout),
     NUMBER("rabbit_quorum_delivery_limit", rabbit_quorum_delivery_limit),
     NUMBER("rabbit_quorum_max_memory_length", rabbit_quorum_max_memory_length),
     NUMBER("rabbit_quroum_max_memory_length", rabbit_quorum_max_memory_length), /* until 2023.1 */
@@ -54,25 +56,17 @@ static const struct option {
     BOOL(enable_cancel_on_failover),
 };
 
-/* Known to oslo, without a meaning for this bus: pools, Python threading, dead features. */
+/* Known to oslo, without a meaning for this bus: pools, Python threading, dead features, names of
+ * queues that nobody else has to know. */
 static const char *const ignored[] = {
-    "ssl_version",
-    "ssl_enforce_fips_mode",
-    "heartbeat_in_pthread",
-    "heartbeat_rate",
-    "kombu_reconnect_delay",
-    "kombu_reconnect_splay",
-    "kombu_compression",
-    "rabbit_ha_queues",
-    "direct_mandatory_flag",
-    "rpc_conn_pool_size",
-    "conn_pool_min_size",
-    "conn_pool_ttl",
-    "use_queue_manager",
-    "hostname",
+    "ssl_version",           "ssl_enforce_fips_mode",
+    "heartbeat_in_pthread",  "heartbeat_rate",
+    "kombu_reconnect_delay", "kombu_reconnect_splay",
+    "kombu_compression",     "rabbit_ha_queues",
+    "direct_mandatory_flag", "rpc_conn_pool_size",
+    "conn_pool_min_size",    "conn_pool_ttl",
+    "use_queue_manager",     "hostname",
     "processname",
-    "rabbit_stream_fanout",
-    "rabbit_transient_quorum_queue",
 };
 
 static int bad_value(const char *name, const char *value, struct error *err)

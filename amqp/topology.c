@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/cleanup.h"
+
 #define WHAT_MAX 320
 
-static amqp_table_entry_t integer_entry(const char *key, unsigned value)
+static amqp_table_entry_t integer_entry(const char *key, int64_t value)
 {
     return (amqp_table_entry_t){
         .key = amqp_cstring_bytes(key),
@@ -31,9 +33,11 @@ static int declare_exchange(struct connection *connection, const char *exchange,
     return connection_answered(connection, TOPOLOGY_CHANNEL, what, err);
 }
 
+/* Where a broker denies queues that are not durable, nobody can have declared one. */
 static int declare_queue(struct connection *connection, const char *queue, bool passive,
                          bool durable, bool auto_delete, amqp_table_t arguments, struct error *err)
 {
+    durable = durable || (!passive && connection_denies_transient_queues(connection));
     char what[WHAT_MAX];
     (void)snprintf(what, sizeof(what), "queue.declare '%s'", queue);
     (void)amqp_queue_declare(connection_state(connection), TOPOLOGY_CHANNEL,
@@ -71,26 +75,30 @@ int topology_need_exchange(struct connection *connection, const struct rabbit_op
     return r;
 }
 
-/* impl_rabbit._get_queue_arguments of a topic queue. */
-static amqp_table_t quorum_arguments(const struct rabbit_options *options,
-                                     amqp_table_entry_t entries[static 4])
+#define ARGUMENTS_MAX 5
+
+/* impl_rabbit._get_queue_arguments; `ttl_s` 0 = none. x-expires keeps a queue that nobody uses any
+ * more from staying for ever. */
+static amqp_table_t queue_arguments(const struct rabbit_options *options, bool is_quorum,
+                                    unsigned ttl_s,
+                                    amqp_table_entry_t entries[static ARGUMENTS_MAX])
 {
     amqp_table_t arguments = {.num_entries = 0, .entries = entries};
-    if (!options->rabbit_quorum_queue)
-        return arguments;
-    entries[arguments.num_entries++] = (amqp_table_entry_t){
-        .key = amqp_cstring_bytes("x-queue-type"),
-        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("quorum")},
-    };
+    if (is_quorum)
+        entries[arguments.num_entries++] = (amqp_table_entry_t){
+            .key = amqp_cstring_bytes("x-queue-type"),
+            .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("quorum")},
+        };
     const struct {
         const char *key;
-        unsigned value;
+        int64_t value;
     } limits[] = {
-        {"x-delivery-limit", options->rabbit_quorum_delivery_limit},
-        {"x-max-in-memory-length", options->rabbit_quorum_max_memory_length},
-        {"x-max-in-memory-bytes", options->rabbit_quorum_max_memory_bytes},
+        {"x-delivery-limit", is_quorum ? options->rabbit_quorum_delivery_limit : 0},
+        {"x-max-in-memory-length", is_quorum ? options->rabbit_quorum_max_memory_length : 0},
+        {"x-max-in-memory-bytes", is_quorum ? options->rabbit_quorum_max_memory_bytes : 0},
+        {"x-expires", (int64_t)ttl_s * 1000},
     };
-    for (int i = 0; i < 3; i++)
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
         if (limits[i].value > 0)
             entries[arguments.num_entries++] = integer_entry(limits[i].key, limits[i].value);
     return arguments;
@@ -99,8 +107,8 @@ static amqp_table_t quorum_arguments(const struct rabbit_options *options,
 static int declare_topic_queue(struct connection *connection, const struct rabbit_options *options,
                                const char *queue, struct error *err)
 {
-    amqp_table_entry_t entries[4];
-    amqp_table_t arguments = quorum_arguments(options, entries);
+    amqp_table_entry_t entries[ARGUMENTS_MAX];
+    amqp_table_t arguments = queue_arguments(options, options->rabbit_quorum_queue, 0, entries);
     bool durable = is_durable(options);
     bool auto_delete = options->amqp_auto_delete;
     struct error first = ERROR_INIT;
@@ -125,19 +133,15 @@ int topology_need_queue(struct connection *connection, const struct rabbit_optio
     return r < 0 ? r : bind_queue(connection, exchange, queue, queue, err);
 }
 
-/* x-expires keeps a queue that nobody uses any more from staying for ever. */
 static int declare_transient_queue(struct connection *connection,
                                    const struct rabbit_options *options, const char *queue,
                                    struct error *err)
 {
-    amqp_table_entry_t expires = {
-        .key = amqp_cstring_bytes("x-expires"),
-        .value = {.kind = AMQP_FIELD_KIND_I64,
-                  .value.i64 = (int64_t)options->rabbit_transient_queues_ttl_s * 1000},
-    };
-    const amqp_table_t arguments = {
-        .num_entries = options->rabbit_transient_queues_ttl_s > 0 ? 1 : 0, .entries = &expires};
-    return declare_queue(connection, queue, false, false, false, arguments, err);
+    bool is_quorum = options->rabbit_transient_quorum_queue;
+    amqp_table_entry_t entries[ARGUMENTS_MAX];
+    const amqp_table_t arguments =
+        queue_arguments(options, is_quorum, options->rabbit_transient_queues_ttl_s, entries);
+    return declare_queue(connection, queue, false, is_quorum, false, arguments, err);
 }
 
 int topology_need_fanout(struct connection *connection, const struct rabbit_options *options,
@@ -145,13 +149,16 @@ int topology_need_fanout(struct connection *connection, const struct rabbit_opti
 {
     char exchange[WHAT_MAX];
     (void)snprintf(exchange, sizeof(exchange), "%s_fanout", topic);
+    /* As declare_fanout_consumer(); a stream, too, takes from it, and we from a queue of our own.
+     */
+    bool durable = options->rabbit_transient_quorum_queue || options->rabbit_stream_fanout;
     struct error first = ERROR_INIT;
     int r = declare_exchange(connection, exchange, "fanout", true, false, false, &first);
     if (r == -ENOENT) {
         first = (struct error)ERROR_INIT;
-        r = declare_exchange(connection, exchange, "fanout", false, false, true, &first);
-        if (r == -EEXIST) /* rabbit_transient_quorum_queue elsewhere */
-            r = declare_exchange(connection, exchange, "fanout", false, true, true, &first);
+        r = declare_exchange(connection, exchange, "fanout", false, durable, true, &first);
+        if (r == -EEXIST) /* somebody was faster who has it otherwise */
+            r = declare_exchange(connection, exchange, "fanout", false, !durable, true, &first);
     }
     if (r < 0) {
         *err = first;

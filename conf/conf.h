@@ -91,6 +91,8 @@ struct conf {
         int kombu_missing_consumer_retry_timeout;
         bool amqp_durable_queues, amqp_auto_delete;
         bool rabbit_quorum_queue;
+        bool rabbit_transient_quorum_queue;
+        bool rabbit_stream_fanout;
         int rabbit_quorum_delivery_limit;
         int rabbit_quorum_max_memory_length, rabbit_quorum_max_memory_bytes;
         int rabbit_transient_queues_ttl;

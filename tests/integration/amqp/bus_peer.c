@@ -304,6 +304,8 @@ static int make_bus(struct peer *peer, struct error *err)
                    .kombu_missing_consumer_retry_timeout_s = number(options, "missing_queue", 60),
                    .amqp_durable_queues = flag(options, "durable"),
                    .rabbit_quorum_queue = flag(options, "quorum"),
+                   .rabbit_transient_quorum_queue = flag(options, "transient_quorum"),
+                   .rabbit_stream_fanout = flag(options, "stream_fanout"),
                    .rabbit_transient_queues_ttl_s = 1800},
         .attach =
             attach && strcmp(attach, "exclusive") == 0 ? BUS_ATTACH_EXCLUSIVE : BUS_ATTACH_SHARED,

@@ -204,11 +204,15 @@ static void queries_override_options(void **state)
     rabbit_options_free(options);
     assert_int_equal(options_of("ssl=True&ssl_ca_file=/x&rabbit_quorum_queue=on&"
                                 "heartbeat_timeout_threshold=7&rabbit_quroum_max_memory_length=9&"
-                                "amqp_durable_queues=no&heartbeat_rate=3",
+                                "amqp_durable_queues=no&heartbeat_rate=3&rabbit_stream_fanout=1&"
+                                "rabbit_transient_quorum_queue=yes&use_queue_manager=true&"
+                                "hostname=h&processname=nova-compute",
                                 &options, &err),
                      0);
     assert_true(options->ssl);
     assert_true(options->rabbit_quorum_queue);
+    assert_true(options->rabbit_transient_quorum_queue);
+    assert_true(options->rabbit_stream_fanout);
     assert_false(options->amqp_durable_queues);
     assert_string_equal(options->ssl_ca_file, "/x");
     assert_string_equal(options->rabbit_login_method, "AMQPLAIN");

@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+"""What the bus declares: as nova's options say, and never so that others are refused. Needs no lab."""
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+import uuid
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
+
+import amqp
+import tap
+from denying_proxy import DenyingProxy
+from peers import BUS_PEER, REPO, Broker, Bus, Oslo, wait_for
+
+HOST = "cmp1.example.org"
+
+
+def setUpModule():
+    global broker
+    if "BUS_PEER" not in os.environ:
+        subprocess.run(["make", "-s", "-C", REPO, BUS_PEER.removeprefix(f"{REPO}/")], check=True)
+    broker = Broker()
+
+
+def tearDownModule():
+    broker.close()
+
+
+class Declarations(unittest.TestCase):
+    def setUp(self):
+        connection = amqp.Connection(f"127.0.0.1:{broker.port}", "guest", "guest")
+        connection.connect()
+        self.addCleanup(connection.close)
+        self.channel = connection.channel()
+        for name in broker.queues():
+            self.channel.queue_delete(name)
+        for name in ("nova", "compute_fanout"):
+            self.channel.exchange_delete(name)
+
+    def bus(self, url=None, **options):
+        bus = Bus(url or broker.url(), server=HOST, **options)
+        self.addCleanup(bus.close)
+        self.assertEqual(bus.started["result"], 0, bus.started)
+        return bus
+
+    def oslo(self, *argv):
+        peer = Oslo(broker.url(), *argv)
+        self.addCleanup(peer.kill)
+        return peer
+
+    def attached(self, bus):
+        wait_for("attached", bus.attached)
+
+    def call(self, bus):
+        answer = bus.ask(do="call", topic="conductor", version="3.0", method="object_action",
+                         args={"a": 1}, timeout_ms=20000)
+        self.assertEqual(answer["event"], "result", answer)
+
+    @staticmethod
+    def queue(prefix):
+        """{durable, type, arguments} of the queue whose name begins so."""
+        text = broker.ctl("list_queues", "--formatter", "json", "name", "durable", "type",
+                          "arguments")
+        return next(queue for queue in json.loads(text) if queue["name"].startswith(prefix))
+
+    @staticmethod
+    def exchange_is_durable(name):
+        rows = broker.ctl("list_exchanges", "--no-table-headers", "name", "durable").splitlines()
+        return f"{name}\ttrue" in rows
+
+    def assert_transient(self, prefix, kind, durable):
+        queue = self.queue(prefix)
+        self.assertEqual((queue["type"], queue["durable"]), (kind, durable))
+        self.assertIn("x-expires", str(queue["arguments"]))
+
+    def fanout(self, bus):
+        """Reaches the bus, sent as oslo sends it, whose declaration the broker accepts."""
+        self.channel.exchange_declare("compute_fanout", "fanout", auto_delete=True,
+                                      durable=self.exchange_is_durable("compute_fanout"))
+        message = {"method": "snapshot_instance", "args": {}, "version": "6.0",
+                   "_unique_id": uuid.uuid4().hex, "_context_request_id": "req-raw"}
+        body = json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(message)})
+        self.channel.basic_publish(amqp.Message(body, content_type="application/json",
+                                                content_encoding="utf-8"), "compute_fanout")
+        bus.wait("served")
+
+    def test_plain(self):
+        """declarations: without options nothing is durable"""
+        bus = self.bus(attach="exclusive")
+        self.attached(bus)
+        self.assertFalse(self.exchange_is_durable("compute_fanout"))
+        for prefix in ("compute_fanout_", "reply_"):
+            self.assert_transient(prefix, "classic", False)
+        self.fanout(bus)
+
+    def test_transient_quorum(self):
+        """declarations: rabbit_transient_quorum_queue: reply and fanout queues, the fanout exchange"""
+        bus = self.bus(attach="exclusive", transient_quorum=True)
+        self.attached(bus)
+        self.assertTrue(self.exchange_is_durable("compute_fanout"))
+        for prefix in ("compute_fanout_", "reply_"):
+            self.assert_transient(prefix, "quorum", True)
+        self.assertEqual(self.queue(f"compute.{HOST}")["type"], "classic")
+        self.fanout(bus)
+        self.oslo("server", "conductor", "ctl1")
+        self.call(bus)
+
+    def test_stream_fanout(self):
+        """declarations: rabbit_stream_fanout: the bus and those that read the stream get a fanout"""
+        bus = self.bus(attach="exclusive", transient_quorum=True, stream_fanout=True)
+        self.attached(bus)
+        self.assertTrue(self.exchange_is_durable("compute_fanout"))
+        self.channel.queue_declare("compute_fanout", durable=True, auto_delete=False,
+                                   arguments={"x-queue-type": "stream", "x-max-age": "1800s"})
+        self.channel.queue_bind("compute_fanout", "compute_fanout", "compute")
+        self.fanout(bus)
+        self.assertEqual(self.queue("compute_fanout")["type"], "stream")
+
+    def test_denied_shared(self):
+        """declarations: a broker that denies queues that are not durable, beside nova-compute"""
+        proxy = DenyingProxy(broker.port)
+        self.addCleanup(proxy.close)
+        self.oslo("server", "compute", HOST)
+        self.oslo("server", "conductor", "ctl1")
+        bus = self.bus(broker.url(port=proxy.port))
+        self.attached(bus)
+        self.call(bus)
+        self.assert_transient("reply_", "classic", True)
+        done = bus.ask(do="notify", priority="INFO", payload={"a": 1})
+        self.assertEqual(done["result"], 0, done)
+        self.assertEqual(proxy.denials, 2)  # once for each connection
+
+    def test_denied_exclusive(self):
+        """declarations: the same, without a nova-compute"""
+        proxy = DenyingProxy(broker.port)
+        self.addCleanup(proxy.close)
+        bus = self.bus(broker.url(port=proxy.port), attach="exclusive")
+        self.attached(bus)
+        self.fanout(bus)
+        self.assert_transient("compute_fanout_", "classic", True)
+
+    def test_others_exchange(self):
+        """declarations: an exchange that others have declared, durable or not, is taken as it is"""
+        for durable in (True, False):
+            for name, kind, auto_delete in (("nova", "topic", False),
+                                            ("compute_fanout", "fanout", True)):
+                self.channel.exchange_declare(name, kind, durable=durable, auto_delete=auto_delete)
+            bus = self.bus(attach="exclusive", transient_quorum=not durable, quorum=not durable)
+            self.attached(bus)
+            self.fanout(bus)
+            bus.close()
+            self.setUp()
+
+
+if __name__ == "__main__":
+    tap.main()
