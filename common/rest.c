@@ -41,7 +41,10 @@ static int send_with_token(const struct rest_service *service,
         .stall_ms = call->stall_ms,
         .answer_ms = call->answer_ms,
     };
-    return http_request(service->http, &request, ret_response, ret_failure, err);
+    r = http_request(service->http, &request, ret_response, ret_failure, err);
+    if (call->attempted)
+        call->attempted(call->opaque, url, r == 0 ? ret_response : NULL, *ret_failure);
+    return r;
 }
 
 /* Whose tokens can be renewed. */

@@ -30,6 +30,10 @@ struct rest_call {
 
     /* Returns the URL, owned; asked before each attempt. */
     int (*make_url)(const void *opaque, char **ret_url, struct error *err);
+
+    /* Told of each attempt: its answer, else (NULL) why there is none. NULL: nobody asks. */
+    void (*attempted)(const void *opaque, const char *url, const struct http_response *response,
+                      enum http_failure failure);
     const void *opaque;
 
     struct http_header headers[REST_EXTRA_HEADERS]; /* beside tokens, id, Accept, Content-Type */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/id.h"
 #include "common/log.h"
 #include "common/rest.h"
@@ -105,6 +106,22 @@ static int make_url(const void *opaque, char **ret_url, struct error *err)
     return 0;
 }
 
+static bool is_servers_fault(enum http_failure failure)
+{
+    return failure == HTTP_FAILED_CONNECT || failure == HTTP_FAILED_TLS ||
+           failure == HTTP_FAILED_ANSWER || failure == HTTP_FAILED_TIMEOUT;
+}
+
+/* The next attempt, whoever's it is, goes elsewhere. */
+static void note_attempt(const void *opaque, const char *url, const struct http_response *response,
+                         enum http_failure failure)
+{
+    const struct target *target = opaque;
+    bool answered = response && !(response->status >= 502 && response->status <= 504);
+    if (response || is_servers_fault(failure))
+        glance_api_server_judge(target->glance, url, answered, clock_now_ms());
+}
+
 static struct rest_call rest_call_of(const struct target *target)
 {
     const struct glance_call *call = target->call;
@@ -112,6 +129,7 @@ static struct rest_call rest_call_of(const struct target *target)
     return (struct rest_call){
         .method = call->method,
         .make_url = make_url,
+        .attempted = note_attempt,
         .opaque = target,
         .content_type = call->content_type,
         .body = call->body,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/catalog.h"
+#include "common/clock.h"
 #include "glance_client/glance_int.h"
 
 int glance_endpoint(struct glance *glance, const struct request_context *context, char **ret_url,
@@ -10,8 +11,7 @@ int glance_endpoint(struct glance *glance, const struct request_context *context
 {
     const char *configured = glance->endpoint_override;
     if (glance->api_server_count > 0)
-        configured = glance->api_servers[atomic_fetch_add(&glance->next_api_server, 1) %
-                                         glance->api_server_count];
+        configured = glance_api_server(glance, clock_now_ms());
     if (configured) {
         char *copy = strdup(configured);
         if (!copy)

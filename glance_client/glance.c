@@ -81,7 +81,9 @@ static bool copy_api_servers(struct glance *glance, const char *const *servers)
     glance->api_server_count = count(servers);
     if (glance->api_server_count == 0)
         return true;
-    bool ok = copy_list(servers, &glance->api_servers);
+    glance->api_server_failed_ms =
+        calloc(glance->api_server_count, sizeof(*glance->api_server_failed_ms));
+    bool ok = copy_list(servers, &glance->api_servers) && glance->api_server_failed_ms;
     for (unsigned i = 0; i < glance->api_server_count && ok; i++)
         ok = normalize_api_server(&glance->api_servers[i]);
     if (ok)
@@ -135,6 +137,7 @@ void glance_free(struct glance *glance)
     if (!glance)
         return;
     free_list(glance->api_servers);
+    free(glance->api_server_failed_ms);
     free_list(glance->valid_interfaces);
     free(glance->endpoint_override);
     free(glance->service_type);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "glance_client/glance.h"
 
@@ -9,7 +11,8 @@ struct glance {
     char **api_servers; /* ended by NULL, in random order; NULL = not used */
     unsigned api_server_count;
     atomic_uint next_api_server;
-    char *endpoint_override; /* NULL = not used */
+    atomic_uint_least64_t *api_server_failed_ms; /* when each did last; 0 = it has answered since */
+    char *endpoint_override;                     /* NULL = not used */
     char *service_type;
     char *service_name;      /* NULL = any */
     char **valid_interfaces; /* ended by NULL */
@@ -31,6 +34,13 @@ struct glance_call {
     const char *body;
     struct image_source *source; /* instead of body */
 };
+
+/* The one whose turn it is; when all have failed lately, the one that did so first. */
+const char *glance_api_server(struct glance *glance, uint64_t now_ms);
+
+/* Remembers whether the server of `url` could be used, for a while when it could not. */
+void glance_api_server_judge(struct glance *glance, const char *url, bool answered,
+                             uint64_t now_ms);
 
 /* EINVAL, ImageNotFound, when `image_id` is no UUID: it will be part of a path. */
 int glance_check_image_id(const char *image_id, struct error *err);

@@ -1,0 +1,41 @@
+/*
+ * [glance]api_servers in turn, without those that are dead: requests of several snapshots share the
+ * turns, so that without a memory all attempts of one may meet the same server.
+ */
+#include <string.h>
+
+#include "common/clock.h"
+#include "glance_client/glance_int.h"
+
+#define DEAD_MS 60000
+
+const char *glance_api_server(struct glance *glance, uint64_t now_ms)
+{
+    unsigned turn = atomic_fetch_add(&glance->next_api_server, 1);
+    unsigned oldest = 0;
+    uint64_t oldest_ms = NEVER_MS;
+    for (unsigned i = 0; i < glance->api_server_count; i++) {
+        unsigned server = (turn + i) % glance->api_server_count;
+        uint64_t failed_ms = atomic_load(&glance->api_server_failed_ms[server]);
+        if (failed_ms == 0 || now_ms >= failed_ms + DEAD_MS)
+            return glance->api_servers[server];
+        if (failed_ms < oldest_ms) {
+            oldest = server;
+            oldest_ms = failed_ms;
+        }
+    }
+    return glance->api_servers[oldest];
+}
+
+static bool is_of_server(const char *url, const char *server)
+{
+    size_t length = strlen(server);
+    return strncmp(url, server, length) == 0 && (url[length] == '/' || url[length] == '\0');
+}
+
+void glance_api_server_judge(struct glance *glance, const char *url, bool answered, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < glance->api_server_count; i++)
+        if (is_of_server(url, glance->api_servers[i]))
+            atomic_store(&glance->api_server_failed_ms[i], answered ? 0 : now_ms);
+}
