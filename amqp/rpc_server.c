@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/absence.h"
 #include "amqp/duplicates.h"
 #include "amqp/intake.h"
 #include "amqp/oslo_message.h"
@@ -55,7 +56,9 @@ struct rpc_server {
     bool is_in_doubt;     /* the connection was lost soon after: did the broker hear of it? */
     struct intake *intake;
 
-    struct put_back put_back; /* SHARED */
+    /* SHARED */
+    struct put_back put_back;
+    struct absence absence; /* nova-compute's */
 };
 
 static struct connection *connection_of(const struct rpc_server *server)
@@ -320,15 +323,20 @@ static void check_attachment(struct rpc_server *server, uint64_t now_ms)
         log_warning("no look at %s: %s", server->queue, error.message);
         if (r == -ENOENT) /* the channel was the consumer's */
             connection_drop(connection_of(server), error.message);
-    } else if (others.consumers == 0) {
-        detach(server);
-    } else if (server->phase == ATTACH_DONE) {
         return;
-    } else if (others.ready > 0 && !server->is_in_doubt) {
-        wait_for_taking(server, others.ready, now_ms);
-    } else {
-        attach(server);
     }
+    if (others.consumers == 0) {
+        detach(server);
+        absence_note(&server->absence, server->bus, server->queue, now_ms);
+        return;
+    }
+    absence_over(&server->absence);
+    if (server->phase == ATTACH_DONE)
+        return;
+    if (others.ready > 0 && !server->is_in_doubt)
+        wait_for_taking(server, others.ready, now_ms);
+    else
+        attach(server);
 }
 
 void rpc_server_answered(struct rpc_server *server)

@@ -186,6 +186,24 @@ class Shared(AmqpTest):
         bus.wait("served", method="snapshot_instance")
         self.assertEqual(len(back.events("served")), 2)
 
+    def test_another_name(self):
+        """shared: nobody consumes the queue, only one of the short host name: one warning says so"""
+        other = self.oslo("server", "compute", "cmp1")
+        bus = self.bus()
+        wait_for("warned", lambda: "nobody consumes" in bus.log_text())
+        time.sleep(3)
+        warnings = [line for line in bus.log_text().splitlines() if "nobody consumes" in line]
+        self.assertEqual(len(warnings), 1, warnings)
+        self.assertIn(f"nobody consumes {QUEUE}, but somebody does compute.cmp1:", warnings[0])
+        compute = self.nova_compute()
+        self.attached(bus)
+        compute.kill()
+        self.attached(bus, False)
+        other.kill()
+        wait_for("again", lambda: bus.log_text().count("nobody consumes") == 2)
+        self.assertIn("is nova-compute up, and its [DEFAULT]host 'cmp1.example.org'?",
+                      bus.log_text())
+
     def test_never_alone(self):
         """shared: a request that comes back makes the bus step back, without a busy loop"""
         compute = self.nova_compute()
@@ -222,10 +240,9 @@ class Shared(AmqpTest):
         messages.append((good, {"content_type": "text/plain"}))
         messages.append((zlib.compress(good.encode()),
                          {**plain, "headers": {"compression": "application/x-gzip"}}))
-        channel = self.raw_channel()
         for count, (body, properties) in enumerate(messages, 1):
-            wait_for("both consumers", lambda: channel.queue_declare(
-                QUEUE, passive=True).consumer_count == 2)
+            wait_for("both consume", lambda count=count: bus.log_text().count(
+                f"consuming {QUEUE} again") == count - 1)
             self.publish(body, **properties)
             wait_for(f"message {count} seen", lambda: bus.log_text().count(
                 "left to nova-compute") == count)

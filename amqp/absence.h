@@ -1,0 +1,25 @@
+/*
+ * Nobody consumes compute.<host>. Mostly it is another name: nova-compute's [DEFAULT]host is the
+ * short one and ours the full one, or the other way round; then no request ever comes to us, and
+ * nothing else would tell. Bus thread only.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "amqp/bus_int.h"
+
+struct absence {
+    uint64_t since_ms; /* 0 = somebody does */
+    uint64_t told_ms;  /* 0 = not yet */
+};
+
+/*
+ * At a look at `queue`, on which nobody else is. Warns when that has lasted (a minute, with the
+ * usual interval of looks), and then every hour; looks under other names of the host before.
+ */
+void absence_note(struct absence *absence, const struct bus *bus, const char *queue,
+                  uint64_t now_ms);
+
+/* Somebody is. */
+void absence_over(struct absence *absence);
