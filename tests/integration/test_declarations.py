@@ -43,7 +43,7 @@ class Declarations(unittest.TestCase):
 
     def bus(self, url=None, **options):
         bus = Bus(url or broker.url(), server=HOST, **options)
-        self.addCleanup(bus.close)
+        self.addCleanup(lambda: self.assertEqual(bus.close(), 0, bus.log_text()[-2000:]))
         self.assertEqual(bus.started["result"], 0, bus.started)
         return bus
 

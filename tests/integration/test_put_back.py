@@ -78,7 +78,7 @@ class PutBack(unittest.TestCase):
     def bus(self, kind):
         """As nova.conf says of the queue."""
         bus = Bus(broker.url(), server=self.host, quorum=kind != "classic")
-        self.addCleanup(bus.close)
+        self.addCleanup(lambda: self.assertEqual(bus.close(), 0, bus.log_text()[-2000:]))
         return bus
 
     def attached(self, bus, value=True):
