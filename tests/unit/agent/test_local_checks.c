@@ -1,0 +1,166 @@
+/* agent/local_checks.c */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/local_checks.h"
+
+static char folder[] = "/tmp/test-local-checks-XXXXXX";
+static char instances[128], snapshots[128], state_dir[128], uri[160], program_path[160];
+static char socket_path[64];
+static struct conf conf;
+static int listener = -1;
+
+static void make_program(const char *name)
+{
+    char path[200];
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+    assert_true(fd >= 0);
+    (void)close(fd);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(instances, sizeof(instances), "%s/instances", folder);
+    (void)snprintf(snapshots, sizeof(snapshots), "%s/instances/not/yet", folder);
+    (void)snprintf(state_dir, sizeof(state_dir), "%s/state", folder);
+    (void)snprintf(socket_path, sizeof(socket_path), "%s/sock", folder);
+    (void)snprintf(uri, sizeof(uri), "qemu:///system?socket=%s", socket_path);
+    assert_int_equal(mkdir(instances, 0755), 0);
+    assert_int_equal(mkdir(state_dir, 0700), 0);
+    make_program("qemu-img");
+    make_program("qemu-nbd");
+    (void)snprintf(program_path, sizeof(program_path), "%s:/nowhere", folder);
+    assert_int_equal(setenv("PATH", program_path, 1), 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
+    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 5), 0);
+    static char host[] = "h";
+    conf.DEFAULT.instances_path = instances;
+    conf.libvirt.snapshots_directory = snapshots;
+    conf.libvirt.connection_uri = uri;
+    conf.snapshot_agent.state_dir = state_dir;
+    conf.DEFAULT.host = host;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    char command[200];
+    (void)snprintf(command, sizeof(command), "/bin/rm -rf %s", folder);
+    return system(command);
+}
+
+static void note(void *arg, const char *what, const struct error *trouble)
+{
+    char *bad = arg;
+    if (trouble) {
+        size_t used = strlen(bad);
+        (void)snprintf(bad + used, 1024 - used, "%s: %s; ", what, trouble->message);
+    }
+}
+
+static const char *troubles(void)
+{
+    static char bad[1024];
+    bad[0] = '\0';
+    unsigned n = local_checks_run(&conf, note, bad);
+    assert_int_equal(n == 0, bad[0] == '\0');
+    return bad;
+}
+
+static void a_host_that_has_everything(void **state)
+{
+    (void)state;
+    assert_string_equal(troubles(), "");
+    assert_int_equal(access(snapshots, F_OK), -1); /* nothing was made */
+}
+
+static void each_missing_thing_is_told(void **state)
+{
+    (void)state;
+    char nowhere[] = "/proc/nowhere/x", file[200], empty[] = "";
+    (void)snprintf(file, sizeof(file), "%s/qemu-img", folder);
+    conf.DEFAULT.instances_path = file;
+    assert_non_null(strstr(troubles(), "[DEFAULT]instances_path: "));
+    assert_non_null(strstr(troubles(), "is no folder"));
+    conf.DEFAULT.instances_path = instances;
+    conf.libvirt.snapshots_directory = file;
+    assert_non_null(strstr(troubles(), "[libvirt]snapshots_directory: "));
+    conf.libvirt.snapshots_directory = snapshots;
+    conf.snapshot_agent.state_dir = nowhere;
+    assert_true(strstr(troubles(), "[snapshot_agent]state_dir: ") || geteuid() == 0);
+    conf.snapshot_agent.state_dir = state_dir;
+    assert_int_equal(chmod(state_dir, 0777), 0);
+    assert_non_null(strstr(troubles(), "[snapshot_agent]state_dir: "));
+    assert_int_equal(chmod(state_dir, 0700), 0);
+    assert_int_equal(setenv("PATH", "/nowhere", 1), 0);
+    assert_non_null(strstr(troubles(), "qemu-img: qemu-img is not to be found"));
+    assert_non_null(strstr(troubles(), "qemu-nbd: "));
+    assert_int_equal(setenv("PATH", program_path, 1), 0);
+    (void)close(listener); /* the socket stays, nobody listens */
+    assert_non_null(strstr(troubles(), "libvirt's socket: "));
+    char remote[] = "qemu+tcp://elsewhere/system";
+    conf.libvirt.connection_uri = remote; /* not to be told from here */
+    assert_string_equal(troubles(), "");
+    conf.libvirt.connection_uri = empty;
+    (void)troubles();
+}
+
+static void the_holder_of_the_lock_is_told(void **state)
+{
+    (void)state;
+    char path[200];
+    int ready[2];
+    (void)snprintf(path, sizeof(path), "%s/h.lock", state_dir);
+    assert_int_equal(local_checks_lock_holder(&conf), 0);
+    int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(local_checks_lock_holder(&conf), 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(local_checks_lock_holder(&conf), 0); /* our own */
+    (void)close(fd);
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        int held = open(path, O_RDWR);
+        _exit(held >= 0 && flock(held, LOCK_EX) == 0 && write(ready[1], "x", 1) == 1 && pause());
+    }
+    char byte;
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(local_checks_lock_holder(&conf), child);
+    (void)kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(local_checks_lock_holder(&conf), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_host_that_has_everything),
+        cmocka_unit_test(each_missing_thing_is_told),
+        cmocka_unit_test(the_holder_of_the_lock_is_told),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
