@@ -4,9 +4,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#include "common/cleanup.h"
 
 #define EXIT_USAGE 2
 
@@ -17,29 +14,22 @@ static const char help[] =
     "\n"
     "  --config-file FILE  an oslo.config file; may be repeated, later ones win\n"
     "  --config-dir DIR    all *.conf files of a folder; may be repeated\n"
-    "                      without either: /etc/nova/nova.conf, /etc/nova/nova-compute.conf\n"
-    "  --check-config      print what is in force, secrets hidden, and end\n"
+    "                      without either: the files nova-compute reads, then\n"
+    "                      /etc/nova/nova-snapshot-agent.conf\n"
+    "  --check-config      print what is in force and where it is from, secrets hidden,\n"
+    "                      look at what this host has, and end\n"
     "  --version           print the version and end\n"
     "  --help              print this and end\n";
 
 static void add(struct command_line *line, const char *path, bool is_folder)
 {
-    if (line->n_sources == COMMAND_LINE_SOURCES_MAX) {
+    struct conf_sources *sources = &line->sources;
+    if (sources->n == CONF_SOURCES_MAX) {
         (void)fprintf(stderr, "nova-snapshot-agent: more than %d configuration files are given\n",
-                      COMMAND_LINE_SOURCES_MAX);
+                      CONF_SOURCES_MAX);
         exit(EXIT_USAGE);
     }
-    line->sources[line->n_sources++] = (struct conf_source){path, is_folder};
-}
-
-static void add_default_files(struct command_line *line)
-{
-    static const char *const defaults[] = {"/etc/nova/nova.conf", "/etc/nova/nova-compute.conf"};
-    if (line->n_sources > 0)
-        return;
-    for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
-        if (access(defaults[i], F_OK) == 0)
-            add(line, defaults[i], false);
+    sources->items[sources->n++] = (struct conf_source){path, is_folder};
 }
 
 void command_line_parse(int argc, char **argv, struct command_line *ret_command_line)
@@ -52,7 +42,7 @@ void command_line_parse(int argc, char **argv, struct command_line *ret_command_
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct command_line line = {.n_sources = 0};
+    struct command_line line = {.check_config = false};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -80,6 +70,5 @@ void command_line_parse(int argc, char **argv, struct command_line *ret_command_
         (void)fprintf(stderr, "nova-snapshot-agent: unexpected argument '%s'\n", argv[optind]);
         exit(EXIT_USAGE);
     }
-    add_default_files(&line);
     *ret_command_line = line;
 }

@@ -4,18 +4,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "conf/conf.h"
-
-#define COMMAND_LINE_SOURCES_MAX 64
+#include "conf/sources.h"
 
 struct command_line {
-    struct conf_source sources[COMMAND_LINE_SOURCES_MAX];
-    size_t n_sources;
+    struct conf_sources sources;
     bool check_config;
 };
 
 /*
- * Parses the arguments; without any file or folder, nova's own files are taken as far as they
- * exist. Prints and exits for --help, --version and wrong arguments. Points into argv.
+ * Parses the arguments. Prints and exits for --help, --version and wrong arguments. Points into
+ * argv.
  */
 void command_line_parse(int argc, char **argv, struct command_line *ret_command_line);

@@ -54,7 +54,7 @@ static int next_signal(const sigset_t *signals, int timeout_ms)
 static void reload(const struct watch *watch)
 {
     systemd_reloading();
-    reload_configuration(watch->agent, watch->line->sources, watch->line->n_sources);
+    reload_configuration(watch->agent, &watch->line->sources);
     systemd_ready();
 }
 
@@ -196,7 +196,7 @@ static int check(struct conf *conf, struct error *err)
 
 int main(int argc, char **argv)
 {
-    struct command_line line;
+    static struct command_line line;
     struct error err = ERROR_INIT;
     struct conf *conf = NULL;
     if (thaw_left_is_asked(argc, argv))
@@ -204,7 +204,9 @@ int main(int argc, char **argv)
     keep_memory_small();
     command_line_parse(argc, argv, &line);
     log_init(LOG_LEVEL_INFO);
-    int r = conf_load(line.sources, line.n_sources, &conf, &err);
+    int r = conf_sources_complete(&line.sources, &err);
+    if (r == 0)
+        r = conf_load(line.sources.items, line.sources.n, &conf, &err);
     if (r == 0) {
         log_init(conf->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
         r = line.check_config ? check(conf, &err) : run(conf, &line, &err);
@@ -212,5 +214,6 @@ int main(int argc, char **argv)
     if (r < 0)
         log_error("%s", err.message);
     conf_free(conf);
+    conf_sources_done(&line.sources);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

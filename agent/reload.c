@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/setup.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 
@@ -73,13 +72,11 @@ static void warn_of_others(const struct conf *old, const struct conf *conf)
         log_warning("needs a restart: %s", names.text);
 }
 
-void reload_configuration(struct agent *agent, const struct conf_source *sources, size_t n_sources)
+void reload_configuration(struct agent *agent, const struct conf_sources *sources)
 {
     struct conf *conf = NULL;
     struct error err = ERROR_INIT;
-    int r = conf_load(sources, n_sources, &conf, &err);
-    if (r == 0)
-        r = setup_apply_queries(conf, &err);
+    int r = conf_load(sources->items, sources->n, &conf, &err);
     if (r < 0) {
         log_error("the configuration stays as it was: %s", err.message);
     } else {

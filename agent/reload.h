@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "conf/sources.h"
 
 /*
  * Reads the sources (borrowed) again and applies what can be changed while the agent runs:
@@ -9,4 +10,4 @@
  * differs from agent->conf is named in the log. Nothing changes when a source is bad: that is
  * logged. Main thread.
  */
-void reload_configuration(struct agent *agent, const struct conf_source *sources, size_t n_sources);
+void reload_configuration(struct agent *agent, const struct conf_sources *sources);

@@ -5,6 +5,7 @@
 
 #include "agent/dispatch.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/trap.h"
 #include "driver/libvirt.h"
 
@@ -30,89 +31,13 @@ static const char *const *list(char **items)
     return (const char *const *)items;
 }
 
-static struct rabbit_options rabbit_options(const struct conf *conf)
-{
-#define RABBIT(field) conf->oslo_messaging_rabbit.field
-    return (struct rabbit_options){
-        .ssl = RABBIT(ssl),
-        .ssl_ca_file = or_null(RABBIT(ssl_ca_file)),
-        .ssl_cert_file = or_null(RABBIT(ssl_cert_file)),
-        .ssl_key_file = or_null(RABBIT(ssl_key_file)),
-        .ssl_enforce_hostname_verification = RABBIT(ssl_enforce_hostname_verification),
-        .rabbit_login_method = RABBIT(rabbit_login_method),
-        .heartbeat_timeout_threshold_s = (unsigned)RABBIT(heartbeat_timeout_threshold),
-        .rabbit_retry_interval_s = (unsigned)RABBIT(rabbit_retry_interval),
-        .rabbit_retry_backoff_s = (unsigned)RABBIT(rabbit_retry_backoff),
-        .rabbit_interval_max_s = (unsigned)RABBIT(rabbit_interval_max),
-        .kombu_failover_strategy = RABBIT(kombu_failover_strategy),
-        .kombu_missing_consumer_retry_timeout_s =
-            (unsigned)RABBIT(kombu_missing_consumer_retry_timeout),
-        .amqp_durable_queues = RABBIT(amqp_durable_queues),
-        .amqp_auto_delete = RABBIT(amqp_auto_delete),
-        .rabbit_quorum_queue = RABBIT(rabbit_quorum_queue),
-        .rabbit_transient_quorum_queue = RABBIT(rabbit_transient_quorum_queue),
-        .rabbit_stream_fanout = RABBIT(rabbit_stream_fanout),
-        .rabbit_quorum_delivery_limit = (unsigned)RABBIT(rabbit_quorum_delivery_limit),
-        .rabbit_quorum_max_memory_length = (unsigned)RABBIT(rabbit_quorum_max_memory_length),
-        .rabbit_quorum_max_memory_bytes = (unsigned)RABBIT(rabbit_quorum_max_memory_bytes),
-        .rabbit_transient_queues_ttl_s = (unsigned)RABBIT(rabbit_transient_queues_ttl),
-        .rabbit_qos_prefetch_count = (unsigned)RABBIT(rabbit_qos_prefetch_count),
-        .enable_cancel_on_failover = RABBIT(enable_cancel_on_failover),
-    };
-#undef RABBIT
-}
-
-/* A query of the transport_url overrides the option of the same name (oslo: ConfigOptsProxy). */
-static int apply_queries(struct conf *conf, const struct transport_url *url, struct error *err)
-{
-    for (unsigned i = 0; i < url->n_queries; i++) {
-        int r = conf_override(conf, "oslo_messaging_rabbit", url->queries[i].name,
-                              url->queries[i].value, err);
-        if (r < 0)
-            return error_prepend(err, "[DEFAULT]transport_url");
-    }
-    return 0;
-}
-
-int setup_apply_queries(struct conf *conf, struct error *err)
-{
-    struct transport_url *url = NULL;
-    int r = transport_url_parse(conf->DEFAULT.transport_url, &url, err);
-    if (r < 0)
-        return error_prepend(err, "[DEFAULT]transport_url");
-    r = apply_queries(conf, url, err);
-    transport_url_free(url);
-    return r;
-}
-
-static int parse_urls(const struct conf *conf, struct transport_url **ret_url,
-                      struct transport_url **ret_notification_url, struct error *err)
-{
-    struct transport_url *url = NULL;
-    int r = transport_url_parse(conf->DEFAULT.transport_url, &url, err);
-    if (r < 0) {
-        (void)error_prepend(err, "[DEFAULT]transport_url");
-        return r;
-    }
-    const char *notification_url = or_null(conf->oslo_messaging_notifications.transport_url);
-    if (notification_url)
-        r = transport_url_parse(notification_url, ret_notification_url, err);
-    if (r < 0) {
-        transport_url_free(url);
-        (void)error_prepend(err, "[oslo_messaging_notifications]transport_url");
-        return r;
-    }
-    *ret_url = url;
-    return 0;
-}
-
-static int new_bus(struct agent *agent, const struct conf *conf, const struct transport_url *url,
-                   const struct transport_url *notification_url, struct error *err)
+static int make_bus(struct agent *agent, const struct conf *conf, struct error *err)
 {
     const struct bus_options options = {
-        .url = url,
-        .notification_url = notification_url,
-        .rabbit = rabbit_options(conf),
+        .url = conf->url,
+        .notification_url = conf->notification_url,
+        .rabbit = conf->oslo_messaging_rabbit,
+        .notification_rabbit = conf->notification_rabbit,
         .attach = strcmp(conf->snapshot_agent.attach, "exclusive") == 0 ? BUS_ATTACH_EXCLUSIVE
                                                                         : BUS_ATTACH_SHARED,
         .control_exchange = conf->DEFAULT.control_exchange,
@@ -128,19 +53,19 @@ static int new_bus(struct agent *agent, const struct conf *conf, const struct tr
     return bus_new(&options, &dispatch_ops, agent, &agent->bus, err);
 }
 
-static int make_bus(struct agent *agent, struct conf *conf, struct error *err)
+/* As nova, which goes on with the user's token where keystoneauth has no plugin to load. */
+static bool has_usable_plugin(const char *auth_type)
 {
-    struct transport_url *url = NULL;
-    struct transport_url *notification_url = NULL;
-    int r = parse_urls(conf, &url, &notification_url, err);
-    if (r < 0)
-        return r;
-    r = apply_queries(conf, url, err);
-    if (r == 0)
-        r = new_bus(agent, conf, url, notification_url, err);
-    transport_url_free(url);
-    transport_url_free(notification_url);
-    return r;
+    if (!auth_type || auth_type[0] == '\0') {
+        log_warning("[service_user]: no service token is sent, for auth_type is not set");
+        return false;
+    }
+    if (!keystone_knows_auth_type(auth_type)) {
+        log_warning("[service_user]: no service token is sent, for auth_type %s is not supported",
+                    auth_type);
+        return false;
+    }
+    return true;
 }
 
 #define HTTP_OPTIONS(group)                                                                        \
@@ -191,7 +116,8 @@ static int make_keystone(struct agent *agent, const struct conf *conf, struct er
     const struct http_options glance = HTTP_OPTIONS(conf->glance);
     const struct http_options cinder = HTTP_OPTIONS(conf->cinder);
     struct error unusable = ERROR_INIT;
-    bool is_sent = conf->service_user.send_service_user_token;
+    bool is_sent = conf->service_user.send_service_user_token &&
+                   has_usable_plugin(conf->service_user.auth_type);
     int r = make_session(conf, &glance, &agent->own_session, is_sent ? err : &unusable);
     if (!is_sent)
         return 0;
@@ -298,7 +224,7 @@ static int make_throttles(struct agent *agent, const struct conf *conf, struct e
                                 &agent->upload_throttle, err);
 }
 
-int setup_agent(struct agent *agent, struct conf *conf, struct error *err)
+int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
 {
     agent->conf = conf;
     int r = workers_new(WORKERS_MAX, &agent->workers, err);

@@ -14,13 +14,10 @@ int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
 int setup_driver(const struct conf *conf, struct driver **ret_driver, struct error *err);
 
 /*
- * Builds everything else `agent` points to, but conf (borrowed, queries of transport_url are
- * applied to it). Nothing is connected or started yet. On failure what was built is freed.
+ * Builds everything else `agent` points to, but conf (borrowed until setup_undo()). Nothing is
+ * connected or started yet. On failure what was built is freed.
  */
-int setup_agent(struct agent *agent, struct conf *conf, struct error *err);
-
-/* Puts the queries of transport_url into [oslo_messaging_rabbit], as setup_agent() does. */
-int setup_apply_queries(struct conf *conf, struct error *err);
+int setup_agent(struct agent *agent, const struct conf *conf, struct error *err);
 
 /* Ends and frees the parts, in the opposite order. No worker may be running. */
 void setup_undo(struct agent *agent);

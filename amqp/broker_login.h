@@ -3,9 +3,9 @@
 
 #include <amqp.h>
 
-#include "amqp/rabbit_options.h"
-#include "amqp/transport_url.h"
 #include "common/error.h"
+#include "common/rabbit_options.h"
+#include "common/transport_url.h"
 
 /* *ret_state is owned: amqp_destroy_connection(). Any thread. The error never shows a password. */
 int broker_login(const struct transport_url *url, const struct transport_host *host,

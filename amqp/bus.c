@@ -264,12 +264,12 @@ static int make_parts(struct bus *bus, const struct rpc_server_ops *server_ops, 
     };
     const struct bus_settings *settings = &bus->settings;
     bus->consuming =
-        connection_new(settings->url, settings->rabbit, "consuming", bus->wake_fd, NULL, &ops, bus);
+        connection_new(settings->url, &settings->rabbit, "consuming", bus->wake_fd, NULL, &ops, bus);
     bus->publisher =
-        publisher_new(settings->url, settings->rabbit, "publishing", bus->wake_fd, bus->consuming);
+        publisher_new(settings->url, &settings->rabbit, "publishing", bus->wake_fd, bus->consuming);
     bus->notification_publisher =
         settings->notification_url
-            ? publisher_new(settings->notification_url, settings->notification_rabbit,
+            ? publisher_new(settings->notification_url, &settings->notification_rabbit,
                             "notification", bus->wake_fd, NULL)
             : bus->publisher;
     bus->server = rpc_server_new(bus, server_ops, server_arg);

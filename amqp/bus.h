@@ -11,38 +11,12 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "amqp/transport_url.h"
 #include "common/error.h"
+#include "common/rabbit_options.h"
 #include "common/request_context.h"
+#include "common/transport_url.h"
 
 struct bus;
-
-/* [oslo_messaging_rabbit]; names and defaults are oslo's. */
-struct rabbit_options {
-    bool ssl;
-    const char *ssl_ca_file;   /* NULL = the peer is not verified, as oslo does */
-    const char *ssl_cert_file; /* NULL = no client certificate */
-    const char *ssl_key_file;
-    bool ssl_enforce_hostname_verification;
-    const char *rabbit_login_method; /* AMQPLAIN and PLAIN both log in with PLAIN; EXTERNAL */
-    unsigned heartbeat_timeout_threshold_s;
-    unsigned rabbit_retry_interval_s;
-    unsigned rabbit_retry_backoff_s;
-    unsigned rabbit_interval_max_s;
-    const char *kombu_failover_strategy; /* round-robin, shuffle */
-    unsigned kombu_missing_consumer_retry_timeout_s;
-    bool amqp_durable_queues;
-    bool amqp_auto_delete;
-    bool rabbit_quorum_queue;
-    bool rabbit_transient_quorum_queue;
-    bool rabbit_stream_fanout;
-    unsigned rabbit_quorum_delivery_limit;
-    unsigned rabbit_quorum_max_memory_length;
-    unsigned rabbit_quorum_max_memory_bytes;
-    unsigned rabbit_transient_queues_ttl_s;
-    unsigned rabbit_qos_prefetch_count;
-    bool enable_cancel_on_failover;
-};
 
 /*
  * SHARED: beside an unmodified nova-compute, a priority consumer on its queue compute.<host> that
@@ -51,11 +25,13 @@ struct rabbit_options {
  */
 enum bus_attach { BUS_ATTACH_SHARED, BUS_ATTACH_EXCLUSIVE };
 
-/* All strings are borrowed until bus_new() returns. */
+/* All strings are borrowed until bus_new() returns, those of rabbit options until bus_free(). */
 struct bus_options {
     const struct transport_url *url;
     const struct transport_url *notification_url; /* NULL = url */
-    struct rabbit_options rabbit;
+    struct rabbit_options rabbit;                 /* with the query of `url` */
+    struct rabbit_options
+        notification_rabbit; /* with that of `notification_url`, if there is one */
     enum bus_attach attach;
     const char *control_exchange; /* "nova" */
     const char *topic;            /* "compute" */

@@ -11,7 +11,6 @@
 
 #include "amqp/bus.h"
 #include "amqp/publisher.h"
-#include "amqp/rabbit_options.h"
 
 struct replies;
 struct rpc_client;
@@ -32,8 +31,8 @@ struct bus_work {
 struct bus_settings {
     struct transport_url *url;
     struct transport_url *notification_url; /* NULL = url */
-    struct rabbit_options *rabbit;
-    struct rabbit_options *notification_rabbit; /* NULL = rabbit */
+    struct rabbit_options rabbit;
+    struct rabbit_options notification_rabbit; /* of notification_url */
     enum bus_attach attach;
     char *control_exchange;
     char *topic;

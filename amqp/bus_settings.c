@@ -12,14 +12,20 @@
 #define ATTACH_POLL_INTERVAL_S 5
 #define QUEUE_NAME_ROOM 48 /* "compute_fanout_" and 32 digits around the longest part */
 
-static int copy_text(char **ret_copy, const char *text, const char *what, struct error *err)
+/* Also an empty one, as a stray comma in a list makes it: oslo uses it. */
+static int copy_item(char **ret_copy, const char *text, const char *what, struct error *err)
 {
-    if (!text || text[0] == '\0')
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "the bus has no %s", what);
     if (strlen(text) > OSLO_NAME_MAX_BYTES - QUEUE_NAME_ROOM)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "the %s of the bus is too long", what);
     *ret_copy = strdup(text);
     return *ret_copy ? 0 : error_nomem(err);
+}
+
+static int copy_text(char **ret_copy, const char *text, const char *what, struct error *err)
+{
+    if (!text || text[0] == '\0')
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "the bus has no %s", what);
+    return copy_item(ret_copy, text, what, err);
 }
 
 /* NULL is taken for an empty list. */
@@ -32,7 +38,7 @@ static int copy_list(char ***ret_copy, const char *const *list, const char *what
     if (!*ret_copy)
         return error_nomem(err);
     for (size_t i = 0; i < n; i++) {
-        int r = copy_text(&(*ret_copy)[i], list[i], what, err);
+        int r = copy_item(&(*ret_copy)[i], list[i], what, err);
         if (r < 0)
             return r;
     }
@@ -52,14 +58,12 @@ static int copy_transport(struct bus_settings *settings, const struct bus_option
     settings->url = transport_url_copy(options->url);
     if (!settings->url)
         return error_nomem(err);
-    int r = rabbit_options_new(&options->rabbit, options->url, &settings->rabbit, err);
-    if (r < 0 || !options->notification_url)
-        return r;
+    settings->rabbit = options->rabbit;
+    if (!options->notification_url)
+        return 0;
     settings->notification_url = transport_url_copy(options->notification_url);
-    if (!settings->notification_url)
-        return error_nomem(err);
-    return rabbit_options_new(&options->rabbit, options->notification_url,
-                              &settings->notification_rabbit, err);
+    settings->notification_rabbit = options->notification_rabbit;
+    return settings->notification_url ? 0 : error_nomem(err);
 }
 
 static int copy_names(struct bus_settings *settings, const struct bus_options *options,
@@ -113,8 +117,6 @@ void bus_settings_clear(struct bus_settings *settings)
 {
     transport_url_free(settings->url);
     transport_url_free(settings->notification_url);
-    rabbit_options_free(settings->rabbit);
-    rabbit_options_free(settings->notification_rabbit);
     free(settings->control_exchange);
     free(settings->topic);
     free(settings->server);

@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "amqp/rabbit_options.h"
-#include "amqp/transport_url.h"
 #include "common/error.h"
+#include "common/rabbit_options.h"
+#include "common/transport_url.h"
 
 struct connection;
 

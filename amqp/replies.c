@@ -119,7 +119,7 @@ static void end_reply(struct reply *reply, int result, const struct error *error
 static void retry_unroutable(struct reply *reply, const struct error *error)
 {
     struct replies *replies = reply->replies;
-    const struct rabbit_options *rabbit = replies->bus->settings.rabbit;
+    const struct rabbit_options *rabbit = &replies->bus->settings.rabbit;
     uint64_t now_ms = clock_now_ms();
     if (reply->give_up_ms == 0)
         reply->give_up_ms =

@@ -252,8 +252,8 @@ void rpc_client_reply(struct rpc_client *client, const struct amqp_content *cont
 static int consume_replies(struct rpc_client *client, struct error *err)
 {
     struct connection *connection = client->bus->consuming;
-    int r = topology_need_reply_queue(connection, client->bus->settings.rabbit, client->reply_queue,
-                                      err);
+    int r = topology_need_reply_queue(connection, &client->bus->settings.rabbit,
+                                      client->reply_queue, err);
     if (r < 0)
         return r;
     (void)amqp_basic_consume(

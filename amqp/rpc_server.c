@@ -112,7 +112,7 @@ static bool consume(struct rpc_server *server, const char *queue, const char *ta
             .key = amqp_cstring_bytes("x-priority"),
             .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = PRIORITY},
         };
-    if (server->bus->settings.rabbit->enable_cancel_on_failover)
+    if (server->bus->settings.rabbit.enable_cancel_on_failover)
         entries[arguments.num_entries++] = (amqp_table_entry_t){
             .key = amqp_cstring_bytes("x-cancel-on-ha-failover"),
             .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1},
@@ -366,13 +366,13 @@ static int need_exclusive_queues(struct rpc_server *server, struct error *err)
 {
     const struct bus_settings *settings = &server->bus->settings;
     struct connection *connection = connection_of(server);
-    int r = topology_need_queue(connection, settings->rabbit, settings->control_exchange,
+    int r = topology_need_queue(connection, &settings->rabbit, settings->control_exchange,
                                 settings->topic, err);
     if (r == 0)
-        r = topology_need_queue(connection, settings->rabbit, settings->control_exchange,
+        r = topology_need_queue(connection, &settings->rabbit, settings->control_exchange,
                                 server->queue, err);
     if (r == 0)
-        r = topology_need_fanout(connection, settings->rabbit, settings->topic,
+        r = topology_need_fanout(connection, &settings->rabbit, settings->topic,
                                  server->fanout_queue, err);
     return r;
 }
@@ -393,7 +393,7 @@ static int attach_exclusive(struct rpc_server *server, struct error *err)
 /* Beside nova-compute a backlog must not come to us as a whole, only to go back piece by piece. */
 static int limit_prefetch(struct rpc_server *server, struct error *err)
 {
-    unsigned count = server->bus->settings.rabbit->rabbit_qos_prefetch_count;
+    unsigned count = server->bus->settings.rabbit.rabbit_qos_prefetch_count;
     if (count == 0 && server->shared)
         count = PUT_BACK_MAX;
     if (count > UINT16_MAX)

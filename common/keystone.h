@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "common/error.h"
 #include "common/http.h"
 
@@ -23,6 +25,9 @@ struct keystone_options {
     const char *application_credential_secret;
     struct http_options http;
 };
+
+/* False for a plugin of keystoneauth that there is not here. */
+bool keystone_knows_auth_type(const char *auth_type);
 
 /* Checks the options (which of them must go together); no request yet. Returns owned. */
 int keystone_session_new(const struct keystone_options *options,

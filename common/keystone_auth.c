@@ -185,13 +185,19 @@ static void clear_json_string(json_t *string)
     explicit_bzero((char *)(uintptr_t)text, json_string_length(string));
 }
 
+bool keystone_knows_auth_type(const char *auth_type)
+{
+    return strcmp(auth_type, "password") == 0 || strcmp(auth_type, "v3password") == 0 ||
+           strcmp(auth_type, "v3applicationcredential") == 0;
+}
+
 int keystone_auth_body(const struct keystone_options *options, char **ret_body, struct error *err)
 {
     const char *type = given(options->auth_type);
     if (!type)
         return invalid(err, "auth_type is missing");
     bool credential = is_credential(options);
-    if (!credential && strcmp(type, "password") != 0 && strcmp(type, "v3password") != 0)
+    if (!keystone_knows_auth_type(type))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "auth_type '%s' is not one of password, v3password, "
                          "v3applicationcredential",

@@ -27,6 +27,8 @@ static bool same_value(const struct option *option, const void *a, const void *b
     case OPTION_LIST:
     case OPTION_MULTI:
         return same_list(*(char **const *)a, *(char **const *)b);
+    case OPTION_OTHERS:
+        return true;
     case OPTION_STRING:
         break;
     }

@@ -10,6 +10,8 @@
 #include <stdio.h>
 
 #include "common/error.h"
+#include "common/rabbit_options.h"
+#include "common/transport_url.h"
 
 /* Strings may be NULL where the option has no default. Lists are NULL-ended and never NULL. */
 struct conf {
@@ -80,25 +82,7 @@ struct conf {
         bool insecure;
         int timeout;
     } service_user;
-    struct {
-        bool ssl;
-        char *ssl_ca_file, *ssl_cert_file, *ssl_key_file;
-        bool ssl_enforce_hostname_verification;
-        char *rabbit_login_method;
-        int heartbeat_timeout_threshold;
-        int rabbit_retry_interval, rabbit_retry_backoff, rabbit_interval_max;
-        char *kombu_failover_strategy;
-        int kombu_missing_consumer_retry_timeout;
-        bool amqp_durable_queues, amqp_auto_delete;
-        bool rabbit_quorum_queue;
-        bool rabbit_transient_quorum_queue;
-        bool rabbit_stream_fanout;
-        int rabbit_quorum_delivery_limit;
-        int rabbit_quorum_max_memory_length, rabbit_quorum_max_memory_bytes;
-        int rabbit_transient_queues_ttl;
-        int rabbit_qos_prefetch_count;
-        bool enable_cancel_on_failover;
-    } oslo_messaging_rabbit;
+    struct rabbit_options oslo_messaging_rabbit; /* with the query of [DEFAULT]transport_url */
     struct {
         char **driver;
         char **topics;
@@ -113,6 +97,7 @@ struct conf {
     struct {
         char *attach;
         char *state_dir;
+        char *nova_packages;
         int attach_poll_interval;
         int stall_timeout;
         int scratch_reserve;
@@ -124,6 +109,14 @@ struct conf {
         int disk_rate_limit, disk_rate_limit_host;
         int upload_rate_limit, upload_rate_limit_host;
     } snapshot_agent;
+
+    /* What follows from these. */
+    struct transport_url *url;                 /* [DEFAULT]transport_url */
+    struct transport_url *notification_url;    /* NULL = the same */
+    struct rabbit_options notification_rabbit; /* with that one's query; unset when NULL */
+
+    /* Where each value is from, for conf_write_effective(). */
+    struct conf_origins *origins;
 };
 
 /* A --config-file or --config-dir of the command line. */
@@ -133,19 +126,13 @@ struct conf_source {
 };
 
 /*
- * Reads the sources (borrowed) in their order, as oslo.config does. Bad values of
- * any option known here and unknown options in [snapshot_agent] are errors naming file and line.
- * Returns owned.
+ * Reads the sources (borrowed) in their order and the environment (OS_GROUP__OPTION), as
+ * oslo.config does, and the queries of the transport URLs, as oslo.messaging does. Bad values of
+ * any option known here and unknown options in [snapshot_agent] are errors naming file and line;
+ * what nova only warns of is a warning. Returns owned.
  */
 int conf_load(const struct conf_source *sources, size_t n_sources, struct conf **ret_conf,
               struct error *err);
-
-/*
- * Sets one option, as a query of transport_url does for [oslo_messaging_rabbit]. ENOENT for an
- * unknown name, which oslo refuses too.
- */
-int conf_override(struct conf *conf, const char *group, const char *name, const char *value,
-                  struct error *err);
 
 /*
  * Calls `differs` for every option whose value is not the same in both, in the order of the sample
@@ -163,5 +150,5 @@ void conf_write_sample(FILE *out);
 /* The options as a section of a man page. */
 void conf_write_man(FILE *out);
 
-/* What is in force, secrets hidden. */
+/* What is in force, secrets hidden, and where each value is from. */
 void conf_write_effective(const struct conf *conf, FILE *out);

@@ -1,21 +1,20 @@
 /* See convert.h. */
 #include "conf/convert.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/secret.h"
+#include "conf/blank.h"
 
 #define LIST_MAX 256
-
-static void *field(const struct option *option, struct conf *conf)
-{
-    return (char *)conf + option->offset;
-}
 
 static int store_string(const struct option *option, const char *text, char **to, struct error *err)
 {
@@ -49,17 +48,51 @@ static int store_bool(const char *text, bool *to, struct error *err)
                      "'%s' is no boolean (true, 1, on, yes, false, 0, off, no)", text);
 }
 
-/* An empty number is an unset one, as in oslo. */
+/* The digits as Python's int() takes them: "+1_000" too. False when it is no whole number. */
+static bool read_number(const char *text, size_t length, long *ret_value)
+{
+    char digits[32];
+    size_t used = 0;
+    for (size_t i = 0; i < length; i++) {
+        bool between = i > 0 && isdigit((unsigned char)text[i - 1]) && i + 1 < length &&
+                       isdigit((unsigned char)text[i + 1]);
+        if (text[i] == '_' && between)
+            continue;
+        bool sign = i == 0 && (text[i] == '-' || text[i] == '+');
+        if (!isdigit((unsigned char)text[i]) && !sign)
+            return false;
+        if (used + 1 < sizeof(digits)) /* what is cut off was out of range before */
+            digits[used++] = text[i];
+    }
+    digits[used] = '\0';
+    *ret_value = strtol(digits, NULL, 10); /* LONG_MAX when it is too large */
+    return used > 0 && isdigit((unsigned char)digits[used - 1]);
+}
+
+/* What nova takes and we cannot: the nearest that we can. */
+static int take_limit(const struct option *option, int limit, int *to)
+{
+    log_warning("[%s]%s is taken for %d", option->group, option->name, limit);
+    *to = limit;
+    return 0;
+}
+
+/* An empty number is an unset one: the default, where nova would not start or take none. */
 static int store_int(const struct option *option, const char *text, int *to, struct error *err)
 {
-    char *end;
-    if (text[strspn(text, " \t\n")] == '\0')
+    size_t length = strlen(text);
+    long value;
+    text = blank_trim(text, &length);
+    if (length == 0)
         return 0;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (errno != 0 || *end != '\0' || value < option->min || value > option->max)
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "'%s' is no whole number from %d to %d",
-                         text, option->min, option->max);
+    bool number = read_number(text, length, &value);
+    if (number && value > option->max && (option->lax || option->max == INT_MAX))
+        return take_limit(option, option->max, to);
+    if (number && value < option->min && option->lax)
+        return take_limit(option, option->min, to);
+    if (!number || value < option->min || value > option->max)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "'%.*s' is no whole number from %d to %d",
+                         length > 80 ? 80 : (int)length, text, option->min, option->max);
     *to = (int)value;
     return 0;
 }
@@ -101,24 +134,17 @@ static int store_list(const char *text, char ***to, struct error *err)
     char **list = calloc(1, sizeof(*list));
     if (!list)
         return error_nomem(err);
-    size_t end = strlen(text);
-    while (end > 0 && strchr(" \t\n,", text[end - 1]))
-        end--;
+    size_t length = strlen(text);
+    text = blank_trim(text, &length);
+    while (length > 0 && text[length - 1] == ',')
+        length--;
     int r = 0;
-    for (size_t at = 0; r == 0 && at < end;) {
-        size_t length = strcspn(text + at, ",");
-        if (at + length > end)
-            length = end - at;
-        const char *item = text + at;
-        size_t item_length = length;
-        while (item_length > 0 && strchr(" \t\n", *item)) {
-            item++;
-            item_length--;
-        }
-        while (item_length > 0 && strchr(" \t\n", item[item_length - 1]))
-            item_length--;
+    for (const char *end = text + length; r == 0 && text < end;) {
+        const char *comma = memchr(text, ',', (size_t)(end - text));
+        size_t item_length = (size_t)((comma ? comma : end) - text);
+        const char *item = blank_trim(text, &item_length);
         r = list_add(&list, item, item_length, err);
-        at += length + 1;
+        text = comma ? comma + 1 : end;
     }
     if (r < 0) {
         free_list(list);
@@ -129,35 +155,36 @@ static int store_list(const char *text, char ***to, struct error *err)
     return 0;
 }
 
-int convert_store(const struct option *option, const char *text, struct conf *conf,
-                  struct error *err)
+int convert_store(const struct option *option, const char *text, void *field, struct error *err)
 {
     switch (option->type) {
     case OPTION_BOOL:
-        return store_bool(text, field(option, conf), err);
+        return store_bool(text, field, err);
     case OPTION_INT:
-        return store_int(option, text, field(option, conf), err);
+        return store_int(option, text, field, err);
     case OPTION_LIST:
-        return store_list(text, field(option, conf), err);
+        return store_list(text, field, err);
     case OPTION_MULTI:
-        return list_add(field(option, conf), text, strlen(text), err);
+        return list_add(field, text, strlen(text), err);
+    case OPTION_OTHERS:
+        return 0;
     case OPTION_STRING:
         break;
     }
-    return store_string(option, text, field(option, conf), err);
+    return store_string(option, text, field, err);
 }
 
-void convert_free(const struct option *option, struct conf *conf)
+void convert_free(const struct option *option, void *field)
 {
     if (option->type == OPTION_STRING)
-        secret_free(*(char **)field(option, conf));
+        secret_free(*(char **)field);
     else if (option->type == OPTION_LIST || option->type == OPTION_MULTI)
-        free_list(*(char ***)field(option, conf));
+        free_list(*(char ***)field);
 }
 
-int convert_clear(const struct option *option, struct conf *conf, struct error *err)
+int convert_clear(const struct option *option, void *field, struct error *err)
 {
     if (option->type == OPTION_LIST || option->type == OPTION_MULTI)
-        return store_list("", field(option, conf), err);
+        return store_list("", field, err);
     return 0;
 }

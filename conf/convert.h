@@ -2,18 +2,16 @@
 #pragma once
 
 #include "common/error.h"
-#include "conf/conf.h"
 #include "conf/options.h"
 
 /* Sets the field to NULL, "false", 0 or the empty list. */
-int convert_clear(const struct option *option, struct conf *conf, struct error *err);
+int convert_clear(const struct option *option, void *field, struct error *err);
 
 /*
  * Converts as oslo_config.types does and stores; an old value is freed. The text of an OPTION_MULTI
  * is added to the list. The error says what was expected.
  */
-int convert_store(const struct option *option, const char *text, struct conf *conf,
-                  struct error *err);
+int convert_store(const struct option *option, const char *text, void *field, struct error *err);
 
 /* Frees the field; secrets are cleared. */
-void convert_free(const struct option *option, struct conf *conf);
+void convert_free(const struct option *option, void *field);

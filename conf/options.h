@@ -4,12 +4,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "conf/installed.h"
+
 enum option_type {
     OPTION_STRING,
     OPTION_BOOL,
     OPTION_INT,
-    OPTION_LIST,  /* separated by commas, oslo's ListOpt */
-    OPTION_MULTI, /* every assignment adds one, oslo's MultiStrOpt */
+    OPTION_LIST,   /* separated by commas, oslo's ListOpt */
+    OPTION_MULTI,  /* every assignment adds one, oslo's MultiStrOpt */
+    OPTION_OTHERS, /* nova's, of no use here; other values may refer to it */
 };
 
 #define OPTION_ALIASES_MAX 3
@@ -17,18 +20,29 @@ enum option_type {
 struct option_name {
     const char *group; /* NULL = the option's own */
     const char *name;
+    unsigned dropped; /* major version of oslo.messaging that no longer knows it; 0 = all do */
+};
+
+/* A default that is another one from some release on. */
+struct option_newer_default {
+    enum installed_package package;
+    unsigned major, minor;
+    const char *value; /* NULL = it never changed */
 };
 
 struct option {
     const char *group;
     const char *name;
     enum option_type type;
-    size_t offset;                                  /* of the field in struct conf */
-    const char *default_value;                      /* as it would stand in a file; NULL = none */
-    int min, max;                                   /* of a number */
-    const char *choices;                            /* "|raw|qcow2|"; NULL = anything */
+    size_t offset;                     /* of the field in struct conf */
+    const char *default_value;         /* as it would stand in a file; NULL = none */
+    struct option_newer_default newer; /* also where no release can be told */
+    int min, max;                      /* of a number; a max of INT_MAX is none of nova's */
+    bool lax;                          /* nova has no limits: what is beyond is taken for them */
+    const char *choices;               /* "|raw|qcow2|"; NULL = anything */
     struct option_name aliases[OPTION_ALIASES_MAX]; /* deprecated names */
     bool secret;
+    bool url;    /* with secrets in it */
     bool plugin; /* of the auth plugin: auth_section moves it to another group */
     const char *help;
 };
@@ -38,3 +52,6 @@ extern const size_t options_count;
 
 /* NULL when there is no such option, alias included. */
 const struct option *options_find(const char *group, const char *name);
+
+/* The group that the queries of transport URLs change. */
+#define OPTIONS_RABBIT_GROUP "oslo_messaging_rabbit"

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 
 #include "common/cleanup.h"
-
-#define ASSIGNMENTS_MAX 20000
+#include "common/secret.h"
+#include "conf/blank.h"
 
 struct parser {
     struct assignments *out;
@@ -36,44 +36,21 @@ static int fail(const struct parser *parser, const char *what, const char *text,
 /* Gives the finished assignment to the list. */
 static int flush(struct parser *parser, struct error *err)
 {
-    struct assignments *out = parser->out;
     if (!parser->name)
         return 0;
     if (!parser->group)
         return fail(parser, "a section must be started before", parser->name,
                     (int)strlen(parser->name), err);
-    if (out->n >= ASSIGNMENTS_MAX)
-        return error_set(err, E2BIG, EXC_INTERNAL_ERROR, "more than %d options are set",
-                         ASSIGNMENTS_MAX);
-    struct assignment *items = reallocarray(out->items, out->n + 1, sizeof(*items));
-    if (!items)
-        return error_nomem(err);
-    out->items = items;
-    char *group = strdup(parser->group);
-    if (!group)
-        return error_nomem(err);
-    items[out->n++] = (struct assignment){
-        .group = group,
-        .name = TAKE_PTR(parser->name),
-        .value = TAKE_PTR(parser->value),
-        .file = out->n_files - 1,
-        .line = parser->name_line,
-    };
-    return 0;
-}
-
-static const char *skip_blanks(const char *text, const char *end)
-{
-    while (text < end && (*text == ' ' || *text == '\t'))
-        text++;
-    return text;
+    int r = assignments_add(parser->out, parser->group, parser->name, parser->value,
+                            parser->name_line, err);
+    if (r == 0)
+        parser->name = parser->value = NULL;
+    return r;
 }
 
 static const char *trim_end(const char *text, const char *end)
 {
-    while (end > text && strchr(" \t\r\n\f\v", end[-1]))
-        end--;
-    return end;
+    return end - blank_at_end(text, (size_t)(end - text));
 }
 
 static int start_section(struct parser *parser, const char *text, const char *end,
@@ -105,16 +82,18 @@ static int start_assignment(struct parser *parser, const char *text, const char 
     const char *delimiter = find_delimiter(text, end);
     if (!delimiter)
         return fail(parser, "neither ':' nor '=' in the line", NULL, 0, err);
-    const char *name_end = trim_end(text, delimiter);
-    if (name_end == text)
+    size_t name_length = (size_t)(delimiter - text);
+    const char *name = blank_trim(text, &name_length);
+    if (name_length == 0)
         return fail(parser, "an option has no name", NULL, 0, err);
-    const char *value = skip_blanks(delimiter + 1, end);
-    if (end - value >= 2 && (*value == '"' || *value == '\'') && end[-1] == *value) {
+    size_t length = (size_t)(end - delimiter) - 1;
+    const char *value = blank_trim(delimiter + 1, &length);
+    if (length > 0 && (*value == '"' || *value == '\'') && value[length - 1] == *value) {
         value++;
-        end--;
+        length = length > 1 ? length - 2 : 0; /* a lone quote is empty, as in oslo */
     }
-    parser->name = strndup(text, (size_t)(name_end - text));
-    parser->value = strndup(value, (size_t)(end - value));
+    parser->name = strndup(name, name_length);
+    parser->value = strndup(value, length);
     parser->name_line = parser->line;
     return parser->name && parser->value ? 0 : error_nomem(err);
 }
@@ -124,11 +103,11 @@ static int continue_value(struct parser *parser, const char *text, const char *e
 {
     if (!parser->name)
         return fail(parser, "a continuation of nothing", NULL, 0, err);
-    text = skip_blanks(text, end);
+    text += blank_at_start(text, (size_t)(end - text));
     char *value;
     if (asprintf(&value, "%s\n%.*s", parser->value, (int)(end - text), text) < 0)
         return error_nomem(err);
-    free(parser->value);
+    secret_free(parser->value);
     parser->value = value;
     return 0;
 }
@@ -146,24 +125,11 @@ static int read_line(struct parser *parser, const char *text, const char *end, s
                         : start_assignment(parser, text, end, err);
 }
 
-static int add_file_name(struct assignments *assignments, const char *name, struct error *err)
-{
-    char **files = reallocarray(assignments->files, assignments->n_files + 1, sizeof(*files));
-    if (!files)
-        return error_nomem(err);
-    assignments->files = files;
-    files[assignments->n_files] = strdup(name);
-    if (!files[assignments->n_files])
-        return error_nomem(err);
-    assignments->n_files++;
-    return 0;
-}
-
 int parser_read_text(struct assignments *assignments, const char *name, const char *text,
                      size_t length, struct error *err)
 {
     struct parser parser = {.out = assignments};
-    int r = add_file_name(assignments, name, err);
+    int r = assignments_start_file(assignments, name, err);
     if (r == 0 && memchr(text, '\0', length))
         r = error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s: this is no text file", name);
     const char *end = text + length;
@@ -177,7 +143,7 @@ int parser_read_text(struct assignments *assignments, const char *name, const ch
         r = flush(&parser, err);
     free(parser.group);
     free(parser.name);
-    free(parser.value);
+    secret_free(parser.value);
     return r;
 }
 
@@ -261,20 +227,4 @@ int parser_read_dir(struct assignments *assignments, const char *path, struct er
     }
     free(entries);
     return r;
-}
-
-void assignments_done(struct assignments *assignments)
-{
-    for (size_t i = 0; i < assignments->n; i++) {
-        struct assignment *item = &assignments->items[i];
-        explicit_bzero(item->value, strlen(item->value));
-        free(item->group);
-        free(item->name);
-        free(item->value);
-    }
-    for (unsigned i = 0; i < assignments->n_files; i++)
-        free(assignments->files[i]);
-    free(assignments->items);
-    free(assignments->files);
-    *assignments = (struct assignments){0};
 }

@@ -6,27 +6,9 @@
  */
 #pragma once
 
-#include <stddef.h>
-
-#include "common/error.h"
+#include "conf/assignments.h"
 
 #define PARSER_FILE_MAX_BYTES (1u << 20)
-
-struct assignment {
-    char *group;
-    char *name;
-    char *value; /* lines of a continued value are joined with '\n' */
-    unsigned file;
-    unsigned line;
-};
-
-/* Everything that was assigned, in order. */
-struct assignments {
-    struct assignment *items;
-    size_t n;
-    char **files; /* names by number */
-    unsigned n_files;
-};
 
 /* Adds the assignments of a file (path borrowed). The error names file and line. */
 int parser_read_file(struct assignments *assignments, const char *path, struct error *err);
@@ -37,5 +19,3 @@ int parser_read_dir(struct assignments *assignments, const char *path, struct er
 /* Adds the assignments of `length` bytes of text called `name` in errors. */
 int parser_read_text(struct assignments *assignments, const char *name, const char *text,
                      size_t length, struct error *err);
-
-void assignments_done(struct assignments *assignments);

@@ -3,7 +3,7 @@
 
 #include "common/cleanup.h"
 #include "conf/conf.h"
-#include "conf/options.h"
+#include "conf/load.h"
 
 static const char *type_name(enum option_type type)
 {
@@ -16,6 +16,7 @@ static const char *type_name(enum option_type type)
         return "list, separated by commas";
     case OPTION_MULTI:
         return "string, may be given several times";
+    case OPTION_OTHERS:
     case OPTION_STRING:
         break;
     }
@@ -58,6 +59,8 @@ void conf_write_sample(FILE *out)
                 out);
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
+        if (option->type == OPTION_OTHERS)
+            continue;
         if (starts_group(i))
             (void)fprintf(out, "\n[%s]\n", option->group);
         (void)fputc('\n', out);
@@ -112,6 +115,8 @@ static void write_man_option(const struct option *option, FILE *out)
 void conf_write_man(FILE *out)
 {
     for (size_t i = 0; i < options_count; i++) {
+        if (options_table[i].type == OPTION_OTHERS)
+            continue;
         if (starts_group(i))
             (void)fprintf(out, ".SS [%s]\n", options_table[i].group);
         write_man_option(&options_table[i], out);
@@ -126,33 +131,66 @@ static void write_list(char *const *list, FILE *out)
 
 static void write_string(const struct option *option, const char *text, FILE *out)
 {
-    if (text)
+    if (!text)
+        return;
+    if (option->url)
+        transport_url_show(text, out);
+    else
         (void)fputs(option->secret && text[0] != '\0' ? "****" : text, out);
+}
+
+static void write_value(const struct option *option, const void *field, FILE *out)
+{
+    switch (option->type) {
+    case OPTION_STRING:
+        write_string(option, *(char *const *)field, out);
+        break;
+    case OPTION_BOOL:
+        (void)fputs(*(const bool *)field ? "true" : "false", out);
+        break;
+    case OPTION_INT:
+        (void)fprintf(out, "%d", *(const int *)field);
+        break;
+    case OPTION_LIST:
+    case OPTION_MULTI:
+        write_list(*(char **const *)field, out);
+        break;
+    case OPTION_OTHERS:
+        break;
+    }
+}
+
+static void write_line(const struct conf *conf, const struct option *option, const void *field,
+                       enum origins_set set, FILE *out)
+{
+    (void)fprintf(out, "%s = ", option->name);
+    write_value(option, field, out);
+    (void)fprintf(out, "  # %s\n", origins_get(conf->origins, set, option));
+}
+
+/* Where notifications go to another broker, its query counts for them. */
+static void write_notification_rabbit(const struct conf *conf, FILE *out)
+{
+    struct rabbit_options rabbit = conf->notification_rabbit;
+    (void)fprintf(out, "\n[%s] of notifications\n", OPTIONS_RABBIT_GROUP);
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *option = &options_table[i];
+        if (strcmp(option->group, OPTIONS_RABBIT_GROUP) == 0 && option->type != OPTION_OTHERS)
+            write_line(conf, option, load_rabbit_field(&rabbit, option), ORIGINS_NOTIFICATIONS,
+                       out);
+    }
 }
 
 void conf_write_effective(const struct conf *conf, FILE *out)
 {
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
-        const void *field = (const char *)conf + option->offset;
+        if (option->type == OPTION_OTHERS)
+            continue;
         if (starts_group(i))
             (void)fprintf(out, "%s[%s]\n", i > 0 ? "\n" : "", option->group);
-        (void)fprintf(out, "%s = ", option->name);
-        switch (option->type) {
-        case OPTION_STRING:
-            write_string(option, *(char *const *)field, out);
-            break;
-        case OPTION_BOOL:
-            (void)fputs(*(const bool *)field ? "true" : "false", out);
-            break;
-        case OPTION_INT:
-            (void)fprintf(out, "%d", *(const int *)field);
-            break;
-        case OPTION_LIST:
-        case OPTION_MULTI:
-            write_list(*(char **const *)field, out);
-            break;
-        }
-        (void)fputc('\n', out);
+        write_line(conf, option, (const char *)conf + option->offset, ORIGINS_OPTIONS, out);
     }
+    if (conf->notification_url)
+        write_notification_rabbit(conf, out);
 }

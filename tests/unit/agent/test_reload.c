@@ -15,7 +15,7 @@ static char captured[16384];
 static struct conf *conf;
 static struct agent agent;
 
-static const struct conf_source source = {path, false};
+static const struct conf_sources sources = {.items = {{path, false}}, .n = 1};
 
 static void write_file(const char *text)
 {
@@ -34,7 +34,7 @@ static const char *reload(const char *text)
     int saved = dup(STDERR_FILENO);
     assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
     (void)close(ends[1]);
-    reload_configuration(&agent, &source, 1);
+    reload_configuration(&agent, &sources);
     assert_true(dup2(saved, STDERR_FILENO) >= 0);
     (void)close(saved);
     ssize_t n = read(ends[0], captured, sizeof(captured) - 1);
@@ -52,9 +52,7 @@ static int start(void **state)
     log_init(LOG_LEVEL_INFO);
     write_file("[DEFAULT]\ntransport_url = rabbit://u:s3cret@h/?heartbeat_timeout_threshold=9\n"
                "max_concurrent_snapshots = 1\n[service_user]\npassword = s3cret\n");
-    int r = conf_load(&source, 1, &conf, &err);
-    if (r == 0)
-        r = setup_apply_queries(conf, &err);
+    int r = conf_load(sources.items, sources.n, &conf, &err);
     agent.conf = conf;
     if (r == 0)
         r = slots_new(1, &agent.snapshot_slots, &err);
@@ -81,7 +79,7 @@ static void a_bad_file_changes_nothing(void **state)
         "[DEFAULT]\ndebug = true\nmax_concurrent_snapshots = -1\n",
         "[DEFAULT]\ndebug = true\n[snapshot_agent]\nno_such = 1\n",
         "[DEFAULT]\ndebug = true\ntransport_url = amqp:\n",
-        "[DEFAULT]\ndebug = true\ntransport_url = rabbit://h/?no_such=1\n",
+        "[DEFAULT]\ndebug = true\ntransport_url = rabbit://h/?ssl=maybe\n",
         "[DEFAULT]\ndebug = true\n[service_user]\npassword s3cret\n",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -54,8 +54,8 @@ static unsigned closed_port(void)
 
 static int new_bus(const char *host, struct bus **bus, struct error *err)
 {
-    static const char *const drivers[] = {"messagingv2", NULL};
-    static const char *const topics[] = {"notifications", NULL};
+    static const char *const drivers[] = {"messagingv2", "", NULL}; /* the empty ones: as in oslo */
+    static const char *const topics[] = {"notifications", "", NULL};
     char text[128];
     struct transport_url *url = NULL;
     (void)snprintf(text, sizeof(text), "rabbit://u:s3cret@127.0.0.1:%u/", closed_port());

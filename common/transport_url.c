@@ -2,7 +2,7 @@
  * See transport_url.h. The grammar is that of oslo_messaging.transport.TransportURL.parse; what
  * oslo hands on to kombu is decoded a second time there, which matters for the virtual host only.
  */
-#include "amqp/transport_url.h"
+#include "common/transport_url.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -59,8 +59,21 @@ static int unquote_text(const char *text, size_t length, char **ret_text, struct
     return 0;
 }
 
+/* Blanks that people put after commas; the port's Python's int() takes as well. */
+static const char *trim(const char *text, size_t *length)
+{
+    while (*length > 0 && *text == ' ') {
+        text++;
+        --*length;
+    }
+    while (*length > 0 && text[*length - 1] == ' ')
+        --*length;
+    return text;
+}
+
 static int parse_port(const char *text, size_t length, unsigned *ret_port, struct error *err)
 {
+    text = trim(text, &length);
     if (length == 0) {
         *ret_port = DEFAULT_PORT;
         return 0;
@@ -126,12 +139,13 @@ static int parse_hosts(const char *text, size_t length, struct transport_url *ur
     const char *end = text + length;
     while (text < end) {
         const char *comma = memchr(text, ',', (size_t)(end - text));
-        const char *stop = comma ? comma : end;
-        if (stop > text) {
+        size_t host_length = (size_t)((comma ? comma : end) - text);
+        text = trim(text, &host_length);
+        if (host_length > 0) {
             if (url->n_hosts == TRANSPORT_URL_MAX_HOSTS)
                 return bad_url(err, "more than 32 hosts");
             struct transport_host *host = &url->hosts[url->n_hosts++];
-            int r = parse_host(text, (size_t)(stop - text), host, err);
+            int r = parse_host(text, host_length, host, err);
             if (r < 0)
                 return r;
         }
@@ -222,17 +236,29 @@ static int parse_queries(const char *text, size_t length, struct transport_url *
     return 0;
 }
 
-static int check_text(const char *text, struct error *err)
+/* Line ends and tabs, as of a continued value, count for nothing (urllib.parse.urlsplit). */
+static int clean_text(const char *text, char **ret_clean, struct error *err)
 {
-    size_t length = strlen(text);
+    size_t length = strlen(text), used = 0;
     if (length > URL_MAX_BYTES)
         return bad_url(err, "longer than 16384 bytes");
-    for (const char *c = text; *c != '\0'; c++) {
-        if ((unsigned char)*c <= ' ' || *c == 0x7f)
-            return bad_url(err, "contains a blank or a control character");
-        if (strncmp(c, "%00", 3) == 0)
-            return bad_url(err, "contains %00");
+    text = trim(text, &length);
+    char *clean = malloc(length + 1);
+    if (!clean)
+        return error_nomem(err);
+    for (size_t i = 0; i < length; i++)
+        if (!strchr("\t\r\n", text[i]))
+            clean[used++] = text[i];
+    clean[used] = '\0';
+    const char *wrong = strstr(clean, "%00") ? "contains %00" : NULL;
+    for (const char *c = clean; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            wrong = "contains a control character";
+    if (wrong) {
+        secret_free(clean);
+        return bad_url(err, wrong);
     }
+    *ret_clean = clean;
     return 0;
 }
 
@@ -259,19 +285,64 @@ static int parse_parts(const char *text, struct transport_url *url, struct error
 
 int transport_url_parse(const char *text, struct transport_url **ret_url, struct error *err)
 {
-    int r = check_text(text, err);
+    char *clean = NULL;
+    int r = clean_text(text, &clean, err);
     if (r < 0)
         return r;
     struct transport_url *url = calloc(1, sizeof(*url));
-    if (!url)
-        return error_nomem(err);
-    r = parse_parts(text, url, err);
+    r = url ? parse_parts(clean, url, err) : error_nomem(err);
+    secret_free(clean);
     if (r < 0) {
         transport_url_free(url);
         return r;
     }
     *ret_url = url;
     return 0;
+}
+
+/* The part of "user:password@host" that is the password. */
+static const char *find_password(const char *host, const char *end, const char **ret_end)
+{
+    const char *at = memrchr(host, '@', (size_t)(end - host));
+    const char *colon = at ? memchr(host, ':', (size_t)(at - host)) : NULL;
+    *ret_end = at;
+    return colon ? colon + 1 : NULL;
+}
+
+static void show_hosts(const char *host, const char *path, FILE *out)
+{
+    while (host < path) {
+        size_t length = strcspn(host, ",");
+        const char *end = host + length < path ? host + length : path;
+        const char *at;
+        const char *password = find_password(host, end, &at);
+        if (password)
+            (void)fprintf(out, "%.*s****%.*s", (int)(password - host), host, (int)(end - at), at);
+        else
+            (void)fprintf(out, "%.*s", (int)(end - host), host);
+        if (end < path)
+            (void)fputc(',', out);
+        host = end < path ? end + 1 : end;
+    }
+}
+
+void transport_url_show(const char *text, FILE *out)
+{
+    char *clean = NULL;
+    struct error err = ERROR_INIT;
+    if (clean_text(text, &clean, &err) < 0)
+        return;
+    const char *scheme = strstr(clean, "://");
+    const char *host = scheme ? scheme + 3 : clean;
+    const char *path = host + strcspn(host, "/?#");
+    (void)fprintf(out, "%.*s", (int)(host - clean), clean);
+    if (strchr(path, '@')) { /* a password with a slash that is not written as %2F */
+        (void)fputs("****", out);
+    } else {
+        show_hosts(host, path, out);
+        (void)fputs(path, out);
+    }
+    secret_free(clean);
 }
 
 static bool copy_host(const struct transport_host *from, struct transport_host *to)

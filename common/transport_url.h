@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 #include "common/error.h"
 
 #define TRANSPORT_URL_MAX_HOSTS 32
@@ -31,6 +33,9 @@ struct transport_url {
 
 /* Parses `text` (borrowed). The error never shows the password. Returns owned. */
 int transport_url_parse(const char *text, struct transport_url **ret_url, struct error *err);
+
+/* Writes `text` with **** for each password; all else stays as it is. */
+void transport_url_show(const char *text, FILE *out);
 
 /* Returns an owned copy; NULL when out of memory. */
 struct transport_url *transport_url_copy(const struct transport_url *url);

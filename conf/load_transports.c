@@ -1,0 +1,103 @@
+/* The transport URLs and their queries. See load.h. */
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "conf/convert.h"
+#include "conf/load.h"
+
+#define RPC_URL "[DEFAULT]transport_url"
+#define NOTIFICATION_URL "[oslo_messaging_notifications]transport_url"
+
+/* Where a query goes: one of the two sets of [oslo_messaging_rabbit]. */
+struct target {
+    struct rabbit_options *options;
+    struct conf_origins *origins;
+    enum origins_set set;
+    const char *url_option;
+};
+
+void *load_rabbit_field(struct rabbit_options *rabbit, const struct option *option)
+{
+    return (char *)rabbit + (option->offset - offsetof(struct conf, oslo_messaging_rabbit));
+}
+
+static bool is_rabbits(const struct option *option)
+{
+    return strcmp(option->group, OPTIONS_RABBIT_GROUP) == 0;
+}
+
+/*
+ * What is unknown here stops oslo, unless it is of a newer release: then nova runs with it. Only
+ * the option's own name is looked for in a query when oslo reads it.
+ */
+static int apply(const struct target *target, const struct transport_query *query,
+                 struct error *err)
+{
+    const struct option *option = options_find(OPTIONS_RABBIT_GROUP, query->name);
+    if (!option) {
+        log_warning("%s: '%s' in its query is unknown and has no effect", target->url_option,
+                    query->name);
+        return 0;
+    }
+    if (option->type == OPTION_OTHERS)
+        return 0;
+    if (strcmp(option->name, query->name) != 0) {
+        log_warning("%s: '%s' in its query has no effect, as in oslo; the name is %s",
+                    target->url_option, query->name, option->name);
+        return 0;
+    }
+    int r = convert_store(option, query->value, load_rabbit_field(target->options, option), err);
+    if (r < 0)
+        return error_prepend(err, "%s: %s", target->url_option, query->name);
+    return origins_note_query(target->origins, target->set, option, target->url_option, err);
+}
+
+static int apply_all(const struct target *target, const struct transport_url *url,
+                     struct error *err)
+{
+    int r = 0;
+    for (unsigned i = 0; i < url->n_queries && r == 0; i++)
+        r = apply(target, &url->queries[i], err);
+    return r;
+}
+
+/* [oslo_messaging_rabbit] once more, for the notifications. */
+static int load_rabbit(struct lookup *lookup, const struct target *target, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; i < options_count && r == 0; i++) {
+        const struct option *option = &options_table[i];
+        if (is_rabbits(option) && option->type != OPTION_OTHERS)
+            r = load_option(lookup, option, load_rabbit_field(target->options, option),
+                            target->origins, target->set, err);
+    }
+    return r;
+}
+
+static int parse(const char *text, const char *url_option, struct transport_url **ret_url,
+                 struct error *err)
+{
+    int r = transport_url_parse(text ? text : "", ret_url, err);
+    return r < 0 ? error_prepend(err, "%s", url_option) : 0;
+}
+
+int load_transports(struct lookup *lookup, struct conf *conf, struct error *err)
+{
+    const char *own = conf->oslo_messaging_notifications.transport_url;
+    bool has_own = own && own[0] != '\0';
+    const struct target rpc = {&conf->oslo_messaging_rabbit, conf->origins, ORIGINS_OPTIONS,
+                               RPC_URL};
+    const struct target notifications = {&conf->notification_rabbit, conf->origins,
+                                         ORIGINS_NOTIFICATIONS, NOTIFICATION_URL};
+    int r = parse(conf->DEFAULT.transport_url, RPC_URL, &conf->url, err);
+    if (r == 0 && has_own)
+        r = parse(own, NOTIFICATION_URL, &conf->notification_url, err);
+    if (r == 0)
+        r = apply_all(&rpc, conf->url, err);
+    if (r == 0 && has_own)
+        r = load_rabbit(lookup, &notifications, err);
+    if (r == 0 && has_own)
+        r = apply_all(&notifications, conf->notification_url, err);
+    return r;
+}
