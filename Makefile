@@ -173,7 +173,7 @@ $(BUILD)/$(NAME).8: docs/$(NAME).8.in
 	$(Q)sed 's/@VERSION@/$(VERSION)/' $< >$@
 
 $(BUILD)/$(NAME).service: packaging/$(NAME).service.in
-	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' $< >$@
+	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|' $< >$@
 
 # For editors and tools that read C.
 C_FILES := $(SRC) $(wildcard conf/tool/*.c tests/*/*.c tests/integration/*/*.c) $(TEST_SRC)

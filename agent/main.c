@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/check_config.h"
 #include "agent/command_line.h"
 #include "agent/host_lock.h"
 #include "agent/reload.h"
@@ -182,23 +183,12 @@ static void keep_memory_small(void)
     (void)mallopt(M_ARENA_MAX, 2);
 }
 
-/* Building the parts connects nothing, and finds what only they can judge. */
-static int check(struct conf *conf, struct error *err)
-{
-    struct agent agent = {0};
-    int r = setup_agent(&agent, conf, err);
-    if (r < 0)
-        return r;
-    setup_undo(&agent);
-    conf_write_effective(conf, stdout);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     static struct command_line line;
     struct error err = ERROR_INIT;
     struct conf *conf = NULL;
+    int status = EXIT_SUCCESS;
     if (thaw_left_is_asked(argc, argv))
         return thaw_left_main(argv);
     keep_memory_small();
@@ -209,11 +199,16 @@ int main(int argc, char **argv)
         r = conf_load(line.sources.items, line.sources.n, &conf, &err);
     if (r == 0) {
         log_init(conf->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-        r = line.check_config ? check(conf, &err) : run(conf, &line, &err);
+        if (line.check_config)
+            status = check_config(conf, &line.sources, stdout, &err);
+        else
+            r = run(conf, &line, &err);
     }
     if (r < 0)
+        status = EXIT_FAILURE;
+    if (err.errnum != 0)
         log_error("%s", err.message);
     conf_free(conf);
     conf_sources_done(&line.sources);
-    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return status;
 }

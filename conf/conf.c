@@ -87,6 +87,7 @@ static int load(struct lookup *lookup, const struct conf_source *sources, size_t
     if (r < 0)
         return r;
     find_nova(lookup);
+    conf->installed = lookup->installed;
     warn_of_other_sources(lookup);
     r = origins_new(&conf->origins, err);
     if (r == 0)

@@ -12,6 +12,7 @@
 #include "common/error.h"
 #include "common/rabbit_options.h"
 #include "common/transport_url.h"
+#include "conf/installed.h"
 
 /* Strings may be NULL where the option has no default. Lists are NULL-ended and never NULL. */
 struct conf {
@@ -114,6 +115,8 @@ struct conf {
     struct transport_url *url;                 /* [DEFAULT]transport_url */
     struct transport_url *notification_url;    /* NULL = the same */
     struct rabbit_options notification_rabbit; /* with that one's query; unset when NULL */
+
+    struct installed installed; /* whose defaults and names hold */
 
     /* Where each value is from, for conf_write_effective(). */
     struct conf_origins *origins;

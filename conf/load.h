@@ -15,7 +15,7 @@ int load_option(struct lookup *lookup, const struct option *option, void *field,
 /*
  * Parses both transport URLs and applies the query of each to [oslo_messaging_rabbit] as the files
  * have it (oslo_messaging._drivers.common.ConfigOptsProxy): values are converted and checked as the
- * option's are, a deprecated name is checked and without effect. The options must be loaded.
+ * option's are. The options must be loaded.
  */
 int load_transports(struct lookup *lookup, struct conf *conf, struct error *err);
 

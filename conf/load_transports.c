@@ -28,8 +28,8 @@ static bool is_rabbits(const struct option *option)
 }
 
 /*
- * What is unknown here stops oslo, unless it is of a newer release: then nova runs with it. Only
- * the option's own name is looked for in a query when oslo reads it.
+ * What is unknown here stops oslo, unless it is one of a newer release: then nova runs with it.
+ * Deprecated names count: one with a typo was the option's own until oslo.messaging 14.3.
  */
 static int apply(const struct target *target, const struct transport_query *query,
                  struct error *err)
@@ -42,11 +42,6 @@ static int apply(const struct target *target, const struct transport_query *quer
     }
     if (option->type == OPTION_OTHERS)
         return 0;
-    if (strcmp(option->name, query->name) != 0) {
-        log_warning("%s: '%s' in its query has no effect, as in oslo; the name is %s",
-                    target->url_option, query->name, option->name);
-        return 0;
-    }
     int r = convert_store(option, query->value, load_rabbit_field(target->options, option), err);
     if (r < 0)
         return error_prepend(err, "%s: %s", target->url_option, query->name);

@@ -49,7 +49,6 @@ const struct option options_table[] = {
      .help = "Seconds running snapshots have to end after SIGTERM. 0: no limit."},
     /* What other values refer to. */
     {OTHERS(DEFAULT, pybasedir)},
-    {OTHERS(DEFAULT, bindir), .default_value = "/usr/local/bin"},
     {OTHERS(DEFAULT, my_ip)},
     {OTHERS(DEFAULT, my_block_storage_ip), .default_value = "$my_ip"},
     {OTHERS(DEFAULT, my_shared_fs_storage_local_ip), .default_value = "$my_ip"},

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
-#include "common/log.h"
 
 #define NOVA_USER "nova"
 #define PASSWD_MAX 4096
@@ -57,13 +56,18 @@ static void find_folders(struct search *search)
     add_folder(search, getenv("SNAP"), "/etc/nova");
 }
 
-/* What is read is obeyed, by root as a rule: only root or we may have put it into that home. */
-static bool is_trusted(const char *path, const struct stat *st)
+/*
+ * What is read is obeyed, by root as a rule: only root or we may have put it into that home. To go
+ * on with other files than nova-compute would be no better.
+ */
+static int check_owner(const char *path, const struct stat *st, struct error *err)
 {
     if (st->st_uid == 0 || st->st_uid == geteuid())
-        return true;
-    log_warning("%s is not read: it belongs to user %u", path, (unsigned)st->st_uid);
-    return false;
+        return 0;
+    return error_set(err, EPERM, EXC_INTERNAL_ERROR,
+                     "nova-compute reads %s, which belongs to user %u: it has to be root's, or "
+                     "given with --config-file or --config-dir",
+                     path, (unsigned)st->st_uid);
 }
 
 static int add(struct conf_sources *list, const char *path, bool is_folder, struct error *err)
@@ -89,7 +93,8 @@ static int add_first(struct conf_sources *list, const struct search *search, con
         int n = snprintf(path, sizeof(path), "%s/%s", search->folders[i], name);
         if (n < 0 || n >= PATH_MAX || stat(path, &st) < 0)
             continue;
-        return i >= search->n_home || is_trusted(path, &st) ? add(list, path, is_folder, err) : 0;
+        int r = i < search->n_home ? check_owner(path, &st, err) : 0;
+        return r < 0 ? r : add(list, path, is_folder, err);
     }
     return 0;
 }

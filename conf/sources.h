@@ -22,7 +22,8 @@ struct conf_sources {
  * Puts what oslo adds in front of the sources of the command line: without a file among them the
  * first nova.conf and nova-compute.conf of its folders, without a folder among them the first
  * nova.conf.d and nova-compute.conf.d. When none is given at all the agent's own file, if there is
- * one, comes last. E2BIG. Free with conf_sources_done(), also on failure.
+ * one, comes last. E2BIG; EPERM when what nova-compute would read of its home belongs to another
+ * user than root and us. Free with conf_sources_done(), also on failure.
  */
 int conf_sources_complete(struct conf_sources *sources, struct error *err);
 

@@ -181,8 +181,21 @@ static void write_notification_rabbit(const struct conf *conf, FILE *out)
     }
 }
 
+static void write_release(const struct installed *installed, FILE *out)
+{
+    if (installed_is_known(installed, INSTALLED_NOVA))
+        (void)fprintf(out, "# defaults of nova %u.%u and oslo.messaging %u.%u in %s\n",
+                      installed->version[INSTALLED_NOVA].major,
+                      installed->version[INSTALLED_NOVA].minor,
+                      installed->version[INSTALLED_OSLO_MESSAGING].major,
+                      installed->version[INSTALLED_OSLO_MESSAGING].minor, installed->folder);
+    else
+        (void)fputs("# no nova is to be seen here (nova_packages): the newest defaults\n", out);
+}
+
 void conf_write_effective(const struct conf *conf, FILE *out)
 {
+    write_release(&conf->installed, out);
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
         if (option->type == OPTION_OTHERS)

@@ -114,7 +114,7 @@ static void values_refer_to_others(void **state)
         {"[other]\nmine = /o\n[libvirt]\nsnapshots_directory = ${other.mine}/z\n", "/o/z"},
         {"[DEFAULT]\nmine = /m\n[libvirt]\nsnapshots_directory = $mine\n", "/m"},
         {"[libvirt]\nsnapshots_directory = /a$snapshot_image_format/b\n", "/a/b"},
-        {"[libvirt]\nsnapshots_directory = $pybasedir/$bindir\n", "/var/lib/nova//usr/local/bin"},
+        {"[libvirt]\nsnapshots_directory = $pybasedir/x\n", "/var/lib/nova/x"},
         {"[DEFAULT]\nmy_ip = 192.0.2.7\n[libvirt]\nsnapshots_directory = /$my_block_storage_ip\n",
          "/192.0.2.7"},
     };
@@ -261,19 +261,20 @@ static void an_empty_number_is_an_unset_one(void **state)
 static void the_query_of_a_url_changes_rabbits_options(void **state)
 {
     (void)state;
-    struct conf *conf =
-        load_good("[DEFAULT]\ntransport_url = rabbit://u:p@h:5671//nova?ssl=1&ssl_version=TLSv1_2&"
-                  "ssl_ca_file=/ca&heartbeat_timeout_threshold=7&rabbit_quorum_queue=on&"
-                  "amqp_durable_queues=no&empty=&rabbit_use_ssl=0&no_such=1&heartbeat_rate=3&"
-                  "heartbeat_in_pthread=x&kombu_reconnect_delay=2.5&hostname=h&processname=p&"
-                  "use_queue_manager=1\n"
-                  "[oslo_messaging_rabbit]\namqp_durable_queues = true\nrabbit_interval_max = 9\n");
+    struct conf *conf = load_good(
+        "[DEFAULT]\ntransport_url = rabbit://u:p@h:5671//nova?ssl=1&ssl_version=TLSv1_2&"
+        "ssl_ca_file=/ca&heartbeat_timeout_threshold=7&rabbit_quorum_queue=on&"
+        "amqp_durable_queues=no&empty=&rabbit_quroum_max_memory_bytes=5&no_such=1&heartbeat_rate=3&"
+        "heartbeat_in_pthread=x&kombu_reconnect_delay=2.5&hostname=h&processname=p&"
+        "use_queue_manager=1\n"
+        "[oslo_messaging_rabbit]\namqp_durable_queues = true\nrabbit_interval_max = 9\n");
     assert_true(conf->oslo_messaging_rabbit.ssl);
     assert_string_equal(conf->oslo_messaging_rabbit.ssl_ca_file, "/ca");
     assert_int_equal(conf->oslo_messaging_rabbit.heartbeat_timeout_threshold_s, 7);
     assert_true(conf->oslo_messaging_rabbit.rabbit_quorum_queue);
     assert_false(conf->oslo_messaging_rabbit.amqp_durable_queues);
     assert_int_equal(conf->oslo_messaging_rabbit.rabbit_interval_max_s, 9);
+    assert_int_equal(conf->oslo_messaging_rabbit.rabbit_quorum_max_memory_bytes, 5);
     assert_null(conf->notification_url);
     assert_string_equal(conf->url->virtual_host, "/nova");
     conf_free(conf);
