@@ -46,7 +46,8 @@ static int make_bus(struct agent *agent, const struct conf *conf, struct error *
         .rpc_response_timeout_s = (unsigned)conf->DEFAULT.rpc_response_timeout,
         .attach_poll_interval_s = (unsigned)conf->snapshot_agent.attach_poll_interval,
         .rpc_versions = rpc_versions,
-        .notification_drivers = list(conf->oslo_messaging_notifications.driver),
+        .notification_drivers =
+            conf->notifications_elsewhere ? NULL : list(conf->oslo_messaging_notifications.driver),
         .notification_topics = list(conf->oslo_messaging_notifications.topics),
         .versioned_notification_topics = list(conf->notifications.versioned_notifications_topics),
     };

@@ -50,15 +50,15 @@ static bool expect_host(amqp_socket_t *socket, const char *hostname)
            X509_VERIFY_PARAM_set1_host(expected, hostname, 0) == 1;
 }
 
-/* As oslo: without a CA file the peer is not verified. */
+/* As oslo: without a CA file neither the peer nor its name is verified. */
 static int set_up_tls(amqp_socket_t *socket, const struct transport_host *host,
                       const struct rabbit_options *options, struct error *err)
 {
     bool verify = options->ssl_ca_file && options->ssl_ca_file[0] != '\0';
     amqp_ssl_socket_set_verify_peer(socket, verify);
-    amqp_ssl_socket_set_verify_hostname(socket,
-                                        options->ssl_enforce_hostname_verification && !verify);
-    if (options->ssl_enforce_hostname_verification && !expect_host(socket, host->hostname))
+    amqp_ssl_socket_set_verify_hostname(socket, false);
+    if (verify && options->ssl_enforce_hostname_verification &&
+        !expect_host(socket, host->hostname))
         return error_nomem(err);
     (void)amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST);
     if (verify && amqp_ssl_socket_set_cacert(socket, options->ssl_ca_file) != AMQP_STATUS_OK)

@@ -262,13 +262,24 @@ static int clean_text(const char *text, char **ret_clean, struct error *err)
     return 0;
 }
 
-static int parse_parts(const char *text, struct transport_url *url, struct error *err)
+/* What comes behind the scheme; NULL when it is another one. */
+static const char *find_hosts(const char *text)
 {
     static const char *const schemes[] = {"rabbit://", "kombu://"};
-    const char *hosts = NULL;
     for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
         if (strncasecmp(text, schemes[i], strlen(schemes[i])) == 0)
-            hosts = text + strlen(schemes[i]);
+            return text + strlen(schemes[i]);
+    return NULL;
+}
+
+bool transport_url_is_rabbit(const char *text)
+{
+    return find_hosts(text) != NULL;
+}
+
+static int parse_parts(const char *text, struct transport_url *url, struct error *err)
+{
+    const char *hosts = find_hosts(text);
     if (!hosts)
         return bad_url(err, "only rabbit:// is supported");
     const char *path = hosts + strcspn(hosts, "/?#");

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "common/error.h"
@@ -30,6 +31,10 @@ struct transport_url {
     struct transport_query *queries; /* override [oslo_messaging_rabbit] options of the same name */
     unsigned n_queries;
 };
+
+/* False for a transport of oslo.messaging that is not spoken here, as kafka:// for notifications.
+ */
+bool transport_url_is_rabbit(const char *text);
 
 /* Parses `text` (borrowed). The error never shows the password. Returns owned. */
 int transport_url_parse(const char *text, struct transport_url **ret_url, struct error *err);

@@ -112,8 +112,9 @@ struct conf {
     } snapshot_agent;
 
     /* What follows from these. */
-    struct transport_url *url;                 /* [DEFAULT]transport_url */
-    struct transport_url *notification_url;    /* NULL = the same */
+    struct transport_url *url;              /* [DEFAULT]transport_url */
+    struct transport_url *notification_url; /* NULL = the same */
+    bool notifications_elsewhere; /* they go over a transport that there is not here: not sent */
     struct rabbit_options notification_rabbit; /* with that one's query; unset when NULL */
 
     struct installed installed; /* whose defaults and names hold */

@@ -77,10 +77,21 @@ static int parse(const char *text, const char *url_option, struct transport_url 
     return r < 0 ? error_prepend(err, "%s", url_option) : 0;
 }
 
+/* Nova can send them with Kafka or AMQP 1.0, and its snapshots do not depend on it. */
+static bool go_elsewhere(const char *own)
+{
+    if (!own || !strstr(own, "://") || transport_url_is_rabbit(own))
+        return false;
+    log_warning("%s: the agent sends no notifications, for only rabbit:// is spoken here",
+                NOTIFICATION_URL);
+    return true;
+}
+
 int load_transports(struct lookup *lookup, struct conf *conf, struct error *err)
 {
     const char *own = conf->oslo_messaging_notifications.transport_url;
-    bool has_own = own && own[0] != '\0';
+    conf->notifications_elsewhere = go_elsewhere(own);
+    bool has_own = own && own[0] != '\0' && !conf->notifications_elsewhere;
     const struct target rpc = {&conf->oslo_messaging_rabbit, conf->origins, ORIGINS_OPTIONS,
                                RPC_URL};
     const struct target notifications = {&conf->notification_rabbit, conf->origins,

@@ -299,6 +299,19 @@ static void each_url_has_its_own_query(void **state)
     conf_free(conf);
 }
 
+static void notifications_may_go_another_way(void **state)
+{
+    (void)state;
+    struct conf *conf = load_good("[oslo_messaging_notifications]\n"
+                                  "transport_url = kafka://u:s3cret@n:9092/?x=y\n");
+    assert_true(conf->notifications_elsewhere);
+    assert_null(conf->notification_url);
+    conf_free(conf);
+    struct error err = ERROR_INIT;
+    assert_null(load("[DEFAULT]\ntransport_url = kafka://u:s3cret@n:9092/\n", &err));
+    assert_null(load("[oslo_messaging_notifications]\ntransport_url = rabbit:/n\n", &err));
+}
+
 static void bad_queries_are_refused(void **state)
 {
     (void)state;
@@ -567,6 +580,7 @@ int main(void)
         cmocka_unit_test(an_empty_number_is_an_unset_one),
         cmocka_unit_test(the_query_of_a_url_changes_rabbits_options),
         cmocka_unit_test(each_url_has_its_own_query),
+        cmocka_unit_test(notifications_may_go_another_way),
         cmocka_unit_test(bad_queries_are_refused),
         cmocka_unit_test(defaults_and_names_follow_the_release),
         cmocka_unit_test(the_environment_comes_before_the_files),
