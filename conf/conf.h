@@ -34,6 +34,7 @@ struct conf {
         char *snapshots_directory;
         char *snapshot_image_format;
         bool snapshot_compression;
+        int images_cpu_time_limit, images_address_space_limit;
         char *images_rbd_pool, *images_rbd_ceph_conf, *rbd_user;
         int rbd_connect_timeout;
         int rbd_destroy_volume_retries, rbd_destroy_volume_retry_interval;

@@ -74,6 +74,11 @@ const struct option options_table[] = {
     {BOOL(libvirt, snapshot_compression), .default_value = "false",
      .help = "Compresses qcow2 images."},
 
+    {LAX_INT(libvirt, images_cpu_time_limit, 0, INT_MAX), .default_value = "30",
+     .help = "Seconds of CPU time qemu-img has to look at an image. 0: no limit."},
+    {LAX_INT(libvirt, images_address_space_limit, 0, 1 << 20), .default_value = "1",
+     .newer = {INSTALLED_NOVA, 34, 0, "2"},
+     .help = "GiB of address space it has for that. 0: no limit."},
     {STRING(libvirt, images_rbd_pool), .default_value = "rbd",
      .help = "The pool instance disks are in, with images_type rbd."},
     {STRING(libvirt, images_rbd_ceph_conf), .default_value = "",

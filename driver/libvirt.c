@@ -8,6 +8,7 @@
 
 #include "driver/libvirt_driver.h"
 #include "driver/libvirt_recover.h"
+#include "driver/qemu_img.h"
 #include "driver/staging.h"
 
 #define DETACH_TIMEOUT_MS 30000
@@ -168,6 +169,7 @@ int driver_libvirt_new(const struct driver_libvirt_options *options, struct driv
     struct libvirt_driver *driver = calloc(1, sizeof(*driver));
     if (!driver)
         return error_nomem(err);
+    qemu_img_set_limits(options->images_cpu_limit_s, options->images_address_space_bytes);
     xmlInitParser(); /* libxml2 wants this before threads use it */
     driver->base.ops = &ops;
     int r = copy_options(driver, options, err);

@@ -6,15 +6,17 @@
 
 /* All strings are copied. */
 struct driver_libvirt_options {
-    const char *connection_uri;      /* "" = by virt_type, as nova's _uri() */
-    const char *virt_type;           /* kvm, qemu, lxc, parallels */
-    const char *snapshots_directory; /* made with its parents when missing */
-    const char *instances_path;      /* backing files are expected below it */
-    unsigned stall_timeout_s;        /* a block job or qemu-img without progress is given up */
-    unsigned freeze_timeout_s;       /* the guest agent's time to answer a freeze */
-    uint64_t scratch_reserve_bytes;  /* what stays free where snapshots are written */
-    uint64_t disk_bytes_per_s;       /* at which a copy is made; 0 = no limit */
-    bool deep_image_inspection;      /* not [workarounds]disable_deep_image_inspection */
+    const char *connection_uri;          /* "" = by virt_type, as nova's _uri() */
+    const char *virt_type;               /* kvm, qemu, lxc, parallels */
+    const char *snapshots_directory;     /* made with its parents when missing */
+    const char *instances_path;          /* backing files are expected below it */
+    unsigned stall_timeout_s;            /* a block job or qemu-img without progress is given up */
+    unsigned freeze_timeout_s;           /* the guest agent's time to answer a freeze */
+    uint64_t scratch_reserve_bytes;      /* what stays free where snapshots are written */
+    unsigned images_cpu_limit_s;         /* of qemu-img when it looks at an image; 0 = no limit */
+    uint64_t images_address_space_bytes; /* the same */
+    uint64_t disk_bytes_per_s;           /* at which a copy is made; 0 = no limit */
+    bool deep_image_inspection;          /* not [workarounds]disable_deep_image_inspection */
     struct rbd_options rbd;
 };
 

@@ -15,10 +15,19 @@
 #include "common/json.h"
 #include "common/process.h"
 
-#define INFO_CPU_LIMIT_S 30
-#define INFO_ADDRESS_SPACE_BYTES (UINT64_C(1) << 30)
 #define INFO_DEADLINE_MS 60000
 #define INFO_OUTPUT_MAX_BYTES (4U << 20)
+
+static struct {
+    unsigned cpu_s;
+    uint64_t address_space_bytes;
+} limits = {.cpu_s = 30, .address_space_bytes = UINT64_C(1) << 30};
+
+void qemu_img_set_limits(unsigned cpu_limit_s, uint64_t address_space_limit_bytes)
+{
+    limits.cpu_s = cpu_limit_s;
+    limits.address_space_bytes = address_space_limit_bytes;
+}
 #define CREATE_DEADLINE_MS 60000
 #define DIRECT_IO_BLOCK_BYTES 4096
 #define LOCK_BYTE_OF_WRITERS 101 /* RAW_LOCK_PERM_BASE + 1, the place of BLK_PERM_WRITE */
@@ -89,8 +98,8 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
                                 format ? "-f" : path, format, format ? path : NULL, NULL};
     const struct process_options options = {.argv = argv,
                                             .deadline_ms = INFO_DEADLINE_MS,
-                                            .cpu_limit_s = INFO_CPU_LIMIT_S,
-                                            .address_space_limit_bytes = INFO_ADDRESS_SPACE_BYTES,
+                                            .cpu_limit_s = limits.cpu_s,
+                                            .address_space_limit_bytes = limits.address_space_bytes,
                                             .output_max_bytes = INFO_OUTPUT_MAX_BYTES};
     cleanup_free char *text = NULL;
     size_t size = 0;
@@ -120,7 +129,7 @@ static int measure(const char *const *argv, const char *path, uint64_t *ret_byte
 {
     const struct process_options options = {.argv = argv,
                                             .deadline_ms = INFO_DEADLINE_MS,
-                                            .address_space_limit_bytes = INFO_ADDRESS_SPACE_BYTES,
+                                            .address_space_limit_bytes = limits.address_space_bytes,
                                             .output_max_bytes = INFO_OUTPUT_MAX_BYTES};
     cleanup_free char *text = NULL;
     size_t size = 0;

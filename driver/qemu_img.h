@@ -23,7 +23,13 @@ struct qemu_img_info {
 };
 
 /*
- * `qemu-img info --force-share`, with nova's limits of 30 s CPU and 1 GiB of memory. `format` NULL
+ * What `info` and `measure` may use, nova's QEMU_IMG_LIMITS; 30 s and 1 GiB unless set, 0 = no
+ * limit. Before the first request: other threads read it.
+ */
+void qemu_img_set_limits(unsigned cpu_limit_s, uint64_t address_space_limit_bytes);
+
+/*
+ * `qemu-img info --force-share`, within these limits. `format` NULL
  * lets qemu-img guess: only to look for what must not be there. DiskNotFound when `path` does not
  * exist, InvalidDiskInfo for every other failure (nova: qemu_img_info).
  */

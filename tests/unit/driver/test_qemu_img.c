@@ -269,6 +269,36 @@ static void cancelled_helpers_tell_the_reason(void **state)
     canceller_leave(&canceller);
 }
 
+/* The helper tells what it was given: GiB as the virtual size, seconds as that of a cluster. */
+static void looks_are_limited(void **state)
+{
+    (void)state;
+    char path[4096];
+    char *old = strdup(getenv("PATH")); /* NOLINT(concurrency-mt-unsafe) */
+    FILE *file = fopen(scratch_path("qemu-img"), "we");
+    struct qemu_img_info info;
+    struct error err = ERROR_INIT;
+    assert_non_null(file);
+    assert_true(fputs("#!/bin/sh\nprintf '{\"format\": \"raw\", \"virtual-size\": %d, "
+                      "\"cluster-size\": %d}' $(($(ulimit -v) / 1048576)) $(ulimit -t)\n",
+                      file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(scratch_path("qemu-img"), 0755), 0);
+    (void)snprintf(path, sizeof(path), "%s:%s", scratch_directory, old);
+    setenv("PATH", path, 1); /* NOLINT(concurrency-mt-unsafe) */
+    assert_int_equal(qemu_img_info(scratch_directory, "raw", &info, &err), 0);
+    assert_int_equal(info.virtual_size_bytes, 1);
+    assert_int_equal(info.cluster_size_bytes, 30);
+    qemu_img_set_limits(7, UINT64_C(3) << 30);
+    assert_int_equal(qemu_img_info(scratch_directory, "raw", &info, &err), 0);
+    assert_int_equal(info.virtual_size_bytes, 3);
+    assert_int_equal(info.cluster_size_bytes, 7);
+    qemu_img_set_limits(30, UINT64_C(1) << 30);
+    setenv("PATH", old, 1); /* NOLINT(concurrency-mt-unsafe) */
+    free(old);
+    assert_int_equal(unlink(scratch_path("qemu-img")), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +311,7 @@ int main(void)
         cmocka_unit_test(conversion_flattens),
         cmocka_unit_test(stalled_conversion_is_given_up),
         cmocka_unit_test(cancelled_helpers_tell_the_reason),
+        cmocka_unit_test(looks_are_limited),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
