@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 
 import tap
 from agent import BINARY
-from cloud import LAB
+from cloud import LAB, REPO
 from oslo_config import cfg
 from oslo_messaging import transport
 
@@ -171,6 +171,12 @@ class SameAsNova(unittest.TestCase):
                                     "# read: /etc/nova/nova-snapshot-agent.conf"])
             ours, _origins, _done = self.ours(folder, ["--config-file", "/etc/nova/nova.conf"])
             self.assertEqual(ours["DEFAULT"]["host"], "novas")
+
+    def test_the_unit_reads_the_same(self):
+        """the unit starts the agent as a bare command does"""
+        with open(f"{REPO}/packaging/nova-snapshot-agent.service.in", encoding="utf-8") as unit:
+            start = next(line for line in unit if line.startswith("ExecStart="))
+        self.assertEqual(start, "ExecStart=@SBINDIR@/nova-snapshot-agent\n")
 
     def test_the_home_of_novas_user(self):
         """files in it come before those of /etc; what is another user's is not obeyed"""

@@ -35,8 +35,7 @@ class SystemdRoot:
         subprocess.run(["make", "-s", "-C", REPO], check=True, stdout=subprocess.DEVNULL)
         master, slave = pty.openpty()
         install = (f"make -s -C {REPO} install PREFIX={PREFIX} >/dev/null && "
-                   f"cp {PREFIX}/lib/systemd/system/{UNIT} /run/units/ && "
-                   f": >{PREFIX}/etc/nova/nova-snapshot-agent.conf")
+                   f"cp {PREFIX}/lib/systemd/system/{UNIT} /run/units/")
         self.process = subprocess.Popen(
             [f"{REPO}/tests/integration/lib/systemd-root", self.folder, os.ttyname(slave),
              "sh", "-ec", install], stdin=subprocess.DEVNULL)
