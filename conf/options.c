@@ -112,7 +112,8 @@ const struct option options_table[] = {
     {LIST(glance, valid_interfaces), .default_value = "internal,public",
      .help = "Interfaces of the catalog, most wanted first."},
     {STRING(glance, region_name), .help = "Region in the catalog. Default: any."},
-    {INT(glance, num_retries, 0, INT_MAX), .default_value = "3",
+    {INT(glance, num_retries, 0, INT_MAX), .default_value = "0",
+     .newer = {INSTALLED_NOVA, 22, 0, "3"},
      .help = "How often a failed request to Glance is tried again."},
     {STRING(glance, cafile), ALIAS({"ssl", "ca_file"}),
      .help = "PEM file of the authorities Glance's certificate is verified with. Default: the "
@@ -124,7 +125,8 @@ const struct option options_table[] = {
     {LAX_INT(glance, timeout, 0, INT_MAX), .default_value = "0",
      .help = "Seconds for a metadata request. 0: the agent's own limits."},
 
-    {STRING(cinder, catalog_info), .default_value = "volumev3::publicURL",
+    {STRING(cinder, catalog_info), .default_value = "volumev3:cinderv3:publicURL",
+     .newer = {INSTALLED_NOVA, 19, 0, "volumev3::publicURL"},
      .help = "What Cinder is in the catalog: <service_type>:<service_name>:<endpoint_type>, the "
              "name may be left out."},
     {STRING(cinder, endpoint_template),
@@ -273,9 +275,9 @@ const struct option options_table[] = {
      ALIAS({"DEFAULT", "notification_transport_url", 16}),
      .help = "Where notifications go. Default: [DEFAULT]transport_url."},
 
-    {STRING(notifications, notification_format), .default_value = "unversioned",
-     .choices = "|both|versioned|unversioned|", ALIAS({"DEFAULT", "notification_format"}),
-     .help = "Which notifications are sent."},
+    {STRING(notifications, notification_format), .default_value = "both",
+     .newer = {INSTALLED_NOVA, 20, 0, "unversioned"}, .choices = "|both|versioned|unversioned|",
+     ALIAS({"DEFAULT", "notification_format"}), .help = "Which notifications are sent."},
     {LIST(notifications, versioned_notifications_topics),
      .default_value = "versioned_notifications", .help = "Topics of versioned notifications."},
     {BOOL(notifications, bdms_in_notifications), .default_value = "false",

@@ -23,6 +23,15 @@ static const char *type_name(enum option_type type)
     return "string";
 }
 
+static void write_newer(const struct option *option, FILE *out)
+{
+    static const char *const packages[INSTALLED_COUNT] = {"nova", "oslo.messaging"};
+    const struct option_newer_default *newer = &option->newer;
+    if (newer->value)
+        (void)fprintf(out, "; %s since %s %u.%u", newer->value, packages[newer->package],
+                      newer->major, newer->minor);
+}
+
 static bool starts_group(size_t i)
 {
     return i == 0 || strcmp(options_table[i].group, options_table[i - 1].group) != 0;
@@ -70,6 +79,7 @@ void conf_write_sample(FILE *out)
             (void)fputs(": ", out);
             write_choices(option, out);
         }
+        write_newer(option, out);
         (void)fprintf(out, ")\n#%s = %s\n", option->name,
                       option->default_value ? option->default_value : "<None>");
     }
@@ -105,6 +115,7 @@ static void write_man_option(const struct option *option, FILE *out)
         (void)fputs("; default: ", out);
         write_roff(out, option->default_value);
     }
+    write_newer(option, out);
     (void)fputs(")\n", out);
     for (size_t i = 0; i < OPTION_ALIASES_MAX && option->aliases[i].name; i++)
         (void)fprintf(out, ".br\nDeprecated name: [%s]%s\n",

@@ -354,14 +354,14 @@ static void defaults_and_names_follow_the_release(void **state)
     (void)state;
     static const struct {
         const char *nova, *messaging;
-        int graceful, gib;
+        int graceful, gib, retries;
         bool verifies, old_names, very_old_names;
     } rows[] = {
-        {"26.2.2", "14.0.3", 60, 1, false, true, false},
-        {"31.0.0", "17.0.0", 60, 1, false, false, false},
-        {"33.0.1", "18.1.0", 180, 1, true, false, false},
-        {"18.0.0", "8.1.4", 60, 1, false, true, true},
-        {"none", "none", 180, 2, true, true, true},
+        {"26.2.2", "14.0.3", 60, 1, 3, false, true, false},
+        {"31.0.0", "17.0.0", 60, 1, 3, false, false, false},
+        {"33.0.1", "18.1.0", 180, 1, 3, true, false, false},
+        {"18.0.0", "8.1.4", 60, 1, 0, false, true, true},
+        {"none", "none", 180, 2, 3, true, true, true},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct error err = ERROR_INIT;
@@ -373,6 +373,7 @@ static void defaults_and_names_follow_the_release(void **state)
         assert_non_null(conf);
         assert_int_equal(conf->DEFAULT.graceful_shutdown_timeout, rows[i].graceful);
         assert_int_equal(conf->libvirt.images_address_space_limit, rows[i].gib);
+        assert_int_equal(conf->glance.num_retries, rows[i].retries);
         assert_int_equal(conf->oslo_messaging_rabbit.ssl_enforce_hostname_verification,
                          rows[i].verifies);
         assert_int_equal(conf->oslo_messaging_rabbit.ssl, rows[i].old_names);
