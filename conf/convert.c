@@ -77,14 +77,17 @@ static int take_limit(const struct option *option, int limit, int *to)
     return 0;
 }
 
-/* An empty number is an unset one: the default, where nova would not start or take none. */
+/* An empty number is None to oslo: with most of them nova would not start, and the default stays.
+ */
 static int store_int(const struct option *option, const char *text, int *to, struct error *err)
 {
     size_t length = strlen(text);
     long value;
     text = blank_trim(text, &length);
-    if (length == 0)
+    if (length == 0) {
+        *to = option->empty_is_zero ? 0 : *to;
         return 0;
+    }
     bool number = read_number(text, length, &value);
     if (number && value > option->max && (option->lax || option->max == INT_MAX))
         return take_limit(option, option->max, to);

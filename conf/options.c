@@ -45,7 +45,7 @@ const struct option options_table[] = {
      .help =
          "How many snapshots run at the same time; more wait in order of arrival. 0: no limit."},
     {LAX_INT(DEFAULT, graceful_shutdown_timeout, 0, 4000000), .default_value = "60",
-     .newer = {INSTALLED_NOVA, 33, 0, "180"},
+     .newer = {INSTALLED_NOVA, 33, 0, "180"}, .empty_is_zero = true,
      .help = "Seconds running snapshots have to end after SIGTERM. 0: no limit."},
     /* What other values refer to. */
     {OTHERS(DEFAULT, pybasedir)},

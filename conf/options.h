@@ -38,8 +38,9 @@ struct option {
     const char *default_value;         /* as it would stand in a file; NULL = none */
     struct option_newer_default newer; /* also where no release can be told */
     int min, max;                      /* of a number; a max of INT_MAX is none of nova's */
-    bool lax;                          /* nova has no limits: what is beyond is taken for them */
-    const char *choices;               /* "|raw|qcow2|"; NULL = anything */
+    bool empty_is_zero;  /* a number that is there without a value; else the default stays */
+    bool lax;            /* nova has no limits: what is beyond is taken for them */
+    const char *choices; /* "|raw|qcow2|"; NULL = anything */
     struct option_name aliases[OPTION_ALIASES_MAX]; /* deprecated names */
     bool secret;
     bool url;    /* with secrets in it */

@@ -210,6 +210,31 @@ class SameAsNova(unittest.TestCase):
             self.assertIn("# FAILED: libvirt's socket: /nonexistent/s", done.stdout)
             self.assertIn("# good: qemu-img", done.stdout)
 
+    def test_what_nova_only_warns_of(self):
+        """what stops nova-compute neither does not stop the agent; it says what it does without"""
+        service_user = ("[service_user]\nsend_service_user_token = true\nauth_type = {}\n"
+                        "auth_url = http://k\nusername = n\npassword = p\nproject_name = s\n"
+                        "user_domain_id = default\nproject_domain_id = default\n")
+        for text, warning in [
+                (service_user.format("v3oidcpassword"), "auth_type v3oidcpassword is not supported"),
+                (service_user.format(""), "auth_type is not set"),
+                (service_user.format("password"), ""),
+                ("[service_user]\ntimeout = never\n", "'never' is no whole number"),
+                ("[oslo_messaging_notifications]\ndriver =\ntopics = a,,b\n",
+                 "driver: '' is not supported"),
+                ("[oslo_messaging_notifications]\ntransport_url = kafka://k:9092/\n",
+                 "the agent sends no notifications"),
+                ("[DEFAULT]\ntransport_url = rabbit://u:p@h/?of_a_newer_oslo=1\n",
+                 "'of_a_newer_oslo' in its query is unknown"),
+                ("[DEFAULT]\nconfig_source = remote\n", "what 'remote' gives to nova"),
+                ("[oslo_messaging_rabbit]\nheartbeat_timeout_threshold = 100000\n",
+                 "heartbeat_timeout_threshold is taken for 65535")]:
+            with tempfile.TemporaryDirectory() as folder:
+                write(f"{folder}/nova.conf", text)
+                _ours, _origins, done = self.ours(folder)
+                self.assertIn(warning, done.stderr, text)
+                self.assertEqual("WARNING" in done.stderr, bool(warning), (text, done.stderr))
+
     def test_what_stops_nova_stops_the_agent(self):
         """values nova refuses are refused with file and line"""
         for text in ["[libvirt]\nvirt_type = vmware\n", "[DEFAULT]\nmax_concurrent_snapshots = -1\n",

@@ -252,7 +252,9 @@ static void values_that_double_themselves_are_bounded(void **state)
 static void an_empty_number_is_an_unset_one(void **state)
 {
     (void)state;
-    struct conf *conf = load_good("[DEFAULT]\nmax_concurrent_snapshots =\n[glance]\ntimeout = \n");
+    struct conf *conf = load_good("[DEFAULT]\nmax_concurrent_snapshots =\n"
+                                  "graceful_shutdown_timeout = ' '\n[glance]\ntimeout = \n");
+    assert_int_equal(conf->DEFAULT.graceful_shutdown_timeout, 0); /* no limit, as to nova */
     assert_int_equal(conf->DEFAULT.max_concurrent_snapshots, 5);
     conf_free(conf);
 }
