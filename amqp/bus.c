@@ -263,8 +263,8 @@ static int make_parts(struct bus *bus, const struct rpc_server_ops *server_ops, 
         .method = consuming_method,
     };
     const struct bus_settings *settings = &bus->settings;
-    bus->consuming =
-        connection_new(settings->url, &settings->rabbit, "consuming", bus->wake_fd, NULL, &ops, bus);
+    bus->consuming = connection_new(settings->url, &settings->rabbit, "consuming", bus->wake_fd,
+                                    NULL, &ops, bus);
     bus->publisher =
         publisher_new(settings->url, &settings->rabbit, "publishing", bus->wake_fd, bus->consuming);
     bus->notification_publisher =

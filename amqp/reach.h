@@ -1,7 +1,7 @@
 /* Why a TCP connection to a host cannot be made: librabbitmq keeps the errno to itself. */
 #pragma once
 
-#include "amqp/transport_url.h"
+#include "common/transport_url.h"
 
 /*
  * Tries each address of `host` once more, all of them within `timeout_ms`. Returns the errno of the

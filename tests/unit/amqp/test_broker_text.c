@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "amqp/broker_text.h"
-#include "amqp/transport_url.h"
+#include "common/transport_url.h"
 
 static void expect_text(const char *text, const char *wanted)
 {

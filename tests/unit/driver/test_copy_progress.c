@@ -1,4 +1,5 @@
-/* driver/copy_progress.c: a copy that comes nearer to its end goes on, one that does not is given up. */
+/* driver/copy_progress.c: a copy that comes nearer to its end goes on, one that does not is given
+ * up. */
 /* wrap: clock_gettime */
 #include <errno.h>
 #include <setjmp.h>
@@ -98,8 +99,7 @@ static void a_copy_that_stands_still_is_given_up(void **state)
     assert_int_equal(look(&copy, 0), 0);
     now_ms += STALL_TIMEOUT_S * 1000;
     (void)copy_progress_note(&copy.progress, copy.copied_bytes, copy.end_bytes);
-    assert_int_equal(copy_progress_check(&copy.progress, "vda", STALL_TIMEOUT_S, &err),
-                     -ETIMEDOUT);
+    assert_int_equal(copy_progress_check(&copy.progress, "vda", STALL_TIMEOUT_S, &err), -ETIMEDOUT);
     assert_non_null(strstr(err.message, "made no progress for 10 s"));
 }
 
