@@ -193,6 +193,14 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
     return r < 0 ? r : operation_image_is_complete(op, err);
 }
 
+void disk_image_let_go(const struct operation *op, struct image_source *image, int r)
+{
+    if (operation_is_left(op, r))
+        image_source_leave(image);
+    else
+        image_source_close(image);
+}
+
 /* The guest's disk need not be shown to us any longer. What fails is tried again at the end. */
 static void end_stream(struct operation *op)
 {
@@ -210,7 +218,7 @@ static int copy_and_upload(struct operation *op, struct error *err)
         r = disk_image_upload(op, result.image, op->plan.image_format, err);
     trap("disk:image-complete");
     bool opened = result.image != NULL;
-    image_source_close(result.image);
+    disk_image_let_go(op, result.image, r);
     if (opened)
         end_stream(op);
     return r;

@@ -18,6 +18,12 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
                       struct error *err);
 
 /*
+ * Closes an image (may be NULL) whose upload came to `r`; what the next start of the agent is to
+ * upload stays.
+ */
+void disk_image_let_go(const struct operation *op, struct image_source *image, int r);
+
+/*
  * Brings the guest and the host back from what an earlier life of the operation has noted.
  * *ret_image is the finished image or NULL; owned. To be called again after a failure.
  */

@@ -354,6 +354,36 @@ void operation_end(struct operation *op, const struct error *failure)
     op->record = NULL;
 }
 
+static size_t n_recovered(const struct operation *op)
+{
+    return json_array_size(journal_all(op->record, "recovered"));
+}
+
+void operation_interrupt(struct operation *op)
+{
+    CANCEL_SHIELD();
+    struct error err = ERROR_INIT;
+    instance_turn_leave(op->turn);
+    if (disk_image_undo(op, &err) < 0)
+        log_error("the guest may not be as it was before the next start: %s", err.message);
+    journal_mark(op->record, "interrupted", json_integer((json_int_t)n_recovered(op)));
+    trap("end:interrupted");
+    log_info("%s goes on at the next start of the agent", op->request->method);
+    journal_leave(op->record);
+    op->record = NULL;
+}
+
+bool operation_was_interrupted(const struct operation *op)
+{
+    const json_t *life = journal_last(op->record, "interrupted");
+    return life && json_integer_value(life) + 1 == (json_int_t)n_recovered(op);
+}
+
+size_t operation_deaths(const struct operation *op)
+{
+    return n_recovered(op) - json_array_size(journal_all(op->record, "interrupted"));
+}
+
 void operation_leave(struct operation *op, const struct error *why)
 {
     log_error("%s is left to the next start of the agent: %s", op->request->method, why->message);

@@ -21,6 +21,18 @@ bool operation_restore_failure(const struct operation *op, struct error *ret_fai
 /* Nothing more can be done now: the record stays for the next start. */
 void operation_leave(struct operation *op, const struct error *why);
 
+/*
+ * The agent ends before the operation: its guest is as it was, all else stays as it is, and the
+ * record for the next start. What stands behind it in the line of its instance is left as well.
+ */
+void operation_interrupt(struct operation *op);
+
+/* Whether the life before this one ended so. */
+bool operation_was_interrupted(const struct operation *op);
+
+/* How often the operation was taken up again after an agent that died. */
+size_t operation_deaths(const struct operation *op);
+
 /* What may be otherwise in a while: nobody answered, or a service is not itself. */
 bool ending_passes(const struct error *err);
 

@@ -17,6 +17,7 @@ struct instance_turn {
     char instance_uuid[ID_UUID_SIZE];
     int fd;    /* eventfd, readable from its turn on */
     bool past; /* it stands in the line no more */
+    bool follows_left;
     struct instance_turn *next;
 };
 
@@ -107,6 +108,27 @@ void instance_turn_pass(struct instance_turn *turn)
     struct instance_turn *first = find(turn->queue->first, turn->instance_uuid);
     if (first)
         (void)eventfd_write(first->fd, 1);
+}
+
+void instance_turn_leave(struct instance_turn *turn)
+{
+    if (!turn)
+        return;
+    {
+        LOCK_SCOPE(&turn->queue->lock);
+        struct instance_turn *behind = turn->past ? NULL : turn->next;
+        for (; (behind = find(behind, turn->instance_uuid)); behind = behind->next)
+            behind->follows_left = true;
+    }
+    instance_turn_pass(turn);
+}
+
+bool instance_turn_follows_left(const struct instance_turn *turn)
+{
+    if (!turn)
+        return false;
+    LOCK_SCOPE(&turn->queue->lock);
+    return turn->follows_left;
 }
 
 void instance_turn_join_again(struct instance_turn *turn)

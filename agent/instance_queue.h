@@ -36,6 +36,13 @@ bool instance_turn_is_waited_for(const struct instance_turn *turn);
 /* Gives the turn, or the place, up: the next one is free to go on. May be repeated. */
 void instance_turn_pass(struct instance_turn *turn);
 
+/*
+ * The same of a request that the next start of the agent goes on with: whoever stands behind it is
+ * told by instance_turn_follows_left(), and may not be served before.
+ */
+void instance_turn_leave(struct instance_turn *turn);
+bool instance_turn_follows_left(const struct instance_turn *turn);
+
 /* Takes the place at the end of the line, when it has given up its own. NULL-safe. */
 void instance_turn_join_again(struct instance_turn *turn);
 

@@ -89,7 +89,7 @@ static bool was_asked_again(void *arg)
 static void cancel_requests(struct agent *agent, enum shutdown_whom whom)
 {
     struct error reason = ERROR_INIT;
-    (void)error_set(&reason, ECANCELED, EXC_INTERNAL_ERROR, "the snapshot agent is about to end");
+    shutdown_reason(&reason);
     (void)overseer_cancel_all(agent->overseer,
                               whom == SHUTDOWN_WAITING ? OVERSEER_WAITING : OVERSEER_ALL, &reason);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/shutdown.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/json.h"
@@ -129,11 +130,18 @@ void operation_begin_overseeing(struct operation *op)
         log_warning("nothing looks after the task state of this snapshot: %s", err.message);
 }
 
+bool operation_is_left(const struct operation *op, int r)
+{
+    struct error reason = ERROR_INIT;
+    return r < 0 && !op->image_complete && cancel_check(&reason) < 0 && shutdown_is_reason(&reason);
+}
+
 void operation_end_overseeing(struct operation *op, struct error *failure)
 {
     struct error reason = ERROR_INIT;
     state_watch_end(op->watched);
     op->watched = NULL;
+    op->is_interrupted = operation_is_left(op, -failure->errnum);
     if (failure->errnum != 0 && cancel_check(&reason) < 0 &&
         strcmp(failure->exc, reason.exc) != 0) {
         error_join(&reason, failure);

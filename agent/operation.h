@@ -57,6 +57,7 @@ struct operation {
     bool event_started;
     bool upload_started; /* from here on what Glance holds may be ours */
     bool image_complete; /* active and verified: no failure may delete it any more */
+    bool is_interrupted; /* by the agent's end, and by nothing else */
     unsigned ended;      /* bits of enum ending */
 };
 
@@ -81,6 +82,12 @@ void operation_restore(struct operation *op);
 /* From here on the overseer may cancel the work of this thread; without one it goes on alone. The
  * task state is looked after from the first move on. */
 void operation_begin_overseeing(struct operation *op);
+
+/*
+ * The agent's end keeps the operation, which has failed (r < 0), from its own: what was made is
+ * left to the next start, not undone. For the thread whose work may be cancelled.
+ */
+bool operation_is_left(const struct operation *op, int r);
 
 /*
  * From here on nothing is cancelled. What a cancelled operation failed with is why it was

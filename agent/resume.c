@@ -7,6 +7,7 @@
 #include "agent/disk_image.h"
 #include "agent/ending.h"
 #include "agent/snapshot.h"
+#include "agent/volume_backed.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -15,7 +16,14 @@
 static bool is_record_only(const struct operation *op)
 {
     return json_is_string(journal_last(op->record, "location")) ||
-           journal_last(op->record, "volumes");
+           json_is_object(journal_last(op->record, "volumes"));
+}
+
+/* What was sent to Glance before is gone. */
+static void forget_upload(struct operation *op)
+{
+    op->upload_started = false;
+    journal_mark(op->record, "upload_started", json_false());
 }
 
 static int look_at_image(struct operation *op, struct error *err)
@@ -25,9 +33,12 @@ static int look_at_image(struct operation *op, struct error *err)
     int r = glance_image_get(op->agent->glance, op->request->context, op->arguments.image_id,
                              &image, &failure);
     bool active = r == 0 && strcmp(image.status, "active") == 0;
+    bool queued = r == 0 && strcmp(image.status, "queued") == 0;
     glance_image_done(&image);
-    if (active)
+    if (active && is_record_only(op))
         return operation_image_is_complete(op, err);
+    if (queued && operation_was_interrupted(op))
+        forget_upload(op);
     if (r < 0 && ending_passes(&failure)) {
         *err = failure;
         return r;
@@ -35,19 +46,27 @@ static int look_at_image(struct operation *op, struct error *err)
     return 0;
 }
 
-/* Nothing that the image may refer to can be undone before this is known. */
-static int find_out(struct operation *op, struct error *err)
+/* As often as a service that is away may need to come back. */
+static int insist(struct operation *op, int (*step)(struct operation *op, struct error *err),
+                  struct error *err)
 {
     struct retry retry = ending_retry();
     struct error failure = ERROR_INIT;
     int r;
-    if (op->image_complete || !op->upload_started || !is_record_only(op))
-        return 0;
-    while ((r = look_at_image(op, &failure)) < 0 && retry_wait(&retry, 0))
+    while ((r = step(op, &failure)) < 0 && ending_passes(&failure) && retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     if (r < 0)
         *err = failure;
     return r;
+}
+
+/* Nothing that the image may refer to can be undone before this is known. */
+static int find_out(struct operation *op, struct error *err)
+{
+    if (op->image_complete || !op->upload_started ||
+        !(is_record_only(op) || operation_was_interrupted(op)))
+        return 0;
+    return insist(op, look_at_image, err);
 }
 
 /* What the driver has noted; a driver that cannot do it now is asked again at the end. */
@@ -76,6 +95,45 @@ static int go_on(struct operation *op, struct image_source *image, struct error 
                      "the snapshot agent ended while it took this snapshot");
 }
 
+/* Nothing was told yet, and nothing that was made is in the way. */
+static bool can_begin_again(const struct operation *op, const struct image_source *image)
+{
+    return !image && !op->image_complete && !op->upload_started &&
+           !journal_last(op->record, "failure") && operation_was_interrupted(op) &&
+           (op->guest_is_back || !journal_last(op->record, "driver"));
+}
+
+static void begin_again(struct operation *op)
+{
+    struct error err = ERROR_INIT;
+    if (insist(op, volume_backed_undo, &err) < 0) {
+        operation_leave(op, &err);
+        return;
+    }
+    log_info("%s is begun again", op->request->method);
+    journal_mark(op->record, "location", json_null());
+    journal_mark(op->record, "volumes", json_null());
+    journal_mark(op->record, "snapshots", json_null());
+    snapshot_take(op);
+}
+
+/* From the guest that is back to the end. */
+static void conclude(struct operation *op, struct image_source *image)
+{
+    struct error failure = ERROR_INIT;
+    operation_begin_overseeing(op);
+    overseer_set_phase(op->overseen, OVERSEEN_RUNS);
+    int r = go_on(op, image, &failure);
+    disk_image_let_go(op, image, r);
+    if (r == 0)
+        (void)snapshot_conclude(op, &failure);
+    operation_end_overseeing(op, &failure);
+    if (op->is_interrupted)
+        operation_interrupt(op);
+    else
+        operation_end(op, &failure);
+}
+
 void resume_operation(struct operation *op)
 {
     struct error failure = ERROR_INIT;
@@ -94,12 +152,8 @@ void resume_operation(struct operation *op)
     }
     if (!guest_first || !op->guest_is_back) /* what nova means to do with it is known now */
         bring_guest_back(op, &image);
-    operation_begin_overseeing(op);
-    overseer_set_phase(op->overseen, OVERSEEN_RUNS);
-    int r = go_on(op, image, &failure);
-    image_source_close(image);
-    if (r == 0)
-        (void)snapshot_conclude(op, &failure);
-    operation_end_overseeing(op, &failure);
-    operation_end(op, &failure);
+    if (can_begin_again(op, image))
+        begin_again(op);
+    else
+        conclude(op, image);
 }

@@ -5,6 +5,7 @@
 
 /*
  * `op` as operation_restore() has made it. The guest is brought back first; then a finished image
- * goes to Glance, one that Glance has is kept, and everything else is a failure.
+ * goes to Glance, and one that Glance has is kept. What an agent that ended in order has
+ * interrupted is begun again; everything else is a failure.
  */
 void resume_operation(struct operation *op);

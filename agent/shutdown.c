@@ -1,6 +1,7 @@
 /* See shutdown.h. */
 #include "agent/shutdown.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #define ROLLBACK_MAX_MS 10000
 #define PAUSE_MAX_MS 250
+#define REASON "the snapshot agent is about to end"
 
 struct shutdown {
     atomic_bool has_begun;
@@ -33,6 +35,16 @@ void shutdown_free(struct shutdown *shutdown)
 bool shutdown_has_begun(const struct shutdown *shutdown)
 {
     return atomic_load(&shutdown->has_begun);
+}
+
+void shutdown_reason(struct error *ret_reason)
+{
+    (void)error_set(ret_reason, ECANCELED, EXC_INTERNAL_ERROR, REASON);
+}
+
+bool shutdown_is_reason(const struct error *err)
+{
+    return err->errnum == ECANCELED && strcmp(err->message, REASON) == 0;
 }
 
 struct shutdown_times shutdown_times(unsigned graceful_shutdown_timeout_s)
@@ -83,7 +95,9 @@ static enum shutdown_step wait_and_cancel(struct agent *agent, const struct shut
             return step;
         bool is_cancelled = step == SHUTDOWN_CANCEL && ops->cancel;
         if (is_cancelled && !was_cancelled)
-            log_warning("%u requests do not end by themselves: they are rolled back", n_running);
+            log_warning("%u requests do not end by themselves: guests are brought back, and the "
+                        "next start of the agent goes on",
+                        n_running);
         was_cancelled = is_cancelled;
         cancel(agent, ops, step == SHUTDOWN_CANCEL ? SHUTDOWN_ALL : SHUTDOWN_WAITING);
         (void)workers_wait(agent->workers, shutdown_pause_ms(times, elapsed_ms, PAUSE_MAX_MS));

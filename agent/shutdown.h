@@ -1,7 +1,7 @@
 /*
  * The agent's orderly end. No request is taken any more; those that wait for a slot go back to
- * nova-compute; those that run have [DEFAULT]graceful_shutdown_timeout, the last part of it for
- * rolling back what could not end by itself.
+ * nova-compute; those that run have [DEFAULT]graceful_shutdown_timeout. What could not end by
+ * itself has the last part of it to bring its guest back, and is left to the next start.
  */
 #pragma once
 
@@ -25,9 +25,13 @@ bool shutdown_has_begun(const struct shutdown *shutdown);
 
 /* Since shutdown_begin(); NEVER_MS = no limit. */
 struct shutdown_times {
-    uint64_t cancel_ms; /* what runs is cancelled, and rolls back */
+    uint64_t cancel_ms; /* what runs is cancelled: guests come back */
     uint64_t leave_ms;  /* what still runs is left behind */
 };
+
+/* What requests are cancelled with, and whether an error is that. */
+void shutdown_reason(struct error *ret_reason);
+bool shutdown_is_reason(const struct error *err);
 
 struct shutdown_times shutdown_times(unsigned graceful_shutdown_timeout_s);
 

@@ -177,7 +177,8 @@ static int take_snapshot(struct operation *op, struct error *err)
  */
 static bool give_back(struct operation *op)
 {
-    if (op->event_started || !shutdown_hand_back(op->agent, op->request))
+    if (op->event_started || instance_turn_follows_left(op->turn) ||
+        !shutdown_hand_back(op->agent, op->request))
         return false;
     journal_end(op->record);
     return true;
@@ -186,9 +187,10 @@ static bool give_back(struct operation *op)
 /* An agent that ends begins nothing. */
 static int await_slot(struct operation *op, struct error *err)
 {
-    if (shutdown_has_begun(op->agent->shutdown))
-        return error_set(err, ECANCELED, EXC_INTERNAL_ERROR, "the agent is about to end");
-    return slots_acquire(op->agent->snapshot_slots, err);
+    if (!shutdown_has_begun(op->agent->shutdown))
+        return slots_acquire(op->agent->snapshot_slots, err);
+    shutdown_reason(err);
+    return -ECANCELED;
 }
 
 /* With its turn. False when it has waited in vain. */
@@ -204,17 +206,20 @@ static bool take_snapshot_in_slot(struct operation *op, struct error *err)
 }
 
 /* One that waits for its turn takes no slot from the snapshots of other instances. */
-static void take_snapshot_in_turn(struct operation *op)
+void snapshot_take(struct operation *op)
 {
     struct error failure = ERROR_INIT;
     operation_begin_overseeing(op);
     bool has_turn = instance_turn_await(op->turn, NEVER_MS, &failure) == 0;
     bool waited_in_vain = has_turn && !take_snapshot_in_slot(op, &failure);
     operation_end_overseeing(op, &failure);
-    if (!waited_in_vain || !shutdown_has_begun(op->agent->shutdown))
+    waited_in_vain = waited_in_vain && shutdown_has_begun(op->agent->shutdown);
+    if (waited_in_vain && give_back(op))
+        return;
+    if (waited_in_vain || op->is_interrupted)
+        operation_interrupt(op);
+    else
         operation_end(op, &failure);
-    else if (!give_back(op))
-        operation_leave(op, &failure);
 }
 
 static void refuse(struct rpc_request *request, struct journal_record *record,
@@ -234,7 +239,7 @@ void snapshot_serve(struct agent *agent, struct rpc_request *request, struct jou
         refuse(request, record, &err);
         return;
     }
-    take_snapshot_in_turn(&op);
+    snapshot_take(&op);
     done(&op);
 }
 
@@ -269,7 +274,7 @@ static bool has_hardly_begun(const struct operation *op)
 {
     return !journal_last(op->record, "driver") && !journal_last(op->record, "volumes") &&
            !op->upload_started && !op->image_complete && !journal_last(op->record, "failure") &&
-           json_array_size(journal_all(op->record, "recovered")) <= LIVES_MAX;
+           operation_deaths(op) <= LIVES_MAX;
 }
 
 static void begin_again(struct operation *op)
@@ -282,7 +287,7 @@ static void begin_again(struct operation *op)
     } else if (ours) {
         log_info("%s is begun again", op->request->method);
         instance_turn_join_again(op->turn);
-        take_snapshot_in_turn(op);
+        snapshot_take(op);
     } else {
         log_info("%s is left to whom the broker gives it", op->request->method);
         journal_end(op->record);

@@ -29,7 +29,8 @@ static void throttled_close(struct image_source *source)
 int throttled_image_begin(struct throttled_image *throttled, struct image_source *image,
                           uint64_t bytes_per_s, struct error *err)
 {
-    static const struct image_source_ops ops = {throttled_read, throttled_rewind, throttled_close};
+    static const struct image_source_ops ops = {
+        .read = throttled_read, .rewind = throttled_rewind, .close = throttled_close};
     *throttled = (struct throttled_image){.base = {.ops = &ops, .size_bytes = image->size_bytes},
                                           .image = image};
     return throttle_new(bytes_per_s, &throttled->own, err);

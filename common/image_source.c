@@ -63,7 +63,8 @@ static void file_close(struct image_source *source)
 
 int image_source_open_file(const char *path, struct image_source **ret_source, struct error *err)
 {
-    static const struct image_source_ops ops = {file_read, file_rewind, file_close};
+    static const struct image_source_ops ops = {
+        .read = file_read, .rewind = file_rewind, .close = file_close};
     /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
     cleanup_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
@@ -93,4 +94,12 @@ void image_source_close(struct image_source *source)
 {
     if (source)
         source->ops->close(source);
+}
+
+void image_source_leave(struct image_source *source)
+{
+    if (source && source->ops->leave)
+        source->ops->leave(source);
+    else
+        image_source_close(source);
 }

@@ -26,6 +26,10 @@ struct image_source_ops {
 
     /* Frees the source and whatever stands behind it (files, jobs). */
     void (*close)(struct image_source *source);
+
+    /* The same, but what a later process can make the image of again stays. NULL: there is nothing
+     * of that kind, close() does. */
+    void (*leave)(struct image_source *source);
 };
 
 /*
@@ -36,3 +40,6 @@ int image_source_open_file(const char *path, struct image_source **ret_source, s
 
 /* source->ops->close, NULL-safe. */
 void image_source_close(struct image_source *source);
+
+/* source->ops->leave, for whoever ends and is to be followed. NULL-safe. */
+void image_source_leave(struct image_source *source);

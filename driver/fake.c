@@ -112,21 +112,31 @@ static int image_rewind(struct image_source *source, struct error *err)
     return 0;
 }
 
-static void image_close(struct image_source *source)
+static void let_go(struct fake_image *image, bool left)
 {
-    struct fake_image *image = (struct fake_image *)source;
     {
         LOCK_SCOPE(&image->driver->lock);
         image->driver->record.images_closed++;
+        image->driver->record.images_left += left;
     }
     unref(image->driver);
     free(image);
 }
 
+static void image_close(struct image_source *source)
+{
+    let_go((struct fake_image *)source, false);
+}
+
+static void image_leave(struct image_source *source)
+{
+    let_go((struct fake_image *)source, true);
+}
+
 static int make_image(struct fake_driver *driver, const struct fake_script *script,
                       struct image_source **ret_image, struct error *err)
 {
-    static const struct image_source_ops ops = {image_read, image_rewind, image_close};
+    static const struct image_source_ops ops = {image_read, image_rewind, image_close, image_leave};
     struct fake_image *image = calloc(1, sizeof(*image) + script->image_size);
     if (!image)
         return error_nomem(err);
@@ -162,6 +172,7 @@ static int fake_extract(struct driver *driver, const struct guest_info *info,
 {
     struct fake_driver *self = (struct fake_driver *)driver;
     struct fake_script script;
+    struct error failure = ERROR_INIT;
     struct image_source *image = NULL;
     {
         LOCK_SCOPE(&self->lock);
@@ -170,9 +181,11 @@ static int fake_extract(struct driver *driver, const struct guest_info *info,
         (void)snprintf(record->image_format, sizeof(record->image_format), "%s",
                        plan->image_format);
     }
-    int r = begin(self, FAKE_EXTRACT, info->uuid, &script, err);
-    if (r == 0)
-        r = write_down(plan->journal, script.entries, err);
+    int r = begin(self, FAKE_EXTRACT, info->uuid, &script, &failure);
+    if (write_down(plan->journal, script.entries, err) < 0)
+        return -err->errnum;
+    if (r < 0)
+        *err = failure;
     if (r == 0)
         r = make_image(self, &script, &image, err);
     if (r < 0)

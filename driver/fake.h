@@ -31,7 +31,8 @@ struct fake_script {
     const char *location;               /* told by direct_snapshot; copied at each */
     uint32_t guest_paused_ms;           /* told by extract */
     bool shows_disk;                    /* extract leaves the guest to recover */
-    const json_t *entries;              /* array: extract and direct_snapshot write them down */
+    const json_t *entries;              /* array: extract, also one that fails, and
+                                           direct_snapshot write them down */
     bool recovers_image;                /* recover finds the image */
     struct error errors[FAKE_CALL_MAX]; /* a call whose errnum is not 0 fails with it */
     struct error read_error;  /* reading the image fails with it, if its errnum is not 0, */
@@ -58,6 +59,7 @@ struct fake_record {
     bool host_rebooted;                    /* of the last recover */
     unsigned images_made;
     unsigned images_closed; /* equal to images_made when nothing leaks */
+    unsigned images_left;   /* of these: with what they were made of */
 };
 
 /* Copies *script. Returns owned: driver_free(). */

@@ -163,7 +163,8 @@ static int prepare(struct image_stream *stream, uint64_t bytes_per_s, struct err
 int image_stream_open(struct nbd_client *client, const char *format, uint64_t bytes_per_s,
                       struct image_source **ret_source, struct error *err)
 {
-    static const struct image_source_ops ops = {stream_read, stream_rewind, stream_close};
+    static const struct image_source_ops ops = {
+        .read = stream_read, .rewind = stream_rewind, .close = stream_close};
     struct image_stream *stream = calloc(1, sizeof(*stream));
     if (!stream)
         return error_nomem(err);

@@ -63,7 +63,8 @@ static void image_close(struct image_source *source)
 
 static struct job_image *new_image(const struct live_snapshot *op)
 {
-    static const struct image_source_ops ops = {image_read, image_rewind, image_close};
+    static const struct image_source_ops ops = {
+        .read = image_read, .rewind = image_rewind, .close = image_close};
     struct job_image *image = calloc(1, sizeof(*image));
     if (!image)
         return NULL;

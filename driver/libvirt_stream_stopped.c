@@ -81,7 +81,8 @@ int libvirt_stream_stopped(struct libvirt_driver *driver, const struct guest_inf
                            const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                            struct error *err)
 {
-    static const struct image_source_ops ops = {image_read, image_rewind, image_close};
+    static const struct image_source_ops ops = {
+        .read = image_read, .rewind = image_rewind, .close = image_close};
     const struct guest_run run = {info->power_state, info->domain_id};
     struct stopped_image *image = calloc(1, sizeof(*image));
     if (!image)

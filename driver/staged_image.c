@@ -69,11 +69,20 @@ static void overlay_close(struct image_source *source)
     free(image);
 }
 
+static void overlay_leave(struct image_source *source)
+{
+    struct overlay_image *image = (struct overlay_image *)source;
+    image_source_close(image->stream);
+    staging_leave(image->staging);
+    free(image);
+}
+
 static int stream_overlay(struct staging *staging, const char *format,
                           const struct libvirt_driver *driver, struct image_source **ret_image,
                           struct error *err)
 {
-    static const struct image_source_ops ops = {overlay_read, overlay_rewind, overlay_close};
+    static const struct image_source_ops ops = {overlay_read, overlay_rewind, overlay_close,
+                                                overlay_leave};
     struct image_source *stream = NULL;
     int r = image_stream_of_file(staging_delta_path(staging), "qcow2", format,
                                  driver->disk_bytes_per_s, driver->stall_timeout_s, &stream, err);

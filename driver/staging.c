@@ -261,9 +261,18 @@ static void staged_close(struct image_source *source)
     free(staged);
 }
 
+static void staged_leave(struct image_source *source)
+{
+    struct staged_source *staged = (struct staged_source *)source;
+    image_source_close(staged->file);
+    staging_leave(staged->staging);
+    free(staged);
+}
+
 int staging_open_image(struct staging *staging, struct image_source **ret_source, struct error *err)
 {
-    static const struct image_source_ops ops = {staged_read, staged_rewind, staged_close};
+    static const struct image_source_ops ops = {staged_read, staged_rewind, staged_close,
+                                                staged_leave};
     cleanup_free struct staged_source *staged = calloc(1, sizeof(*staged));
     if (!staged)
         return error_nomem(err);

@@ -78,7 +78,8 @@ static void hash_close(struct image_source *source)
 
 int image_hash_new(struct image_source *inner, struct image_hash **ret_hash, struct error *err)
 {
-    static const struct image_source_ops ops = {hash_read, hash_rewind, hash_close};
+    static const struct image_source_ops ops = {
+        .read = hash_read, .rewind = hash_rewind, .close = hash_close};
     struct image_hash *hash = calloc(1, sizeof(*hash));
     if (!hash)
         return error_nomem(err);

@@ -234,7 +234,8 @@ static void close_hashed(struct image_source *source)
 static int upload_verified(struct glance *glance, const struct request_context *context,
                            const char *image_id, struct image_source *source, struct error *err)
 {
-    static const struct image_source_ops ops = {read_hashed, rewind_hashed, close_hashed};
+    static const struct image_source_ops ops = {
+        .read = read_hashed, .rewind = rewind_hashed, .close = close_hashed};
     struct upload upload = {.source = {.ops = &ops, .size_bytes = source->size_bytes},
                             .glance = glance,
                             .context = context,
@@ -281,7 +282,8 @@ static void close_nothing(struct image_source *source)
 int glance_image_activate_empty(struct glance *glance, const struct request_context *context,
                                 const char *image_id, struct error *err)
 {
-    static const struct image_source_ops ops = {read_nothing, rewind_nothing, close_nothing};
+    static const struct image_source_ops ops = {
+        .read = read_nothing, .rewind = rewind_nothing, .close = close_nothing};
     struct image_source nothing = {.ops = &ops, .size_bytes = 0};
     int r = glance_check_image_id(image_id, err);
     return r < 0 ? r : upload_verified(glance, context, image_id, &nothing, err);

@@ -44,7 +44,8 @@ static void memory_close(struct image_source *base)
 
 void memory_source_init(struct memory_source *source, size_t length)
 {
-    static const struct image_source_ops ops = {memory_read, memory_rewind, memory_close};
+    static const struct image_source_ops ops = {
+        .read = memory_read, .rewind = memory_rewind, .close = memory_close};
     *source = (struct memory_source){
         .base = {.ops = &ops, .size_bytes = length},
         .bytes = malloc(length + 1),

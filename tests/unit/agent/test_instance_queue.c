@@ -153,6 +153,23 @@ static void a_request_without_a_line_goes_on(void **state)
     instance_queue_free(NULL);
 }
 
+static void what_stands_behind_one_that_is_left_is_told(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct instance_turn *first = join(ONE), *other = join(OTHER), *second = join(ONE);
+    assert_false(instance_turn_follows_left(second));
+    instance_turn_leave(first);
+    assert_true(instance_turn_follows_left(second));
+    assert_false(instance_turn_follows_left(other));
+    assert_int_equal(instance_turn_await(second, NEVER_MS, &err), 0);
+    instance_turn_free(first);
+    instance_turn_free(other);
+    instance_turn_free(second);
+    instance_turn_leave(NULL);
+    assert_false(instance_turn_follows_left(NULL));
+}
+
 static atomic_int inside, served;
 
 static void *serve(void *turn)
@@ -189,6 +206,7 @@ int main(void)
         TEST(waiting_can_be_cancelled),
         TEST(waiting_has_a_deadline),
         TEST(a_request_without_a_line_goes_on),
+        TEST(what_stands_behind_one_that_is_left_is_told),
         TEST(many_threads_never_meet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,7 @@ static struct {
     const char *state_before_save; /* somebody sets this ... */
     const char *when_saving;       /* ... just before that state is saved ... */
     const char *state_after_save;  /* ... and this behind it; NULL: nothing */
+    void (*on_upload)(void);       /* while Glance gets the data; NULL: nothing */
 } world;
 
 static atomic_bool image_is_gone, other_image_is_gone; /* as the overseer sees it */
@@ -319,6 +320,8 @@ int __wrap_glance_image_upload(struct glance *glance, const struct request_conte
                                const char *image_id, struct image_source *source, struct error *err)
 {
     (void)glance, (void)context, (void)image_id;
+    if (world.on_upload)
+        world.on_upload();
     if (cancel_check(err) < 0)
         return -ECANCELED;
     tell("put:%llu", (unsigned long long)source->size_bytes);

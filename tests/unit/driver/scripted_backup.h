@@ -161,7 +161,8 @@ int __wrap_image_stream_open(struct nbd_client *client, const char *format, uint
 int __wrap_image_stream_open(struct nbd_client *client, const char *format, uint64_t bytes_per_s,
                              struct image_source **ret_source, struct error *err)
 {
-    static const struct image_source_ops ops = {scripted_read, scripted_rewind, scripted_close};
+    static const struct image_source_ops ops = {
+        .read = scripted_read, .rewind = scripted_rewind, .close = scripted_close};
     bool acts;
     (void)format;
     (void)bytes_per_s;

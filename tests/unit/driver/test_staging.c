@@ -90,6 +90,30 @@ static void image_owns_the_directory(void **state)
     assert_int_equal(access(directory, F_OK), -1);
 }
 
+/* For a later process, which finds it by its names. */
+static void a_left_image_keeps_its_files(void **state)
+{
+    (void)state;
+    struct image_source *image = NULL;
+    struct staging *staging = NULL;
+    struct error err = ERROR_INIT;
+    char directory[256], file[64];
+    assert_int_equal(staging_new(scratch_path("d"), &staging, &err), 0);
+    assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
+    write_file(staging_image_path(staging), "image");
+    directory_of(staging, directory, sizeof(directory));
+    (void)snprintf(file, sizeof(file), "%s", staging_file(staging));
+    assert_int_equal(staging_open_image(staging, &image, &err), 0);
+    image_source_leave(image);
+    assert_int_equal(staging_named(directory, file, &staging, &err), 0);
+    assert_true(staging_claim(staging, scratch_path("d")));
+    assert_int_equal(staging_open_image(staging, &image, &err), 0);
+    assert_true(image->size_bytes == 5);
+    image_source_close(image);
+    assert_int_equal(access(directory, F_OK), -1);
+    image_source_leave(NULL);
+}
+
 static void unusable_places_are_told(void **state)
 {
     (void)state;
@@ -207,10 +231,11 @@ static void other_names_are_not_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(directory_is_private),     cmocka_unit_test(folder_is_checked),
-        cmocka_unit_test(image_owns_the_directory), cmocka_unit_test(unusable_places_are_told),
-        cmocka_unit_test(taken_name_is_left_alone), cmocka_unit_test(names_lead_back),
-        cmocka_unit_test(link_is_not_claimed),      cmocka_unit_test(other_names_are_not_taken),
+        cmocka_unit_test(directory_is_private),         cmocka_unit_test(folder_is_checked),
+        cmocka_unit_test(image_owns_the_directory),     cmocka_unit_test(unusable_places_are_told),
+        cmocka_unit_test(taken_name_is_left_alone),     cmocka_unit_test(names_lead_back),
+        cmocka_unit_test(link_is_not_claimed),          cmocka_unit_test(other_names_are_not_taken),
+        cmocka_unit_test(a_left_image_keeps_its_files),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
