@@ -125,6 +125,12 @@ static bool is_to_be_obeyed(const struct freeze_ledger *ledger, const char *uuid
     return true;
 }
 
+bool freeze_ledger_is_ours(const struct freeze_ledger *ledger, const char *uuid)
+{
+    bool by_us = false;
+    return is_to_be_obeyed(ledger, uuid, &by_us) && by_us;
+}
+
 static int is_guest(const struct dirent *entry)
 {
     return id_is_uuid(entry->d_name);

@@ -29,6 +29,9 @@ int freeze_ledger_add(const struct freeze_ledger *ledger, const char *uuid, stru
 /* The guest is thawed. A file that is not there is fine; one that cannot be removed is logged. */
 void freeze_ledger_remove(const struct freeze_ledger *ledger, const char *uuid);
 
+/* Whether the last who froze the guest is this ledger's owner, and it is not known to be thawed. */
+bool freeze_ledger_is_ours(const struct freeze_ledger *ledger, const char *uuid);
+
 /* The one or the other, as a driver's journal asks for it. */
 int freeze_ledger_note(const struct freeze_ledger *ledger, const char *uuid, bool frozen,
                        struct error *err);

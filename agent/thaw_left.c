@@ -1,6 +1,7 @@
 /* See thaw_left.h. */
 #include "agent/thaw_left.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,26 +74,38 @@ bool thaw_left_is_asked(int argc, char *const *argv)
     return argc == THAW_LEFT_ARGUMENTS && strcmp(argv[ASKED], OPTION) == 0;
 }
 
+/* -ESTALE: the next agent has taken it over, and may have frozen it for a snapshot of its own. */
+static int try_thaw(const struct guest *guest, struct error *err)
+{
+    struct driver *driver = guest->thawing->driver;
+    const struct freeze_ledger *ledger = guest->thawing->ledger;
+    if (!freeze_ledger_is_ours(ledger, guest->uuid))
+        return error_set(err, ESTALE, EXC_INTERNAL_ERROR, "it is another agent's now");
+    int r = driver->ops->thaw(driver, guest->uuid, err);
+    if (r == 0 && freeze_ledger_is_ours(ledger, guest->uuid))
+        freeze_ledger_remove(ledger, guest->uuid);
+    return r;
+}
+
 static void *thaw_guest(void *arg)
 {
     static const struct retry_policy policy = {1000, 200, 2000, 60000};
     const struct guest *guest = arg;
-    struct driver *driver = guest->thawing->driver;
     struct retry retry = retry_begin(&policy);
     struct error err = ERROR_INIT;
     log_set_context(NULL, guest->uuid);
-    int r = driver->ops->thaw(driver, guest->uuid, &err);
-    while (r < 0 && retry_wait(&retry, 0)) {
+    int r = try_thaw(guest, &err);
+    while (r < 0 && r != -ESTALE && retry_wait(&retry, 0)) {
         err = (struct error)ERROR_INIT;
-        r = driver->ops->thaw(driver, guest->uuid, &err);
+        r = try_thaw(guest, &err);
     }
-    if (r == 0) {
-        freeze_ledger_remove(guest->thawing->ledger, guest->uuid);
+    if (r == 0)
         log_warning("the agent died while the guest was frozen: it is thawed");
-    } else {
+    else if (r == -ESTALE)
+        log_info("the agent died while the guest was frozen: the next one sees to it");
+    else
         log_error("the agent died while the guest was frozen, and it cannot be thawed: %s",
                   err.message);
-    }
     log_set_context(NULL, NULL);
     return NULL;
 }

@@ -117,6 +117,41 @@ static void a_thaw_that_fails_is_repeated(void **state)
     assert_true(atomic_load(&n_failures) >= 3);
 }
 
+static struct freeze_ledger *later_ledger;
+
+/* The next agent starts, thaws the guest, and has to freeze it for a snapshot of its own. */
+static void freeze_meanwhile(enum fake_call call, const char *uuid, void *userdata)
+{
+    (void)userdata;
+    assert_int_equal(call, FAKE_THAW);
+    if (atomic_fetch_add(&n_thaws, 1) == 0)
+        assert_int_equal(freeze_ledger_add(later_ledger, uuid, &err), 0);
+}
+
+static unsigned n_noted;
+
+static void count_note(void *arg, const char *uuid, bool by_us)
+{
+    (void)arg, (void)uuid;
+    n_noted += by_us;
+}
+
+static void a_newer_freeze_is_left_alone(void **state)
+{
+    (void)state;
+    (void)error_set(&script.errors[FAKE_THAW], ECONNREFUSED, EXC_INTERNAL_ERROR, "told to fail");
+    script.on_call = freeze_meanwhile;
+    freeze(FIXTURE_INSTANCE);
+    assert_int_equal(freeze_ledger_open(state_dir.path, STATE_HOST, &later_ledger, &err), 0);
+    assert_int_equal(thaw_left_main(command.argv), EXIT_SUCCESS);
+    assert_int_equal(atomic_load(&n_thaws), 1);
+    n_noted = 0;
+    assert_int_equal(freeze_ledger_visit(later_ledger, count_note, NULL, &err), 0);
+    assert_int_equal(n_noted, 1); /* the next agent's note is its own */
+    freeze_ledger_remove(later_ledger, FIXTURE_INSTANCE);
+    freeze_ledger_free(later_ledger);
+}
+
 /* Each waits for the other. */
 static void meet(enum fake_call call, const char *uuid, void *userdata)
 {
@@ -155,7 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(nothing_frozen_needs_no_hypervisor), TEST(what_this_agent_froze_is_thawed),
         TEST(a_thaw_that_fails_is_repeated),      TEST(no_guest_waits_for_another),
-        TEST(it_is_told_from_other_arguments),
+        TEST(a_newer_freeze_is_left_alone),       TEST(it_is_told_from_other_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
