@@ -62,7 +62,8 @@ void journal_set_aside(struct journal_record *record, const struct error *why);
  * Takes over what an earlier agent has left: calls visit() for each record with its request, in the
  * order they were begun, both owned by then. A line that cannot be read is left out, with an error
  * in the log; a file whose request cannot be read, or that others than the agent may have written,
- * is set aside; one that was never finished writing tells of nothing and goes.
+ * is set aside; one that cannot be read for want of something on the host is tried again, and left
+ * to the next start; one that was never finished writing tells of nothing and goes.
  */
 int journal_take_over(struct journal *journal,
                       void (*visit)(void *arg, struct rpc_request *request,

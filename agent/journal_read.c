@@ -12,6 +12,7 @@
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/retry.h"
 
 json_t *journal_request_pack(const struct rpc_request *request, const char *boot_id)
 {
@@ -229,6 +230,53 @@ void journal_set_aside(struct journal_record *record, const struct error *why)
     journal_leave(record);
 }
 
+/* What is wrong with the host, not with the record. */
+static bool passes(int r)
+{
+    static const int passing[] = {EMFILE, ENFILE, ENOMEM, EIO, EINTR, EAGAIN, ESTALE, ETIMEDOUT};
+    for (size_t i = 0; i < ARRAY_SIZE(passing); i++)
+        if (r == -passing[i])
+            return true;
+    return false;
+}
+
+/* A moment later it may be over; a guest may wait for it. */
+static int read_patiently(const struct journal *journal, const char *name, const char *path,
+                          struct rpc_request **ret_request, struct journal_record **ret_record,
+                          struct error *err)
+{
+    static const struct retry_policy policy = {4, 20, 500, 2000};
+    struct retry retry = retry_begin(&policy);
+    struct error failure = ERROR_INIT;
+    int r;
+    while ((r = read_record(journal, name, path, ret_request, ret_record, &failure)) < 0 &&
+           passes(r) && retry_wait(&retry, 0))
+        failure = (struct error)ERROR_INIT;
+    if (r < 0)
+        *err = failure;
+    return r;
+}
+
+static void take_over_one(const struct journal *journal, const char *name,
+                          void (*visit)(void *arg, struct rpc_request *request,
+                                        struct journal_record *record),
+                          void *arg)
+{
+    struct error failure = ERROR_INIT;
+    struct rpc_request *request = NULL;
+    struct journal_record *record = NULL;
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/%s", journal->folder, name);
+    int r = read_patiently(journal, name, path, &request, &record, &failure);
+    if (r < 0 && passes(r))
+        log_error("the journal's record %s is left to the next start of the agent: %s", path,
+                  failure.message);
+    else if (r < 0)
+        set_aside(path, &failure);
+    else if (record)
+        visit(arg, request, record);
+}
+
 static int is_record(const struct dirent *entry)
 {
     const char *suffix = strrchr(entry->d_name, '.');
@@ -245,15 +293,7 @@ int journal_take_over(struct journal *journal,
     if (n < 0)
         return error_errno(err, errno, "cannot list %s", journal->folder);
     for (int i = 0; i < n; i++) {
-        struct error failure = ERROR_INIT;
-        struct rpc_request *request = NULL;
-        struct journal_record *record = NULL;
-        char path[PATH_MAX];
-        (void)snprintf(path, sizeof(path), "%s/%s", journal->folder, entries[i]->d_name);
-        if (read_record(journal, entries[i]->d_name, path, &request, &record, &failure) < 0)
-            set_aside(path, &failure);
-        else if (record)
-            visit(arg, request, record);
+        take_over_one(journal, entries[i]->d_name, visit, arg);
         free(entries[i]);
     }
     free(entries);

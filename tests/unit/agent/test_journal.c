@@ -32,11 +32,29 @@ int __wrap_ftruncate(int fd, off_t length)
     return -1;
 }
 
+static unsigned n_opens_fail;
+static int open_errnum;
+
+int __real_private_file_open(int folder_fd, const char *folder, const char *name, int flags,
+                             int *ret_fd, struct error *failure);
+int __wrap_private_file_open(int folder_fd, const char *folder, const char *name, int flags,
+                             int *ret_fd, struct error *failure);
+
+int __wrap_private_file_open(int folder_fd, const char *folder, const char *name, int flags,
+                             int *ret_fd, struct error *failure)
+{
+    if (n_opens_fail == 0)
+        return __real_private_file_open(folder_fd, folder, name, flags, ret_fd, failure);
+    n_opens_fail--;
+    return error_errno(failure, open_errnum, "cannot open %s", name);
+}
+
 static int setup(void **state)
 {
     (void)state;
     err = (struct error)ERROR_INIT;
     cutting_fails = false;
+    n_opens_fail = 0;
     (void)signal(SIGXFSZ, SIG_IGN);
     state_dir_make();
     return 0;
@@ -329,6 +347,31 @@ static void what_cannot_be_read_is_set_aside(void **state)
     }
 }
 
+/* A disk that stumbles, or a host short of something, is no reason to forget a guest. */
+static void what_cannot_be_read_now_is_read_again(void **state)
+{
+    (void)state;
+    static const int passing[] = {EIO, EMFILE, ENOMEM, EINTR};
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
+        char path[400], same[400];
+        journal_leave(begin());
+        find_file(path);
+        open_errnum = passing[i];
+        n_opens_fail = 2;
+        take_over();
+        assert_int_equal(found.n, 1);
+        journal_leave(found.record);
+        rpc_request_free(found.request);
+        n_opens_fail = 1000;
+        take_over();
+        assert_int_equal(found.n, 0);
+        n_opens_fail = 0;
+        find_file(same); /* for the next start */
+        assert_string_equal(same, path);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
 static void make_readable(const char *path)
 {
     assert_int_equal(chmod(path, 0640), 0);
@@ -434,6 +477,7 @@ int main(void)
         TEST(its_secrets_are_for_root_alone),
         TEST(every_torn_end_is_survived),
         TEST(what_cannot_be_read_is_set_aside),
+        TEST(what_cannot_be_read_now_is_read_again),
         TEST(a_full_disk_costs_no_other_note),
         TEST(a_torn_end_that_stays_spoils_nothing),
         TEST(a_bad_line_is_left_out),
