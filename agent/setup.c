@@ -259,7 +259,8 @@ int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
     if (r == 0)
         r = make_bus(agent, conf, err);
     if (r == 0)
-        r = state_watch_new(agent->bus, STATE_WATCH_INTERVAL_MS, &agent->state_watch, err);
+        r = state_watch_new(agent->bus, conf->DEFAULT.host, STATE_WATCH_INTERVAL_MS,
+                            &agent->state_watch, err);
     if (r == 0)
         r = release_new(agent->bus, conf->DEFAULT.host, &agent->release, err);
     if (r < 0)

@@ -29,6 +29,7 @@ struct watched_state {
 
 struct state_watch {
     struct bus *bus;
+    const char *host;
     unsigned interval_ms;
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
@@ -69,6 +70,15 @@ static void save_again(struct watched_state *watched)
         log_warning("the task state was cleared and cannot be saved again: %s", err.message);
 }
 
+/* Evacuated, or migrated: what is saved from now on is its new host's affair. */
+static void cancel_moved(const struct watched_state *watched, const char *host)
+{
+    struct error reason = ERROR_INIT;
+    (void)error_set(&reason, EBUSY, EXC_UNEXPECTED_TASK_STATE, "instance %s is on host %s now",
+                    watched->instance.uuid, host);
+    overseer_cancel(watched->overseen, &reason);
+}
+
 static void cancel(const struct watched_state *watched, const char *task_state)
 {
     struct error reason = ERROR_INIT;
@@ -97,7 +107,9 @@ static void look_at(struct watched_state *watched)
         log_debug("the task state is not known: %s", err.message);
         return;
     }
-    if (states.task_state[0] == '\0')
+    if (states.host[0] != '\0' && strcmp(states.host, watched->watch->host) != 0)
+        cancel_moved(watched, states.host);
+    else if (states.task_state[0] == '\0')
         save_again(watched);
     else if (strcmp(states.task_state, watched->task_state) != 0 &&
              !state_is_of_next(watched->turn, states.task_state))
@@ -150,13 +162,14 @@ static void free_watch(struct state_watch *watch)
     free(watch);
 }
 
-int state_watch_new(struct bus *bus, unsigned interval_ms, struct state_watch **ret_watch,
-                    struct error *err)
+int state_watch_new(struct bus *bus, const char *host, unsigned interval_ms,
+                    struct state_watch **ret_watch, struct error *err)
 {
     struct state_watch *watch = calloc(1, sizeof(*watch));
     if (!watch)
         return error_nomem(err);
     watch->bus = bus;
+    watch->host = host;
     watch->interval_ms = interval_ms;
     (void)pthread_mutex_init(&watch->lock, NULL);
     clock_cond_init(&watch->changed);

@@ -3,8 +3,8 @@
  * (nova.compute.manager:_init_instance), and a server without one may be stopped, rebooted or
  * snapshotted again by its tenant, and a saved guest is stopped for good by nova's own look at
  * power states: such a state is saved again. A state that somebody else has set cancels the
- * snapshot. One thread, which sleeps while there is nothing to look after. Thread-safe; a NULL
- * watch looks after nothing.
+ * snapshot, and so does an instance that has moved to another host. One thread, which sleeps while
+ * there is nothing to look after. Thread-safe; a NULL watch looks after nothing.
  */
 #pragma once
 
@@ -15,9 +15,12 @@
 struct state_watch;
 struct watched_state;
 
-/* `bus` is borrowed and may be started later; a look is taken each `interval_ms`. Returns owned. */
-int state_watch_new(struct bus *bus, unsigned interval_ms, struct state_watch **ret_watch,
-                    struct error *err);
+/*
+ * `bus`, which may be started later, and `host`, this one as nova names it, are borrowed; a look is
+ * taken each `interval_ms`. Returns owned.
+ */
+int state_watch_new(struct bus *bus, const char *host, unsigned interval_ms,
+                    struct state_watch **ret_watch, struct error *err);
 
 /* NULL-safe. Nothing may be watched any more. */
 void state_watch_free(struct state_watch *watch);

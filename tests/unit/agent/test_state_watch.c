@@ -22,6 +22,7 @@ static struct rpc_request *request;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *database; /* the task state there; NULL = None */
+static const char *host;     /* there */
 static bool is_silent;
 static unsigned looks, saves;
 
@@ -56,8 +57,8 @@ int __wrap_rpc_call(struct bus *bus, const char *topic, const char *version,
         *ret_result = json_pack("[{}, n]");
     } else {
         looks++;
-        *ret_result = json_pack("{s:{s:s, s:s?}}", "nova_object.data", "vm_state", "active",
-                                "task_state", database);
+        *ret_result = json_pack("{s:{s:s, s:s?, s:s?}}", "nova_object.data", "vm_state", "active",
+                                "task_state", database, "host", host);
     }
     json_decref(args);
     return 0;
@@ -81,6 +82,7 @@ static int setup(void **state)
     (void)state;
     struct error err = ERROR_INIT;
     database = IMAGE_UPLOADING;
+    host = "cmp1";
     is_silent = false;
     looks = saves = 0;
     request = fixture_request();
@@ -90,7 +92,7 @@ static int setup(void **state)
                      0);
     assert_int_equal(instance_queue_new(&queue, &err), 0);
     assert_int_equal(instance_queue_join(queue, FIXTURE_INSTANCE, &turn, &err), 0);
-    assert_int_equal(state_watch_new(NULL, 1, &watch, &err), 0);
+    assert_int_equal(state_watch_new(NULL, "cmp1", 1, &watch, &err), 0);
     assert_int_equal(state_watch_begin(watch, FIXTURE_INSTANCE, request->context, turn, overseen,
                                        &watched, &err),
                      0);
@@ -177,6 +179,33 @@ static void its_deletion_ends_it(void **state)
     assert_cancelled(EXC_UNEXPECTED_DELETING);
 }
 
+/* Evacuated, which may clear the state on its way: what is saved here is not its guest's any more.
+ */
+static void an_instance_that_has_moved_is_not_ours(void **state)
+{
+    (void)state;
+    {
+        LOCK_SCOPE(&lock);
+        host = "cmp2";
+        database = NULL;
+    }
+    state_watch_expect(watched, IMAGE_UPLOADING);
+    assert_cancelled(EXC_UNEXPECTED_TASK_STATE);
+    assert_int_equal(count(&saves), 0);
+}
+
+static void a_host_that_is_not_told_ends_nothing(void **state)
+{
+    (void)state;
+    {
+        LOCK_SCOPE(&lock);
+        host = NULL;
+    }
+    state_watch_expect(watched, IMAGE_UPLOADING);
+    assert_true(see_more(&looks, 3, WAIT_MS));
+    assert_not_cancelled();
+}
+
 /* A state before the turn of the request it belongs to is no reason to give up. */
 static void the_state_of_the_next_one_is_left(void **state)
 {
@@ -248,6 +277,8 @@ int main(void)
         TEST(the_state_of_the_next_one_is_left),
         TEST(nobody_looks_while_the_owner_moves),
         TEST(a_silent_conductor_ends_nothing),
+        TEST(an_instance_that_has_moved_is_not_ours),
+        TEST(a_host_that_is_not_told_ends_nothing),
         TEST(nobody_is_no_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
