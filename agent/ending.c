@@ -26,7 +26,7 @@ struct ending_run {
 
 bool ending_passes(const struct error *err)
 {
-    return err->http_status >= 500 || err->http_status == 429 ||
+    return err->passes || err->http_status >= 500 || err->http_status == 429 ||
            error_is(err, EXC_MESSAGING_TIMEOUT) || error_is(err, EXC_MESSAGE_DELIVERY_FAILURE) ||
            error_is(err, EXC_GLANCE_CONNECTION_FAILED) ||
            error_is(err, EXC_CINDER_CONNECTION_FAILED) || strncmp(err->exc, "DB", 2) == 0;

@@ -60,8 +60,10 @@ int rest_send(const struct rest_service *service, const struct request_context *
     struct keystone_session *session = session_of(service);
     char *token = NULL;
     *ret_failure = HTTP_FAILED_REQUEST;
-    if (session && keystone_session_get_token(session, &token, err) < 0)
+    if (session && keystone_session_get_token(session, &token, err) < 0) {
+        err->passes = err->errnum != ECANCELED; /* somebody mends Keystone, or our credentials */
         return error_prepend(err, "no service token for %s", service->name);
+    }
     int r =
         send_with_token(service, context, call, token, total_ms, ret_response, ret_failure, err);
     if (r == 0 && ret_response->status == 401 && token)

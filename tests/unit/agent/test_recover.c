@@ -270,6 +270,22 @@ static void an_image_nobody_could_look_at_is_not_deleted(void **state)
     assert_string_equal(world.deleted, "");
 }
 
+/* Keystone refuses [service_user]: its operator has to mend that, and the image is not forgotten.
+ */
+static void an_image_is_deleted_once_there_is_a_token_again(void **state)
+{
+    (void)state;
+    world.fail_delete = failure(EACCES, EXC_INTERNAL_ERROR);
+    world.fail_delete.http_status = 401;
+    world.fail_delete.passes = true;
+    world.n_fail_delete = 2;
+    recover("[{\"upload_started\": true}, {\"failure\": {\"errnum\": 5, \"code\": 0,"
+            " \"exc\": \"InternalError\", \"module\": \"nova.exception\","
+            " \"message\": \"no space\"}}]");
+    assert_int_equal(world.image, DELETED);
+    assert_string_equal(world.fault, "no space");
+}
+
 static void a_request_that_kills_the_agent_is_given_up(void **state)
 {
     (void)state;
@@ -352,6 +368,7 @@ int main(void)
         TEST(an_image_of_volumes_that_is_active_is_kept),
         TEST(nobody_is_robbed_of_an_unacked_request),
         TEST(an_image_nobody_could_look_at_is_not_deleted),
+        TEST(an_image_is_deleted_once_there_is_a_token_again),
         TEST(a_request_that_kills_the_agent_is_given_up),
         TEST(the_guest_comes_first),
         TEST(the_owner_is_asked_for_until_somebody_answers),
