@@ -31,6 +31,7 @@ static void block_signals(sigset_t *ret_signals)
     (void)sigaddset(ret_signals, SIGTERM);
     (void)sigaddset(ret_signals, SIGINT);
     (void)sigaddset(ret_signals, SIGHUP);
+    (void)sigaddset(ret_signals, SIGUSR1);
     (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 }
@@ -59,6 +60,14 @@ static void reload(const struct watch *watch)
     systemd_ready();
 }
 
+/* What is under way goes on. */
+static void drain(const struct watch *watch)
+{
+    bus_stand_aside(watch->agent->bus, BUS_ASIDE_DRAINED, true);
+    log_info("drained: no request is taken any more until the next start, %u are under way",
+             workers_running(watch->agent->workers));
+}
+
 /* Until it is time to end. */
 static void stand_watch(struct watch *watch)
 {
@@ -68,6 +77,8 @@ static void stand_watch(struct watch *watch)
         int number = next_signal(&watch->signals, timeout_ms);
         if (number == SIGHUP) {
             reload(watch);
+        } else if (number == SIGUSR1) {
+            drain(watch);
         } else if (number != 0) {
             log_info("signal %d: taking no more requests", number);
             return;
@@ -82,7 +93,7 @@ static bool was_asked_again(void *arg)
     bool again = false;
     vitals_show(&watch->vitals);
     while ((number = next_signal(&watch->signals, 0)) != 0)
-        again = again || number != SIGHUP;
+        again = again || (number != SIGHUP && number != SIGUSR1);
     return again;
 }
 

@@ -39,6 +39,7 @@ static void ignore_signals(void)
     (void)signal(SIGTERM, SIG_IGN);
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGUSR1, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
 }
 

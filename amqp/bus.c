@@ -339,6 +339,23 @@ void bus_detach(struct bus *bus)
     (void)bus_work_run(bus, &work, &ignored);
 }
 
+static void start_standing_aside(struct bus *bus, struct bus_work *work)
+{
+    rpc_server_stand_aside(bus->server);
+    bus_work_done(bus, work, 0, NULL);
+}
+
+void bus_stand_aside(struct bus *bus, enum bus_aside reason, bool on)
+{
+    BUS_SCOPE(bus);
+    struct error ignored = ERROR_INIT; /* not started or stopping: nothing is consumed */
+    struct bus_work work = {.start = start_standing_aside};
+    unsigned before = on ? atomic_fetch_or(&bus->aside, (unsigned)reason)
+                         : atomic_fetch_and(&bus->aside, ~(unsigned)reason);
+    if (((before & (unsigned)reason) != 0) != on)
+        (void)bus_work_run(bus, &work, &ignored);
+}
+
 bool bus_attached(struct bus *bus)
 {
     return atomic_load(&bus->attached);

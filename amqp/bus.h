@@ -111,6 +111,18 @@ int bus_start(struct bus *bus, unsigned timeout_ms, struct error *err);
  */
 void bus_detach(struct bus *bus);
 
+/* Why requests are not for us for a while; each comes and goes by itself. */
+enum bus_aside {
+    BUS_ASIDE_UNFIT = 1,   /* this host cannot serve them now */
+    BUS_ASIDE_DRAINED = 2, /* somebody wants it so */
+};
+
+/*
+ * Stops consuming as bus_detach() does, until no reason is left (`on` false). May come before
+ * bus_start().
+ */
+void bus_stand_aside(struct bus *bus, enum bus_aside reason, bool on);
+
 /* True while the consumer on compute.<host> is active, or nova-compute takes what was put back. */
 bool bus_attached(struct bus *bus);
 

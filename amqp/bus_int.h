@@ -50,6 +50,7 @@ struct bus {
     int wake_fd; /* eventfd: work was queued, a connect ended */
     atomic_bool attached;
     atomic_bool up;                /* both directions, now */
+    atomic_uint aside;             /* bits of enum bus_aside */
     atomic_uint watch_interval_ms; /* 0 = nobody watches */
     atomic_uint_least64_t turn_ms; /* when the thread last turned; 0 = never */
 

@@ -84,6 +84,11 @@ static void set_phase(struct rpc_server *server, enum attach_phase phase)
     atomic_store(&server->bus->attached, phase == ATTACH_DONE || phase == ATTACH_GIVING);
 }
 
+static bool is_aside(const struct rpc_server *server)
+{
+    return atomic_load(&server->bus->aside) != 0;
+}
+
 static uint64_t poll_interval_ms(const struct rpc_server *server)
 {
     return (uint64_t)server->bus->settings.attach_poll_interval_s * 1000;
@@ -331,7 +336,7 @@ static void check_attachment(struct rpc_server *server, uint64_t now_ms)
         return;
     }
     absence_over(&server->absence);
-    if (server->phase == ATTACH_DONE)
+    if (server->phase == ATTACH_DONE || is_aside(server))
         return;
     if (others.ready > 0 && !server->is_in_doubt)
         wait_for_taking(server, others.ready, now_ms);
@@ -415,7 +420,7 @@ int rpc_server_up(struct rpc_server *server, struct error *err)
     if (r < 0)
         return r;
     server->check_ms = 0;
-    return server->shared ? 0 : attach_exclusive(server, err);
+    return server->shared || is_aside(server) ? 0 : attach_exclusive(server, err);
 }
 
 void rpc_server_down(struct rpc_server *server)
@@ -468,6 +473,43 @@ static void detach_exclusive(struct rpc_server *server)
     (void)amqp_queue_delete(state_of(server), TOPOLOGY_CHANNEL,
                             amqp_cstring_bytes(server->fanout_queue), false, false);
     (void)connection_answered(connection_of(server), TOPOLOGY_CHANNEL, "queue.delete", &ignored);
+}
+
+static void stop_standing_aside(struct rpc_server *server)
+{
+    struct error err = ERROR_INIT;
+    server->check_ms = 0;
+    if (!server->shared && connection_is_up(connection_of(server)) &&
+        attach_exclusive(server, &err) < 0)
+        connection_drop(connection_of(server), err.message);
+}
+
+/* What is under way is nova-compute's from now on, but for what the broker knows to be ours. */
+static void begin_standing_aside(struct rpc_server *server)
+{
+    bool consuming = server->phase == ATTACH_DONE;
+    set_phase(server, ATTACH_WAITING);
+    log_info("detached from %s", server->queue);
+    if (!consuming || !cancel_and_wait(server, server->tag))
+        return;
+    intake_all_answered(server->intake);
+    if (!server->shared) {
+        (void)cancel_and_wait(server, "topic");
+        (void)cancel_and_wait(server, "fanout");
+    }
+    intake_requeue(server->intake);
+    requeue_held(server);
+    put_back_lost(&server->put_back);
+}
+
+void rpc_server_stand_aside(struct rpc_server *server)
+{
+    if (server->phase == ATTACH_OVER)
+        return;
+    if (!is_aside(server) && server->phase != ATTACH_DONE)
+        stop_standing_aside(server);
+    else if (is_aside(server) && server->phase != ATTACH_WAITING)
+        begin_standing_aside(server);
 }
 
 void rpc_server_detach(struct rpc_server *server)

@@ -36,5 +36,8 @@ void rpc_server_run(struct rpc_server *server, uint64_t now_ms);
 
 uint64_t rpc_server_next_ms(const struct rpc_server *server);
 
+/* bus->aside has changed: stops consuming, or begins again, and waits for the broker's word. */
+void rpc_server_stand_aside(struct rpc_server *server);
+
 /* Stops consuming for good; waits for the broker's word that it has. */
 void rpc_server_detach(struct rpc_server *server);
