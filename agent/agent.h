@@ -11,6 +11,7 @@
 #include "agent/instance_queue.h"
 #include "agent/journal.h"
 #include "agent/overseer.h"
+#include "agent/preflight.h"
 #include "agent/recover.h"
 #include "agent/release.h"
 #include "agent/shutdown.h"
@@ -37,6 +38,7 @@ struct agent {
     struct freezer *freezer;                  /* guests frozen for volume snapshots */
     struct journal *journal;                  /* requests under way */
     struct recovery *recovery;                /* requests an earlier agent has left */
+    struct preflight *preflight;              /* whether this host can take snapshots */
     struct release *release;                  /* of the nova-compute beside us */
     struct overseer *overseer;                /* cancels snapshots nobody wants any more */
     struct state_watch *state_watch;          /* and whose task state is not theirs any more */

@@ -148,7 +148,9 @@ static int check(struct agent *agent, const struct method *method,
                          request->version ? request->version : "(none)");
     if (workers_full(agent->workers, atomic_load(&agent->taking)))
         return error_set(err, EAGAIN, EXC_INTERNAL_ERROR, "too many requests are waiting");
-    int r = method->check(agent, request, err);
+    int r = preflight_check(agent->preflight, err); /* may have come before the agent stood aside */
+    if (r == 0)
+        r = method->check(agent, request, err);
     return r == 0 && method->decline ? method->decline(agent, request, err) : r;
 }
 

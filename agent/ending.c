@@ -343,6 +343,8 @@ void operation_end(struct operation *op, const struct error *failure)
     if (op->image_complete && failure->errnum != 0)
         log_warning("the image is complete, but then: %s: %s", failure->exc, failure->message);
     mark_failure(op, failure);
+    if (run.told.errnum != 0)
+        preflight_suspect(op->agent->preflight);
     if (run_to_the_end(&run, &err) < 0) {
         operation_leave(op, &err);
         return;

@@ -38,6 +38,7 @@ void instance_request_failed(struct instance_request *op, const struct error *fa
     log_error("%s failed: %s: %s", op->request->method, failure->exc, failure->message);
     if (op->report.instance && report_exception(&op->report, failure, &err) < 0)
         log_warning("the exception notification failed: %s", err.message);
+    preflight_suspect(op->agent->preflight);
 }
 
 void instance_request_end(struct instance_request *op)

@@ -18,6 +18,7 @@
 #include "common/log.h"
 
 #define FIRST_CONNECTION_MS 10000
+#define FIRST_LOOK_MS 15000
 #define GUESTS_BACK_MS 60000
 #define WATCHDOG_END_MS 2000
 
@@ -121,7 +122,7 @@ static int serve(struct watch *watch, struct error *err)
     struct agent *agent = watch->agent;
     int r = recovery_run(agent->recovery, agent, GUESTS_BACK_MS, err);
     if (r == 0) /* guests come first */
-        r = agent->driver->ops->check_host(agent->driver, err);
+        r = preflight_start(agent->preflight, FIRST_LOOK_MS, err);
     if (r < 0)
         return r;
     r = bus_start(agent->bus, FIRST_CONNECTION_MS, err);

@@ -16,6 +16,7 @@
 /* A deleted image or server is noticed within twice this time. */
 #define OVERSEER_INTERVAL_MS 1000
 #define STATE_WATCH_INTERVAL_MS 2000
+#define PREFLIGHT_PAUSE_MS 1000
 
 /* What nova-compute's endpoints announce, for callers that speak to the agent alone. */
 static const char *const rpc_versions[] = {"6.5", "5.13", NULL};
@@ -263,6 +264,8 @@ int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
                             &agent->state_watch, err);
     if (r == 0)
         r = release_new(agent->bus, conf->DEFAULT.host, &agent->release, err);
+    if (r == 0)
+        r = preflight_new(agent, PREFLIGHT_PAUSE_MS, &agent->preflight, err);
     if (r < 0)
         setup_undo(agent);
     return r;
@@ -270,6 +273,7 @@ int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
 
 void setup_undo(struct agent *agent)
 {
+    preflight_free(agent->preflight);
     state_watch_free(agent->state_watch);
     release_free(agent->release);
     bus_free(agent->bus);

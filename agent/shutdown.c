@@ -120,13 +120,15 @@ bool shutdown_run(struct agent *agent, const struct shutdown_ops *ops)
 bool shutdown_hand_back(struct agent *agent, const struct rpc_request *request)
 {
     struct error err = ERROR_INIT;
-    if (!shutdown_has_begun(agent->shutdown) ||
-        strcmp(agent->conf->snapshot_agent.attach, "exclusive") == 0)
+    bool is_aside =
+        shutdown_has_begun(agent->shutdown) || preflight_check(agent->preflight, &err) < 0;
+    if (!is_aside || strcmp(agent->conf->snapshot_agent.attach, "exclusive") == 0)
         return false;
+    err = (struct error)ERROR_INIT;
     if (rpc_hand_back(agent->bus, request, &err) < 0) {
         log_error("%s cannot be handed back to nova-compute: %s", request->method, err.message);
         return false;
     }
-    log_info("%s is handed back to nova-compute: it was still waiting", request->method);
+    log_info("%s is handed back to nova-compute: it was not begun", request->method);
     return true;
 }

@@ -66,8 +66,8 @@ struct shutdown_ops {
 bool shutdown_run(struct agent *agent, const struct shutdown_ops *ops);
 
 /*
- * For a request of which nothing has been done and whose wait was cancelled (borrowed): gives it to
- * nova-compute. False when it could not, or not now: without shutdown_run(), and with attach =
- * exclusive, where there is nobody to give it to; it then stays for the next start of the agent.
+ * For a request of which nothing has been done (borrowed): gives it to nova-compute. False when it
+ * could not, or not now: unless shutdown_run() has stopped consuming, or the preflight has; and
+ * with attach = exclusive, where there is nobody to give it to.
  */
 bool shutdown_hand_back(struct agent *agent, const struct rpc_request *request);

@@ -193,16 +193,28 @@ static int await_slot(struct operation *op, struct error *err)
     return -ECANCELED;
 }
 
-/* With its turn. False when it has waited in vain. */
-static bool take_snapshot_in_slot(struct operation *op, struct error *err)
+/* A host that cannot take it now would only fail where nova-compute may not. */
+static bool is_for_another(struct operation *op)
+{
+    struct error why = ERROR_INIT;
+    return !op->event_started &&
+           preflight_look(op->agent->preflight, op->request->context, &why) < 0 && give_back(op);
+}
+
+enum outcome { SERVED, WAITED_IN_VAIN, GIVEN_BACK };
+
+/* With its turn. */
+static enum outcome take_snapshot_in_slot(struct operation *op, struct error *err)
 {
     overseer_set_phase(op->overseen, OVERSEEN_WAITS_FOR_SLOT);
     if (await_slot(op, err) < 0)
-        return false;
+        return WAITED_IN_VAIN;
     overseer_set_phase(op->overseen, OVERSEEN_RUNS);
-    (void)take_snapshot(op, err);
+    bool given_back = is_for_another(op);
+    if (!given_back)
+        (void)take_snapshot(op, err);
     slots_release(op->agent->snapshot_slots);
-    return true;
+    return given_back ? GIVEN_BACK : SERVED;
 }
 
 /* One that waits for its turn takes no slot from the snapshots of other instances. */
@@ -210,13 +222,14 @@ void snapshot_take(struct operation *op)
 {
     struct error failure = ERROR_INIT;
     operation_begin_overseeing(op);
-    bool has_turn = instance_turn_await(op->turn, NEVER_MS, &failure) == 0;
-    bool waited_in_vain = has_turn && !take_snapshot_in_slot(op, &failure);
+    enum outcome outcome = SERVED;
+    if (instance_turn_await(op->turn, NEVER_MS, &failure) == 0)
+        outcome = take_snapshot_in_slot(op, &failure);
     operation_end_overseeing(op, &failure);
-    waited_in_vain = waited_in_vain && shutdown_has_begun(op->agent->shutdown);
-    if (waited_in_vain && give_back(op))
+    bool ends = outcome == WAITED_IN_VAIN && shutdown_has_begun(op->agent->shutdown);
+    if (outcome == GIVEN_BACK || (ends && give_back(op)))
         return;
-    if (waited_in_vain || op->is_interrupted)
+    if (ends || op->is_interrupted)
         operation_interrupt(op);
     else
         operation_end(op, &failure);

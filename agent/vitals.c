@@ -38,9 +38,12 @@ static void show_status(struct vitals *vitals)
 {
     char status[sizeof(vitals->status)];
     struct agent *agent = vitals->agent;
-    (void)snprintf(status, sizeof(status), "%s%s compute.%s, %u running",
+    struct error trouble = ERROR_INIT;
+    bool is_fit = preflight_check(agent->preflight, &trouble) == 0;
+    (void)snprintf(status, sizeof(status), "%s%s compute.%s, %u running%s%.200s",
                    vitals->is_stopping ? "ending: " : "", attachment(agent->bus),
-                   agent->conf->DEFAULT.host, workers_running(agent->workers));
+                   agent->conf->DEFAULT.host, workers_running(agent->workers),
+                   is_fit ? "" : ", cannot take snapshots: ", trouble.message);
     if (strcmp(status, vitals->status) == 0)
         return;
     memcpy(vitals->status, status, sizeof(status));

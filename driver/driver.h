@@ -158,8 +158,8 @@ struct driver;
 
 struct driver_ops {
     /*
-     * Before the first request: whether the host is as snapshots need it. InternalError telling
-     * what is not. Asks no hypervisor.
+     * Whether the host is as snapshots need it: the hypervisor answers, and there is a place to
+     * write to. InternalError telling what is not. Takes seconds at most; to be called again.
      */
     int (*check_host)(struct driver *driver, struct error *err);
 

@@ -57,6 +57,12 @@ static int begin(struct fake_driver *driver, enum fake_call call, const char *uu
     return -err->errnum;
 }
 
+static int fake_check_host(struct driver *driver, struct error *err)
+{
+    struct fake_script script;
+    return begin((struct fake_driver *)driver, FAKE_CHECK_HOST, "", &script, err);
+}
+
 static int fake_get_power_state(struct driver *driver, const char *uuid,
                                 enum power_state *ret_state, struct error *err)
 {
@@ -320,7 +326,8 @@ static void fake_free(struct driver *driver)
 
 int driver_fake_new(const struct fake_script *script, struct driver **ret_driver, struct error *err)
 {
-    static const struct driver_ops ops = {.get_power_state = fake_get_power_state,
+    static const struct driver_ops ops = {.check_host = fake_check_host,
+                                          .get_power_state = fake_get_power_state,
                                           .inspect = fake_inspect,
                                           .extract = fake_extract,
                                           .freeze = fake_freeze,

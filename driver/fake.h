@@ -9,6 +9,7 @@
 #include "driver/driver.h"
 
 enum fake_call {
+    FAKE_CHECK_HOST,
     FAKE_GET_POWER_STATE,
     FAKE_INSPECT,
     FAKE_EXTRACT,

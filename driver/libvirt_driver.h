@@ -2,6 +2,7 @@
 #pragma once
 
 #include <libvirt/libvirt.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct libvirt_driver {
     char *ceph_conf;
     char *rbd_user;
     struct rbd_options rbd; /* borrows ceph_conf and rbd_user */
+    atomic_bool is_checked; /* check_host has told what it tells once */
 };
 
 /* nova.virt.libvirt.guest.LIBVIRT_POWER_STATE over virDomainGetState(). */

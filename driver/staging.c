@@ -98,7 +98,7 @@ int staging_make(struct staging *staging, enum staging_access access, struct err
 }
 
 /* QEMU may still be the owner of the folder, or of its group. */
-static void warn_of_closed_folders(const char *path)
+void staging_warn_of_closed_folders(const char *path)
 {
     char part[DRIVER_PATH_MAX];
     struct stat st;
@@ -119,10 +119,8 @@ int staging_check(const char *parent, struct error *err)
     if (r == 0)
         r = staging_make(staging, STAGING_TRAVERSABLE, err);
     staging_free(staging);
-    if (r == 0) {
-        warn_of_closed_folders(parent);
+    if (r == 0)
         return 0;
-    }
     return error_prepend(err, geteuid() == 0
                                   ? "snapshots_directory cannot be used (on a share that squashes "
                                     "root the agent has to run as nova's user)"

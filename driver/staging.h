@@ -26,9 +26,12 @@ int staging_new(const char *parent, struct staging **ret_staging, struct error *
 
 /*
  * Whether directories can be made below `parent`, which is made when missing: InternalError naming
- * what cannot. What QEMU may not be able to pass through is logged.
+ * what cannot.
  */
 int staging_check(const char *parent, struct error *err);
+
+/* Logs what QEMU may not be able to pass through on the way to `parent`. */
+void staging_warn_of_closed_folders(const char *parent);
 
 /* Makes the directory. */
 int staging_make(struct staging *staging, enum staging_access access, struct error *err);

@@ -64,6 +64,14 @@ int glance_endpoint(struct glance *glance, const struct request_context *context
                     struct error *err);
 
 /*
+ * Whether Glance answers: one of api_servers, else endpoint_override, else `of_catalog`
+ * (glance_endpoint(); NULL: it is not known where Glance is, and 0). Each is asked once, for at
+ * most `timeout_ms`. GlanceConnectionFailed and what http_request() fails with.
+ */
+int glance_reach(struct glance *glance, const char *of_catalog, unsigned timeout_ms,
+                 struct error *err);
+
+/*
  * Errors of all calls carry the class nova raises and the answer's http_status: ImageBadRequest
  * (400), ImageNotAuthorized (401, 403), ImageNotFound (404), ImageQuotaExceeded (413),
  * ImageUnacceptable (415), GlanceConnectionFailed (no answer, 429, 502, 503, 504 to the end),

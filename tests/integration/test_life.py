@@ -84,22 +84,28 @@ class LifeTest(unittest.TestCase):
         self.manager = ServiceManager(self.folder)
         self.addCleanup(self.manager.close)
         self.process = None
+        glance = http.server.HTTPServer(("127.0.0.1", 0), NoImages)
+        threading.Thread(target=glance.serve_forever, daemon=True).start()
+        self.addCleanup(glance.server_close)
+        self.addCleanup(glance.shutdown)
+        self.glance = f"http://127.0.0.1:{glance.server_port}"
 
-    def configure(self, glance="http://127.0.0.1:1", snapshots="$instances_path/snapshots",
-                  **options):
+    def configure(self, snapshots="$instances_path/snapshots", **options):
         options = {"graceful_shutdown_timeout": 60, **options}
         lines = "".join(f"{name} = {value}\n" for name, value in options.items())
         with open(f"{self.folder}/nova.conf", "w", encoding="utf-8") as out:
             out.write(f"[DEFAULT]\nhost = {HOST}\nstate_path = {self.folder}\n"
                       f"transport_url = {broker.url()}\n{lines}"
-                      f"[service_user]\npassword = s3cret\n[glance]\nendpoint_override = {glance}\n"
-                      f"[libvirt]\nsnapshots_directory = {snapshots}\n"
+                      f"[service_user]\npassword = s3cret\n[glance]\nendpoint_override = {self.glance}\n"
+                      "[libvirt]\nconnection_uri = test:///default\n"
+                      f"snapshots_directory = {snapshots}\n"
                       "[snapshot_agent]\nattach_poll_interval = 1\n"
                       f"state_dir = {self.folder}/snapshot-agent\n")
 
-    def start(self, watchdog_ms=2000, **options):
+    def start(self, watchdog_ms=2000, path=os.environ["PATH"], **options):
         self.configure(**options)
-        env = {**os.environ, "NOTIFY_SOCKET": self.manager.path}
+        os.makedirs(f"{self.folder}/instances", exist_ok=True)
+        env = {**os.environ, "NOTIFY_SOCKET": self.manager.path, "PATH": path}
         if watchdog_ms:
             env["WATCHDOG_USEC"] = str(watchdog_ms * 1000)
         with open(f"{self.folder}/log", "ab") as log:
@@ -222,10 +228,7 @@ class LifeTest(unittest.TestCase):
         """life: SIGTERM waits for what runs, SIGHUP does not disturb it, more time is asked for"""
         self.nova_compute()
         conductor = self.peer("conductor", "gone")
-        glance = http.server.HTTPServer(("127.0.0.1", 0), NoImages)
-        threading.Thread(target=glance.serve_forever, daemon=True).start()
-        self.addCleanup(glance.shutdown)
-        self.start(glance=f"http://127.0.0.1:{glance.server_port}")
+        self.start()
         self.attached()
         self.cast_snapshot()
         conductor.wait("served")
@@ -255,8 +258,8 @@ class LifeTest(unittest.TestCase):
         self.wait_log("1 requests did not end within graceful_shutdown_timeout (4 s)")
 
     def test_a_bad_host_with_requests_left(self):
-        """life: a host that is not fit for snapshots is told of at once, what was left is kept"""
-        self.nova_compute()
+        """life: a host that is not fit for snapshots is nova-compute's, with what was left unbegun"""
+        compute = self.nova_compute()
         self.start()
         self.attached()
         self.cast_snapshot()
@@ -264,9 +267,47 @@ class LifeTest(unittest.TestCase):
         self.process.kill()
         self.process.wait()
         self.start(snapshots="/proc/none")
-        self.assertEqual(self.process.wait(20), 1)
-        self.wait_log("snapshots_directory cannot be used")
-        self.assertEqual(len(self.records()), 1)
+        self.wait_log("this host cannot take snapshots, they are nova-compute's until it can: "
+                      "snapshots_directory cannot be used")
+        self.manager.wait("READY=1", 2)
+        self.manager.wait(f"STATUS=detached from {QUEUE}, 1 running, cannot take snapshots: "
+                          "snapshots_directory cannot be used")
+        self.cast_snapshot(str(uuid.uuid4()))
+        wait_for("nova-compute to serve both", lambda: len(compute.events("served")) == 2)
+        wait_for("an empty journal", lambda: self.records() == [])
+
+    def test_a_host_that_becomes_fit(self):
+        """life: an agent that has stood aside serves again once the host is right"""
+        self.nova_compute()
+        os.mkdir(f"{self.folder}/bin")
+        self.start(path=f"{self.folder}/bin")
+        self.wait_log("qemu-img: qemu-img is not to be found")
+        self.assertEqual(self.manager.heard("STATUS=attached"), [])
+        for program in "qemu-img", "qemu-nbd":
+            os.symlink(shutil.which(program), f"{self.folder}/bin/{program}")
+        self.wait_log("this host can take snapshots again")
+        self.attached()
+        self.assertEqual(self.log().count("this host cannot take snapshots"), 1)
+
+    def test_drain(self):
+        """life: SIGUSR1 leaves new requests to nova-compute, ends those that run, and stays"""
+        compute = self.nova_compute()
+        conductor = self.peer("conductor", "gone")
+        self.start()
+        self.attached()
+        self.cast_snapshot()
+        conductor.wait("served")
+        self.manager.wait(f"STATUS=attached to {QUEUE}, 1 running")
+        self.process.send_signal(signal.SIGUSR1)
+        self.wait_log("drained: no request is taken any more until the next start, 1 are under way")
+        self.cast_snapshot(str(uuid.uuid4()))
+        compute.wait("served", method="snapshot_instance")
+        self.manager.wait(f"STATUS=detached from {QUEUE}, 0 running")
+        self.assertEqual(len(compute.events("served")), 1)
+        self.assertEqual(self.records(), [])
+        self.assertIsNone(self.process.poll())
+        self.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.process.wait(20), 0)
 
     def two_requests(self, server=None, **options):
         """One waits for nova-conductor, the other, of another server, for the only slot."""

@@ -18,7 +18,7 @@ static const struct guest_id guest = {.uuid = UUID, .root_device_name = "/dev/vd
 static void count_call(enum fake_call call, const char *uuid, void *userdata)
 {
     unsigned *counts = userdata;
-    assert_string_equal(uuid, UUID);
+    assert_string_equal(uuid, call == FAKE_CHECK_HOST ? "" : UUID);
     counts[call]++;
 }
 
@@ -40,6 +40,7 @@ static void answers_as_scripted(void **state)
     enum power_state power_state;
     char text[16];
     assert_int_equal(driver_fake_new(&script, &driver, &err), 0);
+    assert_int_equal(driver->ops->check_host(driver, &err), 0);
     assert_int_equal(driver->ops->get_power_state(driver, UUID, &power_state, &err), 0);
     assert_int_equal(power_state, POWER_STATE_RUNNING);
     assert_int_equal(driver->ops->inspect(driver, &guest, &info, &err), 0);

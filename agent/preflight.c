@@ -1,0 +1,272 @@
+/* See preflight.h. */
+#include "agent/preflight.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "agent/agent.h"
+#include "agent/local_checks.h"
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/secret.h"
+
+#define INTERVAL_MS 60000
+#define UNFIT_INTERVAL_MS 10000
+#define FRESH_MS 10000 /* a look as old as this is good enough for a request */
+#define GLANCE_MS 5000
+
+/* Below it not even a journal's record, or the header of an overlay, is sure to be written. */
+#define ROOM_BYTES ((uint64_t)16 << 20)
+
+struct preflight {
+    struct agent *agent;
+    unsigned pause_ms;
+    pthread_mutex_t looking; /* one look at a time */
+    char *glance_url;        /* of the last request's catalog; guarded by `looking` */
+    struct cancel *stop;     /* the thread's own */
+    pthread_t thread;
+    bool has_thread;
+
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    struct error trouble; /* errnum 0 = none */
+    uint64_t looked_ms;   /* 0 = never */
+    uint64_t next_ms;     /* when the thread looks again */
+    bool stopping;
+};
+
+static void keep_first(void *arg, const char *what, const struct error *trouble)
+{
+    struct error *first = arg;
+    if (!trouble || first->errnum != 0)
+        return;
+    *first = *trouble;
+    (void)error_prepend(first, "%s", what);
+}
+
+static int check_room(const char *path, struct error *err)
+{
+    struct statvfs fs;
+    if (statvfs(path, &fs) < 0)
+        return error_errno(err, errno, "cannot look at the room in %s", path);
+    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    return free_bytes >= ROOM_BYTES
+               ? 0
+               : error_set(err, ENOSPC, EXC_INTERNAL_ERROR, "only %" PRIu64 " bytes are free in %s",
+                           free_bytes, path);
+}
+
+static int check_keystone(const struct agent *agent, struct error *err)
+{
+    char *token = NULL;
+    if (!agent->service_session)
+        return 0;
+    int r = keystone_session_get_token(agent->service_session, &token, err);
+    secret_free(token);
+    return r < 0 ? error_prepend(err, "[service_user]") : 0;
+}
+
+/* What is near first: it is the cheapest, and the rest may fail for it. */
+static int look_at_all(const struct preflight *preflight, struct error *err)
+{
+    const struct agent *agent = preflight->agent;
+    struct error local = ERROR_INIT;
+    if (local_checks_run(agent->conf, keep_first, &local) > 0) {
+        *err = local;
+        return -err->errnum;
+    }
+    int r = agent->driver->ops->check_host(agent->driver, err);
+    if (r == 0)
+        r = check_room(agent->conf->libvirt.snapshots_directory, err);
+    if (r == 0)
+        r = check_room(agent->conf->snapshot_agent.state_dir, err);
+    if (r == 0)
+        r = check_keystone(agent, err);
+    if (r == 0)
+        r = glance_reach(agent->glance, preflight->glance_url, GLANCE_MS, err);
+    return r;
+}
+
+static bool has_nova_compute(const struct preflight *preflight)
+{
+    return strcmp(preflight->agent->conf->snapshot_agent.attach, "exclusive") != 0;
+}
+
+static void tell(const struct preflight *preflight, const struct error *trouble)
+{
+    if (trouble->errnum != 0)
+        log_error("this host cannot take snapshots%s: %s",
+                  has_nova_compute(preflight) ? ", they are nova-compute's until it can" : "",
+                  trouble->message);
+    else
+        log_info("this host can take snapshots again");
+}
+
+/* Whoever is told that the host is unfit finds the agent aside. */
+static void keep(struct preflight *preflight, const struct error *trouble)
+{
+    bool is_fit = trouble->errnum == 0;
+    bool was_fit = preflight->trouble.errnum == 0; /* nobody else writes it */
+    if (was_fit != is_fit)
+        tell(preflight, trouble);
+    if (was_fit != is_fit && has_nova_compute(preflight))
+        bus_stand_aside(preflight->agent->bus, BUS_ASIDE_UNFIT, !is_fit);
+    LOCK_SCOPE(&preflight->lock);
+    preflight->trouble = *trouble;
+    preflight->looked_ms = clock_now_ms();
+    preflight->next_ms = preflight->looked_ms + (is_fit ? INTERVAL_MS : UNFIT_INTERVAL_MS);
+    (void)pthread_cond_broadcast(&preflight->changed);
+}
+
+/* With `looking`. A look that was cancelled has found nothing. */
+static void look(struct preflight *preflight)
+{
+    struct error trouble = ERROR_INIT;
+    if (look_at_all(preflight, &trouble) != -ECANCELED)
+        keep(preflight, &trouble);
+}
+
+/* Where the last request has found Glance. */
+static void keep_glance_url(struct preflight *preflight, const struct request_context *context)
+{
+    char *url = NULL;
+    struct error ignored = ERROR_INIT;
+    if (glance_endpoint(preflight->agent->glance, context, &url, &ignored) < 0)
+        return;
+    free(preflight->glance_url);
+    preflight->glance_url = url;
+}
+
+static bool is_fresh(struct preflight *preflight)
+{
+    LOCK_SCOPE(&preflight->lock);
+    return preflight->looked_ms != 0 && clock_now_ms() < preflight->looked_ms + FRESH_MS;
+}
+
+int preflight_look(struct preflight *preflight, const struct request_context *context,
+                   struct error *err)
+{
+    if (!preflight)
+        return 0;
+    LOCK_SCOPE(&preflight->looking);
+    if (is_fresh(preflight))
+        return preflight_check(preflight, err);
+    keep_glance_url(preflight, context);
+    look(preflight);
+    return preflight_check(preflight, err);
+}
+
+int preflight_check(struct preflight *preflight, struct error *err)
+{
+    if (!preflight)
+        return 0;
+    LOCK_SCOPE(&preflight->lock);
+    if (preflight->trouble.errnum == 0 || !has_nova_compute(preflight))
+        return 0;
+    *err = preflight->trouble;
+    return -err->errnum;
+}
+
+void preflight_suspect(struct preflight *preflight)
+{
+    if (!preflight)
+        return;
+    LOCK_SCOPE(&preflight->lock);
+    preflight->next_ms = earlier_ms(preflight->next_ms, preflight->looked_ms + preflight->pause_ms);
+    (void)pthread_cond_broadcast(&preflight->changed);
+}
+
+/* False when it is time to end. */
+static bool await_next(struct preflight *preflight)
+{
+    LOCK_SCOPE(&preflight->lock);
+    for (uint64_t now_ms; !preflight->stopping && (now_ms = clock_now_ms()) < preflight->next_ms;) {
+        const struct timespec next = clock_deadline((unsigned)(preflight->next_ms - now_ms));
+        (void)pthread_cond_timedwait(&preflight->changed, &preflight->lock, &next);
+    }
+    return !preflight->stopping;
+}
+
+static void *run(void *arg)
+{
+    struct preflight *preflight = arg;
+    (void)cancel_enter(preflight->stop);
+    while (await_next(preflight)) {
+        LOCK_SCOPE(&preflight->looking);
+        look(preflight);
+    }
+    return NULL;
+}
+
+static void await_first(struct preflight *preflight, unsigned timeout_ms)
+{
+    const struct timespec deadline = clock_deadline(timeout_ms);
+    LOCK_SCOPE(&preflight->lock);
+    while (preflight->looked_ms == 0)
+        if (pthread_cond_timedwait(&preflight->changed, &preflight->lock, &deadline) == ETIMEDOUT)
+            break;
+}
+
+int preflight_start(struct preflight *preflight, unsigned timeout_ms, struct error *err)
+{
+    int r = pthread_create(&preflight->thread, NULL, run, preflight);
+    if (r != 0)
+        return error_errno(err, r, "cannot start the thread that looks at the host");
+    preflight->has_thread = true;
+    await_first(preflight, timeout_ms);
+    return 0;
+}
+
+int preflight_new(struct agent *agent, unsigned pause_ms, struct preflight **ret_preflight,
+                  struct error *err)
+{
+    struct preflight *preflight = calloc(1, sizeof(*preflight));
+    if (!preflight)
+        return error_nomem(err);
+    preflight->agent = agent;
+    preflight->pause_ms = pause_ms;
+    (void)pthread_mutex_init(&preflight->looking, NULL);
+    (void)pthread_mutex_init(&preflight->lock, NULL);
+    clock_cond_init(&preflight->changed);
+    int r = cancel_new(&preflight->stop, err);
+    if (r < 0) {
+        preflight_free(preflight);
+        return r;
+    }
+    *ret_preflight = preflight;
+    return 0;
+}
+
+static void stop_thread(struct preflight *preflight)
+{
+    struct error ends = ERROR_INIT;
+    shutdown_reason(&ends);
+    cancel_request(preflight->stop, &ends);
+    {
+        LOCK_SCOPE(&preflight->lock);
+        preflight->stopping = true;
+        (void)pthread_cond_broadcast(&preflight->changed);
+    }
+    (void)pthread_join(preflight->thread, NULL);
+}
+
+void preflight_free(struct preflight *preflight)
+{
+    if (!preflight)
+        return;
+    if (preflight->has_thread)
+        stop_thread(preflight);
+    cancel_free(preflight->stop);
+    (void)pthread_cond_destroy(&preflight->changed);
+    (void)pthread_mutex_destroy(&preflight->lock);
+    (void)pthread_mutex_destroy(&preflight->looking);
+    free(preflight->glance_url);
+    free(preflight);
+}

@@ -1,0 +1,47 @@
+/*
+ * Whether this host can take snapshots now: folders and room, programs, libvirt, a token of
+ * Keystone's for [service_user], Glance. It is looked at before the first request, from time to
+ * time, before a request is begun, and when one has failed. While it cannot, the agent stands aside
+ * and nova-compute does the work; why is told once. With attach = exclusive there is no other to do
+ * it: requests are served to their failure, for nobody else would tell Nova.
+ *
+ * Thread-safe; NULL finds nothing wrong.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "common/request_context.h"
+
+struct agent;
+struct preflight;
+
+/*
+ * `agent` is borrowed, with all its parts. Requests that fail within `pause_ms` are one reason to
+ * look. Returns owned.
+ */
+int preflight_new(struct agent *agent, unsigned pause_ms, struct preflight **ret_preflight,
+                  struct error *err);
+
+/* NULL-safe. Waits for a look that is under way. */
+void preflight_free(struct preflight *preflight);
+
+/* Looks from now on, on a thread of its own; waits for the first look, at most `timeout_ms`. */
+int preflight_start(struct preflight *preflight, unsigned timeout_ms, struct error *err);
+
+/*
+ * Before a request of this context is begun: looks, unless that was done a moment ago. Fails with
+ * what keeps this host from serving it.
+ */
+int preflight_look(struct preflight *preflight, const struct request_context *context,
+                   struct error *err);
+
+/*
+ * What the last look has found: 0, or -errno with the reason, and then the agent stands aside
+ * already. Does not wait for a look.
+ */
+int preflight_check(struct preflight *preflight, struct error *err);
+
+/* A request has failed: the thread looks soon. */
+void preflight_suspect(struct preflight *preflight);

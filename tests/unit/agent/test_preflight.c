@@ -1,0 +1,318 @@
+/* agent/preflight.c: when the agent stands aside, and what becomes of a request that meets it. */
+/* wrap: local_checks_run */
+/* wrap: bus_stand_aside */
+/* wrap: keystone_session_get_token */
+/* wrap: glance_reach */
+/* wrap: rpc_call */
+/* wrap: rpc_hand_back */
+/* wrap: rpc_reply */
+/* wrap: rpc_fail */
+/* wrap: notifier_notify */
+/* wrap: glance_image_get */
+/* wrap: glance_image_peek */
+/* wrap: glance_image_update */
+/* wrap: glance_image_upload */
+/* wrap: glance_image_delete */
+/* wrap: glance_image_list */
+/* wrap: glance_image_activate_empty */
+/* wrap: glance_image_add_location */
+/* wrap: glance_endpoint */
+/* wrap: cinder_volume_get */
+/* wrap: cinder_limits_get */
+/* wrap: cinder_snapshot_create */
+/* wrap: cinder_snapshot_await */
+/* wrap: cinder_snapshot_find */
+/* wrap: cinder_snapshot_delete */
+/* wrap: cinder_snapshot_await_gone */
+/* wrap: cinder_snapshot_update_status */
+/* wrap: cinder_attachment_connection_info */
+#include <poll.h>
+
+#include "agent/dispatch.h"
+#include "agent/local_checks.h"
+#include "world.h"
+
+static char shared[] = "shared", exclusive[] = "exclusive", standard[] = "default";
+static char *folder = state_dir.path;
+static atomic_int local_errnum, keystone_errnum, glance_errnum; /* 0: all is well */
+static atomic_uint n_looks, n_aside, n_back;
+static atomic_bool is_aside;
+static unsigned n_handed_back;
+static const char *glance_of_catalog;
+static struct error err;
+
+unsigned __wrap_local_checks_run(const struct conf *of, local_check_tell tell_check, void *arg);
+
+unsigned __wrap_local_checks_run(const struct conf *of, local_check_tell tell_check, void *arg)
+{
+    struct error trouble = ERROR_INIT;
+    assert_ptr_equal(of, &conf);
+    atomic_fetch_add(&n_looks, 1);
+    int errnum = atomic_load(&local_errnum);
+    tell_check(arg, "[DEFAULT]instances_path", NULL);
+    if (errnum != 0)
+        (void)error_set(&trouble, errnum, EXC_INTERNAL_ERROR, "it is not to be found");
+    tell_check(arg, "qemu-img", errnum != 0 ? &trouble : NULL);
+    return errnum != 0;
+}
+
+void __wrap_bus_stand_aside(struct bus *bus, enum bus_aside reason, bool on);
+
+void __wrap_bus_stand_aside(struct bus *bus, enum bus_aside reason, bool on)
+{
+    (void)bus;
+    assert_int_equal(reason, BUS_ASIDE_UNFIT);
+    assert_int_not_equal(atomic_exchange(&is_aside, on), on); /* each change once */
+    atomic_fetch_add(on ? &n_aside : &n_back, 1);
+}
+
+int __wrap_keystone_session_get_token(struct keystone_session *session, char **ret_token,
+                                      struct error *failure_of);
+
+int __wrap_keystone_session_get_token(struct keystone_session *session, char **ret_token,
+                                      struct error *failure_of)
+{
+    (void)session;
+    int errnum = atomic_load(&keystone_errnum);
+    if (errnum != 0)
+        return error_set(failure_of, errnum, EXC_INTERNAL_ERROR,
+                         "Keystone refused the credentials: 401");
+    *ret_token = strdup("token");
+    return 0;
+}
+
+int __wrap_glance_reach(struct glance *glance, const char *of_catalog, unsigned timeout_ms,
+                        struct error *failure_of);
+
+int __wrap_glance_reach(struct glance *glance, const char *of_catalog, unsigned timeout_ms,
+                        struct error *failure_of)
+{
+    (void)glance, (void)timeout_ms;
+    int errnum = atomic_load(&glance_errnum);
+    glance_of_catalog = of_catalog;
+    return errnum == 0 ? 0
+                       : error_set(failure_of, errnum, EXC_GLANCE_CONNECTION_FAILED,
+                                   "Glance cannot be reached");
+}
+
+int __wrap_rpc_hand_back(struct bus *bus, const struct rpc_request *request, struct error *ignored);
+
+int __wrap_rpc_hand_back(struct bus *bus, const struct rpc_request *request, struct error *ignored)
+{
+    (void)bus, (void)request, (void)ignored;
+    assert_true(atomic_load(&is_aside)); /* or it would come to us again */
+    n_handed_back++;
+    return 0;
+}
+
+static int setup_preflight(void **state)
+{
+    (void)setup(state);
+    err = (struct error)ERROR_INIT;
+    atomic_store(&local_errnum, 0);
+    atomic_store(&keystone_errnum, 0);
+    atomic_store(&glance_errnum, 0);
+    atomic_store(&n_looks, 0);
+    atomic_store(&n_aside, 0);
+    atomic_store(&n_back, 0);
+    atomic_store(&is_aside, false);
+    n_handed_back = 0;
+    conf.libvirt.images_type = standard;
+    conf.libvirt.snapshots_directory = conf.snapshot_agent.state_dir = folder;
+    conf.snapshot_agent.attach = shared;
+    agent.service_session = (struct keystone_session *)&err; /* there is one */
+    assert_int_equal(preflight_new(&agent, 5, &agent.preflight, &err), 0);
+    return workers_new(4, &agent.workers, &err);
+}
+
+static int teardown_preflight(void **state)
+{
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    preflight_free(agent.preflight);
+    workers_free(agent.workers);
+    return teardown(state);
+}
+
+static void start(void)
+{
+    assert_int_equal(preflight_start(agent.preflight, 60000, &err), 0);
+}
+
+static void await(const atomic_uint *counter, unsigned n)
+{
+    for (unsigned ms = 0; atomic_load(counter) < n && ms < 20000; ms++)
+        (void)poll(NULL, 0, 1);
+    assert_true(atomic_load(counter) >= n);
+}
+
+static void assert_unfit_for(const char *why)
+{
+    struct error trouble = ERROR_INIT;
+    assert_true(preflight_check(agent.preflight, &trouble) < 0);
+    if (!strstr(trouble.message, why))
+        fail_msg("'%s' instead of '%s'", trouble.message, why);
+    assert_true(atomic_load(&is_aside));
+}
+
+static void a_fit_host_is_served(void **state)
+{
+    (void)state;
+    start();
+    assert_int_equal(preflight_check(agent.preflight, &err), 0);
+    assert_int_equal(atomic_load(&n_looks), 1);
+    assert_int_equal(atomic_load(&n_aside), 0);
+    struct fake_record record;
+    driver_fake_get_record(agent.driver, &record);
+    assert_int_equal(record.calls[FAKE_CHECK_HOST], 1);
+}
+
+static void set_errnum(int number)
+{
+    script.errors[FAKE_CHECK_HOST] =
+        number != 0 ? failure(number, EXC_INTERNAL_ERROR) : (struct error)ERROR_INIT;
+    driver_fake_set_script(agent.driver, &script);
+}
+
+/* Each thing that is wrong is enough, and is named; the agent comes back by itself. */
+static void what_is_wrong_is_told_and_over_when_it_is_right(void **state)
+{
+    (void)state;
+    static const struct {
+        atomic_int *errnum;
+        int number;
+        const char *why;
+    } rows[] = {
+        {&local_errnum, ENOENT, "qemu-img: it is not to be found"},
+        {NULL, ECONNREFUSED, "told to fail"}, /* the hypervisor, or the folder of snapshots */
+        {&keystone_errnum, EACCES, "[service_user]: Keystone refused the credentials"},
+        {&glance_errnum, ECONNREFUSED, "Glance cannot be reached"},
+    };
+    start();
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].errnum)
+            atomic_store(rows[i].errnum, rows[i].number);
+        else
+            set_errnum(rows[i].number);
+        preflight_suspect(agent.preflight);
+        await(&n_aside, i + 1);
+        unsigned looks = atomic_load(&n_looks);
+        preflight_suspect(agent.preflight);
+        await(&n_looks, looks + 1); /* again, and nothing more is told */
+        assert_unfit_for(rows[i].why);
+        if (rows[i].errnum)
+            atomic_store(rows[i].errnum, 0);
+        else
+            set_errnum(0);
+        preflight_suspect(agent.preflight);
+        await(&n_back, i + 1);
+    }
+    assert_int_equal(atomic_load(&n_aside), 4);
+}
+
+static void no_room_is_no_fit_host(void **state)
+{
+    (void)state;
+    static char full[] = "/sys"; /* a file system without any */
+    conf.snapshot_agent.state_dir = full;
+    start();
+    assert_unfit_for("only 0 bytes are free in /sys");
+}
+
+static void a_thing_that_is_wrong_at_the_start_does_not_end_the_agent(void **state)
+{
+    (void)state;
+    atomic_store(&local_errnum, ENOENT);
+    start();
+    assert_int_equal(atomic_load(&n_aside), 1);
+}
+
+static void arrive(enum rpc_verdict verdict)
+{
+    void *claim = NULL;
+    struct rpc_request *request = fixture_request();
+    assert_int_equal(dispatch_ops.accept(&agent, request, &claim), verdict);
+    if (verdict == RPC_SERVE)
+        dispatch_ops.serve(&agent, request, claim);
+    else
+        rpc_request_free(request);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+}
+
+/* nova-compute gets it as nova-api sent it; neither tenant nor operator hears of a failure. */
+static void a_request_that_meets_an_unfit_host_goes_back(void **state)
+{
+    (void)state;
+    atomic_store(&glance_errnum, ECONNREFUSED);
+    arrive(RPC_SERVE);
+    assert_int_equal(n_handed_back, 1);
+    assert_string_equal(world.story, "");
+    assert_string_equal(world.task_state, "image_snapshot_pending");
+    assert_string_equal(glance_of_catalog, "http://glance");
+    arrive(RPC_PUT_BACK); /* one that was on its way */
+    assert_int_equal(atomic_load(&n_looks), 1);
+}
+
+static void a_fresh_look_is_not_repeated(void **state)
+{
+    (void)state;
+    arrive(RPC_SERVE);
+    assert_int_equal(world.image, ACTIVE);
+    world.image = QUEUED;
+    (void)strcpy(world.task_state, "image_snapshot_pending");
+    arrive(RPC_SERVE);
+    assert_int_equal(world.image, ACTIVE);
+    assert_int_equal(atomic_load(&n_looks), 1);
+}
+
+/* What happens between two looks. */
+static void a_failure_leads_to_a_look(void **state)
+{
+    (void)state;
+    start();
+    script.errors[FAKE_EXTRACT] = failure(EIO, EXC_INTERNAL_ERROR);
+    script.errors[FAKE_CHECK_HOST] = failure(ECONNREFUSED, EXC_INTERNAL_ERROR);
+    driver_fake_set_script(agent.driver, &script);
+    arrive(RPC_SERVE);
+    assert_string_equal(world.fault, "told to fail");
+    await(&n_aside, 1);
+}
+
+static void without_nova_compute_requests_are_served_to_their_failure(void **state)
+{
+    (void)state;
+    conf.snapshot_agent.attach = exclusive;
+    atomic_store(&local_errnum, ENOENT);
+    script.errors[FAKE_EXTRACT] = failure(EIO, EXC_INTERNAL_ERROR);
+    driver_fake_set_script(agent.driver, &script);
+    arrive(RPC_SERVE);
+    assert_int_equal(n_handed_back, 0);
+    assert_int_equal(atomic_load(&n_aside), 0);
+    assert_string_equal(world.fault, "told to fail");
+}
+
+static void without_a_preflight_all_is_well(void **state)
+{
+    (void)state;
+    assert_int_equal(preflight_look(NULL, NULL, &err), 0);
+    assert_int_equal(preflight_check(NULL, &err), 0);
+    preflight_suspect(NULL);
+    preflight_free(NULL);
+}
+
+int main(void)
+{
+#define TEST(function)                                                                             \
+    cmocka_unit_test_setup_teardown(function, setup_preflight, teardown_preflight)
+    const struct CMUnitTest tests[] = {
+        TEST(a_fit_host_is_served),
+        TEST(what_is_wrong_is_told_and_over_when_it_is_right),
+        TEST(no_room_is_no_fit_host),
+        TEST(a_thing_that_is_wrong_at_the_start_does_not_end_the_agent),
+        TEST(a_request_that_meets_an_unfit_host_goes_back),
+        TEST(a_fresh_look_is_not_repeated),
+        TEST(a_failure_leads_to_a_look),
+        TEST(without_nova_compute_requests_are_served_to_their_failure),
+        TEST(without_a_preflight_all_is_well),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
