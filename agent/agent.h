@@ -10,6 +10,7 @@
 #include "agent/freezer.h"
 #include "agent/instance_queue.h"
 #include "agent/journal.h"
+#include "agent/live_options.h"
 #include "agent/overseer.h"
 #include "agent/preflight.h"
 #include "agent/recover.h"
@@ -48,6 +49,7 @@ struct agent {
     struct shutdown *shutdown;                /* whether the end has begun */
     struct slots *snapshot_slots;             /* [DEFAULT]max_concurrent_snapshots */
     struct slots *disk_op_slots;              /* [compute]max_concurrent_disk_ops */
-    struct throttle *disk_throttle;           /* disk_rate_limit_host; NULL = none */
-    struct throttle *upload_throttle;         /* upload_rate_limit_host; NULL = none */
+    struct live_options *live_options;        /* what SIGHUP changes */
+    struct throttle *disk_throttle;           /* disk_rate_limit_host */
+    struct throttle *upload_throttle;         /* upload_rate_limit_host */
 };

@@ -24,15 +24,16 @@ static void note_reason(struct operation *op, const char *reason)
 /* Where nova, too, takes a cold snapshot instead of a blockRebase, nobody has to be told. */
 static bool is_novas_rule(const struct operation *op)
 {
-    return plan_wanted_method(op->agent->conf) == SNAPSHOT_METHOD_BLOCKREBASE;
+    return op->wanted_method == SNAPSHOT_METHOD_BLOCKREBASE;
 }
 
 static int plan(struct operation *op, struct error *err)
 {
     const char *reason = NULL;
     op->method_reason[0] = '\0';
-    int r =
-        plan_snapshot(op->agent->conf, &op->arguments.instance, &op->info, &op->plan, &reason, err);
+    op->wanted_method = live_options_get(op->agent->live_options).wanted_method;
+    int r = plan_snapshot(op->agent->conf, op->wanted_method, &op->arguments.instance, &op->info,
+                          &op->plan, &reason, err);
     if (r == 0 && reason && !is_novas_rule(op))
         note_reason(op, reason);
     if (freezer_holds(op->agent->freezer,
@@ -79,7 +80,7 @@ static void tell_change(struct operation *op, enum snapshot_method before, const
 static bool take_next_method(struct operation *op, const struct error *why)
 {
     enum snapshot_method refused = op->plan.method;
-    if (!plan_next_method(op->agent->conf, &op->info, &op->plan))
+    if (!plan_next_method(op->agent->conf, op->wanted_method, &op->info, &op->plan))
         return false;
     tell_change(op, refused, why);
     return true;
@@ -143,11 +144,6 @@ static int extract(struct operation *op, struct snapshot_result *ret_result, str
     return 0;
 }
 
-static uint64_t mib(int number)
-{
-    return (uint64_t)number << 20;
-}
-
 static uint64_t lower_limit(uint64_t a, uint64_t b)
 {
     return a == 0 || (b != 0 && b < a) ? b : a;
@@ -157,11 +153,10 @@ static uint64_t lower_limit(uint64_t a, uint64_t b)
 static int upload_within_limits(struct operation *op, struct image_source *image, struct error *err)
 {
     const struct agent *agent = op->agent;
-    const struct conf *conf = agent->conf;
+    const struct live_values live = live_options_get(agent->live_options);
     struct throttled_image throttled;
-    uint64_t disk_bytes_per_s = op->is_streamed ? mib(conf->snapshot_agent.disk_rate_limit) : 0;
     uint64_t bytes_per_s =
-        lower_limit(mib(conf->snapshot_agent.upload_rate_limit), disk_bytes_per_s);
+        lower_limit(live.upload_bytes_per_s, op->is_streamed ? live.disk_bytes_per_s : 0);
     int r = throttled_image_begin(&throttled, image, bytes_per_s, err);
     throttled.shared[0] = agent->upload_throttle;
     throttled.shared[1] = op->is_streamed ? agent->disk_throttle : NULL;

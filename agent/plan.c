@@ -137,10 +137,10 @@ static enum snapshot_method first_possible(const enum snapshot_method *methods,
     return *methods;
 }
 
-bool plan_next_method(const struct conf *conf, const struct guest_info *info,
-                      struct snapshot_plan *plan)
+bool plan_next_method(const struct conf *conf, enum snapshot_method wanted,
+                      const struct guest_info *info, struct snapshot_plan *plan)
 {
-    const enum snapshot_method *methods = methods_for(plan_wanted_method(conf));
+    const enum snapshot_method *methods = methods_for(wanted);
     if (plan->method == SNAPSHOT_METHOD_COLD)
         return false;
     while (*methods != plan->method)
@@ -165,11 +165,10 @@ static void tell_plan(const struct guest_info *info, const struct snapshot_plan 
                  reason ? reason : "");
 }
 
-int plan_snapshot(const struct conf *conf, const struct instance *instance,
-                  const struct guest_info *info, struct snapshot_plan *ret_plan,
-                  const char **ret_reason, struct error *err)
+int plan_snapshot(const struct conf *conf, enum snapshot_method wanted,
+                  const struct instance *instance, const struct guest_info *info,
+                  struct snapshot_plan *ret_plan, const char **ret_reason, struct error *err)
 {
-    enum snapshot_method wanted = plan_wanted_method(conf);
     const char *reason = reason_against(wanted, conf, info);
     struct snapshot_plan plan = {
         .method = first_possible(methods_for(wanted), conf, info),

@@ -11,13 +11,14 @@
 /*
  * Decides from configuration, image properties and what the driver found; writes every reason to
  * the log. Fails when the image property os_require_quiesce asks for what the guest cannot do
- * (QemuGuestAgentNotEnabled, InstanceQuiesceNotSupported). Strings of *ret_plan point into `conf`
+ * (QemuGuestAgentNotEnabled, InstanceQuiesceNotSupported). `wanted` is the operator's
+ * live_snapshot_method. Strings of *ret_plan point into `conf`
  * and `info`. *ret_reason is why it is not the wanted method, a constant; NULL when it is. Source:
  * nova.virt.libvirt.driver:snapshot, _can_quiesce.
  */
-int plan_snapshot(const struct conf *conf, const struct instance *instance,
-                  const struct guest_info *info, struct snapshot_plan *ret_plan,
-                  const char **ret_reason, struct error *err);
+int plan_snapshot(const struct conf *conf, enum snapshot_method wanted,
+                  const struct instance *instance, const struct guest_info *info,
+                  struct snapshot_plan *ret_plan, const char **ret_reason, struct error *err);
 
 /* What live_snapshot_method names. */
 enum snapshot_method plan_wanted_method(const struct conf *conf);
@@ -26,8 +27,8 @@ enum snapshot_method plan_wanted_method(const struct conf *conf);
  * After the method of the plan turned out not to be usable: the next one that is possible, of those
  * that stand behind the wanted one. None is tried twice. False when there is none.
  */
-bool plan_next_method(const struct conf *conf, const struct guest_info *info,
-                      struct snapshot_plan *plan);
+bool plan_next_method(const struct conf *conf, enum snapshot_method wanted,
+                      const struct guest_info *info, struct snapshot_plan *plan);
 
 /* Whether nothing is known that speaks against stream, wanted or not. */
 bool plan_can_stream(const struct conf *conf, const struct guest_info *info);

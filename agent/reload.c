@@ -17,7 +17,26 @@ static const struct {
     {"DEFAULT", "debug"},
     {"DEFAULT", "max_concurrent_snapshots"},
     {"compute", "max_concurrent_disk_ops"},
+    {"snapshot_agent", "live_snapshot_method"},
+    {"snapshot_agent", "disk_rate_limit"},
+    {"snapshot_agent", "disk_rate_limit_host"},
+    {"snapshot_agent", "upload_rate_limit"},
+    {"snapshot_agent", "upload_rate_limit_host"},
 };
+
+static void apply_to_snapshots(struct agent *agent, const struct conf *conf)
+{
+#define OWN(field) conf->snapshot_agent.field
+    live_options_set(agent->live_options, conf);
+    agent->driver->ops->set_disk_rate(agent->driver, live_disk_share(conf));
+    throttle_set(agent->disk_throttle, (uint64_t)OWN(disk_rate_limit_host) << 20);
+    throttle_set(agent->upload_throttle, (uint64_t)OWN(upload_rate_limit_host) << 20);
+    log_info("from now on: live_snapshot_method = %s, disk_rate_limit = %d (host: %d), "
+             "upload_rate_limit = %d (host: %d)",
+             OWN(live_snapshot_method), OWN(disk_rate_limit), OWN(disk_rate_limit_host),
+             OWN(upload_rate_limit), OWN(upload_rate_limit_host));
+#undef OWN
+}
 
 static void apply(struct agent *agent, const struct conf *conf)
 {
@@ -81,6 +100,7 @@ void reload_configuration(struct agent *agent, const struct conf_sources *source
         log_error("the configuration stays as it was: %s", err.message);
     } else {
         apply(agent, conf);
+        apply_to_snapshots(agent, conf);
         warn_of_others(agent->conf, conf);
     }
     conf_free(conf);

@@ -6,7 +6,9 @@
 
 /*
  * Reads the sources (borrowed) again and applies what can be changed while the agent runs:
- * [DEFAULT]debug, [DEFAULT]max_concurrent_snapshots, [compute]max_concurrent_disk_ops. What else
+ * [DEFAULT]debug, [DEFAULT]max_concurrent_snapshots, [compute]max_concurrent_disk_ops, and
+ * [snapshot_agent]live_snapshot_method and rate limits, for snapshots that begin afterwards (the
+ * host's limits: for those under way too). What else
  * differs from agent->conf is named in the log. Nothing changes when a source is bad: that is
  * logged. Main thread.
  */

@@ -176,16 +176,6 @@ static int make_cinder(struct agent *agent, const struct conf *conf, struct erro
     return r < 0 ? error_prepend(err, "[cinder]") : 0;
 }
 
-/* What each of them may read when as many are staged at the same time as there may be. */
-static uint64_t disk_share(const struct conf *conf)
-{
-    uint64_t own = (uint64_t)conf->snapshot_agent.disk_rate_limit << 20;
-    uint64_t all = (uint64_t)conf->snapshot_agent.disk_rate_limit_host << 20;
-    int snapshots = conf->DEFAULT.max_concurrent_snapshots;
-    uint64_t share = all / (uint64_t)(snapshots > 0 ? snapshots : 1);
-    return own == 0 || (share != 0 && share < own) ? share : own;
-}
-
 int setup_driver(const struct conf *conf, struct driver **ret_driver, struct error *err)
 {
     const struct driver_libvirt_options options = {
@@ -197,7 +187,7 @@ int setup_driver(const struct conf *conf, struct driver **ret_driver, struct err
         .freeze_timeout_s = (unsigned)conf->snapshot_agent.freeze_timeout,
         .images_cpu_limit_s = (unsigned)conf->libvirt.images_cpu_time_limit,
         .images_address_space_bytes = (uint64_t)conf->libvirt.images_address_space_limit << 30,
-        .disk_bytes_per_s = disk_share(conf),
+        .disk_bytes_per_s = live_disk_share(conf),
         .scratch_reserve_bytes = (uint64_t)conf->snapshot_agent.scratch_reserve << 20,
         .deep_image_inspection = !conf->workarounds.disable_deep_image_inspection,
         .rbd = rbd_options(conf),
@@ -244,6 +234,8 @@ int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
     if (r == 0)
         r = make_throttles(agent, conf, err);
     if (r == 0)
+        r = live_options_new(conf, &agent->live_options, err);
+    if (r == 0)
         r = make_keystone(agent, conf, err);
     if (r == 0)
         r = make_glance(agent, conf, err);
@@ -284,6 +276,7 @@ void setup_undo(struct agent *agent)
     glance_free(agent->glance);
     keystone_session_free(agent->own_session);
     keystone_session_free(agent->cinder_session);
+    live_options_free(agent->live_options);
     throttle_free(agent->disk_throttle);
     throttle_free(agent->upload_throttle);
     slots_free(agent->disk_op_slots);

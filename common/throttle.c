@@ -12,17 +12,14 @@
 #include "common/clock.h"
 
 struct throttle {
-    uint64_t bytes_per_s;
-    pthread_mutex_t lock;
-    uint64_t free_ms;    /* from when on the next may pass ... */
-    uint64_t owed_bytes; /* ... which is rounded down by so much */
+    pthread_mutex_t lock; /* guards all below */
+    uint64_t bytes_per_s; /* 0 = no limit */
+    uint64_t free_ms;     /* from when on the next may pass ... */
+    uint64_t owed_bytes;  /* ... which is rounded down by so much */
 };
 
 int throttle_new(uint64_t bytes_per_s, struct throttle **ret_throttle, struct error *err)
 {
-    *ret_throttle = NULL;
-    if (bytes_per_s == 0)
-        return 0;
     struct throttle *throttle = calloc(1, sizeof(*throttle));
     if (!throttle)
         return error_nomem(err);
@@ -39,11 +36,21 @@ void throttle_free(struct throttle *throttle)
     free(throttle);
 }
 
+void throttle_set(struct throttle *throttle, uint64_t bytes_per_s)
+{
+    LOCK_SCOPE(&throttle->lock);
+    throttle->bytes_per_s = bytes_per_s;
+    throttle->owed_bytes = 0;
+    throttle->free_ms = 0;
+}
+
 /* When these bytes may pass; those that come later wait for them. */
 static uint64_t reserve(struct throttle *throttle, uint64_t bytes)
 {
     LOCK_SCOPE(&throttle->lock);
     uint64_t now_ms = clock_now_ms();
+    if (throttle->bytes_per_s == 0)
+        return now_ms;
     if (throttle->free_ms < now_ms)
         throttle->free_ms = now_ms;
     uint64_t begin_ms = throttle->free_ms;

@@ -7,11 +7,14 @@
 
 struct throttle;
 
-/* 0: no limit, *ret_throttle is NULL. Returns owned. */
+/* 0: no limit. Returns owned. */
 int throttle_new(uint64_t bytes_per_s, struct throttle **ret_throttle, struct error *err);
 
 /* NULL-safe. */
 void throttle_free(struct throttle *throttle);
+
+/* From now on; what waits already waits as long as it would have. */
+void throttle_set(struct throttle *throttle, uint64_t bytes_per_s);
 
 /*
  * Lets `bytes` pass: at once when the limit has not been used up to now, else after as long as what

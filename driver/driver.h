@@ -246,6 +246,9 @@ struct driver_ops {
     int (*volume_snapshot_delete)(struct driver *driver, const char *uuid,
                                   const struct volume_merge *merge, struct error *err);
 
+    /* At which disks are copied, from now on; 0 = no limit. */
+    void (*set_disk_rate)(struct driver *driver, uint64_t bytes_per_s);
+
     void (*free)(struct driver *driver);
 };
 

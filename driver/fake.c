@@ -324,6 +324,13 @@ static void fake_free(struct driver *driver)
     unref((struct fake_driver *)driver);
 }
 
+static void fake_set_disk_rate(struct driver *driver, uint64_t bytes_per_s)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    LOCK_SCOPE(&self->lock);
+    self->record.disk_bytes_per_s = bytes_per_s;
+}
+
 int driver_fake_new(const struct fake_script *script, struct driver **ret_driver, struct error *err)
 {
     static const struct driver_ops ops = {.check_host = fake_check_host,
@@ -337,6 +344,7 @@ int driver_fake_new(const struct fake_script *script, struct driver **ret_driver
                                           .undo_direct_snapshot = fake_undo_direct_snapshot,
                                           .volume_snapshot_create = fake_volume_snapshot_create,
                                           .volume_snapshot_delete = fake_volume_snapshot_delete,
+                                          .set_disk_rate = fake_set_disk_rate,
                                           .free = fake_free};
     struct fake_driver *driver = calloc(1, sizeof(*driver));
     if (!driver)

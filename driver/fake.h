@@ -51,6 +51,7 @@ struct fake_record {
     struct snapshot_plan plan;                /* of the last extract; image_format points below */
     char image_format[DRIVER_FORMAT_MAX];
     bool frozen;
+    uint64_t disk_bytes_per_s;             /* of the last set_disk_rate */
     char volume_id[DRIVER_UUID_MAX];       /* of the last volume snapshot ... */
     char file[DRIVER_PATH_MAX];            /* ... its new_file or file_to_merge, "" = NULL ... */
     char target[DRIVER_PATH_MAX];          /* ... and its merge_target_file */

@@ -108,6 +108,11 @@ static int volume_snapshot_delete(struct driver *driver, const char *uuid,
     return libvirt_volume_delete((struct libvirt_driver *)driver, uuid, merge, err);
 }
 
+static void set_disk_rate(struct driver *driver, uint64_t bytes_per_s)
+{
+    atomic_store(&((struct libvirt_driver *)driver)->disk_bytes_per_s, bytes_per_s);
+}
+
 static void free_driver(struct driver *driver)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
@@ -169,6 +174,7 @@ int driver_libvirt_new(const struct driver_libvirt_options *options, struct driv
                                           .recover = recover,
                                           .volume_snapshot_create = volume_snapshot_create,
                                           .volume_snapshot_delete = volume_snapshot_delete,
+                                          .set_disk_rate = set_disk_rate,
                                           .free = free_driver};
     if (options->stall_timeout_s == 0 || options->freeze_timeout_s == 0)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,

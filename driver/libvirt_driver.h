@@ -20,10 +20,10 @@ struct libvirt_driver {
     char *instances_path;
     unsigned stall_timeout_s;
     unsigned freeze_timeout_s;
-    unsigned detach_timeout_ms;     /* for the guest to let go of a host device */
-    uint64_t disk_bytes_per_s;      /* at which a copy is made; 0 = no limit */
-    uint64_t scratch_reserve_bytes; /* what a snapshot leaves free where it writes */
-    struct root_disk_policy policy; /* borrows both directories */
+    unsigned detach_timeout_ms;             /* for the guest to let go of a host device */
+    atomic_uint_least64_t disk_bytes_per_s; /* at which a copy is made; 0 = no limit */
+    uint64_t scratch_reserve_bytes;         /* what a snapshot leaves free where it writes */
+    struct root_disk_policy policy;         /* borrows both directories */
     char *ceph_conf;
     char *rbd_user;
     struct rbd_options rbd; /* borrows ceph_conf and rbd_user */

@@ -36,6 +36,7 @@ static struct fake_record snapshot(void)
     struct fake_record record;
     struct rpc_request *request = fixture_request();
     driver_fake_set_script(agent.driver, &script);
+    live_options_set(agent.live_options, &conf);
     snapshot_serve(&agent, request, state_dir_record(request), NULL);
     driver_fake_get_record(agent.driver, &record);
     return record;

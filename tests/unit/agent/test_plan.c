@@ -42,7 +42,7 @@ static void property(const char *name, const char *value)
 
 static int make(void)
 {
-    return plan_snapshot(&conf, &instance, &info, &plan, &reason, &err);
+    return plan_snapshot(&conf, plan_wanted_method(&conf), &instance, &info, &plan, &reason, &err);
 }
 
 static void running_is_live(void **state)
@@ -234,14 +234,14 @@ static void each_method_has_others_behind_it(void **state)
         const enum snapshot_method *methods = cases[i].methods;
         assert_int_equal(method_for(cases[i].wanted), *methods);
         while (*methods != SNAPSHOT_METHOD_COLD) {
-            assert_true(plan_next_method(&conf, &info, &plan));
+            assert_true(plan_next_method(&conf, plan_wanted_method(&conf), &info, &plan));
             assert_int_equal(plan.method, *++methods);
         }
-        assert_false(plan_next_method(&conf, &info, &plan));
+        assert_false(plan_next_method(&conf, plan_wanted_method(&conf), &info, &plan));
     }
     info.power_state = POWER_STATE_SHUTDOWN;
     assert_int_equal(method_for("stream"), SNAPSHOT_METHOD_STREAM);
-    assert_true(plan_next_method(&conf, &info, &plan));
+    assert_true(plan_next_method(&conf, plan_wanted_method(&conf), &info, &plan));
     assert_int_equal(plan.method, SNAPSHOT_METHOD_COLD);
 }
 

@@ -8,12 +8,14 @@
 #include "agent/reload.h"
 #include "agent/setup.h"
 #include "common/log.h"
+#include "driver/fake.h"
 #include "fixture.h"
 
 static char path[] = "/tmp/test-reload-XXXXXX";
 static char captured[16384];
 static struct conf *conf;
 static struct agent agent;
+static const struct fake_script script;
 
 static const struct conf_sources sources = {.items = {{path, false}}, .n = 1};
 
@@ -56,6 +58,14 @@ static int start(void **state)
     agent.conf = conf;
     if (r == 0)
         r = slots_new(1, &agent.snapshot_slots, &err);
+    if (r == 0)
+        r = live_options_new(conf, &agent.live_options, &err);
+    if (r == 0)
+        r = throttle_new(0, &agent.disk_throttle, &err);
+    if (r == 0)
+        r = throttle_new(0, &agent.upload_throttle, &err);
+    if (r == 0)
+        r = driver_fake_new(&script, &agent.driver, &err);
     return r == 0 ? slots_new(0, &agent.disk_op_slots, &err) : r;
 }
 
@@ -64,6 +74,10 @@ static int end(void **state)
     (void)state;
     slots_free(agent.snapshot_slots);
     slots_free(agent.disk_op_slots);
+    live_options_free(agent.live_options);
+    throttle_free(agent.disk_throttle);
+    throttle_free(agent.upload_throttle);
+    driver_free(agent.driver);
     conf_free(conf);
     return unlink(path);
 }
@@ -115,6 +129,29 @@ static void the_limits_change(void **state)
     assert_int_equal(conf->DEFAULT.max_concurrent_snapshots, 1);
 }
 
+static void rates_and_the_method_change(void **state)
+{
+    (void)state;
+    struct fake_record record;
+    const char *log = reload("[snapshot_agent]\nlive_snapshot_method = stream\n"
+                             "disk_rate_limit = 30\ndisk_rate_limit_host = 40\n"
+                             "upload_rate_limit = 3\nupload_rate_limit_host = 5\n" SAME);
+    assert_null(strstr(log, "needs a restart: [snapshot_agent]"));
+    assert_non_null(strstr(log, "live_snapshot_method = stream, disk_rate_limit = 30 (host: 40), "
+                                "upload_rate_limit = 3 (host: 5)"));
+    struct live_values live = live_options_get(agent.live_options);
+    assert_int_equal(live.wanted_method, SNAPSHOT_METHOD_STREAM);
+    assert_true(live.disk_bytes_per_s == 30 << 20 && live.upload_bytes_per_s == 3 << 20);
+    driver_fake_get_record(agent.driver, &record);
+    assert_true(record.disk_bytes_per_s == 8 << 20); /* of 40, for 5 snapshots at a time */
+    (void)reload(SAME);
+    live = live_options_get(agent.live_options);
+    assert_int_equal(live.wanted_method, SNAPSHOT_METHOD_BLOCKREBASE);
+    assert_true(live.disk_bytes_per_s == 0 && live.upload_bytes_per_s == 0);
+    driver_fake_get_record(agent.driver, &record);
+    assert_true(record.disk_bytes_per_s == 0);
+}
+
 static void all_else_needs_a_restart(void **state)
 {
     (void)state;
@@ -137,6 +174,7 @@ int main(void)
         cmocka_unit_test(a_bad_file_changes_nothing),
         cmocka_unit_test(the_log_level_changes_and_changes_back),
         cmocka_unit_test(the_limits_change),
+        cmocka_unit_test(rates_and_the_method_change),
         cmocka_unit_test(all_else_needs_a_restart),
     };
     return cmocka_run_group_tests(tests, start, end);

@@ -593,6 +593,7 @@ static int setup(void **state)
     assert_int_equal(shutdown_new(&agent.shutdown, &err), 0);
     assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
     assert_int_equal(driver_fake_new(&script, &agent.driver, &err), 0);
+    assert_int_equal(live_options_new(&conf, &agent.live_options, &err), 0);
     assert_int_equal(slots_new(1, &agent.snapshot_slots, &err), 0);
     assert_int_equal(slots_new(1, &agent.disk_op_slots, &err), 0);
     assert_int_equal(freezer_new(agent.driver, state_dir.ledger, 60000, &agent.freezer, &err), 0);
@@ -617,6 +618,7 @@ static int teardown(void **state)
     overseer_free(agent.overseer);
     freezer_free(agent.freezer);
     driver_free(agent.driver);
+    live_options_free(agent.live_options);
     slots_free(agent.snapshot_slots);
     slots_free(agent.disk_op_slots);
     recovery_free(agent.recovery);

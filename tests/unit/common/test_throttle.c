@@ -29,7 +29,29 @@ static void without_a_limit_everything_passes(void **state)
     struct error err = ERROR_INIT;
     throttle_free(throttle);
     assert_int_equal(throttle_new(0, &throttle, &err), 0);
-    assert_null(throttle);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(throttle_take(throttle, UINT64_MAX, &err), 0);
+    throttle_free(throttle);
+    assert_int_equal(throttle_take(NULL, UINT64_MAX, &err), 0);
+}
+
+/* As much as a year's worth is behind it when it is let go. */
+static void a_limit_can_be_changed(void **state)
+{
+    (void)state;
+    struct throttle *throttle = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(throttle_new(0, &throttle, &err), 0);
+    throttle_set(throttle, RATE);
+    uint64_t begin_ms = clock_now_ms();
+    assert_int_equal(throttle_take(throttle, RATE / 10, &err), 0);
+    assert_int_equal(throttle_take(throttle, 1, &err), 0);
+    assert_true(clock_now_ms() - begin_ms >= 98);
+    throttle_set(throttle, RATE);
+    assert_int_equal(throttle_take(throttle, (uint64_t)RATE * 365 * 86400, &err), 0);
+    throttle_set(throttle, 2 * RATE);
+    assert_int_equal(throttle_take(throttle, 1, &err), 0);
+    throttle_set(throttle, 0);
     assert_int_equal(throttle_take(throttle, UINT64_MAX, &err), 0);
     throttle_free(throttle);
 }
@@ -80,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_limit_everything_passes),
+        cmocka_unit_test(a_limit_can_be_changed),
         cmocka_unit_test(the_limit_is_shared),
         cmocka_unit_test(who_waits_can_be_cancelled),
     };
