@@ -394,6 +394,8 @@ static int errnum_of(uint16_t reply_code)
         return ENOENT;
     case AMQP_PRECONDITION_FAILED:
         return EEXIST;
+    case AMQP_RESOURCE_LOCKED:
+        return EBUSY;
     default:
         return EPROTO;
     }

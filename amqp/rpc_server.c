@@ -19,6 +19,7 @@
 
 #include "amqp/absence.h"
 #include "amqp/duplicates.h"
+#include "amqp/host_claim.h"
 #include "amqp/intake.h"
 #include "amqp/oslo_message.h"
 #include "amqp/put_back.h"
@@ -54,6 +55,7 @@ struct rpc_server {
     char tag[32];         /* of the present consumer on `queue` */
     uint64_t accepted_ms; /* when a request was last taken to be served */
     bool is_in_doubt;     /* the connection was lost soon after: did the broker hear of it? */
+    struct host_claim claim;
     struct intake *intake;
 
     /* SHARED */
@@ -340,7 +342,7 @@ static void check_attachment(struct rpc_server *server, uint64_t now_ms)
         return;
     if (others.ready > 0 && !server->is_in_doubt)
         wait_for_taking(server, others.ready, now_ms);
-    else
+    else if (host_claim_take(&server->claim, connection_of(server)))
         attach(server);
 }
 
@@ -384,6 +386,8 @@ static int need_exclusive_queues(struct rpc_server *server, struct error *err)
 
 static int attach_exclusive(struct rpc_server *server, struct error *err)
 {
+    if (!host_claim_take(&server->claim, connection_of(server)))
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "another agent serves this host");
     int r = need_exclusive_queues(server, err);
     if (r < 0)
         return r;
@@ -427,6 +431,7 @@ void rpc_server_down(struct rpc_server *server)
 {
     intake_lost(server->intake);
     put_back_lost(&server->put_back);
+    host_claim_lost(&server->claim);
     if (server->phase != ATTACH_OVER)
         set_phase(server, ATTACH_WAITING);
     server->is_in_doubt =
@@ -528,6 +533,7 @@ void rpc_server_detach(struct rpc_server *server)
     put_back_lost(&server->put_back);
     if (!server->shared)
         detach_exclusive(server);
+    host_claim_release(&server->claim, connection_of(server));
 }
 
 struct rpc_server *rpc_server_new(struct bus *bus, const struct rpc_server_ops *ops, void *arg)
@@ -548,6 +554,7 @@ struct rpc_server *rpc_server_new(struct bus *bus, const struct rpc_server_ops *
     server->arg = arg;
     server->shared = settings->attach == BUS_ATTACH_SHARED;
     put_back_init(&server->put_back);
+    host_claim_init(&server->claim, settings->server);
     (void)snprintf(server->queue, sizeof(server->queue), "%s.%s", settings->topic,
                    settings->server);
     (void)snprintf(server->fanout_queue, sizeof(server->fanout_queue), "%s_fanout_%s",

@@ -353,6 +353,35 @@ class Shared(AmqpTest):
             bus.wait("detached")
             self.assertEqual(channel.queue_declare(QUEUE, passive=True).consumer_count, 1)
 
+    def test_two_agents(self):
+        """shared: a second agent of the host stays away until the first one has gone"""
+        compute = self.nova_compute()
+        first = self.bus()
+        self.attached(first)
+        second = self.bus()
+        wait_for("its refusal", lambda: "another agent" in second.log_text())
+        time.sleep(2)
+        self.assertFalse(second.attached())
+        self.assertEqual(second.log_text().count("another agent"), 1)
+        self.publish(envelope(request("snapshot_instance", args={"number": 1})))
+        first.wait("served")
+        self.assert_served_once(first, 1)
+        first.send(do="detach")
+        first.wait("detached")
+        self.attached(second)
+        self.publish(envelope(request("snapshot_instance", args={"number": 2})))
+        second.wait("served")
+        self.assertEqual(compute.events("served"), [])
+
+    def test_another_connection_of_its_own(self):
+        """shared: an agent whose connection was cut is back at once"""
+        self.nova_compute()
+        bus = self.bus()
+        self.attached(bus)
+        broker.ctl("close_all_connections", "test")
+        wait_for("a detached bus", lambda: "detached from" in bus.log_text() or not bus.attached())
+        self.attached(bus)
+
 
 class HandBack(AmqpTest):
     def kept(self, bus, count, **keys):
