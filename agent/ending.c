@@ -366,9 +366,9 @@ void operation_interrupt(struct operation *op)
     CANCEL_SHIELD();
     struct error err = ERROR_INIT;
     instance_turn_leave(op->turn);
+    journal_mark(op->record, "interrupted", json_integer((json_int_t)n_recovered(op)));
     if (disk_image_undo(op, &err) < 0)
         log_error("the guest may not be as it was before the next start: %s", err.message);
-    journal_mark(op->record, "interrupted", json_integer((json_int_t)n_recovered(op)));
     trap("end:interrupted");
     log_info("%s goes on at the next start of the agent", op->request->method);
     journal_leave(op->record);
