@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "common/cancel.h"
+#include "common/cleanup.h"
 #include "tests/unit/driver/scripted_death.h"
 
 #define ALL 1000
@@ -648,6 +650,45 @@ static void changed_image_is_none(void **state)
     assert_int_equal(access("/etc/passwd", F_OK), 0);
 }
 
+static int (*const methods[])(void **state) = {set_up_live, set_up_cold};
+
+/* An agent that ends in order while it uploads: the next one finds the guest and the image. */
+static void an_image_that_is_left_is_found(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+        (void)methods[i](state);
+        err = (struct error)ERROR_INIT;
+        take();
+        assert_int_equal(err.errnum, 0);
+        assert_guest_as_before();
+        image_source_leave(result.image);
+        assert_recovers_with(true);
+    }
+}
+
+/* One that ends while it copies: the guest is back before it does, and what was noted harms nobody.
+ */
+static void a_copy_that_is_interrupted_leaves_the_guest_as_it_was(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+        struct cancel *cancel = NULL;
+        struct error ends = ERROR_INIT;
+        (void)methods[i](state);
+        err = (struct error)ERROR_INIT;
+        assert_int_equal(cancel_new(&cancel, &err), 0);
+        (void)error_set(&ends, ECANCELED, EXC_INTERNAL_ERROR, "it ends");
+        cancel_request(cancel, &ends);
+        (void)cancel_enter(cancel);
+        take();
+        (void)cancel_enter(NULL);
+        cancel_free(cancel);
+        assert_int_equal(err.errnum, ECANCELED);
+        assert_guest_as_before();
+        assert_int_equal(files_left(), 0);
+        assert_recovers_with(false);
+    }
+}
+
 /* What is no entry of ours touches nothing. */
 static void assert_refused(json_t *entries, const char *what)
 {
@@ -893,6 +934,8 @@ int main(void)
         cmocka_unit_test(evacuated_guest_is_not_started),
         cmocka_unit_test(suspended_guest_stays_suspended),
         cmocka_unit_test(changed_image_is_none),
+        cmocka_unit_test(an_image_that_is_left_is_found),
+        cmocka_unit_test(a_copy_that_is_interrupted_leaves_the_guest_as_it_was),
         cmocka_unit_test(hostile_entries_are_refused),
         cmocka_unit_test(each_step_needs_its_own_members_alone),
         cmocka_unit_test(saved_guest_is_started_whatever_else_is_said),
