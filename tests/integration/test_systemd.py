@@ -196,6 +196,15 @@ class SystemdTest(unittest.TestCase):
         self.assertEqual(guest.status(), "thawed")
         self.wait_nothing_left()
 
+    def test_drain(self):
+        """systemd: SIGUSR1 for all processes of the unit drains the host, and ends none of them"""
+        self.freeze()
+        before = root.processes()
+        root.systemctl("kill", "-s", "USR1", UNIT)
+        wait_for("its word", lambda: "drained: no request is taken any more" in self.log())
+        self.assertEqual(root.processes(), before)
+        self.assertEqual(guest.status(), "frozen")
+
     def test_watchdog_dies(self):
         """systemd: a watchdog that is killed is started again, and thaws"""
         def watchdogs():
