@@ -155,11 +155,14 @@ int preflight_look(struct preflight *preflight, const struct request_context *co
 {
     if (!preflight)
         return 0;
-    LOCK_SCOPE(&preflight->looking);
-    if (is_fresh(preflight))
+    /* A file system that hangs under somebody else's look is no reason to wait for it. */
+    if (pthread_mutex_trylock(&preflight->looking) != 0)
         return preflight_check(preflight, err);
-    keep_glance_url(preflight, context);
-    look(preflight);
+    if (!is_fresh(preflight)) {
+        keep_glance_url(preflight, context);
+        look(preflight);
+    }
+    (void)pthread_mutex_unlock(&preflight->looking);
     return preflight_check(preflight, err);
 }
 

@@ -31,8 +31,8 @@ void preflight_free(struct preflight *preflight);
 int preflight_start(struct preflight *preflight, unsigned timeout_ms, struct error *err);
 
 /*
- * Before a request of this context is begun: looks, unless that was done a moment ago. Fails with
- * what keeps this host from serving it.
+ * Before a request of this context is begun: looks, unless that was done a moment ago or somebody
+ * is about it. Fails with what keeps this host from serving it.
  */
 int preflight_look(struct preflight *preflight, const struct request_context *context,
                    struct error *err);

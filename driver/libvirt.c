@@ -17,12 +17,12 @@ static int check_host(struct driver *driver, struct error *err)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
     cleanup_conn virConnectPtr conn = NULL;
-    int r = libvirt_connection_get(self->connection, 0, &conn, err);
-    if (r == 0)
-        r = staging_check(self->snapshots_directory, err);
-    if (r == 0 && !atomic_exchange(&self->is_checked, true))
+    int r = staging_check(self->snapshots_directory, err);
+    if (r < 0)
+        return r;
+    if (!atomic_exchange(&self->is_checked, true))
         staging_warn_of_closed_folders(self->snapshots_directory);
-    return r;
+    return libvirt_connection_get(self->connection, 0, &conn, err);
 }
 
 static int get_power_state(struct driver *driver, const char *uuid, enum power_state *ret_state,
