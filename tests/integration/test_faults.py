@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -145,6 +146,48 @@ class Faults(unittest.TestCase):
         self.assertNotIn(server, virsh("list", "--all", "--uuid"))
         self.assertFalse(os.path.exists(disk_file(server)))
         assert_nothing_left()
+
+    def end_and_start(self, agent, image):
+        """As an upgrade of the package does it. Nobody is told of a failure."""
+        agent.stop()
+        self.assertEqual(self.cloud.image(image)["status"] in ("queued", "saving"), True)
+        self.assertIsNotNone(self.cloud.server(self.server)["OS-EXT-STS:task_state"])
+        self.assertEqual(block_jobs(self.server).strip(), "")
+        agent.start()
+
+    def assert_goes_on(self, agent, image, request_id):
+        self.cloud.wait_image(image)
+        self.assertEqual(self.cloud.wait_event(self.server, request_id)["result"], "Success")
+        self.cloud.wait_server(self.server, "ACTIVE")
+        self.assertNotIn(" ERROR ", agent.log())
+
+    def test_ended_while_copied(self):
+        """agent upgraded while the disk is copied: the guest as before, the snapshot is taken"""
+        xml = domain_xml(self.server)
+        with Agent({**COPIED, "DEFAULT": {"graceful_shutdown_timeout": 4}}) as agent:
+            image, request_id = self.slow_copy(agent, self.server, "upgraded-copied")
+            self.end_and_start(agent, image)
+            self.assertEqual(domain_xml(self.server), xml)
+            agent.wait_log("snapshot_instance is begun again")
+            self.assert_goes_on(agent, image, request_id)
+        assert_same_content(image, "qcow2", self.server)
+        self.assert_unharmed(self.server)
+
+    def test_ended_while_uploaded(self):
+        """agent upgraded during the upload: it goes on from what was made"""
+        proxy = self.proxy(hold_after=8 << 20)
+        with Agent({**COPIED, "glance": {"api_servers": proxy.url},
+                    "DEFAULT": {"graceful_shutdown_timeout": 4}}) as agent:
+            image, request_id = self.cloud.create_image(self.server, "upgraded-uploaded")
+            self.assertTrue(proxy.held.wait(60))
+            timer = threading.Timer(6, proxy.drop)  # Glance hears of the end
+            timer.start()
+            self.end_and_start(agent, image)
+            timer.join()
+            agent.wait_log("its image of .* bytes was finished, beginning image upload")
+            self.assert_goes_on(agent, image, request_id)
+        assert_same_content(image, "qcow2", self.server)
+        self.assert_unharmed(self.server)
 
     def test_connection_dropped(self):
         """connection to Glance lost midway: sent again from byte 0, the image is whole"""

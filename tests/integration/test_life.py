@@ -90,7 +90,7 @@ class LifeTest(unittest.TestCase):
         self.addCleanup(glance.shutdown)
         self.glance = f"http://127.0.0.1:{glance.server_port}"
 
-    def configure(self, snapshots="$instances_path/snapshots", **options):
+    def configure(self, snapshots="$instances_path/snapshots", attach="shared", **options):
         options = {"graceful_shutdown_timeout": 60, **options}
         lines = "".join(f"{name} = {value}\n" for name, value in options.items())
         with open(f"{self.folder}/nova.conf", "w", encoding="utf-8") as out:
@@ -99,7 +99,7 @@ class LifeTest(unittest.TestCase):
                       f"[service_user]\npassword = s3cret\n[glance]\nendpoint_override = {self.glance}\n"
                       "[libvirt]\nconnection_uri = test:///default\n"
                       f"snapshots_directory = {snapshots}\n"
-                      "[snapshot_agent]\nattach_poll_interval = 1\n"
+                      f"[snapshot_agent]\nattach = {attach}\nattach_poll_interval = 1\n"
                       f"state_dir = {self.folder}/snapshot-agent\n")
 
     def start(self, watchdog_ms=2000, path=os.environ["PATH"], **options):
@@ -308,6 +308,20 @@ class LifeTest(unittest.TestCase):
         self.assertIsNone(self.process.poll())
         self.process.send_signal(signal.SIGTERM)
         self.assertEqual(self.process.wait(20), 0)
+
+    def test_drain_alone(self):
+        """life: SIGUSR1 where there is no nova-compute: requests wait for the next start"""
+        self.start(attach="exclusive")
+        self.attached()
+        self.process.send_signal(signal.SIGUSR1)
+        self.wait_log("drained: no request is taken any more")
+        self.cast_snapshot()
+        wait_for("a request that waits", lambda: broker.queues()[QUEUE] == (1, 0))
+        self.assertEqual(self.records(), [])
+        self.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.process.wait(20), 0)
+        self.start(attach="exclusive")
+        self.manager.wait(f"STATUS=attached to {QUEUE}, 1 running")
 
     def two_requests(self, server=None, **options):
         """One waits for nova-conductor, the other, of another server, for the only slot."""

@@ -122,6 +122,32 @@ static void what_was_not_done_is_tried_again(void **state)
     assert_int_equal(outcome.urls_asked, 3);
 }
 
+/* Nothing is known about the thing, then: whoever has to end it asks again some day. */
+static void without_a_service_token_nothing_is_known(void **state)
+{
+    (void)state;
+    const struct http_step refusal = {.method = "POST", .status = 401};
+    struct http_script *keystone = http_script_start(&refusal, 1);
+    const struct keystone_options options = {.auth_type = "password",
+                                             .auth_url = http_script_url(keystone),
+                                             .user_id = "U",
+                                             .password = "wrong",
+                                             .project_id = "P"};
+    const struct request_context context = {
+        .request_id = "req-1", .global_request_id = "", .auth_token = "user-token"};
+    struct rest_service service = {.name = "Test"};
+    struct http_response response = {0};
+    enum http_failure failure;
+    struct error err = ERROR_INIT;
+    assert_int_equal(keystone_session_new(&options, &service.service_session, &err), 0);
+    assert_true(rest_send(&service, &context, &post_once, 5000, &response, &failure, &err) < 0);
+    assert_true(err.passes);
+    assert_non_null(strstr(err.message, "no service token for Test"));
+    assert_null(strstr(err.message, "wrong"));
+    keystone_session_free(service.service_session);
+    http_script_finish(keystone);
+}
+
 static void an_unmade_connection_is_tried_again(void **state)
 {
     (void)state;
@@ -181,6 +207,7 @@ int main(void)
         cmocka_unit_test(an_answer_of_any_status_is_handed_over),
         cmocka_unit_test(what_may_have_been_done_is_not_done_again),
         cmocka_unit_test(what_was_not_done_is_tried_again),
+        cmocka_unit_test(without_a_service_token_nothing_is_known),
         cmocka_unit_test(an_unmade_connection_is_tried_again),
         cmocka_unit_test(without_a_url_there_is_one_attempt),
         cmocka_unit_test(a_caller_can_shorten_the_whole),
