@@ -90,7 +90,8 @@ static void arrive(const char *image_id)
     void *claim = NULL;
     struct rpc_request *request = fixture_request();
     (void)json_object_set_new(request->args, "image_id", json_string(image_id));
-    assert_int_equal(dispatch_ops.accept(&agent, request, &claim), RPC_SERVE);
+    assert_int_equal(dispatch_ops.accept(&agent, request), RPC_SERVE);
+    assert_true(dispatch_ops.write_down(&agent, request, &claim));
     dispatch_ops.serve(&agent, request, claim);
 }
 
