@@ -50,12 +50,14 @@ LDLIBS_ALL := $(call pkg_config,--libs $(DEPS)) -pthread
 TEST_CFLAGS := $(call pkg_config,--cflags $(TEST_DEPS)) -Wno-missing-prototypes
 TEST_LDLIBS := $(call pkg_config,--libs $(TEST_DEPS))
 
-SRC := $(wildcard $(addsuffix /*.c,$(MODULES)))
+ROOMS := $(MODULES) $(patsubst %/,%,$(wildcard driver/*/))
+SRC := $(wildcard $(addsuffix /*.c,$(ROOMS)))
 OBJ := $(SRC:%.c=$(BUILD)/%.o)
 objects_of = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
+module_objects = $(filter $(BUILD)/$(1)/%,$(OBJ))
 
 # A unit test in tests/unit/<module>/ is linked with that module and common; agent tests with all.
-TEST_SRC := $(wildcard tests/unit/*/test_*.c)
+TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/unit/,$(ROOMS))))
 TEST_BIN := $(TEST_SRC:%.c=$(BUILD)/%)
 TEST_SUPPORT := $(call objects_of,tests/unit)
 
@@ -65,7 +67,7 @@ TEST_SUPPORT := $(call objects_of,tests/unit)
 .PHONY: all
 all: $(BUILD)/$(NAME)
 
-$(BUILD)/$(NAME): $(filter-out $(BUILD)/driver/fake.o,$(OBJ))
+$(BUILD)/$(NAME): $(OBJ)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
@@ -89,7 +91,7 @@ wraps = $$(nm --defined-only $(1) | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
 agent_objects = $(filter-out $(BUILD)/agent/main.o,$(OBJ))
 define unit_test
 $(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(TEST_SUPPORT) \
-		$(if $(filter agent,$(1)),$(agent_objects),$(sort $(call objects_of,common) $(call objects_of,$(1))))
+		$(if $(filter agent,$(1)),$(agent_objects),$(sort $(call module_objects,common) $(call module_objects,$(1))))
 	@echo "  LD    $$@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ $$(call wraps,$$<) \
 		$(LDLIBS_ALL) $(TEST_LDLIBS)
@@ -99,7 +101,7 @@ $(foreach module,$(MODULES),$(eval $(call unit_test,$(module))))
 # A program an integration test runs, tests/integration/<module>/x.c: with that module and common.
 define integration_program
 $(BUILD)/tests/integration/$(1)/%: $(BUILD)/tests/integration/$(1)/%.o \
-		$(sort $(call objects_of,common) $(call objects_of,$(1)))
+		$(sort $(call module_objects,common) $(call module_objects,$(1)))
 	@echo "  LD    $$@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ $(LDLIBS_ALL)
 endef
@@ -159,7 +161,7 @@ lab-down lab-status: lab-%:
 	$(Q)LAB=$(LAB) tests/lab/$*
 
 # The sample file and the man page come from the option table.
-$(BUILD)/conf-doc: $(BUILD)/conf/tool/doc.o $(filter-out $(BUILD)/agent/%,$(call objects_of,common) $(call objects_of,conf))
+$(BUILD)/conf-doc: $(BUILD)/conf/tool/doc.o $(filter-out $(BUILD)/agent/%,$(call module_objects,common) $(call module_objects,conf))
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
@@ -188,7 +190,7 @@ compile_commands:
 	@echo "  GEN   $@.json"
 
 tags:
-	$(Q)ctags -o $@ $(C_FILES) $(wildcard $(addsuffix /*.h,$(MODULES)) tests/unit/*.h tests/unit/*/*.h)
+	$(Q)ctags -o $@ $(C_FILES) $(wildcard $(addsuffix /*.h,$(ROOMS)) tests/unit/*.h tests/unit/*/*.h tests/unit/*/*/*.h)
 
 # What is committed, without its history.
 dist:

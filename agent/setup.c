@@ -7,7 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/trap.h"
-#include "driver/libvirt.h"
+#include "driver/libvirt_driver.h"
 
 /* Requests that wait for a slot hold a thread each; beyond this nova-compute takes them. */
 #define WORKERS_MAX 256
@@ -178,7 +178,7 @@ static int make_cinder(struct agent *agent, const struct conf *conf, struct erro
 
 int setup_driver(const struct conf *conf, struct driver **ret_driver, struct error *err)
 {
-    const struct driver_libvirt_options options = {
+    const struct libvirt_driver_options options = {
         .connection_uri = conf->libvirt.connection_uri,
         .virt_type = conf->libvirt.virt_type,
         .snapshots_directory = conf->libvirt.snapshots_directory,
@@ -192,7 +192,7 @@ int setup_driver(const struct conf *conf, struct driver **ret_driver, struct err
         .deep_image_inspection = !conf->workarounds.disable_deep_image_inspection,
         .rbd = rbd_options(conf),
     };
-    return driver_libvirt_new(&options, ret_driver, err);
+    return libvirt_driver_new(&options, ret_driver, err);
 }
 
 int setup_state(struct agent *agent, const struct conf *conf, struct error *err)

@@ -11,7 +11,7 @@
 
 #include "common/log.h"
 #include "common/retry.h"
-#include "driver/libvirt.h"
+#include "driver/libvirt_driver.h"
 
 #define OPTION "--thaw-left"
 #define GUESTS_MAX 1024
@@ -136,7 +136,7 @@ static void thaw_guests(struct thawing *thawing)
 
 static int make_driver(char *const *argv, struct driver **ret_driver, struct error *err)
 {
-    const struct driver_libvirt_options options = {
+    const struct libvirt_driver_options options = {
         .connection_uri = argv[URI],
         .virt_type = argv[VIRT_TYPE],
         .instances_path = argv[INSTANCES],
@@ -144,7 +144,7 @@ static int make_driver(char *const *argv, struct driver **ret_driver, struct err
         .stall_timeout_s = (unsigned)strtoul(argv[STALL_TIMEOUT], NULL, 10),
         .freeze_timeout_s = (unsigned)strtoul(argv[FREEZE_TIMEOUT], NULL, 10),
     };
-    return driver_libvirt_new(&options, ret_driver, err);
+    return libvirt_driver_new(&options, ret_driver, err);
 }
 
 static int run(struct thawing *thawing, char *const *argv, struct error *err)

@@ -1,5 +1,5 @@
 /*
- * What the agent asks of a hypervisor. driver_libvirt_new() and driver_fake_new() make drivers.
+ * What the agent asks of a hypervisor. libvirt_driver_new() makes one.
  *
  * The order of calls for one snapshot: inspect → plan (chosen by the agent from what inspect found)
  * → extract. extract always leaves the guest as it found it: running, paused or stopped as before,

@@ -8,7 +8,7 @@
  *   thaw      it is known to be thawed
  *   image     extract has finished this image
  *   undone    all of it has been undone: what was made under its names since is somebody else's
- * See libvirt_recover.h for their members and for who reads them.
+ * See recover.h for their members and for who reads them.
  */
 #pragma once
 

@@ -1,73 +1,28 @@
-/* What the files of the libvirt driver share; for driver/ only. */
+/* The libvirt driver: see driver.h for what it does, nova.virt.libvirt for where it comes from. */
 #pragma once
 
-#include <libvirt/libvirt.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "common/error.h"
-#include "driver/domain_xml.h"
+#include "driver/ceph/rbd_options.h"
 #include "driver/driver.h"
-#include "driver/libvirt_connection.h"
-#include "driver/rbd_options.h"
-#include "driver/root_disk.h"
 
-struct libvirt_driver {
-    struct driver base;
-    struct libvirt_connection *connection;
-    char *snapshots_directory;
-    char *instances_path;
-    unsigned stall_timeout_s;
-    unsigned freeze_timeout_s;
-    unsigned detach_timeout_ms;             /* for the guest to let go of a host device */
-    atomic_uint_least64_t disk_bytes_per_s; /* at which a copy is made; 0 = no limit */
-    uint64_t scratch_reserve_bytes;         /* what a snapshot leaves free where it writes */
-    struct root_disk_policy policy;         /* borrows both directories */
-    char *ceph_conf;
-    char *rbd_user;
-    struct rbd_options rbd; /* borrows ceph_conf and rbd_user */
-    atomic_bool is_checked; /* check_host has told what it tells once */
+/* All strings are copied. */
+struct libvirt_driver_options {
+    const char *connection_uri;          /* "" = by virt_type, as nova's _uri() */
+    const char *virt_type;               /* kvm, qemu, lxc, parallels */
+    const char *snapshots_directory;     /* made with its parents when missing */
+    const char *instances_path;          /* backing files are expected below it */
+    unsigned stall_timeout_s;            /* a block job or qemu-img without progress is given up */
+    unsigned freeze_timeout_s;           /* the guest agent's time to answer a freeze */
+    uint64_t scratch_reserve_bytes;      /* what stays free where snapshots are written */
+    unsigned images_cpu_limit_s;         /* of qemu-img when it looks at an image; 0 = no limit */
+    uint64_t images_address_space_bytes; /* the same */
+    uint64_t disk_bytes_per_s;           /* at which a copy is made; 0 = no limit */
+    bool deep_image_inspection;          /* not [workarounds]disable_deep_image_inspection */
+    struct rbd_options rbd;
 };
 
-/* nova.virt.libvirt.guest.LIBVIRT_POWER_STATE over virDomainGetState(). */
-int libvirt_domain_power_state(virDomainPtr domain, enum power_state *ret_state, struct error *err);
-
-/* The parsed live definition of a domain (inactive one of a stopped guest). Returns owned. */
-int libvirt_domain_describe(virDomainPtr domain, struct domain_description **ret_description,
-                            struct error *err);
-
-/* driver_ops.inspect */
-int libvirt_inspect(struct libvirt_driver *driver, const struct guest_id *guest,
-                    struct guest_info *ret_info, struct error *err);
-
-/* driver_ops.extract for each method. */
-int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
-                          const struct snapshot_plan *plan, struct snapshot_result *ret_result,
-                          struct error *err);
-int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
-                          const struct snapshot_plan *plan, struct snapshot_result *ret_result,
-                          struct error *err);
-int libvirt_stream_live(struct libvirt_driver *driver, const struct guest_info *info,
-                        const struct snapshot_plan *plan, struct snapshot_result *ret_result,
-                        struct error *err);
-int libvirt_stream_stopped(struct libvirt_driver *driver, const struct guest_info *info,
-                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,
-                           struct error *err);
-
-/* driver_ops.freeze and driver_ops.thaw */
-int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error *err);
-int libvirt_thaw(struct libvirt_driver *driver, const char *uuid, struct error *err);
-
-/* driver_ops.direct_snapshot, undo_direct_snapshot: driver/rbd_direct.c. */
-int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
-                            const struct direct_snapshot *direct, char **ret_location,
-                            struct error *err);
-int libvirt_undo_direct_snapshot(struct libvirt_driver *driver, const char *location,
-                                 const struct driver_journal *journal, struct error *err);
-
-/* driver_ops.volume_snapshot_create and driver_ops.volume_snapshot_delete */
-int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,
-                          const struct volume_overlay *overlay, struct error *err);
-int libvirt_volume_delete(struct libvirt_driver *driver, const char *uuid,
-                          const struct volume_merge *merge, struct error *err);
+/*
+ * Starts the libvirt event loop thread and connects lazily, reconnecting when libvirtd comes back.
+ * Returns owned.
+ */
+int libvirt_driver_new(const struct libvirt_driver_options *options, struct driver **ret_driver,
+                       struct error *err);

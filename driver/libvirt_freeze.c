@@ -3,8 +3,8 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "driver/guest_freeze.h"
-#include "driver/libvirt_driver.h"
+#include "driver/libvirt/guest_freeze.h"
+#include "driver/libvirt_driver_private.h"
 
 static int not_running(struct error *err, const char *uuid)
 {

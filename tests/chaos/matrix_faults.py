@@ -266,5 +266,5 @@ def run(session, short=False):
     live(session)
     stream(session)
     cold(session)
-    unit(session, "driver/test_libvirt_cold", "F21", "host device cannot be attached again",
+    unit(session, "driver/snapshot/test_cold", "F21", "host device cannot be attached again",
          "running without its device")

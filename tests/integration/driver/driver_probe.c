@@ -29,12 +29,12 @@
 #include "common/log.h"
 #include "common/trap.h"
 #include "driver/driver.h"
-#include "driver/libvirt.h"
+#include "driver/libvirt_driver.h"
 
 #define READ_BYTES (1U << 20)
 
 struct probe {
-    struct driver_libvirt_options options;
+    struct libvirt_driver_options options;
     struct snapshot_plan plan;
     const char *root_device_name;
     const char *parent;
@@ -322,7 +322,7 @@ static int run(struct probe *probe, const char *command, const char *subject, co
     probe->options.scratch_reserve_bytes = (uint64_t)probe->reserve_mib << 20;
     int r = let_signal_cancel(probe, err);
     if (r == 0)
-        r = driver_libvirt_new(&probe->options, &driver, err);
+        r = libvirt_driver_new(&probe->options, &driver, err);
     if (r < 0)
         return r;
     r = run_command(driver, probe, command, subject, output, err);

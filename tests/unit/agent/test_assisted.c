@@ -28,7 +28,7 @@ static struct rpc_request *request_of(const char *method, const char *info)
                               json_loads(info, JSON_DECODE_ANY, NULL));
     if (!creates)
         (void)json_object_set_new(request->args, "snapshot_id", json_string(SNAPSHOT));
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     return request;
 }
 
@@ -50,7 +50,7 @@ static void delete (const char *info)
 static struct fake_record record(void)
 {
     struct fake_record record;
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     return record;
 }
 

@@ -25,7 +25,7 @@ static void back_up_as(unsigned rotation, const char *project)
     (void)json_object_set_new(request->args, "backup_type", json_string("daily"));
     (void)json_object_set_new(request->args, "rotation", json_integer(rotation));
     (void)strcpy(world.task_state, "image_backup");
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     serve(request);
 }
 

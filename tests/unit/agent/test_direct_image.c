@@ -25,7 +25,7 @@ static int setup_rbd(void **state)
 
 static void snapshot(void)
 {
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     struct rpc_request *request = fixture_request();
     json_t *data = json_object_get(json_object_get(request->args, "instance"), "nova_object.data");
     (void)json_object_set_new(data, "image_ref", json_string(FIXTURE_IMAGE));
@@ -40,7 +40,7 @@ static const char *method_note(void)
 static struct fake_record record(void)
 {
     struct fake_record record;
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     return record;
 }
 

@@ -15,7 +15,7 @@ static void change(enum fake_call call, const char *uuid, void *userdata)
         return;
     if (upload_works_then)
         world.fail_upload = (struct error)ERROR_INIT;
-    driver_fake_set_script(agent.driver, &next);
+    fake_driver_set_script(agent.driver, &next);
 }
 
 #define RECOVERIES 3
@@ -24,21 +24,21 @@ static void recover_at_last(enum fake_call call, const char *uuid, void *userdat
 {
     struct fake_record record;
     (void)uuid, (void)userdata;
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     if (call != FAKE_RECOVER || record.calls[FAKE_RECOVER] < RECOVERIES - 1)
         return;
     next.errors[FAKE_RECOVER] = (struct error)ERROR_INIT;
-    driver_fake_set_script(agent.driver, &next);
+    fake_driver_set_script(agent.driver, &next);
 }
 
 static struct fake_record snapshot(void)
 {
     struct fake_record record;
     struct rpc_request *request = fixture_request();
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     live_options_set(agent.live_options, &conf);
     snapshot_serve(&agent, request, state_dir_record(request), NULL);
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     return record;
 }
 
@@ -282,7 +282,7 @@ static void encrypted_disks_are_not_touched(void **state)
     json_object_set_new(json_object_get(instance, "nova_object.data"), "ephemeral_key_uuid",
                         json_string("0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"));
     snapshot_serve(&agent, request, state_dir_record(request), NULL);
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     assert_int_equal(record.calls[FAKE_INSPECT] + record.calls[FAKE_EXTRACT], 0);
     assert_int_equal(world.image, DELETED);
     assert_non_null(strstr(world.fault, "are encrypted: it has an ephemeral_key_uuid"));

@@ -8,9 +8,9 @@
 
 #include "agent/freezer.h"
 #include "common/clock.h"
-#include "driver/fake.h"
 #include "fixture.h"
 #include "state_dir.h"
+#include "tests/unit/fake_driver.h"
 
 #define PATIENCE_MS 10000
 
@@ -24,7 +24,7 @@ static void start(unsigned deadline_ms)
     script = (struct fake_script){0};
     err = (struct error)ERROR_INIT;
     state_dir_make();
-    assert_int_equal(driver_fake_new(&script, &driver, &err), 0);
+    assert_int_equal(fake_driver_new(&script, &driver, &err), 0);
     assert_int_equal(freezer_new(driver, state_dir.ledger, deadline_ms, &freezer, &err), 0);
 }
 
@@ -40,14 +40,14 @@ static int teardown(void **state)
 static unsigned calls(enum fake_call call)
 {
     struct fake_record record;
-    driver_fake_get_record(driver, &record);
+    fake_driver_get_record(driver, &record);
     return record.calls[call];
 }
 
 static bool is_frozen(void)
 {
     struct fake_record record;
-    driver_fake_get_record(driver, &record);
+    fake_driver_get_record(driver, &record);
     return record.frozen;
 }
 
@@ -101,7 +101,7 @@ static void forgets_a_guest_that_refused(void **state)
     (void)state;
     start(PATIENCE_MS);
     (void)error_set(&script.errors[FAKE_FREEZE], EIO, EXC_INTERNAL_ERROR, "no agent");
-    driver_fake_set_script(driver, &script);
+    fake_driver_set_script(driver, &script);
     assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), -EIO);
     assert_false(freezer_holds(freezer, FIXTURE_INSTANCE));
     freezer_free(freezer);
@@ -115,7 +115,7 @@ static void thaws_after_a_lost_answer(void **state)
     (void)state;
     start(PATIENCE_MS);
     (void)error_set(&script.errors[FAKE_FREEZE], ETIMEDOUT, EXC_INTERNAL_ERROR, "lost");
-    driver_fake_set_script(driver, &script);
+    fake_driver_set_script(driver, &script);
     assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), -ETIMEDOUT);
     await_calls(FAKE_THAW, 1);
     assert_false(freezer_holds(freezer, FIXTURE_INSTANCE));
@@ -127,10 +127,10 @@ static void goes_on_trying(void **state)
     start(PATIENCE_MS);
     assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), 0);
     (void)error_set(&script.errors[FAKE_THAW], EIO, EXC_INTERNAL_ERROR, "busy");
-    driver_fake_set_script(driver, &script);
+    fake_driver_set_script(driver, &script);
     assert_int_equal(freezer_thaw(freezer, FIXTURE_INSTANCE, &err), -EIO);
     script.errors[FAKE_THAW] = (struct error)ERROR_INIT;
-    driver_fake_set_script(driver, &script);
+    fake_driver_set_script(driver, &script);
     await_calls(FAKE_THAW, 2);
     assert_false(is_frozen());
 }
@@ -163,7 +163,7 @@ static void thaws_all_before_the_end(void **state)
     assert_int_equal(freezer_freeze(freezer, FIXTURE_INSTANCE, &err), 0);
     assert_int_equal(freezer_freeze(freezer, FIXTURE_IMAGE, &err), 0);
     (void)error_set(&script.errors[FAKE_THAW], EIO, EXC_INTERNAL_ERROR, "busy");
-    driver_fake_set_script(driver, &script);
+    fake_driver_set_script(driver, &script);
     freezer_thaw_all(freezer);
     assert_int_equal(calls(FAKE_THAW), 2);
     freezer_thaw_all(freezer);
@@ -195,7 +195,7 @@ static void the_ledger_outlives_the_agent(void **state)
     driver_free(driver);
 
     script = (struct fake_script){0};
-    assert_int_equal(driver_fake_new(&script, &driver, &err), 0);
+    assert_int_equal(fake_driver_new(&script, &driver, &err), 0);
     assert_int_equal(freezer_new(driver, state_dir.ledger, PATIENCE_MS, &freezer, &err), 0);
     assert_int_equal(freezer_take_over(freezer, &err), 0);
     await_calls(FAKE_THAW, 2);

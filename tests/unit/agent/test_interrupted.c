@@ -98,14 +98,14 @@ static void arrive(const char *image_id)
 static struct fake_record record(void)
 {
     struct fake_record record;
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     return record;
 }
 
 /* One life, to its orderly end. */
 static void live(void)
 {
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     arrive(FIXTURE_IMAGE);
     assert_int_equal(workers_wait(agent.workers, 60000), 0);
 }
@@ -125,7 +125,7 @@ static void live_again(void)
     script.on_call = NULL;
     script.errors[FAKE_EXTRACT] = (struct error)ERROR_INIT;
     world.on_upload = NULL;
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     assert_int_equal(recovery_run(agent.recovery, &agent, 10000, &err), 0);
     assert_int_equal(workers_wait(agent.workers, 60000), 0);
 }
@@ -293,7 +293,7 @@ static void what_waits_behind_it_stays_too(void **state)
     (void)state;
     const struct shutdown_ops ops = {.cancel = cancel, .hurry = at_once};
     script.entries = entries = json_pack("[{s:s}]", "step", "begin");
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     world.on_upload = upload_until_the_end;
     atomic_store(&uploading, false);
     arrive(FIXTURE_IMAGE);

@@ -162,7 +162,7 @@ static void a_fit_host_is_served(void **state)
     assert_int_equal(atomic_load(&n_looks), 1);
     assert_int_equal(atomic_load(&n_aside), 0);
     struct fake_record record;
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     assert_int_equal(record.calls[FAKE_CHECK_HOST], 1);
 }
 
@@ -170,7 +170,7 @@ static void set_errnum(int number)
 {
     script.errors[FAKE_CHECK_HOST] =
         number != 0 ? failure(number, EXC_INTERNAL_ERROR) : (struct error)ERROR_INIT;
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
 }
 
 /* Each thing that is wrong is enough, and is named; the agent comes back by itself. */
@@ -273,7 +273,7 @@ static void a_failure_leads_to_a_look(void **state)
     start();
     script.errors[FAKE_EXTRACT] = failure(EIO, EXC_INTERNAL_ERROR);
     script.errors[FAKE_CHECK_HOST] = failure(ECONNREFUSED, EXC_INTERNAL_ERROR);
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     arrive(RPC_SERVE);
     assert_string_equal(world.fault, "told to fail");
     await(&n_aside, 1);
@@ -285,7 +285,7 @@ static void without_nova_compute_requests_are_served_to_their_failure(void **sta
     conf.snapshot_agent.attach = exclusive;
     atomic_store(&local_errnum, ENOENT);
     script.errors[FAKE_EXTRACT] = failure(EIO, EXC_INTERNAL_ERROR);
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     arrive(RPC_SERVE);
     assert_int_equal(n_handed_back, 0);
     assert_int_equal(atomic_load(&n_aside), 0);

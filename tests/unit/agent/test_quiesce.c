@@ -12,7 +12,7 @@ static struct rpc_request *request_of(const char *method, bool with_agent)
     (void)json_object_set_new(data, "system_metadata",
                               with_agent ? json_pack("{s:s}", "image_hw_qemu_guest_agent", "true")
                                          : json_object());
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     return request;
 }
 
@@ -56,7 +56,7 @@ static void later_releases_hear_of_a_conflict(void **state)
     (void)json_object_set_new(json_object_get(request->args, "instance"), "nova_object.version",
                               json_string("2.8"));
     script.errors[FAKE_FREEZE] = failure(EIO, EXC_LIBVIRT_ERROR);
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     quiesce_serve(&agent, request, NULL, NULL);
     assert_string_equal(world.story,
                         "fail:InstanceQuiesceFailed quiesce_instance compute.exception ");
@@ -86,7 +86,7 @@ static void thaws_a_guest_it_did_not_freeze(void **state)
     (void)state;
     struct fake_record record;
     unquiesce(json_null());
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     assert_int_equal(record.calls[FAKE_THAW], 1);
 }
 

@@ -26,7 +26,7 @@ static void recover_request(struct rpc_request *request, const char *notes)
 {
     journal_leave(life(request, notes));
     rpc_request_free(request);
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     assert_int_equal(recovery_run(agent.recovery, &agent, 10000, &err), 0);
     assert_int_equal(workers_wait(agent.workers, 60000), 0);
 }
@@ -93,7 +93,7 @@ static void what_was_half_done_is_undone(void **state)
     (void)strcpy(world.task_state, "image_pending_upload");
     recover("[{\"event_started\": true}, {\"task_state\": \"image_pending_upload\"},"
             " {\"next_state\": \"image_pending_upload\"}, {\"driver\": {}}, {\"driver\": {}}]");
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     assert_int_equal(record.calls[FAKE_RECOVER], 1);
     assert_int_equal(record.recovered_entries, 2);
     assert_int_equal(record.calls[FAKE_EXTRACT], 0);
@@ -129,7 +129,7 @@ static void recover_better(enum fake_call call, const char *uuid, void *userdata
         struct fake_script better = script;
         better.errors[FAKE_RECOVER] = (struct error)ERROR_INIT;
         better.recovers_image = true;
-        driver_fake_set_script(agent.driver, &better);
+        fake_driver_set_script(agent.driver, &better);
     }
 }
 
@@ -171,7 +171,7 @@ static void a_complete_image_is_kept(void **state)
     (void)state;
     struct fake_record record;
     recover_complete("");
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     assert_int_equal(record.calls[FAKE_RECOVER], 1);
 }
 
@@ -180,7 +180,7 @@ static void what_a_complete_image_points_to_is_kept(void **state)
     (void)state;
     struct fake_record record;
     recover_complete(" {\"location\": \"rbd://fsid/pool/image/snap\"},");
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     assert_int_equal(record.calls[FAKE_RECOVER], 0);
 }
 
@@ -302,7 +302,7 @@ static void recover_again(enum fake_call call, const char *uuid, void *userdata)
     if (call == FAKE_RECOVER && ++*n == 2) {
         struct fake_script better = script;
         better.errors[FAKE_RECOVER] = (struct error)ERROR_INIT;
-        driver_fake_set_script(agent.driver, &better);
+        fake_driver_set_script(agent.driver, &better);
     }
 }
 
@@ -316,7 +316,7 @@ static void the_guest_comes_first(void **state)
     script.on_call = recover_again;
     script.userdata = &n;
     recover("[{\"driver\": {}}]");
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     assert_true(record.calls[FAKE_RECOVER] >= 3);
     assert_int_equal(world.image, DELETED);
     assert_string_equal(world.task_state, "");

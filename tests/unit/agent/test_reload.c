@@ -8,8 +8,8 @@
 #include "agent/reload.h"
 #include "agent/setup.h"
 #include "common/log.h"
-#include "driver/fake.h"
 #include "fixture.h"
+#include "tests/unit/fake_driver.h"
 
 static char path[] = "/tmp/test-reload-XXXXXX";
 static char captured[16384];
@@ -65,7 +65,7 @@ static int start(void **state)
     if (r == 0)
         r = throttle_new(0, &agent.upload_throttle, &err);
     if (r == 0)
-        r = driver_fake_new(&script, &agent.driver, &err);
+        r = fake_driver_new(&script, &agent.driver, &err);
     return r == 0 ? slots_new(0, &agent.disk_op_slots, &err) : r;
 }
 
@@ -142,13 +142,13 @@ static void rates_and_the_method_change(void **state)
     struct live_values live = live_options_get(agent.live_options);
     assert_int_equal(live.wanted_method, SNAPSHOT_METHOD_STREAM);
     assert_true(live.disk_bytes_per_s == 30 << 20 && live.upload_bytes_per_s == 3 << 20);
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     assert_true(record.disk_bytes_per_s == 8 << 20); /* of 40, for 5 snapshots at a time */
     (void)reload(SAME);
     live = live_options_get(agent.live_options);
     assert_int_equal(live.wanted_method, SNAPSHOT_METHOD_BLOCKREBASE);
     assert_true(live.disk_bytes_per_s == 0 && live.upload_bytes_per_s == 0);
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     assert_true(record.disk_bytes_per_s == 0);
 }
 

@@ -12,7 +12,7 @@ static void serve(struct rpc_request *request)
 
 static void snapshot(void)
 {
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     serve(fixture_request());
 }
 
@@ -313,7 +313,7 @@ static void ask_whether_to_run(enum fake_call call, const char *uuid, void *user
     struct fake_record record;
     if (call != FAKE_EXTRACT)
         return;
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     *(bool *)userdata = record.plan.owner->guest_is_to_run(record.plan.owner->arg);
 }
 
@@ -387,7 +387,7 @@ static void what_waits_for_a_slot_can_be_cancelled(void **state)
     struct error err = ERROR_INIT;
     struct error ends = failure(ECANCELED, EXC_INTERNAL_ERROR);
     pthread_t thread;
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     assert_int_equal(slots_acquire(agent.snapshot_slots, &err), 0);
     assert_int_equal(pthread_create(&thread, NULL, serve_in_thread, fixture_request()), 0);
     while (overseer_cancel_all(agent.overseer, OVERSEER_WAITING, &ends) == 0)

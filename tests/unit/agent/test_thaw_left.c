@@ -6,10 +6,10 @@
 #include "agent/thaw_left.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "driver/fake.h"
-#include "driver/libvirt.h"
+#include "driver/libvirt_driver.h"
 #include "fixture.h"
 #include "state_dir.h"
+#include "tests/unit/fake_driver.h"
 
 #define PATIENCE_MS 20000
 #define OTHER_GUEST "11111111-8dab-4d5d-b039-8bb41cec430e"
@@ -23,10 +23,10 @@ static struct driver *fake;
 static struct error err;
 static atomic_uint n_drivers, n_thaws, n_failures, n_waiting;
 
-int __wrap_driver_libvirt_new(const struct driver_libvirt_options *options,
+int __wrap_libvirt_driver_new(const struct libvirt_driver_options *options,
                               struct driver **ret_driver, struct error *error);
 
-int __wrap_driver_libvirt_new(const struct driver_libvirt_options *options,
+int __wrap_libvirt_driver_new(const struct libvirt_driver_options *options,
                               struct driver **ret_driver, struct error *error)
 {
     atomic_fetch_add(&n_drivers, 1);
@@ -36,7 +36,7 @@ int __wrap_driver_libvirt_new(const struct driver_libvirt_options *options,
     assert_string_equal(options->snapshots_directory, snapshots);
     assert_int_equal(options->stall_timeout_s, 300);
     assert_int_equal(options->freeze_timeout_s, 7);
-    int r = driver_fake_new(&script, ret_driver, error);
+    int r = fake_driver_new(&script, ret_driver, error);
     fake = *ret_driver;
     return r;
 }
@@ -103,7 +103,7 @@ static void fail_twice(enum fake_call call, const char *uuid, void *userdata)
     (void)call, (void)uuid, (void)userdata;
     if (atomic_fetch_add(&n_failures, 1) == 1) {
         script.errors[FAKE_THAW] = (struct error)ERROR_INIT;
-        driver_fake_set_script(fake, &script);
+        fake_driver_set_script(fake, &script);
     }
 }
 

@@ -47,7 +47,7 @@ static int setup_workers(void **state)
     world.mappings = json_pack("[{s:s, s:s, s:s}]", "volume_id", VOLUME, "attachment_id",
                                "c3e4d845-c1d6-4738-b306-6d48726104df", "connection_info", "{}");
     script.on_call = enter_guest;
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     return workers_new(8, &agent.workers, &err);
 }
 
@@ -97,7 +97,7 @@ static void await_inside(void)
 static struct fake_record record(void)
 {
     struct fake_record record;
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     return record;
 }
 

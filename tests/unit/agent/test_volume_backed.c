@@ -46,7 +46,7 @@ static void snapshot(void)
     (void)json_object_set_new(data, "vm_state", json_string("active"));
     (void)json_object_set_new(data, "root_device_name", json_string("/dev/vda"));
     (void)json_object_set(data, "system_metadata", properties);
-    driver_fake_set_script(agent.driver, &script);
+    fake_driver_set_script(agent.driver, &script);
     serve(request);
 }
 
@@ -103,7 +103,7 @@ static void freezes_around_the_snapshots(void **state)
     snapshot();
     assert_true(world.frozen_at_create);
     assert_int_equal(world.image, ACTIVE);
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     assert_int_equal(record.calls[FAKE_FREEZE], 1);
     assert_int_equal(record.calls[FAKE_THAW], 1);
 }

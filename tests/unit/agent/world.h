@@ -13,9 +13,9 @@
 #include "agent/snapshot.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
-#include "driver/fake.h"
 #include "fixture.h"
 #include "state_dir.h"
+#include "tests/unit/fake_driver.h"
 
 #define TEXT_MAX 4096
 
@@ -461,7 +461,7 @@ int __wrap_cinder_snapshot_create(struct cinder *cinder, const struct request_co
     (void)cinder, (void)context;
     LOCK_SCOPE(&cinder_lock);
     struct fake_record record;
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     world.frozen_at_create = record.frozen;
     assert_string_equal(request->name, "snapshot for snap");
     if (++world.n_created == world.fail_create_at) {
@@ -592,7 +592,7 @@ static int setup(void **state)
     assert_int_equal(instance_queue_new(&agent.instance_queue, &err), 0);
     assert_int_equal(shutdown_new(&agent.shutdown, &err), 0);
     assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
-    assert_int_equal(driver_fake_new(&script, &agent.driver, &err), 0);
+    assert_int_equal(fake_driver_new(&script, &agent.driver, &err), 0);
     assert_int_equal(live_options_new(&conf, &agent.live_options, &err), 0);
     assert_int_equal(slots_new(1, &agent.snapshot_slots, &err), 0);
     assert_int_equal(slots_new(1, &agent.disk_op_slots, &err), 0);
@@ -607,7 +607,7 @@ static int teardown(void **state)
 {
     (void)state;
     struct fake_record record;
-    driver_fake_get_record(agent.driver, &record);
+    fake_driver_get_record(agent.driver, &record);
     assert_int_equal(record.images_made, record.images_closed);
     assert_int_equal(world.open_events, 0);
     assert_false(record.frozen);

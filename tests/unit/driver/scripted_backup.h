@@ -1,7 +1,7 @@
 /* What scripted_libvirt.h does, for backup jobs and the image that is read from them. */
 #pragma once
 
-#include "driver/image_stream.h"
+#include "driver/image/image_stream.h"
 #include "tests/unit/driver/scripted_libvirt.h"
 
 /* The script of this part. */

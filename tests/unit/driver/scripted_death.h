@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "driver/driver.h"
-#include "driver/libvirt_recover.h"
+#include "driver/snapshot/recover.h"
 #include "tests/unit/driver/scripted_libvirt.h"
 
 /* What outlives the process. */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "driver/librbd.h"
+#include "driver/ceph/librbd.h"
 #include "tests/unit/driver/scripted_libvirt.h"
 
 #define FSID "5c1f0d0e-6f0b-4b7a-9a63-2f4a55d0c390"

@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "driver/domain_watch.h"
-#include "driver/libvirt_driver.h"
-#include "driver/qemu_img.h"
+#include "driver/image/qemu_img.h"
+#include "driver/libvirt/domain_watch.h"
+#include "driver/libvirt_driver_private.h"
 #include "tests/unit/canceller.h"
 #include "tests/unit/driver/scratch.h"
 

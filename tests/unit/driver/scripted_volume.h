@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "driver/volume_chain.h"
+#include "driver/volume/chain.h"
 #include "tests/unit/driver/scripted_libvirt.h"
 #include "tests/unit/driver/volume_files.h"
 

@@ -1,0 +1,141 @@
+/* See backup_job.h. */
+#include "driver/block/backup_job.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "driver/definition/xml_node.h"
+#include "driver/driver.h"
+#include "driver/libvirt/connection.h"
+
+#define END_TIMEOUT_MS 30000
+#define LOOK_MS 20
+
+int backup_job_check_idle(virDomainPtr domain, struct error *err)
+{
+    virDomainJobInfo info = {0};
+    if (virDomainGetJobInfo(domain, &info) < 0)
+        return libvirt_error(err, "cannot read whether the domain has a job");
+    if (info.type == VIR_DOMAIN_JOB_NONE)
+        return 0;
+    return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "the domain has another job (type %d)",
+                     info.type);
+}
+
+/* Disks that are not listed take no part. Returns owned: xmlFree(). */
+static xmlChar *describe(const struct backup_job *job)
+{
+    xmlChar *text = NULL;
+    int size = 0;
+    xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
+    xmlNode *root = xmlNewNode(NULL, (const xmlChar *)"domainbackup");
+    (void)xmlDocSetRootElement(document, root);
+    xml_set_attribute(root, "mode", "pull");
+    xmlNode *server = xml_add_child(root, "server");
+    xml_set_attribute(server, "transport", "unix");
+    xml_set_attribute(server, "socket", job->socket_path);
+    xmlNode *disk = xml_add_child(xml_add_child(root, "disks"), "disk");
+    xml_set_attribute(disk, "name", job->disk_target);
+    xml_set_attribute(disk, "backup", "yes");
+    xml_set_attribute(disk, "type", "file");
+    xml_set_attribute(disk, "exportname", job->disk_target);
+    xml_set_attribute(xml_add_child(disk, "driver"), "type", "qcow2");
+    xml_set_attribute(xml_add_child(disk, "scratch"), "file", job->scratch_path);
+    xmlDocDumpMemory(document, &text, &size);
+    xmlFreeDoc(document);
+    return text;
+}
+
+int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *err)
+{
+    xmlChar *xml = describe(job);
+    if (!xml)
+        return error_nomem(err);
+    job->running = job->may_come = true; /* also when the answer is lost */
+    int r = virDomainBackupBegin(domain, (const char *)xml, NULL,
+                                 VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL);
+    xmlFree(xml);
+    if (r < 0)
+        return libvirt_error(err, "cannot begin a backup job on disk %s", job->disk_target);
+    job->may_come = false;
+    return 0;
+}
+
+/* Whether any <scratch> of the job is our file. */
+static bool is_ours(const struct backup_job *job, const xmlDoc *document)
+{
+    xmlNode *disks = xml_child_named(xmlDocGetRootElement(document), "disks");
+    for (xmlNode *disk = xml_child_named(disks, "disk"); disk;
+         disk = xml_next_named(disk->next, "disk")) {
+        char path[DRIVER_PATH_MAX];
+        if (xml_copy_attribute(xml_child_named(disk, "scratch"), "file", path, sizeof(path)) &&
+            strcmp(path, job->scratch_path) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int find(const struct backup_job *job, virDomainPtr domain, bool *ret_there,
+                struct error *err)
+{
+    xmlDoc *document = NULL;
+    cleanup_free char *xml = virDomainBackupGetXMLDesc(domain, 0);
+    *ret_there = false;
+    if (!xml && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_BACKUP)
+        return 0;
+    if (!xml)
+        return libvirt_error(err, "cannot read the backup job of the domain");
+    int r = xml_parse(xml, "domainbackup", &document, err);
+    if (r < 0)
+        return r;
+    *ret_there = is_ours(job, document);
+    xmlFreeDoc(document);
+    return 0;
+}
+
+/* libvirt knows no event for the end of a backup job on every version: looked at until it is gone.
+ */
+static int await_end(const struct backup_job *job, virDomainPtr domain, struct error *err)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    uint64_t deadline_ms = clock_now_ms() + END_TIMEOUT_MS;
+    bool there = true;
+    for (;;) {
+        int r = find(job, domain, &there, err);
+        if (r < 0 || !there)
+            return r;
+        if (clock_now_ms() >= deadline_ms)
+            return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
+                             "the backup job on disk %s did not end", job->disk_target);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static int end(const struct backup_job *job, virDomainPtr domain, struct error *err)
+{
+    bool there = false;
+    int r = find(job, domain, &there, err);
+    if (r == 0 && there && virDomainAbortJob(domain) < 0)
+        r = libvirt_error(err, "cannot end the backup job on disk %s", job->disk_target);
+    return r == 0 && there ? await_end(job, domain, err) : r;
+}
+
+int backup_job_undo(struct backup_job *job, virDomainPtr domain, struct error *err)
+{
+    if (!job->running)
+        return 0;
+    int r = end(job, domain, err);
+    if (r == 0 && job->may_come) {
+        if (unlink(job->scratch_path) < 0 && errno != ENOENT)
+            return error_errno(err, errno, "cannot remove %s", job->scratch_path);
+        r = end(job, domain, err); /* it may have come since */
+    }
+    if (r == 0)
+        job->running = job->may_come = false;
+    return r;
+}

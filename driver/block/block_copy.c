@@ -1,0 +1,212 @@
+/* See block_copy.h. */
+#include "driver/block/block_copy.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/cancel.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "driver/block/copy_progress.h"
+#include "driver/definition/xml_node.h"
+#include "driver/libvirt_driver_private.h"
+
+#define LOOKS_PER_STALL 8
+#define LOOK_MAX_MS 10000
+#define END_TIMEOUT_MS 30000
+
+/* Where to copy to, for virDomainBlockCopy. Returns owned: xmlFree(). */
+static xmlChar *describe(const struct block_copy *copy)
+{
+    xmlChar *text = NULL;
+    int size = 0;
+    xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
+    xmlNode *disk = xmlNewNode(NULL, (const xmlChar *)"disk");
+    (void)xmlDocSetRootElement(document, disk);
+    xml_set_attribute(disk, "type", "file");
+    xml_set_attribute(xml_add_child(disk, "driver"), "type", "qcow2");
+    xml_set_attribute(xml_add_child(disk, "source"), "file", copy->overlay_path);
+    xmlDocDumpMemory(document, &text, &size);
+    xmlFreeDoc(document);
+    return text;
+}
+
+static int start_transient(const struct block_copy *copy, virDomainPtr domain)
+{
+    xmlChar *xml = describe(copy);
+    virTypedParameter limit = {.field = VIR_DOMAIN_BLOCK_COPY_BANDWIDTH,
+                               .type = VIR_TYPED_PARAM_ULLONG,
+                               .value.ul = copy->bytes_per_s};
+    int r = virDomainBlockCopy(domain, copy->disk_target, (const char *)xml, &limit,
+                               copy->bytes_per_s > 0,
+                               VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | VIR_DOMAIN_BLOCK_COPY_SHALLOW |
+                                   VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB);
+    xmlFree(xml);
+    return r;
+}
+
+static int start(const struct block_copy *copy, virDomainPtr domain)
+{
+    unsigned flags = VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
+                     VIR_DOMAIN_BLOCK_REBASE_SHALLOW;
+    if (copy->transient_job)
+        return start_transient(copy, domain);
+    if (copy->bytes_per_s > 0)
+        flags |= VIR_DOMAIN_BLOCK_REBASE_BANDWIDTH_BYTES;
+    return virDomainBlockRebase(domain, copy->disk_target, copy->overlay_path, copy->bytes_per_s,
+                                flags);
+}
+
+int block_copy_start(struct block_copy *copy, struct libvirt_connection *connection,
+                     virDomainPtr domain, struct error *err)
+{
+    copy->news = (struct domain_news)DOMAIN_NEWS_INIT;
+    int r = libvirt_connection_watch(connection, copy->uuid, copy->disk_target, &copy->watch, err);
+    if (r < 0)
+        return r;
+    copy->running = copy->may_come = true; /* also when the answer is lost */
+    if (start(copy, domain) < 0)
+        return libvirt_error(err, "cannot start to copy disk %s", copy->disk_target);
+    copy->may_come = false;
+    return 0;
+}
+
+static int judge_news(const struct block_copy *copy, struct error *err)
+{
+    const struct domain_news *news = &copy->news;
+    if (news->stopped)
+        return error_set(err, ESTALE, EXC_INSTANCE_NOT_FOUND,
+                         "Instance %s ended while its disk was copied", copy->uuid);
+    if (news->disconnected)
+        return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR,
+                         "the connection to libvirtd was lost while disk %s was copied",
+                         copy->disk_target);
+    if (news->block_job_status >= 0 && news->block_job_status != VIR_DOMAIN_BLOCK_JOB_READY)
+        return error_set(err, EIO, EXC_INTERNAL_ERROR,
+                         "the copy of disk %s ended before it was complete (block job status %d)",
+                         copy->disk_target, news->block_job_status);
+    return 0;
+}
+
+/* One that cannot be lifted need not keep the copy from its end. */
+static void lift_limit(struct block_copy *copy, virDomainPtr domain)
+{
+    struct error failure = ERROR_INIT;
+    if (copy->bytes_per_s == 0)
+        return;
+    copy->bytes_per_s = 0;
+    if (virDomainBlockJobSetSpeed(domain, copy->disk_target, 0, 0) == 0)
+        return;
+    (void)libvirt_error(&failure, "the copy of disk %s keeps its limit", copy->disk_target);
+    log_warning("%s", failure.message);
+}
+
+/* Without news: does it come nearer to its end? */
+static int look_at_progress(struct block_copy *copy, virDomainPtr domain,
+                            struct copy_progress *progress, struct error *err)
+{
+    virDomainBlockJobInfo job = {0};
+    int n = virDomainGetBlockJobInfo(domain, copy->disk_target, &job, 0);
+    if (n < 0)
+        return libvirt_error(err, "cannot read the progress of the copy of disk %s",
+                             copy->disk_target);
+    if (n == 0)
+        return error_set(err, EIO, EXC_INTERNAL_ERROR, "the copy of disk %s has vanished",
+                         copy->disk_target);
+    if (copy_progress_note(progress, job.cur, job.end) && copy->bytes_per_s > 0) {
+        log_warning("the guest writes to disk %s about as fast as it may be copied, the copy goes "
+                    "on without its limit of %" PRIu64 " bytes/s",
+                    copy->disk_target, copy->bytes_per_s);
+        lift_limit(copy, domain);
+        copy_progress_again(progress);
+    }
+    return copy_progress_check(progress, copy->disk_target, copy->stall_timeout_s, err);
+}
+
+int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct error *err)
+{
+    struct copy_progress progress = copy_progress_begin();
+    unsigned look_ms =
+        (unsigned)earlier_ms(seconds_ms(copy->stall_timeout_s) / LOOKS_PER_STALL, LOOK_MAX_MS);
+    for (;;) {
+        bool heard = domain_watch_wait(copy->watch, look_ms, &copy->news);
+        int r = cancel_check(err);
+        if (r == 0)
+            r = heard ? judge_news(copy, err) : look_at_progress(copy, domain, &progress, err);
+        if (r < 0)
+            return r;
+        if (copy->news.block_job_status != VIR_DOMAIN_BLOCK_JOB_READY)
+            continue;
+        lift_limit(copy, domain); /* to end it takes the last writes, and the guest may be frozen */
+        return 0;
+    }
+}
+
+int block_copy_end(struct block_copy *copy, virDomainPtr domain, struct error *err)
+{
+    if (virDomainBlockJobAbort(domain, copy->disk_target, 0) < 0)
+        return libvirt_error(err, "cannot end the copy of disk %s", copy->disk_target);
+    return 0;
+}
+
+static int await_end_event(struct block_copy *copy, struct error *err)
+{
+    const struct domain_news *news = &copy->news;
+    while (news->block_job_status == VIR_DOMAIN_BLOCK_JOB_READY && !news->stopped &&
+           !news->disconnected)
+        if (!domain_watch_wait(copy->watch, END_TIMEOUT_MS, &copy->news))
+            return cancel_check(err) < 0
+                       ? -ECANCELED
+                       : error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
+                                   "the copy of disk %s did not end", copy->disk_target);
+    return news->block_job_status == VIR_DOMAIN_BLOCK_JOB_CANCELED ? 0 : judge_news(copy, err);
+}
+
+/* Whether our copy is on the disk. */
+static int find(const struct block_copy *copy, virDomainPtr domain, bool *ret_there,
+                struct error *err)
+{
+    struct domain_description *description = NULL;
+    int r = libvirt_domain_describe(domain, &description, err);
+    if (r < 0)
+        return r;
+    const struct domain_disk *disk = domain_description_disk(description, copy->disk_target);
+    *ret_there = disk && disk->has_mirror && strcmp(disk->mirror_path, copy->overlay_path) == 0;
+    domain_description_free(description);
+    return 0;
+}
+
+int block_copy_confirm_end(struct block_copy *copy, virDomainPtr domain, struct error *err)
+{
+    bool there = false;
+    int r = await_end_event(copy, err);
+    if (r == 0)
+        r = find(copy, domain, &there, err);
+    if (r < 0)
+        return r;
+    if (there)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "the copy of disk %s did not go away",
+                         copy->disk_target);
+    copy->running = false;
+    return 0;
+}
+
+int block_copy_undo(struct block_copy *copy, virDomainPtr domain, struct error *err)
+{
+    bool there = false;
+    if (!copy->running)
+        return 0;
+    int r = find(copy, domain, &there, err);
+    if (r == 0 && there)
+        r = block_copy_end(copy, domain, err);
+    if (r == 0)
+        copy->running = false;
+    return r;
+}
+
+void block_copy_done(struct block_copy *copy)
+{
+    domain_watch_free(copy->watch);
+    copy->watch = NULL;
+}

@@ -1,0 +1,74 @@
+/*
+ * The Ceph cluster and the RBD images in it, as nova's RBDDriver and RBDVolumeProxy. For driver/
+ * only.
+ *
+ * Every wait has an end: connecting rbd_connect_timeout, every single operation op_timeout_s, what
+ * is in use rbd_destroy_volume_retries attempts. An operation whose answer is lost may have had its
+ * effect. One client serves one thread.
+ *
+ * Errors: Forbidden when the Ceph user may not do it, DiskNotFound for a pool or image that is not
+ * there, else InternalError; the errno is Ceph's.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "driver/ceph/librbd.h"
+#include "driver/ceph/rbd_name.h"
+#include "driver/ceph/rbd_options.h"
+
+struct rados_client {
+    const struct librbd *api;
+    const struct rbd_options *options; /* borrowed */
+    rados_t cluster;
+    char fsid[RBD_NAME_MAX];
+};
+
+/* Connects. `options` must outlive the client. ImageUnacceptable without Ceph's libraries. */
+int rados_client_open(struct rados_client *client, const struct rbd_options *options,
+                      struct error *err);
+
+/* A client of zeroes is good as well. */
+void rados_client_close(struct rados_client *client);
+
+/* Limits every single operation from now on. */
+int rados_client_limit(const struct rados_client *client, unsigned op_timeout_s, struct error *err);
+
+bool rados_client_has_pool(const struct rados_client *client, const char *pool);
+
+struct rbd_volume {
+    const struct rados_client *client; /* borrowed */
+    struct rbd_name name;
+    rados_ioctx_t ioctx;
+    rbd_image_t image;
+};
+
+int rbd_volume_open(struct rbd_volume *volume, const struct rados_client *client,
+                    const struct rbd_name *name, struct error *err);
+
+/* A volume of zeroes is good as well. */
+void rbd_volume_close(struct rbd_volume *volume);
+
+/* The pool of the image it was cloned from. ImageUnacceptable when there is none to use. */
+int rbd_volume_parent_pool(const struct rbd_volume *volume, char ret_pool[static RBD_NAME_MAX],
+                           struct error *err);
+
+int rbd_volume_create_snap(const struct rbd_volume *volume, const char *snap, struct error *err);
+int rbd_volume_protect_snap(const struct rbd_volume *volume, const char *snap, struct error *err);
+
+/* Unprotects and removes; what is not there is no failure. */
+int rbd_volume_remove_snap(const struct rbd_volume *volume, const char *snap, struct error *err);
+
+/*
+ * A copy-on-write clone of a protected snapshot, with rbd_default_features. -EEXIST when there is
+ * such an image: it is not the caller's.
+ */
+int rbd_volume_clone(const struct rbd_volume *volume, const char *snap,
+                     const struct rbd_name *clone, struct error *err);
+
+int rbd_volume_flatten(const struct rbd_volume *volume, struct error *err);
+
+/* Removes an image, complete or not, with its snapshot `snap`; what is not there is no failure. */
+int rbd_destroy_volume(const struct rados_client *client, const struct rbd_name *name,
+                       const char *snap, struct error *err);

@@ -1,0 +1,229 @@
+/* Is the root disk what its definition says? See root_disk.h. */
+#include "driver/definition/root_disk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "driver/ceph/rbd_name.h"
+#include "driver/definition/layer_place.h"
+#include "driver/image/qemu_img.h"
+#include "driver/image/same_file.h"
+
+/* The way down the chain. */
+struct walk {
+    const struct domain_disk *disk;
+    const char *uuid;
+    const struct root_disk_policy *policy;
+    char path[DRIVER_PATH_MAX]; /* of the layer that is looked at */
+    size_t place;               /* which layer of the chain it is */
+    dev_t devices[DISK_LAYERS_MAX];
+    ino_t inodes[DISK_LAYERS_MAX];
+};
+
+static int invalid(struct error *err, const char *path, const char *what)
+{
+    return error_set(err, EINVAL, EXC_INVALID_DISK_INFO, "Disk info file is invalid: %s: %s", path,
+                     what);
+}
+
+static int encrypted(struct error *err, const char *path)
+{
+    return error_set(err, ENOTSUP, EXC_INVALID_DISK_INFO,
+                     "Disk info file is invalid: %s: it is encrypted, and its image would not be",
+                     path);
+}
+
+/* Whether the kernel decrypts what is read from the device: it has nova's name for that, or a uuid
+ * that cryptsetup gives. */
+static bool is_dm_crypt(const char *path)
+{
+    static const char suffix[] = "-dmcrypt";
+    char name[64], uuid[8] = "";
+    struct stat st;
+    size_t length = strlen(path);
+    if (length >= sizeof(suffix) && strcmp(path + length - (sizeof(suffix) - 1), suffix) == 0)
+        return true;
+    if (stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+        return false;
+    (void)snprintf(name, sizeof(name), "/sys/dev/block/%u:%u/dm/uuid", major(st.st_rdev),
+                   minor(st.st_rdev));
+    cleanup_fclose FILE *file = fopen(name, "re");
+    return file && fgets(uuid, sizeof(uuid), file) && strncmp(uuid, "CRYPT-", 6) == 0;
+}
+
+static int check_definition(const struct domain_disk *disk, enum disk_source_type source_type,
+                            struct error *err)
+{
+    const char *path = disk->layers[0].path, *format = disk->layers[0].format;
+    if (!format[0])
+        return invalid(err, path, "the domain definition names no format");
+    if (source_type != DISK_SOURCE_FILE && strcmp(format, "raw") != 0)
+        return invalid(err, path, "a block device or RBD image is raw");
+    for (size_t i = 0; i < disk->layer_count; i++)
+        if (disk->layers[i].encrypted)
+            return encrypted(err, disk->layers[i].path);
+    return source_type == DISK_SOURCE_LVM && is_dm_crypt(path) ? encrypted(err, path) : 0;
+}
+
+/* `format` NULL: what qemu-img takes it for. */
+static int read_header(const char *path, const char *format, struct qemu_img_info *ret_info,
+                       struct error *err)
+{
+    int r = qemu_img_info(path, format, ret_info, err);
+    if (r < 0)
+        return r;
+    if (ret_info->is_encrypted)
+        return encrypted(err, path);
+    return ret_info->has_data_file ? invalid(err, path, "its data is in another file") : 0;
+}
+
+/* Each file of a chain is in it once. */
+static int note_layer(struct walk *walk, struct error *err)
+{
+    struct stat st;
+    if (stat(walk->path, &st) < 0)
+        return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s", walk->path);
+    for (size_t i = 0; i < walk->place; i++)
+        if (walk->devices[i] == st.st_dev && walk->inodes[i] == st.st_ino)
+            return invalid(err, walk->path, "it is below itself");
+    walk->devices[walk->place] = st.st_dev;
+    walk->inodes[walk->place] = st.st_ino;
+    return 0;
+}
+
+/* The header's backing file against what libvirt opened; an unnamed format is taken from there. */
+static int check_known(const struct walk *walk, struct qemu_img_info *header, struct error *err)
+{
+    const struct disk_layer *layer = &walk->disk->layers[walk->place + 1];
+    if (walk->place + 1 >= walk->disk->layer_count)
+        return walk->disk->chain_known
+                   ? invalid(err, walk->path,
+                             "it has a backing file that the running guest does not have")
+                   : 0;
+    if (!same_file(layer->path, header->backing_path))
+        return invalid(err, walk->path, "its backing file is not the one of the running guest");
+    if (!header->backing_format[0])
+        memcpy(header->backing_format, layer->format, DRIVER_FORMAT_MAX);
+    if (strcmp(layer->format, header->backing_format) != 0)
+        return invalid(err, walk->path,
+                       "its backing file's format is not that of the running guest");
+    return 0;
+}
+
+static int check_standalone(const char *path, const char *format, struct qemu_img_info *ret_info,
+                            struct error *err)
+{
+    int r = read_header(path, format, ret_info, err);
+    if (r == 0 && ret_info->backing_path[0])
+        r = invalid(err, path, "a base image may not have a backing file");
+    return r;
+}
+
+/*
+ * nova's create_image: the base image stands alone, whatever its format turns out to be. A format
+ * that neither the header nor the definition names is what qemu-img takes it for, as nova does.
+ */
+static int check_base(const struct walk *walk, struct qemu_img_info *header, struct error *err)
+{
+    const char *path = header->backing_path;
+    char *format = header->backing_format;
+    struct qemu_img_info base = {0};
+    if (walk->place + 2 < walk->disk->layer_count)
+        return invalid(err, path, "it lacks the backing file that the running guest has");
+    if (!format[0] || walk->policy->deep_image_inspection) {
+        int r = check_standalone(path, NULL, &base, err);
+        if (r < 0)
+            return r;
+        if (!format[0])
+            memcpy(format, base.format, DRIVER_FORMAT_MAX);
+    }
+    return strcmp(base.format, format) == 0 ? 0 : check_standalone(path, format, &base, err);
+}
+
+/* What is below the layer: *ret_last when nothing is, or a base image. */
+static int check_below(const struct walk *walk, struct qemu_img_info *header, bool *ret_last,
+                       struct error *err)
+{
+    bool lacks = walk->place + 1 < walk->disk->layer_count;
+    *ret_last = true;
+    if (!header->backing_path[0])
+        return lacks ? invalid(err, walk->path,
+                               "it lacks the backing file that the running guest has")
+                     : 0;
+    if (header->backing_path[0] == '/' && access(header->backing_path, F_OK) < 0 && errno == ENOENT)
+        return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s, the backing file of %s",
+                         header->backing_path, walk->path);
+    enum layer_place place =
+        layer_place_of(header->backing_path, walk->uuid, walk->policy->instances_path,
+                       walk->policy->snapshots_directory);
+    if (place == LAYER_ELSEWHERE)
+        return error_set(err, EINVAL, EXC_INVALID_DISK_INFO,
+                         "Disk info file is invalid: %s: its backing file %s is neither in the "
+                         "instance's folder nor a base image below instances_path",
+                         walk->path, header->backing_path);
+    int r = check_known(walk, header, err);
+    if (r < 0)
+        return r;
+    if (place == LAYER_BASE)
+        return check_base(walk, header, err);
+    *ret_last = false;
+    return header->backing_format[0]
+               ? 0
+               : invalid(err, walk->path, "it names no format for its backing file");
+}
+
+/* Goes down as long as the layers are the instance's own; *header is that of the first one. */
+static int check_chain(struct walk *walk, struct qemu_img_info *header, struct error *err)
+{
+    struct qemu_img_info own = {0}, *present = header;
+    bool last = false;
+    for (;;) {
+        int r = note_layer(walk, err);
+        if (r == 0)
+            r = check_below(walk, present, &last, err);
+        if (r < 0 || last)
+            return r;
+        if (++walk->place == DISK_LAYERS_MAX)
+            return invalid(err, walk->path, "too many layers are above it");
+        char format[DRIVER_FORMAT_MAX];
+        memcpy(walk->path, present->backing_path, sizeof(walk->path));
+        memcpy(format, present->backing_format, sizeof(format));
+        present = &own;
+        r = read_header(walk->path, format, present, err);
+        if (r < 0)
+            return r;
+    }
+}
+
+int root_disk_inspect(const struct domain_disk *disk, const char *uuid,
+                      const struct root_disk_policy *policy, struct guest_info *info,
+                      struct error *err)
+{
+    struct walk walk = {.disk = disk, .uuid = uuid, .policy = policy};
+    struct qemu_img_info header = {0};
+    const char *path = disk->layers[0].path;
+    enum disk_source_type source_type = root_disk_source_type(disk);
+    int r = check_definition(disk, source_type, err);
+    if (r < 0)
+        return r;
+    if (source_type == DISK_SOURCE_RBD) {
+        struct rbd_name name;
+        return rbd_name_parse(path, &name, err);
+    }
+    (void)snprintf(walk.path, sizeof(walk.path), "%s", path);
+    r = read_header(path, disk->layers[0].format, &header, err);
+    if (r == 0)
+        r = check_chain(&walk, &header, err);
+    if (r < 0)
+        return r;
+    info->virtual_size_bytes = header.virtual_size_bytes;
+    info->cluster_size_bytes = header.cluster_size_bytes;
+    memcpy(info->backing_path, header.backing_path, sizeof(info->backing_path));
+    memcpy(info->backing_format, header.backing_format, sizeof(info->backing_format));
+    return 0;
+}

@@ -1,0 +1,231 @@
+/* See disk_space.h. */
+#include "driver/image/disk_space.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "driver/image/qemu_img.h"
+
+#define LOOK_MS 1000
+#define LEAST_BYTES (UINT64_C(4) << 20)
+#define ROOM_BYTES (UINT64_C(64) << 20)
+#define ROOM_DIVISOR 8 /* and an eighth of the disk's top layer */
+
+struct scratch {
+    struct scratch *older;
+    const struct staging *staging;
+    dev_t file_system;
+    uint64_t needed_bytes, keep_free_bytes;
+    struct cancel *cancel; /* NULL: nobody can give it up */
+    pthread_t watcher;
+    pthread_cond_t released_cond;
+    bool released;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of every scratch */
+static struct scratch *youngest;
+
+static uint64_t allocated_bytes(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+}
+
+/*
+ * What is in the disk is not what it takes on the file system: that may be reserved in advance, or
+ * be compressed. A guest that writes its qcow2 tables just now may make them hard to read.
+ */
+static int measure_layer(const struct guest_info *info, uint64_t *ret_bytes, struct error *err)
+{
+    struct error unknown = ERROR_INIT;
+    bool is_qcow2 = strcmp(info->disk_format, "qcow2") == 0;
+    int r = qemu_img_measure_layer(info->disk_path, info->disk_format,
+                                   is_qcow2 ? info->cluster_size_bytes : 0, ret_bytes, &unknown);
+    if (r < 0 && cancel_check(err) < 0)
+        return -ECANCELED;
+    if (r < 0)
+        *ret_bytes = allocated_bytes(info->disk_path);
+    return 0;
+}
+
+static int measure_image(const struct guest_info *info, uint64_t *ret_bytes, struct error *err)
+{
+    struct error unknown = ERROR_INIT;
+    int r = qemu_img_measure(info->disk_path, info->disk_format, ret_bytes, &unknown);
+    if (r < 0 && cancel_check(err) < 0)
+        return -ECANCELED;
+    if (r < 0)
+        *ret_bytes = allocated_bytes(info->disk_path) +
+                     (info->backing_path[0] ? allocated_bytes(info->backing_path) : 0);
+    return 0;
+}
+
+int scratch_need(const struct guest_info *info, unsigned parts, uint64_t *ret_bytes,
+                 struct error *err)
+{
+    uint64_t layer = 0, image = 0;
+    int r = 0;
+    *ret_bytes = 0;
+    if (info->source_type != DISK_SOURCE_FILE)
+        return 0;
+    if (parts & (SCRATCH_OVERLAY | SCRATCH_ROOM))
+        r = measure_layer(info, &layer, err);
+    if (r == 0 && parts & SCRATCH_IMAGE)
+        r = measure_image(info, &image, err);
+    if (r < 0)
+        return r;
+    if (parts & SCRATCH_OVERLAY)
+        *ret_bytes += layer;
+    if (parts & SCRATCH_ROOM)
+        *ret_bytes += layer / ROOM_DIVISOR + ROOM_BYTES;
+    *ret_bytes += image;
+    return 0;
+}
+
+/* The file system of the staging, by the folder above it. */
+static int look(const struct staging *staging, dev_t *ret_file_system, uint64_t *ret_free_bytes,
+                struct error *err)
+{
+    char parent[DRIVER_PATH_MAX];
+    struct statvfs space;
+    struct stat st;
+    (void)snprintf(parent, sizeof(parent), "%s", staging_directory(staging));
+    *strrchr(parent, '/') = '\0';
+    if (stat(parent, &st) < 0 || statvfs(parent, &space) < 0)
+        return error_errno(err, errno, "cannot read how much space is free in %s", parent);
+    *ret_file_system = st.st_dev;
+    *ret_free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
+    return 0;
+}
+
+/* What has been written is no longer free anyway. */
+static uint64_t outstanding_bytes(const struct scratch *scratch)
+{
+    uint64_t written = allocated_bytes(staging_image_path(scratch->staging)) +
+                       allocated_bytes(staging_delta_path(scratch->staging));
+    return written < scratch->needed_bytes ? scratch->needed_bytes - written : 0;
+}
+
+static int check_fits(const struct scratch *scratch, uint64_t free_bytes, struct error *err)
+{
+    uint64_t reserved = scratch->keep_free_bytes;
+    for (const struct scratch *other = youngest; other; other = other->older)
+        if (other->file_system == scratch->file_system)
+            reserved += outstanding_bytes(other);
+    if (reserved <= free_bytes && scratch->needed_bytes <= free_bytes - reserved)
+        return 0;
+    return error_set(err, ENOSPC, EXC_INTERNAL_ERROR,
+                     "not enough space for %s: up to %" PRIu64 " bytes are needed, %" PRIu64
+                     " bytes are free, of which %" PRIu64 " bytes are reserved",
+                     staging_directory(scratch->staging), scratch->needed_bytes, free_bytes,
+                     reserved);
+}
+
+/* The one that has done least; until its files are gone no other has to go. */
+static bool is_next_to_go(const struct scratch *scratch)
+{
+    const struct scratch *first = youngest;
+    while (first && (first->file_system != scratch->file_system || !first->cancel))
+        first = first->older;
+    return first == scratch;
+}
+
+int scratch_check(const struct scratch *scratch, struct error *err)
+{
+    dev_t file_system;
+    uint64_t free_bytes = 0;
+    int r = look(scratch->staging, &file_system, &free_bytes, err);
+    if (r < 0 || (free_bytes >= scratch->keep_free_bytes && free_bytes >= LEAST_BYTES))
+        return r;
+    return error_set(err, ENOSPC, EXC_INTERNAL_ERROR,
+                     "the file system of %s is running out of space: %" PRIu64
+                     " bytes are free, %" PRIu64 " bytes are to stay free",
+                     staging_directory(scratch->staging), free_bytes, scratch->keep_free_bytes);
+}
+
+static void give_up_if_short(const struct scratch *scratch)
+{
+    struct error reason = ERROR_INIT;
+    if (is_next_to_go(scratch) && scratch_check(scratch, &reason) == -ENOSPC)
+        cancel_request(scratch->cancel, &reason);
+}
+
+static void *watch(void *arg)
+{
+    struct scratch *scratch = arg;
+    LOCK_SCOPE(&lock);
+    while (!scratch->released) {
+        const struct timespec next = clock_deadline(LOOK_MS);
+        if (pthread_cond_timedwait(&scratch->released_cond, &lock, &next) == ETIMEDOUT)
+            give_up_if_short(scratch);
+    }
+    return NULL;
+}
+
+static int enter_account(struct scratch *scratch, struct error *err)
+{
+    uint64_t free_bytes = 0;
+    LOCK_SCOPE(&lock);
+    int r = look(scratch->staging, &scratch->file_system, &free_bytes, err);
+    if (r == 0)
+        r = check_fits(scratch, free_bytes, err);
+    if (r < 0)
+        return r;
+    r = pthread_create(&scratch->watcher, NULL, watch, scratch);
+    if (r != 0)
+        return error_errno(err, r, "cannot watch over the space for the snapshot");
+    scratch->older = youngest;
+    youngest = scratch;
+    return 0;
+}
+
+int scratch_reserve(const struct staging *staging, uint64_t needed_bytes, uint64_t keep_free_bytes,
+                    struct scratch **ret_scratch, struct error *err)
+{
+    struct scratch *scratch = calloc(1, sizeof(*scratch));
+    if (!scratch)
+        return error_nomem(err);
+    scratch->staging = staging;
+    scratch->needed_bytes = needed_bytes;
+    scratch->keep_free_bytes = keep_free_bytes;
+    scratch->cancel = cancel_current();
+    clock_cond_init(&scratch->released_cond);
+    int r = enter_account(scratch, err);
+    if (r == 0) {
+        *ret_scratch = scratch;
+        return 0;
+    }
+    (void)pthread_cond_destroy(&scratch->released_cond);
+    free(scratch);
+    return r;
+}
+
+static void leave_account(struct scratch *scratch)
+{
+    LOCK_SCOPE(&lock);
+    struct scratch **link = &youngest;
+    while (*link != scratch)
+        link = &(*link)->older;
+    *link = scratch->older;
+    scratch->released = true;
+    (void)pthread_cond_signal(&scratch->released_cond);
+}
+
+void scratch_release(struct scratch *scratch)
+{
+    if (!scratch)
+        return;
+    leave_account(scratch);
+    (void)pthread_join(scratch->watcher, NULL);
+    (void)pthread_cond_destroy(&scratch->released_cond);
+    free(scratch);
+}

@@ -1,0 +1,49 @@
+/*
+ * Room for what a snapshot writes: known before the guest is touched, reserved in an account that
+ * all snapshots of the process share, and watched while they write. The guests' disks often lie on
+ * the same file system: what must stay free is theirs. Thread-safe.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "driver/driver.h"
+#include "driver/image/staging.h"
+
+struct scratch;
+
+/* What a snapshot may write. */
+enum scratch_part {
+    SCRATCH_ROOM = 1,    /* what the guest writes meanwhile */
+    SCRATCH_OVERLAY = 2, /* as large as the data in the disk's top layer */
+    SCRATCH_IMAGE = 4,   /* as large as the data in the chain */
+};
+
+/*
+ * The most that `parts` are expected to be, by what `qemu-img measure` finds in the disk; by what
+ * its files take where that fails. 0 for a disk that is no file: what is in it is not known.
+ */
+int scratch_need(const struct guest_info *info, unsigned parts, uint64_t *ret_bytes,
+                 struct error *err);
+
+/*
+ * Reserves `needed_bytes` on the file system of the staging, whose directory may not be made yet.
+ * InternalError (ENOSPC) with what is needed, free and reserved when it would not leave
+ * `keep_free_bytes`. From then on, when less than that is free, the youngest of the snapshots there
+ * is given up: its cancellation, which the calling thread has entered, is requested. Borrows
+ * `staging` and the cancellation until scratch_release(). Returns owned.
+ */
+int scratch_reserve(const struct staging *staging, uint64_t needed_bytes, uint64_t keep_free_bytes,
+                    struct scratch **ret_scratch, struct error *err);
+
+/*
+ * InternalError (ENOSPC) when less than that is free now, or next to nothing: what has been written
+ * may be short of its end. QEMU's mirror that fails while it is ended is told as one that was ended
+ * (libvirt 9.0), so that nothing else tells.
+ */
+int scratch_check(const struct scratch *scratch, struct error *err);
+
+/* NULL-safe. */
+void scratch_release(struct scratch *scratch);

@@ -1,0 +1,62 @@
+/*
+ * A disk that is read over NBD (libnbd), from QEMU's export of a backup job or from a qemu-nbd of
+ * our own. Every wait ends when nothing has come for the stall timeout. Not shared between threads.
+ */
+#pragma once
+
+#include <libnbd.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/process_server.h"
+#include "driver/image/extent_map.h"
+
+struct nbd_client {
+    struct nbd_handle *handle;
+    unsigned stall_timeout_s;
+    uint64_t disk_bytes;
+    struct process_server *server; /* of our own; NULL: QEMU */
+};
+
+/* Returns owned, not connected. */
+int nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client, struct error *err);
+
+/*
+ * Connects to a UNIX socket. Ends when the thread's work is cancelled. After a failure the server
+ * may hold it for connected until nbd_client_free().
+ */
+int nbd_client_connect(struct nbd_client *client, const char *socket_path, const char *export_name,
+                       struct error *err);
+
+/*
+ * Starts a server that takes its socket by systemd's socket activation (qemu-nbd) and connects to
+ * it. `argv` is borrowed for the time of the call, NULL-ended, argv[0] a constant. The server is
+ * killed with the client, and when the calling thread ends. Returns owned.
+ */
+int nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
+                      struct nbd_client **ret_client, struct error *err);
+
+/* NULL-safe. The answers to what is still under way are dropped, their callbacks not called. */
+void nbd_client_free(struct nbd_client *client);
+
+/*
+ * Which clusters hold data, as the server's block status (base:allocation) says. ENOTSUP when it
+ * has none; ECANCELED. Returns owned.
+ */
+int nbd_client_map(struct nbd_client *client, struct extent_map **ret_map, struct error *err);
+
+/*
+ * Waits up to `timeout_ms` for the server, or until `wake_fd` (or -1) is readable, and lets libnbd
+ * do what there is to be done. 1 when the server was heard, 0 when not. Commands are retired here:
+ * their completion callbacks return 0.
+ */
+int nbd_client_turn(struct nbd_client *client, int wake_fd, unsigned timeout_ms, struct error *err);
+
+/*
+ * This thread's last libnbd error as InternalError (EIO) behind `what`, with what a server of our
+ * own has said. Returns -errno.
+ */
+int nbd_client_error(const struct nbd_client *client, struct error *err, const char *what);
+
+/* For nbd_launch.c: connects by a socket that is connected already, which it takes. */
+int nbd_client_connect_socket(struct nbd_client *client, int fd, struct error *err);

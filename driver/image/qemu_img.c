@@ -1,0 +1,301 @@
+/* See qemu_img.h. Command lines follow nova/virt/images.py and nova/privsep/qemu.py. */
+#include "driver/image/qemu_img.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/id.h"
+#include "common/json.h"
+#include "common/process.h"
+
+#define INFO_DEADLINE_MS 60000
+#define INFO_OUTPUT_MAX_BYTES (4U << 20)
+
+static struct {
+    unsigned cpu_s;
+    uint64_t address_space_bytes;
+} limits = {.cpu_s = 30, .address_space_bytes = UINT64_C(1) << 30};
+
+void qemu_img_set_limits(unsigned cpu_limit_s, uint64_t address_space_limit_bytes)
+{
+    limits.cpu_s = cpu_limit_s;
+    limits.address_space_bytes = address_space_limit_bytes;
+}
+#define CREATE_DEADLINE_MS 60000
+#define DIRECT_IO_BLOCK_BYTES 4096
+#define LOCK_BYTE_OF_WRITERS 101 /* RAW_LOCK_PERM_BASE + 1, the place of BLK_PERM_WRITE */
+
+/* Copies a string member into a buffer; absent leaves it "". False when it does not fit. */
+static bool copy_member(const json_t *object, const char *key, char *ret_text, size_t size)
+{
+    const char *text = json_string_member(object, key);
+    ret_text[0] = '\0';
+    return !text || (size_t)snprintf(ret_text, size, "%s", text) < size;
+}
+
+static bool copy_size(const json_t *object, const char *key, bool needed, uint64_t *ret_bytes)
+{
+    const json_t *value = json_object_get(object, key);
+    *ret_bytes = 0;
+    if (!value)
+        return !needed;
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return false;
+    *ret_bytes = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+static bool read_info(const json_t *root, struct qemu_img_info *info)
+{
+    if (!copy_member(root, "format", info->format, sizeof(info->format)) || !info->format[0])
+        return false;
+    if (!copy_size(root, "virtual-size", true, &info->virtual_size_bytes) ||
+        !copy_size(root, "cluster-size", false, &info->cluster_size_bytes))
+        return false;
+    const char *full = json_object_get(root, "full-backing-filename") ? "full-backing-filename"
+                                                                      : "backing-filename";
+    if (!copy_member(root, full, info->backing_path, sizeof(info->backing_path)) ||
+        !copy_member(root, "backing-filename-format", info->backing_format,
+                     sizeof(info->backing_format)))
+        return false;
+    if (json_object_get(root, "backing-filename") && !info->backing_path[0])
+        return false;
+    const json_t *specific = json_object_get(json_object_get(root, "format-specific"), "data");
+    info->has_data_file = json_object_get(specific, "data-file") != NULL;
+    info->is_encrypted = json_is_true(json_object_get(root, "encrypted"));
+    return true;
+}
+
+int qemu_img_parse_info(const char *text, size_t size, const char *path,
+                        struct qemu_img_info *ret_info, struct error *err)
+{
+    json_t *root = NULL;
+    if (json_parse(text, size, INFO_OUTPUT_MAX_BYTES, "qemu-img info", &root, err) < 0)
+        return error_set(err, EINVAL, EXC_INVALID_DISK_INFO, "disk info of %s is no JSON", path);
+    struct qemu_img_info info = {0};
+    bool good = read_info(root, &info);
+    json_decref(root);
+    if (!good)
+        return error_set(err, EINVAL, EXC_INVALID_DISK_INFO,
+                         "disk info of %s lacks a member or has one out of range", path);
+    *ret_info = info;
+    return 0;
+}
+
+int qemu_img_info(const char *path, const char *format, struct qemu_img_info *ret_info,
+                  struct error *err)
+{
+    if (access(path, F_OK) < 0)
+        return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s", path);
+    const char *const argv[] = {"qemu-img",           "info", "--force-share",      "--output=json",
+                                format ? "-f" : path, format, format ? path : NULL, NULL};
+    const struct process_options options = {.argv = argv,
+                                            .deadline_ms = INFO_DEADLINE_MS,
+                                            .cpu_limit_s = limits.cpu_s,
+                                            .address_space_limit_bytes = limits.address_space_bytes,
+                                            .output_max_bytes = INFO_OUTPUT_MAX_BYTES};
+    cleanup_free char *text = NULL;
+    size_t size = 0;
+    struct error failure = ERROR_INIT;
+    if (process_run(&options, &text, &size, &failure) < 0)
+        return cancel_check(err) < 0
+                   ? -ECANCELED
+                   : error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
+                               "Disk info file is invalid: %s (%s): %s", path,
+                               format ? format : "format not known", failure.message);
+    return qemu_img_parse_info(text, size, path, ret_info, err);
+}
+
+static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, struct error *err)
+{
+    json_t *root = NULL;
+    int r = json_parse(text, size, INFO_OUTPUT_MAX_BYTES, "qemu-img measure", &root, err);
+    if (r < 0)
+        return r;
+    bool good = copy_size(root, "required", true, ret_bytes);
+    json_decref(root);
+    return good ? 0 : error_set(err, EINVAL, EXC_INTERNAL_ERROR, "qemu-img measure tells no size");
+}
+
+static int measure(const char *const *argv, const char *path, uint64_t *ret_bytes,
+                   struct error *err)
+{
+    const struct process_options options = {.argv = argv,
+                                            .deadline_ms = INFO_DEADLINE_MS,
+                                            .address_space_limit_bytes = limits.address_space_bytes,
+                                            .output_max_bytes = INFO_OUTPUT_MAX_BYTES};
+    cleanup_free char *text = NULL;
+    size_t size = 0;
+    uint64_t bytes = 0;
+    struct error failure = ERROR_INIT;
+    int r = process_run(&options, &text, &size, &failure);
+    if (r == 0)
+        r = read_measure(text, size, &bytes, &failure);
+    if (r < 0)
+        return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
+                         "Disk info file is invalid: %s: %s", path, failure.message);
+    *ret_bytes = bytes;
+    return 0;
+}
+
+int qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes, struct error *err)
+{
+    const char *const argv[] = {
+        "qemu-img", "measure", "--force-share", "--output=json", "-f", format, "-O", "qcow2",
+        path,       NULL};
+    return measure(argv, path, ret_bytes, err);
+}
+
+int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluster_size_bytes,
+                           uint64_t *ret_bytes, struct error *err)
+{
+    cleanup_free char *layer = NULL;
+    char name[DRIVER_PATH_MAX + 256], cluster[48] = "cluster_size=64k";
+    json_t *options = json_pack("{s:s, s:n, s:{s:s, s:s}}", "driver", format, "backing", "file",
+                                "driver", "file", "filename", path);
+    if (strcmp(format, "qcow2") != 0)
+        (void)json_object_del(options, "backing"); /* which others may not know */
+    layer = options ? json_dumps(options, JSON_COMPACT) : NULL;
+    json_decref(options);
+    if (!layer)
+        return error_nomem(err);
+    if ((size_t)snprintf(name, sizeof(name), "json:%s", layer) >= sizeof(name))
+        return error_set(err, ENAMETOOLONG, EXC_INVALID_DISK_INFO, "%s is too long", path);
+    if (cluster_size_bytes > 0)
+        (void)snprintf(cluster, sizeof(cluster), "cluster_size=%" PRIu64, cluster_size_bytes);
+    const char *const argv[] = {
+        "qemu-img", "measure", "--force-share", "--output=json", "-O", "qcow2", "-o", cluster,
+        name,       NULL};
+    return measure(argv, path, ret_bytes, err);
+}
+
+int qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error *err)
+{
+    char size[32], cluster[48];
+    const char *argv[QEMU_IMG_ARGUMENTS_MAX] = {"qemu-img", "create", "-q", "-f", "qcow2"};
+    size_t count = 5;
+    if (overlay->backing_path) {
+        argv[count++] = "-b";
+        argv[count++] = overlay->backing_path;
+        argv[count++] = "-F";
+        argv[count++] = overlay->backing_format;
+    }
+    if (overlay->cluster_size_bytes > 0) {
+        (void)snprintf(cluster, sizeof(cluster), "cluster_size=%" PRIu64,
+                       overlay->cluster_size_bytes);
+        argv[count++] = "-o";
+        argv[count++] = cluster;
+    }
+    (void)snprintf(size, sizeof(size), "%" PRIu64, overlay->size_bytes);
+    argv[count++] = overlay->path;
+    argv[count++] = size;
+    const struct process_options options = {.argv = argv, .deadline_ms = CREATE_DEADLINE_MS};
+    return process_run(&options, NULL, NULL, err);
+}
+
+bool qemu_img_is_written(const char *path)
+{
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE_OF_WRITERS, .l_len = 1};
+    cleanup_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+/*
+ * Whether the file system behind `path` takes O_DIRECT writes (nova: supports_direct_io, which
+ * looks at instances_path whatever the target is).
+ */
+static bool supports_direct_io(const char *path)
+{
+    char probe[DRIVER_PATH_MAX], id[ID_HEX_SIZE];
+    const char *slash = strrchr(path, '/');
+    id_new_hex(id);
+    int length = snprintf(probe, sizeof(probe), "%.*s/.directio.test.%s",
+                          slash ? (int)(slash - path) : 0, path, id);
+    if (length < 0 || (size_t)length >= sizeof(probe))
+        return false;
+    cleanup_close int fd = open(probe, O_CREAT | O_EXCL | O_WRONLY | O_DIRECT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        (void)unlink(probe); /* where O_DIRECT is refused the file may have been made */
+        return false;
+    }
+    static const char zeroes[DIRECT_IO_BLOCK_BYTES] __attribute__((aligned(DIRECT_IO_BLOCK_BYTES)));
+    bool supported = write(fd, zeroes, sizeof(zeroes)) == (ssize_t)sizeof(zeroes);
+    (void)unlink(probe);
+    return supported;
+}
+
+void qemu_img_convert_arguments(const struct qemu_img_conversion *conversion, bool direct_io,
+                                const char *rate,
+                                const char *ret_argv[static QEMU_IMG_ARGUMENTS_MAX])
+{
+    bool qcow2 = strcmp(conversion->target_format, "qcow2") == 0;
+    bool compress = conversion->compress && qcow2;
+    size_t count = 0;
+    ret_argv[count++] = "qemu-img";
+    ret_argv[count++] = "convert";
+    ret_argv[count++] = "-p"; /* what it prints shows that it lives */
+    if (conversion->force_share)
+        ret_argv[count++] = "-U";
+    if (conversion->bytes_per_s > 0) {
+        ret_argv[count++] = "-r";
+        ret_argv[count++] = rate;
+    }
+    ret_argv[count++] = "-t";
+    ret_argv[count++] = direct_io ? "none" : "writeback";
+    ret_argv[count++] = "-f";
+    ret_argv[count++] = conversion->source_format;
+    ret_argv[count++] = "-O";
+    ret_argv[count++] = conversion->target_format;
+    if (compress && strcmp(conversion->compression_type, "zstd") == 0) {
+        ret_argv[count++] = "-o";
+        ret_argv[count++] = "compression_type=zstd";
+    }
+    if (compress)
+        ret_argv[count++] = "-c";
+    else if (qcow2 || strcmp(conversion->target_format, "raw") == 0)
+        ret_argv[count++] = "-W"; /* writes out of order: not for compressed or streamed formats */
+    ret_argv[count++] = conversion->source_path;
+    ret_argv[count++] = conversion->target_path;
+    ret_argv[count] = NULL;
+}
+
+int qemu_img_convert(const struct qemu_img_conversion *conversion, struct error *err)
+{
+    const char *argv[QEMU_IMG_ARGUMENTS_MAX];
+    char rate[32];
+    (void)snprintf(rate, sizeof(rate), "%" PRIu64, conversion->bytes_per_s);
+    qemu_img_convert_arguments(conversion, supports_direct_io(conversion->target_path), rate, argv);
+    const struct process_options options = {
+        .argv = argv, .stall_timeout_ms = seconds_ms(conversion->stall_timeout_s)};
+    struct error failure = ERROR_INIT;
+    if (process_run(&options, NULL, NULL, &failure) < 0)
+        return cancel_check(err) < 0
+                   ? -ECANCELED
+                   : error_set(err, failure.errnum, EXC_IMAGE_UNACCEPTABLE,
+                               "Unable to convert %s to %s: %s", conversion->source_path,
+                               conversion->target_format, failure.message);
+    return 0;
+}
+
+int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err)
+{
+    const char *argv[QEMU_IMG_ARGUMENTS_MAX] = {"qemu-img", "rebase", "-p", "-f", "qcow2", "-b"};
+    size_t count = 6;
+    argv[count++] = rebase->backing_file ? rebase->backing_file : "";
+    if (rebase->backing_file) {
+        argv[count++] = "-F";
+        argv[count++] = rebase->backing_format;
+    }
+    argv[count++] = rebase->path;
+    const struct process_options options = {
+        .argv = argv, .stall_timeout_ms = seconds_ms(rebase->stall_timeout_s)};
+    return process_run(&options, NULL, NULL, err);
+}

@@ -1,0 +1,345 @@
+/* See connection.h. */
+#include "driver/libvirt/connection.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "driver/driver.h"
+
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_COUNT 5
+#define RETRY_PAUSE_MS 250
+#define OPEN_TIMEOUT_MS 5000
+#define LOOK_MS 250
+
+struct libvirt_connection {
+    char *uri;
+    struct domain_watches *watches;
+    pthread_t event_thread;
+    atomic_bool stopping;
+    int wake_timer;
+    pthread_mutex_t lock; /* of all below; never taken by a callback */
+    virConnectPtr conn;   /* NULL until the first use */
+    bool opening; /* a thread is at it: keepalive does not yet watch a libvirtd that hangs */
+    pthread_cond_t opened;
+    struct error open_failure; /* of the last time */
+};
+
+int libvirt_error(struct error *err, const char *format, ...)
+{
+    char what[ERROR_MESSAGE_MAX / 2];
+    va_list ap;
+    va_start(ap, format);
+    (void)vsnprintf(what, sizeof(what), format, ap);
+    va_end(ap);
+    const virError *error = virGetLastError();
+    const char *text = error && error->message ? error->message : "unknown libvirt error";
+    if (error && error->code == VIR_ERR_NO_DOMAIN)
+        return error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND, "%s: %s", what, text);
+    return error_set(err, EIO, EXC_LIBVIRT_ERROR, "%s: %s", what, text);
+}
+
+/* Errors are returned to callers; libvirt would print them as well. */
+static void ignore_error(void *opaque, virErrorPtr error)
+{
+    (void)opaque;
+    (void)error;
+}
+
+static void initialize_libvirt(void)
+{
+    (void)virInitialize();
+    virSetErrorFunc(NULL, ignore_error);
+    (void)virEventRegisterDefaultImpl();
+}
+
+static void *run_events(void *arg)
+{
+    struct libvirt_connection *connection = arg;
+    while (!atomic_load(&connection->stopping))
+        if (virEventRunDefaultImpl() < 0)
+            log_debug("libvirt's event loop failed once");
+    return NULL;
+}
+
+static void on_wake(int timer, void *opaque)
+{
+    (void)opaque;
+    virEventUpdateTimeout(timer, -1);
+}
+
+static void on_close(virConnectPtr conn, int reason, void *opaque)
+{
+    struct libvirt_connection *connection = opaque;
+    (void)conn;
+    log_debug("the connection to libvirtd was closed (reason %d)", reason);
+    domain_watches_disconnected(connection->watches);
+}
+
+static void on_block_job(virConnectPtr conn, virDomainPtr domain, const char *disk, int type,
+                         int status, void *opaque)
+{
+    struct libvirt_connection *connection = opaque;
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    (void)conn;
+    (void)type;
+    if (virDomainGetUUIDString(domain, uuid) == 0)
+        domain_watches_block_job(connection->watches, uuid, disk, status);
+}
+
+static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail,
+                        void *opaque)
+{
+    struct libvirt_connection *connection = opaque;
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    (void)conn;
+    (void)detail;
+    if (virDomainGetUUIDString(domain, uuid) < 0)
+        return 0;
+    if (event == VIR_DOMAIN_EVENT_STOPPED)
+        domain_watches_stopped(connection->watches, uuid);
+    else if (event == VIR_DOMAIN_EVENT_RESUMED)
+        domain_watches_resumed(connection->watches, uuid);
+    else if (event == VIR_DOMAIN_EVENT_STARTED)
+        domain_watches_started(connection->watches, uuid);
+    return 0;
+}
+
+static void on_device_removed(virConnectPtr conn, virDomainPtr domain, const char *alias,
+                              void *opaque)
+{
+    struct libvirt_connection *connection = opaque;
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    (void)conn;
+    (void)alias;
+    if (virDomainGetUUIDString(domain, uuid) == 0)
+        domain_watches_device_removed(connection->watches, uuid);
+}
+
+static int register_events(struct libvirt_connection *connection, virConnectPtr conn)
+{
+    const struct {
+        int event;
+        virConnectDomainEventGenericCallback callback;
+    } events[] = {
+        {VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, VIR_DOMAIN_EVENT_CALLBACK(on_block_job)},
+        {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
+        {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device_removed)},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+        if (virConnectDomainEventRegisterAny(conn, NULL, events[i].event, events[i].callback,
+                                             connection, NULL) < 0)
+            return -1;
+    return virConnectRegisterCloseCallback(conn, on_close, connection, NULL);
+}
+
+/* Callbacks die with their connection, which dies with its last reference. */
+static void drop_conn(struct libvirt_connection *connection)
+{
+    if (!connection->conn)
+        return;
+    (void)virConnectUnregisterCloseCallback(connection->conn, on_close);
+    (void)virConnectClose(connection->conn);
+    connection->conn = NULL;
+}
+
+static int open_conn(struct libvirt_connection *connection, virConnectPtr *ret_conn,
+                     struct error *err)
+{
+    cleanup_conn virConnectPtr conn = virConnectOpen(connection->uri);
+    if (!conn)
+        return libvirt_error(err, "cannot connect to %s", connection->uri);
+    /* A driver without keepalive (test:///default) is as good. */
+    (void)virConnectSetKeepAlive(conn, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
+    if (register_events(connection, conn) < 0)
+        return libvirt_error(err, "cannot listen to the events of %s", connection->uri);
+    *ret_conn = TAKE_PTR(conn);
+    return 0;
+}
+
+static void *run_open(void *arg)
+{
+    struct libvirt_connection *connection = arg;
+    struct error failure = ERROR_INIT;
+    virConnectPtr conn = NULL;
+    (void)open_conn(connection, &conn, &failure);
+    LOCK_SCOPE(&connection->lock);
+    connection->conn = conn;
+    connection->open_failure = failure;
+    connection->opening = false;
+    (void)pthread_cond_broadcast(&connection->opened);
+    return NULL;
+}
+
+static int start_open(struct libvirt_connection *connection, struct error *err)
+{
+    pthread_t thread;
+    int r = pthread_create(&thread, NULL, run_open, connection);
+    if (r != 0)
+        return error_errno(err, r, "cannot start a thread to connect to libvirtd");
+    (void)pthread_detach(thread);
+    connection->opening = true;
+    return 0;
+}
+
+/* With the lock. One that is not done in time goes on, and the next one waits for it. */
+static int await_open(struct libvirt_connection *connection, struct error *err)
+{
+    const uint64_t end_ms = clock_now_ms() + OPEN_TIMEOUT_MS;
+    int r = connection->opening ? 0 : start_open(connection, err);
+    while (r == 0 && connection->opening) {
+        const struct timespec look = clock_deadline(LOOK_MS);
+        (void)pthread_cond_timedwait(&connection->opened, &connection->lock, &look);
+        if (connection->opening && clock_now_ms() >= end_ms)
+            r = error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR, "cannot connect to %s: no answer",
+                          connection->uri);
+        else if (connection->opening)
+            r = cancel_check(err);
+    }
+    if (r == 0 && !connection->conn) {
+        *err = connection->open_failure;
+        r = -err->errnum;
+    }
+    return r;
+}
+
+static int get_once(struct libvirt_connection *connection, virConnectPtr *ret_conn,
+                    struct error *err)
+{
+    LOCK_SCOPE(&connection->lock);
+    if (connection->conn && virConnectIsAlive(connection->conn) != 1)
+        drop_conn(connection);
+    int r = connection->conn ? 0 : await_open(connection, err);
+    if (r < 0)
+        return r;
+    if (virConnectRef(connection->conn) < 0)
+        return libvirt_error(err, "cannot use the connection to %s", connection->uri);
+    *ret_conn = connection->conn;
+    return 0;
+}
+
+int libvirt_connection_get(struct libvirt_connection *connection, unsigned patience_ms,
+                           virConnectPtr *ret_conn, struct error *err)
+{
+    const uint64_t end_ms = clock_now_ms() + patience_ms;
+    for (;;) {
+        struct error failure = ERROR_INIT;
+        int r = get_once(connection, ret_conn, &failure);
+        if (r == 0)
+            return 0;
+        if (r == -ECANCELED || clock_now_ms() >= end_ms) {
+            *err = failure;
+            return r;
+        }
+        struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
+        if (poll(&cancelled, 1, RETRY_PAUSE_MS) > 0)
+            return cancel_check(err);
+    }
+}
+
+int libvirt_connection_find_domain(struct libvirt_connection *connection, const char *uuid,
+                                   unsigned patience_ms, const char *exc_missing,
+                                   virDomainPtr *ret_domain, struct error *err)
+{
+    cleanup_conn virConnectPtr conn = NULL;
+    int r = libvirt_connection_get(connection, patience_ms, &conn, err);
+    if (r < 0)
+        return r;
+    virDomainPtr domain = virDomainLookupByUUIDString(conn, uuid);
+    if (!domain && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
+        return error_set(err, ENOENT, exc_missing, "Instance %s has no libvirt domain", uuid);
+    if (!domain)
+        return libvirt_error(err, "cannot look up the domain of instance %s", uuid);
+    *ret_domain = domain;
+    return 0;
+}
+
+int libvirt_connection_watch(struct libvirt_connection *connection, const char *uuid,
+                             const char *disk_target, struct domain_watch **ret_watch,
+                             struct error *err)
+{
+    cleanup_conn virConnectPtr conn = NULL;
+    int r = libvirt_connection_get(connection, 0, &conn, err);
+    return r < 0 ? r : domain_watch_new(connection->watches, uuid, disk_target, ret_watch, err);
+}
+
+static int start_events(struct libvirt_connection *connection, struct error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, initialize_libvirt);
+    connection->wake_timer = virEventAddTimeout(-1, on_wake, connection, NULL);
+    if (connection->wake_timer < 0)
+        return libvirt_error(err, "cannot set up libvirt's event loop");
+    int r = pthread_create(&connection->event_thread, NULL, run_events, connection);
+    if (r == 0)
+        return 0;
+    (void)virEventRemoveTimeout(connection->wake_timer);
+    return error_errno(err, r, "cannot start libvirt's event loop");
+}
+
+static void release(struct libvirt_connection *connection)
+{
+    domain_watches_free(connection->watches);
+    (void)pthread_cond_destroy(&connection->opened);
+    (void)pthread_mutex_destroy(&connection->lock);
+    free(connection->uri);
+    free(connection);
+}
+
+int libvirt_connection_new(const char *uri, struct libvirt_connection **ret_connection,
+                           struct error *err)
+{
+    struct libvirt_connection *connection = calloc(1, sizeof(*connection));
+    if (!connection)
+        return error_nomem(err);
+    (void)pthread_mutex_init(&connection->lock, NULL);
+    clock_cond_init(&connection->opened);
+    connection->uri = strdup(uri);
+    int r = connection->uri ? domain_watches_new(&connection->watches, err) : error_nomem(err);
+    if (r == 0)
+        r = start_events(connection, err);
+    if (r < 0) {
+        release(connection);
+        return r;
+    }
+    *ret_connection = connection;
+    return 0;
+}
+
+/* False when a thread still uses it after the time it has to connect. */
+static bool has_opened(struct libvirt_connection *connection)
+{
+    const struct timespec deadline = clock_deadline(OPEN_TIMEOUT_MS);
+    LOCK_SCOPE(&connection->lock);
+    while (connection->opening)
+        if (pthread_cond_timedwait(&connection->opened, &connection->lock, &deadline) == ETIMEDOUT)
+            break;
+    return !connection->opening;
+}
+
+void libvirt_connection_free(struct libvirt_connection *connection)
+{
+    if (!connection)
+        return;
+    if (!has_opened(connection)) {
+        log_warning("libvirtd does not answer: the connection is left as it is");
+        return;
+    }
+    drop_conn(connection);
+    atomic_store(&connection->stopping, true);
+    virEventUpdateTimeout(connection->wake_timer, 0);
+    (void)pthread_join(connection->event_thread, NULL);
+    (void)virEventRemoveTimeout(connection->wake_timer);
+    release(connection);
+}

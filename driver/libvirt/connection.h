@@ -1,0 +1,79 @@
+/*
+ * The connection to libvirtd: opened when first needed, opened again when it was lost, with
+ * keepalive, and with the thread that runs libvirt's event loop. One per process at a time, as
+ * libvirt's default event loop is.
+ *
+ * Thread-safe. A virDomainPtr of a lost connection stays lost: look the domain up again.
+ */
+#pragma once
+
+#include <libvirt/libvirt.h>
+
+#include "common/error.h"
+#include "driver/libvirt/domain_watch.h"
+
+struct libvirt_connection;
+
+/* Starts the event loop; does not connect yet. `uri` is copied. Returns owned. */
+int libvirt_connection_new(const char *uri, struct libvirt_connection **ret_connection,
+                           struct error *err);
+
+/*
+ * NULL-safe. Ends the event loop thread: no callback runs afterwards. While libvirtd hangs in the
+ * middle of a connection all is left as it is.
+ */
+void libvirt_connection_free(struct libvirt_connection *connection);
+
+/*
+ * A reference to a live connection: give it back with virConnectClose(). While libvirtd is not
+ * there it is tried again for `patience_ms` (0: once); one that hangs is waited for 5 s each time
+ * (ETIMEDOUT).
+ */
+int libvirt_connection_get(struct libvirt_connection *connection, unsigned patience_ms,
+                           virConnectPtr *ret_conn, struct error *err);
+
+/*
+ * The domain of an instance: virDomainFree() it. -ENOENT and exception class `exc_missing` when
+ * there is none.
+ */
+int libvirt_connection_find_domain(struct libvirt_connection *connection, const char *uuid,
+                                   unsigned patience_ms, const char *exc_missing,
+                                   virDomainPtr *ret_domain, struct error *err);
+
+/* How long a rollback waits for a libvirtd that is being restarted. */
+#define LIBVIRT_PATIENCE_MS 30000
+
+/*
+ * After a connection may have been lost, or the guest may have ended: looks again for *domain
+ * (owned; NULL when there was none) unless it is found active, with LIBVIRT_PATIENCE_MS. 0 with
+ * *domain NULL when there is none any more; *ret_active tells whether it runs. On failure *domain
+ * is NULL.
+ */
+int libvirt_connection_find_domain_again(struct libvirt_connection *connection, const char *uuid,
+                                         virDomainPtr *domain, bool *ret_active, struct error *err);
+
+/* domain_watch_new() fed by this connection's events. Free it before the connection. */
+int libvirt_connection_watch(struct libvirt_connection *connection, const char *uuid,
+                             const char *disk_target, struct domain_watch **ret_watch,
+                             struct error *err);
+
+/*
+ * Turns this thread's last libvirt error into *err: NO_DOMAIN to InstanceNotFound (ENOENT), the
+ * rest to InternalError (EIO), with libvirt's text behind `format`. Returns -errno.
+ */
+int libvirt_error(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static inline void cleanup_free_domain(virDomainPtr *domain)
+{
+    if (*domain)
+        (void)virDomainFree(*domain);
+}
+
+static inline void cleanup_close_conn(virConnectPtr *conn)
+{
+    if (*conn)
+        (void)virConnectClose(*conn);
+}
+
+#define cleanup_domain __attribute__((cleanup(cleanup_free_domain)))
+#define cleanup_conn __attribute__((cleanup(cleanup_close_conn)))

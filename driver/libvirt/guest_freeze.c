@@ -1,0 +1,151 @@
+/* See guest_freeze.h. */
+#include "driver/libvirt/guest_freeze.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <limits.h>
+#include <stddef.h>
+
+#include "driver/driver_journal.h"
+#include "driver/libvirt/connection.h"
+
+/* Errors after which nobody can be expected to answer a freeze; others come from the agent. */
+static bool agent_is_absent(int code)
+{
+    return code == VIR_ERR_AGENT_UNRESPONSIVE || code == VIR_ERR_AGENT_UNSYNCED ||
+           code == VIR_ERR_ARGUMENT_UNSUPPORTED || code == VIR_ERR_OPERATION_UNSUPPORTED ||
+           code == VIR_ERR_OPERATION_INVALID || code == VIR_ERR_NO_DOMAIN ||
+           code == VIR_ERR_CONFIG_UNSUPPORTED || code == VIR_ERR_NO_SUPPORT;
+}
+
+/* Nobody knows what the agent will have made of the freeze: only a thaw that succeeds ends that. */
+static bool answer_was_lost(virDomainPtr domain)
+{
+    return virGetLastErrorCode() == VIR_ERR_AGENT_UNRESPONSIVE ||
+           virConnectIsAlive(virDomainGetConnect(domain)) != 1;
+}
+
+/* What the agent says of itself. */
+enum freeze_status {
+    STATUS_FROZEN,
+    STATUS_THAWED,
+    STATUS_UNKNOWN,    /* it answers no question of ours */
+    STATUS_UNANSWERED, /* it does not answer */
+};
+
+/*
+ * A frozen agent does nothing but thaw (qga/main.c: ga_freeze_allowlist), so one that tells its
+ * time is not frozen. Its own guest-fsfreeze-status would have to go around libvirt, which then
+ * marks the domain as tainted.
+ */
+static enum freeze_status read_status(const struct guest_freeze *freeze, virDomainPtr domain)
+{
+    long long seconds = 0;
+    unsigned nanoseconds = 0;
+    if (!freeze->answers)
+        return STATUS_UNKNOWN;
+    if (virDomainGetTime(domain, &seconds, &nanoseconds, 0) == 0)
+        return STATUS_THAWED;
+    if (answer_was_lost(domain))
+        return STATUS_UNANSWERED;
+    return agent_is_absent(virGetLastErrorCode()) ? STATUS_UNKNOWN : STATUS_FROZEN;
+}
+
+int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
+{
+    int timeout = freeze->timeout_s < INT_MAX ? (int)freeze->timeout_s : INT_MAX;
+    int r = virDomainAgentSetResponseTimeout(domain, timeout, 0);
+    freeze->limited = r == 0 || !agent_is_absent(virGetLastErrorCode()); /* it may have been done */
+    return r < 0 ? libvirt_error(err, "cannot limit the guest agent's time to answer") : 0;
+}
+
+/* Known not to be frozen by us. */
+static void is_thawed(struct guest_freeze *freeze)
+{
+    freeze->thaw_needed = false;
+    if (freeze->told)
+        driver_journal_thawed(freeze->journal);
+    freeze->told = false;
+}
+
+static int freezes_nothing(struct guest_freeze *freeze, const char *what, struct error *err)
+{
+    is_thawed(freeze);
+    return error_set(err, EIO, EXC_INTERNAL_ERROR, "the guest agent %s", what);
+}
+
+static int check_frozen(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
+{
+    enum freeze_status status = read_status(freeze, domain);
+    if (status == STATUS_UNANSWERED)
+        return error_set(err, EIO, EXC_INTERNAL_ERROR,
+                         "the guest agent does not tell whether it has frozen the guest's "
+                         "filesystems");
+    return status == STATUS_THAWED
+               ? freezes_nothing(freeze, "is at work as in a thawed guest after it has frozen one",
+                                 err)
+               : 0;
+}
+
+static int freeze_now(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
+{
+    freeze->told = true;
+    freeze->thaw_needed = true;
+    int frozen = virDomainFSFreeze(domain, NULL, 0, 0);
+    if (frozen > 0)
+        return check_frozen(freeze, domain, err);
+    if (frozen == 0)
+        return freezes_nothing(freeze, "has found no filesystem to freeze", err);
+    int r = libvirt_error(err, "cannot freeze the guest's filesystems");
+    if (answer_was_lost(domain))
+        return r;
+    if (freeze->answers)
+        (void)virDomainFSThaw(domain, NULL, 0, 0); /* what was frozen before it failed */
+    is_thawed(freeze);
+    return r;
+}
+
+int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
+{
+    long long seconds = 0;
+    unsigned nanoseconds = 0;
+    int r = guest_freeze_limit_agent(freeze, domain, err);
+    if (r < 0)
+        return r;
+    /* A question without effect first: a freeze that times out may be carried out later. The agent
+     * of a guest that is already frozen refuses it. */
+    freeze->answers = virDomainGetTime(domain, &seconds, &nanoseconds, 0) == 0;
+    if (!freeze->answers && agent_is_absent(virGetLastErrorCode()))
+        return libvirt_error(err, "the guest agent does not answer");
+    r = driver_journal_freezing(freeze->journal, err);
+    return r < 0 ? r : freeze_now(freeze, domain, err);
+}
+
+int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
+{
+    if (!freeze->thaw_needed)
+        return 0;
+    if (virDomainFSThaw(domain, NULL, 0, 0) < 0)
+        return libvirt_error(err, "cannot thaw the guest's filesystems");
+    if (read_status(freeze, domain) == STATUS_FROZEN)
+        return libvirt_error(
+            err, "the guest agent is still as in a frozen guest after it has thawed one");
+    is_thawed(freeze);
+    return 0;
+}
+
+int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
+{
+    if (!freeze->limited)
+        return 0;
+    if (virDomainAgentSetResponseTimeout(domain, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0) < 0)
+        return libvirt_error(err, "cannot give the guest agent its time to answer back");
+    freeze->limited = false;
+    return 0;
+}
+
+void guest_freeze_forget(struct guest_freeze *freeze)
+{
+    is_thawed(freeze);
+    freeze->limited = false;
+}

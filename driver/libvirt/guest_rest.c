@@ -1,0 +1,65 @@
+/* See guest_rest.h. */
+#include "driver/libvirt/guest_rest.h"
+
+#include <errno.h>
+
+#include "driver/libvirt_driver_private.h"
+
+/* The id is the one of the moment the domain is looked up: libvirt keeps it with the handle. */
+static int check_run(struct libvirt_connection *connection, const char *uuid,
+                     const struct guest_run *run, unsigned patience_ms, struct error *err)
+{
+    cleanup_domain virDomainPtr domain = NULL;
+    struct guest_run now;
+    int r = libvirt_connection_find_domain(connection, uuid, patience_ms, EXC_INSTANCE_NOT_FOUND,
+                                           &domain, err);
+    if (r == 0)
+        r = libvirt_domain_power_state(domain, &now.power_state, err);
+    if (r < 0)
+        return r;
+    now.domain_id = (int)virDomainGetID(domain);
+    if (now.power_state == run->power_state && now.domain_id == run->domain_id)
+        return 0;
+    return error_set(err, ESTALE, EXC_INTERNAL_ERROR,
+                     "the guest was started, stopped, paused or resumed meanwhile (power state %u "
+                     "of domain %d, not %u of %d)",
+                     now.power_state, now.domain_id, run->power_state, run->domain_id);
+}
+
+int guest_run_check(struct libvirt_connection *connection, const char *uuid,
+                    const struct guest_run *run, struct error *err)
+{
+    return check_run(connection, uuid, run, 0, err);
+}
+
+int guest_rest_begin(struct guest_rest *rest, struct libvirt_connection *connection,
+                     const char *uuid, const struct guest_run *run, struct error *err)
+{
+    *rest = (struct guest_rest){.connection = connection, .uuid = uuid, .run = *run};
+    int r = libvirt_connection_watch(connection, uuid, "", &rest->watch, err);
+    return r < 0 ? r : check_run(connection, uuid, run, 0, err);
+}
+
+int guest_rest_check(const struct guest_rest *rest, struct error *err)
+{
+    struct domain_news news = DOMAIN_NEWS_INIT;
+    int r = check_run(rest->connection, rest->uuid, &rest->run, LIBVIRT_PATIENCE_MS, err);
+    if (r < 0)
+        return r;
+    (void)domain_watch_wait(rest->watch, 0, &news);
+    if (news.started || news.resumed)
+        return error_set(err, ESTALE, EXC_INTERNAL_ERROR,
+                         "the guest was %s while its disk was read",
+                         news.started ? "started" : "resumed");
+    if (news.disconnected)
+        return error_set(err, ESTALE, EXC_INTERNAL_ERROR,
+                         "libvirt was lost while the disk of a guest that does not run was read: "
+                         "whether it has run is not known");
+    return 0;
+}
+
+void guest_rest_done(struct guest_rest *rest)
+{
+    domain_watch_free(rest->watch);
+    rest->watch = NULL;
+}

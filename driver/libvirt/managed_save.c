@@ -1,0 +1,163 @@
+/* See managed_save.h. */
+#include "driver/libvirt/managed_save.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "driver/libvirt/connection.h"
+
+#define STALL_CHECKS 4
+#define ABORT_AGAIN_MS 200
+#define AWAIT_STEP_MS 100
+#define ABORT_TIMEOUT_MS 30000
+
+/* A second thread looks after the call, which blocks until the memory is written. */
+struct save_watch {
+    virDomainPtr domain;
+    unsigned check_ms;
+    int ended_fd;          /* eventfd: the call has returned */
+    struct cancel *cancel; /* of the thread that makes it */
+    bool stalled;          /* read when the thread has ended */
+};
+
+enum { NOTHING, ENDED, CANCELLED };
+
+static int wait_for_end(const struct save_watch *watch, unsigned timeout_ms)
+{
+    struct pollfd fds[] = {{.fd = watch->ended_fd, .events = POLLIN},
+                           {.fd = cancel_fd(), .events = POLLIN}};
+    if (poll(fds, ARRAY_SIZE(fds), (int)timeout_ms) <= 0)
+        return NOTHING;
+    return fds[0].revents != 0 ? ENDED : CANCELLED;
+}
+
+/* A save that is only about to begin cannot be aborted yet. */
+static void abort_save(const struct save_watch *watch)
+{
+    CANCEL_SHIELD();
+    do
+        (void)virDomainAbortJob(watch->domain);
+    while (wait_for_end(watch, ABORT_AGAIN_MS) != ENDED);
+}
+
+static void *watch_save(void *arg)
+{
+    struct save_watch *watch = arg;
+    virDomainJobInfo seen = {0};
+    int heard = NOTHING;
+    (void)cancel_enter(watch->cancel);
+    for (unsigned idle = 0; idle < STALL_CHECKS && heard == NOTHING;) {
+        virDomainJobInfo job = {0};
+        heard = wait_for_end(watch, watch->check_ms);
+        if (heard != NOTHING)
+            break;
+        if (virDomainGetJobInfo(watch->domain, &job) < 0)
+            memset(&job, 0, sizeof(job));
+        bool moved = job.dataProcessed != seen.dataProcessed || job.type != seen.type;
+        idle = moved ? 0 : idle + 1;
+        seen = job;
+    }
+    watch->stalled = heard == NOTHING;
+    if (heard != ENDED)
+        abort_save(watch);
+    return NULL;
+}
+
+static int save(struct save_watch *watch, struct error *err)
+{
+    pthread_t thread;
+    int r = pthread_create(&thread, NULL, watch_save, watch);
+    if (r != 0)
+        return error_errno(err, r, "cannot watch over the managed save");
+    r = virDomainManagedSave(watch->domain, 0);
+    if (r < 0)
+        r = libvirt_error(err, "cannot save the guest's memory");
+    (void)eventfd_write(watch->ended_fd, 1);
+    (void)pthread_join(thread, NULL);
+    return r;
+}
+
+int managed_save(virDomainPtr domain, unsigned stall_timeout_s, struct error *err)
+{
+    cleanup_close int ended_fd = eventfd(0, EFD_CLOEXEC);
+    struct save_watch watch = {.domain = domain,
+                               .check_ms = seconds_ms(stall_timeout_s) / STALL_CHECKS,
+                               .ended_fd = ended_fd,
+                               .cancel = cancel_current()};
+    if (ended_fd < 0)
+        return error_errno(err, errno, "cannot watch over the managed save");
+    int r = cancel_check(err);
+    if (r == 0)
+        r = save(&watch, err);
+    if (r < 0 && watch.stalled)
+        return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
+                         "saving the guest's memory made no progress for %u s", stall_timeout_s);
+    if (r < 0)
+        (void)cancel_check(err);
+    return r < 0 ? -err->errnum : 0;
+}
+
+/* Whether the domain is being saved, and how far that is. */
+static int find_save(virDomainPtr domain, bool *ret_saving, unsigned long long *ret_processed,
+                     struct error *err)
+{
+    virTypedParameterPtr params = NULL;
+    int type = VIR_DOMAIN_JOB_NONE, count = 0, operation = 0;
+    if (virDomainGetJobStats(domain, &type, &params, &count, 0) < 0)
+        return libvirt_error(err, "cannot read whether the guest's memory is being saved");
+    bool known = virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &operation) == 1;
+    *ret_saving =
+        type != VIR_DOMAIN_JOB_NONE && known && operation == VIR_DOMAIN_JOB_OPERATION_SAVE;
+    *ret_processed = 0;
+    (void)virTypedParamsGetULLong(params, count, VIR_DOMAIN_JOB_DATA_PROCESSED, ret_processed);
+    virTypedParamsFree(params, count);
+    return 0;
+}
+
+/* *ret_ended is false when it has made no progress for so long. */
+static int await_end(virDomainPtr domain, unsigned stall_timeout_ms, bool *ret_ended,
+                     struct error *err)
+{
+    unsigned long long seen = 0, processed = 0;
+    bool saving = false;
+    for (unsigned idle_ms = 0; idle_ms < stall_timeout_ms; idle_ms += AWAIT_STEP_MS) {
+        int r = find_save(domain, &saving, &processed, err);
+        *ret_ended = !saving;
+        if (r < 0 || !saving)
+            return r;
+        if (processed != seen)
+            idle_ms = 0;
+        seen = processed;
+        (void)poll(NULL, 0, AWAIT_STEP_MS);
+    }
+    return 0;
+}
+
+int managed_save_await(virDomainPtr domain, unsigned stall_timeout_s, struct error *err)
+{
+    bool ended = false;
+    int active = virDomainIsActive(domain);
+    if (active < 0)
+        return libvirt_error(err, "cannot read whether the domain is active");
+    if (active == 0) /* there is no job, and libvirt says so with an error */
+        return 0;
+    int r = await_end(domain, seconds_ms(stall_timeout_s), &ended, err);
+    if (r < 0 || ended)
+        return r;
+    (void)virDomainAbortJob(domain);
+    r = await_end(domain, ABORT_TIMEOUT_MS, &ended, err);
+    if (r < 0 || ended)
+        return r;
+    return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
+                     "saving the guest's memory made no progress for %u s and did not let itself "
+                     "be ended",
+                     stall_timeout_s);
+}

@@ -1,0 +1,197 @@
+/*
+ * The cold snapshot: a running guest is saved to disk with its memory (managed save), the disk is
+ * converted, the guest goes on from where it was. The disk of a guest that does not run is just
+ * converted: QEMU has written out all it had when it paused (vm_stop), and saving such a guest
+ * twice aborts QEMU 7.2 (bdrv_inactivate_recurse: images of a paused guest that was restored are
+ * inactive already) and loses its memory. The managed-save image of a guest that nova suspended is
+ * not touched.
+ *
+ * A guest that has suspended itself to memory is not saved either: QEMU 7.2 forgets about it, and
+ * the guest would go on where it cannot. QEMU has not written out what the guest has not flushed,
+ * as guests do before they suspend: its disk is read as a host that lost its power would leave it.
+ *
+ * The disk is read without a lock, which would keep QEMU from starting the guest: that it was not
+ * started is looked at afterwards (guest_rest.h).
+ *
+ * cold_snapshot_resume() runs on every exit and puts back what it finds missing; for a process that
+ * has died the journal tells it what to look for.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/trap.h"
+#include "driver/ceph/rbd_name.h"
+#include "driver/driver_journal.h"
+#include "driver/image/qemu_img.h"
+#include "driver/libvirt/managed_save.h"
+#include "driver/snapshot/cold.h"
+#include "driver/snapshot/staged_image.h"
+
+static struct guest_run run_of(const struct guest_info *info)
+{
+    return (struct guest_run){info->power_state, info->domain_id};
+}
+
+/* What has to come back; of a guest whose memory is not saved here, nothing. */
+static int read_guest(struct cold_snapshot *op, struct error *err)
+{
+    const struct guest_run run = run_of(op->info);
+    int r = guest_run_check(op->driver->connection, op->info->uuid, &run, err);
+    if (r < 0)
+        return r;
+    op->suspending = run.power_state == POWER_STATE_RUNNING;
+    if (!op->suspending)
+        return 0;
+    r = libvirt_connection_watch(op->driver->connection, op->info->uuid, op->info->disk_target,
+                                 &op->watch, err);
+    return r < 0 ? r : host_devices_read(&op->devices, op->domain, err);
+}
+
+static int reserve(struct cold_snapshot *op, struct error *err)
+{
+    uint64_t bytes = 0;
+    int r = scratch_need(op->info, SCRATCH_IMAGE, &bytes, err);
+    return r < 0 ? r
+                 : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
+                                   &op->scratch, err);
+}
+
+/* Chooses the names and writes down what is about to be done, before anything is. */
+static int begin(struct cold_snapshot *op, struct error *err)
+{
+    int r = libvirt_connection_find_domain(op->driver->connection, op->info->uuid, 0,
+                                           EXC_INSTANCE_NOT_FOUND, &op->domain, err);
+    if (r == 0)
+        r = read_guest(op, err);
+    if (r == 0)
+        r = staging_new(op->driver->snapshots_directory, &op->staging, err);
+    if (r == 0)
+        r = reserve(op, err);
+    if (r == 0 && op->plan->journal)
+        r = driver_journal_write(op->plan->journal, cold_snapshot_entry(op), err);
+    if (r < 0)
+        return r;
+    trap("cold:written-down");
+    return staging_make(op->staging, STAGING_PRIVATE, err);
+}
+
+static int suspend_guest(struct cold_snapshot *op, struct error *err)
+{
+    int r = host_devices_detach(&op->devices, op->domain, op->watch, op->driver->detach_timeout_ms,
+                                err);
+    if (r < 0)
+        return r;
+    trap("cold:devices-detached");
+    op->paused_since_ms = clock_now_ms();
+    r = managed_save(op->domain, op->driver->stall_timeout_s, err);
+    trap("cold:saved");
+    return r;
+}
+
+/* A guest is down for no longer than it takes. */
+static uint64_t limit_of(const struct cold_snapshot *op)
+{
+    return op->suspending ? 0 : op->driver->disk_bytes_per_s;
+}
+
+static int convert_disk(struct cold_snapshot *op, struct error *err)
+{
+    bool is_file = op->info->source_type == DISK_SOURCE_FILE;
+    const struct qemu_img_conversion conversion = {.source_path = op->source_path,
+                                                   .source_format =
+                                                       is_file ? op->info->disk_format : "raw",
+                                                   .target_path = staging_image_path(op->staging),
+                                                   .target_format = op->plan->image_format,
+                                                   .compress = op->plan->compress,
+                                                   .compression_type = op->plan->compression_type,
+                                                   .bytes_per_s = limit_of(op),
+                                                   .force_share = true,
+                                                   .stall_timeout_s = op->driver->stall_timeout_s};
+    return qemu_img_convert(&conversion, err);
+}
+
+/* A guest that runs meanwhile may change the disk, or make it unreadable, under the hands. */
+static int read_disk(struct cold_snapshot *op, struct error *err)
+{
+    static const struct guest_run saved = {POWER_STATE_SHUTDOWN, -1};
+    const struct guest_run found = run_of(op->info);
+    struct error failure = ERROR_INIT, changed = ERROR_INIT;
+    int r = guest_rest_begin(&op->rest, op->driver->connection, op->info->uuid,
+                             op->suspending ? &saved : &found, err);
+    if (r < 0)
+        return r;
+    trap("cold:reading");
+    r = convert_disk(op, &failure);
+    if (r == -ECANCELED) {
+        *err = failure;
+        return r;
+    }
+    if (guest_rest_check(&op->rest, &changed) < 0)
+        failure = changed;
+    if (failure.errnum != 0)
+        *err = failure;
+    return -failure.errnum;
+}
+
+/* What qemu-img is to read, before the guest is touched. */
+static int find_source(struct cold_snapshot *op, struct error *err)
+{
+    const struct guest_info *info = op->info;
+    if (info->source_type == DISK_SOURCE_PLOOP)
+        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR,
+                         "root disk %s is neither a file, a block device nor an RBD image",
+                         info->disk_path);
+    if (info->source_type == DISK_SOURCE_RBD)
+        return rbd_name_for_qemu(info->disk_path, &op->driver->rbd, op->source_path,
+                                 sizeof(op->source_path), err);
+    memcpy(op->source_path, info->disk_path, sizeof(op->source_path));
+    return 0;
+}
+
+/* All that needs the guest stopped. */
+static int copy_disk(struct cold_snapshot *op, struct error *err)
+{
+    int r = begin(op, err);
+    if (r < 0)
+        return r;
+    trap("cold:staging-made");
+    if (op->suspending)
+        r = suspend_guest(op, err);
+    if (r == 0)
+        r = read_disk(op, err);
+    if (r < 0)
+        return r;
+    trap("cold:converted");
+    r = staged_image_write(op->plan->journal, op->staging, STAGED_FILE, op->plan->image_format,
+                           err);
+    trap("cold:image-written-down");
+    return r;
+}
+
+int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
+                          const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                          struct error *err)
+{
+    __attribute__((cleanup(cold_snapshot_done))) struct cold_snapshot op = {
+        .driver = driver, .info = info, .plan = plan, .owner = plan->owner};
+    struct snapshot_result result = {.guest_is_back = true};
+    struct error failure = ERROR_INIT;
+    int r = find_source(&op, err);
+    if (r < 0)
+        return r;
+    (void)copy_disk(&op, &failure);
+    cold_snapshot_resume(&op, &failure);
+    scratch_release(TAKE_PTR(op.scratch)); /* all is written; the staging goes with the image */
+    if (failure.errnum == 0 && staging_open_image(op.staging, &result.image, &failure) == 0)
+        op.staging = NULL;
+    if (failure.errnum != 0) {
+        *err = failure;
+        return -failure.errnum;
+    }
+    if (op.paused_since_ms > 0)
+        result.guest_paused_ms = (uint32_t)(clock_now_ms() - op.paused_since_ms);
+    *ret_result = result;
+    return 0;
+}

@@ -1,0 +1,164 @@
+/* Lets a cold snapshot's guest go on. See cold.h. */
+#include "driver/snapshot/cold.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/trap.h"
+#include "driver/driver_entries.h"
+#include "driver/libvirt/managed_save.h"
+#include "driver/snapshot/recover.h"
+
+json_t *cold_snapshot_entry(const struct cold_snapshot *op)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "step", "begin", "method", "cold",
+                     "uuid", op->info->uuid, "disk_target", op->info->disk_target, "directory",
+                     staging_directory(op->staging), "file", staging_file(op->staging),
+                     "suspending", op->suspending, "devices", host_devices_to_json(&op->devices));
+}
+
+/* libvirtd may have been restarted since; a domain that is gone needs no help. */
+static int find_domain_again(struct cold_snapshot *op, struct error *err)
+{
+    if (op->domain && virConnectIsAlive(virDomainGetConnect(op->domain)) == 1)
+        return 0;
+    if (op->domain)
+        (void)virDomainFree(op->domain);
+    op->domain = NULL;
+    return libvirt_connection_find_domain(op->driver->connection, op->info->uuid,
+                                          LIBVIRT_PATIENCE_MS, EXC_INSTANCE_NOT_FOUND, &op->domain,
+                                          err);
+}
+
+/*
+ * libvirtd goes on to save the guest of a client that has died. What became of it is seen
+ * afterwards: a guest that is saved, or one that is not.
+ */
+static int await_save(struct cold_snapshot *op, struct error *err)
+{
+    return managed_save_await(op->domain, op->driver->stall_timeout_s, err);
+}
+
+/* Of a host that went down: a guest that runs on another one must not get its disk twice. */
+static int ask_owner(struct cold_snapshot *op, struct error *err)
+{
+    bool has = true;
+    if (!op->owner)
+        return 0;
+    int r = op->host_rebooted ? op->owner->has_instance(op->owner->arg, &has, err) : 0;
+    if (r == 0)
+        op->left_off = !has || !op->owner->guest_is_to_run(op->owner->arg);
+    return r;
+}
+
+/*
+ * Only a saved guest is started: one that has powered itself off meanwhile stays off. So does one
+ * that was stopped by its user, who found it off; the memory goes when nova starts it anew.
+ */
+static int start_guest(struct cold_snapshot *op, struct error *err)
+{
+    int active = virDomainIsActive(op->domain);
+    int saved = active == 0 ? virDomainHasManagedSaveImage(op->domain, 0) : 0;
+    if (active < 0 || saved < 0)
+        return libvirt_error(err, "cannot read whether the guest is saved");
+    if (saved == 0)
+        return 0;
+    int r = ask_owner(op, err);
+    if (r < 0 || op->left_off)
+        return r;
+    if (virDomainCreateWithFlags(op->domain, 0) < 0)
+        return libvirt_error(err, "cannot start instance %s from its saved memory", op->info->uuid);
+    op->started = true;
+    trap("cold:started");
+    return 0;
+}
+
+/* Whether the state the guest is in is the user's wish of a later time. */
+static bool is_settled_by_others(const struct cold_snapshot *op)
+{
+    int state = 0, reason = 0;
+    if (op->started)
+        return false;
+    if (virDomainGetState(op->domain, &state, &reason, 0) < 0 || state != VIR_DOMAIN_PAUSED)
+        return true;
+    return op->recovering ? reason != VIR_DOMAIN_PAUSED_SAVE : reason == VIR_DOMAIN_PAUSED_USER;
+}
+
+/* A restored guest runs as before; a save that failed may have left it paused. */
+static int let_run(struct cold_snapshot *op, struct error *err)
+{
+    enum power_state now;
+    int r = libvirt_domain_power_state(op->domain, &now, err);
+    if (r < 0 || now != POWER_STATE_PAUSED || is_settled_by_others(op))
+        return r;
+    if (virDomainResume(op->domain) < 0)
+        return libvirt_error(err, "cannot let the guest run again");
+    return 0;
+}
+
+/* Its definition has kept them for the next start. */
+static int attach_devices(struct cold_snapshot *op, struct error *err)
+{
+    if (op->left_off)
+        return 0;
+    int r = host_devices_attach(&op->devices, op->domain, err);
+    trap("cold:devices-attached");
+    return r;
+}
+
+void cold_snapshot_resume(struct cold_snapshot *op, struct error *err)
+{
+    int (*const steps[])(struct cold_snapshot *, struct error *) = {
+        find_domain_again, await_save, start_guest, let_run, attach_devices,
+    };
+    CANCEL_SHIELD();
+    int r = op->suspending ? 0 : -ENOENT;
+    for (size_t i = 0; i < ARRAY_SIZE(steps) && r != -ENOENT; i++) {
+        struct error failure = ERROR_INIT;
+        r = steps[i](op, &failure);
+        if (r < 0 && r != -ENOENT)
+            r = steps[i](op, &failure);
+        if (r < 0)
+            error_join(err, &failure);
+        if (!op->domain)
+            return;
+    }
+}
+
+void cold_snapshot_done(struct cold_snapshot *op)
+{
+    host_devices_done(&op->devices);
+    domain_watch_free(op->watch);
+    guest_rest_done(&op->rest);
+    scratch_release(op->scratch);
+    staging_free(op->staging);
+    if (op->domain)
+        (void)virDomainFree(op->domain);
+}
+
+int libvirt_cold_recover(struct libvirt_driver *driver, struct guest_info *info,
+                         const struct driver_entries *entries, bool host_rebooted,
+                         const struct driver_owner *owner, struct error *err)
+{
+    __attribute__((cleanup(cold_snapshot_done))) struct cold_snapshot op = {.driver = driver,
+                                                                            .info = info,
+                                                                            .owner = owner,
+                                                                            .recovering = true,
+                                                                            .host_rebooted =
+                                                                                host_rebooted};
+    const json_t *suspending = json_object_get(entries->begin, "suspending");
+    struct error failure = ERROR_INIT;
+    if (!json_is_boolean(suspending))
+        return driver_entry_bad(err, "does not say how the guest was");
+    op.suspending = json_is_true(suspending);
+    int r = host_devices_from_json(&op.devices, json_object_get(entries->begin, "devices"), err);
+    cold_snapshot_resume(&op, &failure);
+    if (failure.errnum == 0 || failure.errnum == ENOENT)
+        return r;                 /* a guest that is gone needs nothing */
+    if (failure.errnum == EINVAL) /* what libvirt says, not the entry */
+        failure.errnum = EIO;
+    *err = failure;
+    return -failure.errnum;
+}

@@ -1,0 +1,224 @@
+/* Takes a direct snapshot back. See direct.h. */
+#include "driver/snapshot/direct.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "driver/driver_entries.h"
+#include "driver/driver_journal.h"
+#include "driver/snapshot/recover.h"
+
+#define DEAD_CLIENT_S 45
+
+json_t *direct_copy_entry(const struct direct_copy *op)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "step", "begin", "method",
+                     "direct", "uuid", op->info->uuid, "disk_path", op->info->disk_path, "snap",
+                     op->snap, "fsid", op->client.fsid, "pool", op->target.pool, "image",
+                     op->target.image, "quiesce", op->direct->quiesce);
+}
+
+/* A guest that has ended is no longer frozen. */
+static int find_domain_again(struct direct_copy *op, struct error *err)
+{
+    bool active = false;
+    int r = libvirt_connection_find_domain_again(op->driver->connection, op->info->uuid,
+                                                 &op->domain, &active, err);
+    if (r == 0 && !active)
+        guest_freeze_forget(&op->freeze);
+    return r;
+}
+
+static int thaw_guest(struct direct_copy *op, struct error *err)
+{
+    int r = guest_freeze_end(&op->freeze, op->domain, err);
+    return r < 0 ? r : guest_freeze_release_agent(&op->freeze, op->domain, err);
+}
+
+int direct_copy_settle_guest(struct direct_copy *op, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    CANCEL_SHIELD();
+    if (!op->freeze.thaw_needed && !op->freeze.limited)
+        return 0;
+    if (op->domain && thaw_guest(op, &failure) == 0)
+        return 0;
+    int r = find_domain_again(op, err);
+    return r < 0 || !op->domain ? r : thaw_guest(op, err);
+}
+
+int direct_copy_lift_limit(struct direct_copy *op, struct error *err)
+{
+    return op->client.cluster ? rados_client_limit(&op->client, op->driver->rbd.op_timeout_s, err)
+                              : 0;
+}
+
+int direct_copy_remove_disk_snap(struct direct_copy *op, struct error *err)
+{
+    if (!op->snapped)
+        return 0;
+    int r = rbd_volume_remove_snap(&op->disk, op->snap, err);
+    if (r == 0)
+        op->snapped = false;
+    return r;
+}
+
+static int remove_copy(struct direct_copy *op, struct error *err)
+{
+    rbd_volume_close(&op->copy);
+    return op->cloned ? rbd_destroy_volume(&op->client, &op->target, GLANCE_SNAP, err) : 0;
+}
+
+void direct_copy_undo(struct direct_copy *op, struct error *err)
+{
+    int (*const steps[])(struct direct_copy *, struct error *) = {
+        direct_copy_settle_guest,
+        direct_copy_lift_limit,
+        remove_copy,
+        direct_copy_remove_disk_snap,
+    };
+    CANCEL_SHIELD();
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        struct error failure = ERROR_INIT;
+        int r = steps[i](op, &failure);
+        if (r < 0 && r != -EBUSY)
+            r = steps[i](op, &failure);
+        if (r < 0)
+            error_join(err, &failure);
+    }
+}
+
+void direct_copy_done(struct direct_copy *op)
+{
+    rbd_volume_close(&op->copy);
+    rbd_volume_close(&op->disk);
+    rados_client_close(&op->client);
+    if (op->domain)
+        (void)virDomainFree(op->domain);
+}
+
+/* Only what a direct snapshot can have made is removed. */
+static int check_undo(const struct rados_client *client, const struct rbd_location *location,
+                      struct error *err)
+{
+    if (strcmp(location->fsid, client->fsid) != 0)
+        return error_set(err, EINVAL, EXC_IMAGE_UNACCEPTABLE,
+                         "Ceph cluster %s is not the one of this host, %s", location->fsid,
+                         client->fsid);
+    if (!id_is_uuid(location->image) || strcmp(location->snap, GLANCE_SNAP) != 0)
+        return error_set(err, EINVAL, EXC_IMAGE_UNACCEPTABLE,
+                         "%s/%s@%s is no image of a direct snapshot", location->pool,
+                         location->image, location->snap);
+    return 0;
+}
+
+int direct_copy_write_undone(const struct driver_journal *journal, struct error *err)
+{
+    return journal ? driver_journal_write(journal, json_pack("{s:s}", "step", "undone"), err) : 0;
+}
+
+int libvirt_undo_direct_snapshot(struct libvirt_driver *driver, const char *location,
+                                 const struct driver_journal *journal, struct error *err)
+{
+    __attribute__((cleanup(rados_client_close))) struct rados_client client = {0};
+    struct rbd_location parsed;
+    struct rbd_name name;
+    int r = rbd_location_parse(location, &parsed, err);
+    if (r == 0)
+        r = rados_client_open(&client, &driver->rbd, err);
+    if (r == 0)
+        r = check_undo(&client, &parsed, err);
+    if (r < 0)
+        return r;
+    memcpy(name.pool, parsed.pool, sizeof(name.pool));
+    memcpy(name.image, parsed.image, sizeof(name.image));
+    r = rbd_destroy_volume(&client, &name, GLANCE_SNAP, err);
+    return r < 0 ? r : direct_copy_write_undone(journal, err);
+}
+
+/* What the entry says was about to be made. Names are taken only as begin() chooses them. */
+static int read_entry(struct direct_copy *op, struct guest_info *info, const json_t *entry,
+                      char ret_fsid[static RBD_NAME_MAX], struct rbd_name *ret_disk,
+                      struct error *err)
+{
+    int r =
+        driver_entry_copy(entry, "disk_path", true, info->disk_path, sizeof(info->disk_path), err);
+    if (r == 0)
+        r = driver_entry_copy(entry, "snap", true, op->snap, sizeof(op->snap), err);
+    if (r == 0)
+        r = driver_entry_copy(entry, "fsid", true, ret_fsid, RBD_NAME_MAX, err);
+    if (r == 0)
+        r = driver_entry_copy(entry, "pool", true, op->target.pool, sizeof(op->target.pool), err);
+    if (r == 0)
+        r = driver_entry_copy(entry, "image", true, op->target.image, sizeof(op->target.image),
+                              err);
+    if (r == 0)
+        r = rbd_name_parse(info->disk_path, ret_disk, err);
+    if (r < 0)
+        return r;
+    if (!rbd_name_is_plain(op->target.pool) || !id_is_uuid(op->target.image) ||
+        strspn(op->snap, "0123456789abcdef") != ID_HEX_SIZE - 1)
+        return driver_entry_bad(err, "names what no direct snapshot makes");
+    return 0;
+}
+
+/*
+ * What a client had open when it was killed is in use until its watch runs out: after 30 s, Ceph's
+ * osd_client_watch_timeout. That is waited for whatever nova's options say.
+ */
+static struct rbd_options patient_options(const struct rbd_options *options)
+{
+    struct rbd_options patient = *options;
+    if (patient.destroy_retry_interval_s == 0)
+        patient.destroy_retry_interval_s = 1;
+    unsigned retries = DEAD_CLIENT_S / patient.destroy_retry_interval_s + 1;
+    if (patient.destroy_retries < retries)
+        patient.destroy_retries = retries;
+    return patient;
+}
+
+/* A disk that is gone has no snapshot of ours: RBD removes none that has. */
+static int open_again(struct direct_copy *op, const struct rbd_options *options, const char *fsid,
+                      const struct rbd_name *disk, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = rados_client_open(&op->client, options, err);
+    if (r < 0)
+        return r;
+    if (strcmp(fsid, op->client.fsid) != 0)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "Ceph cluster %s is not the one of this host, %s", fsid, op->client.fsid);
+    r = rbd_volume_open(&op->disk, &op->client, disk, &failure);
+    op->snapped = r == 0;
+    if (r == 0 || r == -ENOENT)
+        return 0;
+    *err = failure;
+    return r;
+}
+
+int libvirt_direct_recover(struct libvirt_driver *driver, struct guest_info *info,
+                           const struct driver_entries *entries, bool host_rebooted,
+                           struct error *err)
+{
+    const struct rbd_options options = patient_options(&driver->rbd);
+    bool quiesce = json_is_true(json_object_get(entries->begin, "quiesce"));
+    __attribute__((cleanup(direct_copy_done))) struct direct_copy op = {
+        .driver = driver,
+        .info = info,
+        .freeze = {.timeout_s = driver->freeze_timeout_s,
+                   .limited = quiesce && !host_rebooted,
+                   .thaw_needed = entries->frozen && !host_rebooted}};
+    char fsid[RBD_NAME_MAX];
+    struct rbd_name disk;
+    struct error unreadable = ERROR_INIT, failure = ERROR_INIT;
+    if (read_entry(&op, info, entries->begin, fsid, &disk, &unreadable) == 0)
+        op.cloned = open_again(&op, &options, fsid, &disk, &failure) == 0;
+    direct_copy_undo(&op, &failure); /* the guest is thawed in any case */
+    if (failure.errnum == 0)
+        failure = unreadable;
+    if (failure.errnum != 0)
+        *err = failure;
+    return -failure.errnum;
+}

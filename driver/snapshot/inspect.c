@@ -1,0 +1,89 @@
+/* Reads a domain: its state, its definition, its root disk. */
+#include <libvirt/virterror.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "driver/libvirt_driver_private.h"
+
+int libvirt_domain_power_state(virDomainPtr domain, enum power_state *ret_state, struct error *err)
+{
+    static const enum power_state states[] = {
+        [VIR_DOMAIN_NOSTATE] = POWER_STATE_NOSTATE,
+        [VIR_DOMAIN_RUNNING] = POWER_STATE_RUNNING,
+        [VIR_DOMAIN_BLOCKED] = POWER_STATE_RUNNING,
+        [VIR_DOMAIN_PAUSED] = POWER_STATE_PAUSED,
+        [VIR_DOMAIN_SHUTDOWN] = POWER_STATE_SHUTDOWN,
+        [VIR_DOMAIN_SHUTOFF] = POWER_STATE_SHUTDOWN,
+        [VIR_DOMAIN_CRASHED] = POWER_STATE_CRASHED,
+        [VIR_DOMAIN_PMSUSPENDED] = POWER_STATE_SUSPENDED,
+    };
+    int state = 0;
+    if (virDomainGetState(domain, &state, NULL, 0) < 0)
+        return libvirt_error(err, "cannot read the domain's state");
+    bool known = state >= 0 && (size_t)state < ARRAY_SIZE(states);
+    *ret_state = known ? states[state] : POWER_STATE_NOSTATE;
+    return 0;
+}
+
+int libvirt_domain_describe(virDomainPtr domain, struct domain_description **ret_description,
+                            struct error *err)
+{
+    cleanup_free char *xml = virDomainGetXMLDesc(domain, 0);
+    if (!xml)
+        return libvirt_error(err, "cannot read the domain's definition");
+    return domain_xml_parse(xml, ret_description, err);
+}
+
+static int read_domain(virDomainPtr domain, struct guest_info *info, struct error *err)
+{
+    int r = libvirt_domain_power_state(domain, &info->power_state, err);
+    if (r < 0)
+        return r;
+    int persistent = virDomainIsPersistent(domain);
+    const char *type = virConnectGetType(virDomainGetConnect(domain));
+    if (persistent < 0 || !type)
+        return libvirt_error(err, "cannot read what kind of domain it is");
+    info->domain_id = (int)virDomainGetID(domain);
+    info->persistent = persistent == 1;
+    info->connection_is_qemu = strcmp(type, "QEMU") == 0;
+    return 0;
+}
+
+static int read_root_disk(const struct libvirt_driver *driver, const struct guest_id *guest,
+                          virDomainPtr domain, struct guest_info *info, struct error *err)
+{
+    struct domain_description *description = NULL;
+    const struct domain_disk *disk = NULL;
+    int r = libvirt_domain_describe(domain, &description, err);
+    if (r < 0)
+        return r;
+    r = root_disk_find(description, guest, driver->instances_path, &disk, err);
+    if (r == 0) { /* a disk that is found has names that fit */
+        info->source_type = root_disk_source_type(disk);
+        (void)snprintf(info->disk_path, DRIVER_PATH_MAX, "%s", disk->layers[0].path);
+        (void)snprintf(info->disk_target, DRIVER_FORMAT_MAX, "%s", disk->target);
+        (void)snprintf(info->disk_format, DRIVER_FORMAT_MAX, "%s", disk->layers[0].format);
+        if (info->source_type != DISK_SOURCE_PLOOP)
+            r = root_disk_inspect(disk, guest->uuid, &driver->policy, info, err);
+    }
+    domain_description_free(description);
+    return r;
+}
+
+int libvirt_inspect(struct libvirt_driver *driver, const struct guest_id *guest,
+                    struct guest_info *ret_info, struct error *err)
+{
+    cleanup_domain virDomainPtr domain = NULL;
+    struct guest_info info = {0};
+    (void)snprintf(info.uuid, sizeof(info.uuid), "%s", guest->uuid);
+    int r = libvirt_connection_find_domain(driver->connection, guest->uuid, 0,
+                                           EXC_INSTANCE_NOT_RUNNING, &domain, err);
+    if (r == 0)
+        r = read_domain(domain, &info, err);
+    if (r == 0)
+        r = read_root_disk(driver, guest, domain, &info, err);
+    if (r == 0)
+        *ret_info = info;
+    return r;
+}

@@ -1,0 +1,181 @@
+/*
+ * The live snapshot, as nova's _live_snapshot: the root disk's top layer is copied into an overlay
+ * of the same backing file, the copy is ended without a pivot, the image is made from the overlay
+ * with its backing file: while it is uploaded, or by qemu-img where it has to be a file first. The
+ * guest never stops.
+ *
+ * blockRebase takes no persistent domain, so the definition is taken away meanwhile; blockCopy
+ * does. live_snapshot_undo() runs on every exit and puts back whatever the progress of each part
+ * says, and does so for a process that has died when the journal has told it the same.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/trap.h"
+#include "driver/block/block_job.h"
+#include "driver/driver_journal.h"
+#include "driver/image/image_stream.h"
+#include "driver/image/qemu_img.h"
+#include "driver/snapshot/live_snapshot.h"
+#include "driver/snapshot/staged_image.h"
+
+static int make_overlay(struct live_snapshot *op, struct error *err)
+{
+    const struct guest_info *info = op->info;
+    int r = staging_make(op->staging, STAGING_TRAVERSABLE, err);
+    if (r < 0)
+        return r;
+    trap("live:staging-made");
+    bool is_qcow2 = strcmp(info->disk_format, "qcow2") == 0;
+    bool has_backing = info->backing_path[0] != '\0';
+    const struct qemu_img_overlay overlay = {
+        .path = staging_delta_path(op->staging),
+        .size_bytes = info->virtual_size_bytes,
+        .cluster_size_bytes = is_qcow2 ? info->cluster_size_bytes : 0,
+        .backing_path = has_backing ? info->backing_path : NULL,
+        .backing_format = has_backing ? info->backing_format : NULL};
+    r = qemu_img_create_overlay(&overlay, err);
+    return r < 0 ? r : live_snapshot_give_delta(op, err);
+}
+
+/* The point in time of the image. The guest's filesystems stand still for no more than this. */
+static int end_copy(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+{
+    CANCEL_SHIELD();
+    struct error failure = ERROR_INIT;
+    int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, ret_quiesced, err);
+    trap("live:frozen");
+    if (r == 0)
+        r = block_copy_end(&op->copy, op->domain, err);
+    trap("live:copy-ended");
+    if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, ret_quiesced, &failure) == 0) {
+        trap("live:thawed");
+        return r;
+    }
+    error_join(err, &failure);
+    return -err->errnum;
+}
+
+static int start_copy(struct live_snapshot *op, struct error *err)
+{
+    int r = make_overlay(op, err);
+    if (r < 0)
+        return r;
+    trap("live:overlay-made");
+    if (saved_definition_undefine(&op->definition, op->domain, err) < 0)
+        return live_snapshot_unusable(op, err);
+    trap("live:undefined");
+    r = block_copy_start(&op->copy, op->driver->connection, op->domain, err);
+    return r == -EIO && op->copy.transient_job ? live_snapshot_unusable(op, err) : r;
+}
+
+static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+{
+    int r = guest_quiesce_check(&op->quiesce, err);
+    if (r == 0)
+        r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
+    if (r == 0)
+        r = live_snapshot_begin(op, SCRATCH_OVERLAY | SCRATCH_ROOM, err);
+    trap("live:written-down");
+    if (r == 0)
+        r = start_copy(op, err);
+    if (r < 0)
+        return r;
+    trap("live:copy-started");
+    r = block_copy_await_ready(&op->copy, op->domain, err);
+    if (r < 0)
+        return r;
+    trap("live:copy-ready");
+    r = end_copy(op, ret_quiesced, err);
+    if (r == 0)
+        r = block_copy_confirm_end(&op->copy, op->domain, err);
+    if (r < 0)
+        return r;
+    qemu_user_take_back(staging_delta_path(op->staging));
+    return scratch_check(op->scratch, err);
+}
+
+int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
+                          const char *source_format, struct error *err)
+{
+    const struct qemu_img_conversion conversion = {.source_path = source_path,
+                                                   .source_format = source_format,
+                                                   .target_path = staging_image_path(op->staging),
+                                                   .target_format = op->plan->image_format,
+                                                   .compress = op->plan->compress,
+                                                   .compression_type = op->plan->compression_type,
+                                                   .bytes_per_s = op->driver->disk_bytes_per_s,
+                                                   .stall_timeout_s = op->driver->stall_timeout_s};
+    int r = qemu_img_convert(&conversion, err);
+    if (r < 0)
+        return r;
+    trap("live:converted");
+    r = staged_image_write(op->plan->journal, op->staging, STAGED_FILE, op->plan->image_format,
+                           err);
+    trap("live:image-written-down");
+    return r;
+}
+
+int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image, struct error *err)
+{
+    int r = staging_remove_delta(op->staging, err);
+    if (r == 0)
+        r = staging_open_image(op->staging, ret_image, err);
+    if (r < 0)
+        return r;
+    scratch_release(TAKE_PTR(op->scratch)); /* all is written; the staging goes with the image */
+    op->staging = NULL;
+    return 0;
+}
+
+/* The overlay is all that is needed: the image is made from it while it is uploaded. */
+static int stream_overlay(struct live_snapshot *op, struct snapshot_result *result,
+                          struct error *err)
+{
+    int r = staged_image_write(op->plan->journal, op->staging, STAGED_OVERLAY,
+                               op->plan->image_format, err);
+    trap("live:overlay-written-down");
+    if (r == 0)
+        r = staged_overlay_open(op->staging, op->plan->image_format, op->driver, &result->image,
+                                err);
+    if (r < 0)
+        return r;
+    result->streamed = true;
+    scratch_release(TAKE_PTR(op->scratch)); /* all is written; the staging goes with the image */
+    op->staging = NULL;
+    return 0;
+}
+
+static int make_image(struct live_snapshot *op, struct snapshot_result *result, struct error *err)
+{
+    if (live_snapshot_is_streamed(op))
+        return stream_overlay(op, result, err);
+    int r = live_snapshot_convert(op, staging_delta_path(op->staging), "qcow2", err);
+    return r < 0 ? r : live_snapshot_open(op, &result->image, err);
+}
+
+int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
+                          const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                          struct error *err)
+{
+    __attribute__((cleanup(live_snapshot_done))) struct live_snapshot op =
+        live_snapshot_of(driver, info, plan);
+    struct snapshot_result result = {.guest_is_back = true};
+    struct error failure = ERROR_INIT;
+    int r = libvirt_connection_find_domain(driver->connection, info->uuid, 0,
+                                           EXC_INSTANCE_NOT_FOUND, &op.domain, err);
+    if (r < 0)
+        return r;
+    (void)copy_disk(&op, &result.quiesced, &failure);
+    live_snapshot_undo(&op, &failure);
+    if (failure.errnum == 0)
+        (void)make_image(&op, &result, &failure);
+    if (failure.errnum != 0) {
+        *err = failure;
+        return -failure.errnum;
+    }
+    *ret_result = result;
+    return 0;
+}

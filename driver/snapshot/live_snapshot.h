@@ -1,0 +1,80 @@
+/*
+ * The live snapshot: taking it by a copy (libvirt_live.c) or by a backup job (libvirt_stream.c),
+ * and undoing either (live_snapshot.c), also for a process that has died (libvirt_live_recover.c).
+ */
+#pragma once
+
+#include <jansson.h>
+#include <libvirt/libvirt.h>
+
+#include "common/error.h"
+#include "driver/block/backup_job.h"
+#include "driver/block/block_copy.h"
+#include "driver/image/disk_space.h"
+#include "driver/image/qemu_user.h"
+#include "driver/image/staging.h"
+#include "driver/libvirt/guest_freeze.h"
+#include "driver/libvirt/guest_quiesce.h"
+#include "driver/libvirt/saved_definition.h"
+#include "driver/libvirt_driver_private.h"
+
+struct live_snapshot {
+    struct libvirt_driver *driver;
+    const struct guest_info *info;
+    const struct snapshot_plan *plan;
+    const struct driver_owner *owner; /* borrowed; may be NULL */
+    virDomainPtr domain; /* owned; NULL when there is none any more, or none was found again */
+    bool gone;           /* libvirt knows no such domain any more */
+    bool deleting;       /* nova-compute deletes the instance at the same time */
+    bool stays_gone;     /* there is to be no domain of it any more */
+    struct staging *staging;
+    struct scratch *scratch;
+    struct saved_definition definition;
+    struct block_copy copy;
+    struct backup_job backup;
+    bool may_be_stopped; /* QEMU may stop the guest whose overwritten data the backup cannot keep */
+    struct guest_quiesce quiesce;
+    struct guest_freeze freeze;
+};
+
+/* The operation before anything is done. Borrows all of them. */
+struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struct guest_info *info,
+                                      const struct snapshot_plan *plan);
+
+/* Whether the image is made while it is read, or has to be a file first. */
+bool live_snapshot_is_streamed(const struct live_snapshot *op);
+
+/*
+ * Chooses the names, reserves room for `scratch_parts` (enum scratch_part), and for the image where
+ * it has to be a file, and writes down what is about to be done, before anything is.
+ */
+int live_snapshot_begin(struct live_snapshot *op, unsigned scratch_parts, struct error *err);
+
+/* Lets QEMU open the file at staging_delta_path(), in case that libvirt does not. */
+int live_snapshot_give_delta(const struct live_snapshot *op, struct error *err);
+
+/*
+ * The failure of libvirt to begin, or to undefine, is one of the method, unless the guest or
+ * libvirtd has gone: turns *err into EOPNOTSUPP. Returns -errno.
+ */
+int live_snapshot_unusable(const struct live_snapshot *op, struct error *err);
+
+/*
+ * Brings the guest back from wherever the snapshot has come to. Every step runs, if need be twice,
+ * whatever became of the others; *err keeps the first error. Does not touch op->staging.
+ */
+void live_snapshot_undo(struct live_snapshot *op, struct error *err);
+
+/*
+ * Converts the copy, of whatever name and format, into the image at staging_image_path() and writes
+ * down that it is whole.
+ */
+int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
+                          const char *source_format, struct error *err);
+
+/* Opens that image once the guest is back. Takes op->staging and op->scratch. Returns owned. */
+int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image,
+                       struct error *err);
+
+/* Frees what the snapshot holds, and removes its files. */
+void live_snapshot_done(struct live_snapshot *op);

@@ -1,0 +1,183 @@
+/* See staged_image.h. */
+#include "driver/snapshot/staged_image.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "driver/driver_entries.h"
+#include "driver/driver_journal.h"
+#include "driver/image/image_stream.h"
+#include "driver/image/qemu_img.h"
+
+static json_int_t mtime_ns(const struct stat *st)
+{
+    return (json_int_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
+static const char *path_of(const struct staging *staging, enum staged_image_kind kind)
+{
+    return kind == STAGED_FILE ? staging_image_path(staging) : staging_delta_path(staging);
+}
+
+int staged_image_write(const struct driver_journal *journal, const struct staging *staging,
+                       enum staged_image_kind kind, const char *format, struct error *err)
+{
+    struct stat st;
+    const char *path = path_of(staging, kind);
+    if (!journal)
+        return 0;
+    if (lstat(path, &st) < 0)
+        return error_errno(err, errno, "cannot stat %s", path);
+    return driver_journal_write(journal,
+                                json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "step", "image", "path",
+                                          path, "format", format, "size_bytes",
+                                          (json_int_t)st.st_size, "inode", (json_int_t)st.st_ino,
+                                          "mtime_ns", mtime_ns(&st)),
+                                err);
+}
+
+/* The files go when nobody reads them any more. */
+struct overlay_image {
+    struct image_source base;
+    struct image_source *stream;
+    struct staging *staging;
+};
+
+static ssize_t overlay_read(struct image_source *source, void *buffer, size_t length,
+                            struct error *err)
+{
+    struct image_source *stream = ((struct overlay_image *)source)->stream;
+    return stream->ops->read(stream, buffer, length, err);
+}
+
+static int overlay_rewind(struct image_source *source, struct error *err)
+{
+    struct image_source *stream = ((struct overlay_image *)source)->stream;
+    return stream->ops->rewind(stream, err);
+}
+
+static void overlay_close(struct image_source *source)
+{
+    struct overlay_image *image = (struct overlay_image *)source;
+    image_source_close(image->stream);
+    staging_free(image->staging);
+    free(image);
+}
+
+static void overlay_leave(struct image_source *source)
+{
+    struct overlay_image *image = (struct overlay_image *)source;
+    image_source_close(image->stream);
+    staging_leave(image->staging);
+    free(image);
+}
+
+static int stream_overlay(struct staging *staging, const char *format,
+                          const struct libvirt_driver *driver, struct image_source **ret_image,
+                          struct error *err)
+{
+    static const struct image_source_ops ops = {overlay_read, overlay_rewind, overlay_close,
+                                                overlay_leave};
+    struct image_source *stream = NULL;
+    int r = image_stream_of_file(staging_delta_path(staging), "qcow2", format,
+                                 driver->disk_bytes_per_s, driver->stall_timeout_s, &stream, err);
+    if (r < 0)
+        return r;
+    struct overlay_image *image = calloc(1, sizeof(*image));
+    if (!image) {
+        image_source_close(stream);
+        return error_nomem(err);
+    }
+    *image = (struct overlay_image){.base = {.ops = &ops, .size_bytes = stream->size_bytes},
+                                    .stream = stream,
+                                    .staging = staging};
+    *ret_image = &image->base;
+    return 0;
+}
+
+/* The overlay stays: it is what a later process would look for. */
+static int convert_overlay(struct staging *staging, const char *format,
+                           const struct libvirt_driver *driver, struct image_source **ret_image,
+                           struct error *err)
+{
+    const struct qemu_img_conversion conversion = {.source_path = staging_delta_path(staging),
+                                                   .source_format = "qcow2",
+                                                   .target_path = staging_image_path(staging),
+                                                   .target_format = format,
+                                                   .bytes_per_s = driver->disk_bytes_per_s,
+                                                   .stall_timeout_s = driver->stall_timeout_s};
+    int r = qemu_img_convert(&conversion, err);
+    return r < 0 ? r : staging_open_image(staging, ret_image, err);
+}
+
+int staged_overlay_open(struct staging *staging, const char *format,
+                        const struct libvirt_driver *driver, struct image_source **ret_image,
+                        struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = stream_overlay(staging, format, driver, ret_image, &failure);
+    if (r < 0 && r != -ECANCELED) {
+        log_warning("the copy is converted, for it cannot be read as it is sent: %s",
+                    failure.message);
+        r = convert_overlay(staging, format, driver, ret_image, &failure);
+    }
+    if (r < 0)
+        *err = failure;
+    return r;
+}
+
+static bool is_overlay(const struct staging *staging, const json_t *entry)
+{
+    const char *path = json_string_member(entry, "path");
+    return path && strcmp(path, staging_delta_path(staging)) == 0;
+}
+
+int staged_image_check(const struct staging *staging, const json_t *entry, struct error *err)
+{
+    const char *path = json_string_member(entry, "path");
+    const char *format = json_string_member(entry, "format");
+    if (!json_is_integer(json_object_get(entry, "size_bytes")) ||
+        !json_is_integer(json_object_get(entry, "inode")) ||
+        !json_is_integer(json_object_get(entry, "mtime_ns")) || !path || !format)
+        return driver_entry_bad(err, "tells of an image without its path, format, size, inode or "
+                                     "time");
+    if (is_overlay(staging, entry) && image_stream_can_make(format, false))
+        return 0;
+    if (strcmp(path, staging_image_path(staging)) != 0)
+        return driver_entry_bad(err, "tells of an image elsewhere than its snapshot makes it");
+    return 0;
+}
+
+static bool is_value(const json_t *entry, const char *key, json_int_t value)
+{
+    return json_integer_value(json_object_get(entry, key)) == value;
+}
+
+static bool is_unchanged(const char *path, const json_t *entry)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+           is_value(entry, "size_bytes", (json_int_t)st.st_size) &&
+           is_value(entry, "inode", (json_int_t)st.st_ino) &&
+           is_value(entry, "mtime_ns", mtime_ns(&st));
+}
+
+int staged_image_find(struct staging *staging, const json_t *entry,
+                      const struct libvirt_driver *driver, struct image_source **ret_image,
+                      struct error *err)
+{
+    enum staged_image_kind kind = is_overlay(staging, entry) ? STAGED_OVERLAY : STAGED_FILE;
+    *ret_image = NULL;
+    if (!is_unchanged(path_of(staging, kind), entry))
+        return 0;
+    if (kind == STAGED_OVERLAY)
+        return staged_overlay_open(staging, json_string_member(entry, "format"), driver, ret_image,
+                                   err);
+    int r = staging_remove_delta(staging, err);
+    return r < 0 ? r : staging_open_image(staging, ret_image, err);
+}

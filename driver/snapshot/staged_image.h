@@ -1,0 +1,43 @@
+/*
+ * What an image is uploaded from, in the journal: written down when it is whole, found again by a
+ * later process.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "common/error.h"
+#include "common/image_source.h"
+#include "driver/driver.h"
+#include "driver/image/staging.h"
+#include "driver/libvirt_driver_private.h"
+
+enum staged_image_kind {
+    STAGED_FILE,    /* the image itself, at staging_image_path() */
+    STAGED_OVERLAY, /* a qcow2 file that it is made from, at staging_delta_path() */
+};
+
+/* Writes it down; `format` is the image's. */
+int staged_image_write(const struct driver_journal *journal, const struct staging *staging,
+                       enum staged_image_kind kind, const char *format, struct error *err);
+
+/*
+ * The image of `format` (see image_stream.h) that is made from the overlay while it is read, or, if
+ * no qemu-nbd can show it, converted from it first. Takes `staging` on success: closing the source
+ * removes everything.
+ */
+int staged_overlay_open(struct staging *staging, const char *format,
+                        const struct libvirt_driver *driver, struct image_source **ret_image,
+                        struct error *err);
+
+/* EINVAL when `entry` is none, or tells of a file elsewhere than `staging` has them. */
+int staged_image_check(const struct staging *staging, const json_t *entry, struct error *err);
+
+/*
+ * The image of an entry that was checked, with `staging` taken as staging_open_image() does.
+ * *ret_image is NULL, and `staging` not taken, when the file is not the one that was written down:
+ * another file, another size, changed since.
+ */
+int staged_image_find(struct staging *staging, const json_t *entry,
+                      const struct libvirt_driver *driver, struct image_source **ret_image,
+                      struct error *err);

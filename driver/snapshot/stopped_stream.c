@@ -1,0 +1,105 @@
+/*
+ * The streamed snapshot of a guest that does not run: a qemu-nbd of our own shows its disk, and the
+ * image is made while it is uploaded. The guest may be started at any time, which nothing here
+ * keeps it from: then what was read is of no instant, so that the image fails, at its last byte at
+ * the latest.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/trap.h"
+#include "driver/ceph/rbd_name.h"
+#include "driver/image/image_stream.h"
+#include "driver/libvirt/guest_rest.h"
+#include "driver/libvirt_driver_private.h"
+
+/* How often it is looked at whether there is any sense in reading on. */
+#define LOOK_MS 1000
+
+struct stopped_image {
+    struct image_source base;
+    char uuid[DRIVER_UUID_MAX];
+    struct guest_rest rest;
+    struct image_source *stream;
+    uint64_t position;
+    uint64_t look_ms; /* when it is looked at next */
+};
+
+static ssize_t image_read(struct image_source *source, void *buffer, size_t length,
+                          struct error *err)
+{
+    struct stopped_image *image = (struct stopped_image *)source;
+    ssize_t n = image->stream->ops->read(image->stream, buffer, length, err);
+    if (n <= 0)
+        return n;
+    image->position += (size_t)n;
+    if (image->position < source->size_bytes && clock_now_ms() < image->look_ms)
+        return n;
+    int r = guest_rest_check(&image->rest, err);
+    image->look_ms = clock_now_ms() + LOOK_MS;
+    return r < 0 ? r : n;
+}
+
+static int image_rewind(struct image_source *source, struct error *err)
+{
+    struct stopped_image *image = (struct stopped_image *)source;
+    image->position = 0;
+    return image->stream->ops->rewind(image->stream, err);
+}
+
+static void image_close(struct image_source *source)
+{
+    struct stopped_image *image = (struct stopped_image *)source;
+    image_source_close(image->stream);
+    guest_rest_done(&image->rest);
+    free(image);
+}
+
+/* qemu-img may still do what fails here. */
+static int open_stream(struct libvirt_driver *driver, const struct guest_info *info,
+                       const char *image_format, struct image_source **ret_stream,
+                       struct error *err)
+{
+    char path[DRIVER_PATH_MAX];
+    bool is_file = info->source_type == DISK_SOURCE_FILE;
+    int r = 0;
+    memcpy(path, info->disk_path, sizeof(path));
+    if (info->source_type == DISK_SOURCE_RBD)
+        r = rbd_name_for_qemu(info->disk_path, &driver->rbd, path, sizeof(path), err);
+    if (r == 0)
+        r = image_stream_of_file(path, is_file ? info->disk_format : "raw", image_format,
+                                 driver->disk_bytes_per_s, driver->stall_timeout_s, ret_stream,
+                                 err);
+    if (r < 0 && r != -ECANCELED)
+        err->errnum = EOPNOTSUPP;
+    return r < 0 ? -err->errnum : 0;
+}
+
+int libvirt_stream_stopped(struct libvirt_driver *driver, const struct guest_info *info,
+                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                           struct error *err)
+{
+    static const struct image_source_ops ops = {
+        .read = image_read, .rewind = image_rewind, .close = image_close};
+    const struct guest_run run = {info->power_state, info->domain_id};
+    struct stopped_image *image = calloc(1, sizeof(*image));
+    if (!image)
+        return error_nomem(err);
+    image->base.ops = &ops;
+    memcpy(image->uuid, info->uuid, sizeof(image->uuid));
+    int r = guest_rest_begin(&image->rest, driver->connection, image->uuid, &run, err);
+    if (r == 0)
+        r = open_stream(driver, info, plan->image_format, &image->stream, err);
+    trap("stopped:disk-shown");
+    if (r < 0) {
+        image_close(&image->base);
+        return r;
+    }
+    image->base.size_bytes = image->stream->size_bytes;
+    image->look_ms = clock_now_ms() + LOOK_MS;
+    *ret_result =
+        (struct snapshot_result){.image = &image->base, .guest_is_back = true, .streamed = true};
+    return 0;
+}

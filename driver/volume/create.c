@@ -1,0 +1,205 @@
+/*
+ * The new top layer of a volume, as nova's _volume_snapshot_create: an external disk snapshot onto
+ * a file that Cinder has made. libvirt's definition of the disk tells whether it has happened,
+ * not what the call returned: libvirtd may be gone by then, and Cinder must not hear of a failure
+ * while the guest writes to the new file.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/cancel.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/trap.h"
+#include "driver/block/block_job.h"
+#include "driver/libvirt/guest_freeze.h"
+#include "driver/libvirt/guest_quiesce.h"
+#include "driver/libvirt_driver_private.h"
+#include "driver/volume/chain.h"
+#include "driver/volume/overlay.h"
+#include "driver/volume/volume.h"
+
+struct volume_snapshot {
+    struct libvirt_driver *driver;
+    const char *uuid;
+    const struct volume_overlay *overlay;
+    virDomainPtr domain; /* owned; NULL when there is none any more */
+    char *path;          /* owned: of the new file */
+    char *xml;           /* owned: what libvirt is asked for */
+    struct guest_quiesce quiesce;
+    struct guest_freeze freeze;
+    bool already; /* it does since an earlier call */
+    bool asked;   /* the guest may write to the new file */
+    bool created; /* libvirt said that it does */
+};
+
+static int read_power_state(struct volume_snapshot *op, struct error *err)
+{
+    op->quiesce = (struct guest_quiesce){.wanted = op->overlay->quiesce,
+                                         .required = op->overlay->require_quiesce};
+    return libvirt_domain_power_state(op->domain, &op->quiesce.power_state, err);
+}
+
+/* An earlier call may have put the file there and died before it could tell. */
+static int is_on_top(const struct volume_snapshot *op, const struct volume_disk *disk,
+                     bool *ret_on_top, struct error *err)
+{
+    cleanup_free char *path = NULL;
+    int r = volume_chain_join(disk, op->overlay->new_file, &path, err);
+    if (r == 0)
+        *ret_on_top = strcmp(disk->layers[0].path, path) == 0;
+    return r;
+}
+
+/* All that can be found wrong before anything is changed. */
+static int prepare(struct volume_snapshot *op, struct error *err)
+{
+    cleanup_volume_disk struct volume_disk *disk = NULL;
+    int r = libvirt_volume_find_domain(op->driver->connection, op->uuid, 0, &op->domain, err);
+    if (r < 0)
+        return r;
+    int active = virDomainIsActive(op->domain);
+    if (active < 0)
+        return libvirt_error(err, "cannot read whether the domain is active");
+    if (active == 0)
+        return libvirt_volume_not_running(op->uuid, err);
+    r = libvirt_volume_describe(op->domain, op->overlay->volume_id, &disk, err);
+    if (r == 0)
+        r = is_on_top(op, disk, &op->already, err);
+    if (r < 0 || op->already)
+        return r;
+    r = read_power_state(op, err);
+    if (r == 0)
+        r = guest_quiesce_check(&op->quiesce, err);
+    if (r == 0)
+        r = block_job_check_idle(op->domain, op->uuid, disk->target, err);
+    if (r == 0)
+        r = volume_overlay_check(disk, op->overlay->new_file, &op->path, err);
+    return r < 0 ? r : volume_overlay_snapshot_xml(disk, op->path, &op->xml, err);
+}
+
+static int thaw_guest(struct volume_snapshot *op, struct error *err)
+{
+    return op->domain ? guest_freeze_end(&op->freeze, op->domain, err) : 0;
+}
+
+/* libvirt's own QUIESCE flag would wait for the agent without end. */
+static int take_snapshot(struct volume_snapshot *op, struct error *err)
+{
+    const unsigned flags = VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA |
+                           VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY |
+                           VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT;
+    op->asked = true;
+    virDomainSnapshotPtr snapshot = virDomainSnapshotCreateXML(op->domain, op->xml, flags);
+    if (!snapshot)
+        return libvirt_error(err, "cannot put file %s on the volume", op->overlay->new_file);
+    (void)virDomainSnapshotFree(snapshot);
+    op->created = true;
+    return 0;
+}
+
+/* The guest's filesystems stand still for no more than this. */
+static int freeze_and_take(struct volume_snapshot *op, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    bool quiesced = false;
+    CANCEL_SHIELD();
+    int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, &quiesced, err);
+    trap("volume:frozen");
+    if (r == 0)
+        r = take_snapshot(op, err);
+    trap("volume:layer-made");
+    if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, &quiesced, &failure) == 0) {
+        trap("volume:thawed");
+        return r;
+    }
+    error_join(err, &failure);
+    return -err->errnum;
+}
+
+/* A guest that has ended is not frozen any more. */
+static int find_domain_again(struct volume_snapshot *op, struct error *err)
+{
+    bool active = false;
+    int r = libvirt_connection_find_domain_again(op->driver->connection, op->uuid, &op->domain,
+                                                 &active, err);
+    if (r == 0 && !active)
+        guest_freeze_forget(&op->freeze);
+    return r;
+}
+
+static int release_agent(struct volume_snapshot *op, struct error *err)
+{
+    return op->domain ? guest_freeze_release_agent(&op->freeze, op->domain, err) : 0;
+}
+
+/* Every step runs, if need be twice, whatever became of the others; *err keeps the first error. */
+static void leave_guest(struct volume_snapshot *op, struct error *err)
+{
+    int (*const steps[])(struct volume_snapshot *, struct error *) = {find_domain_again, thaw_guest,
+                                                                      release_agent};
+    CANCEL_SHIELD();
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        struct error failure = ERROR_INIT;
+        if (steps[i](op, &failure) < 0 && steps[i](op, &failure) < 0)
+            error_join(err, &failure);
+    }
+}
+
+/* Whether the guest writes to the new file. */
+static int confirm(struct volume_snapshot *op, bool *ret_taken, struct error *err)
+{
+    cleanup_volume_disk struct volume_disk *disk = NULL;
+    if (!op->domain)
+        return libvirt_volume_not_running(op->uuid, err);
+    int r = libvirt_volume_describe(op->domain, op->overlay->volume_id, &disk, err);
+    if (r == 0)
+        *ret_taken = strcmp(disk->layers[0].path, op->path) == 0;
+    return r;
+}
+
+/* 0 when the guest writes to the new file, whatever failed besides. */
+static int conclude(struct volume_snapshot *op, struct error *failure)
+{
+    struct error unknown = ERROR_INIT;
+    bool taken = false;
+    if (op->asked && confirm(op, &taken, &unknown) < 0 && confirm(op, &taken, &unknown) < 0) {
+        taken = op->created; /* nothing contradicts what libvirt said */
+        error_join(failure, &unknown);
+    }
+    if (taken && failure->errnum != 0)
+        log_error("Volume %s has its new layer %s, but: %s", op->overlay->volume_id, op->path,
+                  failure->message);
+    if (taken)
+        return 0;
+    if (failure->errnum != 0)
+        return -failure->errnum;
+    return error_set(failure, EIO, EXC_INTERNAL_ERROR,
+                     "libvirt reported success, but the guest does not write to %s", op->path);
+}
+
+static void volume_snapshot_done(struct volume_snapshot *op)
+{
+    free(op->path);
+    free(op->xml);
+    if (op->domain)
+        (void)virDomainFree(op->domain);
+}
+
+int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,
+                          const struct volume_overlay *overlay, struct error *err)
+{
+    __attribute__((cleanup(volume_snapshot_done))) struct volume_snapshot op = {
+        .driver = driver,
+        .uuid = uuid,
+        .overlay = overlay,
+        .freeze = {.journal = overlay->journal, .timeout_s = driver->freeze_timeout_s}};
+    struct error failure = ERROR_INIT;
+    int r = prepare(&op, &failure);
+    if (r == 0 && !op.already) {
+        (void)freeze_and_take(&op, &failure);
+        leave_guest(&op, &failure);
+        r = conclude(&op, &failure);
+    }
+    return r < 0 ? libvirt_volume_fail(uuid, &failure, err) : 0;
+}

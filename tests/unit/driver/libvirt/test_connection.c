@@ -1,0 +1,229 @@
+/* driver/libvirt/connection.c and libvirt.c against libvirt's own test driver, in this process. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cmocka.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "driver/libvirt_driver.h"
+#include "driver/libvirt_driver_private.h"
+#include "tests/unit/canceller.h"
+#include "tests/unit/driver/scratch.h"
+
+#define MISSING "0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"
+#define UUID "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
+
+static char uri[512];
+static const struct guest_id guest = {.uuid = UUID, .root_device_name = "/dev/vda"};
+static const struct guest_id missing = {.uuid = MISSING};
+
+/* A hypervisor of one running guest with a raw root disk. */
+static int set_up(void **state)
+{
+    if (scratch_make(state))
+        return -1;
+    FILE *file = fopen(scratch_path("node.xml"), "we");
+    if (!file)
+        return -1;
+    (void)fprintf(file,
+                  "<node><domain type='test'><name>guest</name><uuid>%s</uuid>"
+                  "<memory>65536</memory><os><type>hvm</type></os><devices>"
+                  "<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
+                  "<source file='%s'/><target dev='vda' bus='virtio'/></disk>"
+                  "</devices></domain></node>",
+                  UUID, scratch_path("disk"));
+    (void)fclose(file);
+    file = fopen(scratch_path("disk"), "we");
+    if (!file || ftruncate(fileno(file), 1 << 20) < 0)
+        return -1;
+    (void)fclose(file);
+    (void)snprintf(uri, sizeof(uri), "test://%s", scratch_path("node.xml"));
+    return 0;
+}
+
+static struct driver *new_driver(void)
+{
+    struct driver *driver = NULL;
+    struct error err = ERROR_INIT;
+    const struct libvirt_driver_options options = {.connection_uri = uri,
+                                                   .virt_type = "qemu",
+                                                   .snapshots_directory = scratch_path("snapshots"),
+                                                   .instances_path = scratch_directory,
+                                                   .stall_timeout_s = 10,
+                                                   .freeze_timeout_s = 5};
+    if (libvirt_driver_new(&options, &driver, &err) < 0)
+        fail_msg("%s", err.message);
+    return driver;
+}
+
+static void domain_is_read(void **state)
+{
+    (void)state;
+    struct driver *driver = new_driver();
+    struct error err = ERROR_INIT;
+    enum power_state power_state;
+    struct guest_info info;
+    assert_int_equal(driver->ops->get_power_state(driver, UUID, &power_state, &err), 0);
+    assert_int_equal(power_state, POWER_STATE_RUNNING);
+    assert_int_equal(driver->ops->get_power_state(driver, MISSING, &power_state, &err), 0);
+    assert_int_equal(power_state, POWER_STATE_NOSTATE);
+    if (driver->ops->inspect(driver, &guest, &info, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_string_equal(info.uuid, UUID);
+    assert_string_equal(info.disk_path, scratch_path("disk"));
+    assert_string_equal(info.disk_format, "raw");
+    assert_string_equal(info.disk_target, "vda");
+    assert_int_equal(info.power_state, POWER_STATE_RUNNING);
+    assert_true(info.persistent);
+    assert_false(info.connection_is_qemu);
+    assert_true(info.virtual_size_bytes == 1 << 20);
+    assert_int_equal(driver->ops->inspect(driver, &missing, &info, &err), -ENOENT);
+    assert_string_equal(err.exc, EXC_INSTANCE_NOT_RUNNING);
+    driver_free(driver);
+}
+
+/* libvirt's test driver knows no block copy and no guest agent: an error, and all as before. */
+static void live_snapshot_is_not_known_there(void **state)
+{
+    (void)state;
+    struct driver *driver = new_driver();
+    struct error err = ERROR_INIT;
+    struct guest_info info;
+    struct snapshot_result result = {0};
+    const struct snapshot_plan plan = {.method = SNAPSHOT_METHOD_BLOCKREBASE,
+                                       .image_format = "raw"};
+    assert_int_equal(driver->ops->inspect(driver, &guest, &info, &err), 0);
+    assert_true(driver->ops->extract(driver, &info, &plan, &result, &err) < 0);
+    assert_string_equal(err.exc, EXC_LIBVIRT_ERROR);
+    assert_null(result.image);
+    driver_free(driver);
+}
+
+static void cold_snapshot_stops_and_starts_the_guest(void **state)
+{
+    (void)state;
+    struct driver *driver = new_driver();
+    struct error err = ERROR_INIT;
+    struct guest_info info;
+    struct snapshot_result result = {0};
+    enum power_state power_state;
+    const struct snapshot_plan plan = {.method = SNAPSHOT_METHOD_COLD, .image_format = "raw"};
+    assert_int_equal(driver->ops->inspect(driver, &guest, &info, &err), 0);
+    if (driver->ops->extract(driver, &info, &plan, &result, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_true(result.image->size_bytes == 1 << 20);
+    image_source_close(result.image);
+    assert_int_equal(driver->ops->get_power_state(driver, UUID, &power_state, &err), 0);
+    assert_int_equal(power_state, POWER_STATE_RUNNING);
+    driver_free(driver);
+}
+
+static void events_reach_the_watch(void **state)
+{
+    (void)state;
+    struct libvirt_connection *connection = NULL;
+    struct domain_watch *watch = NULL;
+    struct domain_news news = DOMAIN_NEWS_INIT;
+    struct error err = ERROR_INIT;
+    virDomainPtr domain = NULL;
+    assert_int_equal(libvirt_connection_new(uri, &connection, &err), 0);
+    assert_int_equal(libvirt_connection_watch(connection, UUID, "vda", &watch, &err), 0);
+    assert_int_equal(
+        libvirt_connection_find_domain(connection, UUID, 0, EXC_INSTANCE_NOT_FOUND, &domain, &err),
+        0);
+    assert_int_equal(virDomainDestroy(domain), 0);
+    assert_true(domain_watch_wait(watch, 20000, &news));
+    assert_true(news.stopped);
+    assert_false(news.started);
+    assert_int_equal(virDomainCreate(domain), 0);
+    assert_true(domain_watch_wait(watch, 20000, &news));
+    assert_true(news.started);
+    virDomainFree(domain);
+    domain_watch_free(watch);
+    libvirt_connection_free(connection);
+    libvirt_connection_free(NULL);
+}
+
+static void unreachable_hypervisor_is_told(void **state)
+{
+    (void)state;
+    struct libvirt_connection *connection = NULL;
+    struct error err = ERROR_INIT;
+    virConnectPtr conn = NULL;
+    char socket_uri[512];
+    (void)snprintf(socket_uri, sizeof(socket_uri), "qemu+unix:///system?socket=%s",
+                   scratch_path("absent"));
+    assert_int_equal(libvirt_connection_new(socket_uri, &connection, &err), 0);
+    assert_int_equal(libvirt_connection_get(connection, 300, &conn, &err), -EIO);
+    assert_string_equal(err.exc, EXC_LIBVIRT_ERROR);
+    assert_non_null(strstr(err.message, "cannot connect to qemu+unix"));
+    libvirt_connection_free(connection);
+}
+
+/* It takes the connection and says nothing, until it dies. */
+static void a_libvirtd_that_hangs_is_not_waited_for_without_end(void **state)
+{
+    (void)state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct libvirt_connection *connection = NULL;
+    struct canceller canceller;
+    struct error err = ERROR_INIT;
+    virConnectPtr conn = NULL;
+    char socket_uri[512];
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", scratch_path("hangs"));
+    (void)snprintf(socket_uri, sizeof(socket_uri), "qemu+unix:///system?socket=%s",
+                   address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(libvirt_connection_new(socket_uri, &connection, &err), 0);
+
+    canceller_enter(&canceller);
+    canceller_start(&canceller, fd); /* as soon as it is connected to */
+    assert_cancelled(libvirt_connection_get(connection, 3600000, &conn, &err), &err);
+    canceller_join(&canceller);
+    canceller_leave(&canceller);
+    uint64_t begun_ms = clock_now_ms();
+    assert_int_equal(libvirt_connection_get(connection, 0, &conn, &err), -ETIMEDOUT);
+    assert_in_range(clock_now_ms() - begun_ms, 4000, 15000);
+    int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(accepted >= 0);
+    struct pollfd more = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&more, 1, 0), 0); /* the second one waited for the first */
+    (void)close(accepted);
+    (void)close(fd);
+    libvirt_connection_free(connection);
+}
+
+static void time_limits_are_needed(void **state)
+{
+    (void)state;
+    struct driver *driver = NULL;
+    struct error err = ERROR_INIT;
+    const struct libvirt_driver_options options = {
+        .virt_type = "kvm", .snapshots_directory = "/s", .instances_path = "/i"};
+    assert_int_equal(libvirt_driver_new(&options, &driver, &err), -EINVAL);
+    assert_null(driver);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(domain_is_read),
+        cmocka_unit_test(live_snapshot_is_not_known_there),
+        cmocka_unit_test(cold_snapshot_stops_and_starts_the_guest),
+        cmocka_unit_test(events_reach_the_watch),
+        cmocka_unit_test(unreachable_hypervisor_is_told),
+        cmocka_unit_test(time_limits_are_needed),
+        cmocka_unit_test(a_libvirtd_that_hangs_is_not_waited_for_without_end),
+    };
+    return cmocka_run_group_tests(tests, set_up, scratch_remove);
+}

@@ -1,0 +1,158 @@
+/* driver/libvirt/freeze.c: what a caller is told of a guest that froze, did not, or may have. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/driver/scripted_libvirt.h"
+
+static struct libvirt_driver driver = {.freeze_timeout_s = 5};
+static struct error err;
+
+static int set_up(void **state)
+{
+    (void)state;
+    world_reset();
+    err = (struct error)ERROR_INIT;
+    return 0;
+}
+
+static void assert_agent_is_free(void)
+{
+    assert_int_equal(world.agent_timeout_s, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
+}
+
+static void freezes_and_thaws(void **state)
+{
+    (void)state;
+    assert_int_equal(libvirt_freeze(&driver, UUID, &err), 0);
+    assert_true(world.frozen);
+    assert_agent_is_free();
+    assert_true(place_of("GetTime") < place_of("FSFreeze"));
+    assert_int_equal(libvirt_thaw(&driver, UUID, &err), 0);
+    assert_false(world.frozen);
+    assert_agent_is_free();
+    assert_int_equal(libvirt_thaw(&driver, UUID, &err), 0); /* nothing to thaw */
+    assert_int_equal(err.errnum, 0);
+}
+
+static void guest_that_cannot_answer_is_not_asked(void **state)
+{
+    static const int states[] = {VIR_DOMAIN_PAUSED, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_CRASHED,
+                                 VIR_DOMAIN_PMSUSPENDED};
+    for (size_t i = 0; i <= sizeof(states) / sizeof(states[0]); i++) {
+        set_up(state);
+        world.exists = i > 0;
+        if (world.exists)
+            world.state = states[i - 1];
+        assert_int_equal(libvirt_freeze(&driver, UUID, &err), -ENOENT);
+        assert_string_equal(err.exc, EXC_INSTANCE_NOT_RUNNING);
+        assert_string_equal(err.message, "Instance " UUID " is not running.");
+        assert_false(was_called("AgentSetResponseTimeout"));
+    }
+}
+
+static void lost_answer_is_told_from_a_refusal(void **state)
+{
+    (void)state;
+    world.fail_name = "FSFreeze";
+    world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
+    world.fail_with_effect = true;
+    assert_int_equal(libvirt_freeze(&driver, UUID, &err), -ETIMEDOUT);
+    assert_int_equal(err.errnum, ETIMEDOUT);
+    assert_string_equal(err.exc, EXC_LIBVIRT_ERROR);
+    assert_true(world.frozen); /* only a thaw ends it */
+    assert_agent_is_free();
+    assert_int_equal(libvirt_thaw(&driver, UUID, &err), 0);
+    assert_false(world.frozen);
+
+    set_up(state);
+    world.fail_name = "FSFreeze";
+    world.fail_code = VIR_ERR_INTERNAL_ERROR;
+    assert_int_equal(libvirt_freeze(&driver, UUID, &err), -EIO);
+    assert_string_equal(err.exc, EXC_LIBVIRT_ERROR);
+    assert_true(was_called("FSThaw")); /* of what froze before it failed */
+    assert_agent_is_free();
+
+    set_up(state);
+    world.fail_name = "GetTime";
+    world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
+    assert_int_equal(libvirt_freeze(&driver, UUID, &err), -EIO); /* it was not asked to freeze */
+    assert_false(was_called("FSFreeze"));
+    assert_agent_is_free();
+}
+
+static void freeze_of_somebody_else_is_refused_and_kept(void **state)
+{
+    (void)state;
+    world.frozen_by_other = true;
+    assert_int_equal(libvirt_freeze(&driver, UUID, &err), -EIO);
+    assert_false(was_called("FSThaw"));
+    assert_agent_is_free();
+}
+
+static void ended_guest_needs_no_thaw(void **state)
+{
+    (void)state;
+    world.exists = false;
+    assert_int_equal(libvirt_thaw(&driver, UUID, &err), 0);
+    assert_false(was_called("FSThaw"));
+
+    set_up(state);
+    world.active = false;
+    world.state = VIR_DOMAIN_SHUTOFF;
+    world.fail_name = "AgentSetResponseTimeout";
+    world.fail_code = VIR_ERR_OPERATION_INVALID;
+    assert_int_equal(libvirt_thaw(&driver, UUID, &err), 0);
+    assert_int_equal(err.errnum, 0);
+}
+
+static void thaw_that_fails_is_told_and_may_be_repeated(void **state)
+{
+    (void)state;
+    world.frozen = true;
+    world.fail_name = "FSThaw";
+    world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
+    assert_int_equal(libvirt_thaw(&driver, UUID, &err), -EIO);
+    assert_non_null(strstr(err.message, "cannot thaw the guest's filesystems"));
+    assert_agent_is_free();
+    world.fail_name = NULL;
+    assert_int_equal(libvirt_thaw(&driver, UUID, &err), 0);
+    assert_false(world.frozen);
+}
+
+/* Whatever call fails, the guest is frozen exactly when that is what the caller hears. */
+static void each_call_fails_in_turn(void **state)
+{
+    for (int with_effect = 0; with_effect <= 1; with_effect++) {
+        for (int index = 0;; index++) {
+            set_up(state);
+            world.fail_index = index;
+            world.fail_with_effect = with_effect;
+            int r = libvirt_freeze(&driver, UUID, &err);
+            if (world.call_count <= index)
+                break;
+            assert_int_equal(world.frozen, r == 0);
+            if (strcmp(world.calls[index], "AgentSetResponseTimeout") != 0)
+                assert_agent_is_free();
+        }
+        assert_true(world.call_count >= 5);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(freezes_and_thaws, set_up),
+        cmocka_unit_test(guest_that_cannot_answer_is_not_asked),
+        cmocka_unit_test_setup(lost_answer_is_told_from_a_refusal, set_up),
+        cmocka_unit_test_setup(freeze_of_somebody_else_is_refused_and_kept, set_up),
+        cmocka_unit_test_setup(ended_guest_needs_no_thaw, set_up),
+        cmocka_unit_test_setup(thaw_that_fails_is_told_and_may_be_repeated, set_up),
+        cmocka_unit_test(each_call_fails_in_turn),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
