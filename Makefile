@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # nova-snapshot-agent. `make help` lists the targets.
 NAME := nova-snapshot-agent
 VERSION := 0.1.0
@@ -115,8 +116,9 @@ $(BUILD)/tests/integration/agent/%: $(BUILD)/tests/integration/agent/%.o $(agent
 test-programs: $(TEST_BIN)
 
 # TESTS chooses some of them: part of a program's name, or a pattern of its path such as 'driver/*'.
+named = $(if $(findstring /,$(TESTS)),$(TESTS) $(TESTS)/*,*/test_*$(TESTS)* */*/test_*$(TESTS)*)
 CHOSEN := $(patsubst %.c,$(BUILD)/%,$(filter $(TEST_SRC),\
-	$(wildcard tests/unit/$(if $(findstring /,$(TESTS)),$(TESTS),*/test_*$(TESTS)*).c)))
+	$(wildcard $(patsubst %,tests/unit/%.c,$(named)))))
 chosen = $(or $(CHOSEN),$(error no unit test fits TESTS=$(TESTS)))
 
 check-unit: $(CHOSEN)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See assisted.h. nova.virt.libvirt.driver:volume_snapshot_create, volume_snapshot_delete. */
 #include "agent/assisted.h"
 

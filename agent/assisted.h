@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Snapshots of volumes in files (NFS and the like), which Cinder cannot take alone while a guest
  * writes: volume_snapshot_create and volume_snapshot_delete.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See backup.h. nova.compute.manager:_rotate_backups. */
 #include "agent/backup.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What makes a backup of a snapshot: its type and how many are kept (backup_instance). */
 #pragma once
 

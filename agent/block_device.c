@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See block_device.h. */
 #include "agent/block_device.h"
 

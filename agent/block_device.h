@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Block device mappings as a volume-backed image's record holds them: pure functions on JSON.
  * Source: nova.block_device:snapshot_from_bdm, BlockDeviceDict.get_image_mapping.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See check_config.h. */
 #include "agent/check_config.h"
 

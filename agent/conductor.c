@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See conductor.h. Wire forms: nova/conductor/rpcapi.py, oslo_versionedobjects/base.py. */
 #include "agent/conductor_int.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * nova-conductor's RPC (topic "conductor", version 3.0) as a snapshot needs it: remoted methods of
  * Instance, InstanceActionEvent, InstanceFault, BlockDeviceMapping, BlockDeviceMappingList, Service

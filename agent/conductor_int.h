@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What conductor.c and conductor_query.c share. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Questions to nova-conductor about more than the instance. See conductor.h. */
 #include <errno.h>
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See direct_image.h. */
 #include "agent/direct_image.h"
 

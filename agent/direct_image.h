@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The image of a root disk in Ceph that stays in the cluster: nothing is copied through the host.
  */
 #pragma once

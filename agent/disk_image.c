@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See disk_image.h. nova.virt.libvirt.driver:snapshot. */
 #include "agent/disk_image.h"
 

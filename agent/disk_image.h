@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The image of a server whose root disk is a file, a block device or in Ceph. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See dispatch.h. Source of versions: nova.compute.manager:ComputeManager.target, _ComputeV5Proxy.
  */
 #include "agent/dispatch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The RPC table: which methods the agent serves, and what becomes of the others. */
 #pragma once
 

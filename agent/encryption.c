@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See encryption.h. */
 #include "agent/encryption.h"
 

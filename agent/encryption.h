@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Disks that nova encrypts: an image of one, as it is taken here, would hold its data in the clear.
  */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The end of a snapshot, after success and failure: everything that has to be true afterwards is
  * made true, step by step, each as often as it takes; an agent that dies meanwhile goes on at its

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See freeze_ledger.h. */
 #include "agent/freeze_ledger.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which guests this host's agent has frozen, in files that outlive it: one per guest in
  * <state_dir>/<host>.frozen, from before the freeze until the guest is known to be thawed. The

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Guests that are frozen for the time of a snapshot of their volumes, each with a deadline: when
  * the thaw does not come in time, a thread of the freezer does it. Thread-safe.

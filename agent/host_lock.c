@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See host_lock.h. */
 #include "agent/host_lock.h"
 

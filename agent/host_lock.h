@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One agent per host name: two would hand each other the requests they do not serve. */
 #pragma once
 

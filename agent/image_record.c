@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See image_record.h. */
 #include "agent/image_record.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The Glance attributes a snapshot sets before its data is uploaded. */
 #pragma once
 

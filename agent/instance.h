@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Instance object of Nova as a request carries it: the fields that are known, kept as JSON.
  *

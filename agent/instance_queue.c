@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See instance_queue.h. */
 #include "agent/instance_queue.h"
 

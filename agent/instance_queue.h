@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One operation per instance: two of them, each right alone, can leave a guest shut off or its
  * newest writes in a file nobody opens again. Requests on an instance stand in line in the order

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See instance_request.h. */
 #include "agent/instance_request.h"
 

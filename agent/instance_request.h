@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A request about an instance that reports no task state: what its files share. */
 #pragma once
 

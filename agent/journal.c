@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The writing side. See journal.h. */
 #include <errno.h>
 #include <fcntl.h>

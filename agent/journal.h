@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The journal: what a request is about to do and has done, in files that outlive the agent. One
  * file per request in <state_dir>/<host>.journal (0700, files 0600: they hold tokens and secure

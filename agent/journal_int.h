@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What journal.c and journal_read.c share. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The reading side: what an earlier agent has left. See journal.h. */
 #include <dirent.h>
 #include <errno.h>

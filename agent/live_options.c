@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See live_options.h. */
 #include "agent/live_options.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What SIGHUP changes of the way snapshots are taken; struct conf itself is read by all threads
  * without a lock and stays what it was. Thread-safe.

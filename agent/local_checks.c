@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See local_checks.h. */
 #include "agent/local_checks.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What this host must have before a snapshot can be taken, looked at without making, changing or
  * asking anything: folders, programs, libvirt's socket.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon's life: configuration, parts, serving, and the way back. */
 #include <errno.h>
 #include <malloc.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The notification payloads of nova-compute, built from an instance: legacy dictionaries
  * (nova.notifications.base.info_from_instance) and versioned objects

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A snapshot under way: what the files that make an image share. Belongs to the worker thread that
  * serves the request.

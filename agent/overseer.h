@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who cancels snapshots: their image or their server was deleted, or the agent ends. One thread,
  * which sleeps while there is no snapshot. All functions but overseer_new() and overseer_free() are

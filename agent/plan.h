@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The choice between a live and a cold snapshot, and of the image's format: nova's rules. How a
  * live one is taken: the operator's live_snapshot_method.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether this host can take snapshots now: folders and room, programs, libvirt, a token of
  * Keystone's for [service_user], Glance. It is looked at before the first request, from time to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See private_file.h. */
 #include "agent/private_file.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See quiesce.h. nova.compute.manager:quiesce_instance, unquiesce_instance. */
 #include "agent/quiesce.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * quiesce_instance and unquiesce_instance: nova-api freezes a volume-backed server around the
  * snapshots it takes of the volumes itself.

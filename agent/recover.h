@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * After an agent that died: every request it has left in the journal is brought to its end, and
  * every guest it has left frozen is thawed.

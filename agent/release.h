@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What Nova's releases do differently where the agent has to do as nova-compute would: one table.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * See reload.h. struct conf is read by all threads without a lock and stays what it was; what can
  * be reloaded has a place of its own.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the tenant and the operator see of a request: task and power state, the action's event,
  * faults and notifications, through nova-conductor and the notification topics, as nova-compute

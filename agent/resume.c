@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See resume.h. */
 #include "agent/resume.h"
 

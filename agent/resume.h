@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An operation that an agent which died had begun, from where that left it to its end. */
 #pragma once
 

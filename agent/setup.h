@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Makes the agent's parts out of the configuration. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The agent's orderly end. No request is taken any more; those that wait for a slot go back to
  * nova-compute; those that run have [DEFAULT]graceful_shutdown_timeout. What could not end by

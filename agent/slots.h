@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A counting semaphore that serves in the order of arrival, as eventlet's does. Thread-safe. */
 #pragma once
 

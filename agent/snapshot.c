@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The story of a snapshot or backup. snapshot_serve() tells it, take_snapshot() is its way to an
  * active image, operation_end() what happens then and otherwise; snapshot_recover() takes it up

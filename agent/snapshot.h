@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The operations snapshot_instance and backup_instance: from the accepted request to an active
  * image, or to nothing left.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See state_watch.h. */
 #include "agent/state_watch.h"
 

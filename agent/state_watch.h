@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Looks after the task states of snapshots under way. nova-compute clears them when it starts
  * (nova.compute.manager:_init_instance), and a server without one may be stopped, rebooted or

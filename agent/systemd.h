@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the service manager is told (sd_notify(3)); each does nothing when there is none.
  * Thread-safe as long as nobody changes the environment.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The task states of a snapshot (nova.compute.task_states). */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See thaw_left.h. */
 #include "agent/thaw_left.h"
 

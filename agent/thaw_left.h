@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the watchdog runs when the agent has died: this same program, told on its command line all
  * it has to know, for the configuration may have changed since the agent read it.

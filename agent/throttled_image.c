@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See throttled_image.h. */
 #include "agent/throttled_image.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An image that is read no faster than the operator allows. */
 #pragma once
 

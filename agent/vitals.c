@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See vitals.h. */
 #include "agent/vitals.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The agent's signs of life for the service manager: its status, and the watchdog's beat as long as
  * the bus thread turns. Main thread only.

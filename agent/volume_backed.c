@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See volume_backed.h. */
 #include "agent/volume_backed.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See volume_snapshots.h. */
 #include "agent/volume_snapshots.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cinder snapshots of all volumes of an instance: all or nothing. Confined to the thread that works
  * on the request; the snapshots themselves are made in parallel.

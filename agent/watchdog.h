@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small process that looks after the agent: when it dies, whatever way that goes, a program is
  * run that thaws the guests it has left frozen, at once and not when somebody starts the agent

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See workers.h. */
 #include "agent/workers.h"
 

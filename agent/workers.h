@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The worker threads: one for each request that is being served or waits for a slot. Thread-safe.
  */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See absence.h. Nova's default of [DEFAULT]host is socket.gethostname(). */
 #include "amqp/absence.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Nobody consumes compute.<host>. Mostly it is another name: nova-compute's [DEFAULT]host is the
  * short one and ours the full one, or the other way round; then no request ever comes to us, and

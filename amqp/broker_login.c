@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See broker_login.h. Properties and TLS rules: oslo_messaging._drivers.impl_rabbit.Connection. */
 #include "amqp/broker_login.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One attempt to connect to one broker: TCP, TLS, login. Blocks for at most 15 s. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See broker_text.h. */
 #include "amqp/broker_text.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See bus.h. The loop: work from other threads, what came in, what is due; then poll(2). */
 #include "amqp/bus.h"
 

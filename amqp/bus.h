@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The message bus: oslo.messaging's RPC and notifications over RabbitMQ, for a peer of Nova.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The bus seen from inside: how a calling thread hands work to the bus thread, and the parts the
  * bus thread drives.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See bus_settings.h. */
 #include "amqp/bus_settings.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Deep copies of what bus_new() was given. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See bus_thread.h. */
 #include "amqp/bus_thread.h"
 

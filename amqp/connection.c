@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * See connection.h. The order of hosts and the pauses between attempts are kombu's: hosts shuffled
  * at the start, round-robin (or shuffled again), a pause only after a whole round, growing from

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One AMQP connection that comes back after every loss, over all hosts of a transport_url.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Puts the frames of a message together: method, header, body frames. Bus thread only. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The last `_unique_id`s of a listener: oslo drops a message whose id it has just seen
  * (oslo_messaging._drivers.amqp._MsgIdCache). Single thread.

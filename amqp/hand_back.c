@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A request goes back to nova-compute after its ack, when the agent ends before it has begun with
  * it: published again as it came, on the default exchange. See bus.h.

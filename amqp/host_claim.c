@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See host_claim.h. */
 #include "amqp/host_claim.h"
 

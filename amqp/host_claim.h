@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One agent per host name, whatever state folder it has: whoever serves compute.<host> holds a
  * queue of its own, "nova-snapshot-agent.<host>", which the broker gives to one connection alone

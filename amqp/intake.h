@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Requests that were accepted, on their way to being served: each is written down by a thread that
  * may wait for the disk, then acked, and served when the broker has answered something behind the

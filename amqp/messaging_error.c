@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See messaging_error.h. */
 #include "amqp/messaging_error.h"
 

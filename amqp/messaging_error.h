@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Errors of the bus itself carry the class names of oslo_messaging.exceptions. */
 #pragma once
 

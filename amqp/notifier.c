@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * See notifier.h. Sources: oslo_messaging/notify/notifier.py, messaging.py, _impl_log.py;
  * nova.context.RequestContext.to_dict for what a sanitised context consists of.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Notifications; notifier_notify() is in bus.h. Pure functions. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See oslo_message.h. */
 #include "amqp/oslo_message.h"
 

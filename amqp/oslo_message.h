@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * oslo.messaging's messages: the envelope 2.0, requests, replies and failures.
  * Pure functions. Sources: oslo_messaging._drivers.common (serialize_msg, deserialize_msg,

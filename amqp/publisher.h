@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Publishing with confirms. The exchange (for notifications also a queue) is made sure of before
  * the first message to it on a connection; nothing is sent while the broker blocks us.

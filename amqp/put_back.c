@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See put_back.h. Source: https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling */
 #include "amqp/put_back.h"
 

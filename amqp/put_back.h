@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is put back to nova-compute's queue, and when we may consume again after that.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Why a TCP connection to a host cannot be made: librabbitmq keeps the errno to itself. */
 #pragma once
 

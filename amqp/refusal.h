@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What oslo's dispatcher answers to a call nobody serves (oslo_messaging/rpc/dispatcher.py). */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See replies.h. */
 #include "amqp/replies.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Answers to the calls this bus serves, and the heartbeats of monitored ones. Bus thread only.
  * Source: oslo_messaging._drivers.amqpdriver.AMQPIncomingMessage, rpc/dispatcher.py:_watchdog.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The calling side of RPC: the reply queue and the calls that wait. Bus thread only.
  * Sources: oslo_messaging._drivers.amqpdriver (ReplyWaiter, _send).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The serving side of RPC: who consumes compute.<host> when, and what happens to each request.
  * Bus thread only.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See status_text.h. */
 #include "amqp/status_text.h"
 

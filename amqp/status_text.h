@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a status of librabbitmq means, in words for an operator. */
 #pragma once
 

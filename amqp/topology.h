@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Exchanges and queues as oslo declares them (impl_rabbit.py), careful with those others share: a
  * passive declare first, because their arguments may differ from ours; only what is missing is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The thread on which the bus waits for the disk. Jobs are run one after another, in their order,
  * and come back to the bus thread; one that is abandoned is discarded on this thread as well.

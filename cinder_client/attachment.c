@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The attachment record: how a host reaches a volume. */
 #include <errno.h>
 #include <stdio.h>

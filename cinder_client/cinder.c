@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The client's making and its end. See cinder.h. */
 #include <ctype.h>
 #include <errno.h>

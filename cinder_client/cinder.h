@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cinder v3 as a snapshot needs it: volumes, snapshots, limits, attachments.
  *

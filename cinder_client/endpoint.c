@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where Cinder is: nova.volume.cinder:_get_cinderclient_parameters. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How much of its quota a project has used. */
 #include <errno.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading what Cinder answers. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The snapshot record: reading it, deleting it, reporting about it. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making a snapshot once. Cinder has no idempotent POST and takes no id from its clients, so every
  * snapshot is made with metadata that finds it again. Cinder writes its record while it handles the

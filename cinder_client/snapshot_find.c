@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Finding a snapshot by its metadata. Cinder filters by volume; metadata in the query would need a
  * microversion (3.22) and an operator that allows it, so that is compared here.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Waiting for what Cinder does on its own. */
 #include <errno.h>
 #include <limits.h>

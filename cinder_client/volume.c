@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The volume record. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Work that may be cancelled from outside: by a tenant who deletes the image or the server, by a
  * host that runs out of space, by the agent's own end.

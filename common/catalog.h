@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Endpoints out of a service catalog, by the rules of keystoneauth1 (access/service_catalog.py).
  *

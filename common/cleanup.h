@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Scope-exit attributes and ownership hand-over. Every cleanup function accepts NULL or -1. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The clocks that deadlines are counted on. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The error object: the last parameter of every function that can fail for a reason worth telling.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See http.h. What the answers hold is read in http_response.c. */
 #include "common/http.h"
 

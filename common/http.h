@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HTTP requests over libcurl. The only file besides the REST clients that knows curl.
  *

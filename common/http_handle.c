@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See http_handle.h. */
 #include "common/http_handle.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * curl handles with their open connections, and running a request on one. For http.c alone.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading an answer. See http.h and http_response.h. */
 #include "common/http_response.h"
 

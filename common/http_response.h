@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How http.c fills an answer. Readers of answers need http.h only. */
 #pragma once
 

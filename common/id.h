@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Random identifiers in the spellings OpenStack uses. Thread-safe. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The image source that is a file. See image_source.h. */
 #include "common/image_source.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What jansson leaves to its callers: bounds on what comes from outside, and typed look-ups that
  * say what is missing.

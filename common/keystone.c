@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The token and who fetches it when. See keystone.h; the request's body is in keystone_auth.c. */
 #include "common/keystone.h"
 

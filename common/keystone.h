@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A Keystone v3 session: the service token of [service_user], sent as X-Service-Token beside the
  * user's own token, so that a user token that expires during a long copy is still accepted.

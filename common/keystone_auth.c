@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * See keystone_auth.h. Bodies: Identity API v3, "Authentication and token management", as
  * keystoneauth1 identity/v3/{base,password,application_credential}.py write them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The request that gets a token, out of keystoneauth1's options. Used by keystone.c only. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Log lines on stderr, where systemd's journal or the operator's redirection takes them:
  *   2026-11-23 04:48:57.123 INFO [req-... instance: <uuid>] message

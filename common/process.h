@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Helper programs: run without a shell, in a clean environment, with limits, and never left behind.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A child process of ours: how it is started, watched and ended. For process.c, which attends one
  * to its end, and process_server.c, which lets it serve; others use those.

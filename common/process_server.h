@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A helper program that serves a socket beside us, as systemd would start it (sd_listen_fds(3)):
  * without a shell, in a clean environment, and never left behind. It also dies with the thread that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a child process said last. See process_child.h. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * [oslo_messaging_rabbit], as the query of one transport_url changes it. Names, defaults and limits
  * are in conf/options.c. Plain data; whoever fills it says who owns the strings.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See request_context.h. Protocol: nova/context.py:RequestContext.to_dict, oslo_messaging
  * amqp.pack_context. */
 #include "common/request_context.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The request context of Nova (nova.context.RequestContext) as it travels in every RPC message in
  * keys "_context_<name>". Received keys are kept as they came and echoed to nova-conductor.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One authenticated call to an OpenStack service: the user's token out of the request context,
  * X-Service-Token when a session is given, X-OpenStack-Request-ID, and repetitions. What an answer

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Bounded repetition of a request that may be repeated: exponential delays with jitter, a number of
  * attempts, and a deadline over all of them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tokens and passwords: memory that held one is cleared before it is given back, and text of others
  * that quotes one (a server its request, a database error its parameters) does not get it any

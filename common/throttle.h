@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A limit on bytes per second that threads share. Thread-safe. */
 #pragma once
 

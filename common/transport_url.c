@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * See transport_url.h. The grammar is that of oslo_messaging.transport.TransportURL.parse; what
  * oslo hands on to kombu is decoded a second time there, which matters for the virtual host only.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * oslo.messaging's transport_url:
  * rabbit://user:pass@host:port,user:pass@host:port/vhost?option=value

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Step boundaries at which a test makes the agent die or stand still. Nothing is armed without the
  * file <state_dir>/trap, which counts only when it and its folder belong to root and nobody else

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Everything that was assigned, by files and the environment, in the order it was read. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See blank.h. Source: Unicode's White_Space, and the separators \x1c to \x1f that Python adds. */
 #include "conf/blank.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What Python's str.strip() takes away: more than C's blanks, as pasted text may have it. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the operator configured, in the operator's own words: one struct per group, one field per
  * option, named as in nova.conf.

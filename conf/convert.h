@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From text to the typed fields of struct conf. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See installed.h. Versions are read from the names of *.dist-info and *.egg-info. */
 #include "conf/installed.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The release of nova that is installed on this host: some defaults and names changed with the
  * releases. Where nova runs from elsewhere (a container of its own) nothing can be told.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See interpolate.h. Names are [_a-z][._a-z0-9]* in any case, as in oslo_config.cfg:Template. */
 #include "conf/interpolate.h"
 

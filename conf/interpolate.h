@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* oslo.config's "$name" and "${group.name}" in values (string.Template.safe_substitute). */
 #pragma once
 

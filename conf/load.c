@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See load.h. */
 #include "conf/load.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One option: from what is assigned to it to its field. See conf.h for the whole. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The transport URLs and their queries. See load.h. */
 #include <string.h>
 

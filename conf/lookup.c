@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See lookup.h. Order and substitution: oslo_config.cfg:ConfigOpts._do_get. */
 #include "conf/lookup.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is assigned to an option, and what "$name" in it stands for: oslo_config.cfg's ConfigOpts.
  * Not thread-safe.

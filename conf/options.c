@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See options.h. Names, defaults and limits are nova's, oslo.messaging's and keystoneauth1's. */
 #include "conf/options.h"
 

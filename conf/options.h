@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The one table of options: what is read, checked and documented. */
 #pragma once
 

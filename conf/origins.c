@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See origins.h. */
 #include "conf/origins.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where the value of each option is from, in words. */
 #pragma once
 

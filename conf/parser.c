@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See parser.h. */
 #include "conf/parser.h"
 

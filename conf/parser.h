@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * oslo.config's INI reader (oslo_config.iniparser): sections, "key = value" or "key: value",
  * continuation lines, comments, quotes around a value. Values are kept with file and line.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which files are read: those nova-compute reads (oslo_config.cfg: find_config_files,
  * find_config_dirs and _parse_config_files, for project nova and program nova-compute), then the

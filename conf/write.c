@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The option table as a sample file, a man page and the values in force. See conf.h. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the agent asks of a hypervisor. libvirt_driver_new() makes one.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See libvirt_driver.h. */
 #include "driver/libvirt_driver.h"
 
@@ -8,6 +9,7 @@
 
 #include "driver/image/qemu_img.h"
 #include "driver/image/staging.h"
+#include "driver/libvirt/domain.h"
 #include "driver/libvirt_driver_private.h"
 #include "driver/snapshot/recover.h"
 
@@ -60,8 +62,8 @@ static int extract(struct driver *driver, const struct guest_info *info,
     if (plan->method != SNAPSHOT_METHOD_STREAM)
         return libvirt_live_snapshot(self, info, plan, ret_result, err);
     return info->power_state == POWER_STATE_SHUTDOWN
-               ? libvirt_stream_stopped(self, info, plan, ret_result, err)
-               : libvirt_stream_live(self, info, plan, ret_result, err);
+               ? libvirt_stopped_stream(self, info, plan, ret_result, err)
+               : libvirt_live_stream(self, info, plan, ret_result, err);
 }
 
 static int freeze(struct driver *driver, const char *uuid, struct error *err)
@@ -85,7 +87,7 @@ static int direct_snapshot(struct driver *driver, const struct guest_info *info,
 static int undo_direct_snapshot(struct driver *driver, const char *location,
                                 const struct driver_journal *journal, struct error *err)
 {
-    return libvirt_undo_direct_snapshot((struct libvirt_driver *)driver, location, journal, err);
+    return libvirt_direct_undo((struct libvirt_driver *)driver, location, journal, err);
 }
 
 static int recover(struct driver *driver, const char *uuid, const json_t *entries,

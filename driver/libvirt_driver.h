@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The libvirt driver: see driver.h for what it does, nova.virt.libvirt for where it comes from. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the libvirt driver share; for driver/ only. */
 #pragma once
 
@@ -8,7 +9,7 @@
 
 #include "common/error.h"
 #include "driver/ceph/rbd_options.h"
-#include "driver/definition/domain_xml.h"
+#include "driver/definition/domain_description.h"
 #include "driver/definition/root_disk.h"
 #include "driver/driver.h"
 #include "driver/libvirt/connection.h"
@@ -30,13 +31,6 @@ struct libvirt_driver {
     atomic_bool is_checked; /* check_host has told what it tells once */
 };
 
-/* nova.virt.libvirt.guest.LIBVIRT_POWER_STATE over virDomainGetState(). */
-int libvirt_domain_power_state(virDomainPtr domain, enum power_state *ret_state, struct error *err);
-
-/* The parsed live definition of a domain (inactive one of a stopped guest). Returns owned. */
-int libvirt_domain_describe(virDomainPtr domain, struct domain_description **ret_description,
-                            struct error *err);
-
 /* driver_ops.inspect */
 int libvirt_inspect(struct libvirt_driver *driver, const struct guest_id *guest,
                     struct guest_info *ret_info, struct error *err);
@@ -48,10 +42,10 @@ int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info
 int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                           struct error *err);
-int libvirt_stream_live(struct libvirt_driver *driver, const struct guest_info *info,
+int libvirt_live_stream(struct libvirt_driver *driver, const struct guest_info *info,
                         const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                         struct error *err);
-int libvirt_stream_stopped(struct libvirt_driver *driver, const struct guest_info *info,
+int libvirt_stopped_stream(struct libvirt_driver *driver, const struct guest_info *info,
                            const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                            struct error *err);
 
@@ -63,8 +57,8 @@ int libvirt_thaw(struct libvirt_driver *driver, const char *uuid, struct error *
 int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
                             const struct direct_snapshot *direct, char **ret_location,
                             struct error *err);
-int libvirt_undo_direct_snapshot(struct libvirt_driver *driver, const char *location,
-                                 const struct driver_journal *journal, struct error *err);
+int libvirt_direct_undo(struct libvirt_driver *driver, const char *location,
+                        const struct driver_journal *journal, struct error *err);
 
 /* driver_ops.volume_snapshot_create and driver_ops.volume_snapshot_delete */
 int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,

@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Freeze and thaw as requests of their own (nova: quiesce_instance, unquiesce_instance). */
 #include <errno.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "driver/libvirt/domain.h"
 #include "driver/libvirt/guest_freeze.h"
 #include "driver/libvirt_driver_private.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * [glance]api_servers in turn, without those that are dead: requests of several snapshots share the
  * turns, so that without a memory all attempts of one may meet the same server.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Requests to Glance: where they go, and what its answers mean to Nova. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where Glance is: nova.image.glance:get_api_servers. */
 #include <stdint.h>
 #include <string.h>

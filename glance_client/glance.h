@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Glance v2 as a snapshot needs it: GET, list, PATCH, PUT file, locations, DELETE.
  *

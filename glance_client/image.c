@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The image record: reading and deleting it. */
 #include <errno.h>
 #include <stdlib.h>

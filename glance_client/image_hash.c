@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See image_hash.h. */
 #include "glance_client/image_hash.h"
 

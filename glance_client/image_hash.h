@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An image source in front of another that hashes what passes through, so that verifying an upload
  * costs no second read. Not shared between threads.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The list of images, page by page (glance/api/v2/images.py:ImagesController.index). */
 #include <curl/curl.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Setting attributes with a json-patch. Values are encoded as nova.image.glance:_convert_to_v2
  * does; the patch is that of Glance's API v2.1 (media type openstack-images-v2.1-json-patch).

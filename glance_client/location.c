@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Data by reference: the image's bytes are already where Glance would have put them. POST
  * /v2/images/{id}/locations (API 2.17) is answered with 202 and done by a task; older Glances take

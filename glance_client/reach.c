@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whether Glance answers at all, before anybody depends on it. */
 #include <errno.h>
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Waiting for what Glance makes of an image's data. */
 #include <errno.h>
 #include <stdbool.h>

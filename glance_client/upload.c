@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The upload: PUT /v2/images/{id}/file, and finding out what became of it. An image is called
  * uploaded only when Glance holds it active with the size and the hash of what was read.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Prints what is made from the option table: doc sample | doc man. Runs at build time. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See backup_job.h. */
 #include "driver/block/backup_job.h"
 
@@ -35,17 +36,17 @@ static xmlChar *describe(const struct backup_job *job)
     xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
     xmlNode *root = xmlNewNode(NULL, (const xmlChar *)"domainbackup");
     (void)xmlDocSetRootElement(document, root);
-    xml_set_attribute(root, "mode", "pull");
-    xmlNode *server = xml_add_child(root, "server");
-    xml_set_attribute(server, "transport", "unix");
-    xml_set_attribute(server, "socket", job->socket_path);
-    xmlNode *disk = xml_add_child(xml_add_child(root, "disks"), "disk");
-    xml_set_attribute(disk, "name", job->disk_target);
-    xml_set_attribute(disk, "backup", "yes");
-    xml_set_attribute(disk, "type", "file");
-    xml_set_attribute(disk, "exportname", job->disk_target);
-    xml_set_attribute(xml_add_child(disk, "driver"), "type", "qcow2");
-    xml_set_attribute(xml_add_child(disk, "scratch"), "file", job->scratch_path);
+    xml_node_set_attribute(root, "mode", "pull");
+    xmlNode *server = xml_node_add_child(root, "server");
+    xml_node_set_attribute(server, "transport", "unix");
+    xml_node_set_attribute(server, "socket", job->socket_path);
+    xmlNode *disk = xml_node_add_child(xml_node_add_child(root, "disks"), "disk");
+    xml_node_set_attribute(disk, "name", job->disk_target);
+    xml_node_set_attribute(disk, "backup", "yes");
+    xml_node_set_attribute(disk, "type", "file");
+    xml_node_set_attribute(disk, "exportname", job->disk_target);
+    xml_node_set_attribute(xml_node_add_child(disk, "driver"), "type", "qcow2");
+    xml_node_set_attribute(xml_node_add_child(disk, "scratch"), "file", job->scratch_path);
     xmlDocDumpMemory(document, &text, &size);
     xmlFreeDoc(document);
     return text;
@@ -69,11 +70,12 @@ int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *
 /* Whether any <scratch> of the job is our file. */
 static bool is_ours(const struct backup_job *job, const xmlDoc *document)
 {
-    xmlNode *disks = xml_child_named(xmlDocGetRootElement(document), "disks");
-    for (xmlNode *disk = xml_child_named(disks, "disk"); disk;
-         disk = xml_next_named(disk->next, "disk")) {
+    xmlNode *disks = xml_node_child_named(xmlDocGetRootElement(document), "disks");
+    for (xmlNode *disk = xml_node_child_named(disks, "disk"); disk;
+         disk = xml_node_next_named(disk->next, "disk")) {
         char path[DRIVER_PATH_MAX];
-        if (xml_copy_attribute(xml_child_named(disk, "scratch"), "file", path, sizeof(path)) &&
+        if (xml_node_copy_attribute(xml_node_child_named(disk, "scratch"), "file", path,
+                                    sizeof(path)) &&
             strcmp(path, job->scratch_path) == 0)
             return true;
     }
@@ -90,7 +92,7 @@ static int find(const struct backup_job *job, virDomainPtr domain, bool *ret_the
         return 0;
     if (!xml)
         return libvirt_error(err, "cannot read the backup job of the domain");
-    int r = xml_parse(xml, "domainbackup", &document, err);
+    int r = xml_node_parse(xml, "domainbackup", &document, err);
     if (r < 0)
         return r;
     *ret_there = is_ours(job, document);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A pull-mode backup job (virDomainBackupBegin): from one instant on QEMU shows a disk as it was
  * then, over NBD, while the guest writes on; what the guest overwrites is kept in a scratch file.

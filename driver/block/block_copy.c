@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See block_copy.h. */
 #include "driver/block/block_copy.h"
 
@@ -10,7 +11,7 @@
 #include "common/log.h"
 #include "driver/block/copy_progress.h"
 #include "driver/definition/xml_node.h"
-#include "driver/libvirt_driver_private.h"
+#include "driver/libvirt/domain.h"
 
 #define LOOKS_PER_STALL 8
 #define LOOK_MAX_MS 10000
@@ -24,9 +25,9 @@ static xmlChar *describe(const struct block_copy *copy)
     xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
     xmlNode *disk = xmlNewNode(NULL, (const xmlChar *)"disk");
     (void)xmlDocSetRootElement(document, disk);
-    xml_set_attribute(disk, "type", "file");
-    xml_set_attribute(xml_add_child(disk, "driver"), "type", "qcow2");
-    xml_set_attribute(xml_add_child(disk, "source"), "file", copy->overlay_path);
+    xml_node_set_attribute(disk, "type", "file");
+    xml_node_set_attribute(xml_node_add_child(disk, "driver"), "type", "qcow2");
+    xml_node_set_attribute(xml_node_add_child(disk, "source"), "file", copy->overlay_path);
     xmlDocDumpMemory(document, &text, &size);
     xmlFreeDoc(document);
     return text;

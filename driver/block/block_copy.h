@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A shallow copy of a disk into an overlay that QEMU keeps in step until the copy is ended without
  * a pivot: virDomainBlockRebase with COPY, REUSE_EXT and SHALLOW, as nova, or virDomainBlockCopy

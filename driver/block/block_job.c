@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See block_job.h. */
 #include "driver/block/block_job.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Block jobs as such, whoever started them. */
 #pragma once
 

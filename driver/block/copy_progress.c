@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See copy_progress.h. */
 #include "driver/block/copy_progress.h"
 

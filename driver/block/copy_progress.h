@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether a copy that a guest writes to all the time comes to its end: what is written meanwhile
  * has to be copied as well, QEMU adds it to the end. Knows no libvirt call.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See disk_iothread.h. */
 #include "driver/block/disk_iothread.h"
 
@@ -15,30 +16,31 @@
 /* <driver iothread='1'/>, or <driver><iothreads>...</iothreads></driver> since libvirt 10.0. */
 static bool is_mapped(const xmlNode *device)
 {
-    const xmlNode *driver = xml_child_named(device, "driver");
+    const xmlNode *driver = xml_node_child_named(device, "driver");
     return driver && (xmlHasProp(driver, (const xmlChar *)"iothread") ||
-                      xml_child_named(driver, "iothreads"));
+                      xml_node_child_named(driver, "iothreads"));
 }
 
 /* Any of them when it is not told which: the address is there once the guest runs. */
 static bool controller_is_mapped(const xmlNode *devices, const xmlNode *disk)
 {
     char number[16];
-    if (!xml_copy_attribute(xml_child_named(disk, "address"), "controller", number, sizeof(number)))
+    if (!xml_node_copy_attribute(xml_node_child_named(disk, "address"), "controller", number,
+                                 sizeof(number)))
         return true;
-    for (const xmlNode *controller = xml_child_named(devices, "controller"); controller;
-         controller = xml_next_named(controller->next, "controller"))
-        if (xml_attribute_is(controller, "type", "scsi") && is_mapped(controller) &&
-            (!number[0] || xml_attribute_is(controller, "index", number)))
+    for (const xmlNode *controller = xml_node_child_named(devices, "controller"); controller;
+         controller = xml_node_next_named(controller->next, "controller"))
+        if (xml_node_attribute_is(controller, "type", "scsi") && is_mapped(controller) &&
+            (!number[0] || xml_node_attribute_is(controller, "index", number)))
             return true;
     return false;
 }
 
 static const xmlNode *find_disk(const xmlNode *devices, const char *disk_target)
 {
-    const xmlNode *disk = xml_child_named(devices, "disk");
-    while (disk && !xml_attribute_is(xml_child_named(disk, "target"), "dev", disk_target))
-        disk = xml_next_named(disk->next, "disk");
+    const xmlNode *disk = xml_node_child_named(devices, "disk");
+    while (disk && !xml_node_attribute_is(xml_node_child_named(disk, "target"), "dev", disk_target))
+        disk = xml_node_next_named(disk->next, "disk");
     return disk;
 }
 
@@ -47,7 +49,7 @@ static unsigned read_machine_version(const xmlNode *type)
 {
     char machine[64];
     unsigned major = 0, minor = 0;
-    if (!xml_copy_attribute(type, "machine", machine, sizeof(machine)))
+    if (!xml_node_copy_attribute(type, "machine", machine, sizeof(machine)))
         return 0;
     const char *dash = strrchr(machine, '-');
     if (!dash || dash[1] < '0' || dash[1] > '9' || sscanf(dash + 1, "%3u.%3u", &major, &minor) != 2)
@@ -60,13 +62,13 @@ static int read_facts(const xmlNode *devices, const char *disk_target,
 {
     const xmlNode *disk = find_disk(devices, disk_target);
     if (!disk)
-        return xml_bad_domain(err, "the disk that is to be read is not there any more");
-    bool is_scsi = xml_attribute_is(xml_child_named(disk, "target"), "bus", "scsi");
-    xmlChar *emulator = xmlNodeGetContent(xml_child_named(devices, "emulator"));
+        return xml_node_bad_domain(err, "the disk that is to be read is not there any more");
+    bool is_scsi = xml_node_attribute_is(xml_node_child_named(disk, "target"), "bus", "scsi");
+    xmlChar *emulator = xmlNodeGetContent(xml_node_child_named(devices, "emulator"));
     *facts = (struct disk_iothread_facts){
         .mapped = is_mapped(disk) || (is_scsi && controller_is_mapped(devices, disk)),
-        .machine_version =
-            read_machine_version(xml_child_named(xml_child_named(devices->parent, "os"), "type"))};
+        .machine_version = read_machine_version(
+            xml_node_child_named(xml_node_child_named(devices->parent, "os"), "type"))};
     (void)snprintf(facts->emulator, sizeof(facts->emulator), "%s",
                    emulator ? (const char *)emulator : "");
     xmlFree(emulator);
@@ -78,7 +80,7 @@ int disk_iothread_read(const char *xml, const char *disk_target,
 {
     xmlDoc *document = NULL;
     xmlNode *devices = NULL;
-    int r = xml_parse_domain(xml, &document, &devices, err);
+    int r = xml_node_parse_domain(xml, &document, &devices, err);
     if (r < 0)
         return r;
     r = read_facts(devices, disk_target, ret_facts, err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Disks that an iothread serves. QEMU before 9.0 closes the client of a backup job's export on that
  * thread. Since the mend of CVE-2024-7409 (7.2.14, 8.2.7 and what distributions made of others)

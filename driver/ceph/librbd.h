@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * librados and librbd, loaded when first needed: most hosts have no Ceph, and the agent has to run
  * there without its libraries. Types come from the real headers.

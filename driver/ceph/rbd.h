@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Ceph cluster and the RBD images in it, as nova's RBDDriver and RBDVolumeProxy. For driver/
  * only.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See rbd_name.h. */
 #include "driver/ceph/rbd_name.h"
 

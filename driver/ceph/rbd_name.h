@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names of RBD images as libvirt, QEMU and Glance spell them. Pure functions.
  *

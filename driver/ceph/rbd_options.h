@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How to reach the Ceph cluster that root disks are in: nova's [libvirt] options. */
 #pragma once
 

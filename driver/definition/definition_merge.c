@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See definition_merge.h. */
 #include "driver/definition/definition_merge.h"
 
@@ -49,22 +50,24 @@ static void key_of(const xmlNode *device, char ret_key[static KEY_MAX])
 {
     static const char *const parts[] = {"type", "domain", "bus",    "slot",       "function",
                                         "unit", "port",   "target", "controller", "base"};
-    const xmlNode *address = xml_child_named(device, "address");
+    const xmlNode *address = xml_node_child_named(device, "address");
     char value[128];
     ret_key[0] = '\0';
-    if (xml_is_element(device, "disk"))
-        (void)xml_copy_attribute(xml_child_named(device, "target"), "dev", ret_key, KEY_MAX);
-    else if (xml_is_element(device, "interface"))
-        (void)xml_copy_attribute(xml_child_named(device, "mac"), "address", ret_key, KEY_MAX);
-    else if (xml_is_element(device, "controller")) {
+    if (xml_node_is_element(device, "disk"))
+        (void)xml_node_copy_attribute(xml_node_child_named(device, "target"), "dev", ret_key,
+                                      KEY_MAX);
+    else if (xml_node_is_element(device, "interface"))
+        (void)xml_node_copy_attribute(xml_node_child_named(device, "mac"), "address", ret_key,
+                                      KEY_MAX);
+    else if (xml_node_is_element(device, "controller")) {
         char type[32], index[32];
-        if (xml_copy_attribute(device, "type", type, sizeof(type)) &&
-            xml_copy_attribute(device, "index", index, sizeof(index)))
+        if (xml_node_copy_attribute(device, "type", type, sizeof(type)) &&
+            xml_node_copy_attribute(device, "index", index, sizeof(index)))
             (void)snprintf(ret_key, KEY_MAX, "%s %s", type, index);
     } else if (address) {
         size_t used = 0;
         for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-            if (!xml_copy_attribute(address, parts[i], value, sizeof(value)))
+            if (!xml_node_copy_attribute(address, parts[i], value, sizeof(value)))
                 value[0] = '\0';
             used += (size_t)snprintf(ret_key + used, KEY_MAX - used, "%s ", value);
         }
@@ -79,7 +82,7 @@ static xmlNode *counterpart(const xmlNode *devices, const xmlNode *device)
     if (wanted[0] == '\0')
         return NULL;
     for (xmlNode *other = devices->children; other; other = other->next) {
-        if (!xml_is_element(other, (const char *)device->name))
+        if (!xml_node_is_element(other, (const char *)device->name))
             continue;
         key_of(other, key);
         if (strcmp(key, wanted) == 0)
@@ -101,39 +104,41 @@ static void drop_live_only(xmlNode *node)
 {
     for (xmlNode *next, *child = node->children; child; child = next) {
         next = child->next;
-        bool ends_chain =
-            xml_is_element(child, "backingStore") && !xmlHasProp(child, (const xmlChar *)"type");
-        if (ends_chain || xml_is_element(child, "mirror"))
+        bool ends_chain = xml_node_is_element(child, "backingStore") &&
+                          !xmlHasProp(child, (const xmlChar *)"type");
+        if (ends_chain || xml_node_is_element(child, "mirror"))
             remove_node(child);
         else
             drop_live_only(child);
     }
-    if (xml_is_element(node, "source") || xml_is_element(node, "backingStore"))
+    if (xml_node_is_element(node, "source") || xml_node_is_element(node, "backingStore"))
         (void)xmlUnsetProp(node, (const xmlChar *)"index");
 }
 
 static bool same_attribute(const xmlNode *a, const xmlNode *b, const char *name)
 {
     char values[2][KEY_MAX];
-    return xml_copy_attribute(a, name, values[0], KEY_MAX) &&
-           xml_copy_attribute(b, name, values[1], KEY_MAX) && strcmp(values[0], values[1]) == 0;
+    return xml_node_copy_attribute(a, name, values[0], KEY_MAX) &&
+           xml_node_copy_attribute(b, name, values[1], KEY_MAX) &&
+           strcmp(values[0], values[1]) == 0;
 }
 
 static bool same_child(const xmlNode *a, const xmlNode *b, const char *name)
 {
-    return same_text(xml_child_named(a, name), xml_child_named(b, name));
+    return same_text(xml_node_child_named(a, name), xml_node_child_named(b, name));
 }
 
 /* Where a disk's data is, or what network an interface is on. */
 static bool same_source(const xmlNode *a, const xmlNode *b)
 {
     return same_attribute(a, b, "type") && same_child(a, b, "source") &&
-           same_attribute(xml_child_named(a, "driver"), xml_child_named(b, "driver"), "type");
+           same_attribute(xml_node_child_named(a, "driver"), xml_node_child_named(b, "driver"),
+                          "type");
 }
 
 static void put_child(xmlNode *parent, const char *name, xmlNode *model)
 {
-    xmlNode *old = xml_child_named(parent, name);
+    xmlNode *old = xml_node_child_named(parent, name);
     xmlNode *copy = model ? xmlDocCopyNode(model, parent->doc, 1) : NULL;
     if (old && copy)
         (void)xmlAddPrevSibling(old, copy);
@@ -156,13 +161,14 @@ static void change_disk(struct merge *merge, xmlNode *saved, const xmlNode *befo
 {
     bool moved = !same_source(before, now);
     if (!moved && (same_child(before, now, "backingStore") ||
-                   !xml_child_named(saved, "backingStore"))) /* which libvirt looks for then */
+                   !xml_node_child_named(saved, "backingStore"))) /* which libvirt looks for then */
         return;
-    put_child(saved, "backingStore", xml_child_named(now, "backingStore"));
+    put_child(saved, "backingStore", xml_node_child_named(now, "backingStore"));
     if (moved) {
-        put_child(saved, "source", xml_child_named(now, "source"));
+        put_child(saved, "source", xml_node_child_named(now, "source"));
         copy_attribute(saved, "type", now);
-        copy_attribute(xml_child_named(saved, "driver"), "type", xml_child_named(now, "driver"));
+        copy_attribute(xml_node_child_named(saved, "driver"), "type",
+                       xml_node_child_named(now, "driver"));
     }
     merge->changed = true;
 }
@@ -172,8 +178,8 @@ static void add_device(struct merge *merge, xmlNode *device)
     xmlNode *copy = xmlDocCopyNode(device, merge->saved, 1);
     if (!copy)
         return;
-    if (xml_is_element(copy, "disk")) /* libvirt finds it again */
-        remove_node(xml_child_named(copy, "backingStore"));
+    if (xml_node_is_element(copy, "disk")) /* libvirt finds it again */
+        remove_node(xml_node_child_named(copy, "backingStore"));
     (void)xmlAddChild(merge->saved_devices, copy);
     merge->changed = true;
 }
@@ -182,11 +188,11 @@ static void bring_over(struct merge *merge, xmlNode *now)
 {
     xmlNode *saved = counterpart(merge->saved_devices, now);
     const xmlNode *before = counterpart(merge->before_devices, now);
-    if (before && saved && xml_is_element(now, "disk")) {
+    if (before && saved && xml_node_is_element(now, "disk")) {
         change_disk(merge, saved, before, now);
         return;
     }
-    bool same = !xml_is_element(now, "interface") || (before && same_source(before, now));
+    bool same = !xml_node_is_element(now, "interface") || (before && same_source(before, now));
     if (before && (same || !saved))
         return;
     remove_node(saved); /* what the guest has there now is what counts */
@@ -197,7 +203,7 @@ static void bring_over(struct merge *merge, xmlNode *now)
 static void take_away(struct merge *merge, const xmlNode *before)
 {
     xmlNode *saved = counterpart(merge->saved_devices, before);
-    if (!saved || (xml_is_element(before, "disk") && !same_source(saved, before)))
+    if (!saved || (xml_node_is_element(before, "disk") && !same_source(saved, before)))
         return;
     remove_node(saved);
     merge->changed = true;
@@ -219,11 +225,11 @@ static int write_text(const struct merge *merge, char **ret_text, struct error *
 static int parse(struct merge *merge, const char *saved, const char *before, const char *now,
                  struct error *err)
 {
-    int r = xml_parse_domain(saved, &merge->saved, &merge->saved_devices, err);
+    int r = xml_node_parse_domain(saved, &merge->saved, &merge->saved_devices, err);
     if (r == 0)
-        r = xml_parse_domain(before, &merge->before, &merge->before_devices, err);
+        r = xml_node_parse_domain(before, &merge->before, &merge->before_devices, err);
     if (r == 0)
-        r = xml_parse_domain(now, &merge->now, &merge->now_devices, err);
+        r = xml_node_parse_domain(now, &merge->now, &merge->now_devices, err);
     if (r < 0)
         return r;
     drop_live_only(merge->before_devices);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What became of a guest's devices while its domain had no definition, brought into the definition
  * that is put back. Pure: no libvirt call.

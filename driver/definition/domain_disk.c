@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See domain_disk.h. */
 #include "driver/definition/domain_disk.h"
 
@@ -23,8 +24,8 @@ static char *source_text(const xmlNode *source, const char *prefix, const char *
 static char *source_path(const xmlNode *node)
 {
     static const char *const names[] = {"file", "dev", "dir"};
-    const xmlNode *source = xml_child_named(node, "source");
-    if (xml_attribute_is(node, "type", "mount"))
+    const xmlNode *source = xml_node_child_named(node, "source");
+    if (xml_node_attribute_is(node, "type", "mount"))
         return strdup("");
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         char *path = source_text(source, "", names[i]);
@@ -32,8 +33,8 @@ static char *source_path(const xmlNode *node)
             return path;
         free(path);
     }
-    return xml_attribute_is(source, "protocol", "rbd") ? source_text(source, "rbd:", "name")
-                                                       : strdup("");
+    return xml_node_attribute_is(source, "protocol", "rbd") ? source_text(source, "rbd:", "name")
+                                                            : strdup("");
 }
 
 /* `node` is the <disk> or a <backingStore>, `format` its element with a type. */
@@ -41,18 +42,19 @@ static int add_layer(const xmlNode *node, const xmlNode *format, struct domain_d
                      struct error *err)
 {
     struct disk_layer *layer = &disk->layers[disk->layer_count];
-    const xmlNode *source = xml_child_named(node, "source");
+    const xmlNode *source = xml_node_child_named(node, "source");
     layer->path = source_path(node);
     if (!layer->path)
         return error_nomem(err);
     disk->layer_count++;
     if (strlen(layer->path) >= DRIVER_PATH_MAX)
         disk->problem = "a path is too long";
-    if (!xml_copy_attribute(format, "type", layer->format, sizeof(layer->format)))
+    if (!xml_node_copy_attribute(format, "type", layer->format, sizeof(layer->format)))
         disk->problem = "a format is too long";
-    if (xml_child_named(source, "slices"))
+    if (xml_node_child_named(source, "slices"))
         disk->problem = "it is only a part of its file";
-    layer->encrypted = xml_child_named(node, "encryption") || xml_child_named(source, "encryption");
+    layer->encrypted =
+        xml_node_child_named(node, "encryption") || xml_node_child_named(source, "encryption");
     return 0;
 }
 
@@ -60,16 +62,16 @@ static int add_layer(const xmlNode *node, const xmlNode *format, struct domain_d
 static int read_layers(const xmlNode *element, struct domain_disk *disk, struct error *err)
 {
     disk->layers = calloc(DISK_LAYERS_MAX, sizeof(*disk->layers));
-    int r = disk->layers ? add_layer(element, xml_child_named(element, "driver"), disk, err)
+    int r = disk->layers ? add_layer(element, xml_node_child_named(element, "driver"), disk, err)
                          : error_nomem(err);
-    const xmlNode *store = xml_child_named(element, "backingStore");
+    const xmlNode *store = xml_node_child_named(element, "backingStore");
     while (r == 0 && store && xmlHasProp(store, (const xmlChar *)"type")) {
         if (disk->layer_count == DISK_LAYERS_MAX) {
             disk->problem = "it has too many layers";
             break;
         }
-        r = add_layer(store, xml_child_named(store, "format"), disk, err);
-        store = xml_child_named(store, "backingStore");
+        r = add_layer(store, xml_node_child_named(store, "format"), disk, err);
+        store = xml_node_child_named(store, "backingStore");
     }
     disk->chain_known = store != NULL;
     return r;
@@ -77,14 +79,14 @@ static int read_layers(const xmlNode *element, struct domain_disk *disk, struct 
 
 int domain_disk_read(const xmlNode *element, struct domain_disk *ret_disk, struct error *err)
 {
-    const xmlNode *mirror = xml_child_named(element, "mirror");
+    const xmlNode *mirror = xml_node_child_named(element, "mirror");
     *ret_disk = (struct domain_disk){.has_mirror = mirror != NULL};
     ret_disk->mirror_path = source_path(mirror);
     int r = ret_disk->mirror_path ? read_layers(element, ret_disk, err) : error_nomem(err);
     if (r < 0)
         return r;
-    if (!xml_copy_attribute(xml_child_named(element, "target"), "dev", ret_disk->target,
-                            sizeof(ret_disk->target)))
+    if (!xml_node_copy_attribute(xml_node_child_named(element, "target"), "dev", ret_disk->target,
+                                 sizeof(ret_disk->target)))
         ret_disk->problem = "its target is too long";
     else if (!ret_disk->target[0])
         ret_disk->problem = "it has no target";

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One <disk> of a domain definition. Pure: no libvirt call, no file. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See layer_place.h. */
 #include "driver/definition/layer_place.h"
 
@@ -35,7 +36,7 @@ static bool is_in_linked_folder(const char *path, const char *real, const char *
     const char *name = strrchr(folder, '/');
     int n = name ? snprintf(linked, sizeof(linked), "%s%s", instances_path, name) : 0;
     return n > 0 && (size_t)n < sizeof(linked) && !is_of_instance(name + 1) &&
-           is_in_folder(real, linked);
+           same_file_in_folder(real, linked);
 }
 
 /*
@@ -63,7 +64,7 @@ enum layer_place layer_place_of(const char *path, const char *uuid, const char *
     int n = snprintf(own, sizeof(own), "%s/%s", instances_path, uuid);
     if (path[0] != '/' || !realpath(path, real) || stat(real, &st) < 0 || !S_ISREG(st.st_mode))
         return LAYER_ELSEWHERE;
-    if (n > 0 && (size_t)n < sizeof(own) && is_in_folder(real, own))
+    if (n > 0 && (size_t)n < sizeof(own) && same_file_in_folder(real, own))
         return LAYER_OWN;
     return is_base(path, real, instances_path, snapshots_directory) ? LAYER_BASE : LAYER_ELSEWHERE;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where a layer of a disk lies, by what its folder is and not by what it is called. */
 #pragma once
 

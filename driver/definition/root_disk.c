@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Is the root disk what its definition says? See root_disk.h. */
 #include "driver/definition/root_disk.h"
 

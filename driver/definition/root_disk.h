@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which of a guest's disks is the instance's root disk, and is it what the domain definition says
  * it is? Guests and uploaded images may lie about formats and name files of the host as backing or
@@ -8,7 +9,7 @@
 #include <stdbool.h>
 
 #include "common/error.h"
-#include "driver/definition/domain_xml.h"
+#include "driver/definition/domain_description.h"
 #include "driver/driver.h"
 
 struct root_disk_policy {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which disk is the root disk. See root_disk.h. */
 #include <errno.h>
 #include <stdio.h>
@@ -38,8 +39,9 @@ static const char *novas_name(const char *path, const char *uuid, const char *in
                    : NULL;
     int n = snprintf(folder, sizeof(folder), "%s/%s", instances_path, uuid);
     bool may_be = strcmp(name, "disk") == 0 || strncmp(name, "disk.", 5) == 0;
-    return may_be && n > 0 && (size_t)n < sizeof(folder) && is_in_folder(path, folder) ? name
-                                                                                       : NULL;
+    return may_be && n > 0 && (size_t)n < sizeof(folder) && same_file_in_folder(path, folder)
+               ? name
+               : NULL;
 }
 
 static bool is_called_root(const char *name)
@@ -111,10 +113,10 @@ static int check(const struct domain_disk *disk, struct error *err)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "domain XML: the root disk: %s",
                          disk->problem);
     if (!path[0])
-        return xml_bad_domain(
+        return xml_node_bad_domain(
             err, "Can't retrieve root device path from instance libvirt configuration");
     if (path[0] != '/' && strncmp(path, "rbd:", 4) != 0)
-        return xml_bad_domain(err, "the root disk's path is not absolute");
+        return xml_node_bad_domain(err, "the root disk's path is not absolute");
     return 0;
 }
 

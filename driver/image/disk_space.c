@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See disk_space.h. */
 #include "driver/image/disk_space.h"
 
@@ -20,8 +21,8 @@
 #define ROOM_BYTES (UINT64_C(64) << 20)
 #define ROOM_DIVISOR 8 /* and an eighth of the disk's top layer */
 
-struct scratch {
-    struct scratch *older;
+struct disk_space {
+    struct disk_space *older;
     const struct staging *staging;
     dev_t file_system;
     uint64_t needed_bytes, keep_free_bytes;
@@ -31,8 +32,8 @@ struct scratch {
     bool released;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of every scratch */
-static struct scratch *youngest;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of every account */
+static struct disk_space *youngest;
 
 static uint64_t allocated_bytes(const char *path)
 {
@@ -69,23 +70,23 @@ static int measure_image(const struct guest_info *info, uint64_t *ret_bytes, str
     return 0;
 }
 
-int scratch_need(const struct guest_info *info, unsigned parts, uint64_t *ret_bytes,
-                 struct error *err)
+int disk_space_need(const struct guest_info *info, unsigned parts, uint64_t *ret_bytes,
+                    struct error *err)
 {
     uint64_t layer = 0, image = 0;
     int r = 0;
     *ret_bytes = 0;
     if (info->source_type != DISK_SOURCE_FILE)
         return 0;
-    if (parts & (SCRATCH_OVERLAY | SCRATCH_ROOM))
+    if (parts & (DISK_SPACE_OVERLAY | DISK_SPACE_ROOM))
         r = measure_layer(info, &layer, err);
-    if (r == 0 && parts & SCRATCH_IMAGE)
+    if (r == 0 && parts & DISK_SPACE_IMAGE)
         r = measure_image(info, &image, err);
     if (r < 0)
         return r;
-    if (parts & SCRATCH_OVERLAY)
+    if (parts & DISK_SPACE_OVERLAY)
         *ret_bytes += layer;
-    if (parts & SCRATCH_ROOM)
+    if (parts & DISK_SPACE_ROOM)
         *ret_bytes += layer / ROOM_DIVISOR + ROOM_BYTES;
     *ret_bytes += image;
     return 0;
@@ -108,124 +109,123 @@ static int look(const struct staging *staging, dev_t *ret_file_system, uint64_t 
 }
 
 /* What has been written is no longer free anyway. */
-static uint64_t outstanding_bytes(const struct scratch *scratch)
+static uint64_t outstanding_bytes(const struct disk_space *space)
 {
-    uint64_t written = allocated_bytes(staging_image_path(scratch->staging)) +
-                       allocated_bytes(staging_delta_path(scratch->staging));
-    return written < scratch->needed_bytes ? scratch->needed_bytes - written : 0;
+    uint64_t written = allocated_bytes(staging_image_path(space->staging)) +
+                       allocated_bytes(staging_delta_path(space->staging));
+    return written < space->needed_bytes ? space->needed_bytes - written : 0;
 }
 
-static int check_fits(const struct scratch *scratch, uint64_t free_bytes, struct error *err)
+static int check_fits(const struct disk_space *space, uint64_t free_bytes, struct error *err)
 {
-    uint64_t reserved = scratch->keep_free_bytes;
-    for (const struct scratch *other = youngest; other; other = other->older)
-        if (other->file_system == scratch->file_system)
+    uint64_t reserved = space->keep_free_bytes;
+    for (const struct disk_space *other = youngest; other; other = other->older)
+        if (other->file_system == space->file_system)
             reserved += outstanding_bytes(other);
-    if (reserved <= free_bytes && scratch->needed_bytes <= free_bytes - reserved)
+    if (reserved <= free_bytes && space->needed_bytes <= free_bytes - reserved)
         return 0;
     return error_set(err, ENOSPC, EXC_INTERNAL_ERROR,
                      "not enough space for %s: up to %" PRIu64 " bytes are needed, %" PRIu64
                      " bytes are free, of which %" PRIu64 " bytes are reserved",
-                     staging_directory(scratch->staging), scratch->needed_bytes, free_bytes,
-                     reserved);
+                     staging_directory(space->staging), space->needed_bytes, free_bytes, reserved);
 }
 
 /* The one that has done least; until its files are gone no other has to go. */
-static bool is_next_to_go(const struct scratch *scratch)
+static bool is_next_to_go(const struct disk_space *space)
 {
-    const struct scratch *first = youngest;
-    while (first && (first->file_system != scratch->file_system || !first->cancel))
+    const struct disk_space *first = youngest;
+    while (first && (first->file_system != space->file_system || !first->cancel))
         first = first->older;
-    return first == scratch;
+    return first == space;
 }
 
-int scratch_check(const struct scratch *scratch, struct error *err)
+int disk_space_check(const struct disk_space *space, struct error *err)
 {
     dev_t file_system;
     uint64_t free_bytes = 0;
-    int r = look(scratch->staging, &file_system, &free_bytes, err);
-    if (r < 0 || (free_bytes >= scratch->keep_free_bytes && free_bytes >= LEAST_BYTES))
+    int r = look(space->staging, &file_system, &free_bytes, err);
+    if (r < 0 || (free_bytes >= space->keep_free_bytes && free_bytes >= LEAST_BYTES))
         return r;
     return error_set(err, ENOSPC, EXC_INTERNAL_ERROR,
                      "the file system of %s is running out of space: %" PRIu64
                      " bytes are free, %" PRIu64 " bytes are to stay free",
-                     staging_directory(scratch->staging), free_bytes, scratch->keep_free_bytes);
+                     staging_directory(space->staging), free_bytes, space->keep_free_bytes);
 }
 
-static void give_up_if_short(const struct scratch *scratch)
+static void give_up_if_short(const struct disk_space *space)
 {
     struct error reason = ERROR_INIT;
-    if (is_next_to_go(scratch) && scratch_check(scratch, &reason) == -ENOSPC)
-        cancel_request(scratch->cancel, &reason);
+    if (is_next_to_go(space) && disk_space_check(space, &reason) == -ENOSPC)
+        cancel_request(space->cancel, &reason);
 }
 
 static void *watch(void *arg)
 {
-    struct scratch *scratch = arg;
+    struct disk_space *space = arg;
     LOCK_SCOPE(&lock);
-    while (!scratch->released) {
+    while (!space->released) {
         const struct timespec next = clock_deadline(LOOK_MS);
-        if (pthread_cond_timedwait(&scratch->released_cond, &lock, &next) == ETIMEDOUT)
-            give_up_if_short(scratch);
+        if (pthread_cond_timedwait(&space->released_cond, &lock, &next) == ETIMEDOUT)
+            give_up_if_short(space);
     }
     return NULL;
 }
 
-static int enter_account(struct scratch *scratch, struct error *err)
+static int enter_account(struct disk_space *space, struct error *err)
 {
     uint64_t free_bytes = 0;
     LOCK_SCOPE(&lock);
-    int r = look(scratch->staging, &scratch->file_system, &free_bytes, err);
+    int r = look(space->staging, &space->file_system, &free_bytes, err);
     if (r == 0)
-        r = check_fits(scratch, free_bytes, err);
+        r = check_fits(space, free_bytes, err);
     if (r < 0)
         return r;
-    r = pthread_create(&scratch->watcher, NULL, watch, scratch);
+    r = pthread_create(&space->watcher, NULL, watch, space);
     if (r != 0)
         return error_errno(err, r, "cannot watch over the space for the snapshot");
-    scratch->older = youngest;
-    youngest = scratch;
+    space->older = youngest;
+    youngest = space;
     return 0;
 }
 
-int scratch_reserve(const struct staging *staging, uint64_t needed_bytes, uint64_t keep_free_bytes,
-                    struct scratch **ret_scratch, struct error *err)
+int disk_space_reserve(const struct staging *staging, uint64_t needed_bytes,
+                       uint64_t keep_free_bytes, struct disk_space **ret_space, struct error *err)
 {
-    struct scratch *scratch = calloc(1, sizeof(*scratch));
-    if (!scratch)
+    struct disk_space *space = calloc(1, sizeof(*space));
+    if (!space)
         return error_nomem(err);
-    scratch->staging = staging;
-    scratch->needed_bytes = needed_bytes;
-    scratch->keep_free_bytes = keep_free_bytes;
-    scratch->cancel = cancel_current();
-    clock_cond_init(&scratch->released_cond);
-    int r = enter_account(scratch, err);
+    space->staging = staging;
+    space->needed_bytes = needed_bytes;
+    space->keep_free_bytes = keep_free_bytes;
+    space->cancel = cancel_current();
+    clock_cond_init(&space->released_cond);
+    int r = enter_account(space, err);
     if (r == 0) {
-        *ret_scratch = scratch;
+        *ret_space = space;
         return 0;
     }
-    (void)pthread_cond_destroy(&scratch->released_cond);
-    free(scratch);
+    (void)pthread_cond_destroy(&space->released_cond);
+    free(space);
     return r;
 }
 
-static void leave_account(struct scratch *scratch)
+static void leave_account(struct disk_space *space)
 {
     LOCK_SCOPE(&lock);
-    struct scratch **link = &youngest;
-    while (*link != scratch)
+    struct disk_space **link = &youngest;
+    while (*link != space)
         link = &(*link)->older;
-    *link = scratch->older;
-    scratch->released = true;
-    (void)pthread_cond_signal(&scratch->released_cond);
+    *link = space->older;
+    space->released = true;
+    (void)pthread_cond_signal(&space->released_cond);
 }
 
-void scratch_release(struct scratch *scratch)
+void disk_space_release(struct disk_space *space)
 {
-    if (!scratch)
+    if (!space)
         return;
-    leave_account(scratch);
-    (void)pthread_join(scratch->watcher, NULL);
-    (void)pthread_cond_destroy(&scratch->released_cond);
-    free(scratch);
+    leave_account(space);
+    (void)pthread_join(space->watcher, NULL);
+    (void)pthread_cond_destroy(&space->released_cond);
+    free(space);
 }

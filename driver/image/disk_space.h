@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Room for what a snapshot writes: known before the guest is touched, reserved in an account that
  * all snapshots of the process share, and watched while they write. The guests' disks often lie on
@@ -12,38 +13,38 @@
 #include "driver/driver.h"
 #include "driver/image/staging.h"
 
-struct scratch;
+struct disk_space;
 
 /* What a snapshot may write. */
-enum scratch_part {
-    SCRATCH_ROOM = 1,    /* what the guest writes meanwhile */
-    SCRATCH_OVERLAY = 2, /* as large as the data in the disk's top layer */
-    SCRATCH_IMAGE = 4,   /* as large as the data in the chain */
+enum disk_space_part {
+    DISK_SPACE_ROOM = 1,    /* what the guest writes meanwhile */
+    DISK_SPACE_OVERLAY = 2, /* as large as the data in the disk's top layer */
+    DISK_SPACE_IMAGE = 4,   /* as large as the data in the chain */
 };
 
 /*
  * The most that `parts` are expected to be, by what `qemu-img measure` finds in the disk; by what
  * its files take where that fails. 0 for a disk that is no file: what is in it is not known.
  */
-int scratch_need(const struct guest_info *info, unsigned parts, uint64_t *ret_bytes,
-                 struct error *err);
+int disk_space_need(const struct guest_info *info, unsigned parts, uint64_t *ret_bytes,
+                    struct error *err);
 
 /*
  * Reserves `needed_bytes` on the file system of the staging, whose directory may not be made yet.
  * InternalError (ENOSPC) with what is needed, free and reserved when it would not leave
  * `keep_free_bytes`. From then on, when less than that is free, the youngest of the snapshots there
  * is given up: its cancellation, which the calling thread has entered, is requested. Borrows
- * `staging` and the cancellation until scratch_release(). Returns owned.
+ * `staging` and the cancellation until disk_space_release(). Returns owned.
  */
-int scratch_reserve(const struct staging *staging, uint64_t needed_bytes, uint64_t keep_free_bytes,
-                    struct scratch **ret_scratch, struct error *err);
+int disk_space_reserve(const struct staging *staging, uint64_t needed_bytes,
+                       uint64_t keep_free_bytes, struct disk_space **ret_space, struct error *err);
 
 /*
  * InternalError (ENOSPC) when less than that is free now, or next to nothing: what has been written
  * may be short of its end. QEMU's mirror that fails while it is ended is told as one that was ended
  * (libvirt 9.0), so that nothing else tells.
  */
-int scratch_check(const struct scratch *scratch, struct error *err);
+int disk_space_check(const struct disk_space *space, struct error *err);
 
 /* NULL-safe. */
-void scratch_release(struct scratch *scratch);
+void disk_space_release(struct disk_space *space);

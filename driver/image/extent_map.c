@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See extent_map.h. */
 #include "driver/image/extent_map.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which clusters of a disk hold data: one bit a cluster, so that a disk of terabytes takes
  * megabytes. Pure. Not shared between threads while it is filled.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See image_stream.h. */
 #include "driver/image/image_stream.h"
 
@@ -41,7 +42,7 @@ static size_t read_metadata(struct image_stream *stream, void *buffer, size_t le
 {
     size_t taken = stream->position % EXTENT_CLUSTER_BYTES;
     if (taken == 0)
-        qcow2_metadata_next(&stream->metadata, stream->cluster);
+        qcow2_layout_next(&stream->metadata, stream->cluster);
     length = at_most(length, EXTENT_CLUSTER_BYTES - taken);
     memcpy(buffer, stream->cluster + taken, length);
     return length;
@@ -109,7 +110,7 @@ static int stream_rewind(struct image_source *source, struct error *err)
 {
     struct image_stream *stream = (struct image_stream *)source;
     stream->position = 0;
-    qcow2_metadata_begin(&stream->layout, &stream->metadata);
+    qcow2_layout_begin(&stream->layout, &stream->metadata);
     return nbd_reader_start(stream->reader, err);
 }
 

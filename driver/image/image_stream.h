@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An image that is made while it is read: qcow2 or raw, from a disk that an NBD server shows and
  * that does not change. Nothing is written anywhere; its size is exact before the first byte, and

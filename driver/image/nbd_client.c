@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See nbd_client.h. */
 #include "driver/image/nbd_client.h"
 

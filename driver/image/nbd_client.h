@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A disk that is read over NBD (libnbd), from QEMU's export of a backup job or from a qemu-nbd of
  * our own. Every wait ends when nothing has come for the stall timeout. Not shared between threads.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A server of our own, and the connection to it. See nbd_client.h. */
 #include <errno.h>
 #include <sys/socket.h>

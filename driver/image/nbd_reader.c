@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * See nbd_reader.h. A ring of slots: the thread asks for the data of one after the other, the
  * reader takes them in the same order. A slot belongs to the thread while it is ASKED, to the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads the data of a disk ahead, in the order of the disk, on a thread of its own: several
  * requests are under way while what has come is sent on. One object per image; the calls are for

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See qcow2_layout.h. */
 #include "driver/image/qcow2_layout.h"
 
@@ -152,13 +153,13 @@ static void make_l2_table(struct qcow2_metadata *metadata, unsigned char *cluste
     metadata->l1_index = index + 1;
 }
 
-void qcow2_metadata_begin(const struct qcow2_layout *layout, struct qcow2_metadata *ret_metadata)
+void qcow2_layout_begin(const struct qcow2_layout *layout, struct qcow2_metadata *ret_metadata)
 {
     *ret_metadata = (struct qcow2_metadata){.layout = layout, .data_cluster = layout->data};
 }
 
-void qcow2_metadata_next(struct qcow2_metadata *metadata,
-                         unsigned char ret_cluster[static EXTENT_CLUSTER_BYTES])
+void qcow2_layout_next(struct qcow2_metadata *metadata,
+                       unsigned char ret_cluster[static EXTENT_CLUSTER_BYTES])
 {
     const struct qcow2_layout *layout = metadata->layout;
     uint64_t at = metadata->next++;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where everything in a qcow2 image is, decided before its first byte is sent: header, refcounts,
  * L1 and L2 tables come first and can be made from the map alone, the data clusters follow in the
@@ -37,8 +38,8 @@ struct qcow2_metadata {
     uint64_t data_cluster;             /* in the image: where the next data will be */
 };
 
-void qcow2_metadata_begin(const struct qcow2_layout *layout, struct qcow2_metadata *ret_metadata);
+void qcow2_layout_begin(const struct qcow2_layout *layout, struct qcow2_metadata *ret_metadata);
 
 /* The next cluster of metadata; not to be called when there is no more. */
-void qcow2_metadata_next(struct qcow2_metadata *metadata,
-                         unsigned char ret_cluster[static EXTENT_CLUSTER_BYTES]);
+void qcow2_layout_next(struct qcow2_metadata *metadata,
+                       unsigned char ret_cluster[static EXTENT_CLUSTER_BYTES]);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See qemu_img.h. Command lines follow nova/virt/images.py and nova/privsep/qemu.py. */
 #include "driver/image/qemu_img.h"
 

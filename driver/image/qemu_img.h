@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * qemu-img: what the driver asks of it. Formats are always given, never guessed, except where a
  * function says so; paths are absolute, so that none is taken for a protocol or an option.

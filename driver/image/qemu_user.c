@@ -1,42 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See qemu_user.h. */
 #include "driver/image/qemu_user.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "driver/libvirt/connection.h"
-
 #define OWNERS_TO_GROUPS 3 /* by how many bits they lie apart in a mode */
-
-static struct qemu_user owner_of(const char *path)
-{
-    struct stat st;
-    struct qemu_user user = {.uid = geteuid(), .gid = getegid()};
-    if (stat(path, &st) == 0 && st.st_uid != 0)
-        user = (struct qemu_user){.uid = st.st_uid, .gid = st.st_gid};
-    return user;
-}
-
-int qemu_user_find(virDomainPtr domain, const char *disk_path, struct qemu_user *ret_user,
-                   struct error *err)
-{
-    virSecurityLabelPtr labels = NULL;
-    int count = virDomainGetSecurityLabelList(domain, &labels);
-    if (count < 0)
-        return libvirt_error(err, "cannot read which user QEMU runs as");
-    struct qemu_user user = owner_of(disk_path);
-    for (int i = 0; i < count; i++) {
-        unsigned uid, gid;
-        if (sscanf(labels[i].label, "+%u:+%u", &uid, &gid) == 2)
-            user = (struct qemu_user){.uid = uid, .gid = gid};
-    }
-    free(labels);
-    *ret_user = user;
-    return 0;
-}
 
 static int give_to_group(gid_t gid, const char *path)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The user QEMU runs as, who has to open what is made here. libvirt gives him files by itself, but
  * not with dynamic_ownership = 0 or <seclabel relabel='no'>, nor on a share that squashes root, and
@@ -5,7 +6,6 @@
  */
 #pragma once
 
-#include <libvirt/libvirt.h>
 #include <sys/types.h>
 
 #include "common/error.h"
@@ -14,13 +14,6 @@ struct qemu_user {
     uid_t uid;
     gid_t gid;
 };
-
-/*
- * By libvirt's "dac" label of a running domain, +UID:+GID; where it has none (libvirt's driver runs
- * without the model) by the owner of `disk_path`, which QEMU has open; else this process's own.
- */
-int qemu_user_find(virDomainPtr domain, const char *disk_path, struct qemu_user *ret_user,
-                   struct error *err);
 
 /*
  * Lets him do with a file or folder of ours what its owner may: as its owner where we may give it

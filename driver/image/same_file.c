@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See same_file.h. */
 #include "driver/image/same_file.h"
 
@@ -15,7 +16,7 @@ bool same_file(const char *a, const char *b)
            first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
-bool is_in_folder(const char *path, const char *folder)
+bool same_file_in_folder(const char *path, const char *folder)
 {
     const char *slash = strrchr(path, '/');
     if (!slash)

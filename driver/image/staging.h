@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The private directory a snapshot works in: one per snapshot, below snapshots_directory, with a
  * name nobody can guess. Not shared between threads.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See zero_scan.h. */
 #include "driver/image/zero_scan.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads clusters of a disk over NBD and tells which of them are not all zero. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * See zero_search.h. In each turn a sample of what is not read yet is read: one cluster of each of
  * many neighbourhoods of the same size, for zeroes come in long pieces. When there are hardly any

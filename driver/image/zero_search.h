@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which of the data a disk is said to have is nothing but zeroes: allocated and never written, or
  * written with zeroes. Who wants to know has to read it, and most disks are not worth that: so a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The connection to libvirtd: opened when first needed, opened again when it was lost, with
  * keepalive, and with the thread that runs libvirt's event loop. One per process at a time, as
@@ -42,15 +43,6 @@ int libvirt_connection_find_domain(struct libvirt_connection *connection, const 
 
 /* How long a rollback waits for a libvirtd that is being restarted. */
 #define LIBVIRT_PATIENCE_MS 30000
-
-/*
- * After a connection may have been lost, or the guest may have ended: looks again for *domain
- * (owned; NULL when there was none) unless it is found active, with LIBVIRT_PATIENCE_MS. 0 with
- * *domain NULL when there is none any more; *ret_active tells whether it runs. On failure *domain
- * is NULL.
- */
-int libvirt_connection_find_domain_again(struct libvirt_connection *connection, const char *uuid,
-                                         virDomainPtr *domain, bool *ret_active, struct error *err);
 
 /* domain_watch_new() fed by this connection's events. Free it before the connection. */
 int libvirt_connection_watch(struct libvirt_connection *connection, const char *uuid,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See domain_watch.h. */
 #include "driver/libvirt/domain_watch.h"
 

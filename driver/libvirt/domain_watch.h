@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is heard of a domain: libvirt's events, brought from the event loop thread to the thread
  * that waits for them. Knows no libvirt call. Thread-safe.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See guest_freeze.h. */
 #include "driver/libvirt/guest_freeze.h"
 
@@ -6,7 +7,7 @@
 #include <limits.h>
 #include <stddef.h>
 
-#include "driver/driver_journal.h"
+#include "driver/journal.h"
 #include "driver/libvirt/connection.h"
 
 /* Errors after which nobody can be expected to answer a freeze; others come from the agent. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Freezing and thawing a guest's filesystems through its agent (virDomainFSFreeze), with a time
  * limit on every answer. What the agent says of a freeze or thaw is checked against how it then

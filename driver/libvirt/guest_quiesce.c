@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See guest_quiesce.h. */
 #include "driver/libvirt/guest_quiesce.h"
 

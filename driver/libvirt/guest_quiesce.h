@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether a snapshot freezes the guest, and what becomes of it when that cannot be done: the image
  * properties hw_qemu_guest_agent and os_require_quiesce.

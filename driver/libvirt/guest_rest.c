@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See guest_rest.h. */
 #include "driver/libvirt/guest_rest.h"
 
 #include <errno.h>
 
-#include "driver/libvirt_driver_private.h"
+#include "driver/libvirt/domain.h"
 
 /* The id is the one of the moment the domain is looked up: libvirt keeps it with the handle. */
 static int check_run(struct libvirt_connection *connection, const char *uuid,
@@ -26,8 +27,8 @@ static int check_run(struct libvirt_connection *connection, const char *uuid,
                      now.power_state, now.domain_id, run->power_state, run->domain_id);
 }
 
-int guest_run_check(struct libvirt_connection *connection, const char *uuid,
-                    const struct guest_run *run, struct error *err)
+int guest_rest_check_run(struct libvirt_connection *connection, const char *uuid,
+                         const struct guest_run *run, struct error *err)
 {
     return check_run(connection, uuid, run, 0, err);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A guest that does not run, for the time its disk is read. Nobody is kept from starting it or
  * letting it go on (the disk is read without QEMU's lock on it); what was read is good only when
@@ -24,8 +25,8 @@ struct guest_rest {
 };
 
 /* ESTALE when the guest is not, or no longer, as `run` says; InstanceNotFound. */
-int guest_run_check(struct libvirt_connection *connection, const char *uuid,
-                    const struct guest_run *run, struct error *err);
+int guest_rest_check_run(struct libvirt_connection *connection, const char *uuid,
+                         const struct guest_run *run, struct error *err);
 
 /* From now on it is to stay as `run` says. ESTALE when it is not so even now; InstanceNotFound. */
 int guest_rest_begin(struct guest_rest *rest, struct libvirt_connection *connection,

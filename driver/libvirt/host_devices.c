@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See host_devices.h. */
 #include "driver/libvirt/host_devices.h"
 
@@ -9,9 +10,9 @@
 #include "common/cancel.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "driver/driver_entries.h"
+#include "driver/journal.h"
 #include "driver/libvirt/connection.h"
-#include "driver/libvirt_driver_private.h"
+#include "driver/libvirt/domain.h"
 
 /* Whether the device is in the live definition now. */
 static int is_attached(virDomainPtr domain, const struct domain_device *device, bool *ret_attached,

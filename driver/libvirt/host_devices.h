@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Host devices of a guest (PCI, SR-IOV, vGPU) around a managed save: libvirt cannot save them, so
  * they are unplugged before and plugged in again after. Not shared between threads.
@@ -9,7 +10,7 @@
 #include <stdbool.h>
 
 #include "common/error.h"
-#include "driver/definition/domain_xml.h"
+#include "driver/definition/domain_description.h"
 #include "driver/libvirt/domain_watch.h"
 
 struct host_devices {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See managed_save.h. */
 #include "driver/libvirt/managed_save.h"
 

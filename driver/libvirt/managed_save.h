@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Saving a running or paused guest's memory to disk, with an eye on its progress. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See qemu_process.h. */
 #include "driver/libvirt/qemu_process.h"
 

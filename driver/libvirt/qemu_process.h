@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The QEMU process of a running guest, as this host shows it. */
 #pragma once
 

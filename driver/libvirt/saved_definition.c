@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See saved_definition.h. */
 #include "driver/libvirt/saved_definition.h"
 
@@ -10,7 +11,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "driver/definition/definition_merge.h"
-#include "driver/libvirt_driver_private.h"
+#include "driver/libvirt/connection.h"
 
 /*
  * Newest flags first, the older ones where libvirtd does not know them. None of them lets go of

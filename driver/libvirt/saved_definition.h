@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The persistent definition of a domain, kept in memory while the domain is made transient, and put
  * back afterwards. One object per snapshot, not shared between threads.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See undefine_check.h. */
 #include "driver/libvirt/undefine_check.h"
 
@@ -20,13 +21,13 @@ static int check_tpm(const char *xml, struct error *err)
 {
     xmlDoc *document = NULL;
     xmlNode *devices = NULL;
-    int r = xml_parse_domain(xml, &document, &devices, err);
+    int r = xml_node_parse_domain(xml, &document, &devices, err);
     if (r < 0)
         return r;
     bool emulated = false;
-    for (xmlNode *tpm = xml_child_named(devices, "tpm"); tpm;
-         tpm = xml_next_named(tpm->next, "tpm"))
-        emulated |= xml_attribute_is(xml_child_named(tpm, "backend"), "type", "emulator");
+    for (xmlNode *tpm = xml_node_child_named(devices, "tpm"); tpm;
+         tpm = xml_node_next_named(tpm->next, "tpm"))
+        emulated |= xml_node_attribute_is(xml_node_child_named(tpm, "backend"), "type", "emulator");
     xmlFreeDoc(document);
     return emulated ? cannot_be_undefined(err, "its TPM would lose its keys if it ended then") : 0;
 }

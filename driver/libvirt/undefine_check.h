@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a domain loses that has no definition for a while. */
 #pragma once
 

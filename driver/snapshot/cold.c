@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The cold snapshot: a running guest is saved to disk with its memory (managed save), the disk is
  * converted, the guest goes on from where it was. The disk of a guest that does not run is just
@@ -23,8 +24,8 @@
 #include "common/clock.h"
 #include "common/trap.h"
 #include "driver/ceph/rbd_name.h"
-#include "driver/driver_journal.h"
 #include "driver/image/qemu_img.h"
+#include "driver/journal.h"
 #include "driver/libvirt/managed_save.h"
 #include "driver/snapshot/cold.h"
 #include "driver/snapshot/staged_image.h"
@@ -38,7 +39,7 @@ static struct guest_run run_of(const struct guest_info *info)
 static int read_guest(struct cold_snapshot *op, struct error *err)
 {
     const struct guest_run run = run_of(op->info);
-    int r = guest_run_check(op->driver->connection, op->info->uuid, &run, err);
+    int r = guest_rest_check_run(op->driver->connection, op->info->uuid, &run, err);
     if (r < 0)
         return r;
     op->suspending = run.power_state == POWER_STATE_RUNNING;
@@ -52,10 +53,10 @@ static int read_guest(struct cold_snapshot *op, struct error *err)
 static int reserve(struct cold_snapshot *op, struct error *err)
 {
     uint64_t bytes = 0;
-    int r = scratch_need(op->info, SCRATCH_IMAGE, &bytes, err);
+    int r = disk_space_need(op->info, DISK_SPACE_IMAGE, &bytes, err);
     return r < 0 ? r
-                 : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
-                                   &op->scratch, err);
+                 : disk_space_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
+                                      &op->space, err);
 }
 
 /* Chooses the names and writes down what is about to be done, before anything is. */
@@ -183,7 +184,7 @@ int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info
         return r;
     (void)copy_disk(&op, &failure);
     cold_snapshot_resume(&op, &failure);
-    scratch_release(TAKE_PTR(op.scratch)); /* all is written; the staging goes with the image */
+    disk_space_release(TAKE_PTR(op.space)); /* all is written; the staging goes with the image */
     if (failure.errnum == 0 && staging_open_image(op.staging, &result.image, &failure) == 0)
         op.staging = NULL;
     if (failure.errnum != 0) {

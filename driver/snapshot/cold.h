@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The cold snapshot in two parts: taking it (libvirt_cold.c), undoing it (libvirt_cold_undo.c). */
 #pragma once
 
@@ -22,7 +23,7 @@ struct cold_snapshot {
     char source_path[DRIVER_PATH_MAX];
     virDomainPtr domain; /* owned; NULL when there is none any more */
     struct staging *staging;
-    struct scratch *scratch;
+    struct disk_space *space;
     struct domain_watch *watch; /* of host devices */
     struct guest_rest rest;     /* for the time the disk is read */
     /* progress: what cold_snapshot_resume() has to put back */

@@ -1,4 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Lets a cold snapshot's guest go on. See cold.h. */
+#include "driver/libvirt/domain.h"
 #include "driver/snapshot/cold.h"
 
 #include <errno.h>
@@ -7,7 +9,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/trap.h"
-#include "driver/driver_entries.h"
+#include "driver/journal.h"
 #include "driver/libvirt/managed_save.h"
 #include "driver/snapshot/recover.h"
 
@@ -132,7 +134,7 @@ void cold_snapshot_done(struct cold_snapshot *op)
     host_devices_done(&op->devices);
     domain_watch_free(op->watch);
     guest_rest_done(&op->rest);
-    scratch_release(op->scratch);
+    disk_space_release(op->space);
     staging_free(op->staging);
     if (op->domain)
         (void)virDomainFree(op->domain);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The direct snapshot, as nova's Rbd.direct_snapshot: a snapshot of the root disk is cloned into
  * Glance's pool, the clone flattened and given the protected snapshot "snap" that Glance works
@@ -11,7 +12,7 @@
 
 #include "common/cancel.h"
 #include "common/trap.h"
-#include "driver/driver_journal.h"
+#include "driver/journal.h"
 #include "driver/libvirt/guest_quiesce.h"
 #include "driver/snapshot/direct.h"
 

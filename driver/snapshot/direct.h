@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The direct snapshot in two parts: taking it (rbd_direct.c), undoing it (rbd_direct_undo.c). */
 #pragma once
 

@@ -1,4 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Takes a direct snapshot back. See direct.h. */
+#include "driver/libvirt/domain.h"
 #include "driver/snapshot/direct.h"
 
 #include <errno.h>
@@ -6,8 +8,7 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
-#include "driver/driver_entries.h"
-#include "driver/driver_journal.h"
+#include "driver/journal.h"
 #include "driver/snapshot/recover.h"
 
 #define DEAD_CLIENT_S 45
@@ -24,8 +25,8 @@ json_t *direct_copy_entry(const struct direct_copy *op)
 static int find_domain_again(struct direct_copy *op, struct error *err)
 {
     bool active = false;
-    int r = libvirt_connection_find_domain_again(op->driver->connection, op->info->uuid,
-                                                 &op->domain, &active, err);
+    int r = libvirt_domain_find_again(op->driver->connection, op->info->uuid, &op->domain, &active,
+                                      err);
     if (r == 0 && !active)
         guest_freeze_forget(&op->freeze);
     return r;
@@ -119,8 +120,8 @@ int direct_copy_write_undone(const struct driver_journal *journal, struct error 
     return journal ? driver_journal_write(journal, json_pack("{s:s}", "step", "undone"), err) : 0;
 }
 
-int libvirt_undo_direct_snapshot(struct libvirt_driver *driver, const char *location,
-                                 const struct driver_journal *journal, struct error *err)
+int libvirt_direct_undo(struct libvirt_driver *driver, const char *location,
+                        const struct driver_journal *journal, struct error *err)
 {
     __attribute__((cleanup(rados_client_close))) struct rados_client client = {0};
     struct rbd_location parsed;

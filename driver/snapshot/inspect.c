@@ -1,39 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a domain: its state, its definition, its root disk. */
 #include <libvirt/virterror.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "driver/libvirt/domain.h"
 #include "driver/libvirt_driver_private.h"
-
-int libvirt_domain_power_state(virDomainPtr domain, enum power_state *ret_state, struct error *err)
-{
-    static const enum power_state states[] = {
-        [VIR_DOMAIN_NOSTATE] = POWER_STATE_NOSTATE,
-        [VIR_DOMAIN_RUNNING] = POWER_STATE_RUNNING,
-        [VIR_DOMAIN_BLOCKED] = POWER_STATE_RUNNING,
-        [VIR_DOMAIN_PAUSED] = POWER_STATE_PAUSED,
-        [VIR_DOMAIN_SHUTDOWN] = POWER_STATE_SHUTDOWN,
-        [VIR_DOMAIN_SHUTOFF] = POWER_STATE_SHUTDOWN,
-        [VIR_DOMAIN_CRASHED] = POWER_STATE_CRASHED,
-        [VIR_DOMAIN_PMSUSPENDED] = POWER_STATE_SUSPENDED,
-    };
-    int state = 0;
-    if (virDomainGetState(domain, &state, NULL, 0) < 0)
-        return libvirt_error(err, "cannot read the domain's state");
-    bool known = state >= 0 && (size_t)state < ARRAY_SIZE(states);
-    *ret_state = known ? states[state] : POWER_STATE_NOSTATE;
-    return 0;
-}
-
-int libvirt_domain_describe(virDomainPtr domain, struct domain_description **ret_description,
-                            struct error *err)
-{
-    cleanup_free char *xml = virDomainGetXMLDesc(domain, 0);
-    if (!xml)
-        return libvirt_error(err, "cannot read the domain's definition");
-    return domain_xml_parse(xml, ret_description, err);
-}
 
 static int read_domain(virDomainPtr domain, struct guest_info *info, struct error *err)
 {

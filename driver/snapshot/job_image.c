@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See job_image.h. */
 #include "driver/snapshot/job_image.h"
 
@@ -18,7 +19,7 @@ struct job_image {
     struct backup_job job;       /* its strings are disk_target and of the staging */
     struct nbd_client *client;   /* until the stream has it */
     struct image_source *stream; /* NULL until it is open */
-    struct scratch *scratch;     /* what watches over the scratch file goes with the image */
+    struct disk_space *space;    /* what watches over the scratch file goes with the image */
     struct staging *staging;
 };
 
@@ -56,7 +57,7 @@ static void image_close(struct image_source *source)
     trap("stream:job-ended");
     image_source_close(image->stream);
     nbd_client_free(image->client);
-    scratch_release(image->scratch);
+    disk_space_release(image->space);
     staging_leave(image->staging);
     free(image);
 }
@@ -104,7 +105,7 @@ int job_image_open(struct live_snapshot *op, struct image_source **ret_source, s
         image_close(&image->base);
         return r;
     }
-    image->scratch = TAKE_PTR(op->scratch);
+    image->space = TAKE_PTR(op->space);
     image->staging = TAKE_PTR(op->staging);
     *ret_source = &image->base;
     return 0;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An image that is made, while it is read, of the disk a backup job shows (image_stream.h).
  *
@@ -10,5 +11,5 @@
 #include "common/image_source.h"
 #include "driver/snapshot/live_snapshot.h"
 
-/* Takes op->staging and op->scratch on success; their files stay for recover. Returns owned. */
+/* Takes op->staging and op->space on success; their files stay for recover. Returns owned. */
 int job_image_open(struct live_snapshot *op, struct image_source **ret_source, struct error *err);

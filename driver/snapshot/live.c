@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The live snapshot, as nova's _live_snapshot: the root disk's top layer is copied into an overlay
  * of the same backing file, the copy is ended without a pivot, the image is made from the overlay
@@ -15,9 +16,9 @@
 #include "common/cleanup.h"
 #include "common/trap.h"
 #include "driver/block/block_job.h"
-#include "driver/driver_journal.h"
 #include "driver/image/image_stream.h"
 #include "driver/image/qemu_img.h"
+#include "driver/journal.h"
 #include "driver/snapshot/live_snapshot.h"
 #include "driver/snapshot/staged_image.h"
 
@@ -77,7 +78,7 @@ static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
     if (r == 0)
         r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
     if (r == 0)
-        r = live_snapshot_begin(op, SCRATCH_OVERLAY | SCRATCH_ROOM, err);
+        r = live_snapshot_begin(op, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM, err);
     trap("live:written-down");
     if (r == 0)
         r = start_copy(op, err);
@@ -94,7 +95,7 @@ static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
     if (r < 0)
         return r;
     qemu_user_take_back(staging_delta_path(op->staging));
-    return scratch_check(op->scratch, err);
+    return disk_space_check(op->space, err);
 }
 
 int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
@@ -125,7 +126,7 @@ int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image
         r = staging_open_image(op->staging, ret_image, err);
     if (r < 0)
         return r;
-    scratch_release(TAKE_PTR(op->scratch)); /* all is written; the staging goes with the image */
+    disk_space_release(TAKE_PTR(op->space)); /* all is written; the staging goes with the image */
     op->staging = NULL;
     return 0;
 }
@@ -138,12 +139,12 @@ static int stream_overlay(struct live_snapshot *op, struct snapshot_result *resu
                                op->plan->image_format, err);
     trap("live:overlay-written-down");
     if (r == 0)
-        r = staged_overlay_open(op->staging, op->plan->image_format, op->driver, &result->image,
-                                err);
+        r = staged_image_open_overlay(op->staging, op->plan->image_format, op->driver,
+                                      &result->image, err);
     if (r < 0)
         return r;
     result->streamed = true;
-    scratch_release(TAKE_PTR(op->scratch)); /* all is written; the staging goes with the image */
+    disk_space_release(TAKE_PTR(op->space)); /* all is written; the staging goes with the image */
     op->staging = NULL;
     return 0;
 }

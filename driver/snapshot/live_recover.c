@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the journal tells of a live snapshot, made into the operation that is undone. */
 #include <errno.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/json.h"
-#include "driver/driver_entries.h"
+#include "driver/journal.h"
 #include "driver/snapshot/live_snapshot.h"
 #include "driver/snapshot/recover.h"
 

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How a live snapshot begins, and how its guest comes back. See live_snapshot.h. */
 #include "driver/snapshot/live_snapshot.h"
+#include "driver/libvirt/domain.h"
 
 #include <errno.h>
 #include <libvirt/virterror.h>
@@ -11,9 +13,9 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/trap.h"
-#include "driver/driver_journal.h"
 #include "driver/image/image_stream.h"
 #include "driver/image/qemu_img.h"
+#include "driver/journal.h"
 #include "driver/libvirt/undefine_check.h"
 
 struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struct guest_info *info,
@@ -57,13 +59,13 @@ bool live_snapshot_is_streamed(const struct live_snapshot *op)
 static int reserve(struct live_snapshot *op, unsigned parts, struct error *err)
 {
     uint64_t bytes = 0;
-    int r = scratch_need(op->info, parts, &bytes, err);
+    int r = disk_space_need(op->info, parts, &bytes, err);
     return r < 0 ? r
-                 : scratch_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
-                                   &op->scratch, err);
+                 : disk_space_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
+                                      &op->space, err);
 }
 
-int live_snapshot_begin(struct live_snapshot *op, unsigned scratch_parts, struct error *err)
+int live_snapshot_begin(struct live_snapshot *op, unsigned disk_space_parts, struct error *err)
 {
     int r = staging_new(op->driver->snapshots_directory, &op->staging, err);
     if (r < 0)
@@ -71,8 +73,8 @@ int live_snapshot_begin(struct live_snapshot *op, unsigned scratch_parts, struct
     op->copy.overlay_path = op->backup.scratch_path = staging_delta_path(op->staging);
     op->backup.socket_path = staging_socket_path(op->staging);
     if (!live_snapshot_is_streamed(op))
-        scratch_parts |= SCRATCH_IMAGE;
-    r = reserve(op, scratch_parts, err);
+        disk_space_parts |= DISK_SPACE_IMAGE;
+    r = reserve(op, disk_space_parts, err);
     if (r == 0 && op->plan->method == SNAPSHOT_METHOD_BLOCKREBASE)
         r = saved_definition_read(&op->definition, op->domain, err);
     if (r == 0)
@@ -86,7 +88,7 @@ int live_snapshot_give_delta(const struct live_snapshot *op, struct error *err)
 {
     struct qemu_user user;
     struct error refused = ERROR_INIT;
-    int r = qemu_user_find(op->domain, op->info->disk_path, &user, err);
+    int r = libvirt_domain_user(op->domain, op->info->disk_path, &user, err);
     if (r == 0 && qemu_user_give(&user, staging_delta_path(op->staging), &refused) < 0)
         log_debug("libvirt has to let QEMU open it: %s", refused.message);
     return r;
@@ -108,8 +110,8 @@ static int thaw_guest(struct live_snapshot *op, struct error *err)
 static int find_domain_again(struct live_snapshot *op, struct error *err)
 {
     bool active = false;
-    int r = libvirt_connection_find_domain_again(op->driver->connection, op->info->uuid,
-                                                 &op->domain, &active, err);
+    int r = libvirt_domain_find_again(op->driver->connection, op->info->uuid, &op->domain, &active,
+                                      err);
     if (r < 0)
         return r;
     op->gone = !op->domain;
@@ -252,7 +254,7 @@ void live_snapshot_done(struct live_snapshot *op)
 {
     block_copy_done(&op->copy);
     saved_definition_done(&op->definition);
-    scratch_release(op->scratch);
+    disk_space_release(op->space);
     staging_free(op->staging);
     if (op->domain)
         (void)virDomainFree(op->domain);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The live snapshot: taking it by a copy (libvirt_live.c) or by a backup job (libvirt_stream.c),
  * and undoing either (live_snapshot.c), also for a process that has died (libvirt_live_recover.c).
@@ -28,7 +29,7 @@ struct live_snapshot {
     bool deleting;       /* nova-compute deletes the instance at the same time */
     bool stays_gone;     /* there is to be no domain of it any more */
     struct staging *staging;
-    struct scratch *scratch;
+    struct disk_space *space;
     struct saved_definition definition;
     struct block_copy copy;
     struct backup_job backup;
@@ -45,10 +46,10 @@ struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struc
 bool live_snapshot_is_streamed(const struct live_snapshot *op);
 
 /*
- * Chooses the names, reserves room for `scratch_parts` (enum scratch_part), and for the image where
- * it has to be a file, and writes down what is about to be done, before anything is.
+ * Chooses the names, reserves room for `disk_space_parts` (enum disk_space_part), and for the image
+ * where it has to be a file, and writes down what is about to be done, before anything is.
  */
-int live_snapshot_begin(struct live_snapshot *op, unsigned scratch_parts, struct error *err);
+int live_snapshot_begin(struct live_snapshot *op, unsigned disk_space_parts, struct error *err);
 
 /* Lets QEMU open the file at staging_delta_path(), in case that libvirt does not. */
 int live_snapshot_give_delta(const struct live_snapshot *op, struct error *err);
@@ -72,7 +73,7 @@ void live_snapshot_undo(struct live_snapshot *op, struct error *err);
 int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
                           const char *source_format, struct error *err);
 
-/* Opens that image once the guest is back. Takes op->staging and op->scratch. Returns owned. */
+/* Opens that image once the guest is back. Takes op->staging and op->space. Returns owned. */
 int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image,
                        struct error *err);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The streamed snapshot of a guest that runs, which writes nothing: its disk is shown by a backup
  * job as it was at one instant, over NBD, and the image is made while it is uploaded. The domain is
@@ -18,9 +19,10 @@
 #include "common/trap.h"
 #include "driver/block/block_job.h"
 #include "driver/block/disk_iothread.h"
-#include "driver/driver_journal.h"
 #include "driver/image/extent_map.h"
 #include "driver/image/qemu_img.h"
+#include "driver/journal.h"
+#include "driver/libvirt/domain.h"
 #include "driver/snapshot/job_image.h"
 #include "driver/snapshot/live_snapshot.h"
 
@@ -29,7 +31,7 @@ static int make_files(struct live_snapshot *op, struct error *err)
     struct qemu_user user;
     const struct qemu_img_overlay scratch = {.path = staging_delta_path(op->staging),
                                              .size_bytes = op->info->virtual_size_bytes};
-    int r = qemu_user_find(op->domain, op->info->disk_path, &user, err);
+    int r = libvirt_domain_user(op->domain, op->info->disk_path, &user, err);
     if (r == 0)
         r = staging_make(op->staging, STAGING_TRAVERSABLE, err);
     if (r == 0)
@@ -85,7 +87,7 @@ static int show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
     if (r == 0)
         r = check_disk(op, err);
     if (r == 0)
-        r = live_snapshot_begin(op, SCRATCH_ROOM, err);
+        r = live_snapshot_begin(op, DISK_SPACE_ROOM, err);
     trap("stream:written-down");
     if (r == 0)
         r = make_files(op, err);
@@ -129,7 +131,7 @@ static int make_streamed(struct live_snapshot *op, struct snapshot_result *resul
     return r < 0 && r != -ECANCELED ? live_snapshot_unusable(op, err) : r;
 }
 
-int libvirt_stream_live(struct libvirt_driver *driver, const struct guest_info *info,
+int libvirt_live_stream(struct libvirt_driver *driver, const struct guest_info *info,
                         const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                         struct error *err)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * driver_ops.recover for each method: fills the operation from the journal's entries and runs the
  * rollback that the operation itself would have run. For driver/ only.
@@ -15,8 +16,8 @@
 #include "common/error.h"
 #include "common/image_source.h"
 #include "driver/driver.h"
-#include "driver/driver_entries.h"
 #include "driver/image/staging.h"
+#include "driver/journal.h"
 #include "driver/libvirt_driver_private.h"
 
 /* driver_ops.recover */

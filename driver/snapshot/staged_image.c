@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See staged_image.h. */
 #include "driver/snapshot/staged_image.h"
 
@@ -9,10 +10,9 @@
 
 #include "common/json.h"
 #include "common/log.h"
-#include "driver/driver_entries.h"
-#include "driver/driver_journal.h"
 #include "driver/image/image_stream.h"
 #include "driver/image/qemu_img.h"
+#include "driver/journal.h"
 
 static json_int_t mtime_ns(const struct stat *st)
 {
@@ -115,9 +115,9 @@ static int convert_overlay(struct staging *staging, const char *format,
     return r < 0 ? r : staging_open_image(staging, ret_image, err);
 }
 
-int staged_overlay_open(struct staging *staging, const char *format,
-                        const struct libvirt_driver *driver, struct image_source **ret_image,
-                        struct error *err)
+int staged_image_open_overlay(struct staging *staging, const char *format,
+                              const struct libvirt_driver *driver, struct image_source **ret_image,
+                              struct error *err)
 {
     struct error failure = ERROR_INIT;
     int r = stream_overlay(staging, format, driver, ret_image, &failure);
@@ -176,8 +176,8 @@ int staged_image_find(struct staging *staging, const json_t *entry,
     if (!is_unchanged(path_of(staging, kind), entry))
         return 0;
     if (kind == STAGED_OVERLAY)
-        return staged_overlay_open(staging, json_string_member(entry, "format"), driver, ret_image,
-                                   err);
+        return staged_image_open_overlay(staging, json_string_member(entry, "format"), driver,
+                                         ret_image, err);
     int r = staging_remove_delta(staging, err);
     return r < 0 ? r : staging_open_image(staging, ret_image, err);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an image is uploaded from, in the journal: written down when it is whole, found again by a
  * later process.
@@ -26,9 +27,9 @@ int staged_image_write(const struct driver_journal *journal, const struct stagin
  * no qemu-nbd can show it, converted from it first. Takes `staging` on success: closing the source
  * removes everything.
  */
-int staged_overlay_open(struct staging *staging, const char *format,
-                        const struct libvirt_driver *driver, struct image_source **ret_image,
-                        struct error *err);
+int staged_image_open_overlay(struct staging *staging, const char *format,
+                              const struct libvirt_driver *driver, struct image_source **ret_image,
+                              struct error *err);
 
 /* EINVAL when `entry` is none, or tells of a file elsewhere than `staging` has them. */
 int staged_image_check(const struct staging *staging, const json_t *entry, struct error *err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The streamed snapshot of a guest that does not run: a qemu-nbd of our own shows its disk, and the
  * image is made while it is uploaded. The guest may be started at any time, which nothing here
@@ -77,7 +78,7 @@ static int open_stream(struct libvirt_driver *driver, const struct guest_info *i
     return r < 0 ? -err->errnum : 0;
 }
 
-int libvirt_stream_stopped(struct libvirt_driver *driver, const struct guest_info *info,
+int libvirt_stopped_stream(struct libvirt_driver *driver, const struct guest_info *info,
                            const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                            struct error *err)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See chain.h. */
 #include "driver/volume/chain.h"
 
@@ -63,7 +64,7 @@ static int check_layer_path(const struct volume_disk *disk, const char *path, st
     cleanup_free char *directory = strndup(disk->layers[0].path, directory_length(disk));
     if (!directory)
         return error_nomem(err);
-    if (!is_in_folder(path, directory))
+    if (!same_file_in_folder(path, directory))
         return invalid(err, path, "a backing file outside of the volume's directory");
     if (lstat(path, &st) < 0)
         return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s", path);

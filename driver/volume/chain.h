@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The files of a volume and their order. Cinder calls them by their names in the volume's
  * directory, which are taken for nothing but names here. Thread-safe.

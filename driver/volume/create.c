@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The new top layer of a volume, as nova's _volume_snapshot_create: an external disk snapshot onto
  * a file that Cinder has made. libvirt's definition of the disk tells whether it has happened,
@@ -12,6 +13,7 @@
 #include "common/log.h"
 #include "common/trap.h"
 #include "driver/block/block_job.h"
+#include "driver/libvirt/domain.h"
 #include "driver/libvirt/guest_freeze.h"
 #include "driver/libvirt/guest_quiesce.h"
 #include "driver/libvirt_driver_private.h"
@@ -121,8 +123,7 @@ static int freeze_and_take(struct volume_snapshot *op, struct error *err)
 static int find_domain_again(struct volume_snapshot *op, struct error *err)
 {
     bool active = false;
-    int r = libvirt_connection_find_domain_again(op->driver->connection, op->uuid, &op->domain,
-                                                 &active, err);
+    int r = libvirt_domain_find_again(op->driver->connection, op->uuid, &op->domain, &active, err);
     if (r == 0 && !active)
         guest_freeze_forget(&op->freeze);
     return r;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A layer goes out of a volume, as nova's _volume_snapshot_delete: by a block job of an active
  * guest, else with qemu-img. Cinder removes the file when it hears of success, so that nothing but
@@ -28,7 +29,7 @@ struct volume_deletion {
 
 static int merge_online(struct volume_deletion *op, struct error *err)
 {
-    __attribute__((cleanup(block_merge_done))) struct block_merge merge = {
+    __attribute__((cleanup(merge_job_done))) struct merge_job merge = {
         .connection = op->driver->connection,
         .uuid = op->uuid,
         .volume_id = op->merge->volume_id,
@@ -37,7 +38,7 @@ static int merge_online(struct volume_deletion *op, struct error *err)
         .stall_timeout_s = op->driver->stall_timeout_s,
         .join = op->joins,
         .domain = TAKE_PTR(op->domain)};
-    return block_merge_run(&merge, err);
+    return merge_job_run(&merge, err);
 }
 
 static int check_merged(struct volume_deletion *op, struct error *err)
@@ -81,7 +82,7 @@ static int check_jobs(struct volume_deletion *op, struct error *err)
     struct error busy = ERROR_INIT;
     int r = block_job_check_idle(op->domain, op->uuid, target, &busy);
     if (r == -EBUSY)
-        r = block_merge_is_running(op->domain, target, &op->plan, &op->joins, err);
+        r = merge_job_is_running(op->domain, target, &op->plan, &op->joins, err);
     if (r == 0 && (busy.errnum == 0 || op->joins))
         return 0;
     if (err->errnum == 0)

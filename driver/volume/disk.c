@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See disk.h. */
 #include "driver/volume/disk.h"
 
@@ -14,7 +15,7 @@
 
 static bool has_serial(const xmlNode *disk, const char *serial)
 {
-    const xmlNode *node = xml_child_named(disk, "serial");
+    const xmlNode *node = xml_node_child_named(disk, "serial");
     xmlChar *text = node ? xmlNodeGetContent(node) : NULL;
     bool equal = text && text[0] && strcmp((const char *)text, serial) == 0;
     xmlFree(text);
@@ -24,12 +25,13 @@ static bool has_serial(const xmlNode *disk, const char *serial)
 static int add_other(struct volume_disk *volume, const xmlNode *disk, struct error *err)
 {
     char target[DRIVER_FORMAT_MAX];
-    if (!xml_copy_attribute(xml_child_named(disk, "target"), "dev", target, sizeof(target)))
-        return xml_bad_domain(err, "a disk's target is too long");
+    if (!xml_node_copy_attribute(xml_node_child_named(disk, "target"), "dev", target,
+                                 sizeof(target)))
+        return xml_node_bad_domain(err, "a disk's target is too long");
     if (!target[0])
         return 0;
     if (volume->other_count == DISKS_MAX)
-        return xml_bad_domain(err, "more disks than anybody has");
+        return xml_node_bad_domain(err, "more disks than anybody has");
     volume->other_targets[volume->other_count] = strdup(target);
     if (!volume->other_targets[volume->other_count])
         return error_nomem(err);
@@ -57,7 +59,7 @@ int volume_disk_add_layer(struct volume_disk *disk, const char *path, const char
 static int read_index(const xmlNode *node)
 {
     char text[16], *end;
-    if (!xml_copy_attribute(node, "index", text, sizeof(text)) || !text[0])
+    if (!xml_node_copy_attribute(node, "index", text, sizeof(text)) || !text[0])
         return -1;
     errno = 0;
     long index = strtol(text, &end, 10);
@@ -69,14 +71,14 @@ static int read_layer(const xmlNode *node, const xmlNode *format, struct volume_
                       struct error *err)
 {
     char path[DRIVER_PATH_MAX] = "", type[DRIVER_FORMAT_MAX];
-    const xmlNode *source = xml_child_named(node, "source");
-    if (!xml_copy_attribute(format, "type", type, sizeof(type)))
-        return xml_bad_domain(err, "a volume's format is too long");
-    if (xml_attribute_is(node, "type", "file") &&
-        !xml_copy_attribute(source, "file", path, sizeof(path)))
-        return xml_bad_domain(err, "a volume's path is too long");
+    const xmlNode *source = xml_node_child_named(node, "source");
+    if (!xml_node_copy_attribute(format, "type", type, sizeof(type)))
+        return xml_node_bad_domain(err, "a volume's format is too long");
+    if (xml_node_attribute_is(node, "type", "file") &&
+        !xml_node_copy_attribute(source, "file", path, sizeof(path)))
+        return xml_node_bad_domain(err, "a volume's path is too long");
     if (path[0] && path[0] != '/')
-        return xml_bad_domain(err, "a volume's path is not absolute");
+        return xml_node_bad_domain(err, "a volume's path is not absolute");
     int index = read_index(node);
     return volume_disk_add_layer(volume, path, type, index >= 0 ? index : read_index(source), err);
 }
@@ -84,16 +86,16 @@ static int read_layer(const xmlNode *node, const xmlNode *format, struct volume_
 static int read_volume(const xmlNode *disk, struct volume_disk *volume, struct error *err)
 {
     if (volume->layer_count > 0)
-        return xml_bad_domain(err, "more than one disk is this volume");
-    if (!xml_copy_attribute(xml_child_named(disk, "target"), "dev", volume->target,
-                            sizeof(volume->target)) ||
+        return xml_node_bad_domain(err, "more than one disk is this volume");
+    if (!xml_node_copy_attribute(xml_node_child_named(disk, "target"), "dev", volume->target,
+                                 sizeof(volume->target)) ||
         !volume->target[0])
-        return xml_bad_domain(err, "the volume's target is too long or missing");
-    int r = read_layer(disk, xml_child_named(disk, "driver"), volume, err);
-    const xmlNode *store = xml_child_named(disk, "backingStore");
+        return xml_node_bad_domain(err, "the volume's target is too long or missing");
+    int r = read_layer(disk, xml_node_child_named(disk, "driver"), volume, err);
+    const xmlNode *store = xml_node_child_named(disk, "backingStore");
     for (; r == 0 && store && xmlHasProp(store, (const xmlChar *)"type");
-         store = xml_child_named(store, "backingStore"))
-        r = read_layer(store, xml_child_named(store, "format"), volume, err);
+         store = xml_node_child_named(store, "backingStore"))
+        r = read_layer(store, xml_node_child_named(store, "format"), volume, err);
     volume->chain_known = store != NULL; /* an empty one ends the chain */
     return r;
 }
@@ -101,8 +103,8 @@ static int read_volume(const xmlNode *disk, struct volume_disk *volume, struct e
 static int read_disks(const xmlNode *devices, const char *volume_id, struct volume_disk *volume,
                       struct error *err)
 {
-    for (xmlNode *disk = xml_child_named(devices, "disk"); disk;
-         disk = xml_next_named(disk->next, "disk")) {
+    for (xmlNode *disk = xml_node_child_named(devices, "disk"); disk;
+         disk = xml_node_next_named(disk->next, "disk")) {
         int r = has_serial(disk, volume_id) ? read_volume(disk, volume, err)
                                             : add_other(volume, disk, err);
         if (r < 0)
@@ -119,7 +121,7 @@ int volume_disk_parse(const char *xml, const char *volume_id, struct volume_disk
 {
     xmlDoc *document = NULL;
     xmlNode *devices = NULL;
-    int r = xml_parse_domain(xml, &document, &devices, err);
+    int r = xml_node_parse_domain(xml, &document, &devices, err);
     if (r < 0)
         return r;
     struct volume_disk *disk = calloc(1, sizeof(*disk));

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A Cinder volume as a disk of a guest: its chain of files, and the guest's other disks. Pure: no
  * libvirt call, no file.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See merge_job.h. */
 #include "driver/volume/merge_job.h"
 
@@ -7,7 +8,7 @@
 #include "common/cancel.h"
 #include "common/clock.h"
 #include "common/trap.h"
-#include "driver/libvirt_driver_private.h"
+#include "driver/libvirt/connection.h"
 #include "driver/volume/volume.h"
 
 #define STALL_CHECKS 4
@@ -21,20 +22,20 @@ enum ending {
     UNWANTED, /* cancelled */
 };
 
-static int watch(struct block_merge *merge, struct error *err)
+static int watch(struct merge_job *merge, struct error *err)
 {
     merge->news = (struct domain_news)DOMAIN_NEWS_INIT;
     return libvirt_connection_watch(merge->connection, merge->uuid, merge->disk->target,
                                     &merge->watch, err);
 }
 
-static bool connection_is_lost(const struct block_merge *merge)
+static bool connection_is_lost(const struct merge_job *merge)
 {
     return merge->news.disconnected || virConnectIsAlive(virDomainGetConnect(merge->domain)) != 1;
 }
 
 /* libvirtd was restarted. What it told meanwhile is lost, so that the job is looked for next. */
-static int rejoin(struct block_merge *merge, struct error *err)
+static int rejoin(struct merge_job *merge, struct error *err)
 {
     domain_watch_free(merge->watch);
     merge->watch = NULL;
@@ -46,7 +47,7 @@ static int rejoin(struct block_merge *merge, struct error *err)
 }
 
 /* libvirt's own name of a layer tells files of one name apart; the path is for a layer without. */
-static const char *layer_name(const struct block_merge *merge, size_t place,
+static const char *layer_name(const struct merge_job *merge, size_t place,
                               char ret_name[static DRIVER_FORMAT_MAX + 16])
 {
     const struct volume_layer *layer = &merge->disk->layers[place];
@@ -57,7 +58,7 @@ static const char *layer_name(const struct block_merge *merge, size_t place,
 }
 
 /* RELATIVE keeps Cinder's relative names in the headers: it mounts the share elsewhere. */
-static int start(const struct block_merge *merge, struct error *err)
+static int start(const struct merge_job *merge, struct error *err)
 {
     const struct volume_merge_plan *plan = merge->plan;
     const char *target = merge->disk->target;
@@ -90,21 +91,20 @@ static int find_job_of(virDomainPtr domain, const char *disk_target,
 }
 
 /* Whether our job is on the disk. */
-static int find_job(const struct block_merge *merge, virDomainBlockJobInfo *ret_job,
-                    bool *ret_there, struct error *err)
+static int find_job(const struct merge_job *merge, virDomainBlockJobInfo *ret_job, bool *ret_there,
+                    struct error *err)
 {
     return find_job_of(merge->domain, merge->disk->target, merge->plan, ret_job, ret_there, err);
 }
 
-int block_merge_is_running(virDomainPtr domain, const char *disk_target,
-                           const struct volume_merge_plan *plan, bool *ret_running,
-                           struct error *err)
+int merge_job_is_running(virDomainPtr domain, const char *disk_target,
+                         const struct volume_merge_plan *plan, bool *ret_running, struct error *err)
 {
     virDomainBlockJobInfo job;
     return find_job_of(domain, disk_target, plan, &job, ret_running, err);
 }
 
-static bool has_ended(const struct block_merge *merge)
+static bool has_ended(const struct merge_job *merge)
 {
     const struct domain_news *news = &merge->news;
     return news->stopped ||
@@ -112,7 +112,7 @@ static bool has_ended(const struct block_merge *merge)
 }
 
 /* What is seen without news. The event of a job that is no longer there may still be under way. */
-static int look(struct block_merge *merge, virDomainBlockJobInfo *seen, unsigned *idle,
+static int look(struct merge_job *merge, virDomainBlockJobInfo *seen, unsigned *idle,
                 unsigned *missing, struct error *err)
 {
     virDomainBlockJobInfo job;
@@ -127,7 +127,7 @@ static int look(struct block_merge *merge, virDomainBlockJobInfo *seen, unsigned
 }
 
 /* Waits until the job is over, one way or the other, or nothing moves. */
-static int follow(struct block_merge *merge, enum ending *ret_ending, struct error *err)
+static int follow(struct merge_job *merge, enum ending *ret_ending, struct error *err)
 {
     virDomainBlockJobInfo seen = {0};
     unsigned idle = 0, missing = 0;
@@ -161,7 +161,7 @@ static int follow(struct block_merge *merge, enum ending *ret_ending, struct err
 }
 
 /* QEMU may not get out of the I/O it hangs in: that is not waited for without end. */
-static void end_job(struct block_merge *merge)
+static void end_job(struct merge_job *merge)
 {
     virDomainBlockJobInfo job;
     struct error ignored = ERROR_INIT;
@@ -177,7 +177,7 @@ static void end_job(struct block_merge *merge)
 }
 
 /* Whether the layers are gone, and if not, whether the job is still at it. */
-static int read_outcome(const struct block_merge *merge, bool *ret_merged, bool *ret_there,
+static int read_outcome(const struct merge_job *merge, bool *ret_merged, bool *ret_there,
                         struct error *err)
 {
     cleanup_volume_disk struct volume_disk *now = NULL;
@@ -191,8 +191,7 @@ static int read_outcome(const struct block_merge *merge, bool *ret_merged, bool 
     return active && !*ret_merged ? find_job(merge, &job, ret_there, err) : 0;
 }
 
-static int explain(const struct block_merge *merge, enum ending ending, bool there,
-                   struct error *err)
+static int explain(const struct merge_job *merge, enum ending ending, bool there, struct error *err)
 {
     const char *target = merge->disk->target;
     if (ending == UNWANTED && cancel_check(err) < 0)
@@ -216,7 +215,7 @@ static int explain(const struct block_merge *merge, enum ending ending, bool the
                      target, merge->news.block_job_status);
 }
 
-static int judge(struct block_merge *merge, enum ending ending, struct error *err)
+static int judge(struct merge_job *merge, enum ending ending, struct error *err)
 {
     struct error failure = ERROR_INIT;
     bool merged = false, there = false;
@@ -236,7 +235,7 @@ static int judge(struct block_merge *merge, enum ending ending, struct error *er
 }
 
 /* A job that had ended before the watch began is not heard of any more. */
-static int start_or_join(struct block_merge *merge, enum ending *ret_ending, struct error *err)
+static int start_or_join(struct merge_job *merge, enum ending *ret_ending, struct error *err)
 {
     virDomainBlockJobInfo job;
     bool there = false;
@@ -251,7 +250,7 @@ static int start_or_join(struct block_merge *merge, enum ending *ret_ending, str
     return r;
 }
 
-int block_merge_run(struct block_merge *merge, struct error *err)
+int merge_job_run(struct merge_job *merge, struct error *err)
 {
     struct error failure = ERROR_INIT;
     enum ending ending = GOING_ON;
@@ -275,7 +274,7 @@ int block_merge_run(struct block_merge *merge, struct error *err)
     return r;
 }
 
-void block_merge_done(struct block_merge *merge)
+void merge_job_done(struct merge_job *merge)
 {
     domain_watch_free(merge->watch);
     merge->watch = NULL;

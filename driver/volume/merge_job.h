@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A block job that takes a layer out of a volume of an active guest: virDomainBlockRebase (pull)
  * or virDomainBlockCommit. Waited for by event; the chain that libvirt has in the end is what
@@ -13,7 +14,7 @@
 #include "driver/libvirt/domain_watch.h"
 #include "driver/volume/chain.h"
 
-struct block_merge {
+struct merge_job {
     struct libvirt_connection *connection; /* borrowed, as all up to stall_timeout_s */
     const char *uuid;                      /* of the instance */
     const char *volume_id;
@@ -33,14 +34,14 @@ struct block_merge {
  * meanwhile. On failure the guest reads its disk as before. InstanceNotRunning when the guest ends
  * first.
  */
-int block_merge_run(struct block_merge *merge, struct error *err);
+int merge_job_run(struct merge_job *merge, struct error *err);
 
 /* Whether a job of the kind that `plan` needs is on the disk: an earlier call's, by all that is
  * seen.
  */
-int block_merge_is_running(virDomainPtr domain, const char *disk_target,
-                           const struct volume_merge_plan *plan, bool *ret_running,
-                           struct error *err);
+int merge_job_is_running(virDomainPtr domain, const char *disk_target,
+                         const struct volume_merge_plan *plan, bool *ret_running,
+                         struct error *err);
 
 /* Takes the domain and the watch back. */
-void block_merge_done(struct block_merge *merge);
+void merge_job_done(struct merge_job *merge);

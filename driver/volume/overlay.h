@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The file that becomes a volume's new first layer. Cinder makes it; what it says of itself is
  * believed by libvirt and QEMU from the guest's next start on, so it is checked here.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See volume.h. */
 #include "driver/volume/volume.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What creating and deleting a volume's snapshot have in common; for the libvirt driver only. */
 #pragma once
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who takes the snapshots: nova-compute alone, or the agent beside it with one of its methods."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bytes of the guests' disks: random, and the same in every run."""
 
 import os

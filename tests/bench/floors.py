@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What no contender can do without: the upload of a finished file, the reading of the disk."""
 
 import subprocess

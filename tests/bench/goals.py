@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of goals: what is promised of the figures."""
 
 import json

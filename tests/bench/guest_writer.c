@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The only program of the writing guest: guest_writer DEVICE FIRST_MIB COUNT_MIB writes 4 KiB at
  * random places of that part of the device, past the guest's page cache, again and again, and tells

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The guests of a group of scenarios: made through Nova, their disks filled while they are stopped."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What processes use, as the kernel counts it."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the helpers of the other tests are, and where a benchmark keeps its own files."""
 
 import os

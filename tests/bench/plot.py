@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """build/bench.svg: cast to active of everyone, as a part of what nova-compute needs."""
 
 from statistics import median

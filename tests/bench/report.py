@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tables at the end: medians, times only as ratios."""
 
 from statistics import median

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All measurements of a run, and what is taken from them: medians, and ratios of neighbours."""
 
 from statistics import median

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is measured: disks, how many of them at once, how often."""
 
 import random

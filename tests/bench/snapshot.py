@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One measurement: snapshots of all guests of a scenario at once, taken by one contender."""
 
 import time

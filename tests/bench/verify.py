@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether an image is right, by QEMU's own tools: reads what Glance keeps of it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ends of snapshots, as Glance and Nova note them, and the times guests stood still."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A guest that writes all the time and tells on its console how long its writes take."""
 
 import os

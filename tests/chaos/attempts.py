@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One snapshot on its way, as its tenant knows it: ids, and whether it has come to its end."""
 
 import json

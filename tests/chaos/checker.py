@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """
 Judges from outside what a fault has left: by libvirt, QEMU, the guest's agent, the disk, Glance,
 Cinder and Nova's database, never by the agent's own word.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the bytes of an image are those of a correct disk."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A guest as libvirt, QEMU and its own guest agent show it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A request that is held at a trap point while something happens to it."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Glance, Cinder and Keystone answer wrongly, break off or keep silent."""
 
 import checker

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An HTTP proxy in front of a service that answers, stalls, drops or cuts what a rule names."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent killed with SIGKILL: at every trap point a method passes, and at any moment."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lab's services as things that die, stand still and come back, and what only root can see."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rows of nova's failure matrix that need a fault of their own."""
 
 import os

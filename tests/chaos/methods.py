@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ways a snapshot is taken, each with the server and the agent's options it needs."""
 
 from dataclasses import dataclass

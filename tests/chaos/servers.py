@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The servers under test: made once, used again and again, replaced when a fault has spoilt one."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Services die, stand still and come back while a request is held."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One run against the lab: its agent, proxies and servers, and how a fault becomes a row."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small disks, so that a fault costs seconds: made once, kept in the lab."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What happens during a soak: small faults that pass, and what tenants do."""
 
 import guest

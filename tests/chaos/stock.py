@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The same faults with nova-compute alone, judged by the same checker: the comparison is measured."""
 
 import json

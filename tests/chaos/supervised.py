@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent as a service manager runs it: one that dies is started again at once."""
 
 import shutil

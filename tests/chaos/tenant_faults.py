@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a tenant, an administrator or the guest itself does while a request is held."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent's trap points (common/trap.h): which there are, and arming one."""
 
 import os

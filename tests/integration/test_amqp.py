@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The bus against a private RabbitMQ and real oslo.messaging peers.
 
 Needs no lab. BUS_PEER names another build of the program under test (ASan, TSan).

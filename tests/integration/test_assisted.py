@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Snapshots of an attached NFS volume, which Cinder takes with the help of the compute host."""
 
 import json

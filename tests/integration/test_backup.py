@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """openstack server backup create --rotate: which backups stay."""
 
 import os

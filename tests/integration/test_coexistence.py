@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The agent beside an unmodified nova-compute, and as the only one on a host name."""
 
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The agent reads what nova-compute reads, and gets the same values out of it as Python does.
 
 Each folder of conf/ is one cloud's /etc/nova in the style of a deployment tool, with the arguments

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Copies of disks whose guests do not do what was expected of them, against a real libvirtd and
 # QEMU. Needs root. TAP.
 set -u

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What the bus declares: as nova's options say, and never so that others are refused. Needs no lab."""
 
 import json

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # What a domain's definition, its TPM and its metadata are after a snapshot that takes the
 # definition away meanwhile, against a real libvirtd and QEMU. Needs root. TAP.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Which disk, through which layers and folders, and which not at all: every method against a real
 # libvirtd and QEMU. Needs root. TAP.
 set -u

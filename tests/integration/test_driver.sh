@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The libvirt driver against a real libvirtd and QEMU: disks in files. Needs root. TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit 1

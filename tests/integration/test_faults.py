@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What goes wrong around a snapshot, and that nothing is lost, left behind or stuck afterwards."""
 
 import datetime

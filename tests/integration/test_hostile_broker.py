@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The bus against a broker that is hostile, broken or overloaded, in each way of hostile_modes.py.
 
 Whatever it does: the bus neither dies nor leaks, serves nothing twice and nothing whose ack has not

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Guests whose disk is served by an iothread, by every method, against a real libvirtd and QEMU: the
 # reader of a backup job that goes away ends QEMU 7.2.22 then. Needs root. TAP.
 set -u

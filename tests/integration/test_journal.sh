@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The journal on a disk that fills up in the middle of a note. Needs root: mounts a small tmpfs. TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit 1

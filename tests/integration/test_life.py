@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The agent's life: signals and the service manager, with a private RabbitMQ.
 
 Needs no lab: the requests it takes wait for a nova-conductor that is not there.

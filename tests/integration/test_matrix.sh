@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Every method by every kind of disk, with guests that write. Needs root. TAP.
 #
 # One guest is booted for each kind; its snapshots are taken by one method after the other while it

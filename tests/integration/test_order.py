@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Two requests on one server, and a task state that nova-compute clears while a snapshot runs."""
 
 import os

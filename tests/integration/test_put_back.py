@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What the bus puts back is never lost, whatever kind of queue it is and however nova-compute is.
 
 A request that is put back to a quorum queue is one delivery nearer to being dropped by the broker

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The libvirt driver against a real Ceph cluster: root disks on RBD, as nova makes them. Needs root
 # and the lab's Ceph (or $LAB_CEPH_CONF) with the pools images and vms. TAP.
 set -u

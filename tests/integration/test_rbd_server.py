@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Image-backed servers whose root disk is in Ceph: snapshots within the cluster, and by copy."""
 
 import json

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The libvirt driver is killed at every step of a snapshot; another process recovers from what it
 # wrote down, against a real libvirtd and QEMU. Needs root. TAP.
 set -u

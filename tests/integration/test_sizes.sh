@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # How large images are: no larger than what qemu-img convert makes of the same disk, whatever of it
 # is allocated without holding data; and how much room a snapshot asks for. Needs root. TAP.
 set -u

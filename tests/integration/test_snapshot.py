@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What a tenant gets from the agent: live and cold snapshots on the lab's real OpenStack."""
 
 import json

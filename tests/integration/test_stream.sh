@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # live_snapshot_method = stream and blockcopy against a real libvirtd and QEMU. Needs root. TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit 1

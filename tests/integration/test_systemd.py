@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The shipped unit under a real systemd: however the agent ends, no guest stays frozen.
 
 The guest is a real one with a guest agent, which $LAB/guest has (make lab-up); nothing else of the

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Snapshots of Cinder volumes, freeze and thaw by the libvirt driver against a real libvirtd and
 # QEMU: a small guest without an operating system with a volume as Cinder's NFS driver makes it,
 # written through QEMU's monitor. Needs root. TAP.

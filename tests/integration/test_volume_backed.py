@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Servers booted from volumes, on Ceph: nova-api's own image create, frozen through the agent, and the
 agent's."""
 

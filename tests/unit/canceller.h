@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Cancels the work of the thread that runs a test. Include it behind cmocka.h. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A driver without a hypervisor, for tests of the agent: it answers what its script says and keeps
  * what it was asked. Thread-safe; the script may be changed between calls.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See http_script.h. */
 #include "tests/unit/http_script.h"
 

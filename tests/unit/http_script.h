@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A scripted HTTP server for unit tests, on an ephemeral loopback port: it expects the requests of
  * a list in this order, checks each, and answers, or misbehaves, as the list says. Raw sockets,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See memory_source.h. */
 #include "tests/unit/memory_source.h"
 

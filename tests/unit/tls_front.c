@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See tls_front.h. */
 #include "tests/unit/tls_front.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TLS in front of a plain server of a unit test, with certificates that are made here. Connections
  * are served one by one.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes a record of the journal until its disk is full, makes room and writes on, then reads it as
  * the next agent would: journal_probe STATE_DIR FILLER. The filler is a file that may go. Prints

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The bus on a command line, for integration tests: options as one JSON object in argv[1],
  * commands as JSON lines on stdin, events as JSON lines on stdout.

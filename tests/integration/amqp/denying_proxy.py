@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A RabbitMQ as from 4.3 on: it denies queues that are neither durable nor exclusive."""
 
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A nova-compute of bare AMQP: it takes requests, acks them, and can stall or be killed."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a hostile, broken or overloaded broker does, one mode each. See scripted_broker.py.
 
 MODES: name -> Mode. `says`: what the log must tell an operator, a regular expression; None where

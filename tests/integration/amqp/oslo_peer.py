@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A peer made of the real oslo.messaging: JSON lines on stdin and stdout, as bus_peer.c.
 
 oslo_peer.py URL server TOPIC HOST      serves RPC, as nova-compute or nova-conductor would;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The processes of an AMQP test: a private broker, the bus under test, oslo.messaging peers."""
 
 import atexit

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A broker of AMQP 0-9-1 that does what a script says, over loopback.
 
 It knows one queue that matters, compute.<host>, beside whose consumer stands a nova-compute that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The libvirt driver on its own, against a real libvirtd:
  *   driver_probe OPTION=VALUE... inspect|live|blockcopy|stream|cold UUID [OUTPUT]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent under test: started beside the lab's nova-compute, its log watched, its end checked."""
 
 import os

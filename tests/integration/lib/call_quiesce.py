@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calls quiesce_instance or unquiesce_instance as nova-api does: call_quiesce.py HOST SERVER METHOD."""
 
 import os

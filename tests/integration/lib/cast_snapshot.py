@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What nova-api does for createImage, but to a host name of our choice: cast_snapshot.py HOST SERVER."""
 
 import os

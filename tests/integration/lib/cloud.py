@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lab's OpenStack through its REST APIs, and its files."""
 
 import json

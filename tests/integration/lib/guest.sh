@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Guests without an operating system, defined and removed by a test of the libvirt driver, whose
 # disks are written through QEMU's monitor. Sourced; needs root. Cleans up when the test exits.

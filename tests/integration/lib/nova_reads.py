@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What nova-compute gets from its configuration: nova_reads.py ARGUMENT..., as JSON.
 
 Nova's own options, and those oslo.messaging and keystoneauth register when they are used. The

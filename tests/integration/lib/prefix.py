@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """prefix.py REFERENCE IMAGE: the number of the last record in a raw image of a writing guest's disk.
 
 Fails unless the image is what the disk was before the guest's first record (REFERENCE, raw) with the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A TCP proxy that can hold a transfer midway, to make things happen during an upload."""
 
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A systemd of our own with the agent's unit in it, as `make install` makes it."""
 
 import os

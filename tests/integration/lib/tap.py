@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """unittest that speaks TAP."""
 
 import sys

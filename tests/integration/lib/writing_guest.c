@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The whole operating system of a guest that writes, /init of its initramfs. It finds its root disk
  * by the label in the first block, whatever the disk's name, and writes record 1, 2, 3... one after

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Guests with an operating system, which is writing_guest.c on Debian's cloud kernel: it writes
 # numbered records to its root disk for as long as it runs. Sourced after guest.sh.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Ceph on one node, part `ceph`: a monitor, an OSD on a sparse file, a manager. No keys.
 

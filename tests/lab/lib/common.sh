@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Names, messages, the clock, the lock: what every other part of the lab uses.
 

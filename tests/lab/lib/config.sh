@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Templates in conf/ become files in the lab: conf/<service>/<file>.in -> $LAB/etc/<service>/<file>.
 

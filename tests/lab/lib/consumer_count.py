@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exits 0 when the queues exist and have consumers: consumer_count.py URL QUEUE..."""
 
 import sys

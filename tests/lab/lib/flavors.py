@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The flavors of the lab's servers; one that is there already is left as it is."""
 
 from lab_session import open_session

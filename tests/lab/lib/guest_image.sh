@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Builds the guest: kernel and initramfs of a tiny system with a real qemu-guest-agent, and a disk.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Roles, projects, users and the catalog: identities.py glance=PORT cinder=PORT nova=PORT ...
 What is there already is left as it is, so that a run cut off midway is simply repeated."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lab's images in Glance: images.py KERNEL INITRAMFS DISK. One that is there and active is left
 as it is; a half-made one is made again."""
 

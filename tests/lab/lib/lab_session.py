@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A session of the administrator whose credentials are in the environment (env.sh)."""
 
 import os

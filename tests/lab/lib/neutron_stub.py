@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """As much of Neutron as Nova asks for when servers have no network: every list is empty."""
 
 import http.server

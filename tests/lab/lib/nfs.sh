@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Part `nfs`: a share without an NFS server or client. The services find `mount` of bin/ first, which
 # binds the lab's folder where a share is to be mounted.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nova's tables and its one cell, as nova-manage makes them, in a single process: its start alone
 takes seconds. nova_tables.py CONFIG_FILE..."""
 

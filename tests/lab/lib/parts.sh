@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The optional parts of a lab, storage backends: asked for once, kept in its folder.
 

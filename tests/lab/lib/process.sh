@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Processes of the lab. Each carries NOVA_SNAPSHOT_LAB_SERVICE=<lab>:<name> in its environment, which
 # its children inherit: that, not a pid alone, says that a process is ours.

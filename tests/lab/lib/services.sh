@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The services by name: start one, see whether it is ready, stop it, tell its state.
 

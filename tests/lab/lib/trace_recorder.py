@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes every message published on the broker as a line of JSON: trace_recorder.py URL FILE.
 Ends on SIGTERM, once what was published before is written."""
 

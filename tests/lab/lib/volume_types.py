@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cinder's volume types, each on the backend of its name: volume_types.py TYPE... What is there is left
 as it is. Waits until the backends are up."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Waits until the scheduler would use the compute host: wait_compute.py NOVA_URL HOST SECONDS."""
 
 import sys

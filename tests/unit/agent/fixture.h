@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the agent's unit tests share: the recorded request of a real snapshot. */
 #pragma once
 

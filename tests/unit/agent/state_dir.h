@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A [snapshot_agent]state_dir for one test, with the journal and the ledger of frozen guests. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/assisted.c: Cinder is told the outcome, whatever it is. */
 #include "agent/assisted.h"
 #include "world.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/backup.c: what a backup is and which old ones go. */
 #include "agent/backup.h"
 #include "world.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/block_device.c: mappings of an image, as nova.block_device makes them. */
 #include "agent/block_device.h"
 #include "fixture.h"

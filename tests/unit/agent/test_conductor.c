@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/conductor.c against the calls nova-compute made, with rpc_call() answered here. */
 #include <errno.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/direct_image.c: an image that stays in the Ceph cluster, and the ways back. */
 #include "agent/direct_image.h"
 #include <unistd.h>

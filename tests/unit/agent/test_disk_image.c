@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/disk_image.c: what becomes of a snapshot that is streamed, or whose method is refused. */
 #include "agent/dispatch.h"
 #include "world.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/dispatch.c: what is served and what is left to nova-compute. */
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tests/unit/fake_driver.c */
 #include <errno.h>
 #include <setjmp.h>

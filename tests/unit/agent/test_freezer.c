@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/freezer.c: no guest stands still for longer than the deadline. */
 #include <errno.h>
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/host_lock.c and private_file.c: who may command the agent. */
 #include <errno.h>
 #include <stdbool.h>

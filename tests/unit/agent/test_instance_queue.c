@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/instance_queue.c: who goes first, who waits, who gives up. */
 #include <errno.h>
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/journal.c and journal_read.c: what outlives the agent, and what is made of it. */
 #include <errno.h>
 #include <fcntl.h>

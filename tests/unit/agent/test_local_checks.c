@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/local_checks.c */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/notification.c against what nova-compute emitted for the recorded request. */
 #include <errno.h>
 

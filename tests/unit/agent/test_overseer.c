@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/overseer.c: who is cancelled, why, and who is not. */
 #include <errno.h>
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/owner.c: what nova is understood to mean to do with an instance. */
 #include "agent/owner.h"
 

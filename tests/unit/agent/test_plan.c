@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/plan.c: nova's choice, and what each option and image property does to it. */
 #include "agent/plan.h"
 #include "fixture.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/preflight.c: when the agent stands aside, and what becomes of a request that meets it. */
 /* wrap: local_checks_run */
 /* wrap: bus_stand_aside */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/quiesce.c: what the caller is told, and that the thaw never waits for ever. */
 #include "agent/quiesce.h"
 #include "world.h"

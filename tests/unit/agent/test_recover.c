@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/snapshot.c, resume.c, ending.c: a request that an agent which died has left. */
 #include "agent/recover.h"
 #include "world.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/release.c: which Nova is at hand, and what follows from it for an image's record. */
 #include <errno.h>
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/reload.c: what SIGHUP changes, and what it says. */
 #include <errno.h>
 #include <fcntl.h>

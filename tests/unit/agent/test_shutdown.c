@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/shutdown.c: how long for what, and who goes back to nova-compute. */
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/slots.c and agent/workers.c */
 #include <errno.h>
 #include <setjmp.h>

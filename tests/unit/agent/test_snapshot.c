@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/snapshot.c: the whole operation on a root disk. */
 #include <poll.h>
 #include <sched.h>

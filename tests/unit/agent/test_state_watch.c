@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/state_watch.c: which states are saved again, and which end a snapshot. */
 #include <errno.h>
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/thaw_left.c: what is done for the guests of an agent that has died. */
 #include <errno.h>
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/throttled_image.c: the same bytes, but not before they are allowed. */
 #include <errno.h>
 #include <setjmp.h>

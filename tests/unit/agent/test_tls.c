@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the agent says to whom over TLS: each of its clients in front of each certificate. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/dispatch.c and what it starts: two requests on one instance. */
 #include <poll.h>
 #include <sched.h>

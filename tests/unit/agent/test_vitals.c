@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/vitals.c and agent/systemd.c: what the service manager hears. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/volume_backed.c, volume_snapshots.c: all volumes or none, and never a guest left frozen. */
 #include "agent/volume_backed.h"
 #include "world.h"

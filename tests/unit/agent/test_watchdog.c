@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agent/watchdog.c: however the agent ends, the program is run; and the agent looks after it. */
 #include <errno.h>
 #include <fcntl.h>

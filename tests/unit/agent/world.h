@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The world around one request, for tests of whole operations: a conductor that keeps a task state
  * and compares it as the database does, a Glance that keeps an image, a Cinder that counts its

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* amqp/bus.c, without a broker */
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* amqp/reach.c, amqp/status_text.c, amqp/bus_thread.c: small things beside librabbitmq. */
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What real peers put on the bus, in data/. */
 #pragma once
 

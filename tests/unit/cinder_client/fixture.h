@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A Cinder client and a request context on a scripted server. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cinder_client/cinder.c and cinder_client/endpoint.c */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cinder_client/limits.c and cinder_client/attachment.c */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cinder_client/snapshot.c and cinder_client/snapshot_wait.c */
 #include <errno.h>
 #include <setjmp.h>

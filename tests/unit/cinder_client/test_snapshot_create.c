@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cinder_client/snapshot_create.c and snapshot_find.c: one snapshot, whatever goes wrong. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cinder_client/volume.c and, with it, the error classes of call.c. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* common/cancel.c */
 #include <errno.h>
 #include <poll.h>

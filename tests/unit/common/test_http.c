@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* common/http.c and common/http_response.c, against a server that misbehaves. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* TLS of common/http.c: whom it trusts, and what it refuses. */
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* common/keystone.c and common/keystone_auth.c */
 #include <errno.h>
 #include <setjmp.h>

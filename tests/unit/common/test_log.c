@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* common/log.c: what is written is read back through a pipe on stderr. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* common/process.c */
 #include <dirent.h>
 #include <errno.h>

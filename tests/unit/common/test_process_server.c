@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* common/process_server.c */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* common/request_context.c */
 #include <errno.h>
 #include <setjmp.h>

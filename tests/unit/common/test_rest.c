@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* common/rest.c: what the clients' tests do not show, above all calls that may not be repeated. */
 #include <errno.h>
 #include <setjmp.h>

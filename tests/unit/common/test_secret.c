@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* common/secret.c: what others quote of our secrets. */
 #include <setjmp.h>
 #include <stdarg.h>

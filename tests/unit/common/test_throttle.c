@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* common/throttle.c: no more passes than is allowed, whoever asks. */
 #include <errno.h>
 #include <pthread.h>

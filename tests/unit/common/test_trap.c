@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* common/trap.c */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conf/parser.c */
 #include <errno.h>
 #include <setjmp.h>

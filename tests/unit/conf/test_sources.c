@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conf/sources.c; where oslo looks is tested beside oslo itself, tests/integration/test_conf.py. */
 #include <errno.h>
 #include <setjmp.h>

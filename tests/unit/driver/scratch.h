@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A directory of its own for a test program: group set-up and tear-down, paths in it. */
 #pragma once
 

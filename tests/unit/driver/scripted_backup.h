@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What scripted_libvirt.h does, for backup jobs and the image that is read from them. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A process that dies in the middle of a call, and what it leaves: the scripted libvirt's world and
  * the journal, from which the next process recovers. Calls and entries before the death have had

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A Ceph cluster of our own for the tests of the direct snapshot: two pools, the disk and the copy.
  * Calls are logged and made to fail by the script of scripted_libvirt.h.

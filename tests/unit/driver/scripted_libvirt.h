@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A libvirt of our own for the tests of the snapshot's order and rollback: one domain whose state
  * the wrapped calls change, with every call logged and any of them made to fail, either before it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A volume on vdb of the scripted libvirt's guest: a chain of real files, the snapshot that puts
  * one on top, the block jobs that take one out.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The files of a volume with snapshots, as Cinder makes them, in the scratch directory. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* glance_client/upload.c without data: the image of a volume-backed server. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* glance_client/api_servers.c: several servers of which some are dead. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a broken or hostile service may answer to a REST client: one row, one way. Each ends within
  * the client's own limits, with an error that says what was wrong, and without our token.

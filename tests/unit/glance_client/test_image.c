@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* glance_client/image.c and, with it, the repetitions and error classes of call.c. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* glance_client/image_list.c */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* glance_client/reach.c: whether anybody answers. */
 #include <setjmp.h>
 #include <stdarg.h>

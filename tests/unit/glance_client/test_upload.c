@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* glance_client/upload.c: every answer of Glance to a PUT, and every way in which it can break. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * driver/block/disk_iothread.c and driver/libvirt/qemu_process.c: which disks an iothread serves,
  * and what is known of the QEMU that runs.

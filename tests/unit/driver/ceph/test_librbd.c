@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/ceph/librbd.c: hosts without Ceph, and with too old a one. */
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/ceph/rbd_name.c: what may be a name, and how QEMU and Glance spell it. */
 #include <errno.h>
 #include <setjmp.h>

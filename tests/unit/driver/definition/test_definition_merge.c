@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/definition/definition_merge.c: what is done to a guest without a definition comes into it.
  */
 #include <errno.h>

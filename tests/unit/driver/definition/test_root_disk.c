@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/definition/root_disk.c, with real qemu-img files. */
 #include <errno.h>
 #include <setjmp.h>

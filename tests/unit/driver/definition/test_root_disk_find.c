@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/definition/root_disk_find.c: which of a guest's disks is the root disk. */
 #include <errno.h>
 #include <setjmp.h>
@@ -72,7 +73,7 @@ static const char *find(const char *disks, const char *root_device_name)
     struct error err = ERROR_INIT;
     const struct guest_id guest = {.uuid = INSTANCE, .root_device_name = root_device_name};
     char *xml = expand(disks);
-    if (domain_xml_parse(xml, &description, &err) < 0)
+    if (domain_description_parse(xml, &description, &err) < 0)
         fail_msg("%s", err.message);
     int r = root_disk_find(description, &guest, scratch_directory, &disk, &err);
     (void)snprintf(answer, sizeof(answer), "%s", r == 0 ? disk->target : err.message);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/image/disk_space.c: no snapshot begins without room, and none takes the guests' last. */
 #include <errno.h>
 #include <poll.h>
@@ -39,20 +40,20 @@ static struct staging *new_staging(void)
 }
 
 static int reserve(const struct staging *staging, uint64_t needed, uint64_t keep,
-                   struct scratch **ret_scratch)
+                   struct disk_space **ret_space)
 {
     err = (struct error)ERROR_INIT;
-    return scratch_reserve(staging, needed, keep, ret_scratch, &err);
+    return disk_space_reserve(staging, needed, keep, ret_space, &err);
 }
 
 static void room_is_exact(void **state)
 {
     (void)state;
     struct staging *staging = new_staging();
-    struct scratch *scratch = NULL;
+    struct disk_space *scratch = NULL;
     free_bytes = 100 * MIB;
     assert_int_equal(reserve(staging, 70 * MIB, 30 * MIB, &scratch), 0);
-    scratch_release(scratch);
+    disk_space_release(scratch);
     scratch = NULL;
     assert_int_equal(reserve(staging, 70 * MIB + 1, 30 * MIB, &scratch), -ENOSPC);
     assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
@@ -61,7 +62,7 @@ static void room_is_exact(void **state)
     assert_int_equal(reserve(staging, 0, 101 * MIB, &scratch), -ENOSPC);
     assert_int_equal(reserve(staging, UINT64_MAX, 0, &scratch), -ENOSPC);
     assert_null(scratch);
-    scratch_release(NULL);
+    disk_space_release(NULL);
     staging_free(staging);
 }
 
@@ -84,7 +85,7 @@ static void account_is_shared(void **state)
 {
     (void)state;
     struct staging *stagings[2] = {new_staging(), new_staging()};
-    struct scratch *first = NULL, *second = NULL;
+    struct disk_space *first = NULL, *second = NULL;
     free_bytes = 100 * MIB;
     assert_int_equal(reserve(stagings[0], 60 * MIB, 0, &first), 0);
     assert_int_equal(reserve(stagings[1], 50 * MIB, 0, &second), -ENOSPC);
@@ -93,11 +94,11 @@ static void account_is_shared(void **state)
     free_bytes = 80 * MIB;
     assert_int_equal(reserve(stagings[1], 41 * MIB, 0, &second), -ENOSPC);
     assert_int_equal(reserve(stagings[1], 39 * MIB, 0, &second), 0);
-    scratch_release(first);
+    disk_space_release(first);
     first = NULL;
     assert_int_equal(reserve(stagings[0], 41 * MIB, 0, &first), 0);
-    scratch_release(second);
-    scratch_release(first);
+    disk_space_release(second);
+    disk_space_release(first);
     staging_free(stagings[0]);
     staging_free(stagings[1]);
 }
@@ -116,7 +117,7 @@ static void youngest_is_given_up(void **state)
     (void)state;
     struct cancel *cancels[3];
     struct staging *stagings[3];
-    struct scratch *scratches[4] = {NULL};
+    struct disk_space *scratches[4] = {NULL};
     free_bytes = 100 * MIB;
     for (int i = 0; i < 3; i++) {
         stagings[i] = new_staging();
@@ -132,13 +133,13 @@ static void youngest_is_given_up(void **state)
     assert_non_null(strstr(err.message, "running out of space: 9437184 bytes are free"));
     assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
     assert_false(is_cancelled(cancels[1], 0)); /* the first one has yet to make room */
-    scratch_release(scratches[2]);
+    disk_space_release(scratches[2]);
     assert_true(is_cancelled(cancels[1], WAIT_MS));
     free_bytes = 10 * MIB;
-    scratch_release(scratches[1]);
+    disk_space_release(scratches[1]);
     assert_false(is_cancelled(cancels[0], 0));
-    scratch_release(scratches[0]);
-    scratch_release(scratches[3]);
+    disk_space_release(scratches[0]);
+    disk_space_release(scratches[3]);
     for (int i = 0; i < 3; i++) {
         staging_free(stagings[i]);
         cancel_free(cancels[i]);
@@ -157,13 +158,13 @@ static void what_was_written_is_doubted(void **state)
                  {0, 4 * MIB - 512, -ENOSPC}};
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct scratch *scratch = NULL;
+        struct disk_space *scratch = NULL;
         struct staging *staging = new_staging();
         free_bytes = 100 * MIB;
         assert_int_equal(reserve(staging, MIB, cases[i].keep_free, &scratch), 0);
         free_bytes = cases[i].free;
-        assert_int_equal(scratch_check(scratch, &err), cases[i].r);
-        scratch_release(scratch);
+        assert_int_equal(disk_space_check(scratch, &err), cases[i].r);
+        disk_space_release(scratch);
         staging_free(staging);
     }
 }
@@ -172,7 +173,7 @@ static uint64_t need_of(const struct guest_info *info, unsigned parts)
 {
     uint64_t bytes = 77;
     err = (struct error)ERROR_INIT;
-    assert_int_equal(scratch_need(info, parts, &bytes, &err), 0);
+    assert_int_equal(disk_space_need(info, parts, &bytes, &err), 0);
     return bytes;
 }
 
@@ -188,7 +189,7 @@ static void need_follows_the_data(void **state)
     const char *const disk[] = {"qemu-img", "create", "-q",  "-f",           "qcow2", "-b",
                                 "base",     "-F",     "raw", info.disk_path, "1G",    NULL};
     qemu_img(disk);
-    assert_in_range(need_of(&info, SCRATCH_IMAGE), 1, 2 * MIB); /* all holes */
+    assert_in_range(need_of(&info, DISK_SPACE_IMAGE), 1, 2 * MIB); /* all holes */
     FILE *file = fopen(scratch_path("base"), "r+e");
     assert_non_null(file);
     static char block[1 << 20];
@@ -199,22 +200,22 @@ static void need_follows_the_data(void **state)
     const char *const grown[] = {"qemu-io",          "-f",           "qcow2", "-c",
                                  "write -q 512M 8M", info.disk_path, NULL};
     qemu_img(grown);
-    uint64_t image = need_of(&info, SCRATCH_IMAGE);
-    uint64_t overlay = need_of(&info, SCRATCH_OVERLAY);
-    uint64_t room = need_of(&info, SCRATCH_ROOM);
+    uint64_t image = need_of(&info, DISK_SPACE_IMAGE);
+    uint64_t overlay = need_of(&info, DISK_SPACE_OVERLAY);
+    uint64_t room = need_of(&info, DISK_SPACE_ROOM);
     assert_in_range(image, 24 * MIB, 26 * MIB);
     assert_in_range(overlay, 8 * MIB, 10 * MIB);
     assert_in_range(room, 65 * MIB, 66 * MIB);
-    assert_int_equal(need_of(&info, SCRATCH_OVERLAY | SCRATCH_ROOM), overlay + room);
-    assert_int_equal(need_of(&info, SCRATCH_OVERLAY | SCRATCH_ROOM | SCRATCH_IMAGE),
+    assert_int_equal(need_of(&info, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM), overlay + room);
+    assert_int_equal(need_of(&info, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM | DISK_SPACE_IMAGE),
                      overlay + room + image);
 
     (void)snprintf(info.backing_path, sizeof(info.backing_path), "%s", scratch_path("base"));
     (void)snprintf(info.disk_format, sizeof(info.disk_format), "vmdk"); /* not to be read as such */
-    assert_in_range(need_of(&info, SCRATCH_IMAGE), 24 * MIB, 26 * MIB);
+    assert_in_range(need_of(&info, DISK_SPACE_IMAGE), 24 * MIB, 26 * MIB);
 
     info.source_type = DISK_SOURCE_RBD;
-    assert_int_equal(need_of(&info, SCRATCH_OVERLAY), 0);
+    assert_int_equal(need_of(&info, DISK_SPACE_OVERLAY), 0);
 }
 
 static void make_disk(struct guest_info *info, const char *options)
@@ -241,9 +242,9 @@ static void reserved_space_is_no_data(void **state)
     write_disk(&info, "write -q 0 2M");
     const char *const reserve_all[] = {"fallocate", "-n", "-l", "64M", info.disk_path, NULL};
     qemu_img(reserve_all);
-    assert_in_range(need_of(&info, SCRATCH_OVERLAY), 2 * MIB, 3 * MIB);
-    assert_in_range(need_of(&info, SCRATCH_ROOM), 64 * MIB, 65 * MIB);
-    assert_in_range(need_of(&info, SCRATCH_IMAGE), 2 * MIB, 3 * MIB);
+    assert_in_range(need_of(&info, DISK_SPACE_OVERLAY), 2 * MIB, 3 * MIB);
+    assert_in_range(need_of(&info, DISK_SPACE_ROOM), 64 * MIB, 65 * MIB);
+    assert_in_range(need_of(&info, DISK_SPACE_IMAGE), 2 * MIB, 3 * MIB);
 }
 
 /* A copy of it is not. */
@@ -256,7 +257,7 @@ static void a_compressed_disk(void **state)
     write_disk(&info, "write -q -c 0 4M");
     assert_int_equal(stat(info.disk_path, &st), 0);
     assert_in_range(st.st_blocks * 512, 1, MIB);
-    assert_in_range(need_of(&info, SCRATCH_OVERLAY), 4 * MIB, 5 * MIB);
+    assert_in_range(need_of(&info, DISK_SPACE_OVERLAY), 4 * MIB, 5 * MIB);
 }
 
 /* The copy has the clusters of the disk. */
@@ -268,7 +269,7 @@ static void coarse_clusters(void **state)
     info.cluster_size_bytes = 2 * MIB;
     write_disk(&info, "write -q 0 4k");
     write_disk(&info, "write -q 10M 4k");
-    assert_in_range(need_of(&info, SCRATCH_OVERLAY), 4 * MIB + 1, 16 * MIB);
+    assert_in_range(need_of(&info, DISK_SPACE_OVERLAY), 4 * MIB + 1, 16 * MIB);
 }
 
 int main(void)

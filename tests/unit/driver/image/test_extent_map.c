@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/image/extent_map.c: the map of a disk's data, at the borders of its words and of the disk.
  */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * driver/image/image_stream.c and what is below it, against a qemu-nbd: the image is what qemu-img
  * makes of the same disk, its size is known before, and it is the same again after a rewind.

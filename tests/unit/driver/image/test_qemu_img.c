@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/image/qemu_img.c: arguments, answers, and the helper replaced by a recorder or the real
  * one. */
 #include <errno.h>

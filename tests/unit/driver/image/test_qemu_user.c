@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/image/qemu_user.c */
 #include <errno.h>
 #include <libvirt/virterror.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #include "driver/image/qemu_user.h"
+#include "driver/libvirt/domain.h"
 #include "tests/unit/driver/scratch.h"
 
 #define QEMU 64055
@@ -63,7 +65,7 @@ static struct qemu_user find(const char *disk)
 {
     struct qemu_user user = {0};
     struct error err = ERROR_INIT;
-    assert_int_equal(qemu_user_find(NULL, disk, &user, &err), 0);
+    assert_int_equal(libvirt_domain_user(NULL, disk, &user, &err), 0);
     return user;
 }
 
@@ -96,7 +98,7 @@ static void libvirt_that_does_not_answer_is_told(void **state)
     struct error err = ERROR_INIT;
     (void)state;
     script.fails = true;
-    assert_int_equal(qemu_user_find(NULL, "/dev/null", &user, &err), -EIO);
+    assert_int_equal(libvirt_domain_user(NULL, "/dev/null", &user, &err), -EIO);
 }
 
 static unsigned mode_after_giving(unsigned mode, int expected)

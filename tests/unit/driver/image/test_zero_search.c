@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * driver/image/zero_search.c: what stays in the map, whatever is zero in it, and what has to be
  * read for that. The disk is an array.

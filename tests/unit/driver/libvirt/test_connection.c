@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/libvirt/connection.c and libvirt.c against libvirt's own test driver, in this process. */
 #include <errno.h>
 #include <setjmp.h>

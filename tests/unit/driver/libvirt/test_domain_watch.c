@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/libvirt/domain_watch.c */
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/libvirt/freeze.c: what a caller is told of a guest that froze, did not, or may have. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/libvirt/managed_save.c */
 #include <errno.h>
 #include <libvirt/libvirt.h>

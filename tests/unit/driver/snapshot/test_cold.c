@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/snapshot/cold.c, host_devices.c: whatever fails, the guest is back with its devices. */
 #include <dirent.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/snapshot/direct.c, rbd.c: whatever fails, nothing is left in the cluster and the guest
  * runs. */
 #include <setjmp.h>
@@ -47,7 +48,7 @@ static int take(void)
 static int undo(const char *text)
 {
     err = (struct error)ERROR_INIT;
-    return libvirt_undo_direct_snapshot(&driver, text, NULL, &err);
+    return libvirt_direct_undo(&driver, text, NULL, &err);
 }
 
 static void assert_all_closed(void)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/snapshot/direct_undo.c: from wherever a process died, nothing is left in the cluster. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -162,7 +163,7 @@ static void take_and_undo(void)
 {
     char *location = NULL;
     if (libvirt_direct_snapshot(&driver, &info, &direct, &location, &err) == 0)
-        (void)libvirt_undo_direct_snapshot(&driver, location, &journal, &err);
+        (void)libvirt_direct_undo(&driver, location, &journal, &err);
 }
 
 /* Which Glance stores under the same name, once the data has gone another way. */
@@ -203,8 +204,8 @@ static void clean_up_that_failed_is_recovers(void **state)
         run(ALL);
         world.fail_name = failing[i];
         err = (struct error)ERROR_INIT;
-        assert_true(libvirt_undo_direct_snapshot(&driver, "rbd://" FSID "/images/" IMAGE_ID "/snap",
-                                                 &journal, &err) < 0);
+        assert_true(libvirt_direct_undo(&driver, "rbd://" FSID "/images/" IMAGE_ID "/snap",
+                                        &journal, &err) < 0);
         world.fail_name = NULL;
         assert_int_equal(recover(false), 0);
         assert_all_as_before();

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/snapshot/live.c: whatever fails, the guest is thawed, its copy ended, its domain defined.
  */
 #include <dirent.h>

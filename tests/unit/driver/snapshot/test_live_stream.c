@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * driver/snapshot/live_stream.c: the guest stands still for the beginning of the job alone,
  * whatever fails it is as before, and once the image is closed recover ends what is left.
@@ -51,7 +52,7 @@ static int take(void)
 {
     result = (struct snapshot_result){0};
     err = (struct error)ERROR_INIT;
-    return libvirt_stream_live(&driver, &info, &plan, &result, &err);
+    return libvirt_live_stream(&driver, &info, &plan, &result, &err);
 }
 
 static void take_until_death(void)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/snapshot/recover.c: from wherever a process died, the guest comes back as it was. */
 #include <dirent.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * driver/snapshot/stopped_stream.c: the image of a guest that does not run, which may be started
  * while its disk is read.
@@ -40,7 +41,7 @@ static int set_up(void **state)
 
 static int begin(void)
 {
-    return libvirt_stream_stopped(&driver, &info, &plan, &result, &err);
+    return libvirt_stopped_stream(&driver, &info, &plan, &result, &err);
 }
 
 /* Byte by byte, "image" in all; how many came. */

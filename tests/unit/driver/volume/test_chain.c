@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/volume/chain.c: the names Cinder uses against the files there are. */
 #include <errno.h>
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/volume/create.c, volume_overlay.c: a new layer, or everything as before. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* driver/volume/delete.c, block_merge.c: success is a chain without the layer. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* driver/volume/delete.c, merge_job.c: success is a chain without the layer. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

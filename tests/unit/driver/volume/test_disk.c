@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver/volume/disk.c, volume_overlay.c: a volume found in a definition, and asked for in XML. */
 #include <errno.h>
 #include <setjmp.h>
@@ -152,17 +153,17 @@ static void snapshot_xml_is_escaped(void **state)
     assert_int_equal(volume_overlay_snapshot_xml(disk, path, &xml, &err), 0);
     xmlDoc *document = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL, 0);
     assert_non_null(document);
-    const xmlNode *disks = xml_child_named(xmlDocGetRootElement(document), "disks");
-    xmlNode *first = xml_child_named(disks, "disk");
-    assert_true(xml_attribute_is(first, "name", "vdb"));
-    assert_true(xml_attribute_is(first, "snapshot", "external"));
-    assert_true(xml_attribute_is(first, "type", "file"));
-    assert_true(xml_attribute_is(xml_child_named(first, "driver"), "type", "qcow2"));
-    assert_true(xml_attribute_is(xml_child_named(first, "source"), "file", path));
-    xmlNode *second = xml_next_named(first->next, "disk");
-    assert_true(xml_attribute_is(second, "name", "vda"));
-    assert_true(xml_attribute_is(second, "snapshot", "no"));
-    assert_null(xml_next_named(second->next, "disk"));
+    const xmlNode *disks = xml_node_child_named(xmlDocGetRootElement(document), "disks");
+    xmlNode *first = xml_node_child_named(disks, "disk");
+    assert_true(xml_node_attribute_is(first, "name", "vdb"));
+    assert_true(xml_node_attribute_is(first, "snapshot", "external"));
+    assert_true(xml_node_attribute_is(first, "type", "file"));
+    assert_true(xml_node_attribute_is(xml_node_child_named(first, "driver"), "type", "qcow2"));
+    assert_true(xml_node_attribute_is(xml_node_child_named(first, "source"), "file", path));
+    xmlNode *second = xml_node_next_named(first->next, "disk");
+    assert_true(xml_node_attribute_is(second, "name", "vda"));
+    assert_true(xml_node_attribute_is(second, "snapshot", "no"));
+    assert_null(xml_node_next_named(second->next, "disk"));
     xmlFreeDoc(document);
 }
 

@@ -1,5 +1,6 @@
-/* See domain_xml.h. */
-#include "driver/definition/domain_xml.h"
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See domain_description.h. */
+#include "driver/definition/domain_description.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,10 +19,10 @@ static int read_disks(const xmlNode *devices, struct domain_description *descrip
     description->disks = calloc(DISKS_MAX, sizeof(*description->disks));
     if (!description->disks)
         return error_nomem(err);
-    for (const xmlNode *element = xml_child_named(devices, "disk"); element;
-         element = xml_next_named(element->next, "disk")) {
+    for (const xmlNode *element = xml_node_child_named(devices, "disk"); element;
+         element = xml_node_next_named(element->next, "disk")) {
         if (description->disk_count == DISKS_MAX)
-            return xml_bad_domain(err, "more disks than anybody has");
+            return xml_node_bad_domain(err, "more disks than anybody has");
         int r = domain_disk_read(element, &description->disks[description->disk_count++], err);
         if (r < 0)
             return r;
@@ -37,7 +38,7 @@ static char *pci_address(const xmlNode *address)
     char *text = NULL;
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         char value[32];
-        if (!xml_copy_attribute(address, names[i], value, sizeof(value)) || !value[0])
+        if (!xml_node_copy_attribute(address, names[i], value, sizeof(value)) || !value[0])
             return NULL;
         char *end;
         part[i] = strtoul(value, &end, 0);
@@ -52,27 +53,30 @@ static char *pci_address(const xmlNode *address)
 /* What the element's <source> names: the PCI address, the mdev's uuid or the vDPA device. */
 static char *device_id(const xmlNode *element)
 {
-    const xmlNode *source = xml_child_named(element, "source");
-    const xmlNode *address = xml_child_named(source, "address");
+    const xmlNode *source = xml_node_child_named(element, "source");
+    const xmlNode *address = xml_node_child_named(source, "address");
     char value[DRIVER_PATH_MAX];
-    if (xml_attribute_is(element, "type", "mdev"))
-        return xml_copy_attribute(address, "uuid", value, sizeof(value)) && value[0] ? strdup(value)
-                                                                                     : NULL;
-    if (xml_attribute_is(element, "type", "vdpa"))
-        return xml_copy_attribute(source, "dev", value, sizeof(value)) && value[0] ? strdup(value)
-                                                                                   : NULL;
+    if (xml_node_attribute_is(element, "type", "mdev"))
+        return xml_node_copy_attribute(address, "uuid", value, sizeof(value)) && value[0]
+                   ? strdup(value)
+                   : NULL;
+    if (xml_node_attribute_is(element, "type", "vdpa"))
+        return xml_node_copy_attribute(source, "dev", value, sizeof(value)) && value[0]
+                   ? strdup(value)
+                   : NULL;
     return pci_address(address);
 }
 
 static bool device_kind(const xmlNode *element, enum domain_device_kind *ret_kind)
 {
-    if (xml_is_element(element, "hostdev") && xml_attribute_is(element, "type", "pci"))
+    if (xml_node_is_element(element, "hostdev") && xml_node_attribute_is(element, "type", "pci"))
         *ret_kind = DOMAIN_DEVICE_PCI;
-    else if (xml_is_element(element, "hostdev") && xml_attribute_is(element, "type", "mdev"))
+    else if (xml_node_is_element(element, "hostdev") &&
+             xml_node_attribute_is(element, "type", "mdev"))
         *ret_kind = DOMAIN_DEVICE_MDEV;
-    else if (xml_is_element(element, "interface") &&
-             (xml_attribute_is(element, "type", "hostdev") ||
-              xml_attribute_is(element, "type", "vdpa")))
+    else if (xml_node_is_element(element, "interface") &&
+             (xml_node_attribute_is(element, "type", "hostdev") ||
+              xml_node_attribute_is(element, "type", "vdpa")))
         *ret_kind = DOMAIN_DEVICE_INTERFACE;
     else
         return false;
@@ -82,7 +86,7 @@ static bool device_kind(const xmlNode *element, enum domain_device_kind *ret_kin
 /* The element as text, without its <alias>, which libvirt gives anew. */
 static char *element_xml(xmlDoc *document, xmlNode *element)
 {
-    xmlNode *alias = xml_child_named(element, "alias");
+    xmlNode *alias = xml_node_child_named(element, "alias");
     if (alias) {
         xmlUnlinkNode(alias);
         xmlFreeNode(alias);
@@ -106,12 +110,12 @@ static int read_devices(xmlDoc *document, const xmlNode *devices,
         if (!device_kind(element, &kind))
             continue;
         if (description->device_count == DEVICES_MAX)
-            return xml_bad_domain(err, "more host devices than anybody has");
+            return xml_node_bad_domain(err, "more host devices than anybody has");
         struct domain_device *device = &description->devices[description->device_count++];
         device->kind = kind;
         device->id = device_id(element);
         if (!device->id)
-            return xml_bad_domain(err, "a host device's <source> names none");
+            return xml_node_bad_domain(err, "a host device's <source> names none");
         device->xml = element_xml(document, element);
         if (!device->xml)
             return error_nomem(err);
@@ -119,12 +123,12 @@ static int read_devices(xmlDoc *document, const xmlNode *devices,
     return 0;
 }
 
-int domain_xml_parse(const char *xml, struct domain_description **ret_description,
-                     struct error *err)
+int domain_description_parse(const char *xml, struct domain_description **ret_description,
+                             struct error *err)
 {
     xmlDoc *document = NULL;
     xmlNode *devices = NULL;
-    int r = xml_parse_domain(xml, &document, &devices, err);
+    int r = xml_node_parse_domain(xml, &document, &devices, err);
     if (r < 0)
         return r;
     struct domain_description *description = calloc(1, sizeof(*description));

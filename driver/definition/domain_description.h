@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the driver reads out of a libvirt domain definition. Pure: no libvirt call, no file. */
 #pragma once
 
@@ -31,8 +32,8 @@ struct domain_description {
  * Reads `xml` (NUL-terminated, borrowed). InternalError (EINVAL) naming what is wrong when it is
  * no domain definition or too large. Returns owned.
  */
-int domain_xml_parse(const char *xml, struct domain_description **ret_description,
-                     struct error *err);
+int domain_description_parse(const char *xml, struct domain_description **ret_description,
+                             struct error *err);
 
 /* NULL-safe. */
 void domain_description_free(struct domain_description *description);

@@ -1,4 +1,5 @@
-/* driver/definition/domain_xml.c */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* driver/definition/domain_description.c */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "driver/definition/domain_xml.h"
+#include "driver/definition/domain_description.h"
 
 #define DOMAIN(devices) "<domain type='kvm'><devices>" devices "</devices></domain>"
 #define DISK(type, inside)                                                                         \
@@ -21,7 +22,7 @@ static struct domain_description *parse(const char *xml)
 {
     struct domain_description *description = NULL;
     struct error err = ERROR_INIT;
-    if (domain_xml_parse(xml, &description, &err) < 0)
+    if (domain_description_parse(xml, &description, &err) < 0)
         fail_msg("%s", err.message);
     return description;
 }
@@ -30,7 +31,7 @@ static void assert_refused(const char *xml, const char *why)
 {
     struct domain_description *description = NULL;
     struct error err = ERROR_INIT;
-    assert_int_equal(domain_xml_parse(xml, &description, &err), -EINVAL);
+    assert_int_equal(domain_description_parse(xml, &description, &err), -EINVAL);
     assert_null(description);
     assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
     if (!strstr(err.message, why))
@@ -267,7 +268,7 @@ static void document_types_and_entities_are_refused(void **state)
         "<domain x='&e;'>&e;</domain>";
     struct domain_description *description = NULL;
     struct error err = ERROR_INIT;
-    assert_int_equal(domain_xml_parse(bomb, &description, &err), -EINVAL);
+    assert_int_equal(domain_description_parse(bomb, &description, &err), -EINVAL);
 }
 
 #define assert_too_long(xml, size, format)                                                         \
