@@ -94,14 +94,19 @@ class Shared(unittest.TestCase):
         env = lab_environment()
         with Agent() as agent:
             client = rpc_client(env["LAB_TRANSPORT_URL"], env["LAB_HOST"])
-            for instance in (None, 7, {"nova_object.name": "Flavor"}, {"nova_object.name": "Instance"}):
-                client.cast({}, "snapshot_instance", instance=instance, image_id=str(uuid.uuid4()))
-            client.cast({}, "snapshot_instance")
-            publish_raw(env, b"{")
-            publish_raw(env, b"\x00\xff" * 100)
-            publish_raw(env, b'{"oslo.version": "2.0", "oslo.message": "[]"}')
-            publish_raw(env, b'{"oslo.version": "2.0", "oslo.message": "' + b"[" * 5000 + b'"}')
-            agent.wait_log("left to nova-compute", 30, times=5)
+            sends = [lambda instance=instance: client.cast(
+                {}, "snapshot_instance", instance=instance, image_id=str(uuid.uuid4()))
+                for instance in (None, 7, {"nova_object.name": "Flavor"},
+                                 {"nova_object.name": "Instance"})]
+            sends += [lambda: client.cast({}, "snapshot_instance")]
+            sends += [lambda body=body: publish_raw(env, body) for body in (
+                b"{", b"\x00\xff" * 100, b'{"oslo.version": "2.0", "oslo.message": "[]"}',
+                b'{"oslo.version": "2.0", "oslo.message": "' + b"[" * 5000 + b'"}')]
+            # Behind each the agent lets nova-compute take it: what comes meanwhile is not ours.
+            for i, send in enumerate(sends, 1):
+                send()
+                agent.wait_log("left to nova-compute", 30, times=i)
+                agent.wait_log("consuming .* again", 30, times=i)
             record = self.cloud.snapshot(self.server, "after-garbage")
             self.assertIn(record["id"], agent.log())
 
