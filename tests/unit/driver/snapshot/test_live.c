@@ -356,7 +356,8 @@ static int read_busy_job(virDomainBlockJobInfoPtr job)
 static int take_limited(uint64_t written_bytes)
 {
     world.course = COPY_STALLS; /* until the job tells otherwise */
-    world.limit_bytes_per_s = driver.disk_bytes_per_s = 1000;
+    world.limit_bytes_per_s = 1000;
+    driver.disk_bytes_per_s = 1000;
     world.read_job = read_busy_job;
     written_per_look = written_bytes;
     copied = 0;
