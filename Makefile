@@ -38,6 +38,7 @@ HARDEN := -fstack-protector-strong -fno-common -fno-strict-aliasing -fvisibility
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed
 san_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 san_tsan := -O1 -fsanitize=thread
+san_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SANITIZE := $(san_$(SAN))
 ifneq ($(SAN),)
 LDHARDEN := -pie
@@ -58,7 +59,8 @@ objects_of = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
 module_objects = $(filter $(BUILD)/$(1)/%,$(OBJ))
 
 # A unit test in tests/unit/<module>/ is linked with that module and common; agent tests with all.
-TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/unit/,$(ROOMS))))
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/unit/,$(ROOMS)))) $(FUZZ_SRC)
 TEST_BIN := $(TEST_SRC:%.c=$(BUILD)/%)
 TEST_SUPPORT := $(call objects_of,tests/unit)
 
@@ -99,6 +101,12 @@ $(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(TEST_SUPPORT) \
 endef
 $(foreach module,$(MODULES),$(eval $(call unit_test,$(module))))
 
+# What reads text from outside: given its kept corpus as a unit test, or by libFuzzer what it thinks of.
+FUZZ_MAIN := $(if $(filter fuzz,$(SAN)),,$(BUILD)/tests/fuzz/replay.o)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_MAIN) $(agent_objects)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
+
 # A program an integration test runs, tests/integration/<module>/x.c: with that module and common.
 define integration_program
 $(BUILD)/tests/integration/$(1)/%: $(BUILD)/tests/integration/$(1)/%.o \
@@ -116,9 +124,9 @@ $(BUILD)/tests/integration/agent/%: $(BUILD)/tests/integration/agent/%.o $(agent
 test-programs: $(TEST_BIN)
 
 # TESTS chooses some of them: part of a program's name, or a pattern of its path such as 'driver/*'.
-named = $(if $(findstring /,$(TESTS)),$(TESTS) $(TESTS)/*,*/test_*$(TESTS)* */*/test_*$(TESTS)*)
+named = $(if $(findstring /,$(TESTS)),$(TESTS) $(TESTS)/*,*/test_*$(TESTS)* */*/test_*$(TESTS)* ../fuzz/fuzz_*$(TESTS)*)
 CHOSEN := $(patsubst %.c,$(BUILD)/%,$(filter $(TEST_SRC),\
-	$(wildcard $(patsubst %,tests/unit/%.c,$(named)))))
+	$(subst unit/../,,$(wildcard $(patsubst %,tests/unit/%.c,$(named))))))
 chosen = $(or $(CHOSEN),$(error no unit test fits TESTS=$(TESTS)))
 
 check-unit: $(CHOSEN)
@@ -129,6 +137,15 @@ check-asan:
 
 check-valgrind: $(CHOSEN)
 	$(Q)TEST_TIMEOUT_S=600 WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(chosen)
+
+# New inputs stay in build/fuzz-corpus; one that is worth it goes to tests/fuzz/corpus.
+FUZZ_SECONDS ?= 300
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
+.PHONY: fuzz fuzz-programs
+fuzz-programs: $(FUZZ_BIN)
+fuzz:
+	$(Q)$(MAKE) --no-print-directory CC=clang SAN=fuzz fuzz-programs
+	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_BIN:$(BUILD)/%=build/fuzz/%)
 
 .PHONY: check-put-back
 # 'make check' tries the hardest of these.
@@ -221,6 +238,7 @@ help:
 	@echo 'make demo           root: a private OpenStack, a real snapshot (LAB=dir)'
 	@echo 'make check          root: every test there is, installs what it needs'
 	@echo "make check-unit     no root, no services; check-asan, check-valgrind: the same, watched; TESTS='driver/*'"
+	@echo 'make fuzz           clang: what reads from outside, FUZZ_SECONDS=300 each'
 	@echo 'make check-put-back requests beside a nova-compute that is stopped or dies, every kind of queue'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'

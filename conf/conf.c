@@ -122,7 +122,7 @@ static void free_notification_rabbit(struct conf *conf)
 {
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
-        if (strcmp(option->group, OPTIONS_RABBIT_GROUP) == 0)
+        if (strcmp(option->group, OPTIONS_RABBIT_GROUP) == 0 && option->type != OPTION_OTHERS)
             convert_free(option, load_rabbit_field(&conf->notification_rabbit, option));
     }
 }

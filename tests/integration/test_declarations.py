@@ -63,10 +63,11 @@ class Declarations(unittest.TestCase):
 
     @staticmethod
     def queue(prefix):
-        """{durable, type, arguments} of the queue whose name begins so."""
+        """{durable, type, arguments} of the queue of that name, else of one whose name begins so."""
         text = broker.ctl("list_queues", "--formatter", "json", "name", "durable", "type",
                           "arguments")
-        return next(queue for queue in json.loads(text) if queue["name"].startswith(prefix))
+        return min((queue for queue in json.loads(text) if queue["name"].startswith(prefix)),
+                   key=lambda queue: queue["name"])
 
     @staticmethod
     def exchange_is_durable(name):
