@@ -21,6 +21,7 @@
 #define INTERVAL_MS 60000
 #define UNFIT_INTERVAL_MS 10000
 #define FRESH_MS 10000 /* a look as old as this is good enough for a request */
+#define GLANCE_URL_MS 300000
 #define GLANCE_MS 5000
 
 /* Below it not even a journal's record, or the header of an overlay, is sure to be written. */
@@ -31,6 +32,7 @@ struct preflight {
     unsigned pause_ms;
     pthread_mutex_t looking; /* one look at a time */
     char *glance_url;        /* of the last request's catalog; guarded by `looking` */
+    uint64_t glance_url_ms;  /* when that was */
     struct cancel *stop;     /* the thread's own */
     pthread_t thread;
     bool has_thread;
@@ -110,26 +112,44 @@ static void tell(const struct preflight *preflight, const struct error *trouble)
         log_info("this host can take snapshots again");
 }
 
-/* Whoever is told that the host is unfit finds the agent aside. */
+static void note(struct preflight *preflight, const struct error *trouble)
+{
+    LOCK_SCOPE(&preflight->lock);
+    preflight->trouble = *trouble;
+    preflight->looked_ms = clock_now_ms();
+    preflight->next_ms =
+        preflight->looked_ms + (trouble->errnum == 0 ? INTERVAL_MS : UNFIT_INTERVAL_MS);
+    (void)pthread_cond_broadcast(&preflight->changed);
+}
+
+/* Whoever is told that the host is unfit finds the agent aside; of one that is back nobody is. */
 static void keep(struct preflight *preflight, const struct error *trouble)
 {
     bool is_fit = trouble->errnum == 0;
     bool was_fit = preflight->trouble.errnum == 0; /* nobody else writes it */
     if (was_fit != is_fit)
         tell(preflight, trouble);
-    if (was_fit != is_fit && has_nova_compute(preflight))
-        bus_stand_aside(preflight->agent->bus, BUS_ASIDE_UNFIT, !is_fit);
-    LOCK_SCOPE(&preflight->lock);
-    preflight->trouble = *trouble;
-    preflight->looked_ms = clock_now_ms();
-    preflight->next_ms = preflight->looked_ms + (is_fit ? INTERVAL_MS : UNFIT_INTERVAL_MS);
-    (void)pthread_cond_broadcast(&preflight->changed);
+    if (was_fit && !is_fit && has_nova_compute(preflight))
+        bus_stand_aside(preflight->agent->bus, BUS_ASIDE_UNFIT, true);
+    note(preflight, trouble);
+    if (!was_fit && is_fit && has_nova_compute(preflight))
+        bus_stand_aside(preflight->agent->bus, BUS_ASIDE_UNFIT, false);
+}
+
+/* A host that waits for a Glance that has moved would never hear from a request where it is now. */
+static void forget_old_glance_url(struct preflight *preflight)
+{
+    if (!preflight->glance_url || clock_now_ms() < preflight->glance_url_ms + GLANCE_URL_MS)
+        return;
+    free(preflight->glance_url);
+    preflight->glance_url = NULL;
 }
 
 /* With `looking`. A look that was cancelled has found nothing. */
 static void look(struct preflight *preflight)
 {
     struct error trouble = ERROR_INIT;
+    forget_old_glance_url(preflight);
     if (look_at_all(preflight, &trouble) != -ECANCELED)
         keep(preflight, &trouble);
 }
@@ -143,6 +163,7 @@ static void keep_glance_url(struct preflight *preflight, const struct request_co
         return;
     free(preflight->glance_url);
     preflight->glance_url = url;
+    preflight->glance_url_ms = clock_now_ms();
 }
 
 static bool is_fresh(struct preflight *preflight)

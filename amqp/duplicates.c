@@ -24,6 +24,16 @@ void duplicates_add(struct duplicates *duplicates, const char *id)
     duplicates->next = (duplicates->next + 1) % duplicates->window;
 }
 
+void duplicates_remove(struct duplicates *duplicates, const char *id)
+{
+    for (unsigned i = 0; i < duplicates->window; i++) {
+        if (!duplicates->ids[i] || strcmp(duplicates->ids[i], id) != 0)
+            continue;
+        free(duplicates->ids[i]);
+        duplicates->ids[i] = NULL;
+    }
+}
+
 void duplicates_clear(struct duplicates *duplicates)
 {
     for (unsigned i = 0; i < duplicates->window; i++) {

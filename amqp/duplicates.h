@@ -22,4 +22,7 @@ bool duplicates_seen(const struct duplicates *duplicates, const char *id);
 /* Remembers `id` (copied) and forgets the oldest. */
 void duplicates_add(struct duplicates *duplicates, const char *id);
 
+/* Forgets it: the next message of that id is no duplicate. */
+void duplicates_remove(struct duplicates *duplicates, const char *id);
+
 void duplicates_clear(struct duplicates *duplicates);

@@ -12,6 +12,7 @@
 #include "amqp/bus_int.h"
 #include "amqp/oslo_message.h"
 #include "amqp/replies.h"
+#include "amqp/rpc_server.h"
 #include "common/clock.h"
 
 #define DEADLINE_MS 10000
@@ -52,6 +53,8 @@ static void published(struct publication *publication, enum publication_outcome 
         return;
     }
     bool confirmed = outcome == PUBLICATION_CONFIRMED;
+    if (!confirmed)
+        rpc_server_handed_back(bus->server, hand_back->request->unique_id, false);
     if (confirmed && hand_back->request->msg_id)
         replies_stop_monitoring(bus->replies, hand_back->request->msg_id);
     bus_work_done(bus, &hand_back->work, confirmed ? 0 : -error->errnum, error);
@@ -60,6 +63,7 @@ static void published(struct publication *publication, enum publication_outcome 
 static void start(struct bus *bus, struct bus_work *work)
 {
     struct hand_back *hand_back = hand_back_of(work, work);
+    rpc_server_handed_back(bus->server, hand_back->request->unique_id, true);
     publisher_submit(bus->publisher, &hand_back->publication);
 }
 

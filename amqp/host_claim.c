@@ -6,11 +6,17 @@
 #include <stdio.h>
 
 #include "amqp/topology.h"
+#include "common/clock.h"
 #include "common/log.h"
 
-void host_claim_init(struct host_claim *claim, const char *host)
+#define SLACK_MS 10000
+#define UNWATCHED_MS 180000
+
+void host_claim_init(struct host_claim *claim, const char *host, unsigned heartbeat_s)
 {
-    *claim = (struct host_claim){.is_ours = false};
+    *claim = (struct host_claim){
+        .grace_ms = heartbeat_s > 0 ? 2 * (uint64_t)heartbeat_s * 1000 + SLACK_MS : UNWATCHED_MS,
+    };
     (void)snprintf(claim->queue, sizeof(claim->queue), "nova-snapshot-agent.%s", host);
 }
 
@@ -33,29 +39,22 @@ bool host_claim_take(struct host_claim *claim, struct connection *connection)
     if (claim->is_ours)
         return true;
     int r = declare(claim, connection, &err);
-    claim->is_ours = r != -EBUSY && connection_is_up(connection);
-    if (r == -EBUSY && !claim->complained)
-        log_error("not attached: another agent, or an earlier connection of this one, serves this "
-                  "host: %s",
-                  err.message);
+    if (!connection_is_up(connection))
+        return false;
+    if (r == -EBUSY && clock_now_ms() < claim->ours_until_ms)
+        return true;
+    claim->is_ours = r != -EBUSY;
+    if (!claim->is_ours && !claim->complained)
+        log_error("not attached: another agent serves this host: %s", err.message);
     else if (r < 0 && claim->is_ours) /* it may not declare such a queue */
         log_debug("whether another agent serves this host is not known: %s", err.message);
-    claim->complained = r == -EBUSY;
+    claim->complained = !claim->is_ours;
     return claim->is_ours;
 }
 
 void host_claim_lost(struct host_claim *claim)
 {
+    if (claim->is_ours)
+        claim->ours_until_ms = clock_now_ms() + claim->grace_ms;
     claim->is_ours = false;
-}
-
-void host_claim_release(struct host_claim *claim, struct connection *connection)
-{
-    struct error ignored = ERROR_INIT;
-    if (!claim->is_ours || !connection_is_up(connection))
-        return;
-    claim->is_ours = false;
-    (void)amqp_queue_delete(connection_state(connection), TOPOLOGY_CHANNEL,
-                            amqp_cstring_bytes(claim->queue), false, false);
-    (void)connection_answered(connection, TOPOLOGY_CHANNEL, "queue.delete", &ignored);
 }

@@ -7,25 +7,27 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "amqp/connection.h"
 
 struct host_claim {
     char queue[256];
-    bool is_ours;    /* by this connection, or the broker does not let us know */
-    bool complained; /* that it is another's */
+    bool is_ours;           /* by this connection, or the broker does not let us know */
+    bool complained;        /* that it is another's */
+    uint64_t grace_ms;      /* how long the broker may go without missing a connection */
+    uint64_t ours_until_ms; /* while an earlier connection of ours may still have it */
 };
 
-void host_claim_init(struct host_claim *claim, const char *host);
+/* `heartbeat_s`: the connection's, 0 for none. */
+void host_claim_init(struct host_claim *claim, const char *host, unsigned heartbeat_s);
 
 /*
- * True when it is ours. False, and an error in the log once, while another connection has it; that
- * may be an earlier one of this agent which the broker has not missed yet.
+ * True when it is ours, or may be: the broker misses a connection that was cut off only after two
+ * heartbeats, and until then whoever had the claim through it keeps it. False, and an error in the
+ * log once, while another agent has it.
  */
 bool host_claim_take(struct host_claim *claim, struct connection *connection);
 
 /* The connection is gone. */
 void host_claim_lost(struct host_claim *claim);
-
-/* Leaves it to the next one. */
-void host_claim_release(struct host_claim *claim, struct connection *connection);

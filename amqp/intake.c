@@ -98,7 +98,7 @@ void intake_free(struct intake *intake)
 {
     if (!intake)
         return;
-    intake_lost(intake);
+    (void)intake_lost(intake);
     writer_free(intake->writer);
     duplicates_clear(&intake->served);
     free(intake);
@@ -123,6 +123,11 @@ bool intake_knows(const struct intake *intake, const char *unique_id)
 void intake_remember(struct intake *intake, const char *unique_id)
 {
     duplicates_add(&intake->served, unique_id);
+}
+
+void intake_forget(struct intake *intake, const char *unique_id)
+{
+    duplicates_remove(&intake->served, unique_id);
 }
 
 void intake_add(struct intake *intake, const struct amqp_content *content,
@@ -226,7 +231,8 @@ static void begin_until(struct intake *intake, uint64_t question)
 
 void intake_answered(struct intake *intake)
 {
-    begin_until(intake, ++intake->n_answered);
+    if (intake->n_answered < intake->n_asked)
+        begin_until(intake, ++intake->n_answered);
 }
 
 void intake_all_answered(struct intake *intake)
@@ -252,7 +258,7 @@ void intake_requeue(struct intake *intake)
 }
 
 /* Perhaps the broker has the ack, perhaps it gives the request to somebody else. */
-static void doubt(struct intake *intake, struct taking *taking)
+static bool doubt(struct intake *intake, struct taking *taking)
 {
     char *unique_id = strdup(taking->request->unique_id);
     log_set_context(taking->request->context->request_id, NULL);
@@ -266,17 +272,20 @@ static void doubt(struct intake *intake, struct taking *taking)
         abandon(intake, taking);
     }
     free(unique_id);
+    return is_taken;
 }
 
-void intake_lost(struct intake *intake)
+bool intake_lost(struct intake *intake)
 {
+    bool in_doubt = false;
     struct taking *next;
     for (struct taking *taking = TAILQ_FIRST(&intake->takings); taking; taking = next) {
         next = TAILQ_NEXT(taking, link);
         if (taking->question != 0)
-            doubt(intake, taking);
+            in_doubt |= doubt(intake, taking);
         else
             abandon(intake, taking);
     }
     intake->n_asked = intake->n_answered = 0;
+    return in_doubt;
 }

@@ -36,6 +36,9 @@ bool intake_knows(const struct intake *intake, const char *unique_id);
 /* A request that was dealt with in another way: its copies are known. */
 void intake_remember(struct intake *intake, const char *unique_id);
 
+/* A request that is handed back: whoever is given it next serves it, also when that is us. */
+void intake_forget(struct intake *intake, const char *unique_id);
+
 /* Takes `request`, which came as `content` and was accepted; gives it back when it cannot. */
 void intake_add(struct intake *intake, const struct amqp_content *content,
                 struct rpc_request *request);
@@ -53,5 +56,8 @@ void intake_all_answered(struct intake *intake);
 /* What was not acked goes back to the queue. While the connection is up. */
 void intake_requeue(struct intake *intake);
 
-/* The channel is gone: what was not acked is given out again, of the rest nobody knows. */
-void intake_lost(struct intake *intake);
+/*
+ * The channel is gone: what was not acked is given out again, of the rest nobody knows. True when
+ * we go on with some of that.
+ */
+bool intake_lost(struct intake *intake);

@@ -33,7 +33,6 @@
 #define NAME_MAX_BYTES 256
 #define PRIORITY 10
 #define ASIDE_MS 1000 /* a longer absence is told of */
-#define DOUBT_MS 60000
 
 enum attach_phase {
     ATTACH_WAITING, /* for nova-compute, or for the connection */
@@ -51,11 +50,10 @@ struct rpc_server {
     char fanout_queue[NAME_MAX_BYTES]; /* EXCLUSIVE */
 
     enum attach_phase phase;
-    uint64_t check_ms;    /* when to look for nova-compute's consumer */
-    unsigned n_consumed;  /* makes consumer tags unique */
-    char tag[32];         /* of the present consumer on `queue` */
-    uint64_t accepted_ms; /* when a request was last taken to be served */
-    bool is_in_doubt;     /* the connection was lost soon after: did the broker hear of it? */
+    uint64_t check_ms;   /* when to look for nova-compute's consumer, or for the claim */
+    unsigned n_consumed; /* makes consumer tags unique */
+    char tag[32];        /* of the present consumer on `queue` */
+    bool is_in_doubt;    /* a connection was lost, and with it the answer behind an ack */
     struct host_claim claim;
     struct intake *intake;
 
@@ -224,8 +222,10 @@ static void judge(struct rpc_server *server, const struct amqp_content *content,
         log_info("ignoring duplicate message %s (%s)", request->unique_id, request->method);
         (void)ack(server, content->delivery_tag);
         rpc_request_free(request);
+    } else if (server->phase != ATTACH_DONE) { /* was under way when we stood aside */
+        hold(server, content);
+        rpc_request_free(request);
     } else if (server->ops.accept(server->arg, request) == RPC_SERVE) {
-        server->accepted_ms = clock_now_ms();
         intake_add(server->intake, content, request);
     } else {
         pass_on(server, content, request);
@@ -236,10 +236,6 @@ void rpc_server_request(struct rpc_server *server, const struct amqp_content *co
 {
     if (server->phase == ATTACH_OVER) { /* was under way when we detached */
         (void)requeue(server, content->delivery_tag);
-        return;
-    }
-    if (server->phase != ATTACH_DONE) { /* or when we stood aside */
-        hold(server, content);
         return;
     }
     struct error error = ERROR_INIT;
@@ -307,6 +303,15 @@ static void detach(struct rpc_server *server)
     log_warning("detached from %s: nova-compute does not consume it", server->queue);
 }
 
+/* It was ours by an earlier connection, and somebody else was faster. */
+static void leave_to_another(struct rpc_server *server)
+{
+    if (!connection_is_up(connection_of(server)) || !cancel(server, server->tag))
+        return;
+    set_phase(server, ATTACH_WAITING);
+    log_warning("detached from %s: another agent serves this host", server->queue);
+}
+
 /* What is there is nova-compute's: eaten and put back, it would only be counted. */
 static void wait_for_taking(struct rpc_server *server, unsigned ready, uint64_t now_ms)
 {
@@ -329,7 +334,7 @@ static void check_attachment(struct rpc_server *server, uint64_t now_ms)
     int r = look(server, &others, &error);
     if (r < 0) {
         log_warning("no look at %s: %s", server->queue, error.message);
-        if (r == -ENOENT) /* the channel was the consumer's */
+        if (server->phase != ATTACH_WAITING) /* the channel, and what it held, is gone */
             connection_drop(connection_of(server), error.message);
         return;
     }
@@ -339,8 +344,13 @@ static void check_attachment(struct rpc_server *server, uint64_t now_ms)
         return;
     }
     absence_over(&server->absence);
-    if (server->phase == ATTACH_DONE || is_aside(server))
+    if (is_aside(server))
         return;
+    if (server->phase == ATTACH_DONE) {
+        if (!host_claim_take(&server->claim, connection_of(server)))
+            leave_to_another(server);
+        return;
+    }
     if (others.ready > 0 && !server->is_in_doubt)
         wait_for_taking(server, others.ready, now_ms);
     else if (host_claim_take(&server->claim, connection_of(server)))
@@ -350,24 +360,6 @@ static void check_attachment(struct rpc_server *server, uint64_t now_ms)
 void rpc_server_answered(struct rpc_server *server)
 {
     intake_answered(server->intake);
-}
-
-void rpc_server_run(struct rpc_server *server, uint64_t now_ms)
-{
-    intake_run(server->intake, now_ms);
-    if (!connection_is_up(connection_of(server)) || server->phase == ATTACH_OVER)
-        return;
-    put_back_held(server);
-    if (server->shared && now_ms >= server->check_ms)
-        check_attachment(server, now_ms);
-}
-
-uint64_t rpc_server_next_ms(const struct rpc_server *server)
-{
-    uint64_t next_ms = intake_next_ms(server->intake);
-    if (!server->shared || !connection_is_up(connection_of(server)) || server->phase == ATTACH_OVER)
-        return next_ms;
-    return earlier_ms(next_ms, server->check_ms);
 }
 
 static int need_exclusive_queues(struct rpc_server *server, struct error *err)
@@ -385,10 +377,15 @@ static int need_exclusive_queues(struct rpc_server *server, struct error *err)
     return r;
 }
 
+/* Without the claim it is tried again: the connection has more to do than to take requests. */
 static int attach_exclusive(struct rpc_server *server, struct error *err)
 {
+    server->check_ms = clock_now_ms() + poll_interval_ms(server);
     if (!host_claim_take(&server->claim, connection_of(server)))
-        return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "another agent serves this host");
+        return connection_is_up(connection_of(server))
+                   ? 0
+                   : error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "%s",
+                               connection_trouble(connection_of(server)));
     int r = need_exclusive_queues(server, err);
     if (r < 0)
         return r;
@@ -398,6 +395,35 @@ static int attach_exclusive(struct rpc_server *server, struct error *err)
     set_phase(server, ATTACH_DONE);
     log_info("attached to %s", server->queue);
     return 0;
+}
+
+static bool waits_for_claim(const struct rpc_server *server)
+{
+    return !server->shared && server->phase == ATTACH_WAITING && !is_aside(server);
+}
+
+void rpc_server_run(struct rpc_server *server, uint64_t now_ms)
+{
+    struct error err = ERROR_INIT;
+    intake_run(server->intake, now_ms);
+    if (!connection_is_up(connection_of(server)) || server->phase == ATTACH_OVER)
+        return;
+    put_back_held(server);
+    if (now_ms < server->check_ms)
+        return;
+    if (server->shared)
+        check_attachment(server, now_ms);
+    else if (waits_for_claim(server) && attach_exclusive(server, &err) < 0)
+        connection_drop(connection_of(server), err.message);
+}
+
+uint64_t rpc_server_next_ms(const struct rpc_server *server)
+{
+    uint64_t next_ms = intake_next_ms(server->intake);
+    if (!connection_is_up(connection_of(server)) || server->phase == ATTACH_OVER)
+        return next_ms;
+    return server->shared || waits_for_claim(server) ? earlier_ms(next_ms, server->check_ms)
+                                                     : next_ms;
 }
 
 /* Beside nova-compute a backlog must not come to us as a whole, only to go back piece by piece. */
@@ -430,13 +456,11 @@ int rpc_server_up(struct rpc_server *server, struct error *err)
 
 void rpc_server_down(struct rpc_server *server)
 {
-    intake_lost(server->intake);
+    server->is_in_doubt |= intake_lost(server->intake);
     put_back_lost(&server->put_back);
     host_claim_lost(&server->claim);
     if (server->phase != ATTACH_OVER)
         set_phase(server, ATTACH_WAITING);
-    server->is_in_doubt =
-        server->accepted_ms != 0 && clock_now_ms() < server->accepted_ms + DOUBT_MS;
 }
 
 void rpc_server_cancelled(struct rpc_server *server, amqp_bytes_t tag)
@@ -465,8 +489,10 @@ static bool cancel_and_wait(struct rpc_server *server, const char *tag)
     if (tag[0] == '\0')
         return true;
     (void)amqp_basic_cancel(state_of(server), SERVER_CHANNEL, amqp_cstring_bytes(tag));
-    return connection_answered(connection_of(server), SERVER_CHANNEL, "basic.cancel", &ignored) ==
-           0;
+    if (connection_answered(connection_of(server), SERVER_CHANNEL, "basic.cancel", &ignored) == 0)
+        return true;
+    connection_drop(connection_of(server), ignored.message); /* what the channel held is gone */
+    return false;
 }
 
 static void detach_exclusive(struct rpc_server *server)
@@ -493,10 +519,11 @@ static void stop_standing_aside(struct rpc_server *server)
 /* What is under way is nova-compute's from now on, but for what the broker knows to be ours. */
 static void begin_standing_aside(struct rpc_server *server)
 {
-    bool consuming = server->phase == ATTACH_DONE;
+    bool was_attached = server->phase != ATTACH_WAITING;
     set_phase(server, ATTACH_WAITING);
-    log_info("detached from %s", server->queue);
-    if (!consuming || !cancel_and_wait(server, server->tag))
+    if (was_attached)
+        log_info("detached from %s", server->queue);
+    if (!cancel_and_wait(server, server->tag))
         return;
     intake_all_answered(server->intake);
     if (!server->shared) {
@@ -514,7 +541,7 @@ void rpc_server_stand_aside(struct rpc_server *server)
         return;
     if (!is_aside(server) && server->phase != ATTACH_DONE)
         stop_standing_aside(server);
-    else if (is_aside(server) && server->phase != ATTACH_WAITING)
+    else if (is_aside(server))
         begin_standing_aside(server);
 }
 
@@ -525,7 +552,7 @@ void rpc_server_detach(struct rpc_server *server)
     if (was_over)
         return;
     if (!cancel_and_wait(server, server->tag)) {
-        intake_lost(server->intake);
+        (void)intake_lost(server->intake);
         return;
     }
     intake_all_answered(server->intake);
@@ -534,7 +561,14 @@ void rpc_server_detach(struct rpc_server *server)
     put_back_lost(&server->put_back);
     if (!server->shared)
         detach_exclusive(server);
-    host_claim_release(&server->claim, connection_of(server));
+}
+
+void rpc_server_handed_back(struct rpc_server *server, const char *unique_id, bool is)
+{
+    if (is)
+        intake_forget(server->intake, unique_id);
+    else
+        intake_remember(server->intake, unique_id);
 }
 
 struct rpc_server *rpc_server_new(struct bus *bus, const struct rpc_server_ops *ops, void *arg)
@@ -555,7 +589,8 @@ struct rpc_server *rpc_server_new(struct bus *bus, const struct rpc_server_ops *
     server->arg = arg;
     server->shared = settings->attach == BUS_ATTACH_SHARED;
     put_back_init(&server->put_back);
-    host_claim_init(&server->claim, settings->server);
+    host_claim_init(&server->claim, settings->server,
+                    settings->rabbit.heartbeat_timeout_threshold_s);
     (void)snprintf(server->queue, sizeof(server->queue), "%s.%s", settings->topic,
                    settings->server);
     (void)snprintf(server->fanout_queue, sizeof(server->fanout_queue), "%s_fanout_%s",

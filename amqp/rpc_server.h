@@ -37,6 +37,12 @@ void rpc_server_run(struct rpc_server *server, uint64_t now_ms);
 
 uint64_t rpc_server_next_ms(const struct rpc_server *server);
 
+/*
+ * A request that was served is handed back (`is`), and whoever is given it next serves it; or it
+ * could not be, and a copy is one again.
+ */
+void rpc_server_handed_back(struct rpc_server *server, const char *unique_id, bool is);
+
 /* bus->aside has changed: stops consuming, or begins again, and waits for the broker's word. */
 void rpc_server_stand_aside(struct rpc_server *server);
 

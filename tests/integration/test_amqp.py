@@ -51,7 +51,8 @@ class AmqpTest(unittest.TestCase):
         with self.raw_connection() as connection:
             channel = connection.channel()
             for name in broker.queues():
-                channel.queue_delete(name)
+                if not name.startswith("nova-snapshot-agent."):  # goes with its connection
+                    channel.queue_delete(name)
             channel.exchange_delete("nova")
 
     def bus(self, url=None, **options):
@@ -369,6 +370,9 @@ class Shared(AmqpTest):
         self.assert_served_once(first, 1)
         first.send(do="detach")
         first.wait("detached")
+        time.sleep(1)
+        self.assertFalse(second.attached())  # what runs there runs on
+        first.close()
         self.attached(second)
         self.publish(envelope(request("snapshot_instance", args={"number": 2})))
         second.wait("served")
@@ -382,6 +386,26 @@ class Shared(AmqpTest):
         broker.ctl("close_all_connections", "test")
         wait_for("a detached bus", lambda: "detached from" in bus.log_text() or not bus.attached())
         self.attached(bus)
+
+
+    def test_a_connection_the_broker_does_not_miss(self):
+        """shared: an agent whose old connection the broker still holds is back at once"""
+        self.nova_compute()
+        self.forsaken(self.bus)
+
+    def test_the_same_without_nova_compute(self):
+        """exclusive: an agent whose old connection the broker still holds is back at once"""
+        self.forsaken(lambda url: self.bus(url, attach="exclusive"))
+
+    def forsaken(self, start):
+        proxy = CuttingProxy(broker.port)
+        self.addCleanup(proxy.close)
+        bus = start(broker.url(port=proxy.port))
+        self.attached(bus)
+        proxy.forsake()
+        wait_for("the loss", lambda: "trying again" in bus.log_text())
+        self.attached(bus)
+        self.assertNotIn("another agent", bus.log_text())
 
 
 class HandBack(AmqpTest):
@@ -425,12 +449,42 @@ class HandBack(AmqpTest):
         self.busy_consumer()
         bus.send(do="detach")
         bus.wait("detached")
-        other = self.bus()
-        self.attached(other)
         self.hand_back(bus, 1)
+        unique_id = bus.events("served")[0]["unique_id"]
+        bus.close()
+        other = self.bus(attach="exclusive")  # beside a nova-compute it would wait for that
+        self.attached(other)
         served = other.wait("served")
-        self.assertEqual(served["unique_id"], bus.events("served")[0]["unique_id"])
+        self.assertEqual(served["unique_id"], unique_id)
         self.assertEqual(served["args"], {"number": 0, "keep": True})
+
+    def test_to_ourselves(self):
+        """hand back: an agent that is attached again serves what it has handed back itself"""
+        compute = self.nova_compute()
+        bus = self.bus()
+        self.attached(bus)
+        self.kept(bus, 1)
+        bus.send(do="hand_back")
+        wait_for("handed back", lambda: len(bus.events("handed_back")) == 1)
+        wait_for("its second coming", lambda: len(bus.events("served")) == 2)
+        first, second = bus.events("served")
+        self.assertEqual(second["unique_id"], first["unique_id"])
+        self.assertEqual(compute.events("served"), [])
+
+    def test_aside(self):
+        """hand back: an agent that stands aside takes nothing, and is back when it is to"""
+        compute = self.nova_compute()
+        bus = self.bus()
+        self.attached(bus)
+        bus.send(do="stand_aside", on=True)
+        bus.wait("stood_aside")
+        self.attached(bus, False)
+        self.publish(envelope(request("snapshot_instance", args={"number": 1})))
+        compute.wait("served")
+        bus.send(do="stand_aside", on=False)
+        self.attached(bus)
+        self.publish(envelope(request("snapshot_instance", args={"number": 2})))
+        self.assertEqual(bus.wait("served")["args"], {"number": 2})
 
     def test_call(self):
         """hand back: the caller of a monitored call gets nova-compute's answer"""

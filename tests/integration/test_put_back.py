@@ -187,10 +187,10 @@ class PutBack(unittest.TestCase):
         self.attached(bus)
         self.send(range(15))
         time.sleep(3)
-        self.assertEqual(self.ready(), 19)
+        self.assertEqual(self.ready(), 14)
         self.assertLessEqual(bus.log_text().count("putting"), 3)
         compute.let_go()
-        self.none_lost_none_twice(20)
+        self.none_lost_none_twice(15)
         self.snapshot_is_ours(bus)
 
 

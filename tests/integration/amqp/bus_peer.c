@@ -255,6 +255,9 @@ static void run_command(struct peer *peer, json_t *command)
     } else if (strcmp(what, "detach") == 0) {
         bus_detach(peer->bus);
         emit(json_pack("{s:s}", "event", "detached"));
+    } else if (strcmp(what, "stand_aside") == 0) {
+        bus_stand_aside(peer->bus, BUS_ASIDE_DRAINED, json_is_true(json_object_get(command, "on")));
+        emit(json_pack("{s:s}", "event", "stood_aside"));
     } else if (strcmp(what, "attached") == 0) {
         emit(json_pack("{s:s, s:b}", "event", "attached", "value", bus_attached(peer->bus)));
     }

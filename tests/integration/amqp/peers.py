@@ -222,6 +222,8 @@ class CuttingProxy:
         self.stalls = stalls
         self.swallows = swallows
         self.cuts = 0
+        self.pairs = []  # client, server
+        self.forsaken = set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -238,6 +240,7 @@ class CuttingProxy:
                 continue
             server = socket.create_connection(self.target)
             mute = threading.Event()
+            self.pairs.append((client, server))
             threading.Thread(target=self.upward, args=(client, server, mute), daemon=True).start()
             threading.Thread(target=self.downward, args=(client, server, mute),
                              daemon=True).start()
@@ -259,10 +262,18 @@ class CuttingProxy:
         except OSError:
             pass
         for end in (client, server):
+            if end in self.forsaken:
+                continue
             try:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+    def forsake(self):
+        """Clients lose their connections, and the broker does not hear of it."""
+        for client, server in self.pairs:
+            self.forsaken.add(server)
+            client.shutdown(socket.SHUT_RDWR)
 
     @staticmethod
     def downward(client, server, mute):
@@ -276,3 +287,5 @@ class CuttingProxy:
 
     def close(self):
         self.listener.close()
+        for server in self.forsaken:
+            server.close()
