@@ -366,10 +366,10 @@ void operation_interrupt(struct operation *op)
 {
     CANCEL_SHIELD();
     struct error err = ERROR_INIT;
-    instance_turn_leave(op->turn);
     journal_mark(op->record, "interrupted", json_integer((json_int_t)n_recovered(op)));
     if (disk_image_undo(op, &err) < 0)
         log_error("the guest may not be as it was before the next start: %s", err.message);
+    instance_turn_leave(op->turn); /* whoever is next finds the guest as it was */
     trap("end:interrupted");
     log_info("%s goes on at the next start of the agent", op->request->method);
     journal_leave(op->record);
@@ -390,6 +390,7 @@ size_t operation_deaths(const struct operation *op)
 void operation_leave(struct operation *op, const struct error *why)
 {
     log_error("%s is left to the next start of the agent: %s", op->request->method, why->message);
+    instance_turn_leave(op->turn);
     journal_leave(op->record);
     op->record = NULL;
 }

@@ -3,6 +3,7 @@
 #include "agent/resume.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "agent/disk_image.h"
@@ -12,6 +13,9 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/retry.h"
+
+#define SAVING_MAX_MS 600000 /* an image may be "saving" for ever where a Glance died */
 
 /* Without data of ours to compare: the record alone tells whether Glance has taken the image. */
 static bool is_record_only(const struct operation *op)
@@ -47,26 +51,53 @@ static int look_at_image(struct operation *op, struct error *err)
     return 0;
 }
 
-/* As often as a service that is away may need to come back. */
-static int insist(struct operation *op, int (*step)(struct operation *op, struct error *err),
-                  struct error *err)
+/* Glance removes what it had of an upload that was broken off before it says "queued" again. */
+static int await_saved(struct operation *op, struct error *err)
 {
-    struct retry retry = ending_retry();
+    struct glance_image image = {0};
+    struct error failure = ERROR_INIT;
+    int r = glance_image_get(op->agent->glance, op->request->context, op->arguments.image_id,
+                             &image, &failure);
+    bool saving = r == 0 && strcmp(image.status, "saving") == 0;
+    glance_image_done(&image);
+    if (!saving)
+        return 0;
+    (void)error_set(err, EAGAIN, EXC_IMAGE_UPLOAD_FAILED, "Glance goes on saving the image");
+    err->passes = true;
+    return -EAGAIN;
+}
+
+static int insist_for(struct retry retry, struct operation *op,
+                      int (*step)(struct operation *op, struct error *err), struct error *err)
+{
     struct error failure = ERROR_INIT;
     int r;
-    while ((r = step(op, &failure)) < 0 && ending_passes(&failure) && retry_wait(&retry, 0))
+    while ((r = step(op, &failure)) < 0 && ending_passes(&failure) &&
+           !shutdown_has_begun(op->agent->shutdown) && retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     if (r < 0)
         *err = failure;
     return r;
 }
 
+/* As often as a service that is away may need to come back. */
+static int insist(struct operation *op, int (*step)(struct operation *op, struct error *err),
+                  struct error *err)
+{
+    return insist_for(ending_retry(), op, step, err);
+}
+
 /* Nothing that the image may refer to can be undone before this is known. */
 static int find_out(struct operation *op, struct error *err)
 {
+    static const struct retry_policy saving = {UINT_MAX, 1000, 5000, SAVING_MAX_MS};
+    struct error still = ERROR_INIT;
     if (op->image_complete || !op->upload_started ||
         !(is_record_only(op) || operation_was_interrupted(op)))
         return 0;
+    if (operation_was_interrupted(op) &&
+        insist_for(retry_begin(&saving), op, await_saved, &still) < 0)
+        log_warning("%s", still.message);
     return insist(op, look_at_image, err);
 }
 
@@ -148,6 +179,7 @@ void resume_operation(struct operation *op)
     recovery_guest_is_back(op->agent->recovery);
     (void)instance_turn_await(op->turn, NEVER_MS, &failure);
     if (find_out(op, &failure) < 0) {
+        image_source_leave(image);
         operation_leave(op, &failure);
         return;
     }

@@ -17,6 +17,7 @@
 #include "agent/owner.h"
 #include "agent/resume.h"
 #include "agent/volume_backed.h"
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -188,10 +189,16 @@ static bool give_back(struct operation *op)
 /* An agent that ends begins nothing. */
 static int await_slot(struct operation *op, struct error *err)
 {
-    if (!shutdown_has_begun(op->agent->shutdown))
-        return slots_acquire(op->agent->snapshot_slots, err);
-    shutdown_reason(err);
-    return -ECANCELED;
+    if (shutdown_has_begun(op->agent->shutdown)) {
+        shutdown_reason(err);
+        return -ECANCELED;
+    }
+    int r = slots_acquire(op->agent->snapshot_slots, err);
+    if (r == 0 && cancel_check(err) < 0) {
+        slots_release(op->agent->snapshot_slots);
+        return -ECANCELED;
+    }
+    return r;
 }
 
 /* A host that cannot take it now would only fail where nova-compute may not. */
@@ -274,7 +281,8 @@ static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
     instance_turn_pass(op->turn); /* whom it is given to may be this agent */
     recovery_await_redelivery(op->agent->recovery);
     while ((r = report_task_state(&op->report, untouched, &untouched, 1, &failure)) < 0 &&
-           ending_passes(&failure) && retry_wait(&retry, 0))
+           ending_passes(&failure) && !shutdown_has_begun(op->agent->shutdown) &&
+           retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     *ret_ours = r == 0;
     if (r == 0 || !ending_passes(&failure))

@@ -173,7 +173,10 @@ static bool is_for_ourselves(const struct glance_call *call)
            (strcmp(call->method, "GET") == 0 || strcmp(call->method, "DELETE") == 0);
 }
 
-/* The refusal in *response gives way to what we are told ourselves, if anything. */
+/*
+ * The refusal in *response gives way to what we are granted ourselves: of an image that is another
+ * project's a service user without a role in it is told that there is none.
+ */
 static void ask_as_ourselves(const struct glance *glance, const struct request_context *context,
                              const struct rest_call *rest, struct http_response *response)
 {
@@ -184,6 +187,10 @@ static void ask_as_ourselves(const struct glance *glance, const struct request_c
     service.own_session = glance->own_session;
     if (rest_call(&service, context, rest, &other, &failure, &err) < 0) {
         log_debug("Glance cannot be asked with our own token: %s", err.message);
+        return;
+    }
+    if (other.status / 100 != 2) {
+        http_response_done(&other);
         return;
     }
     http_response_done(response);

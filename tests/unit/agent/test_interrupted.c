@@ -190,6 +190,25 @@ static void a_stream_is_begun_again(void **state)
     assert_active();
 }
 
+/* It says "saving" until its store has removed what had come. */
+static void an_upload_that_glance_clears_up_is_waited_for(void **state)
+{
+    (void)state;
+    script.entries = entries = json_pack("[{s:s}]", "step", "begin");
+    script.shows_disk = true;
+    world.on_upload = end_the_agent;
+    live();
+    assert_nothing_was_lost("image_uploading");
+    assert_int_equal(record().calls[FAKE_RECOVER], 1);
+    json_decref(world.attributes);
+    world.attributes = NULL;
+    world.n_saving = 2;
+    live_again();
+    assert_int_equal(record().calls[FAKE_EXTRACT], 2);
+    assert_non_null(world.attributes);
+    assert_active();
+}
+
 /* Glance has what cannot be verified any more: the truth is a failure. */
 static void data_nobody_can_verify_is_not_kept(void **state)
 {
@@ -316,6 +335,7 @@ int main(void)
         TEST(a_copy_is_begun_again),
         TEST(an_image_is_left_for_the_next_start),
         TEST(a_stream_is_begun_again),
+        TEST(an_upload_that_glance_clears_up_is_waited_for),
         TEST(data_nobody_can_verify_is_not_kept),
         TEST(a_death_is_no_end),
         TEST(many_ends_are_no_reason_to_give_up),

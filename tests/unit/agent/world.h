@@ -38,6 +38,7 @@ static struct {
     bool instance_gone;
     char story[TEXT_MAX]; /* what was called, one word each */
     enum { QUEUED, ACTIVE, DELETED } image;
+    unsigned n_saving; /* so often Glance says that it still saves the image */
     char details[512]; /* of the event */
     char fault[512];
     unsigned open_events;
@@ -275,7 +276,12 @@ int __wrap_glance_image_get(struct glance *glance, const struct request_context 
     if (is_other && atomic_load(&other_image_is_gone))
         return error_set(err, ENOENT, EXC_IMAGE_NOT_FOUND, "gone");
     ret_image->name = strdup("snap");
-    ret_image->status = strdup(world.image == ACTIVE && !is_other ? "active" : "queued");
+    bool is_saving = !is_other && world.n_saving > 0;
+    if (is_saving)
+        world.n_saving--;
+    ret_image->status = strdup(is_saving                            ? "saving"
+                               : world.image == ACTIVE && !is_other ? "active"
+                                                                    : "queued");
     return 0;
 }
 

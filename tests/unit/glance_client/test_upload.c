@@ -392,6 +392,21 @@ static void it_is_looked_at_by_ourselves(void **state)
     expect_error(&err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0);
 }
 
+/* A service user without a role in the image's project is told that there is none. */
+static void what_we_may_not_see_is_no_answer(void **state)
+{
+    (void)state;
+    struct error err;
+    const struct http_step steps[] = {PUT_ANSWERED(204),
+                                      REFUSED,
+                                      REFUSED,
+                                      {.method = "GET",
+                                       .path = IMAGE_PATH,
+                                       .headers = {"X-Auth-Token: own-token"},
+                                       .status = 404}};
+    assert_int_equal(run_with_own_session(steps, ARRAY_SIZE(steps), &err), 0);
+}
+
 static void saving_for_ever_is_given_up(void **state)
 {
     (void)state;
@@ -568,6 +583,7 @@ int main(void)
         cmocka_unit_test(a_stalled_upload_is_looked_into),
         cmocka_unit_test(what_glance_took_is_no_failure),
         cmocka_unit_test(it_is_looked_at_by_ourselves),
+        cmocka_unit_test(what_we_may_not_see_is_no_answer),
         cmocka_unit_test(a_stale_service_token_is_renewed_once),
         cmocka_unit_test(saving_for_ever_is_given_up),
         cmocka_unit_test(a_source_that_fails_ends_the_upload),
