@@ -354,6 +354,7 @@ class Shared(AmqpTest):
             bus.send(do="detach")
             bus.wait("detached")
             self.assertEqual(channel.queue_declare(QUEUE, passive=True).consumer_count, 1)
+            bus.close()  # the next one waits for that
 
     def test_two_agents(self):
         """shared: a second agent of the host stays away until the first one has gone"""
