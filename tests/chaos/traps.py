@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent's trap points (common/trap.h): which there are, and arming one."""
 
+import glob
 import os
 import re
 
@@ -13,11 +14,10 @@ def points():
     """Every point in the sources, in their order."""
     found = []
     for module in ("agent", "amqp", "cinder_client", "common", "driver", "glance_client"):
-        for name in sorted(os.listdir(f"{REPO}/{module}")):
-            if name.endswith(".c"):
-                with open(f"{REPO}/{module}/{name}", encoding="utf-8") as source:
-                    names = [a or b for a, b in POINT.findall(source.read())]
-                    found += [p for p in names if p not in found]
+        for path in sorted(glob.glob(f"{REPO}/{module}/**/*.c", recursive=True)):
+            with open(path, encoding="utf-8") as source:
+                names = [a or b for a, b in POINT.findall(source.read())]
+                found += [p for p in names if p not in found]
     return found
 
 

@@ -181,7 +181,7 @@ test_existing_image() {
     nothing_left clone "image that is there"
 }
 
-points() { grep -hoE 'trap\("direct:[a-z-]+"\)' driver/*.c | cut -d'"' -f2 | sort -u; }
+points() { grep -hoE 'trap\("direct:[a-z-]+"\)' driver/*/*.c | cut -d'"' -f2 | sort -u; }
 
 # Killed at every step; another process recovers from what was written down.
 test_recovery() {

@@ -25,7 +25,7 @@ define() { # name: a guest with 64 MiB on a base image
 }
 
 # The names of the traps in the product, which nobody has to list.
-points_of() { grep -hoE "trap\(\"$1:[a-z-]+\"\)" driver/*.c | cut -d'"' -f2 | sort -u; }
+points_of() { grep -hoE "trap\(\"$1:[a-z-]+\"\)" driver/*/*.c | cut -d'"' -f2 | sort -u; }
 
 taps() { # command guest [option...]
     local command=$1 guest=$2
