@@ -173,9 +173,8 @@ static void an_image_is_left_for_the_next_start(void **state)
 }
 
 /* A disk that is shown is shown no longer: it is read again. */
-static void a_stream_is_begun_again(void **state)
+static void end_a_stream_and_begin_again(unsigned n_saving)
 {
-    (void)state;
     script.entries = entries = json_pack("[{s:s}]", "step", "begin");
     script.shows_disk = true;
     world.on_upload = end_the_agent;
@@ -184,29 +183,25 @@ static void a_stream_is_begun_again(void **state)
     assert_int_equal(record().calls[FAKE_RECOVER], 1);
     json_decref(world.attributes);
     world.attributes = NULL;
+    world.n_saving = n_saving;
     live_again();
     assert_int_equal(record().calls[FAKE_EXTRACT], 2);
     assert_non_null(world.attributes);
     assert_active();
 }
 
+static void a_stream_is_begun_again(void **state)
+{
+    (void)state;
+    end_a_stream_and_begin_again(0);
+}
+
 /* It says "saving" until its store has removed what had come. */
 static void an_upload_that_glance_clears_up_is_waited_for(void **state)
 {
     (void)state;
-    script.entries = entries = json_pack("[{s:s}]", "step", "begin");
-    script.shows_disk = true;
-    world.on_upload = end_the_agent;
-    live();
-    assert_nothing_was_lost("image_uploading");
-    assert_int_equal(record().calls[FAKE_RECOVER], 1);
-    json_decref(world.attributes);
-    world.attributes = NULL;
-    world.n_saving = 2;
-    live_again();
-    assert_int_equal(record().calls[FAKE_EXTRACT], 2);
-    assert_non_null(world.attributes);
-    assert_active();
+    end_a_stream_and_begin_again(2);
+    assert_int_equal(world.n_saving, 0);
 }
 
 /* Glance has what cannot be verified any more: the truth is a failure. */
