@@ -39,13 +39,23 @@ def tearDownModule():
     broker.close()
 
 
-class NoImages(http.server.BaseHTTPRequestHandler):
-    """A Glance that has lost them all."""
+class Images(http.server.BaseHTTPRequestHandler):
+    """A Glance that has lost them all, unless its server says that they are there."""
 
     def answer(self):
         self.send_error(404)
 
-    do_GET = do_DELETE = do_PATCH = do_PUT = answer
+    def do_GET(self):
+        if not self.server.images_are_there:
+            self.answer()
+            return
+        body = json.dumps({"id": self.path.rsplit("/", 1)[-1], "status": "queued"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_DELETE = do_PATCH = do_PUT = answer
 
     def log_message(self, *_):
         pass
@@ -85,7 +95,8 @@ class LifeTest(unittest.TestCase):
         self.manager = ServiceManager(self.folder)
         self.addCleanup(self.manager.close)
         self.process = None
-        glance = http.server.HTTPServer(("127.0.0.1", 0), NoImages)
+        glance = self.glance_server = http.server.HTTPServer(("127.0.0.1", 0), Images)
+        glance.images_are_there = False
         threading.Thread(target=glance.serve_forever, daemon=True).start()
         self.addCleanup(glance.server_close)
         self.addCleanup(glance.shutdown)
@@ -326,6 +337,7 @@ class LifeTest(unittest.TestCase):
 
     def two_requests(self, server=None, **options):
         """One waits for nova-conductor, the other, of another server, for the only slot."""
+        self.glance_server.images_are_there = True  # else what waits is cancelled
         self.start(max_concurrent_snapshots=1, graceful_shutdown_timeout=4,
                    rpc_response_timeout=60, **options)
         self.attached()
