@@ -16,7 +16,7 @@ prepare_nfs() {
 # QEMU lives in a mount namespace made when the guest starts: without systemd it would not see a
 # share that is mounted later.
 share_nova_mounts() {
-    mountpoints_below "$LAB/nova" | grep -qxF "$LAB/nova/mnt" ||
+    mountpoints_below "$LAB/nova" | grep -xF "$LAB/nova/mnt" >/dev/null ||
         mount --bind "$LAB/nova/mnt" "$LAB/nova/mnt"
     mount --make-shared "$LAB/nova/mnt"
 }

@@ -41,7 +41,7 @@ queues_of() {
 }
 
 known_service() {
-    lab_services | grep -qxF -- "$1" ||
+    lab_services | grep -xF -- "$1" >/dev/null ||
         die "unknown service '$1'; the lab has: $(lab_services | paste -sd' ')"
 }
 
