@@ -7,9 +7,9 @@
 #include "agent/image_record.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "common/trap.h"
 
 /* Of the image the instance was booted from; none is as good as unknown. */
 #define LOCATIONS_MAX 16
@@ -77,10 +77,10 @@ static int register_location(struct operation *op, const char *location, struct 
         r = operation_upload_starts(op, err);
     if (r < 0)
         return r;
-    trap("direct:record-updated");
+    failpoint("direct:record-updated");
     r = glance_image_add_location(op->agent->glance, op->admin, op->arguments.image_id, location,
                                   err);
-    trap("direct:location-added");
+    failpoint("direct:location-added");
     return r < 0 ? r : operation_image_is_complete(op, err);
 }
 

@@ -10,9 +10,9 @@
 #include "agent/image_record.h"
 #include "agent/throttled_image.h"
 #include "common/cancel.h"
+#include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "common/trap.h"
 
 #define STATE_CHANGES_MAX 2 /* of the guest, within one snapshot */
 
@@ -66,7 +66,7 @@ static int prepare(struct operation *op, struct error *err)
     if (r < 0)
         return r;
     glance_image_done(&image);
-    trap("disk:prepared");
+    failpoint("disk:prepared");
     return plan(op, err);
 }
 
@@ -136,7 +136,7 @@ static int extract(struct operation *op, struct snapshot_result *ret_result, str
     op->guest_is_back = r == 0 && ret_result->guest_is_back;
     if (r < 0)
         return r;
-    trap("disk:extracted");
+    failpoint("disk:extracted");
     if (ret_result->guest_paused_ms > 0)
         log_info("the guest was down for %u ms", ret_result->guest_paused_ms);
     log_info("Snapshot extracted, %llu bytes%s, beginning image upload",
@@ -172,20 +172,20 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
                       struct error *err)
 {
     int r = operation_move_to(op, IMAGE_UPLOADING, err);
-    trap("disk:uploading");
+    failpoint("disk:uploading");
     if (r == 0 && !op->upload_started) { /* Glance may have it all by now: no more changes then */
         r = image_record_update(op, image_format, err);
         if (r == 0)
             r = operation_upload_starts(op, err);
     }
-    trap("disk:record-updated");
+    failpoint("disk:record-updated");
     if (r == 0)
         r = slots_acquire(op->agent->disk_op_slots, err);
     if (r < 0)
         return r;
     r = upload_within_limits(op, image, err);
     slots_release(op->agent->disk_op_slots);
-    trap("disk:uploaded");
+    failpoint("disk:uploaded");
     return r < 0 ? r : operation_image_is_complete(op, err);
 }
 
@@ -212,7 +212,7 @@ static int copy_and_upload(struct operation *op, struct error *err)
     int r = extract(op, &result, err);
     if (r == 0)
         r = disk_image_upload(op, result.image, op->plan.image_format, err);
-    trap("disk:image-complete");
+    failpoint("disk:image-complete");
     bool opened = result.image != NULL;
     disk_image_let_go(op, result.image, r);
     if (opened)
@@ -257,7 +257,7 @@ int disk_image_make(struct operation *op, struct error *err)
     int r = prepare(op, err);
     if (r == 0)
         r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
-    trap("disk:pending-upload");
+    failpoint("disk:pending-upload");
     if (r == 0 && op->info.source_type == DISK_SOURCE_RBD)
         r = direct_image_make(op, &made, err);
     return r < 0 || made ? r : make(op, err);

@@ -12,9 +12,9 @@
 #include "agent/quiesce.h"
 #include "agent/snapshot.h"
 #include "common/cleanup.h"
+#include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "common/trap.h"
 
 struct method {
     const char *name;
@@ -211,7 +211,7 @@ static bool write_down(void *arg, const struct rpc_request *request, void **clai
         leave_to_compute(request, &err);
         return false;
     }
-    trap("request:written-down");
+    failpoint("request:written-down");
     *claim = record;
     return true;
 }
@@ -246,7 +246,7 @@ static void run_task(void *arg)
     free(arg);
     note_acked(&task);
     if (task.is_acked)
-        trap("request:acked");
+        failpoint("request:acked");
     release_ask(task.agent->release);
     task.run(task.agent, task.request, task.record, task.turn);
     instance_turn_free(task.turn);

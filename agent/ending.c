@@ -12,10 +12,10 @@
 #include "agent/volume_backed.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/retry.h"
-#include "common/trap.h"
 
 /* What the steps know of each other. */
 struct ending_run {
@@ -244,7 +244,7 @@ static int end_notification(struct ending_run *run, struct error *err)
 /* The steps in their order, and the points at which a test may stop the agent after each. */
 static const struct {
     int (*run)(struct ending_run *run, struct error *err);
-    const char *trap_point;
+    const char *failpoint;
 } steps[END_MAX] = {
     [END_GUEST] = {end_guest, "end:guest"},
     [END_VOLUMES] = {end_volumes, "end:volumes"},
@@ -265,7 +265,7 @@ static int run_step(struct ending_run *run, unsigned step, struct error *err)
         return r;
     run->op->ended |= 1u << step;
     journal_mark(run->op->record, "ended", json_integer(step));
-    trap(steps[step].trap_point);
+    failpoint(steps[step].failpoint);
     return 0;
 }
 
@@ -370,7 +370,7 @@ void operation_interrupt(struct operation *op)
     if (disk_image_undo(op, &err) < 0)
         log_error("the guest may not be as it was before the next start: %s", err.message);
     instance_turn_leave(op->turn); /* whoever is next finds the guest as it was */
-    trap("end:interrupted");
+    failpoint("end:interrupted");
     log_info("%s goes on at the next start of the agent", op->request->method);
     journal_leave(op->record);
     op->record = NULL;

@@ -6,8 +6,8 @@
 
 #include "agent/dispatch.h"
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
-#include "common/trap.h"
 #include "driver/libvirt_driver.h"
 
 /* Requests that wait for a slot hold a thread each; beyond this nova-compute takes them. */
@@ -199,7 +199,7 @@ int setup_driver(const struct conf *conf, struct driver **ret_driver, struct err
 int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
 {
     const char *state_dir = conf->snapshot_agent.state_dir;
-    trap_init(state_dir);
+    failpoint_init(state_dir);
     int r = freeze_ledger_open(state_dir, conf->DEFAULT.host, &agent->freeze_ledger, err);
     if (r == 0)
         r = journal_open(state_dir, conf->DEFAULT.host, &agent->journal, err);

@@ -20,9 +20,9 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "common/trap.h"
 
 /* A request that kills the agent may do so only so often. */
 #define LIVES_MAX 3
@@ -146,14 +146,14 @@ static int start_event(struct operation *op, struct error *err)
         return r;
     op->event_started = true;
     journal_mark(op->record, "event_started", json_true());
-    trap("snapshot:event-started");
+    failpoint("snapshot:event-started");
     return 0;
 }
 
 int snapshot_conclude(struct operation *op, struct error *err)
 {
     int r = operation_move_to(op, NULL, err);
-    trap("snapshot:state-cleared");
+    failpoint("snapshot:state-cleared");
     if (r == 0)
         notify_phase(op, "end");
     return r;
@@ -165,7 +165,7 @@ static int take_snapshot(struct operation *op, struct error *err)
     int r = start_event(op, err);
     if (r == 0 && !is_backup(op->request))
         r = operation_move_to(op, IMAGE_SNAPSHOT, err);
-    trap("snapshot:state-saved");
+    failpoint("snapshot:state-saved");
     if (r == 0)
         r = save_power_state(op, err);
     if (r == 0) {

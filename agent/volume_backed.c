@@ -11,8 +11,8 @@
 #include "agent/volume_snapshots.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/failpoint.h"
 #include "common/log.h"
-#include "common/trap.h"
 
 struct volume_backed {
     struct operation *op;
@@ -100,14 +100,14 @@ static int snapshot_volumes(struct volume_backed *work, struct error *err)
     int r = freeze(work, err);
     if (r < 0)
         return r;
-    trap("volumes:frozen");
+    failpoint("volumes:frozen");
     (void)volume_snapshots_make(&work->snapshots, &failure);
-    trap("volumes:made");
+    failpoint("volumes:made");
     struct error late = ERROR_INIT;
     if (thaw(work, &late) < 0)
         error_join(&failure, &late);
     journal_mark(work->op->record, "snapshots", volume_snapshots_ids(&work->snapshots));
-    trap("volumes:thawed");
+    failpoint("volumes:thawed");
     if (failure.errnum == 0) {
         log_info("%zu volumes are snapshotted%s", work->snapshots.count,
                  work->quiesce ? ", quiesced" : "");
@@ -167,9 +167,9 @@ static int complete_record(struct volume_backed *work, struct error *err)
         r = operation_upload_starts(op, err);
     if (r < 0)
         return r;
-    trap("volumes:record-updated");
+    failpoint("volumes:record-updated");
     r = glance_image_activate_empty(glance, op->admin, op->arguments.image_id, err);
-    trap("volumes:activated");
+    failpoint("volumes:activated");
     return r < 0 ? r : operation_image_is_complete(op, err);
 }
 

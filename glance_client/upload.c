@@ -15,9 +15,9 @@
 #include <strings.h>
 
 #include "common/cancel.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/retry.h"
-#include "common/trap.h"
 #include "glance_client/glance_int.h"
 #include "glance_client/image_hash.h"
 
@@ -168,7 +168,7 @@ static int attempt(struct upload *upload, struct error *err)
         r = glance_no_answer(&call, failure, err);
         return http_failure_is_transient(failure) ? settle(upload, false, err) : r;
     }
-    trap("upload:sent");
+    failpoint("upload:sent");
     unsigned status = response.status;
     upload->retry_after_ms = http_response_retry_after_ms(&response);
     if (status / 100 != 2)
@@ -186,7 +186,7 @@ static int run(struct upload *upload, struct error *err)
         http_client_retry_delay_ms(glance->http), MAX_DELAY_MS, UINT_MAX};
     struct error failed = ERROR_INIT;
     upload->retry = retry_begin(&policy);
-    trap("upload:started");
+    failpoint("upload:started");
     int r = attempt(upload, &failed);
     while (r == UPLOAD_AGAIN && retry_wait(&upload->retry, upload->retry_after_ms)) {
         log_debug("image %s: upload begins again: %s", upload->image_id, failed.message);
@@ -213,7 +213,7 @@ static ssize_t read_hashed(struct image_source *source, void *buffer, size_t len
     if (n > 0)
         upload->sent_bytes += (uint64_t)n;
     if (first_half && upload->sent_bytes >= half_bytes)
-        trap("upload:half-sent");
+        failpoint("upload:half-sent");
     return n;
 }
 
@@ -245,7 +245,7 @@ static int upload_verified(struct glance *glance, const struct request_context *
     if (r == 0)
         r = run(&upload, err);
     if (r == 0)
-        trap("upload:verified");
+        failpoint("upload:verified");
     image_hash_free(upload.hash);
     return r;
 }

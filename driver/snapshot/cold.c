@@ -22,7 +22,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "common/trap.h"
+#include "common/failpoint.h"
 #include "driver/ceph/rbd_name.h"
 #include "driver/image/qemu_img.h"
 #include "driver/journal.h"
@@ -74,7 +74,7 @@ static int begin(struct cold_snapshot *op, struct error *err)
         r = driver_journal_write(op->plan->journal, cold_snapshot_entry(op), err);
     if (r < 0)
         return r;
-    trap("cold:written-down");
+    failpoint("cold:written-down");
     return staging_make(op->staging, STAGING_PRIVATE, err);
 }
 
@@ -84,10 +84,10 @@ static int suspend_guest(struct cold_snapshot *op, struct error *err)
                                 err);
     if (r < 0)
         return r;
-    trap("cold:devices-detached");
+    failpoint("cold:devices-detached");
     op->paused_since_ms = clock_now_ms();
     r = managed_save(op->domain, op->driver->stall_timeout_s, err);
-    trap("cold:saved");
+    failpoint("cold:saved");
     return r;
 }
 
@@ -123,7 +123,7 @@ static int read_disk(struct cold_snapshot *op, struct error *err)
                              op->suspending ? &saved : &found, err);
     if (r < 0)
         return r;
-    trap("cold:reading");
+    failpoint("cold:reading");
     r = convert_disk(op, &failure);
     if (r == -ECANCELED) {
         *err = failure;
@@ -157,17 +157,17 @@ static int copy_disk(struct cold_snapshot *op, struct error *err)
     int r = begin(op, err);
     if (r < 0)
         return r;
-    trap("cold:staging-made");
+    failpoint("cold:staging-made");
     if (op->suspending)
         r = suspend_guest(op, err);
     if (r == 0)
         r = read_disk(op, err);
     if (r < 0)
         return r;
-    trap("cold:converted");
+    failpoint("cold:converted");
     r = staged_image_write(op->plan->journal, op->staging, STAGED_FILE, op->plan->image_format,
                            err);
-    trap("cold:image-written-down");
+    failpoint("cold:image-written-down");
     return r;
 }
 

@@ -8,7 +8,7 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
-#include "common/trap.h"
+#include "common/failpoint.h"
 #include "driver/journal.h"
 #include "driver/libvirt/managed_save.h"
 #include "driver/snapshot/recover.h"
@@ -73,7 +73,7 @@ static int start_guest(struct cold_snapshot *op, struct error *err)
     if (virDomainCreateWithFlags(op->domain, 0) < 0)
         return libvirt_error(err, "cannot start instance %s from its saved memory", op->info->uuid);
     op->started = true;
-    trap("cold:started");
+    failpoint("cold:started");
     return 0;
 }
 
@@ -106,7 +106,7 @@ static int attach_devices(struct cold_snapshot *op, struct error *err)
     if (op->left_off)
         return 0;
     int r = host_devices_attach(&op->devices, op->domain, err);
-    trap("cold:devices-attached");
+    failpoint("cold:devices-attached");
     return r;
 }
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "common/cancel.h"
-#include "common/trap.h"
+#include "common/failpoint.h"
 #include "driver/journal.h"
 #include "driver/libvirt/guest_quiesce.h"
 #include "driver/snapshot/direct.h"
@@ -110,7 +110,7 @@ static int begin(struct direct_copy *op, struct error *err)
     id_new_hex(op->snap);
     if (op->direct->journal)
         r = driver_journal_write(op->direct->journal, direct_copy_entry(op), err);
-    trap("direct:written-down");
+    failpoint("direct:written-down");
     return r;
 }
 
@@ -119,23 +119,23 @@ static int snap_disk(struct direct_copy *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
     int r = freeze_guest(op, err);
-    trap("direct:frozen");
+    failpoint("direct:frozen");
     if (r == 0) {
         op->snapped = true; /* also when the answer is lost */
         r = rbd_volume_create_snap(&op->disk, op->snap, err);
     }
-    trap("direct:snap-made");
+    failpoint("direct:snap-made");
     if (direct_copy_settle_guest(op, &failure) < 0) {
         error_join(err, &failure);
         r = -err->errnum;
     }
     if (r < 0)
         return r;
-    trap("direct:thawed");
+    failpoint("direct:thawed");
     r = direct_copy_lift_limit(op, err);
     if (r == 0)
         r = rbd_volume_protect_snap(&op->disk, op->snap, err);
-    trap("direct:snap-protected");
+    failpoint("direct:snap-protected");
     return r;
 }
 
@@ -143,14 +143,14 @@ static int clone_disk(struct direct_copy *op, struct error *err)
 {
     int r = rbd_volume_clone(&op->disk, op->snap, &op->target, err);
     op->cloned = r != -EEXIST && r != -EPERM && r != -EACCES; /* else what is there is not ours */
-    trap("direct:cloned");
+    failpoint("direct:cloned");
     if (r == 0)
         r = rbd_volume_open(&op->copy, &op->client, &op->target, err);
     if (r == 0)
         r = cancel_check(err);
     if (r == 0)
         r = rbd_volume_flatten(&op->copy, err); /* librbd does not let it be interrupted */
-    trap("direct:flattened");
+    failpoint("direct:flattened");
     return r < 0 ? r : cancel_check(err);
 }
 
@@ -160,7 +160,7 @@ static int finish_image(struct direct_copy *op, char **ret_location, struct erro
     int r = rbd_volume_create_snap(&op->copy, GLANCE_SNAP, err);
     if (r == 0)
         r = rbd_volume_protect_snap(&op->copy, GLANCE_SNAP, err);
-    trap("direct:image-protected");
+    failpoint("direct:image-protected");
     if (r < 0)
         return r;
     memcpy(location.fsid, op->client.fsid, sizeof(location.fsid));
@@ -190,7 +190,7 @@ static int copy_disk(struct direct_copy *op, char **ret_location, struct error *
         r = direct_copy_remove_disk_snap(op, err);
     if (r < 0)
         return r;
-    trap("direct:snap-removed");
+    failpoint("direct:snap-removed");
     return finish_image(op, ret_location, err);
 }
 

@@ -7,8 +7,8 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/failpoint.h"
 #include "common/log.h"
-#include "common/trap.h"
 #include "driver/image/image_stream.h"
 
 struct job_image {
@@ -54,7 +54,7 @@ static void image_close(struct image_source *source)
 {
     struct job_image *image = (struct job_image *)source;
     end_job(image);
-    trap("stream:job-ended");
+    failpoint("stream:job-ended");
     image_source_close(image->stream);
     nbd_client_free(image->client);
     disk_space_release(image->space);
@@ -83,11 +83,11 @@ static int open_stream(struct job_image *image, const struct live_snapshot *op, 
     int r = nbd_client_new(op->driver->stall_timeout_s, &image->client, err);
     if (r == 0)
         r = nbd_client_connect(image->client, image->job.socket_path, image->disk_target, err);
-    trap("stream:connected");
+    failpoint("stream:connected");
     if (r == 0)
         r = image_stream_open(image->client, op->plan->image_format, op->driver->disk_bytes_per_s,
                               &image->stream, err);
-    trap("stream:mapped");
+    failpoint("stream:mapped");
     if (r < 0)
         return r;
     image->client = NULL;

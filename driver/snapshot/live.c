@@ -14,7 +14,7 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
-#include "common/trap.h"
+#include "common/failpoint.h"
 #include "driver/block/block_job.h"
 #include "driver/image/image_stream.h"
 #include "driver/image/qemu_img.h"
@@ -28,7 +28,7 @@ static int make_overlay(struct live_snapshot *op, struct error *err)
     int r = staging_make(op->staging, STAGING_TRAVERSABLE, err);
     if (r < 0)
         return r;
-    trap("live:staging-made");
+    failpoint("live:staging-made");
     bool is_qcow2 = strcmp(info->disk_format, "qcow2") == 0;
     bool has_backing = info->backing_path[0] != '\0';
     const struct qemu_img_overlay overlay = {
@@ -47,12 +47,12 @@ static int end_copy(struct live_snapshot *op, bool *ret_quiesced, struct error *
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, ret_quiesced, err);
-    trap("live:frozen");
+    failpoint("live:frozen");
     if (r == 0)
         r = block_copy_end(&op->copy, op->domain, err);
-    trap("live:copy-ended");
+    failpoint("live:copy-ended");
     if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, ret_quiesced, &failure) == 0) {
-        trap("live:thawed");
+        failpoint("live:thawed");
         return r;
     }
     error_join(err, &failure);
@@ -64,10 +64,10 @@ static int start_copy(struct live_snapshot *op, struct error *err)
     int r = make_overlay(op, err);
     if (r < 0)
         return r;
-    trap("live:overlay-made");
+    failpoint("live:overlay-made");
     if (saved_definition_undefine(&op->definition, op->domain, err) < 0)
         return live_snapshot_unusable(op, err);
-    trap("live:undefined");
+    failpoint("live:undefined");
     r = block_copy_start(&op->copy, op->driver->connection, op->domain, err);
     return r == -EIO && op->copy.transient_job ? live_snapshot_unusable(op, err) : r;
 }
@@ -79,16 +79,16 @@ static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
         r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
     if (r == 0)
         r = live_snapshot_begin(op, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM, err);
-    trap("live:written-down");
+    failpoint("live:written-down");
     if (r == 0)
         r = start_copy(op, err);
     if (r < 0)
         return r;
-    trap("live:copy-started");
+    failpoint("live:copy-started");
     r = block_copy_await_ready(&op->copy, op->domain, err);
     if (r < 0)
         return r;
-    trap("live:copy-ready");
+    failpoint("live:copy-ready");
     r = end_copy(op, ret_quiesced, err);
     if (r == 0)
         r = block_copy_confirm_end(&op->copy, op->domain, err);
@@ -112,10 +112,10 @@ int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
     int r = qemu_img_convert(&conversion, err);
     if (r < 0)
         return r;
-    trap("live:converted");
+    failpoint("live:converted");
     r = staged_image_write(op->plan->journal, op->staging, STAGED_FILE, op->plan->image_format,
                            err);
-    trap("live:image-written-down");
+    failpoint("live:image-written-down");
     return r;
 }
 
@@ -137,7 +137,7 @@ static int stream_overlay(struct live_snapshot *op, struct snapshot_result *resu
 {
     int r = staged_image_write(op->plan->journal, op->staging, STAGED_OVERLAY,
                                op->plan->image_format, err);
-    trap("live:overlay-written-down");
+    failpoint("live:overlay-written-down");
     if (r == 0)
         r = staged_image_open_overlay(op->staging, op->plan->image_format, op->driver,
                                       &result->image, err);

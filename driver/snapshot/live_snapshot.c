@@ -11,8 +11,8 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/failpoint.h"
 #include "common/log.h"
-#include "common/trap.h"
 #include "driver/image/image_stream.h"
 #include "driver/image/qemu_img.h"
 #include "driver/journal.h"
@@ -189,7 +189,7 @@ static int undo_undefine(struct live_snapshot *op, struct error *err)
     if (r < 0 || op->stays_gone)
         return r;
     r = saved_definition_restore(&op->definition, op->driver->connection, op->domain, err);
-    trap("live:defined");
+    failpoint("live:defined");
     if (op->deleting)
         forget_deleted(op);
     return r;

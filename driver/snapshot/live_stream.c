@@ -16,7 +16,7 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
-#include "common/trap.h"
+#include "common/failpoint.h"
 #include "driver/block/block_job.h"
 #include "driver/block/disk_iothread.h"
 #include "driver/image/extent_map.h"
@@ -55,12 +55,12 @@ static int begin_job(struct live_snapshot *op, bool *ret_quiesced, struct error 
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, ret_quiesced, err);
-    trap("stream:frozen");
+    failpoint("stream:frozen");
     if (r == 0 && backup_job_begin(&op->backup, op->domain, err) < 0)
         r = live_snapshot_unusable(op, err);
-    trap("stream:begun");
+    failpoint("stream:begun");
     if (thaw(op, ret_quiesced, &failure) == 0) {
-        trap("stream:thawed");
+        failpoint("stream:thawed");
         return r;
     }
     error_join(err, &failure);
@@ -88,12 +88,12 @@ static int show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
         r = check_disk(op, err);
     if (r == 0)
         r = live_snapshot_begin(op, DISK_SPACE_ROOM, err);
-    trap("stream:written-down");
+    failpoint("stream:written-down");
     if (r == 0)
         r = make_files(op, err);
     if (r < 0)
         return r;
-    trap("stream:files-made");
+    failpoint("stream:files-made");
     return begin_job(op, ret_quiesced, err);
 }
 

@@ -8,8 +8,8 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/failpoint.h"
 #include "common/log.h"
-#include "common/trap.h"
 #include "driver/snapshot/staged_image.h"
 
 struct recovery {
@@ -71,7 +71,7 @@ static int recover_guest(struct recovery *recovery, const char *method, struct e
             : libvirt_cold_recover(recovery->driver, recovery->info, entries,
                                    recovery->host_rebooted, recovery->owner, err);
     if (r == 0)
-        trap("recover:guest-is-back");
+        failpoint("recover:guest-is-back");
     return r;
 }
 

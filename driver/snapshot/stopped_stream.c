@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/trap.h"
+#include "common/failpoint.h"
 #include "driver/ceph/rbd_name.h"
 #include "driver/image/image_stream.h"
 #include "driver/libvirt/guest_rest.h"
@@ -93,7 +93,7 @@ int libvirt_stopped_stream(struct libvirt_driver *driver, const struct guest_inf
     int r = guest_rest_begin(&image->rest, driver->connection, image->uuid, &run, err);
     if (r == 0)
         r = open_stream(driver, info, plan->image_format, &image->stream, err);
-    trap("stopped:disk-shown");
+    failpoint("stopped:disk-shown");
     if (r < 0) {
         image_close(&image->base);
         return r;

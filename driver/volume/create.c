@@ -10,8 +10,8 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/failpoint.h"
 #include "common/log.h"
-#include "common/trap.h"
 #include "driver/block/block_job.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/guest_freeze.h"
@@ -107,12 +107,12 @@ static int freeze_and_take(struct volume_snapshot *op, struct error *err)
     bool quiesced = false;
     CANCEL_SHIELD();
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, &quiesced, err);
-    trap("volume:frozen");
+    failpoint("volume:frozen");
     if (r == 0)
         r = take_snapshot(op, err);
-    trap("volume:layer-made");
+    failpoint("volume:layer-made");
     if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, &quiesced, &failure) == 0) {
-        trap("volume:thawed");
+        failpoint("volume:thawed");
         return r;
     }
     error_join(err, &failure);

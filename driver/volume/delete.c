@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
-#include "common/trap.h"
+#include "common/failpoint.h"
 #include "driver/block/block_job.h"
 #include "driver/image/qemu_img.h"
 #include "driver/libvirt_driver_private.h"
@@ -120,7 +120,7 @@ static int prepare_and_merge(struct volume_deletion *op, struct error *err)
     if (r < 0 || has_nothing_to_do(op))
         return r;
     r = op->active ? merge_online(op, err) : merge_offline(op, err);
-    trap("volume:merged");
+    failpoint("volume:merged");
     return r;
 }
 

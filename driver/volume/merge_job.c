@@ -7,7 +7,7 @@
 
 #include "common/cancel.h"
 #include "common/clock.h"
-#include "common/trap.h"
+#include "common/failpoint.h"
 #include "driver/libvirt/connection.h"
 #include "driver/volume/volume.h"
 
@@ -241,7 +241,7 @@ static int start_or_join(struct merge_job *merge, enum ending *ret_ending, struc
     bool there = false;
     if (!merge->join) {
         int r = start(merge, err);
-        trap("volume:merge-started");
+        failpoint("volume:merge-started");
         return r;
     }
     int r = find_job(merge, &job, &there, err);

@@ -115,7 +115,7 @@ def judge(before, attempt, expect, seconds=0.0, grace=GRACE_S):
 def records(state_dir):
     """What the agent keeps for its next start."""
     return [os.path.join(folder, name) for folder, _, names in os.walk(state_dir)
-            for name in names if not name.endswith(".lock") and not name.startswith("trap")
+            for name in names if not name.endswith(".lock") and not name.startswith("failpoint")
             and size(os.path.join(folder, name))]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request that is held at a trap point while something happens to it."""
+"""A request that is held at a failpoint while something happens to it."""
 
 import time
 
@@ -15,15 +15,15 @@ def held(point, happens, linger=0.0):
     what happened is ended. False: the point was not passed.
     """
     def inject(case):
-        case.trap.arm(point, "hold")
+        case.failpoint.arm(point, "hold")
         case.attempt.start()
-        if not case.trap.wait_reached(REACH_S, case.attempt.settled):
-            case.trap.release()
+        if not case.failpoint.wait_reached(REACH_S, case.attempt.settled):
+            case.failpoint.release()
             return False
         try:
             happens(case)
         finally:
-            case.trap.release()
+            case.failpoint.release()
         linger_on(case, linger)
         return True
     return inject

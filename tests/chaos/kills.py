@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent killed with SIGKILL: at every trap point a method passes, and at any moment."""
+"""The agent killed with SIGKILL: at every failpoint a method passes, and at any moment."""
 
 import hashlib
 import json
 import os
 
 import methods
-import traps
+import failpoints
 from lab import REPO, wait_until
 from supervised import BINARY
 
@@ -22,10 +22,10 @@ CACHE = f"{REPO}/build/chaos-points.json"
 def kill_at(point):
     def inject(case):
         deaths = case.agent.deaths
-        case.trap.arm(point, "kill")
+        case.failpoint.arm(point, "kill")
         case.attempt.start()
         wait_until(lambda: case.agent.deaths > deaths or case.attempt.settled(), 60, 0.1)
-        return case.agent.deaths > deaths or not case.trap.release()
+        return case.agent.deaths > deaths or not case.failpoint.release()
     return inject
 
 
@@ -33,7 +33,7 @@ def kill_twice(point, again):
     """The restarted agent is killed too, on its way back."""
     def inject(case):
         deaths = case.agent.deaths
-        case.agent.on_death.append(lambda: case.trap.arm(again, "kill"))
+        case.agent.on_death.append(lambda: case.failpoint.arm(again, "kill"))
         kill_at(point)(case)
         wait_until(lambda: case.agent.deaths > deaths + 1 or case.attempt.settled(), 20, 0.1)
         case.agent.on_death.clear()
@@ -73,7 +73,7 @@ class Passed:
 
     def of(self, method):
         """Points the method is known to pass."""
-        return [p for p in traps.points() if self.get(method, p)]
+        return [p for p in failpoints.points() if self.get(method, p)]
 
 
 def every_point(session, once=False, only=None):
@@ -82,7 +82,7 @@ def every_point(session, once=False, only=None):
     done = set()
     shortly = [methods.method(name) for name in SHORT]
     for method in only or (shortly if once else methods.METHODS):
-        for point in traps.points():
+        for point in failpoints.points():
             if not method.may_pass(point) or (once and point in done) or \
                     passed.get(method, point) is False:
                 continue
@@ -91,14 +91,14 @@ def every_point(session, once=False, only=None):
                 passed.set(method, point, True)
             else:
                 passed.set(method, point, False)
-    print("# points not passed: " + ", ".join(p for p in traps.points() if p not in done),
+    print("# points not passed: " + ", ".join(p for p in failpoints.points() if p not in done),
           flush=True)
     return passed
 
 
 def on_the_way_back(session, passed, once=False, only=None, count=2):
     """Second deaths: at a point of recovery, and at one the request passes again."""
-    recovery = [p for p in traps.points() if p.startswith("recover:")]
+    recovery = [p for p in failpoints.points() if p.startswith("recover:")]
     for method in only or methods.METHODS[:1 if once else None]:
         for again in recovery + ([] if once else passed.of(method)):
             firsts = [p for p in passed.of(method)

@@ -12,7 +12,7 @@ class Method:
     kind: str      # of server
     options: str   # of the agent
     attempt: type
-    never: tuple = ()  # components whose trap points it cannot pass: not tried
+    never: tuple = ()  # components whose failpoints it cannot pass: not tried
 
     def may_pass(self, point):
         return point.split(":")[0] not in self.never

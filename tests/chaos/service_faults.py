@@ -43,13 +43,13 @@ def fill(case):
 def dies_in_the_call(point):
     """A moment after the point, so that the answer of what follows may be lost."""
     def inject(case):
-        case.trap.arm(point, "hold")
+        case.failpoint.arm(point, "hold")
         case.attempt.start()
-        if not case.trap.wait_reached(REACH_S, case.attempt.settled):
+        if not case.failpoint.wait_reached(REACH_S, case.attempt.settled):
             return False
         fault = Down("libvirtd")
         case.restore.append(fault.end)
-        case.trap.release()
+        case.failpoint.release()
         pause(case.random.uniform(0.01, 0.12))
         fault.begin()
         linger_on(case, 1)

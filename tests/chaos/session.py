@@ -17,7 +17,7 @@ from lab import (LAB, SNAPSHOTS, Cloud, NotOurs, helper_processes, mount_scratch
                  unmount_scratch, wait_until)
 from supervised import Supervised, options_of
 from table import Row, Table
-from traps import Trap
+from failpoints import Failpoint
 
 RECORD_S = 90
 
@@ -82,8 +82,8 @@ class Session:
         self.stop_agent()
 
     @property
-    def trap(self):
-        return Trap(self.agent.state_dir)
+    def failpoint(self):
+        return Failpoint(self.agent.state_dir)
 
     def await_records(self):
         """A request whose end the agent had to wait for leaves its record a minute at most."""
@@ -152,8 +152,8 @@ class Case:
         return self.server.id
 
     @property
-    def trap(self):
-        return self.session.trap
+    def failpoint(self):
+        return self.session.failpoint
 
     def begin(self, fault):
         """A fault with begin() and end(): ended by end_faults()."""
@@ -167,7 +167,7 @@ class Case:
     def close(self):
         self.end_faults()
         seconds = checker.settle(self.attempt, self.session.settle_s)
-        self.trap.release()
+        self.failpoint.release()
         for proxy in self.proxies.values():
             proxy.release()
         outcome = checker.judge(self.before, self.attempt, self.expect, seconds,
@@ -198,7 +198,7 @@ class Case:
         for proxy in self.proxies.values():
             proxy.release()
         if self.session.agent:
-            self.trap.release()
+            self.failpoint.release()
         self.session.renew_agent()
         if self.server:
             try:

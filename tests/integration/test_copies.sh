@@ -23,12 +23,12 @@ define() {
 # The snapshot stands still at a point, as driver_probe's option state makes it.
 hold() { # point
     mkdir -p "$DIR/state"
-    rm -f "$DIR/state/trap.reached"
-    echo "$1 hold" >"$DIR/state/trap"
+    rm -f "$DIR/state/failpoint.reached"
+    echo "$1 hold" >"$DIR/state/failpoint"
 }
 await_held() {
     for _ in $(seq 300); do
-        [ -e "$DIR/state/trap.reached" ] && return
+        [ -e "$DIR/state/failpoint.reached" ] && return
         sleep 0.1
     done
     return 1
@@ -44,7 +44,7 @@ while_held() { # leaves the probe's words in $DIR/output; its status
     local output
     output=$("$4" "$3" 2>&1)
     result $? "$3 while its disk is read: $4" "$output"
-    rm -f "$DIR/state/trap"
+    rm -f "$DIR/state/failpoint"
     wait $pid
 }
 

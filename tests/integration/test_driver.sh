@@ -347,15 +347,15 @@ filled_at() { # point text description what [option...]
     local point=$1 text=$2 description=$3 what=$4 output=$DIR/filled pid
     shift 4
     mkdir -p "$DIR/state"
-    echo "$point hold" >"$DIR/state/trap"
+    echo "$point hold" >"$DIR/state/failpoint"
     probe live scarce "state=$DIR/state" "$@" >"$output" &
     pid=$!
     for _ in $(seq 200); do
-        [ -e "$DIR/state/trap.reached" ] && break
+        [ -e "$DIR/state/failpoint.reached" ] && break
         sleep 0.1
     done
     $what
-    rm -f "$DIR/state/trap"
+    rm -f "$DIR/state/failpoint"
     wait $pid
     result $((!$?)) "$description: fails" "$(cat "$output")"
     grep -q "$text" "$output"

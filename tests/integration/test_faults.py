@@ -100,15 +100,15 @@ class Faults(unittest.TestCase):
     def slow_copy(self, agent, server, name):
         """A snapshot whose copy of the disk goes on for minutes. Its image and request."""
         write_pattern(server, "0x66", "300M", "256M")
-        trap = f"{agent.folder}/state/trap"
-        with open(trap, "w", encoding="ascii") as out:
+        failpoint = f"{agent.folder}/state/failpoint"
+        with open(failpoint, "w", encoding="ascii") as out:
             out.write("live:copy-started hold\n")
-        os.chmod(trap, 0o600)
+        os.chmod(failpoint, 0o600)
         image, request_id = self.cloud.create_image(server, name)
-        wait_for("the copy's begin", lambda: os.path.exists(f"{trap}.reached"), 60, 0.02)
+        wait_for("the copy's begin", lambda: os.path.exists(f"{failpoint}.reached"), 60, 0.02)
         virsh("blockjob", server, "vda", "--bandwidth", "1")
-        os.unlink(trap)
-        wait_for("the agent's wait for the copy", lambda: not os.path.exists(f"{trap}.reached"))
+        os.unlink(failpoint)
+        wait_for("the agent's wait for the copy", lambda: not os.path.exists(f"{failpoint}.reached"))
         self.assertIn("Bandwidth limit", block_jobs(server))
         return image, request_id
 

@@ -151,10 +151,10 @@ test_death() {
         local pattern=0
         for point in written-down files-made frozen begun thawed connected mapped; do
             rm -f "$DIR/journal"
-            echo "stream:$point kill" >"$STATE/trap"
+            echo "stream:$point kill" >"$STATE/failpoint"
             (probe stream "$guest" "state=$STATE" "journal=$DIR/journal") >/dev/null 2>&1
             sleep 0.3
-            rm -f "$STATE/trap"
+            rm -f "$STATE/failpoint"
             [ ! -e "$DIR/journal" ] || probe recover "$guest" "journal=$DIR/journal" >/dev/null
             result $? "killed at $point${iothread:+, iothread}: recovers"
             [ -n "$pid" ] && [ "$(pid_of "$guest")" = "$pid" ] && writes_on "$guest" $((pattern += 1))

@@ -39,16 +39,16 @@ class Order(unittest.TestCase):
 
     def hold(self, agent, point):
         """A snapshot that stands still at a point of its way. Its image and request."""
-        self.trap = f"{agent.folder}/state/trap"
-        with open(self.trap, "w", encoding="ascii") as out:
+        self.failpoint = f"{agent.folder}/state/failpoint"
+        with open(self.failpoint, "w", encoding="ascii") as out:
             out.write(f"{point} hold\n")
-        os.chmod(self.trap, 0o600)
+        os.chmod(self.failpoint, 0o600)
         image, request_id = self.cloud.create_image(self.server, point)
-        wait_for(f"snapshot at {point}", lambda: os.path.exists(f"{self.trap}.reached"), 60, 0.05)
+        wait_for(f"snapshot at {point}", lambda: os.path.exists(f"{self.failpoint}.reached"), 60, 0.05)
         return image, request_id
 
     def let_go(self):
-        os.unlink(self.trap)
+        os.unlink(self.failpoint)
 
     def with_cleared_state(self, request):
         """What nova-api takes only without a task state, before the agent has saved it again."""

@@ -121,13 +121,13 @@ test_stream() { # guest
     result $? "stream, stopped $1" "$output"
     output=$(same_content "$1" "$DIR/image" qcow2)
     result $? "stream, stopped $1: content" "$output"
-    echo "stopped:disk-shown hold" >"$DIR/state/trap"
+    echo "stopped:disk-shown hold" >"$DIR/state/failpoint"
     probe_rbd stream "$(uuid_of "$1")" "$DIR/image" format=qcow2 "state=$DIR/state" >"$DIR/said" &
-    for _ in $(seq 200); do [ -e "$DIR/state/trap.reached" ] && break; sleep 0.1; done
+    for _ in $(seq 200); do [ -e "$DIR/state/failpoint.reached" ] && break; sleep 0.1; done
     output=$($VIRSH start "$NAME-$1" 2>&1)
     result $? "stream, stopped $1: can be started meanwhile" "$output"
     write_disk "$1" 0x41 20M 10M
-    rm "$DIR/state/trap"
+    rm "$DIR/state/failpoint"
     wait $!
     result $((!$?)) "stream, $1 started meanwhile: fails" "$(cat "$DIR/said")"
     grep -qE 'guest was started(, stopped, paused or resumed meanwhile| while its disk)' "$DIR/said"
@@ -181,7 +181,7 @@ test_existing_image() {
     nothing_left clone "image that is there"
 }
 
-points() { grep -hoE 'trap\("direct:[a-z-]+"\)' driver/*/*.c | cut -d'"' -f2 | sort -u; }
+points() { grep -hoE 'failpoint\("direct:[a-z-]+"\)' driver/*/*.c | cut -d'"' -f2 | sort -u; }
 
 # Killed at every step; another process recovers from what was written down.
 test_recovery() {
@@ -189,11 +189,11 @@ test_recovery() {
     mkdir -m 700 "$DIR/state"
     for point in $(points); do
         rm -f "$DIR/journal"
-        echo "$point kill" >"$DIR/state/trap"
+        echo "$point kill" >"$DIR/state/failpoint"
         output=$(direct clone "journal=$DIR/journal" "state=$DIR/state")
-        [ ! -e "$DIR/state/trap" ]
+        [ ! -e "$DIR/state/failpoint" ]
         result $? "killed at $point" "$output"
-        rm -f "$DIR/state/trap"
+        rm -f "$DIR/state/failpoint"
         output=$(probe_rbd recover "$(uuid_of clone)" "" "journal=$DIR/journal")
         result $? "killed at $point: recovers" "$output"
         nothing_left clone "killed at $point"

@@ -24,8 +24,8 @@ define() { # name: a guest with 64 MiB on a base image
     </disk>"
 }
 
-# The names of the traps in the product, which nobody has to list.
-points_of() { grep -hoE "trap\(\"$1:[a-z-]+\"\)" driver/*/*.c | cut -d'"' -f2 | sort -u; }
+# The names of the failpoints in the product, which nobody has to list.
+points_of() { grep -hoE "failpoint\(\"$1:[a-z-]+\"\)" driver/*/*.c | cut -d'"' -f2 | sort -u; }
 
 taps() { # command guest [option...]
     local command=$1 guest=$2
@@ -44,9 +44,9 @@ kill_at() {
     live:converted | live:image-written-down) options+=(compress=1) ;; # else it is streamed
     esac
     rm -f "$JOURNAL" "$DIR/image"
-    echo "$1 kill" >"$STATE/trap"
+    echo "$1 kill" >"$STATE/failpoint"
     taps "$3" "$2" "${options[@]}" >"$DIR/killed" 2>&1
-    [ ! -e "$STATE/trap" ]
+    [ ! -e "$STATE/failpoint" ]
 }
 
 recovers() { # point guest method
@@ -54,7 +54,7 @@ recovers() { # point guest method
     before=$(picture "$guest")
     kill_at "$point" "$guest" "$method" || {
         result 1 "$point: is come by" "$(cat "$DIR/killed")"
-        rm -f "$STATE/trap"
+        rm -f "$STATE/failpoint"
         return
     }
     image_is_written_down && wanted=1
@@ -100,7 +100,7 @@ test_everywhere() {
     $VIRSH resume "$NAME-guest"
     # Whoever recovers may die as well.
     kill_at live:copy-ready guest live
-    echo "live:defined kill" >"$STATE/trap"
+    echo "live:defined kill" >"$STATE/failpoint"
     taps recover guest >/dev/null 2>&1
     taps recover guest >/dev/null
     result $? "recovery from a recovery that was killed"

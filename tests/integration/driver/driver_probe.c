@@ -11,9 +11,9 @@
  * compression_type, quiesce, require_quiesce, stall, freeze, deep, ceph_conf, rbd_user, parent (a
  * location); for create volume, new_file and the quiesce ones, for delete volume, file_to_merge and
  * merge_target_file. journal is a file that entries are added to and that recover reads, reserve
- * what stays free in MiB, rate the MiB/s of a copy, state the folder of a trap (see common/trap.h),
- * rebooted what recover is told, deleted that nova no longer has the instance when it is asked.
- * SIGUSR1 cancels the work, with the class that cancel names (ImageNotFound).
+ * what stays free in MiB, rate the MiB/s of a copy, state the folder of a failpoint (see
+ * common/failpoint.h), rebooted what recover is told, deleted that nova no longer has the instance
+ * when it is asked. SIGUSR1 cancels the work, with the class that cancel names (ImageNotFound).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +27,8 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
-#include "common/trap.h"
 #include "driver/driver.h"
 #include "driver/libvirt_driver.h"
 
@@ -363,7 +363,7 @@ int main(int argc, char **argv)
     probe.plan.journal = &journal;
     probe.plan.owner = &owner;
     if (probe.state)
-        trap_init(probe.state);
+        failpoint_init(probe.state);
     struct error err = ERROR_INIT;
     if (run(&probe, argv[i], argv[i + 1], argc - i > 2 ? argv[i + 2] : NULL, &err) == 0)
         return 0;

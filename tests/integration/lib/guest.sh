@@ -98,18 +98,18 @@ hold_at() { # point guest method [option...]
     local point=$1 guest=$2 method=$3
     shift 3
     rm -f "$DIR/image" "$STATE"/*
-    echo "$point hold" >"$STATE/trap"
+    echo "$point hold" >"$STATE/failpoint"
     "$PROBE" uri=qemu:///system "instances=$INSTANCES" "snapshots=$SNAPSHOTS" "state=$STATE" "$@" \
         "$method" "$(uuid_of "$guest")" "$DIR/image" >"$DIR/said" 2>&1 &
     pid=$!
     for _ in $(seq 200); do
-        [ -e "$STATE/trap.reached" ] && return
+        [ -e "$STATE/failpoint.reached" ] && return
         kill -0 $pid 2>/dev/null || return
         sleep 0.05
     done
 }
 let_go() { # leaves the probe's status
-    rm -f "$STATE/trap"
+    rm -f "$STATE/failpoint"
     wait "$pid"
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* common/trap.c */
+/* common/failpoint.c */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "common/trap.h"
+#include "common/failpoint.h"
 
-static char folder[] = "/tmp/nsa-trap.XXXXXX";
+static char folder[] = "/tmp/nsa-failpoint.XXXXXX";
 static char file[64];
 
 static void arm(const char *line, mode_t mode)
@@ -35,7 +35,7 @@ static int kills(const char *point)
     int status;
     pid_t pid = fork();
     if (pid == 0) {
-        trap(point);
+        failpoint(point);
         _exit(0);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -46,7 +46,7 @@ static void nothing_is_armed_without_the_file(void **state)
 {
     (void)state;
     errno = EXDEV;
-    trap("live:ready");
+    failpoint("live:ready");
     assert_int_equal(errno, EXDEV);
 }
 
@@ -84,11 +84,11 @@ static void a_thread_is_held_until_the_file_goes(void **state)
     int status;
     if (geteuid() != 0)
         return;
-    (void)snprintf(reached, sizeof(reached), "%s/trap.reached", folder);
+    (void)snprintf(reached, sizeof(reached), "%s/failpoint.reached", folder);
     arm("live:ready hold", 0600);
     pid_t pid = fork();
     if (pid == 0) {
-        trap("live:ready");
+        failpoint("live:ready");
         _exit(access(reached, F_OK) == 0 ? 1 : 0);
     }
     while (access(reached, F_OK) < 0)
@@ -109,8 +109,8 @@ int main(void)
     };
     if (!mkdtemp(folder))
         return 1;
-    (void)snprintf(file, sizeof(file), "%s/trap", folder);
-    trap_init(folder);
+    (void)snprintf(file, sizeof(file), "%s/failpoint", folder);
+    failpoint_init(folder);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     (void)rmdir(folder);
     return failed;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's trap points (common/trap.h): which there are, and arming one."""
+"""The agent's failpoints (common/failpoint.h): which there are, and arming one."""
 
 import glob
 import os
@@ -7,7 +7,7 @@ import re
 
 from lab import REPO, wait_until
 
-POINT = re.compile(r'\btrap\("([^"]+)"\)|\{end_\w+, "([^"]+)"\}')
+POINT = re.compile(r'\bfailpoint\("([^"]+)"\)|\{end_\w+, "([^"]+)"\}')
 
 
 def points():
@@ -21,10 +21,10 @@ def points():
     return found
 
 
-class Trap:
+class Failpoint:
     def __init__(self, state_dir):
-        self.path = f"{state_dir}/trap"
-        self.reached_path = f"{state_dir}/trap.reached"
+        self.path = f"{state_dir}/failpoint"
+        self.reached_path = f"{state_dir}/failpoint.reached"
 
     def arm(self, point, action):
         new = f"{self.path}.new"

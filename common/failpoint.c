@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See trap.h. */
-#include "common/trap.h"
+/* See failpoint.h. */
+#include "common/failpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,15 +20,15 @@
 #define HOLD_STEP_MS 20
 #define LINE_MAX_BYTES 128
 
-static char trap_path[PATH_MAX];
+static char failpoint_path[PATH_MAX];
 static char reached_path[PATH_MAX];
 
-void trap_init(const char *state_dir)
+void failpoint_init(const char *state_dir)
 {
-    int n = snprintf(trap_path, sizeof(trap_path), "%s/trap", state_dir);
-    int m = snprintf(reached_path, sizeof(reached_path), "%s/trap.reached", state_dir);
+    int n = snprintf(failpoint_path, sizeof(failpoint_path), "%s/failpoint", state_dir);
+    int m = snprintf(reached_path, sizeof(reached_path), "%s/failpoint.reached", state_dir);
     if (n < 0 || m < 0 || (size_t)m >= sizeof(reached_path))
-        trap_path[0] = '\0';
+        failpoint_path[0] = '\0';
 }
 
 static bool is_roots_alone(const struct stat *st)
@@ -40,7 +40,7 @@ static bool folder_is_roots_alone(void)
 {
     char folder[PATH_MAX];
     struct stat st;
-    memcpy(folder, trap_path, sizeof(folder));
+    memcpy(folder, failpoint_path, sizeof(folder));
     *strrchr(folder, '/') = '\0';
     return stat(folder, &st) == 0 && is_roots_alone(&st);
 }
@@ -49,7 +49,7 @@ static bool folder_is_roots_alone(void)
 static bool read_line(char line[static LINE_MAX_BYTES])
 {
     struct stat st;
-    cleanup_close int fd = open(trap_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    cleanup_close int fd = open(failpoint_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !is_roots_alone(&st) ||
         !folder_is_roots_alone())
         return false;
@@ -65,28 +65,28 @@ static void hold(void)
     int fd = open(reached_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd >= 0)
         (void)close(fd);
-    for (unsigned ms = 0; ms < HOLD_MAX_MS && access(trap_path, F_OK) == 0; ms += HOLD_STEP_MS)
+    for (unsigned ms = 0; ms < HOLD_MAX_MS && access(failpoint_path, F_OK) == 0; ms += HOLD_STEP_MS)
         (void)nanosleep(&step, NULL);
     (void)unlink(reached_path);
 }
 
 static void spring(const char *point, const char *action)
 {
-    log_warning("trap %s: %s", point, action);
+    log_warning("failpoint %s: %s", point, action);
     if (strcmp(action, "hold") == 0) {
         hold();
     } else if (strcmp(action, "kill") == 0) {
-        (void)unlink(trap_path);
+        (void)unlink(failpoint_path);
         (void)kill(getpid(), SIGKILL);
     }
 }
 
-void trap(const char *point)
+void failpoint(const char *point)
 {
     char line[LINE_MAX_BYTES];
     int saved_errno = errno;
     size_t length = strlen(point);
-    if (trap_path[0] != '\0' && access(trap_path, F_OK) == 0 && read_line(line) &&
+    if (failpoint_path[0] != '\0' && access(failpoint_path, F_OK) == 0 && read_line(line) &&
         strncmp(line, point, length) == 0 && line[length] == ' ')
         spring(point, line + length + 1);
     errno = saved_errno;
