@@ -14,7 +14,7 @@ struct output {
     size_t length;
 };
 
-static int append(struct output *out, const char *text, size_t length, struct error *err)
+static int append_text(struct output *out, const char *text, size_t length, struct error *err)
 {
     if (length > INTERPOLATED_MAX_BYTES - out->length)
         return error_set(err, EMSGSIZE, EXC_INTERNAL_ERROR, "a value grows beyond %d bytes",
@@ -57,7 +57,7 @@ static int append_variable(struct output *out, const char *name, size_t length,
     if (!copy)
         return error_nomem(err);
     int r = resolve(arg, copy, &value, err);
-    return r < 0 ? r : append(out, value, strlen(value), err);
+    return r < 0 ? r : append_text(out, value, strlen(value), err);
 }
 
 int interpolate(const char *text, interpolate_resolve resolve, void *arg, char **ret_text,
@@ -72,13 +72,13 @@ int interpolate(const char *text, interpolate_resolve resolve, void *arg, char *
         size_t skip, length;
         int r;
         if ((text[0] == '$' || text[0] == '\\') && text[1] == '$') {
-            r = append(&out, "$", 1, err);
+            r = append_text(&out, "$", 1, err);
             text += 2;
         } else if (text[0] == '$' && (length = find_name(text + 1, &name, &skip)) > 0) {
             r = append_variable(&out, name, length, resolve, arg, err);
             text += 1 + skip;
         } else {
-            r = append(&out, text++, 1, err);
+            r = append_text(&out, text++, 1, err);
         }
         if (r < 0)
             return r;

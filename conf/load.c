@@ -1,103 +1,149 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See load.h. */
-#include "conf/load.h"
+/* Reading the sources into struct conf. See conf.h. */
+#include "conf/conf.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "common/secret.h"
+#include "common/cleanup.h"
+#include "common/log.h"
 #include "conf/convert.h"
+#include "conf/load_option.h"
+#include "conf/load_transports.h"
+#include "conf/parser.h"
 
-/* Puts "file:line: [group]name" in front of what is wrong with a value. */
-static int blame(const struct lookup *lookup, const struct option *option,
-                 const struct assignment *item, struct error *err)
-{
-    if (!item)
-        return error_prepend(err, "default of [%s]%s", option->group, option->name);
-    if (item->group[0] == '\0')
-        return error_prepend(err, "environment: %s", item->name);
-    return error_prepend(err, "%s:%u: [%s]%s", lookup->in.files[item->file], item->line,
-                         item->group, item->name);
-}
+#define OWN_GROUP "snapshot_agent"
 
-static int store(struct lookup *lookup, const struct option *option, const char *text, void *field,
-                 struct error *err)
-{
-    char *value;
-    int r = lookup_substitute(lookup, lookup_group(lookup, option), text, &value, err);
-    if (r < 0 && option->secret) /* part of it may be in the message */
-        return error_set(err, err->errnum, EXC_INTERNAL_ERROR,
-                         "a $ in it is neither doubled nor that of an option");
-    if (r < 0)
-        return r;
-    r = convert_store(option, value, field, err);
-    secret_free(value);
-    return r;
-}
-
-/* In the environment every character is an item, for oslo takes the string for a list. */
-static int load_characters(const struct option *option, const char *text, void *field,
-                           struct error *err)
-{
-    int r = 0;
-    while (r == 0 && *text != '\0') {
-        char character[8] = {*text++};
-        for (size_t i = 1; ((unsigned char)*text & 0xc0) == 0x80 && i + 1 < sizeof(character); i++)
-            character[i] = *text++;
-        r = convert_store(option, character, field, err);
-    }
-    return r;
-}
-
-static int load_named(struct lookup *lookup, const struct option *option, unsigned file,
-                      const struct option_name *name, void *field, struct error *err)
+static int check_own_group(const struct lookup *lookup, struct error *err)
 {
     for (size_t i = 0; i < lookup->in.n; i++) {
         const struct assignment *item = &lookup->in.items[i];
-        if (item->file != file || strcmp(item->name, name->name) != 0 ||
-            !assignments_same_group(item->group, name->group))
-            continue;
-        int r = store(lookup, option, item->value, field, err);
+        if (assignments_same_group(item->group, OWN_GROUP) && !options_find(OWN_GROUP, item->name))
+            return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s:%u: [%s] has no option '%s'",
+                             lookup->in.files[item->file], item->line, OWN_GROUP, item->name);
+    }
+    return 0;
+}
+
+/* oslo.config's drivers fetch values over the network; only Python can load them. */
+static void warn_of_other_sources(const struct lookup *lookup)
+{
+    const struct assignment *item = lookup_find(lookup, options_find("DEFAULT", "config_source"));
+    if (item && item->value[0] != '\0')
+        log_warning("[DEFAULT]config_source: what '%s' gives to nova is not read here",
+                    item->value);
+}
+
+static int read_sources(struct lookup *lookup, const struct conf_source *sources, size_t n,
+                        struct error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        log_debug("reading the configuration from %s", sources[i].path);
+        int r = sources[i].is_folder ? parser_read_dir(&lookup->in, sources[i].path, err)
+                                     : parser_read_file(&lookup->in, sources[i].path, err);
         if (r < 0)
-            return blame(lookup, option, item, err);
+            return r;
     }
-    return 0;
+    return assignments_read_environment(&lookup->in, err);
 }
 
-/* Every assignment in the files, whatever name it used, the deprecated ones of a file first. */
-static int load_multi(struct lookup *lookup, const struct option *option,
-                      const struct assignment *last, void *field, struct error *err)
+/* Nova reads [service_user] when it uses it: what is wrong there matters to nobody before. */
+static bool is_unused(const struct option *option, const struct conf *conf)
 {
-    if (last->group[0] == '\0')
-        return load_characters(option, last->value, field, err);
-    for (unsigned file = 0; file < lookup->in.n_files; file++) {
-        for (size_t place = OPTION_ALIASES_MAX + 1; place > 0; place--) {
-            struct option_name name = lookup_name(lookup, option, place - 1);
-            int r = name.name ? load_named(lookup, option, file, &name, field, err) : 0;
-            if (r < 0)
-                return r;
+    return strcmp(option->group, "service_user") == 0 &&
+           !conf->service_user.send_service_user_token;
+}
+
+static int load_options(struct lookup *lookup, struct conf *conf, struct error *err)
+{
+    /* auth_section comes before the plugin's options in the table. */
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *option = &options_table[i];
+        struct error trouble = ERROR_INIT;
+        if (option->type == OPTION_OTHERS)
+            continue;
+        int r = load_option(lookup, option, (char *)conf + option->offset, conf->origins,
+                            ORIGINS_OPTIONS, &trouble);
+        if (r < 0 && !is_unused(option, conf)) {
+            *err = trouble;
+            return r;
         }
+        if (r < 0)
+            log_warning("%s (not used: send_service_user_token is false)", trouble.message);
+        const char *section = conf->service_user.auth_section;
+        lookup->plugin_group = section && section[0] != '\0' ? section : NULL;
     }
     return 0;
 }
 
-int load_option(struct lookup *lookup, const struct option *option, void *field,
-                struct conf_origins *origins, enum origins_set set, struct error *err)
+static void find_nova(struct lookup *lookup)
 {
-    char buffer[LOOKUP_DEFAULT_MAX];
-    int r = convert_clear(option, field, err);
+    const struct assignment *item = lookup_find(lookup, options_find(OWN_GROUP, "nova_packages"));
+    installed_find(item ? item->value : NULL, &lookup->installed);
+}
+
+static int load_conf(struct lookup *lookup, const struct conf_source *sources, size_t n_sources,
+                     struct conf *conf, struct error *err)
+{
+    int r = read_sources(lookup, sources, n_sources, err);
     if (r < 0)
         return r;
-    /* The default first: an empty number in a file leaves it standing. */
-    const struct assignment *item = lookup_find(lookup, option);
-    const char *text = lookup_default(lookup, option, buffer);
-    if (text && !(item && option->type == OPTION_MULTI))
-        r = store(lookup, option, text, field, err);
+    r = check_own_group(lookup, err);
     if (r < 0)
-        return blame(lookup, option, NULL, err);
-    if (item && option->type == OPTION_MULTI)
-        r = load_multi(lookup, option, item, field, err);
-    else if (item && (r = store(lookup, option, item->value, field, err)) < 0)
-        return blame(lookup, option, item, err);
-    return r < 0 ? r : origins_note(origins, set, option, lookup, item, err);
+        return r;
+    find_nova(lookup);
+    conf->installed = lookup->installed;
+    warn_of_other_sources(lookup);
+    r = origins_new(&conf->origins, err);
+    if (r < 0)
+        return r;
+    r = load_options(lookup, conf, err);
+    if (r < 0)
+        return r;
+    return load_transports(lookup, conf, err);
+}
+
+int conf_load(const struct conf_source *sources, size_t n_sources, struct conf **ret_conf,
+              struct error *err)
+{
+    struct conf *conf = calloc(1, sizeof(*conf));
+    struct lookup *lookup = calloc(1, sizeof(*lookup));
+    int r = -ENOMEM;
+    if (conf && lookup) {
+        lookup->group = "DEFAULT";
+        r = load_conf(lookup, sources, n_sources, conf, err);
+        assignments_done(&lookup->in);
+    } else {
+        (void)error_nomem(err);
+    }
+    free(lookup);
+    if (r < 0) {
+        conf_free(conf);
+        return r;
+    }
+    *ret_conf = conf;
+    return 0;
+}
+
+static void free_notification_rabbit(struct conf *conf)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *option = &options_table[i];
+        if (options_is_rabbits(option))
+            convert_free(option, options_rabbit_field(&conf->notification_rabbit, option));
+    }
+}
+
+void conf_free(struct conf *conf)
+{
+    if (!conf)
+        return;
+    for (size_t i = 0; i < options_count; i++)
+        convert_free(&options_table[i], (char *)conf + options_table[i].offset);
+    free_notification_rabbit(conf);
+    transport_url_free(conf->url);
+    transport_url_free(conf->notification_url);
+    origins_free(conf->origins);
+    free(conf);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The transport URLs and their queries. See load.h. */
+/* See load_transports.h. */
+#include "conf/load_transports.h"
+
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "conf/convert.h"
-#include "conf/load.h"
+#include "conf/load_option.h"
+#include "conf/origins.h"
 
 #define RPC_URL "[DEFAULT]transport_url"
 #define NOTIFICATION_URL "[oslo_messaging_notifications]transport_url"
@@ -18,22 +21,12 @@ struct target {
     const char *url_option;
 };
 
-void *load_rabbit_field(struct rabbit_options *rabbit, const struct option *option)
-{
-    return (char *)rabbit + (option->offset - offsetof(struct conf, oslo_messaging_rabbit));
-}
-
-static bool is_rabbits(const struct option *option)
-{
-    return strcmp(option->group, OPTIONS_RABBIT_GROUP) == 0;
-}
-
 /*
  * What is unknown here stops oslo, unless it is one of a newer release: then nova runs with it.
  * Deprecated names count: one with a typo was the option's own until oslo.messaging 14.3.
  */
-static int apply(const struct target *target, const struct transport_query *query,
-                 struct error *err)
+static int apply_query(const struct target *target, const struct transport_query *query,
+                       struct error *err)
 {
     const struct option *option = options_find(OPTIONS_RABBIT_GROUP, query->name);
     if (!option) {
@@ -43,36 +36,40 @@ static int apply(const struct target *target, const struct transport_query *quer
     }
     if (option->type == OPTION_OTHERS)
         return 0;
-    int r = convert_store(option, query->value, load_rabbit_field(target->options, option), err);
+    int r = convert_store(option, query->value, options_rabbit_field(target->options, option), err);
     if (r < 0)
         return error_prepend(err, "%s: %s", target->url_option, query->name);
     return origins_note_query(target->origins, target->set, option, target->url_option, err);
 }
 
-static int apply_all(const struct target *target, const struct transport_url *url,
-                     struct error *err)
+static int apply_queries(const struct target *target, const struct transport_url *url,
+                         struct error *err)
 {
-    int r = 0;
-    for (unsigned i = 0; i < url->n_queries && r == 0; i++)
-        r = apply(target, &url->queries[i], err);
-    return r;
+    for (unsigned i = 0; i < url->n_queries; i++) {
+        int r = apply_query(target, &url->queries[i], err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 /* [oslo_messaging_rabbit] once more, for the notifications. */
 static int load_rabbit(struct lookup *lookup, const struct target *target, struct error *err)
 {
-    int r = 0;
-    for (size_t i = 0; i < options_count && r == 0; i++) {
+    for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
-        if (is_rabbits(option) && option->type != OPTION_OTHERS)
-            r = load_option(lookup, option, load_rabbit_field(target->options, option),
+        if (!options_is_rabbits(option))
+            continue;
+        int r = load_option(lookup, option, options_rabbit_field(target->options, option),
                             target->origins, target->set, err);
+        if (r < 0)
+            return r;
     }
-    return r;
+    return 0;
 }
 
-static int parse(const char *text, const char *url_option, struct transport_url **ret_url,
-                 struct error *err)
+static int parse_url(const char *text, const char *url_option, struct transport_url **ret_url,
+                     struct error *err)
 {
     int r = transport_url_parse(text ? text : "", ret_url, err);
     return r < 0 ? error_prepend(err, "%s", url_option) : 0;
@@ -97,14 +94,19 @@ int load_transports(struct lookup *lookup, struct conf *conf, struct error *err)
                                RPC_URL};
     const struct target notifications = {&conf->notification_rabbit, conf->origins,
                                          ORIGINS_NOTIFICATIONS, NOTIFICATION_URL};
-    int r = parse(conf->DEFAULT.transport_url, RPC_URL, &conf->url, err);
-    if (r == 0 && has_own)
-        r = parse(own, NOTIFICATION_URL, &conf->notification_url, err);
-    if (r == 0)
-        r = apply_all(&rpc, conf->url, err);
-    if (r == 0 && has_own)
-        r = load_rabbit(lookup, &notifications, err);
-    if (r == 0 && has_own)
-        r = apply_all(&notifications, conf->notification_url, err);
-    return r;
+    int r = parse_url(conf->DEFAULT.transport_url, RPC_URL, &conf->url, err);
+    if (r < 0)
+        return r;
+    if (has_own) {
+        r = parse_url(own, NOTIFICATION_URL, &conf->notification_url, err);
+        if (r < 0)
+            return r;
+    }
+    r = apply_queries(&rpc, conf->url, err);
+    if (r < 0 || !has_own)
+        return r;
+    r = load_rabbit(lookup, &notifications, err);
+    if (r < 0)
+        return r;
+    return apply_queries(&notifications, conf->notification_url, err);
 }

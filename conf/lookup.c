@@ -100,7 +100,7 @@ const char *lookup_default(const struct lookup *lookup, const struct option *opt
     return is_newer ? newer->value : option->default_value;
 }
 
-static int resolve(void *arg, const char *name, char **ret_value, struct error *err);
+static int resolve_name(void *arg, const char *name, char **ret_value, struct error *err);
 
 int lookup_substitute(struct lookup *lookup, const char *group, const char *text, char **ret_text,
                       struct error *err)
@@ -110,15 +110,15 @@ int lookup_substitute(struct lookup *lookup, const char *group, const char *text
     const char *outer = lookup->group;
     lookup->group = group;
     lookup->depth++;
-    int r = interpolate(text, resolve, lookup, ret_text, err);
+    int r = interpolate(text, resolve_name, lookup, ret_text, err);
     lookup->depth--;
     lookup->group = outer;
     return r;
 }
 
 /* The substituted text of [group]name; ENOENT when neither the files nor the table know it. */
-static int look_up(struct lookup *lookup, const char *group, const char *name, char **ret_value,
-                   struct error *err)
+static int look_up_option(struct lookup *lookup, const char *group, const char *name,
+                          char **ret_value, struct error *err)
 {
     char buffer[LOOKUP_DEFAULT_MAX];
     const struct option *option = options_find(group, name);
@@ -130,19 +130,19 @@ static int look_up(struct lookup *lookup, const char *group, const char *name, c
     return lookup_substitute(lookup, group, text ? text : "", ret_value, err);
 }
 
-static int resolve(void *arg, const char *name, char **ret_value, struct error *err)
+static int resolve_name(void *arg, const char *name, char **ret_value, struct error *err)
 {
     struct lookup *lookup = arg;
     const char *dot = strchr(name, '.');
     int r;
     if (dot) {
         cleanup_free char *group = strndup(name, (size_t)(dot - name));
-        r = group ? look_up(lookup, group, dot + 1, ret_value, err) : error_nomem(err);
+        r = group ? look_up_option(lookup, group, dot + 1, ret_value, err) : error_nomem(err);
     } else {
-        r = look_up(lookup, lookup->group, name, ret_value, err);
+        r = look_up_option(lookup, lookup->group, name, ret_value, err);
     }
     if (r == -ENOENT)
-        r = look_up(lookup, "DEFAULT", name, ret_value, err);
+        r = look_up_option(lookup, "DEFAULT", name, ret_value, err);
     if (r == -ENOENT)
         return error_set(err, ENOENT, EXC_INTERNAL_ERROR, "there is no option '%s' to put in",
                          name);

@@ -379,3 +379,13 @@ const struct option *options_find(const char *group, const char *name)
             return &options_table[i];
     return NULL;
 }
+
+bool options_is_rabbits(const struct option *option)
+{
+    return option->type != OPTION_OTHERS && strcmp(option->group, OPTIONS_RABBIT_GROUP) == 0;
+}
+
+void *options_rabbit_field(struct rabbit_options *rabbit, const struct option *option)
+{
+    return (char *)rabbit + (option->offset - offsetof(struct conf, oslo_messaging_rabbit));
+}

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/rabbit_options.h"
 #include "conf/installed.h"
 
 enum option_type {
@@ -57,3 +58,9 @@ const struct option *options_find(const char *group, const char *name);
 
 /* The group that the queries of transport URLs change. */
 #define OPTIONS_RABBIT_GROUP "oslo_messaging_rabbit"
+
+/* True when the option is of that group, and has a field. */
+bool options_is_rabbits(const struct option *option);
+
+/* The field of such an option in either copy of the group. Borrowed. */
+void *options_rabbit_field(struct rabbit_options *rabbit, const struct option *option);

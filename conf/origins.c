@@ -45,11 +45,12 @@ static char **place_of(const struct conf_origins *origins, enum origins_set set,
     return &origins->texts[(size_t)set * options_count + (size_t)(option - options_table)];
 }
 
-static int note(struct conf_origins *origins, enum origins_set set, const struct option *option,
-                struct error *err, const char *format, ...) __attribute__((format(printf, 5, 6)));
+static int note_text(struct conf_origins *origins, enum origins_set set,
+                     const struct option *option, struct error *err, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
-static int note(struct conf_origins *origins, enum origins_set set, const struct option *option,
-                struct error *err, const char *format, ...)
+static int note_text(struct conf_origins *origins, enum origins_set set,
+                     const struct option *option, struct error *err, const char *format, ...)
 {
     char *text = NULL;
     va_list args;
@@ -68,20 +69,20 @@ int origins_note(struct conf_origins *origins, enum origins_set set, const struc
                  const struct lookup *lookup, const struct assignment *item, struct error *err)
 {
     if (!item)
-        return note(origins, set, option, err, "default");
+        return note_text(origins, set, option, err, "default");
     if (item->group[0] == '\0')
-        return note(origins, set, option, err, "environment: %s", item->name);
+        return note_text(origins, set, option, err, "environment: %s", item->name);
     const char *file = lookup->in.files[item->file];
     if (strcmp(item->name, option->name) == 0 && assignments_same_group(item->group, option->group))
-        return note(origins, set, option, err, "%s:%u", file, item->line);
-    return note(origins, set, option, err, "%s:%u, [%s]%s", file, item->line, item->group,
-                item->name);
+        return note_text(origins, set, option, err, "%s:%u", file, item->line);
+    return note_text(origins, set, option, err, "%s:%u, [%s]%s", file, item->line, item->group,
+                     item->name);
 }
 
 int origins_note_query(struct conf_origins *origins, enum origins_set set,
                        const struct option *option, const char *url_option, struct error *err)
 {
-    return note(origins, set, option, err, "query of %s", url_option);
+    return note_text(origins, set, option, err, "query of %s", url_option);
 }
 
 const char *origins_get(const struct conf_origins *origins, enum origins_set set,

@@ -71,7 +71,8 @@ static int check_owner(const char *path, const struct stat *st, struct error *er
                      path, (unsigned)st->st_uid);
 }
 
-static int add(struct conf_sources *list, const char *path, bool is_folder, struct error *err)
+static int add_source(struct conf_sources *list, const char *path, bool is_folder,
+                      struct error *err)
 {
     if (list->n == CONF_SOURCES_MAX || list->n_owned == CONF_SOURCES_MAX)
         return error_set(err, E2BIG, EXC_INTERNAL_ERROR, "more than %d configuration files",
@@ -95,7 +96,7 @@ static int add_first(struct conf_sources *list, const struct search *search, con
         if (n < 0 || n >= PATH_MAX || stat(path, &st) < 0)
             continue;
         int r = i < search->n_home ? check_owner(path, &st, err) : 0;
-        return r < 0 ? r : add(list, path, is_folder, err);
+        return r < 0 ? r : add_source(list, path, is_folder, err);
     }
     return 0;
 }
@@ -104,16 +105,16 @@ static int add_own(struct conf_sources *list, struct error *err)
 {
     for (size_t i = 0; i < ARRAY_SIZE(own_files); i++)
         if (access(own_files[i], F_OK) == 0)
-            return add(list, own_files[i], false, err);
+            return add_source(list, own_files[i], false, err);
     return 0;
 }
 
 static int add_optional(struct conf_sources *list, const char *path, struct error *err)
 {
-    return access(path, F_OK) == 0 ? add(list, path, false, err) : 0;
+    return access(path, F_OK) == 0 ? add_source(list, path, false, err) : 0;
 }
 
-static bool has(const struct conf_sources *sources, bool folder)
+static bool has_source(const struct conf_sources *sources, bool folder)
 {
     for (size_t i = 0; i < sources->n; i++)
         if (sources->items[i].is_folder == folder)
@@ -121,25 +122,36 @@ static bool has(const struct conf_sources *sources, bool folder)
     return false;
 }
 
+static int add_default_files(struct conf_sources *list, const struct search *search,
+                             struct error *err)
+{
+    int r = add_optional(list, DISTRIBUTION_FILE, err);
+    if (r < 0)
+        return r;
+    r = add_first(list, search, "nova.conf", false, err);
+    if (r < 0)
+        return r;
+    return add_first(list, search, "nova-compute.conf", false, err);
+}
+
+static int add_default_folders(struct conf_sources *list, const struct search *search,
+                               struct error *err)
+{
+    int r = add_first(list, search, "nova.conf.d", true, err);
+    if (r < 0)
+        return r;
+    return add_first(list, search, "nova-compute.conf.d", true, err);
+}
+
 static int add_defaults(const struct conf_sources *given, struct conf_sources *list,
                         struct error *err)
 {
     struct search search;
-    int r = 0;
     find_folders(&search);
-    if (!has(given, false)) {
-        r = add_optional(list, DISTRIBUTION_FILE, err);
-        if (r == 0)
-            r = add_first(list, &search, "nova.conf", false, err);
-        if (r == 0)
-            r = add_first(list, &search, "nova-compute.conf", false, err);
-    }
-    if (r == 0 && !has(given, true)) {
-        r = add_first(list, &search, "nova.conf.d", true, err);
-        if (r == 0)
-            r = add_first(list, &search, "nova-compute.conf.d", true, err);
-    }
-    return r;
+    int r = has_source(given, false) ? 0 : add_default_files(list, &search, err);
+    if (r < 0 || has_source(given, true))
+        return r;
+    return add_default_folders(list, &search, err);
 }
 
 int conf_sources_complete(struct conf_sources *sources, struct error *err)
@@ -151,7 +163,7 @@ int conf_sources_complete(struct conf_sources *sources, struct error *err)
     if (r == 0 && sources->n == 0)
         r = add_own(list, err);
     for (size_t i = 0; r == 0 && i < sources->n; i++)
-        r = add(list, sources->items[i].path, sources->items[i].is_folder, err);
+        r = add_source(list, sources->items[i].path, sources->items[i].is_folder, err);
     conf_sources_done(sources);
     *sources = *list;
     free(list);

@@ -4,7 +4,8 @@
 
 #include "common/cleanup.h"
 #include "conf/conf.h"
-#include "conf/load.h"
+#include "conf/options.h"
+#include "conf/origins.h"
 
 static const char *type_name(enum option_type type)
 {
@@ -187,8 +188,8 @@ static void write_notification_rabbit(const struct conf *conf, FILE *out)
     (void)fprintf(out, "\n[%s] of notifications\n", OPTIONS_RABBIT_GROUP);
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
-        if (strcmp(option->group, OPTIONS_RABBIT_GROUP) == 0 && option->type != OPTION_OTHERS)
-            write_line(conf, option, load_rabbit_field(&rabbit, option), ORIGINS_NOTIFICATIONS,
+        if (options_is_rabbits(option))
+            write_line(conf, option, options_rabbit_field(&rabbit, option), ORIGINS_NOTIFICATIONS,
                        out);
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conf/conf.c and what it is made of: the table, the conversion, the substitution. */
+/* conf/load.c and what it is made of: the table, the conversion, the substitution. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

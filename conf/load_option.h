@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One option: from what is assigned to it to its field. See conf.h for the whole. */
+#pragma once
+
+#include "conf/lookup.h"
+#include "conf/origins.h"
+
+/*
+ * Fills `field` with the default, then with what counts for the option, and notes its origin. The
+ * error names file and line.
+ */
+int load_option(struct lookup *lookup, const struct option *option, void *field,
+                struct conf_origins *origins, enum origins_set set, struct error *err);
