@@ -63,7 +63,7 @@ static bool has_usable_plugin(const char *auth_type)
         log_warning("[service_user]: no service token is sent, for auth_type is not set");
         return false;
     }
-    if (!keystone_knows_auth_type(auth_type)) {
+    if (!keystone_auth_type_is_known(auth_type)) {
         log_warning("[service_user]: no service token is sent, for auth_type %s is not supported",
                     auth_type);
         return false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See http.h. What the answers hold is read in http_response.c. */
+/* See http.h. A request is made in http_request.c, sent in http_transfer.c. */
 #include "common/http.h"
 
 #include <curl/curl.h>
@@ -7,46 +7,19 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/http_handle.h"
-#include "common/http_response.h"
-#include "common/secret.h"
+#include "common/http_transfer.h"
+#include "common/log.h"
 
-#define CONNECT_TIMEOUT_MS 10000
 #define TOTAL_TIMEOUT_MS 60000
-#define EXPECT_TIMEOUT_MS 10000
-#define STALL_BYTES_PER_S 1024
-#define UPLOAD_BUFFER_BYTES (1L << 20)
-#define HEADER_VALUE_MAX_BYTES (64u << 10)
 #define RETRY_DELAY_MS 500
 
 struct http_client {
-    char *cafile, *certfile, *keyfile;
-    bool insecure;
-    unsigned timeout_ms;
+    struct http_transfer_options transfer;
     unsigned retry_delay_ms;
-    struct http_pool pool;
-};
-
-/* One request on its way. */
-struct transfer {
-    const struct http_request *request;
-    char *body;
-    size_t body_bytes, body_capacity;
-    bool too_large, no_memory;
-
-    uint64_t read_bytes; /* taken from the source */
-    bool source_failed;
-    struct error source_err;
-
-    uint64_t window_start_ms; /* sending: a stall is too little in one window */
-    curl_off_t window_start_bytes;
-    uint64_t sent_ms;      /* when the last byte had been sent, 0 before */
-    const char *exhausted; /* the limit that passed */
-    char curl_message[CURL_ERROR_SIZE];
+    struct http_handle_pool pool;
 };
 
 static CURLcode global_init_result;
@@ -89,13 +62,14 @@ int http_client_new(const struct http_options *options, struct http_client **ret
     struct http_client *client = calloc(1, sizeof(*client));
     if (!client)
         return error_nomem(err);
-    http_pool_init(&client->pool);
-    client->insecure = options->insecure;
-    client->timeout_ms = options->timeout_s ? seconds_ms(options->timeout_s) : TOTAL_TIMEOUT_MS;
+    http_handle_pool_init(&client->pool);
+    client->transfer.insecure = options->insecure;
+    client->transfer.timeout_ms =
+        options->timeout_s ? seconds_ms(options->timeout_s) : TOTAL_TIMEOUT_MS;
     client->retry_delay_ms = options->retry_delay_ms ? options->retry_delay_ms : RETRY_DELAY_MS;
-    if (!copy_option(options->cafile, &client->cafile) ||
-        !copy_option(options->certfile, &client->certfile) ||
-        !copy_option(options->keyfile, &client->keyfile)) {
+    if (!copy_option(options->cafile, &client->transfer.cafile) ||
+        !copy_option(options->certfile, &client->transfer.certfile) ||
+        !copy_option(options->keyfile, &client->transfer.keyfile)) {
         http_client_free(client);
         return error_nomem(err);
     }
@@ -107,10 +81,10 @@ void http_client_free(struct http_client *client)
 {
     if (!client)
         return;
-    http_pool_done(&client->pool);
-    free(client->cafile);
-    free(client->certfile);
-    free(client->keyfile);
+    http_handle_pool_done(&client->pool);
+    free(client->transfer.cafile);
+    free(client->transfer.certfile);
+    free(client->transfer.keyfile);
     free(client);
 }
 
@@ -119,402 +93,42 @@ unsigned http_client_retry_delay_ms(const struct http_client *client)
     return client->retry_delay_ms;
 }
 
-static bool is_header_text(const char *text)
+/* Without the query; never headers or bodies. */
+static void log_request(const struct http_request *request, const struct http_response *response,
+                        const struct error *err, uint64_t begun_ms)
 {
-    for (; *text != '\0'; text++)
-        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
-            return false;
-    return true;
-}
-
-static bool append(struct curl_slist **list, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(*list, line);
-    if (longer)
-        *list = longer;
-    return longer != NULL;
-}
-
-static int append_header(struct curl_slist **list, const struct http_header *header,
-                         struct error *err)
-{
-    size_t length = strlen(header->value);
-    if (!is_header_text(header->value))
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "the value of header %s contains a control character", header->name);
-    if (length > HEADER_VALUE_MAX_BYTES)
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "the value of header %s is %zu bytes long", header->name, length);
-    char *line = NULL;
-    if (asprintf(&line, "%s: %s", header->name, header->value) < 0)
-        return error_nomem(err);
-    bool ok = append(list, line);
-    secret_free(line);
-    return ok ? 0 : error_nomem(err);
-}
-
-/* Tokens were in there. */
-static void free_headers(struct curl_slist *list)
-{
-    for (struct curl_slist *entry = list; entry; entry = entry->next)
-        explicit_bzero(entry->data, strlen(entry->data));
-    curl_slist_free_all(list);
-}
-
-static int make_headers(const struct http_request *request, struct curl_slist **ret_list,
-                        struct error *err)
-{
-    struct curl_slist *list = NULL;
-    int r = 0;
-    for (size_t i = 0; i < request->header_count && r == 0; i++)
-        if (request->headers[i].value && request->headers[i].value[0] != '\0')
-            r = append_header(&list, &request->headers[i], err);
-    /* libcurl expects "100 Continue" of its own accord before bodies of more than 1 MiB. */
-    if (r == 0 && !request->source && !append(&list, "Expect:"))
-        r = error_nomem(err);
-    if (r < 0) {
-        free_headers(list);
-        return r;
-    }
-    *ret_list = list;
-    return 0;
-}
-
-/* libcurl says no more than "malformed"; and a password in a URL would get into messages. */
-static int check_url(const char *url, struct error *err)
-{
-    CURLU *parsed = curl_url();
-    if (!parsed)
-        return error_nomem(err);
-    char *scheme = NULL;
-    char *user = NULL;
-    int r = 0;
-    if (curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK ||
-        curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
-        r = error_set(err, EINVAL, EXC_INTERNAL_ERROR, "a request's URL is malformed");
-    else if (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
-        r = error_set(err, EINVAL, EXC_INTERNAL_ERROR, "a request's URL is no http or https URL");
-    else if (curl_url_get(parsed, CURLUPART_USER, &user, 0) == CURLUE_OK)
-        r = error_set(err, EINVAL, EXC_INTERNAL_ERROR, "a request's URL has credentials in it");
-    curl_free(scheme);
-    curl_free(user);
-    curl_url_cleanup(parsed);
-    return r;
-}
-
-static size_t receive_body(char *data, size_t size, size_t count, void *opaque)
-{
-    struct transfer *transfer = opaque;
-    size_t length = size * count;
-    if (length > HTTP_BODY_MAX_BYTES - transfer->body_bytes) {
-        transfer->too_large = true;
-        return 0;
-    }
-    size_t needed = transfer->body_bytes + length + 1;
-    if (needed > transfer->body_capacity) {
-        size_t capacity = needed < 4096 ? 4096 : needed * 2;
-        char *larger = realloc(transfer->body, capacity);
-        if (!larger) {
-            transfer->no_memory = true;
-            return 0;
-        }
-        transfer->body = larger;
-        transfer->body_capacity = capacity;
-    }
-    memcpy(transfer->body + transfer->body_bytes, data, length);
-    transfer->body_bytes += length;
-    transfer->body[transfer->body_bytes] = '\0';
-    return length;
-}
-
-static size_t read_source(char *buffer, size_t size, size_t count, void *opaque)
-{
-    struct transfer *transfer = opaque;
-    struct image_source *source = transfer->request->source;
-    uint64_t left = source->size_bytes - transfer->read_bytes;
-    if (left == 0)
-        return 0;
-    size_t length = size * count < left ? size * count : (size_t)left;
-    uint64_t before_ms = clock_now_ms();
-    ssize_t n = source->ops->read(source, buffer, length, &transfer->source_err);
-    transfer->window_start_ms += clock_now_ms() - before_ms; /* not the network's fault */
-    if (n == 0)
-        (void)error_set(&transfer->source_err, EIO, EXC_INTERNAL_ERROR,
-                        "the image data ended after %llu of %llu bytes",
-                        (unsigned long long)transfer->read_bytes,
-                        (unsigned long long)source->size_bytes);
-    if (n <= 0) {
-        transfer->source_failed = true;
-        return CURL_READFUNC_ABORT;
-    }
-    transfer->read_bytes += (uint64_t)n;
-    return (size_t)n;
-}
-
-static bool is_stalled(struct transfer *transfer, curl_off_t sent_bytes, uint64_t now_ms)
-{
-    const unsigned stall_ms = transfer->request->stall_ms;
-    curl_off_t wanted = (curl_off_t)STALL_BYTES_PER_S * stall_ms / 1000;
-    if (sent_bytes < transfer->window_start_bytes ||
-        sent_bytes - transfer->window_start_bytes >= wanted) {
-        transfer->window_start_bytes = sent_bytes;
-        transfer->window_start_ms = now_ms;
-    }
-    return now_ms >= transfer->window_start_ms + stall_ms;
-}
-
-/* Called by libcurl at least twice a second. */
-static int watch_upload(void *opaque, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
-                        curl_off_t ulnow)
-{
-    (void)dltotal, (void)dlnow, (void)ultotal;
-    struct transfer *transfer = opaque;
-    const struct http_request *request = transfer->request;
-    uint64_t now_ms = clock_now_ms();
-    if ((uint64_t)ulnow < request->source->size_bytes) {
-        if (is_stalled(transfer, ulnow, now_ms))
-            transfer->exhausted = "the upload stalled";
-    } else {
-        if (transfer->sent_ms == 0)
-            transfer->sent_ms = now_ms;
-        if (now_ms - transfer->sent_ms >= request->answer_ms)
-            transfer->exhausted = "all was sent, but no answer came in time";
-    }
-    return transfer->exhausted != NULL;
-}
-
-static bool set_common(CURL *handle, const struct http_client *client, struct transfer *transfer,
-                       const struct curl_slist *headers)
-{
-    const struct http_request *request = transfer->request;
-    return curl_easy_setopt(handle, CURLOPT_URL, request->url) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_USERAGENT, "nova-snapshot-agent/" VERSION) ==
-               CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_NOPROXY, "*") == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           /* A name server that hangs is left to libcurl's own thread. */
-           curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS) ==
-               CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_TCP_KEEPIDLE, 60L) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_TCP_KEEPINTVL, 15L) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, transfer->curl_message) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, receive_body) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_WRITEDATA, transfer) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) ==
-               CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, client->insecure ? 0L : 1L) ==
-               CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, client->insecure ? 0L : 2L) == CURLE_OK;
-}
-
-/* Of a file or a folder, as python-requests; the other option would leave the system's trusted. */
-static bool set_authority(CURL *handle, const char *cafile)
-{
-    struct stat st;
-    bool is_folder = stat(cafile, &st) == 0 && S_ISDIR(st.st_mode);
-    return curl_easy_setopt(handle, CURLOPT_CAINFO, is_folder ? NULL : cafile) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_CAPATH, is_folder ? cafile : NULL) == CURLE_OK;
-}
-
-static bool set_certificates(CURL *handle, const struct http_client *client)
-{
-    /* As python-requests: a certfile alone holds the key too. */
-    const char *keyfile = client->keyfile ? client->keyfile : client->certfile;
-    return (!client->cafile || set_authority(handle, client->cafile)) &&
-           (!client->certfile ||
-            (curl_easy_setopt(handle, CURLOPT_SSLCERT, client->certfile) == CURLE_OK &&
-             curl_easy_setopt(handle, CURLOPT_SSLKEY, keyfile) == CURLE_OK));
-}
-
-static bool set_upload(CURL *handle, struct transfer *transfer)
-{
-    const struct http_request *request = transfer->request;
-    unsigned expect_ms = request->stall_ms / 2;
-    if (expect_ms > EXPECT_TIMEOUT_MS)
-        expect_ms = EXPECT_TIMEOUT_MS;
-    return curl_easy_setopt(handle, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_INFILESIZE_LARGE,
-                            (curl_off_t)request->source->size_bytes) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_READFUNCTION, read_source) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_READDATA, transfer) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_EXPECT_100_TIMEOUT_MS, (long)expect_ms) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, watch_upload) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_XFERINFODATA, transfer) == CURLE_OK;
-}
-
-static bool set_body(CURL *handle, const struct http_client *client, struct transfer *transfer)
-{
-    const struct http_request *request = transfer->request;
-    unsigned total_ms = client->timeout_ms;
-    if (request->total_ms != 0 && request->total_ms < total_ms)
-        total_ms = request->total_ms;
-    return curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)total_ms) == CURLE_OK &&
-           (!request->body ||
-            (curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
-                              (curl_off_t)request->body_bytes) == CURLE_OK &&
-             curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body) == CURLE_OK));
-}
-
-static enum http_failure classify(CURL *handle, CURLcode code, const struct transfer *transfer)
-{
-    if (transfer->source_failed)
-        return HTTP_FAILED_SOURCE;
-    if (transfer->too_large)
-        return HTTP_FAILED_SIZE;
-    if (transfer->exhausted)
-        return HTTP_FAILED_TIMEOUT;
-    /* The cases below are those of a CURLcode that tell something; the rest is `default`. */
-    switch ((int)code) {
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CRL_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_INVALIDCERTSTATUS:
-    case CURLE_SSL_CLIENTCERT:
-        return HTTP_FAILED_TLS;
-    case CURLE_URL_MALFORMAT:
-    case CURLE_FAILED_INIT:
-    case CURLE_BAD_FUNCTION_ARGUMENT:
-        return HTTP_FAILED_REQUEST;
-    default:
-        break;
-    }
-    curl_off_t pretransfer_us = 0;
-    (void)curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
-    /* What libcurl says of a head beyond its limits, too. */
-    if (code == CURLE_OUT_OF_MEMORY)
-        return pretransfer_us == 0 ? HTTP_FAILED_REQUEST : HTTP_FAILED_SIZE;
-    if (pretransfer_us == 0)
-        return HTTP_FAILED_CONNECT;
-    return code == CURLE_OPERATION_TIMEDOUT ? HTTP_FAILED_TIMEOUT : HTTP_FAILED_ANSWER;
-}
-
-static int explain(const struct transfer *transfer, enum http_failure failure, CURLcode code,
-                   struct error *err)
-{
-    static const int errnums[] = {
-        [HTTP_FAILED_REQUEST] = EINVAL,    [HTTP_FAILED_CONNECT] = ECONNREFUSED,
-        [HTTP_FAILED_TLS] = EPROTO,        [HTTP_FAILED_ANSWER] = ECONNRESET,
-        [HTTP_FAILED_TIMEOUT] = ETIMEDOUT, [HTTP_FAILED_SIZE] = EMSGSIZE,
-        [HTTP_FAILED_SOURCE] = EIO,
-    };
-    if (failure == HTTP_FAILED_SOURCE) {
-        *err = transfer->source_err;
-        return -err->errnum;
-    }
-    if (transfer->no_memory || (failure == HTTP_FAILED_REQUEST && code == CURLE_OUT_OF_MEMORY))
-        return error_nomem(err);
-    const char *text = transfer->exhausted;
-    if (failure == HTTP_FAILED_SIZE)
-        text = transfer->too_large ? "the answer is larger than 8 MiB"
-                                   : "the answer's head is too large";
-    else if (!text)
-        text =
-            transfer->curl_message[0] != '\0' ? transfer->curl_message : curl_easy_strerror(code);
-    return error_set(err, errnums[failure], EXC_INTERNAL_ERROR, "%s %.400s: %s",
-                     transfer->request->method, transfer->request->url, text);
-}
-
-static int copy_answer_headers(CURL *handle, struct http_response *response, struct error *err)
-{
-    struct curl_header *header = NULL;
-    while ((header = curl_easy_nextheader(handle, CURLH_HEADER, -1, header)) != NULL) {
-        int r = http_response_add_header(response, header->name, header->value, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-/* Takes transfer->body. */
-static int make_response(CURL *handle, struct transfer *transfer,
-                         struct http_response *ret_response, struct error *err)
-{
-    long status = 0;
-    (void)curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-    struct http_response response = {
-        .status = (unsigned)status,
-        .body_bytes = transfer->body_bytes,
-    };
-    response.body = transfer->body ? TAKE_PTR(transfer->body) : strdup("");
-    int r = response.body ? copy_answer_headers(handle, &response, err) : error_nomem(err);
-    if (r < 0) {
-        http_response_done(&response);
-        return r;
-    }
-    if (response.status / 100 != 2)
-        http_response_strip(&response);
-    *ret_response = response;
-    return 0;
-}
-
-static int perform(struct http_client *client, struct http_handle *handle,
-                   struct transfer *transfer, const struct curl_slist *headers,
-                   struct http_response *ret_response, enum http_failure *ret_failure,
-                   struct error *err)
-{
-    CURL *easy = handle->easy;
-    CURLcode code = CURLE_OK;
-    bool ready =
-        set_common(easy, client, transfer, headers) && set_certificates(easy, client) &&
-        (transfer->request->source ? set_upload(easy, transfer) : set_body(easy, client, transfer));
-    if (!ready) {
-        *ret_failure = HTTP_FAILED_REQUEST;
-        return error_nomem(err);
-    }
-    *ret_failure = HTTP_FAILED_CANCELED;
-    int r = http_handle_run(handle, &code, err);
-    if (r < 0)
-        return r;
-    if (code != CURLE_OK) {
-        *ret_failure = classify(easy, code, transfer);
-        return explain(transfer, *ret_failure, code, err);
-    }
-    *ret_failure = HTTP_FAILED_SIZE; /* there was an answer, but it cannot be kept */
-    return make_response(easy, transfer, ret_response, err);
+    int url_length = (int)strcspn(request->url, "?");
+    unsigned long long ms = clock_now_ms() - begun_ms;
+    if (response)
+        log_debug("%s %.*s: %u in %llu ms", request->method, url_length, request->url,
+                  response->status, ms);
+    else
+        log_debug("%s %.*s: no answer after %llu ms: %s", request->method, url_length, request->url,
+                  ms, err->message);
 }
 
 int http_request(struct http_client *client, const struct http_request *request,
                  struct http_response *ret_response, enum http_failure *ret_failure,
                  struct error *err)
 {
-    struct curl_slist *headers = NULL;
+    uint64_t begun_ms = clock_now_ms();
     *ret_failure = HTTP_FAILED_REQUEST;
-    int r = check_url(request->url, err);
-    if (r == 0)
-        r = make_headers(request, &headers, err);
+    int r = http_request_check_url(request->url, err);
     if (r < 0)
         return r;
     /* An upload gets a handle of its own: a fresh connection, and its large buffer is given back.
      */
     struct http_handle handle;
     r = request->source ? http_handle_init(&handle, err)
-                        : http_pool_borrow(&client->pool, &handle, err);
-    if (r < 0) {
-        free_headers(headers);
+                        : http_handle_pool_borrow(&client->pool, &handle, err);
+    if (r < 0)
         return r;
-    }
-    struct transfer transfer = {.request = request, .window_start_ms = clock_now_ms()};
-    r = perform(client, &handle, &transfer, headers, ret_response, ret_failure, err);
+    r = http_transfer_run(&handle, &client->transfer, request, ret_response, ret_failure, err);
     if (request->source)
         http_handle_done(&handle);
     else
-        http_pool_return(&client->pool, &handle);
-    free_headers(headers);
-    if (transfer.body)
-        explicit_bzero(transfer.body, transfer.body_bytes);
-    free(transfer.body);
+        http_handle_pool_return(&client->pool, &handle);
+    log_request(request, r < 0 ? NULL : ret_response, err, begun_ms);
     return r;
 }
 

@@ -23,19 +23,20 @@ void http_handle_done(struct http_handle *handle)
     *handle = (struct http_handle){0};
 }
 
-void http_pool_init(struct http_pool *pool)
+void http_handle_pool_init(struct http_handle_pool *pool)
 {
     (void)pthread_mutex_init(&pool->lock, NULL);
 }
 
-void http_pool_done(struct http_pool *pool)
+void http_handle_pool_done(struct http_handle_pool *pool)
 {
     for (size_t i = 0; i < pool->idle_count; i++)
         http_handle_done(&pool->idle[i]);
     (void)pthread_mutex_destroy(&pool->lock);
 }
 
-int http_pool_borrow(struct http_pool *pool, struct http_handle *ret_handle, struct error *err)
+int http_handle_pool_borrow(struct http_handle_pool *pool, struct http_handle *ret_handle,
+                            struct error *err)
 {
     {
         LOCK_SCOPE(&pool->lock);
@@ -47,12 +48,12 @@ int http_pool_borrow(struct http_pool *pool, struct http_handle *ret_handle, str
     return http_handle_init(ret_handle, err);
 }
 
-void http_pool_return(struct http_pool *pool, struct http_handle *handle)
+void http_handle_pool_return(struct http_handle_pool *pool, struct http_handle *handle)
 {
     curl_easy_reset(handle->easy);
     {
         LOCK_SCOPE(&pool->lock);
-        if (pool->idle_count < HTTP_POOL_MAX) {
+        if (pool->idle_count < HTTP_HANDLE_POOL_MAX) {
             pool->idle[pool->idle_count++] = *handle;
             return;
         }
@@ -61,7 +62,7 @@ void http_pool_return(struct http_pool *pool, struct http_handle *handle)
 }
 
 /* Goes on with the transfer until it has ended or is not wanted any more. */
-static int drive(CURLM *multi, CURLMcode *ret_multi_code, struct error *err)
+static int drive_multi(CURLM *multi, CURLMcode *ret_multi_code, struct error *err)
 {
     int running = 1;
     int r = cancel_check(err);
@@ -85,7 +86,7 @@ int http_handle_run(struct http_handle *handle, CURLcode *ret_code, struct error
         *ret_code = multi_code == CURLM_OUT_OF_MEMORY ? CURLE_OUT_OF_MEMORY : CURLE_FAILED_INIT;
         return 0;
     }
-    int r = drive(handle->multi, &multi_code, err);
+    int r = drive_multi(handle->multi, &multi_code, err);
     const CURLMsg *message = curl_multi_info_read(handle->multi, &left);
     if (message && message->msg == CURLMSG_DONE)
         *ret_code = message->data.result;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * curl handles with their open connections, and running a request on one. For http.c alone.
+ * curl handles with their open connections, and running a request on one. For http.c and
+ * http_transfer.c.
  */
 #pragma once
 
@@ -10,7 +11,7 @@
 
 #include "common/error.h"
 
-#define HTTP_POOL_MAX 8
+#define HTTP_HANDLE_POOL_MAX 8
 
 /* The connections belong to the multi handle, which never holds another easy handle. */
 struct http_handle {
@@ -18,9 +19,9 @@ struct http_handle {
     CURL *easy;
 };
 
-struct http_pool {
+struct http_handle_pool {
     pthread_mutex_t lock;
-    struct http_handle idle[HTTP_POOL_MAX]; /* under `lock` */
+    struct http_handle idle[HTTP_HANDLE_POOL_MAX]; /* under `lock` */
     size_t idle_count;
 };
 
@@ -28,16 +29,17 @@ struct http_pool {
 int http_handle_init(struct http_handle *handle, struct error *err);
 void http_handle_done(struct http_handle *handle);
 
-void http_pool_init(struct http_pool *pool);
+void http_handle_pool_init(struct http_handle_pool *pool);
 
 /* No handle may be borrowed. */
-void http_pool_done(struct http_pool *pool);
+void http_handle_pool_done(struct http_handle_pool *pool);
 
 /* A handle out of the pool, or a new one. Thread-safe, as is the way back. */
-int http_pool_borrow(struct http_pool *pool, struct http_handle *ret_handle, struct error *err);
+int http_handle_pool_borrow(struct http_handle_pool *pool, struct http_handle *ret_handle,
+                            struct error *err);
 
 /* Takes the handle; its options are forgotten. */
-void http_pool_return(struct http_pool *pool, struct http_handle *handle);
+void http_handle_pool_return(struct http_handle_pool *pool, struct http_handle *handle);
 
 /*
  * Runs the transfer whose options are set: 0 and what came of it in *ret_code. -ECANCELED with the

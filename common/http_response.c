@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading an answer. See http.h and http_response.h. */
+/* See http_response.h. */
 #include "common/http_response.h"
 
 #include <ctype.h>

@@ -13,7 +13,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
-#include "common/keystone_auth.h"
+#include "common/log.h"
 #include "common/retry.h"
 #include "common/secret.h"
 
@@ -40,6 +40,24 @@ struct keystone_session {
     uint64_t expires_ms;
 };
 
+static int session_init(struct keystone_session *session, const struct keystone_options *options,
+                        struct error *err)
+{
+    int r = keystone_auth_url(options, &session->url, err);
+    if (r < 0)
+        return r;
+    r = keystone_auth_body(options, &session->body, err);
+    if (r < 0)
+        return r;
+    r = keystone_auth_secret(options, &session->secret, err);
+    if (r < 0)
+        return r;
+    r = http_client_new(&options->http, &session->http, err);
+    if (r < 0)
+        return r;
+    return secret_watch(session->secret) ? 0 : error_nomem(err);
+}
+
 int keystone_session_new(const struct keystone_options *options,
                          struct keystone_session **ret_session, struct error *err)
 {
@@ -48,15 +66,7 @@ int keystone_session_new(const struct keystone_options *options,
         return error_nomem(err);
     (void)pthread_mutex_init(&session->lock, NULL);
     clock_cond_init(&session->fetched);
-    int r = keystone_auth_url(options, &session->url, err);
-    if (r == 0)
-        r = keystone_auth_body(options, &session->body, err);
-    if (r == 0)
-        r = keystone_auth_secret(options, &session->secret, err);
-    if (r == 0)
-        r = http_client_new(&options->http, &session->http, err);
-    if (r == 0 && !secret_watch(session->secret))
-        r = error_nomem(err);
+    int r = session_init(session, options, err);
     if (r < 0) {
         keystone_session_free(session);
         return r;
@@ -106,10 +116,12 @@ static int parse_lifetime(const json_t *answer, uint64_t *ret_life_ms, struct er
     time_t expires;
     time_t issued;
     int r = json_need_object(answer, "token", "Keystone's answer", &token, err);
-    if (r == 0)
-        r = json_need_string(token, "expires_at", "Keystone's token", &expires_text, err);
-    if (r == 0)
-        r = json_need_string(token, "issued_at", "Keystone's token", &issued_text, err);
+    if (r < 0)
+        return r;
+    r = json_need_string(token, "expires_at", "Keystone's token", &expires_text, err);
+    if (r < 0)
+        return r;
+    r = json_need_string(token, "issued_at", "Keystone's token", &issued_text, err);
     if (r < 0)
         return r;
     if (!parse_time(expires_text, &expires) || !parse_time(issued_text, &issued))
@@ -137,7 +149,7 @@ static int parse_token(const struct http_response *response, char **ret_token,
     return *ret_token ? 0 : error_nomem(err);
 }
 
-static int refused(const struct http_response *response, struct error *err)
+static int refused_token(const struct http_response *response, struct error *err)
 {
     char reason[HTTP_REASON_SIZE];
     http_response_reason(response, reason);
@@ -154,15 +166,15 @@ static int refused(const struct http_response *response, struct error *err)
     return -err->errnum;
 }
 
-static int unreachable(struct error *err)
+static int unreachable_keystone(struct error *err)
 {
     const struct error cause = *err;
     return error_set_foreign(err, cause.errnum, "keystoneauth1.exceptions.connection",
                              "ConnectFailure", "Keystone cannot be reached: %s", cause.message);
 }
 
-static int fetch_once(struct keystone_session *session, unsigned total_ms,
-                      struct http_response *ret_response, bool *ret_transient, struct error *err)
+static int request_token(struct keystone_session *session, unsigned total_ms,
+                         struct http_response *ret_response, bool *ret_transient, struct error *err)
 {
     const struct http_header headers[] = {
         {"Content-Type", "application/json"},
@@ -186,8 +198,8 @@ static int fetch_once(struct keystone_session *session, unsigned total_ms,
 }
 
 /* Getting two tokens instead of one does no harm: any failure that may pass is tried again. */
-static int fetch(struct keystone_session *session, char **ret_token, uint64_t *ret_expires_ms,
-                 struct error *err)
+static int fetch_token(struct keystone_session *session, char **ret_token, uint64_t *ret_expires_ms,
+                       struct error *err)
 {
     const struct retry_policy policy = {FETCH_ATTEMPTS, http_client_retry_delay_ms(session->http),
                                         FETCH_MAX_DELAY_MS, FETCH_TOTAL_MS};
@@ -200,7 +212,7 @@ static int fetch(struct keystone_session *session, char **ret_token, uint64_t *r
     do {
         http_response_done(&response);
         begun_ms = clock_now_ms();
-        r = fetch_once(session, retry_remaining_ms(&retry), &response, &transient, err);
+        r = request_token(session, retry_remaining_ms(&retry), &response, &transient, err);
         retry_after_ms = http_response_retry_after_ms(&response);
     } while (transient && retry_wait(&retry, retry_after_ms));
 
@@ -208,15 +220,18 @@ static int fetch(struct keystone_session *session, char **ret_token, uint64_t *r
     if (r == -ECANCELED || (transient && cancel_check(err) < 0))
         r = -ECANCELED;
     else if (r < 0)
-        r = unreachable(err);
+        r = unreachable_keystone(err);
     else if (response.status != 201 && response.status != 200)
-        r = refused(&response, err);
+        r = refused_token(&response, err);
     else
         r = parse_token(&response, ret_token, &life_ms, err);
     http_response_done(&response);
-    if (r == 0)
-        *ret_expires_ms = begun_ms + life_ms;
-    return r;
+    if (r < 0)
+        return r;
+    log_debug("Keystone gave a service token, valid for %llu s",
+              (unsigned long long)life_ms / 1000);
+    *ret_expires_ms = begun_ms + life_ms;
+    return 0;
 }
 
 static bool is_fresh(const struct keystone_session *session)
@@ -230,9 +245,10 @@ static void fetch_for_all(struct keystone_session *session)
     char *token = NULL;
     uint64_t expires_ms = 0;
     struct error err = ERROR_INIT;
+    log_debug("%s", session->token ? "renewing the service token" : "fetching a service token");
     session->fetching = true;
     (void)pthread_mutex_unlock(&session->lock);
-    int r = fetch(session, &token, &expires_ms, &err);
+    int r = fetch_token(session, &token, &expires_ms, &err);
     (void)pthread_mutex_lock(&session->lock);
     session->fetching = false;
     session->fetches++;
@@ -294,6 +310,7 @@ void keystone_session_invalidate(struct keystone_session *session, const char *t
     LOCK_SCOPE(&session->lock);
     if (!session->token || strcmp(session->token, token) != 0)
         return;
+    log_debug("the service token was refused: the next request fetches a new one");
     secret_free(session->token);
     session->token = NULL;
 }

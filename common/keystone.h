@@ -8,27 +8,10 @@
  */
 #pragma once
 
-#include <stdbool.h>
-
 #include "common/error.h"
-#include "common/http.h"
+#include "common/keystone_auth.h"
 
 struct keystone_session;
-
-/* keystoneauth1's option names. NULL or "" = not given. All strings are copied. */
-struct keystone_options {
-    const char *auth_type; /* password, v3password, v3applicationcredential */
-    const char *auth_url;  /* "/v3" is appended when missing */
-    const char *username, *user_id, *user_domain_name, *user_domain_id, *password;
-    const char *project_name, *project_id, *project_domain_name, *project_domain_id;
-    const char *default_domain_name, *default_domain_id, *domain_name, *domain_id, *system_scope;
-    const char *application_credential_id, *application_credential_name;
-    const char *application_credential_secret;
-    struct http_options http;
-};
-
-/* False for a plugin of keystoneauth that there is not here. */
-bool keystone_knows_auth_type(const char *auth_type);
 
 /* Checks the options (which of them must go together); no request yet. Returns owned. */
 int keystone_session_new(const struct keystone_options *options,

@@ -6,22 +6,21 @@
 #include "common/keystone_auth.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *given(const char *option)
+static const char *given_or_null(const char *option)
 {
     return option && option[0] != '\0' ? option : NULL;
 }
 
 static const char *first_given(const char *option, const char *fallback)
 {
-    return given(option) ? option : given(fallback);
+    return given_or_null(option) ? option : given_or_null(fallback);
 }
 
-static int invalid(struct error *err, const char *text)
+static int invalid_options(struct error *err, const char *text)
 {
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s", text);
 }
@@ -59,12 +58,12 @@ static json_t *project_domain(const struct keystone_options *options)
 /* {"id"} or {"name", "domain"}. */
 static int make_user(const struct keystone_options *options, json_t **ret_user, struct error *err)
 {
-    const char *id = given(options->user_id);
-    if (!id && !given(options->username))
-        return invalid(err, "username or user_id is missing");
+    const char *id = given_or_null(options->user_id);
+    if (!id && !given_or_null(options->username))
+        return invalid_options(err, "username or user_id is missing");
     json_t *domain = id ? NULL : user_domain(options);
     if (!id && !domain)
-        return invalid(err, "username needs user_domain_name or user_domain_id");
+        return invalid_options(err, "username needs user_domain_name or user_domain_id");
     json_t *user = id ? json_pack("{s:s}", "id", id)
                       : json_pack("{s:s, s:o}", "name", options->username, "domain", domain);
     if (!user)
@@ -76,10 +75,10 @@ static int make_user(const struct keystone_options *options, json_t **ret_user, 
 static int make_project_scope(const struct keystone_options *options, json_t **ret_scope,
                               struct error *err)
 {
-    const char *id = given(options->project_id);
+    const char *id = given_or_null(options->project_id);
     json_t *domain = id ? NULL : project_domain(options);
     if (!id && !domain)
-        return invalid(err, "project_name needs project_domain_name or project_domain_id");
+        return invalid_options(err, "project_name needs project_domain_name or project_domain_id");
     json_t *scope = id ? json_pack("{s:{s:s}}", "project", "id", id)
                        : json_pack("{s:{s:s, s:o}}", "project", "name", options->project_name,
                                    "domain", domain);
@@ -92,21 +91,23 @@ static int make_project_scope(const struct keystone_options *options, json_t **r
 /* NULL = unscoped. */
 static int make_scope(const struct keystone_options *options, json_t **ret_scope, struct error *err)
 {
-    bool project = given(options->project_id) || given(options->project_name);
-    bool domain = given(options->domain_id) || given(options->domain_name);
-    bool system = given(options->system_scope);
+    bool project = given_or_null(options->project_id) || given_or_null(options->project_name);
+    bool domain = given_or_null(options->domain_id) || given_or_null(options->domain_name);
+    bool system = given_or_null(options->system_scope);
     if (project + domain + system > 1)
-        return invalid(err, "only one of project_*, domain_* and system_scope may be given");
+        return invalid_options(err,
+                               "only one of project_*, domain_* and system_scope may be given");
     if (project)
         return make_project_scope(options, ret_scope, err);
     if (system && strcmp(options->system_scope, "all") != 0)
-        return invalid(err, "system_scope may only be 'all'");
+        return invalid_options(err, "system_scope may only be 'all'");
     json_t *scope = NULL;
     if (system)
         scope = json_pack("{s:{s:b}}", "system", "all", 1);
     else if (domain)
         scope = json_pack("{s:o}", "domain",
-                          domain_reference(given(options->domain_id), given(options->domain_name)));
+                          domain_reference(given_or_null(options->domain_id),
+                                           given_or_null(options->domain_name)));
     if (!scope && (system || domain))
         return error_nomem(err);
     *ret_scope = scope;
@@ -119,11 +120,12 @@ static int make_password_auth(const struct keystone_options *options, json_t *pa
 {
     json_t *user = NULL;
     json_t *scope = NULL;
-    if (!given(options->password))
-        return invalid(err, "password is missing");
+    if (!given_or_null(options->password))
+        return invalid_options(err, "password is missing");
     int r = make_user(options, &user, err);
-    if (r == 0)
-        r = make_scope(options, &scope, err);
+    if (r < 0)
+        return r;
+    r = make_scope(options, &scope, err);
     if (r < 0) {
         json_decref(user);
         return r;
@@ -142,13 +144,14 @@ static int make_password_auth(const struct keystone_options *options, json_t *pa
 static int make_credential_auth(const struct keystone_options *options, json_t *secret,
                                 json_t **ret_auth, struct error *err)
 {
-    const char *id = given(options->application_credential_id);
-    const char *name = id ? NULL : given(options->application_credential_name);
+    const char *id = given_or_null(options->application_credential_id);
+    const char *name = id ? NULL : given_or_null(options->application_credential_name);
     json_t *user = NULL;
     if (!id && !name)
-        return invalid(err, "application_credential_id or application_credential_name is missing");
-    if (!given(options->application_credential_secret))
-        return invalid(err, "application_credential_secret is missing");
+        return invalid_options(
+            err, "application_credential_id or application_credential_name is missing");
+    if (!given_or_null(options->application_credential_secret))
+        return invalid_options(err, "application_credential_secret is missing");
     int r = name ? make_user(options, &user, err) : 0;
     if (r < 0)
         return r;
@@ -186,7 +189,7 @@ static void clear_json_string(json_t *string)
     explicit_bzero((char *)(uintptr_t)text, json_string_length(string));
 }
 
-bool keystone_knows_auth_type(const char *auth_type)
+bool keystone_auth_type_is_known(const char *auth_type)
 {
     return strcmp(auth_type, "password") == 0 || strcmp(auth_type, "v3password") == 0 ||
            strcmp(auth_type, "v3applicationcredential") == 0;
@@ -194,11 +197,11 @@ bool keystone_knows_auth_type(const char *auth_type)
 
 int keystone_auth_body(const struct keystone_options *options, char **ret_body, struct error *err)
 {
-    const char *type = given(options->auth_type);
+    const char *type = given_or_null(options->auth_type);
     if (!type)
-        return invalid(err, "auth_type is missing");
+        return invalid_options(err, "auth_type is missing");
     bool credential = is_credential(options);
-    if (!keystone_knows_auth_type(type))
+    if (!keystone_auth_type_is_known(type))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "auth_type '%s' is not one of password, v3password, "
                          "v3applicationcredential",
@@ -206,8 +209,8 @@ int keystone_auth_body(const struct keystone_options *options, char **ret_body, 
     json_t *secret = json_string(secret_of(options));
     json_t *auth = NULL;
     if (!secret)
-        return invalid(err, credential ? "application_credential_secret is not UTF-8"
-                                       : "password is not UTF-8");
+        return invalid_options(err, credential ? "application_credential_secret is not UTF-8"
+                                               : "password is not UTF-8");
     int r = credential ? make_credential_auth(options, secret, &auth, err)
                        : make_password_auth(options, secret, &auth, err);
     if (r == 0) {
@@ -224,14 +227,15 @@ int keystone_auth_body(const struct keystone_options *options, char **ret_body, 
 
 int keystone_auth_url(const struct keystone_options *options, char **ret_url, struct error *err)
 {
-    if (!given(options->auth_url))
-        return invalid(err, "auth_url is missing");
+    if (!given_or_null(options->auth_url))
+        return invalid_options(err, "auth_url is missing");
     size_t length = strlen(options->auth_url);
     while (length > 0 && options->auth_url[length - 1] == '/')
         length--;
     bool has_version = length > 3 && memcmp(options->auth_url + length - 3, "/v3", 3) == 0;
     if (length > 5 && memcmp(options->auth_url + length - 5, "/v2.0", 5) == 0)
-        return invalid(err, "auth_url ends in /v2.0, but only version 3 of Keystone is spoken");
+        return invalid_options(err,
+                               "auth_url ends in /v2.0, but only version 3 of Keystone is spoken");
     char *url = NULL;
     if (asprintf(&url, "%.*s%s/auth/tokens?nocatalog", (int)length, options->auth_url,
                  has_version ? "" : "/v3") < 0)

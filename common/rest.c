@@ -12,30 +12,29 @@
 
 #define MAX_DELAY_MS 30000
 #define TOTAL_MS 180000
+#define OWN_HEADERS 5
+#define HEADERS (OWN_HEADERS + REST_EXTRA_HEADERS)
 
-static int send_with_token(const struct rest_service *service,
-                           const struct request_context *context, const struct rest_call *call,
-                           const char *token, unsigned total_ms, struct http_response *ret_response,
-                           enum http_failure *ret_failure, struct error *err)
+/* Whose tokens can be renewed. */
+static struct keystone_session *session_of(const struct rest_service *service)
+{
+    return service->own_session ? service->own_session : service->service_session;
+}
+
+static int request_once(const struct rest_service *service, const struct rest_call *call,
+                        const struct http_header *headers, struct http_response *ret_response,
+                        enum http_failure *ret_failure, struct error *err)
 {
     cleanup_free char *url = NULL;
     int r = call->make_url(call->opaque, &url, err);
     if (r < 0)
         return r;
-    struct http_header headers[5 + REST_EXTRA_HEADERS] = {
-        {"X-Auth-Token", service->own_session ? token : context->auth_token},
-        {"X-Service-Token", service->own_session ? NULL : token},
-        {"X-OpenStack-Request-ID", request_context_global_id(context)},
-        {"Accept", "application/json"},
-        {"Content-Type", call->content_type},
-    };
-    memcpy(headers + 5, call->headers, sizeof(call->headers));
     const struct http_request request = {
         .method = call->method,
         .url = url,
         .headers = headers,
-        .header_count = ARRAY_SIZE(headers),
-        .total_ms = total_ms,
+        .header_count = HEADERS,
+        .total_ms = call->total_ms,
         .body = call->body,
         .body_bytes = call->body ? strlen(call->body) : 0,
         .source = call->source,
@@ -48,14 +47,8 @@ static int send_with_token(const struct rest_service *service,
     return r;
 }
 
-/* Whose tokens can be renewed. */
-static struct keystone_session *session_of(const struct rest_service *service)
-{
-    return service->own_session ? service->own_session : service->service_session;
-}
-
 int rest_send(const struct rest_service *service, const struct request_context *context,
-              const struct rest_call *call, unsigned total_ms, struct http_response *ret_response,
+              const struct rest_call *call, struct http_response *ret_response,
               enum http_failure *ret_failure, struct error *err)
 {
     struct keystone_session *session = session_of(service);
@@ -65,8 +58,15 @@ int rest_send(const struct rest_service *service, const struct request_context *
         err->passes = err->errnum != ECANCELED; /* somebody mends Keystone, or our credentials */
         return error_prepend(err, "no service token for %s", service->name);
     }
-    int r =
-        send_with_token(service, context, call, token, total_ms, ret_response, ret_failure, err);
+    struct http_header headers[HEADERS] = {
+        {"X-Auth-Token", service->own_session ? token : context->auth_token},
+        {"X-Service-Token", service->own_session ? NULL : token},
+        {"X-OpenStack-Request-ID", request_context_global_id(context)},
+        {"Accept", "application/json"},
+        {"Content-Type", call->content_type},
+    };
+    memcpy(headers + OWN_HEADERS, call->headers, sizeof(call->headers));
+    int r = request_once(service, call, headers, ret_response, ret_failure, err);
     if (r == 0 && ret_response->status == 401 && token)
         keystone_session_invalidate(session, token);
     secret_free(token);
@@ -101,6 +101,7 @@ int rest_call(const struct rest_service *service, const struct request_context *
         .total_ms = call->total_ms > 0 && call->total_ms < TOTAL_MS ? call->total_ms : TOTAL_MS,
     };
     struct retry retry = retry_begin(&policy);
+    struct rest_call attempt = *call;
     struct http_response response = {0};
     struct error failed = ERROR_INIT;
     unsigned unauthorized = 0;
@@ -109,8 +110,8 @@ int rest_call(const struct rest_service *service, const struct request_context *
     int r;
     do {
         http_response_done(&response);
-        r = rest_send(service, context, call, retry_remaining_ms(&retry), &response, ret_failure,
-                      &failed);
+        attempt.total_ms = retry_remaining_ms(&retry);
+        r = rest_send(service, context, &attempt, &response, ret_failure, &failed);
         unauthorized += response.status == 401;
         if (response.status == 401 && unauthorized == 1 && session_of(service))
             retry_allow_another(&retry);

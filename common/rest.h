@@ -46,15 +46,16 @@ struct rest_call {
 
     bool may_repeat;   /* also when an attempt that got no answer may have been carried out */
     bool repeats_500;  /* with may_repeat: whatever the method */
-    unsigned total_ms; /* over all attempts; 0 or too long: three minutes */
+    unsigned total_ms; /* over all attempts, of rest_send() the only one; 0 or too long: three
+                          minutes, of one the limit of http.h */
 };
 
 /*
- * One attempt, as http_request(); `total_ms` is that of http.h. A service token that was answered
- * with 401 is forgotten, so that the next attempt gets a fresh one.
+ * One attempt, as http_request(). A service token that was answered with 401 is forgotten, so that
+ * the next attempt gets a fresh one.
  */
 int rest_send(const struct rest_service *service, const struct request_context *context,
-              const struct rest_call *call, unsigned total_ms, struct http_response *ret_response,
+              const struct rest_call *call, struct http_response *ret_response,
               enum http_failure *ret_failure, struct error *err);
 
 /*

@@ -9,6 +9,7 @@
 
 #include "common/cancel.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 struct retry retry_begin(const struct retry_policy *policy)
 {
@@ -20,7 +21,7 @@ struct retry retry_begin(const struct retry_policy *policy)
 }
 
 /* Clients that failed together must not come back together. */
-static uint64_t jittered(uint64_t delay_ms)
+static uint64_t jittered_ms(uint64_t delay_ms)
 {
     uint32_t random = 0;
     (void)!getrandom(&random, sizeof(random), 0);
@@ -28,7 +29,7 @@ static uint64_t jittered(uint64_t delay_ms)
     return delay_ms - half + (half * random >> 32);
 }
 
-static uint64_t exponential(const struct retry *retry)
+static uint64_t exponential_ms(const struct retry *retry)
 {
     uint64_t delay_ms = retry->policy.base_delay_ms;
     for (unsigned i = 1; i < retry->attempt && delay_ms < retry->policy.max_delay_ms; i++)
@@ -54,11 +55,13 @@ bool retry_wait(struct retry *retry, unsigned min_delay_ms)
 {
     if (retry->attempt >= retry->policy.attempts)
         return false;
-    uint64_t delay_ms = jittered(exponential(retry));
+    uint64_t delay_ms = jittered_ms(exponential_ms(retry));
     if (delay_ms < min_delay_ms)
         delay_ms = min_delay_ms;
     if (clock_now_ms() + delay_ms >= retry->deadline_ms)
         return false;
+    log_debug("attempt %u of %u failed, the next one begins in %llu ms", retry->attempt,
+              retry->policy.attempts, (unsigned long long)delay_ms);
     if (!pause_ms(delay_ms))
         return false;
     retry->attempt++;

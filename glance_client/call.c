@@ -163,7 +163,8 @@ int glance_send(struct glance *glance, const struct request_context *context,
     if (call->source && call->source->size_bytes > 0)
         (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)call->source->size_bytes);
     rest.headers[0] = (struct http_header){"x-openstack-image-size", size};
-    return rest_send(&service, context, &rest, total_ms, ret_response, ret_failure, err);
+    rest.total_ms = total_ms;
+    return rest_send(&service, context, &rest, ret_response, ret_failure, err);
 }
 
 /* What becomes of an image has to be found out, and to be ended, whatever became of the token. */

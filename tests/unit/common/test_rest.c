@@ -141,7 +141,7 @@ static void without_a_service_token_nothing_is_known(void **state)
     enum http_failure failure;
     struct error err = ERROR_INIT;
     assert_int_equal(keystone_session_new(&options, &service.service_session, &err), 0);
-    assert_true(rest_send(&service, &context, &post_once, 5000, &response, &failure, &err) < 0);
+    assert_true(rest_send(&service, &context, &post_once, &response, &failure, &err) < 0);
     assert_true(err.passes);
     assert_non_null(strstr(err.message, "no service token for Test"));
     assert_null(strstr(err.message, "wrong"));

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See http_transfer.h. */
+#include "common/http_transfer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+
+#define CONNECT_TIMEOUT_MS 10000
+#define EXPECT_TIMEOUT_MS 10000
+#define STALL_BYTES_PER_S 1024
+#define UPLOAD_BUFFER_BYTES (1L << 20)
+
+/* One request on its way. */
+struct transfer {
+    const struct http_request *request;
+    char *body;
+    size_t body_bytes, body_capacity;
+    bool too_large, no_memory;
+
+    uint64_t read_bytes; /* taken from the source */
+    bool source_failed;
+    struct error source_err;
+
+    uint64_t window_start_ms; /* sending: a stall is too little in one window */
+    curl_off_t window_start_bytes;
+    uint64_t sent_ms;      /* when the last byte had been sent, 0 before */
+    const char *exhausted; /* the limit that passed */
+    char curl_message[CURL_ERROR_SIZE];
+};
+
+static size_t receive_body(char *data, size_t size, size_t count, void *opaque)
+{
+    struct transfer *transfer = opaque;
+    size_t length = size * count;
+    if (length > HTTP_BODY_MAX_BYTES - transfer->body_bytes) {
+        transfer->too_large = true;
+        return 0;
+    }
+    size_t needed = transfer->body_bytes + length + 1;
+    if (needed > transfer->body_capacity) {
+        size_t capacity = needed < 4096 ? 4096 : needed * 2;
+        char *larger = realloc(transfer->body, capacity);
+        if (!larger) {
+            transfer->no_memory = true;
+            return 0;
+        }
+        transfer->body = larger;
+        transfer->body_capacity = capacity;
+    }
+    memcpy(transfer->body + transfer->body_bytes, data, length);
+    transfer->body_bytes += length;
+    transfer->body[transfer->body_bytes] = '\0';
+    return length;
+}
+
+static size_t read_source(char *buffer, size_t size, size_t count, void *opaque)
+{
+    struct transfer *transfer = opaque;
+    struct image_source *source = transfer->request->source;
+    uint64_t left = source->size_bytes - transfer->read_bytes;
+    if (left == 0)
+        return 0;
+    size_t length = size * count < left ? size * count : (size_t)left;
+    uint64_t before_ms = clock_now_ms();
+    ssize_t n = source->ops->read(source, buffer, length, &transfer->source_err);
+    transfer->window_start_ms += clock_now_ms() - before_ms; /* not the network's fault */
+    if (n == 0)
+        (void)error_set(&transfer->source_err, EIO, EXC_INTERNAL_ERROR,
+                        "the image data ended after %llu of %llu bytes",
+                        (unsigned long long)transfer->read_bytes,
+                        (unsigned long long)source->size_bytes);
+    if (n <= 0) {
+        transfer->source_failed = true;
+        return CURL_READFUNC_ABORT;
+    }
+    transfer->read_bytes += (uint64_t)n;
+    return (size_t)n;
+}
+
+static bool is_stalled(struct transfer *transfer, curl_off_t sent_bytes, uint64_t now_ms)
+{
+    const unsigned stall_ms = transfer->request->stall_ms;
+    curl_off_t wanted = (curl_off_t)STALL_BYTES_PER_S * stall_ms / 1000;
+    if (sent_bytes < transfer->window_start_bytes ||
+        sent_bytes - transfer->window_start_bytes >= wanted) {
+        transfer->window_start_bytes = sent_bytes;
+        transfer->window_start_ms = now_ms;
+    }
+    return now_ms >= transfer->window_start_ms + stall_ms;
+}
+
+/* Called by libcurl at least twice a second. */
+static int watch_upload(void *opaque, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
+                        curl_off_t ulnow)
+{
+    (void)dltotal, (void)dlnow, (void)ultotal;
+    struct transfer *transfer = opaque;
+    const struct http_request *request = transfer->request;
+    uint64_t now_ms = clock_now_ms();
+    if ((uint64_t)ulnow < request->source->size_bytes) {
+        if (is_stalled(transfer, ulnow, now_ms))
+            transfer->exhausted = "the upload stalled";
+    } else {
+        if (transfer->sent_ms == 0)
+            transfer->sent_ms = now_ms;
+        if (now_ms - transfer->sent_ms >= request->answer_ms)
+            transfer->exhausted = "all was sent, but no answer came in time";
+    }
+    return transfer->exhausted != NULL;
+}
+
+static bool set_common(CURL *handle, const struct http_transfer_options *options,
+                       struct transfer *transfer, const struct curl_slist *headers)
+{
+    const struct http_request *request = transfer->request;
+    return curl_easy_setopt(handle, CURLOPT_URL, request->url) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_USERAGENT, "nova-snapshot-agent/" VERSION) ==
+               CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_NOPROXY, "*") == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           /* A name server that hangs is left to libcurl's own thread. */
+           curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS) ==
+               CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_TCP_KEEPIDLE, 60L) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_TCP_KEEPINTVL, 15L) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, transfer->curl_message) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, receive_body) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_WRITEDATA, transfer) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) ==
+               CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, options->insecure ? 0L : 1L) ==
+               CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, options->insecure ? 0L : 2L) ==
+               CURLE_OK;
+}
+
+/* Of a file or a folder, as python-requests; the other option would leave the system's trusted. */
+static bool set_authority(CURL *handle, const char *cafile)
+{
+    struct stat st;
+    bool is_folder = stat(cafile, &st) == 0 && S_ISDIR(st.st_mode);
+    return curl_easy_setopt(handle, CURLOPT_CAINFO, is_folder ? NULL : cafile) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_CAPATH, is_folder ? cafile : NULL) == CURLE_OK;
+}
+
+static bool set_certificates(CURL *handle, const struct http_transfer_options *options)
+{
+    /* As python-requests: a certfile alone holds the key too. */
+    const char *keyfile = options->keyfile ? options->keyfile : options->certfile;
+    return (!options->cafile || set_authority(handle, options->cafile)) &&
+           (!options->certfile ||
+            (curl_easy_setopt(handle, CURLOPT_SSLCERT, options->certfile) == CURLE_OK &&
+             curl_easy_setopt(handle, CURLOPT_SSLKEY, keyfile) == CURLE_OK));
+}
+
+static bool set_upload(CURL *handle, struct transfer *transfer)
+{
+    const struct http_request *request = transfer->request;
+    unsigned expect_ms = request->stall_ms / 2;
+    if (expect_ms > EXPECT_TIMEOUT_MS)
+        expect_ms = EXPECT_TIMEOUT_MS;
+    return curl_easy_setopt(handle, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_INFILESIZE_LARGE,
+                            (curl_off_t)request->source->size_bytes) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_READFUNCTION, read_source) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_READDATA, transfer) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_EXPECT_100_TIMEOUT_MS, (long)expect_ms) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, watch_upload) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_XFERINFODATA, transfer) == CURLE_OK;
+}
+
+static bool set_body(CURL *handle, const struct http_transfer_options *options,
+                     struct transfer *transfer)
+{
+    const struct http_request *request = transfer->request;
+    unsigned total_ms = options->timeout_ms;
+    if (request->total_ms != 0 && request->total_ms < total_ms)
+        total_ms = request->total_ms;
+    return curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)total_ms) == CURLE_OK &&
+           (!request->body ||
+            (curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
+                              (curl_off_t)request->body_bytes) == CURLE_OK &&
+             curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body) == CURLE_OK));
+}
+
+static enum http_failure classify_failure(CURL *handle, CURLcode code,
+                                          const struct transfer *transfer)
+{
+    if (transfer->source_failed)
+        return HTTP_FAILED_SOURCE;
+    if (transfer->too_large)
+        return HTTP_FAILED_SIZE;
+    if (transfer->exhausted)
+        return HTTP_FAILED_TIMEOUT;
+    /* The cases below are those of a CURLcode that tell something; the rest is `default`. */
+    switch ((int)code) {
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CRL_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_CLIENTCERT:
+        return HTTP_FAILED_TLS;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_FAILED_INIT:
+    case CURLE_BAD_FUNCTION_ARGUMENT:
+        return HTTP_FAILED_REQUEST;
+    default:
+        break;
+    }
+    curl_off_t pretransfer_us = 0;
+    (void)curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
+    /* What libcurl says of a head beyond its limits, too. */
+    if (code == CURLE_OUT_OF_MEMORY)
+        return pretransfer_us == 0 ? HTTP_FAILED_REQUEST : HTTP_FAILED_SIZE;
+    if (pretransfer_us == 0)
+        return HTTP_FAILED_CONNECT;
+    return code == CURLE_OPERATION_TIMEDOUT ? HTTP_FAILED_TIMEOUT : HTTP_FAILED_ANSWER;
+}
+
+static int explain_failure(const struct transfer *transfer, enum http_failure failure,
+                           CURLcode code, struct error *err)
+{
+    static const int errnums[] = {
+        [HTTP_FAILED_REQUEST] = EINVAL,    [HTTP_FAILED_CONNECT] = ECONNREFUSED,
+        [HTTP_FAILED_TLS] = EPROTO,        [HTTP_FAILED_ANSWER] = ECONNRESET,
+        [HTTP_FAILED_TIMEOUT] = ETIMEDOUT, [HTTP_FAILED_SIZE] = EMSGSIZE,
+        [HTTP_FAILED_SOURCE] = EIO,
+    };
+    if (failure == HTTP_FAILED_SOURCE) {
+        *err = transfer->source_err;
+        return -err->errnum;
+    }
+    if (transfer->no_memory || (failure == HTTP_FAILED_REQUEST && code == CURLE_OUT_OF_MEMORY))
+        return error_nomem(err);
+    const char *text = transfer->exhausted;
+    if (failure == HTTP_FAILED_SIZE)
+        text = transfer->too_large ? "the answer is larger than 8 MiB"
+                                   : "the answer's head is too large";
+    else if (!text)
+        text =
+            transfer->curl_message[0] != '\0' ? transfer->curl_message : curl_easy_strerror(code);
+    return error_set(err, errnums[failure], EXC_INTERNAL_ERROR, "%s %.400s: %s",
+                     transfer->request->method, transfer->request->url, text);
+}
+
+static int copy_answer_headers(CURL *handle, struct http_response *response, struct error *err)
+{
+    struct curl_header *header = NULL;
+    while ((header = curl_easy_nextheader(handle, CURLH_HEADER, -1, header)) != NULL) {
+        int r = http_response_add_header(response, header->name, header->value, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Takes transfer->body. */
+static int make_response(CURL *handle, struct transfer *transfer,
+                         struct http_response *ret_response, struct error *err)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+    struct http_response response = {
+        .status = (unsigned)status,
+        .body_bytes = transfer->body_bytes,
+    };
+    response.body = transfer->body ? TAKE_PTR(transfer->body) : strdup("");
+    int r = response.body ? copy_answer_headers(handle, &response, err) : error_nomem(err);
+    if (r < 0) {
+        http_response_done(&response);
+        return r;
+    }
+    if (response.status / 100 != 2)
+        http_response_strip(&response);
+    *ret_response = response;
+    return 0;
+}
+
+static bool set_options(CURL *easy, const struct http_transfer_options *options,
+                        struct transfer *transfer, const struct curl_slist *headers)
+{
+    return set_common(easy, options, transfer, headers) && set_certificates(easy, options) &&
+           (transfer->request->source ? set_upload(easy, transfer)
+                                      : set_body(easy, options, transfer));
+}
+
+/* With the options set. */
+static int run_transfer(struct http_handle *handle, struct transfer *transfer,
+                        struct http_response *ret_response, enum http_failure *ret_failure,
+                        struct error *err)
+{
+    CURLcode code = CURLE_OK;
+    *ret_failure = HTTP_FAILED_CANCELED;
+    int r = http_handle_run(handle, &code, err);
+    if (r < 0)
+        return r;
+    if (code != CURLE_OK) {
+        *ret_failure = classify_failure(handle->easy, code, transfer);
+        return explain_failure(transfer, *ret_failure, code, err);
+    }
+    *ret_failure = HTTP_FAILED_SIZE; /* there was an answer, but it cannot be kept */
+    return make_response(handle->easy, transfer, ret_response, err);
+}
+
+int http_transfer_run(struct http_handle *handle, const struct http_transfer_options *options,
+                      const struct http_request *request, struct http_response *ret_response,
+                      enum http_failure *ret_failure, struct error *err)
+{
+    struct transfer transfer = {.request = request, .window_start_ms = clock_now_ms()};
+    struct curl_slist *headers = NULL;
+    *ret_failure = HTTP_FAILED_REQUEST;
+    int r = http_request_make_headers(request, &headers, err);
+    if (r < 0)
+        return r;
+    r = set_options(handle->easy, options, &transfer, headers)
+            ? run_transfer(handle, &transfer, ret_response, ret_failure, err)
+            : error_nomem(err);
+    http_request_free_headers(headers);
+    if (transfer.body)
+        explicit_bzero(transfer.body, transfer.body_bytes);
+    free(transfer.body);
+    return r;
+}
