@@ -48,7 +48,7 @@ static int keep_output(struct process *process, const char *data, size_t size, s
 }
 
 /* Reads what a pipe holds now; the fd becomes -1 at its end. */
-static int drain(struct process *process, int *fd, struct error *err)
+static int drain_pipe(struct process *process, int *fd, struct error *err)
 {
     char buffer[READ_BYTES];
     while (*fd >= 0) {
@@ -120,7 +120,7 @@ static int time_left_ms(struct process *process, struct error *err)
 }
 
 /* Serves the pipes until the leader has ended. */
-static int attend(struct process *process, struct error *err)
+static int attend_child(struct process *process, struct error *err)
 {
     for (;;) {
         int timeout_ms = time_left_ms(process, err);
@@ -135,9 +135,9 @@ static int attend(struct process *process, struct error *err)
             return error_errno(err, errno, "cannot wait for %s", process->options->argv[0]);
         if (n <= 0)
             continue;
-        int r = drain(process, &process->child.stdout_fd, err);
+        int r = drain_pipe(process, &process->child.stdout_fd, err);
         if (r == 0)
-            r = drain(process, &process->child.stderr_fd, err);
+            r = drain_pipe(process, &process->child.stderr_fd, err);
         if (r < 0 || fds[2].revents != 0)
             return r;
         if (fds[3].revents != 0)
@@ -145,7 +145,7 @@ static int attend(struct process *process, struct error *err)
     }
 }
 
-static int judge(struct process *process, int status, struct error *err)
+static int judge_status(struct process *process, int status, struct error *err)
 {
     const char *name = process->options->argv[0];
     if (WIFSIGNALED(status))
@@ -176,7 +176,7 @@ int process_run(const struct process_options *options, char **ret_output, size_t
     if (r < 0)
         return r;
     process.started_ms = process.active_ms = (int64_t)clock_now_ms();
-    r = attend(&process, err);
+    r = attend_child(&process, err);
     output = process.output;
     int status = 0;
     bool ended = process_child_end(&process.child, &status);
@@ -185,7 +185,7 @@ int process_run(const struct process_options *options, char **ret_output, size_t
     if (!ended)
         return error_set(err, ECHILD, EXC_PROCESS_EXECUTION_ERROR, "%s has no exit status",
                          options->argv[0]);
-    r = judge(&process, status, err);
+    r = judge_status(&process, status, err);
     if (r < 0)
         return r;
     if (ret_output) {

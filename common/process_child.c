@@ -19,10 +19,13 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
+#include "common/secret.h"
 
 #define KILL_WAIT_MS 5000
 #define LISTEN_FD (STDERR_FILENO + 1) /* sd_listen_fds(3): SD_LISTEN_FDS_START */
 #define PID_DIGITS_MAX 10
+#define COMMAND_MAX_BYTES 4096 /* no less than a line of the log holds */
 
 /* What the child needs to know, made before the fork. */
 struct preparation {
@@ -122,15 +125,19 @@ static int make_pipe(int fds[2], struct error *err)
         if (fds[i] > LISTEN_FD)
             continue;
         int high = fcntl(fds[i], F_DUPFD_CLOEXEC, LISTEN_FD + 1);
-        if (high < 0)
-            return error_errno(err, errno, "cannot make a pipe");
+        if (high < 0) {
+            (void)error_errno(err, errno, "cannot make a pipe");
+            cleanup_close_fd(&fds[0]);
+            cleanup_close_fd(&fds[1]);
+            return -err->errnum;
+        }
         (void)close(fds[i]);
         fds[i] = high;
     }
     return 0;
 }
 
-static void close_all(struct process_child *child)
+static void close_descriptors(struct process_child *child)
 {
     cleanup_close_fd(&child->ended_fd);
     cleanup_close_fd(&child->stdout_fd);
@@ -152,16 +159,14 @@ static int await_exec(pid_t pid, const char *name, int exec_error_fd, struct err
     return error_errno(err, errnum, "cannot run %s", name);
 }
 
-static int run_child(struct preparation *preparation, struct process_child *child,
-                     struct error *err)
+static int fork_child(struct preparation *preparation, struct process_child *child,
+                      struct error *err)
 {
-    cleanup_close int exec_read = -1, exec_write = -1;
-    int fds[2] = {-1, -1};
+    int fds[2];
     int r = make_pipe(fds, err);
-    exec_read = fds[0];
-    exec_write = fds[1];
     if (r < 0)
         return r;
+    cleanup_close int exec_read = fds[0], exec_write = fds[1];
     preparation->exec_error_fd = exec_write;
     make_environment(preparation);
     child->pid = fork();
@@ -220,38 +225,63 @@ static int watch_leader(struct process_child *child, struct error *err)
     return error_errno(err, r, "cannot watch %s", child->name);
 }
 
+/* As far as there is room; an argument that quotes a secret of ours does not show it. */
+static void log_command(const struct process_start *start, pid_t pid)
+{
+    char command[COMMAND_MAX_BYTES] = "";
+    size_t used = 0;
+    if (!log_enabled(LOG_LEVEL_DEBUG))
+        return;
+    for (const char *const *argument = start->argv; *argument && used < sizeof(command); argument++)
+        used += (size_t)snprintf(command + used, sizeof(command) - used, " %s", *argument);
+    secret_strip(command);
+    log_debug("started process %d:%s", (int)pid, command);
+}
+
+/* What the child prints, and where we read it; after a failure the caller closes what there is. */
+static int make_pipes(const struct process_start *start, struct process_child *child,
+                      struct preparation *preparation, struct error *err)
+{
+    int fds[2];
+    int r = make_pipe(fds, err);
+    if (r < 0)
+        return r;
+    child->stdout_fd = fds[0];
+    preparation->stdout_fd = fds[1];
+    r = make_pipe(fds, err);
+    if (r < 0)
+        return r;
+    child->stderr_fd = fds[0];
+    preparation->stderr_fd = fds[1];
+    (void)fcntl(child->stdout_fd, F_SETFL, O_NONBLOCK);
+    (void)fcntl(child->stderr_fd, F_SETFL, O_NONBLOCK);
+    if (start->unattended && (fcntl(preparation->stdout_fd, F_SETFL, O_NONBLOCK) < 0 ||
+                              fcntl(preparation->stderr_fd, F_SETFL, O_NONBLOCK) < 0))
+        return error_errno(err, errno, "cannot set up a pipe");
+    return 0;
+}
+
 int process_child_start(const struct process_start *start, struct process_child *ret_child,
                         struct error *err)
 {
     struct process_child child = {
         .name = start->argv[0], .ended_fd = -1, .stdout_fd = -1, .stderr_fd = -1};
-    struct preparation preparation = {.start = start, .parent = getpid()};
-    cleanup_close int out_write = -1, err_write = -1;
-    int fds[2] = {-1, -1};
-    int r = make_pipe(fds, err);
-    child.stdout_fd = fds[0];
-    preparation.stdout_fd = out_write = fds[1];
-    fds[0] = fds[1] = -1;
+    struct preparation preparation = {
+        .start = start, .parent = getpid(), .stdout_fd = -1, .stderr_fd = -1};
+    int r = make_pipes(start, &child, &preparation, err);
     if (r == 0)
-        r = make_pipe(fds, err);
-    child.stderr_fd = fds[0];
-    preparation.stderr_fd = err_write = fds[1];
-    if (r == 0) {
-        (void)fcntl(child.stdout_fd, F_SETFL, O_NONBLOCK);
-        (void)fcntl(child.stderr_fd, F_SETFL, O_NONBLOCK);
-        if (start->unattended && (fcntl(out_write, F_SETFL, O_NONBLOCK) < 0 ||
-                                  fcntl(err_write, F_SETFL, O_NONBLOCK) < 0))
-            r = error_errno(err, errno, "cannot set up a pipe");
-    }
-    if (r == 0)
-        r = run_child(&preparation, &child, err);
+        r = fork_child(&preparation, &child, err);
+    cleanup_close_fd(&preparation.stdout_fd);
+    cleanup_close_fd(&preparation.stderr_fd);
     if (r == 0 && (r = watch_leader(&child, err)) < 0)
         (void)process_child_end(&child, NULL);
-    if (r < 0)
-        close_all(&child);
-    else
-        *ret_child = child;
-    return r;
+    if (r < 0) {
+        close_descriptors(&child);
+        return r;
+    }
+    log_command(start, child.pid);
+    *ret_child = child;
+    return 0;
 }
 
 bool process_child_end(struct process_child *child, int *ret_status)
@@ -264,11 +294,13 @@ bool process_child_end(struct process_child *child, int *ret_status)
         struct pollfd fd = {.fd = child->ended_fd, .events = POLLIN};
         n = poll(&fd, 1, (int)left);
     }
-    close_all(child); /* from now on the waiter reaps it */
+    close_descriptors(child); /* from now on the waiter reaps it */
     pid_t reaped;
     do {
         reaped = waitpid(child->pid, &status, n > 0 ? 0 : WNOHANG);
     } while (reaped < 0 && errno == EINTR);
+    log_debug("process %d (%s) %s", (int)child->pid, child->name,
+              reaped == child->pid ? "has ended" : "does not end: it is left to itself");
     if (ret_status)
         *ret_status = status;
     return reaped == child->pid;
