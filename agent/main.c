@@ -212,6 +212,7 @@ int main(int argc, char **argv)
         r = conf_load(line.sources.items, line.sources.n, &conf, &err);
     if (r == 0) {
         log_init(conf->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+        log_set_debug_modules((const char *const *)conf->snapshot_agent.debug_modules);
         if (line.check_config)
             status = check_config(conf, &line.sources, stdout, &err);
         else

@@ -16,6 +16,7 @@ static const struct {
     const char *name;
 } reloadable[] = {
     {"DEFAULT", "debug"},
+    {"snapshot_agent", "debug_modules"},
     {"DEFAULT", "max_concurrent_snapshots"},
     {"compute", "max_concurrent_disk_ops"},
     {"snapshot_agent", "live_snapshot_method"},
@@ -44,6 +45,7 @@ static void apply(struct agent *agent, const struct conf *conf)
     int snapshots = conf->DEFAULT.max_concurrent_snapshots;
     int disk_ops = conf->compute.max_concurrent_disk_ops;
     log_set_level(conf->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    log_set_debug_modules((const char *const *)conf->snapshot_agent.debug_modules);
     slots_set_limit(agent->snapshot_slots, (unsigned)snapshots);
     slots_set_limit(agent->disk_op_slots, (unsigned)disk_ops);
     log_info("the configuration was read again: debug = %s, max_concurrent_snapshots = %d, "

@@ -81,6 +81,7 @@ static int begin(struct operation *op, struct error *err)
         return r;
     }
     log_set_context(op->request->context->request_id, op->arguments.instance.uuid);
+    log_set_image(op->arguments.image_id);
     op->task_state = op->next_state =
         is_backup(op->request) ? IMAGE_BACKUP : IMAGE_SNAPSHOT_PENDING;
     op->driver_journal = (struct driver_journal){note_entry, note_frozen, op};

@@ -127,7 +127,7 @@ static void log_retry(const struct connection *connection, uint64_t now_ms)
 {
     uint64_t pause_ms = connection->retry_ms > now_ms ? connection->retry_ms - now_ms : 0;
     bool is_said = connection->speaker && !connection_is_up(connection->speaker);
-    log_write(is_said ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+    log_write(is_said ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, LOG_HERE,
               "%s connection: %s; trying again in %" PRIu64 " s", connection->purpose,
               connection->trouble, pause_ms / 1000);
 }

@@ -224,7 +224,7 @@ static void write_to_log(const json_t *message, const char *event_type, const ch
     char *text = json_dumps(message, JSON_COMPACT);
     enum log_level level = strcmp(priority, "ERROR") == 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO;
     if (text)
-        log_write(level, "oslo.messaging.notification.%s %s", event_type, text);
+        log_write(level, LOG_HERE, "oslo.messaging.notification.%s %s", event_type, text);
     free(text);
 }
 

@@ -59,7 +59,7 @@ static bool read_line(char line[static LINE_MAX_BYTES])
     return true;
 }
 
-static void hold(void)
+static void hold_here(void)
 {
     const struct timespec step = {.tv_nsec = HOLD_STEP_MS * 1000000L};
     int fd = open(reached_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -70,11 +70,11 @@ static void hold(void)
     (void)unlink(reached_path);
 }
 
-static void spring(const char *point, const char *action)
+static void obey(const char *point, const char *action)
 {
     log_warning("failpoint %s: %s", point, action);
     if (strcmp(action, "hold") == 0) {
-        hold();
+        hold_here();
     } else if (strcmp(action, "kill") == 0) {
         (void)unlink(failpoint_path);
         (void)kill(getpid(), SIGKILL);
@@ -86,8 +86,9 @@ void failpoint(const char *point)
     char line[LINE_MAX_BYTES];
     int saved_errno = errno;
     size_t length = strlen(point);
+    log_debug("failpoint %s", point);
     if (failpoint_path[0] != '\0' && access(failpoint_path, F_OK) == 0 && read_line(line) &&
         strncmp(line, point, length) == 0 && line[length] == ' ')
-        spring(point, line + length + 1);
+        obey(point, line + length + 1);
     errno = saved_errno;
 }

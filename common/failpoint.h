@@ -14,5 +14,8 @@
 /* Where the file would be. Once, before threads start; without it nothing can be armed. */
 void failpoint_init(const char *state_dir);
 
-/* Marks a step boundary. Thread-safe; one stat(2) when nothing is armed. Preserves errno. */
+/*
+ * Marks a step boundary, with its name in the debug log. Thread-safe; one stat(2) when nothing is
+ * armed. Preserves errno.
+ */
 void failpoint(const char *point);

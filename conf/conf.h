@@ -98,6 +98,7 @@ struct conf {
         bool include_share_mapping;
     } notifications;
     struct {
+        char **debug_modules;
         char *attach;
         char *state_dir;
         char *nova_packages;

@@ -17,16 +17,25 @@
 
 #define LIST_MAX 256
 
-static int store_string(const struct option *option, const char *text, char **to, struct error *err)
+/* A string is one of the choices, if there are any; so is each item of a list. */
+static int check_choice(const struct option *option, const char *text, struct error *err)
 {
     char wanted[256];
-    if (option->choices) {
-        int n = snprintf(wanted, sizeof(wanted), "|%s|", text);
-        if (n < 0 || (size_t)n >= sizeof(wanted) || strchr(text, '|') ||
-            !strstr(option->choices, wanted))
-            return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "'%s' is none of %.*s", text,
-                             (int)strlen(option->choices) - 2, option->choices + 1);
-    }
+    if (!option->choices)
+        return 0;
+    int n = snprintf(wanted, sizeof(wanted), "|%s|", text);
+    if (n >= 0 && (size_t)n < sizeof(wanted) && !strchr(text, '|') &&
+        strstr(option->choices, wanted))
+        return 0;
+    return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "'%s' is none of %.*s", text,
+                     (int)strlen(option->choices) - 2, option->choices + 1);
+}
+
+static int store_string(const struct option *option, const char *text, char **to, struct error *err)
+{
+    int r = check_choice(option, text, err);
+    if (r < 0)
+        return r;
     char *copy = strdup(text);
     if (!copy)
         return error_nomem(err);
@@ -133,7 +142,7 @@ static int list_add(char ***list, const char *text, size_t length, struct error 
     return 0;
 }
 
-static int store_list(const char *text, char ***to, struct error *err)
+static int store_list(const struct option *option, const char *text, char ***to, struct error *err)
 {
     char **list = calloc(1, sizeof(*list));
     if (!list)
@@ -148,6 +157,8 @@ static int store_list(const char *text, char ***to, struct error *err)
         size_t item_length = (size_t)((comma ? comma : end) - text);
         const char *item = blank_trim(text, &item_length);
         r = list_add(&list, item, item_length, err);
+        if (r == 0)
+            r = check_choice(option, list[list_length(list) - 1], err);
         text = comma ? comma + 1 : end;
     }
     if (r < 0) {
@@ -167,7 +178,7 @@ int convert_store(const struct option *option, const char *text, void *field, st
     case OPTION_INT:
         return store_int(option, text, field, err);
     case OPTION_LIST:
-        return store_list(text, field, err);
+        return store_list(option, text, field, err);
     case OPTION_MULTI:
         return list_add(field, text, strlen(text), err);
     case OPTION_OTHERS:
@@ -189,6 +200,6 @@ void convert_free(const struct option *option, void *field)
 int convert_clear(const struct option *option, void *field, struct error *err)
 {
     if (option->type == OPTION_LIST || option->type == OPTION_MULTI)
-        return store_list("", field, err);
+        return store_list(option, "", field, err);
     return 0;
 }

@@ -287,6 +287,9 @@ const struct option options_table[] = {
     {BOOL(notifications, include_share_mapping), .default_value = "false",
      .help = "Lists an instance's shares in versioned notifications, of a Nova that has them."},
 
+    {LIST(snapshot_agent, debug_modules), .default_value = "",
+     .choices = "|agent|amqp|cinder_client|common|conf|driver|glance_client|",
+     .help = "Parts of the agent whose debug lines are written, when debug is true. Empty: all."},
     {STRING(snapshot_agent, attach), .default_value = "shared", .choices = "|shared|exclusive|",
      .help =
          "shared: beside an unmodified nova-compute on its queue, putting back what is not served. "

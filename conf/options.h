@@ -42,7 +42,7 @@ struct option {
     int min, max;                      /* of a number; a max of INT_MAX is none of nova's */
     bool empty_is_zero;  /* a number that is there without a value; else the default stays */
     bool lax;            /* nova has no limits: what is beyond is taken for them */
-    const char *choices; /* "|raw|qcow2|"; NULL = anything */
+    const char *choices; /* "|raw|qcow2|", also of each item of a list; NULL = anything */
     struct option_name aliases[OPTION_ALIASES_MAX]; /* deprecated names */
     bool secret;
     bool url;    /* with secrets in it */

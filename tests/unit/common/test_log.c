@@ -52,6 +52,7 @@ static int plain(void **state)
     (void)state;
     assert_int_equal(unsetenv("JOURNAL_STREAM"), 0);
     log_init(LOG_LEVEL_INFO);
+    log_set_debug_modules(NULL);
     log_set_context(NULL, NULL);
     return 0;
 }
@@ -86,6 +87,43 @@ static void only_chosen_levels_are_written(void **state)
     const char *line = capture_end();
     assert_non_null(strstr(line, "INFO [-] yes\n"));
     assert_null(strstr(line, "no"));
+}
+
+static void log_from(const char *file, enum log_level level)
+{
+    const struct log_place place = {file, 1, "f"};
+    log_write(level, &place, "%s", file);
+}
+
+static void debug_lines_are_those_of_chosen_rooms(void **state)
+{
+    (void)state;
+    static const char *const chosen[] = {"amqp", "no_room", "driver", NULL};
+    static const char *const none[] = {NULL};
+    log_init(LOG_LEVEL_DEBUG);
+    log_set_debug_modules(chosen);
+    capture_begin();
+    log_from("amqp/bus.c", LOG_LEVEL_DEBUG);
+    log_from("driver/snapshot/live.c", LOG_LEVEL_DEBUG);
+    log_from("agent/main.c", LOG_LEVEL_DEBUG);
+    log_from("amqp", LOG_LEVEL_DEBUG);
+    log_from("driver_x/y.c", LOG_LEVEL_DEBUG);
+    log_from("common/http.c", LOG_LEVEL_INFO);
+    log_debug("here");
+    const char *lines = capture_end();
+    assert_non_null(strstr(lines, "DEBUG [-] amqp/bus.c\n"));
+    assert_non_null(strstr(lines, "DEBUG [-] driver/snapshot/live.c\n"));
+    assert_non_null(strstr(lines, "INFO [-] common/http.c\n"));
+    assert_null(strstr(lines, "agent/main.c"));
+    assert_null(strstr(lines, "driver_x"));
+    assert_null(strstr(lines, "here"));
+    log_set_debug_modules(none);
+    capture_begin();
+    log_from("agent/main.c", LOG_LEVEL_DEBUG);
+    log_debug("here");
+    lines = capture_end();
+    assert_non_null(strstr(lines, "agent/main.c"));
+    assert_non_null(strstr(lines, "here"));
 }
 
 static void the_journal_gets_priorities_and_no_time(void **state)
@@ -155,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_line_has_time_level_and_context, plain),
         cmocka_unit_test_setup(only_chosen_levels_are_written, plain),
+        cmocka_unit_test_setup(debug_lines_are_those_of_chosen_rooms, plain),
         cmocka_unit_test_setup(the_journal_gets_priorities_and_no_time, plain),
         cmocka_unit_test_setup(text_from_outside_makes_no_second_line, plain),
         cmocka_unit_test_setup(long_text_is_cut, plain),

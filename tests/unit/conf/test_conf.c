@@ -100,6 +100,19 @@ static void defaults_are_novas(void **state)
     conf_free(conf);
 }
 
+static void a_lists_items_are_of_its_choices(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct conf *conf = load_good("[snapshot_agent]\ndebug_modules = amqp, driver\n");
+    assert_string_equal(conf->snapshot_agent.debug_modules[0], "amqp");
+    assert_string_equal(conf->snapshot_agent.debug_modules[1], "driver");
+    assert_null(conf->snapshot_agent.debug_modules[2]);
+    conf_free(conf);
+    assert_null(load("[snapshot_agent]\ndebug_modules = amqp,drive\n", &err));
+    assert_non_null(strstr(err.message, "[snapshot_agent]debug_modules: 'drive' is none of agent|"));
+}
+
 static void values_refer_to_others(void **state)
 {
     (void)state;
@@ -574,6 +587,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_novas),
+        cmocka_unit_test(a_lists_items_are_of_its_choices),
         cmocka_unit_test(values_refer_to_others),
         cmocka_unit_test(booleans_and_lists_in_oslos_forms),
         cmocka_unit_test(deprecated_names_still_work),
