@@ -27,6 +27,7 @@ from peers import REPO, Broker, Oslo, wait_for
 
 HOST = "life.example.org"
 QUEUE = f"compute.{HOST}"
+TOKEN = "gAAAAABtoken-of-a-tenant"
 BINARY = os.environ.get("AGENT", f"{REPO}/build/nova-snapshot-agent")
 
 
@@ -103,7 +104,7 @@ class LifeTest(unittest.TestCase):
         self.glance = f"http://127.0.0.1:{glance.server_port}"
 
     def configure(self, snapshots="$instances_path/snapshots", attach="shared", **options):
-        options = {"graceful_shutdown_timeout": 60, **options}
+        options = {"graceful_shutdown_timeout": 60, "debug": "true", **options}
         lines = "".join(f"{name} = {value}\n" for name, value in options.items())
         with open(f"{self.folder}/nova.conf", "w", encoding="utf-8") as out:
             out.write(f"[DEFAULT]\nhost = {HOST}\nstate_path = {self.folder}\n"
@@ -129,7 +130,8 @@ class LifeTest(unittest.TestCase):
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self.assertNotIn("s3cret", self.log())
+        for secret in ("s3cret", TOKEN, "guest:guest"):
+            self.assertNotIn(secret, self.log())
         self.assertNotIn("Sanitizer", self.log())
 
     def log(self):
@@ -156,7 +158,8 @@ class LifeTest(unittest.TestCase):
             message = json.load(file)
         if server:
             message["args"]["instance"]["nova_object.data"]["uuid"] = server
-        message.update(method="snapshot_instance", version="6.0", _unique_id=uuid.uuid4().hex)
+        message.update(method="snapshot_instance", version="6.0", _unique_id=uuid.uuid4().hex,
+                       _context_auth_token=TOKEN)
         body = json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(message)})
         connection = amqp.Connection(f"127.0.0.1:{broker.port}", "guest", "guest")
         connection.connect()

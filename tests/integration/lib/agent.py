@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 
+import known_secrets
 from cloud import LAB, REPO, lab_environment, wait_for
 
 BINARY = os.environ.get("AGENT", f"{REPO}/build/nova-snapshot-agent")
@@ -52,6 +53,15 @@ class Agent:
             self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(90)
         assert code == expect, f"the agent ended with {code}:\n{self.log()}"
+        self.assert_no_secret()
+
+    def assert_no_secret(self):
+        """Debug lines and all."""
+        found = known_secrets.found_in(self.log())
+        assert not found, f"the agent's log {self.keep_log()} shows {', '.join(found)}"
+
+    def keep_log(self):
+        return shutil.copy(self.log_file, f"{LAB}/log/agent-{self.process.pid}.log")
 
     def kill(self):
         self.process.kill()
@@ -83,7 +93,7 @@ class Agent:
             print("".join(f"# {line}\n" for line in self.log().splitlines()[-60:]), flush=True)
             self.process.kill()
             self.process.wait(10)
-            shutil.copy(self.log_file, f"{LAB}/log/agent-{self.process.pid}.log")
+            self.keep_log()
         else:
             self.stop()
         shutil.rmtree(self.folder)
