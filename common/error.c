@@ -110,8 +110,8 @@ static bool is_novas(const char *module)
 }
 
 /* `module` NULL: that of the class. */
-static int set(struct error *err, int errnum, const char *module, const char *exc,
-               const char *message)
+static int set_error(struct error *err, int errnum, const char *module, const char *exc,
+                     const char *message)
 {
     const struct exception_class *class = find_class(exc);
     if (!module)
@@ -132,7 +132,7 @@ int error_set(struct error *err, int errnum, const char *exc, const char *format
     va_start(ap, format);
     (void)vsnprintf(message, sizeof(message), format, ap);
     va_end(ap);
-    return set(err, errnum, NULL, exc, message);
+    return set_error(err, errnum, NULL, exc, message);
 }
 
 int error_set_foreign(struct error *err, int errnum, const char *module, const char *exc,
@@ -143,7 +143,7 @@ int error_set_foreign(struct error *err, int errnum, const char *module, const c
     va_start(ap, format);
     (void)vsnprintf(message, sizeof(message), format, ap);
     va_end(ap);
-    return set(err, errnum, module, exc, message);
+    return set_error(err, errnum, module, exc, message);
 }
 
 int error_errno(struct error *err, int errnum, const char *format, ...)
@@ -157,12 +157,12 @@ int error_errno(struct error *err, int errnum, const char *format, ...)
     va_end(ap);
     (void)snprintf(message, sizeof(message), "%s: %s", what,
                    strerror_r(errnum, text, sizeof(text)));
-    return set(err, errnum, NULL, EXC_OS_ERROR, message);
+    return set_error(err, errnum, NULL, EXC_OS_ERROR, message);
 }
 
 int error_nomem(struct error *err)
 {
-    return set(err, ENOMEM, NULL, EXC_MEMORY_ERROR, "out of memory");
+    return set_error(err, ENOMEM, NULL, EXC_MEMORY_ERROR, "out of memory");
 }
 
 int error_prepend(struct error *err, const char *format, ...)

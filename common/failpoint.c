@@ -70,7 +70,7 @@ static void hold_here(void)
     (void)unlink(reached_path);
 }
 
-static void obey(const char *point, const char *action)
+static void obey_line(const char *point, const char *action)
 {
     log_warning("failpoint %s: %s", point, action);
     if (strcmp(action, "hold") == 0) {
@@ -89,6 +89,6 @@ void failpoint(const char *point)
     log_debug("failpoint %s", point);
     if (failpoint_path[0] != '\0' && access(failpoint_path, F_OK) == 0 && read_line(line) &&
         strncmp(line, point, length) == 0 && line[length] == ' ')
-        obey(point, line + length + 1);
+        obey_line(point, line + length + 1);
     errno = saved_errno;
 }

@@ -140,8 +140,9 @@ static int parse_token(const struct http_response *response, char **ret_token,
                          "Keystone's answer has no X-Subject-Token");
     json_t *answer = NULL;
     int r = http_response_json(response, "Keystone's answer", &answer, err);
-    if (r == 0)
-        r = parse_lifetime(answer, ret_life_ms, err);
+    if (r < 0)
+        return r;
+    r = parse_lifetime(answer, ret_life_ms, err);
     json_decref(answer);
     if (r < 0)
         return r;

@@ -103,7 +103,7 @@ static size_t begins_with(const char *text, const char *form)
  * The ways of quoting. Each takes the next character off *secret and says how many bytes stand for
  * it at `text`; 0: something else is there.
  */
-static size_t plain(const char *text, const char **secret)
+static size_t as_written(const char *text, const char **secret)
 {
     bool same = text[0] == **secret;
     (*secret)++;
@@ -136,7 +136,7 @@ static size_t in_url(const char *text, const char **secret)
 {
     char form[FORM_SIZE];
     if (text[0] != '%')
-        return plain(text, secret);
+        return as_written(text, secret);
     (void)snprintf(form, sizeof(form), "%%%02X", (unsigned char)*(*secret)++);
     return begins_with(text, form);
 }
@@ -145,7 +145,7 @@ static size_t in_html(const char *text, const char **secret)
 {
     char form[FORM_SIZE];
     if (text[0] != '&')
-        return plain(text, secret);
+        return as_written(text, secret);
     const char c = *(*secret)++;
     (void)snprintf(form, sizeof(form), "&#%u;", (unsigned char)c);
     size_t entity = begins_with(text, entity_of(c));
@@ -153,8 +153,8 @@ static size_t in_html(const char *text, const char **secret)
 }
 
 /* How many bytes at `text` stand for the whole secret, quoted this way; 0: it is not there. */
-static size_t spelled(const char *text, const char *secret,
-                      size_t (*quoted)(const char *text, const char **secret))
+static size_t spelled_bytes(const char *text, const char *secret,
+                            size_t (*quoted)(const char *text, const char **secret))
 {
     size_t used = 0;
     while (*secret != '\0') {
@@ -169,13 +169,13 @@ static size_t spelled(const char *text, const char *secret,
 /* The longest there is: one may begin with another. */
 static size_t spelled_at(const char *text)
 {
-    static size_t (*const ways[])(const char *text, const char **secret) = {plain, in_json, in_url,
-                                                                            in_html};
+    static size_t (*const ways[])(const char *text, const char **secret) = {as_written, in_json,
+                                                                            in_url, in_html};
     size_t longest = 0;
     for (size_t i = 0; i < watched_count; i++) {
         bool is_short = strnlen(watched[i], SECRET_MIN_BYTES) < SECRET_MIN_BYTES;
         for (size_t j = 0; !is_short && j < ARRAY_SIZE(ways); j++) {
-            size_t n = spelled(text, watched[i], ways[j]);
+            size_t n = spelled_bytes(text, watched[i], ways[j]);
             longest = n > longest ? n : longest;
         }
     }

@@ -46,7 +46,7 @@ void throttle_set(struct throttle *throttle, uint64_t bytes_per_s)
 }
 
 /* When these bytes may pass; those that come later wait for them. */
-static uint64_t reserve(struct throttle *throttle, uint64_t bytes)
+static uint64_t reserve_bytes(struct throttle *throttle, uint64_t bytes)
 {
     LOCK_SCOPE(&throttle->lock);
     uint64_t now_ms = clock_now_ms();
@@ -66,7 +66,7 @@ int throttle_take(struct throttle *throttle, uint64_t bytes, struct error *err)
 {
     if (!throttle)
         return 0;
-    uint64_t begin_ms = reserve(throttle, bytes);
+    uint64_t begin_ms = reserve_bytes(throttle, bytes);
     for (;;) {
         struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
         uint64_t now_ms = clock_now_ms();

@@ -121,7 +121,12 @@ static int add_variable(struct assignments *assignments, const char *variable, s
 int assignments_read_environment(struct assignments *assignments, struct error *err)
 {
     int r = assignments_start_file(assignments, "environment", err);
-    for (char *const *variable = environ; r == 0 && *variable; variable++)
+    if (r < 0)
+        return r;
+    for (char *const *variable = environ; *variable; variable++) {
         r = add_variable(assignments, *variable, err);
-    return r;
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }

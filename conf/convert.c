@@ -82,7 +82,7 @@ static bool read_number(const char *text, size_t length, long *ret_value)
 /* What nova takes and we cannot: the nearest that we can. */
 static int take_limit(const struct option *option, int limit, int *to)
 {
-    log_warning("[%s]%s is taken for %d", option->group, option->name, limit);
+    log_warning("[%s]%s is out of range: %d is used instead", option->group, option->name, limit);
     *to = limit;
     return 0;
 }

@@ -31,7 +31,8 @@ static void warn_of_other_sources(const struct lookup *lookup)
 {
     const struct assignment *item = lookup_find(lookup, options_find("DEFAULT", "config_source"));
     if (item && item->value[0] != '\0')
-        log_warning("[DEFAULT]config_source: what '%s' gives to nova is not read here",
+        log_warning("[DEFAULT]config_source: the options that nova gets from '%s' are not read by "
+                    "the agent",
                     item->value);
 }
 

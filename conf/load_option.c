@@ -39,14 +39,15 @@ static int store_value(struct lookup *lookup, const struct option *option, const
 static int load_characters(const struct option *option, const char *text, void *field,
                            struct error *err)
 {
-    int r = 0;
-    while (r == 0 && *text != '\0') {
+    while (*text != '\0') {
         char character[8] = {*text++};
         for (size_t i = 1; ((unsigned char)*text & 0xc0) == 0x80 && i + 1 < sizeof(character); i++)
             character[i] = *text++;
-        r = convert_store(option, character, field, err);
+        int r = convert_store(option, character, field, err);
+        if (r < 0)
+            return r;
     }
-    return r;
+    return 0;
 }
 
 static int load_named(struct lookup *lookup, const struct option *option, unsigned file,
@@ -91,13 +92,14 @@ int load_option(struct lookup *lookup, const struct option *option, void *field,
     /* The default first: an empty number in a file leaves it standing. */
     const struct assignment *item = lookup_find(lookup, option);
     const char *text = lookup_default(lookup, option, buffer);
-    if (text && !(item && option->type == OPTION_MULTI))
-        r = store_value(lookup, option, text, field, err);
-    if (r < 0)
+    if (text && !(item && option->type == OPTION_MULTI) &&
+        store_value(lookup, option, text, field, err) < 0)
         return blame_option(lookup, option, NULL, err);
     if (item && option->type == OPTION_MULTI)
         r = load_multi(lookup, option, item, field, err);
-    else if (item && (r = store_value(lookup, option, item->value, field, err)) < 0)
-        return blame_option(lookup, option, item, err);
-    return r < 0 ? r : origins_note(origins, set, option, lookup, item, err);
+    else if (item && store_value(lookup, option, item->value, field, err) < 0)
+        r = blame_option(lookup, option, item, err);
+    if (r < 0)
+        return r;
+    return origins_note(origins, set, option, lookup, item, err);
 }

@@ -80,8 +80,7 @@ static bool go_elsewhere(const char *own)
 {
     if (!own || !strstr(own, "://") || transport_url_is_rabbit(own))
         return false;
-    log_warning("%s: the agent sends no notifications, for only rabbit:// is spoken here",
-                NOTIFICATION_URL);
+    log_warning("%s: no notifications are sent: only rabbit:// is supported", NOTIFICATION_URL);
     return true;
 }
 

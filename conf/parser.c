@@ -24,8 +24,8 @@ struct parser {
 };
 
 /* `text` NULL: it is not shown, part of a secret may be in it. */
-static int fail(const struct parser *parser, const char *what, const char *text, int length,
-                struct error *err)
+static int fail_at(const struct parser *parser, const char *what, const char *text, int length,
+                   struct error *err)
 {
     const char *file = parser->out->files[parser->out->n_files - 1];
     if (!text)
@@ -35,13 +35,13 @@ static int fail(const struct parser *parser, const char *what, const char *text,
 }
 
 /* Gives the finished assignment to the list. */
-static int flush(struct parser *parser, struct error *err)
+static int flush_assignment(struct parser *parser, struct error *err)
 {
     if (!parser->name)
         return 0;
     if (!parser->group)
-        return fail(parser, "a section must be started before", parser->name,
-                    (int)strlen(parser->name), err);
+        return fail_at(parser, "a section must be started before", parser->name,
+                       (int)strlen(parser->name), err);
     int r = assignments_add(parser->out, parser->group, parser->name, parser->value,
                             parser->name_line, err);
     if (r == 0)
@@ -58,9 +58,9 @@ static int start_section(struct parser *parser, const char *text, const char *en
                          struct error *err)
 {
     if (end[-1] != ']')
-        return fail(parser, "a section must end with ]", text, (int)(end - text), err);
+        return fail_at(parser, "a section must end with ]", text, (int)(end - text), err);
     if (end - text <= 2)
-        return fail(parser, "a section has no name", text, (int)(end - text), err);
+        return fail_at(parser, "a section has no name", text, (int)(end - text), err);
     char *group = strndup(text + 1, (size_t)(end - text - 2));
     if (!group)
         return error_nomem(err);
@@ -82,11 +82,11 @@ static int start_assignment(struct parser *parser, const char *text, const char 
 {
     const char *delimiter = find_delimiter(text, end);
     if (!delimiter)
-        return fail(parser, "neither ':' nor '=' in the line", NULL, 0, err);
+        return fail_at(parser, "neither ':' nor '=' in the line", NULL, 0, err);
     size_t name_length = (size_t)(delimiter - text);
     const char *name = blank_trim(text, &name_length);
     if (name_length == 0)
-        return fail(parser, "an option has no name", NULL, 0, err);
+        return fail_at(parser, "an option has no name", NULL, 0, err);
     size_t length = (size_t)(end - delimiter) - 1;
     const char *value = blank_trim(delimiter + 1, &length);
     if (length > 0 && (*value == '"' || *value == '\'') && value[length - 1] == *value) {
@@ -103,7 +103,7 @@ static int continue_value(struct parser *parser, const char *text, const char *e
                           struct error *err)
 {
     if (!parser->name)
-        return fail(parser, "a continuation of nothing", NULL, 0, err);
+        return fail_at(parser, "a continuation of nothing", NULL, 0, err);
     text += blank_at_start(text, (size_t)(end - text));
     char *value;
     if (asprintf(&value, "%s\n%.*s", parser->value, (int)(end - text), text) < 0)
@@ -119,11 +119,24 @@ static int read_line(struct parser *parser, const char *text, const char *end, s
     end = trim_end(text, end);
     if (text < end && (*text == ' ' || *text == '\t'))
         return continue_value(parser, text, end, err);
-    int r = flush(parser, err);
+    int r = flush_assignment(parser, err);
     if (r < 0 || text == end || *text == '#' || *text == ';')
         return r;
     return *text == '[' ? start_section(parser, text, end, err)
                         : start_assignment(parser, text, end, err);
+}
+
+static int read_lines(struct parser *parser, const char *text, size_t length, struct error *err)
+{
+    const char *end = text + length;
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        int r = read_line(parser, text, newline ? newline : end, err);
+        if (r < 0)
+            return r;
+        text = newline ? newline + 1 : end;
+    }
+    return flush_assignment(parser, err);
 }
 
 int parser_read_text(struct assignments *assignments, const char *name, const char *text,
@@ -131,17 +144,11 @@ int parser_read_text(struct assignments *assignments, const char *name, const ch
 {
     struct parser parser = {.out = assignments};
     int r = assignments_start_file(assignments, name, err);
-    if (r == 0 && memchr(text, '\0', length))
-        r = error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s: this is no text file", name);
-    const char *end = text + length;
-    while (r == 0 && text < end) {
-        const char *newline = memchr(text, '\n', (size_t)(end - text));
-        const char *line_end = newline ? newline : end;
-        r = read_line(&parser, text, line_end, err);
-        text = newline ? newline + 1 : end;
-    }
-    if (r == 0)
-        r = flush(&parser, err);
+    if (r < 0)
+        return r;
+    if (length > 0 && memchr(text, '\0', length))
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s: this is no text file", name);
+    r = read_lines(&parser, text, length, err);
     free(parser.group);
     free(parser.name);
     secret_free(parser.value);

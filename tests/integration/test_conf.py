@@ -226,12 +226,12 @@ class SameAsNova(unittest.TestCase):
                 ("[oslo_messaging_notifications]\ndriver =\ntopics = a,,b\n",
                  "driver: '' is not supported"),
                 ("[oslo_messaging_notifications]\ntransport_url = kafka://k:9092/\n",
-                 "the agent sends no notifications"),
+                 "no notifications are sent"),
                 ("[DEFAULT]\ntransport_url = rabbit://u:p@h/?of_a_newer_oslo=1\n",
                  "'of_a_newer_oslo' in its query is unknown"),
-                ("[DEFAULT]\nconfig_source = remote\n", "what 'remote' gives to nova"),
+                ("[DEFAULT]\nconfig_source = remote\n", "the options that nova gets from 'remote'"),
                 ("[oslo_messaging_rabbit]\nheartbeat_timeout_threshold = 100000\n",
-                 "heartbeat_timeout_threshold is taken for 65535")]:
+                 "heartbeat_timeout_threshold is out of range: 65535 is used")]:
             with tempfile.TemporaryDirectory() as folder:
                 write(f"{folder}/nova.conf", text)
                 _ours, _origins, done = self.ours(folder)

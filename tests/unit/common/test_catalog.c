@@ -17,7 +17,7 @@
 static const char *const internal_public[] = {"internal", "public", NULL};
 
 /* The URL found, or NULL with *err. Owned. */
-static char *find(const char *text, const struct catalog_query *query, struct error *err)
+static char *find_endpoint(const char *text, const struct catalog_query *query, struct error *err)
 {
     json_t *catalog = text ? json_loads(text, 0, NULL) : NULL;
     assert_true(!text || catalog);
@@ -31,7 +31,7 @@ static char *find(const char *text, const struct catalog_query *query, struct er
 static void expect(const char *text, const struct catalog_query *query, const char *wanted)
 {
     struct error err = ERROR_INIT;
-    cleanup_free char *url = find(text, query, &err);
+    cleanup_free char *url = find_endpoint(text, query, &err);
     if (wanted) {
         assert_non_null(url);
         assert_string_equal(url, wanted);
@@ -78,7 +78,7 @@ static void region_and_name_must_match_when_given(void **state)
     expect(text, &query, "http://n");
     query.region_name = "Four";
     struct error err = ERROR_INIT;
-    assert_null(find(text, &query, &err));
+    assert_null(find_endpoint(text, &query, &err));
     assert_string_equal(err.message, "the service catalog has no internal,public endpoint of "
                                      "service 'image' named glance in region Four");
 }

@@ -26,8 +26,8 @@
 
 #define UPLOAD_BYTES ((3u << 20) + 17)
 
-static int call(const struct http_options *options, const struct http_request *request,
-                struct http_response *response, enum http_failure *failure, struct error *err)
+static int call_with(const struct http_options *options, const struct http_request *request,
+                     struct http_response *response, enum http_failure *failure, struct error *err)
 {
     struct http_client *client = NULL;
     assert_int_equal(http_client_new(options, &client, err), 0);
@@ -36,14 +36,14 @@ static int call(const struct http_options *options, const struct http_request *r
     return r;
 }
 
-static int get(const char *base, const char *path, struct http_response *response,
-               enum http_failure *failure, struct error *err)
+static int get_path(const char *base, const char *path, struct http_response *response,
+                    enum http_failure *failure, struct error *err)
 {
     const struct http_options options = {0};
     char url[256];
     (void)snprintf(url, sizeof(url), "%s%s", base, path);
     const struct http_request request = {.method = "GET", .url = url, .total_ms = 300};
-    return call(&options, &request, response, failure, err);
+    return call_with(&options, &request, response, failure, err);
 }
 
 static void an_answer_is_read_whole(void **state)
@@ -61,7 +61,7 @@ static void an_answer_is_read_whole(void **state)
     struct http_response response;
     enum http_failure failure;
     struct error err = ERROR_INIT;
-    assert_int_equal(get(http_script_url(script), "/v2/x?a=b", &response, &failure, &err), 0);
+    assert_int_equal(get_path(http_script_url(script), "/v2/x?a=b", &response, &failure, &err), 0);
     assert_int_equal(response.status, 404);
     assert_int_equal(response.body_bytes, 8);
     assert_string_equal(response.body, "{\"a\": 1}");
@@ -101,7 +101,7 @@ static void body_and_headers_are_sent(void **state)
     struct http_response response;
     enum http_failure failure;
     struct error err = ERROR_INIT;
-    assert_int_equal(call(&options, &request, &response, &failure, &err), 0);
+    assert_int_equal(call_with(&options, &request, &response, &failure, &err), 0);
     assert_int_equal(response.status, 204);
     assert_string_equal(response.body, "");
     http_response_done(&response);
@@ -144,7 +144,7 @@ static void control_characters_in_headers_are_refused(void **state)
         struct http_response response;
         enum http_failure failure;
         struct error err = ERROR_INIT;
-        assert_int_equal(call(&options, &request, &response, &failure, &err), -EINVAL);
+        assert_int_equal(call_with(&options, &request, &response, &failure, &err), -EINVAL);
         assert_int_equal(failure, HTTP_FAILED_REQUEST);
         assert_non_null(strstr(err.message, "X-OpenStack-Request-ID"));
         assert_null(strstr(err.message, "stolen"));
@@ -161,7 +161,7 @@ static void unusable_urls_are_refused(void **state)
         struct http_response response;
         enum http_failure failure;
         struct error err = ERROR_INIT;
-        assert_int_equal(get(urls[i], "", &response, &failure, &err), -EINVAL);
+        assert_int_equal(get_path(urls[i], "", &response, &failure, &err), -EINVAL);
         assert_int_equal(failure, HTTP_FAILED_REQUEST);
         assert_null(strstr(err.message, "pw"));
     }
@@ -176,7 +176,7 @@ static void redirects_are_not_followed(void **state)
     struct http_response response;
     enum http_failure failure;
     struct error err = ERROR_INIT;
-    assert_int_equal(get(http_script_url(script), "/", &response, &failure, &err), 0);
+    assert_int_equal(get_path(http_script_url(script), "/", &response, &failure, &err), 0);
     assert_int_equal(response.status, 302);
     http_response_done(&response);
     http_script_finish(script);
@@ -193,7 +193,7 @@ static void proxies_of_the_environment_are_not_used(void **state)
     struct http_response response;
     enum http_failure failure;
     struct error err = ERROR_INIT;
-    assert_int_equal(get(http_script_url(script), "/", &response, &failure, &err), 0);
+    assert_int_equal(get_path(http_script_url(script), "/", &response, &failure, &err), 0);
     http_response_done(&response);
     assert_int_equal(unsetenv("http_proxy"), 0);
     http_script_finish(script);
@@ -207,7 +207,7 @@ static void a_closed_port_is_a_failed_connect(void **state)
     struct http_response response;
     enum http_failure failure;
     struct error err = ERROR_INIT;
-    assert_int_equal(get(url, "/", &response, &failure, &err), -ECONNREFUSED);
+    assert_int_equal(get_path(url, "/", &response, &failure, &err), -ECONNREFUSED);
     assert_int_equal(failure, HTTP_FAILED_CONNECT);
     assert_true(http_failure_is_transient(failure));
 }
@@ -219,7 +219,7 @@ static void expect_failure(const struct http_step *step, int wanted_errno,
     struct http_response response;
     enum http_failure failure;
     struct error err = ERROR_INIT;
-    int r = get(http_script_url(script), "/", &response, &failure, &err);
+    int r = get_path(http_script_url(script), "/", &response, &failure, &err);
     assert_int_equal(r, -wanted_errno);
     assert_int_equal(failure, wanted_failure);
     assert_int_equal(err.errnum, wanted_errno);
@@ -263,7 +263,7 @@ static void answers_are_bounded(void **state)
     struct http_response response;
     enum http_failure failure;
     struct error err = ERROR_INIT;
-    assert_int_equal(call(&options, &request, &response, &failure, &err), -EMSGSIZE);
+    assert_int_equal(call_with(&options, &request, &response, &failure, &err), -EMSGSIZE);
     assert_int_equal(failure, HTTP_FAILED_SIZE);
     assert_false(http_failure_is_transient(failure));
     http_script_finish(script);
@@ -286,7 +286,7 @@ static int upload(struct http_script *script, struct memory_source *source, unsi
                                          .source = &source->base,
                                          .stall_ms = stall_ms,
                                          .answer_ms = answer_ms};
-    return call(&options, &request, response, failure, err);
+    return call_with(&options, &request, response, failure, err);
 }
 
 static void an_upload_sends_every_byte_once(void **state)
@@ -413,7 +413,7 @@ static void check_reason(const char *type, const char *body, const char *wanted)
     struct http_response response;
     enum http_failure failure;
     struct error err = ERROR_INIT;
-    assert_int_equal(get(http_script_url(script), "/", &response, &failure, &err), 0);
+    assert_int_equal(get_path(http_script_url(script), "/", &response, &failure, &err), 0);
     char reason[HTTP_REASON_SIZE];
     http_response_reason(&response, reason);
     assert_string_equal(reason, wanted);
@@ -449,7 +449,7 @@ static void check_retry_after(const char *headers, unsigned wanted_ms)
     struct http_response response;
     enum http_failure failure;
     struct error err = ERROR_INIT;
-    assert_int_equal(get(http_script_url(script), "/", &response, &failure, &err), 0);
+    assert_int_equal(get_path(http_script_url(script), "/", &response, &failure, &err), 0);
     assert_int_equal(http_response_retry_after_ms(&response), wanted_ms);
     http_response_done(&response);
     http_script_finish(script);
@@ -486,7 +486,7 @@ static void json_must_be_announced_and_sound(void **state)
         enum http_failure failure;
         struct error err = ERROR_INIT;
         json_t *value = NULL;
-        assert_int_equal(get(http_script_url(script), "/", &response, &failure, &err), 0);
+        assert_int_equal(get_path(http_script_url(script), "/", &response, &failure, &err), 0);
         assert_int_equal(http_response_json(&response, "the answer", &value, &err), -EBADMSG);
         assert_non_null(strstr(err.message, "the answer"));
         http_response_done(&response);
@@ -592,22 +592,22 @@ static void certificates_are_verified(void **state)
     enum http_failure failure;
     struct error err = ERROR_INIT;
 
-    assert_int_equal(call(&strict, &request, &response, &failure, &err), -EPROTO);
+    assert_int_equal(call_with(&strict, &request, &response, &failure, &err), -EPROTO);
     assert_int_equal(failure, HTTP_FAILED_TLS);
     assert_false(http_failure_is_transient(failure));
-    assert_int_equal(call(&absent, &request, &response, &failure, &err), -EPROTO);
+    assert_int_equal(call_with(&absent, &request, &response, &failure, &err), -EPROTO);
     assert_int_equal(failure, HTTP_FAILED_TLS);
-    assert_int_equal(call(&trusting, &request, &response, &failure, &err), 0);
+    assert_int_equal(call_with(&trusting, &request, &response, &failure, &err), 0);
     assert_string_equal(response.body, "ok");
     http_response_done(&response);
-    assert_int_equal(call(&insecure, &request, &response, &failure, &err), 0);
+    assert_int_equal(call_with(&insecure, &request, &response, &failure, &err), 0);
     http_response_done(&response);
 
     /* The certificate names 127.0.0.1 only. */
     char other[64];
     (void)snprintf(other, sizeof(other), "https://localhost:%s", strrchr(server.url, ':') + 1);
     const struct http_request wrong_host = {.method = "GET", .url = other};
-    assert_int_equal(call(&trusting, &wrong_host, &response, &failure, &err), -EPROTO);
+    assert_int_equal(call_with(&trusting, &wrong_host, &response, &failure, &err), -EPROTO);
     tls_server_stop(&server);
 }
 

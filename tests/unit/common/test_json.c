@@ -16,7 +16,7 @@
 
 #define MAX_BYTES (1u << 20)
 
-static int parse(const char *text, size_t length, json_t **value, struct error *err)
+static int parse_text(const char *text, size_t length, json_t **value, struct error *err)
 {
     return json_parse(text, length, MAX_BYTES, "the message", value, err);
 }
@@ -26,11 +26,11 @@ static void sound_text_is_parsed(void **state)
     (void)state;
     json_t *value = NULL;
     struct error err = ERROR_INIT;
-    assert_int_equal(parse("{\"a\": [1, \"x\"], \"a\": 2}", 23, &value, &err), 0);
+    assert_int_equal(parse_text("{\"a\": [1, \"x\"], \"a\": 2}", 23, &value, &err), 0);
     assert_int_equal(json_object_size(value), 1);
     assert_int_equal(json_integer_value(json_object_get(value, "a")), 2);
     json_decref(value);
-    assert_int_equal(parse("7 beyond", 1, &value, &err), 0);
+    assert_int_equal(parse_text("7 beyond", 1, &value, &err), 0);
     assert_true(json_is_integer(value));
     json_decref(value);
 }
@@ -46,7 +46,7 @@ static void hostile_text_is_refused(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
         json_t *value = NULL;
         struct error err = ERROR_INIT;
-        assert_int_equal(parse(texts[i], strlen(texts[i]), &value, &err), -EBADMSG);
+        assert_int_equal(parse_text(texts[i], strlen(texts[i]), &value, &err), -EBADMSG);
         assert_null(value);
         assert_memory_equal(err.message, "the message is no JSON: ", 24);
         assert_null(strchr(err.message, '\n'));
@@ -109,7 +109,7 @@ static void nesting_is_bounded(void **state)
         json_t *value = NULL;
         struct error err = ERROR_INIT;
         memset(text, *c, depth);
-        assert_int_equal(parse(text, depth, &value, &err), -EBADMSG);
+        assert_int_equal(parse_text(text, depth, &value, &err), -EBADMSG);
     }
     free(text);
 }
@@ -131,7 +131,7 @@ static void errors_do_not_quote_the_text(void **state)
     static const char text[] = "{\"password\": \"s3cret\" \"next\": 1}";
     json_t *value = NULL;
     struct error err = ERROR_INIT;
-    assert_int_equal(parse(text, strlen(text), &value, &err), -EBADMSG);
+    assert_int_equal(parse_text(text, strlen(text), &value, &err), -EBADMSG);
     assert_null(strstr(err.message, "next"));
     assert_null(strstr(err.message, "s3cret"));
 }

@@ -40,7 +40,7 @@ static int listening(struct sockaddr_un *ret_name, socklen_t *ret_length)
 }
 
 /* Its end shows in the socket, which nobody else has open. */
-static struct process_server *start(const char *script, int *ret_client)
+static struct process_server *start_server(const char *script, int *ret_client)
 {
     const char *const argv[] = {"sh", "-c", script, NULL};
     struct sockaddr_un name;
@@ -60,7 +60,7 @@ static void await_end_of(int client)
     assert_true(recv(client, &byte, 1, 0) <= 0);
 }
 
-static const char *blame(struct process_server *server)
+static const char *blame_server(struct process_server *server)
 {
     (void)error_set(&err, EIO, EXC_INTERNAL_ERROR, "it broke");
     assert_int_equal(process_server_blame(server, &err), -EIO);
@@ -71,12 +71,12 @@ static void it_is_given_the_socket_as_systemd_does(void **state)
 {
     (void)state;
     int client;
-    struct process_server *server =
-        start("exec >&2; [ $LISTEN_PID = $$ ] && echo $LISTEN_FDS && readlink /proc/self/fd/3 | "
-              "cut -c 1-7; ls /proc/self/fd", /* which has the folder open itself */
-              &client);
+    struct process_server *server = start_server(
+        "exec >&2; [ $LISTEN_PID = $$ ] && echo $LISTEN_FDS && readlink /proc/self/fd/3 | "
+        "cut -c 1-7; ls /proc/self/fd", /* which has the folder open itself */
+        &client);
     await_end_of(client);
-    assert_string_equal(blame(server), "it broke (sh: 1 socket: 0 1 2 3 4)");
+    assert_string_equal(blame_server(server), "it broke (sh: 1 socket: 0 1 2 3 4)");
     process_server_end(server);
     close(client);
 }
@@ -85,11 +85,11 @@ static void what_it_says_is_bounded_and_holds_nobody_up(void **state)
 {
     (void)state;
     int client;
-    struct process_server *server =
-        start("i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); echo line $i; echo line $i >&2; done",
-              &client);
+    struct process_server *server = start_server(
+        "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); echo line $i; echo line $i >&2; done",
+        &client);
     await_end_of(client);
-    assert_non_null(strstr(blame(server), " line "));
+    assert_non_null(strstr(blame_server(server), " line "));
     assert_true(strlen(err.message) < 700);
     process_server_end(server);
     close(client);
@@ -100,8 +100,8 @@ static void its_end_is_waited_for(void **state)
     (void)state;
     int client;
     uint64_t began_ms = clock_now_ms();
-    struct process_server *server = start("trap '' TERM; sleep 60 & wait", &client);
-    assert_non_null(strstr(blame(server), "it printed no reason"));
+    struct process_server *server = start_server("trap '' TERM; sleep 60 & wait", &client);
+    assert_non_null(strstr(blame_server(server), "it printed no reason"));
     process_server_end(server);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);

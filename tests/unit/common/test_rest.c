@@ -62,7 +62,8 @@ static struct outcome run_at(const char *base, bool nowhere, const struct rest_c
     return outcome;
 }
 
-static struct outcome run(const struct http_step *steps, size_t count, const struct rest_call *call)
+static struct outcome run_script(const struct http_step *steps, size_t count,
+                                 const struct rest_call *call)
 {
     struct http_script *script = http_script_start(steps, count);
     struct outcome outcome = run_at(http_script_url(script), false, call);
@@ -89,7 +90,7 @@ static void an_answer_of_any_status_is_handed_over(void **state)
         .body = "{}",
         .status = 418,
     }};
-    struct outcome outcome = run(steps, ARRAY_SIZE(steps), &post_once);
+    struct outcome outcome = run_script(steps, ARRAY_SIZE(steps), &post_once);
     assert_int_equal(outcome.r, 0);
     assert_int_equal(outcome.status, 418);
 }
@@ -100,14 +101,14 @@ static void what_may_have_been_done_is_not_done_again(void **state)
     static const unsigned statuses[] = {500, 502, 503, 504};
     for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
         const struct http_step step = {.status = statuses[i]};
-        struct outcome outcome = run(&step, 1, &post_once);
+        struct outcome outcome = run_script(&step, 1, &post_once);
         assert_int_equal(outcome.r, 0);
         assert_int_equal(outcome.status, statuses[i]);
     }
     const struct http_step lost[] = {{.action = HTTP_DROP, .bytes = 2},
                                      {.action = HTTP_TRUNCATE, .reply = "{\"a\": 1}", .bytes = 3}};
     for (size_t i = 0; i < ARRAY_SIZE(lost); i++) {
-        struct outcome outcome = run(&lost[i], 1, &post_once);
+        struct outcome outcome = run_script(&lost[i], 1, &post_once);
         assert_int_equal(outcome.r, -ECONNRESET);
         assert_int_equal(outcome.failure, HTTP_FAILED_ANSWER);
     }
@@ -117,7 +118,7 @@ static void what_was_not_done_is_tried_again(void **state)
 {
     (void)state;
     const struct http_step steps[] = {{.status = 401}, {.status = 429}, {.status = 202}};
-    struct outcome outcome = run(steps, ARRAY_SIZE(steps), &post_once);
+    struct outcome outcome = run_script(steps, ARRAY_SIZE(steps), &post_once);
     assert_int_equal(outcome.r, 0);
     assert_int_equal(outcome.status, 202);
     assert_int_equal(outcome.urls_asked, 3);
@@ -175,12 +176,12 @@ static void a_caller_can_shorten_the_whole(void **state)
     const struct http_step stalled = {.action = HTTP_STALL};
     const struct rest_call call = {.method = "GET", .may_repeat = true, .total_ms = 700};
     uint64_t begun_ms = clock_now_ms();
-    struct outcome outcome = run(&stalled, 1, &call);
+    struct outcome outcome = run_script(&stalled, 1, &call);
     assert_int_equal(outcome.r, -ETIMEDOUT);
     assert_true(clock_now_ms() - begun_ms < 4000);
 
     const struct http_step busy = {.status = 503, .reply_headers = "Retry-After: 60\r\n"};
-    outcome = run(&busy, 1, &call);
+    outcome = run_script(&busy, 1, &call);
     assert_int_equal(outcome.status, 503);
 }
 
@@ -195,7 +196,7 @@ static void no_attempt_is_made_for_cancelled_work(void **state)
                                        .then_opaque = &canceller}};
     canceller_enter(&canceller);
     uint64_t begun_ms = clock_now_ms();
-    struct outcome outcome = run(steps, ARRAY_SIZE(steps), &call);
+    struct outcome outcome = run_script(steps, ARRAY_SIZE(steps), &call);
     assert_int_equal(outcome.r, -ECANCELED);
     assert_int_equal(outcome.failure, HTTP_FAILED_CANCELED);
     assert_true(clock_now_ms() - begun_ms < CANCELLER_MAX_MS);

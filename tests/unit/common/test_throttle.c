@@ -57,7 +57,7 @@ static void a_limit_can_be_changed(void **state)
     throttle_free(throttle);
 }
 
-static void *take(void *arg)
+static void *take_share(void *arg)
 {
     struct error err = ERROR_INIT;
     for (unsigned i = 0; i < 50; i++)
@@ -74,7 +74,7 @@ static void the_limit_is_shared(void **state)
     pthread_t threads[4];
     uint64_t begin_ms = clock_now_ms();
     for (size_t i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, take, throttle), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, take_share, throttle), 0);
     for (size_t i = 0; i < 4; i++) {
         void *failed = NULL;
         (void)pthread_join(threads[i], &failed);

@@ -61,7 +61,7 @@ static struct conf *load_with(const char *packages, const char *text, struct err
 }
 
 /* Where no nova is to be seen. */
-static struct conf *load(const char *text, struct error *err)
+static struct conf *load_text(const char *text, struct error *err)
 {
     return load_with("/nonexistent", text, err);
 }
@@ -69,7 +69,7 @@ static struct conf *load(const char *text, struct error *err)
 static struct conf *load_good(const char *text)
 {
     struct error err = ERROR_INIT;
-    struct conf *conf = load(text, &err);
+    struct conf *conf = load_text(text, &err);
     if (!conf)
         fail_msg("%s", err.message);
     return conf;
@@ -109,8 +109,9 @@ static void a_lists_items_are_of_its_choices(void **state)
     assert_string_equal(conf->snapshot_agent.debug_modules[1], "driver");
     assert_null(conf->snapshot_agent.debug_modules[2]);
     conf_free(conf);
-    assert_null(load("[snapshot_agent]\ndebug_modules = amqp,drive\n", &err));
-    assert_non_null(strstr(err.message, "[snapshot_agent]debug_modules: 'drive' is none of agent|"));
+    assert_null(load_text("[snapshot_agent]\ndebug_modules = amqp,drive\n", &err));
+    assert_non_null(
+        strstr(err.message, "[snapshot_agent]debug_modules: 'drive' is none of agent|"));
 }
 
 static void values_refer_to_others(void **state)
@@ -217,7 +218,7 @@ static void unknown_keys_matter_only_in_the_own_group(void **state)
     (void)state;
     struct error err = ERROR_INIT;
     conf_free(load_good("[DEFAULT]\nno_such = 1\n[libvirt]\nnor_this = 2\n[what]\never = 3\n"));
-    assert_null(load("[snapshot_agent]\nattach = shared\nno_such = 1\n", &err));
+    assert_null(load_text("[snapshot_agent]\nattach = shared\nno_such = 1\n", &err));
     assert_non_null(strstr(err.message, "one.conf:3: [snapshot_agent] has no option 'no_such'"));
 }
 
@@ -242,7 +243,7 @@ static void bad_values_name_file_line_and_what_was_expected(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct error err = ERROR_INIT;
-        assert_null(load(rows[i].text, &err));
+        assert_null(load_text(rows[i].text, &err));
         if (!strstr(err.message, rows[i].where) || !strstr(err.message, rows[i].what))
             fail_msg("row %zu: %s", i, err.message);
     }
@@ -259,7 +260,7 @@ static void values_that_double_themselves_are_bounded(void **state)
                        i - 1, i - 1, i - 1);
     }
     (void)strncat(text, "state_path = $a14\n", sizeof(text) - strlen(text) - 1);
-    assert_null(load(text, &err));
+    assert_null(load_text(text, &err));
     assert_non_null(strstr(err.message, "grows beyond"));
 }
 
@@ -324,8 +325,8 @@ static void notifications_may_go_another_way(void **state)
     assert_null(conf->notification_url);
     conf_free(conf);
     struct error err = ERROR_INIT;
-    assert_null(load("[DEFAULT]\ntransport_url = kafka://u:s3cret@n:9092/\n", &err));
-    assert_null(load("[oslo_messaging_notifications]\ntransport_url = rabbit:/n\n", &err));
+    assert_null(load_text("[DEFAULT]\ntransport_url = kafka://u:s3cret@n:9092/\n", &err));
+    assert_null(load_text("[oslo_messaging_notifications]\ntransport_url = rabbit:/n\n", &err));
 }
 
 static void bad_queries_are_refused(void **state)
@@ -343,7 +344,7 @@ static void bad_queries_are_refused(void **state)
         char text[256];
         (void)snprintf(text, sizeof(text), "[DEFAULT]\ntransport_url = rabbit://u:s3cret@h/?%s\n",
                        queries[i]);
-        assert_null(load(text, &err));
+        assert_null(load_text(text, &err));
         assert_non_null(strstr(err.message, "[DEFAULT]transport_url: "));
         assert_null(strstr(err.message, "s3cret"));
     }
@@ -445,7 +446,7 @@ static void what_nova_bears_is_borne(void **state)
     assert_int_equal(conf->oslo_messaging_rabbit.heartbeat_timeout_threshold_s, 0);
     conf_free(conf);
     struct error err = ERROR_INIT;
-    assert_null(load("[service_user]\nsend_service_user_token = 1\ntimeout = never\n", &err));
+    assert_null(load_text("[service_user]\nsend_service_user_token = 1\ntimeout = never\n", &err));
     assert_non_null(strstr(err.message, "one.conf:3: [service_user]timeout"));
 }
 
@@ -531,10 +532,11 @@ static void a_secret_is_not_in_the_error(void **state)
 {
     (void)state;
     struct error err = ERROR_INIT;
-    assert_null(load("[service_user]\nsend_service_user_token = 1\npassword = a$s3cret\n", &err));
+    assert_null(
+        load_text("[service_user]\nsend_service_user_token = 1\npassword = a$s3cret\n", &err));
     assert_non_null(strstr(err.message, "[service_user]password"));
     assert_null(strstr(err.message, "s3cret"));
-    assert_null(load("[DEFAULT]\ntransport_url = rabbit://u:a$s3cret@h/\n", &err));
+    assert_null(load_text("[DEFAULT]\ntransport_url = rabbit://u:a$s3cret@h/\n", &err));
     assert_null(strstr(err.message, "s3cret"));
 }
 

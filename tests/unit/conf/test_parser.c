@@ -21,7 +21,7 @@ static int drop(void **state)
     return 0;
 }
 
-static int parse(const char *text, struct error *err)
+static int parse_text(const char *text, struct error *err)
 {
     assignments_done(&all);
     return parser_read_text(&all, "f.conf", text, strlen(text), err);
@@ -53,7 +53,7 @@ static void reads_what_oslo_reads(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct error err = ERROR_INIT;
-        assert_int_equal(parse(rows[i].text, &err), 0);
+        assert_int_equal(parse_text(rows[i].text, &err), 0);
         assert_int_equal(all.n, 1);
         assert_string_equal(all.items[0].group, "g");
         assert_string_equal(all.items[0].name, rows[i].name);
@@ -65,7 +65,7 @@ static void repeated_keys_are_all_kept_with_their_lines(void **state)
 {
     (void)state;
     struct error err = ERROR_INIT;
-    assert_int_equal(parse("[a]\nk=1\n\nk=2\n[b]\nk=3\n", &err), 0);
+    assert_int_equal(parse_text("[a]\nk=1\n\nk=2\n[b]\nk=3\n", &err), 0);
     assert_int_equal(all.n, 3);
     assert_int_equal(all.items[1].line, 4);
     assert_string_equal(all.items[2].group, "b");
@@ -91,7 +91,7 @@ static void refuses_with_file_and_line(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct error err = ERROR_INIT;
-        assert_int_equal(parse(rows[i].text, &err), -EINVAL);
+        assert_int_equal(parse_text(rows[i].text, &err), -EINVAL);
         if (!strstr(err.message, rows[i].where) || !strstr(err.message, rows[i].what))
             fail_msg("row %zu: %s", i, err.message);
         assert_null(strstr(err.message, "s3cret"));
