@@ -12,6 +12,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 struct cancel {
     int fd;               /* eventfd, readable from the request on */
@@ -56,6 +57,7 @@ void cancel_request(struct cancel *cancel, const struct error *reason)
     cancel->reason = *reason;
     cancel->reason.errnum = ECANCELED;
     (void)eventfd_write(cancel->fd, 1);
+    log_debug("cancelling: %s", reason->message);
 }
 
 struct cancel *cancel_enter(struct cancel *cancel)

@@ -10,6 +10,7 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/log.h"
 
 static bool is_given(const char *option)
 {
@@ -116,6 +117,8 @@ int catalog_find_endpoint(const json_t *catalog, const struct catalog_query *que
         char *copy = strdup(url);
         if (!copy)
             return error_nomem(err);
+        log_debug("%s endpoint of service '%s': %s", query->interfaces[i], query->service_type,
+                  copy);
         *ret_url = copy;
         return 0;
     }

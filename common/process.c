@@ -14,6 +14,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/process_child.h"
 
 #define READ_BYTES 16384
@@ -185,6 +186,8 @@ int process_run(const struct process_options *options, char **ret_output, size_t
     if (!ended)
         return error_set(err, ECHILD, EXC_PROCESS_EXECUTION_ERROR, "%s has no exit status",
                          options->argv[0]);
+    log_debug("%s ran for %lld ms", options->argv[0],
+              (long long)((int64_t)clock_now_ms() - process.started_ms));
     r = judge_status(&process, status, err);
     if (r < 0)
         return r;

@@ -7,6 +7,7 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/retry.h"
 #include "common/secret.h"
 
@@ -113,8 +114,11 @@ int rest_call(const struct rest_service *service, const struct request_context *
         attempt.total_ms = retry_remaining_ms(&retry);
         r = rest_send(service, context, &attempt, &response, ret_failure, &failed);
         unauthorized += response.status == 401;
-        if (response.status == 401 && unauthorized == 1 && session_of(service))
+        if (response.status == 401 && unauthorized == 1 && session_of(service)) {
+            log_debug("%s answered 401: the call is repeated once with a new service token",
+                      service->name);
             retry_allow_another(&retry);
+        }
         again = r < 0 ? may_do_better(call, *ret_failure)
                       : may_pass(call, response.status, unauthorized);
         retry_after_ms = http_response_retry_after_ms(&response);

@@ -82,6 +82,9 @@ static void find_nova(struct lookup *lookup)
 {
     const struct assignment *item = lookup_find(lookup, options_find(OWN_GROUP, "nova_packages"));
     installed_find(item ? item->value : NULL, &lookup->installed);
+    log_debug("nova in %s: its release decides on defaults and deprecated names",
+              lookup->installed.folder[0] != '\0' ? lookup->installed.folder
+                                                  : "no folder of this host");
 }
 
 static int load_conf(struct lookup *lookup, const struct conf_source *sources, size_t n_sources,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* common/http.c and common/http_response.c, against a server that misbehaves. */
+/* common/http.c and what it is made of, against a server that misbehaves. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +20,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/http.h"
+#include "common/log.h"
 #include "tests/unit/canceller.h"
 #include "tests/unit/http_script.h"
 #include "tests/unit/memory_source.h"
@@ -697,6 +698,45 @@ static void a_long_time_limit_is_long(void **state)
     http_script_finish(script);
 }
 
+/* What a debug log has of a request, through a pipe on stderr. */
+static void the_debug_log_has_no_query_header_or_body(void **state)
+{
+    (void)state;
+    const struct http_step step = {.method = "POST", .status = 201, .reply = "s3cret-answer"};
+    struct http_script *script = http_script_start(&step, 1);
+    const struct http_header header = {"X-Auth-Token", "s3cret-token"};
+    char url[128], wanted[160], text[4096];
+    (void)snprintf(url, sizeof(url), "%s/v3?key=s3cret-query", http_script_url(script));
+    (void)snprintf(wanted, sizeof(wanted), "POST %s/v3: 201 in ", http_script_url(script));
+    const struct http_options options = {0};
+    const struct http_request request = {.method = "POST",
+                                         .url = url,
+                                         .headers = &header,
+                                         .header_count = 1,
+                                         .body = "s3cret-body",
+                                         .body_bytes = strlen("s3cret-body")};
+    struct http_response response = {0};
+    enum http_failure failure;
+    struct error err = ERROR_INIT;
+    int ends[2], saved = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    (void)close(ends[1]);
+    log_init(LOG_LEVEL_DEBUG);
+    int r = call_with(&options, &request, &response, &failure, &err);
+    log_init(LOG_LEVEL_INFO);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    (void)close(saved);
+    ssize_t n = read(ends[0], text, sizeof(text) - 1);
+    (void)close(ends[0]);
+    assert_int_equal(r, 0);
+    text[n > 0 ? n : 0] = '\0';
+    assert_non_null(strstr(text, wanted));
+    assert_null(strstr(text, "s3cret"));
+    http_response_done(&response);
+    http_script_finish(script);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -723,6 +763,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_request_ends_at_once),
         cmocka_unit_test(a_cancelled_upload_ends_at_once),
         cmocka_unit_test(a_long_time_limit_is_long),
+        cmocka_unit_test(the_debug_log_has_no_query_header_or_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
