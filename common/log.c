@@ -27,7 +27,7 @@ enum style {
 static const char *const modules[] = {"agent", "amqp",   "cinder_client", "common",
                                       "conf",  "driver", "glance_client"};
 
-static const int priorities[] = {3, 4, 6, 7}; /* of syslog(3) */
+static const int priorities[] = {3, 4, 6, 7}; /* sd-daemon(3) */
 
 static _Atomic enum log_level max_level = LOG_LEVEL_INFO;
 static _Atomic unsigned debug_modules = ALL_MODULES;

@@ -10,7 +10,7 @@
 /* All is borrowed; "" = there is no such field. */
 struct log_journal_entry {
     const char *message; /* behind LOG_JOURNAL_MESSAGE */
-    int priority;        /* of syslog(3) */
+    int priority;        /* 3 to 7, as in sd-daemon(3) */
     const char *file;
     int line;
     const char *function;

@@ -112,9 +112,9 @@ static void the_log_level_changes_and_changes_back(void **state)
     (void)state;
     assert_null(strstr(reload("[DEFAULT]\ndebug = true\n" SAME), "WARNING"));
     assert_true(log_enabled(LOG_LEVEL_DEBUG));
-    assert_null(strstr(
-        reload("[DEFAULT]\ndebug = true\n" SAME "[snapshot_agent]\ndebug_modules = amqp\n"),
-        "WARNING"));
+    assert_null(
+        strstr(reload("[DEFAULT]\ndebug = true\n" SAME "[snapshot_agent]\ndebug_modules = amqp\n"),
+               "WARNING"));
     assert_null(strstr(reload(SAME), "WARNING"));
     assert_false(log_enabled(LOG_LEVEL_DEBUG));
 }
