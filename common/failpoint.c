@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
-#include "common/log.h"
 
 #define HOLD_MAX_MS 120000
 #define HOLD_STEP_MS 20
@@ -81,12 +80,12 @@ static void obey_line(const char *point, const char *action)
     }
 }
 
-void failpoint(const char *point)
+void failpoint_pass(const char *point, const struct log_place *place)
 {
     char line[LINE_MAX_BYTES];
     int saved_errno = errno;
     size_t length = strlen(point);
-    log_debug("failpoint %s", point);
+    log_write(LOG_LEVEL_DEBUG, place, "failpoint %s", point);
     if (failpoint_path[0] != '\0' && access(failpoint_path, F_OK) == 0 && read_line(line) &&
         strncmp(line, point, length) == 0 && line[length] == ' ')
         obey_line(point, line + length + 1);

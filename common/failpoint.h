@@ -11,11 +11,14 @@
  */
 #pragma once
 
+#include "common/log.h"
+
 /* Where the file would be. Once, before threads start; without it nothing can be armed. */
 void failpoint_init(const char *state_dir);
 
 /*
- * Marks a step boundary, with its name in the debug log. Thread-safe; one stat(2) when nothing is
- * armed. Preserves errno.
+ * Marks a step boundary: failpoint("live:copy-ready"). Its name is a debug line of the caller's
+ * room. Thread-safe; one stat(2) when nothing is armed. Preserves errno.
  */
-void failpoint(const char *point);
+#define failpoint(point) failpoint_pass(point, LOG_HERE)
+void failpoint_pass(const char *point, const struct log_place *place);
