@@ -123,6 +123,9 @@ int http_request(struct http_client *client, const struct http_request *request,
                         : http_handle_pool_borrow(&client->pool, &handle, err);
     if (r < 0)
         return r;
+    if (request->source)
+        log_debug("%s: sending %llu bytes of image data", request->method,
+                  (unsigned long long)request->source->size_bytes);
     r = http_transfer_run(&handle, &client->transfer, request, ret_response, ret_failure, err);
     if (request->source)
         http_handle_done(&handle);

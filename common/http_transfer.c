@@ -9,33 +9,13 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/http_transfer_int.h"
 
 #define CONNECT_TIMEOUT_MS 10000
-#define EXPECT_TIMEOUT_MS 10000
-#define STALL_BYTES_PER_S 1024
-#define UPLOAD_BUFFER_BYTES (1L << 20)
-
-/* One request on its way. */
-struct transfer {
-    const struct http_request *request;
-    char *body;
-    size_t body_bytes, body_capacity;
-    bool too_large, no_memory;
-
-    uint64_t read_bytes; /* taken from the source */
-    bool source_failed;
-    struct error source_err;
-
-    uint64_t window_start_ms; /* sending: a stall is too little in one window */
-    curl_off_t window_start_bytes;
-    uint64_t sent_ms;      /* when the last byte had been sent, 0 before */
-    const char *exhausted; /* the limit that passed */
-    char curl_message[CURL_ERROR_SIZE];
-};
 
 static size_t receive_body(char *data, size_t size, size_t count, void *opaque)
 {
-    struct transfer *transfer = opaque;
+    struct http_transfer *transfer = opaque;
     size_t length = size * count;
     if (length > HTTP_BODY_MAX_BYTES - transfer->body_bytes) {
         transfer->too_large = true;
@@ -58,64 +38,8 @@ static size_t receive_body(char *data, size_t size, size_t count, void *opaque)
     return length;
 }
 
-static size_t read_source(char *buffer, size_t size, size_t count, void *opaque)
-{
-    struct transfer *transfer = opaque;
-    struct image_source *source = transfer->request->source;
-    uint64_t left = source->size_bytes - transfer->read_bytes;
-    if (left == 0)
-        return 0;
-    size_t length = size * count < left ? size * count : (size_t)left;
-    uint64_t before_ms = clock_now_ms();
-    ssize_t n = source->ops->read(source, buffer, length, &transfer->source_err);
-    transfer->window_start_ms += clock_now_ms() - before_ms; /* not the network's fault */
-    if (n == 0)
-        (void)error_set(&transfer->source_err, EIO, EXC_INTERNAL_ERROR,
-                        "the image data ended after %llu of %llu bytes",
-                        (unsigned long long)transfer->read_bytes,
-                        (unsigned long long)source->size_bytes);
-    if (n <= 0) {
-        transfer->source_failed = true;
-        return CURL_READFUNC_ABORT;
-    }
-    transfer->read_bytes += (uint64_t)n;
-    return (size_t)n;
-}
-
-static bool is_stalled(struct transfer *transfer, curl_off_t sent_bytes, uint64_t now_ms)
-{
-    const unsigned stall_ms = transfer->request->stall_ms;
-    curl_off_t wanted = (curl_off_t)STALL_BYTES_PER_S * stall_ms / 1000;
-    if (sent_bytes < transfer->window_start_bytes ||
-        sent_bytes - transfer->window_start_bytes >= wanted) {
-        transfer->window_start_bytes = sent_bytes;
-        transfer->window_start_ms = now_ms;
-    }
-    return now_ms >= transfer->window_start_ms + stall_ms;
-}
-
-/* Called by libcurl at least twice a second. */
-static int watch_upload(void *opaque, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
-                        curl_off_t ulnow)
-{
-    (void)dltotal, (void)dlnow, (void)ultotal;
-    struct transfer *transfer = opaque;
-    const struct http_request *request = transfer->request;
-    uint64_t now_ms = clock_now_ms();
-    if ((uint64_t)ulnow < request->source->size_bytes) {
-        if (is_stalled(transfer, ulnow, now_ms))
-            transfer->exhausted = "the upload stalled";
-    } else {
-        if (transfer->sent_ms == 0)
-            transfer->sent_ms = now_ms;
-        if (now_ms - transfer->sent_ms >= request->answer_ms)
-            transfer->exhausted = "all was sent, but no answer came in time";
-    }
-    return transfer->exhausted != NULL;
-}
-
 static bool set_common(CURL *handle, const struct http_transfer_options *options,
-                       struct transfer *transfer, const struct curl_slist *headers)
+                       struct http_transfer *transfer, const struct curl_slist *headers)
 {
     const struct http_request *request = transfer->request;
     return curl_easy_setopt(handle, CURLOPT_URL, request->url) == CURLE_OK &&
@@ -165,26 +89,8 @@ static bool set_certificates(CURL *handle, const struct http_transfer_options *o
              curl_easy_setopt(handle, CURLOPT_SSLKEY, keyfile) == CURLE_OK));
 }
 
-static bool set_upload(CURL *handle, struct transfer *transfer)
-{
-    const struct http_request *request = transfer->request;
-    unsigned expect_ms = request->stall_ms / 2;
-    if (expect_ms > EXPECT_TIMEOUT_MS)
-        expect_ms = EXPECT_TIMEOUT_MS;
-    return curl_easy_setopt(handle, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_INFILESIZE_LARGE,
-                            (curl_off_t)request->source->size_bytes) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_READFUNCTION, read_source) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_READDATA, transfer) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_EXPECT_100_TIMEOUT_MS, (long)expect_ms) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, watch_upload) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_XFERINFODATA, transfer) == CURLE_OK;
-}
-
 static bool set_body(CURL *handle, const struct http_transfer_options *options,
-                     struct transfer *transfer)
+                     struct http_transfer *transfer)
 {
     const struct http_request *request = transfer->request;
     unsigned total_ms = options->timeout_ms;
@@ -198,7 +104,7 @@ static bool set_body(CURL *handle, const struct http_transfer_options *options,
 }
 
 static enum http_failure classify_failure(CURL *handle, CURLcode code,
-                                          const struct transfer *transfer)
+                                          const struct http_transfer *transfer)
 {
     if (transfer->source_failed)
         return HTTP_FAILED_SOURCE;
@@ -234,7 +140,7 @@ static enum http_failure classify_failure(CURL *handle, CURLcode code,
     return code == CURLE_OPERATION_TIMEDOUT ? HTTP_FAILED_TIMEOUT : HTTP_FAILED_ANSWER;
 }
 
-static int explain_failure(const struct transfer *transfer, enum http_failure failure,
+static int explain_failure(const struct http_transfer *transfer, enum http_failure failure,
                            CURLcode code, struct error *err)
 {
     static const int errnums[] = {
@@ -272,7 +178,7 @@ static int copy_answer_headers(CURL *handle, struct http_response *response, str
 }
 
 /* Takes transfer->body. */
-static int make_response(CURL *handle, struct transfer *transfer,
+static int make_response(CURL *handle, struct http_transfer *transfer,
                          struct http_response *ret_response, struct error *err)
 {
     long status = 0;
@@ -294,15 +200,15 @@ static int make_response(CURL *handle, struct transfer *transfer,
 }
 
 static bool set_options(CURL *easy, const struct http_transfer_options *options,
-                        struct transfer *transfer, const struct curl_slist *headers)
+                        struct http_transfer *transfer, const struct curl_slist *headers)
 {
     return set_common(easy, options, transfer, headers) && set_certificates(easy, options) &&
-           (transfer->request->source ? set_upload(easy, transfer)
+           (transfer->request->source ? http_upload_set(easy, transfer)
                                       : set_body(easy, options, transfer));
 }
 
 /* With the options set. */
-static int run_transfer(struct http_handle *handle, struct transfer *transfer,
+static int run_transfer(struct http_handle *handle, struct http_transfer *transfer,
                         struct http_response *ret_response, enum http_failure *ret_failure,
                         struct error *err)
 {
@@ -323,7 +229,7 @@ int http_transfer_run(struct http_handle *handle, const struct http_transfer_opt
                       const struct http_request *request, struct http_response *ret_response,
                       enum http_failure *ret_failure, struct error *err)
 {
-    struct transfer transfer = {.request = request, .window_start_ms = clock_now_ms()};
+    struct http_transfer transfer = {.request = request, .window_start_ms = clock_now_ms()};
     struct curl_slist *headers = NULL;
     *ret_failure = HTTP_FAILED_REQUEST;
     int r = http_request_make_headers(request, &headers, err);

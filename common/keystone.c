@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The token and who fetches it when. See keystone.h; the request's body is in keystone_auth.c. */
+/*
+ * The token and who fetches it when. See keystone.h; the request's body is made in keystone_auth.c,
+ * the answer read in keystone_token.c.
+ */
 #include "common/keystone.h"
 
 #include <errno.h>
@@ -12,7 +15,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "common/json.h"
+#include "common/keystone_token.h"
 #include "common/log.h"
 #include "common/retry.h"
 #include "common/secret.h"
@@ -22,7 +25,6 @@
 #define FETCH_MAX_DELAY_MS 8000
 #define FETCH_TOTAL_MS 120000
 #define CANCEL_LOOK_MS 250
-#define KEYSTONEAUTH_HTTP "keystoneauth1.exceptions.http"
 
 struct keystone_session {
     struct http_client *http;
@@ -89,84 +91,6 @@ void keystone_session_free(struct keystone_session *session)
     free(session);
 }
 
-/* "2026-11-23T01:00:00.000000Z" */
-static bool parse_time(const char *text, time_t *ret_time)
-{
-    struct tm tm = {0};
-    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (!rest)
-        return false;
-    if (*rest == '.')
-        rest += 1 + strspn(rest + 1, "0123456789");
-    if (strcmp(rest, "Z") != 0)
-        return false;
-    *ret_time = timegm(&tm);
-    return true;
-}
-
-/*
- * The life is counted on our clock from the moment before the request: the wall clocks of the two
- * hosts need not agree.
- */
-static int parse_lifetime(const json_t *answer, uint64_t *ret_life_ms, struct error *err)
-{
-    json_t *token;
-    const char *expires_text;
-    const char *issued_text;
-    time_t expires;
-    time_t issued;
-    int r = json_need_object(answer, "token", "Keystone's answer", &token, err);
-    if (r < 0)
-        return r;
-    r = json_need_string(token, "expires_at", "Keystone's token", &expires_text, err);
-    if (r < 0)
-        return r;
-    r = json_need_string(token, "issued_at", "Keystone's token", &issued_text, err);
-    if (r < 0)
-        return r;
-    if (!parse_time(expires_text, &expires) || !parse_time(issued_text, &issued))
-        return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
-                         "Keystone's token has a malformed expires_at or issued_at");
-    *ret_life_ms = expires > issued ? (uint64_t)(expires - issued) * 1000 : 0;
-    return 0;
-}
-
-static int parse_token(const struct http_response *response, char **ret_token,
-                       uint64_t *ret_life_ms, struct error *err)
-{
-    const char *value = http_response_header(response, "X-Subject-Token");
-    if (!value || value[0] == '\0')
-        return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
-                         "Keystone's answer has no X-Subject-Token");
-    json_t *answer = NULL;
-    int r = http_response_json(response, "Keystone's answer", &answer, err);
-    if (r < 0)
-        return r;
-    r = parse_lifetime(answer, ret_life_ms, err);
-    json_decref(answer);
-    if (r < 0)
-        return r;
-    *ret_token = strdup(value);
-    return *ret_token ? 0 : error_nomem(err);
-}
-
-static int refused_token(const struct http_response *response, struct error *err)
-{
-    char reason[HTTP_REASON_SIZE];
-    http_response_reason(response, reason);
-    if (http_response_header(response, "Openstack-Auth-Receipt"))
-        (void)error_set_foreign(err, EACCES, KEYSTONEAUTH_HTTP, "Unauthorized",
-                                "Keystone asks for a second authentication factor");
-    else if (response->status == 401 || response->status == 403)
-        (void)error_set_foreign(err, EACCES, KEYSTONEAUTH_HTTP, "Unauthorized",
-                                "Keystone refused the credentials: %s", reason);
-    else
-        (void)error_set_foreign(err, EREMOTEIO, KEYSTONEAUTH_HTTP, "HttpError",
-                                "Keystone gave no token: %s", reason);
-    err->http_status = (int)response->status;
-    return -err->errnum;
-}
-
 static int unreachable_keystone(struct error *err)
 {
     const struct error cause = *err;
@@ -223,9 +147,9 @@ static int fetch_token(struct keystone_session *session, char **ret_token, uint6
     else if (r < 0)
         r = unreachable_keystone(err);
     else if (response.status != 201 && response.status != 200)
-        r = refused_token(&response, err);
+        r = keystone_token_refused(&response, err);
     else
-        r = parse_token(&response, ret_token, &life_ms, err);
+        r = keystone_token_parse(&response, ret_token, &life_ms, err);
     http_response_done(&response);
     if (r < 0)
         return r;
