@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* amqp/notifier.c */
+/* amqp/notification.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
