@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "amqp/channel.h"
 #include "amqp/oslo_message.h"
 #include "amqp/topology.h"
 #include "common/log.h"

@@ -13,6 +13,7 @@
 #include "amqp/bus_int.h"
 #include "amqp/bus_settings.h"
 #include "amqp/bus_thread.h"
+#include "amqp/channel.h"
 #include "amqp/messaging_error.h"
 #include "amqp/replies.h"
 #include "amqp/rpc_client.h"
@@ -25,7 +26,7 @@
 static int consuming_up(void *arg, struct error *err)
 {
     struct bus *bus = arg;
-    int r = connection_open_channel(bus->consuming, TOPOLOGY_CHANNEL, err);
+    int r = channel_open(bus->consuming, TOPOLOGY_CHANNEL, err);
     if (r == 0)
         r = rpc_client_up(bus->client, err);
     if (r == 0)
@@ -264,8 +265,13 @@ static int make_parts(struct bus *bus, const struct rpc_server_ops *server_ops, 
         .method = consuming_method,
     };
     const struct bus_settings *settings = &bus->settings;
-    bus->consuming = connection_new(settings->url, &settings->rabbit, "consuming", bus->wake_fd,
-                                    NULL, &ops, bus);
+    const struct connection_setup setup = {.url = settings->url,
+                                           .options = &settings->rabbit,
+                                           .purpose = "consuming",
+                                           .wake_fd = bus->wake_fd,
+                                           .ops = &ops,
+                                           .arg = bus};
+    bus->consuming = connection_new(&setup);
     bus->publisher =
         publisher_new(settings->url, &settings->rabbit, "publishing", bus->wake_fd, bus->consuming);
     bus->notification_publisher =

@@ -3,6 +3,8 @@
 #include "amqp/bus_thread.h"
 
 #include <signal.h>
+#include <stdint.h>
+#include <unistd.h>
 
 /*
  * librabbitmq follows tables in tables without a limit of its own. A level takes six bytes of a
@@ -23,4 +25,10 @@ int bus_thread_start(pthread_t *ret_thread, void *(*run)(void *arg), void *arg)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)pthread_attr_destroy(&attr);
     return r;
+}
+
+void bus_thread_wake(int wake_fd)
+{
+    const uint64_t one = 1;
+    (void)!write(wake_fd, &one, sizeof(one));
 }

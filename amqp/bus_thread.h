@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads that read from a broker. */
+/* The bus thread and its helpers: how they are started, how they wake it. */
 #pragma once
 
 #include <pthread.h>
@@ -9,3 +9,6 @@
  * for the deepest table there can be in a frame. Returns 0 or an errno, as pthread_create().
  */
 int bus_thread_start(pthread_t *ret_thread, void *(*run)(void *arg), void *arg);
+
+/* Ends the bus thread's poll(2): something waits for it. `wake_fd` is its eventfd. Any thread. */
+void bus_thread_wake(int wake_fd);

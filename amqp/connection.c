@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * See connection.h. The order of hosts and the pauses between attempts are kombu's: hosts shuffled
- * at the start, round-robin (or shuffled again), a pause only after a whole round, growing from
- * rabbit_retry_interval by rabbit_retry_backoff up to rabbit_interval_max.
- */
+/* See connection.h. */
 #include "amqp/connection.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "amqp/broker_login.h"
 #include "amqp/broker_text.h"
 #include "amqp/bus_thread.h"
-#include "amqp/content.h"
+#include "amqp/failover.h"
 #include "amqp/status_text.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -31,122 +24,74 @@
 enum connection_phase { PHASE_DOWN, PHASE_CONNECTING, PHASE_UP };
 
 struct connection {
-    const struct transport_url *url;
-    const struct rabbit_options *options;
-    const char *purpose;
-    int wake_fd;
-    const struct connection *speaker;
-    const struct connection_ops *ops;
-    void *arg;
-
+    struct connection_setup setup;
     enum connection_phase phase;
+    struct failover failover;
+    uint64_t up_since_ms;
     char trouble[ERROR_MESSAGE_MAX]; /* "" = none */
     bool broken;                     /* to be torn down by the next run */
     bool blocked;
     bool denies_transient_queues;
 
-    /* Failover. */
-    unsigned order[TRANSPORT_URL_MAX_HOSTS];
-    unsigned position; /* in `order`; 0 again = a round is complete */
-    unsigned pause_s;
-    uint64_t retry_ms;
-    uint64_t up_since_ms;
-
-    /* While connecting; the thread writes, the bus thread reads after joining it. */
+    /* PHASE_CONNECTING: the connector writes these and `state`, the bus thread reads them after
+     * joining it. */
     pthread_t connector;
     atomic_bool connector_done;
     int login_result;
     struct error login_error;
 
-    amqp_connection_state_t state; /* PHASE_UP only */
+    amqp_connection_state_t state; /* PHASE_UP */
     uint64_t heartbeat_ms;         /* the last time librabbitmq could care for heartbeats */
     bool unread;                   /* perhaps inside TLS, where poll(2) does not see it */
     struct content_assembly assembly;
 };
 
-static void shuffle(struct connection *connection)
-{
-    unsigned n = connection->url->n_hosts;
-    for (unsigned i = n; i > 1; i--) {
-        unsigned random = 0;
-        (void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
-        unsigned other = random % i;
-        unsigned kept = connection->order[i - 1];
-        connection->order[i - 1] = connection->order[other];
-        connection->order[other] = kept;
-    }
-}
-
-struct connection *connection_new(const struct transport_url *url,
-                                  const struct rabbit_options *options, const char *purpose,
-                                  int wake_fd, const struct connection *speaker,
-                                  const struct connection_ops *ops, void *arg)
+struct connection *connection_new(const struct connection_setup *setup)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
     if (!connection)
         return NULL;
-    connection->url = url;
-    connection->options = options;
-    connection->purpose = purpose;
-    connection->wake_fd = wake_fd;
-    connection->speaker = speaker;
-    connection->ops = ops;
-    connection->arg = arg;
-    connection->pause_s = options->rabbit_retry_interval_s;
-    for (unsigned i = 0; i < url->n_hosts; i++)
-        connection->order[i] = i;
-    shuffle(connection);
+    connection->setup = *setup;
+    failover_init(&connection->failover, setup->url, setup->options);
     return connection;
 }
 
-static const struct transport_host *current_host(const struct connection *connection)
+static void set_trouble(struct connection *connection, const char *prefix, const char *reason)
 {
-    return &connection->url->hosts[connection->order[connection->position]];
+    (void)snprintf(connection->trouble, sizeof(connection->trouble), "%s%.1000s", prefix, reason);
 }
 
-/* The next host; after a whole round also a pause. */
-static void schedule_retry(struct connection *connection, uint64_t now_ms)
+/* After failover_failed() or failover_lost(). */
+static void retry_later(struct connection *connection, uint64_t now_ms)
 {
+    const struct failover *failover = &connection->failover;
+    const struct connection *speaker = connection->setup.speaker;
+    bool is_said = speaker && !connection_is_up(speaker);
+    uint64_t pause_ms = failover->retry_ms > now_ms ? failover->retry_ms - now_ms : 0;
     connection->phase = PHASE_DOWN;
-    connection->retry_ms = now_ms;
-    connection->position = (connection->position + 1) % connection->url->n_hosts;
-    if (connection->position != 0)
-        return;
-    const struct rabbit_options *options = connection->options;
-    unsigned pause_s = connection->pause_s > 0 ? connection->pause_s : 1;
-    connection->retry_ms = now_ms + (uint64_t)pause_s * 1000;
-    connection->pause_s = pause_s + options->rabbit_retry_backoff_s;
-    if (connection->pause_s > options->rabbit_interval_max_s)
-        connection->pause_s = options->rabbit_interval_max_s;
-    const char *strategy = options->kombu_failover_strategy;
-    if (strategy && strcmp(strategy, "shuffle") == 0)
-        shuffle(connection);
-}
-
-static void log_retry(const struct connection *connection, uint64_t now_ms)
-{
-    uint64_t pause_ms = connection->retry_ms > now_ms ? connection->retry_ms - now_ms : 0;
-    bool is_said = connection->speaker && !connection_is_up(connection->speaker);
     log_write(is_said ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, LOG_HERE,
-              "%s connection: %s; trying again in %" PRIu64 " s", connection->purpose,
+              "%s connection: %s; trying again in %" PRIu64 " s", connection->setup.purpose,
               connection->trouble, pause_ms / 1000);
 }
 
 static void *connector_main(void *arg)
 {
     struct connection *connection = arg;
+    const struct connection_setup *setup = &connection->setup;
     connection->login_error = (struct error)ERROR_INIT;
     connection->login_result =
-        broker_login(connection->url, current_host(connection), connection->options,
+        broker_login(setup->url, failover_host(&connection->failover), setup->options,
                      &connection->state, &connection->login_error);
     atomic_store(&connection->connector_done, true);
-    const uint64_t one = 1;
-    (void)!write(connection->wake_fd, &one, sizeof(one));
+    bus_thread_wake(setup->wake_fd);
     return NULL;
 }
 
 static void start_connecting(struct connection *connection, uint64_t now_ms)
 {
+    const struct transport_host *host = failover_host(&connection->failover);
+    log_debug("%s connection: connecting to %s:%u", connection->setup.purpose, host->hostname,
+              host->port);
     atomic_store(&connection->connector_done, false);
     int r = bus_thread_start(&connection->connector, connector_main, connection);
     if (r == 0) {
@@ -155,11 +100,12 @@ static void start_connecting(struct connection *connection, uint64_t now_ms)
     }
     struct error error;
     (void)error_errno(&error, r, "no thread to connect with");
-    (void)snprintf(connection->trouble, sizeof(connection->trouble), "%s", error.message);
-    schedule_retry(connection, now_ms);
-    log_retry(connection, now_ms);
+    set_trouble(connection, "", error.message);
+    failover_failed(&connection->failover, now_ms);
+    retry_later(connection, now_ms);
 }
 
+/* Every channel, delivery tag and consumer is gone with it. */
 static void tear_down(struct connection *connection)
 {
     (void)amqp_destroy_connection(connection->state);
@@ -171,24 +117,25 @@ static void tear_down(struct connection *connection)
 
 static void bring_up(struct connection *connection, uint64_t now_ms)
 {
-    const struct transport_host *host = current_host(connection);
+    const struct transport_host *host = failover_host(&connection->failover);
+    const struct connection_setup *setup = &connection->setup;
     connection->phase = PHASE_UP;
     connection->up_since_ms = now_ms;
     connection->heartbeat_ms = now_ms;
     struct error error = ERROR_INIT;
-    int r = connection->ops->up(connection->arg, &error);
+    int r = setup->ops->up(setup->arg, &error);
     if (r == 0 && !connection->broken) {
-        log_info("%s connection: connected to AMQP server on %s:%u", connection->purpose,
-                 host->hostname, host->port);
+        log_info("%s connection: connected to AMQP server on %s:%u", setup->purpose, host->hostname,
+                 host->port);
         connection->trouble[0] = '\0';
         return;
     }
     if (r < 0) /* else it was lost meanwhile, and why is there */
-        (void)snprintf(connection->trouble, sizeof(connection->trouble), "%s", error.message);
+        set_trouble(connection, "", error.message);
     tear_down(connection);
-    connection->ops->down(connection->arg);
-    schedule_retry(connection, now_ms);
-    log_retry(connection, now_ms);
+    setup->ops->down(setup->arg);
+    failover_failed(&connection->failover, now_ms);
+    retry_later(connection, now_ms);
 }
 
 static void finish_connecting(struct connection *connection, uint64_t now_ms)
@@ -198,32 +145,21 @@ static void finish_connecting(struct connection *connection, uint64_t now_ms)
         bring_up(connection, now_ms);
         return;
     }
-    (void)snprintf(connection->trouble, sizeof(connection->trouble), "%s",
-                   connection->login_error.message);
-    schedule_retry(connection, now_ms);
-    log_retry(connection, now_ms);
+    set_trouble(connection, "", connection->login_error.message);
+    failover_failed(&connection->failover, now_ms);
+    retry_later(connection, now_ms);
 }
 
-/* A connection that lived is retried at once; one that died young counts as a failed attempt. */
-static void lose(struct connection *connection, uint64_t now_ms)
+static void connection_lost(struct connection *connection, uint64_t now_ms)
 {
-    uint64_t first_pause_ms = (uint64_t)connection->options->rabbit_retry_interval_s * 1000;
-    bool lived = now_ms - connection->up_since_ms > first_pause_ms;
     tear_down(connection);
-    connection->ops->down(connection->arg);
-    if (lived) {
-        connection->phase = PHASE_DOWN;
-        connection->position = (connection->position + 1) % connection->url->n_hosts;
-        connection->pause_s = connection->options->rabbit_retry_interval_s;
-        connection->retry_ms = now_ms;
-    } else {
-        schedule_retry(connection, now_ms);
-    }
-    log_retry(connection, now_ms);
+    connection->setup.ops->down(connection->setup.arg);
+    failover_lost(&connection->failover, connection->up_since_ms, now_ms);
+    retry_later(connection, now_ms);
 }
 
-static void drop_for_close(struct connection *connection, const char *what, uint16_t code,
-                           amqp_bytes_t text)
+void connection_closed(struct connection *connection, const char *what, uint16_t code,
+                       amqp_bytes_t text)
 {
     char words[BROKER_TEXT_SIZE];
     char reason[BROKER_TEXT_SIZE + 64];
@@ -245,26 +181,26 @@ static void take_method(struct connection *connection, const amqp_frame_t *frame
         return;
     case AMQP_CONNECTION_BLOCKED_METHOD:
         connection->blocked = true;
-        log_warning("%s connection: the broker blocks publishing", connection->purpose);
+        log_warning("%s connection: the broker blocks publishing", connection->setup.purpose);
         return;
     case AMQP_CONNECTION_UNBLOCKED_METHOD:
         connection->blocked = false;
-        log_info("%s connection: the broker takes messages again", connection->purpose);
+        log_info("%s connection: the broker takes messages again", connection->setup.purpose);
         return;
     case AMQP_CHANNEL_CLOSE_METHOD: {
         const amqp_channel_close_t *closing = method->decoded;
-        drop_for_close(connection, "channel", closing->reply_code, closing->reply_text);
+        connection_closed(connection, "channel", closing->reply_code, closing->reply_text);
         return;
     }
     case AMQP_CONNECTION_CLOSE_METHOD: {
         const amqp_connection_close_t *closing = method->decoded;
-        drop_for_close(connection, "connection", closing->reply_code, closing->reply_text);
+        connection_closed(connection, "connection", closing->reply_code, closing->reply_text);
         amqp_connection_close_ok_t ok = {0};
         (void)amqp_send_method(connection->state, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok);
         return;
     }
     default:
-        connection->ops->method(connection->arg, frame->channel, method);
+        connection->setup.ops->method(connection->setup.arg, frame->channel, method);
     }
 }
 
@@ -284,7 +220,7 @@ static void take_frame(struct connection *connection, const amqp_frame_t *frame)
     if (r < 0) {
         connection_drop(connection, error.message);
     } else if (content) {
-        connection->ops->content(connection->arg, content);
+        connection->setup.ops->content(connection->setup.arg, content);
         content_assembly_reset(&connection->assembly, content);
     }
 }
@@ -317,10 +253,10 @@ void connection_run(struct connection *connection, uint64_t now_ms)
     if (connection->phase == PHASE_UP && !connection->broken)
         read_frames(connection, now_ms);
     if (connection->phase == PHASE_UP && connection->broken)
-        lose(connection, now_ms);
+        connection_lost(connection, now_ms);
     if (connection->phase == PHASE_CONNECTING && atomic_load(&connection->connector_done))
         finish_connecting(connection, now_ms);
-    if (connection->phase == PHASE_DOWN && now_ms >= connection->retry_ms)
+    if (connection->phase == PHASE_DOWN && now_ms >= connection->failover.retry_ms)
         start_connecting(connection, now_ms);
 }
 
@@ -329,7 +265,7 @@ uint64_t connection_next_ms(const struct connection *connection)
     if (connection->phase == PHASE_CONNECTING)
         return NEVER_MS;
     if (connection->phase == PHASE_DOWN)
-        return connection->retry_ms;
+        return connection->failover.retry_ms;
     if (connection->broken || connection->unread || amqp_frames_enqueued(connection->state) ||
         amqp_data_in_buffer(connection->state))
         return 0;
@@ -374,85 +310,7 @@ void connection_drop(struct connection *connection, const char *reason)
     if (connection->broken)
         return;
     connection->broken = true;
-    (void)snprintf(connection->trouble, sizeof(connection->trouble), "lost: %.512s", reason);
-}
-
-int connection_sent(struct connection *connection, int status, const char *what, struct error *err)
-{
-    char text[STATUS_TEXT_SIZE];
-    if (status == AMQP_STATUS_OK)
-        return 0;
-    connection_drop(connection, status_text(status, text));
-    return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "%s: %s", what, text);
-}
-
-static int errnum_of(uint16_t reply_code)
-{
-    switch (reply_code) {
-    case AMQP_ACCESS_REFUSED:
-        return EACCES;
-    case AMQP_NOT_FOUND:
-        return ENOENT;
-    case AMQP_PRECONDITION_FAILED:
-        return EEXIST;
-    case AMQP_RESOURCE_LOCKED:
-        return EBUSY;
-    default:
-        return EPROTO;
-    }
-}
-
-static int reopen_after_close(struct connection *connection, amqp_channel_t channel,
-                              const amqp_channel_close_t *closing, const char *what,
-                              struct error *err)
-{
-    char words[BROKER_TEXT_SIZE];
-    int errnum = errnum_of(closing->reply_code);
-    broker_text(closing->reply_code, closing->reply_text, words);
-    (void)error_set(err, errnum, EXC_INTERNAL_ERROR, "%s: %s", what, words);
-    amqp_channel_close_ok_t ok = {0};
-    struct error reopening = ERROR_INIT;
-    int r = connection_sent(
-        connection, amqp_send_method(connection->state, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok),
-        what, &reopening);
-    if (r == 0)
-        r = connection_open_channel(connection, channel, &reopening);
-    if (r == 0)
-        return -errnum;
-    *err = reopening;
-    return r;
-}
-
-int connection_answered(struct connection *connection, amqp_channel_t channel, const char *what,
-                        struct error *err)
-{
-    amqp_rpc_reply_t reply = amqp_get_rpc_reply(connection->state);
-    if (reply.reply_type == AMQP_RESPONSE_NORMAL)
-        return 0;
-    if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION) {
-        if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD)
-            return reopen_after_close(connection, channel, reply.reply.decoded, what, err);
-        const amqp_connection_close_t *closing = reply.reply.decoded;
-        drop_for_close(connection, "connection", closing->reply_code, closing->reply_text);
-    } else {
-        char text[STATUS_TEXT_SIZE];
-        connection_drop(connection, status_text(reply.library_error, text));
-    }
-    return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "%s: %s", what, connection->trouble);
-}
-
-/* A channel that may not even be opened is not opened again: no more of this connection. */
-int connection_open_channel(struct connection *connection, amqp_channel_t channel,
-                            struct error *err)
-{
-    (void)amqp_channel_open(connection->state, channel);
-    amqp_rpc_reply_t reply = amqp_get_rpc_reply(connection->state);
-    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION ||
-        reply.reply.id != AMQP_CHANNEL_CLOSE_METHOD)
-        return connection_answered(connection, channel, "channel.open", err);
-    const amqp_channel_close_t *closing = reply.reply.decoded;
-    drop_for_close(connection, "channel", closing->reply_code, closing->reply_text);
-    return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "channel.open: %s", connection->trouble);
+    set_trouble(connection, "lost: ", reason);
 }
 
 void connection_free(struct connection *connection)

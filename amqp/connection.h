@@ -11,25 +11,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "amqp/content.h"
 #include "common/error.h"
 #include "common/rabbit_options.h"
 #include "common/transport_url.h"
 
 struct connection;
-
-/* A message that came: basic.deliver or, `returned`, basic.return. Valid during the callback. */
-struct amqp_content {
-    amqp_channel_t channel;
-    bool returned;
-    uint16_t reply_code; /* of a return */
-    uint64_t delivery_tag;
-    bool redelivered;        /* somebody was given it before */
-    uint64_t delivery_count; /* how often, when the queue counts (x-delivery-count); else 0 */
-    bool is_plain_json;      /* content_type application/json, not compressed */
-    uint64_t size_bytes;     /* as announced */
-    char *body;
-    size_t length; /* what of it was kept: less than size_bytes when that is too large */
-};
 
 /* All run on the bus thread, `arg` first. */
 struct connection_ops {
@@ -46,17 +33,24 @@ struct connection_ops {
     void (*method)(void *arg, amqp_channel_t channel, const amqp_method_t *method);
 };
 
-/*
- * Prepares a connection named `purpose` in logs. Borrows everything for its lifetime; `wake_fd` is
- * the bus's eventfd. `speaker` (NULL: none) goes to the same hosts: while it is not up either, it
- * alone tells why. NULL when out of memory.
- */
-struct connection *connection_new(const struct transport_url *url,
-                                  const struct rabbit_options *options, const char *purpose,
-                                  int wake_fd, const struct connection *speaker,
-                                  const struct connection_ops *ops, void *arg);
+/* All is borrowed for the connection's lifetime. */
+struct connection_setup {
+    const struct transport_url *url;
+    const struct rabbit_options *options;
+    const char *purpose; /* its name in logs */
+    int wake_fd;         /* the bus thread's eventfd */
 
-/* Closes politely when it is up. NULL-safe. */
+    /* A connection to the same hosts, or NULL: while that one is not up either, it alone tells
+     * why. */
+    const struct connection *speaker;
+    const struct connection_ops *ops;
+    void *arg;
+};
+
+/* Prepares a connection; connection_run() connects. Returns owned, NULL when out of memory. */
+struct connection *connection_new(const struct connection_setup *setup);
+
+/* Closes politely when it is up; waits for an attempt to connect (15 s). NULL-safe. */
 void connection_free(struct connection *connection);
 
 /* Connects again when it is time, reads what came, sends heartbeats. */
@@ -88,19 +82,6 @@ amqp_connection_state_t connection_state(const struct connection *connection);
 /* Gives the connection up; the next connection_run() calls down() and starts over. */
 void connection_drop(struct connection *connection, const char *reason);
 
-/*
- * Judges a call that sends without waiting (amqp_basic_ack...). -ECONNRESET drops the connection.
- */
-int connection_sent(struct connection *connection, int status, const char *what, struct error *err);
-
-/*
- * Judges a call that waited for the broker's answer. When the broker closed the channel, it is
- * opened again and the error is -ENOENT (404), -EEXIST (406: declared with other arguments),
- * -EACCES (403) or -EPROTO. Anything worse drops the connection: -ECONNRESET.
- */
-int connection_answered(struct connection *connection, amqp_channel_t channel, const char *what,
-                        struct error *err);
-
-/* -ECONNRESET: the connection is dropped. */
-int connection_open_channel(struct connection *connection, amqp_channel_t channel,
-                            struct error *err);
+/* Gives it up because the broker has closed `what`: "connection", or the "channel" it sent on. */
+void connection_closed(struct connection *connection, const char *what, uint16_t code,
+                       amqp_bytes_t text);

@@ -3,11 +3,27 @@
 #pragma once
 
 #include <amqp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "amqp/connection.h"
 #include "common/error.h"
 
 #define CONTENT_CHANNELS 8 /* channel numbers below this may carry content */
+
+/* A message that came: basic.deliver or, `returned`, basic.return. Valid during the callback. */
+struct amqp_content {
+    amqp_channel_t channel;
+    bool returned;
+    uint16_t reply_code; /* of a return */
+    uint64_t delivery_tag;
+    bool redelivered;        /* somebody was given it before */
+    uint64_t delivery_count; /* how often, when the queue counts (x-delivery-count); else 0 */
+    bool is_plain_json;      /* content_type application/json, not compressed */
+    uint64_t size_bytes;     /* as announced */
+    char *body;
+    size_t length; /* what of it was kept: less than size_bytes when that is too large */
+};
 
 struct content_assembly {
     struct pending_content {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "amqp/channel.h"
 #include "amqp/topology.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -21,7 +22,8 @@ void host_claim_init(struct host_claim *claim, const char *host, unsigned heartb
 }
 
 /* Of a type that can be exclusive, whatever is the default of the virtual host. */
-static int declare(const struct host_claim *claim, struct connection *connection, struct error *err)
+static int declare_claim(const struct host_claim *claim, struct connection *connection,
+                         struct error *err)
 {
     amqp_table_entry_t type = {
         .key = amqp_cstring_bytes("x-queue-type"),
@@ -30,7 +32,7 @@ static int declare(const struct host_claim *claim, struct connection *connection
     const amqp_table_t arguments = {.num_entries = 1, .entries = &type};
     (void)amqp_queue_declare(connection_state(connection), TOPOLOGY_CHANNEL,
                              amqp_cstring_bytes(claim->queue), false, false, true, true, arguments);
-    return connection_answered(connection, TOPOLOGY_CHANNEL, "queue.declare", err);
+    return channel_answered(connection, TOPOLOGY_CHANNEL, "queue.declare", err);
 }
 
 bool host_claim_take(struct host_claim *claim, struct connection *connection)
@@ -38,7 +40,7 @@ bool host_claim_take(struct host_claim *claim, struct connection *connection)
     struct error err = ERROR_INIT;
     if (claim->is_ours)
         return true;
-    int r = declare(claim, connection, &err);
+    int r = declare_claim(claim, connection, &err);
     if (!connection_is_up(connection))
         return false;
     if (r == -EBUSY && clock_now_ms() < claim->ours_until_ms)

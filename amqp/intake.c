@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "amqp/channel.h"
 #include "amqp/duplicates.h"
 #include "amqp/replies.h"
 #include "amqp/rpc_server.h"
@@ -159,7 +160,7 @@ static void ask_behind_ack(struct intake *intake, struct taking *taking, uint64_
     taking->deadline_ms = now_ms + ANSWER_MAX_MS;
     int status = amqp_send_method(connection_state(intake->bus->consuming), SERVER_CHANNEL,
                                   AMQP_BASIC_QOS_METHOD, &question);
-    (void)connection_sent(intake->bus->consuming, status, "basic.qos", &ignored);
+    (void)channel_sent(intake->bus->consuming, status, "basic.qos", &ignored);
 }
 
 static void take_written(struct intake *intake, struct taking *taking, uint64_t now_ms)
@@ -174,7 +175,7 @@ static void take_written(struct intake *intake, struct taking *taking, uint64_t 
     }
     int status = amqp_basic_ack(connection_state(intake->bus->consuming), SERVER_CHANNEL,
                                 taking->content.delivery_tag, false);
-    if (connection_sent(intake->bus->consuming, status, "basic.ack", &ignored) == 0)
+    if (channel_sent(intake->bus->consuming, status, "basic.ack", &ignored) == 0)
         ask_behind_ack(intake, taking, now_ms);
     else /* what could not be written to the socket never arrives as a whole */
         abandon(intake, taking);
@@ -251,7 +252,7 @@ void intake_requeue(struct intake *intake)
         if (connection_is_up(intake->bus->consuming)) {
             int status = amqp_basic_nack(connection_state(intake->bus->consuming), SERVER_CHANNEL,
                                          taking->content.delivery_tag, false, true);
-            (void)connection_sent(intake->bus->consuming, status, "basic.nack", &ignored);
+            (void)channel_sent(intake->bus->consuming, status, "basic.nack", &ignored);
         }
         abandon(intake, taking);
     }

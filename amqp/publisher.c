@@ -8,22 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/channel.h"
+#include "amqp/known_targets.h"
 #include "amqp/messaging_error.h"
 #include "amqp/topology.h"
 #include "common/clock.h"
+#include "common/log.h"
 
-#define PUBLISH_CHANNEL 1
 #define NACK_PAUSE_MS 250
 
 TAILQ_HEAD(publication_list, publication);
-
-/* What has been made sure of on the present connection. */
-struct known_target {
-    struct known_target *next;
-    bool with_queue;
-    char *exchange;
-    char *routing_key; /* of a target with a queue */
-};
 
 struct publisher {
     struct connection *connection;
@@ -31,67 +25,23 @@ struct publisher {
     struct publication_list queued;
     struct publication_list sent; /* by delivery tag */
     uint64_t last_delivery_tag;
-    struct known_target *known;
+    struct known_target *known; /* made sure of on the present connection */
 };
-
-static void forget_targets(struct publisher *publisher)
-{
-    while (publisher->known) {
-        struct known_target *target = publisher->known;
-        publisher->known = target->next;
-        free(target->exchange);
-        free(target->routing_key);
-        free(target);
-    }
-}
-
-static bool knows_target(const struct publisher *publisher, const struct publication *publication)
-{
-    for (const struct known_target *target = publisher->known; target; target = target->next)
-        if (target->with_queue == publication->with_queue &&
-            strcmp(target->exchange, publication->exchange) == 0 &&
-            (!target->with_queue || strcmp(target->routing_key, publication->routing_key) == 0))
-            return true;
-    return false;
-}
-
-static int remember_target(struct publisher *publisher, const struct publication *publication,
-                           struct error *err)
-{
-    struct known_target *target = malloc(sizeof(*target));
-    if (!target)
-        return error_nomem(err);
-    *target = (struct known_target){
-        .next = publisher->known,
-        .with_queue = publication->with_queue,
-        .exchange = strdup(publication->exchange),
-        .routing_key = strdup(publication->routing_key),
-    };
-    publisher->known = target;
-    if (!target->exchange || !target->routing_key) {
-        publisher->known = target->next;
-        free(target->exchange);
-        free(target->routing_key);
-        free(target);
-        return error_nomem(err);
-    }
-    return 0;
-}
 
 static int need_target(struct publisher *publisher, const struct publication *publication,
                        struct error *err)
 {
-    if (publication->exchange[0] == '\0' || knows_target(publisher, publication))
+    const char *exchange = publication->exchange;
+    const char *queue = publication->with_queue ? publication->routing_key : NULL;
+    if (exchange[0] == '\0' || known_targets_have(publisher->known, exchange, queue))
         return 0;
-    int r = publication->with_queue
-                ? topology_need_queue(publisher->connection, publisher->options,
-                                      publication->exchange, publication->routing_key, err)
-                : topology_need_exchange(publisher->connection, publisher->options,
-                                         publication->exchange, err);
-    return r < 0 ? r : remember_target(publisher, publication, err);
+    int r =
+        queue ? topology_need_queue(publisher->connection, publisher->options, exchange, queue, err)
+              : topology_need_exchange(publisher->connection, publisher->options, exchange, err);
+    return r < 0 ? r : known_targets_add(&publisher->known, exchange, queue, err);
 }
 
-static void take_off(struct publisher *publisher, struct publication *publication)
+static void take_off_list(struct publisher *publisher, struct publication *publication)
 {
     if (publication->phase == PUBLICATION_QUEUED)
         TAILQ_REMOVE(&publisher->queued, publication, link);
@@ -102,10 +52,10 @@ static void take_off(struct publisher *publisher, struct publication *publicatio
     publication->body = NULL;
 }
 
-static void finish(struct publisher *publisher, struct publication *publication,
-                   enum publication_outcome outcome, const struct error *error)
+static void finish_publication(struct publisher *publisher, struct publication *publication,
+                               enum publication_outcome outcome, const struct error *error)
 {
-    take_off(publisher, publication);
+    take_off_list(publisher, publication);
     publication->finished(publication, outcome, error);
 }
 
@@ -119,11 +69,11 @@ void publisher_submit(struct publisher *publisher, struct publication *publicati
 
 void publisher_withdraw(struct publisher *publisher, struct publication *publication)
 {
-    take_off(publisher, publication);
+    take_off_list(publisher, publication);
 }
 
-static int write_message(struct publisher *publisher, const struct publication *publication,
-                         uint64_t now_ms)
+static int publish_message(struct publisher *publisher, const struct publication *publication,
+                           uint64_t now_ms)
 {
     char expiration[24];
     amqp_basic_properties_t properties = {
@@ -148,8 +98,8 @@ static int write_message(struct publisher *publisher, const struct publication *
 }
 
 /* A failed write leaves an unfinished message that the broker throws away: it stays queued. */
-static int send_one(struct publisher *publisher, struct publication *publication, uint64_t now_ms,
-                    struct error *err)
+static int send_publication(struct publisher *publisher, struct publication *publication,
+                            uint64_t now_ms, struct error *err)
 {
     int r = need_target(publisher, publication, err);
     if (r < 0)
@@ -159,8 +109,8 @@ static int send_one(struct publisher *publisher, struct publication *publication
     r = publication->pack(publication, &publication->body, &publication->length, err);
     if (r < 0)
         return r;
-    r = connection_sent(publisher->connection, write_message(publisher, publication, now_ms),
-                        "basic.publish", err);
+    r = channel_sent(publisher->connection, publish_message(publisher, publication, now_ms),
+                     "basic.publish", err);
     if (r < 0)
         return r;
     TAILQ_REMOVE(&publisher->queued, publication, link);
@@ -182,13 +132,13 @@ static void send_queued(struct publisher *publisher, uint64_t now_ms)
         if (publication->not_before_ms > now_ms)
             continue;
         struct error error = ERROR_INIT;
-        int r = send_one(publisher, publication, now_ms, &error);
+        int r = send_publication(publisher, publication, now_ms, &error);
         if (r < 0 && r != -ECONNRESET)
-            finish(publisher, publication, PUBLICATION_FAILED, &error);
+            finish_publication(publisher, publication, PUBLICATION_FAILED, &error);
     }
 }
 
-static void time_out(struct publisher *publisher, struct publication *publication)
+static void time_out_publication(struct publisher *publisher, struct publication *publication)
 {
     struct error error = ERROR_INIT;
     const char *trouble = connection_trouble(publisher->connection);
@@ -200,7 +150,7 @@ static void time_out(struct publisher *publisher, struct publication *publicatio
         (void)messaging_error(&error, ETIMEDOUT, EXC_MESSAGE_DELIVERY_FAILURE,
                               "a message to '%s' could not be sent in time%s%s",
                               publication->routing_key, trouble[0] != '\0' ? ": " : "", trouble);
-    finish(publisher, publication, PUBLICATION_FAILED, &error);
+    finish_publication(publisher, publication, PUBLICATION_FAILED, &error);
 }
 
 static void give_up_late(struct publisher *publisher, struct publication_list *list,
@@ -210,7 +160,7 @@ static void give_up_late(struct publisher *publisher, struct publication_list *l
     for (struct publication *publication = TAILQ_FIRST(list); publication; publication = next) {
         next = TAILQ_NEXT(publication, link);
         if (now_ms >= publication->deadline_ms)
-            time_out(publisher, publication);
+            time_out_publication(publisher, publication);
     }
 }
 
@@ -243,19 +193,20 @@ static int publisher_up(void *arg, struct error *err)
 {
     struct publisher *publisher = arg;
     publisher->last_delivery_tag = 0;
-    int r = connection_open_channel(publisher->connection, PUBLISH_CHANNEL, err);
-    if (r == 0)
-        r = connection_open_channel(publisher->connection, TOPOLOGY_CHANNEL, err);
+    int r = channel_open(publisher->connection, PUBLISH_CHANNEL, err);
+    if (r < 0)
+        return r;
+    r = channel_open(publisher->connection, TOPOLOGY_CHANNEL, err);
     if (r < 0)
         return r;
     (void)amqp_confirm_select(connection_state(publisher->connection), PUBLISH_CHANNEL);
-    return connection_answered(publisher->connection, PUBLISH_CHANNEL, "confirm.select", err);
+    return channel_answered(publisher->connection, PUBLISH_CHANNEL, "confirm.select", err);
 }
 
 static void publisher_down(void *arg)
 {
     struct publisher *publisher = arg;
-    forget_targets(publisher);
+    known_targets_clear(&publisher->known);
     struct error error = ERROR_INIT;
     (void)messaging_error(&error, ECONNRESET, EXC_MESSAGE_DELIVERY_FAILURE, "connection %s",
                           connection_trouble(publisher->connection));
@@ -265,7 +216,7 @@ static void publisher_down(void *arg)
     while ((publication = TAILQ_FIRST(&lost))) {
         TAILQ_REMOVE(&lost, publication, link);
         publication->phase = PUBLICATION_IDLE;
-        finish(publisher, publication, PUBLICATION_UNCERTAIN, &error);
+        finish_publication(publisher, publication, PUBLICATION_UNCERTAIN, &error);
     }
 }
 
@@ -284,10 +235,13 @@ static void publisher_content(void *arg, const struct amqp_content *content)
     }
 }
 
-static void settle(struct publisher *publisher, struct publication *publication, bool acked)
+static void settle_publication(struct publisher *publisher, struct publication *publication,
+                               bool acked)
 {
-    if (!acked) { /* the broker says it did not take it: try again */
-        take_off(publisher, publication);
+    if (!acked) { /* the broker did not take it: try again */
+        log_debug("the broker refused a message to '%s': sending it again in %d ms",
+                  publication->routing_key, NACK_PAUSE_MS);
+        take_off_list(publisher, publication);
         publication->not_before_ms = clock_now_ms() + NACK_PAUSE_MS;
         publisher_submit(publisher, publication);
         return;
@@ -296,10 +250,10 @@ static void settle(struct publisher *publisher, struct publication *publication,
     if (publication->returned) {
         (void)messaging_error(&error, ENOENT, "MessageUndeliverable", "there is no queue '%s'",
                               publication->routing_key);
-        finish(publisher, publication, PUBLICATION_UNROUTABLE, &error);
+        finish_publication(publisher, publication, PUBLICATION_UNROUTABLE, &error);
         return;
     }
-    finish(publisher, publication, PUBLICATION_CONFIRMED, &error);
+    finish_publication(publisher, publication, PUBLICATION_CONFIRMED, &error);
 }
 
 static void take_confirm(struct publisher *publisher, uint64_t delivery_tag, bool multiple,
@@ -312,7 +266,7 @@ static void take_confirm(struct publisher *publisher, uint64_t delivery_tag, boo
         if (publication->delivery_tag > delivery_tag)
             return;
         if (multiple || publication->delivery_tag == delivery_tag)
-            settle(publisher, publication, acked);
+            settle_publication(publisher, publication, acked);
     }
 }
 
@@ -343,11 +297,17 @@ struct publisher *publisher_new(const struct transport_url *url,
     struct publisher *publisher = calloc(1, sizeof(*publisher));
     if (!publisher)
         return NULL;
+    const struct connection_setup setup = {.url = url,
+                                           .options = options,
+                                           .purpose = purpose,
+                                           .wake_fd = wake_fd,
+                                           .speaker = speaker,
+                                           .ops = &ops,
+                                           .arg = publisher};
     publisher->options = options;
     TAILQ_INIT(&publisher->queued);
     TAILQ_INIT(&publisher->sent);
-    publisher->connection =
-        connection_new(url, options, purpose, wake_fd, speaker, &ops, publisher);
+    publisher->connection = connection_new(&setup);
     if (!publisher->connection) {
         free(publisher);
         return NULL;
@@ -369,8 +329,8 @@ void publisher_free(struct publisher *publisher)
     struct publication *publication;
     while ((publication = TAILQ_FIRST(&publisher->sent)) ||
            (publication = TAILQ_FIRST(&publisher->queued)))
-        finish(publisher, publication, PUBLICATION_FAILED, &error);
-    forget_targets(publisher);
+        finish_publication(publisher, publication, PUBLICATION_FAILED, &error);
+    known_targets_clear(&publisher->known);
     connection_free(publisher->connection);
     free(publisher);
 }

@@ -50,7 +50,7 @@ struct publication {
     bool returned;
 };
 
-/* All is borrowed; `speaker` as for connection_new(). NULL when out of memory. */
+/* All is borrowed, as in struct connection_setup. Returns owned, NULL when out of memory. */
 struct publisher *publisher_new(const struct transport_url *url,
                                 const struct rabbit_options *options, const char *purpose,
                                 int wake_fd, const struct connection *speaker);
@@ -58,6 +58,7 @@ struct publisher *publisher_new(const struct transport_url *url,
 /* Finishes what is left as FAILED (ECANCELED) and closes the connection. NULL-safe. */
 void publisher_free(struct publisher *publisher);
 
+/* Borrows `publication` until finished() is called, later, or it is withdrawn. */
 void publisher_submit(struct publisher *publisher, struct publication *publication);
 
 /* Forgets about it, in whatever phase; finished() is not called. */

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "amqp/connection.h"
+#include "amqp/content.h"
 
 #define PUT_BACK_MAX 64 /* requests that may be held at a time */
 

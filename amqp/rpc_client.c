@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/channel.h"
 #include "amqp/messaging_error.h"
 #include "amqp/oslo_message.h"
 #include "amqp/topology.h"
@@ -233,7 +234,7 @@ void rpc_client_reply(struct rpc_client *client, const struct amqp_content *cont
     struct connection *connection = client->bus->consuming;
     int status =
         amqp_basic_ack(connection_state(connection), REPLY_CHANNEL, content->delivery_tag, false);
-    (void)connection_sent(connection, status, "basic.ack", &error);
+    (void)channel_sent(connection, status, "basic.ack", &error);
     json_t *message = NULL;
     int r;
     if (!content->is_plain_json || content->length < content->size_bytes)
@@ -260,7 +261,7 @@ static int consume_replies(struct rpc_client *client, struct error *err)
     (void)amqp_basic_consume(
         connection_state(connection), REPLY_CHANNEL, amqp_cstring_bytes(client->reply_queue),
         amqp_cstring_bytes(REPLY_CONSUMER_TAG), false, false, false, amqp_empty_table);
-    return connection_answered(connection, REPLY_CHANNEL, "basic.consume of replies", err);
+    return channel_answered(connection, REPLY_CHANNEL, "basic.consume of replies", err);
 }
 
 static void new_reply_queue(struct rpc_client *client)
@@ -274,7 +275,7 @@ int rpc_client_up(struct rpc_client *client, struct error *err)
 {
     if (client->lost_ms != 0 && clock_now_ms() - client->lost_ms > REPLY_QUEUE_MAX_OUTAGE_MS)
         new_reply_queue(client);
-    int r = connection_open_channel(client->bus->consuming, REPLY_CHANNEL, err);
+    int r = channel_open(client->bus->consuming, REPLY_CHANNEL, err);
     if (r == 0)
         r = consume_replies(client, err);
     if (r < 0)

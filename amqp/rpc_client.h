@@ -9,8 +9,6 @@
 
 #include "amqp/bus_int.h"
 
-#define REPLY_CHANNEL 3
-
 struct rpc_client;
 
 /* Borrows `bus`. NULL when out of memory. */

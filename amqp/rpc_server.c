@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "amqp/absence.h"
+#include "amqp/channel.h"
 #include "amqp/duplicates.h"
 #include "amqp/host_claim.h"
 #include "amqp/intake.h"
@@ -76,7 +77,7 @@ static amqp_connection_state_t state_of(const struct rpc_server *server)
 static bool sent(struct rpc_server *server, int status, const char *what)
 {
     struct error ignored = ERROR_INIT;
-    return connection_sent(connection_of(server), status, what, &ignored) == 0;
+    return channel_sent(connection_of(server), status, what, &ignored) == 0;
 }
 
 static void set_phase(struct rpc_server *server, enum attach_phase phase)
@@ -438,14 +439,14 @@ static int limit_prefetch(struct rpc_server *server, struct error *err)
     if (count == 0)
         return 0;
     (void)amqp_basic_qos(state_of(server), SERVER_CHANNEL, 0, (uint16_t)count, false);
-    return connection_answered(connection_of(server), SERVER_CHANNEL, "basic.qos", err);
+    return channel_answered(connection_of(server), SERVER_CHANNEL, "basic.qos", err);
 }
 
 int rpc_server_up(struct rpc_server *server, struct error *err)
 {
     if (server->phase == ATTACH_OVER)
         return 0;
-    int r = connection_open_channel(connection_of(server), SERVER_CHANNEL, err);
+    int r = channel_open(connection_of(server), SERVER_CHANNEL, err);
     if (r == 0)
         r = limit_prefetch(server, err);
     if (r < 0)
@@ -489,7 +490,7 @@ static bool cancel_and_wait(struct rpc_server *server, const char *tag)
     if (tag[0] == '\0')
         return true;
     (void)amqp_basic_cancel(state_of(server), SERVER_CHANNEL, amqp_cstring_bytes(tag));
-    if (connection_answered(connection_of(server), SERVER_CHANNEL, "basic.cancel", &ignored) == 0)
+    if (channel_answered(connection_of(server), SERVER_CHANNEL, "basic.cancel", &ignored) == 0)
         return true;
     connection_drop(connection_of(server), ignored.message); /* what the channel held is gone */
     return false;
@@ -504,7 +505,7 @@ static void detach_exclusive(struct rpc_server *server)
         return;
     (void)amqp_queue_delete(state_of(server), TOPOLOGY_CHANNEL,
                             amqp_cstring_bytes(server->fanout_queue), false, false);
-    (void)connection_answered(connection_of(server), TOPOLOGY_CHANNEL, "queue.delete", &ignored);
+    (void)channel_answered(connection_of(server), TOPOLOGY_CHANNEL, "queue.delete", &ignored);
 }
 
 static void stop_standing_aside(struct rpc_server *server)

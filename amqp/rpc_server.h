@@ -9,8 +9,6 @@
 
 #include "amqp/bus_int.h"
 
-#define SERVER_CHANNEL 1
-
 struct rpc_server;
 
 /* Borrows `bus`; copies `ops`. NULL when out of memory. */

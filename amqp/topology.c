@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "amqp/channel.h"
 #include "common/cleanup.h"
+#include "common/log.h"
 
 #define WHAT_MAX 320
 
@@ -23,28 +25,109 @@ static bool is_durable(const struct rabbit_options *options)
     return options->amqp_durable_queues || options->rabbit_quorum_queue;
 }
 
-static int declare_exchange(struct connection *connection, const char *exchange, const char *type,
-                            bool passive, bool durable, bool auto_delete, struct error *err)
+/* What is declared when it is missing. */
+struct wanted_exchange {
+    const char *name;
+    const char *type;
+    bool durable;
+    bool auto_delete;
+};
+
+struct wanted_queue {
+    const char *name;
+    bool durable;
+    bool auto_delete;
+    amqp_table_t arguments;
+};
+
+/* Asks for it without changing anything. */
+static int find_exchange(struct connection *connection, const struct wanted_exchange *wanted,
+                         struct error *err)
 {
     char what[WHAT_MAX];
-    (void)snprintf(what, sizeof(what), "exchange.declare '%s'", exchange);
+    (void)snprintf(what, sizeof(what), "exchange.declare '%s'", wanted->name);
     (void)amqp_exchange_declare(connection_state(connection), TOPOLOGY_CHANNEL,
-                                amqp_cstring_bytes(exchange), amqp_cstring_bytes(type), passive,
-                                durable, auto_delete, false, amqp_empty_table);
-    return connection_answered(connection, TOPOLOGY_CHANNEL, what, err);
+                                amqp_cstring_bytes(wanted->name), amqp_cstring_bytes(wanted->type),
+                                true, false, false, false, amqp_empty_table);
+    return channel_answered(connection, TOPOLOGY_CHANNEL, what, err);
+}
+
+static int declare_exchange(struct connection *connection, const struct wanted_exchange *wanted,
+                            struct error *err)
+{
+    char what[WHAT_MAX];
+    (void)snprintf(what, sizeof(what), "exchange.declare '%s'", wanted->name);
+    log_debug("declaring %s exchange %s, durable=%d auto_delete=%d", wanted->type, wanted->name,
+              wanted->durable, wanted->auto_delete);
+    (void)amqp_exchange_declare(connection_state(connection), TOPOLOGY_CHANNEL,
+                                amqp_cstring_bytes(wanted->name), amqp_cstring_bytes(wanted->type),
+                                false, wanted->durable, wanted->auto_delete, false,
+                                amqp_empty_table);
+    return channel_answered(connection, TOPOLOGY_CHANNEL, what, err);
+}
+
+/* Somebody else may declare it between our two questions, and otherwise than we would. */
+static int need_exchange(struct connection *connection, struct wanted_exchange wanted,
+                         struct error *err)
+{
+    struct error missing = ERROR_INIT, differs = ERROR_INIT;
+    int r = find_exchange(connection, &wanted, &missing);
+    if (r == 0)
+        return 0;
+    if (r != -ENOENT) {
+        *err = missing;
+        return r;
+    }
+    r = declare_exchange(connection, &wanted, &differs);
+    if (r == -EEXIST) {
+        wanted.durable = !wanted.durable;
+        return declare_exchange(connection, &wanted, err);
+    }
+    if (r < 0)
+        *err = differs;
+    return r;
+}
+
+static int find_queue(struct connection *connection, const char *queue, struct error *err)
+{
+    struct queue_state ignored;
+    return topology_look(connection, TOPOLOGY_CHANNEL, queue, &ignored, err);
 }
 
 /* Where a broker denies queues that are not durable, nobody can have declared one. */
-static int declare_queue(struct connection *connection, const char *queue, bool passive,
-                         bool durable, bool auto_delete, amqp_table_t arguments, struct error *err)
+static int declare_queue(struct connection *connection, const struct wanted_queue *wanted,
+                         struct error *err)
 {
-    durable = durable || (!passive && connection_denies_transient_queues(connection));
+    bool durable = wanted->durable || connection_denies_transient_queues(connection);
     char what[WHAT_MAX];
-    (void)snprintf(what, sizeof(what), "queue.declare '%s'", queue);
+    (void)snprintf(what, sizeof(what), "queue.declare '%s'", wanted->name);
+    log_debug("declaring queue %s, durable=%d auto_delete=%d", wanted->name, durable,
+              wanted->auto_delete);
     (void)amqp_queue_declare(connection_state(connection), TOPOLOGY_CHANNEL,
-                             amqp_cstring_bytes(queue), passive, durable, false, auto_delete,
-                             arguments);
-    return connection_answered(connection, TOPOLOGY_CHANNEL, what, err);
+                             amqp_cstring_bytes(wanted->name), false, durable, false,
+                             wanted->auto_delete, wanted->arguments);
+    return channel_answered(connection, TOPOLOGY_CHANNEL, what, err);
+}
+
+/* See need_exchange(). */
+static int need_queue(struct connection *connection, struct wanted_queue wanted, struct error *err)
+{
+    struct error missing = ERROR_INIT, differs = ERROR_INIT;
+    int r = find_queue(connection, wanted.name, &missing);
+    if (r == 0)
+        return 0;
+    if (r != -ENOENT) {
+        *err = missing;
+        return r;
+    }
+    r = declare_queue(connection, &wanted, &differs);
+    if (r == -EEXIST) {
+        wanted.durable = !wanted.durable;
+        return declare_queue(connection, &wanted, err);
+    }
+    if (r < 0)
+        *err = differs;
+    return r;
 }
 
 static int bind_queue(struct connection *connection, const char *exchange, const char *queue,
@@ -54,26 +137,17 @@ static int bind_queue(struct connection *connection, const char *exchange, const
     (void)snprintf(what, sizeof(what), "queue.bind '%s'", queue);
     (void)amqp_queue_bind(connection_state(connection), TOPOLOGY_CHANNEL, amqp_cstring_bytes(queue),
                           amqp_cstring_bytes(exchange), amqp_cstring_bytes(key), amqp_empty_table);
-    return connection_answered(connection, TOPOLOGY_CHANNEL, what, err);
+    return channel_answered(connection, TOPOLOGY_CHANNEL, what, err);
 }
 
 int topology_need_exchange(struct connection *connection, const struct rabbit_options *options,
                            const char *exchange, struct error *err)
 {
-    struct error first = ERROR_INIT;
-    int r = declare_exchange(connection, exchange, "topic", true, false, false, &first);
-    if (r == -ENOENT) {
-        bool durable = is_durable(options);
-        bool auto_delete = options->amqp_auto_delete;
-        first = (struct error)ERROR_INIT;
-        r = declare_exchange(connection, exchange, "topic", false, durable, auto_delete, &first);
-        if (r == -EEXIST)
-            return declare_exchange(connection, exchange, "topic", false, !durable, auto_delete,
-                                    err);
-    }
-    if (r < 0)
-        *err = first;
-    return r;
+    const struct wanted_exchange wanted = {.name = exchange,
+                                           .type = "topic",
+                                           .durable = is_durable(options),
+                                           .auto_delete = options->amqp_auto_delete};
+    return need_exchange(connection, wanted, err);
 }
 
 #define ARGUMENTS_MAX 5
@@ -105,32 +179,19 @@ static amqp_table_t queue_arguments(const struct rabbit_options *options, bool i
     return arguments;
 }
 
-static int declare_topic_queue(struct connection *connection, const struct rabbit_options *options,
-                               const char *queue, struct error *err)
-{
-    amqp_table_entry_t entries[ARGUMENTS_MAX];
-    amqp_table_t arguments = queue_arguments(options, options->rabbit_quorum_queue, 0, entries);
-    bool durable = is_durable(options);
-    bool auto_delete = options->amqp_auto_delete;
-    struct error first = ERROR_INIT;
-    int r = declare_queue(connection, queue, true, false, false, amqp_empty_table, &first);
-    if (r == -ENOENT) {
-        first = (struct error)ERROR_INIT;
-        r = declare_queue(connection, queue, false, durable, auto_delete, arguments, &first);
-        if (r == -EEXIST)
-            return declare_queue(connection, queue, false, !durable, auto_delete, arguments, err);
-    }
-    if (r < 0)
-        *err = first;
-    return r;
-}
-
 int topology_need_queue(struct connection *connection, const struct rabbit_options *options,
                         const char *exchange, const char *queue, struct error *err)
 {
+    amqp_table_entry_t entries[ARGUMENTS_MAX];
+    const struct wanted_queue wanted = {
+        .name = queue,
+        .durable = is_durable(options),
+        .auto_delete = options->amqp_auto_delete,
+        .arguments = queue_arguments(options, options->rabbit_quorum_queue, 0, entries)};
     int r = topology_need_exchange(connection, options, exchange, err);
-    if (r == 0)
-        r = declare_topic_queue(connection, options, queue, err);
+    if (r < 0)
+        return r;
+    r = need_queue(connection, wanted, err);
     return r < 0 ? r : bind_queue(connection, exchange, queue, queue, err);
 }
 
@@ -140,9 +201,12 @@ static int declare_transient_queue(struct connection *connection,
 {
     bool is_quorum = options->rabbit_transient_quorum_queue;
     amqp_table_entry_t entries[ARGUMENTS_MAX];
-    const amqp_table_t arguments =
-        queue_arguments(options, is_quorum, options->rabbit_transient_queues_ttl_s, entries);
-    return declare_queue(connection, queue, false, is_quorum, false, arguments, err);
+    const struct wanted_queue wanted = {
+        .name = queue,
+        .durable = is_quorum,
+        .arguments =
+            queue_arguments(options, is_quorum, options->rabbit_transient_queues_ttl_s, entries)};
+    return declare_queue(connection, &wanted, err);
 }
 
 int topology_need_fanout(struct connection *connection, const struct rabbit_options *options,
@@ -152,19 +216,14 @@ int topology_need_fanout(struct connection *connection, const struct rabbit_opti
     (void)snprintf(exchange, sizeof(exchange), "%s_fanout", topic);
     /* As declare_fanout_consumer(); a stream, too, takes from it, and we from a queue of our own.
      */
-    bool durable = options->rabbit_transient_quorum_queue || options->rabbit_stream_fanout;
-    struct error first = ERROR_INIT;
-    int r = declare_exchange(connection, exchange, "fanout", true, false, false, &first);
-    if (r == -ENOENT) {
-        first = (struct error)ERROR_INIT;
-        r = declare_exchange(connection, exchange, "fanout", false, durable, true, &first);
-        if (r == -EEXIST) /* somebody was faster who has it otherwise */
-            r = declare_exchange(connection, exchange, "fanout", false, !durable, true, &first);
-    }
-    if (r < 0) {
-        *err = first;
+    const struct wanted_exchange wanted = {.name = exchange,
+                                           .type = "fanout",
+                                           .durable = options->rabbit_transient_quorum_queue ||
+                                                      options->rabbit_stream_fanout,
+                                           .auto_delete = true};
+    int r = need_exchange(connection, wanted, err);
+    if (r < 0)
         return r;
-    }
     r = declare_transient_queue(connection, options, queue, err);
     return r < 0 ? r : bind_queue(connection, exchange, queue, topic, err);
 }
@@ -183,7 +242,7 @@ int topology_look(struct connection *connection, amqp_channel_t channel, const c
     const amqp_queue_declare_ok_t *ok =
         amqp_queue_declare(connection_state(connection), channel, amqp_cstring_bytes(queue), true,
                            false, false, false, amqp_empty_table);
-    int r = connection_answered(connection, channel, what, err);
+    int r = channel_answered(connection, channel, what, err);
     if (r < 0)
         return r;
     *ret_state = (struct queue_state){.consumers = ok->consumer_count, .ready = ok->message_count};

@@ -8,9 +8,6 @@
 
 #include "amqp/connection.h"
 
-/* The channel for declarations; the broker closes it when something is missing. */
-#define TOPOLOGY_CHANNEL 2
-
 /* A topic exchange shared with all of Nova, such as control_exchange. */
 int topology_need_exchange(struct connection *connection, const struct rabbit_options *options,
                            const char *exchange, struct error *err);

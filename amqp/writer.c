@@ -3,9 +3,7 @@
 #include "amqp/writer.h"
 
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "amqp/bus_thread.h"
 #include "common/cleanup.h"
@@ -35,7 +33,7 @@ static void without_lock(struct writer *writer, void (*what)(void *arg, struct w
 }
 
 /* With the lock, which it gives away meanwhile. */
-static void work_on(struct writer *writer, struct writer_job *job)
+static void do_job(struct writer *writer, struct writer_job *job)
 {
     if (!job->is_abandoned)
         without_lock(writer, writer->ops.run, job);
@@ -43,10 +41,9 @@ static void work_on(struct writer *writer, struct writer_job *job)
         without_lock(writer, writer->ops.discard, job);
         return;
     }
-    const uint64_t one = 1;
     job->place = JOB_DONE;
     STAILQ_INSERT_TAIL(&writer->done, job, link);
-    (void)!write(writer->wake_fd, &one, sizeof(one));
+    bus_thread_wake(writer->wake_fd);
 }
 
 static void *writer_main(void *arg)
@@ -60,7 +57,7 @@ static void *writer_main(void *arg)
         if (!job)
             return NULL;
         STAILQ_REMOVE_HEAD(&writer->to_do, link);
-        work_on(writer, job);
+        do_job(writer, job);
     }
 }
 
@@ -79,7 +76,7 @@ struct writer *writer_new(const struct writer_ops *ops, void *arg, int wake_fd)
     return writer;
 }
 
-static void stop(struct writer *writer)
+static void stop_writer(struct writer *writer)
 {
     LOCK_SCOPE(&writer->lock);
     writer->stopping = true;
@@ -90,7 +87,7 @@ void writer_free(struct writer *writer)
 {
     if (!writer)
         return;
-    stop(writer);
+    stop_writer(writer);
     if (writer->has_thread)
         (void)pthread_join(writer->thread, NULL);
     (void)pthread_cond_destroy(&writer->changed);
@@ -106,7 +103,7 @@ bool writer_is_ready(struct writer *writer)
 }
 
 /* With the lock. */
-static void give(struct writer *writer, struct writer_job *job)
+static void queue_job(struct writer *writer, struct writer_job *job)
 {
     job->place = JOB_WITH_WRITER;
     STAILQ_INSERT_TAIL(&writer->to_do, job, link);
@@ -116,7 +113,7 @@ static void give(struct writer *writer, struct writer_job *job)
 void writer_submit(struct writer *writer, struct writer_job *job)
 {
     LOCK_SCOPE(&writer->lock);
-    give(writer, job);
+    queue_job(writer, job);
 }
 
 struct writer_job *writer_next_done(struct writer *writer)
@@ -138,5 +135,5 @@ void writer_abandon(struct writer *writer, struct writer_job *job)
         return;
     if (job->place == JOB_DONE)
         STAILQ_REMOVE(&writer->done, job, writer_job, link);
-    give(writer, job);
+    queue_job(writer, job);
 }
