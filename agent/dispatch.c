@@ -4,13 +4,13 @@
 #include "agent/dispatch.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "agent/assisted.h"
 #include "agent/encryption.h"
 #include "agent/quiesce.h"
 #include "agent/snapshot.h"
+#include "amqp/rpc_version.h"
 #include "common/cleanup.h"
 #include "common/failpoint.h"
 #include "common/json.h"
@@ -132,13 +132,14 @@ static const struct method *find(const struct rpc_request *request)
     return NULL;
 }
 
-/* The server implements 5.13 and 6.5: same major, minor not above. */
+const char *const dispatch_rpc_versions[] = {"6.5", "5.13", NULL};
+
+/* Nova's have two parts. */
 static bool version_is_served(const char *version)
 {
-    unsigned major, minor;
-    char rest;
-    int n = version ? sscanf(version, "%3u.%3u%c", &major, &minor, &rest) : 0;
-    return n == 2 && ((major == 5 && minor <= 13) || (major == 6 && minor <= 5));
+    const char *minor = version ? strchr(version, '.') : NULL;
+    return minor && !strchr(minor + 1, '.') &&
+           rpc_version_is_served(dispatch_rpc_versions, version);
 }
 
 static int check(struct agent *agent, const struct method *method,

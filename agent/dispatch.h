@@ -7,6 +7,9 @@
 /* The server operations of bus_new(); their argument is the struct agent. */
 extern const struct rpc_server_ops dispatch_ops;
 
+/* The versions of nova's compute interface that are served, NULL-ended. */
+extern const char *const dispatch_rpc_versions[];
+
 /*
  * Starts a worker (true) that brings a request to its end which an earlier agent has left in the
  * journal. Takes both; what cannot be read is set aside, what cannot be started is left to the next

@@ -19,9 +19,6 @@
 #define STATE_WATCH_INTERVAL_MS 2000
 #define PREFLIGHT_PAUSE_MS 1000
 
-/* What nova-compute's endpoints announce, for callers that speak to the agent alone. */
-static const char *const rpc_versions[] = {"6.5", "5.13", NULL};
-
 /* oslo takes an empty string for an option that is not set. */
 static const char *or_null(const char *text)
 {
@@ -47,7 +44,7 @@ static int make_bus(struct agent *agent, const struct conf *conf, struct error *
         .server = conf->DEFAULT.host,
         .rpc_response_timeout_s = (unsigned)conf->DEFAULT.rpc_response_timeout,
         .attach_poll_interval_s = (unsigned)conf->snapshot_agent.attach_poll_interval,
-        .rpc_versions = rpc_versions,
+        .rpc_versions = dispatch_rpc_versions,
         .notification_drivers =
             conf->notifications_elsewhere ? NULL : list(conf->oslo_messaging_notifications.driver),
         .notification_topics = list(conf->oslo_messaging_notifications.topics),

@@ -12,89 +12,11 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "amqp/bus_options.h"
+#include "amqp/rpc_request.h"
 #include "common/error.h"
-#include "common/rabbit_options.h"
-#include "common/request_context.h"
-#include "common/transport_url.h"
 
 struct bus;
-
-/*
- * SHARED: beside an unmodified nova-compute, a priority consumer on its queue compute.<host> that
- * puts back what it does not serve. EXCLUSIVE: no nova-compute on this host name; the queues are
- * declared as oslo does and unserved calls are answered with oslo's own failures.
- */
-enum bus_attach { BUS_ATTACH_SHARED, BUS_ATTACH_EXCLUSIVE };
-
-/* All strings are borrowed until bus_new() returns, those of rabbit options until bus_free(). */
-struct bus_options {
-    const struct transport_url *url;
-    const struct transport_url *notification_url; /* NULL = url */
-    struct rabbit_options rabbit;                 /* with the query of `url` */
-    struct rabbit_options
-        notification_rabbit; /* with that of `notification_url`, if there is one */
-    enum bus_attach attach;
-    const char *control_exchange; /* "nova" */
-    const char *topic;            /* "compute" */
-    const char *server;           /* CONF.host */
-    unsigned rpc_response_timeout_s;
-    unsigned attach_poll_interval_s; /* SHARED: how often to look for nova-compute; 0 = 5 */
-
-    /* EXCLUSIVE: the versions implemented in the null namespace ("6.1", "5.13"), NULL-ended; tells
-     * UnsupportedVersion from NoSuchMethod. NULL = none. */
-    const char *const *rpc_versions;
-    const char *const *notification_drivers; /* [oslo_messaging_notifications]driver, NULL-ended */
-    const char *const *notification_topics;  /* legacy topics, NULL-ended */
-    const char *const *versioned_notification_topics; /* NULL-ended */
-};
-
-/* One decoded request. Owned by the server from serve() on; free with rpc_request_free(). */
-struct rpc_request {
-    char *method;
-    char *namespace; /* NULL = null namespace */
-    char *version;   /* "6.0" */
-    char *unique_id;
-    char *msg_id;                    /* NULL for a cast */
-    char *reply_q;                   /* NULL for a cast */
-    unsigned call_monitor_timeout_s; /* "_timeout" of a monitored call: the bus sends heartbeats
-                                        until the reply; 0 = not monitored */
-    json_t *args;                    /* object */
-    struct request_context *context;
-};
-
-enum rpc_verdict {
-    RPC_SERVE,    /* written down, acked, then handed to serve() */
-    RPC_PUT_BACK, /* given to nova-compute (SHARED) or refused as oslo's dispatcher does (EXCLUSIVE)
-                   */
-};
-
-/*
- * The RPC server. What runs on the bus thread must not block, not for the disk either, and must not
- * call the bus: every RPC of the host waits for it meanwhile. After accept() has said RPC_SERVE,
- * one of serve(), withdraw() and a doubt() that takes it follows. One that was served, or is about
- * to be, and comes again is dropped as a duplicate.
- */
-struct rpc_server_ops {
-    /* Decides about a request. Borrows. Bus thread. */
-    enum rpc_verdict (*accept)(void *arg, const struct rpc_request *request);
-
-    /* Before the ack, on a thread that may wait for the disk: writes down that it is to be served.
-     * *claim (NULL at first) is the server's own, given back with the request. False when it cannot
-     * (it has said why): the request goes where RPC_PUT_BACK sends it. */
-    bool (*write_down)(void *arg, const struct rpc_request *request, void **claim);
-
-    /* Takes the request: the broker has the ack. Bus thread. */
-    void (*serve)(void *arg, struct rpc_request *request, void *claim);
-
-    /* It is not to be served after all: the broker gives it out again. Without a claim on the bus
-     * thread, else on the one that writes. */
-    void (*withdraw)(void *arg, void *claim);
-
-    /* The connection was lost behind the ack and before the broker's answer: perhaps nobody else
-     * gets the request, perhaps somebody does. Bus thread. True: taken, as by serve(), and if it is
-     * given out to us again that one is a duplicate. */
-    bool (*doubt)(void *arg, struct rpc_request *request, void *claim);
-};
 
 /* Prepares a bus; nothing is connected yet. Returns owned. */
 int bus_new(const struct bus_options *options, const struct rpc_server_ops *server_ops,
@@ -145,8 +67,6 @@ bool bus_alive(struct bus *bus, unsigned within_ms);
  * NULL-safe.
  */
 void bus_free(struct bus *bus);
-
-void rpc_request_free(struct rpc_request *request);
 
 /*
  * Calls `method` on `topic` and waits for the reply, at most `timeout_ms` (0 =

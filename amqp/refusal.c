@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "amqp/oslo_message.h"
+#include "amqp/rpc_version.h"
 #include "common/log.h"
 
 #define BASE_NAMESPACE "baseapi" /* nova.baserpc.BaseRPCAPI */
@@ -21,15 +21,10 @@ static bool has_compatible_endpoint(const struct rpc_request *request, const cha
 {
     if (is_base(request))
         return rpc_version_is_compatible(BASE_VERSION, request->version);
-    if (request->namespace)
-        return false;
-    for (; *versions; versions++)
-        if (rpc_version_is_compatible(*versions, request->version))
-            return true;
-    return false;
+    return !request->namespace && rpc_version_is_served(versions, request->version);
 }
 
-static json_t *pong(const struct rpc_request *request, const char *topic)
+static json_t *pong_result(const struct rpc_request *request, const char *topic)
 {
     json_t *arg = json_object_get(request->args, "arg");
     return json_pack("{s:s, s:O?}", "service", topic, "arg", arg);
@@ -44,12 +39,12 @@ void refusal_send(struct replies *replies, const struct rpc_request *request, co
                                 "Endpoint does not support RPC version %s. Attempted method: %s",
                                 request->version, request->method);
     } else if (is_base(request) && strcmp(request->method, "ping") == 0) {
-        replies_send(replies, request, pong(request, topic), NULL);
+        replies_send(replies, request, pong_result(request, topic), NULL);
         return;
     } else {
         (void)error_set_foreign(&failure, ENOSYS, DISPATCHER, "NoSuchMethod",
                                 "Endpoint does not support RPC method %s", request->method);
     }
-    log_error("%s", failure.message);
+    log_error("request %s is refused: %s", request->unique_id, failure.message);
     replies_send(replies, request, NULL, &failure);
 }

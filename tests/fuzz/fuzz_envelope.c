@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* amqp/oslo_message.c: the body of a request. */
-#include "amqp/bus.h"
-#include "amqp/oslo_message.h"
+/* amqp/rpc_request.c, amqp/oslo_message.c: the body of a request. */
+#include "amqp/rpc_request.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

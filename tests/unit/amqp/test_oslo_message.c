@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 #include "amqp/oslo_message.h"
+#include "amqp/rpc_request.h"
+#include "amqp/rpc_version.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "vectors.h"
