@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "amqp/rpc.h"
 #include "common/json.h"
 #include "common/log.h"
 
@@ -27,8 +28,8 @@ static int call(struct bus *bus, const struct request_context *context, const ch
 {
     if (!args)
         return error_nomem(err);
-    return rpc_call(bus, TOPIC, VERSION_CONDUCTOR, context, method, args, timeout_ms, ret_result,
-                    err);
+    const struct rpc_call wanted = {TOPIC, VERSION_CONDUCTOR, context, method, args, timeout_ms};
+    return rpc_call(bus, &wanted, ret_result, err);
 }
 
 int conductor_class_action(struct bus *bus, const struct request_context *context,

@@ -8,6 +8,7 @@
 #include "agent/freezer.h"
 #include "agent/instance_request.h"
 #include "agent/plan.h"
+#include "amqp/rpc.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/notification.h"
+#include "amqp/notifier.h"
 #include "common/cleanup.h"
 
 #define EVENT_MAX 64
@@ -94,8 +95,9 @@ static int notify_legacy(const struct report *report, const struct request_conte
     (void)snprintf(publisher, sizeof(publisher), "compute.%s", report->agent->conf->DEFAULT.host);
     if (!payload)
         return error_nomem(err);
-    return notifier_notify(report->agent->bus, NOTIFICATION_LEGACY, context, publisher, event_type,
-                           priority, payload, err);
+    const struct notification wanted = {NOTIFICATION_LEGACY, context,  publisher,
+                                        event_type,          priority, payload};
+    return notifier_notify(report->agent->bus, &wanted, err);
 }
 
 /* Takes `payload`. */
@@ -108,8 +110,9 @@ static int notify_versioned(const struct report *report, const struct request_co
                    report->agent->conf->DEFAULT.host);
     if (!payload)
         return error_nomem(err);
-    return notifier_notify(report->agent->bus, NOTIFICATION_VERSIONED, context, publisher,
-                           event_type, priority, payload, err);
+    const struct notification wanted = {
+        NOTIFICATION_VERSIONED, context, publisher, event_type, priority, payload};
+    return notifier_notify(report->agent->bus, &wanted, err);
 }
 
 static bool notifications_are_on(const struct report *report)

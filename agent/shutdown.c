@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "amqp/rpc.h"
 #include "common/clock.h"
 #include "common/log.h"
 

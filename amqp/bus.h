@@ -9,7 +9,6 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 
 #include "amqp/bus_options.h"
@@ -67,44 +66,3 @@ bool bus_alive(struct bus *bus, unsigned within_ms);
  * NULL-safe.
  */
 void bus_free(struct bus *bus);
-
-/*
- * Calls `method` on `topic` and waits for the reply, at most `timeout_ms` (0 =
- * rpc_response_timeout), publishing included. Takes `args` (object) also on failure. Heartbeats of
- * a long call are honoured. On success *ret_result is the owned result (may be JSON null). A remote
- * failure comes back with the remote's exc, module and message; a missing answer with
- * EXC_MESSAGING_TIMEOUT and ETIMEDOUT: the call may then still have been executed.
- */
-int rpc_call(struct bus *bus, const char *topic, const char *version,
-             const struct request_context *context, const char *method, json_t *args,
-             unsigned timeout_ms, json_t **ret_result, struct error *err);
-
-/* Answers a call; does nothing for a cast. Takes `result` (NULL = null). Waits for the confirm. */
-int rpc_reply(struct bus *bus, const struct rpc_request *request, json_t *result,
-              struct error *err);
-
-/* Answers a call with a failure, in oslo's encoding; does nothing for a cast. */
-int rpc_fail(struct bus *bus, const struct rpc_request *request, const struct error *failure,
-             struct error *err);
-
-/*
- * Gives a request that was acked, and of which nothing has been done, to nova-compute: the same
- * message, its _unique_id included, again on compute.<host>. After bus_detach(), or we would get it
- * ourselves. 0 only when the broker has confirmed that it is in the queue, within 10 s; ENOENT:
- * there is no such queue. After any other error it may be there all the same; nova-compute drops
- * the second of two copies that follow each other. A call expires when nobody takes it in that
- * time, its heartbeats end.
- */
-int rpc_hand_back(struct bus *bus, const struct rpc_request *request, struct error *err);
-
-enum notification_kind { NOTIFICATION_LEGACY, NOTIFICATION_VERSIONED };
-
-/*
- * Emits a notification to the topics of its kind through every configured driver; with no driver
- * nothing is sent and 0 is returned. `priority` is "INFO" or "ERROR". Takes `payload`. The context
- * is sanitised as oslo does. Waits for the confirm, at most rpc_response_timeout.
- */
-int notifier_notify(struct bus *bus, enum notification_kind kind,
-                    const struct request_context *context, const char *publisher_id,
-                    const char *event_type, const char *priority, json_t *payload,
-                    struct error *err);

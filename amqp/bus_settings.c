@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "amqp/notifier.h"
+#include "amqp/notification.h"
 #include "amqp/oslo_message.h"
+#include "common/cleanup.h"
 #include "common/log.h"
 
 #define ATTACH_POLL_INTERVAL_S 5
@@ -67,27 +68,42 @@ static int copy_transport(struct bus_settings *settings, const struct bus_option
     return settings->notification_url ? 0 : error_nomem(err);
 }
 
+static int copy_lists(struct bus_settings *settings, const struct bus_options *options,
+                      struct error *err)
+{
+    const struct {
+        char ***copy;
+        const char *const *list;
+        const char *what;
+    } lists[] = {
+        {&settings->rpc_versions, options->rpc_versions, "RPC version"},
+        {&settings->notification_drivers, options->notification_drivers, "notification driver"},
+        {&settings->notification_topics, options->notification_topics, "notification topic"},
+        {&settings->versioned_notification_topics, options->versioned_notification_topics,
+         "notification topic"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        int r = copy_list(lists[i].copy, lists[i].list, lists[i].what, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int copy_names(struct bus_settings *settings, const struct bus_options *options,
                       struct error *err)
 {
     int r =
         copy_text(&settings->control_exchange, options->control_exchange, "control_exchange", err);
-    if (r == 0)
-        r = copy_text(&settings->topic, options->topic, "topic", err);
-    if (r == 0)
-        r = copy_text(&settings->server, options->server, "host", err);
-    if (r == 0)
-        r = copy_list(&settings->rpc_versions, options->rpc_versions, "RPC version", err);
-    if (r == 0)
-        r = copy_list(&settings->notification_drivers, options->notification_drivers,
-                      "notification driver", err);
-    if (r == 0)
-        r = copy_list(&settings->notification_topics, options->notification_topics,
-                      "notification topic", err);
-    if (r == 0)
-        r = copy_list(&settings->versioned_notification_topics,
-                      options->versioned_notification_topics, "notification topic", err);
-    return r;
+    if (r < 0)
+        return r;
+    r = copy_text(&settings->topic, options->topic, "topic", err);
+    if (r < 0)
+        return r;
+    r = copy_text(&settings->server, options->server, "host", err);
+    if (r < 0)
+        return r;
+    return copy_lists(settings, options, err);
 }
 
 int bus_settings_init(struct bus_settings *settings, const struct bus_options *options,
@@ -100,14 +116,15 @@ int bus_settings_init(struct bus_settings *settings, const struct bus_options *o
                                            ? options->attach_poll_interval_s
                                            : ATTACH_POLL_INTERVAL_S;
     int r = copy_transport(settings, options, err);
-    if (r == 0)
-        r = copy_names(settings, options, err);
+    if (r < 0)
+        return r;
+    r = copy_names(settings, options, err);
     if (r < 0)
         return r;
     if (strlen(settings->topic) + strlen(settings->server) + 1 > OSLO_NAME_MAX_BYTES)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "topic and host of the bus are too long");
     for (char **driver = settings->notification_drivers; *driver; driver++)
-        if (!notifier_knows_driver(*driver))
+        if (!notification_knows_driver(*driver))
             log_warning("[oslo_messaging_notifications]driver: '%s' is not supported and sends "
                         "nothing",
                         *driver);

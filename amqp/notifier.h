@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Notifications; notifier_notify() is in bus.h. Pure functions. */
+/* Sends notifications. */
 #pragma once
 
-#include <jansson.h>
-#include <stdbool.h>
-
-#include "common/error.h"
-#include "common/request_context.h"
-
-/* False for a driver of oslo that sends nothing here ("routing", "test") and for unknown names. */
-bool notifier_knows_driver(const char *driver);
+#include "amqp/bus.h"
+#include "amqp/notification.h"
 
 /*
- * The message without its _unique_id. Takes `payload`, also on failure. The context is that of
- * oslo's _sanitize_context: no token, no catalog, no address. Returns owned.
+ * Emits a notification to the topics of its kind through every configured driver; with no driver
+ * nothing is sent and 0 is returned. Takes its payload, also on failure. Waits for the confirm, at
+ * most rpc_response_timeout; the first failure is returned, the other topics are still served. Not
+ * from the bus thread.
  */
-int notifier_message(const struct request_context *context, const char *publisher_id,
-                     const char *event_type, const char *priority, json_t *payload,
-                     json_t **ret_message, struct error *err);
+int notifier_notify(struct bus *bus, const struct notification *notification, struct error *err);

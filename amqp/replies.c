@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "amqp/oslo_message.h"
+#include "amqp/rpc.h"
 #include "common/clock.h"
 #include "common/log.h"
 

@@ -17,6 +17,7 @@
 #include "amqp/channel.h"
 #include "amqp/messaging_error.h"
 #include "amqp/oslo_message.h"
+#include "amqp/rpc.h"
 #include "amqp/topology.h"
 #include "common/clock.h"
 #include "common/id.h"
@@ -146,28 +147,27 @@ static void start_call(struct bus *bus, struct bus_work *work)
         send_call(call);
 }
 
-int rpc_call(struct bus *bus, const char *topic, const char *version,
-             const struct request_context *context, const char *method, json_t *args,
-             unsigned timeout_ms, json_t **ret_result, struct error *err)
+int rpc_call(struct bus *bus, const struct rpc_call *wanted, json_t **ret_result, struct error *err)
 {
     BUS_SCOPE(bus);
-    if (timeout_ms == 0)
-        timeout_ms = seconds_ms(bus->settings.rpc_response_timeout_s);
+    unsigned timeout_ms = wanted->timeout_ms > 0 ? wanted->timeout_ms
+                                                 : seconds_ms(bus->settings.rpc_response_timeout_s);
     uint64_t deadline_ms = clock_now_ms() + timeout_ms;
     struct call call = {
         .work.start = start_call,
         .publication = {.exchange = bus->settings.control_exchange,
-                        .routing_key = topic,
+                        .routing_key = wanted->topic,
                         .mandatory = true,
                         .expires = true,
                         .deadline_ms = deadline_ms,
                         .pack = pack_call,
                         .finished = call_published},
-        .method = method,
+        .method = wanted->method,
         .deadline_ms = deadline_ms,
     };
     id_new_hex(call.msg_id);
-    int r = rpc_request_message(method, version, context, args, &call.message, err);
+    int r = rpc_request_message(wanted->method, wanted->version, wanted->context, wanted->args,
+                                &call.message, err);
     if (r < 0)
         return r;
     r = bus_work_run(bus, &call.work, err);

@@ -12,6 +12,7 @@
 #include "amqp/bus_int.h"
 #include "amqp/oslo_message.h"
 #include "amqp/replies.h"
+#include "amqp/rpc.h"
 #include "amqp/rpc_server.h"
 #include "common/clock.h"
 

@@ -15,6 +15,8 @@
 #include <time.h>
 
 #include "amqp/bus.h"
+#include "amqp/notifier.h"
+#include "amqp/rpc.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -205,11 +207,15 @@ static void *call_job(void *arg)
     json_t *result = NULL;
     struct error error = ERROR_INIT;
     uint64_t start_ms = clock_now_ms();
-    int r = rpc_call(
-        job->peer->bus, json_string_member(command, "topic"),
-        json_string_member(command, "version"), job->peer->context,
-        json_string_member(command, "method"), json_incref(json_object_get(command, "args")),
-        (unsigned)json_integer_value(json_object_get(command, "timeout_ms")), &result, &error);
+    const struct rpc_call call = {
+        .topic = json_string_member(command, "topic"),
+        .version = json_string_member(command, "version"),
+        .context = job->peer->context,
+        .method = json_string_member(command, "method"),
+        .args = json_incref(json_object_get(command, "args")),
+        .timeout_ms = (unsigned)json_integer_value(json_object_get(command, "timeout_ms")),
+    };
+    int r = rpc_call(job->peer->bus, &call, &result, &error);
     json_int_t elapsed_ms = (json_int_t)(clock_now_ms() - start_ms);
     json_t *id = json_object_get(command, "id");
     if (r == 0)
@@ -229,11 +235,15 @@ static void *notify_job(void *arg)
     const json_t *command = job->command;
     struct error error = ERROR_INIT;
     bool versioned = json_is_true(json_object_get(command, "versioned"));
-    int r =
-        notifier_notify(job->peer->bus, versioned ? NOTIFICATION_VERSIONED : NOTIFICATION_LEGACY,
-                        job->peer->context, "compute.host", "compute.instance.snapshot.start",
-                        json_string_member(command, "priority"),
-                        json_incref(json_object_get(command, "payload")), &error);
+    const struct notification notification = {
+        .kind = versioned ? NOTIFICATION_VERSIONED : NOTIFICATION_LEGACY,
+        .context = job->peer->context,
+        .publisher_id = "compute.host",
+        .event_type = "compute.instance.snapshot.start",
+        .priority = json_string_member(command, "priority"),
+        .payload = json_incref(json_object_get(command, "payload")),
+    };
+    int r = notifier_notify(job->peer->bus, &notification, &error);
     emit(json_pack("{s:s, s:O, s:i, s:s}", "event", "notified", "id",
                    json_object_get(command, "id"), "result", r, "message", error.message));
     end_job(job);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "agent/conductor.h"
+#include "amqp/rpc.h"
 #include "fixture.h"
 
 #define CALLS_MAX 8
@@ -16,20 +17,18 @@ static struct {
     const char *exc;   /* then this failure, if any */
 } conductor;
 
-int __wrap_rpc_call(struct bus *bus, const char *topic, const char *version,
-                    const struct request_context *context, const char *method, json_t *args,
-                    unsigned timeout_ms, json_t **ret_result, struct error *err);
+int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_result,
+                    struct error *err);
 
-int __wrap_rpc_call(struct bus *bus, const char *topic, const char *version,
-                    const struct request_context *context, const char *method, json_t *args,
-                    unsigned timeout_ms, json_t **ret_result, struct error *err)
+int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_result,
+                    struct error *err)
 {
-    (void)bus, (void)context, (void)timeout_ms;
-    assert_string_equal(topic, "conductor");
-    assert_string_equal(version, "3.0");
+    (void)bus;
+    assert_string_equal(call->topic, "conductor");
+    assert_string_equal(call->version, "3.0");
     assert_true(conductor.n < CALLS_MAX);
-    (void)snprintf(conductor.method[conductor.n], 64, "%s", method);
-    conductor.args[conductor.n++] = args;
+    (void)snprintf(conductor.method[conductor.n], 64, "%s", call->method);
+    conductor.args[conductor.n++] = call->args;
     if (conductor.n <= conductor.timeouts)
         return error_set(err, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");
     if (conductor.exc)

@@ -7,6 +7,7 @@
 
 #include "agent/image_record.h"
 #include "agent/release.h"
+#include "amqp/rpc.h"
 #include "common/clock.h"
 #include "fixture.h"
 
@@ -39,21 +40,20 @@ static json_t *service(void)
                        : json_pack("{s:{s:i}}", "nova_object.data", "version", (int)number);
 }
 
-int __wrap_rpc_call(struct bus *bus, const char *topic, const char *rpc_version,
-                    const struct request_context *context, const char *method, json_t *args,
-                    unsigned timeout_ms, json_t **ret_result, struct error *error);
+int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_result,
+                    struct error *error);
 
-int __wrap_rpc_call(struct bus *bus, const char *topic, const char *rpc_version,
-                    const struct request_context *context, const char *method, json_t *args,
-                    unsigned timeout_ms, json_t **ret_result, struct error *error)
+int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_result,
+                    struct error *error)
 {
-    (void)bus, (void)rpc_version, (void)context;
+    (void)bus;
+    json_t *args = call->args;
     json_t *expected = json_pack("{s:s, s:s, s:{s:s}, s:[s, s], s:{}}", "objname", "Service",
                                  "objmethod", "get_by_host_and_binary", "object_versions",
                                  "Service", "1.22", "args", "cmp1", "nova-compute", "kwargs");
-    assert_string_equal(topic, "conductor");
-    assert_string_equal(method, "object_class_action_versions");
-    assert_in_range(timeout_ms, 1, 10000);
+    assert_string_equal(call->topic, "conductor");
+    assert_string_equal(call->method, "object_class_action_versions");
+    assert_in_range(call->timeout_ms, 1, 10000);
     assert_json_equal(args, expected);
     json_decref(expected);
     json_decref(args);

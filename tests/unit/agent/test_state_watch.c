@@ -7,6 +7,7 @@
 
 #include "agent/state_watch.h"
 #include "agent/task_states.h"
+#include "amqp/rpc.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "fixture.h"
@@ -27,18 +28,17 @@ static const char *host;     /* there */
 static bool is_silent;
 static unsigned looks, saves;
 
-int __wrap_rpc_call(struct bus *bus, const char *topic, const char *version,
-                    const struct request_context *context, const char *method, json_t *args,
-                    unsigned timeout_ms, json_t **ret_result, struct error *err);
+int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_result,
+                    struct error *err);
 
-int __wrap_rpc_call(struct bus *bus, const char *topic, const char *version,
-                    const struct request_context *context, const char *method, json_t *args,
-                    unsigned timeout_ms, json_t **ret_result, struct error *err)
+int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_result,
+                    struct error *err)
 {
-    (void)bus, (void)topic, (void)version, (void)method, (void)timeout_ms;
+    (void)bus;
+    json_t *args = call->args;
     LOCK_SCOPE(&lock);
     const char *objmethod = json_string_value(json_object_get(args, "objmethod"));
-    assert_true(json_is_true(json_object_get(context->values, "is_admin")));
+    assert_true(json_is_true(json_object_get(call->context->values, "is_admin")));
     if (is_silent) {
         json_decref(args);
         return error_set(err, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 
 #include "agent/snapshot.h"
+#include "amqp/notifier.h"
+#include "amqp/rpc.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "fixture.h"
@@ -199,15 +201,14 @@ static json_t *read_objects(const char *objmethod, const json_t *args)
     return json_null();
 }
 
-int __wrap_rpc_call(struct bus *bus, const char *topic_name, const char *version,
-                    const struct request_context *context, const char *method, json_t *args,
-                    unsigned timeout_ms, json_t **ret_result, struct error *err);
+int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_result,
+                    struct error *err);
 
-int __wrap_rpc_call(struct bus *bus, const char *topic_name, const char *version,
-                    const struct request_context *context, const char *method, json_t *args,
-                    unsigned timeout_ms, json_t **ret_result, struct error *err)
+int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_result,
+                    struct error *err)
 {
-    (void)bus, (void)topic_name, (void)version, (void)context, (void)method, (void)timeout_ms;
+    (void)bus;
+    json_t *args = call->args;
     const char *objmethod = json_string_value(json_object_get(args, "objmethod"));
     int r = 0;
     json_t *answer = read_objects(objmethod, args);
@@ -228,21 +229,18 @@ int __wrap_rpc_call(struct bus *bus, const char *topic_name, const char *version
     return r;
 }
 
-int __wrap_notifier_notify(struct bus *bus, enum notification_kind kind,
-                           const struct request_context *context, const char *publisher_id,
-                           const char *event_type, const char *priority, json_t *payload,
+int __wrap_notifier_notify(struct bus *bus, const struct notification *notification,
                            struct error *err);
 
-int __wrap_notifier_notify(struct bus *bus, enum notification_kind kind,
-                           const struct request_context *context, const char *publisher_id,
-                           const char *event_type, const char *priority, json_t *payload,
+int __wrap_notifier_notify(struct bus *bus, const struct notification *notification,
                            struct error *err)
 {
-    (void)bus, (void)context, (void)priority;
-    assert_string_equal(publisher_id,
-                        kind == NOTIFICATION_LEGACY ? "compute.cmp1" : "nova-compute:cmp1");
-    json_decref(payload);
-    tell("%s", event_type);
+    (void)bus;
+    assert_string_equal(notification->publisher_id, notification->kind == NOTIFICATION_LEGACY
+                                                        ? "compute.cmp1"
+                                                        : "nova-compute:cmp1");
+    json_decref(notification->payload);
+    tell("%s", notification->event_type);
     return world.fail_notify.errnum != 0 ? fail_with(&world.fail_notify, err) : 0;
 }
 

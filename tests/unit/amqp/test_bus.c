@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 #include "amqp/bus.h"
-#include "amqp/oslo_message.h"
+#include "amqp/notifier.h"
+#include "amqp/rpc.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 
@@ -92,14 +93,24 @@ static void names_are_checked(void **state)
     assert_null(bus);
 }
 
-static int call(struct bus *bus, unsigned timeout_ms, struct error *err)
+static int call_conductor(struct bus *bus, unsigned timeout_ms, struct error *err)
 {
     struct request_context *context = NULL;
     json_t *result = NULL;
     assert_int_equal(request_context_new_admin(&context, err), 0);
-    int r =
-        rpc_call(bus, "conductor", "3.0", context, "m", json_object(), timeout_ms, &result, err);
+    const struct rpc_call call = {"conductor", "3.0", context, "m", json_object(), timeout_ms};
+    int r = rpc_call(bus, &call, &result, err);
     assert_null(result);
+    request_context_free(context);
+    return r;
+}
+
+static int notify(struct bus *bus, enum notification_kind kind, struct error *err)
+{
+    struct request_context *context = NULL;
+    assert_int_equal(request_context_new_admin(&context, err), 0);
+    const struct notification notification = {kind, context, "p", "e", "INFO", json_object()};
+    int r = notifier_notify(bus, &notification, err);
     request_context_free(context);
     return r;
 }
@@ -120,7 +131,7 @@ static void nothing_works_before_the_start(void **state)
     struct bus *bus = NULL;
     struct error err = ERROR_INIT;
     assert_int_equal(new_bus("h", &bus, &err), 0);
-    assert_int_equal(call(bus, 100, &err), -ENOTCONN);
+    assert_int_equal(call_conductor(bus, 100, &err), -ENOTCONN);
     assert_false(bus_attached(bus));
     bus_detach(bus);
     assert_int_equal(hand_back(bus, &err), -ENOTCONN);
@@ -138,21 +149,13 @@ static void without_a_broker_all_ends_in_time(void **state)
     assert_non_null(strstr(err.message, "is unreachable"));
     assert_null(strstr(err.message, "s3cret"));
     uint64_t start_ms = clock_now_ms();
-    assert_int_equal(call(bus, 200, &err), -ETIMEDOUT);
+    assert_int_equal(call_conductor(bus, 200, &err), -ETIMEDOUT);
     assert_string_equal(err.exc, EXC_MESSAGING_TIMEOUT);
     assert_string_equal(err.module, "oslo_messaging.exceptions");
     assert_non_null(strstr(err.message, "could not be sent"));
     assert_true(clock_now_ms() - start_ms >= 200);
-    struct request_context *context = NULL;
-    assert_int_equal(request_context_new_admin(&context, &err), 0);
-    assert_int_equal(
-        notifier_notify(bus, NOTIFICATION_LEGACY, context, "p", "e", "INFO", json_object(), &err),
-        -ETIMEDOUT);
-    /* No topics of this kind: nothing to send. */
-    assert_int_equal(notifier_notify(bus, NOTIFICATION_VERSIONED, context, "p", "e", "INFO",
-                                     json_object(), &err),
-                     0);
-    request_context_free(context);
+    assert_int_equal(notify(bus, NOTIFICATION_LEGACY, &err), -ETIMEDOUT);
+    assert_int_equal(notify(bus, NOTIFICATION_VERSIONED, &err), 0); /* no topics: nothing to send */
     struct rpc_request cast = {.method = (char[]){"m"}};
     assert_int_equal(rpc_reply(bus, &cast, json_null(), &err), 0);
     bus_detach(bus);
@@ -168,7 +171,7 @@ static void *hand_back_and_wait(void *arg)
 static void *call_for_ever(void *arg)
 {
     struct error err = ERROR_INIT;
-    return (void *)(intptr_t)call(arg, 3600000, &err);
+    return (void *)(intptr_t)call_conductor(arg, 3600000, &err);
 }
 
 static void stopping_fails_what_waits(void **state)
@@ -183,7 +186,7 @@ static void stopping_fails_what_waits(void **state)
         assert_int_equal(
             pthread_create(&threads[i], NULL, i % 2 == 0 ? call_for_ever : hand_back_and_wait, bus),
             0);
-    assert_int_equal(call(bus, 500, &err), -ETIMEDOUT); /* by now all of them wait */
+    assert_int_equal(call_conductor(bus, 500, &err), -ETIMEDOUT); /* by now all of them wait */
     bus_free(bus);
     for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
         void *result = NULL;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "amqp/notifier.h"
+#include "amqp/notification.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "vectors.h"
@@ -36,9 +36,12 @@ static void a_notification_is_novas(void **state)
     struct error err = ERROR_INIT;
     assert_int_equal(request_context_from_message(cast, &context, &err), 0);
     assert_string_equal(context->auth_token, "user-token");
-    assert_int_equal(notifier_message(context, "compute.cmp1", "compute.instance.snapshot.start",
-                                      "INFO", json_object(), &message, &err),
-                     0);
+    const struct notification notification = {.context = context,
+                                              .publisher_id = "compute.cmp1",
+                                              .event_type = "compute.instance.snapshot.start",
+                                              .priority = "INFO",
+                                              .payload = json_object()};
+    assert_int_equal(notification_message(&notification, &message, &err), 0);
     /* These are new in every message; only their form can be compared. */
     static const char *const fresh[] = {"message_id", "timestamp", "_context_timestamp"};
     for (size_t i = 0; i < ARRAY_SIZE(fresh); i++) {
@@ -73,7 +76,12 @@ static void nothing_secret_is_sent(void **state)
     json_t *message = NULL;
     struct error err = ERROR_INIT;
     assert_int_equal(request_context_from_message(cast, &context, &err), 0);
-    assert_int_equal(notifier_message(context, "p", "e", "ERROR", json_null(), &message, &err), 0);
+    const struct notification notification = {.context = context,
+                                              .publisher_id = "p",
+                                              .event_type = "e",
+                                              .priority = "ERROR",
+                                              .payload = json_null()};
+    assert_int_equal(notification_message(&notification, &message, &err), 0);
     char *text = json_dumps(message, 0);
     assert_null(strstr(text, "secret"));
     assert_non_null(strstr(text, "req-1"));
@@ -86,13 +94,13 @@ static void nothing_secret_is_sent(void **state)
 static void drivers_are_oslos(void **state)
 {
     (void)state;
-    assert_true(notifier_knows_driver("messagingv2"));
-    assert_true(notifier_knows_driver("messaging"));
-    assert_true(notifier_knows_driver("noop"));
-    assert_true(notifier_knows_driver("log"));
-    assert_false(notifier_knows_driver("test"));
-    assert_false(notifier_knows_driver("routing"));
-    assert_false(notifier_knows_driver(""));
+    assert_true(notification_knows_driver("messagingv2"));
+    assert_true(notification_knows_driver("messaging"));
+    assert_true(notification_knows_driver("noop"));
+    assert_true(notification_knows_driver("log"));
+    assert_false(notification_knows_driver("test"));
+    assert_false(notification_knows_driver("routing"));
+    assert_false(notification_knows_driver(""));
 }
 
 int main(void)
