@@ -8,19 +8,25 @@
 
 #include <stdint.h>
 
-#include "amqp/bus_int.h"
+#include "amqp/bus_settings.h"
+#include "amqp/connection.h"
 
 struct absence {
-    uint64_t since_ms; /* 0 = somebody does */
-    uint64_t told_ms;  /* 0 = not yet */
+    const struct bus_settings *settings;
+    struct connection *connection; /* consuming */
+    uint64_t since_ms;             /* 0 = somebody does */
+    uint64_t told_ms;              /* 0 = not yet */
 };
+
+/* Borrows both for its lifetime. */
+void absence_init(struct absence *absence, const struct bus_settings *settings,
+                  struct connection *connection);
 
 /*
  * At a look at `queue`, on which nobody else is. Warns when that has lasted (a minute, with the
  * usual interval of looks), and then every hour; looks under other names of the host before.
  */
-void absence_note(struct absence *absence, const struct bus *bus, const char *queue,
-                  uint64_t now_ms);
+void absence_note(struct absence *absence, const char *queue, uint64_t now_ms);
 
 /* Somebody is. */
 void absence_over(struct absence *absence);

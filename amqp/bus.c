@@ -7,18 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "amqp/bus_int.h"
-#include "amqp/bus_settings.h"
 #include "amqp/bus_thread.h"
 #include "amqp/channel.h"
+#include "amqp/connection.h"
+#include "amqp/container.h"
 #include "amqp/messaging_error.h"
+#include "amqp/publisher.h"
 #include "amqp/replies.h"
 #include "amqp/rpc_client.h"
 #include "amqp/rpc_server.h"
-#include "amqp/topology.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -27,11 +27,12 @@ static int consuming_up(void *arg, struct error *err)
 {
     struct bus *bus = arg;
     int r = channel_open(bus->consuming, TOPOLOGY_CHANNEL, err);
-    if (r == 0)
-        r = rpc_client_up(bus->client, err);
-    if (r == 0)
-        r = rpc_server_up(bus->server, err);
-    return r;
+    if (r < 0)
+        return r;
+    r = rpc_client_up(bus->client, err);
+    if (r < 0)
+        return r;
+    return rpc_server_up(bus->server, err);
 }
 
 static void consuming_down(void *arg)
@@ -70,69 +71,6 @@ static void consuming_method(void *arg, amqp_channel_t channel, const amqp_metho
         rpc_server_answered(bus->server);
 }
 
-static void wake(const struct bus *bus)
-{
-    const uint64_t one = 1;
-    (void)!write(bus->wake_fd, &one, sizeof(one));
-}
-
-struct bus *bus_enter(struct bus *bus)
-{
-    LOCK_SCOPE(&bus->lock);
-    bus->callers++;
-    return bus;
-}
-
-void bus_leave(struct bus **bus)
-{
-    LOCK_SCOPE(&(*bus)->lock);
-    (*bus)->callers--;
-    (void)pthread_cond_broadcast(&(*bus)->changed);
-}
-
-void bus_work_done(struct bus *bus, struct bus_work *work, int result, const struct error *error)
-{
-    LOCK_SCOPE(&bus->lock);
-    work->result = result;
-    if (result < 0)
-        work->error = *error;
-    work->done = true;
-    (void)pthread_cond_broadcast(&bus->changed);
-}
-
-int bus_work_run(struct bus *bus, struct bus_work *work, struct error *err)
-{
-    LOCK_SCOPE(&bus->lock);
-    if (bus->stopping)
-        return messaging_error(err, ECANCELED, EXC_MESSAGE_DELIVERY_FAILURE, "the bus is stopping");
-    if (!bus->started)
-        return messaging_error(err, ENOTCONN, EXC_MESSAGE_DELIVERY_FAILURE,
-                               "the bus is not started");
-    STAILQ_INSERT_TAIL(&bus->queue, work, link);
-    wake(bus);
-    while (!work->done) /* the bus thread keeps the deadline */
-        (void)pthread_cond_wait(&bus->changed, &bus->lock);
-    if (work->result < 0)
-        *err = work->error;
-    return work->result;
-}
-
-static struct bus_work *next_work(struct bus *bus)
-{
-    LOCK_SCOPE(&bus->lock);
-    struct bus_work *work = STAILQ_FIRST(&bus->queue);
-    if (work)
-        STAILQ_REMOVE_HEAD(&bus->queue, link);
-    return work;
-}
-
-static void start_work(struct bus *bus)
-{
-    struct bus_work *work;
-    while ((work = next_work(bus)))
-        work->start(bus, work);
-}
-
 static const char *connecting_trouble(const struct bus *bus)
 {
     const char *trouble = connection_trouble(bus->consuming);
@@ -154,12 +92,6 @@ static void note_connected(struct bus *bus)
         return;
     bus->connected = true;
     (void)pthread_cond_broadcast(&bus->changed);
-}
-
-static bool must_stop(struct bus *bus)
-{
-    LOCK_SCOPE(&bus->lock);
-    return bus->stopping;
 }
 
 static void run_parts(struct bus *bus)
@@ -187,7 +119,7 @@ static uint64_t next_event_ms(const struct bus *bus)
 static void wait_for_event(struct bus *bus)
 {
     struct pollfd fds[] = {
-        {.fd = bus->wake_fd, .events = POLLIN},
+        {.fd = bus->works.wake_fd, .events = POLLIN},
         {.fd = connection_fd(bus->consuming), .events = POLLIN},
         {.fd = connection_fd(publisher_connection(bus->publisher)), .events = POLLIN},
         {.fd = connection_fd(publisher_connection(bus->notification_publisher)), .events = POLLIN},
@@ -202,7 +134,7 @@ static void wait_for_event(struct bus *bus)
     (void)poll(fds, ARRAY_SIZE(fds), timeout_ms);
     uint64_t count;
     if (fds[0].revents & POLLIN)
-        (void)!read(bus->wake_fd, &count, sizeof(count));
+        (void)!read(bus->works.wake_fd, &count, sizeof(count));
 }
 
 /* Ends everything that waits. */
@@ -220,15 +152,15 @@ static void free_parts(struct bus *bus)
 static void *bus_main(void *arg)
 {
     struct bus *bus = arg;
-    while (!must_stop(bus)) {
+    while (!bus_work_is_stopping(&bus->works)) {
         atomic_store(&bus->turn_ms, clock_now_ms());
-        start_work(bus);
+        bus_work_start_queued(&bus->works);
         run_parts(bus);
         note_connected(bus);
         wait_for_event(bus);
     }
     rpc_server_detach(bus->server);
-    start_work(bus); /* what came before `stopping` fails with all the rest */
+    bus_work_start_queued(&bus->works); /* what came in time fails with all the rest */
     free_parts(bus);
     return NULL;
 }
@@ -237,26 +169,12 @@ static void bus_destroy(struct bus *bus)
 {
     (void)pthread_cond_destroy(&bus->changed);
     (void)pthread_mutex_destroy(&bus->lock);
-    if (bus->wake_fd >= 0)
-        (void)close(bus->wake_fd);
+    bus_work_destroy(&bus->works);
     bus_settings_clear(&bus->settings);
     free(bus);
 }
 
-static struct bus *bus_allocate(void)
-{
-    struct bus *bus = calloc(1, sizeof(*bus));
-    if (!bus)
-        return NULL;
-    bus->wake_fd = -1;
-    clock_cond_init(&bus->changed);
-    (void)pthread_mutex_init(&bus->lock, NULL);
-    STAILQ_INIT(&bus->queue);
-    return bus;
-}
-
-static int make_parts(struct bus *bus, const struct rpc_server_ops *server_ops, void *server_arg,
-                      struct error *err)
+static bool make_connections(struct bus *bus)
 {
     static const struct connection_ops ops = {
         .up = consuming_up,
@@ -265,44 +183,61 @@ static int make_parts(struct bus *bus, const struct rpc_server_ops *server_ops, 
         .method = consuming_method,
     };
     const struct bus_settings *settings = &bus->settings;
+    int wake_fd = bus->works.wake_fd;
     const struct connection_setup setup = {.url = settings->url,
                                            .options = &settings->rabbit,
                                            .purpose = "consuming",
-                                           .wake_fd = bus->wake_fd,
+                                           .wake_fd = wake_fd,
                                            .ops = &ops,
                                            .arg = bus};
     bus->consuming = connection_new(&setup);
     bus->publisher =
-        publisher_new(settings->url, &settings->rabbit, "publishing", bus->wake_fd, bus->consuming);
+        publisher_new(settings->url, &settings->rabbit, "publishing", wake_fd, bus->consuming);
     bus->notification_publisher =
         settings->notification_url
             ? publisher_new(settings->notification_url, &settings->notification_rabbit,
-                            "notification", bus->wake_fd, NULL)
+                            "notification", wake_fd, NULL)
             : bus->publisher;
-    bus->server = rpc_server_new(bus, server_ops, server_arg);
-    bus->client = rpc_client_new(bus);
-    bus->replies = replies_new(bus);
-    bool complete = bus->consuming && bus->publisher && bus->notification_publisher &&
-                    bus->server && bus->client && bus->replies;
-    return complete ? 0 : error_nomem(err);
+    return bus->consuming && bus->publisher && bus->notification_publisher;
+}
+
+static bool make_parts(struct bus *bus, const struct rpc_server_ops *server_ops, void *server_arg)
+{
+    const struct bus_settings *settings = &bus->settings;
+    if (!make_connections(bus))
+        return false;
+    bus->client = rpc_client_new(settings, bus->consuming, bus->publisher);
+    bus->replies = replies_new(settings, bus->publisher);
+    if (!bus->client || !bus->replies)
+        return false;
+    const struct rpc_server_setup setup = {.settings = settings,
+                                           .consuming = bus->consuming,
+                                           .replies = bus->replies,
+                                           .flags = &bus->flags,
+                                           .wake_fd = bus->works.wake_fd,
+                                           .ops = server_ops,
+                                           .arg = server_arg};
+    bus->server = rpc_server_new(&setup);
+    return bus->server != NULL;
 }
 
 int bus_new(const struct bus_options *options, const struct rpc_server_ops *server_ops,
             void *server_arg, struct bus **ret_bus, struct error *err)
 {
-    struct bus *bus = bus_allocate();
+    struct bus *bus = calloc(1, sizeof(*bus));
     if (!bus)
         return error_nomem(err);
-    int r = bus_settings_init(&bus->settings, options, err);
-    if (r == 0) {
-        bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (bus->wake_fd < 0)
-            r = error_errno(err, errno, "eventfd");
+    int r = bus_work_init(&bus->works, err);
+    if (r < 0) {
+        free(bus);
+        return r;
     }
-    if (r == 0) {
-        r = make_parts(bus, server_ops, server_arg, err);
-        if (r < 0)
-            free_parts(bus);
+    clock_cond_init(&bus->changed);
+    (void)pthread_mutex_init(&bus->lock, NULL);
+    r = bus_settings_init(&bus->settings, options, err);
+    if (r == 0 && !make_parts(bus, server_ops, server_arg)) {
+        free_parts(bus);
+        r = error_nomem(err);
     }
     if (r < 0) {
         bus_destroy(bus);
@@ -312,19 +247,12 @@ int bus_new(const struct bus_options *options, const struct rpc_server_ops *serv
     return 0;
 }
 
-int bus_start(struct bus *bus, unsigned timeout_ms, struct error *err)
+static int await_connection(struct bus *bus, const struct timespec *deadline, struct error *err)
 {
-    const struct timespec deadline = clock_deadline(timeout_ms);
     LOCK_SCOPE(&bus->lock);
-    int r = bus_thread_start(&bus->thread, bus_main, bus);
-    if (r != 0)
-        return error_errno(err, r, "no thread for the bus");
-    (void)pthread_setname_np(bus->thread, "bus");
-    bus->started = true;
-    if (timeout_ms == 0)
-        return 0;
+    int r = 0;
     while (!bus->connected && r == 0)
-        r = pthread_cond_timedwait(&bus->changed, &bus->lock, &deadline);
+        r = pthread_cond_timedwait(&bus->changed, &bus->lock, deadline);
     if (bus->connected)
         return 0;
     const char *trouble = bus->trouble.message;
@@ -332,40 +260,57 @@ int bus_start(struct bus *bus, unsigned timeout_ms, struct error *err)
                            trouble[0] != '\0' ? trouble : "no answer from the AMQP server yet");
 }
 
-static void start_detach(struct bus *bus, struct bus_work *work)
+int bus_start(struct bus *bus, unsigned timeout_ms, struct error *err)
 {
-    rpc_server_detach(bus->server);
-    bus_work_done(bus, work, 0, NULL);
+    const struct timespec deadline = clock_deadline(timeout_ms);
+    int r = bus_thread_start(&bus->thread, bus_main, bus);
+    if (r != 0)
+        return error_errno(err, r, "no thread for the bus");
+    (void)pthread_setname_np(bus->thread, "bus");
+    bus_work_open(&bus->works);
+    return timeout_ms == 0 ? 0 : await_connection(bus, &deadline, err);
+}
+
+/* What other threads have the bus thread do to the server. */
+struct server_work {
+    struct bus_work work;
+    struct rpc_server *server;
+    void (*change)(struct rpc_server *server);
+};
+
+static void start_server_work(struct bus_work *work)
+{
+    struct server_work *server_work = CONTAINER_OF(work, struct server_work, work);
+    server_work->change(server_work->server);
+    bus_work_done(work, 0, NULL);
+}
+
+static void change_server(struct bus *bus, void (*change)(struct rpc_server *server))
+{
+    struct error ignored = ERROR_INIT; /* not started or stopping: nothing is consumed */
+    struct server_work server_work = {
+        .work.start = start_server_work, .server = bus->server, .change = change};
+    (void)bus_work_run(&bus->works, &server_work.work, &ignored);
 }
 
 void bus_detach(struct bus *bus)
 {
     BUS_SCOPE(bus);
-    struct error ignored = ERROR_INIT; /* not started or stopping: nothing is consumed */
-    struct bus_work work = {.start = start_detach};
-    (void)bus_work_run(bus, &work, &ignored);
-}
-
-static void start_standing_aside(struct bus *bus, struct bus_work *work)
-{
-    rpc_server_stand_aside(bus->server);
-    bus_work_done(bus, work, 0, NULL);
+    change_server(bus, rpc_server_detach);
 }
 
 void bus_stand_aside(struct bus *bus, enum bus_aside reason, bool on)
 {
     BUS_SCOPE(bus);
-    struct error ignored = ERROR_INIT; /* not started or stopping: nothing is consumed */
-    struct bus_work work = {.start = start_standing_aside};
-    unsigned before = on ? atomic_fetch_or(&bus->aside, (unsigned)reason)
-                         : atomic_fetch_and(&bus->aside, ~(unsigned)reason);
+    unsigned before = on ? atomic_fetch_or(&bus->flags.aside, (unsigned)reason)
+                         : atomic_fetch_and(&bus->flags.aside, ~(unsigned)reason);
     if (((before & (unsigned)reason) != 0) != on)
-        (void)bus_work_run(bus, &work, &ignored);
+        change_server(bus, rpc_server_stand_aside);
 }
 
 bool bus_attached(struct bus *bus)
 {
-    return atomic_load(&bus->attached);
+    return atomic_load(&bus->flags.attached);
 }
 
 bool bus_connected(struct bus *bus)
@@ -376,7 +321,7 @@ bool bus_connected(struct bus *bus)
 void bus_watch(struct bus *bus, unsigned interval_ms)
 {
     atomic_store(&bus->watch_interval_ms, interval_ms);
-    wake(bus);
+    bus_thread_wake(bus->works.wake_fd);
 }
 
 bool bus_alive(struct bus *bus, unsigned within_ms)
@@ -385,29 +330,14 @@ bool bus_alive(struct bus *bus, unsigned within_ms)
     return turn_ms == 0 || clock_now_ms() <= turn_ms + within_ms;
 }
 
-static bool begin_stop(struct bus *bus)
-{
-    LOCK_SCOPE(&bus->lock);
-    bus->stopping = true;
-    wake(bus);
-    return bus->started;
-}
-
-static void wait_for_callers(struct bus *bus)
-{
-    LOCK_SCOPE(&bus->lock);
-    while (bus->callers > 0)
-        (void)pthread_cond_wait(&bus->changed, &bus->lock);
-}
-
 void bus_free(struct bus *bus)
 {
     if (!bus)
         return;
-    if (begin_stop(bus))
+    if (bus_work_stop(&bus->works))
         (void)pthread_join(bus->thread, NULL);
     else
         free_parts(bus);
-    wait_for_callers(bus);
+    bus_work_await_callers(&bus->works);
     bus_destroy(bus);
 }

@@ -2,15 +2,13 @@
 /* See intake.h. */
 #include "amqp/intake.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "amqp/channel.h"
+#include "amqp/container.h"
 #include "amqp/duplicates.h"
-#include "amqp/replies.h"
-#include "amqp/rpc_server.h"
 #include "amqp/writer.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -30,11 +28,7 @@ struct taking {
 };
 
 struct intake {
-    struct bus *bus;
-    struct rpc_server_ops ops;
-    void *arg;
-    struct rpc_server *server;
-    intake_pass_on pass_on;
+    struct intake_setup setup;
     struct writer *writer;
     TAILQ_HEAD(, taking) takings; /* in the order they came */
     struct duplicates served;
@@ -44,48 +38,57 @@ struct intake {
 
 static struct taking *taking_of(struct writer_job *job)
 {
-    return (struct taking *)(void *)((char *)job - offsetof(struct taking, job));
+    return CONTAINER_OF(job, struct taking, job);
 }
 
-/* On the writer's thread, as the next one. */
-static void write_down(void *arg, struct writer_job *job)
+static void enter_log_context(const struct taking *taking)
 {
-    struct intake *intake = arg;
-    struct taking *taking = taking_of(job);
     log_set_context(taking->request->context->request_id, NULL);
-    taking->is_written_down = intake->ops.write_down(intake->arg, taking->request, &taking->claim);
+}
+
+static void leave_log_context(void)
+{
     log_set_context(NULL, NULL);
 }
 
-static void discard(void *arg, struct writer_job *job)
+/* On the writer's thread, as the next one. */
+static void write_down_taking(void *arg, struct writer_job *job)
 {
     struct intake *intake = arg;
     struct taking *taking = taking_of(job);
-    intake->ops.withdraw(intake->arg, taking->claim);
+    enter_log_context(taking);
+    taking->is_written_down =
+        intake->setup.ops->write_down(intake->setup.arg, taking->request, &taking->claim);
+    leave_log_context();
+}
+
+static void discard_taking(void *arg, struct writer_job *job)
+{
+    struct intake *intake = arg;
+    struct taking *taking = taking_of(job);
+    intake->setup.ops->withdraw(intake->setup.arg, taking->claim);
     rpc_request_free(taking->request);
     free(taking);
 }
 
-/* It is not to be served. */
-static void abandon(struct intake *intake, struct taking *taking)
+/* It is not served here. The writer may be at it: it is freed on its thread. */
+static void abandon_taking(struct intake *intake, struct taking *taking)
 {
+    const struct rpc_request *request = taking->request;
+    log_debug("%s (%s) is left to whoever the broker gives it to next", request->method,
+              request->unique_id);
     TAILQ_REMOVE(&intake->takings, taking, link);
     writer_abandon(intake->writer, &taking->job);
 }
 
-struct intake *intake_new(struct bus *bus, const struct rpc_server_ops *ops, void *arg,
-                          struct rpc_server *server, intake_pass_on pass_on)
+struct intake *intake_new(const struct intake_setup *setup)
 {
-    static const struct writer_ops writer_ops = {write_down, discard};
+    static const struct writer_ops writer_ops = {write_down_taking, discard_taking};
     struct intake *intake = calloc(1, sizeof(*intake));
     if (!intake)
         return NULL;
-    *intake = (struct intake){.bus = bus,
-                              .ops = *ops,
-                              .arg = arg,
-                              .server = server,
-                              .pass_on = pass_on,
-                              .writer = writer_new(&writer_ops, intake, bus->wake_fd),
+    *intake = (struct intake){.setup = *setup,
+                              .writer = writer_new(&writer_ops, intake, setup->wake_fd),
                               .served.window = DUPLICATES_SERVED};
     TAILQ_INIT(&intake->takings);
     if (!intake->writer) {
@@ -136,8 +139,8 @@ void intake_add(struct intake *intake, const struct amqp_content *content,
 {
     struct taking *taking = writer_is_ready(intake->writer) ? calloc(1, sizeof(*taking)) : NULL;
     if (!taking) {
-        intake->ops.withdraw(intake->arg, NULL);
-        intake->pass_on(intake->server, content, request);
+        intake->setup.ops->withdraw(intake->setup.arg, NULL);
+        intake->setup.pass_on(intake->setup.pass_on_arg, content, request);
         return;
     }
     taking->content = *content;
@@ -154,31 +157,39 @@ void intake_add(struct intake *intake, const struct amqp_content *content,
  */
 static void ask_behind_ack(struct intake *intake, struct taking *taking, uint64_t now_ms)
 {
+    struct connection *connection = intake->setup.connection;
     struct error ignored = ERROR_INIT; /* the connection is dropped */
     amqp_basic_qos_t question = {.prefetch_count = intake->prefetch};
     taking->question = ++intake->n_asked;
     taking->deadline_ms = now_ms + ANSWER_MAX_MS;
-    int status = amqp_send_method(connection_state(intake->bus->consuming), SERVER_CHANNEL,
+    int status = amqp_send_method(connection_state(connection), SERVER_CHANNEL,
                                   AMQP_BASIC_QOS_METHOD, &question);
-    (void)channel_sent(intake->bus->consuming, status, "basic.qos", &ignored);
+    (void)channel_sent(connection, status, "basic.qos", &ignored);
 }
 
-static void take_written(struct intake *intake, struct taking *taking, uint64_t now_ms)
+/* Nothing was written: it is as if it had not been accepted. */
+static void pass_on_taking(struct intake *intake, struct taking *taking)
 {
+    const struct intake_setup *setup = &intake->setup;
+    TAILQ_REMOVE(&intake->takings, taking, link);
+    setup->ops->withdraw(setup->arg, NULL);
+    setup->pass_on(setup->pass_on_arg, &taking->content, taking->request);
+    free(taking);
+}
+
+static void ack_taking(struct intake *intake, struct taking *taking, uint64_t now_ms)
+{
+    struct connection *connection = intake->setup.connection;
     struct error ignored = ERROR_INIT;
-    if (!taking->is_written_down) {
-        TAILQ_REMOVE(&intake->takings, taking, link);
-        intake->ops.withdraw(intake->arg, NULL);
-        intake->pass_on(intake->server, &taking->content, taking->request);
-        free(taking);
+    int status = amqp_basic_ack(connection_state(connection), SERVER_CHANNEL,
+                                taking->content.delivery_tag, false);
+    if (channel_sent(connection, status, "basic.ack", &ignored) < 0) {
+        abandon_taking(intake, taking); /* half a frame is no ack */
         return;
     }
-    int status = amqp_basic_ack(connection_state(intake->bus->consuming), SERVER_CHANNEL,
-                                taking->content.delivery_tag, false);
-    if (channel_sent(intake->bus->consuming, status, "basic.ack", &ignored) == 0)
-        ask_behind_ack(intake, taking, now_ms);
-    else /* what could not be written to the socket never arrives as a whole */
-        abandon(intake, taking);
+    log_debug("%s (%s) is written down and acked", taking->request->method,
+              taking->request->unique_id);
+    ask_behind_ack(intake, taking, now_ms);
 }
 
 static uint64_t next_deadline_ms(const struct intake *intake)
@@ -196,81 +207,93 @@ static uint64_t next_deadline_ms(const struct intake *intake)
 void intake_run(struct intake *intake, uint64_t now_ms)
 {
     struct writer_job *job;
-    while (connection_is_up(intake->bus->consuming) && (job = writer_next_done(intake->writer)))
-        take_written(intake, taking_of(job), now_ms);
+    while (connection_is_up(intake->setup.connection) && (job = writer_next_done(intake->writer))) {
+        struct taking *taking = taking_of(job);
+        enter_log_context(taking);
+        if (taking->is_written_down)
+            ack_taking(intake, taking, now_ms);
+        else
+            pass_on_taking(intake, taking);
+        leave_log_context();
+    }
     if (now_ms >= next_deadline_ms(intake))
-        connection_drop(intake->bus->consuming, "the broker does not answer behind an ack");
+        connection_drop(intake->setup.connection, "the broker does not answer behind an ack");
 }
 
 uint64_t intake_next_ms(const struct intake *intake)
 {
-    return connection_is_up(intake->bus->consuming) ? next_deadline_ms(intake) : NEVER_MS;
+    return connection_is_up(intake->setup.connection) ? next_deadline_ms(intake) : NEVER_MS;
 }
 
 /* Takes it off; from now on it is known by its id alone. */
-static void begin(struct intake *intake, struct taking *taking)
+static void serve_taking(struct intake *intake, struct taking *taking)
 {
+    const struct intake_setup *setup = &intake->setup;
     struct rpc_request *request = taking->request;
     TAILQ_REMOVE(&intake->takings, taking, link);
     duplicates_add(&intake->served, request->unique_id);
-    replies_monitor(intake->bus->replies, request);
-    log_set_context(request->context->request_id, NULL);
-    intake->ops.serve(intake->arg, request, taking->claim);
-    log_set_context(NULL, NULL);
+    replies_monitor(setup->replies, request);
+    enter_log_context(taking);
+    log_debug("%s (%s): the broker has the ack, serving it", request->method, request->unique_id);
+    setup->ops->serve(setup->arg, request, taking->claim);
+    leave_log_context();
     free(taking);
 }
 
-static void begin_until(struct intake *intake, uint64_t question)
+static void serve_until(struct intake *intake, uint64_t question)
 {
     struct taking *next;
     for (struct taking *taking = TAILQ_FIRST(&intake->takings); taking; taking = next) {
         next = TAILQ_NEXT(taking, link);
         if (taking->question != 0 && taking->question <= question)
-            begin(intake, taking);
+            serve_taking(intake, taking);
     }
 }
 
 void intake_answered(struct intake *intake)
 {
     if (intake->n_answered < intake->n_asked)
-        begin_until(intake, ++intake->n_answered);
+        serve_until(intake, ++intake->n_answered);
 }
 
 void intake_all_answered(struct intake *intake)
 {
-    begin_until(intake, intake->n_asked);
+    serve_until(intake, intake->n_asked);
 }
 
 void intake_requeue(struct intake *intake)
 {
+    struct connection *connection = intake->setup.connection;
     struct error ignored = ERROR_INIT;
     struct taking *next;
     for (struct taking *taking = TAILQ_FIRST(&intake->takings); taking; taking = next) {
         next = TAILQ_NEXT(taking, link);
         if (taking->question != 0)
             continue;
-        if (connection_is_up(intake->bus->consuming)) {
-            int status = amqp_basic_nack(connection_state(intake->bus->consuming), SERVER_CHANNEL,
+        if (connection_is_up(connection)) {
+            int status = amqp_basic_nack(connection_state(connection), SERVER_CHANNEL,
                                          taking->content.delivery_tag, false, true);
-            (void)channel_sent(intake->bus->consuming, status, "basic.nack", &ignored);
+            (void)channel_sent(connection, status, "basic.nack", &ignored);
         }
-        abandon(intake, taking);
+        abandon_taking(intake, taking);
     }
 }
 
 /* Perhaps the broker has the ack, perhaps it gives the request to somebody else. */
-static bool doubt(struct intake *intake, struct taking *taking)
+static bool doubt_taking(struct intake *intake, struct taking *taking)
 {
     char *unique_id = strdup(taking->request->unique_id);
-    log_set_context(taking->request->context->request_id, NULL);
-    bool is_taken = intake->ops.doubt(intake->arg, taking->request, taking->claim);
-    log_set_context(NULL, NULL);
+    enter_log_context(taking);
+    log_debug("%s (%s): the connection was lost before its ack was confirmed",
+              taking->request->method, taking->request->unique_id);
+    bool is_taken = intake->setup.ops->doubt(intake->setup.arg, taking->request, taking->claim);
+    leave_log_context();
     if (is_taken) {
         TAILQ_REMOVE(&intake->takings, taking, link);
         duplicates_add(&intake->served, unique_id);
         free(taking);
     } else {
-        abandon(intake, taking);
+        abandon_taking(intake, taking);
     }
     free(unique_id);
     return is_taken;
@@ -283,9 +306,9 @@ bool intake_lost(struct intake *intake)
     for (struct taking *taking = TAILQ_FIRST(&intake->takings); taking; taking = next) {
         next = TAILQ_NEXT(taking, link);
         if (taking->question != 0)
-            in_doubt |= doubt(intake, taking);
+            in_doubt |= doubt_taking(intake, taking);
         else
-            abandon(intake, taking);
+            abandon_taking(intake, taking);
     }
     intake->n_asked = intake->n_answered = 0;
     return in_doubt;

@@ -1,28 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests that were accepted, on their way to being served: each is written down by a thread that
- * may wait for the disk, then acked, and served when the broker has answered something behind the
- * ack. A write to a socket says nothing; and one that is served whose ack was lost is given to
- * nova-compute as well. Bus thread only, but for the writing.
+ * Requests that were accepted, on their way to being served, in this order: each is written down by
+ * a thread that may wait for the disk, then acked, and served when the broker has answered
+ * something behind the ack.
+ *
+ * Not acked before it is written down: nobody would know of it if we died. Not served before the
+ * ack has arrived, and a write to a socket does not tell that: a request whose ack is lost is given
+ * to nova-compute, and both would serve it.
+ *
+ * Bus thread only, but for the writing.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "amqp/bus_int.h"
 #include "amqp/connection.h"
+#include "amqp/content.h"
+#include "amqp/replies.h"
+#include "amqp/rpc_request.h"
 
 struct intake;
-struct rpc_server;
 
-/* Gives a request back that cannot be written down. Takes `request`. */
-typedef void (*intake_pass_on)(struct rpc_server *server, const struct amqp_content *content,
-                               struct rpc_request *request);
+/* All is borrowed. */
+struct intake_setup {
+    struct connection *connection; /* on whose SERVER_CHANNEL requests come */
+    struct replies *replies;
+    int wake_fd; /* the bus thread's eventfd */
+    const struct rpc_server_ops *ops;
+    void *arg; /* of `ops` */
 
-/* Borrows `bus` and `server`; copies `ops`, whose argument is `arg`. NULL without memory. */
-struct intake *intake_new(struct bus *bus, const struct rpc_server_ops *ops, void *arg,
-                          struct rpc_server *server, intake_pass_on pass_on);
+    /* Gives a request back that cannot be written down. Takes `request`. */
+    void (*pass_on)(void *pass_on_arg, const struct amqp_content *content,
+                    struct rpc_request *request);
+    void *pass_on_arg;
+};
+
+/* NULL without memory. */
+struct intake *intake_new(const struct intake_setup *setup);
 
 /* Waits for what is being written down; it is withdrawn. NULL-safe. */
 void intake_free(struct intake *intake);

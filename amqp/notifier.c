@@ -23,7 +23,7 @@
 struct sending {
     struct bus_work work;
     struct publication publication;
-    struct bus *bus;
+    struct publisher *publisher; /* looked into by the bus thread only */
     json_t *message;
     bool enveloped;
 };
@@ -52,17 +52,17 @@ static void notification_finished(struct publication *publication, enum publicat
 {
     struct sending *sending = CONTAINER_OF(publication, struct sending, publication);
     if (outcome == PUBLICATION_UNCERTAIN)
-        publisher_submit(sending->bus->notification_publisher, publication);
+        publisher_submit(sending->publisher, publication);
     else if (outcome == PUBLICATION_CONFIRMED)
-        bus_work_done(sending->bus, &sending->work, 0, NULL);
+        bus_work_done(&sending->work, 0, NULL);
     else
-        bus_work_done(sending->bus, &sending->work, -error->errnum, error);
+        bus_work_done(&sending->work, -error->errnum, error);
 }
 
-static void start_notification(struct bus *bus, struct bus_work *work)
+static void start_notification(struct bus_work *work)
 {
     struct sending *sending = CONTAINER_OF(work, struct sending, work);
-    publisher_submit(bus->notification_publisher, &sending->publication);
+    publisher_submit(sending->publisher, &sending->publication);
 }
 
 static int send_to_topic(struct bus *bus, const char *topic, bool enveloped,
@@ -83,12 +83,12 @@ static int send_to_topic(struct bus *bus, const char *topic, bool enveloped,
                         .deadline_ms = outgoing->deadline_ms,
                         .pack = pack_notification,
                         .finished = notification_finished},
-        .bus = bus,
+        .publisher = bus->notification_publisher,
         .message = outgoing->message,
         .enveloped = enveloped,
     };
     uint64_t start_ms = clock_now_ms();
-    int r = bus_work_run(bus, &sending.work, err);
+    int r = bus_work_run(&bus->works, &sending.work, err);
     if (r < 0)
         return error_prepend(err, "notification to '%s'", routing_key);
     log_debug("notification %s to %s confirmed after %" PRIu64 " ms", notification->event_type,

@@ -3,12 +3,12 @@
 #include "amqp/replies.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/call_monitor.h"
+#include "amqp/container.h"
 #include "amqp/oslo_message.h"
-#include "amqp/rpc.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -16,14 +16,13 @@
 #define OBSOLETE_MS 60000 /* ObsoleteReplyQueuesCache.TTL */
 #define OBSOLETE_MAX 64
 #define UNATTENDED_MAX 1024
-#define MONITORED_MAX 1024
 
 struct reply {
     struct bus_work work; /* of the thread that waits, unless `unattended` */
     struct publication publication;
-    struct replies *replies;
-    bool unattended; /* freed when finished */
-    bool ending;     /* false: a heartbeat */
+    struct replies *replies; /* of replies_answer(): looked into by the bus thread only */
+    bool unattended;         /* freed when finished */
+    bool ending;             /* false: a heartbeat */
     char *reply_q;
     char *msg_id;
     json_t *result; /* NULL = null */
@@ -32,19 +31,10 @@ struct reply {
     uint64_t give_up_ms; /* when to stop looking for the queue; 0 = it was not missed yet */
 };
 
-/* A monitored call that is being served. */
-struct monitored {
-    LIST_ENTRY(monitored) link;
-    char *reply_q;
-    char *msg_id;
-    uint64_t interval_ms;
-    uint64_t next_ms;
-};
-
 struct replies {
-    struct bus *bus;
-    LIST_HEAD(, monitored) monitored;
-    unsigned n_monitored;
+    const struct bus_settings *settings;
+    struct publisher *publisher;
+    struct call_monitor monitor;
     unsigned n_unattended;
     struct {
         char *reply_q;
@@ -55,7 +45,7 @@ struct replies {
 
 static struct reply *reply_of(struct publication *publication)
 {
-    return (struct reply *)(void *)((char *)publication - offsetof(struct reply, publication));
+    return CONTAINER_OF(publication, struct reply, publication);
 }
 
 static void reply_free(struct reply *reply)
@@ -64,27 +54,6 @@ static void reply_free(struct reply *reply)
     free(reply->reply_q);
     free(reply->msg_id);
     free(reply);
-}
-
-static void monitored_free(struct replies *replies, struct monitored *monitored)
-{
-    LIST_REMOVE(monitored, link);
-    replies->n_monitored--;
-    free(monitored->reply_q);
-    free(monitored->msg_id);
-    free(monitored);
-}
-
-void replies_stop_monitoring(struct replies *replies, const char *msg_id)
-{
-    struct monitored *monitored;
-    LIST_FOREACH(monitored, &replies->monitored, link)
-    {
-        if (strcmp(monitored->msg_id, msg_id) == 0) {
-            monitored_free(replies, monitored);
-            return;
-        }
-    }
 }
 
 static bool is_obsolete(const struct replies *replies, const char *reply_q, uint64_t now_ms)
@@ -105,14 +74,17 @@ static void add_obsolete(struct replies *replies, const char *reply_q, uint64_t 
     replies->next_obsolete = (i + 1) % OBSOLETE_MAX;
 }
 
-static void end_reply(struct reply *reply, int result, const struct error *error)
+static void reply_done(struct reply *reply, int result, const struct error *error)
 {
+    if (result == 0 && reply->ending)
+        log_debug("the reply to message ID %s is confirmed", reply->msg_id);
     if (!reply->unattended) {
-        bus_work_done(reply->replies->bus, &reply->work, result, error);
+        bus_work_done(&reply->work, result, error);
         return;
     }
     if (result < 0 && reply->ending)
-        log_error("the reply to message ID %s was not sent: %s", reply->msg_id, error->message);
+        log_error("the reply to message ID %s was not sent and is given up: %s", reply->msg_id,
+                  error->message);
     reply->replies->n_unattended--;
     reply_free(reply);
 }
@@ -121,20 +93,22 @@ static void end_reply(struct reply *reply, int result, const struct error *error
 static void retry_unroutable(struct reply *reply, const struct error *error)
 {
     struct replies *replies = reply->replies;
-    const struct rabbit_options *rabbit = &replies->bus->settings.rabbit;
+    unsigned timeout_s = replies->settings->rabbit.kombu_missing_consumer_retry_timeout_s;
     uint64_t now_ms = clock_now_ms();
-    if (reply->give_up_ms == 0)
-        reply->give_up_ms =
-            now_ms + (uint64_t)rabbit->kombu_missing_consumer_retry_timeout_s * 1000;
+    if (reply->give_up_ms == 0) {
+        reply->give_up_ms = now_ms + (uint64_t)timeout_s * 1000;
+        log_debug("the reply to message ID %s waits at most %u s for its queue %s", reply->msg_id,
+                  timeout_s, reply->reply_q);
+    }
     if (now_ms >= reply->give_up_ms) {
         add_obsolete(replies, reply->reply_q, now_ms);
-        end_reply(reply, -error->errnum, error);
+        reply_done(reply, -error->errnum, error);
         return;
     }
     reply->publication.not_before_ms = now_ms + RETRY_PAUSE_MS;
     if (reply->publication.deadline_ms <= reply->give_up_ms)
         reply->publication.deadline_ms = reply->give_up_ms + RETRY_PAUSE_MS;
-    publisher_submit(replies->bus->publisher, &reply->publication);
+    publisher_submit(replies->publisher, &reply->publication);
 }
 
 static void reply_finished(struct publication *publication, enum publication_outcome outcome,
@@ -142,17 +116,17 @@ static void reply_finished(struct publication *publication, enum publication_out
 {
     struct reply *reply = reply_of(publication);
     if (outcome == PUBLICATION_CONFIRMED) {
-        end_reply(reply, 0, NULL);
+        reply_done(reply, 0, NULL);
     } else if (outcome == PUBLICATION_FAILED) {
-        end_reply(reply, -error->errnum, error);
+        reply_done(reply, -error->errnum, error);
     } else if (!reply->ending) {
         if (outcome == PUBLICATION_UNROUTABLE)
             replies_stop_monitoring(reply->replies, reply->msg_id);
-        end_reply(reply, -error->errnum, error);
+        reply_done(reply, -error->errnum, error);
     } else if (outcome == PUBLICATION_UNROUTABLE) {
         retry_unroutable(reply, error);
     } else { /* a client drops the second of two equal replies */
-        publisher_submit(reply->replies->bus->publisher, publication);
+        publisher_submit(reply->replies->publisher, publication);
     }
 }
 
@@ -170,8 +144,8 @@ static int pack_reply(struct publication *publication, char **ret_body, size_t *
     return r;
 }
 
-/* Takes `result`. NULL when out of memory. */
-static struct reply *reply_new(const struct bus *bus, const char *reply_q, const char *msg_id,
+/* Any thread. Takes `result`. NULL when out of memory. */
+static struct reply *reply_new(struct replies *replies, const char *reply_q, const char *msg_id,
                                json_t *result, const struct error *failure)
 {
     struct reply *reply = calloc(1, sizeof(*reply));
@@ -179,6 +153,7 @@ static struct reply *reply_new(const struct bus *bus, const char *reply_q, const
         json_decref(result);
         return NULL;
     }
+    reply->replies = replies;
     reply->result = result;
     reply->ending = true;
     reply->reply_q = strdup(reply_q);
@@ -190,42 +165,50 @@ static struct reply *reply_new(const struct bus *bus, const char *reply_q, const
     reply->failed = failure != NULL;
     if (failure)
         reply->failure = *failure;
+    return reply;
+}
+
+static void reply_submit(struct reply *reply, uint64_t timeout_ms)
+{
+    struct replies *replies = reply->replies;
+    uint64_t now_ms = clock_now_ms();
+    if (reply->ending)
+        replies_stop_monitoring(replies, reply->msg_id);
+    if (is_obsolete(replies, reply->reply_q, now_ms)) {
+        struct error error = ERROR_INIT;
+        (void)error_set(&error, ENOENT, EXC_INTERNAL_ERROR, "%s does not exist any more",
+                        reply->reply_q);
+        reply_done(reply, -ENOENT, &error);
+        return;
+    }
     reply->publication = (struct publication){
         .exchange = "",
         .routing_key = reply->reply_q,
         .mandatory = true,
-        .deadline_ms = clock_now_ms() + (uint64_t)bus->settings.rpc_response_timeout_s * 1000,
+        .deadline_ms = now_ms + timeout_ms,
         .pack = pack_reply,
         .finished = reply_finished,
     };
-    return reply;
+    publisher_submit(replies->publisher, &reply->publication);
 }
 
-static void submit(struct replies *replies, struct reply *reply)
+static uint64_t response_timeout_ms(const struct replies *replies)
 {
-    reply->replies = replies;
-    if (reply->ending)
-        replies_stop_monitoring(replies, reply->msg_id);
-    if (is_obsolete(replies, reply->reply_q, clock_now_ms())) {
-        struct error error = ERROR_INIT;
-        (void)error_set(&error, ENOENT, EXC_INTERNAL_ERROR, "%s does not exist any more",
-                        reply->reply_q);
-        end_reply(reply, -ENOENT, &error);
-        return;
-    }
-    publisher_submit(replies->bus->publisher, &reply->publication);
+    return (uint64_t)replies->settings->rpc_response_timeout_s * 1000;
 }
 
-static void submit_unattended(struct replies *replies, struct reply *reply)
+static void reply_submit_unattended(struct reply *reply, uint64_t timeout_ms)
 {
-    if (replies->n_unattended >= UNATTENDED_MAX) {
-        log_error("the reply to message ID %s is dropped: too many wait", reply->msg_id);
+    if (reply->replies->n_unattended >= UNATTENDED_MAX) {
+        log_error("the reply to message ID %s is dropped, its caller will time out: %d others wait "
+                  "to be sent",
+                  reply->msg_id, UNATTENDED_MAX);
         reply_free(reply);
         return;
     }
-    replies->n_unattended++;
+    reply->replies->n_unattended++;
     reply->unattended = true;
-    submit(replies, reply);
+    reply_submit(reply, timeout_ms);
 }
 
 void replies_send(struct replies *replies, const struct rpc_request *request, json_t *result,
@@ -235,104 +218,75 @@ void replies_send(struct replies *replies, const struct rpc_request *request, js
         json_decref(result);
         return;
     }
-    struct reply *reply =
-        reply_new(replies->bus, request->reply_q, request->msg_id, result, failure);
+    struct reply *reply = reply_new(replies, request->reply_q, request->msg_id, result, failure);
     if (reply)
-        submit_unattended(replies, reply);
+        reply_submit_unattended(reply, response_timeout_ms(replies));
 }
 
-static void start_reply(struct bus *bus, struct bus_work *work)
+static void start_reply(struct bus_work *work)
 {
-    struct reply *reply = (struct reply *)(void *)((char *)work - offsetof(struct reply, work));
-    submit(bus->replies, reply);
+    struct reply *reply = CONTAINER_OF(work, struct reply, work);
+    reply_submit(reply, response_timeout_ms(reply->replies));
 }
 
-static int answer(struct bus *bus, const struct rpc_request *request, json_t *result,
-                  const struct error *failure, struct error *err)
+int replies_answer(struct replies *replies, struct bus_work_queue *works,
+                   const struct rpc_request *request, json_t *result, const struct error *failure,
+                   struct error *err)
 {
-    BUS_SCOPE(bus);
     if (!request->msg_id) {
         json_decref(result);
         return 0;
     }
-    struct reply *reply = reply_new(bus, request->reply_q, request->msg_id, result, failure);
+    struct reply *reply = reply_new(replies, request->reply_q, request->msg_id, result, failure);
     if (!reply)
         return error_nomem(err);
     reply->work.start = start_reply;
-    int r = bus_work_run(bus, &reply->work, err);
+    int r = bus_work_run(works, &reply->work, err);
     reply_free(reply);
     return r;
 }
 
-int rpc_reply(struct bus *bus, const struct rpc_request *request, json_t *result, struct error *err)
-{
-    return answer(bus, request, result, NULL, err);
-}
-
-int rpc_fail(struct bus *bus, const struct rpc_request *request, const struct error *failure,
-             struct error *err)
-{
-    return answer(bus, request, NULL, failure, err);
-}
-
 void replies_monitor(struct replies *replies, const struct rpc_request *request)
 {
-    if (!request->msg_id || request->call_monitor_timeout_s == 0 ||
-        replies->n_monitored >= MONITORED_MAX)
-        return;
-    struct monitored *monitored = calloc(1, sizeof(*monitored));
-    if (!monitored)
-        return;
-    LIST_INSERT_HEAD(&replies->monitored, monitored, link);
-    replies->n_monitored++;
-    monitored->reply_q = strdup(request->reply_q);
-    monitored->msg_id = strdup(request->msg_id);
-    monitored->interval_ms = (uint64_t)request->call_monitor_timeout_s * 500;
-    monitored->next_ms = clock_now_ms() + monitored->interval_ms;
-    if (!monitored->reply_q || !monitored->msg_id)
-        monitored_free(replies, monitored);
+    call_monitor_add(&replies->monitor, request);
 }
 
-static void send_heartbeat(struct replies *replies, const struct monitored *monitored)
+void replies_stop_monitoring(struct replies *replies, const char *msg_id)
 {
-    struct reply *heartbeat =
-        reply_new(replies->bus, monitored->reply_q, monitored->msg_id, NULL, NULL);
+    call_monitor_remove(&replies->monitor, msg_id);
+}
+
+/* Late, it is of no use: the next one is due. */
+static void send_heartbeat(struct replies *replies, const struct monitored_call *call)
+{
+    struct reply *heartbeat = reply_new(replies, call->reply_q, call->msg_id, NULL, NULL);
     if (!heartbeat)
         return;
+    log_debug("sending a heartbeat for message ID %s", call->msg_id);
     heartbeat->ending = false;
-    heartbeat->publication.deadline_ms = clock_now_ms() + monitored->interval_ms;
-    submit_unattended(replies, heartbeat);
+    reply_submit_unattended(heartbeat, call->interval_ms);
 }
 
 void replies_run(struct replies *replies, uint64_t now_ms)
 {
-    struct monitored *next;
-    for (struct monitored *monitored = LIST_FIRST(&replies->monitored); monitored;
-         monitored = next) {
-        next = LIST_NEXT(monitored, link);
-        if (now_ms < monitored->next_ms)
-            continue;
-        monitored->next_ms = now_ms + monitored->interval_ms;
-        send_heartbeat(replies, monitored);
-    }
+    const struct monitored_call *call;
+    while ((call = call_monitor_due(&replies->monitor, now_ms)))
+        send_heartbeat(replies, call);
 }
 
 uint64_t replies_next_ms(const struct replies *replies)
 {
-    uint64_t next_ms = NEVER_MS;
-    const struct monitored *monitored;
-    LIST_FOREACH(monitored, &replies->monitored, link)
-    next_ms = earlier_ms(next_ms, monitored->next_ms);
-    return next_ms;
+    return call_monitor_next_ms(&replies->monitor);
 }
 
-struct replies *replies_new(struct bus *bus)
+struct replies *replies_new(const struct bus_settings *settings, struct publisher *publisher)
 {
     struct replies *replies = calloc(1, sizeof(*replies));
     if (!replies)
         return NULL;
-    replies->bus = bus;
-    LIST_INIT(&replies->monitored);
+    replies->settings = settings;
+    replies->publisher = publisher;
+    call_monitor_init(&replies->monitor);
     return replies;
 }
 
@@ -340,8 +294,7 @@ void replies_free(struct replies *replies)
 {
     if (!replies)
         return;
-    while (!LIST_EMPTY(&replies->monitored))
-        monitored_free(replies, LIST_FIRST(&replies->monitored));
+    call_monitor_clear(&replies->monitor);
     for (unsigned i = 0; i < OBSOLETE_MAX; i++)
         free(replies->obsolete[i].reply_q);
     free(replies);

@@ -10,14 +10,16 @@
 #include "amqp/rpc_client.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "amqp/channel.h"
+#include "amqp/container.h"
 #include "amqp/messaging_error.h"
 #include "amqp/oslo_message.h"
-#include "amqp/rpc.h"
+#include "amqp/rpc_request.h"
 #include "amqp/topology.h"
 #include "common/clock.h"
 #include "common/id.h"
@@ -41,7 +43,7 @@ struct call {
     struct bus_work work;
     struct publication publication;
     TAILQ_ENTRY(call) link;
-    struct rpc_client *client;
+    struct rpc_client *client; /* looked into by the bus thread only */
     enum call_phase phase;
     const char *method;
     json_t *message;
@@ -56,28 +58,28 @@ struct call {
 TAILQ_HEAD(call_list, call);
 
 struct rpc_client {
-    struct bus *bus;
+    const struct bus_settings *settings;
+    struct connection *consuming;
+    struct publisher *publisher;
     struct call_list calls;
     char reply_queue[REPLY_QUEUE_SIZE];
-    bool consuming;
+    bool is_consuming;
     uint64_t lost_ms; /* when the reply queue's consumer was lost; 0 = never */
 };
-
-#define call_of(ptr, member) ((struct call *)(void *)((char *)(ptr)-offsetof(struct call, member)))
 
 static void finish_call(struct call *call, int result, const struct error *error)
 {
     struct rpc_client *client = call->client;
     TAILQ_REMOVE(&client->calls, call, link);
     if (call->phase == CALL_SENDING)
-        publisher_withdraw(client->bus->publisher, &call->publication);
-    bus_work_done(client->bus, &call->work, result, error);
+        publisher_withdraw(client->publisher, &call->publication);
+    bus_work_done(&call->work, result, error);
 }
 
 static int pack_call(struct publication *publication, char **ret_body, size_t *ret_length,
                      struct error *err)
 {
-    struct call *call = call_of(publication, publication);
+    struct call *call = CONTAINER_OF(publication, struct call, publication);
     char unique_id[ID_HEX_SIZE];
     id_new_hex(unique_id);
     if (json_object_set_new(call->message, "_msg_id", json_string(call->msg_id)) < 0 ||
@@ -93,7 +95,7 @@ static void call_timed_out(struct call *call)
     struct error error = ERROR_INIT;
     const struct rpc_client *client = call->client;
     const char *trouble = connection_trouble(
-        client->consuming ? publisher_connection(client->bus->publisher) : client->bus->consuming);
+        client->is_consuming ? publisher_connection(client->publisher) : client->consuming);
     if (trouble[0] == '\0' && call->unroutable)
         trouble = "nobody serves its topic";
     else if (trouble[0] == '\0' && call->publication.phase == PUBLICATION_SENT)
@@ -112,17 +114,19 @@ static void call_timed_out(struct call *call)
 static void call_published(struct publication *publication, enum publication_outcome outcome,
                            const struct error *error)
 {
-    struct call *call = call_of(publication, publication);
+    struct call *call = CONTAINER_OF(publication, struct call, publication);
     if (outcome == PUBLICATION_UNROUTABLE) {
+        log_debug("nobody serves %s: message ID %s is sent again in %d ms",
+                  publication->routing_key, call->msg_id, UNROUTABLE_PAUSE_MS);
         call->unroutable = true;
         publication->not_before_ms = clock_now_ms() + UNROUTABLE_PAUSE_MS;
-        publisher_submit(call->client->bus->publisher, publication);
+        publisher_submit(call->client->publisher, publication);
         return;
     }
     call->phase = CALL_PUBLISHED;
     if (outcome == PUBLICATION_UNCERTAIN)
         log_warning("the connection was lost before message ID %s (%s) was confirmed: waiting for "
-                    "its reply",
+                    "its reply, not sending it again",
                     call->msg_id, call->method);
     if (outcome != PUBLICATION_FAILED)
         return;
@@ -135,42 +139,61 @@ static void call_published(struct publication *publication, enum publication_out
 static void send_call(struct call *call)
 {
     call->phase = CALL_SENDING;
-    publisher_submit(call->client->bus->publisher, &call->publication);
+    publisher_submit(call->client->publisher, &call->publication);
 }
 
-static void start_call(struct bus *bus, struct bus_work *work)
+static void start_call(struct bus_work *work)
 {
-    struct call *call = call_of(work, work);
-    call->client = bus->client;
-    TAILQ_INSERT_TAIL(&bus->client->calls, call, link);
-    if (bus->client->consuming)
+    struct call *call = CONTAINER_OF(work, struct call, work);
+    struct rpc_client *client = call->client;
+    TAILQ_INSERT_TAIL(&client->calls, call, link);
+    if (client->is_consuming)
         send_call(call);
+    else
+        log_debug("message ID %s (%s) waits for the connection", call->msg_id, call->method);
 }
 
-int rpc_call(struct bus *bus, const struct rpc_call *wanted, json_t **ret_result, struct error *err)
+static void log_answer(const struct call *call, const char *topic, uint64_t start_ms, int r,
+                       const struct error *err)
 {
-    BUS_SCOPE(bus);
-    unsigned timeout_ms = wanted->timeout_ms > 0 ? wanted->timeout_ms
-                                                 : seconds_ms(bus->settings.rpc_response_timeout_s);
-    uint64_t deadline_ms = clock_now_ms() + timeout_ms;
+    uint64_t took_ms = clock_now_ms() - start_ms;
+    if (r == 0)
+        log_debug("%s of %s answered after %" PRIu64 " ms (message ID %s)", call->method, topic,
+                  took_ms, call->msg_id);
+    else
+        log_debug("%s of %s failed after %" PRIu64 " ms (message ID %s): %s", call->method, topic,
+                  took_ms, call->msg_id, err->exc);
+}
+
+int rpc_client_call(struct rpc_client *client, struct bus_work_queue *works,
+                    const struct bus_settings *settings, const struct rpc_call *wanted,
+                    json_t **ret_result, struct error *err)
+{
+    unsigned timeout_ms =
+        wanted->timeout_ms > 0 ? wanted->timeout_ms : seconds_ms(settings->rpc_response_timeout_s);
+    uint64_t start_ms = clock_now_ms();
     struct call call = {
         .work.start = start_call,
-        .publication = {.exchange = bus->settings.control_exchange,
+        .publication = {.exchange = settings->control_exchange,
                         .routing_key = wanted->topic,
                         .mandatory = true,
                         .expires = true,
-                        .deadline_ms = deadline_ms,
+                        .deadline_ms = start_ms + timeout_ms,
                         .pack = pack_call,
                         .finished = call_published},
+        .client = client,
         .method = wanted->method,
-        .deadline_ms = deadline_ms,
+        .deadline_ms = start_ms + timeout_ms,
     };
     id_new_hex(call.msg_id);
     int r = rpc_request_message(wanted->method, wanted->version, wanted->context, wanted->args,
                                 &call.message, err);
     if (r < 0)
         return r;
-    r = bus_work_run(bus, &call.work, err);
+    log_debug("calling %s of %s, message ID %s, within %u ms", wanted->method, wanted->topic,
+              call.msg_id, timeout_ms);
+    r = bus_work_run(works, &call.work, err);
+    log_answer(&call, wanted->topic, start_ms, r, err);
     json_decref(call.message);
     if (r < 0) {
         json_decref(call.result);
@@ -216,7 +239,8 @@ static void take_reply(struct rpc_client *client, json_t *message)
     const char *msg_id = json_string_value(json_object_get(message, "_msg_id"));
     struct call *call = msg_id ? find_call(client, msg_id) : NULL;
     if (!call) {
-        log_info("no call waits for message ID %.64s", msg_id ? msg_id : "(none)");
+        log_info("a reply to message ID %.64s is dropped: no call waits for it",
+                 msg_id ? msg_id : "(none)");
         return;
     }
     keep_answer(call, message);
@@ -231,7 +255,7 @@ static void take_reply(struct rpc_client *client, json_t *message)
 void rpc_client_reply(struct rpc_client *client, const struct amqp_content *content)
 {
     struct error error = ERROR_INIT;
-    struct connection *connection = client->bus->consuming;
+    struct connection *connection = client->consuming;
     int status =
         amqp_basic_ack(connection_state(connection), REPLY_CHANNEL, content->delivery_tag, false);
     (void)channel_sent(connection, status, "basic.ack", &error);
@@ -244,7 +268,7 @@ void rpc_client_reply(struct rpc_client *client, const struct amqp_content *cont
     else
         r = oslo_message_unpack(content->body, content->length, &message, &error);
     if (r < 0) {
-        log_error("a reply cannot be read: %s", error.message);
+        log_error("a reply cannot be read, its call will time out: %s", error.message);
         return;
     }
     take_reply(client, message);
@@ -253,18 +277,21 @@ void rpc_client_reply(struct rpc_client *client, const struct amqp_content *cont
 
 static int consume_replies(struct rpc_client *client, struct error *err)
 {
-    struct connection *connection = client->bus->consuming;
-    int r = topology_need_reply_queue(connection, &client->bus->settings.rabbit,
-                                      client->reply_queue, err);
+    struct connection *connection = client->consuming;
+    int r =
+        topology_need_reply_queue(connection, &client->settings->rabbit, client->reply_queue, err);
     if (r < 0)
         return r;
     (void)amqp_basic_consume(
         connection_state(connection), REPLY_CHANNEL, amqp_cstring_bytes(client->reply_queue),
         amqp_cstring_bytes(REPLY_CONSUMER_TAG), false, false, false, amqp_empty_table);
-    return channel_answered(connection, REPLY_CHANNEL, "basic.consume of replies", err);
+    r = channel_answered(connection, REPLY_CHANNEL, "basic.consume of replies", err);
+    if (r == 0)
+        log_debug("consuming replies from %s", client->reply_queue);
+    return r;
 }
 
-static void new_reply_queue(struct rpc_client *client)
+static void name_reply_queue(struct rpc_client *client)
 {
     char hex[ID_HEX_SIZE];
     id_new_hex(hex);
@@ -274,13 +301,14 @@ static void new_reply_queue(struct rpc_client *client)
 int rpc_client_up(struct rpc_client *client, struct error *err)
 {
     if (client->lost_ms != 0 && clock_now_ms() - client->lost_ms > REPLY_QUEUE_MAX_OUTAGE_MS)
-        new_reply_queue(client);
-    int r = channel_open(client->bus->consuming, REPLY_CHANNEL, err);
-    if (r == 0)
-        r = consume_replies(client, err);
+        name_reply_queue(client);
+    int r = channel_open(client->consuming, REPLY_CHANNEL, err);
     if (r < 0)
         return r;
-    client->consuming = true;
+    r = consume_replies(client, err);
+    if (r < 0)
+        return r;
+    client->is_consuming = true;
     client->lost_ms = 0;
     struct call *call;
     TAILQ_FOREACH(call, &client->calls, link)
@@ -293,9 +321,9 @@ int rpc_client_up(struct rpc_client *client, struct error *err)
 
 void rpc_client_down(struct rpc_client *client)
 {
-    if (client->consuming)
+    if (client->is_consuming)
         client->lost_ms = clock_now_ms();
-    client->consuming = false;
+    client->is_consuming = false;
 }
 
 void rpc_client_cancelled(struct rpc_client *client)
@@ -304,7 +332,7 @@ void rpc_client_cancelled(struct rpc_client *client)
     log_warning("the broker cancelled the consumer of %s: declaring it again", client->reply_queue);
     int r = consume_replies(client, &error);
     if (r < 0)
-        connection_drop(client->bus->consuming, error.message);
+        connection_drop(client->consuming, error.message);
 }
 
 void rpc_client_run(struct rpc_client *client, uint64_t now_ms)
@@ -326,14 +354,17 @@ uint64_t rpc_client_next_ms(const struct rpc_client *client)
     return next_ms;
 }
 
-struct rpc_client *rpc_client_new(struct bus *bus)
+struct rpc_client *rpc_client_new(const struct bus_settings *settings, struct connection *consuming,
+                                  struct publisher *publisher)
 {
     struct rpc_client *client = calloc(1, sizeof(*client));
     if (!client)
         return NULL;
-    client->bus = bus;
+    client->settings = settings;
+    client->consuming = consuming;
+    client->publisher = publisher;
     TAILQ_INIT(&client->calls);
-    new_reply_queue(client);
+    name_reply_queue(client);
     return client;
 }
 

@@ -1,18 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The serving side of RPC: who consumes compute.<host> when, and what happens to each request.
- * Bus thread only.
+ * The serving side of RPC: what becomes of each request that comes. Whether any come is
+ * attachment.h's, how one that is accepted gets served is intake.h's. Bus thread only.
  */
 #pragma once
 
 #include <stdint.h>
 
-#include "amqp/bus_int.h"
+#include "amqp/attachment.h"
+#include "amqp/bus_settings.h"
+#include "amqp/connection.h"
+#include "amqp/content.h"
+#include "amqp/replies.h"
+#include "amqp/rpc_request.h"
 
 struct rpc_server;
 
-/* Borrows `bus`; copies `ops`. NULL when out of memory. */
-struct rpc_server *rpc_server_new(struct bus *bus, const struct rpc_server_ops *ops, void *arg);
+/* All is borrowed for the server's lifetime. */
+struct rpc_server_setup {
+    const struct bus_settings *settings;
+    struct connection *consuming;
+    struct replies *replies;
+    struct attachment_flags *flags;
+    int wake_fd; /* the bus thread's eventfd */
+    const struct rpc_server_ops *ops;
+    void *arg; /* of `ops` */
+};
+
+/* NULL when out of memory. */
+struct rpc_server *rpc_server_new(const struct rpc_server_setup *setup);
 
 /* NULL-safe. */
 void rpc_server_free(struct rpc_server *server);
@@ -36,12 +52,13 @@ void rpc_server_run(struct rpc_server *server, uint64_t now_ms);
 uint64_t rpc_server_next_ms(const struct rpc_server *server);
 
 /*
- * A request that was served is handed back (`is`), and whoever is given it next serves it; or it
- * could not be, and a copy is one again.
+ * A request that was served is handed back, and whoever is given it next serves it; or it could not
+ * be, and a copy is one again.
  */
-void rpc_server_handed_back(struct rpc_server *server, const char *unique_id, bool is);
+void rpc_server_forget(struct rpc_server *server, const char *unique_id);
+void rpc_server_remember(struct rpc_server *server, const char *unique_id);
 
-/* bus->aside has changed: stops consuming, or begins again, and waits for the broker's word. */
+/* `flags->aside` has changed: stops consuming, or begins again, and waits for the broker's word. */
 void rpc_server_stand_aside(struct rpc_server *server);
 
 /* Stops consuming for good; waits for the broker's word that it has. */
