@@ -217,7 +217,8 @@ void intake_run(struct intake *intake, uint64_t now_ms)
         leave_log_context();
     }
     if (now_ms >= next_deadline_ms(intake))
-        connection_drop(intake->setup.connection, "the broker does not answer behind an ack");
+        connection_drop(intake->setup.connection,
+                        "the broker does not answer what was asked after an ack");
 }
 
 uint64_t intake_next_ms(const struct intake *intake)

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,17 +18,11 @@
 #include "amqp/container.h"
 #include "amqp/messaging_error.h"
 #include "amqp/oslo_message.h"
+#include "amqp/reply_queue.h"
 #include "amqp/rpc_request.h"
-#include "amqp/topology.h"
 #include "common/clock.h"
 #include "common/id.h"
 #include "common/log.h"
-
-#define REPLY_QUEUE_SIZE (sizeof("reply_") + ID_HEX_SIZE)
-#define REPLY_CONSUMER_TAG "reply"
-
-/* Servers blacklist a reply queue for 60 s after 60 s without it (ObsoleteReplyQueuesCache). */
-#define REPLY_QUEUE_MAX_OUTAGE_MS 60000
 
 #define UNROUTABLE_PAUSE_MS 250
 
@@ -58,13 +51,10 @@ struct call {
 TAILQ_HEAD(call_list, call);
 
 struct rpc_client {
-    const struct bus_settings *settings;
     struct connection *consuming;
     struct publisher *publisher;
     struct call_list calls;
-    char reply_queue[REPLY_QUEUE_SIZE];
-    bool is_consuming;
-    uint64_t lost_ms; /* when the reply queue's consumer was lost; 0 = never */
+    struct reply_queue reply_queue;
 };
 
 static void finish_call(struct call *call, int result, const struct error *error)
@@ -83,8 +73,8 @@ static int pack_call(struct publication *publication, char **ret_body, size_t *r
     char unique_id[ID_HEX_SIZE];
     id_new_hex(unique_id);
     if (json_object_set_new(call->message, "_msg_id", json_string(call->msg_id)) < 0 ||
-        json_object_set_new(call->message, "_reply_q", json_string(call->client->reply_queue)) <
-            0 ||
+        json_object_set_new(call->message, "_reply_q",
+                            json_string(call->client->reply_queue.name)) < 0 ||
         json_object_set_new(call->message, "_unique_id", json_string(unique_id)) < 0)
         return error_nomem(err);
     return oslo_message_pack(call->message, true, ret_body, ret_length, err);
@@ -94,8 +84,9 @@ static void call_timed_out(struct call *call)
 {
     struct error error = ERROR_INIT;
     const struct rpc_client *client = call->client;
-    const char *trouble = connection_trouble(
-        client->is_consuming ? publisher_connection(client->publisher) : client->consuming);
+    const char *trouble =
+        connection_trouble(client->reply_queue.is_consumed ? publisher_connection(client->publisher)
+                                                           : client->consuming);
     if (trouble[0] == '\0' && call->unroutable)
         trouble = "nobody serves its topic";
     else if (trouble[0] == '\0' && call->publication.phase == PUBLICATION_SENT)
@@ -147,7 +138,7 @@ static void start_call(struct bus_work *work)
     struct call *call = CONTAINER_OF(work, struct call, work);
     struct rpc_client *client = call->client;
     TAILQ_INSERT_TAIL(&client->calls, call, link);
-    if (client->is_consuming)
+    if (client->reply_queue.is_consumed)
         send_call(call);
     else
         log_debug("message ID %s (%s) waits for the connection", call->msg_id, call->method);
@@ -275,41 +266,11 @@ void rpc_client_reply(struct rpc_client *client, const struct amqp_content *cont
     json_decref(message);
 }
 
-static int consume_replies(struct rpc_client *client, struct error *err)
-{
-    struct connection *connection = client->consuming;
-    int r =
-        topology_need_reply_queue(connection, &client->settings->rabbit, client->reply_queue, err);
-    if (r < 0)
-        return r;
-    (void)amqp_basic_consume(
-        connection_state(connection), REPLY_CHANNEL, amqp_cstring_bytes(client->reply_queue),
-        amqp_cstring_bytes(REPLY_CONSUMER_TAG), false, false, false, amqp_empty_table);
-    r = channel_answered(connection, REPLY_CHANNEL, "basic.consume of replies", err);
-    if (r == 0)
-        log_debug("consuming replies from %s", client->reply_queue);
-    return r;
-}
-
-static void name_reply_queue(struct rpc_client *client)
-{
-    char hex[ID_HEX_SIZE];
-    id_new_hex(hex);
-    (void)snprintf(client->reply_queue, sizeof(client->reply_queue), "reply_%s", hex);
-}
-
 int rpc_client_up(struct rpc_client *client, struct error *err)
 {
-    if (client->lost_ms != 0 && clock_now_ms() - client->lost_ms > REPLY_QUEUE_MAX_OUTAGE_MS)
-        name_reply_queue(client);
-    int r = channel_open(client->consuming, REPLY_CHANNEL, err);
+    int r = reply_queue_up(&client->reply_queue, err);
     if (r < 0)
         return r;
-    r = consume_replies(client, err);
-    if (r < 0)
-        return r;
-    client->is_consuming = true;
-    client->lost_ms = 0;
     struct call *call;
     TAILQ_FOREACH(call, &client->calls, link)
     {
@@ -321,18 +282,12 @@ int rpc_client_up(struct rpc_client *client, struct error *err)
 
 void rpc_client_down(struct rpc_client *client)
 {
-    if (client->is_consuming)
-        client->lost_ms = clock_now_ms();
-    client->is_consuming = false;
+    reply_queue_down(&client->reply_queue);
 }
 
 void rpc_client_cancelled(struct rpc_client *client)
 {
-    struct error error = ERROR_INIT;
-    log_warning("the broker cancelled the consumer of %s: declaring it again", client->reply_queue);
-    int r = consume_replies(client, &error);
-    if (r < 0)
-        connection_drop(client->consuming, error.message);
+    reply_queue_cancelled(&client->reply_queue);
 }
 
 void rpc_client_run(struct rpc_client *client, uint64_t now_ms)
@@ -360,11 +315,10 @@ struct rpc_client *rpc_client_new(const struct bus_settings *settings, struct co
     struct rpc_client *client = calloc(1, sizeof(*client));
     if (!client)
         return NULL;
-    client->settings = settings;
     client->consuming = consuming;
     client->publisher = publisher;
     TAILQ_INIT(&client->calls);
-    name_reply_queue(client);
+    reply_queue_init(&client->reply_queue, consuming, &settings->rabbit);
     return client;
 }
 

@@ -228,7 +228,7 @@ def _answer_is_lost(connection, point):
     return False
 
 
-@mode("an ack that is never answered", "does not answer behind an ack", doubts=True)
+@mode("an ack that is never answered", "does not answer what was asked after an ack", doubts=True)
 def _never_answered(connection, point):
     return point == "basic.qos" and connection.own_consumer() is not None
 

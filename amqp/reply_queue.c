@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See reply_queue.h. */
+#include "amqp/reply_queue.h"
+
+#include <stdio.h>
+
+#include "amqp/channel.h"
+#include "amqp/topology.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+#define CONSUMER_TAG "reply"
+
+/* Servers blacklist a reply queue for 60 s after 60 s without it (ObsoleteReplyQueuesCache). */
+#define OUTAGE_MAX_MS 60000
+
+static void name_queue(struct reply_queue *queue)
+{
+    char hex[ID_HEX_SIZE];
+    id_new_hex(hex);
+    (void)snprintf(queue->name, sizeof(queue->name), "reply_%s", hex);
+}
+
+void reply_queue_init(struct reply_queue *queue, struct connection *connection,
+                      const struct rabbit_options *options)
+{
+    *queue = (struct reply_queue){.connection = connection, .options = options};
+    name_queue(queue);
+}
+
+static int consume_replies(struct reply_queue *queue, struct error *err)
+{
+    struct connection *connection = queue->connection;
+    int r = topology_need_reply_queue(connection, queue->options, queue->name, err);
+    if (r < 0)
+        return r;
+    (void)amqp_basic_consume(connection_state(connection), REPLY_CHANNEL,
+                             amqp_cstring_bytes(queue->name), amqp_cstring_bytes(CONSUMER_TAG),
+                             false, false, false, amqp_empty_table);
+    r = channel_answered(connection, REPLY_CHANNEL, "basic.consume of replies", err);
+    if (r < 0)
+        return r;
+    log_debug("consuming replies from %s", queue->name);
+    return 0;
+}
+
+int reply_queue_up(struct reply_queue *queue, struct error *err)
+{
+    if (queue->lost_ms != 0 && clock_now_ms() - queue->lost_ms > OUTAGE_MAX_MS)
+        name_queue(queue);
+    int r = channel_open(queue->connection, REPLY_CHANNEL, err);
+    if (r < 0)
+        return r;
+    r = consume_replies(queue, err);
+    if (r < 0)
+        return r;
+    queue->is_consumed = true;
+    queue->lost_ms = 0;
+    return 0;
+}
+
+void reply_queue_down(struct reply_queue *queue)
+{
+    if (queue->is_consumed)
+        queue->lost_ms = clock_now_ms();
+    queue->is_consumed = false;
+}
+
+void reply_queue_cancelled(struct reply_queue *queue)
+{
+    struct error error = ERROR_INIT;
+    log_warning("the broker cancelled the consumer of %s: declaring it again", queue->name);
+    if (consume_replies(queue, &error) < 0)
+        connection_drop(queue->connection, error.message);
+}
