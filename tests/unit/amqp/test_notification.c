@@ -13,7 +13,7 @@
 #include "amqp/notification.h"
 #include "common/cleanup.h"
 #include "common/json.h"
-#include "vectors.h"
+#include "fixture.h"
 
 static json_t *json_of(const char *vector)
 {

@@ -16,7 +16,7 @@
 #include "amqp/rpc_version.h"
 #include "common/cleanup.h"
 #include "common/json.h"
-#include "vectors.h"
+#include "fixture.h"
 
 static struct rpc_request *request_of(const char *vector)
 {
