@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* amqp/bus.c, without a broker */
 #include <errno.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,14 +13,12 @@
 
 #include <cmocka.h>
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "amqp/bus.h"
 #include "amqp/notifier.h"
 #include "amqp/rpc.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "fixture.h"
 
 static enum rpc_verdict accept_nothing(void *arg, const struct rpc_request *request)
 {
@@ -39,28 +36,16 @@ static void serve_nothing(void *arg, struct rpc_request *request, void *claim)
 
 static const struct rpc_server_ops server_ops = {.accept = accept_nothing, .serve = serve_nothing};
 
-/* A port on which nobody answers: bound, not listening, for as long as the program lives. */
-static unsigned closed_port(void)
-{
-    static unsigned port;
-    if (port != 0)
-        return port;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-    port = ntohs(address.sin_port);
-    return port;
-}
-
-static int new_bus(const char *host, struct bus **bus, struct error *err)
+static int new_bus(const char *host, struct bus **ret_bus, struct error *err)
 {
     static const char *const drivers[] = {"messagingv2", "", NULL}; /* the empty ones: as in oslo */
     static const char *const topics[] = {"notifications", "", NULL};
+    static unsigned port;
     char text[128];
     struct transport_url *url = NULL;
-    (void)snprintf(text, sizeof(text), "rabbit://u:s3cret@127.0.0.1:%u/", closed_port());
+    if (port == 0) /* for as long as the program lives */
+        (void)closed_port(&port);
+    (void)snprintf(text, sizeof(text), "rabbit://u:s3cret@127.0.0.1:%u/", port);
     assert_int_equal(transport_url_parse(text, &url, err), 0);
     const struct bus_options options = {
         .url = url,
@@ -74,9 +59,24 @@ static int new_bus(const char *host, struct bus **bus, struct error *err)
         .notification_drivers = drivers,
         .notification_topics = topics,
     };
-    int r = bus_new(&options, &server_ops, NULL, bus, err);
+    int r = bus_new(&options, &server_ops, NULL, ret_bus, err);
     transport_url_free(url);
     return r;
+}
+
+static int setup(void **state)
+{
+    struct bus *bus = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(new_bus("h", &bus, &err), 0);
+    *state = bus;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    bus_free(*state);
+    return 0;
 }
 
 static void names_are_checked(void **state)
@@ -127,24 +127,19 @@ static int hand_back(struct bus *bus, struct error *err)
 
 static void nothing_works_before_the_start(void **state)
 {
-    (void)state;
-    struct bus *bus = NULL;
+    struct bus *bus = *state;
     struct error err = ERROR_INIT;
-    assert_int_equal(new_bus("h", &bus, &err), 0);
     assert_int_equal(call_conductor(bus, 100, &err), -ENOTCONN);
     assert_false(bus_attached(bus));
     bus_detach(bus);
     assert_int_equal(hand_back(bus, &err), -ENOTCONN);
-    bus_free(bus);
     bus_free(NULL);
 }
 
 static void without_a_broker_all_ends_in_time(void **state)
 {
-    (void)state;
-    struct bus *bus = NULL;
+    struct bus *bus = *state;
     struct error err = ERROR_INIT;
-    assert_int_equal(new_bus("h", &bus, &err), 0);
     assert_int_equal(bus_start(bus, 2000, &err), -ETIMEDOUT);
     assert_non_null(strstr(err.message, "is unreachable"));
     assert_null(strstr(err.message, "s3cret"));
@@ -159,7 +154,6 @@ static void without_a_broker_all_ends_in_time(void **state)
     struct rpc_request cast = {.method = (char[]){"m"}};
     assert_int_equal(rpc_reply(bus, &cast, json_null(), &err), 0);
     bus_detach(bus);
-    bus_free(bus);
 }
 
 static void *hand_back_and_wait(void *arg)
@@ -176,11 +170,9 @@ static void *call_for_ever(void *arg)
 
 static void stopping_fails_what_waits(void **state)
 {
-    (void)state;
-    struct bus *bus = NULL;
+    struct bus *bus = *state;
     struct error err = ERROR_INIT;
     pthread_t threads[8];
-    assert_int_equal(new_bus("h", &bus, &err), 0);
     assert_int_equal(bus_start(bus, 0, &err), 0);
     for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
         assert_int_equal(
@@ -188,6 +180,7 @@ static void stopping_fails_what_waits(void **state)
             0);
     assert_int_equal(call_conductor(bus, 500, &err), -ETIMEDOUT); /* by now all of them wait */
     bus_free(bus);
+    *state = NULL;
     for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
         void *result = NULL;
         (void)pthread_join(threads[i], &result);
@@ -198,10 +191,8 @@ static void stopping_fails_what_waits(void **state)
 /* Nothing to do for an hour, and yet it turns. */
 static void a_watched_bus_shows_that_it_lives(void **state)
 {
-    (void)state;
-    struct bus *bus = NULL;
+    struct bus *bus = *state;
     struct error err = ERROR_INIT;
-    assert_int_equal(new_bus("h", &bus, &err), 0);
     assert_true(bus_alive(bus, 0)); /* not started: nothing hangs */
     assert_int_equal(bus_start(bus, 0, &err), 0);
     assert_false(bus_connected(bus));
@@ -217,17 +208,15 @@ static void a_watched_bus_shows_that_it_lives(void **state)
         }
         (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
-    bus_free(bus);
 }
 
 int main(void)
 {
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_are_checked),
-        cmocka_unit_test(nothing_works_before_the_start),
-        cmocka_unit_test(without_a_broker_all_ends_in_time),
-        cmocka_unit_test(stopping_fails_what_waits),
-        cmocka_unit_test(a_watched_bus_shows_that_it_lives),
+        cmocka_unit_test(names_are_checked),     TEST(nothing_works_before_the_start),
+        TEST(without_a_broker_all_ends_in_time), TEST(stopping_fails_what_waits),
+        TEST(a_watched_bus_shows_that_it_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,15 +21,15 @@ static amqp_basic_properties_t json_properties(void)
                                      .content_type = amqp_cstring_bytes("application/json")};
 }
 
-static void begin(struct content_assembly *assembly, amqp_channel_t channel, uint64_t tag)
+static void deliver(struct content_assembly *assembly, amqp_channel_t channel, uint64_t tag)
 {
     amqp_basic_deliver_t deliver = {.delivery_tag = tag};
     const amqp_method_t method = {.id = AMQP_BASIC_DELIVER_METHOD, .decoded = &deliver};
     content_assembly_begin(assembly, channel, &method);
 }
 
-static int header(struct content_assembly *assembly, amqp_channel_t channel, uint64_t size,
-                  amqp_basic_properties_t *properties, const struct amqp_content **content)
+static int take_header(struct content_assembly *assembly, amqp_channel_t channel, uint64_t size,
+                       amqp_basic_properties_t *properties, const struct amqp_content **content)
 {
     struct error err = ERROR_INIT;
     const amqp_frame_t frame = {.frame_type = AMQP_FRAME_HEADER,
@@ -38,8 +38,8 @@ static int header(struct content_assembly *assembly, amqp_channel_t channel, uin
     return content_assembly_header(assembly, &frame, content, &err);
 }
 
-static int body(struct content_assembly *assembly, amqp_channel_t channel, const char *text,
-                size_t length, const struct amqp_content **content)
+static int take_body(struct content_assembly *assembly, amqp_channel_t channel, const char *text,
+                     size_t length, const struct amqp_content **content)
 {
     struct error err = ERROR_INIT;
     cleanup_free char *copy = strdup(text);
@@ -55,16 +55,16 @@ static void frames_become_a_message(void **state)
     struct content_assembly assembly = {0};
     const struct amqp_content *content = NULL;
     amqp_basic_properties_t properties = json_properties();
-    begin(&assembly, 1, 7);
-    assert_int_equal(header(&assembly, 1, 6, &properties, &content), 0);
-    begin(&assembly, 3, 8); /* channels do not disturb each other */
-    assert_int_equal(body(&assembly, 1, "abc", 3, &content), 0);
-    assert_int_equal(header(&assembly, 3, 0, &properties, &content), 0);
+    deliver(&assembly, 1, 7);
+    assert_int_equal(take_header(&assembly, 1, 6, &properties, &content), 0);
+    deliver(&assembly, 3, 8); /* channels do not disturb each other */
+    assert_int_equal(take_body(&assembly, 1, "abc", 3, &content), 0);
+    assert_int_equal(take_header(&assembly, 3, 0, &properties, &content), 0);
     assert_int_equal(content->delivery_tag, 8);
     assert_int_equal(content->length, 0);
     content_assembly_reset(&assembly, content);
     content = NULL;
-    assert_int_equal(body(&assembly, 1, "def", 3, &content), 0);
+    assert_int_equal(take_body(&assembly, 1, "def", 3, &content), 0);
     assert_int_equal(content->delivery_tag, 7);
     assert_true(content->is_plain_json);
     assert_memory_equal(content->body, "abcdef", 6);
@@ -82,7 +82,7 @@ static uint64_t delivery_count_of(amqp_table_entry_t *entries, int n)
     amqp_basic_deliver_t deliver = {.redelivered = 1};
     const amqp_method_t method = {.id = AMQP_BASIC_DELIVER_METHOD, .decoded = &deliver};
     content_assembly_begin(&assembly, 1, &method);
-    assert_int_equal(header(&assembly, 1, 0, &properties, &content), 0);
+    assert_int_equal(take_header(&assembly, 1, 0, &properties, &content), 0);
     assert_true(content->redelivered);
     uint64_t count = content->delivery_count;
     content_assembly_clear(&assembly);
@@ -122,8 +122,8 @@ static void only_plain_json_is_plain_json(void **state)
     for (int i = 0; i < 4; i++) {
         struct content_assembly assembly = {0};
         const struct amqp_content *content = NULL;
-        begin(&assembly, 1, 1);
-        assert_int_equal(header(&assembly, 1, 0, &kinds[i], &content), 0);
+        deliver(&assembly, 1, 1);
+        assert_int_equal(take_header(&assembly, 1, 0, &kinds[i], &content), 0);
         assert_int_equal(content->is_plain_json, i == 3);
         content_assembly_clear(&assembly);
     }
@@ -135,16 +135,16 @@ static void too_large_is_cut_not_kept(void **state)
     struct content_assembly assembly = {0};
     const struct amqp_content *content = NULL;
     amqp_basic_properties_t properties = json_properties();
-    begin(&assembly, 1, 1);
+    deliver(&assembly, 1, 1);
     uint64_t size = OSLO_BODY_MAX_BYTES + 1;
-    assert_int_equal(header(&assembly, 1, size, &properties, &content), 0);
+    assert_int_equal(take_header(&assembly, 1, size, &properties, &content), 0);
     static char part[65536];
     memset(part, 'x', sizeof(part) - 1);
     uint64_t sent = 0;
     while (sent < size) {
         size_t length = size - sent < sizeof(part) - 1 ? (size_t)(size - sent) : sizeof(part) - 1;
         assert_null(content);
-        assert_int_equal(body(&assembly, 1, part, length, &content), 0);
+        assert_int_equal(take_body(&assembly, 1, part, length, &content), 0);
         sent += length;
     }
     assert_int_equal(content->size_bytes, size);
@@ -158,16 +158,16 @@ static void frames_out_of_order_are_refused(void **state)
     struct content_assembly assembly = {0};
     const struct amqp_content *content = NULL;
     amqp_basic_properties_t properties = json_properties();
-    assert_int_equal(header(&assembly, 1, 3, &properties, &content), -EPROTO);
-    assert_int_equal(body(&assembly, 1, "abc", 3, &content), -EPROTO);
-    begin(&assembly, CONTENT_CHANNELS, 1);
-    assert_int_equal(header(&assembly, CONTENT_CHANNELS, 3, &properties, &content), -EPROTO);
-    assert_int_equal(body(&assembly, 65535, "abc", 3, &content), -EPROTO);
-    begin(&assembly, 1, 1);
-    assert_int_equal(body(&assembly, 1, "abc", 3, &content), -EPROTO);
-    assert_int_equal(header(&assembly, 1, 3, &properties, &content), 0);
-    assert_int_equal(header(&assembly, 1, 3, &properties, &content), -EPROTO);
-    assert_int_equal(body(&assembly, 1, "abcd", 4, &content), -EPROTO);
+    assert_int_equal(take_header(&assembly, 1, 3, &properties, &content), -EPROTO);
+    assert_int_equal(take_body(&assembly, 1, "abc", 3, &content), -EPROTO);
+    deliver(&assembly, CONTENT_CHANNELS, 1);
+    assert_int_equal(take_header(&assembly, CONTENT_CHANNELS, 3, &properties, &content), -EPROTO);
+    assert_int_equal(take_body(&assembly, 65535, "abc", 3, &content), -EPROTO);
+    deliver(&assembly, 1, 1);
+    assert_int_equal(take_body(&assembly, 1, "abc", 3, &content), -EPROTO);
+    assert_int_equal(take_header(&assembly, 1, 3, &properties, &content), 0);
+    assert_int_equal(take_header(&assembly, 1, 3, &properties, &content), -EPROTO);
+    assert_int_equal(take_body(&assembly, 1, "abcd", 4, &content), -EPROTO);
     assert_null(content);
     content_assembly_clear(&assembly);
 }

@@ -15,22 +15,12 @@
 #include "common/json.h"
 #include "fixture.h"
 
-static json_t *json_of(const char *vector)
-{
-    size_t length;
-    cleanup_free char *text = read_vector(vector, &length);
-    json_t *value = NULL;
-    struct error err = ERROR_INIT;
-    assert_int_equal(json_parse(text, length, 1u << 20, vector, &value, &err), 0);
-    return value;
-}
-
 /* The trace has the request of a snapshot and the notification nova-compute sent for it. */
 static void a_notification_is_novas(void **state)
 {
     (void)state;
-    json_t *captured = json_of("notification.json");
-    json_t *cast = json_of("notification_request.json");
+    json_t *captured = message_of("notification.json");
+    json_t *cast = message_of("notification_request.json");
     struct request_context *context = NULL;
     json_t *message = NULL;
     struct error err = ERROR_INIT;

@@ -29,16 +29,6 @@ static struct rpc_request *request_of(const char *vector)
     return request;
 }
 
-static json_t *message_of(const char *vector)
-{
-    size_t length;
-    cleanup_free char *body = read_vector(vector, &length);
-    json_t *message = NULL;
-    struct error err = ERROR_INIT;
-    assert_int_equal(oslo_message_unpack(body, length, &message, &err), 0);
-    return message;
-}
-
 static void a_cast_is_decoded(void **state)
 {
     (void)state;

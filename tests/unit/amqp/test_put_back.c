@@ -12,7 +12,7 @@
 
 #define MINUTE_MS 60000
 
-static void hold(struct put_back *put_back, uint64_t delivery_count, bool redelivered)
+static void hold_delivery(struct put_back *put_back, uint64_t delivery_count, bool redelivered)
 {
     const struct amqp_content content = {.delivery_count = delivery_count,
                                          .redelivered = redelivered};
@@ -20,7 +20,7 @@ static void hold(struct put_back *put_back, uint64_t delivery_count, bool redeli
 }
 
 /* How long after `now_ms` to look; whether to stand aside until then. */
-static uint64_t given(struct put_back *put_back, uint64_t now_ms, bool stands_aside)
+static uint64_t give_back(struct put_back *put_back, uint64_t now_ms, bool stands_aside)
 {
     bool aside = !stands_aside;
     uint64_t look_ms = put_back_given(put_back, now_ms, &aside);
@@ -34,10 +34,10 @@ static void what_is_new_is_looked_for_soon(void **state)
     (void)state;
     struct put_back put_back;
     put_back_init(&put_back);
-    hold(&put_back, 0, false);
-    hold(&put_back, 0, false);
+    hold_delivery(&put_back, 0, false);
+    hold_delivery(&put_back, 0, false);
     assert_int_equal(put_back.n_held, 2);
-    assert_int_equal(given(&put_back, MINUTE_MS, false), 50);
+    assert_int_equal(give_back(&put_back, MINUTE_MS, false), 50);
 }
 
 static void what_comes_back_is_kept_away_from(void **state)
@@ -48,16 +48,16 @@ static void what_comes_back_is_kept_away_from(void **state)
     static const unsigned pauses_ms[] = {1000, 8000, 60000, 60000};
     uint64_t now_ms = 10 * MINUTE_MS;
     for (size_t i = 0; i < ARRAY_SIZE(pauses_ms); i++) {
-        hold(&put_back, 0, true);
-        hold(&put_back, 0, true);
-        hold(&put_back, 0, false);
-        assert_int_equal(given(&put_back, now_ms, true), pauses_ms[i]);
+        hold_delivery(&put_back, 0, true);
+        hold_delivery(&put_back, 0, true);
+        hold_delivery(&put_back, 0, false);
+        assert_int_equal(give_back(&put_back, now_ms, true), pauses_ms[i]);
     }
-    hold(&put_back, 0, false);
-    assert_int_equal(given(&put_back, now_ms, false), 50);
+    hold_delivery(&put_back, 0, false);
+    assert_int_equal(give_back(&put_back, now_ms, false), 50);
     now_ms += 6 * MINUTE_MS; /* long ago */
-    hold(&put_back, 0, true);
-    assert_int_equal(given(&put_back, now_ms, true), 1000);
+    hold_delivery(&put_back, 0, true);
+    assert_int_equal(give_back(&put_back, now_ms, true), 1000);
 }
 
 static void what_came_back_often_is_kept_away_from_longer(void **state)
@@ -65,12 +65,12 @@ static void what_came_back_often_is_kept_away_from_longer(void **state)
     (void)state;
     struct put_back put_back;
     put_back_init(&put_back);
-    hold(&put_back, 2, true);
-    hold(&put_back, 1, true);
-    assert_int_equal(given(&put_back, 10 * MINUTE_MS, true), 8000);
+    hold_delivery(&put_back, 2, true);
+    hold_delivery(&put_back, 1, true);
+    assert_int_equal(give_back(&put_back, 10 * MINUTE_MS, true), 8000);
     put_back_init(&put_back);
-    hold(&put_back, UINT64_MAX, true);
-    assert_int_equal(given(&put_back, 10 * MINUTE_MS, true), 60000);
+    hold_delivery(&put_back, UINT64_MAX, true);
+    assert_int_equal(give_back(&put_back, 10 * MINUTE_MS, true), 60000);
 }
 
 static void looks_grow_rare_until_all_is_taken(void **state)
@@ -105,11 +105,11 @@ static void a_lost_connection_takes_all_along(void **state)
     (void)state;
     struct put_back put_back;
     put_back_init(&put_back);
-    hold(&put_back, 9, true);
+    hold_delivery(&put_back, 9, true);
     put_back_lost(&put_back);
     assert_int_equal(put_back.n_held, 0);
-    hold(&put_back, 0, false);
-    (void)given(&put_back, MINUTE_MS, false);
+    hold_delivery(&put_back, 0, false);
+    (void)give_back(&put_back, MINUTE_MS, false);
 }
 
 int main(void)

@@ -20,18 +20,14 @@
 #include "amqp/reach.h"
 #include "amqp/status_text.h"
 #include "common/cleanup.h"
+#include "fixture.h"
 
 static void why_a_host_cannot_be_reached(void **state)
 {
     (void)state;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
     static char loopback[] = "127.0.0.1", nowhere[] = "no-such-host.invalid";
     struct transport_host host = {.hostname = loopback};
-    cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-    host.port = ntohs(address.sin_port);
+    cleanup_close int fd = closed_port(&host.port);
     assert_int_equal(reach_errno(&host, 20000), ECONNREFUSED);
     assert_int_equal(listen(fd, 1), 0);
     assert_int_equal(reach_errno(&host, 20000), 0);

@@ -28,27 +28,27 @@ static bool disk_hangs; /* for the job called 'c' */
 static struct writer *writer;
 static int wake_fd;
 
-static void tell(char what)
+static void add_to_story(char what)
 {
     LOCK_SCOPE(&lock);
     story[strlen(story)] = what; /* the rest of it is 0 */
     (void)pthread_cond_broadcast(&changed);
 }
 
-static void run(void *arg, struct writer_job *job)
+static void run_piece(void *arg, struct writer_job *job)
 {
     (void)arg;
     char name = ((struct piece *)job)->name;
-    tell(name);
+    add_to_story(name);
     LOCK_SCOPE(&lock);
     while (disk_hangs && name == 'c')
         (void)pthread_cond_wait(&changed, &lock);
 }
 
-static void discard(void *arg, struct writer_job *job)
+static void discard_piece(void *arg, struct writer_job *job)
 {
     (void)arg;
-    tell((char)(((struct piece *)job)->name - 'a' + 'A'));
+    add_to_story((char)(((struct piece *)job)->name - 'a' + 'A'));
     free(job);
 }
 
@@ -70,7 +70,7 @@ static void await_story(const char *expected)
 static int setup(void **state)
 {
     (void)state;
-    static const struct writer_ops ops = {run, discard};
+    static const struct writer_ops ops = {run_piece, discard_piece};
     memset(story, 0, sizeof(story));
     disk_hangs = false;
     wake_fd = eventfd(0, EFD_CLOEXEC);
@@ -86,7 +86,7 @@ static int teardown(void **state)
     return close(wake_fd);
 }
 
-static struct piece *submit(char name)
+static struct piece *submit_piece(char name)
 {
     struct piece *piece = calloc(1, sizeof(*piece));
     piece->name = name;
@@ -94,7 +94,7 @@ static struct piece *submit(char name)
     return piece;
 }
 
-static struct piece *take(void)
+static struct piece *take_piece(void)
 {
     struct writer_job *job;
     eventfd_t n;
@@ -107,9 +107,9 @@ static void jobs_come_back_in_their_order(void **state)
 {
     (void)state;
     for (char name = 'a'; name <= 'e'; name++)
-        (void)submit(name);
+        (void)submit_piece(name);
     for (char name = 'a'; name <= 'e'; name++) {
-        struct piece *piece = take();
+        struct piece *piece = take_piece();
         assert_int_equal(piece->name, name);
         free(piece);
     }
@@ -120,13 +120,13 @@ static void jobs_come_back_in_their_order(void **state)
 static void one_that_is_abandoned_is_discarded_wherever_it_is(void **state)
 {
     (void)state;
-    struct piece *taken = submit('a');
-    assert_ptr_equal(take(), taken);
-    struct piece *done = submit('b');
+    struct piece *taken = submit_piece('a');
+    assert_ptr_equal(take_piece(), taken);
+    struct piece *done = submit_piece('b');
     await_story("ab");
     set_hangs(true);
-    struct piece *running = submit('c');
-    struct piece *waiting = submit('d');
+    struct piece *running = submit_piece('c');
+    struct piece *waiting = submit_piece('d');
     await_story("abc");
     writer_abandon(writer, &waiting->job); /* is never run */
     writer_abandon(writer, &running->job);
@@ -141,7 +141,7 @@ static void the_end_waits_for_what_is_run(void **state)
 {
     (void)state;
     set_hangs(true);
-    struct piece *running = submit('c');
+    struct piece *running = submit_piece('c');
     await_story("c");
     writer_abandon(writer, &running->job);
     set_hangs(false);
