@@ -54,8 +54,10 @@ static bool find_other_name(const struct absence *absence,
             continue;
         int length = snprintf(ret_queue, OSLO_NAME_MAX_BYTES + 1, "%s.%s", absence->settings->topic,
                               names[i]);
-        if (length > 0 && (unsigned)length <= OSLO_NAME_MAX_BYTES &&
-            is_consumed(absence, ret_queue))
+        if (length <= 0 || (unsigned)length > OSLO_NAME_MAX_BYTES)
+            continue;
+        log_debug("looking whether somebody consumes %s", ret_queue);
+        if (is_consumed(absence, ret_queue))
             return true;
     }
     return false;

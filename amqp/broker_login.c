@@ -17,6 +17,7 @@
 #include "amqp/broker_text.h"
 #include "amqp/reach.h"
 #include "amqp/status_text.h"
+#include "amqp/table_entry.h"
 #include "common/id.h"
 
 #define CONNECT_TIMEOUT_S 5
@@ -124,22 +125,6 @@ static int refused(const struct transport_host *host, const amqp_rpc_reply_t *re
     return unreachable(host, ECONNREFUSED, status_text(reply->library_error, text), err);
 }
 
-static amqp_table_entry_t text_entry(const char *key, const char *text)
-{
-    return (amqp_table_entry_t){
-        .key = amqp_cstring_bytes(key),
-        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(text)},
-    };
-}
-
-static amqp_table_entry_t true_entry(const char *key)
-{
-    return (amqp_table_entry_t){
-        .key = amqp_cstring_bytes(key),
-        .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1},
-    };
-}
-
 static int log_in(amqp_connection_state_t state, const struct transport_url *url,
                   const struct transport_host *host, const struct rabbit_options *options,
                   struct error *err)
@@ -150,12 +135,12 @@ static int log_in(amqp_connection_state_t state, const struct transport_url *url
     (void)snprintf(name, sizeof(name), "%s:%d:%s", program_invocation_short_name, (int)getpid(),
                    uuid);
     amqp_table_entry_t capabilities[] = {
-        true_entry("authentication_failure_close"),
-        true_entry("connection.blocked"),
-        true_entry("consumer_cancel_notify"),
+        table_entry_true("authentication_failure_close"),
+        table_entry_true("connection.blocked"),
+        table_entry_true("consumer_cancel_notify"),
     };
     amqp_table_entry_t properties[] = {
-        text_entry("connection_name", name),
+        table_entry_text("connection_name", name),
         {.key = amqp_cstring_bytes("capabilities"),
          .value = {.kind = AMQP_FIELD_KIND_TABLE,
                    .value.table = {.num_entries = 3, .entries = capabilities}}},

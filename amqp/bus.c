@@ -46,7 +46,7 @@ static void consuming_content(void *arg, const struct amqp_content *content)
 {
     struct bus *bus = arg;
     if (content->returned)
-        log_warning("the broker returns a message that was never sent on this connection");
+        log_warning("the broker returns a message that was never sent on this connection: dropped");
     else if (content->channel == SERVER_CHANNEL)
         rpc_server_request(bus->server, content);
     else if (content->channel == REPLY_CHANNEL)
@@ -159,6 +159,7 @@ static void *bus_main(void *arg)
         note_connected(bus);
         wait_for_event(bus);
     }
+    log_debug("the bus stops: what still waits fails");
     rpc_server_detach(bus->server);
     bus_work_start_queued(&bus->works); /* what came in time fails with all the rest */
     free_parts(bus);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "amqp/channel.h"
+#include "amqp/table_entry.h"
 #include "common/log.h"
 
 #define PRIORITY 10 /* nova-compute's consumer has none, which is 0 */
@@ -31,15 +32,9 @@ bool consumer_start(struct consumer *consumer, const char *queue, const char *ta
     amqp_table_entry_t entries[2];
     amqp_table_t arguments = {.num_entries = 0, .entries = entries};
     if (consumer->settings->attach == BUS_ATTACH_SHARED)
-        entries[arguments.num_entries++] = (amqp_table_entry_t){
-            .key = amqp_cstring_bytes("x-priority"),
-            .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = PRIORITY},
-        };
+        entries[arguments.num_entries++] = table_entry_int32("x-priority", PRIORITY);
     if (consumer->settings->rabbit.enable_cancel_on_failover)
-        entries[arguments.num_entries++] = (amqp_table_entry_t){
-            .key = amqp_cstring_bytes("x-cancel-on-ha-failover"),
-            .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1},
-        };
+        entries[arguments.num_entries++] = table_entry_true("x-cancel-on-ha-failover");
     amqp_basic_consume_t method = {
         .queue = amqp_cstring_bytes(queue),
         .consumer_tag = amqp_cstring_bytes(tag),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "amqp/channel.h"
+#include "amqp/table_entry.h"
 #include "amqp/topology.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -25,10 +26,7 @@ void host_claim_init(struct host_claim *claim, const char *host, unsigned heartb
 static int declare_claim(const struct host_claim *claim, struct connection *connection,
                          struct error *err)
 {
-    amqp_table_entry_t type = {
-        .key = amqp_cstring_bytes("x-queue-type"),
-        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("classic")},
-    };
+    amqp_table_entry_t type = table_entry_text("x-queue-type", "classic");
     const amqp_table_t arguments = {.num_entries = 1, .entries = &type};
     (void)amqp_queue_declare(connection_state(connection), TOPOLOGY_CHANNEL,
                              amqp_cstring_bytes(claim->queue), false, false, true, true, arguments);
@@ -50,6 +48,8 @@ bool host_claim_take(struct host_claim *claim, struct connection *connection)
         log_error("not attached: another agent serves this host: %s", err.message);
     else if (r < 0 && claim->is_ours) /* it may not declare such a queue */
         log_debug("whether another agent serves this host is not known: %s", err.message);
+    else if (r == 0)
+        log_debug("holding queue %s: no other agent serves this host", claim->queue);
     claim->complained = !claim->is_ours;
     return claim->is_ours;
 }

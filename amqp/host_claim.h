@@ -23,9 +23,9 @@ struct host_claim {
 void host_claim_init(struct host_claim *claim, const char *host, unsigned heartbeat_s);
 
 /*
- * True when it is ours, or may be: the broker misses a connection that was cut off only after two
- * heartbeats, and until then whoever had the claim through it keeps it. False, and an error in the
- * log once, while another agent has it.
+ * True when it is ours. Also for a while when it seems another's, after our connection was cut off:
+ * until two heartbeats are missed, the broker takes the dead connection, which had it, for alive.
+ * False, and an error in the log once, while another agent has it.
  */
 bool host_claim_take(struct host_claim *claim, struct connection *connection);
 

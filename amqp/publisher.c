@@ -210,12 +210,15 @@ static void publisher_down(void *arg)
     struct error error = ERROR_INIT;
     (void)messaging_error(&error, ECONNRESET, EXC_MESSAGE_DELIVERY_FAILURE, "connection %s",
                           connection_trouble(publisher->connection));
+    /* Aside first: finished() may submit it again at once. */
     struct publication_list lost = TAILQ_HEAD_INITIALIZER(lost);
     TAILQ_CONCAT(&lost, &publisher->sent, link);
     struct publication *publication;
     while ((publication = TAILQ_FIRST(&lost))) {
         TAILQ_REMOVE(&lost, publication, link);
         publication->phase = PUBLICATION_IDLE;
+        log_debug("the connection was lost before a message to '%s' was confirmed",
+                  publication->routing_key);
         finish_publication(publisher, publication, PUBLICATION_UNCERTAIN, &error);
     }
 }

@@ -39,6 +39,7 @@ void refusal_send(struct replies *replies, const struct rpc_request *request, co
                                 "Endpoint does not support RPC version %s. Attempted method: %s",
                                 request->version, request->method);
     } else if (is_base(request) && strcmp(request->method, "ping") == 0) {
+        log_debug("answering ping, message ID %s", request->msg_id ? request->msg_id : "none");
         replies_send(replies, request, pong_result(request, topic), NULL);
         return;
     } else {

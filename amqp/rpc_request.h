@@ -55,18 +55,20 @@ enum rpc_verdict {
 };
 
 /*
- * The RPC server. What runs on the bus thread must not block, not for the disk either, and must not
- * call the bus: every RPC of the host waits for it meanwhile. After accept() has said RPC_SERVE,
- * one of serve(), withdraw() and a doubt() that takes it follows. One that was served, or is about
- * to be, and comes again is dropped as a duplicate.
+ * Who serves requests. What runs on the bus thread must not block, not for the disk either, and
+ * must not call the bus: every RPC of the host waits for it meanwhile.
+ *
+ * After accept() has said RPC_SERVE, exactly one of these ends it: serve(), withdraw(), or a
+ * doubt() that returns true; one that returns false is followed by withdraw(). A copy of a request
+ * that was served, or is about to be, is dropped as a duplicate.
  */
 struct rpc_server_ops {
     /* Decides about a request. Borrows. Bus thread. */
     enum rpc_verdict (*accept)(void *arg, const struct rpc_request *request);
 
     /* Before the ack, on a thread that may wait for the disk: writes down that it is to be served.
-     * *claim (NULL at first) is the server's own, given back with the request. False when it cannot
-     * (it has said why): the request goes where RPC_PUT_BACK sends it. */
+     * *claim (NULL at first) is whatever the callee wants to get back with the request. False when
+     * it cannot (it has said why): the request goes where RPC_PUT_BACK sends it. */
     bool (*write_down)(void *arg, const struct rpc_request *request, void **claim);
 
     /* Takes the request: the broker has the ack. Bus thread. */

@@ -195,6 +195,7 @@ void rpc_server_detach(struct rpc_server *server)
 {
     if (is_over(server))
         return;
+    log_debug("taking no more requests from %s", server->attachment.queue);
     if (!attachment_end(&server->attachment)) {
         (void)intake_lost(server->intake);
         return;

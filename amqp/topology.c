@@ -6,18 +6,11 @@
 #include <stdio.h>
 
 #include "amqp/channel.h"
+#include "amqp/table_entry.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 
 #define WHAT_MAX 320
-
-static amqp_table_entry_t integer_entry(const char *key, int64_t value)
-{
-    return (amqp_table_entry_t){
-        .key = amqp_cstring_bytes(key),
-        .value = {.kind = AMQP_FIELD_KIND_I64, .value.i64 = value},
-    };
-}
 
 /* impl_rabbit.Connection.durable */
 static bool is_durable(const struct rabbit_options *options)
@@ -160,10 +153,7 @@ static amqp_table_t queue_arguments(const struct rabbit_options *options, bool i
 {
     amqp_table_t arguments = {.num_entries = 0, .entries = entries};
     if (is_quorum)
-        entries[arguments.num_entries++] = (amqp_table_entry_t){
-            .key = amqp_cstring_bytes("x-queue-type"),
-            .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("quorum")},
-        };
+        entries[arguments.num_entries++] = table_entry_text("x-queue-type", "quorum");
     const struct {
         const char *key;
         int64_t value;
@@ -175,7 +165,7 @@ static amqp_table_t queue_arguments(const struct rabbit_options *options, bool i
     };
     for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
         if (limits[i].value > 0)
-            entries[arguments.num_entries++] = integer_entry(limits[i].key, limits[i].value);
+            entries[arguments.num_entries++] = table_entry_int64(limits[i].key, limits[i].value);
     return arguments;
 }
 
