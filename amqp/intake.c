@@ -75,7 +75,7 @@ static void discard_taking(void *arg, struct writer_job *job)
 static void abandon_taking(struct intake *intake, struct taking *taking)
 {
     const struct rpc_request *request = taking->request;
-    log_debug("%s (%s) is left to whoever the broker gives it to next", request->method,
+    log_debug("%s (%s) is not served here: the broker redelivers it", request->method,
               request->unique_id);
     TAILQ_REMOVE(&intake->takings, taking, link);
     writer_abandon(intake->writer, &taking->job);

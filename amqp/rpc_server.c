@@ -36,7 +36,7 @@ static void refuse_undecodable(struct rpc_server *server, const struct amqp_cont
 {
     const char *queue = server->attachment.queue;
     if (server->attachment.shared) {
-        log_warning("a request on %s cannot be read and is put back to nova-compute: %s", queue,
+        log_warning("a request on %s cannot be read and is left to nova-compute: %s", queue,
                     error->message);
         attachment_hold(&server->attachment, content);
         return;
