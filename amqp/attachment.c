@@ -117,7 +117,7 @@ static void detach_without_nova_compute(struct attachment *attachment)
     if (attachment->phase == ATTACHMENT_DONE)
         (void)consumer_cancel(&attachment->consumer);
     set_phase(attachment, ATTACHMENT_WAITING);
-    log_warning("detached from %s: nova-compute does not consume it", attachment->queue);
+    log_warning("detached from %s until nova-compute consumes it", attachment->queue);
 }
 
 /* It was ours by an earlier connection, and somebody else was faster. */
@@ -267,7 +267,8 @@ void attachment_cancelled(struct attachment *attachment, amqp_bytes_t tag)
     if (attachment->phase != ATTACHMENT_DONE || tag.len != strlen(ours) ||
         memcmp(tag.bytes, ours, tag.len) != 0)
         return;
-    log_warning("detached from %s: the broker cancelled the consumer", attachment->queue);
+    log_warning("detached from %s: the broker cancelled the consumer, looking at it now",
+                attachment->queue);
     set_phase(attachment, ATTACHMENT_WAITING);
     attachment->check_ms = 0;
 }
@@ -286,7 +287,7 @@ bool attachment_pause(struct attachment *attachment)
     bool was_attached = attachment->phase != ATTACHMENT_WAITING;
     set_phase(attachment, ATTACHMENT_WAITING);
     if (was_attached)
-        log_info("detached from %s", attachment->queue);
+        log_info("detached from %s until requests are wanted again", attachment->queue);
     if (!consumer_cancel_and_wait(&attachment->consumer, attachment->consumer.tag))
         return false;
     if (!attachment->shared) {
