@@ -10,12 +10,9 @@
 #include "amqp/channel.h"
 #include "amqp/topology.h"
 #include "common/clock.h"
-#include "common/id.h"
 #include "common/log.h"
 
 #define LONG_PAUSE_MS 1000 /* is worth a warning */
-#define TOPIC_TAG "topic"
-#define FANOUT_TAG "fanout"
 
 static void set_phase(struct attachment *attachment, enum attachment_phase phase)
 {
@@ -179,39 +176,18 @@ static void check_attachment(struct attachment *attachment, uint64_t now_ms)
         leave_to_another_agent(attachment);
 }
 
-static int need_exclusive_queues(struct attachment *attachment, struct error *err)
-{
-    const struct bus_settings *settings = attachment->settings;
-    struct connection *connection = attachment->connection;
-    int r = topology_need_queue(connection, &settings->rabbit, settings->control_exchange,
-                                settings->topic, err);
-    if (r < 0)
-        return r;
-    r = topology_need_queue(connection, &settings->rabbit, settings->control_exchange,
-                            attachment->queue, err);
-    if (r < 0)
-        return r;
-    return topology_need_fanout(connection, &settings->rabbit, settings->topic,
-                                attachment->fanout_queue, err);
-}
-
 /* Without the claim it is tried again: the connection has more to do than to take requests. */
 static int attach_exclusive(struct attachment *attachment, struct error *err)
 {
-    struct consumer *consumer = &attachment->consumer;
+    struct connection *connection = attachment->connection;
     attachment->check_ms = clock_now_ms() + poll_interval_ms(attachment);
-    if (!host_claim_take(&attachment->claim, attachment->connection))
-        return connection_is_up(attachment->connection)
-                   ? 0
-                   : error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "%s",
-                               connection_trouble(attachment->connection));
-    int r = need_exclusive_queues(attachment, err);
+    if (!host_claim_take(&attachment->claim, connection))
+        return connection_is_up(connection) ? 0
+                                            : error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "%s",
+                                                        connection_trouble(connection));
+    int r = exclusive_queues_consume(&attachment->exclusive, err);
     if (r < 0)
         return r;
-    if (!consumer_start(consumer, attachment->settings->topic, TOPIC_TAG) ||
-        !consumer_start_host_queue(consumer, attachment->queue) ||
-        !consumer_start(consumer, attachment->fanout_queue, FANOUT_TAG))
-        return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "basic.consume could not be sent");
     set_phase(attachment, ATTACHMENT_DONE);
     log_info("attached to %s", attachment->queue);
     return 0;
@@ -290,10 +266,8 @@ bool attachment_pause(struct attachment *attachment)
         log_info("detached from %s until requests are wanted again", attachment->queue);
     if (!consumer_cancel_and_wait(&attachment->consumer, attachment->consumer.tag))
         return false;
-    if (!attachment->shared) {
-        (void)consumer_cancel_and_wait(&attachment->consumer, TOPIC_TAG);
-        (void)consumer_cancel_and_wait(&attachment->consumer, FANOUT_TAG);
-    }
+    if (!attachment->shared)
+        exclusive_queues_cancel(&attachment->exclusive);
     return true;
 }
 
@@ -311,35 +285,26 @@ void attachment_requeue_held(struct attachment *attachment)
 
 void attachment_leave_shared_queues(struct attachment *attachment)
 {
-    struct error ignored = ERROR_INIT;
-    struct connection *connection = attachment->connection;
     if (attachment->shared)
         return;
-    (void)consumer_cancel_and_wait(&attachment->consumer, TOPIC_TAG);
-    (void)consumer_cancel_and_wait(&attachment->consumer, FANOUT_TAG);
-    if (!connection_is_up(connection))
-        return;
-    (void)amqp_queue_delete(connection_state(connection), TOPOLOGY_CHANNEL,
-                            amqp_cstring_bytes(attachment->fanout_queue), false, false);
-    (void)channel_answered(connection, TOPOLOGY_CHANNEL, "queue.delete", &ignored);
+    exclusive_queues_cancel(&attachment->exclusive);
+    exclusive_queues_delete(&attachment->exclusive);
 }
 
 void attachment_init(struct attachment *attachment, const struct bus_settings *settings,
                      struct connection *connection, struct attachment_flags *flags)
 {
-    char hex[ID_HEX_SIZE];
-    id_new_hex(hex);
     *attachment = (struct attachment){.settings = settings,
                                       .connection = connection,
                                       .flags = flags,
                                       .shared = settings->attach == BUS_ATTACH_SHARED};
+    (void)snprintf(attachment->queue, sizeof(attachment->queue), "%s.%s", settings->topic,
+                   settings->server);
     consumer_init(&attachment->consumer, connection, settings);
+    exclusive_queues_init(&attachment->exclusive, settings, &attachment->consumer,
+                          attachment->queue);
     absence_init(&attachment->absence, settings, connection);
     put_back_init(&attachment->put_back);
     host_claim_init(&attachment->claim, settings->server,
                     settings->rabbit.heartbeat_timeout_threshold_s);
-    (void)snprintf(attachment->queue, sizeof(attachment->queue), "%s.%s", settings->topic,
-                   settings->server);
-    (void)snprintf(attachment->fanout_queue, sizeof(attachment->fanout_queue), "%s_fanout_%s",
-                   settings->topic, hex);
 }

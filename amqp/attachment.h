@@ -19,6 +19,7 @@
 #include "amqp/connection.h"
 #include "amqp/consumer.h"
 #include "amqp/content.h"
+#include "amqp/exclusive_queues.h"
 #include "amqp/host_claim.h"
 #include "amqp/put_back.h"
 
@@ -40,21 +41,21 @@ struct attachment {
     struct connection *connection;
     struct attachment_flags *flags;
     bool shared;
-    char queue[256];        /* compute.<host> */
-    char fanout_queue[256]; /* EXCLUSIVE */
+    char queue[256]; /* compute.<host> */
 
     enum attachment_phase phase;
     uint64_t check_ms; /* when to look for nova-compute's consumer, or for the claim */
     bool is_in_doubt;  /* a connection was lost, and with it the answer behind an ack */
     struct consumer consumer;
     struct host_claim claim;
+    struct exclusive_queues exclusive; /* EXCLUSIVE */
 
     /* SHARED */
     struct put_back put_back;
     struct absence absence; /* nova-compute's */
 };
 
-/* Borrows all for its lifetime. */
+/* Borrows all for its lifetime, in which it must not be moved. */
 void attachment_init(struct attachment *attachment, const struct bus_settings *settings,
                      struct connection *connection, struct attachment_flags *flags);
 

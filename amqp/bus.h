@@ -17,7 +17,8 @@
 
 struct bus;
 
-/* Prepares a bus; nothing is connected yet. Returns owned. */
+/* Prepares a bus; nothing is connected yet. Borrows `server_ops` and its argument until
+ * bus_free(). Returns owned. */
 int bus_new(const struct bus_options *options, const struct rpc_server_ops *server_ops,
             void *server_arg, struct bus **ret_bus, struct error *err);
 
