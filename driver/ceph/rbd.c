@@ -9,8 +9,6 @@
 #include "common/clock.h"
 #include "common/retry.h"
 
-#define FSID_MAX 37
-
 /* `r` is what the library returned. */
 static int rbd_error(struct error *err, int r, const char *what, const struct rbd_name *name)
 {
@@ -20,83 +18,6 @@ static int rbd_error(struct error *err, int r, const char *what, const struct rb
     if (r == -ENOENT)
         return error_set(err, -r, EXC_DISK_NOT_FOUND, "%s", err->message);
     return r;
-}
-
-static int set_number(const struct rados_client *client, const char *option, unsigned value)
-{
-    char text[16];
-    (void)snprintf(text, sizeof(text), "%u", value);
-    return client->api->rados_conf_set(client->cluster, option, text);
-}
-
-int rados_client_limit(const struct rados_client *client, unsigned op_timeout_s, struct error *err)
-{
-    int r = set_number(client, "rados_osd_op_timeout", op_timeout_s);
-    if (r == 0)
-        r = set_number(client, "rados_mon_op_timeout", op_timeout_s);
-    return r < 0 ? error_errno(err, -r, "cannot limit the time of Ceph's operations") : 0;
-}
-
-static int configure(const struct rados_client *client, struct error *err)
-{
-    const char *ceph_conf = client->options->ceph_conf;
-    const char *path = ceph_conf && ceph_conf[0] ? ceph_conf : NULL;
-    int r = client->api->rados_conf_read_file(client->cluster, path);
-    if (r < 0)
-        return error_errno(err, -r, "cannot read Ceph's configuration file %s", path ? path : "");
-    int connect_timeout_s = client->options->connect_timeout_s;
-    if (connect_timeout_s > 0)
-        r = set_number(client, "client_mount_timeout", (unsigned)connect_timeout_s);
-    if (r < 0)
-        return error_errno(err, -r, "cannot limit the time to connect to Ceph");
-    return rados_client_limit(client, client->options->op_timeout_s, err);
-}
-
-static int connect_cluster(struct rados_client *client, struct error *err)
-{
-    int r = configure(client, err);
-    if (r < 0)
-        return r;
-    r = client->api->rados_connect(client->cluster);
-    if (r < 0)
-        return error_errno(err, -r, "cannot connect to the Ceph cluster");
-    r = client->api->rados_cluster_fsid(client->cluster, client->fsid, FSID_MAX);
-    if (r < 0)
-        return error_errno(err, -r, "cannot read the Ceph cluster's fsid");
-    return 0;
-}
-
-int rados_client_open(struct rados_client *client, const struct rbd_options *options,
-                      struct error *err)
-{
-    *client = (struct rados_client){.options = options};
-    int r = librbd_load(&client->api, err);
-    if (r < 0)
-        return r;
-    const char *user = options->user && options->user[0] ? options->user : NULL;
-    r = client->api->rados_create(&client->cluster, user);
-    if (r < 0)
-        return error_errno(err, -r, "cannot make a Ceph client");
-    r = connect_cluster(client, err);
-    if (r < 0)
-        rados_client_close(client);
-    return r;
-}
-
-void rados_client_close(struct rados_client *client)
-{
-    if (client->cluster)
-        client->api->rados_shutdown(client->cluster);
-    client->cluster = NULL;
-}
-
-bool rados_client_has_pool(const struct rados_client *client, const char *pool)
-{
-    rados_ioctx_t ioctx = NULL;
-    if (client->api->rados_ioctx_create(client->cluster, pool, &ioctx) < 0)
-        return false;
-    client->api->rados_ioctx_destroy(ioctx);
-    return true;
 }
 
 static int open_pool(const struct rados_client *client, const struct rbd_name *name,
