@@ -15,6 +15,19 @@
 #include "driver/image/qemu_img.h"
 #include "driver/image/same_file.h"
 
+enum disk_source_type root_disk_source_type(const struct domain_disk *disk)
+{
+    char descriptor[DRIVER_PATH_MAX + 32];
+    const char *path = disk->layers[0].path;
+    struct stat st;
+    if (strncmp(path, "/dev/", 5) == 0)
+        return DISK_SOURCE_LVM;
+    if (strncmp(path, "rbd:", 4) == 0)
+        return DISK_SOURCE_RBD;
+    (void)snprintf(descriptor, sizeof(descriptor), "%s/DiskDescriptor.xml", path);
+    return stat(descriptor, &st) == 0 ? DISK_SOURCE_PLOOP : DISK_SOURCE_FILE;
+}
+
 /* The way down the chain. */
 struct walk {
     const struct domain_disk *disk;

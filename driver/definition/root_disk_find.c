@@ -3,26 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "driver/definition/root_disk.h"
 #include "driver/definition/xml_node.h"
 #include "driver/image/same_file.h"
-
-enum disk_source_type root_disk_source_type(const struct domain_disk *disk)
-{
-    char descriptor[DRIVER_PATH_MAX + 32];
-    const char *path = disk->layers[0].path;
-    struct stat st;
-    if (strncmp(path, "/dev/", 5) == 0)
-        return DISK_SOURCE_LVM;
-    if (strncmp(path, "rbd:", 4) == 0)
-        return DISK_SOURCE_RBD;
-    (void)snprintf(descriptor, sizeof(descriptor), "%s/DiskDescriptor.xml", path);
-    return stat(descriptor, &st) == 0 ? DISK_SOURCE_PLOOP : DISK_SOURCE_FILE;
-}
 
 /*
  * What nova calls the disk: "disk", "disk.eph0", "disk.swap"... NULL when the name is none of
