@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "driver/driver.h"
+#include "driver/image/nbd_launch.h"
 #include "driver/image/nbd_reader.h"
 #include "driver/image/qcow2_layout.h"
 #include "driver/image/zero_scan.h"
@@ -193,64 +195,64 @@ static bool takes_direct_io(const char *path)
  * A file or device as QEMU opens it without a lock (force-share), which would keep the guest that
  * it belongs to from being started. Of other names, RBD's, QEMU takes none.
  */
-static int name_for_server(const char *disk, char *ret_name, size_t size, struct error *err)
+static int name_for_server(const char *path, char *ret_name, size_t size, struct error *err)
 {
     static const char prefix[] = "json:";
-    if (disk[0] != '/') {
-        (void)snprintf(ret_name, size, "%s", disk);
+    if (path[0] != '/') {
+        (void)snprintf(ret_name, size, "%s", path);
         return 0;
     }
-    json_t *options = json_pack("{s:b, s:s}", "force-share", true, "file.filename", disk);
+    json_t *options = json_pack("{s:b, s:s}", "force-share", true, "file.filename", path);
     size_t room = size - sizeof(prefix);
     memcpy(ret_name, prefix, sizeof(prefix));
     size_t length = json_dumpb(options, ret_name + strlen(prefix), room, JSON_COMPACT);
     json_decref(options);
     if (length == 0 || length > room)
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s is no name for QEMU", disk);
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s is no name for QEMU", path);
     ret_name[strlen(prefix) + length] = '\0';
     return 0;
 }
 
-static int launch_server(const char *disk, const char *disk_format, bool direct_io,
-                         unsigned stall_timeout_s, struct nbd_client **ret_client,
-                         struct error *err)
+static int launch_server(const struct image_stream_disk *disk, bool direct_io,
+                         struct nbd_client **ret_client, struct error *err)
 {
     char name[DRIVER_PATH_MAX + 256];
-    int r = name_for_server(disk, name, sizeof(name), err);
+    int r = name_for_server(disk->path, name, sizeof(name), err);
     if (r < 0)
         return r;
     const char *const argv[] = {
         "qemu-nbd", "--read-only", "--cache", direct_io ? "none" : "writeback",
-        "--format", disk_format,   name,      NULL};
-    return nbd_client_launch(argv, stall_timeout_s, ret_client, err);
+        "--format", disk->format,  name,      NULL};
+    return nbd_launch(argv, disk->stall_timeout_s, ret_client, err);
 }
 
 /* Around the host's page cache, which would take twice the CPU, unless a file does not allow it. */
-static int show_disk(const char *disk, const char *disk_format, unsigned stall_timeout_s,
-                     struct nbd_client **ret_client, struct error *err)
+static int show_disk(const struct image_stream_disk *disk, struct nbd_client **ret_client,
+                     struct error *err)
 {
     struct error failure = ERROR_INIT;
-    bool direct_io = takes_direct_io(disk);
-    int r = launch_server(disk, disk_format, direct_io, stall_timeout_s, ret_client, &failure);
+    bool direct_io = takes_direct_io(disk->path);
+    int r = launch_server(disk, direct_io, ret_client, &failure);
     /* The server has ended: the disk allows it, what is behind it may not. */
     if (direct_io && r == -EIO) {
+        log_debug("%s is shown through the page cache, as it does not take O_DIRECT: %s",
+                  disk->path, failure.message);
         failure = (struct error)ERROR_INIT;
-        r = launch_server(disk, disk_format, false, stall_timeout_s, ret_client, &failure);
+        r = launch_server(disk, false, ret_client, &failure);
     }
     if (r < 0)
         *err = failure;
     return r;
 }
 
-int image_stream_of_file(const char *disk, const char *disk_format, const char *format,
-                         uint64_t bytes_per_s, unsigned stall_timeout_s,
+int image_stream_of_disk(const struct image_stream_disk *disk, const char *format,
                          struct image_source **ret_source, struct error *err)
 {
     struct nbd_client *client = NULL;
-    int r = show_disk(disk, disk_format, stall_timeout_s, &client, err);
+    int r = show_disk(disk, &client, err);
     if (r < 0)
         return r;
-    r = image_stream_open(client, format, bytes_per_s, ret_source, err);
+    r = image_stream_open(client, format, disk->bytes_per_s, ret_source, err);
     if (r < 0)
         nbd_client_free(client);
     return r;
