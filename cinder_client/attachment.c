@@ -57,7 +57,7 @@ static bool is_kept(const char *key)
     return true;
 }
 
-static int set(json_t *object, const char *key, json_t *value)
+static int set_member(json_t *object, const char *key, json_t *value)
 {
     return value ? json_object_set(object, key, value)
                  : json_object_set_new(object, key, json_null());
@@ -67,7 +67,7 @@ static int set(json_t *object, const char *key, json_t *value)
  * nova.volume.cinder:_translate_attachment_ref: Cinder gives the data's members without their
  * object. Returns owned, NULL without memory.
  */
-static json_t *translate(json_t *attachment, json_t *info)
+static json_t *translate_attachment(json_t *attachment, json_t *info)
 {
     const char *key;
     json_t *value;
@@ -75,7 +75,7 @@ static json_t *translate(json_t *attachment, json_t *info)
     json_t *translated = json_pack("{s:O, s:n, s:n, s:n, s:n}", "data", data, "status", "instance",
                                    "attached_at", "detached_at");
     int failures =
-        set(translated, "driver_volume_type", json_object_get(info, "driver_volume_type"));
+        set_member(translated, "driver_volume_type", json_object_get(info, "driver_volume_type"));
     json_object_foreach (info, key, value) {
         if (is_data(key))
             failures |= json_object_set(data, key, value);
@@ -102,7 +102,7 @@ int cinder_attachment_connection_info(struct cinder *cinder, const struct reques
         return r;
     r = json_need_object(attachment, "connection_info", "Cinder's attachment", &info, err);
     if (r == 0) {
-        json_t *translated = translate(attachment, info);
+        json_t *translated = translate_attachment(attachment, info);
         if (translated)
             *ret_connection_info = translated;
         else

@@ -34,8 +34,8 @@ unsigned cinder_time_left_ms(uint64_t deadline_ms, unsigned limit_ms)
     return (unsigned)earlier_ms(deadline_ms - now_ms, limit_ms);
 }
 
-static int refused(const struct cinder_call *call, const struct http_response *response,
-                   struct error *err)
+static int call_refused(const struct cinder_call *call, const struct http_response *response,
+                        struct error *err)
 {
     const char *kind = call->kind->name;
     char reason[HTTP_REASON_SIZE];
@@ -76,7 +76,7 @@ static int refused(const struct cinder_call *call, const struct http_response *r
     return -err->errnum;
 }
 
-static int unreachable(struct error *err)
+static int call_unreachable(struct error *err)
 {
     const struct error cause = *err;
     return error_set(err, cause.errnum, EXC_CINDER_CONNECTION_FAILED,
@@ -132,12 +132,13 @@ int cinder_call(const struct cinder *cinder, const struct request_context *conte
     if (r < 0) {
         *ret_maybe_done = failure == HTTP_FAILED_ANSWER || failure == HTTP_FAILED_TIMEOUT ||
                           failure == HTTP_FAILED_SIZE || failure == HTTP_FAILED_CANCELED;
-        return failure == HTTP_FAILED_REQUEST || failure == HTTP_FAILED_CANCELED ? r
-                                                                                 : unreachable(err);
+        return failure == HTTP_FAILED_REQUEST || failure == HTTP_FAILED_CANCELED
+                   ? r
+                   : call_unreachable(err);
     }
     if (response.status / 100 != 2) {
         *ret_maybe_done = response.status / 100 == 5;
-        r = refused(call, &response, err);
+        r = call_refused(call, &response, err);
         http_response_done(&response);
         return r;
     }

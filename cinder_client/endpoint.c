@@ -23,7 +23,7 @@ static int check_project_id(const char *id, struct error *err)
 }
 
 /* How many bytes at `text` stand for the project; 0 when they do not. */
-static size_t placeholder(const char *text)
+static size_t placeholder_length(const char *text)
 {
     static const char *const names[] = {"%(project_id)s", "%(tenant_id)s"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -44,7 +44,7 @@ static int fill_template(const char *template, const char *project_id, char **re
     const char *c = template;
     bool known = true;
     while (*c != '\0' && known) {
-        size_t length = placeholder(c);
+        size_t length = placeholder_length(c);
         if (length > 0)
             (void)fputs(project_id, out);
         else

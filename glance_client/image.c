@@ -66,8 +66,8 @@ static int parse_image(json_t *record, const char *image_id, struct glance_image
 }
 
 /* Takes the answer. */
-static int read_answer(struct http_response *response, const char *image_id,
-                       struct glance_image *ret_image, struct error *err)
+static int read_image(struct http_response *response, const char *image_id,
+                      struct glance_image *ret_image, struct error *err)
 {
     json_t *record = NULL;
     int r = http_response_json(response, "Glance's answer", &record, err);
@@ -83,7 +83,7 @@ int glance_image_get(struct glance *glance, const struct request_context *contex
     int r = glance_check_image_id(image_id, err);
     if (r == 0)
         r = glance_call(glance, context, &call, &response, err);
-    return r < 0 ? r : read_answer(&response, image_id, ret_image, err);
+    return r < 0 ? r : read_image(&response, image_id, ret_image, err);
 }
 
 int glance_image_peek(struct glance *glance, const struct request_context *context,
@@ -100,7 +100,7 @@ int glance_image_peek(struct glance *glance, const struct request_context *conte
     if (r < 0)
         return glance_no_answer(&call, failure, err);
     if (response.status / 100 == 2)
-        return read_answer(&response, image_id, ret_image, err);
+        return read_image(&response, image_id, ret_image, err);
     r = glance_refused(&call, &response, err);
     http_response_done(&response);
     return r;

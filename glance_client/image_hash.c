@@ -33,7 +33,7 @@ static const EVP_MD *find_algorithm(const char *name)
     return EVP_get_digestbyname(name);
 }
 
-static int begin(struct image_hash *hash, const char *algorithm, struct error *err)
+static int begin_digest(struct image_hash *hash, const char *algorithm, struct error *err)
 {
     const EVP_MD *md = find_algorithm(algorithm);
     if (!md || strlen(algorithm) >= sizeof(hash->algorithm))
@@ -63,7 +63,7 @@ static ssize_t hash_read(struct image_source *source, void *buffer, size_t lengt
 static int rewind_with(struct image_hash *hash, const char *algorithm, struct error *err)
 {
     int r = hash->inner->ops->rewind(hash->inner, err);
-    return r < 0 ? r : begin(hash, algorithm, err);
+    return r < 0 ? r : begin_digest(hash, algorithm, err);
 }
 
 static int hash_rewind(struct image_source *source, struct error *err)
@@ -87,7 +87,7 @@ int image_hash_new(struct image_source *inner, struct image_hash **ret_hash, str
     hash->base = (struct image_source){.ops = &ops, .size_bytes = inner->size_bytes};
     hash->inner = inner;
     hash->digest = EVP_MD_CTX_new();
-    int r = hash->digest ? begin(hash, DEFAULT_ALGORITHM, err) : error_nomem(err);
+    int r = hash->digest ? begin_digest(hash, DEFAULT_ALGORITHM, err) : error_nomem(err);
     if (r < 0) {
         image_hash_free(hash);
         return r;

@@ -36,7 +36,7 @@ struct location {
 };
 
 /* The token has expired meanwhile. A PATCH is carried out when it is answered, a POST later. */
-static int refused(const struct location *location, bool accepted, struct error *err)
+static int location_refused(const struct location *location, bool accepted, struct error *err)
 {
     const struct error cause = *err;
     if (!accepted || !location->patch)
@@ -49,7 +49,7 @@ static int refused(const struct location *location, bool accepted, struct error 
 }
 
 /* `accepted`: an answer said so; then "queued" is not the last word. LOCATION_AGAIN leaves *err. */
-static int settle(const struct location *location, bool accepted, struct error *err)
+static int location_settle(const struct location *location, bool accepted, struct error *err)
 {
     static const char *const statuses[] = {"queued", "saving", "importing", "uploading", NULL};
     struct glance_image image;
@@ -57,7 +57,8 @@ static int settle(const struct location *location, bool accepted, struct error *
                                 accepted ? statuses : statuses + 1,
                                 glance_patience_ms(location->glance), &image, err);
     if (r < 0)
-        return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? refused(location, accepted, err) : r;
+        return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? location_refused(location, accepted, err)
+                                                       : r;
     if (strcmp(image.status, "queued") == 0)
         r = LOCATION_AGAIN;
     else if (strcmp(image.status, "active") != 0)
@@ -67,7 +68,7 @@ static int settle(const struct location *location, bool accepted, struct error *
 }
 
 /* Returns owned; NULL = no memory. */
-static char *make_body(const struct location *location)
+static char *location_body(const struct location *location)
 {
     json_t *body = location->patch
                        ? json_pack("[{s:s, s:s, s:{s:s, s:{}}}]", "op", "add", "path",
@@ -82,7 +83,7 @@ static char *make_body(const struct location *location)
  * *err already says what was wrong with the answer. "Already there" (400, 409) is our own doing
  * only when an earlier request may have been carried out.
  */
-static int judge(struct location *location, unsigned status, struct error *err)
+static int location_judge(struct location *location, unsigned status, struct error *err)
 {
     if (status == 401 && location->glance->service_session && !location->token_renewed) {
         retry_allow_another(&location->retry);
@@ -95,7 +96,7 @@ static int judge(struct location *location, unsigned status, struct error *err)
         return -err->errnum;
     location->maybe_done = true;
     struct error other = ERROR_INIT;
-    int r = settle(location, false, &other);
+    int r = location_settle(location, false, &other);
     if (r == LOCATION_AGAIN && !server_failed)
         return -err->errnum;
     if (r < 0)
@@ -103,9 +104,9 @@ static int judge(struct location *location, unsigned status, struct error *err)
     return r;
 }
 
-static int send_request(struct location *location, unsigned *ret_status, struct error *err)
+static int location_send(struct location *location, unsigned *ret_status, struct error *err)
 {
-    cleanup_free char *body = make_body(location);
+    cleanup_free char *body = location_body(location);
     if (!body)
         return error_nomem(err);
     const struct glance_call call = {
@@ -123,7 +124,7 @@ static int send_request(struct location *location, unsigned *ret_status, struct 
     if (r < 0) {
         r = glance_no_answer(&call, failure, err);
         location->maybe_done |= failure != HTTP_FAILED_CONNECT && failure != HTTP_FAILED_REQUEST;
-        return http_failure_is_transient(failure) ? settle(location, false, err) : r;
+        return http_failure_is_transient(failure) ? location_settle(location, false, err) : r;
     }
     *ret_status = response.status;
     location->retry_after_ms = http_response_retry_after_ms(&response);
@@ -134,22 +135,23 @@ static int send_request(struct location *location, unsigned *ret_status, struct 
 }
 
 /* One request and what came of it: 0, LOCATION_AGAIN or -errno, the last two with *err. */
-static int attempt(struct location *location, struct error *err)
+static int location_attempt(struct location *location, struct error *err)
 {
     unsigned status = 0;
-    int r = send_request(location, &status, err);
+    int r = location_send(location, &status, err);
     /* What older Glances know instead; a PATCH tells too when there is no such image. */
     if (r == LOCATION_ANSWERED && !location->patch &&
         (status == 404 || status == 405 || status == 501)) {
         location->patch = true;
-        r = send_request(location, &status, err);
+        r = location_send(location, &status, err);
     }
     if (r != LOCATION_ANSWERED)
         return r;
-    return status / 100 == 2 ? settle(location, true, err) : judge(location, status, err);
+    return status / 100 == 2 ? location_settle(location, true, err)
+                             : location_judge(location, status, err);
 }
 
-static int run(struct location *location, struct error *err)
+static int location_run(struct location *location, struct error *err)
 {
     struct glance *glance = location->glance;
     const struct retry_policy policy = {
@@ -159,7 +161,7 @@ static int run(struct location *location, struct error *err)
     int r;
     location->retry = retry_begin(&policy);
     do
-        r = attempt(location, &failed);
+        r = location_attempt(location, &failed);
     while (r == LOCATION_AGAIN && retry_wait(&location->retry, location->retry_after_ms));
     if (r == 0)
         return 0;
@@ -175,5 +177,5 @@ int glance_image_add_location(struct glance *glance, const struct request_contex
     struct location location = {
         .glance = glance, .context = context, .image_id = image_id, .url = url};
     int r = glance_check_image_id(image_id, err);
-    return r < 0 ? r : run(&location, err);
+    return r < 0 ? r : location_run(&location, err);
 }

@@ -70,8 +70,8 @@ static int verify_hash(struct upload *upload, const struct glance_image *image, 
     return 0;
 }
 
-static int verify(struct upload *upload, const struct glance_image *image, bool stored,
-                  struct error *err)
+static int upload_verify(struct upload *upload, const struct glance_image *image, bool stored,
+                         struct error *err)
 {
     uint64_t size_bytes = upload->source.size_bytes;
     if (image->size_bytes < 0 || (uint64_t)image->size_bytes != size_bytes)
@@ -90,7 +90,7 @@ static unsigned patience_ms(const struct upload *upload)
 }
 
 /* The token has expired since the PUT began: what is known is what the PUT was answered. */
-static int refused(const struct upload *upload, bool stored, struct error *err)
+static int upload_refused(const struct upload *upload, bool stored, struct error *err)
 {
     if (!stored)
         return error_prepend(err, "upload of image %s: what became of it is not known",
@@ -102,16 +102,16 @@ static int refused(const struct upload *upload, bool stored, struct error *err)
 }
 
 /* `stored`: the PUT was answered with 204. UPLOAD_AGAIN leaves *err as it is. */
-static int settle(struct upload *upload, bool stored, struct error *err)
+static int upload_settle(struct upload *upload, bool stored, struct error *err)
 {
     static const char *const passing[] = {"saving", NULL};
     struct glance_image image;
     int r = glance_image_settle(upload->glance, upload->context, upload->image_id, passing,
                                 patience_ms(upload), &image, err);
     if (r < 0)
-        return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? refused(upload, stored, err) : r;
+        return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? upload_refused(upload, stored, err) : r;
     if (strcmp(image.status, "active") == 0)
-        r = verify(upload, &image, stored, err);
+        r = upload_verify(upload, &image, stored, err);
     else if (strcmp(image.status, "queued") == 0 && !stored)
         r = UPLOAD_AGAIN;
     else
@@ -121,7 +121,7 @@ static int settle(struct upload *upload, bool stored, struct error *err)
 }
 
 /* *err already says what was wrong with the answer. */
-static int judge(struct upload *upload, unsigned status, struct error *err)
+static int upload_judge(struct upload *upload, unsigned status, struct error *err)
 {
     int r;
     switch (status) {
@@ -139,17 +139,17 @@ static int judge(struct upload *upload, unsigned status, struct error *err)
     case 429:
         return UPLOAD_AGAIN;
     case 410:
-        r = settle(upload, false, err);
+        r = upload_settle(upload, false, err);
         return r == UPLOAD_AGAIN ? -err->errnum : r;
     default:
         if (status / 100 == 5 || status == 409)
-            return settle(upload, false, err);
+            return upload_settle(upload, false, err);
         return -err->errnum;
     }
 }
 
 /* One PUT and what came of it: 0, UPLOAD_AGAIN or -errno, the last two with *err. */
-static int attempt(struct upload *upload, struct error *err)
+static int upload_attempt(struct upload *upload, struct error *err)
 {
     const struct glance_call call = {
         .method = "PUT",
@@ -166,7 +166,7 @@ static int attempt(struct upload *upload, struct error *err)
         return r;
     if (r < 0) {
         r = glance_no_answer(&call, failure, err);
-        return http_failure_is_transient(failure) ? settle(upload, false, err) : r;
+        return http_failure_is_transient(failure) ? upload_settle(upload, false, err) : r;
     }
     trap("upload:sent");
     unsigned status = response.status;
@@ -174,10 +174,10 @@ static int attempt(struct upload *upload, struct error *err)
     if (status / 100 != 2)
         (void)glance_refused(&call, &response, err);
     http_response_done(&response);
-    return status / 100 == 2 ? settle(upload, true, err) : judge(upload, status, err);
+    return status / 100 == 2 ? upload_settle(upload, true, err) : upload_judge(upload, status, err);
 }
 
-static int run(struct upload *upload, struct error *err)
+static int upload_run(struct upload *upload, struct error *err)
 {
     struct glance *glance = upload->glance;
     struct image_source *source = &upload->source;
@@ -187,12 +187,12 @@ static int run(struct upload *upload, struct error *err)
     struct error failed = ERROR_INIT;
     upload->retry = retry_begin(&policy);
     trap("upload:started");
-    int r = attempt(upload, &failed);
+    int r = upload_attempt(upload, &failed);
     while (r == UPLOAD_AGAIN && retry_wait(&upload->retry, upload->retry_after_ms)) {
         log_debug("image %s: upload begins again: %s", upload->image_id, failed.message);
         r = source->ops->rewind(source, &failed);
         if (r == 0)
-            r = attempt(upload, &failed);
+            r = upload_attempt(upload, &failed);
     }
     if (r == 0)
         return 0;
@@ -243,7 +243,7 @@ static int upload_verified(struct glance *glance, const struct request_context *
                             .image_id = image_id};
     int r = image_hash_new(source, &upload.hash, err);
     if (r == 0)
-        r = run(&upload, err);
+        r = upload_run(&upload, err);
     if (r == 0)
         trap("upload:verified");
     image_hash_free(upload.hash);

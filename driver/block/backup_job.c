@@ -29,7 +29,7 @@ int backup_job_check_idle(virDomainPtr domain, struct error *err)
 }
 
 /* Disks that are not listed take no part. Returns owned: xmlFree(). */
-static xmlChar *describe(const struct backup_job *job)
+static xmlChar *describe_job(const struct backup_job *job)
 {
     xmlChar *text = NULL;
     int size = 0;
@@ -54,7 +54,7 @@ static xmlChar *describe(const struct backup_job *job)
 
 int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *err)
 {
-    xmlChar *xml = describe(job);
+    xmlChar *xml = describe_job(job);
     if (!xml)
         return error_nomem(err);
     job->running = job->may_come = true; /* also when the answer is lost */
@@ -82,8 +82,8 @@ static bool is_ours(const struct backup_job *job, const xmlDoc *document)
     return false;
 }
 
-static int find(const struct backup_job *job, virDomainPtr domain, bool *ret_there,
-                struct error *err)
+static int find_job(const struct backup_job *job, virDomainPtr domain, bool *ret_there,
+                    struct error *err)
 {
     xmlDoc *document = NULL;
     cleanup_free char *xml = virDomainBackupGetXMLDesc(domain, 0);
@@ -102,13 +102,13 @@ static int find(const struct backup_job *job, virDomainPtr domain, bool *ret_the
 
 /* libvirt knows no event for the end of a backup job on every version: looked at until it is gone.
  */
-static int await_end(const struct backup_job *job, virDomainPtr domain, struct error *err)
+static int await_job_end(const struct backup_job *job, virDomainPtr domain, struct error *err)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
     uint64_t deadline_ms = clock_now_ms() + END_TIMEOUT_MS;
     bool there = true;
     for (;;) {
-        int r = find(job, domain, &there, err);
+        int r = find_job(job, domain, &there, err);
         if (r < 0 || !there)
             return r;
         if (clock_now_ms() >= deadline_ms)
@@ -118,24 +118,24 @@ static int await_end(const struct backup_job *job, virDomainPtr domain, struct e
     }
 }
 
-static int end(const struct backup_job *job, virDomainPtr domain, struct error *err)
+static int end_job(const struct backup_job *job, virDomainPtr domain, struct error *err)
 {
     bool there = false;
-    int r = find(job, domain, &there, err);
+    int r = find_job(job, domain, &there, err);
     if (r == 0 && there && virDomainAbortJob(domain) < 0)
         r = libvirt_error(err, "cannot end the backup job on disk %s", job->disk_target);
-    return r == 0 && there ? await_end(job, domain, err) : r;
+    return r == 0 && there ? await_job_end(job, domain, err) : r;
 }
 
 int backup_job_undo(struct backup_job *job, virDomainPtr domain, struct error *err)
 {
     if (!job->running)
         return 0;
-    int r = end(job, domain, err);
+    int r = end_job(job, domain, err);
     if (r == 0 && job->may_come) {
         if (unlink(job->scratch_path) < 0 && errno != ENOENT)
             return error_errno(err, errno, "cannot remove %s", job->scratch_path);
-        r = end(job, domain, err); /* it may have come since */
+        r = end_job(job, domain, err); /* it may have come since */
     }
     if (r == 0)
         job->running = job->may_come = false;

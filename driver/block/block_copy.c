@@ -18,7 +18,7 @@
 #define END_TIMEOUT_MS 30000
 
 /* Where to copy to, for virDomainBlockCopy. Returns owned: xmlFree(). */
-static xmlChar *describe(const struct block_copy *copy)
+static xmlChar *describe_target(const struct block_copy *copy)
 {
     xmlChar *text = NULL;
     int size = 0;
@@ -35,7 +35,7 @@ static xmlChar *describe(const struct block_copy *copy)
 
 static int start_transient(const struct block_copy *copy, virDomainPtr domain)
 {
-    xmlChar *xml = describe(copy);
+    xmlChar *xml = describe_target(copy);
     virTypedParameter limit = {.field = VIR_DOMAIN_BLOCK_COPY_BANDWIDTH,
                                .type = VIR_TYPED_PARAM_ULLONG,
                                .value.ul = copy->bytes_per_s};
@@ -47,7 +47,7 @@ static int start_transient(const struct block_copy *copy, virDomainPtr domain)
     return r;
 }
 
-static int start(const struct block_copy *copy, virDomainPtr domain)
+static int start_copy(const struct block_copy *copy, virDomainPtr domain)
 {
     unsigned flags = VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
                      VIR_DOMAIN_BLOCK_REBASE_SHALLOW;
@@ -67,7 +67,7 @@ int block_copy_start(struct block_copy *copy, struct libvirt_connection *connect
     if (r < 0)
         return r;
     copy->running = copy->may_come = true; /* also when the answer is lost */
-    if (start(copy, domain) < 0)
+    if (start_copy(copy, domain) < 0)
         return libvirt_error(err, "cannot start to copy disk %s", copy->disk_target);
     copy->may_come = false;
     return 0;
@@ -165,8 +165,8 @@ static int await_end_event(struct block_copy *copy, struct error *err)
 }
 
 /* Whether our copy is on the disk. */
-static int find(const struct block_copy *copy, virDomainPtr domain, bool *ret_there,
-                struct error *err)
+static int find_copy(const struct block_copy *copy, virDomainPtr domain, bool *ret_there,
+                     struct error *err)
 {
     struct domain_description *description = NULL;
     int r = libvirt_domain_describe(domain, &description, err);
@@ -183,7 +183,7 @@ int block_copy_confirm_end(struct block_copy *copy, virDomainPtr domain, struct 
     bool there = false;
     int r = await_end_event(copy, err);
     if (r == 0)
-        r = find(copy, domain, &there, err);
+        r = find_copy(copy, domain, &there, err);
     if (r < 0)
         return r;
     if (there)
@@ -198,7 +198,7 @@ int block_copy_undo(struct block_copy *copy, virDomainPtr domain, struct error *
     bool there = false;
     if (!copy->running)
         return 0;
-    int r = find(copy, domain, &there, err);
+    int r = find_copy(copy, domain, &there, err);
     if (r == 0 && there)
         r = block_copy_end(copy, domain, err);
     if (r == 0)

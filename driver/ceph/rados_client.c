@@ -21,7 +21,7 @@ int rados_client_limit(const struct rados_client *client, unsigned op_timeout_s,
     return r < 0 ? error_errno(err, -r, "cannot limit the time of Ceph's operations") : 0;
 }
 
-static int configure(const struct rados_client *client, struct error *err)
+static int configure_client(const struct rados_client *client, struct error *err)
 {
     const char *ceph_conf = client->options->ceph_conf;
     const char *path = ceph_conf && ceph_conf[0] ? ceph_conf : NULL;
@@ -38,7 +38,7 @@ static int configure(const struct rados_client *client, struct error *err)
 
 static int connect_cluster(struct rados_client *client, struct error *err)
 {
-    int r = configure(client, err);
+    int r = configure_client(client, err);
     if (r < 0)
         return r;
     r = client->api->rados_connect(client->cluster);

@@ -17,7 +17,7 @@ static int hex_value(char c)
 }
 
 /* Decodes one part of a location, up to '/' or the end. NULL when it is no name. */
-static const char *read_part(const char *text, char ret_part[static RBD_NAME_MAX])
+static const char *decode_part(const char *text, char ret_part[static RBD_NAME_MAX])
 {
     char part[RBD_NAME_MAX];
     size_t length = 0;
@@ -39,7 +39,7 @@ int rbd_location_parse(const char *location, struct rbd_location *ret_location, 
     char *const parts[] = {parsed.fsid, parsed.pool, parsed.image, parsed.snap};
     const char *rest = strncmp(location, "rbd://", 6) == 0 ? location + 5 : NULL;
     for (size_t i = 0; i < ARRAY_SIZE(parts) && rest; i++)
-        rest = *rest == '/' ? read_part(rest + 1, parts[i]) : NULL;
+        rest = *rest == '/' ? decode_part(rest + 1, parts[i]) : NULL;
     if (!rest || *rest)
         return error_set(err, EINVAL, EXC_IMAGE_UNACCEPTABLE,
                          "Image location %s is not rbd://fsid/pool/image/snapshot", location);

@@ -75,7 +75,7 @@ static void key_of(const xmlNode *device, char ret_key[static KEY_MAX])
 }
 
 /* The device of this kind and key; NULL when there is none, or it has no key. */
-static xmlNode *counterpart(const xmlNode *devices, const xmlNode *device)
+static xmlNode *find_counterpart(const xmlNode *devices, const xmlNode *device)
 {
     char wanted[KEY_MAX], key[KEY_MAX];
     key_of(device, wanted);
@@ -186,8 +186,8 @@ static void add_device(struct merge *merge, xmlNode *device)
 
 static void bring_over(struct merge *merge, xmlNode *now)
 {
-    xmlNode *saved = counterpart(merge->saved_devices, now);
-    const xmlNode *before = counterpart(merge->before_devices, now);
+    xmlNode *saved = find_counterpart(merge->saved_devices, now);
+    const xmlNode *before = find_counterpart(merge->before_devices, now);
     if (before && saved && xml_node_is_element(now, "disk")) {
         change_disk(merge, saved, before, now);
         return;
@@ -202,7 +202,7 @@ static void bring_over(struct merge *merge, xmlNode *now)
 /* Another disk that `saved` has in its place was meant for the next start. */
 static void take_away(struct merge *merge, const xmlNode *before)
 {
-    xmlNode *saved = counterpart(merge->saved_devices, before);
+    xmlNode *saved = find_counterpart(merge->saved_devices, before);
     if (!saved || (xml_node_is_element(before, "disk") && !same_source(saved, before)))
         return;
     remove_node(saved);
@@ -222,8 +222,8 @@ static int write_text(const struct merge *merge, char **ret_text, struct error *
     return 0;
 }
 
-static int parse(struct merge *merge, const char *saved, const char *before, const char *now,
-                 struct error *err)
+static int parse_definitions(struct merge *merge, const char *saved, const char *before,
+                             const char *now, struct error *err)
 {
     int r = xml_node_parse_domain(saved, &merge->saved, &merge->saved_devices, err);
     if (r == 0)
@@ -242,10 +242,10 @@ int definition_merge(const char *saved, const char *before, const char *now, cha
 {
     struct merge merge = {0};
     *ret_merged = NULL;
-    int r = parse(&merge, saved, before, now, err);
+    int r = parse_definitions(&merge, saved, before, now, err);
     if (r == 0) {
         for (xmlNode *device = merge.before_devices->children; device; device = device->next)
-            if (has_key(device) && !counterpart(merge.now_devices, device))
+            if (has_key(device) && !find_counterpart(merge.now_devices, device))
                 take_away(&merge, device);
         for (xmlNode *device = merge.now_devices->children; device; device = device->next)
             if (has_key(device))

@@ -21,7 +21,7 @@ static bool is_of_instance(const char *folder_name)
 }
 
 /* What comes after "folder/"; NULL when the path does not begin so. Both are real paths. */
-static const char *below(const char *path, const char *folder)
+static const char *path_below(const char *path, const char *folder)
 {
     size_t length = strlen(folder);
     return strncmp(path, folder, length) == 0 && path[length] == '/' ? path + length + 1 : NULL;
@@ -48,9 +48,9 @@ static bool is_base(const char *path, const char *real, const char *instances_pa
                     const char *snapshots_directory)
 {
     char instances[PATH_MAX], snapshots[PATH_MAX];
-    if (realpath(snapshots_directory, snapshots) && below(real, snapshots))
+    if (realpath(snapshots_directory, snapshots) && path_below(real, snapshots))
         return false;
-    const char *name = realpath(instances_path, instances) ? below(real, instances) : NULL;
+    const char *name = realpath(instances_path, instances) ? path_below(real, instances) : NULL;
     if (name)
         return strchr(name, '/') && !is_of_instance(name);
     return is_in_linked_folder(path, real, instances_path);

@@ -93,8 +93,8 @@ int disk_space_need(const struct guest_info *info, unsigned parts, uint64_t *ret
 }
 
 /* The file system of the staging, by the folder above it. */
-static int look(const struct staging *staging, dev_t *ret_file_system, uint64_t *ret_free_bytes,
-                struct error *err)
+static int read_free_space(const struct staging *staging, dev_t *ret_file_system,
+                           uint64_t *ret_free_bytes, struct error *err)
 {
     char parent[DRIVER_PATH_MAX];
     struct statvfs space;
@@ -143,7 +143,7 @@ int disk_space_check(const struct disk_space *space, struct error *err)
 {
     dev_t file_system;
     uint64_t free_bytes = 0;
-    int r = look(space->staging, &file_system, &free_bytes, err);
+    int r = read_free_space(space->staging, &file_system, &free_bytes, err);
     if (r < 0 || (free_bytes >= space->keep_free_bytes && free_bytes >= LEAST_BYTES))
         return r;
     return error_set(err, ENOSPC, EXC_INTERNAL_ERROR,
@@ -159,7 +159,7 @@ static void give_up_if_short(const struct disk_space *space)
         cancel_request(space->cancel, &reason);
 }
 
-static void *watch(void *arg)
+static void *watch_space(void *arg)
 {
     struct disk_space *space = arg;
     LOCK_SCOPE(&lock);
@@ -175,12 +175,12 @@ static int enter_account(struct disk_space *space, struct error *err)
 {
     uint64_t free_bytes = 0;
     LOCK_SCOPE(&lock);
-    int r = look(space->staging, &space->file_system, &free_bytes, err);
+    int r = read_free_space(space->staging, &space->file_system, &free_bytes, err);
     if (r == 0)
         r = check_fits(space, free_bytes, err);
     if (r < 0)
         return r;
-    r = pthread_create(&space->watcher, NULL, watch, space);
+    r = pthread_create(&space->watcher, NULL, watch_space, space);
     if (r != 0)
         return error_errno(err, r, "cannot watch over the space for the snapshot");
     space->older = youngest;

@@ -60,7 +60,7 @@ static uint64_t zeroes_ahead(const struct image_stream *stream)
 }
 
 /* The last cluster of a qcow2 image is whole, but the disk may end in the middle of it. */
-static uint64_t padding(const struct image_stream *stream)
+static uint64_t padding_ahead(const struct image_stream *stream)
 {
     uint64_t left = stream->base.size_bytes - stream->position;
     return stream->is_qcow2 && left < EXTENT_CLUSTER_BYTES ? left : 0;
@@ -75,7 +75,7 @@ static ssize_t read_data(struct image_stream *stream, void *buffer, size_t lengt
         ssize_t n = nbd_reader_read(stream->reader, buffer, length, err);
         if (n != 0)
             return n;
-        zeroes = padding(stream);
+        zeroes = padding_ahead(stream);
     }
     if (zeroes == 0)
         return error_set(err, EIO, EXC_INTERNAL_ERROR, "the disk has less data than its map says");
@@ -130,8 +130,8 @@ struct scan {
     struct throttle *throttle;
 };
 
-static int read_chosen(void *arg, const struct extent_map *chosen, struct extent_map *found,
-                       struct error *err)
+static int scan_disk(void *arg, const struct extent_map *chosen, struct extent_map *found,
+                     struct error *err)
 {
     const struct scan *scan = arg;
     return zero_scan(scan->client, chosen, scan->throttle, found, err);
@@ -143,12 +143,12 @@ static int find_zeroes(const struct image_stream *stream, uint64_t bytes_per_s, 
     struct scan scan = {.client = stream->client};
     int r = throttle_new(bytes_per_s, &scan.throttle, err);
     if (r == 0)
-        r = zero_search(stream->map, read_chosen, &scan, err);
+        r = zero_search(stream->map, scan_disk, &scan, err);
     throttle_free(scan.throttle);
     return r;
 }
 
-static int prepare(struct image_stream *stream, uint64_t bytes_per_s, struct error *err)
+static int stream_prepare(struct image_stream *stream, uint64_t bytes_per_s, struct error *err)
 {
     int r = nbd_client_map(stream->client, &stream->map, err);
     if (r == 0 && stream->is_qcow2)
@@ -174,7 +174,7 @@ int image_stream_open(struct nbd_client *client, const char *format, uint64_t by
     stream->base.ops = &ops;
     stream->client = client;
     stream->is_qcow2 = strcmp(format, "qcow2") == 0;
-    int r = prepare(stream, bytes_per_s, err);
+    int r = stream_prepare(stream, bytes_per_s, err);
     if (r < 0) {
         stream->client = NULL;
         stream_close(&stream->base);

@@ -125,8 +125,8 @@ static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, stru
     return good ? 0 : error_set(err, EINVAL, EXC_INTERNAL_ERROR, "qemu-img measure tells no size");
 }
 
-static int measure(const char *const *argv, const char *path, uint64_t *ret_bytes,
-                   struct error *err)
+static int run_measure(const char *const *argv, const char *path, uint64_t *ret_bytes,
+                       struct error *err)
 {
     const struct process_options options = {.argv = argv,
                                             .deadline_ms = INFO_DEADLINE_MS,
@@ -151,7 +151,7 @@ int qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes, 
     const char *const argv[] = {
         "qemu-img", "measure", "--force-share", "--output=json", "-f", format, "-O", "qcow2",
         path,       NULL};
-    return measure(argv, path, ret_bytes, err);
+    return run_measure(argv, path, ret_bytes, err);
 }
 
 int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluster_size_bytes,
@@ -174,7 +174,7 @@ int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluste
     const char *const argv[] = {
         "qemu-img", "measure", "--force-share", "--output=json", "-O", "qcow2", "-o", cluster,
         name,       NULL};
-    return measure(argv, path, ret_bytes, err);
+    return run_measure(argv, path, ret_bytes, err);
 }
 
 int qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error *err)

@@ -37,7 +37,7 @@ static uint64_t next_unread(const struct search *search, uint64_t from)
     return extent_map_next(search->unread, from, true);
 }
 
-static void choose(struct search *search, uint64_t cluster)
+static void choose_cluster(struct search *search, uint64_t cluster)
 {
     extent_map_add(search->chosen, cluster << EXTENT_CLUSTER_BITS, EXTENT_CLUSTER_BYTES);
 }
@@ -55,7 +55,7 @@ static void choose_sample(struct search *search, uint64_t stride)
         if (place == 0)
             wanted = random_below(search, stride);
         if (place == wanted)
-            choose(search, i);
+            choose_cluster(search, i);
         place = (place + 1) % stride;
     }
 }
@@ -75,7 +75,7 @@ static int choose_surroundings(struct search *search, struct error *err)
         uint64_t begin = zero - zero % REGION_CLUSTERS, end = begin + REGION_CLUSTERS;
         for (uint64_t i = next_unread(search, begin); i < end && i < clusters;
              i = next_unread(search, i + 1))
-            choose(search, i);
+            choose_cluster(search, i);
         zero = extent_map_next(zeroes, end, true);
     }
     extent_map_free(zeroes);

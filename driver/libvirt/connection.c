@@ -289,7 +289,7 @@ static int start_events(struct libvirt_connection *connection, struct error *err
     return error_errno(err, r, "cannot start libvirt's event loop");
 }
 
-static void release(struct libvirt_connection *connection)
+static void release_connection(struct libvirt_connection *connection)
 {
     domain_watches_free(connection->watches);
     (void)pthread_cond_destroy(&connection->opened);
@@ -311,7 +311,7 @@ int libvirt_connection_new(const char *uri, struct libvirt_connection **ret_conn
     if (r == 0)
         r = start_events(connection, err);
     if (r < 0) {
-        release(connection);
+        release_connection(connection);
         return r;
     }
     *ret_connection = connection;
@@ -342,5 +342,5 @@ void libvirt_connection_free(struct libvirt_connection *connection)
     virEventUpdateTimeout(connection->wake_timer, 0);
     (void)pthread_join(connection->event_thread, NULL);
     (void)virEventRemoveTimeout(connection->wake_timer);
-    release(connection);
+    release_connection(connection);
 }

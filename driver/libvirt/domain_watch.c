@@ -111,7 +111,7 @@ static struct domain_watch *next_of(struct domain_watch *watch, const char *uuid
     return watch;
 }
 
-static void tell(struct domain_watch *watch)
+static void tell_watcher(struct domain_watch *watch)
 {
     watch->news.serial++;
     (void)pthread_cond_broadcast(&watch->watches->changed);
@@ -126,7 +126,7 @@ void domain_watches_block_job(struct domain_watches *watches, const char *uuid,
         if (strcmp(watch->disk_target, disk_target) != 0)
             continue;
         watch->news.block_job_status = status;
-        tell(watch);
+        tell_watcher(watch);
     }
 }
 
@@ -135,7 +135,7 @@ void domain_watches_device_removed(struct domain_watches *watches, const char *u
     LOCK_SCOPE(&watches->lock);
     for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
          watch = next_of(watch->next, uuid))
-        tell(watch);
+        tell_watcher(watch);
 }
 
 void domain_watches_stopped(struct domain_watches *watches, const char *uuid)
@@ -144,7 +144,7 @@ void domain_watches_stopped(struct domain_watches *watches, const char *uuid)
     for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
          watch = next_of(watch->next, uuid)) {
         watch->news.stopped = true;
-        tell(watch);
+        tell_watcher(watch);
     }
 }
 
@@ -154,7 +154,7 @@ void domain_watches_resumed(struct domain_watches *watches, const char *uuid)
     for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
          watch = next_of(watch->next, uuid)) {
         watch->news.resumed = true;
-        tell(watch);
+        tell_watcher(watch);
     }
 }
 
@@ -164,7 +164,7 @@ void domain_watches_started(struct domain_watches *watches, const char *uuid)
     for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
          watch = next_of(watch->next, uuid)) {
         watch->news.started = true;
-        tell(watch);
+        tell_watcher(watch);
     }
 }
 
@@ -173,6 +173,6 @@ void domain_watches_disconnected(struct domain_watches *watches)
     LOCK_SCOPE(&watches->lock);
     for (struct domain_watch *watch = watches->first; watch; watch = watch->next) {
         watch->news.disconnected = true;
-        tell(watch);
+        tell_watcher(watch);
     }
 }

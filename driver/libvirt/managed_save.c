@@ -72,7 +72,7 @@ static void *watch_save(void *arg)
     return NULL;
 }
 
-static int save(struct save_watch *watch, struct error *err)
+static int save_watched(struct save_watch *watch, struct error *err)
 {
     pthread_t thread;
     int r = pthread_create(&thread, NULL, watch_save, watch);
@@ -97,7 +97,7 @@ int managed_save(virDomainPtr domain, unsigned stall_timeout_s, struct error *er
         return error_errno(err, errno, "cannot watch over the managed save");
     int r = cancel_check(err);
     if (r == 0)
-        r = save(&watch, err);
+        r = save_watched(&watch, err);
     if (r < 0 && watch.stalled)
         return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                          "saving the guest's memory made no progress for %u s", stall_timeout_s);
@@ -124,8 +124,8 @@ static int find_save(virDomainPtr domain, bool *ret_saving, unsigned long long *
 }
 
 /* *ret_ended is false when it has made no progress for so long. */
-static int await_end(virDomainPtr domain, unsigned stall_timeout_ms, bool *ret_ended,
-                     struct error *err)
+static int await_save_end(virDomainPtr domain, unsigned stall_timeout_ms, bool *ret_ended,
+                          struct error *err)
 {
     unsigned long long seen = 0, processed = 0;
     bool saving = false;
@@ -150,11 +150,11 @@ int managed_save_await(virDomainPtr domain, unsigned stall_timeout_s, struct err
         return libvirt_error(err, "cannot read whether the domain is active");
     if (active == 0) /* there is no job, and libvirt says so with an error */
         return 0;
-    int r = await_end(domain, seconds_ms(stall_timeout_s), &ended, err);
+    int r = await_save_end(domain, seconds_ms(stall_timeout_s), &ended, err);
     if (r < 0 || ended)
         return r;
     (void)virDomainAbortJob(domain);
-    r = await_end(domain, ABORT_TIMEOUT_MS, &ended, err);
+    r = await_save_end(domain, ABORT_TIMEOUT_MS, &ended, err);
     if (r < 0 || ended)
         return r;
     return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
