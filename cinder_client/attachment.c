@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "cinder_client/cinder_int.h"
+#include "common/cleanup.h"
 #include "common/json.h"
 
 /* nova.volume.cinder:API.attachment_get */
@@ -51,7 +52,7 @@ static bool is_data(const char *key)
 static bool is_kept(const char *key)
 {
     static const char *const left_out[] = {"connection_info", "id", "attach_mode"};
-    for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(left_out); i++)
         if (strcmp(key, left_out[i]) == 0)
             return false;
     return true;

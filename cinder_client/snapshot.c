@@ -59,14 +59,6 @@ int cinder_snapshot_read(const struct cinder *cinder, const struct request_conte
     return 0;
 }
 
-int cinder_snapshot_get(struct cinder *cinder, const struct request_context *context,
-                        const char *snapshot_id, struct cinder_snapshot *ret_snapshot,
-                        struct error *err)
-{
-    int r = cinder_check_id(&cinder_kind_snapshot, snapshot_id, err);
-    return r < 0 ? r : cinder_snapshot_read(cinder, context, snapshot_id, 0, ret_snapshot, err);
-}
-
 /* A repeated DELETE is refused when the first one was taken and only its answer lost. */
 static bool is_being_deleted(const struct cinder *cinder, const struct request_context *context,
                              const char *snapshot_id)

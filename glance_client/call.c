@@ -13,6 +13,14 @@
 
 #define ANSWER_MS 600000
 
+bool glance_is_one_of(const char *text, const char *const *list)
+{
+    for (; *list; list++)
+        if (strcmp(text, *list) == 0)
+            return true;
+    return false;
+}
+
 int glance_check_image_id(const char *image_id, struct error *err)
 {
     if (id_is_uuid(image_id))
@@ -152,9 +160,8 @@ static struct rest_service service_of(const struct glance *glance)
 }
 
 int glance_send(struct glance *glance, const struct request_context *context,
-                const struct glance_call *call, unsigned total_ms,
-                struct http_response *ret_response, enum http_failure *ret_failure,
-                struct error *err)
+                const struct glance_call *call, struct http_response *ret_response,
+                enum http_failure *ret_failure, struct error *err)
 {
     const struct target target = {glance, context, call};
     const struct rest_service service = service_of(glance);
@@ -163,7 +170,7 @@ int glance_send(struct glance *glance, const struct request_context *context,
     if (call->source && call->source->size_bytes > 0)
         (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)call->source->size_bytes);
     rest.headers[0] = (struct http_header){"x-openstack-image-size", size};
-    return rest_send(&service, context, &rest, total_ms, ret_response, ret_failure, err);
+    return rest_send(&service, context, &rest, call->total_ms, ret_response, ret_failure, err);
 }
 
 /* What becomes of an image has to be found out, and to be ended, whatever became of the token. */

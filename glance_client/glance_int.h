@@ -34,6 +34,14 @@ struct glance_call {
     const char *content_type; /* NULL = no body */
     const char *body;
     struct image_source *source; /* instead of body */
+    unsigned total_ms;           /* for one attempt of glance_send(); 0 = no limit */
+};
+
+/* Waiting for what Glance makes of an image. Everything is borrowed. */
+struct glance_wait {
+    const char *image_id;
+    const char *const *passing; /* statuses that do not last; ended by NULL */
+    unsigned patience_ms;
 };
 
 /* The one whose turn it is; when all have failed lately, the one that did so first. */
@@ -43,6 +51,9 @@ const char *glance_api_server(struct glance *glance, uint64_t now_ms);
 void glance_api_server_judge(struct glance *glance, const char *url, bool answered,
                              uint64_t now_ms);
 
+/* Whether `text` is in a list ended by NULL. */
+bool glance_is_one_of(const char *text, const char *const *list);
+
 /* EINVAL, ImageNotFound, when `image_id` is no UUID: it will be part of a path. */
 int glance_check_image_id(const char *image_id, struct error *err);
 
@@ -51,9 +62,8 @@ int glance_check_image_id(const char *image_id, struct error *err);
  * the next attempt gets a fresh one.
  */
 int glance_send(struct glance *glance, const struct request_context *context,
-                const struct glance_call *call, unsigned total_ms,
-                struct http_response *ret_response, enum http_failure *ret_failure,
-                struct error *err);
+                const struct glance_call *call, struct http_response *ret_response,
+                enum http_failure *ret_failure, struct error *err);
 
 /*
  * glance_send() with repetitions (every such call may be repeated); success is a 2xx answer, any
@@ -65,13 +75,12 @@ int glance_call(struct glance *glance, const struct request_context *context,
                 struct error *err);
 
 /*
- * Reads the record, again and again while its status is one of `passing` (ended by NULL) or Glance
- * is away, at most 150 times and for `patience_ms`; then ImageUploadFailed, or why there was no
- * answer.
+ * Reads the record, again and again while its status is a passing one or Glance is away, at most
+ * 150 times and for patience_ms; then ImageUploadFailed, or why there was no answer.
  */
 int glance_image_settle(struct glance *glance, const struct request_context *context,
-                        const char *image_id, const char *const *passing, unsigned patience_ms,
-                        struct glance_image *ret_image, struct error *err);
+                        const struct glance_wait *wait, struct glance_image *ret_image,
+                        struct error *err);
 
 /* The patience with what Glance does on its own, when it has all it needs. */
 unsigned glance_patience_ms(const struct glance *glance);

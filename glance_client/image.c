@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/cleanup.h"
 #include "common/json.h"
 #include "glance_client/glance_int.h"
 
@@ -52,7 +53,7 @@ static int parse_image(json_t *record, const char *image_id, struct glance_image
         {"os_hash_value", &image.os_hash_value},
     };
     int r = copy_size(record, &image.size_bytes, err);
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]) && r == 0; i++)
+    for (size_t i = 0; i < ARRAY_SIZE(members) && r == 0; i++)
         r = copy_member(record, members[i].key, members[i].copy, err);
     if (r == 0 && (!image.id || strcasecmp(image.id, image_id) != 0 || !image.status))
         r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
@@ -90,13 +91,14 @@ int glance_image_peek(struct glance *glance, const struct request_context *conte
                       const char *image_id, unsigned timeout_ms, struct glance_image *ret_image,
                       struct error *err)
 {
-    const struct glance_call call = {.method = "GET", .image_id = image_id, .suffix = ""};
+    const struct glance_call call = {
+        .method = "GET", .image_id = image_id, .suffix = "", .total_ms = timeout_ms};
     struct http_response response;
     enum http_failure failure;
     int r = glance_check_image_id(image_id, err);
     if (r < 0)
         return r;
-    r = glance_send(glance, context, &call, timeout_ms, &response, &failure, err);
+    r = glance_send(glance, context, &call, &response, &failure, err);
     if (r < 0)
         return glance_no_answer(&call, failure, err);
     if (response.status / 100 == 2)

@@ -13,19 +13,11 @@
 #include "common/cleanup.h"
 #include "glance_client/glance_int.h"
 
-static bool is_one_of(const char *name, const char *const *names)
-{
-    for (; *names; names++)
-        if (strcmp(name, *names) == 0)
-            return true;
-    return false;
-}
-
 static bool is_base_field(const char *name)
 {
     static const char *const names[] = {
         "name", "disk_format", "container_format", "min_disk", "min_ram", "visibility", NULL};
-    return is_one_of(name, names);
+    return glance_is_one_of(name, names);
 }
 
 /* Glance's schema wants UUIDs in these two, so "no kernel" can only be said by leaving it out. */
@@ -33,8 +25,8 @@ static bool is_left_out(const char *name, const json_t *value)
 {
     static const char *const names[] = {"kernel_id", "ramdisk_id", NULL};
     const char *text = json_string_value(value);
-    return json_is_null(value) ||
-           (text && is_one_of(name, names) && (text[0] == '\0' || strcasecmp(text, "none") == 0));
+    return json_is_null(value) || (text && glance_is_one_of(name, names) &&
+                                   (text[0] == '\0' || strcasecmp(text, "none") == 0));
 }
 
 /* The shortest text that reads back as the same number, as Python's repr(). */
@@ -70,7 +62,7 @@ static int encode_integer(const char *name, json_t *value, json_t **ret_value, s
 static int encode_value(const char *name, json_t *value, json_t **ret_value, struct error *err)
 {
     static const char *const integers[] = {"min_disk", "min_ram", NULL};
-    if (is_one_of(name, integers))
+    if (glance_is_one_of(name, integers))
         return encode_integer(name, value, ret_value, err);
     if (json_is_array(value) || json_is_object(value))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,

@@ -52,10 +52,10 @@ static int location_refused(const struct location *location, bool accepted, stru
 static int location_settle(const struct location *location, bool accepted, struct error *err)
 {
     static const char *const statuses[] = {"queued", "saving", "importing", "uploading", NULL};
+    const struct glance_wait wait = {location->image_id, accepted ? statuses : statuses + 1,
+                                     glance_patience_ms(location->glance)};
     struct glance_image image;
-    int r = glance_image_settle(location->glance, location->context, location->image_id,
-                                accepted ? statuses : statuses + 1,
-                                glance_patience_ms(location->glance), &image, err);
+    int r = glance_image_settle(location->glance, location->context, &wait, &image, err);
     if (r < 0)
         return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? location_refused(location, accepted, err)
                                                        : r;
@@ -120,7 +120,7 @@ static int location_send(struct location *location, unsigned *ret_status, struct
     struct http_response response;
     enum http_failure failure;
     location->retry_after_ms = 0;
-    int r = glance_send(location->glance, location->context, &call, 0, &response, &failure, err);
+    int r = glance_send(location->glance, location->context, &call, &response, &failure, err);
     if (r < 0) {
         r = glance_no_answer(&call, failure, err);
         location->maybe_done |= failure != HTTP_FAILED_CONNECT && failure != HTTP_FAILED_REQUEST;

@@ -11,14 +11,6 @@
 #define POLLS 150
 #define PATIENCE_MS 300000
 
-static bool is_one_of(const char *status, const char *const *statuses)
-{
-    for (; *statuses; statuses++)
-        if (strcmp(status, *statuses) == 0)
-            return true;
-    return false;
-}
-
 unsigned glance_patience_ms(const struct glance *glance)
 {
     return glance->stall_ms > PATIENCE_MS ? glance->stall_ms : PATIENCE_MS;
@@ -30,24 +22,24 @@ static bool is_away(const struct error *failed)
 }
 
 int glance_image_settle(struct glance *glance, const struct request_context *context,
-                        const char *image_id, const char *const *passing, unsigned patience_ms,
-                        struct glance_image *ret_image, struct error *err)
+                        const struct glance_wait *wait, struct glance_image *ret_image,
+                        struct error *err)
 {
     const unsigned interval_ms = glance->poll_interval_ms;
-    const struct retry_policy policy = {POLLS, interval_ms / 8, interval_ms, patience_ms};
+    const struct retry_policy policy = {POLLS, interval_ms / 8, interval_ms, wait->patience_ms};
     struct retry retry = retry_begin(&policy);
     struct error failed = ERROR_INIT;
     do {
         struct glance_image image;
-        int r = glance_image_get(glance, context, image_id, &image, &failed);
-        if (r == 0 && !is_one_of(image.status, passing)) {
+        int r = glance_image_get(glance, context, wait->image_id, &image, &failed);
+        if (r == 0 && !glance_is_one_of(image.status, wait->passing)) {
             *ret_image = image;
             return 0;
         }
         if (r == 0) {
             (void)error_set(&failed, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
                             "upload of image %s failed: Glance goes on saving it (status '%.32s')",
-                            image_id, image.status);
+                            wait->image_id, image.status);
             glance_image_done(&image);
         } else if (!is_away(&failed)) {
             break;

@@ -105,9 +105,9 @@ static int upload_refused(const struct upload *upload, bool stored, struct error
 static int upload_settle(struct upload *upload, bool stored, struct error *err)
 {
     static const char *const passing[] = {"saving", NULL};
+    const struct glance_wait wait = {upload->image_id, passing, patience_ms(upload)};
     struct glance_image image;
-    int r = glance_image_settle(upload->glance, upload->context, upload->image_id, passing,
-                                patience_ms(upload), &image, err);
+    int r = glance_image_settle(upload->glance, upload->context, &wait, &image, err);
     if (r < 0)
         return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? upload_refused(upload, stored, err) : r;
     if (strcmp(image.status, "active") == 0)
@@ -161,7 +161,7 @@ static int upload_attempt(struct upload *upload, struct error *err)
     struct http_response response;
     enum http_failure failure;
     upload->retry_after_ms = 0;
-    int r = glance_send(upload->glance, upload->context, &call, 0, &response, &failure, err);
+    int r = glance_send(upload->glance, upload->context, &call, &response, &failure, err);
     if (r < 0 && failure == HTTP_FAILED_SOURCE)
         return r;
     if (r < 0) {
