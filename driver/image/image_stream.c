@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,6 +109,7 @@ static ssize_t stream_read(struct image_source *source, void *buffer, size_t len
     return (ssize_t)done;
 }
 
+/* From its first byte on, also anew: an upload that failed is repeated. */
 static int stream_rewind(struct image_source *source, struct error *err)
 {
     struct image_stream *stream = (struct image_stream *)source;
@@ -142,8 +144,9 @@ static int find_zeroes(const struct image_stream *stream, uint64_t bytes_per_s, 
 {
     struct scan scan = {.client = stream->client};
     int r = throttle_new(bytes_per_s, &scan.throttle, err);
-    if (r == 0)
-        r = zero_search(stream->map, scan_disk, &scan, err);
+    if (r < 0)
+        return r;
+    r = zero_search(stream->map, scan_disk, &scan, err);
     throttle_free(scan.throttle);
     return r;
 }
@@ -151,15 +154,20 @@ static int find_zeroes(const struct image_stream *stream, uint64_t bytes_per_s, 
 static int stream_prepare(struct image_stream *stream, uint64_t bytes_per_s, struct error *err)
 {
     int r = nbd_client_map(stream->client, &stream->map, err);
-    if (r == 0 && stream->is_qcow2)
-        r = find_zeroes(stream, bytes_per_s, err);
-    if (r == 0)
-        r = nbd_reader_new(stream->client, stream->map, &stream->reader, err);
+    if (r < 0)
+        return r;
+    if (stream->is_qcow2 && find_zeroes(stream, bytes_per_s, err) < 0)
+        return -err->errnum;
+    r = nbd_reader_new(stream->client, stream->map, &stream->reader, err);
     if (r < 0)
         return r;
     qcow2_layout_plan(stream->map, &stream->layout);
     stream->base.size_bytes = stream->is_qcow2 ? qcow2_layout_image_bytes(&stream->layout)
                                                : extent_map_disk_bytes(stream->map);
+    log_debug("image stream: %s of %" PRIu64 " bytes, %" PRIu64 " of %" PRIu64
+              " clusters of the disk have data",
+              stream->is_qcow2 ? "qcow2" : "raw", stream->base.size_bytes,
+              stream->layout.data_clusters, extent_map_clusters(stream->map));
     return stream_rewind(&stream->base, err);
 }
 
@@ -235,8 +243,8 @@ static int show_disk(const struct image_stream_disk *disk, struct nbd_client **r
     int r = launch_server(disk, direct_io, ret_client, &failure);
     /* The server has ended: the disk allows it, what is behind it may not. */
     if (direct_io && r == -EIO) {
-        log_debug("%s is shown through the page cache, as it does not take O_DIRECT: %s",
-                  disk->path, failure.message);
+        log_debug("image stream: %s is read through the page cache, O_DIRECT fails: %s", disk->path,
+                  failure.message);
         failure = (struct error)ERROR_INIT;
         r = launch_server(disk, false, ret_client, &failure);
     }

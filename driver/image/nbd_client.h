@@ -24,7 +24,7 @@ int nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client, str
 
 /*
  * Connects to a UNIX socket. Ends when the thread's work is cancelled. After a failure the server
- * may hold it for connected until nbd_client_free().
+ * may take the client for connected until nbd_client_free().
  */
 int nbd_client_connect(struct nbd_client *client, const char *socket_path, const char *export_name,
                        struct error *err);

@@ -59,9 +59,10 @@ int nbd_launch(const char *const *argv, unsigned stall_timeout_s, struct nbd_cli
         r = nbd_client_connect_socket(client, fd, err);
         fd = -1;
     }
-    if (r < 0)
+    if (r < 0) {
         nbd_client_free(client);
-    else
-        *ret_client = client;
-    return r;
+        return r;
+    }
+    *ret_client = client;
+    return 0;
 }

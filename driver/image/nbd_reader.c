@@ -17,6 +17,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 #define SLOTS 16
 #define SLOT_BYTES (2 * EXTENT_CLUSTER_BYTES)
@@ -47,8 +48,8 @@ struct nbd_reader {
     unsigned take_slot;
     pthread_mutex_t lock; /* from here on */
     pthread_cond_t changed;
-    bool stopping;  /* what is under way is waited for */
-    bool abandoned; /* nor that */
+    bool stopping;  /* nothing more is asked for, what is under way is waited for */
+    bool abandoned; /* and what is under way is not waited for either */
     bool finished;
     struct error failure; /* errnum 0: none */
     struct slot slots[SLOTS];
@@ -239,6 +240,7 @@ int nbd_reader_start(struct nbd_reader *reader, struct error *err)
     if (r != 0)
         return error_errno(err, r, "cannot start an NBD reader");
     reader->running = true;
+    log_debug("NBD reader: reads the disk from its beginning");
     return 0;
 }
 

@@ -14,10 +14,14 @@
 #include "common/clock.h"
 #include "common/id.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/process.h"
 
 #define INFO_DEADLINE_MS 60000
 #define INFO_OUTPUT_MAX_BYTES (4U << 20)
+#define CREATE_DEADLINE_MS 60000
+#define DIRECT_IO_BLOCK_BYTES 4096
+#define LOCK_BYTE_OF_WRITERS 101 /* RAW_LOCK_PERM_BASE + 1, the place of BLK_PERM_WRITE */
 
 static struct {
     unsigned cpu_s;
@@ -29,9 +33,6 @@ void qemu_img_set_limits(unsigned cpu_limit_s, uint64_t address_space_limit_byte
     limits.cpu_s = cpu_limit_s;
     limits.address_space_bytes = address_space_limit_bytes;
 }
-#define CREATE_DEADLINE_MS 60000
-#define DIRECT_IO_BLOCK_BYTES 4096
-#define LOCK_BYTE_OF_WRITERS 101 /* RAW_LOCK_PERM_BASE + 1, the place of BLK_PERM_WRITE */
 
 /* Copies a string member into a buffer; absent leaves it "". False when it does not fit. */
 static bool copy_member(const json_t *object, const char *key, char *ret_text, size_t size)
@@ -86,6 +87,8 @@ int qemu_img_parse_info(const char *text, size_t size, const char *path,
     if (!good)
         return error_set(err, EINVAL, EXC_INVALID_DISK_INFO,
                          "disk info of %s lacks a member or has one out of range", path);
+    log_debug("qemu-img info of %s: %s of %" PRIu64 " bytes, backing file '%s' (%s)", path,
+              info.format, info.virtual_size_bytes, info.backing_path, info.backing_format);
     *ret_info = info;
     return 0;
 }
@@ -105,13 +108,13 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
     cleanup_free char *text = NULL;
     size_t size = 0;
     struct error failure = ERROR_INIT;
-    if (process_run(&options, &text, &size, &failure) < 0)
-        return cancel_check(err) < 0
-                   ? -ECANCELED
-                   : error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
-                               "Disk info file is invalid: %s (%s): %s", path,
-                               format ? format : "format not known", failure.message);
-    return qemu_img_parse_info(text, size, path, ret_info, err);
+    if (process_run(&options, &text, &size, &failure) == 0)
+        return qemu_img_parse_info(text, size, path, ret_info, err);
+    if (cancel_check(err) < 0)
+        return -ECANCELED;
+    return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
+                     "Disk info file is invalid: %s (%s): %s", path,
+                     format ? format : "format not known", failure.message);
 }
 
 static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, struct error *err)
@@ -142,6 +145,7 @@ static int run_measure(const char *const *argv, const char *path, uint64_t *ret_
     if (r < 0)
         return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
                          "Disk info file is invalid: %s: %s", path, failure.message);
+    log_debug("qemu-img measure of %s: %" PRIu64 " bytes", path, bytes);
     *ret_bytes = bytes;
     return 0;
 }
@@ -206,7 +210,9 @@ bool qemu_img_is_written(const char *path)
     struct flock lock = {
         .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE_OF_WRITERS, .l_len = 1};
     cleanup_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    bool written = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    log_debug("%s: %s QEMU holds the lock of a writer", path, written ? "a" : "no");
+    return written;
 }
 
 /*
@@ -272,18 +278,21 @@ int qemu_img_convert(const struct qemu_img_conversion *conversion, struct error 
 {
     const char *argv[QEMU_IMG_ARGUMENTS_MAX];
     char rate[32];
+    bool direct_io = supports_direct_io(conversion->target_path);
     (void)snprintf(rate, sizeof(rate), "%" PRIu64, conversion->bytes_per_s);
-    qemu_img_convert_arguments(conversion, supports_direct_io(conversion->target_path), rate, argv);
+    qemu_img_convert_arguments(conversion, direct_io, rate, argv);
     const struct process_options options = {
         .argv = argv, .stall_timeout_ms = seconds_ms(conversion->stall_timeout_s)};
     struct error failure = ERROR_INIT;
-    if (process_run(&options, NULL, NULL, &failure) < 0)
-        return cancel_check(err) < 0
-                   ? -ECANCELED
-                   : error_set(err, failure.errnum, EXC_IMAGE_UNACCEPTABLE,
-                               "Unable to convert %s to %s: %s", conversion->source_path,
-                               conversion->target_format, failure.message);
-    return 0;
+    log_debug("converts %s (%s) to %s (%s)%s", conversion->source_path, conversion->source_format,
+              conversion->target_path, conversion->target_format,
+              direct_io ? "" : ", through the page cache");
+    if (process_run(&options, NULL, NULL, &failure) == 0)
+        return 0;
+    if (cancel_check(err) < 0)
+        return -ECANCELED;
+    return error_set(err, failure.errnum, EXC_IMAGE_UNACCEPTABLE, "Unable to convert %s to %s: %s",
+                     conversion->source_path, conversion->target_format, failure.message);
 }
 
 int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err)

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See zero_search.h. In each turn a sample of what is not read yet is read: one cluster of each of
- * many neighbourhoods of the same size, for zeroes come in long pieces. When there are hardly any
- * in it, the rest is taken for data. Otherwise the surroundings of each are read, and what is
- * left is asked again.
+ * See zero_search.h. Each turn reads a sample of the clusters that are not read yet: one of every
+ * `stride`, because zeroes come in long pieces. With hardly any zero cluster in the sample, the
+ * rest is taken for data. Otherwise the clusters around each zero one are read, and the next turn
+ * takes a sample of what is left.
  */
 #include "driver/image/zero_search.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 
 #define SAMPLE_CLUSTERS 256
 #define SAMPLE_GROWTH 16   /* from turn to turn, ... */
@@ -122,6 +124,9 @@ static int take_turn(struct search *search, struct error *err)
     if (r < 0)
         return r;
     uint64_t zeroes = sample - (extent_map_data_clusters(search->data) - data);
+    log_debug("zeroes: %" PRIu64 " of a sample of %" PRIu64 " clusters, %" PRIu64
+              " are not read yet",
+              zeroes, sample, extent_map_data_clusters(search->unread));
     if (is_rest_data(search, zeroes, sample))
         return 1;
     r = choose_surroundings(search, err);
