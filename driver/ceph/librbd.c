@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 
 struct symbol {
     const char *name;
@@ -51,10 +52,12 @@ int librbd_load(const struct librbd **ret_librbd, struct error *err)
     LOCK_SCOPE(&lock);
     if (!loaded) {
         int r = load_library("librados.so.2", librados_symbols, &table, err);
-        if (r == 0)
-            r = load_library("librbd.so.1", librbd_symbols, &table, err);
         if (r < 0)
             return r;
+        r = load_library("librbd.so.1", librbd_symbols, &table, err);
+        if (r < 0)
+            return r;
+        log_debug("Ceph: librados and librbd are loaded");
         loaded = true;
     }
     *ret_librbd = &table;

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "common/log.h"
+
 #define FSID_MAX 37
 
 static int set_number(const struct rados_client *client, const char *option, unsigned value)
@@ -18,7 +20,10 @@ int rados_client_limit(const struct rados_client *client, unsigned op_timeout_s,
     int r = set_number(client, "rados_osd_op_timeout", op_timeout_s);
     if (r == 0)
         r = set_number(client, "rados_mon_op_timeout", op_timeout_s);
-    return r < 0 ? error_errno(err, -r, "cannot limit the time of Ceph's operations") : 0;
+    if (r < 0)
+        return error_errno(err, -r, "cannot limit the time of Ceph's operations");
+    log_debug("Ceph: every operation may take %u s", op_timeout_s);
+    return 0;
 }
 
 static int configure_client(const struct rados_client *client, struct error *err)
@@ -62,9 +67,12 @@ int rados_client_open(struct rados_client *client, const struct rbd_options *opt
     if (r < 0)
         return error_errno(err, -r, "cannot make a Ceph client");
     r = connect_cluster(client, err);
-    if (r < 0)
+    if (r < 0) {
         rados_client_close(client);
-    return r;
+        return r;
+    }
+    log_debug("Ceph: connected to cluster %s as client.%s", client->fsid, user ? user : "admin");
+    return 0;
 }
 
 void rados_client_close(struct rados_client *client)

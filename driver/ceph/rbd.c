@@ -3,10 +3,12 @@
 #include "driver/ceph/rbd.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/retry.h"
 
 /* `r` is what the library returned. */
@@ -40,6 +42,7 @@ int rbd_volume_open(struct rbd_volume *volume, const struct rados_client *client
         return rbd_error(err, r, "open", name);
     }
     *volume = opened;
+    log_debug("RBD image %s/%s is open", name->pool, name->image);
     return 0;
 }
 
@@ -76,12 +79,14 @@ int rbd_volume_parent_pool(const struct rbd_volume *volume, char ret_pool[static
 
 int rbd_volume_create_snap(const struct rbd_volume *volume, const char *snap, struct error *err)
 {
+    log_debug("RBD image %s/%s: takes snapshot %s", volume->name.pool, volume->name.image, snap);
     int r = volume->client->api->rbd_snap_create(volume->image, snap);
     return r < 0 ? rbd_error(err, r, "take a snapshot of", &volume->name) : 0;
 }
 
 int rbd_volume_protect_snap(const struct rbd_volume *volume, const char *snap, struct error *err)
 {
+    log_debug("RBD image %s/%s: protects snapshot %s", volume->name.pool, volume->name.image, snap);
     int r = volume->client->api->rbd_snap_protect(volume->image, snap);
     return r < 0 ? rbd_error(err, r, "protect the snapshot of", &volume->name) : 0;
 }
@@ -99,16 +104,20 @@ static int remove_when_idle(const struct rados_client *client, int (*remove)(voi
                                         .max_delay_ms = interval_ms,
                                         .total_ms = (unsigned)earlier_ms(total_ms, INT_MAX)};
     struct retry retry = retry_begin(&policy);
-    int r;
-    do
-        r = remove(object, name);
-    while (r == -EBUSY && retry_wait(&retry, interval_ms));
-    return r;
+    for (;;) {
+        int r = remove(object, name);
+        if (r != -EBUSY)
+            return r;
+        log_debug("%s is in use, will retry in %u ms", name, interval_ms);
+        if (!retry_wait(&retry, interval_ms))
+            return r;
+    }
 }
 
 int rbd_volume_remove_snap(const struct rbd_volume *volume, const char *snap, struct error *err)
 {
     const struct librbd *api = volume->client->api;
+    log_debug("RBD image %s/%s: removes snapshot %s", volume->name.pool, volume->name.image, snap);
     int r = remove_when_idle(volume->client, api->rbd_snap_unprotect, volume->image, snap);
     if (r < 0 && r != -ENOENT && r != -EINVAL) /* EINVAL: it is not protected */
         return rbd_error(err, r, "unprotect the snapshot of", &volume->name);
@@ -139,6 +148,8 @@ int rbd_volume_clone(const struct rbd_volume *volume, const char *snap,
     int r = open_pool(client, clone, &ioctx, err);
     if (r < 0)
         return r;
+    log_debug("RBD image %s/%s: clones snapshot %s into %s/%s", volume->name.pool,
+              volume->name.image, snap, clone->pool, clone->image);
     r = client->api->rbd_clone(volume->ioctx, volume->name.image, snap, ioctx, clone->image,
                                default_features(client), &order);
     client->api->rados_ioctx_destroy(ioctx);
@@ -147,8 +158,14 @@ int rbd_volume_clone(const struct rbd_volume *volume, const char *snap,
 
 int rbd_volume_flatten(const struct rbd_volume *volume, struct error *err)
 {
+    const uint64_t begin_ms = clock_now_ms();
+    log_debug("RBD image %s/%s: is flattened", volume->name.pool, volume->name.image);
     int r = volume->client->api->rbd_flatten(volume->image);
-    return r < 0 ? rbd_error(err, r, "flatten", &volume->name) : 0;
+    if (r < 0)
+        return rbd_error(err, r, "flatten", &volume->name);
+    log_debug("RBD image %s/%s: was flattened in %" PRIu64 " ms", volume->name.pool,
+              volume->name.image, clock_now_ms() - begin_ms);
+    return 0;
 }
 
 /* An incomplete image cannot be opened, and has no snapshot. */
@@ -169,10 +186,12 @@ int rbd_destroy_volume(const struct rados_client *client, const struct rbd_name 
 {
     rados_ioctx_t ioctx = NULL;
     int r = remove_snap_of(client, name, snap, err);
-    if (r == 0)
-        r = open_pool(client, name, &ioctx, err);
     if (r < 0)
         return r;
+    r = open_pool(client, name, &ioctx, err);
+    if (r < 0)
+        return r;
+    log_debug("RBD image %s/%s: is removed", name->pool, name->image);
     r = remove_when_idle(client, client->api->rbd_remove, ioctx, name->image);
     client->api->rados_ioctx_destroy(ioctx);
     return r < 0 && r != -ENOENT ? rbd_error(err, r, "remove", name) : 0;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "driver/ceph/rbd_name.h"
 #include "driver/definition/layer_place.h"
 #include "driver/image/qemu_img.h"
@@ -28,7 +29,7 @@ enum disk_source_type root_disk_source_type(const struct domain_disk *disk)
     return stat(descriptor, &st) == 0 ? DISK_SOURCE_PLOOP : DISK_SOURCE_FILE;
 }
 
-/* The way down the chain. */
+/* The way down the chain of layers. */
 struct walk {
     const struct domain_disk *disk;
     const char *uuid;
@@ -134,9 +135,11 @@ static int check_standalone(const char *path, const char *format, struct qemu_im
                             struct error *err)
 {
     int r = read_header(path, format, ret_info, err);
-    if (r == 0 && ret_info->backing_path[0])
-        r = refuse_layer(err, path, "a base image may not have a backing file");
-    return r;
+    if (r < 0)
+        return r;
+    return ret_info->backing_path[0]
+               ? refuse_layer(err, path, "a base image may not have a backing file")
+               : 0;
 }
 
 /*
@@ -160,7 +163,7 @@ static int check_base(const struct walk *walk, struct qemu_img_info *header, str
     return strcmp(base.format, format) == 0 ? 0 : check_standalone(path, format, &base, err);
 }
 
-/* What is below the layer: *ret_last when nothing is, or a base image. */
+/* Checks what is below the layer. *ret_last: nothing, or a base image, which is the end. */
 static int check_below(const struct walk *walk, struct qemu_img_info *header, bool *ret_last,
                        struct error *err)
 {
@@ -184,6 +187,8 @@ static int check_below(const struct walk *walk, struct qemu_img_info *header, bo
     int r = check_known(walk, header, err);
     if (r < 0)
         return r;
+    log_debug("root disk: below %s is %s (%s), %s", walk->path, header->backing_path,
+              header->backing_format, place == LAYER_BASE ? "a base image" : "the instance's own");
     if (place == LAYER_BASE)
         return check_base(walk, header, err);
     *ret_last = false;
@@ -192,15 +197,16 @@ static int check_below(const struct walk *walk, struct qemu_img_info *header, bo
                : refuse_layer(err, walk->path, "it names no format for its backing file");
 }
 
-/* Goes down as long as the layers are the instance's own; *header is that of the first one. */
+/* Checks layer after layer while they are the instance's own; *header is that of the first one. */
 static int check_chain(struct walk *walk, struct qemu_img_info *header, struct error *err)
 {
     struct qemu_img_info own = {0}, *present = header;
     bool last = false;
     for (;;) {
         int r = note_layer(walk, err);
-        if (r == 0)
-            r = check_below(walk, present, &last, err);
+        if (r < 0)
+            return r;
+        r = check_below(walk, present, &last, err);
         if (r < 0 || last)
             return r;
         if (++walk->place == DISK_LAYERS_MAX)
@@ -232,8 +238,9 @@ int root_disk_inspect(const struct domain_disk *disk, const char *uuid,
     }
     (void)snprintf(walk.path, sizeof(walk.path), "%s", path);
     r = read_header(path, disk->layers[0].format, &header, err);
-    if (r == 0)
-        r = check_chain(&walk, &header, err);
+    if (r < 0)
+        return r;
+    r = check_chain(&walk, &header, err);
     if (r < 0)
         return r;
     info->virtual_size_bytes = header.virtual_size_bytes;

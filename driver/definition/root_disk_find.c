@@ -6,6 +6,7 @@
 
 #include "common/cleanup.h"
 #include "common/id.h"
+#include "common/log.h"
 #include "driver/definition/root_disk.h"
 #include "driver/definition/xml_node.h"
 #include "driver/image/same_file.h"
@@ -132,7 +133,13 @@ int root_disk_find(const struct domain_description *description, const struct gu
                          "disk of the instance",
                          device, disk->layers[0].path);
     r = check_root_disk(disk, err);
-    if (r == 0)
-        *ret_disk = disk;
-    return r;
+    if (r < 0)
+        return r;
+    log_debug("root disk: %s, %s (%s), %zu layers, by its %s", disk->target, disk->layers[0].path,
+              disk->layers[0].format, disk->layer_count,
+              !by_name    ? "target, the instance's root device"
+              : by_target ? "name and target"
+                          : "name");
+    *ret_disk = disk;
+    return 0;
 }
