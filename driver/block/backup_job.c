@@ -10,6 +10,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "driver/definition/xml_node.h"
 #include "driver/driver.h"
 #include "driver/libvirt/connection.h"
@@ -63,6 +64,8 @@ int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *
     xmlFree(xml);
     if (r < 0)
         return libvirt_error(err, "cannot begin a backup job on disk %s", job->disk_target);
+    log_debug("backup job: disk %s is shown at %s, scratch file %s", job->disk_target,
+              job->socket_path, job->scratch_path);
     job->may_come = false;
     return 0;
 }
@@ -100,8 +103,7 @@ static int find_job(const struct backup_job *job, virDomainPtr domain, bool *ret
     return 0;
 }
 
-/* libvirt knows no event for the end of a backup job on every version: looked at until it is gone.
- */
+/* Looks until the job is gone: not every libvirt sends an event for the end of a backup job. */
 static int await_job_end(const struct backup_job *job, virDomainPtr domain, struct error *err)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
@@ -109,8 +111,12 @@ static int await_job_end(const struct backup_job *job, virDomainPtr domain, stru
     bool there = true;
     for (;;) {
         int r = find_job(job, domain, &there, err);
-        if (r < 0 || !there)
+        if (r < 0)
             return r;
+        if (!there) {
+            log_debug("backup job: the one on disk %s is gone", job->disk_target);
+            return 0;
+        }
         if (clock_now_ms() >= deadline_ms)
             return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                              "the backup job on disk %s did not end", job->disk_target);
@@ -122,9 +128,12 @@ static int end_job(const struct backup_job *job, virDomainPtr domain, struct err
 {
     bool there = false;
     int r = find_job(job, domain, &there, err);
-    if (r == 0 && there && virDomainAbortJob(domain) < 0)
-        r = libvirt_error(err, "cannot end the backup job on disk %s", job->disk_target);
-    return r == 0 && there ? await_job_end(job, domain, err) : r;
+    if (r < 0 || !there)
+        return r;
+    log_debug("backup job: ends the one on disk %s", job->disk_target);
+    if (virDomainAbortJob(domain) < 0)
+        return libvirt_error(err, "cannot end the backup job on disk %s", job->disk_target);
+    return await_job_end(job, domain, err);
 }
 
 int backup_job_undo(struct backup_job *job, virDomainPtr domain, struct error *err)
@@ -132,12 +141,18 @@ int backup_job_undo(struct backup_job *job, virDomainPtr domain, struct error *e
     if (!job->running)
         return 0;
     int r = end_job(job, domain, err);
-    if (r == 0 && job->may_come) {
+    if (r < 0)
+        return r;
+    if (job->may_come) {
+        log_debug(
+            "backup job: the request for disk %s may yet be carried out, its scratch file goes",
+            job->disk_target);
         if (unlink(job->scratch_path) < 0 && errno != ENOENT)
             return error_errno(err, errno, "cannot remove %s", job->scratch_path);
         r = end_job(job, domain, err); /* it may have come since */
+        if (r < 0)
+            return r;
     }
-    if (r == 0)
-        job->running = job->may_come = false;
-    return r;
+    job->running = job->may_come = false;
+    return 0;
 }

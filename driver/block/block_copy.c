@@ -69,6 +69,10 @@ int block_copy_start(struct block_copy *copy, struct libvirt_connection *connect
     copy->running = copy->may_come = true; /* also when the answer is lost */
     if (start_copy(copy, domain) < 0)
         return libvirt_error(err, "cannot start to copy disk %s", copy->disk_target);
+    log_debug("block copy: disk %s to %s, by %s, limit %" PRIu64 " bytes/s (0: none)",
+              copy->disk_target, copy->overlay_path,
+              copy->transient_job ? "virDomainBlockCopy" : "virDomainBlockRebase",
+              copy->bytes_per_s);
     copy->may_come = false;
     return 0;
 }
@@ -90,7 +94,7 @@ static int judge_news(const struct block_copy *copy, struct error *err)
     return 0;
 }
 
-/* One that cannot be lifted need not keep the copy from its end. */
+/* A limit that cannot be lifted is no failure: the copy may come to its end all the same. */
 static void lift_limit(struct block_copy *copy, virDomainPtr domain)
 {
     struct error failure = ERROR_INIT;
@@ -99,7 +103,8 @@ static void lift_limit(struct block_copy *copy, virDomainPtr domain)
     copy->bytes_per_s = 0;
     if (virDomainBlockJobSetSpeed(domain, copy->disk_target, 0, 0) == 0)
         return;
-    (void)libvirt_error(&failure, "the copy of disk %s keeps its limit", copy->disk_target);
+    (void)libvirt_error(&failure, "cannot lift the limit of the copy of disk %s, it goes on slowly",
+                        copy->disk_target);
     log_warning("%s", failure.message);
 }
 
@@ -115,9 +120,10 @@ static int look_at_progress(struct block_copy *copy, virDomainPtr domain,
     if (n == 0)
         return error_set(err, EIO, EXC_INTERNAL_ERROR, "the copy of disk %s has vanished",
                          copy->disk_target);
+    log_debug("block copy: disk %s, %llu of %llu bytes", copy->disk_target, job.cur, job.end);
     if (copy_progress_note(progress, job.cur, job.end) && copy->bytes_per_s > 0) {
-        log_warning("the guest writes to disk %s about as fast as it may be copied, the copy goes "
-                    "on without its limit of %" PRIu64 " bytes/s",
+        log_warning("the guest writes to disk %s about as fast as it may be copied: the limit of "
+                    "%" PRIu64 " bytes/s is lifted",
                     copy->disk_target, copy->bytes_per_s);
         lift_limit(copy, domain);
         copy_progress_again(progress);
@@ -139,6 +145,7 @@ int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct 
             return r;
         if (copy->news.block_job_status != VIR_DOMAIN_BLOCK_JOB_READY)
             continue;
+        log_debug("block copy: the overlay of disk %s is in step", copy->disk_target);
         lift_limit(copy, domain); /* to end it takes the last writes, and the guest may be frozen */
         return 0;
     }
@@ -148,6 +155,7 @@ int block_copy_end(struct block_copy *copy, virDomainPtr domain, struct error *e
 {
     if (virDomainBlockJobAbort(domain, copy->disk_target, 0) < 0)
         return libvirt_error(err, "cannot end the copy of disk %s", copy->disk_target);
+    log_debug("block copy: the one of disk %s is asked to end", copy->disk_target);
     return 0;
 }
 
@@ -182,13 +190,15 @@ int block_copy_confirm_end(struct block_copy *copy, virDomainPtr domain, struct 
 {
     bool there = false;
     int r = await_end_event(copy, err);
-    if (r == 0)
-        r = find_copy(copy, domain, &there, err);
+    if (r < 0)
+        return r;
+    r = find_copy(copy, domain, &there, err);
     if (r < 0)
         return r;
     if (there)
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "the copy of disk %s did not go away",
                          copy->disk_target);
+    log_debug("block copy: the one of disk %s has ended, its overlay is good", copy->disk_target);
     copy->running = false;
     return 0;
 }
@@ -199,11 +209,12 @@ int block_copy_undo(struct block_copy *copy, virDomainPtr domain, struct error *
     if (!copy->running)
         return 0;
     int r = find_copy(copy, domain, &there, err);
-    if (r == 0 && there)
-        r = block_copy_end(copy, domain, err);
-    if (r == 0)
-        copy->running = false;
-    return r;
+    if (r < 0)
+        return r;
+    if (there && block_copy_end(copy, domain, err) < 0)
+        return -err->errnum;
+    copy->running = false;
+    return 0;
 }
 
 void block_copy_done(struct block_copy *copy)

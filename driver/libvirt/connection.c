@@ -32,7 +32,7 @@ struct libvirt_connection {
     int wake_timer;
     pthread_mutex_t lock; /* of all below; never taken by a callback */
     virConnectPtr conn;   /* NULL until the first use */
-    bool opening; /* a thread is at it: keepalive does not yet watch a libvirtd that hangs */
+    bool opening;         /* a thread connects: a libvirtd may hang then, without keepalive */
     pthread_cond_t opened;
     struct error open_failure; /* of the last time */
 };
@@ -70,7 +70,7 @@ static void *run_events(void *arg)
     struct libvirt_connection *connection = arg;
     while (!atomic_load(&connection->stopping))
         if (virEventRunDefaultImpl() < 0)
-            log_debug("libvirt's event loop failed once");
+            log_debug("libvirt's event loop failed, it goes on with the next event");
     return NULL;
 }
 
@@ -84,7 +84,7 @@ static void on_close(virConnectPtr conn, int reason, void *opaque)
 {
     struct libvirt_connection *connection = opaque;
     (void)conn;
-    log_debug("the connection to libvirtd was closed (reason %d)", reason);
+    log_debug("the connection to libvirtd is lost (reason %d)", reason);
     domain_watches_disconnected(connection->watches);
 }
 
@@ -94,9 +94,11 @@ static void on_block_job(virConnectPtr conn, virDomainPtr domain, const char *di
     struct libvirt_connection *connection = opaque;
     char uuid[VIR_UUID_STRING_BUFLEN];
     (void)conn;
-    (void)type;
-    if (virDomainGetUUIDString(domain, uuid) == 0)
-        domain_watches_block_job(connection->watches, uuid, disk, status);
+    if (virDomainGetUUIDString(domain, uuid) < 0)
+        return;
+    log_debug("libvirt event: instance %s, disk %s, block job of type %d has status %d", uuid, disk,
+              type, status);
+    domain_watches_block_job(connection->watches, uuid, disk, status);
 }
 
 static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail,
@@ -105,9 +107,9 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int 
     struct libvirt_connection *connection = opaque;
     char uuid[VIR_UUID_STRING_BUFLEN];
     (void)conn;
-    (void)detail;
     if (virDomainGetUUIDString(domain, uuid) < 0)
         return 0;
+    log_debug("libvirt event: instance %s, lifecycle %d (detail %d)", uuid, event, detail);
     if (event == VIR_DOMAIN_EVENT_STOPPED)
         domain_watches_stopped(connection->watches, uuid);
     else if (event == VIR_DOMAIN_EVENT_RESUMED)
@@ -123,9 +125,10 @@ static void on_device_removed(virConnectPtr conn, virDomainPtr domain, const cha
     struct libvirt_connection *connection = opaque;
     char uuid[VIR_UUID_STRING_BUFLEN];
     (void)conn;
-    (void)alias;
-    if (virDomainGetUUIDString(domain, uuid) == 0)
-        domain_watches_device_removed(connection->watches, uuid);
+    if (virDomainGetUUIDString(domain, uuid) < 0)
+        return;
+    log_debug("libvirt event: instance %s, device %s was removed", uuid, alias);
+    domain_watches_device_removed(connection->watches, uuid);
 }
 
 static int register_events(struct libvirt_connection *connection, virConnectPtr conn)
@@ -145,7 +148,7 @@ static int register_events(struct libvirt_connection *connection, virConnectPtr 
     return virConnectRegisterCloseCallback(conn, on_close, connection, NULL);
 }
 
-/* Callbacks die with their connection, which dies with its last reference. */
+/* libvirt forgets the callbacks with the last reference to the connection. */
 static void drop_conn(struct libvirt_connection *connection)
 {
     if (!connection->conn)
@@ -165,6 +168,7 @@ static int open_conn(struct libvirt_connection *connection, virConnectPtr *ret_c
     (void)virConnectSetKeepAlive(conn, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
     if (register_events(connection, conn) < 0)
         return libvirt_error(err, "cannot listen to the events of %s", connection->uri);
+    log_debug("connected to %s", connection->uri);
     *ret_conn = TAKE_PTR(conn);
     return 0;
 }
@@ -194,7 +198,8 @@ static int start_open(struct libvirt_connection *connection, struct error *err)
     return 0;
 }
 
-/* With the lock. One that is not done in time goes on, and the next one waits for it. */
+/* With the lock. A thread that does not connect in time goes on, and the next caller waits for it.
+ */
 static int await_open(struct libvirt_connection *connection, struct error *err)
 {
     const uint64_t end_ms = clock_now_ms() + OPEN_TIMEOUT_MS;
@@ -208,19 +213,20 @@ static int await_open(struct libvirt_connection *connection, struct error *err)
         else if (connection->opening)
             r = cancel_check(err);
     }
-    if (r == 0 && !connection->conn) {
-        *err = connection->open_failure;
-        r = -err->errnum;
-    }
-    return r;
+    if (r < 0 || connection->conn)
+        return r;
+    *err = connection->open_failure;
+    return -err->errnum;
 }
 
 static int get_once(struct libvirt_connection *connection, virConnectPtr *ret_conn,
                     struct error *err)
 {
     LOCK_SCOPE(&connection->lock);
-    if (connection->conn && virConnectIsAlive(connection->conn) != 1)
+    if (connection->conn && virConnectIsAlive(connection->conn) != 1) {
+        log_debug("the connection to %s is not alive, it is opened again", connection->uri);
         drop_conn(connection);
+    }
     int r = connection->conn ? 0 : await_open(connection, err);
     if (r < 0)
         return r;
@@ -243,6 +249,7 @@ int libvirt_connection_get(struct libvirt_connection *connection, unsigned patie
             *err = failure;
             return r;
         }
+        log_debug("will retry in %d ms: %s", RETRY_PAUSE_MS, failure.message);
         struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
         if (poll(&cancelled, 1, RETRY_PAUSE_MS) > 0)
             return cancel_check(err);
@@ -318,8 +325,8 @@ int libvirt_connection_new(const char *uri, struct libvirt_connection **ret_conn
     return 0;
 }
 
-/* False when a thread still uses it after the time it has to connect. */
-static bool has_opened(struct libvirt_connection *connection)
+/* Waits for a thread that connects; false when it still does after the time it has for that. */
+static bool await_no_opening(struct libvirt_connection *connection)
 {
     const struct timespec deadline = clock_deadline(OPEN_TIMEOUT_MS);
     LOCK_SCOPE(&connection->lock);
@@ -333,8 +340,8 @@ void libvirt_connection_free(struct libvirt_connection *connection)
 {
     if (!connection)
         return;
-    if (!has_opened(connection)) {
-        log_warning("libvirtd does not answer: the connection is left as it is");
+    if (!await_no_opening(connection)) {
+        log_warning("libvirtd does not answer: the connection to it is not closed");
         return;
     }
     drop_conn(connection);

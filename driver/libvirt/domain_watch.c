@@ -79,7 +79,7 @@ void domain_watch_free(struct domain_watch *watch)
     free(watch);
 }
 
-/* Work that can be cancelled looks now and then whether it is. */
+/* How long to wait, 0: no longer. Work that can be cancelled looks now and then whether it is. */
 static unsigned next_look_ms(uint64_t end_ms)
 {
     struct error ignored = ERROR_INIT;
@@ -103,10 +103,10 @@ bool domain_watch_wait(struct domain_watch *watch, unsigned timeout_ms, struct d
     return heard;
 }
 
-/* Walks over the watches of a domain (NULL: of all); to be called with the lock held. */
+/* The first watch of a domain from `watch` on; with the lock held. */
 static struct domain_watch *next_of(struct domain_watch *watch, const char *uuid)
 {
-    while (watch && uuid && strcmp(watch->uuid, uuid) != 0)
+    while (watch && strcmp(watch->uuid, uuid) != 0)
         watch = watch->next;
     return watch;
 }
