@@ -173,7 +173,7 @@ int glance_send(struct glance *glance, const struct request_context *context,
     return rest_send(&service, context, &rest, call->total_ms, ret_response, ret_failure, err);
 }
 
-/* What becomes of an image has to be found out, and to be ended, whatever became of the token. */
+/* An image is looked at and deleted also when the token of its request has expired meanwhile. */
 static bool is_for_ourselves(const struct glance_call *call)
 {
     return call->image_id &&
@@ -181,8 +181,8 @@ static bool is_for_ourselves(const struct glance_call *call)
 }
 
 /*
- * The refusal in *response gives way to what we are granted ourselves: of an image that is another
- * project's a service user without a role in it is told that there is none.
+ * Replaces the refusal in *response by a success. Any other answer to our own token counts for
+ * nothing: a service user without a role in the image's project is told that there is no image.
  */
 static void ask_as_ourselves(const struct glance *glance, const struct request_context *context,
                              const struct rest_call *rest, struct http_response *response)
@@ -192,8 +192,9 @@ static void ask_as_ourselves(const struct glance *glance, const struct request_c
     enum http_failure failure;
     struct error err = ERROR_INIT;
     service.own_session = glance->own_session;
+    log_debug("Glance refuses the user's token, it is asked with the agent's own");
     if (rest_call(&service, context, rest, &other, &failure, &err) < 0) {
-        log_debug("Glance cannot be asked with our own token: %s", err.message);
+        log_debug("Glance cannot be asked with the agent's own token: %s", err.message);
         return;
     }
     if (other.status / 100 != 2) {

@@ -9,18 +9,11 @@
 #include "common/catalog.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/copy_text.h"
 #include "glance_client/glance_int.h"
 
 #define STALL_TIMEOUT_S 120
 #define POLL_INTERVAL_MS 2000
-
-static bool copy_string(const char *text, const char *fallback, char **ret_copy)
-{
-    if (!text || text[0] == '\0')
-        text = fallback;
-    *ret_copy = text ? strdup(text) : NULL;
-    return !text || *ret_copy;
-}
 
 static void free_list(char **list)
 {
@@ -104,10 +97,10 @@ static bool copy_options(struct glance *glance, const struct glance_options *opt
         seconds_ms(options->stall_timeout_s ? options->stall_timeout_s : STALL_TIMEOUT_S);
     glance->poll_interval_ms =
         options->poll_interval_ms ? options->poll_interval_ms : POLL_INTERVAL_MS;
-    if (!copy_string(options->endpoint_override, NULL, &glance->endpoint_override) ||
-        !copy_string(options->service_type, "image", &glance->service_type) ||
-        !copy_string(options->service_name, NULL, &glance->service_name) ||
-        !copy_string(options->region_name, NULL, &glance->region_name) ||
+    if (!copy_text(options->endpoint_override, NULL, &glance->endpoint_override) ||
+        !copy_text(options->service_type, "image", &glance->service_type) ||
+        !copy_text(options->service_name, NULL, &glance->service_name) ||
+        !copy_text(options->region_name, NULL, &glance->region_name) ||
         !copy_list(interfaces, &glance->valid_interfaces))
         return false;
     if (glance->endpoint_override)

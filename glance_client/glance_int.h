@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/retry.h"
 #include "glance_client/glance.h"
 
 struct glance {
@@ -82,8 +83,18 @@ int glance_image_settle(struct glance *glance, const struct request_context *con
                         const struct glance_wait *wait, struct glance_image *ret_image,
                         struct error *err);
 
+/* The attempts to give an image its data: num_retries and one, at most 3. */
+struct retry glance_begin_attempts(const struct glance *glance);
+
 /* The patience with what Glance does on its own, when it has all it needs. */
 unsigned glance_patience_ms(const struct glance *glance);
+
+/*
+ * glance_image_upload() of an id that has been checked and of a source that may be empty: uploads,
+ * again if need be, and verifies what Glance holds then.
+ */
+int glance_upload_verified(struct glance *glance, const struct request_context *context,
+                           const char *image_id, struct image_source *source, struct error *err);
 
 /* What an image is whose status says that it never becomes active: ImageNotFound,
  * ImageUploadFailed. */

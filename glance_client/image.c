@@ -7,6 +7,7 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "glance_client/glance_int.h"
 
 /* Absent and null are the same; any other type is not what Glance sends. */
@@ -62,6 +63,8 @@ static int parse_image(json_t *record, const char *image_id, struct glance_image
         glance_image_done(&image);
         return r;
     }
+    log_debug("image %s has status '%s', size %lld (-1: none yet)", image_id, image.status,
+              (long long)image.size_bytes);
     *ret_image = image;
     return 0;
 }
@@ -82,8 +85,9 @@ int glance_image_get(struct glance *glance, const struct request_context *contex
     const struct glance_call call = {.method = "GET", .image_id = image_id, .suffix = ""};
     struct http_response response;
     int r = glance_check_image_id(image_id, err);
-    if (r == 0)
-        r = glance_call(glance, context, &call, &response, err);
+    if (r < 0)
+        return r;
+    r = glance_call(glance, context, &call, &response, err);
     return r < 0 ? r : read_image(&response, image_id, ret_image, err);
 }
 
@@ -129,10 +133,12 @@ int glance_image_delete(struct glance *glance, const struct request_context *con
     const struct glance_call call = {.method = "DELETE", .image_id = image_id, .suffix = ""};
     struct http_response response;
     int r = glance_check_image_id(image_id, err);
-    if (r == 0)
-        r = glance_call(glance, context, &call, &response, err);
+    if (r < 0)
+        return r;
+    r = glance_call(glance, context, &call, &response, err);
     if (r < 0)
         return r;
     http_response_done(&response);
+    log_debug("image %s is deleted", image_id);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 
 #define DEFAULT_ALGORITHM "sha512" /* [DEFAULT] hashing_algorithm of Glance */
 #define REREAD_BYTES (1u << 20)
@@ -123,17 +124,18 @@ static int read_through(struct image_hash *hash, struct error *err)
 int image_hash_digest(struct image_hash *hash, const char *algorithm,
                       char ret_hex[static IMAGE_HASH_HEX_SIZE], struct error *err)
 {
-    int r = 0;
     if (!find_algorithm(algorithm))
         return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "hash algorithm '%.32s' is not known",
                          algorithm);
     if (strcmp(algorithm, hash->algorithm) != 0 || hash->hashed_bytes != hash->base.size_bytes) {
-        r = rewind_with(hash, algorithm, err);
-        if (r == 0)
-            r = read_through(hash, err);
+        log_debug("the image is read again for its %s digest", algorithm);
+        int r = rewind_with(hash, algorithm, err);
+        if (r < 0)
+            return r;
+        r = read_through(hash, err);
+        if (r < 0)
+            return r;
     }
-    if (r < 0)
-        return r;
     unsigned char value[EVP_MAX_MD_SIZE];
     unsigned length = 0;
     if (EVP_DigestFinal_ex(hash->digest, value, &length) != 1)

@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "glance_client/glance_int.h"
 
 #define PAGES_MAX 100
@@ -158,6 +159,7 @@ int glance_image_list(struct glance *glance, const struct request_context *conte
         json_decref(records);
         return r;
     }
+    log_debug("Glance lists %zu images that are looked for", json_array_size(records));
     *ret_records = records;
     return 0;
 }

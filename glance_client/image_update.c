@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "glance_client/glance_int.h"
 
 static bool is_base_field(const char *name)
@@ -146,9 +147,11 @@ static int send_patch(struct glance *glance, const struct request_context *conte
     };
     struct http_response response;
     int r = glance_call(glance, context, &call, &response, err);
-    if (r == 0)
-        http_response_done(&response);
-    return r;
+    if (r < 0)
+        return r;
+    http_response_done(&response);
+    log_debug("image %s: %zu attributes are set", image_id, json_array_size(patch));
+    return 0;
 }
 
 int glance_image_update(struct glance *glance, const struct request_context *context,
@@ -156,8 +159,9 @@ int glance_image_update(struct glance *glance, const struct request_context *con
 {
     json_t *patch = NULL;
     int r = glance_check_image_id(image_id, err);
-    if (r == 0)
-        r = make_patch(attributes, &patch, err);
+    if (r < 0)
+        return r;
+    r = make_patch(attributes, &patch, err);
     if (r == 0 && json_array_size(patch) > 0)
         r = send_patch(glance, context, image_id, patch, err);
     json_decref(patch);

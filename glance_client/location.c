@@ -7,18 +7,14 @@
  * Both leave "queued" only once, so after an answer that leaves it open GET tells, as for a PUT.
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "common/retry.h"
 #include "glance_client/glance_int.h"
 
-#define ATTEMPTS_MAX 3
-#define MAX_DELAY_MS 30000
 /* Beside 0 and -errno: */
 #define LOCATION_AGAIN 1    /* the image still waits for its data */
 #define LOCATION_ANSWERED 2 /* not yet judged */
@@ -35,7 +31,7 @@ struct location {
     unsigned retry_after_ms;
 };
 
-/* The token has expired meanwhile. A PATCH is carried out when it is answered, a POST later. */
+/* The token has expired meanwhile. A PATCH that is answered is done, a POST is done later. */
 static int location_refused(const struct location *location, bool accepted, struct error *err)
 {
     const struct error cause = *err;
@@ -43,12 +39,13 @@ static int location_refused(const struct location *location, bool accepted, stru
         return error_set(err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
                          "upload of image %s: what became of it is not known: %s",
                          location->image_id, cause.message);
-    log_warning("image %s: Glance has taken its location, but does not show it any more: %s",
+    log_warning("image %s: Glance has taken its location, but the image cannot be read any more to "
+                "verify it, the snapshot goes on: %s",
                 location->image_id, cause.message);
     return 0;
 }
 
-/* `accepted`: an answer said so; then "queued" is not the last word. LOCATION_AGAIN leaves *err. */
+/* `accepted`: by an answer, "queued" does not last then. LOCATION_AGAIN leaves *err as it is. */
 static int location_settle(const struct location *location, bool accepted, struct error *err)
 {
     static const char *const statuses[] = {"queued", "saving", "importing", "uploading", NULL};
@@ -142,6 +139,8 @@ static int location_attempt(struct location *location, struct error *err)
     /* What older Glances know instead; a PATCH tells too when there is no such image. */
     if (r == LOCATION_ANSWERED && !location->patch &&
         (status == 404 || status == 405 || status == 501)) {
+        log_debug("image %s: Glance takes no POST of locations (%u), a PATCH is sent",
+                  location->image_id, status);
         location->patch = true;
         r = location_send(location, &status, err);
     }
@@ -153,16 +152,13 @@ static int location_attempt(struct location *location, struct error *err)
 
 static int location_run(struct location *location, struct error *err)
 {
-    struct glance *glance = location->glance;
-    const struct retry_policy policy = {
-        glance->num_retries + 1 < ATTEMPTS_MAX ? glance->num_retries + 1 : ATTEMPTS_MAX,
-        http_client_retry_delay_ms(glance->http), MAX_DELAY_MS, UINT_MAX};
     struct error failed = ERROR_INIT;
-    int r;
-    location->retry = retry_begin(&policy);
-    do
+    location->retry = glance_begin_attempts(location->glance);
+    int r = location_attempt(location, &failed);
+    while (r == LOCATION_AGAIN && retry_wait(&location->retry, location->retry_after_ms)) {
+        log_debug("image %s: its location is sent again: %s", location->image_id, failed.message);
         r = location_attempt(location, &failed);
-    while (r == LOCATION_AGAIN && retry_wait(&location->retry, location->retry_after_ms));
+    }
     if (r == 0)
         return 0;
     if (r == LOCATION_AGAIN)
@@ -177,5 +173,8 @@ int glance_image_add_location(struct glance *glance, const struct request_contex
     struct location location = {
         .glance = glance, .context = context, .image_id = image_id, .url = url};
     int r = glance_check_image_id(image_id, err);
-    return r < 0 ? r : location_run(&location, err);
+    if (r < 0)
+        return r;
+    log_debug("image %s: its location becomes %s", image_id, url);
+    return location_run(&location, err);
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "common/log.h"
 #include "glance_client/glance_int.h"
 
 /* Its list of versions needs no token (glance/api/versions.py). */
@@ -23,6 +24,7 @@ static bool server_answers(struct glance *glance, const char *base, unsigned tim
         (void)error_set(err, EHOSTUNREACH, EXC_GLANCE_CONNECTION_FAILED, "%s", reason);
     }
     http_response_done(&response);
+    log_debug("Glance: %s %s", base, good ? "answers" : "does not answer");
     if (!good)
         (void)error_prepend(err, "%s", base);
     return good;

@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waiting for what Glance makes of an image's data. */
+/* Giving an image its data: how often that is tried, and waiting for what Glance makes of it. */
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "common/cancel.h"
-#include "common/retry.h"
+#include "common/log.h"
 #include "glance_client/glance_int.h"
 
 #define POLLS 150
 #define PATIENCE_MS 300000
+#define ATTEMPTS_MAX 3
+#define MAX_DELAY_MS 30000
 
 unsigned glance_patience_ms(const struct glance *glance)
 {
     return glance->stall_ms > PATIENCE_MS ? glance->stall_ms : PATIENCE_MS;
+}
+
+struct retry glance_begin_attempts(const struct glance *glance)
+{
+    const unsigned attempts = glance->num_retries + 1;
+    const struct retry_policy policy = {attempts < ATTEMPTS_MAX ? attempts : ATTEMPTS_MAX,
+                                        http_client_retry_delay_ms(glance->http), MAX_DELAY_MS,
+                                        UINT_MAX};
+    return retry_begin(&policy);
 }
 
 static bool is_away(const struct error *failed)
@@ -40,9 +52,14 @@ int glance_image_settle(struct glance *glance, const struct request_context *con
             (void)error_set(&failed, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
                             "upload of image %s failed: Glance goes on saving it (status '%.32s')",
                             wait->image_id, image.status);
+            log_debug("image %s: Glance is at it (status '%.32s'), will look again", wait->image_id,
+                      image.status);
             glance_image_done(&image);
         } else if (!is_away(&failed)) {
             break;
+        } else {
+            log_debug("image %s: Glance is away, will look again: %s", wait->image_id,
+                      failed.message);
         }
     } while (retry_wait(&retry, 0));
     (void)cancel_check(&failed);
