@@ -8,6 +8,7 @@
 #include "cinder_client/cinder_int.h"
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/log.h"
 
 /* nova.volume.cinder:API.attachment_get */
 #define MICROVERSION "volume 3.44"
@@ -102,13 +103,14 @@ int cinder_attachment_connection_info(struct cinder *cinder, const struct reques
     if (r < 0)
         return r;
     r = json_need_object(attachment, "connection_info", "Cinder's attachment", &info, err);
-    if (r == 0) {
-        json_t *translated = translate_attachment(attachment, info);
-        if (translated)
-            *ret_connection_info = translated;
-        else
-            r = error_nomem(err);
-    }
+    json_t *translated = r == 0 ? translate_attachment(attachment, info) : NULL;
     json_decref(attachment);
-    return r;
+    if (r < 0)
+        return r;
+    if (!translated)
+        return error_nomem(err);
+    const char *type = json_string_member(translated, "driver_volume_type");
+    log_debug("attachment %s: the volume is reached by '%s'", attachment_id, type ? type : "");
+    *ret_connection_info = translated;
+    return 0;
 }

@@ -129,7 +129,7 @@ int cinder_call(const struct cinder *cinder, const struct request_context *conte
     struct http_response response;
     enum http_failure failure;
     int r = rest_call(&service, context, &rest, &response, &failure, err);
-    if (r < 0) {
+    if (r < 0) { /* it may have been carried out, and only the answer be missing */
         *ret_maybe_done = failure == HTTP_FAILED_ANSWER || failure == HTTP_FAILED_TIMEOUT ||
                           failure == HTTP_FAILED_SIZE || failure == HTTP_FAILED_CANCELED;
         return failure == HTTP_FAILED_REQUEST || failure == HTTP_FAILED_CANCELED

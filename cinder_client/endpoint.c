@@ -63,6 +63,13 @@ static int fill_template(const char *template, const char *project_id, char **re
     return 0;
 }
 
+static int find_by_template(const struct cinder *cinder, const struct request_context *context,
+                            char **ret_url, struct error *err)
+{
+    int r = check_project_id(context->project_id, err);
+    return r < 0 ? r : fill_template(cinder->endpoint_template, context->project_id, ret_url, err);
+}
+
 static int find_in_catalog(const struct cinder *cinder, const struct request_context *context,
                            char **ret_url, struct error *err)
 {
@@ -89,14 +96,8 @@ int cinder_endpoint(const struct cinder *cinder, const struct request_context *c
                     char **ret_url, struct error *err)
 {
     cleanup_free char *url = NULL;
-    int r;
-    if (cinder->endpoint_template) {
-        r = check_project_id(context->project_id, err);
-        if (r == 0)
-            r = fill_template(cinder->endpoint_template, context->project_id, &url, err);
-    } else {
-        r = find_in_catalog(cinder, context, &url, err);
-    }
+    int r = cinder->endpoint_template ? find_by_template(cinder, context, &url, err)
+                                      : find_in_catalog(cinder, context, &url, err);
     if (r < 0)
         return r;
     for (size_t length = strlen(url); length > 0 && url[length - 1] == '/'; length--)

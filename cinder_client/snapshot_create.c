@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making a snapshot once. Cinder has no idempotent POST and takes no id from its clients, so every
- * snapshot is made with metadata that finds it again. Cinder writes its record while it handles the
- * POST; the looks are spread over a moment, for a POST that is still being handled.
+ * snapshot is made with metadata by which it is found again. Cinder may still be handling a POST
+ * whose answer was lost, and writes the record only then: so there are several looks.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -45,8 +45,9 @@ static int read_created(const struct creation *creation, const struct http_respo
     json_t *record = NULL;
     struct cinder_snapshot snapshot;
     int r = cinder_answer_object(response, "snapshot", &record, err);
-    if (r == 0)
-        r = cinder_snapshot_parse(record, &snapshot, err);
+    if (r < 0)
+        return r;
+    r = cinder_snapshot_parse(record, &snapshot, err);
     if (r < 0)
         return r;
     if (strcasecmp(snapshot.volume_id, creation->request->volume_id) != 0) {
@@ -89,8 +90,8 @@ static int not_known(const struct creation *creation, struct error *err)
 }
 
 /*
- * 0, NOT_THERE or -errno. *err says already why it is looked for. Also for cancelled work: who
- * takes the snapshot back has to know of it.
+ * 0, NOT_THERE or -errno; *err says already why it is looked for. Cancelled work looks as well: the
+ * snapshot has to be known to be deleted.
  */
 static int look_for_snapshot(const struct creation *creation, struct cinder_snapshot *ret_snapshot,
                              struct error *err)
@@ -130,13 +131,16 @@ static int create_once(const struct creation *creation, struct cinder_snapshot *
         if (r == 0)
             r = post_snapshot(creation, ret_snapshot, &maybe_done, &failed);
         if (r < 0 && maybe_done) {
-            log_debug("volume %s: looks for the snapshot: %s", creation->request->volume_id,
-                      failed.message);
+            log_debug("volume %s: there may be a snapshot, it is looked for: %s",
+                      creation->request->volume_id, failed.message);
             r = look_for_snapshot(creation, ret_snapshot, &failed);
         }
     } while (r == NOT_THERE && retry_wait(&retry, 0));
-    if (r == 0)
+    if (r == 0) {
+        log_debug("volume %s: snapshot %s is begun", creation->request->volume_id,
+                  ret_snapshot->id);
         return 0;
+    }
     if (r == NOT_THERE)
         (void)cancel_check(&failed);
     *err = failed;

@@ -9,6 +9,7 @@
 
 #include "cinder_client/cinder_int.h"
 #include "common/json.h"
+#include "common/log.h"
 
 #define PAGES_MAX 100
 #define PAGE_LIMIT 100
@@ -140,5 +141,7 @@ int cinder_snapshot_find(struct cinder *cinder, const struct request_context *co
             return r;
     }
     *ret_found = record != NULL;
+    log_debug("volume %s: the snapshot that is looked for is %s", request->volume_id,
+              record ? "there" : "not there");
     return record ? cinder_snapshot_parse(record, ret_snapshot, err) : 0;
 }

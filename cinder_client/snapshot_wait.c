@@ -7,6 +7,7 @@
 
 #include "cinder_client/cinder_int.h"
 #include "common/cancel.h"
+#include "common/log.h"
 #include "common/retry.h"
 
 static bool may_pass(const struct error *failed)
@@ -44,12 +45,14 @@ static int await_status(const struct status_wait *wait, struct cinder_snapshot *
             *ret_snapshot = snapshot;
             return 0;
         }
-        if (r == 0)
-            cinder_snapshot_done(&snapshot);
-        else if (!may_pass(&failed)) {
+        if (r < 0 && !may_pass(&failed)) {
             *err = failed;
             return r;
         }
+        log_debug("snapshot %s: %s%s, will look again", wait->snapshot_id,
+                  r == 0 ? "status " : "Cinder is away: ", r == 0 ? wait->passing : failed.message);
+        if (r == 0)
+            cinder_snapshot_done(&snapshot);
     } while (retry_wait(&retry, 0));
     if (cancel_check(err) < 0)
         return -ECANCELED;
