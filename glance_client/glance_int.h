@@ -96,8 +96,8 @@ unsigned glance_patience_ms(const struct glance *glance);
 int glance_upload_verified(struct glance *glance, const struct request_context *context,
                            const char *image_id, struct image_source *source, struct error *err);
 
-/* What an image is whose status says that it never becomes active: ImageNotFound,
- * ImageUploadFailed. */
+/* The error of an image whose status says that it never becomes active: ImageNotFound,
+ * ImageUploadFailed. Returns -errno. */
 int glance_image_lost(const struct glance_image *image, struct error *err);
 
 /* Fills *err with the class that nova maps the answer to. Returns -errno. */

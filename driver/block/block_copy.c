@@ -138,9 +138,9 @@ int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct 
         (unsigned)earlier_ms(seconds_ms(copy->stall_timeout_s) / LOOKS_PER_STALL, LOOK_MAX_MS);
     for (;;) {
         bool heard = domain_watch_wait(copy->watch, look_ms, &copy->news);
-        int r = cancel_check(err);
-        if (r == 0)
-            r = heard ? judge_news(copy, err) : look_at_progress(copy, domain, &progress, err);
+        if (cancel_check(err) < 0)
+            return -ECANCELED;
+        int r = heard ? judge_news(copy, err) : look_at_progress(copy, domain, &progress, err);
         if (r < 0)
             return r;
         if (copy->news.block_job_status != VIR_DOMAIN_BLOCK_JOB_READY)

@@ -19,6 +19,7 @@ struct copy_progress {
     uint64_t most_left_bytes;      /* the farthest it was since */
 };
 
+/* Of a copy that begins now. */
 struct copy_progress copy_progress_begin(void);
 
 /*

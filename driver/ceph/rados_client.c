@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "common/cleanup.h"
 #include "common/log.h"
 
 #define FSID_MAX 37
@@ -17,11 +18,12 @@ static int set_number(const struct rados_client *client, const char *option, uns
 
 int rados_client_limit(const struct rados_client *client, unsigned op_timeout_s, struct error *err)
 {
-    int r = set_number(client, "rados_osd_op_timeout", op_timeout_s);
-    if (r == 0)
-        r = set_number(client, "rados_mon_op_timeout", op_timeout_s);
-    if (r < 0)
-        return error_errno(err, -r, "cannot limit the time of Ceph's operations");
+    static const char *const options[] = {"rados_osd_op_timeout", "rados_mon_op_timeout"};
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        int r = set_number(client, options[i], op_timeout_s);
+        if (r < 0)
+            return error_errno(err, -r, "cannot limit the time of Ceph's operations");
+    }
     log_debug("Ceph: every operation may take %u s", op_timeout_s);
     return 0;
 }

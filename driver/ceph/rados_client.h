@@ -26,10 +26,11 @@ struct rados_client {
 int rados_client_open(struct rados_client *client, const struct rbd_options *options,
                       struct error *err);
 
-/* A client of zeroes is good as well. */
+/* Ends the connection, if there is one: a client that is all zero has none. */
 void rados_client_close(struct rados_client *client);
 
-/* Limits every single operation from now on. */
+/* Limits every single operation to so many seconds from now on. */
 int rados_client_limit(const struct rados_client *client, unsigned op_timeout_s, struct error *err);
 
+/* False also when it cannot be told. */
 bool rados_client_has_pool(const struct rados_client *client, const char *pool);

@@ -25,17 +25,21 @@ struct rbd_volume {
     rbd_image_t image;
 };
 
+/* Opens an image: close it with rbd_volume_close(). Nothing is held after a failure. */
 int rbd_volume_open(struct rbd_volume *volume, const struct rados_client *client,
                     const struct rbd_name *name, struct error *err);
 
-/* A volume of zeroes is good as well. */
+/* Does nothing for a volume that is all zero. */
 void rbd_volume_close(struct rbd_volume *volume);
 
 /* The pool of the image it was cloned from. ImageUnacceptable when there is none to use. */
 int rbd_volume_parent_pool(const struct rbd_volume *volume, char ret_pool[static RBD_NAME_MAX],
                            struct error *err);
 
+/* -EEXIST when there is a snapshot of that name. */
 int rbd_volume_create_snap(const struct rbd_volume *volume, const char *snap, struct error *err);
+
+/* Keeps a snapshot from being removed: only a protected one can be cloned. */
 int rbd_volume_protect_snap(const struct rbd_volume *volume, const char *snap, struct error *err);
 
 /* Unprotects and removes; what is not there is no failure. */
@@ -48,6 +52,7 @@ int rbd_volume_remove_snap(const struct rbd_volume *volume, const char *snap, st
 int rbd_volume_clone(const struct rbd_volume *volume, const char *snap,
                      const struct rbd_name *clone, struct error *err);
 
+/* Copies into a clone what it has only through its parent, which it needs no longer then. */
 int rbd_volume_flatten(const struct rbd_volume *volume, struct error *err);
 
 /* Removes an image, complete or not, with its snapshot `snap`; what is not there is no failure. */

@@ -138,7 +138,8 @@ static int check_fits(const struct disk_space *space, uint64_t free_bytes, struc
                      staging_directory(space->staging), space->needed_bytes, free_bytes, reserved);
 }
 
-/* The one that has done least; until its files are gone no other has to go. */
+/* The youngest that can be cancelled is next. It stays that until its files are removed, so that no
+ * other is cancelled meanwhile. */
 static bool is_next_to_go(const struct disk_space *space)
 {
     const struct disk_space *first = youngest;

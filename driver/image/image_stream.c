@@ -139,7 +139,7 @@ static int scan_disk(void *arg, const struct extent_map *chosen, struct extent_m
     return zero_scan(scan->client, chosen, scan->throttle, found, err);
 }
 
-/* What is allocated need not hold data: whoever writes an image leaves out what is zero. */
+/* Allocated clusters may hold nothing but zeroes: a qcow2 image need not have those. */
 static int find_zeroes(const struct image_stream *stream, uint64_t bytes_per_s, struct error *err)
 {
     struct scan scan = {.client = stream->client};

@@ -93,7 +93,7 @@ static int read_chosen(struct search *search, struct error *err)
     return r;
 }
 
-/* After a sample: whether what it leaves is data, but for what does not matter. */
+/* After a sample: whether the rest may be taken for data, with too few zeroes in it to matter. */
 static bool is_rest_data(const struct search *search, uint64_t zeroes, uint64_t sample)
 {
     uint64_t rest = extent_map_data_clusters(search->unread);
