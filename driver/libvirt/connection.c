@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "driver/driver.h"
+#include "driver/libvirt/domain_events.h"
 
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT 5
@@ -80,80 +81,12 @@ static void on_wake(int timer, void *opaque)
     virEventUpdateTimeout(timer, -1);
 }
 
-static void on_close(virConnectPtr conn, int reason, void *opaque)
-{
-    struct libvirt_connection *connection = opaque;
-    (void)conn;
-    log_debug("the connection to libvirtd is lost (reason %d)", reason);
-    domain_watches_disconnected(connection->watches);
-}
-
-static void on_block_job(virConnectPtr conn, virDomainPtr domain, const char *disk, int type,
-                         int status, void *opaque)
-{
-    struct libvirt_connection *connection = opaque;
-    char uuid[VIR_UUID_STRING_BUFLEN];
-    (void)conn;
-    if (virDomainGetUUIDString(domain, uuid) < 0)
-        return;
-    log_debug("libvirt event: instance %s, disk %s, block job of type %d has status %d", uuid, disk,
-              type, status);
-    domain_watches_block_job(connection->watches, uuid, disk, status);
-}
-
-static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail,
-                        void *opaque)
-{
-    struct libvirt_connection *connection = opaque;
-    char uuid[VIR_UUID_STRING_BUFLEN];
-    (void)conn;
-    if (virDomainGetUUIDString(domain, uuid) < 0)
-        return 0;
-    log_debug("libvirt event: instance %s, lifecycle %d (detail %d)", uuid, event, detail);
-    if (event == VIR_DOMAIN_EVENT_STOPPED)
-        domain_watches_stopped(connection->watches, uuid);
-    else if (event == VIR_DOMAIN_EVENT_RESUMED)
-        domain_watches_resumed(connection->watches, uuid);
-    else if (event == VIR_DOMAIN_EVENT_STARTED)
-        domain_watches_started(connection->watches, uuid);
-    return 0;
-}
-
-static void on_device_removed(virConnectPtr conn, virDomainPtr domain, const char *alias,
-                              void *opaque)
-{
-    struct libvirt_connection *connection = opaque;
-    char uuid[VIR_UUID_STRING_BUFLEN];
-    (void)conn;
-    if (virDomainGetUUIDString(domain, uuid) < 0)
-        return;
-    log_debug("libvirt event: instance %s, device %s was removed", uuid, alias);
-    domain_watches_device_removed(connection->watches, uuid);
-}
-
-static int register_events(struct libvirt_connection *connection, virConnectPtr conn)
-{
-    const struct {
-        int event;
-        virConnectDomainEventGenericCallback callback;
-    } events[] = {
-        {VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, VIR_DOMAIN_EVENT_CALLBACK(on_block_job)},
-        {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
-        {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device_removed)},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(events); i++)
-        if (virConnectDomainEventRegisterAny(conn, NULL, events[i].event, events[i].callback,
-                                             connection, NULL) < 0)
-            return -1;
-    return virConnectRegisterCloseCallback(conn, on_close, connection, NULL);
-}
-
 /* libvirt forgets the callbacks with the last reference to the connection. */
 static void drop_conn(struct libvirt_connection *connection)
 {
     if (!connection->conn)
         return;
-    (void)virConnectUnregisterCloseCallback(connection->conn, on_close);
+    domain_events_unregister(connection->conn);
     (void)virConnectClose(connection->conn);
     connection->conn = NULL;
 }
@@ -166,7 +99,7 @@ static int open_conn(struct libvirt_connection *connection, virConnectPtr *ret_c
         return libvirt_error(err, "cannot connect to %s", connection->uri);
     /* A driver without keepalive (test:///default) is as good. */
     (void)virConnectSetKeepAlive(conn, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
-    if (register_events(connection, conn) < 0)
+    if (domain_events_register(conn, connection->watches) < 0)
         return libvirt_error(err, "cannot listen to the events of %s", connection->uri);
     log_debug("connected to %s", connection->uri);
     *ret_conn = TAKE_PTR(conn);

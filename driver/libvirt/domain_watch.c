@@ -130,42 +130,38 @@ void domain_watches_block_job(struct domain_watches *watches, const char *uuid,
     }
 }
 
-void domain_watches_device_removed(struct domain_watches *watches, const char *uuid)
+/* Adds what was heard of a domain, which may be nothing but that something was. */
+static void tell_of_domain(struct domain_watches *watches, const char *uuid,
+                           struct domain_news heard)
 {
     LOCK_SCOPE(&watches->lock);
     for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
-         watch = next_of(watch->next, uuid))
+         watch = next_of(watch->next, uuid)) {
+        watch->news.stopped |= heard.stopped;
+        watch->news.resumed |= heard.resumed;
+        watch->news.started |= heard.started;
         tell_watcher(watch);
+    }
+}
+
+void domain_watches_device_removed(struct domain_watches *watches, const char *uuid)
+{
+    tell_of_domain(watches, uuid, (struct domain_news){0});
 }
 
 void domain_watches_stopped(struct domain_watches *watches, const char *uuid)
 {
-    LOCK_SCOPE(&watches->lock);
-    for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
-         watch = next_of(watch->next, uuid)) {
-        watch->news.stopped = true;
-        tell_watcher(watch);
-    }
+    tell_of_domain(watches, uuid, (struct domain_news){.stopped = true});
 }
 
 void domain_watches_resumed(struct domain_watches *watches, const char *uuid)
 {
-    LOCK_SCOPE(&watches->lock);
-    for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
-         watch = next_of(watch->next, uuid)) {
-        watch->news.resumed = true;
-        tell_watcher(watch);
-    }
+    tell_of_domain(watches, uuid, (struct domain_news){.resumed = true});
 }
 
 void domain_watches_started(struct domain_watches *watches, const char *uuid)
 {
-    LOCK_SCOPE(&watches->lock);
-    for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
-         watch = next_of(watch->next, uuid)) {
-        watch->news.started = true;
-        tell_watcher(watch);
-    }
+    tell_of_domain(watches, uuid, (struct domain_news){.started = true});
 }
 
 void domain_watches_disconnected(struct domain_watches *watches)
