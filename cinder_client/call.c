@@ -123,7 +123,7 @@ int cinder_call(const struct cinder *cinder, const struct request_context *conte
         .content_type = call->body ? "application/json" : NULL,
         .body = call->body,
         .may_repeat = !call->once,
-        .repeats_500 = true, /* its database or queue is away; it waits for what it is told */
+        .repeats_500 = true, /* Cinder answers so while its database or queue is away */
         .total_ms = call->deadline_ms ? cinder_time_left_ms(call->deadline_ms, UINT32_MAX) : 0,
     };
     struct http_response response;

@@ -145,6 +145,7 @@ static struct rest_call rest_call_of(const struct target *target)
         .source = call->source,
         .stall_ms = stall_ms,
         .answer_ms = ANSWER_MS > stall_ms ? ANSWER_MS : stall_ms,
+        .total_ms = call->total_ms,
         .may_repeat = true, /* GET, DELETE, PATCH with "add" and "replace" */
     };
 }

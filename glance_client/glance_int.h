@@ -35,7 +35,7 @@ struct glance_call {
     const char *content_type; /* NULL = no body */
     const char *body;
     struct image_source *source; /* instead of body */
-    unsigned total_ms;           /* for one attempt of glance_send(); 0 = no limit */
+    unsigned total_ms;           /* of glance_send(), 0 = no limit; of glance_call() as in rest.h */
 };
 
 /* Waiting for what Glance makes of an image. Everything is borrowed. */

@@ -21,7 +21,7 @@ struct image_hash {
     uint64_t hashed_bytes;
 };
 
-/* Where Python's hashlib and libcrypto disagree about a name. */
+/* Names that Python's hashlib and libcrypto spell differently. */
 static const EVP_MD *find_algorithm(const char *name)
 {
     static const char *const names[][2] = {

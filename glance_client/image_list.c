@@ -60,7 +60,7 @@ static int make_query(const json_t *filters, char **ret_query, struct error *err
     return 0;
 }
 
-/* Whoever lists images may delete them: a filter that got lost on the way must not count. */
+/* Listed images may be deleted next, so the filters are applied here once more. */
 static bool is_wanted(const json_t *record, const json_t *filters)
 {
     const char *name;

@@ -41,8 +41,8 @@ static int upload_failed(const struct upload *upload, struct error *err, const c
 }
 
 /*
- * Without a hash to compare with, only an image whose upload was answered with 204 is believed: its
- * size is then all there is.
+ * Without a hash to compare with, the size alone counts, and only when the upload was answered with
+ * 204.
  */
 static int verify_hash(struct upload *upload, const struct glance_image *image, bool stored,
                        struct error *err)

@@ -43,8 +43,8 @@ static uint64_t allocated_bytes(const char *path)
 }
 
 /*
- * What is in the disk is not what it takes on the file system: that may be reserved in advance, or
- * be compressed. A guest that writes its qcow2 tables just now may make them hard to read.
+ * Measured, because the size on the file system tells little: it may be reserved in advance, or the
+ * data be compressed. Measuring may fail while the guest writes to the qcow2 tables.
  */
 static int measure_layer(const struct guest_info *info, uint64_t *ret_bytes, struct error *err)
 {

@@ -192,7 +192,7 @@ int image_stream_open(struct nbd_client *client, const char *format, uint64_t by
     return 0;
 }
 
-/* tmpfs and some network file systems do not. */
+/* tmpfs and some network file systems do not take O_DIRECT. */
 static bool takes_direct_io(const char *path)
 {
     cleanup_close int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
@@ -200,8 +200,8 @@ static bool takes_direct_io(const char *path)
 }
 
 /*
- * A file or device as QEMU opens it without a lock (force-share), which would keep the guest that
- * it belongs to from being started. Of other names, RBD's, QEMU takes none.
+ * A name by which QEMU opens a file or device without its lock (force-share): the lock would keep
+ * the guest from being started. For other names, RBD's, there is no lock.
  */
 static int name_for_server(const char *path, char *ret_name, size_t size, struct error *err)
 {
@@ -234,14 +234,14 @@ static int launch_server(const struct image_stream_disk *disk, bool direct_io,
     return nbd_launch(argv, disk->stall_timeout_s, ret_client, err);
 }
 
-/* Around the host's page cache, which would take twice the CPU, unless a file does not allow it. */
+/* With O_DIRECT where the file takes it: the host's page cache would take twice the CPU. */
 static int show_disk(const struct image_stream_disk *disk, struct nbd_client **ret_client,
                      struct error *err)
 {
     struct error failure = ERROR_INIT;
     bool direct_io = takes_direct_io(disk->path);
     int r = launch_server(disk, direct_io, ret_client, &failure);
-    /* The server has ended: the disk allows it, what is behind it may not. */
+    /* The server has ended: the file takes O_DIRECT, its backing file may not. */
     if (direct_io && r == -EIO) {
         log_debug("image stream: %s is read through the page cache, O_DIRECT fails: %s", disk->path,
                   failure.message);

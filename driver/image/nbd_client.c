@@ -25,8 +25,8 @@ int nbd_client_error(const struct nbd_client *client, struct error *err, const c
 }
 
 /*
- * Never by a completion callback: nbd_aio_pread() itself calls it when the connection breaks, and
- * then reads the command that was freed (libnbd 1.14).
+ * A completion callback must not retire its command: nbd_aio_pread() itself calls it when the
+ * connection breaks, and reads the command afterwards (libnbd 1.14).
  */
 static void retire_commands(struct nbd_client *client)
 {
@@ -104,7 +104,7 @@ int nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client, str
     return 0;
 }
 
-/* The connection has been begun, or could not be: `begun` < 0. */
+/* After a nbd_aio_connect_...(), which has returned `begun`. */
 static int finish_connecting(struct nbd_client *client, int begun, struct error *err)
 {
     if (begun < 0)
@@ -139,7 +139,7 @@ void nbd_client_free(struct nbd_client *client)
 {
     if (!client)
         return;
-    process_server_end(client->server); /* first: it takes nobody else for the next client */
+    process_server_end(client->server); /* first, so that it cannot take another client */
     if (client->handle)
         nbd_close(client->handle);
     free(client);

@@ -53,7 +53,7 @@ int nbd_launch(const char *const *argv, unsigned stall_timeout_s, struct nbd_cli
         r = nbd_client_new(stall_timeout_s, &client, err);
     if (r == 0)
         r = process_server_start(argv, listen_fd, &client->server, err);
-    (void)close(listen_fd); /* so that the end of the server is the end of the connection */
+    (void)close(listen_fd); /* the server's copy is the only one: its end ends the connection */
     listen_fd = -1;
     if (r == 0) {
         r = nbd_client_connect_socket(client, fd, err);

@@ -11,7 +11,6 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/id.h"
-#include "common/log.h"
 #include "common/process.h"
 #include "driver/image/qemu_img.h"
 
@@ -50,7 +49,7 @@ void qemu_img_convert_arguments(const struct qemu_img_conversion *conversion, bo
     size_t count = 0;
     ret_argv[count++] = "qemu-img";
     ret_argv[count++] = "convert";
-    ret_argv[count++] = "-p"; /* what it prints shows that it lives */
+    ret_argv[count++] = "-p"; /* its output shows that it goes on */
     if (conversion->force_share)
         ret_argv[count++] = "-U";
     if (conversion->bytes_per_s > 0) {
@@ -80,15 +79,11 @@ int qemu_img_convert(const struct qemu_img_conversion *conversion, struct error 
 {
     const char *argv[QEMU_IMG_ARGUMENTS_MAX];
     char rate[32];
-    bool direct_io = supports_direct_io(conversion->target_path);
     (void)snprintf(rate, sizeof(rate), "%" PRIu64, conversion->bytes_per_s);
-    qemu_img_convert_arguments(conversion, direct_io, rate, argv);
+    qemu_img_convert_arguments(conversion, supports_direct_io(conversion->target_path), rate, argv);
     const struct process_options options = {
         .argv = argv, .stall_timeout_ms = seconds_ms(conversion->stall_timeout_s)};
     struct error failure = ERROR_INIT;
-    log_debug("converts %s (%s) to %s (%s)%s", conversion->source_path, conversion->source_format,
-              conversion->target_path, conversion->target_format,
-              direct_io ? "" : ", through the page cache");
     if (process_run(&options, NULL, NULL, &failure) == 0)
         return 0;
     if (cancel_check(err) < 0)

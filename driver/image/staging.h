@@ -73,10 +73,8 @@ const char *staging_socket_path(const struct staging *staging);
 /* Removes the overlay, which may be as large as the disk. Absent is fine. */
 int staging_remove_delta(const struct staging *staging, struct error *err);
 
-/*
- * Opens the finished image. Takes `staging` on success: image_source_close() removes everything,
- * image_source_leave() nothing.
- */
+/* Opens the finished image. Takes `staging` on success: closing the source removes everything,
+ * leaving it nothing. */
 int staging_open_image(struct staging *staging, struct image_source **ret_source,
                        struct error *err);
 

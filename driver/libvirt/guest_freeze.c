@@ -11,7 +11,7 @@
 #include "driver/journal.h"
 #include "driver/libvirt/connection.h"
 
-/* Errors after which nobody can be expected to answer a freeze; others come from the agent. */
+/* Errors that say that there is no agent to answer a freeze; others are the agent's own. */
 static bool agent_is_absent(int code)
 {
     return code == VIR_ERR_AGENT_UNRESPONSIVE || code == VIR_ERR_AGENT_UNSYNCED ||

@@ -22,7 +22,7 @@
 #define AWAIT_STEP_MS 100
 #define ABORT_TIMEOUT_MS 30000
 
-/* A second thread looks after the call, which blocks until the memory is written. */
+/* A second thread watches over virDomainManagedSave(), which blocks until all is written. */
 struct save_watch {
     virDomainPtr domain;
     unsigned check_ms;
