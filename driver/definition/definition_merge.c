@@ -267,6 +267,8 @@ int definition_merge(const char *saved, const char *before, const char *now, cha
         bring_all_over(&merge);
     if (r == 0 && merge.changed)
         r = write_text(&merge, ret_merged, err);
+    else if (r == 0)
+        log_debug("the domain was not changed while it was undefined");
     xmlFreeDoc(merge.saved);
     xmlFreeDoc(merge.before);
     xmlFreeDoc(merge.now);

@@ -157,8 +157,11 @@ static int check_base(const struct walk *walk, struct qemu_img_info *header, str
         int r = check_standalone(path, NULL, &base, err);
         if (r < 0)
             return r;
-        if (!format[0])
+        if (!format[0]) {
+            log_debug("root disk: no format is named for base image %s, qemu-img says %s", path,
+                      base.format);
             memcpy(format, base.format, DRIVER_FORMAT_MAX);
+        }
     }
     return strcmp(base.format, format) == 0 ? 0 : check_standalone(path, format, &base, err);
 }
