@@ -6,7 +6,9 @@
 #include <strings.h>
 
 #include "cinder_client/cinder_int.h"
+#include "common/cleanup.h"
 #include "common/json.h"
+#include "common/log.h"
 
 /* nova.volume.cinder:API.attachment_get */
 #define MICROVERSION "volume 3.44"
@@ -51,13 +53,13 @@ static bool is_data(const char *key)
 static bool is_kept(const char *key)
 {
     static const char *const left_out[] = {"connection_info", "id", "attach_mode"};
-    for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(left_out); i++)
         if (strcmp(key, left_out[i]) == 0)
             return false;
     return true;
 }
 
-static int set(json_t *object, const char *key, json_t *value)
+static int set_member(json_t *object, const char *key, json_t *value)
 {
     return value ? json_object_set(object, key, value)
                  : json_object_set_new(object, key, json_null());
@@ -67,7 +69,7 @@ static int set(json_t *object, const char *key, json_t *value)
  * nova.volume.cinder:_translate_attachment_ref: Cinder gives the data's members without their
  * object. Returns owned, NULL without memory.
  */
-static json_t *translate(json_t *attachment, json_t *info)
+static json_t *translate_attachment(json_t *attachment, json_t *info)
 {
     const char *key;
     json_t *value;
@@ -75,7 +77,7 @@ static json_t *translate(json_t *attachment, json_t *info)
     json_t *translated = json_pack("{s:O, s:n, s:n, s:n, s:n}", "data", data, "status", "instance",
                                    "attached_at", "detached_at");
     int failures =
-        set(translated, "driver_volume_type", json_object_get(info, "driver_volume_type"));
+        set_member(translated, "driver_volume_type", json_object_get(info, "driver_volume_type"));
     json_object_foreach (info, key, value) {
         if (is_data(key))
             failures |= json_object_set(data, key, value);
@@ -101,13 +103,14 @@ int cinder_attachment_connection_info(struct cinder *cinder, const struct reques
     if (r < 0)
         return r;
     r = json_need_object(attachment, "connection_info", "Cinder's attachment", &info, err);
-    if (r == 0) {
-        json_t *translated = translate(attachment, info);
-        if (translated)
-            *ret_connection_info = translated;
-        else
-            r = error_nomem(err);
-    }
+    json_t *translated = r == 0 ? translate_attachment(attachment, info) : NULL;
     json_decref(attachment);
-    return r;
+    if (r < 0)
+        return r;
+    if (!translated)
+        return error_nomem(err);
+    const char *type = json_string_member(translated, "driver_volume_type");
+    log_debug("attachment %s: the volume is reached by '%s'", attachment_id, type ? type : "");
+    *ret_connection_info = translated;
+    return 0;
 }

@@ -34,8 +34,8 @@ unsigned cinder_time_left_ms(uint64_t deadline_ms, unsigned limit_ms)
     return (unsigned)earlier_ms(deadline_ms - now_ms, limit_ms);
 }
 
-static int refused(const struct cinder_call *call, const struct http_response *response,
-                   struct error *err)
+static int call_refused(const struct cinder_call *call, const struct http_response *response,
+                        struct error *err)
 {
     const char *kind = call->kind->name;
     char reason[HTTP_REASON_SIZE];
@@ -76,7 +76,7 @@ static int refused(const struct cinder_call *call, const struct http_response *r
     return -err->errnum;
 }
 
-static int unreachable(struct error *err)
+static int call_unreachable(struct error *err)
 {
     const struct error cause = *err;
     return error_set(err, cause.errnum, EXC_CINDER_CONNECTION_FAILED,
@@ -123,21 +123,22 @@ int cinder_call(const struct cinder *cinder, const struct request_context *conte
         .content_type = call->body ? "application/json" : NULL,
         .body = call->body,
         .may_repeat = !call->once,
-        .repeats_500 = true, /* its database or queue is away; it waits for what it is told */
+        .repeats_500 = true, /* Cinder answers so while its database or queue is away */
         .total_ms = call->deadline_ms ? cinder_time_left_ms(call->deadline_ms, UINT32_MAX) : 0,
     };
     struct http_response response;
     enum http_failure failure;
     int r = rest_call(&service, context, &rest, &response, &failure, err);
-    if (r < 0) {
+    if (r < 0) { /* it may have been carried out, and only the answer be missing */
         *ret_maybe_done = failure == HTTP_FAILED_ANSWER || failure == HTTP_FAILED_TIMEOUT ||
                           failure == HTTP_FAILED_SIZE || failure == HTTP_FAILED_CANCELED;
-        return failure == HTTP_FAILED_REQUEST || failure == HTTP_FAILED_CANCELED ? r
-                                                                                 : unreachable(err);
+        return failure == HTTP_FAILED_REQUEST || failure == HTTP_FAILED_CANCELED
+                   ? r
+                   : call_unreachable(err);
     }
     if (response.status / 100 != 2) {
         *ret_maybe_done = response.status / 100 == 5;
-        r = refused(call, &response, err);
+        r = call_refused(call, &response, err);
         http_response_done(&response);
         return r;
     }

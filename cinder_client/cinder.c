@@ -6,17 +6,10 @@
 #include <string.h>
 
 #include "cinder_client/cinder_int.h"
+#include "common/copy_text.h"
 
 #define CATALOG_INFO "volumev3::publicURL"
 #define POLL_INTERVAL_MS 500
-
-static bool copy_string(const char *text, const char *fallback, char **ret_copy)
-{
-    if (!text || text[0] == '\0')
-        text = fallback;
-    *ret_copy = text ? strdup(text) : NULL;
-    return !text || *ret_copy;
-}
 
 /* nova.conf.cinder: ^\w+:\w*:.*$, the type also with dashes since 2026. */
 static int cut_catalog_info(struct cinder *cinder, struct error *err)
@@ -58,9 +51,9 @@ static int set_options(struct cinder *cinder, const struct cinder_options *optio
     cinder->http_retries = options->http_retries;
     cinder->poll_interval_ms =
         options->poll_interval_ms ? options->poll_interval_ms : POLL_INTERVAL_MS;
-    if (!copy_string(options->catalog_info, CATALOG_INFO, &cinder->catalog_info) ||
-        !copy_string(options->endpoint_template, NULL, &cinder->endpoint_template) ||
-        !copy_string(options->os_region_name, NULL, &cinder->region_name))
+    if (!copy_text(options->catalog_info, CATALOG_INFO, &cinder->catalog_info) ||
+        !copy_text(options->endpoint_template, NULL, &cinder->endpoint_template) ||
+        !copy_text(options->os_region_name, NULL, &cinder->region_name))
         return error_nomem(err);
     int r = cut_catalog_info(cinder, err);
     return r < 0 ? r : check_template(cinder, err);

@@ -110,11 +110,6 @@ int cinder_snapshot_find(struct cinder *cinder, const struct request_context *co
                          const struct cinder_snapshot_request *request, bool *ret_found,
                          struct cinder_snapshot *ret_snapshot, struct error *err);
 
-/* Fill of *ret_snapshot is owned: cinder_snapshot_done(). */
-int cinder_snapshot_get(struct cinder *cinder, const struct request_context *context,
-                        const char *snapshot_id, struct cinder_snapshot *ret_snapshot,
-                        struct error *err);
-
 /*
  * Begins the deletion; one that has begun before counts too. Cinder takes it only in status
  * available or error, else InvalidInput. SnapshotNotFound may mean that an earlier attempt whose

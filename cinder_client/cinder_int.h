@@ -77,7 +77,7 @@ int cinder_copy_member(const json_t *record, const char *key, char *buffer, size
 /* Takes `record`, also on failure (EBADMSG). */
 int cinder_snapshot_parse(json_t *record, struct cinder_snapshot *ret_snapshot, struct error *err);
 
-/* cinder_snapshot_get() of an id that has been checked, with a deadline. */
+/* Reads the record. The id has been checked; deadline_ms as in struct cinder_call. */
 int cinder_snapshot_read(const struct cinder *cinder, const struct request_context *context,
                          const char *snapshot_id, uint64_t deadline_ms,
                          struct cinder_snapshot *ret_snapshot, struct error *err);

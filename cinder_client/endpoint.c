@@ -23,7 +23,7 @@ static int check_project_id(const char *id, struct error *err)
 }
 
 /* How many bytes at `text` stand for the project; 0 when they do not. */
-static size_t placeholder(const char *text)
+static size_t placeholder_length(const char *text)
 {
     static const char *const names[] = {"%(project_id)s", "%(tenant_id)s"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -44,7 +44,7 @@ static int fill_template(const char *template, const char *project_id, char **re
     const char *c = template;
     bool known = true;
     while (*c != '\0' && known) {
-        size_t length = placeholder(c);
+        size_t length = placeholder_length(c);
         if (length > 0)
             (void)fputs(project_id, out);
         else
@@ -61,6 +61,13 @@ static int fill_template(const char *template, const char *project_id, char **re
                          template);
     *ret_url = TAKE_PTR(url);
     return 0;
+}
+
+static int find_by_template(const struct cinder *cinder, const struct request_context *context,
+                            char **ret_url, struct error *err)
+{
+    int r = check_project_id(context->project_id, err);
+    return r < 0 ? r : fill_template(cinder->endpoint_template, context->project_id, ret_url, err);
 }
 
 static int find_in_catalog(const struct cinder *cinder, const struct request_context *context,
@@ -89,14 +96,8 @@ int cinder_endpoint(const struct cinder *cinder, const struct request_context *c
                     char **ret_url, struct error *err)
 {
     cleanup_free char *url = NULL;
-    int r;
-    if (cinder->endpoint_template) {
-        r = check_project_id(context->project_id, err);
-        if (r == 0)
-            r = fill_template(cinder->endpoint_template, context->project_id, &url, err);
-    } else {
-        r = find_in_catalog(cinder, context, &url, err);
-    }
+    int r = cinder->endpoint_template ? find_by_template(cinder, context, &url, err)
+                                      : find_in_catalog(cinder, context, &url, err);
     if (r < 0)
         return r;
     for (size_t length = strlen(url); length > 0 && url[length - 1] == '/'; length--)

@@ -7,24 +7,29 @@
 
 #include "cinder_client/cinder_int.h"
 #include "common/cleanup.h"
+#include "common/log.h"
 
 #define PATH_SIZE (32 + ID_UUID_SIZE)
+
+static int read_members(const json_t *record, struct cinder_snapshot *snapshot, struct error *err)
+{
+    if (cinder_copy_member(record, "id", snapshot->id, sizeof(snapshot->id), err) < 0 ||
+        cinder_copy_member(record, "status", snapshot->status, sizeof(snapshot->status), err) < 0 ||
+        cinder_copy_member(record, "volume_id", snapshot->volume_id, sizeof(snapshot->volume_id),
+                           err) < 0)
+        return -err->errnum;
+    if (id_is_uuid(snapshot->id) && id_is_uuid(snapshot->volume_id))
+        return 0;
+    return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
+                     "Cinder's snapshot has an id that is not a UUID");
+}
 
 int cinder_snapshot_parse(json_t *record, struct cinder_snapshot *ret_snapshot, struct error *err)
 {
     struct cinder_snapshot snapshot = {.record = record};
-    int r = cinder_copy_member(record, "id", snapshot.id, sizeof(snapshot.id), err);
-    if (r == 0)
-        r = cinder_copy_member(record, "status", snapshot.status, sizeof(snapshot.status), err);
-    if (r == 0)
-        r = cinder_copy_member(record, "volume_id", snapshot.volume_id, sizeof(snapshot.volume_id),
-                               err);
-    if (r == 0 && (!id_is_uuid(snapshot.id) || !id_is_uuid(snapshot.volume_id)))
-        r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
-                      "Cinder's snapshot has an id that is not a UUID");
-    if (r < 0) {
+    if (read_members(record, &snapshot, err) < 0) {
         json_decref(record);
-        return r;
+        return -err->errnum;
     }
     *ret_snapshot = snapshot;
     return 0;
@@ -46,8 +51,9 @@ int cinder_snapshot_read(const struct cinder *cinder, const struct request_conte
     json_t *record = NULL;
     struct cinder_snapshot snapshot;
     int r = cinder_get_object(cinder, context, &call, "snapshot", &record, err);
-    if (r == 0)
-        r = cinder_snapshot_parse(record, &snapshot, err);
+    if (r < 0)
+        return r;
+    r = cinder_snapshot_parse(record, &snapshot, err);
     if (r < 0)
         return r;
     if (strcasecmp(snapshot.id, snapshot_id) != 0) {
@@ -57,14 +63,6 @@ int cinder_snapshot_read(const struct cinder *cinder, const struct request_conte
     }
     *ret_snapshot = snapshot;
     return 0;
-}
-
-int cinder_snapshot_get(struct cinder *cinder, const struct request_context *context,
-                        const char *snapshot_id, struct cinder_snapshot *ret_snapshot,
-                        struct error *err)
-{
-    int r = cinder_check_id(&cinder_kind_snapshot, snapshot_id, err);
-    return r < 0 ? r : cinder_snapshot_read(cinder, context, snapshot_id, 0, ret_snapshot, err);
 }
 
 /* A repeated DELETE is refused when the first one was taken and only its answer lost. */
@@ -92,11 +90,14 @@ int cinder_snapshot_delete(struct cinder *cinder, const struct request_context *
     const struct cinder_call call = {
         .method = "DELETE", .path = path, .kind = &cinder_kind_snapshot, .id = snapshot_id};
     r = cinder_do(cinder, context, &call, &failed);
-    if (failed.http_status == 400 && is_being_deleted(cinder, context, snapshot_id))
-        return 0;
-    if (r < 0)
+    bool begun_before =
+        r < 0 && failed.http_status == 400 && is_being_deleted(cinder, context, snapshot_id);
+    if (r < 0 && !begun_before) {
         *err = failed;
-    return r;
+        return r;
+    }
+    log_debug("snapshot %s: its deletion has begun%s", snapshot_id, begun_before ? " before" : "");
+    return 0;
 }
 
 int cinder_snapshot_update_status(struct cinder *cinder, const struct request_context *context,
@@ -113,6 +114,8 @@ int cinder_snapshot_update_status(struct cinder *cinder, const struct request_co
     json_decref(action);
     if (!body)
         return error_nomem(err);
+    log_debug("snapshot %s: Cinder is told status '%s', progress %s", snapshot_id, status,
+              progress ? progress : "-");
     (void)snprintf(path, sizeof(path), "/snapshots/%s/action", snapshot_id);
     const struct cinder_call call = {
         .method = "POST",

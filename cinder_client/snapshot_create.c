@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making a snapshot once. Cinder has no idempotent POST and takes no id from its clients, so every
- * snapshot is made with metadata that finds it again. Cinder writes its record while it handles the
- * POST; the looks are spread over a moment, for a POST that is still being handled.
+ * snapshot is made with metadata by which it is found again. Cinder may still be handling a POST
+ * whose answer was lost, and writes the record only then: so there are several looks.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -28,7 +28,7 @@ struct creation {
 };
 
 /* nova.volume.cinder:API.create_snapshot_force. Returns owned; NULL = no memory. */
-static char *make_body(const struct cinder_snapshot_request *request)
+static char *creation_body(const struct cinder_snapshot_request *request)
 {
     json_t *body =
         json_pack("{s:{s:s, s:b, s:s*, s:s*, s:O}}", "snapshot", "volume_id", request->volume_id,
@@ -39,14 +39,15 @@ static char *make_body(const struct cinder_snapshot_request *request)
     return text;
 }
 
-static int read_answer(const struct creation *creation, const struct http_response *response,
-                       struct cinder_snapshot *ret_snapshot, struct error *err)
+static int read_created(const struct creation *creation, const struct http_response *response,
+                        struct cinder_snapshot *ret_snapshot, struct error *err)
 {
     json_t *record = NULL;
     struct cinder_snapshot snapshot;
     int r = cinder_answer_object(response, "snapshot", &record, err);
-    if (r == 0)
-        r = cinder_snapshot_parse(record, &snapshot, err);
+    if (r < 0)
+        return r;
+    r = cinder_snapshot_parse(record, &snapshot, err);
     if (r < 0)
         return r;
     if (strcasecmp(snapshot.volume_id, creation->request->volume_id) != 0) {
@@ -60,8 +61,8 @@ static int read_answer(const struct creation *creation, const struct http_respon
 }
 
 /* On failure *ret_maybe_done tells whether there may be a snapshot. */
-static int post(const struct creation *creation, struct cinder_snapshot *ret_snapshot,
-                bool *ret_maybe_done, struct error *err)
+static int post_snapshot(const struct creation *creation, struct cinder_snapshot *ret_snapshot,
+                         bool *ret_maybe_done, struct error *err)
 {
     const struct cinder_call call = {
         .method = "POST",
@@ -76,7 +77,7 @@ static int post(const struct creation *creation, struct cinder_snapshot *ret_sna
     int r = cinder_call(creation->cinder, creation->context, &call, &response, ret_maybe_done, err);
     if (r < 0)
         return r;
-    r = read_answer(creation, &response, ret_snapshot, err);
+    r = read_created(creation, &response, ret_snapshot, err);
     http_response_done(&response);
     *ret_maybe_done = true;
     return r;
@@ -89,11 +90,11 @@ static int not_known(const struct creation *creation, struct error *err)
 }
 
 /*
- * 0, NOT_THERE or -errno. *err says already why it is looked for. Also for cancelled work: who
- * takes the snapshot back has to know of it.
+ * 0, NOT_THERE or -errno; *err says already why it is looked for. Cancelled work looks as well: the
+ * snapshot has to be known to be deleted.
  */
-static int look(const struct creation *creation, struct cinder_snapshot *ret_snapshot,
-                struct error *err)
+static int look_for_snapshot(const struct creation *creation, struct cinder_snapshot *ret_snapshot,
+                             struct error *err)
 {
     struct cinder *cinder = creation->cinder;
     const struct retry_policy policy = {
@@ -114,8 +115,8 @@ static int look(const struct creation *creation, struct cinder_snapshot *ret_sna
     return found ? 0 : NOT_THERE;
 }
 
-static int create(const struct creation *creation, struct cinder_snapshot *ret_snapshot,
-                  struct error *err)
+static int create_once(const struct creation *creation, struct cinder_snapshot *ret_snapshot,
+                       struct error *err)
 {
     struct cinder *cinder = creation->cinder;
     const struct retry_policy policy = {
@@ -128,15 +129,18 @@ static int create(const struct creation *creation, struct cinder_snapshot *ret_s
         bool maybe_done = false;
         r = cancel_check(&failed);
         if (r == 0)
-            r = post(creation, ret_snapshot, &maybe_done, &failed);
+            r = post_snapshot(creation, ret_snapshot, &maybe_done, &failed);
         if (r < 0 && maybe_done) {
-            log_debug("volume %s: looks for the snapshot: %s", creation->request->volume_id,
-                      failed.message);
-            r = look(creation, ret_snapshot, &failed);
+            log_debug("volume %s: there may be a snapshot, it is looked for: %s",
+                      creation->request->volume_id, failed.message);
+            r = look_for_snapshot(creation, ret_snapshot, &failed);
         }
     } while (r == NOT_THERE && retry_wait(&retry, 0));
-    if (r == 0)
+    if (r == 0) {
+        log_debug("volume %s: snapshot %s is begun", creation->request->volume_id,
+                  ret_snapshot->id);
         return 0;
+    }
     if (r == NOT_THERE)
         (void)cancel_check(&failed);
     *err = failed;
@@ -150,9 +154,9 @@ int cinder_snapshot_create(struct cinder *cinder, const struct request_context *
     int r = cinder_check_snapshot_request(request, err);
     if (r < 0)
         return r;
-    cleanup_free char *body = make_body(request);
+    cleanup_free char *body = creation_body(request);
     if (!body)
         return error_nomem(err);
     const struct creation creation = {cinder, context, request, body};
-    return create(&creation, ret_snapshot, err);
+    return create_once(&creation, ret_snapshot, err);
 }

@@ -9,6 +9,7 @@
 
 #include "cinder_client/cinder_int.h"
 #include "common/json.h"
+#include "common/log.h"
 
 #define PAGES_MAX 100
 #define PAGE_LIMIT 100
@@ -84,11 +85,9 @@ static int look_at(const json_t *page, struct search *search, json_t **ret_recor
         return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
                          "Cinder's answer is no list of snapshots");
     json_array_foreach (snapshots, i, record) {
-        int r = cinder_copy_member(record, "id", search->marker, sizeof(search->marker), err);
-        if (r == 0)
-            r = cinder_check_id(&cinder_kind_snapshot, search->marker, err);
-        if (r < 0)
-            return r;
+        if (cinder_copy_member(record, "id", search->marker, sizeof(search->marker), err) < 0 ||
+            cinder_check_id(&cinder_kind_snapshot, search->marker, err) < 0)
+            return -err->errnum;
         if (is_wanted(record, search)) {
             *ret_record = record;
             return 0;
@@ -140,5 +139,7 @@ int cinder_snapshot_find(struct cinder *cinder, const struct request_context *co
             return r;
     }
     *ret_found = record != NULL;
+    log_debug("volume %s: the snapshot that is looked for is %s", request->volume_id,
+              record ? "there" : "not there");
     return record ? cinder_snapshot_parse(record, ret_snapshot, err) : 0;
 }

@@ -7,6 +7,7 @@
 
 #include "cinder_client/cinder_int.h"
 #include "common/cancel.h"
+#include "common/log.h"
 #include "common/retry.h"
 
 static bool may_pass(const struct error *failed)
@@ -14,47 +15,58 @@ static bool may_pass(const struct error *failed)
     return error_is(failed, EXC_CINDER_CONNECTION_FAILED) || failed->http_status / 100 == 5;
 }
 
-/* Reads the record until its status is another than `passing`. */
-static int poll_status(const struct cinder *cinder, const struct request_context *context,
-                       const char *snapshot_id, const char *passing, uint64_t deadline_ms,
-                       struct cinder_snapshot *ret_snapshot, struct error *err)
+struct status_wait {
+    const struct cinder *cinder;
+    const struct request_context *context;
+    const char *snapshot_id;
+    const char *passing; /* the status that does not last */
+    uint64_t deadline_ms;
+};
+
+/* Reads the record until its status is another than the passing one. */
+static int await_status(const struct status_wait *wait, struct cinder_snapshot *ret_snapshot,
+                        struct error *err)
 {
-    const unsigned interval_ms = cinder->poll_interval_ms;
-    if (deadline_ms == 0)
-        deadline_ms = 1; /* long past, not "none" */
+    const unsigned interval_ms = wait->cinder->poll_interval_ms;
+    const uint64_t deadline_ms = wait->deadline_ms > 0 ? wait->deadline_ms : 1; /* 0: long past */
     const struct retry_policy policy = {UINT_MAX, interval_ms, interval_ms,
                                         cinder_time_left_ms(deadline_ms, UINT_MAX)};
     struct retry retry = retry_begin(&policy);
     struct error failed;
-    int r = cinder_check_id(&cinder_kind_snapshot, snapshot_id, err);
+    int r = cinder_check_id(&cinder_kind_snapshot, wait->snapshot_id, err);
     if (r < 0)
         return r;
     do {
         struct cinder_snapshot snapshot;
         failed = (struct error)ERROR_INIT;
-        r = cinder_snapshot_read(cinder, context, snapshot_id, deadline_ms, &snapshot, &failed);
-        if (r == 0 && strcmp(snapshot.status, passing) != 0) {
+        r = cinder_snapshot_read(wait->cinder, wait->context, wait->snapshot_id, deadline_ms,
+                                 &snapshot, &failed);
+        if (r == 0 && strcmp(snapshot.status, wait->passing) != 0) {
             *ret_snapshot = snapshot;
             return 0;
         }
-        if (r == 0)
-            cinder_snapshot_done(&snapshot);
-        else if (!may_pass(&failed)) {
+        if (r < 0 && !may_pass(&failed)) {
             *err = failed;
             return r;
         }
+        log_debug("snapshot %s: %s%s, will look again", wait->snapshot_id,
+                  r == 0 ? "status " : "Cinder is away: ", r == 0 ? wait->passing : failed.message);
+        if (r == 0)
+            cinder_snapshot_done(&snapshot);
     } while (retry_wait(&retry, 0));
     if (cancel_check(err) < 0)
         return -ECANCELED;
     return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR, "snapshot %s is not done in time: %s%s",
-                     snapshot_id, r == 0 ? "it goes on " : "", r == 0 ? passing : failed.message);
+                     wait->snapshot_id, r == 0 ? "it goes on " : "",
+                     r == 0 ? wait->passing : failed.message);
 }
 
 int cinder_snapshot_await(struct cinder *cinder, const struct request_context *context,
                           const char *snapshot_id, uint64_t deadline_ms,
                           struct cinder_snapshot *ret_snapshot, struct error *err)
 {
-    return poll_status(cinder, context, snapshot_id, "creating", deadline_ms, ret_snapshot, err);
+    const struct status_wait wait = {cinder, context, snapshot_id, "creating", deadline_ms};
+    return await_status(&wait, ret_snapshot, err);
 }
 
 int cinder_snapshot_await_gone(struct cinder *cinder, const struct request_context *context,
@@ -62,7 +74,8 @@ int cinder_snapshot_await_gone(struct cinder *cinder, const struct request_conte
 {
     struct cinder_snapshot snapshot;
     struct error failed = ERROR_INIT;
-    int r = poll_status(cinder, context, snapshot_id, "deleting", deadline_ms, &snapshot, &failed);
+    const struct status_wait wait = {cinder, context, snapshot_id, "deleting", deadline_ms};
+    int r = await_status(&wait, &snapshot, &failed);
     if (r == -ENOENT && error_is(&failed, EXC_SNAPSHOT_NOT_FOUND))
         return 0;
     if (r < 0) {

@@ -8,30 +8,37 @@
 
 #include "cinder_client/cinder_int.h"
 #include "common/json.h"
+#include "common/log.h"
+
+static int read_members(const json_t *record, struct cinder_volume *volume, struct error *err)
+{
+    const json_t *size = json_object_get(record, "size");
+    const char *description = json_string_member(record, "description");
+    if (cinder_copy_member(record, "id", volume->id, sizeof(volume->id), err) < 0 ||
+        cinder_copy_member(record, "status", volume->status, sizeof(volume->status), err) < 0)
+        return -err->errnum;
+    if (!json_is_integer(size) || json_integer_value(size) < 0)
+        return error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "Cinder's volume has no usable 'size'");
+    volume->size_gib = json_integer_value(size);
+    volume->description = description ? strdup(description) : NULL;
+    return description && !volume->description ? error_nomem(err) : 0;
+}
 
 /* Takes `record`. */
 static int parse_volume(json_t *record, const char *volume_id, struct cinder_volume *ret_volume,
                         struct error *err)
 {
     struct cinder_volume volume = {.record = record};
-    const json_t *size = json_object_get(record, "size");
-    const char *description = json_string_member(record, "description");
-    int r = cinder_copy_member(record, "id", volume.id, sizeof(volume.id), err);
-    if (r == 0)
-        r = cinder_copy_member(record, "status", volume.status, sizeof(volume.status), err);
-    if (r == 0 && (strcasecmp(volume.id, volume_id) != 0 || !json_is_integer(size) ||
-                   json_integer_value(size) < 0))
+    int r = read_members(record, &volume, err);
+    if (r == 0 && strcasecmp(volume.id, volume_id) != 0)
         r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
                       "Cinder's answer is not the record of volume %s", volume_id);
-    volume.size_gib = json_integer_value(size);
-    if (r == 0 && description) {
-        volume.description = strdup(description);
-        r = volume.description ? 0 : error_nomem(err);
-    }
     if (r < 0) {
         cinder_volume_done(&volume);
         return r;
     }
+    log_debug("volume %s has status '%s', %lld GiB", volume_id, volume.status,
+              (long long)volume.size_gib);
     *ret_volume = volume;
     return 0;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * [glance]api_servers in turn, without those that are dead: requests of several snapshots share the
- * turns, so that without a memory all attempts of one may meet the same server.
+ * [glance]api_servers in turn, without those that have failed lately. Requests of several snapshots
+ * share the turns: without that memory, all attempts of one request may meet the same dead server.
  */
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "glance_client/glance_int.h"
 
 #define DEAD_MS 60000
@@ -25,6 +26,8 @@ const char *glance_api_server(struct glance *glance, uint64_t now_ms)
             oldest_ms = failed_ms;
         }
     }
+    log_debug("Glance: all api_servers have failed lately, %s did so first and is asked",
+              glance->api_servers[oldest]);
     return glance->api_servers[oldest];
 }
 
@@ -36,7 +39,15 @@ static bool is_of_server(const char *url, const char *server)
 
 void glance_api_server_judge(struct glance *glance, const char *url, bool answered, uint64_t now_ms)
 {
-    for (unsigned i = 0; i < glance->api_server_count; i++)
-        if (is_of_server(url, glance->api_servers[i]))
-            atomic_store(&glance->api_server_failed_ms[i], answered ? 0 : now_ms);
+    for (unsigned i = 0; i < glance->api_server_count; i++) {
+        if (!is_of_server(url, glance->api_servers[i]))
+            continue;
+        uint64_t failed_ms =
+            atomic_exchange(&glance->api_server_failed_ms[i], answered ? 0 : now_ms);
+        if (answered && failed_ms > 0)
+            log_debug("Glance: api_server %s answers again", glance->api_servers[i]);
+        else if (!answered)
+            log_debug("Glance: api_server %s has failed, others are asked for %d s",
+                      glance->api_servers[i], DEAD_MS / 1000);
+    }
 }

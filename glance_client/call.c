@@ -13,6 +13,14 @@
 
 #define ANSWER_MS 600000
 
+bool glance_is_one_of(const char *text, const char *const *list)
+{
+    for (; *list; list++)
+        if (strcmp(text, *list) == 0)
+            return true;
+    return false;
+}
+
 int glance_check_image_id(const char *image_id, struct error *err)
 {
     if (id_is_uuid(image_id))
@@ -137,6 +145,7 @@ static struct rest_call rest_call_of(const struct target *target)
         .source = call->source,
         .stall_ms = stall_ms,
         .answer_ms = ANSWER_MS > stall_ms ? ANSWER_MS : stall_ms,
+        .total_ms = call->total_ms,
         .may_repeat = true, /* GET, DELETE, PATCH with "add" and "replace" */
     };
 }
@@ -152,9 +161,8 @@ static struct rest_service service_of(const struct glance *glance)
 }
 
 int glance_send(struct glance *glance, const struct request_context *context,
-                const struct glance_call *call, unsigned total_ms,
-                struct http_response *ret_response, enum http_failure *ret_failure,
-                struct error *err)
+                const struct glance_call *call, struct http_response *ret_response,
+                enum http_failure *ret_failure, struct error *err)
 {
     const struct target target = {glance, context, call};
     const struct rest_service service = service_of(glance);
@@ -163,11 +171,10 @@ int glance_send(struct glance *glance, const struct request_context *context,
     if (call->source && call->source->size_bytes > 0)
         (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)call->source->size_bytes);
     rest.headers[0] = (struct http_header){"x-openstack-image-size", size};
-    rest.total_ms = total_ms;
     return rest_send(&service, context, &rest, ret_response, ret_failure, err);
 }
 
-/* What becomes of an image has to be found out, and to be ended, whatever became of the token. */
+/* An image is looked at and deleted also when the token of its request has expired meanwhile. */
 static bool is_for_ourselves(const struct glance_call *call)
 {
     return call->image_id &&
@@ -175,8 +182,8 @@ static bool is_for_ourselves(const struct glance_call *call)
 }
 
 /*
- * The refusal in *response gives way to what we are granted ourselves: of an image that is another
- * project's a service user without a role in it is told that there is none.
+ * Replaces the refusal in *response by a success. Any other answer to our own token counts for
+ * nothing: a service user without a role in the image's project is told that there is no image.
  */
 static void ask_as_ourselves(const struct glance *glance, const struct request_context *context,
                              const struct rest_call *rest, struct http_response *response)
@@ -186,8 +193,9 @@ static void ask_as_ourselves(const struct glance *glance, const struct request_c
     enum http_failure failure;
     struct error err = ERROR_INIT;
     service.own_session = glance->own_session;
+    log_debug("Glance refuses the user's token, it is asked with the agent's own");
     if (rest_call(&service, context, rest, &other, &failure, &err) < 0) {
-        log_debug("Glance cannot be asked with our own token: %s", err.message);
+        log_debug("Glance cannot be asked with the agent's own token: %s", err.message);
         return;
     }
     if (other.status / 100 != 2) {

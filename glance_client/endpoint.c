@@ -27,7 +27,8 @@ int glance_endpoint(struct glance *glance, const struct request_context *context
         .region_name = glance->region_name,
     };
     int r = catalog_find_endpoint(context->service_catalog, &query, ret_url, err);
-    if (r == 0)
-        catalog_strip_version(*ret_url);
-    return r;
+    if (r < 0)
+        return r;
+    catalog_strip_version(*ret_url);
+    return 0;
 }

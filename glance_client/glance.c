@@ -9,18 +9,11 @@
 #include "common/catalog.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/copy_text.h"
 #include "glance_client/glance_int.h"
 
 #define STALL_TIMEOUT_S 120
 #define POLL_INTERVAL_MS 2000
-
-static bool copy_string(const char *text, const char *fallback, char **ret_copy)
-{
-    if (!text || text[0] == '\0')
-        text = fallback;
-    *ret_copy = text ? strdup(text) : NULL;
-    return !text || *ret_copy;
-}
 
 static void free_list(char **list)
 {
@@ -29,7 +22,7 @@ static void free_list(char **list)
     free(list);
 }
 
-static unsigned count(const char *const *list)
+static unsigned count_entries(const char *const *list)
 {
     unsigned n = 0;
     while (list && list[n])
@@ -39,7 +32,7 @@ static unsigned count(const char *const *list)
 
 static bool copy_list(const char *const *list, char ***ret_copy)
 {
-    unsigned n = count(list);
+    unsigned n = count_entries(list);
     char **copy = calloc(n + 1, sizeof(*copy));
     bool ok = copy != NULL;
     for (unsigned i = 0; i < n && ok; i++) {
@@ -65,7 +58,7 @@ static bool normalize_api_server(char **server)
 }
 
 /* Fisher-Yates: the hosts of a cloud must not all begin with the same server. */
-static void shuffle(char **list, unsigned n)
+static void shuffle_list(char **list, unsigned n)
 {
     for (unsigned i = n; i > 1; i--) {
         uint32_t random = 0;
@@ -79,7 +72,7 @@ static void shuffle(char **list, unsigned n)
 
 static bool copy_api_servers(struct glance *glance, const char *const *servers)
 {
-    glance->api_server_count = count(servers);
+    glance->api_server_count = count_entries(servers);
     if (glance->api_server_count == 0)
         return true;
     glance->api_server_failed_ms =
@@ -88,7 +81,7 @@ static bool copy_api_servers(struct glance *glance, const char *const *servers)
     for (unsigned i = 0; i < glance->api_server_count && ok; i++)
         ok = normalize_api_server(&glance->api_servers[i]);
     if (ok)
-        shuffle(glance->api_servers, glance->api_server_count);
+        shuffle_list(glance->api_servers, glance->api_server_count);
     return ok;
 }
 
@@ -96,7 +89,7 @@ static bool copy_options(struct glance *glance, const struct glance_options *opt
 {
     static const char *const default_interfaces[] = {"internal", "public", NULL};
     const char *const *interfaces = options->valid_interfaces;
-    if (count(interfaces) == 0)
+    if (count_entries(interfaces) == 0)
         interfaces = default_interfaces;
     glance->own_session = options->own_session;
     glance->num_retries = options->num_retries;
@@ -104,10 +97,10 @@ static bool copy_options(struct glance *glance, const struct glance_options *opt
         seconds_ms(options->stall_timeout_s ? options->stall_timeout_s : STALL_TIMEOUT_S);
     glance->poll_interval_ms =
         options->poll_interval_ms ? options->poll_interval_ms : POLL_INTERVAL_MS;
-    if (!copy_string(options->endpoint_override, NULL, &glance->endpoint_override) ||
-        !copy_string(options->service_type, "image", &glance->service_type) ||
-        !copy_string(options->service_name, NULL, &glance->service_name) ||
-        !copy_string(options->region_name, NULL, &glance->region_name) ||
+    if (!copy_text(options->endpoint_override, NULL, &glance->endpoint_override) ||
+        !copy_text(options->service_type, "image", &glance->service_type) ||
+        !copy_text(options->service_name, NULL, &glance->service_name) ||
+        !copy_text(options->region_name, NULL, &glance->region_name) ||
         !copy_list(interfaces, &glance->valid_interfaces))
         return false;
     if (glance->endpoint_override)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/retry.h"
 #include "glance_client/glance.h"
 
 struct glance {
@@ -34,6 +35,14 @@ struct glance_call {
     const char *content_type; /* NULL = no body */
     const char *body;
     struct image_source *source; /* instead of body */
+    unsigned total_ms;           /* of glance_send(), 0 = no limit; of glance_call() as in rest.h */
+};
+
+/* Waiting for what Glance makes of an image. Everything is borrowed. */
+struct glance_wait {
+    const char *image_id;
+    const char *const *passing; /* statuses that do not last; ended by NULL */
+    unsigned patience_ms;
 };
 
 /* The one whose turn it is; when all have failed lately, the one that did so first. */
@@ -43,6 +52,9 @@ const char *glance_api_server(struct glance *glance, uint64_t now_ms);
 void glance_api_server_judge(struct glance *glance, const char *url, bool answered,
                              uint64_t now_ms);
 
+/* Whether `text` is in a list ended by NULL. */
+bool glance_is_one_of(const char *text, const char *const *list);
+
 /* EINVAL, ImageNotFound, when `image_id` is no UUID: it will be part of a path. */
 int glance_check_image_id(const char *image_id, struct error *err);
 
@@ -51,9 +63,8 @@ int glance_check_image_id(const char *image_id, struct error *err);
  * the next attempt gets a fresh one.
  */
 int glance_send(struct glance *glance, const struct request_context *context,
-                const struct glance_call *call, unsigned total_ms,
-                struct http_response *ret_response, enum http_failure *ret_failure,
-                struct error *err);
+                const struct glance_call *call, struct http_response *ret_response,
+                enum http_failure *ret_failure, struct error *err);
 
 /*
  * glance_send() with repetitions (every such call may be repeated); success is a 2xx answer, any
@@ -65,19 +76,28 @@ int glance_call(struct glance *glance, const struct request_context *context,
                 struct error *err);
 
 /*
- * Reads the record, again and again while its status is one of `passing` (ended by NULL) or Glance
- * is away, at most 150 times and for `patience_ms`; then ImageUploadFailed, or why there was no
- * answer.
+ * Reads the record, again and again while its status is a passing one or Glance is away, at most
+ * 150 times and for patience_ms; then ImageUploadFailed, or why there was no answer.
  */
 int glance_image_settle(struct glance *glance, const struct request_context *context,
-                        const char *image_id, const char *const *passing, unsigned patience_ms,
-                        struct glance_image *ret_image, struct error *err);
+                        const struct glance_wait *wait, struct glance_image *ret_image,
+                        struct error *err);
+
+/* The attempts to give an image its data: num_retries and one, at most 3. */
+struct retry glance_begin_attempts(const struct glance *glance);
 
 /* The patience with what Glance does on its own, when it has all it needs. */
 unsigned glance_patience_ms(const struct glance *glance);
 
-/* What an image is whose status says that it never becomes active: ImageNotFound,
- * ImageUploadFailed. */
+/*
+ * glance_image_upload() of an id that has been checked and of a source that may be empty: uploads,
+ * again if need be, and verifies what Glance holds then.
+ */
+int glance_upload_verified(struct glance *glance, const struct request_context *context,
+                           const char *image_id, struct image_source *source, struct error *err);
+
+/* The error of an image whose status says that it never becomes active: ImageNotFound,
+ * ImageUploadFailed. Returns -errno. */
 int glance_image_lost(const struct glance_image *image, struct error *err);
 
 /* Fills *err with the class that nova maps the answer to. Returns -errno. */

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/cleanup.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "glance_client/glance_int.h"
 
 /* Absent and null are the same; any other type is not what Glance sends. */
@@ -52,7 +54,7 @@ static int parse_image(json_t *record, const char *image_id, struct glance_image
         {"os_hash_value", &image.os_hash_value},
     };
     int r = copy_size(record, &image.size_bytes, err);
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]) && r == 0; i++)
+    for (size_t i = 0; i < ARRAY_SIZE(members) && r == 0; i++)
         r = copy_member(record, members[i].key, members[i].copy, err);
     if (r == 0 && (!image.id || strcasecmp(image.id, image_id) != 0 || !image.status))
         r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
@@ -61,13 +63,15 @@ static int parse_image(json_t *record, const char *image_id, struct glance_image
         glance_image_done(&image);
         return r;
     }
+    log_debug("image %s has status '%s', size %lld (-1: none yet)", image_id, image.status,
+              (long long)image.size_bytes);
     *ret_image = image;
     return 0;
 }
 
 /* Takes the answer. */
-static int read_answer(struct http_response *response, const char *image_id,
-                       struct glance_image *ret_image, struct error *err)
+static int read_image(struct http_response *response, const char *image_id,
+                      struct glance_image *ret_image, struct error *err)
 {
     json_t *record = NULL;
     int r = http_response_json(response, "Glance's answer", &record, err);
@@ -81,26 +85,28 @@ int glance_image_get(struct glance *glance, const struct request_context *contex
     const struct glance_call call = {.method = "GET", .image_id = image_id, .suffix = ""};
     struct http_response response;
     int r = glance_check_image_id(image_id, err);
-    if (r == 0)
-        r = glance_call(glance, context, &call, &response, err);
-    return r < 0 ? r : read_answer(&response, image_id, ret_image, err);
+    if (r < 0)
+        return r;
+    r = glance_call(glance, context, &call, &response, err);
+    return r < 0 ? r : read_image(&response, image_id, ret_image, err);
 }
 
 int glance_image_peek(struct glance *glance, const struct request_context *context,
                       const char *image_id, unsigned timeout_ms, struct glance_image *ret_image,
                       struct error *err)
 {
-    const struct glance_call call = {.method = "GET", .image_id = image_id, .suffix = ""};
+    const struct glance_call call = {
+        .method = "GET", .image_id = image_id, .suffix = "", .total_ms = timeout_ms};
     struct http_response response;
     enum http_failure failure;
     int r = glance_check_image_id(image_id, err);
     if (r < 0)
         return r;
-    r = glance_send(glance, context, &call, timeout_ms, &response, &failure, err);
+    r = glance_send(glance, context, &call, &response, &failure, err);
     if (r < 0)
         return glance_no_answer(&call, failure, err);
     if (response.status / 100 == 2)
-        return read_answer(&response, image_id, ret_image, err);
+        return read_image(&response, image_id, ret_image, err);
     r = glance_refused(&call, &response, err);
     http_response_done(&response);
     return r;
@@ -127,10 +133,12 @@ int glance_image_delete(struct glance *glance, const struct request_context *con
     const struct glance_call call = {.method = "DELETE", .image_id = image_id, .suffix = ""};
     struct http_response response;
     int r = glance_check_image_id(image_id, err);
-    if (r == 0)
-        r = glance_call(glance, context, &call, &response, err);
+    if (r < 0)
+        return r;
+    r = glance_call(glance, context, &call, &response, err);
     if (r < 0)
         return r;
     http_response_done(&response);
+    log_debug("image %s is deleted", image_id);
     return 0;
 }

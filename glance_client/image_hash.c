@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 
 #define DEFAULT_ALGORITHM "sha512" /* [DEFAULT] hashing_algorithm of Glance */
 #define REREAD_BYTES (1u << 20)
@@ -20,7 +21,7 @@ struct image_hash {
     uint64_t hashed_bytes;
 };
 
-/* Where Python's hashlib and libcrypto disagree about a name. */
+/* Names that Python's hashlib and libcrypto spell differently. */
 static const EVP_MD *find_algorithm(const char *name)
 {
     static const char *const names[][2] = {
@@ -33,7 +34,7 @@ static const EVP_MD *find_algorithm(const char *name)
     return EVP_get_digestbyname(name);
 }
 
-static int begin(struct image_hash *hash, const char *algorithm, struct error *err)
+static int begin_digest(struct image_hash *hash, const char *algorithm, struct error *err)
 {
     const EVP_MD *md = find_algorithm(algorithm);
     if (!md || strlen(algorithm) >= sizeof(hash->algorithm))
@@ -63,7 +64,7 @@ static ssize_t hash_read(struct image_source *source, void *buffer, size_t lengt
 static int rewind_with(struct image_hash *hash, const char *algorithm, struct error *err)
 {
     int r = hash->inner->ops->rewind(hash->inner, err);
-    return r < 0 ? r : begin(hash, algorithm, err);
+    return r < 0 ? r : begin_digest(hash, algorithm, err);
 }
 
 static int hash_rewind(struct image_source *source, struct error *err)
@@ -87,7 +88,7 @@ int image_hash_new(struct image_source *inner, struct image_hash **ret_hash, str
     hash->base = (struct image_source){.ops = &ops, .size_bytes = inner->size_bytes};
     hash->inner = inner;
     hash->digest = EVP_MD_CTX_new();
-    int r = hash->digest ? begin(hash, DEFAULT_ALGORITHM, err) : error_nomem(err);
+    int r = hash->digest ? begin_digest(hash, DEFAULT_ALGORITHM, err) : error_nomem(err);
     if (r < 0) {
         image_hash_free(hash);
         return r;
@@ -123,17 +124,18 @@ static int read_through(struct image_hash *hash, struct error *err)
 int image_hash_digest(struct image_hash *hash, const char *algorithm,
                       char ret_hex[static IMAGE_HASH_HEX_SIZE], struct error *err)
 {
-    int r = 0;
     if (!find_algorithm(algorithm))
         return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "hash algorithm '%.32s' is not known",
                          algorithm);
     if (strcmp(algorithm, hash->algorithm) != 0 || hash->hashed_bytes != hash->base.size_bytes) {
-        r = rewind_with(hash, algorithm, err);
-        if (r == 0)
-            r = read_through(hash, err);
+        log_debug("the image is read again for its %s digest", algorithm);
+        int r = rewind_with(hash, algorithm, err);
+        if (r < 0)
+            return r;
+        r = read_through(hash, err);
+        if (r < 0)
+            return r;
     }
-    if (r < 0)
-        return r;
     unsigned char value[EVP_MAX_MD_SIZE];
     unsigned length = 0;
     if (EVP_DigestFinal_ex(hash->digest, value, &length) != 1)

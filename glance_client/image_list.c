@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "glance_client/glance_int.h"
 
 #define PAGES_MAX 100
@@ -45,19 +46,21 @@ static int make_query(const json_t *filters, char **ret_query, struct error *err
     cleanup_free char *query = strdup(FIRST_QUERY);
     const char *name;
     json_t *value;
-    int r = query ? 0 : error_nomem(err);
+    if (!query)
+        return error_nomem(err);
     json_object_foreach ((json_t *)(uintptr_t)filters, name, value) {
-        if (r == 0 && !json_is_string(value))
-            r = error_set(err, EINVAL, EXC_INTERNAL_ERROR, "image filter '%s' is no string", name);
-        if (r == 0)
-            r = append_filter(&query, name, json_string_value(value), err);
+        if (!json_is_string(value))
+            return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "image filter '%s' is no string",
+                             name);
+        int r = append_filter(&query, name, json_string_value(value), err);
+        if (r < 0)
+            return r;
     }
-    if (r == 0)
-        *ret_query = TAKE_PTR(query);
-    return r;
+    *ret_query = TAKE_PTR(query);
+    return 0;
 }
 
-/* Whoever lists images may delete them: a filter that got lost on the way must not count. */
+/* Listed images may be deleted next, so the filters are applied here once more. */
 static bool is_wanted(const json_t *record, const json_t *filters)
 {
     const char *name;
@@ -158,6 +161,7 @@ int glance_image_list(struct glance *glance, const struct request_context *conte
         json_decref(records);
         return r;
     }
+    log_debug("Glance lists %zu images that are looked for", json_array_size(records));
     *ret_records = records;
     return 0;
 }

@@ -11,21 +11,14 @@
 #include <strings.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "glance_client/glance_int.h"
-
-static bool is_one_of(const char *name, const char *const *names)
-{
-    for (; *names; names++)
-        if (strcmp(name, *names) == 0)
-            return true;
-    return false;
-}
 
 static bool is_base_field(const char *name)
 {
     static const char *const names[] = {
         "name", "disk_format", "container_format", "min_disk", "min_ram", "visibility", NULL};
-    return is_one_of(name, names);
+    return glance_is_one_of(name, names);
 }
 
 /* Glance's schema wants UUIDs in these two, so "no kernel" can only be said by leaving it out. */
@@ -33,8 +26,8 @@ static bool is_left_out(const char *name, const json_t *value)
 {
     static const char *const names[] = {"kernel_id", "ramdisk_id", NULL};
     const char *text = json_string_value(value);
-    return json_is_null(value) ||
-           (text && is_one_of(name, names) && (text[0] == '\0' || strcasecmp(text, "none") == 0));
+    return json_is_null(value) || (text && glance_is_one_of(name, names) &&
+                                   (text[0] == '\0' || strcasecmp(text, "none") == 0));
 }
 
 /* The shortest text that reads back as the same number, as Python's repr(). */
@@ -70,7 +63,7 @@ static int encode_integer(const char *name, json_t *value, json_t **ret_value, s
 static int encode_value(const char *name, json_t *value, json_t **ret_value, struct error *err)
 {
     static const char *const integers[] = {"min_disk", "min_ram", NULL};
-    if (is_one_of(name, integers))
+    if (glance_is_one_of(name, integers))
         return encode_integer(name, value, ret_value, err);
     if (json_is_array(value) || json_is_object(value))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
@@ -154,9 +147,11 @@ static int send_patch(struct glance *glance, const struct request_context *conte
     };
     struct http_response response;
     int r = glance_call(glance, context, &call, &response, err);
-    if (r == 0)
-        http_response_done(&response);
-    return r;
+    if (r < 0)
+        return r;
+    http_response_done(&response);
+    log_debug("image %s: %zu attributes are set", image_id, json_array_size(patch));
+    return 0;
 }
 
 int glance_image_update(struct glance *glance, const struct request_context *context,
@@ -164,8 +159,9 @@ int glance_image_update(struct glance *glance, const struct request_context *con
 {
     json_t *patch = NULL;
     int r = glance_check_image_id(image_id, err);
-    if (r == 0)
-        r = make_patch(attributes, &patch, err);
+    if (r < 0)
+        return r;
+    r = make_patch(attributes, &patch, err);
     if (r == 0 && json_array_size(patch) > 0)
         r = send_patch(glance, context, image_id, patch, err);
     json_decref(patch);

@@ -7,18 +7,14 @@
  * Both leave "queued" only once, so after an answer that leaves it open GET tells, as for a PUT.
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "common/retry.h"
 #include "glance_client/glance_int.h"
 
-#define ATTEMPTS_MAX 3
-#define MAX_DELAY_MS 30000
 /* Beside 0 and -errno: */
 #define LOCATION_AGAIN 1    /* the image still waits for its data */
 #define LOCATION_ANSWERED 2 /* not yet judged */
@@ -35,29 +31,31 @@ struct location {
     unsigned retry_after_ms;
 };
 
-/* The token has expired meanwhile. A PATCH is carried out when it is answered, a POST later. */
-static int refused(const struct location *location, bool accepted, struct error *err)
+/* The token has expired meanwhile. A PATCH that is answered is done, a POST is done later. */
+static int location_refused(const struct location *location, bool accepted, struct error *err)
 {
     const struct error cause = *err;
     if (!accepted || !location->patch)
         return error_set(err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
                          "upload of image %s: what became of it is not known: %s",
                          location->image_id, cause.message);
-    log_warning("image %s: Glance has taken its location, but does not show it any more: %s",
+    log_warning("image %s: Glance has taken its location, but the image cannot be read any more to "
+                "verify it, the snapshot goes on: %s",
                 location->image_id, cause.message);
     return 0;
 }
 
-/* `accepted`: an answer said so; then "queued" is not the last word. LOCATION_AGAIN leaves *err. */
-static int settle(const struct location *location, bool accepted, struct error *err)
+/* `accepted`: by an answer, "queued" does not last then. LOCATION_AGAIN leaves *err as it is. */
+static int location_settle(const struct location *location, bool accepted, struct error *err)
 {
     static const char *const statuses[] = {"queued", "saving", "importing", "uploading", NULL};
+    const struct glance_wait wait = {location->image_id, accepted ? statuses : statuses + 1,
+                                     glance_patience_ms(location->glance)};
     struct glance_image image;
-    int r = glance_image_settle(location->glance, location->context, location->image_id,
-                                accepted ? statuses : statuses + 1,
-                                glance_patience_ms(location->glance), &image, err);
+    int r = glance_image_settle(location->glance, location->context, &wait, &image, err);
     if (r < 0)
-        return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? refused(location, accepted, err) : r;
+        return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? location_refused(location, accepted, err)
+                                                       : r;
     if (strcmp(image.status, "queued") == 0)
         r = LOCATION_AGAIN;
     else if (strcmp(image.status, "active") != 0)
@@ -67,7 +65,7 @@ static int settle(const struct location *location, bool accepted, struct error *
 }
 
 /* Returns owned; NULL = no memory. */
-static char *make_body(const struct location *location)
+static char *location_body(const struct location *location)
 {
     json_t *body = location->patch
                        ? json_pack("[{s:s, s:s, s:{s:s, s:{}}}]", "op", "add", "path",
@@ -82,7 +80,7 @@ static char *make_body(const struct location *location)
  * *err already says what was wrong with the answer. "Already there" (400, 409) is our own doing
  * only when an earlier request may have been carried out.
  */
-static int judge(struct location *location, unsigned status, struct error *err)
+static int location_judge(struct location *location, unsigned status, struct error *err)
 {
     if (status == 401 && location->glance->service_session && !location->token_renewed) {
         retry_allow_another(&location->retry);
@@ -95,7 +93,7 @@ static int judge(struct location *location, unsigned status, struct error *err)
         return -err->errnum;
     location->maybe_done = true;
     struct error other = ERROR_INIT;
-    int r = settle(location, false, &other);
+    int r = location_settle(location, false, &other);
     if (r == LOCATION_AGAIN && !server_failed)
         return -err->errnum;
     if (r < 0)
@@ -103,9 +101,9 @@ static int judge(struct location *location, unsigned status, struct error *err)
     return r;
 }
 
-static int send_request(struct location *location, unsigned *ret_status, struct error *err)
+static int location_send(struct location *location, unsigned *ret_status, struct error *err)
 {
-    cleanup_free char *body = make_body(location);
+    cleanup_free char *body = location_body(location);
     if (!body)
         return error_nomem(err);
     const struct glance_call call = {
@@ -119,11 +117,11 @@ static int send_request(struct location *location, unsigned *ret_status, struct 
     struct http_response response;
     enum http_failure failure;
     location->retry_after_ms = 0;
-    int r = glance_send(location->glance, location->context, &call, 0, &response, &failure, err);
+    int r = glance_send(location->glance, location->context, &call, &response, &failure, err);
     if (r < 0) {
         r = glance_no_answer(&call, failure, err);
         location->maybe_done |= failure != HTTP_FAILED_CONNECT && failure != HTTP_FAILED_REQUEST;
-        return http_failure_is_transient(failure) ? settle(location, false, err) : r;
+        return http_failure_is_transient(failure) ? location_settle(location, false, err) : r;
     }
     *ret_status = response.status;
     location->retry_after_ms = http_response_retry_after_ms(&response);
@@ -134,33 +132,33 @@ static int send_request(struct location *location, unsigned *ret_status, struct 
 }
 
 /* One request and what came of it: 0, LOCATION_AGAIN or -errno, the last two with *err. */
-static int attempt(struct location *location, struct error *err)
+static int location_attempt(struct location *location, struct error *err)
 {
     unsigned status = 0;
-    int r = send_request(location, &status, err);
+    int r = location_send(location, &status, err);
     /* What older Glances know instead; a PATCH tells too when there is no such image. */
     if (r == LOCATION_ANSWERED && !location->patch &&
         (status == 404 || status == 405 || status == 501)) {
+        log_debug("image %s: Glance takes no POST of locations (%u), a PATCH is sent",
+                  location->image_id, status);
         location->patch = true;
-        r = send_request(location, &status, err);
+        r = location_send(location, &status, err);
     }
     if (r != LOCATION_ANSWERED)
         return r;
-    return status / 100 == 2 ? settle(location, true, err) : judge(location, status, err);
+    return status / 100 == 2 ? location_settle(location, true, err)
+                             : location_judge(location, status, err);
 }
 
-static int run(struct location *location, struct error *err)
+static int location_run(struct location *location, struct error *err)
 {
-    struct glance *glance = location->glance;
-    const struct retry_policy policy = {
-        glance->num_retries + 1 < ATTEMPTS_MAX ? glance->num_retries + 1 : ATTEMPTS_MAX,
-        http_client_retry_delay_ms(glance->http), MAX_DELAY_MS, UINT_MAX};
     struct error failed = ERROR_INIT;
-    int r;
-    location->retry = retry_begin(&policy);
-    do
-        r = attempt(location, &failed);
-    while (r == LOCATION_AGAIN && retry_wait(&location->retry, location->retry_after_ms));
+    location->retry = glance_begin_attempts(location->glance);
+    int r = location_attempt(location, &failed);
+    while (r == LOCATION_AGAIN && retry_wait(&location->retry, location->retry_after_ms)) {
+        log_debug("image %s: its location is sent again: %s", location->image_id, failed.message);
+        r = location_attempt(location, &failed);
+    }
     if (r == 0)
         return 0;
     if (r == LOCATION_AGAIN)
@@ -175,5 +173,8 @@ int glance_image_add_location(struct glance *glance, const struct request_contex
     struct location location = {
         .glance = glance, .context = context, .image_id = image_id, .url = url};
     int r = glance_check_image_id(image_id, err);
-    return r < 0 ? r : run(&location, err);
+    if (r < 0)
+        return r;
+    log_debug("image %s: its location becomes %s", image_id, url);
+    return location_run(&location, err);
 }

@@ -4,10 +4,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "common/log.h"
 #include "glance_client/glance_int.h"
 
 /* Its list of versions needs no token (glance/api/versions.py). */
-static bool answers(struct glance *glance, const char *base, unsigned timeout_ms, struct error *err)
+static bool server_answers(struct glance *glance, const char *base, unsigned timeout_ms,
+                           struct error *err)
 {
     char url[4096];
     struct http_response response = {0};
@@ -22,6 +24,7 @@ static bool answers(struct glance *glance, const char *base, unsigned timeout_ms
         (void)error_set(err, EHOSTUNREACH, EXC_GLANCE_CONNECTION_FAILED, "%s", reason);
     }
     http_response_done(&response);
+    log_debug("Glance: %s %s", base, good ? "answers" : "does not answer");
     if (!good)
         (void)error_prepend(err, "%s", base);
     return good;
@@ -34,11 +37,12 @@ int glance_reach(struct glance *glance, const char *of_catalog, unsigned timeout
     const char *base = glance->endpoint_override ? glance->endpoint_override : of_catalog;
     for (unsigned i = 0; i < glance->api_server_count; i++) {
         struct error of_server = ERROR_INIT;
-        if (answers(glance, glance->api_servers[i], timeout_ms, &of_server))
+        if (server_answers(glance, glance->api_servers[i], timeout_ms, &of_server))
             return 0;
         error_join(&failure, &of_server);
     }
-    if (glance->api_server_count == 0 && (!base || answers(glance, base, timeout_ms, &failure)))
+    if (glance->api_server_count == 0 &&
+        (!base || server_answers(glance, base, timeout_ms, &failure)))
         return 0;
     *err = failure;
     return error_prepend(err, "Glance cannot be reached");

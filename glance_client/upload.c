@@ -9,7 +9,7 @@
  * A Glance that died meanwhile leaves it "saving" for ever: nothing but a DELETE ends that.
  */
 #include <errno.h>
-#include <limits.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -17,12 +17,9 @@
 #include "common/cancel.h"
 #include "common/failpoint.h"
 #include "common/log.h"
-#include "common/retry.h"
 #include "glance_client/glance_int.h"
 #include "glance_client/image_hash.h"
 
-#define ATTEMPTS_MAX 3
-#define MAX_DELAY_MS 30000
 #define UPLOAD_AGAIN 1 /* beside 0 and -errno: Glance waits for the data once more */
 
 struct upload {
@@ -44,8 +41,8 @@ static int upload_failed(const struct upload *upload, struct error *err, const c
 }
 
 /*
- * Without a hash to compare with, only an image whose upload was answered with 204 is believed: its
- * size is then all there is.
+ * Without a hash to compare with, the size alone counts, and only when the upload was answered with
+ * 204.
  */
 static int verify_hash(struct upload *upload, const struct glance_image *image, bool stored,
                        struct error *err)
@@ -70,8 +67,8 @@ static int verify_hash(struct upload *upload, const struct glance_image *image, 
     return 0;
 }
 
-static int verify(struct upload *upload, const struct glance_image *image, bool stored,
-                  struct error *err)
+static int upload_verify(struct upload *upload, const struct glance_image *image, bool stored,
+                         struct error *err)
 {
     uint64_t size_bytes = upload->source.size_bytes;
     if (image->size_bytes < 0 || (uint64_t)image->size_bytes != size_bytes)
@@ -82,36 +79,36 @@ static int verify(struct upload *upload, const struct glance_image *image, bool 
     return verify_hash(upload, image, stored, err);
 }
 
-/* When not all was sent, nothing is to be expected but that Glance notices. */
+/* When not all was sent, Glance has only to notice that. */
 static unsigned patience_ms(const struct upload *upload)
 {
     return upload->sent_bytes == upload->source.size_bytes ? glance_patience_ms(upload->glance)
                                                            : upload->glance->stall_ms;
 }
 
-/* The token has expired since the PUT began: what is known is what the PUT was answered. */
-static int refused(const struct upload *upload, bool stored, struct error *err)
+/* The token has expired since the PUT began: only the answer to the PUT tells. */
+static int upload_refused(const struct upload *upload, bool stored, struct error *err)
 {
     if (!stored)
         return error_prepend(err, "upload of image %s: what became of it is not known",
                              upload->image_id);
-    log_warning("image %s: Glance has taken all of it, but does not show it any more; its hash is "
-                "not verified: %s",
+    log_warning("image %s: Glance has taken all of it, but the image cannot be read any more to "
+                "verify its hash, the snapshot goes on: %s",
                 upload->image_id, err->message);
     return 0;
 }
 
 /* `stored`: the PUT was answered with 204. UPLOAD_AGAIN leaves *err as it is. */
-static int settle(struct upload *upload, bool stored, struct error *err)
+static int upload_settle(struct upload *upload, bool stored, struct error *err)
 {
     static const char *const passing[] = {"saving", NULL};
+    const struct glance_wait wait = {upload->image_id, passing, patience_ms(upload)};
     struct glance_image image;
-    int r = glance_image_settle(upload->glance, upload->context, upload->image_id, passing,
-                                patience_ms(upload), &image, err);
+    int r = glance_image_settle(upload->glance, upload->context, &wait, &image, err);
     if (r < 0)
-        return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? refused(upload, stored, err) : r;
+        return error_is(err, EXC_IMAGE_NOT_AUTHORIZED) ? upload_refused(upload, stored, err) : r;
     if (strcmp(image.status, "active") == 0)
-        r = verify(upload, &image, stored, err);
+        r = upload_verify(upload, &image, stored, err);
     else if (strcmp(image.status, "queued") == 0 && !stored)
         r = UPLOAD_AGAIN;
     else
@@ -121,7 +118,7 @@ static int settle(struct upload *upload, bool stored, struct error *err)
 }
 
 /* *err already says what was wrong with the answer. */
-static int judge(struct upload *upload, unsigned status, struct error *err)
+static int upload_judge(struct upload *upload, unsigned status, struct error *err)
 {
     int r;
     switch (status) {
@@ -139,17 +136,17 @@ static int judge(struct upload *upload, unsigned status, struct error *err)
     case 429:
         return UPLOAD_AGAIN;
     case 410:
-        r = settle(upload, false, err);
+        r = upload_settle(upload, false, err);
         return r == UPLOAD_AGAIN ? -err->errnum : r;
     default:
         if (status / 100 == 5 || status == 409)
-            return settle(upload, false, err);
+            return upload_settle(upload, false, err);
         return -err->errnum;
     }
 }
 
 /* One PUT and what came of it: 0, UPLOAD_AGAIN or -errno, the last two with *err. */
-static int attempt(struct upload *upload, struct error *err)
+static int upload_attempt(struct upload *upload, struct error *err)
 {
     const struct glance_call call = {
         .method = "PUT",
@@ -161,12 +158,14 @@ static int attempt(struct upload *upload, struct error *err)
     struct http_response response;
     enum http_failure failure;
     upload->retry_after_ms = 0;
-    int r = glance_send(upload->glance, upload->context, &call, 0, &response, &failure, err);
+    int r = glance_send(upload->glance, upload->context, &call, &response, &failure, err);
+    log_debug("image %s: %" PRIu64 " of %" PRIu64 " bytes are sent", upload->image_id,
+              upload->sent_bytes, upload->source.size_bytes);
     if (r < 0 && failure == HTTP_FAILED_SOURCE)
         return r;
     if (r < 0) {
         r = glance_no_answer(&call, failure, err);
-        return http_failure_is_transient(failure) ? settle(upload, false, err) : r;
+        return http_failure_is_transient(failure) ? upload_settle(upload, false, err) : r;
     }
     failpoint("upload:sent");
     unsigned status = response.status;
@@ -174,25 +173,21 @@ static int attempt(struct upload *upload, struct error *err)
     if (status / 100 != 2)
         (void)glance_refused(&call, &response, err);
     http_response_done(&response);
-    return status / 100 == 2 ? settle(upload, true, err) : judge(upload, status, err);
+    return status / 100 == 2 ? upload_settle(upload, true, err) : upload_judge(upload, status, err);
 }
 
-static int run(struct upload *upload, struct error *err)
+static int upload_run(struct upload *upload, struct error *err)
 {
-    struct glance *glance = upload->glance;
     struct image_source *source = &upload->source;
-    const struct retry_policy policy = {
-        glance->num_retries + 1 < ATTEMPTS_MAX ? glance->num_retries + 1 : ATTEMPTS_MAX,
-        http_client_retry_delay_ms(glance->http), MAX_DELAY_MS, UINT_MAX};
     struct error failed = ERROR_INIT;
-    upload->retry = retry_begin(&policy);
+    upload->retry = glance_begin_attempts(upload->glance);
     failpoint("upload:started");
-    int r = attempt(upload, &failed);
+    int r = upload_attempt(upload, &failed);
     while (r == UPLOAD_AGAIN && retry_wait(&upload->retry, upload->retry_after_ms)) {
-        log_debug("image %s: upload begins again: %s", upload->image_id, failed.message);
+        log_debug("image %s: the upload begins again: %s", upload->image_id, failed.message);
         r = source->ops->rewind(source, &failed);
         if (r == 0)
-            r = attempt(upload, &failed);
+            r = upload_attempt(upload, &failed);
     }
     if (r == 0)
         return 0;
@@ -231,8 +226,7 @@ static void close_hashed(struct image_source *source)
     (void)source;
 }
 
-/* `source` may be empty here. */
-static int upload_verified(struct glance *glance, const struct request_context *context,
+int glance_upload_verified(struct glance *glance, const struct request_context *context,
                            const char *image_id, struct image_source *source, struct error *err)
 {
     static const struct image_source_ops ops = {
@@ -242,10 +236,13 @@ static int upload_verified(struct glance *glance, const struct request_context *
                             .context = context,
                             .image_id = image_id};
     int r = image_hash_new(source, &upload.hash, err);
-    if (r == 0)
-        r = run(&upload, err);
-    if (r == 0)
+    if (r < 0)
+        return r;
+    r = upload_run(&upload, err);
+    if (r == 0) {
+        log_debug("image %s: active, and what was sent", image_id);
         failpoint("upload:verified");
+    }
     image_hash_free(upload.hash);
     return r;
 }
@@ -259,33 +256,5 @@ int glance_image_upload(struct glance *glance, const struct request_context *con
     if (source->size_bytes == 0)
         return error_set(err, EINVAL, EXC_IMAGE_UPLOAD_FAILED,
                          "upload of image %s refused: it has no data", image_id);
-    return upload_verified(glance, context, image_id, source, err);
-}
-
-static ssize_t read_nothing(struct image_source *source, void *buffer, size_t length,
-                            struct error *err)
-{
-    (void)source, (void)buffer, (void)length, (void)err;
-    return 0;
-}
-
-static int rewind_nothing(struct image_source *source, struct error *err)
-{
-    (void)source, (void)err;
-    return 0;
-}
-
-static void close_nothing(struct image_source *source)
-{
-    (void)source;
-}
-
-int glance_image_activate_empty(struct glance *glance, const struct request_context *context,
-                                const char *image_id, struct error *err)
-{
-    static const struct image_source_ops ops = {
-        .read = read_nothing, .rewind = rewind_nothing, .close = close_nothing};
-    struct image_source nothing = {.ops = &ops, .size_bytes = 0};
-    int r = glance_check_image_id(image_id, err);
-    return r < 0 ? r : upload_verified(glance, context, image_id, &nothing, err);
+    return glance_upload_verified(glance, context, image_id, source, err);
 }

@@ -10,6 +10,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "driver/definition/xml_node.h"
 #include "driver/driver.h"
 #include "driver/libvirt/connection.h"
@@ -29,7 +30,7 @@ int backup_job_check_idle(virDomainPtr domain, struct error *err)
 }
 
 /* Disks that are not listed take no part. Returns owned: xmlFree(). */
-static xmlChar *describe(const struct backup_job *job)
+static xmlChar *describe_job(const struct backup_job *job)
 {
     xmlChar *text = NULL;
     int size = 0;
@@ -54,7 +55,7 @@ static xmlChar *describe(const struct backup_job *job)
 
 int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *err)
 {
-    xmlChar *xml = describe(job);
+    xmlChar *xml = describe_job(job);
     if (!xml)
         return error_nomem(err);
     job->running = job->may_come = true; /* also when the answer is lost */
@@ -63,6 +64,8 @@ int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *
     xmlFree(xml);
     if (r < 0)
         return libvirt_error(err, "cannot begin a backup job on disk %s", job->disk_target);
+    log_debug("backup job: disk %s is shown at %s, scratch file %s", job->disk_target,
+              job->socket_path, job->scratch_path);
     job->may_come = false;
     return 0;
 }
@@ -82,8 +85,8 @@ static bool is_ours(const struct backup_job *job, const xmlDoc *document)
     return false;
 }
 
-static int find(const struct backup_job *job, virDomainPtr domain, bool *ret_there,
-                struct error *err)
+static int find_job(const struct backup_job *job, virDomainPtr domain, bool *ret_there,
+                    struct error *err)
 {
     xmlDoc *document = NULL;
     cleanup_free char *xml = virDomainBackupGetXMLDesc(domain, 0);
@@ -100,17 +103,20 @@ static int find(const struct backup_job *job, virDomainPtr domain, bool *ret_the
     return 0;
 }
 
-/* libvirt knows no event for the end of a backup job on every version: looked at until it is gone.
- */
-static int await_end(const struct backup_job *job, virDomainPtr domain, struct error *err)
+/* Looks until the job is gone: not every libvirt sends an event for the end of a backup job. */
+static int await_job_end(const struct backup_job *job, virDomainPtr domain, struct error *err)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
     uint64_t deadline_ms = clock_now_ms() + END_TIMEOUT_MS;
     bool there = true;
     for (;;) {
-        int r = find(job, domain, &there, err);
-        if (r < 0 || !there)
+        int r = find_job(job, domain, &there, err);
+        if (r < 0)
             return r;
+        if (!there) {
+            log_debug("backup job: the one on disk %s is gone", job->disk_target);
+            return 0;
+        }
         if (clock_now_ms() >= deadline_ms)
             return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                              "the backup job on disk %s did not end", job->disk_target);
@@ -118,26 +124,35 @@ static int await_end(const struct backup_job *job, virDomainPtr domain, struct e
     }
 }
 
-static int end(const struct backup_job *job, virDomainPtr domain, struct error *err)
+static int end_job(const struct backup_job *job, virDomainPtr domain, struct error *err)
 {
     bool there = false;
-    int r = find(job, domain, &there, err);
-    if (r == 0 && there && virDomainAbortJob(domain) < 0)
-        r = libvirt_error(err, "cannot end the backup job on disk %s", job->disk_target);
-    return r == 0 && there ? await_end(job, domain, err) : r;
+    int r = find_job(job, domain, &there, err);
+    if (r < 0 || !there)
+        return r;
+    log_debug("backup job: ends the one on disk %s", job->disk_target);
+    if (virDomainAbortJob(domain) < 0)
+        return libvirt_error(err, "cannot end the backup job on disk %s", job->disk_target);
+    return await_job_end(job, domain, err);
 }
 
 int backup_job_undo(struct backup_job *job, virDomainPtr domain, struct error *err)
 {
     if (!job->running)
         return 0;
-    int r = end(job, domain, err);
-    if (r == 0 && job->may_come) {
+    int r = end_job(job, domain, err);
+    if (r < 0)
+        return r;
+    if (job->may_come) {
+        log_debug(
+            "backup job: the request for disk %s may yet be carried out, its scratch file goes",
+            job->disk_target);
         if (unlink(job->scratch_path) < 0 && errno != ENOENT)
             return error_errno(err, errno, "cannot remove %s", job->scratch_path);
-        r = end(job, domain, err); /* it may have come since */
+        r = end_job(job, domain, err); /* it may have come since */
+        if (r < 0)
+            return r;
     }
-    if (r == 0)
-        job->running = job->may_come = false;
-    return r;
+    job->running = job->may_come = false;
+    return 0;
 }

@@ -27,7 +27,7 @@ int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *
 
 /*
  * Ends it if it is still there, as its scratch file tells, and waits until it is gone, at most
- * 30 s. Nobody else's is touched. One that may yet come cannot any more: without its scratch file
- * libvirt refuses it.
+ * 30 s. A job of somebody else is not touched. When it may yet come (may_come), its scratch file is
+ * removed: without that libvirt refuses it.
  */
 int backup_job_undo(struct backup_job *job, virDomainPtr domain, struct error *err);

@@ -18,7 +18,7 @@
 #define END_TIMEOUT_MS 30000
 
 /* Where to copy to, for virDomainBlockCopy. Returns owned: xmlFree(). */
-static xmlChar *describe(const struct block_copy *copy)
+static xmlChar *describe_target(const struct block_copy *copy)
 {
     xmlChar *text = NULL;
     int size = 0;
@@ -35,7 +35,7 @@ static xmlChar *describe(const struct block_copy *copy)
 
 static int start_transient(const struct block_copy *copy, virDomainPtr domain)
 {
-    xmlChar *xml = describe(copy);
+    xmlChar *xml = describe_target(copy);
     virTypedParameter limit = {.field = VIR_DOMAIN_BLOCK_COPY_BANDWIDTH,
                                .type = VIR_TYPED_PARAM_ULLONG,
                                .value.ul = copy->bytes_per_s};
@@ -47,7 +47,7 @@ static int start_transient(const struct block_copy *copy, virDomainPtr domain)
     return r;
 }
 
-static int start(const struct block_copy *copy, virDomainPtr domain)
+static int start_copy(const struct block_copy *copy, virDomainPtr domain)
 {
     unsigned flags = VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
                      VIR_DOMAIN_BLOCK_REBASE_SHALLOW;
@@ -67,8 +67,12 @@ int block_copy_start(struct block_copy *copy, struct libvirt_connection *connect
     if (r < 0)
         return r;
     copy->running = copy->may_come = true; /* also when the answer is lost */
-    if (start(copy, domain) < 0)
+    if (start_copy(copy, domain) < 0)
         return libvirt_error(err, "cannot start to copy disk %s", copy->disk_target);
+    log_debug("block copy: disk %s to %s, by %s, limit %" PRIu64 " bytes/s (0: none)",
+              copy->disk_target, copy->overlay_path,
+              copy->transient_job ? "virDomainBlockCopy" : "virDomainBlockRebase",
+              copy->bytes_per_s);
     copy->may_come = false;
     return 0;
 }
@@ -90,7 +94,7 @@ static int judge_news(const struct block_copy *copy, struct error *err)
     return 0;
 }
 
-/* One that cannot be lifted need not keep the copy from its end. */
+/* A limit that cannot be lifted is no failure: the copy may come to its end all the same. */
 static void lift_limit(struct block_copy *copy, virDomainPtr domain)
 {
     struct error failure = ERROR_INIT;
@@ -99,7 +103,8 @@ static void lift_limit(struct block_copy *copy, virDomainPtr domain)
     copy->bytes_per_s = 0;
     if (virDomainBlockJobSetSpeed(domain, copy->disk_target, 0, 0) == 0)
         return;
-    (void)libvirt_error(&failure, "the copy of disk %s keeps its limit", copy->disk_target);
+    (void)libvirt_error(&failure, "cannot lift the limit of the copy of disk %s, it goes on slowly",
+                        copy->disk_target);
     log_warning("%s", failure.message);
 }
 
@@ -115,9 +120,10 @@ static int look_at_progress(struct block_copy *copy, virDomainPtr domain,
     if (n == 0)
         return error_set(err, EIO, EXC_INTERNAL_ERROR, "the copy of disk %s has vanished",
                          copy->disk_target);
+    log_debug("block copy: disk %s, %llu of %llu bytes", copy->disk_target, job.cur, job.end);
     if (copy_progress_note(progress, job.cur, job.end) && copy->bytes_per_s > 0) {
-        log_warning("the guest writes to disk %s about as fast as it may be copied, the copy goes "
-                    "on without its limit of %" PRIu64 " bytes/s",
+        log_warning("the guest writes to disk %s about as fast as it may be copied: the limit of "
+                    "%" PRIu64 " bytes/s is lifted",
                     copy->disk_target, copy->bytes_per_s);
         lift_limit(copy, domain);
         copy_progress_again(progress);
@@ -132,13 +138,14 @@ int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct 
         (unsigned)earlier_ms(seconds_ms(copy->stall_timeout_s) / LOOKS_PER_STALL, LOOK_MAX_MS);
     for (;;) {
         bool heard = domain_watch_wait(copy->watch, look_ms, &copy->news);
-        int r = cancel_check(err);
-        if (r == 0)
-            r = heard ? judge_news(copy, err) : look_at_progress(copy, domain, &progress, err);
+        if (cancel_check(err) < 0)
+            return -ECANCELED;
+        int r = heard ? judge_news(copy, err) : look_at_progress(copy, domain, &progress, err);
         if (r < 0)
             return r;
         if (copy->news.block_job_status != VIR_DOMAIN_BLOCK_JOB_READY)
             continue;
+        log_debug("block copy: the overlay of disk %s is in step", copy->disk_target);
         lift_limit(copy, domain); /* to end it takes the last writes, and the guest may be frozen */
         return 0;
     }
@@ -148,6 +155,7 @@ int block_copy_end(struct block_copy *copy, virDomainPtr domain, struct error *e
 {
     if (virDomainBlockJobAbort(domain, copy->disk_target, 0) < 0)
         return libvirt_error(err, "cannot end the copy of disk %s", copy->disk_target);
+    log_debug("block copy: the one of disk %s is asked to end", copy->disk_target);
     return 0;
 }
 
@@ -165,8 +173,8 @@ static int await_end_event(struct block_copy *copy, struct error *err)
 }
 
 /* Whether our copy is on the disk. */
-static int find(const struct block_copy *copy, virDomainPtr domain, bool *ret_there,
-                struct error *err)
+static int find_copy(const struct block_copy *copy, virDomainPtr domain, bool *ret_there,
+                     struct error *err)
 {
     struct domain_description *description = NULL;
     int r = libvirt_domain_describe(domain, &description, err);
@@ -182,13 +190,15 @@ int block_copy_confirm_end(struct block_copy *copy, virDomainPtr domain, struct 
 {
     bool there = false;
     int r = await_end_event(copy, err);
-    if (r == 0)
-        r = find(copy, domain, &there, err);
+    if (r < 0)
+        return r;
+    r = find_copy(copy, domain, &there, err);
     if (r < 0)
         return r;
     if (there)
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "the copy of disk %s did not go away",
                          copy->disk_target);
+    log_debug("block copy: the one of disk %s has ended, its overlay is good", copy->disk_target);
     copy->running = false;
     return 0;
 }
@@ -198,12 +208,13 @@ int block_copy_undo(struct block_copy *copy, virDomainPtr domain, struct error *
     bool there = false;
     if (!copy->running)
         return 0;
-    int r = find(copy, domain, &there, err);
-    if (r == 0 && there)
-        r = block_copy_end(copy, domain, err);
-    if (r == 0)
-        copy->running = false;
-    return r;
+    int r = find_copy(copy, domain, &there, err);
+    if (r < 0)
+        return r;
+    if (there && block_copy_end(copy, domain, err) < 0)
+        return -err->errnum;
+    copy->running = false;
+    return 0;
 }
 
 void block_copy_done(struct block_copy *copy)

@@ -17,9 +17,9 @@
 struct block_copy {
     const char *uuid;         /* borrowed: of the instance */
     const char *disk_target;  /* borrowed: vda */
-    const char *overlay_path; /* borrowed: what it is copied to, and what tells ours from others */
+    const char *overlay_path; /* borrowed: what it is copied to; tells our copy from others */
     unsigned stall_timeout_s;
-    uint64_t bytes_per_s;       /* 0: as fast as it can, from the beginning or since it had to be */
+    uint64_t bytes_per_s;       /* 0: as fast as it can; also after the limit was lifted */
     bool transient_job;         /* virDomainBlockCopy: the domain may stay persistent */
     struct domain_watch *watch; /* owned */
     struct domain_news news;
@@ -32,9 +32,9 @@ int block_copy_start(struct block_copy *copy, struct libvirt_connection *connect
                      virDomainPtr domain, struct error *err);
 
 /*
- * Waits until the overlay is in step. A limit that the guest's writes do not let it come to its end
- * with is lifted. InstanceNotFound (ESTALE) when the guest ends; ETIMEDOUT when it has not come
- * nearer to its end for stall_timeout_s; ECONNRESET when libvirtd is lost; ECANCELED.
+ * Waits until the overlay is in step. The limit is lifted when the guest writes about as fast as it
+ * lets the copy go on. InstanceNotFound (ESTALE) when the guest ends; ETIMEDOUT when it has not
+ * come nearer to its end for stall_timeout_s; ECONNRESET when libvirtd is lost; ECANCELED.
  */
 int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct error *err);
 
@@ -47,4 +47,5 @@ int block_copy_confirm_end(struct block_copy *copy, virDomainPtr domain, struct 
 /* Ends it if it is still there, as libvirt's definition of the disk tells. */
 int block_copy_undo(struct block_copy *copy, virDomainPtr domain, struct error *err);
 
+/* Frees what it holds; it does not end the copy. */
 void block_copy_done(struct block_copy *copy);

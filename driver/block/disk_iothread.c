@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "driver/definition/xml_node.h"
 #include "driver/libvirt/connection.h"
 #include "driver/libvirt/qemu_process.h"
@@ -21,7 +22,7 @@ static bool is_mapped(const xmlNode *device)
                       xml_node_child_named(driver, "iothreads"));
 }
 
-/* Any of them when it is not told which: the address is there once the guest runs. */
+/* Any controller counts when the disk has no address, which it has once the guest runs. */
 static bool controller_is_mapped(const xmlNode *devices, const xmlNode *disk)
 {
     char number[16];
@@ -116,5 +117,9 @@ int disk_iothread_check(virDomainPtr domain, const char *disk_target, struct err
     if (!xml)
         return libvirt_error(err, "cannot read the domain's definition");
     int r = disk_iothread_read(xml, disk_target, &facts, err);
-    return r == 0 && facts.mapped ? check_version(domain, &facts, disk_target, err) : r;
+    if (r < 0)
+        return r;
+    log_debug("disk %s: %s iothread, machine type of QEMU version %u (0: not known)", disk_target,
+              facts.mapped ? "has an" : "has no", facts.machine_version);
+    return facts.mapped ? check_version(domain, &facts, disk_target, err) : 0;
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 
 struct symbol {
     const char *name;
@@ -20,7 +21,7 @@ struct symbol {
 static const struct symbol librados_symbols[] = {LIBRADOS_FUNCTIONS(SYMBOL){NULL, 0}};
 static const struct symbol librbd_symbols[] = {LIBRBD_FUNCTIONS(SYMBOL){NULL, 0}};
 
-static int missing(struct error *err)
+static int library_missing(struct error *err)
 {
     const char *text = dlerror(); /* NOLINT(concurrency-mt-unsafe): of this thread */
     return error_set(err, ENOTSUP, EXC_IMAGE_UNACCEPTABLE, "Ceph's libraries cannot be used: %s",
@@ -28,16 +29,16 @@ static int missing(struct error *err)
 }
 
 /* The library is never unloaded: its threads may be at work. */
-static int load(const char *soname, const struct symbol *symbols, struct librbd *table,
-                struct error *err)
+static int load_library(const char *soname, const struct symbol *symbols, struct librbd *table,
+                        struct error *err)
 {
     void *library = dlopen(soname, RTLD_NOW | RTLD_LOCAL);
     if (!library)
-        return missing(err);
+        return library_missing(err);
     for (const struct symbol *symbol = symbols; symbol->name; symbol++) {
         void *address = dlsym(library, symbol->name);
         if (!address)
-            return missing(err);
+            return library_missing(err);
         *(void **)(void *)((char *)table + symbol->offset) = address;
     }
     return 0;
@@ -50,11 +51,13 @@ int librbd_load(const struct librbd **ret_librbd, struct error *err)
     static bool loaded;
     LOCK_SCOPE(&lock);
     if (!loaded) {
-        int r = load("librados.so.2", librados_symbols, &table, err);
-        if (r == 0)
-            r = load("librbd.so.1", librbd_symbols, &table, err);
+        int r = load_library("librados.so.2", librados_symbols, &table, err);
         if (r < 0)
             return r;
+        r = load_library("librbd.so.1", librbd_symbols, &table, err);
+        if (r < 0)
+            return r;
+        log_debug("Ceph: librados and librbd are loaded");
         loaded = true;
     }
     *ret_librbd = &table;

@@ -3,13 +3,13 @@
 #include "driver/ceph/rbd.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/retry.h"
-
-#define FSID_MAX 37
 
 /* `r` is what the library returned. */
 static int rbd_error(struct error *err, int r, const char *what, const struct rbd_name *name)
@@ -20,83 +20,6 @@ static int rbd_error(struct error *err, int r, const char *what, const struct rb
     if (r == -ENOENT)
         return error_set(err, -r, EXC_DISK_NOT_FOUND, "%s", err->message);
     return r;
-}
-
-static int set_number(const struct rados_client *client, const char *option, unsigned value)
-{
-    char text[16];
-    (void)snprintf(text, sizeof(text), "%u", value);
-    return client->api->rados_conf_set(client->cluster, option, text);
-}
-
-int rados_client_limit(const struct rados_client *client, unsigned op_timeout_s, struct error *err)
-{
-    int r = set_number(client, "rados_osd_op_timeout", op_timeout_s);
-    if (r == 0)
-        r = set_number(client, "rados_mon_op_timeout", op_timeout_s);
-    return r < 0 ? error_errno(err, -r, "cannot limit the time of Ceph's operations") : 0;
-}
-
-static int configure(const struct rados_client *client, struct error *err)
-{
-    const char *ceph_conf = client->options->ceph_conf;
-    const char *path = ceph_conf && ceph_conf[0] ? ceph_conf : NULL;
-    int r = client->api->rados_conf_read_file(client->cluster, path);
-    if (r < 0)
-        return error_errno(err, -r, "cannot read Ceph's configuration file %s", path ? path : "");
-    int connect_timeout_s = client->options->connect_timeout_s;
-    if (connect_timeout_s > 0)
-        r = set_number(client, "client_mount_timeout", (unsigned)connect_timeout_s);
-    if (r < 0)
-        return error_errno(err, -r, "cannot limit the time to connect to Ceph");
-    return rados_client_limit(client, client->options->op_timeout_s, err);
-}
-
-static int connect_cluster(struct rados_client *client, struct error *err)
-{
-    int r = configure(client, err);
-    if (r < 0)
-        return r;
-    r = client->api->rados_connect(client->cluster);
-    if (r < 0)
-        return error_errno(err, -r, "cannot connect to the Ceph cluster");
-    r = client->api->rados_cluster_fsid(client->cluster, client->fsid, FSID_MAX);
-    if (r < 0)
-        return error_errno(err, -r, "cannot read the Ceph cluster's fsid");
-    return 0;
-}
-
-int rados_client_open(struct rados_client *client, const struct rbd_options *options,
-                      struct error *err)
-{
-    *client = (struct rados_client){.options = options};
-    int r = librbd_load(&client->api, err);
-    if (r < 0)
-        return r;
-    const char *user = options->user && options->user[0] ? options->user : NULL;
-    r = client->api->rados_create(&client->cluster, user);
-    if (r < 0)
-        return error_errno(err, -r, "cannot make a Ceph client");
-    r = connect_cluster(client, err);
-    if (r < 0)
-        rados_client_close(client);
-    return r;
-}
-
-void rados_client_close(struct rados_client *client)
-{
-    if (client->cluster)
-        client->api->rados_shutdown(client->cluster);
-    client->cluster = NULL;
-}
-
-bool rados_client_has_pool(const struct rados_client *client, const char *pool)
-{
-    rados_ioctx_t ioctx = NULL;
-    if (client->api->rados_ioctx_create(client->cluster, pool, &ioctx) < 0)
-        return false;
-    client->api->rados_ioctx_destroy(ioctx);
-    return true;
 }
 
 static int open_pool(const struct rados_client *client, const struct rbd_name *name,
@@ -119,6 +42,7 @@ int rbd_volume_open(struct rbd_volume *volume, const struct rados_client *client
         return rbd_error(err, r, "open", name);
     }
     *volume = opened;
+    log_debug("RBD image %s/%s is open", name->pool, name->image);
     return 0;
 }
 
@@ -155,12 +79,14 @@ int rbd_volume_parent_pool(const struct rbd_volume *volume, char ret_pool[static
 
 int rbd_volume_create_snap(const struct rbd_volume *volume, const char *snap, struct error *err)
 {
+    log_debug("RBD image %s/%s: takes snapshot %s", volume->name.pool, volume->name.image, snap);
     int r = volume->client->api->rbd_snap_create(volume->image, snap);
     return r < 0 ? rbd_error(err, r, "take a snapshot of", &volume->name) : 0;
 }
 
 int rbd_volume_protect_snap(const struct rbd_volume *volume, const char *snap, struct error *err)
 {
+    log_debug("RBD image %s/%s: protects snapshot %s", volume->name.pool, volume->name.image, snap);
     int r = volume->client->api->rbd_snap_protect(volume->image, snap);
     return r < 0 ? rbd_error(err, r, "protect the snapshot of", &volume->name) : 0;
 }
@@ -178,16 +104,20 @@ static int remove_when_idle(const struct rados_client *client, int (*remove)(voi
                                         .max_delay_ms = interval_ms,
                                         .total_ms = (unsigned)earlier_ms(total_ms, INT_MAX)};
     struct retry retry = retry_begin(&policy);
-    int r;
-    do
-        r = remove(object, name);
-    while (r == -EBUSY && retry_wait(&retry, interval_ms));
-    return r;
+    for (;;) {
+        int r = remove(object, name);
+        if (r != -EBUSY)
+            return r;
+        log_debug("%s is in use, will retry in %u ms", name, interval_ms);
+        if (!retry_wait(&retry, interval_ms))
+            return r;
+    }
 }
 
 int rbd_volume_remove_snap(const struct rbd_volume *volume, const char *snap, struct error *err)
 {
     const struct librbd *api = volume->client->api;
+    log_debug("RBD image %s/%s: removes snapshot %s", volume->name.pool, volume->name.image, snap);
     int r = remove_when_idle(volume->client, api->rbd_snap_unprotect, volume->image, snap);
     if (r < 0 && r != -ENOENT && r != -EINVAL) /* EINVAL: it is not protected */
         return rbd_error(err, r, "unprotect the snapshot of", &volume->name);
@@ -218,6 +148,8 @@ int rbd_volume_clone(const struct rbd_volume *volume, const char *snap,
     int r = open_pool(client, clone, &ioctx, err);
     if (r < 0)
         return r;
+    log_debug("RBD image %s/%s: clones snapshot %s into %s/%s", volume->name.pool,
+              volume->name.image, snap, clone->pool, clone->image);
     r = client->api->rbd_clone(volume->ioctx, volume->name.image, snap, ioctx, clone->image,
                                default_features(client), &order);
     client->api->rados_ioctx_destroy(ioctx);
@@ -226,8 +158,14 @@ int rbd_volume_clone(const struct rbd_volume *volume, const char *snap,
 
 int rbd_volume_flatten(const struct rbd_volume *volume, struct error *err)
 {
+    const uint64_t begin_ms = clock_now_ms();
+    log_debug("RBD image %s/%s: is flattened", volume->name.pool, volume->name.image);
     int r = volume->client->api->rbd_flatten(volume->image);
-    return r < 0 ? rbd_error(err, r, "flatten", &volume->name) : 0;
+    if (r < 0)
+        return rbd_error(err, r, "flatten", &volume->name);
+    log_debug("RBD image %s/%s: was flattened in %" PRIu64 " ms", volume->name.pool,
+              volume->name.image, clock_now_ms() - begin_ms);
+    return 0;
 }
 
 /* An incomplete image cannot be opened, and has no snapshot. */
@@ -248,10 +186,12 @@ int rbd_destroy_volume(const struct rados_client *client, const struct rbd_name 
 {
     rados_ioctx_t ioctx = NULL;
     int r = remove_snap_of(client, name, snap, err);
-    if (r == 0)
-        r = open_pool(client, name, &ioctx, err);
     if (r < 0)
         return r;
+    r = open_pool(client, name, &ioctx, err);
+    if (r < 0)
+        return r;
+    log_debug("RBD image %s/%s: is removed", name->pool, name->image);
     r = remove_when_idle(client, client->api->rbd_remove, ioctx, name->image);
     client->api->rados_ioctx_destroy(ioctx);
     return r < 0 && r != -ENOENT ? rbd_error(err, r, "remove", name) : 0;

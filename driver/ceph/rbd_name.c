@@ -2,7 +2,6 @@
 /* See rbd_name.h. */
 #include "driver/ceph/rbd_name.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,8 +23,7 @@ bool rbd_name_is_plain(const char *text)
     return length > 0 && length < RBD_NAME_MAX;
 }
 
-/* Copies `length` bytes when they are a plain name. */
-static bool copy_name(const char *text, size_t length, char ret_name[static RBD_NAME_MAX])
+bool rbd_name_copy(const char *text, size_t length, char ret_name[static RBD_NAME_MAX])
 {
     if (length >= RBD_NAME_MAX)
         return false;
@@ -39,8 +37,8 @@ int rbd_name_parse(const char *disk_path, struct rbd_name *ret_name, struct erro
     struct rbd_name name;
     const char *pool = disk_path + strlen("rbd:");
     const char *slash = strncmp(disk_path, "rbd:", 4) == 0 ? strchr(pool, '/') : NULL;
-    if (!slash || !copy_name(pool, (size_t)(slash - pool), name.pool) ||
-        !copy_name(slash + 1, strlen(slash + 1), name.image))
+    if (!slash || !rbd_name_copy(pool, (size_t)(slash - pool), name.pool) ||
+        !rbd_name_copy(slash + 1, strlen(slash + 1), name.image))
         return error_set(err, EINVAL, EXC_INVALID_DISK_INFO,
                          "Disk info file is invalid: %s: not the plain name of an RBD image",
                          disk_path);
@@ -91,50 +89,4 @@ int rbd_name_for_qemu(const char *disk_path, const struct rbd_options *options, 
         memcpy(ret_path, text, length + 1);
     free(text);
     return r;
-}
-
-static int hex_value(char c)
-{
-    const char *digits = "0123456789abcdef";
-    const char *digit = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
-    return digit ? (int)(digit - digits) : -1;
-}
-
-/* Decodes one part of a location, up to '/' or the end. NULL when it is no name. */
-static const char *read_part(const char *text, char ret_part[static RBD_NAME_MAX])
-{
-    char part[RBD_NAME_MAX];
-    size_t length = 0;
-    for (; *text && *text != '/'; text++) {
-        int high = *text == '%' ? hex_value(text[1]) : 0;
-        int low = *text == '%' && high >= 0 ? hex_value(text[2]) : 0;
-        if (high < 0 || low < 0 || length == sizeof(part))
-            return NULL;
-        part[length++] = *text == '%' ? (char)(high * 16 + low) : *text;
-        if (*text == '%')
-            text += 2;
-    }
-    return copy_name(part, length, ret_part) ? text : NULL;
-}
-
-int rbd_location_parse(const char *location, struct rbd_location *ret_location, struct error *err)
-{
-    struct rbd_location parsed;
-    char *const parts[] = {parsed.fsid, parsed.pool, parsed.image, parsed.snap};
-    const char *rest = strncmp(location, "rbd://", 6) == 0 ? location + 5 : NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(parts) && rest; i++)
-        rest = *rest == '/' ? read_part(rest + 1, parts[i]) : NULL;
-    if (!rest || *rest)
-        return error_set(err, EINVAL, EXC_IMAGE_UNACCEPTABLE,
-                         "Image location %s is not rbd://fsid/pool/image/snapshot", location);
-    *ret_location = parsed;
-    return 0;
-}
-
-char *rbd_location_format(const struct rbd_location *location)
-{
-    char *text = NULL;
-    int length = asprintf(&text, "rbd://%s/%s/%s/%s", location->fsid, location->pool,
-                          location->image, location->snap);
-    return length < 0 ? NULL : text;
 }

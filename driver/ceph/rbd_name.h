@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of RBD images as libvirt, QEMU and Glance spell them. Pure functions.
+ * Names of RBD images as libvirt and QEMU spell them. Pure functions.
  *
  * Pool, image and snapshot names are taken only when they consist of ASCII letters, digits and
  * "-_.", which nova, Cinder and Glance give them: nothing in them means anything to QEMU's rbd:
@@ -21,16 +21,11 @@ struct rbd_name {
     char image[RBD_NAME_MAX];
 };
 
-/* A location of Glance's rbd store: rbd://FSID/POOL/IMAGE/SNAP, each part percent-encoded. */
-struct rbd_location {
-    char fsid[RBD_NAME_MAX];
-    char pool[RBD_NAME_MAX];
-    char image[RBD_NAME_MAX];
-    char snap[RBD_NAME_MAX];
-};
-
 /* True for a name as above. */
 bool rbd_name_is_plain(const char *text);
+
+/* Copies `length` bytes of `text` when they are a plain name; false when they are none. */
+bool rbd_name_copy(const char *text, size_t length, char ret_name[static RBD_NAME_MAX]);
 
 /* Reads "rbd:POOL/IMAGE", as domain_description has it. InvalidDiskInfo. */
 int rbd_name_parse(const char *disk_path, struct rbd_name *ret_name, struct error *err);
@@ -42,9 +37,3 @@ int rbd_name_parse(const char *disk_path, struct rbd_name *ret_name, struct erro
  */
 int rbd_name_for_qemu(const char *disk_path, const struct rbd_options *options, char *ret_path,
                       size_t size, struct error *err);
-
-/* Nova: RBDDriver.parse_url. ImageUnacceptable. */
-int rbd_location_parse(const char *location, struct rbd_location *ret_location, struct error *err);
-
-/* The location as text, returned owned; NULL when out of memory. */
-char *rbd_location_format(const struct rbd_location *location);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "driver/definition/xml_node.h"
 #include "driver/driver.h"
 
@@ -75,7 +76,7 @@ static void key_of(const xmlNode *device, char ret_key[static KEY_MAX])
 }
 
 /* The device of this kind and key; NULL when there is none, or it has no key. */
-static xmlNode *counterpart(const xmlNode *devices, const xmlNode *device)
+static xmlNode *find_counterpart(const xmlNode *devices, const xmlNode *device)
 {
     char wanted[KEY_MAX], key[KEY_MAX];
     key_of(device, wanted);
@@ -99,7 +100,7 @@ static bool has_key(const xmlNode *device)
     return key[0] != '\0';
 }
 
-/* Which libvirt makes of a layer for as long as the guest runs, and the end of a chain it found. */
+/* Removes what is in a live description only: the index of a layer, <mirror>, the chain's end. */
 static void drop_live_only(xmlNode *node)
 {
     for (xmlNode *next, *child = node->children; child; child = next) {
@@ -155,6 +156,15 @@ static void copy_attribute(xmlNode *node, const char *name, const xmlNode *model
     xmlFree(value);
 }
 
+/* Of the device only what tells it from others: its definition may hold secrets. */
+static void log_changed(const xmlNode *device, const char *what)
+{
+    char key[KEY_MAX];
+    key_of(device, key);
+    log_debug("the domain was changed while it was undefined: %s %s %s", (const char *)device->name,
+              key, what);
+}
+
 /* As libvirt itself does with the definition of a guest that it takes an external snapshot of. */
 static void change_disk(struct merge *merge, xmlNode *saved, const xmlNode *before,
                         const xmlNode *now)
@@ -171,6 +181,7 @@ static void change_disk(struct merge *merge, xmlNode *saved, const xmlNode *befo
                        xml_node_child_named(now, "driver"));
     }
     merge->changed = true;
+    log_changed(now, moved ? "has another source" : "has another chain");
 }
 
 static void add_device(struct merge *merge, xmlNode *device)
@@ -182,12 +193,13 @@ static void add_device(struct merge *merge, xmlNode *device)
         remove_node(xml_node_child_named(copy, "backingStore"));
     (void)xmlAddChild(merge->saved_devices, copy);
     merge->changed = true;
+    log_changed(device, "has come or is another");
 }
 
 static void bring_over(struct merge *merge, xmlNode *now)
 {
-    xmlNode *saved = counterpart(merge->saved_devices, now);
-    const xmlNode *before = counterpart(merge->before_devices, now);
+    xmlNode *saved = find_counterpart(merge->saved_devices, now);
+    const xmlNode *before = find_counterpart(merge->before_devices, now);
     if (before && saved && xml_node_is_element(now, "disk")) {
         change_disk(merge, saved, before, now);
         return;
@@ -195,18 +207,29 @@ static void bring_over(struct merge *merge, xmlNode *now)
     bool same = !xml_node_is_element(now, "interface") || (before && same_source(before, now));
     if (before && (same || !saved))
         return;
-    remove_node(saved); /* what the guest has there now is what counts */
+    remove_node(saved); /* the guest has another device in its place now */
     add_device(merge, now);
 }
 
-/* Another disk that `saved` has in its place was meant for the next start. */
+/* Another disk that `saved` has in its place is for the next start of the guest, and stays. */
 static void take_away(struct merge *merge, const xmlNode *before)
 {
-    xmlNode *saved = counterpart(merge->saved_devices, before);
+    xmlNode *saved = find_counterpart(merge->saved_devices, before);
     if (!saved || (xml_node_is_element(before, "disk") && !same_source(saved, before)))
         return;
     remove_node(saved);
     merge->changed = true;
+    log_changed(before, "has gone");
+}
+
+static void bring_all_over(struct merge *merge)
+{
+    for (xmlNode *device = merge->before_devices->children; device; device = device->next)
+        if (has_key(device) && !find_counterpart(merge->now_devices, device))
+            take_away(merge, device);
+    for (xmlNode *device = merge->now_devices->children; device; device = device->next)
+        if (has_key(device))
+            bring_over(merge, device);
 }
 
 static int write_text(const struct merge *merge, char **ret_text, struct error *err)
@@ -222,16 +245,13 @@ static int write_text(const struct merge *merge, char **ret_text, struct error *
     return 0;
 }
 
-static int parse(struct merge *merge, const char *saved, const char *before, const char *now,
-                 struct error *err)
+static int parse_definitions(struct merge *merge, const char *saved, const char *before,
+                             const char *now, struct error *err)
 {
-    int r = xml_node_parse_domain(saved, &merge->saved, &merge->saved_devices, err);
-    if (r == 0)
-        r = xml_node_parse_domain(before, &merge->before, &merge->before_devices, err);
-    if (r == 0)
-        r = xml_node_parse_domain(now, &merge->now, &merge->now_devices, err);
-    if (r < 0)
-        return r;
+    if (xml_node_parse_domain(saved, &merge->saved, &merge->saved_devices, err) < 0 ||
+        xml_node_parse_domain(before, &merge->before, &merge->before_devices, err) < 0 ||
+        xml_node_parse_domain(now, &merge->now, &merge->now_devices, err) < 0)
+        return -err->errnum;
     drop_live_only(merge->before_devices);
     drop_live_only(merge->now_devices);
     return 0;
@@ -242,17 +262,13 @@ int definition_merge(const char *saved, const char *before, const char *now, cha
 {
     struct merge merge = {0};
     *ret_merged = NULL;
-    int r = parse(&merge, saved, before, now, err);
-    if (r == 0) {
-        for (xmlNode *device = merge.before_devices->children; device; device = device->next)
-            if (has_key(device) && !counterpart(merge.now_devices, device))
-                take_away(&merge, device);
-        for (xmlNode *device = merge.now_devices->children; device; device = device->next)
-            if (has_key(device))
-                bring_over(&merge, device);
-        if (merge.changed)
-            r = write_text(&merge, ret_merged, err);
-    }
+    int r = parse_definitions(&merge, saved, before, now, err);
+    if (r == 0)
+        bring_all_over(&merge);
+    if (r == 0 && merge.changed)
+        r = write_text(&merge, ret_merged, err);
+    else if (r == 0)
+        log_debug("the domain was not changed while it was undefined");
     xmlFreeDoc(merge.saved);
     xmlFreeDoc(merge.before);
     xmlFreeDoc(merge.now);

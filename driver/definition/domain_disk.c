@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "driver/definition/xml_node.h"
 
 /* An attribute of a <source> after a prefix, returned owned. NULL when out of memory. */
@@ -82,7 +83,9 @@ int domain_disk_read(const xmlNode *element, struct domain_disk *ret_disk, struc
     const xmlNode *mirror = xml_node_child_named(element, "mirror");
     *ret_disk = (struct domain_disk){.has_mirror = mirror != NULL};
     ret_disk->mirror_path = source_path(mirror);
-    int r = ret_disk->mirror_path ? read_layers(element, ret_disk, err) : error_nomem(err);
+    if (!ret_disk->mirror_path)
+        return error_nomem(err);
+    int r = read_layers(element, ret_disk, err);
     if (r < 0)
         return r;
     if (!xml_node_copy_attribute(xml_node_child_named(element, "target"), "dev", ret_disk->target,
@@ -90,6 +93,8 @@ int domain_disk_read(const xmlNode *element, struct domain_disk *ret_disk, struc
         ret_disk->problem = "its target is too long";
     else if (!ret_disk->target[0])
         ret_disk->problem = "it has no target";
+    if (ret_disk->problem)
+        log_debug("disk %s cannot be used: %s", ret_disk->target, ret_disk->problem);
     return 0;
 }
 

@@ -35,4 +35,5 @@ struct domain_disk {
  */
 int domain_disk_read(const xmlNode *element, struct domain_disk *ret_disk, struct error *err);
 
+/* Frees what is in it. */
 void domain_disk_done(struct domain_disk *disk);

@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 
 #include "common/id.h"
+#include "common/log.h"
 #include "driver/image/same_file.h"
 
-/* An instance's folder is called by its uuid, or while it is moved or deleted by that and "_resize"
- * or "_del". */
+/* The name of an instance's folder begins with its uuid: "_resize" or "_del" may follow. */
 static bool is_of_instance(const char *folder_name)
 {
     char uuid[ID_UUID_SIZE];
@@ -21,7 +21,7 @@ static bool is_of_instance(const char *folder_name)
 }
 
 /* What comes after "folder/"; NULL when the path does not begin so. Both are real paths. */
-static const char *below(const char *path, const char *folder)
+static const char *path_below(const char *path, const char *folder)
 {
     size_t length = strlen(folder);
     return strncmp(path, folder, length) == 0 && path[length] == '/' ? path + length + 1 : NULL;
@@ -48,9 +48,9 @@ static bool is_base(const char *path, const char *real, const char *instances_pa
                     const char *snapshots_directory)
 {
     char instances[PATH_MAX], snapshots[PATH_MAX];
-    if (realpath(snapshots_directory, snapshots) && below(real, snapshots))
+    if (realpath(snapshots_directory, snapshots) && path_below(real, snapshots))
         return false;
-    const char *name = realpath(instances_path, instances) ? below(real, instances) : NULL;
+    const char *name = realpath(instances_path, instances) ? path_below(real, instances) : NULL;
     if (name)
         return strchr(name, '/') && !is_of_instance(name);
     return is_in_linked_folder(path, real, instances_path);
@@ -62,8 +62,10 @@ enum layer_place layer_place_of(const char *path, const char *uuid, const char *
     char own[PATH_MAX], real[PATH_MAX];
     struct stat st;
     int n = snprintf(own, sizeof(own), "%s/%s", instances_path, uuid);
-    if (path[0] != '/' || !realpath(path, real) || stat(real, &st) < 0 || !S_ISREG(st.st_mode))
+    if (path[0] != '/' || !realpath(path, real) || stat(real, &st) < 0 || !S_ISREG(st.st_mode)) {
+        log_debug("layer %s is no plain file", path);
         return LAYER_ELSEWHERE;
+    }
     if (n > 0 && (size_t)n < sizeof(own) && same_file_in_folder(real, own))
         return LAYER_OWN;
     return is_base(path, real, instances_path, snapshots_directory) ? LAYER_BASE : LAYER_ELSEWHERE;

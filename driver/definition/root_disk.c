@@ -10,12 +10,26 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "driver/ceph/rbd_name.h"
 #include "driver/definition/layer_place.h"
 #include "driver/image/qemu_img.h"
 #include "driver/image/same_file.h"
 
-/* The way down the chain. */
+enum disk_source_type root_disk_source_type(const struct domain_disk *disk)
+{
+    char descriptor[DRIVER_PATH_MAX + 32];
+    const char *path = disk->layers[0].path;
+    struct stat st;
+    if (strncmp(path, "/dev/", 5) == 0)
+        return DISK_SOURCE_LVM;
+    if (strncmp(path, "rbd:", 4) == 0)
+        return DISK_SOURCE_RBD;
+    (void)snprintf(descriptor, sizeof(descriptor), "%s/DiskDescriptor.xml", path);
+    return stat(descriptor, &st) == 0 ? DISK_SOURCE_PLOOP : DISK_SOURCE_FILE;
+}
+
+/* The way down the chain of layers. */
 struct walk {
     const struct domain_disk *disk;
     const char *uuid;
@@ -26,13 +40,13 @@ struct walk {
     ino_t inodes[DISK_LAYERS_MAX];
 };
 
-static int invalid(struct error *err, const char *path, const char *what)
+static int refuse_layer(struct error *err, const char *path, const char *what)
 {
     return error_set(err, EINVAL, EXC_INVALID_DISK_INFO, "Disk info file is invalid: %s: %s", path,
                      what);
 }
 
-static int encrypted(struct error *err, const char *path)
+static int refuse_encrypted(struct error *err, const char *path)
 {
     return error_set(err, ENOTSUP, EXC_INVALID_DISK_INFO,
                      "Disk info file is invalid: %s: it is encrypted, and its image would not be",
@@ -62,13 +76,13 @@ static int check_definition(const struct domain_disk *disk, enum disk_source_typ
 {
     const char *path = disk->layers[0].path, *format = disk->layers[0].format;
     if (!format[0])
-        return invalid(err, path, "the domain definition names no format");
+        return refuse_layer(err, path, "the domain definition names no format");
     if (source_type != DISK_SOURCE_FILE && strcmp(format, "raw") != 0)
-        return invalid(err, path, "a block device or RBD image is raw");
+        return refuse_layer(err, path, "a block device or RBD image is raw");
     for (size_t i = 0; i < disk->layer_count; i++)
         if (disk->layers[i].encrypted)
-            return encrypted(err, disk->layers[i].path);
-    return source_type == DISK_SOURCE_LVM && is_dm_crypt(path) ? encrypted(err, path) : 0;
+            return refuse_encrypted(err, disk->layers[i].path);
+    return source_type == DISK_SOURCE_LVM && is_dm_crypt(path) ? refuse_encrypted(err, path) : 0;
 }
 
 /* `format` NULL: what qemu-img takes it for. */
@@ -79,8 +93,8 @@ static int read_header(const char *path, const char *format, struct qemu_img_inf
     if (r < 0)
         return r;
     if (ret_info->is_encrypted)
-        return encrypted(err, path);
-    return ret_info->has_data_file ? invalid(err, path, "its data is in another file") : 0;
+        return refuse_encrypted(err, path);
+    return ret_info->has_data_file ? refuse_layer(err, path, "its data is in another file") : 0;
 }
 
 /* Each file of a chain is in it once. */
@@ -91,7 +105,7 @@ static int note_layer(struct walk *walk, struct error *err)
         return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s", walk->path);
     for (size_t i = 0; i < walk->place; i++)
         if (walk->devices[i] == st.st_dev && walk->inodes[i] == st.st_ino)
-            return invalid(err, walk->path, "it is below itself");
+            return refuse_layer(err, walk->path, "it is below itself");
     walk->devices[walk->place] = st.st_dev;
     walk->inodes[walk->place] = st.st_ino;
     return 0;
@@ -103,16 +117,17 @@ static int check_known(const struct walk *walk, struct qemu_img_info *header, st
     const struct disk_layer *layer = &walk->disk->layers[walk->place + 1];
     if (walk->place + 1 >= walk->disk->layer_count)
         return walk->disk->chain_known
-                   ? invalid(err, walk->path,
-                             "it has a backing file that the running guest does not have")
+                   ? refuse_layer(err, walk->path,
+                                  "it has a backing file that the running guest does not have")
                    : 0;
     if (!same_file(layer->path, header->backing_path))
-        return invalid(err, walk->path, "its backing file is not the one of the running guest");
+        return refuse_layer(err, walk->path,
+                            "its backing file is not the one of the running guest");
     if (!header->backing_format[0])
         memcpy(header->backing_format, layer->format, DRIVER_FORMAT_MAX);
     if (strcmp(layer->format, header->backing_format) != 0)
-        return invalid(err, walk->path,
-                       "its backing file's format is not that of the running guest");
+        return refuse_layer(err, walk->path,
+                            "its backing file's format is not that of the running guest");
     return 0;
 }
 
@@ -120,9 +135,11 @@ static int check_standalone(const char *path, const char *format, struct qemu_im
                             struct error *err)
 {
     int r = read_header(path, format, ret_info, err);
-    if (r == 0 && ret_info->backing_path[0])
-        r = invalid(err, path, "a base image may not have a backing file");
-    return r;
+    if (r < 0)
+        return r;
+    return ret_info->backing_path[0]
+               ? refuse_layer(err, path, "a base image may not have a backing file")
+               : 0;
 }
 
 /*
@@ -135,26 +152,29 @@ static int check_base(const struct walk *walk, struct qemu_img_info *header, str
     char *format = header->backing_format;
     struct qemu_img_info base = {0};
     if (walk->place + 2 < walk->disk->layer_count)
-        return invalid(err, path, "it lacks the backing file that the running guest has");
+        return refuse_layer(err, path, "it lacks the backing file that the running guest has");
     if (!format[0] || walk->policy->deep_image_inspection) {
         int r = check_standalone(path, NULL, &base, err);
         if (r < 0)
             return r;
-        if (!format[0])
+        if (!format[0]) {
+            log_debug("root disk: no format is named for base image %s, qemu-img says %s", path,
+                      base.format);
             memcpy(format, base.format, DRIVER_FORMAT_MAX);
+        }
     }
     return strcmp(base.format, format) == 0 ? 0 : check_standalone(path, format, &base, err);
 }
 
-/* What is below the layer: *ret_last when nothing is, or a base image. */
+/* Checks what is below the layer. *ret_last: nothing, or a base image, which is the end. */
 static int check_below(const struct walk *walk, struct qemu_img_info *header, bool *ret_last,
                        struct error *err)
 {
     bool lacks = walk->place + 1 < walk->disk->layer_count;
     *ret_last = true;
     if (!header->backing_path[0])
-        return lacks ? invalid(err, walk->path,
-                               "it lacks the backing file that the running guest has")
+        return lacks ? refuse_layer(err, walk->path,
+                                    "it lacks the backing file that the running guest has")
                      : 0;
     if (header->backing_path[0] == '/' && access(header->backing_path, F_OK) < 0 && errno == ENOENT)
         return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s, the backing file of %s",
@@ -170,27 +190,30 @@ static int check_below(const struct walk *walk, struct qemu_img_info *header, bo
     int r = check_known(walk, header, err);
     if (r < 0)
         return r;
+    log_debug("root disk: below %s is %s (%s), %s", walk->path, header->backing_path,
+              header->backing_format, place == LAYER_BASE ? "a base image" : "the instance's own");
     if (place == LAYER_BASE)
         return check_base(walk, header, err);
     *ret_last = false;
     return header->backing_format[0]
                ? 0
-               : invalid(err, walk->path, "it names no format for its backing file");
+               : refuse_layer(err, walk->path, "it names no format for its backing file");
 }
 
-/* Goes down as long as the layers are the instance's own; *header is that of the first one. */
+/* Checks layer after layer while they are the instance's own; *header is that of the first one. */
 static int check_chain(struct walk *walk, struct qemu_img_info *header, struct error *err)
 {
     struct qemu_img_info own = {0}, *present = header;
     bool last = false;
     for (;;) {
         int r = note_layer(walk, err);
-        if (r == 0)
-            r = check_below(walk, present, &last, err);
+        if (r < 0)
+            return r;
+        r = check_below(walk, present, &last, err);
         if (r < 0 || last)
             return r;
         if (++walk->place == DISK_LAYERS_MAX)
-            return invalid(err, walk->path, "too many layers are above it");
+            return refuse_layer(err, walk->path, "too many layers are above it");
         char format[DRIVER_FORMAT_MAX];
         memcpy(walk->path, present->backing_path, sizeof(walk->path));
         memcpy(format, present->backing_format, sizeof(format));
@@ -218,8 +241,9 @@ int root_disk_inspect(const struct domain_disk *disk, const char *uuid,
     }
     (void)snprintf(walk.path, sizeof(walk.path), "%s", path);
     r = read_header(path, disk->layers[0].format, &header, err);
-    if (r == 0)
-        r = check_chain(&walk, &header, err);
+    if (r < 0)
+        return r;
+    r = check_chain(&walk, &header, err);
     if (r < 0)
         return r;
     info->virtual_size_bytes = header.virtual_size_bytes;

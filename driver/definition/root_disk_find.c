@@ -3,26 +3,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/cleanup.h"
 #include "common/id.h"
+#include "common/log.h"
 #include "driver/definition/root_disk.h"
 #include "driver/definition/xml_node.h"
 #include "driver/image/same_file.h"
-
-enum disk_source_type root_disk_source_type(const struct domain_disk *disk)
-{
-    char descriptor[DRIVER_PATH_MAX + 32];
-    const char *path = disk->layers[0].path;
-    struct stat st;
-    if (strncmp(path, "/dev/", 5) == 0)
-        return DISK_SOURCE_LVM;
-    if (strncmp(path, "rbd:", 4) == 0)
-        return DISK_SOURCE_RBD;
-    (void)snprintf(descriptor, sizeof(descriptor), "%s/DiskDescriptor.xml", path);
-    return stat(descriptor, &st) == 0 ? DISK_SOURCE_PLOOP : DISK_SOURCE_FILE;
-}
 
 /*
  * What nova calls the disk: "disk", "disk.eph0", "disk.swap"... NULL when the name is none of
@@ -71,8 +58,8 @@ static bool has_name(const struct domain_disk *disk, const char *uuid, const cha
     return false;
 }
 
-static int ambiguous(struct error *err, const struct domain_disk *a, const struct domain_disk *b,
-                     const char *what)
+static int refuse_ambiguous(struct error *err, const struct domain_disk *a,
+                            const struct domain_disk *b, const char *what)
 {
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                      "it is not known which disk is the root disk: both %.31s (%.255s) and %.31s "
@@ -90,7 +77,7 @@ static int find_by_name(const struct domain_description *description, const char
         if (!has_name(disk, uuid, instances_path, is_called_root))
             continue;
         if (*ret_disk)
-            return ambiguous(err, *ret_disk, disk, "have the name of the root disk");
+            return refuse_ambiguous(err, *ret_disk, disk, "have the name of the root disk");
         *ret_disk = disk;
     }
     return 0;
@@ -106,7 +93,7 @@ static const struct domain_disk *find_by_target(const struct domain_description 
     return root_device_name[0] ? domain_description_disk(description, root_device_name) : NULL;
 }
 
-static int check(const struct domain_disk *disk, struct error *err)
+static int check_root_disk(const struct domain_disk *disk, struct error *err)
 {
     const char *path = disk->layers[0].path;
     if (disk->problem)
@@ -137,15 +124,22 @@ int root_disk_find(const struct domain_description *description, const struct gu
                          "none has the name nova gives it",
                          description->disk_count, device ? device : "named as root device");
     if (by_target && by_target != disk)
-        return ambiguous(err, by_target, disk,
-                         "could be: the first by the instance's root device, the other by name");
+        return refuse_ambiguous(
+            err, by_target, disk,
+            "could be: the first by the instance's root device, the other by name");
     if (!by_name && has_name(disk, guest->uuid, instances_path, is_called_otherwise))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "it is not known which disk is the root disk: %.63s is %.255s, another "
                          "disk of the instance",
                          device, disk->layers[0].path);
-    r = check(disk, err);
-    if (r == 0)
-        *ret_disk = disk;
-    return r;
+    r = check_root_disk(disk, err);
+    if (r < 0)
+        return r;
+    log_debug("root disk: %s, %s (%s), %zu layers, by its %s", disk->target, disk->layers[0].path,
+              disk->layers[0].format, disk->layer_count,
+              !by_name    ? "target, the instance's root device"
+              : by_target ? "name and target"
+                          : "name");
+    *ret_disk = disk;
+    return 0;
 }

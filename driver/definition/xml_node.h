@@ -33,6 +33,7 @@ int xml_node_parse_domain(const char *xml, xmlDoc **ret_document, xmlNode **ret_
 /* error_set() for what a definition lacks: InternalError (EINVAL), "domain XML: <what>". */
 int xml_node_bad_domain(struct error *err, const char *what);
 
+/* True for an element called `name`. NULL is false. */
 bool xml_node_is_element(const xmlNode *node, const char *name);
 
 /* The first element called `name` from `node` on, along its siblings; NULL when there is none. */

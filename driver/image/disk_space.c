@@ -14,6 +14,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "driver/image/qemu_img.h"
 
 #define LOOK_MS 1000
@@ -42,8 +43,8 @@ static uint64_t allocated_bytes(const char *path)
 }
 
 /*
- * What is in the disk is not what it takes on the file system: that may be reserved in advance, or
- * be compressed. A guest that writes its qcow2 tables just now may make them hard to read.
+ * Measured, because the size on the file system tells little: it may be reserved in advance, or the
+ * data be compressed. Measuring may fail while the guest writes to the qcow2 tables.
  */
 static int measure_layer(const struct guest_info *info, uint64_t *ret_bytes, struct error *err)
 {
@@ -51,10 +52,14 @@ static int measure_layer(const struct guest_info *info, uint64_t *ret_bytes, str
     bool is_qcow2 = strcmp(info->disk_format, "qcow2") == 0;
     int r = qemu_img_measure_layer(info->disk_path, info->disk_format,
                                    is_qcow2 ? info->cluster_size_bytes : 0, ret_bytes, &unknown);
-    if (r < 0 && cancel_check(err) < 0)
+    if (r == 0)
+        return 0;
+    if (cancel_check(err) < 0)
         return -ECANCELED;
-    if (r < 0)
-        *ret_bytes = allocated_bytes(info->disk_path);
+    *ret_bytes = allocated_bytes(info->disk_path);
+    log_debug("disk space: what the top layer takes on its file system counts, %" PRIu64
+              " bytes: %s",
+              *ret_bytes, unknown.message);
     return 0;
 }
 
@@ -62,11 +67,14 @@ static int measure_image(const struct guest_info *info, uint64_t *ret_bytes, str
 {
     struct error unknown = ERROR_INIT;
     int r = qemu_img_measure(info->disk_path, info->disk_format, ret_bytes, &unknown);
-    if (r < 0 && cancel_check(err) < 0)
+    if (r == 0)
+        return 0;
+    if (cancel_check(err) < 0)
         return -ECANCELED;
-    if (r < 0)
-        *ret_bytes = allocated_bytes(info->disk_path) +
-                     (info->backing_path[0] ? allocated_bytes(info->backing_path) : 0);
+    *ret_bytes = allocated_bytes(info->disk_path) +
+                 (info->backing_path[0] ? allocated_bytes(info->backing_path) : 0);
+    log_debug("disk space: what the disk's files take counts, %" PRIu64 " bytes: %s", *ret_bytes,
+              unknown.message);
     return 0;
 }
 
@@ -74,27 +82,27 @@ int disk_space_need(const struct guest_info *info, unsigned parts, uint64_t *ret
                     struct error *err)
 {
     uint64_t layer = 0, image = 0;
-    int r = 0;
     *ret_bytes = 0;
     if (info->source_type != DISK_SOURCE_FILE)
         return 0;
-    if (parts & (DISK_SPACE_OVERLAY | DISK_SPACE_ROOM))
-        r = measure_layer(info, &layer, err);
-    if (r == 0 && parts & DISK_SPACE_IMAGE)
-        r = measure_image(info, &image, err);
-    if (r < 0)
-        return r;
+    if (parts & (DISK_SPACE_OVERLAY | DISK_SPACE_ROOM) && measure_layer(info, &layer, err) < 0)
+        return -err->errnum;
+    if (parts & DISK_SPACE_IMAGE && measure_image(info, &image, err) < 0)
+        return -err->errnum;
     if (parts & DISK_SPACE_OVERLAY)
         *ret_bytes += layer;
     if (parts & DISK_SPACE_ROOM)
         *ret_bytes += layer / ROOM_DIVISOR + ROOM_BYTES;
     *ret_bytes += image;
+    log_debug("disk space: the snapshot may write %" PRIu64 " bytes: top layer %" PRIu64
+              ", image %" PRIu64,
+              *ret_bytes, layer, image);
     return 0;
 }
 
 /* The file system of the staging, by the folder above it. */
-static int look(const struct staging *staging, dev_t *ret_file_system, uint64_t *ret_free_bytes,
-                struct error *err)
+static int read_free_space(const struct staging *staging, dev_t *ret_file_system,
+                           uint64_t *ret_free_bytes, struct error *err)
 {
     char parent[DRIVER_PATH_MAX];
     struct statvfs space;
@@ -130,7 +138,8 @@ static int check_fits(const struct disk_space *space, uint64_t free_bytes, struc
                      staging_directory(space->staging), space->needed_bytes, free_bytes, reserved);
 }
 
-/* The one that has done least; until its files are gone no other has to go. */
+/* The youngest that can be cancelled is next. It stays that until its files are removed, so that no
+ * other is cancelled meanwhile. */
 static bool is_next_to_go(const struct disk_space *space)
 {
     const struct disk_space *first = youngest;
@@ -143,7 +152,7 @@ int disk_space_check(const struct disk_space *space, struct error *err)
 {
     dev_t file_system;
     uint64_t free_bytes = 0;
-    int r = look(space->staging, &file_system, &free_bytes, err);
+    int r = read_free_space(space->staging, &file_system, &free_bytes, err);
     if (r < 0 || (free_bytes >= space->keep_free_bytes && free_bytes >= LEAST_BYTES))
         return r;
     return error_set(err, ENOSPC, EXC_INTERNAL_ERROR,
@@ -155,11 +164,14 @@ int disk_space_check(const struct disk_space *space, struct error *err)
 static void give_up_if_short(const struct disk_space *space)
 {
     struct error reason = ERROR_INIT;
-    if (is_next_to_go(space) && disk_space_check(space, &reason) == -ENOSPC)
-        cancel_request(space->cancel, &reason);
+    if (!is_next_to_go(space) || disk_space_check(space, &reason) != -ENOSPC)
+        return;
+    log_debug("disk space: the snapshot in %s is cancelled, it is the youngest: %s",
+              staging_directory(space->staging), reason.message);
+    cancel_request(space->cancel, &reason);
 }
 
-static void *watch(void *arg)
+static void *watch_space(void *arg)
 {
     struct disk_space *space = arg;
     LOCK_SCOPE(&lock);
@@ -175,16 +187,19 @@ static int enter_account(struct disk_space *space, struct error *err)
 {
     uint64_t free_bytes = 0;
     LOCK_SCOPE(&lock);
-    int r = look(space->staging, &space->file_system, &free_bytes, err);
-    if (r == 0)
-        r = check_fits(space, free_bytes, err);
+    int r = read_free_space(space->staging, &space->file_system, &free_bytes, err);
     if (r < 0)
         return r;
-    r = pthread_create(&space->watcher, NULL, watch, space);
+    r = check_fits(space, free_bytes, err);
+    if (r < 0)
+        return r;
+    r = pthread_create(&space->watcher, NULL, watch_space, space);
     if (r != 0)
         return error_errno(err, r, "cannot watch over the space for the snapshot");
     space->older = youngest;
     youngest = space;
+    log_debug("disk space: up to %" PRIu64 " of %" PRIu64 " free bytes are reserved for %s",
+              space->needed_bytes, free_bytes, staging_directory(space->staging));
     return 0;
 }
 

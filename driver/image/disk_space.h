@@ -33,18 +33,18 @@ int disk_space_need(const struct guest_info *info, unsigned parts, uint64_t *ret
  * Reserves `needed_bytes` on the file system of the staging, whose directory may not be made yet.
  * InternalError (ENOSPC) with what is needed, free and reserved when it would not leave
  * `keep_free_bytes`. From then on, when less than that is free, the youngest of the snapshots there
- * is given up: its cancellation, which the calling thread has entered, is requested. Borrows
- * `staging` and the cancellation until disk_space_release(). Returns owned.
+ * is cancelled, by the cancellation that its thread has entered. Borrows `staging` and the
+ * cancellation until disk_space_release(). Returns owned.
  */
 int disk_space_reserve(const struct staging *staging, uint64_t needed_bytes,
                        uint64_t keep_free_bytes, struct disk_space **ret_space, struct error *err);
 
 /*
- * InternalError (ENOSPC) when less than that is free now, or next to nothing: what has been written
- * may be short of its end. QEMU's mirror that fails while it is ended is told as one that was ended
- * (libvirt 9.0), so that nothing else tells.
+ * InternalError (ENOSPC) when less than keep_free_bytes is free now, or next to nothing: the end of
+ * what has been written may be missing. Asked after a block copy was ended: one that failed in that
+ * moment for want of space is reported as ended by libvirt 9.0.
  */
 int disk_space_check(const struct disk_space *space, struct error *err);
 
-/* NULL-safe. */
+/* Gives the reservation back and ends the watch. NULL-safe. */
 void disk_space_release(struct disk_space *space);

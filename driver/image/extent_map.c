@@ -47,7 +47,7 @@ void extent_map_free(struct extent_map *map)
 }
 
 /* The bits of a word that are in [from, to), counted from the word's own first cluster on. */
-static uint64_t mask(uint64_t word, uint64_t from, uint64_t to)
+static uint64_t word_mask(uint64_t word, uint64_t from, uint64_t to)
 {
     uint64_t begin = word * WORD_BITS, bits = UINT64_MAX;
     if (from > begin)
@@ -66,7 +66,7 @@ void extent_map_add(struct extent_map *map, uint64_t offset, uint64_t length)
     uint64_t from = offset >> EXTENT_CLUSTER_BITS;
     uint64_t to = ((offset + length - 1) >> EXTENT_CLUSTER_BITS) + 1;
     for (uint64_t word = from / WORD_BITS; word <= (to - 1) / WORD_BITS; word++)
-        map->words[word] |= mask(word, from, to);
+        map->words[word] |= word_mask(word, from, to);
 }
 
 void extent_map_unite(struct extent_map *map, const struct extent_map *other)
@@ -110,7 +110,7 @@ uint64_t extent_map_next(const struct extent_map *map, uint64_t from, bool data)
         return map->clusters;
     uint64_t flip = data ? 0 : UINT64_MAX;
     uint64_t word = from / WORD_BITS;
-    uint64_t bits = (map->words[word] ^ flip) & mask(word, from, UINT64_MAX - WORD_BITS);
+    uint64_t bits = (map->words[word] ^ flip) & word_mask(word, from, UINT64_MAX - WORD_BITS);
     while (bits == 0 && ++word < word_count(map->clusters))
         bits = map->words[word] ^ flip;
     uint64_t found = word * WORD_BITS + (bits ? (uint64_t)__builtin_ctzll(bits) : 0);

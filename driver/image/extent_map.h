@@ -25,10 +25,11 @@ int extent_map_new(uint64_t disk_bytes, struct extent_map **ret_map, struct erro
 /* NULL-safe. */
 void extent_map_free(struct extent_map *map);
 
-/* These bytes hold data, and with them the clusters they are in. What is beyond the end is not. */
+/* Every cluster that one of these bytes is in has data. What is beyond the disk's end is ignored.
+ */
 void extent_map_add(struct extent_map *map, uint64_t offset, uint64_t length);
 
-/* What has data in the other map of the same disk: has it here as well, or here no longer. */
+/* The clusters with data in `other`, a map of the same disk: have data here too, or no longer. */
 void extent_map_unite(struct extent_map *map, const struct extent_map *other);
 void extent_map_subtract(struct extent_map *map, const struct extent_map *other);
 

@@ -4,13 +4,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "driver/driver.h"
+#include "driver/image/nbd_launch.h"
 #include "driver/image/nbd_reader.h"
 #include "driver/image/qcow2_layout.h"
 #include "driver/image/zero_scan.h"
@@ -58,7 +61,7 @@ static uint64_t zeroes_ahead(const struct image_stream *stream)
 }
 
 /* The last cluster of a qcow2 image is whole, but the disk may end in the middle of it. */
-static uint64_t padding(const struct image_stream *stream)
+static uint64_t padding_ahead(const struct image_stream *stream)
 {
     uint64_t left = stream->base.size_bytes - stream->position;
     return stream->is_qcow2 && left < EXTENT_CLUSTER_BYTES ? left : 0;
@@ -73,7 +76,7 @@ static ssize_t read_data(struct image_stream *stream, void *buffer, size_t lengt
         ssize_t n = nbd_reader_read(stream->reader, buffer, length, err);
         if (n != 0)
             return n;
-        zeroes = padding(stream);
+        zeroes = padding_ahead(stream);
     }
     if (zeroes == 0)
         return error_set(err, EIO, EXC_INTERNAL_ERROR, "the disk has less data than its map says");
@@ -106,6 +109,7 @@ static ssize_t stream_read(struct image_source *source, void *buffer, size_t len
     return (ssize_t)done;
 }
 
+/* From its first byte on, also anew: an upload that failed is repeated. */
 static int stream_rewind(struct image_source *source, struct error *err)
 {
     struct image_stream *stream = (struct image_stream *)source;
@@ -128,36 +132,42 @@ struct scan {
     struct throttle *throttle;
 };
 
-static int read_chosen(void *arg, const struct extent_map *chosen, struct extent_map *found,
-                       struct error *err)
+static int scan_disk(void *arg, const struct extent_map *chosen, struct extent_map *found,
+                     struct error *err)
 {
     const struct scan *scan = arg;
     return zero_scan(scan->client, chosen, scan->throttle, found, err);
 }
 
-/* What is allocated need not hold data: whoever writes an image leaves out what is zero. */
+/* Allocated clusters may hold nothing but zeroes: a qcow2 image need not have those. */
 static int find_zeroes(const struct image_stream *stream, uint64_t bytes_per_s, struct error *err)
 {
     struct scan scan = {.client = stream->client};
     int r = throttle_new(bytes_per_s, &scan.throttle, err);
-    if (r == 0)
-        r = zero_search(stream->map, read_chosen, &scan, err);
+    if (r < 0)
+        return r;
+    r = zero_search(stream->map, scan_disk, &scan, err);
     throttle_free(scan.throttle);
     return r;
 }
 
-static int prepare(struct image_stream *stream, uint64_t bytes_per_s, struct error *err)
+static int stream_prepare(struct image_stream *stream, uint64_t bytes_per_s, struct error *err)
 {
     int r = nbd_client_map(stream->client, &stream->map, err);
-    if (r == 0 && stream->is_qcow2)
-        r = find_zeroes(stream, bytes_per_s, err);
-    if (r == 0)
-        r = nbd_reader_new(stream->client, stream->map, &stream->reader, err);
+    if (r < 0)
+        return r;
+    if (stream->is_qcow2 && find_zeroes(stream, bytes_per_s, err) < 0)
+        return -err->errnum;
+    r = nbd_reader_new(stream->client, stream->map, &stream->reader, err);
     if (r < 0)
         return r;
     qcow2_layout_plan(stream->map, &stream->layout);
     stream->base.size_bytes = stream->is_qcow2 ? qcow2_layout_image_bytes(&stream->layout)
                                                : extent_map_disk_bytes(stream->map);
+    log_debug("image stream: %s of %" PRIu64 " bytes, %" PRIu64 " of %" PRIu64
+              " clusters of the disk have data",
+              stream->is_qcow2 ? "qcow2" : "raw", stream->base.size_bytes,
+              stream->layout.data_clusters, extent_map_clusters(stream->map));
     return stream_rewind(&stream->base, err);
 }
 
@@ -172,7 +182,7 @@ int image_stream_open(struct nbd_client *client, const char *format, uint64_t by
     stream->base.ops = &ops;
     stream->client = client;
     stream->is_qcow2 = strcmp(format, "qcow2") == 0;
-    int r = prepare(stream, bytes_per_s, err);
+    int r = stream_prepare(stream, bytes_per_s, err);
     if (r < 0) {
         stream->client = NULL;
         stream_close(&stream->base);
@@ -182,7 +192,7 @@ int image_stream_open(struct nbd_client *client, const char *format, uint64_t by
     return 0;
 }
 
-/* tmpfs and some network file systems do not. */
+/* tmpfs and some network file systems do not take O_DIRECT. */
 static bool takes_direct_io(const char *path)
 {
     cleanup_close int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
@@ -190,67 +200,67 @@ static bool takes_direct_io(const char *path)
 }
 
 /*
- * A file or device as QEMU opens it without a lock (force-share), which would keep the guest that
- * it belongs to from being started. Of other names, RBD's, QEMU takes none.
+ * A name by which QEMU opens a file or device without its lock (force-share): the lock would keep
+ * the guest from being started. For other names, RBD's, there is no lock.
  */
-static int name_for_server(const char *disk, char *ret_name, size_t size, struct error *err)
+static int name_for_server(const char *path, char *ret_name, size_t size, struct error *err)
 {
     static const char prefix[] = "json:";
-    if (disk[0] != '/') {
-        (void)snprintf(ret_name, size, "%s", disk);
+    if (path[0] != '/') {
+        (void)snprintf(ret_name, size, "%s", path);
         return 0;
     }
-    json_t *options = json_pack("{s:b, s:s}", "force-share", true, "file.filename", disk);
+    json_t *options = json_pack("{s:b, s:s}", "force-share", true, "file.filename", path);
     size_t room = size - sizeof(prefix);
     memcpy(ret_name, prefix, sizeof(prefix));
     size_t length = json_dumpb(options, ret_name + strlen(prefix), room, JSON_COMPACT);
     json_decref(options);
     if (length == 0 || length > room)
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s is no name for QEMU", disk);
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s is no name for QEMU", path);
     ret_name[strlen(prefix) + length] = '\0';
     return 0;
 }
 
-static int launch_server(const char *disk, const char *disk_format, bool direct_io,
-                         unsigned stall_timeout_s, struct nbd_client **ret_client,
-                         struct error *err)
+static int launch_server(const struct image_stream_disk *disk, bool direct_io,
+                         struct nbd_client **ret_client, struct error *err)
 {
     char name[DRIVER_PATH_MAX + 256];
-    int r = name_for_server(disk, name, sizeof(name), err);
+    int r = name_for_server(disk->path, name, sizeof(name), err);
     if (r < 0)
         return r;
     const char *const argv[] = {
         "qemu-nbd", "--read-only", "--cache", direct_io ? "none" : "writeback",
-        "--format", disk_format,   name,      NULL};
-    return nbd_client_launch(argv, stall_timeout_s, ret_client, err);
+        "--format", disk->format,  name,      NULL};
+    return nbd_launch(argv, disk->stall_timeout_s, ret_client, err);
 }
 
-/* Around the host's page cache, which would take twice the CPU, unless a file does not allow it. */
-static int show_disk(const char *disk, const char *disk_format, unsigned stall_timeout_s,
-                     struct nbd_client **ret_client, struct error *err)
+/* With O_DIRECT where the file takes it: the host's page cache would take twice the CPU. */
+static int show_disk(const struct image_stream_disk *disk, struct nbd_client **ret_client,
+                     struct error *err)
 {
     struct error failure = ERROR_INIT;
-    bool direct_io = takes_direct_io(disk);
-    int r = launch_server(disk, disk_format, direct_io, stall_timeout_s, ret_client, &failure);
-    /* The server has ended: the disk allows it, what is behind it may not. */
+    bool direct_io = takes_direct_io(disk->path);
+    int r = launch_server(disk, direct_io, ret_client, &failure);
+    /* The server has ended: the file takes O_DIRECT, its backing file may not. */
     if (direct_io && r == -EIO) {
+        log_debug("image stream: %s is read through the page cache, O_DIRECT fails: %s", disk->path,
+                  failure.message);
         failure = (struct error)ERROR_INIT;
-        r = launch_server(disk, disk_format, false, stall_timeout_s, ret_client, &failure);
+        r = launch_server(disk, false, ret_client, &failure);
     }
     if (r < 0)
         *err = failure;
     return r;
 }
 
-int image_stream_of_file(const char *disk, const char *disk_format, const char *format,
-                         uint64_t bytes_per_s, unsigned stall_timeout_s,
+int image_stream_of_disk(const struct image_stream_disk *disk, const char *format,
                          struct image_source **ret_source, struct error *err)
 {
     struct nbd_client *client = NULL;
-    int r = show_disk(disk, disk_format, stall_timeout_s, &client, err);
+    int r = show_disk(disk, &client, err);
     if (r < 0)
         return r;
-    r = image_stream_open(client, format, bytes_per_s, ret_source, err);
+    r = image_stream_open(client, format, disk->bytes_per_s, ret_source, err);
     if (r < 0)
         nbd_client_free(client);
     return r;

@@ -23,10 +23,14 @@ bool image_stream_can_make(const char *format, bool compress);
 int image_stream_open(struct nbd_client *client, const char *format, uint64_t bytes_per_s,
                       struct image_source **ret_source, struct error *err);
 
-/*
- * The same of a disk that nobody writes to, which a qemu-nbd of our own shows: a file, a device or
- * a name QEMU knows, in `disk_format`.
- */
-int image_stream_of_file(const char *disk, const char *disk_format, const char *format,
-                         uint64_t bytes_per_s, unsigned stall_timeout_s,
+/* A disk that nobody writes to. Everything is borrowed for the time of a call. */
+struct image_stream_disk {
+    const char *path; /* of a file or device, or a name QEMU knows */
+    const char *format;
+    uint64_t bytes_per_s; /* as for image_stream_open() */
+    unsigned stall_timeout_s;
+};
+
+/* The same of such a disk, which a qemu-nbd of our own shows. Fails as nbd_launch.h does, too. */
+int image_stream_of_disk(const struct image_stream_disk *disk, const char *format,
                          struct image_source **ret_source, struct error *err);

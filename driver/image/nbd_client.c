@@ -13,6 +13,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 #define STATUS_BYTES_MAX (UINT64_C(1) << 31) /* of the disk, asked for at once: 32 bits */
 
@@ -24,8 +25,8 @@ int nbd_client_error(const struct nbd_client *client, struct error *err, const c
 }
 
 /*
- * Never by a completion callback: nbd_aio_pread() itself calls it when the connection breaks, and
- * then reads the command that was freed (libnbd 1.14).
+ * A completion callback must not retire its command: nbd_aio_pread() itself calls it when the
+ * connection breaks, and reads the command afterwards (libnbd 1.14).
  */
 static void retire_commands(struct nbd_client *client)
 {
@@ -58,12 +59,13 @@ int nbd_client_turn(struct nbd_client *client, int wake_fd, unsigned timeout_ms,
     return fds[0].revents != 0;
 }
 
-/* Until `done` is true of the client. */
-static int wait_until(struct nbd_client *client, bool (*done)(struct nbd_client *client, void *arg),
-                      void *arg, struct error *err)
+/* Turns until `is_reached` is true; it is given `arg`. */
+static int wait_until(struct nbd_client *client,
+                      bool (*is_reached)(struct nbd_client *client, void *arg), void *arg,
+                      struct error *err)
 {
     uint64_t heard_ms = clock_now_ms();
-    while (!done(client, arg)) {
+    while (!is_reached(client, arg)) {
         int r = nbd_client_turn(client, cancel_fd(), 1000, err);
         if (r < 0 || cancel_check(err) < 0)
             return -err->errnum;
@@ -90,12 +92,10 @@ int nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client, str
         return error_nomem(err);
     client->stall_timeout_s = stall_timeout_s;
     client->handle = nbd_create();
-    int r = client->handle ? 0 : -1;
-    if (r == 0)
-        r = nbd_add_meta_context(client->handle, LIBNBD_CONTEXT_BASE_ALLOCATION);
-    if (r == 0)
-        r = nbd_set_pread_initialize(client->handle, false); /* what fails is not looked at */
-    if (r < 0) {
+    /* Buffers need not be zeroed before a read: those of one that fails are not looked at. */
+    if (!client->handle ||
+        nbd_add_meta_context(client->handle, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
+        nbd_set_pread_initialize(client->handle, false) < 0) {
         (void)nbd_client_error(client, err, "cannot make an NBD client");
         nbd_client_free(client);
         return -err->errnum;
@@ -104,23 +104,26 @@ int nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client, str
     return 0;
 }
 
-/* The connection has been begun, or could not be: `begun` < 0. */
+/* After a nbd_aio_connect_...(), which has returned `begun`. */
 static int finish_connecting(struct nbd_client *client, int begun, struct error *err)
 {
-    int r = begun < 0 ? nbd_client_error(client, err, "cannot connect to the NBD server")
-                      : wait_until(client, is_connected, NULL, err);
+    if (begun < 0)
+        return nbd_client_error(client, err, "cannot connect to the NBD server");
+    int r = wait_until(client, is_connected, NULL, err);
     if (r < 0)
         return r;
     int64_t size = nbd_get_size(client->handle);
     if (size < 0)
         return nbd_client_error(client, err, "the NBD server tells no size");
     client->disk_bytes = (uint64_t)size;
+    log_debug("NBD: connected, the disk has %" PRIu64 " bytes", client->disk_bytes);
     return 0;
 }
 
 int nbd_client_connect(struct nbd_client *client, const char *socket_path, const char *export_name,
                        struct error *err)
 {
+    log_debug("NBD: connects to export %s of %s", export_name, socket_path);
     int begun = nbd_set_export_name(client->handle, export_name);
     if (begun == 0)
         begun = nbd_aio_connect_unix(client->handle, socket_path);
@@ -136,7 +139,7 @@ void nbd_client_free(struct nbd_client *client)
 {
     if (!client)
         return;
-    process_server_end(client->server); /* first: it takes nobody else for the next client */
+    process_server_end(client->server); /* first, so that it cannot take another client */
     if (client->handle)
         nbd_close(client->handle);
     free(client);
@@ -208,12 +211,15 @@ int nbd_client_map(struct nbd_client *client, struct extent_map **ret_map, struc
     struct status_question question = {0};
     if (nbd_can_meta_context(client->handle, LIBNBD_CONTEXT_BASE_ALLOCATION) <= 0)
         return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "the NBD server has no block status");
+    unsigned questions = 0;
     int r = extent_map_new(client->disk_bytes, &question.map, err);
-    while (r == 0 && question.offset < client->disk_bytes)
+    for (; r == 0 && question.offset < client->disk_bytes; questions++)
         r = ask_status(client, &question, err);
-    if (r < 0)
+    if (r < 0) {
         extent_map_free(question.map);
-    else
-        *ret_map = question.map;
-    return r;
+        return r;
+    }
+    log_debug("NBD: block status of the disk is known after %u questions", questions);
+    *ret_map = question.map;
+    return 0;
 }

@@ -24,18 +24,10 @@ int nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client, str
 
 /*
  * Connects to a UNIX socket. Ends when the thread's work is cancelled. After a failure the server
- * may hold it for connected until nbd_client_free().
+ * may take the client for connected until nbd_client_free().
  */
 int nbd_client_connect(struct nbd_client *client, const char *socket_path, const char *export_name,
                        struct error *err);
-
-/*
- * Starts a server that takes its socket by systemd's socket activation (qemu-nbd) and connects to
- * it. `argv` is borrowed for the time of the call, NULL-ended, argv[0] a constant. The server is
- * killed with the client, and when the calling thread ends. Returns owned.
- */
-int nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
-                      struct nbd_client **ret_client, struct error *err);
 
 /* NULL-safe. The answers to what is still under way are dropped, their callbacks not called. */
 void nbd_client_free(struct nbd_client *client);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server of our own, and the connection to it. See nbd_client.h. */
+/* See nbd_launch.h. */
+#include "driver/image/nbd_launch.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
-#include "driver/image/nbd_client.h"
 
 #define ATTEMPTS 10
 
@@ -42,8 +43,8 @@ static int make_connection(int *ret_listen_fd, int *ret_fd, struct error *err)
     return r < 0 ? error_errno(err, -r, "cannot make a socket for an NBD server") : 0;
 }
 
-int nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
-                      struct nbd_client **ret_client, struct error *err)
+int nbd_launch(const char *const *argv, unsigned stall_timeout_s, struct nbd_client **ret_client,
+               struct error *err)
 {
     struct nbd_client *client = NULL;
     cleanup_close int listen_fd = -1, fd = -1;
@@ -52,15 +53,16 @@ int nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
         r = nbd_client_new(stall_timeout_s, &client, err);
     if (r == 0)
         r = process_server_start(argv, listen_fd, &client->server, err);
-    (void)close(listen_fd); /* so that the end of the server is the end of the connection */
+    (void)close(listen_fd); /* the server's copy is the only one: its end ends the connection */
     listen_fd = -1;
     if (r == 0) {
         r = nbd_client_connect_socket(client, fd, err);
         fd = -1;
     }
-    if (r < 0)
+    if (r < 0) {
         nbd_client_free(client);
-    else
-        *ret_client = client;
-    return r;
+        return r;
+    }
+    *ret_client = client;
+    return 0;
 }

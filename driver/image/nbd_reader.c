@@ -17,6 +17,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 #define SLOTS 16
 #define SLOT_BYTES (2 * EXTENT_CLUSTER_BYTES)
@@ -47,8 +48,8 @@ struct nbd_reader {
     unsigned take_slot;
     pthread_mutex_t lock; /* from here on */
     pthread_cond_t changed;
-    bool stopping;  /* what is under way is waited for */
-    bool abandoned; /* nor that */
+    bool stopping;  /* nothing more is asked for, what is under way is waited for */
+    bool abandoned; /* and what is under way is not waited for either */
     bool finished;
     struct error failure; /* errnum 0: none */
     struct slot slots[SLOTS];
@@ -79,12 +80,12 @@ int nbd_reader_new(struct nbd_client *client, const struct extent_map *map,
     return 0;
 }
 
-static void wake(struct nbd_reader *reader)
+static void wake_thread(struct nbd_reader *reader)
 {
     (void)eventfd_write(reader->wake_fd, 1);
 }
 
-static void stop(struct nbd_reader *reader, bool abandon)
+static void stop_thread(struct nbd_reader *reader, bool abandon)
 {
     if (!reader->running)
         return;
@@ -93,7 +94,7 @@ static void stop(struct nbd_reader *reader, bool abandon)
         reader->stopping = true;
         reader->abandoned = abandon;
     }
-    wake(reader);
+    wake_thread(reader);
     (void)pthread_join(reader->thread, NULL);
     reader->running = false;
 }
@@ -102,7 +103,7 @@ void nbd_reader_free(struct nbd_reader *reader)
 {
     if (!reader)
         return;
-    stop(reader, true);
+    stop_thread(reader, true);
     if (reader->wake_fd >= 0)
         (void)close(reader->wake_fd);
     (void)pthread_cond_destroy(&reader->changed);
@@ -160,7 +161,7 @@ static void set_asked(struct slot *slot, size_t length)
 
 /* Asks for as much as there is room for. 1 when all has been asked for, or nothing more is wanted.
  */
-static int ask(struct nbd_reader *reader, struct error *err)
+static int ask_for_data(struct nbd_reader *reader, struct error *err)
 {
     bool stopping = false;
     for (struct slot *slot; (slot = free_slot(reader, &stopping));) {
@@ -190,11 +191,11 @@ static bool is_abandoned(struct nbd_reader *reader)
 }
 
 /* Until all has come that is wanted. */
-static int pump(struct nbd_reader *reader, struct error *err)
+static int read_ahead(struct nbd_reader *reader, struct error *err)
 {
     uint64_t heard_ms = clock_now_ms();
     int all_asked;
-    while ((all_asked = ask(reader, err)) == 0 ||
+    while ((all_asked = ask_for_data(reader, err)) == 0 ||
            (all_asked > 0 && reader->asked > 0 && !is_abandoned(reader))) {
         int r = nbd_client_turn(reader->client, reader->wake_fd, TURN_MS, err);
         if (r < 0)
@@ -211,11 +212,11 @@ static int pump(struct nbd_reader *reader, struct error *err)
     return all_asked < 0 ? all_asked : 0;
 }
 
-static void *run(void *arg)
+static void *run_thread(void *arg)
 {
     struct nbd_reader *reader = arg;
     struct error failure = ERROR_INIT;
-    (void)pump(reader, &failure);
+    (void)read_ahead(reader, &failure);
     LOCK_SCOPE(&reader->lock);
     reader->failure = failure;
     reader->finished = true;
@@ -225,7 +226,7 @@ static void *run(void *arg)
 
 int nbd_reader_start(struct nbd_reader *reader, struct error *err)
 {
-    stop(reader, false);
+    stop_thread(reader, false);
     if (reader->failure.errnum != 0) {
         *err = reader->failure;
         return -err->errnum;
@@ -235,10 +236,11 @@ int nbd_reader_start(struct nbd_reader *reader, struct error *err)
     reader->next_slot = reader->take_slot = 0;
     for (unsigned i = 0; i < SLOTS; i++)
         reader->slots[i].state = SLOT_FREE;
-    int r = pthread_create(&reader->thread, NULL, run, reader);
+    int r = pthread_create(&reader->thread, NULL, run_thread, reader);
     if (r != 0)
         return error_errno(err, r, "cannot start an NBD reader");
     reader->running = true;
+    log_debug("NBD reader: reads the disk from its beginning");
     return 0;
 }
 
@@ -268,7 +270,7 @@ static void give_back(struct slot *slot)
         slot->state = SLOT_FREE;
     }
     slot->reader->take_slot = (slot->reader->take_slot + 1) % SLOTS;
-    wake(slot->reader);
+    wake_thread(slot->reader);
 }
 
 ssize_t nbd_reader_read(struct nbd_reader *reader, void *buffer, size_t length, struct error *err)

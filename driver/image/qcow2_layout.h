@@ -23,7 +23,7 @@ struct qcow2_layout {
     uint64_t l1_entries;
 };
 
-/* Decides it. */
+/* Decides it. `map` is borrowed for the life of the layout and constant from here on. */
 void qcow2_layout_plan(const struct extent_map *map, struct qcow2_layout *ret_layout);
 
 /* The size of the whole image, and of what comes before the data. */
@@ -38,6 +38,7 @@ struct qcow2_metadata {
     uint64_t data_cluster;             /* in the image: where the next data will be */
 };
 
+/* Begins with the header. */
 void qcow2_layout_begin(const struct qcow2_layout *layout, struct qcow2_metadata *ret_metadata);
 
 /* The next cluster of metadata; not to be called when there is no more. */

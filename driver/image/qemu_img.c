@@ -12,12 +12,14 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "common/id.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/process.h"
 
 #define INFO_DEADLINE_MS 60000
 #define INFO_OUTPUT_MAX_BYTES (4U << 20)
+#define CREATE_DEADLINE_MS 60000
+#define LOCK_BYTE_OF_WRITERS 101 /* RAW_LOCK_PERM_BASE + 1, the place of BLK_PERM_WRITE */
 
 static struct {
     unsigned cpu_s;
@@ -29,9 +31,6 @@ void qemu_img_set_limits(unsigned cpu_limit_s, uint64_t address_space_limit_byte
     limits.cpu_s = cpu_limit_s;
     limits.address_space_bytes = address_space_limit_bytes;
 }
-#define CREATE_DEADLINE_MS 60000
-#define DIRECT_IO_BLOCK_BYTES 4096
-#define LOCK_BYTE_OF_WRITERS 101 /* RAW_LOCK_PERM_BASE + 1, the place of BLK_PERM_WRITE */
 
 /* Copies a string member into a buffer; absent leaves it "". False when it does not fit. */
 static bool copy_member(const json_t *object, const char *key, char *ret_text, size_t size)
@@ -86,6 +85,8 @@ int qemu_img_parse_info(const char *text, size_t size, const char *path,
     if (!good)
         return error_set(err, EINVAL, EXC_INVALID_DISK_INFO,
                          "disk info of %s lacks a member or has one out of range", path);
+    log_debug("qemu-img info of %s: %s of %" PRIu64 " bytes, backing file '%s' (%s)", path,
+              info.format, info.virtual_size_bytes, info.backing_path, info.backing_format);
     *ret_info = info;
     return 0;
 }
@@ -105,13 +106,13 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
     cleanup_free char *text = NULL;
     size_t size = 0;
     struct error failure = ERROR_INIT;
-    if (process_run(&options, &text, &size, &failure) < 0)
-        return cancel_check(err) < 0
-                   ? -ECANCELED
-                   : error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
-                               "Disk info file is invalid: %s (%s): %s", path,
-                               format ? format : "format not known", failure.message);
-    return qemu_img_parse_info(text, size, path, ret_info, err);
+    if (process_run(&options, &text, &size, &failure) == 0)
+        return qemu_img_parse_info(text, size, path, ret_info, err);
+    if (cancel_check(err) < 0)
+        return -ECANCELED;
+    return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
+                     "Disk info file is invalid: %s (%s): %s", path,
+                     format ? format : "format not known", failure.message);
 }
 
 static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, struct error *err)
@@ -125,8 +126,8 @@ static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, stru
     return good ? 0 : error_set(err, EINVAL, EXC_INTERNAL_ERROR, "qemu-img measure tells no size");
 }
 
-static int measure(const char *const *argv, const char *path, uint64_t *ret_bytes,
-                   struct error *err)
+static int run_measure(const char *const *argv, const char *path, uint64_t *ret_bytes,
+                       struct error *err)
 {
     const struct process_options options = {.argv = argv,
                                             .deadline_ms = INFO_DEADLINE_MS,
@@ -142,6 +143,7 @@ static int measure(const char *const *argv, const char *path, uint64_t *ret_byte
     if (r < 0)
         return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
                          "Disk info file is invalid: %s: %s", path, failure.message);
+    log_debug("qemu-img measure of %s: %" PRIu64 " bytes", path, bytes);
     *ret_bytes = bytes;
     return 0;
 }
@@ -151,7 +153,7 @@ int qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes, 
     const char *const argv[] = {
         "qemu-img", "measure", "--force-share", "--output=json", "-f", format, "-O", "qcow2",
         path,       NULL};
-    return measure(argv, path, ret_bytes, err);
+    return run_measure(argv, path, ret_bytes, err);
 }
 
 int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluster_size_bytes,
@@ -174,7 +176,7 @@ int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluste
     const char *const argv[] = {
         "qemu-img", "measure", "--force-share", "--output=json", "-O", "qcow2", "-o", cluster,
         name,       NULL};
-    return measure(argv, path, ret_bytes, err);
+    return run_measure(argv, path, ret_bytes, err);
 }
 
 int qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error *err)
@@ -206,84 +208,9 @@ bool qemu_img_is_written(const char *path)
     struct flock lock = {
         .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE_OF_WRITERS, .l_len = 1};
     cleanup_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-}
-
-/*
- * Whether the file system behind `path` takes O_DIRECT writes (nova: supports_direct_io, which
- * looks at instances_path whatever the target is).
- */
-static bool supports_direct_io(const char *path)
-{
-    char probe[DRIVER_PATH_MAX], id[ID_HEX_SIZE];
-    const char *slash = strrchr(path, '/');
-    id_new_hex(id);
-    int length = snprintf(probe, sizeof(probe), "%.*s/.directio.test.%s",
-                          slash ? (int)(slash - path) : 0, path, id);
-    if (length < 0 || (size_t)length >= sizeof(probe))
-        return false;
-    cleanup_close int fd = open(probe, O_CREAT | O_EXCL | O_WRONLY | O_DIRECT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        (void)unlink(probe); /* where O_DIRECT is refused the file may have been made */
-        return false;
-    }
-    static const char zeroes[DIRECT_IO_BLOCK_BYTES] __attribute__((aligned(DIRECT_IO_BLOCK_BYTES)));
-    bool supported = write(fd, zeroes, sizeof(zeroes)) == (ssize_t)sizeof(zeroes);
-    (void)unlink(probe);
-    return supported;
-}
-
-void qemu_img_convert_arguments(const struct qemu_img_conversion *conversion, bool direct_io,
-                                const char *rate,
-                                const char *ret_argv[static QEMU_IMG_ARGUMENTS_MAX])
-{
-    bool qcow2 = strcmp(conversion->target_format, "qcow2") == 0;
-    bool compress = conversion->compress && qcow2;
-    size_t count = 0;
-    ret_argv[count++] = "qemu-img";
-    ret_argv[count++] = "convert";
-    ret_argv[count++] = "-p"; /* what it prints shows that it lives */
-    if (conversion->force_share)
-        ret_argv[count++] = "-U";
-    if (conversion->bytes_per_s > 0) {
-        ret_argv[count++] = "-r";
-        ret_argv[count++] = rate;
-    }
-    ret_argv[count++] = "-t";
-    ret_argv[count++] = direct_io ? "none" : "writeback";
-    ret_argv[count++] = "-f";
-    ret_argv[count++] = conversion->source_format;
-    ret_argv[count++] = "-O";
-    ret_argv[count++] = conversion->target_format;
-    if (compress && strcmp(conversion->compression_type, "zstd") == 0) {
-        ret_argv[count++] = "-o";
-        ret_argv[count++] = "compression_type=zstd";
-    }
-    if (compress)
-        ret_argv[count++] = "-c";
-    else if (qcow2 || strcmp(conversion->target_format, "raw") == 0)
-        ret_argv[count++] = "-W"; /* writes out of order: not for compressed or streamed formats */
-    ret_argv[count++] = conversion->source_path;
-    ret_argv[count++] = conversion->target_path;
-    ret_argv[count] = NULL;
-}
-
-int qemu_img_convert(const struct qemu_img_conversion *conversion, struct error *err)
-{
-    const char *argv[QEMU_IMG_ARGUMENTS_MAX];
-    char rate[32];
-    (void)snprintf(rate, sizeof(rate), "%" PRIu64, conversion->bytes_per_s);
-    qemu_img_convert_arguments(conversion, supports_direct_io(conversion->target_path), rate, argv);
-    const struct process_options options = {
-        .argv = argv, .stall_timeout_ms = seconds_ms(conversion->stall_timeout_s)};
-    struct error failure = ERROR_INIT;
-    if (process_run(&options, NULL, NULL, &failure) < 0)
-        return cancel_check(err) < 0
-                   ? -ECANCELED
-                   : error_set(err, failure.errnum, EXC_IMAGE_UNACCEPTABLE,
-                               "Unable to convert %s to %s: %s", conversion->source_path,
-                               conversion->target_format, failure.message);
-    return 0;
+    bool written = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    log_debug("%s: %s QEMU holds the lock of a writer", path, written ? "a" : "no");
+    return written;
 }
 
 int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err)

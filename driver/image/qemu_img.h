@@ -63,6 +63,7 @@ struct qemu_img_overlay {
     const char *backing_format;  /* given when backing_path is */
 };
 
+/* Makes the file. InternalError with what qemu-img says. */
 int qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error *err);
 
 struct qemu_img_conversion {

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/log.h"
+
 #define OWNERS_TO_GROUPS 3 /* by how many bits they lie apart in a mode */
 
 static int give_to_group(gid_t gid, const char *path)
@@ -18,9 +20,13 @@ static int give_to_group(gid_t gid, const char *path)
 
 int qemu_user_give(const struct qemu_user *user, const char *path, struct error *err)
 {
-    if (user->uid == geteuid() || chown(path, user->uid, user->gid) == 0 ||
-        give_to_group(user->gid, path) == 0)
+    if (user->uid == geteuid() || chown(path, user->uid, user->gid) == 0)
         return 0;
+    if (give_to_group(user->gid, path) == 0) {
+        log_debug("%s is open to QEMU by its group %u: its owner cannot be changed", path,
+                  (unsigned)user->gid);
+        return 0;
+    }
     return error_errno(err, errno, "cannot give %s to QEMU's user %u, nor to his group %u", path,
                        (unsigned)user->uid, (unsigned)user->gid);
 }

@@ -14,6 +14,7 @@
 #include "common/id.h"
 #include "common/log.h"
 #include "driver/driver.h"
+#include "driver/image/same_file.h"
 
 #define PREFIX "nova-snapshot-"
 
@@ -95,10 +96,11 @@ int staging_make(struct staging *staging, enum staging_access access, struct err
     staging->made = true;
     if (access == STAGING_TRAVERSABLE && chmod(staging->directory, 0701) < 0)
         return error_errno(err, errno, "cannot open %s to QEMU", staging->directory);
+    log_debug("works in %s, image %s", staging->directory, staging_file(staging));
     return 0;
 }
 
-/* QEMU may still be the owner of the folder, or of its group. */
+/* A warning only: QEMU's user may own the folder, or be in its group. */
 void staging_warn_of_closed_folders(const char *path)
 {
     char part[DRIVER_PATH_MAX];
@@ -107,8 +109,9 @@ void staging_warn_of_closed_folders(const char *path)
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (stat(part, &st) == 0 && !(st.st_mode & S_IXOTH))
-            log_warning("%s is closed to others (mode %03o): QEMU has to pass through it", part,
-                        st.st_mode & 0777u);
+            log_warning("%s is closed to others (mode %03o): snapshots fail unless QEMU's user may "
+                        "pass through it",
+                        part, st.st_mode & 0777u);
         *slash = '/';
     }
 }
@@ -147,13 +150,6 @@ int staging_named(const char *directory, const char *file, struct staging **ret_
     return name_paths(directory, file, ret_staging, err);
 }
 
-static bool is_same_folder(const char *a, const char *b)
-{
-    struct stat stats[2];
-    return stat(a, &stats[0]) == 0 && stat(b, &stats[1]) == 0 && S_ISDIR(stats[0].st_mode) &&
-           stats[0].st_dev == stats[1].st_dev && stats[0].st_ino == stats[1].st_ino;
-}
-
 bool staging_claim(struct staging *staging, const char *parent)
 {
     struct stat st;
@@ -163,7 +159,9 @@ bool staging_claim(struct staging *staging, const char *parent)
     if ((size_t)snprintf(folder, sizeof(folder), "%s", staging->directory) >= sizeof(folder))
         return false;
     *(strrchr(folder, '/') + 1) = '\0';
-    staging->made = S_ISDIR(st.st_mode) && is_same_folder(folder, parent);
+    staging->made = S_ISDIR(st.st_mode) && same_file(folder, parent);
+    log_debug("%s of an earlier start %s", staging->directory,
+              staging->made ? "is ours" : "is not below snapshots_directory, it stays");
     return staging->made;
 }
 
@@ -218,7 +216,8 @@ static void remove_logged(const char *path, int (*remove_one)(const char *))
 {
     char text[128];
     if (remove_one(path) < 0 && errno != ENOENT)
-        log_warning("cannot remove %s: %s", path, strerror_r(errno, text, sizeof(text)));
+        log_warning("cannot remove %s, it stays there: %s", path,
+                    strerror_r(errno, text, sizeof(text)));
 }
 
 void staging_free(struct staging *staging)

@@ -51,7 +51,7 @@ int staging_named(const char *directory, const char *file, struct staging **ret_
  */
 bool staging_claim(struct staging *staging, const char *parent);
 
-/* The names that staging_named() takes. Borrowed. */
+/* What staging_named() takes: path of the directory, name of the image in it. Borrowed. */
 const char *staging_directory(const struct staging *staging);
 const char *staging_file(const struct staging *staging);
 
@@ -67,7 +67,7 @@ const char *staging_delta_path(const struct staging *staging);
 int staging_make_socket_directory(const struct staging *staging, const struct qemu_user *user,
                                   struct error *err);
 
-/* Borrowed, absolute. */
+/* Where QEMU makes the socket. Borrowed, absolute. */
 const char *staging_socket_path(const struct staging *staging);
 
 /* Removes the overlay, which may be as large as the disk. Absent is fine. */
@@ -81,5 +81,5 @@ int staging_open_image(struct staging *staging, struct image_source **ret_source
 /* Removes the directory and all that is in it. NULL-safe; what cannot be removed is logged. */
 void staging_free(struct staging *staging);
 
-/* Lets go of it and removes nothing. NULL-safe. */
+/* Frees it and removes nothing. NULL-safe. */
 void staging_leave(struct staging *staging);

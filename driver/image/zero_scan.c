@@ -31,8 +31,8 @@ static int read_cluster(struct nbd_reader *reader, unsigned char *cluster, size_
     return 0;
 }
 
-static int scan(struct nbd_reader *reader, const struct extent_map *chosen,
-                struct throttle *throttle, struct extent_map *found, struct error *err)
+static int scan_chosen(struct nbd_reader *reader, const struct extent_map *chosen,
+                       struct throttle *throttle, struct extent_map *found, struct error *err)
 {
     cleanup_free unsigned char *cluster = malloc(EXTENT_CLUSTER_BYTES);
     uint64_t disk_bytes = extent_map_disk_bytes(chosen), clusters = extent_map_clusters(chosen);
@@ -57,7 +57,7 @@ int zero_scan(struct nbd_client *client, const struct extent_map *chosen, struct
     struct nbd_reader *reader = NULL;
     int r = nbd_reader_new(client, chosen, &reader, err);
     if (r == 0)
-        r = scan(reader, chosen, throttle, found, err);
+        r = scan_chosen(reader, chosen, throttle, found, err);
     nbd_reader_free(reader);
     return r;
 }

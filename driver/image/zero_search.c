@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See zero_search.h. In each turn a sample of what is not read yet is read: one cluster of each of
- * many neighbourhoods of the same size, for zeroes come in long pieces. When there are hardly any
- * in it, the rest is taken for data. Otherwise the surroundings of each are read, and what is
- * left is asked again.
+ * See zero_search.h. Each turn reads a sample of the clusters that are not read yet: one of every
+ * `stride`, because zeroes come in long pieces. With hardly any zero cluster in the sample, the
+ * rest is taken for data. Otherwise the clusters around each zero one are read, and the next turn
+ * takes a sample of what is left.
  */
 #include "driver/image/zero_search.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 
 #define SAMPLE_CLUSTERS 256
 #define SAMPLE_GROWTH 16   /* from turn to turn, ... */
@@ -37,7 +39,7 @@ static uint64_t next_unread(const struct search *search, uint64_t from)
     return extent_map_next(search->unread, from, true);
 }
 
-static void choose(struct search *search, uint64_t cluster)
+static void choose_cluster(struct search *search, uint64_t cluster)
 {
     extent_map_add(search->chosen, cluster << EXTENT_CLUSTER_BITS, EXTENT_CLUSTER_BYTES);
 }
@@ -55,7 +57,7 @@ static void choose_sample(struct search *search, uint64_t stride)
         if (place == 0)
             wanted = random_below(search, stride);
         if (place == wanted)
-            choose(search, i);
+            choose_cluster(search, i);
         place = (place + 1) % stride;
     }
 }
@@ -75,7 +77,7 @@ static int choose_surroundings(struct search *search, struct error *err)
         uint64_t begin = zero - zero % REGION_CLUSTERS, end = begin + REGION_CLUSTERS;
         for (uint64_t i = next_unread(search, begin); i < end && i < clusters;
              i = next_unread(search, i + 1))
-            choose(search, i);
+            choose_cluster(search, i);
         zero = extent_map_next(zeroes, end, true);
     }
     extent_map_free(zeroes);
@@ -91,7 +93,7 @@ static int read_chosen(struct search *search, struct error *err)
     return r;
 }
 
-/* After a sample: whether what it leaves is data, but for what does not matter. */
+/* After a sample: whether the rest may be taken for data, with too few zeroes in it to matter. */
 static bool is_rest_data(const struct search *search, uint64_t zeroes, uint64_t sample)
 {
     uint64_t rest = extent_map_data_clusters(search->unread);
@@ -122,6 +124,9 @@ static int take_turn(struct search *search, struct error *err)
     if (r < 0)
         return r;
     uint64_t zeroes = sample - (extent_map_data_clusters(search->data) - data);
+    log_debug("zeroes: %" PRIu64 " of a sample of %" PRIu64 " clusters, %" PRIu64
+              " are not read yet",
+              zeroes, sample, extent_map_data_clusters(search->unread));
     if (is_rest_data(search, zeroes, sample))
         return 1;
     r = choose_surroundings(search, err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which of the data a disk is said to have is nothing but zeroes: allocated and never written, or
- * written with zeroes. Who wants to know has to read it, and most disks are not worth that: so a
- * sample tells whether there is enough of it, and where. The same disk gives the same answer.
+ * written with zeroes. Only reading all of it would tell, which most disks are not worth: a sample
+ * tells whether there are enough zeroes, and where. The same disk gives the same answer.
  */
 #pragma once
 

@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "driver/driver.h"
+#include "driver/libvirt/domain_events.h"
 
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT 5
@@ -32,7 +33,7 @@ struct libvirt_connection {
     int wake_timer;
     pthread_mutex_t lock; /* of all below; never taken by a callback */
     virConnectPtr conn;   /* NULL until the first use */
-    bool opening; /* a thread is at it: keepalive does not yet watch a libvirtd that hangs */
+    bool opening;         /* a thread connects: a libvirtd may hang then, without keepalive */
     pthread_cond_t opened;
     struct error open_failure; /* of the last time */
 };
@@ -70,7 +71,7 @@ static void *run_events(void *arg)
     struct libvirt_connection *connection = arg;
     while (!atomic_load(&connection->stopping))
         if (virEventRunDefaultImpl() < 0)
-            log_debug("libvirt's event loop failed once");
+            log_debug("libvirt's event loop failed, it goes on with the next event");
     return NULL;
 }
 
@@ -80,77 +81,12 @@ static void on_wake(int timer, void *opaque)
     virEventUpdateTimeout(timer, -1);
 }
 
-static void on_close(virConnectPtr conn, int reason, void *opaque)
-{
-    struct libvirt_connection *connection = opaque;
-    (void)conn;
-    log_debug("the connection to libvirtd was closed (reason %d)", reason);
-    domain_watches_disconnected(connection->watches);
-}
-
-static void on_block_job(virConnectPtr conn, virDomainPtr domain, const char *disk, int type,
-                         int status, void *opaque)
-{
-    struct libvirt_connection *connection = opaque;
-    char uuid[VIR_UUID_STRING_BUFLEN];
-    (void)conn;
-    (void)type;
-    if (virDomainGetUUIDString(domain, uuid) == 0)
-        domain_watches_block_job(connection->watches, uuid, disk, status);
-}
-
-static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail,
-                        void *opaque)
-{
-    struct libvirt_connection *connection = opaque;
-    char uuid[VIR_UUID_STRING_BUFLEN];
-    (void)conn;
-    (void)detail;
-    if (virDomainGetUUIDString(domain, uuid) < 0)
-        return 0;
-    if (event == VIR_DOMAIN_EVENT_STOPPED)
-        domain_watches_stopped(connection->watches, uuid);
-    else if (event == VIR_DOMAIN_EVENT_RESUMED)
-        domain_watches_resumed(connection->watches, uuid);
-    else if (event == VIR_DOMAIN_EVENT_STARTED)
-        domain_watches_started(connection->watches, uuid);
-    return 0;
-}
-
-static void on_device_removed(virConnectPtr conn, virDomainPtr domain, const char *alias,
-                              void *opaque)
-{
-    struct libvirt_connection *connection = opaque;
-    char uuid[VIR_UUID_STRING_BUFLEN];
-    (void)conn;
-    (void)alias;
-    if (virDomainGetUUIDString(domain, uuid) == 0)
-        domain_watches_device_removed(connection->watches, uuid);
-}
-
-static int register_events(struct libvirt_connection *connection, virConnectPtr conn)
-{
-    const struct {
-        int event;
-        virConnectDomainEventGenericCallback callback;
-    } events[] = {
-        {VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, VIR_DOMAIN_EVENT_CALLBACK(on_block_job)},
-        {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
-        {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device_removed)},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(events); i++)
-        if (virConnectDomainEventRegisterAny(conn, NULL, events[i].event, events[i].callback,
-                                             connection, NULL) < 0)
-            return -1;
-    return virConnectRegisterCloseCallback(conn, on_close, connection, NULL);
-}
-
-/* Callbacks die with their connection, which dies with its last reference. */
+/* libvirt forgets the callbacks with the last reference to the connection. */
 static void drop_conn(struct libvirt_connection *connection)
 {
     if (!connection->conn)
         return;
-    (void)virConnectUnregisterCloseCallback(connection->conn, on_close);
+    domain_events_unregister(connection->conn);
     (void)virConnectClose(connection->conn);
     connection->conn = NULL;
 }
@@ -163,8 +99,9 @@ static int open_conn(struct libvirt_connection *connection, virConnectPtr *ret_c
         return libvirt_error(err, "cannot connect to %s", connection->uri);
     /* A driver without keepalive (test:///default) is as good. */
     (void)virConnectSetKeepAlive(conn, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
-    if (register_events(connection, conn) < 0)
+    if (domain_events_register(conn, connection->watches) < 0)
         return libvirt_error(err, "cannot listen to the events of %s", connection->uri);
+    log_debug("connected to %s", connection->uri);
     *ret_conn = TAKE_PTR(conn);
     return 0;
 }
@@ -194,7 +131,8 @@ static int start_open(struct libvirt_connection *connection, struct error *err)
     return 0;
 }
 
-/* With the lock. One that is not done in time goes on, and the next one waits for it. */
+/* With the lock. A thread that does not connect in time goes on, and the next caller waits for it.
+ */
 static int await_open(struct libvirt_connection *connection, struct error *err)
 {
     const uint64_t end_ms = clock_now_ms() + OPEN_TIMEOUT_MS;
@@ -208,19 +146,20 @@ static int await_open(struct libvirt_connection *connection, struct error *err)
         else if (connection->opening)
             r = cancel_check(err);
     }
-    if (r == 0 && !connection->conn) {
-        *err = connection->open_failure;
-        r = -err->errnum;
-    }
-    return r;
+    if (r < 0 || connection->conn)
+        return r;
+    *err = connection->open_failure;
+    return -err->errnum;
 }
 
 static int get_once(struct libvirt_connection *connection, virConnectPtr *ret_conn,
                     struct error *err)
 {
     LOCK_SCOPE(&connection->lock);
-    if (connection->conn && virConnectIsAlive(connection->conn) != 1)
+    if (connection->conn && virConnectIsAlive(connection->conn) != 1) {
+        log_debug("the connection to %s is not alive, it is opened again", connection->uri);
         drop_conn(connection);
+    }
     int r = connection->conn ? 0 : await_open(connection, err);
     if (r < 0)
         return r;
@@ -243,6 +182,7 @@ int libvirt_connection_get(struct libvirt_connection *connection, unsigned patie
             *err = failure;
             return r;
         }
+        log_debug("will retry in %d ms: %s", RETRY_PAUSE_MS, failure.message);
         struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
         if (poll(&cancelled, 1, RETRY_PAUSE_MS) > 0)
             return cancel_check(err);
@@ -289,7 +229,7 @@ static int start_events(struct libvirt_connection *connection, struct error *err
     return error_errno(err, r, "cannot start libvirt's event loop");
 }
 
-static void release(struct libvirt_connection *connection)
+static void release_connection(struct libvirt_connection *connection)
 {
     domain_watches_free(connection->watches);
     (void)pthread_cond_destroy(&connection->opened);
@@ -311,15 +251,15 @@ int libvirt_connection_new(const char *uri, struct libvirt_connection **ret_conn
     if (r == 0)
         r = start_events(connection, err);
     if (r < 0) {
-        release(connection);
+        release_connection(connection);
         return r;
     }
     *ret_connection = connection;
     return 0;
 }
 
-/* False when a thread still uses it after the time it has to connect. */
-static bool has_opened(struct libvirt_connection *connection)
+/* Waits for a thread that connects; false when it still does after the time it has for that. */
+static bool await_no_opening(struct libvirt_connection *connection)
 {
     const struct timespec deadline = clock_deadline(OPEN_TIMEOUT_MS);
     LOCK_SCOPE(&connection->lock);
@@ -333,8 +273,8 @@ void libvirt_connection_free(struct libvirt_connection *connection)
 {
     if (!connection)
         return;
-    if (!has_opened(connection)) {
-        log_warning("libvirtd does not answer: the connection is left as it is");
+    if (!await_no_opening(connection)) {
+        log_warning("libvirtd does not answer: the connection to it is not closed");
         return;
     }
     drop_conn(connection);
@@ -342,5 +282,5 @@ void libvirt_connection_free(struct libvirt_connection *connection)
     virEventUpdateTimeout(connection->wake_timer, 0);
     (void)pthread_join(connection->event_thread, NULL);
     (void)virEventRemoveTimeout(connection->wake_timer);
-    release(connection);
+    release_connection(connection);
 }

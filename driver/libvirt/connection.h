@@ -20,15 +20,14 @@ int libvirt_connection_new(const char *uri, struct libvirt_connection **ret_conn
                            struct error *err);
 
 /*
- * NULL-safe. Ends the event loop thread: no callback runs afterwards. While libvirtd hangs in the
- * middle of a connection all is left as it is.
+ * NULL-safe. Ends the event loop thread: no callback runs afterwards. While a libvirtd hangs that
+ * is being connected to, nothing is freed: a thread still uses it.
  */
 void libvirt_connection_free(struct libvirt_connection *connection);
 
 /*
- * A reference to a live connection: give it back with virConnectClose(). While libvirtd is not
- * there it is tried again for `patience_ms` (0: once); one that hangs is waited for 5 s each time
- * (ETIMEDOUT).
+ * A reference to a live connection: give it back with virConnectClose(). Connecting is tried again
+ * for `patience_ms` (0: once); a libvirtd that hangs is waited for 5 s each time (ETIMEDOUT).
  */
 int libvirt_connection_get(struct libvirt_connection *connection, unsigned patience_ms,
                            virConnectPtr *ret_conn, struct error *err);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 
 int libvirt_domain_power_state(virDomainPtr domain, enum power_state *ret_state, struct error *err)
 {
@@ -64,6 +65,7 @@ int libvirt_domain_user(virDomainPtr domain, const char *disk_path, struct qemu_
             user = (struct qemu_user){.uid = uid, .gid = gid};
     }
     free(labels);
+    log_debug("QEMU runs as user %u, group %u", (unsigned)user.uid, (unsigned)user.gid);
     *ret_user = user;
     return 0;
 }
@@ -86,5 +88,8 @@ int libvirt_domain_find_again(struct libvirt_connection *connection, const char 
         return r;
     }
     *ret_active = *domain && virDomainIsActive(*domain) != 0;
+    log_debug("looked again for the domain: %s", !*domain      ? "there is none"
+                                                 : *ret_active ? "it is active"
+                                                               : "it is not active");
     return 0;
 }

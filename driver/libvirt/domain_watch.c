@@ -79,7 +79,7 @@ void domain_watch_free(struct domain_watch *watch)
     free(watch);
 }
 
-/* Work that can be cancelled looks now and then whether it is. */
+/* How long to wait, 0: no longer. Work that can be cancelled looks now and then whether it is. */
 static unsigned next_look_ms(uint64_t end_ms)
 {
     struct error ignored = ERROR_INIT;
@@ -103,15 +103,15 @@ bool domain_watch_wait(struct domain_watch *watch, unsigned timeout_ms, struct d
     return heard;
 }
 
-/* Walks over the watches of a domain (NULL: of all); to be called with the lock held. */
+/* The first watch of a domain from `watch` on; with the lock held. */
 static struct domain_watch *next_of(struct domain_watch *watch, const char *uuid)
 {
-    while (watch && uuid && strcmp(watch->uuid, uuid) != 0)
+    while (watch && strcmp(watch->uuid, uuid) != 0)
         watch = watch->next;
     return watch;
 }
 
-static void tell(struct domain_watch *watch)
+static void tell_watcher(struct domain_watch *watch)
 {
     watch->news.serial++;
     (void)pthread_cond_broadcast(&watch->watches->changed);
@@ -126,46 +126,42 @@ void domain_watches_block_job(struct domain_watches *watches, const char *uuid,
         if (strcmp(watch->disk_target, disk_target) != 0)
             continue;
         watch->news.block_job_status = status;
-        tell(watch);
+        tell_watcher(watch);
+    }
+}
+
+/* Adds what was heard of a domain, which may be nothing but that something was. */
+static void tell_of_domain(struct domain_watches *watches, const char *uuid,
+                           struct domain_news heard)
+{
+    LOCK_SCOPE(&watches->lock);
+    for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
+         watch = next_of(watch->next, uuid)) {
+        watch->news.stopped |= heard.stopped;
+        watch->news.resumed |= heard.resumed;
+        watch->news.started |= heard.started;
+        tell_watcher(watch);
     }
 }
 
 void domain_watches_device_removed(struct domain_watches *watches, const char *uuid)
 {
-    LOCK_SCOPE(&watches->lock);
-    for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
-         watch = next_of(watch->next, uuid))
-        tell(watch);
+    tell_of_domain(watches, uuid, (struct domain_news){0});
 }
 
 void domain_watches_stopped(struct domain_watches *watches, const char *uuid)
 {
-    LOCK_SCOPE(&watches->lock);
-    for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
-         watch = next_of(watch->next, uuid)) {
-        watch->news.stopped = true;
-        tell(watch);
-    }
+    tell_of_domain(watches, uuid, (struct domain_news){.stopped = true});
 }
 
 void domain_watches_resumed(struct domain_watches *watches, const char *uuid)
 {
-    LOCK_SCOPE(&watches->lock);
-    for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
-         watch = next_of(watch->next, uuid)) {
-        watch->news.resumed = true;
-        tell(watch);
-    }
+    tell_of_domain(watches, uuid, (struct domain_news){.resumed = true});
 }
 
 void domain_watches_started(struct domain_watches *watches, const char *uuid)
 {
-    LOCK_SCOPE(&watches->lock);
-    for (struct domain_watch *watch = next_of(watches->first, uuid); watch;
-         watch = next_of(watch->next, uuid)) {
-        watch->news.started = true;
-        tell(watch);
-    }
+    tell_of_domain(watches, uuid, (struct domain_news){.started = true});
 }
 
 void domain_watches_disconnected(struct domain_watches *watches)
@@ -173,6 +169,6 @@ void domain_watches_disconnected(struct domain_watches *watches)
     LOCK_SCOPE(&watches->lock);
     for (struct domain_watch *watch = watches->first; watch; watch = watch->next) {
         watch->news.disconnected = true;
-        tell(watch);
+        tell_watcher(watch);
     }
 }

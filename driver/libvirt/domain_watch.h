@@ -46,7 +46,7 @@ void domain_watch_free(struct domain_watch *watch); /* NULL-safe */
  */
 bool domain_watch_wait(struct domain_watch *watch, unsigned timeout_ms, struct domain_news *news);
 
-/* The telling side. */
+/* For the event loop thread: each wakes the watches of the domain, the last one all watches. */
 void domain_watches_block_job(struct domain_watches *watches, const char *uuid,
                               const char *disk_target, int status);
 void domain_watches_device_removed(struct domain_watches *watches, const char *uuid);

@@ -7,10 +7,11 @@
 #include <limits.h>
 #include <stddef.h>
 
+#include "common/log.h"
 #include "driver/journal.h"
 #include "driver/libvirt/connection.h"
 
-/* Errors after which nobody can be expected to answer a freeze; others come from the agent. */
+/* Errors that say that there is no agent to answer a freeze; others are the agent's own. */
 static bool agent_is_absent(int code)
 {
     return code == VIR_ERR_AGENT_UNRESPONSIVE || code == VIR_ERR_AGENT_UNSYNCED ||
@@ -19,7 +20,7 @@ static bool agent_is_absent(int code)
            code == VIR_ERR_CONFIG_UNSUPPORTED || code == VIR_ERR_NO_SUPPORT;
 }
 
-/* Nobody knows what the agent will have made of the freeze: only a thaw that succeeds ends that. */
+/* Whether the freeze was carried out, or will be, is not known until a thaw succeeds. */
 static bool answer_was_lost(virDomainPtr domain)
 {
     return virGetLastErrorCode() == VIR_ERR_AGENT_UNRESPONSIVE ||
@@ -30,7 +31,7 @@ static bool answer_was_lost(virDomainPtr domain)
 enum freeze_status {
     STATUS_FROZEN,
     STATUS_THAWED,
-    STATUS_UNKNOWN,    /* it answers no question of ours */
+    STATUS_UNKNOWN,    /* it answers none of our questions */
     STATUS_UNANSWERED, /* it does not answer */
 };
 
@@ -60,8 +61,8 @@ int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, s
     return r < 0 ? libvirt_error(err, "cannot limit the guest agent's time to answer") : 0;
 }
 
-/* Known not to be frozen by us. */
-static void is_thawed(struct guest_freeze *freeze)
+/* The guest is known not to be frozen by us. */
+static void set_thawed(struct guest_freeze *freeze)
 {
     freeze->thaw_needed = false;
     if (freeze->told)
@@ -71,7 +72,7 @@ static void is_thawed(struct guest_freeze *freeze)
 
 static int freezes_nothing(struct guest_freeze *freeze, const char *what, struct error *err)
 {
-    is_thawed(freeze);
+    set_thawed(freeze);
     return error_set(err, EIO, EXC_INTERNAL_ERROR, "the guest agent %s", what);
 }
 
@@ -93,6 +94,7 @@ static int freeze_now(struct guest_freeze *freeze, virDomainPtr domain, struct e
     freeze->told = true;
     freeze->thaw_needed = true;
     int frozen = virDomainFSFreeze(domain, NULL, 0, 0);
+    log_debug("guest agent: freeze answered with %d (filesystems, -1: failed)", frozen);
     if (frozen > 0)
         return check_frozen(freeze, domain, err);
     if (frozen == 0)
@@ -102,7 +104,7 @@ static int freeze_now(struct guest_freeze *freeze, virDomainPtr domain, struct e
         return r;
     if (freeze->answers)
         (void)virDomainFSThaw(domain, NULL, 0, 0); /* what was frozen before it failed */
-    is_thawed(freeze);
+    set_thawed(freeze);
     return r;
 }
 
@@ -116,6 +118,8 @@ int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, struct 
     /* A question without effect first: a freeze that times out may be carried out later. The agent
      * of a guest that is already frozen refuses it. */
     freeze->answers = virDomainGetTime(domain, &seconds, &nanoseconds, 0) == 0;
+    log_debug("guest agent: it %s its time before the freeze",
+              freeze->answers ? "tells" : "does not tell");
     if (!freeze->answers && agent_is_absent(virGetLastErrorCode()))
         return libvirt_error(err, "the guest agent does not answer");
     r = driver_journal_freezing(freeze->journal, err);
@@ -131,7 +135,8 @@ int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct er
     if (read_status(freeze, domain) == STATUS_FROZEN)
         return libvirt_error(
             err, "the guest agent is still as in a frozen guest after it has thawed one");
-    is_thawed(freeze);
+    log_debug("guest agent: the guest is thawed");
+    set_thawed(freeze);
     return 0;
 }
 
@@ -147,6 +152,6 @@ int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain,
 
 void guest_freeze_forget(struct guest_freeze *freeze)
 {
-    is_thawed(freeze);
+    set_thawed(freeze);
     freeze->limited = false;
 }

@@ -26,13 +26,11 @@ int guest_quiesce_start(const struct guest_quiesce *quiesce, struct guest_freeze
                         virDomainPtr domain, bool *ret_quiesced, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r;
     if (!quiesce->wanted)
         return 0;
-    if (quiesce->power_state != POWER_STATE_RUNNING)
-        r = error_set(&failure, EINVAL, EXC_INTERNAL_ERROR, "the guest does not run");
-    else
-        r = guest_freeze_start(freeze, domain, &failure);
+    int r = quiesce->power_state == POWER_STATE_RUNNING
+                ? guest_freeze_start(freeze, domain, &failure)
+                : error_set(&failure, EINVAL, EXC_INTERNAL_ERROR, "the guest does not run");
     *ret_quiesced = r == 0;
     if (r == 0)
         return 0;
@@ -55,10 +53,12 @@ int guest_quiesce_end(const struct guest_quiesce *quiesce, struct guest_freeze *
     *quiesced = false;
     for (int i = 1; i < THAW_TRIES && r < 0; i++) {
         struct error ignored = ERROR_INIT;
+        log_debug("guest not thawed yet, will retry: %s", first.message);
         r = guest_freeze_end(freeze, domain, &ignored);
     }
     if (r == 0 && !quiesce->required) {
-        log_warning("the guest was thawed, but may not have been frozen all the time: %s",
+        log_warning("the guest was thawed only when tried again and may not have been frozen all "
+                    "the time, the image counts as not quiesced: %s",
                     first.message);
         return 0;
     }

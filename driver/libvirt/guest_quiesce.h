@@ -29,9 +29,10 @@ int guest_quiesce_start(const struct guest_quiesce *quiesce, struct guest_freeze
                         virDomainPtr domain, bool *ret_quiesced, struct error *err);
 
 /*
- * Thaws the guest after the instant, trying again for a while. When that succeeds only then, nobody
- * knows how long it was frozen: *quiesced becomes false, which is a failure where it is required.
- * A guest that stays frozen is one always; guest_freeze_end() is to be called on.
+ * Thaws the guest after the instant of the snapshot, three times if need be. When only a later try
+ * succeeds, nobody knows how long it was frozen: *quiesced becomes false, which is a failure where
+ * it is required. A guest that stays frozen is always a failure; guest_freeze_end() is to be called
+ * again then.
  */
 int guest_quiesce_end(const struct guest_quiesce *quiesce, struct guest_freeze *freeze,
                       virDomainPtr domain, bool *quiesced, struct error *err);

@@ -4,9 +4,10 @@
 
 #include <errno.h>
 
+#include "common/log.h"
 #include "driver/libvirt/domain.h"
 
-/* The id is the one of the moment the domain is looked up: libvirt keeps it with the handle. */
+/* A domain is looked up anew: its handle keeps the id of the moment it was made. */
 static int check_run(struct libvirt_connection *connection, const char *uuid,
                      const struct guest_run *run, unsigned patience_ms, struct error *err)
 {
@@ -14,11 +15,13 @@ static int check_run(struct libvirt_connection *connection, const char *uuid,
     struct guest_run now;
     int r = libvirt_connection_find_domain(connection, uuid, patience_ms, EXC_INSTANCE_NOT_FOUND,
                                            &domain, err);
-    if (r == 0)
-        r = libvirt_domain_power_state(domain, &now.power_state, err);
+    if (r < 0)
+        return r;
+    r = libvirt_domain_power_state(domain, &now.power_state, err);
     if (r < 0)
         return r;
     now.domain_id = (int)virDomainGetID(domain);
+    log_debug("the guest has power state %u, domain id %d", now.power_state, now.domain_id);
     if (now.power_state == run->power_state && now.domain_id == run->domain_id)
         return 0;
     return error_set(err, ESTALE, EXC_INTERNAL_ERROR,

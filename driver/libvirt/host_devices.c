@@ -57,6 +57,7 @@ int host_devices_detach(struct host_devices *devices, virDomainPtr domain,
     for (size_t i = 0; i < devices->description->device_count; i++) {
         const struct domain_device *device = &devices->description->devices[i];
         devices->asked_count = i + 1;
+        log_debug("detaches host device %s", device->id);
         if (virDomainDetachDeviceFlags(domain, device->xml, VIR_DOMAIN_AFFECT_LIVE) < 0)
             return libvirt_error(err, "cannot detach host device %s", device->id);
         int r = await_removal(domain, device, watch, timeout_ms, err);
@@ -72,10 +73,13 @@ static int attach_one(virDomainPtr domain, const struct domain_device *device, s
     int r = is_attached(domain, device, &attached, err);
     if (r < 0 || attached)
         return r;
-    if (virDomainAttachDeviceFlags(domain, device->xml, VIR_DOMAIN_AFFECT_LIVE) == 0)
+    if (virDomainAttachDeviceFlags(domain, device->xml, VIR_DOMAIN_AFFECT_LIVE) == 0) {
+        log_debug("host device %s is attached again", device->id);
         return 0;
+    }
     if (device->kind == DOMAIN_DEVICE_MDEV && virGetLastErrorCode() == VIR_ERR_DEVICE_MISSING) {
-        log_debug("mediated device %s is no longer there", device->id);
+        log_debug("mediated device %s is gone from the host, the guest goes on without it",
+                  device->id);
         return 0;
     }
     return libvirt_error(err, "cannot attach host device %s again", device->id);

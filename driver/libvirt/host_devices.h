@@ -41,4 +41,5 @@ json_t *host_devices_to_json(const struct host_devices *devices);
 /* The other way round, as if all of them had been asked to go. EINVAL for another array. */
 int host_devices_from_json(struct host_devices *devices, const json_t *array, struct error *err);
 
+/* Frees what was read. */
 void host_devices_done(struct host_devices *devices);

@@ -3,6 +3,7 @@
 #include "driver/libvirt/managed_save.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "driver/libvirt/connection.h"
 
 #define STALL_CHECKS 4
@@ -20,7 +22,7 @@
 #define AWAIT_STEP_MS 100
 #define ABORT_TIMEOUT_MS 30000
 
-/* A second thread looks after the call, which blocks until the memory is written. */
+/* A second thread watches over virDomainManagedSave(), which blocks until all is written. */
 struct save_watch {
     virDomainPtr domain;
     unsigned check_ms;
@@ -29,7 +31,7 @@ struct save_watch {
     bool stalled;          /* read when the thread has ended */
 };
 
-enum { NOTHING, ENDED, CANCELLED };
+enum { NOTHING, ENDED, CANCELLED }; /* what wait_for_end() has heard */
 
 static int wait_for_end(const struct save_watch *watch, unsigned timeout_ms)
 {
@@ -67,18 +69,24 @@ static void *watch_save(void *arg)
         seen = job;
     }
     watch->stalled = heard == NOTHING;
-    if (heard != ENDED)
-        abort_save(watch);
+    if (heard == ENDED)
+        return NULL;
+    log_debug("managed save: aborted, it %s",
+              watch->stalled ? "makes no progress" : "is cancelled");
+    abort_save(watch);
     return NULL;
 }
 
-static int save(struct save_watch *watch, struct error *err)
+static int save_watched(struct save_watch *watch, struct error *err)
 {
     pthread_t thread;
     int r = pthread_create(&thread, NULL, watch_save, watch);
     if (r != 0)
         return error_errno(err, r, "cannot watch over the managed save");
+    const uint64_t begin_ms = clock_now_ms();
     r = virDomainManagedSave(watch->domain, 0);
+    log_debug("managed save: %s after %" PRIu64 " ms", r < 0 ? "failed" : "complete",
+              clock_now_ms() - begin_ms);
     if (r < 0)
         r = libvirt_error(err, "cannot save the guest's memory");
     (void)eventfd_write(watch->ended_fd, 1);
@@ -95,15 +103,15 @@ int managed_save(virDomainPtr domain, unsigned stall_timeout_s, struct error *er
                                .cancel = cancel_current()};
     if (ended_fd < 0)
         return error_errno(err, errno, "cannot watch over the managed save");
-    int r = cancel_check(err);
-    if (r == 0)
-        r = save(&watch, err);
-    if (r < 0 && watch.stalled)
+    if (cancel_check(err) < 0)
+        return -ECANCELED;
+    if (save_watched(&watch, err) == 0)
+        return 0;
+    if (watch.stalled)
         return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                          "saving the guest's memory made no progress for %u s", stall_timeout_s);
-    if (r < 0)
-        (void)cancel_check(err);
-    return r < 0 ? -err->errnum : 0;
+    (void)cancel_check(err);
+    return -err->errnum;
 }
 
 /* Whether the domain is being saved, and how far that is. */
@@ -124,8 +132,8 @@ static int find_save(virDomainPtr domain, bool *ret_saving, unsigned long long *
 }
 
 /* *ret_ended is false when it has made no progress for so long. */
-static int await_end(virDomainPtr domain, unsigned stall_timeout_ms, bool *ret_ended,
-                     struct error *err)
+static int await_save_end(virDomainPtr domain, unsigned stall_timeout_ms, bool *ret_ended,
+                          struct error *err)
 {
     unsigned long long seen = 0, processed = 0;
     bool saving = false;
@@ -150,11 +158,12 @@ int managed_save_await(virDomainPtr domain, unsigned stall_timeout_s, struct err
         return libvirt_error(err, "cannot read whether the domain is active");
     if (active == 0) /* there is no job, and libvirt says so with an error */
         return 0;
-    int r = await_end(domain, seconds_ms(stall_timeout_s), &ended, err);
+    int r = await_save_end(domain, seconds_ms(stall_timeout_s), &ended, err);
     if (r < 0 || ended)
         return r;
+    log_debug("managed save of an earlier start: aborted, it makes no progress");
     (void)virDomainAbortJob(domain);
-    r = await_end(domain, ABORT_TIMEOUT_MS, &ended, err);
+    r = await_save_end(domain, ABORT_TIMEOUT_MS, &ended, err);
     if (r < 0 || ended)
         return r;
     return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,

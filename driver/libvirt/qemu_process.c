@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/process.h"
 #include "driver/driver.h"
 
@@ -25,7 +26,7 @@ static int read_pid(const char *pid_directory, const char *name, int *ret_pid, s
     return 0;
 }
 
-/* It is run with our rights: only what nobody else can have put there. */
+/* It is run with our rights, so only root may have put it there. */
 static int check_emulator(const char *emulator, struct error *err)
 {
     struct stat st;
@@ -54,7 +55,7 @@ static int ask_version(const char *emulator, unsigned *ret_version, struct error
     return 0;
 }
 
-/* A file that is executed keeps its inode, also when it is replaced. */
+/* A replaced file has another inode; the process still executes the old one. */
 static int check_is_running(int pid, const char *emulator, struct error *err)
 {
     struct stat installed, running;
@@ -69,21 +70,16 @@ static int check_is_running(int pid, const char *emulator, struct error *err)
     return 0;
 }
 
-/* The version is asked first: what is the same file afterwards was it then. */
+/* The version is asked first: a file that is the running one afterwards was it then, too. */
 int qemu_process_version(const char *pid_directory, const char *name, const char *emulator,
                          unsigned *ret_version, struct error *err)
 {
     unsigned version = 0;
     int pid = 0;
-    int r = read_pid(pid_directory, name, &pid, err);
-    if (r == 0)
-        r = check_emulator(emulator, err);
-    if (r == 0)
-        r = ask_version(emulator, &version, err);
-    if (r == 0)
-        r = check_is_running(pid, emulator, err);
-    if (r < 0)
-        return r;
+    if (read_pid(pid_directory, name, &pid, err) < 0 || check_emulator(emulator, err) < 0 ||
+        ask_version(emulator, &version, err) < 0 || check_is_running(pid, emulator, err) < 0)
+        return -err->errnum;
+    log_debug("QEMU process %d: %s, version %u", pid, emulator, version);
     *ret_version = version;
     return 0;
 }

@@ -17,7 +17,7 @@
  * Newest flags first, the older ones where libvirtd does not know them. None of them lets go of
  * firmware variables or of a saved memory image: libvirt refuses to undefine a domain with those.
  */
-static int undefine(virDomainPtr domain)
+static int undefine_domain(virDomainPtr domain)
 {
     static const unsigned flags[] = {VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_TPM,
                                      VIR_DOMAIN_UNDEFINE_KEEP_NVRAM, 0};
@@ -49,27 +49,35 @@ int saved_definition_read(struct saved_definition *definition, virDomainPtr doma
             virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
     if (!definition->xml)
         return libvirt_error(err, "cannot save the domain's definition");
+    log_debug("the domain's definition is read, autostart is %s",
+              definition->autostart ? "on" : "off");
     return 0;
 }
 
 int saved_definition_undefine(const struct saved_definition *definition, virDomainPtr domain,
                               struct error *err)
 {
-    if (definition->xml && undefine(domain) < 0)
+    if (!definition->xml)
+        return 0;
+    if (undefine_domain(domain) < 0)
         return libvirt_error(err, "cannot undefine the domain for the time of the copy");
+    log_debug("the domain is undefined for the time of the copy");
     return 0;
 }
 
-static int define(virConnectPtr conn, const char *xml, struct error *err)
+static int define_domain(virConnectPtr conn, const char *xml, struct error *err)
 {
     cleanup_domain virDomainPtr defined = virDomainDefineXML(conn, xml);
-    return defined ? 0 : libvirt_error(err, "cannot define the domain again");
+    if (!defined)
+        return libvirt_error(err, "cannot define the domain again");
+    log_debug("the domain is defined again");
+    return 0;
 }
 
 /*
- * The guest has lost its definition while it ran on: what was done to it is only in what libvirt
- * says of it now. Where that cannot be brought into the saved definition, its own description is
- * the definition: an older one would start it from other disks.
+ * The guest ran on without a definition: what was done to it meanwhile is only in its live
+ * description. When libvirt refuses the saved definition with these changes in it, the live
+ * description becomes the definition: the saved one would start the guest from other disks.
  */
 static int define_running(const struct saved_definition *definition, virConnectPtr conn,
                           virDomainPtr domain, struct error *err)
@@ -80,15 +88,15 @@ static int define_running(const struct saved_definition *definition, virConnectP
         return libvirt_error(err, "cannot define the domain again: cannot read how it is now");
     int r = definition_merge(definition->xml, definition->live, now, &merged, &failure);
     if (r == 0)
-        r = define(conn, merged ? merged : definition->xml, &failure);
+        r = define_domain(conn, merged ? merged : definition->xml, &failure);
     if (r == 0 && merged)
-        log_info("the domain was changed while it was undefined, its definition has the change");
+        log_info("the domain was changed while it was undefined: its definition has the changes");
     if (r < 0 && merged) {
-        log_warning("the domain was changed while it was undefined, its definition becomes what "
-                    "the running guest has: %s",
+        log_warning("the domain was changed while it was undefined, and libvirt refuses its former "
+                    "definition with the changes: it is defined as the running guest is: %s",
                     failure.message);
         failure = (struct error)ERROR_INIT;
-        r = define(conn, now, &failure);
+        r = define_domain(conn, now, &failure);
     }
     secret_free(merged);
     secret_free(now);
@@ -108,7 +116,7 @@ int saved_definition_restore(const struct saved_definition *definition,
     if (r < 0)
         return error_prepend(err, "cannot define the domain again");
     return domain && definition->live ? define_running(definition, conn, domain, err)
-                                      : define(conn, definition->xml, err);
+                                      : define_domain(conn, definition->xml, err);
 }
 
 int saved_definition_restore_autostart(const struct saved_definition *definition,

@@ -43,4 +43,5 @@ int saved_definition_restore_autostart(const struct saved_definition *definition
                                        struct libvirt_connection *connection, const char *uuid,
                                        struct error *err);
 
+/* Frees what was read, and overwrites the secret. */
 void saved_definition_done(struct saved_definition *definition);

@@ -46,13 +46,14 @@ static int check_kept(virDomainPtr domain, struct error *err)
 {
     int r = check_nothing_kept(virDomainListAllCheckpoints(domain, NULL, 0),
                                "it has checkpoints, which go with it if it ends then", err);
-    if (r == 0)
-        r = check_nothing_kept(virDomainSnapshotNum(domain, 0),
-                               "it has snapshots, which go with it if it ends then", err);
-    if (r == 0)
-        r = check_nothing_kept(virDomainHasManagedSaveImage(domain, 0),
-                               "it has a saved memory image", err);
-    return r;
+    if (r < 0)
+        return r;
+    r = check_nothing_kept(virDomainSnapshotNum(domain, 0),
+                           "it has snapshots, which go with it if it ends then", err);
+    if (r < 0)
+        return r;
+    return check_nothing_kept(virDomainHasManagedSaveImage(domain, 0),
+                              "it has a saved memory image", err);
 }
 
 /* An emulator or a machine type may have gone since the domain was defined. */
@@ -81,10 +82,8 @@ int undefine_check(const struct saved_definition *definition, virDomainPtr domai
 {
     if (!definition->xml)
         return 0;
-    int r = check_tpm(definition->xml, err);
-    if (r == 0)
-        r = check_tpm(definition->live, err);
-    if (r == 0)
-        r = check_kept(domain, err);
-    return r < 0 ? r : check_is_taken(definition, domain, err);
+    if (check_tpm(definition->xml, err) < 0 || check_tpm(definition->live, err) < 0 ||
+        check_kept(domain, err) < 0)
+        return -err->errnum;
+    return check_is_taken(definition, domain, err);
 }

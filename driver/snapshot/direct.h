@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/id.h"
 #include "driver/ceph/rbd.h"
+#include "driver/ceph/rbd_location.h"
 #include "driver/libvirt/guest_freeze.h"
 #include "driver/libvirt_driver_private.h"
 

@@ -83,9 +83,10 @@ static int stream_overlay(struct staging *staging, const char *format,
 {
     static const struct image_source_ops ops = {overlay_read, overlay_rewind, overlay_close,
                                                 overlay_leave};
+    const struct image_stream_disk overlay = {staging_delta_path(staging), "qcow2",
+                                              driver->disk_bytes_per_s, driver->stall_timeout_s};
     struct image_source *stream = NULL;
-    int r = image_stream_of_file(staging_delta_path(staging), "qcow2", format,
-                                 driver->disk_bytes_per_s, driver->stall_timeout_s, &stream, err);
+    int r = image_stream_of_disk(&overlay, format, &stream, err);
     if (r < 0)
         return r;
     struct overlay_image *image = calloc(1, sizeof(*image));

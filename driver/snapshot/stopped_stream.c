@@ -65,14 +65,14 @@ static int open_stream(struct libvirt_driver *driver, const struct guest_info *i
 {
     char path[DRIVER_PATH_MAX];
     bool is_file = info->source_type == DISK_SOURCE_FILE;
+    const struct image_stream_disk disk = {path, is_file ? info->disk_format : "raw",
+                                           driver->disk_bytes_per_s, driver->stall_timeout_s};
     int r = 0;
     memcpy(path, info->disk_path, sizeof(path));
     if (info->source_type == DISK_SOURCE_RBD)
         r = rbd_name_for_qemu(info->disk_path, &driver->rbd, path, sizeof(path), err);
     if (r == 0)
-        r = image_stream_of_file(path, is_file ? info->disk_format : "raw", image_format,
-                                 driver->disk_bytes_per_s, driver->stall_timeout_s, ret_stream,
-                                 err);
+        r = image_stream_of_disk(&disk, image_format, ret_stream, err);
     if (r < 0 && r != -ECANCELED)
         err->errnum = EOPNOTSUPP;
     return r < 0 ? -err->errnum : 0;

@@ -26,13 +26,8 @@ static struct cinder *make(const char *catalog_info, const char *template, const
 
 static struct request_context *make_context(const char *project_id, const char *catalog)
 {
-    struct request_context *context = NULL;
-    struct error err = ERROR_INIT;
-    json_t *message = json_pack("{s:s, s:o}", "_context_project_id", project_id,
-                                "_context_service_catalog", json_loads(catalog, 0, NULL));
-    assert_int_equal(request_context_from_message(message, &context, &err), 0);
-    json_decref(message);
-    return context;
+    return context_of(json_pack("{s:s, s:o}", "_context_project_id", project_id,
+                                "_context_service_catalog", json_loads(catalog, 0, NULL)));
 }
 
 /* `url` NULL: fails with `errnum`. */

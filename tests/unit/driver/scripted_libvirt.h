@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "driver/image/image_stream.h"
 #include "driver/image/qemu_img.h"
 #include "driver/libvirt/domain_watch.h"
 #include "driver/libvirt_driver_private.h"
@@ -788,21 +789,17 @@ int __wrap_qemu_img_convert(const struct qemu_img_conversion *conversion, struct
 }
 
 /* The image is the disk itself: an overlay of ours, or the stopped guest's. */
-int __wrap_image_stream_of_file(const char *disk, const char *disk_format, const char *format,
-                                uint64_t bytes_per_s, unsigned stall_timeout_s,
+int __wrap_image_stream_of_disk(const struct image_stream_disk *disk, const char *format,
                                 struct image_source **ret_source, struct error *err);
-int __wrap_image_stream_of_file(const char *disk, const char *disk_format, const char *format,
-                                uint64_t bytes_per_s, unsigned stall_timeout_s,
+int __wrap_image_stream_of_disk(const struct image_stream_disk *disk, const char *format,
                                 struct image_source **ret_source, struct error *err)
 {
     bool acts;
     (void)format;
-    (void)bytes_per_s;
-    (void)stall_timeout_s;
     bool failing = fails("stream file", &acts);
-    if (strcmp(disk_format, "qcow2") != 0 && strcmp(disk_format, "raw") != 0)
+    if (strcmp(disk->format, "qcow2") != 0 && strcmp(disk->format, "raw") != 0)
         abort();
     if (failing)
         return error_set(err, 5, EXC_INTERNAL_ERROR, "injected in stream file");
-    return image_source_open_file(disk, ret_source, err);
+    return image_source_open_file(disk->path, ret_source, err);
 }

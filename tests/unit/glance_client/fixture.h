@@ -2,17 +2,8 @@
 /* A Glance client and a request context on a scripted server. */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "common/cleanup.h"
 #include "glance_client/glance.h"
-#include "tests/unit/http_script.h"
+#include "tests/unit/rest_client.h"
 
 #define IMAGE_ID "7e0b7f6a-5d3a-4a0e-9f52-0d8f6d7c1f00"
 #define IMAGE_PATH "/v2/images/" IMAGE_ID
@@ -37,13 +28,10 @@ static inline void fixture_start_with(struct fixture *fixture, const struct http
         .stall_timeout_s = 1,
         .poll_interval_ms = 1,
         .own_session = own_session,
-        .http = {.retry_delay_ms = 1, .timeout_s = 5},
+        .http = REST_HTTP_OPTIONS,
     };
     assert_int_equal(glance_new(&options, session, &fixture->glance, &err), 0);
-    json_t *message = json_pack("{s:s, s:s}", "_context_auth_token", "user-token",
-                                "_context_request_id", "req-1");
-    assert_int_equal(request_context_from_message(message, &fixture->context, &err), 0);
-    json_decref(message);
+    fixture->context = user_context();
 }
 
 /* As [glance]num_retries = 0. */
@@ -54,7 +42,7 @@ static inline void fixture_never_repeats(struct fixture *fixture, struct keyston
         .endpoint_override = http_script_url(fixture->script),
         .stall_timeout_s = 1,
         .poll_interval_ms = 1,
-        .http = {.retry_delay_ms = 1, .timeout_s = 5},
+        .http = REST_HTTP_OPTIONS,
     };
     glance_free(fixture->glance);
     assert_int_equal(glance_new(&options, session, &fixture->glance, &err), 0);
@@ -71,14 +59,4 @@ static inline void fixture_finish(struct fixture *fixture)
     glance_free(fixture->glance);
     request_context_free(fixture->context);
     http_script_finish(fixture->script);
-}
-
-/* The error must be this, and without a token in its message. */
-static inline void expect_error(const struct error *err, int errnum, const char *exc,
-                                int http_status)
-{
-    if (err->errnum != errnum || strcmp(err->exc, exc) != 0 || err->http_status != http_status)
-        fail_msg("errno %d, %s, status %d: %s", err->errnum, err->exc, err->http_status,
-                 err->message);
-    assert_null(strstr(err->message, "user-token"));
 }

@@ -36,23 +36,13 @@ static char *active_record(void)
     return record;
 }
 
-static struct request_context *new_context(void)
-{
-    struct request_context *context = NULL;
-    struct error err = ERROR_INIT;
-    json_t *message = json_pack("{s:s}", "_context_auth_token", "user-token");
-    assert_int_equal(request_context_from_message(message, &context, &err), 0);
-    json_decref(message);
-    return context;
-}
-
 static struct glance *new_glance(const char *const *servers, unsigned num_retries)
 {
     const struct glance_options options = {.api_servers = servers,
                                            .num_retries = num_retries,
                                            .stall_timeout_s = 1,
                                            .poll_interval_ms = 1,
-                                           .http = {.retry_delay_ms = 1, .timeout_s = 5}};
+                                           .http = REST_HTTP_OPTIONS};
     struct glance *glance = NULL;
     struct error err = ERROR_INIT;
     assert_int_equal(glance_new(&options, NULL, &glance, &err), 0);
@@ -90,7 +80,7 @@ static void an_upload_goes_elsewhere(void **state)
     (void)snprintf(dead, sizeof(dead), "http://127.0.0.1:%u", http_script_unused_port());
     const char *const servers[] = {dead, http_script_url(script), NULL};
     struct glance *glance = new_glance(servers, 3);
-    struct request_context *context = new_context();
+    struct request_context *context = user_context();
     turn_is_over(glance, context, http_script_url(script));
     int r = glance_image_upload(glance, context, IMAGE_ID, &image.base, &err);
     if (r < 0)
@@ -174,7 +164,7 @@ static void a_gateway_without_a_server_counts_as_dead(void **state)
     struct http_script *good = http_script_start(good_steps, ARRAY_SIZE(good_steps));
     const char *const servers[] = {http_script_url(bad), http_script_url(good), NULL};
     struct glance *glance = new_glance(servers, 1);
-    struct request_context *context = new_context();
+    struct request_context *context = user_context();
     turn_is_over(glance, context, http_script_url(good));
     for (int i = 0; i < 3; i++)
         assert_int_equal(glance_image_delete(glance, context, IMAGE_ID, &err), 0);

@@ -16,13 +16,7 @@
 
 static struct request_context *context_with(const char *catalog)
 {
-    json_t *message = json_pack("{s:o}", "_context_service_catalog", json_loads(catalog, 0, NULL));
-    assert_non_null(message);
-    struct request_context *context = NULL;
-    struct error err = ERROR_INIT;
-    assert_int_equal(request_context_from_message(message, &context, &err), 0);
-    json_decref(message);
-    return context;
+    return context_of(json_pack("{s:o}", "_context_service_catalog", json_loads(catalog, 0, NULL)));
 }
 
 /* The endpoint, owned; NULL with *err. */

@@ -435,7 +435,7 @@ static void a_part_that_is_saved_for_ever_is_given_up_sooner(void **state)
         .endpoint_override = http_script_url(fixture.script),
         .stall_timeout_s = 2,
         .poll_interval_ms = 160000,
-        .http = {.retry_delay_ms = 1, .timeout_s = 5},
+        .http = REST_HTTP_OPTIONS,
     };
     uint64_t begun_ms = clock_now_ms();
     assert_int_equal(glance_new(&options, NULL, &patient, &err), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver/ceph/rbd_name.c: what may be a name, and how QEMU and Glance spell it. */
+/* driver/ceph/rbd_name.c: what may be a name, and how QEMU spells it. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +11,6 @@
 #include <cmocka.h>
 
 #include "driver/ceph/rbd_name.h"
-
-#define FSID "5c1f0d0e-6f0b-4b7a-9a63-2f4a55d0c390"
 
 static struct error err;
 
@@ -115,61 +113,6 @@ static void spelling_for_qemu(void **state)
     assert_qemu("", too_long, NULL);
 }
 
-static void location_both_ways(void **state)
-{
-    (void)state;
-    struct rbd_location location;
-    const char *text = "rbd://" FSID "/images/505e/snap";
-    assert_int_equal(rbd_location_parse(text, &location, &err), 0);
-    assert_string_equal(location.fsid, FSID);
-    assert_string_equal(location.pool, "images");
-    assert_string_equal(location.image, "505e");
-    assert_string_equal(location.snap, "snap");
-    char *again = rbd_location_format(&location);
-    assert_string_equal(again, text);
-    free(again);
-    assert_int_equal(rbd_location_parse("rbd://f/i%6d%2Dx/%2e/s", &location, &err), 0);
-    assert_string_equal(location.pool, "im-x");
-    assert_string_equal(location.image, ".");
-}
-
-static void hostile_locations(void **state)
-{
-    char too_long[RBD_NAME_MAX + 32] = "rbd://f/";
-    memset(too_long + 8, 'a', RBD_NAME_MAX);
-    memcpy(too_long + 8 + RBD_NAME_MAX, "/i/s", 5);
-    const char *const locations[] = {
-        "",
-        "rbd://",
-        "rbd:/f/p/i/s",
-        "rbd://p/i/s",
-        "rbd://f/p/i/s/x",
-        "rbd://f/p/i/s/",
-        "rbd://f//i/s",
-        "rbd:///p/i/s",
-        "file:///var/lib/glance/images/u",
-        "rbd://f/p/i/s%",
-        "rbd://f/p/i/s%4",
-        "rbd://f/p/i/s%4g",
-        "rbd://f/p/i/%00",
-        "rbd://f/p/i/a%00b",
-        "rbd://f/p%2fx/i/s",
-        "rbd://f/p/i%40x/s",
-        "rbd://f/p/i/s?x",
-        "rbd://f/p/i/\xff",
-        too_long,
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(locations) / sizeof(locations[0]); i++) {
-        struct rbd_location location = {.pool = "untouched"};
-        err = (struct error)ERROR_INIT;
-        if (rbd_location_parse(locations[i], &location, &err) != -EINVAL)
-            fail_msg("\"%s\" was taken", locations[i]);
-        assert_string_equal(err.exc, EXC_IMAGE_UNACCEPTABLE);
-        assert_string_equal(location.pool, "untouched");
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,8 +120,6 @@ int main(void)
         cmocka_unit_test_setup(hostile_names, set_up),
         cmocka_unit_test_setup(names_are_bounded, set_up),
         cmocka_unit_test_setup(spelling_for_qemu, set_up),
-        cmocka_unit_test_setup(location_both_ways, set_up),
-        cmocka_unit_test_setup(hostile_locations, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

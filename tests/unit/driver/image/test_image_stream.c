@@ -29,6 +29,7 @@
 #include "common/cancel.h"
 #include "common/clock.h"
 #include "driver/image/image_stream.h"
+#include "driver/image/nbd_launch.h"
 #include "driver/image/qcow2_layout.h"
 #include "tests/unit/canceller.h"
 #include "tests/unit/driver/scratch.h"
@@ -59,24 +60,32 @@ static int set_up(void **state)
     return 0;
 }
 
-int __real_nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
-                             struct nbd_client **ret_client, struct error *error);
-int __wrap_nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
-                             struct nbd_client **ret_client, struct error *error);
+int __real_nbd_launch(const char *const *argv, unsigned stall_timeout_s,
+                      struct nbd_client **ret_client, struct error *error);
+int __wrap_nbd_launch(const char *const *argv, unsigned stall_timeout_s,
+                      struct nbd_client **ret_client, struct error *error);
 
-int __wrap_nbd_client_launch(const char *const *argv, unsigned stall_timeout_s,
-                             struct nbd_client **ret_client, struct error *error)
+int __wrap_nbd_launch(const char *const *argv, unsigned stall_timeout_s,
+                      struct nbd_client **ret_client, struct error *error)
 {
     for (const char *const *argument = argv; refuses_direct_io && *argument; argument++)
         if (strcmp(*argument, "none") == 0)
             return error_set(error, EIO, EXC_INTERNAL_ERROR, "O_DIRECT is not supported");
-    return __real_nbd_client_launch(argv, stall_timeout_s, ret_client, error);
+    return __real_nbd_launch(argv, stall_timeout_s, ret_client, error);
+}
+
+/* Of a disk in `format`, at most `bytes_per_s`, as image `target`; may fail. */
+static int try_stream(const char *disk, const char *format, const char *target,
+                      uint64_t bytes_per_s, struct image_source **ret_source)
+{
+    const struct image_stream_disk shown = {disk, format, bytes_per_s, 20};
+    return image_stream_of_disk(&shown, target, ret_source, &err);
 }
 
 static struct image_source *open_stream(const char *disk, const char *format, const char *target)
 {
     struct image_source *source = NULL;
-    if (image_stream_of_file(disk, format, target, 0, 20, &source, &err) < 0)
+    if (try_stream(disk, format, target, 0, &source) < 0)
         fail_msg("%s", err.message);
     return source;
 }
@@ -198,7 +207,7 @@ static void zeroes_at_a_limited_rate(void **state)
                          disk, disk),
                      0);
     uint64_t begin_ms = clock_now_ms();
-    assert_int_equal(image_stream_of_file(disk, "qcow2", "qcow2", 16 * MIB, 20, &source, &err), 0);
+    assert_int_equal(try_stream(disk, "qcow2", "qcow2", 16 * MIB, &source), 0);
     assert_true(clock_now_ms() - begin_ms >= 900);
     image_source_close(source);
 }
@@ -245,7 +254,7 @@ static void a_server_that_is_missing(void **state)
     (void)state;
     static const char *const argv[] = {"/nonexistent/qemu-nbd", NULL};
     struct nbd_client *client = NULL;
-    assert_int_equal(nbd_client_launch(argv, 20, &client, &err), -ENOENT);
+    assert_int_equal(nbd_launch(argv, 20, &client, &err), -ENOENT);
     assert_null(client);
     assert_string_equal(err.exc, EXC_OS_ERROR);
     err = (struct error)ERROR_INIT;
@@ -266,12 +275,12 @@ static void a_server_that_refuses(void **state)
     char disk[512];
     (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
     fill(disk, 1);
-    assert_int_equal(image_stream_of_file(disk, "qcow2", "raw", false, 20, &source, &err), -EIO);
+    assert_int_equal(try_stream(disk, "qcow2", "raw", 0, &source), -EIO);
     assert_non_null(strstr(err.message, "(qemu-nbd: "));
     assert_non_null(strstr(err.message, "Image is not in qcow2 format"));
     assert_null(source);
     err = (struct error)ERROR_INIT;
-    assert_true(nbd_client_launch(long_winded, 20, &client, &err) < 0); /* it was not held up */
+    assert_true(nbd_launch(long_winded, 20, &client, &err) < 0); /* it was not held up */
     assert_non_null(strstr(err.message, " no "));
     assert_true(strlen(err.message) < 800);
 }
@@ -338,7 +347,7 @@ static void nothing_but_the_server_is_needed(void **state)
     assert_int_equal(run("mkdir %s && ln -s $(command -v qemu-nbd) %s/", tools, tools), 0);
     assert_int_equal(setenv("PATH", tools, 1), 0); /* NOLINT(concurrency-mt-unsafe) */
     struct image_source *source = NULL;
-    int r = image_stream_of_file(disk, "raw", "raw", 0, 20, &source, &err);
+    int r = try_stream(disk, "raw", "raw", 0, &source);
     assert_int_equal(setenv("PATH", before, 1), 0); /* NOLINT(concurrency-mt-unsafe) */
     if (r < 0)
         fail_msg("%s", err.message);
@@ -511,7 +520,7 @@ static void a_client_that_dies(void **state)
     (void)state;
     pid_t child = fork();
     if (child == 0)
-        _exit(nbd_client_launch(argv, 60, &client, &err));
+        _exit(nbd_launch(argv, 60, &client, &err));
     assert_true(child > 0);
     pid_t server = child_of(child);
     await_life(server, "sleep", true);
@@ -529,7 +538,7 @@ static void a_server_that_hangs(void **state)
     (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
     fill(disk, 64);
     const char *const argv[] = {"qemu-nbd", "--read-only", "--format", "raw", disk, NULL};
-    assert_int_equal(nbd_client_launch(argv, 1, &client, &err), 0);
+    assert_int_equal(nbd_launch(argv, 1, &client, &err), 0);
     assert_int_equal(image_stream_open(client, "raw", 0, &source, &err), 0);
     pid_t server = child_of(getpid());
     assert_int_equal(kill(server, SIGSTOP), 0);

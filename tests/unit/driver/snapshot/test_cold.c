@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* driver/snapshot/cold.c, host_devices.c: whatever fails, the guest is back with its devices. */
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,13 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/driver/scripted_libvirt.h"
-
-static struct libvirt_driver driver = {.stall_timeout_s = 60};
-static struct guest_info info;
-static struct snapshot_plan plan;
-static struct snapshot_result result;
-static struct error err;
+#include "tests/unit/driver/snapshot/fixture.h"
 
 static int set_up(void **state)
 {
@@ -40,18 +33,6 @@ static int take(void)
     return libvirt_cold_snapshot(&driver, &info, &plan, &result, &err);
 }
 
-static size_t files_left(void)
-{
-    DIR *dir = opendir(driver.snapshots_directory);
-    if (!dir)
-        return 0;
-    size_t count = 0;
-    for (const struct dirent *entry; (entry = readdir(dir));) /* NOLINT(concurrency-mt-unsafe) */
-        count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count;
-}
-
 static void assert_guest_as_before(int state)
 {
     assert_int_equal(world.state, state);
@@ -59,15 +40,6 @@ static void assert_guest_as_before(int state)
     assert_false(world.saved);
     for (size_t i = 0; i < DEVICES; i++)
         assert_true(world.attached[i]);
-}
-
-static void assert_error(const char *exc, const char *text)
-{
-    assert_string_equal(err.exc, exc);
-    if (!strstr(err.message, text))
-        fail_msg("\"%s\" does not say \"%s\"", err.message, text);
-    assert_null(result.image);
-    assert_int_equal(files_left(), 0);
 }
 
 static void assert_image(void)
@@ -283,14 +255,9 @@ static void cancelled_at_each_call(void **state)
 {
     int cancelled = 0, calls = 1;
     for (int index = 0; index < calls; index++) {
-        struct canceller canceller;
         set_up(state);
-        canceller_enter(&canceller);
-        world.canceller = &canceller;
-        world.cancel_index = index;
-        int r = take();
+        int r = take_cancelled_at(index, take);
         calls = world.call_count;
-        canceller_leave(&canceller);
         assert_guest_as_before(VIR_DOMAIN_RUNNING);
         if (r == 0) {
             assert_image();
@@ -464,18 +431,9 @@ static void missing_domain(void **state)
 
 static int set_up_group(void **state)
 {
-    if (virInitialize() < 0 || scratch_make(state) || domain_watches_new(&world.watches, &err) < 0)
-        return -1;
-    driver.snapshots_directory = strdup(scratch_path("snapshots"));
+    driver.stall_timeout_s = 60;
     driver.detach_timeout_ms = 5000;
-    return driver.snapshots_directory ? 0 : -1;
-}
-
-static int tear_down_group(void **state)
-{
-    free(driver.snapshots_directory);
-    domain_watches_free(world.watches);
-    return scratch_remove(state);
+    return fixture_start(state);
 }
 
 int main(void)
@@ -500,5 +458,5 @@ int main(void)
         cmocka_unit_test(cancelled_at_each_call),
         cmocka_unit_test_setup(device_that_stays_is_not_waited_for_when_cancelled, set_up),
     };
-    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+    return cmocka_run_group_tests(tests, set_up_group, fixture_finish);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* driver/snapshot/live.c: whatever fails, the guest is thawed, its copy ended, its domain defined.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,13 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/driver/scripted_libvirt.h"
-
-static struct libvirt_driver driver = {.stall_timeout_s = 1, .freeze_timeout_s = 5};
-static struct guest_info info;
-static struct snapshot_plan plan;
-static struct snapshot_result result;
-static struct error err;
+#include "tests/unit/driver/snapshot/fixture.h"
 
 static int set_up(void **state)
 {
@@ -24,16 +17,7 @@ static int set_up(void **state)
     world_reset();
     plan = (struct snapshot_plan){
         .method = SNAPSHOT_METHOD_BLOCKREBASE, .image_format = "qcow2", .quiesce = true};
-    info = (struct guest_info){.uuid = UUID,
-                               .power_state = POWER_STATE_RUNNING,
-                               .persistent = true,
-                               .disk_target = "vda",
-                               .disk_format = "qcow2",
-                               .virtual_size_bytes = 1 << 20};
-    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", scratch_path("disk"));
-    FILE *disk = fopen(info.disk_path, "we");
-    assert_non_null(disk);
-    fclose(disk);
+    fill_info();
     return 0;
 }
 
@@ -44,18 +28,6 @@ static int take(void)
     return libvirt_live_snapshot(&driver, &info, &plan, &result, &err);
 }
 
-static size_t files_left(void)
-{
-    DIR *dir = opendir(driver.snapshots_directory);
-    if (!dir)
-        return 0;
-    size_t count = 0;
-    for (const struct dirent *entry; (entry = readdir(dir));) /* NOLINT(concurrency-mt-unsafe) */
-        count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count;
-}
-
 static void assert_guest_as_before(void)
 {
     assert_false(world.frozen);
@@ -64,15 +36,6 @@ static void assert_guest_as_before(void)
     assert_true(world.persistent);
     assert_string_equal(world.definition, DEFINITION);
     assert_true(world.autostart);
-}
-
-static void assert_error(const char *exc, const char *text)
-{
-    assert_string_equal(err.exc, exc);
-    if (!strstr(err.message, text))
-        fail_msg("\"%s\" does not say \"%s\"", err.message, text);
-    assert_null(result.image);
-    assert_int_equal(files_left(), 0);
 }
 
 static void assert_image(void)
@@ -219,14 +182,9 @@ static void cancelled_at_each_call(void **state)
 {
     int cancelled = 0, calls = 1;
     for (int index = 0; index < calls; index++) {
-        struct canceller canceller;
         set_up(state);
-        canceller_enter(&canceller);
-        world.canceller = &canceller;
-        world.cancel_index = index;
-        int r = take();
+        int r = take_cancelled_at(index, take);
         calls = world.call_count;
-        canceller_leave(&canceller);
         assert_guest_as_before();
         assert_int_equal(world.agent_timeout_s, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK);
         if (r == 0) {
@@ -761,21 +719,6 @@ static void paused_guest_is_not_asked(void **state)
     assert_image();
 }
 
-static int set_up_group(void **state)
-{
-    if (scratch_make(state) || domain_watches_new(&world.watches, &err) < 0)
-        return -1;
-    driver.snapshots_directory = strdup(scratch_path("snapshots"));
-    return driver.snapshots_directory ? 0 : -1;
-}
-
-static int tear_down_group(void **state)
-{
-    free(driver.snapshots_directory);
-    domain_watches_free(world.watches);
-    return scratch_remove(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -812,5 +755,5 @@ int main(void)
         cmocka_unit_test(cancelled_copy_is_ended),
         cmocka_unit_test(guest_deleted_meanwhile_is_not_defined_again),
     };
-    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+    return cmocka_run_group_tests(tests, fixture_start, fixture_finish);
 }

@@ -3,7 +3,6 @@
  * driver/snapshot/live_stream.c: the guest stands still for the beginning of the job alone,
  * whatever fails it is as before, and once the image is closed recover ends what is left.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,14 +14,9 @@
 #include "driver/image/extent_map.h"
 #include "tests/unit/driver/scripted_backup.h"
 #include "tests/unit/driver/scripted_death.h"
+#include "tests/unit/driver/snapshot/fixture.h"
 
 #define ALL 1000
-
-static struct libvirt_driver driver = {.stall_timeout_s = 1, .freeze_timeout_s = 5};
-static struct guest_info info;
-static struct snapshot_plan plan;
-static struct snapshot_result result;
-static struct error err;
 
 static int set_up(void **state)
 {
@@ -35,16 +29,7 @@ static int set_up(void **state)
                                   .image_format = "qcow2",
                                   .quiesce = true,
                                   .journal = &journal};
-    info = (struct guest_info){.uuid = UUID,
-                               .power_state = POWER_STATE_RUNNING,
-                               .persistent = true,
-                               .disk_target = "vda",
-                               .disk_format = "qcow2",
-                               .virtual_size_bytes = 1 << 20};
-    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", scratch_path("disk"));
-    FILE *disk = fopen(info.disk_path, "we");
-    assert_non_null(disk);
-    fclose(disk);
+    fill_info();
     return 0;
 }
 
@@ -69,18 +54,6 @@ static int recover(bool host_rebooted)
     json_decref(entries);
     assert_null(image); /* what was shown is shown no more */
     return r;
-}
-
-static size_t files_left(void)
-{
-    DIR *dir = opendir(driver.snapshots_directory);
-    if (!dir)
-        return 0;
-    size_t count = 0;
-    for (const struct dirent *entry; (entry = readdir(dir));) /* NOLINT(concurrency-mt-unsafe) */
-        count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count;
 }
 
 static void assert_guest_as_before(void)
@@ -308,15 +281,9 @@ static void cancelled_at_each_call(void **state)
 {
     int cancelled = 0, calls = 1;
     for (int index = 0; index < calls; index++) {
-        struct canceller canceller;
         set_up(state);
-        canceller_enter(&canceller);
-        world.canceller = &canceller;
-        world.cancel_index = index;
-        int r = take();
+        int r = take_cancelled_at(index, take);
         calls = world.call_count;
-        canceller_leave(&canceller);
-        world.canceller = NULL;
         if (r == 0) {
             assert_image();
             continue;
@@ -503,20 +470,7 @@ static void guest_that_ended_is_left_off(void **state)
 
 static int set_up_all(void **state)
 {
-    struct error failure = ERROR_INIT;
-    driver.snapshots_directory = NULL;
-    if (scratch_make(state) < 0 || set_up_death() < 0 ||
-        domain_watches_new(&world.watches, &failure) < 0)
-        return -1;
-    driver.snapshots_directory = strdup(scratch_path("s"));
-    return 0;
-}
-
-static int tear_down_all(void **state)
-{
-    free(driver.snapshots_directory);
-    domain_watches_free(world.watches);
-    return scratch_remove(state);
+    return set_up_death() < 0 ? -1 : fixture_start(state);
 }
 
 int main(void)
@@ -542,5 +496,5 @@ int main(void)
         cmocka_unit_test_setup(a_guest_that_was_stopped_goes_on, set_up),
         cmocka_unit_test_setup(guest_that_ended_is_left_off, set_up),
     };
-    return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+    return cmocka_run_group_tests(tests, set_up_all, fixture_finish);
 }

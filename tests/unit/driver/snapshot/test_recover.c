@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* driver/snapshot/recover.c: from wherever a process died, the guest comes back as it was. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -13,16 +12,12 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "tests/unit/driver/scripted_death.h"
+#include "tests/unit/driver/snapshot/fixture.h"
 
 #define ALL 1000
 
-static struct libvirt_driver driver = {.stall_timeout_s = 1, .freeze_timeout_s = 5};
-static struct guest_info info;
-static struct snapshot_plan plan;
-static struct snapshot_result result;
 static struct image_source *image;
 static const struct driver_owner *owner;
-static struct error err;
 
 static void set_up_method(enum snapshot_method method)
 {
@@ -31,17 +26,8 @@ static void set_up_method(enum snapshot_method method)
     keep_nothing();
     plan = (struct snapshot_plan){
         .method = method, .image_format = "qcow2", .quiesce = true, .journal = &journal};
-    info = (struct guest_info){.uuid = UUID,
-                               .power_state = POWER_STATE_RUNNING,
-                               .domain_id = world.id,
-                               .persistent = true,
-                               .disk_target = "vda",
-                               .disk_format = "qcow2",
-                               .virtual_size_bytes = 1 << 20};
-    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", scratch_path("disk"));
-    FILE *disk = fopen(info.disk_path, "we");
-    assert_non_null(disk);
-    fclose(disk);
+    fill_info();
+    info.domain_id = world.id;
     for (size_t i = 0; method == SNAPSHOT_METHOD_COLD && i < DEVICES; i++)
         world.attached[i] = true;
 }
@@ -88,18 +74,6 @@ static int recover(bool host_rebooted)
     int r = recover_entries(entries, host_rebooted);
     json_decref(entries);
     return r;
-}
-
-static size_t files_left(void)
-{
-    DIR *dir = opendir(driver.snapshots_directory);
-    if (!dir)
-        return 0;
-    size_t count = 0;
-    for (const struct dirent *entry; (entry = readdir(dir));) /* NOLINT(concurrency-mt-unsafe) */
-        count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count;
 }
 
 static bool image_was_written_down(void)
@@ -823,7 +797,7 @@ static void folder_is_known_by_any_path(void **state)
     char slash[DRIVER_PATH_MAX], dots[DRIVER_PATH_MAX];
     char *today = driver.snapshots_directory;
     (void)snprintf(slash, sizeof(slash), "%s/", today);
-    (void)snprintf(dots, sizeof(dots), "%s/../snapshots//.", today);
+    (void)snprintf(dots, sizeof(dots), "%s/../s//.", today);
     assert_int_equal(symlink(today, scratch_path("link")), 0);
     char link[DRIVER_PATH_MAX];
     (void)snprintf(link, sizeof(link), "%s", scratch_path("link"));
@@ -895,18 +869,7 @@ static void last_attempt_counts(void **state)
 
 static int set_up_group(void **state)
 {
-    if (virInitialize() < 0 || scratch_make(state) || set_up_death() < 0 ||
-        domain_watches_new(&world.watches, &err) < 0)
-        return -1;
-    driver.snapshots_directory = strdup(scratch_path("snapshots"));
-    return driver.snapshots_directory ? 0 : -1;
-}
-
-static int tear_down_group(void **state)
-{
-    free(driver.snapshots_directory);
-    domain_watches_free(world.watches);
-    return scratch_remove(state);
+    return set_up_death() < 0 ? -1 : fixture_start(state);
 }
 
 int main(void)
@@ -945,5 +908,5 @@ int main(void)
         cmocka_unit_test(hostile_arrays_are_refused),
         cmocka_unit_test(last_attempt_counts),
     };
-    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+    return cmocka_run_group_tests(tests, set_up_group, fixture_finish);
 }

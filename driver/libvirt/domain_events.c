@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See domain_events.h. The callbacks only hand over: libvirt's event loop must not wait. */
+#include "driver/libvirt/domain_events.h"
+
+#include "common/cleanup.h"
+#include "common/log.h"
+
+static void on_close(virConnectPtr conn, int reason, void *opaque)
+{
+    (void)conn;
+    log_debug("the connection to libvirtd is lost (reason %d)", reason);
+    domain_watches_disconnected(opaque);
+}
+
+static void on_block_job(virConnectPtr conn, virDomainPtr domain, const char *disk, int type,
+                         int status, void *opaque)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    (void)conn;
+    if (virDomainGetUUIDString(domain, uuid) < 0)
+        return;
+    log_debug("libvirt event: instance %s, disk %s, block job of type %d has status %d", uuid, disk,
+              type, status);
+    domain_watches_block_job(opaque, uuid, disk, status);
+}
+
+static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int event, int detail,
+                        void *opaque)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    (void)conn;
+    if (virDomainGetUUIDString(domain, uuid) < 0)
+        return 0;
+    log_debug("libvirt event: instance %s, lifecycle %d (detail %d)", uuid, event, detail);
+    if (event == VIR_DOMAIN_EVENT_STOPPED)
+        domain_watches_stopped(opaque, uuid);
+    else if (event == VIR_DOMAIN_EVENT_RESUMED)
+        domain_watches_resumed(opaque, uuid);
+    else if (event == VIR_DOMAIN_EVENT_STARTED)
+        domain_watches_started(opaque, uuid);
+    return 0;
+}
+
+static void on_device_removed(virConnectPtr conn, virDomainPtr domain, const char *alias,
+                              void *opaque)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    (void)conn;
+    if (virDomainGetUUIDString(domain, uuid) < 0)
+        return;
+    log_debug("libvirt event: instance %s, device %s was removed", uuid, alias);
+    domain_watches_device_removed(opaque, uuid);
+}
+
+int domain_events_register(virConnectPtr conn, struct domain_watches *watches)
+{
+    const struct {
+        int event;
+        virConnectDomainEventGenericCallback callback;
+    } events[] = {
+        {VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, VIR_DOMAIN_EVENT_CALLBACK(on_block_job)},
+        {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
+        {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device_removed)},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+        if (virConnectDomainEventRegisterAny(conn, NULL, events[i].event, events[i].callback,
+                                             watches, NULL) < 0)
+            return -1;
+    return virConnectRegisterCloseCallback(conn, on_close, watches, NULL);
+}
+
+void domain_events_unregister(virConnectPtr conn)
+{
+    (void)virConnectUnregisterCloseCallback(conn, on_close);
+}
