@@ -27,7 +27,7 @@
 #include "driver/image/qemu_img.h"
 #include "driver/journal.h"
 #include "driver/libvirt/managed_save.h"
-#include "driver/snapshot/cold.h"
+#include "driver/snapshot/cold_snapshot.h"
 #include "driver/snapshot/staged_image.h"
 
 static struct guest_run run_of(const struct guest_info *info)

@@ -14,7 +14,7 @@
 #include "common/trap.h"
 #include "driver/journal.h"
 #include "driver/libvirt/guest_quiesce.h"
-#include "driver/snapshot/direct.h"
+#include "driver/snapshot/direct_copy.h"
 
 #define FROZEN_OP_TIMEOUT_S 10U /* a guest does not stand still for a cluster that hangs */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The live snapshot: taking it by a copy (libvirt_live.c) or by a backup job (libvirt_stream.c),
- * and undoing either (live_snapshot.c), also for a process that has died (libvirt_live_recover.c).
+ * The live snapshot: taking it by a copy (live.c) or by a backup job (live_stream.c),
+ * and undoing either (live_snapshot.c), also for a process that has died (live_recover.c).
  */
 #pragma once
 

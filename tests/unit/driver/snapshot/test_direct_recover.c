@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver/snapshot/direct_undo.c: from wherever a process died, nothing is left in the cluster. */
+/* driver/snapshot/direct_copy.c: from wherever a process died, nothing is left in the cluster. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

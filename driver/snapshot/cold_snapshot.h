@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cold snapshot in two parts: taking it (libvirt_cold.c), undoing it (libvirt_cold_undo.c). */
+/* The cold snapshot in two parts: taking it (cold.c), undoing it (cold_snapshot.c). */
 #pragma once
 
 #include <jansson.h>

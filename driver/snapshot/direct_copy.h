@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The direct snapshot in two parts: taking it (rbd_direct.c), undoing it (rbd_direct_undo.c). */
+/* The direct snapshot in two parts: taking it (direct.c), undoing it (direct_copy.c). */
 #pragma once
 
 #include <jansson.h>
