@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lets a cold snapshot's guest go on. See cold_snapshot.h. */
-#include "driver/libvirt/domain.h"
 #include "driver/snapshot/cold_snapshot.h"
+#include "driver/libvirt/domain.h"
 
 #include <errno.h>
 #include <libvirt/virterror.h>

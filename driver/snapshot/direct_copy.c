@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Takes a direct snapshot back. See direct_copy.h. */
-#include "driver/libvirt/domain.h"
 #include "driver/snapshot/direct_copy.h"
+#include "driver/libvirt/domain.h"
 
 #include <errno.h>
 #include <string.h>

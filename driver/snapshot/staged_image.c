@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -41,63 +40,19 @@ int staged_image_write(const struct driver_journal *journal, const struct stagin
                                 err);
 }
 
-/* The files go when nobody reads them any more. */
-struct overlay_image {
-    struct image_source base;
-    struct image_source *stream;
-    struct staging *staging;
-};
-
-static ssize_t overlay_read(struct image_source *source, void *buffer, size_t length,
-                            struct error *err)
-{
-    struct image_source *stream = ((struct overlay_image *)source)->stream;
-    return stream->ops->read(stream, buffer, length, err);
-}
-
-static int overlay_rewind(struct image_source *source, struct error *err)
-{
-    struct image_source *stream = ((struct overlay_image *)source)->stream;
-    return stream->ops->rewind(stream, err);
-}
-
-static void overlay_close(struct image_source *source)
-{
-    struct overlay_image *image = (struct overlay_image *)source;
-    image_source_close(image->stream);
-    staging_free(image->staging);
-    free(image);
-}
-
-static void overlay_leave(struct image_source *source)
-{
-    struct overlay_image *image = (struct overlay_image *)source;
-    image_source_close(image->stream);
-    staging_leave(image->staging);
-    free(image);
-}
-
 static int stream_overlay(struct staging *staging, const char *format,
                           const struct libvirt_driver *driver, struct image_source **ret_image,
                           struct error *err)
 {
-    static const struct image_source_ops ops = {overlay_read, overlay_rewind, overlay_close,
-                                                overlay_leave};
     struct image_source *stream = NULL;
     int r = image_stream_of_file(staging_delta_path(staging), "qcow2", format,
                                  driver->disk_bytes_per_s, driver->stall_timeout_s, &stream, err);
     if (r < 0)
         return r;
-    struct overlay_image *image = calloc(1, sizeof(*image));
-    if (!image) {
+    r = staging_own(staging, stream, ret_image, err);
+    if (r < 0)
         image_source_close(stream);
-        return error_nomem(err);
-    }
-    *image = (struct overlay_image){.base = {.ops = &ops, .size_bytes = stream->size_bytes},
-                                    .stream = stream,
-                                    .staging = staging};
-    *ret_image = &image->base;
-    return 0;
+    return r;
 }
 
 /* The overlay stays: it is what a later process would look for. */
