@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "driver/journal.h"
-#include "driver/libvirt/connection.h"
+#include "driver/libvirt/domain.h"
 
 /* Errors after which nobody can be expected to answer a freeze; others come from the agent. */
 static bool agent_is_absent(int code)
@@ -124,7 +124,7 @@ int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, struct 
 
 int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
 {
-    if (!freeze->thaw_needed)
+    if (!freeze->thaw_needed || !domain)
         return 0;
     if (virDomainFSThaw(domain, NULL, 0, 0) < 0)
         return libvirt_error(err, "cannot thaw the guest's filesystems");
@@ -137,7 +137,7 @@ int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct er
 
 int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
 {
-    if (!freeze->limited)
+    if (!freeze->limited || !domain)
         return 0;
     if (virDomainAgentSetResponseTimeout(domain, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0) < 0)
         return libvirt_error(err, "cannot give the guest agent its time to answer back");
@@ -149,4 +149,14 @@ void guest_freeze_forget(struct guest_freeze *freeze)
 {
     is_thawed(freeze);
     freeze->limited = false;
+}
+
+int guest_freeze_find_again(struct guest_freeze *freeze, struct libvirt_connection *connection,
+                            const char *uuid, virDomainPtr *domain, bool *ret_active,
+                            struct error *err)
+{
+    int r = libvirt_domain_find_again(connection, uuid, domain, ret_active, err);
+    if (r == 0 && !*ret_active)
+        guest_freeze_forget(freeze);
+    return r;
 }

@@ -6,12 +6,12 @@
 #include <errno.h>
 #include <libvirt/virterror.h>
 
-#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/trap.h"
 #include "driver/journal.h"
 #include "driver/libvirt/managed_save.h"
 #include "driver/snapshot/recover.h"
+#include "driver/undo.h"
 
 json_t *cold_snapshot_entry(const struct cold_snapshot *op)
 {
@@ -22,8 +22,9 @@ json_t *cold_snapshot_entry(const struct cold_snapshot *op)
 }
 
 /* libvirtd may have been restarted since; a domain that is gone needs no help. */
-static int find_domain_again(struct cold_snapshot *op, struct error *err)
+static int cold_find_domain(void *arg, struct error *err)
 {
+    struct cold_snapshot *op = arg;
     if (op->domain && virConnectIsAlive(virDomainGetConnect(op->domain)) == 1)
         return 0;
     if (op->domain)
@@ -38,13 +39,14 @@ static int find_domain_again(struct cold_snapshot *op, struct error *err)
  * libvirtd goes on to save the guest of a client that has died. What became of it is seen
  * afterwards: a guest that is saved, or one that is not.
  */
-static int await_save(struct cold_snapshot *op, struct error *err)
+static int cold_await_save(void *arg, struct error *err)
 {
+    struct cold_snapshot *op = arg;
     return managed_save_await(op->domain, op->driver->stall_timeout_s, err);
 }
 
 /* Of a host that went down: a guest that runs on another one must not get its disk twice. */
-static int ask_owner(struct cold_snapshot *op, struct error *err)
+static int cold_ask_owner(struct cold_snapshot *op, struct error *err)
 {
     bool has = true;
     if (!op->owner)
@@ -59,15 +61,16 @@ static int ask_owner(struct cold_snapshot *op, struct error *err)
  * Only a saved guest is started: one that has powered itself off meanwhile stays off. So does one
  * that was stopped by its user, who found it off; the memory goes when nova starts it anew.
  */
-static int start_guest(struct cold_snapshot *op, struct error *err)
+static int cold_start_guest(void *arg, struct error *err)
 {
+    struct cold_snapshot *op = arg;
     int active = virDomainIsActive(op->domain);
     int saved = active == 0 ? virDomainHasManagedSaveImage(op->domain, 0) : 0;
     if (active < 0 || saved < 0)
         return libvirt_error(err, "cannot read whether the guest is saved");
     if (saved == 0)
         return 0;
-    int r = ask_owner(op, err);
+    int r = cold_ask_owner(op, err);
     if (r < 0 || op->left_off)
         return r;
     if (virDomainCreateWithFlags(op->domain, 0) < 0)
@@ -78,7 +81,7 @@ static int start_guest(struct cold_snapshot *op, struct error *err)
 }
 
 /* Whether the state the guest is in is the user's wish of a later time. */
-static bool is_settled_by_others(const struct cold_snapshot *op)
+static bool cold_is_settled_by_others(const struct cold_snapshot *op)
 {
     int state = 0, reason = 0;
     if (op->started)
@@ -89,11 +92,12 @@ static bool is_settled_by_others(const struct cold_snapshot *op)
 }
 
 /* A restored guest runs as before; a save that failed may have left it paused. */
-static int let_run(struct cold_snapshot *op, struct error *err)
+static int cold_let_run(void *arg, struct error *err)
 {
+    struct cold_snapshot *op = arg;
     enum power_state now;
     int r = libvirt_domain_power_state(op->domain, &now, err);
-    if (r < 0 || now != POWER_STATE_PAUSED || is_settled_by_others(op))
+    if (r < 0 || now != POWER_STATE_PAUSED || cold_is_settled_by_others(op))
         return r;
     if (virDomainResume(op->domain) < 0)
         return libvirt_error(err, "cannot let the guest run again");
@@ -101,8 +105,9 @@ static int let_run(struct cold_snapshot *op, struct error *err)
 }
 
 /* Its definition has kept them for the next start. */
-static int attach_devices(struct cold_snapshot *op, struct error *err)
+static int cold_attach_devices(void *arg, struct error *err)
 {
+    struct cold_snapshot *op = arg;
     if (op->left_off)
         return 0;
     int r = host_devices_attach(&op->devices, op->domain, err);
@@ -110,23 +115,24 @@ static int attach_devices(struct cold_snapshot *op, struct error *err)
     return r;
 }
 
+static bool cold_guest_is_gone(const void *op, int r)
+{
+    return r == -ENOENT || !((const struct cold_snapshot *)op)->domain;
+}
+
 void cold_snapshot_resume(struct cold_snapshot *op, struct error *err)
 {
-    int (*const steps[])(struct cold_snapshot *, struct error *) = {
-        find_domain_again, await_save, start_guest, let_run, attach_devices,
+    static const struct undo_step steps[] = {
+        {"find the domain", cold_find_domain},
+        {"wait for the managed save", cold_await_save},
+        {"start the guest from its saved memory", cold_start_guest},
+        {"resume the guest", cold_let_run},
+        {"attach host devices", cold_attach_devices},
     };
-    CANCEL_SHIELD();
-    int r = op->suspending ? 0 : -ENOENT;
-    for (size_t i = 0; i < ARRAY_SIZE(steps) && r != -ENOENT; i++) {
-        struct error failure = ERROR_INIT;
-        r = steps[i](op, &failure);
-        if (r < 0 && r != -ENOENT)
-            r = steps[i](op, &failure);
-        if (r < 0)
-            error_join(err, &failure);
-        if (!op->domain)
-            return;
-    }
+    static const struct undo undo = {
+        .steps = steps, .count = ARRAY_SIZE(steps), .is_over = cold_guest_is_gone};
+    if (op->suspending)
+        (void)undo_run(&undo, op, err);
 }
 
 void cold_snapshot_done(struct cold_snapshot *op)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Takes a direct snapshot back. See direct_copy.h. */
 #include "driver/snapshot/direct_copy.h"
-#include "driver/libvirt/domain.h"
 
 #include <errno.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "common/cleanup.h"
 #include "driver/journal.h"
 #include "driver/snapshot/recover.h"
+#include "driver/undo.h"
 
 #define DEAD_CLIENT_S 45
 
@@ -21,18 +21,7 @@ json_t *direct_copy_entry(const struct direct_copy *op)
                      op->target.image, "quiesce", op->direct->quiesce);
 }
 
-/* A guest that has ended is no longer frozen. */
-static int find_domain_again(struct direct_copy *op, struct error *err)
-{
-    bool active = false;
-    int r = libvirt_domain_find_again(op->driver->connection, op->info->uuid, &op->domain, &active,
-                                      err);
-    if (r == 0 && !active)
-        guest_freeze_forget(&op->freeze);
-    return r;
-}
-
-static int thaw_guest(struct direct_copy *op, struct error *err)
+static int direct_thaw(struct direct_copy *op, struct error *err)
 {
     int r = guest_freeze_end(&op->freeze, op->domain, err);
     return r < 0 ? r : guest_freeze_release_agent(&op->freeze, op->domain, err);
@@ -44,10 +33,12 @@ int direct_copy_settle_guest(struct direct_copy *op, struct error *err)
     CANCEL_SHIELD();
     if (!op->freeze.thaw_needed && !op->freeze.limited)
         return 0;
-    if (op->domain && thaw_guest(op, &failure) == 0)
+    if (op->domain && direct_thaw(op, &failure) == 0)
         return 0;
-    int r = find_domain_again(op, err);
-    return r < 0 || !op->domain ? r : thaw_guest(op, err);
+    bool active = false; /* a guest that has ended is no longer frozen */
+    int r = guest_freeze_find_again(&op->freeze, op->driver->connection, op->info->uuid,
+                                    &op->domain, &active, err);
+    return r < 0 ? r : direct_thaw(op, err);
 }
 
 int direct_copy_lift_limit(struct direct_copy *op, struct error *err)
@@ -66,29 +57,39 @@ int direct_copy_remove_disk_snap(struct direct_copy *op, struct error *err)
     return r;
 }
 
-static int remove_copy(struct direct_copy *op, struct error *err)
+static int direct_step_settle_guest(void *op, struct error *err)
 {
+    return direct_copy_settle_guest(op, err);
+}
+
+static int direct_step_lift_limit(void *op, struct error *err)
+{
+    return direct_copy_lift_limit(op, err);
+}
+
+static int direct_step_remove_disk_snap(void *op, struct error *err)
+{
+    return direct_copy_remove_disk_snap(op, err);
+}
+
+static int direct_step_remove_copy(void *arg, struct error *err)
+{
+    struct direct_copy *op = arg;
     rbd_volume_close(&op->copy);
     return op->cloned ? rbd_destroy_volume(&op->client, &op->target, GLANCE_SNAP, err) : 0;
 }
 
 void direct_copy_undo(struct direct_copy *op, struct error *err)
 {
-    int (*const steps[])(struct direct_copy *, struct error *) = {
-        direct_copy_settle_guest,
-        direct_copy_lift_limit,
-        remove_copy,
-        direct_copy_remove_disk_snap,
+    static const struct undo_step steps[] = {
+        {"thaw the guest", direct_step_settle_guest},
+        {"lift the limit of the cluster's operations", direct_step_lift_limit},
+        {"remove the copy", direct_step_remove_copy},
+        {"remove the disk's snapshot", direct_step_remove_disk_snap},
     };
-    CANCEL_SHIELD();
-    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-        struct error failure = ERROR_INIT;
-        int r = steps[i](op, &failure);
-        if (r < 0 && r != -EBUSY)
-            r = steps[i](op, &failure);
-        if (r < 0)
-            error_join(err, &failure);
-    }
+    static const struct undo undo = {
+        .steps = steps, .count = ARRAY_SIZE(steps), .waited_errnum = EBUSY};
+    (void)undo_run(&undo, op, err);
 }
 
 void direct_copy_done(struct direct_copy *op)

@@ -6,7 +6,7 @@
  * guest never stops.
  *
  * blockRebase takes no persistent domain, so the definition is taken away meanwhile; blockCopy
- * does. live_snapshot_undo() runs on every exit and puts back whatever the progress of each part
+ * does. live_undo() runs on every exit and puts back whatever the progress of each part
  * says, and does so for a process that has died when the journal has told it the same.
  */
 #include <errno.h>
@@ -98,39 +98,6 @@ static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
     return disk_space_check(op->space, err);
 }
 
-int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
-                          const char *source_format, struct error *err)
-{
-    const struct qemu_img_conversion conversion = {.source_path = source_path,
-                                                   .source_format = source_format,
-                                                   .target_path = staging_image_path(op->staging),
-                                                   .target_format = op->plan->image_format,
-                                                   .compress = op->plan->compress,
-                                                   .compression_type = op->plan->compression_type,
-                                                   .bytes_per_s = op->driver->disk_bytes_per_s,
-                                                   .stall_timeout_s = op->driver->stall_timeout_s};
-    int r = qemu_img_convert(&conversion, err);
-    if (r < 0)
-        return r;
-    trap("live:converted");
-    r = staged_image_write(op->plan->journal, op->staging, STAGED_FILE, op->plan->image_format,
-                           err);
-    trap("live:image-written-down");
-    return r;
-}
-
-int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image, struct error *err)
-{
-    int r = staging_remove_delta(op->staging, err);
-    if (r == 0)
-        r = staging_open_image(op->staging, ret_image, err);
-    if (r < 0)
-        return r;
-    disk_space_release(TAKE_PTR(op->space)); /* all is written; the staging goes with the image */
-    op->staging = NULL;
-    return 0;
-}
-
 /* The overlay is all that is needed: the image is made from it while it is uploaded. */
 static int stream_overlay(struct live_snapshot *op, struct snapshot_result *result,
                           struct error *err)
@@ -170,7 +137,7 @@ int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info
     if (r < 0)
         return r;
     (void)copy_disk(&op, &result.quiesced, &failure);
-    live_snapshot_undo(&op, &failure);
+    live_undo(&op, &failure);
     if (failure.errnum == 0)
         (void)make_image(&op, &result, &failure);
     if (failure.errnum != 0) {

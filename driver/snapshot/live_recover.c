@@ -77,7 +77,7 @@ int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
     read_entry(&op, info, entry, &unreadable);
     if (staging && !host_rebooted)
         expect_job(&op, entry, staging);
-    live_snapshot_undo(&op, &failure);
+    live_undo(&op, &failure);
     if (failure.errnum == 0)
         failure = unreadable;
     else if (failure.errnum == EINVAL) /* what libvirt says, not the entry */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The live snapshot: taking it by a copy (live.c) or by a backup job (live_stream.c),
- * and undoing either (live_snapshot.c), also for a process that has died (live_recover.c).
+ * and undoing either (live_undo.c), also for a process that has died (live_recover.c).
  */
 #pragma once
 
@@ -64,7 +64,7 @@ int live_snapshot_unusable(const struct live_snapshot *op, struct error *err);
  * Brings the guest back from wherever the snapshot has come to. Every step runs, if need be twice,
  * whatever became of the others; *err keeps the first error. Does not touch op->staging.
  */
-void live_snapshot_undo(struct live_snapshot *op, struct error *err);
+void live_undo(struct live_snapshot *op, struct error *err);
 
 /*
  * Converts the copy, of whatever name and format, into the image at staging_image_path() and writes

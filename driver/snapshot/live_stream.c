@@ -110,7 +110,7 @@ static int make_staged(struct live_snapshot *op, struct snapshot_result *result,
 {
     struct error failure = ERROR_INIT;
     (void)convert_job(op, &failure);
-    live_snapshot_undo(op, &failure);
+    live_undo(op, &failure);
     result->guest_is_back = true;
     if (failure.errnum == 0)
         (void)live_snapshot_open(op, &result->image, &failure);
@@ -147,7 +147,7 @@ int libvirt_live_stream(struct libvirt_driver *driver, const struct guest_info *
         (void)(live_snapshot_is_streamed(&op) ? make_streamed : make_staged)(&op, &result,
                                                                              &failure);
     if (failure.errnum != 0) {
-        live_snapshot_undo(&op, &failure);
+        live_undo(&op, &failure);
         *err = failure;
         return -failure.errnum;
     }

@@ -17,6 +17,7 @@
 #include "driver/libvirt/guest_freeze.h"
 #include "driver/libvirt/guest_quiesce.h"
 #include "driver/libvirt_driver_private.h"
+#include "driver/undo.h"
 #include "driver/volume/chain.h"
 #include "driver/volume/overlay.h"
 #include "driver/volume/volume.h"
@@ -64,7 +65,7 @@ static int prepare(struct volume_snapshot *op, struct error *err)
     if (active < 0)
         return libvirt_error(err, "cannot read whether the domain is active");
     if (active == 0)
-        return libvirt_volume_not_running(op->uuid, err);
+        return libvirt_domain_not_running(op->uuid, err);
     r = libvirt_volume_describe(op->domain, op->overlay->volume_id, &disk, err);
     if (r == 0)
         r = is_on_top(op, disk, &op->already, err);
@@ -78,11 +79,6 @@ static int prepare(struct volume_snapshot *op, struct error *err)
     if (r == 0)
         r = volume_overlay_check(disk, op->overlay->new_file, &op->path, err);
     return r < 0 ? r : volume_overlay_snapshot_xml(disk, op->path, &op->xml, err);
-}
-
-static int thaw_guest(struct volume_snapshot *op, struct error *err)
-{
-    return op->domain ? guest_freeze_end(&op->freeze, op->domain, err) : 0;
 }
 
 /* libvirt's own QUIESCE flag would wait for the agent without end. */
@@ -120,31 +116,35 @@ static int freeze_and_take(struct volume_snapshot *op, struct error *err)
 }
 
 /* A guest that has ended is not frozen any more. */
-static int find_domain_again(struct volume_snapshot *op, struct error *err)
+static int create_find_domain(void *arg, struct error *err)
 {
+    struct volume_snapshot *op = arg;
     bool active = false;
-    int r = libvirt_domain_find_again(op->driver->connection, op->uuid, &op->domain, &active, err);
-    if (r == 0 && !active)
-        guest_freeze_forget(&op->freeze);
-    return r;
+    return guest_freeze_find_again(&op->freeze, op->driver->connection, op->uuid, &op->domain,
+                                   &active, err);
 }
 
-static int release_agent(struct volume_snapshot *op, struct error *err)
+static int create_thaw(void *arg, struct error *err)
 {
-    return op->domain ? guest_freeze_release_agent(&op->freeze, op->domain, err) : 0;
+    struct volume_snapshot *op = arg;
+    return guest_freeze_end(&op->freeze, op->domain, err);
 }
 
-/* Every step runs, if need be twice, whatever became of the others; *err keeps the first error. */
-static void leave_guest(struct volume_snapshot *op, struct error *err)
+static int create_release_agent(void *arg, struct error *err)
 {
-    int (*const steps[])(struct volume_snapshot *, struct error *) = {find_domain_again, thaw_guest,
-                                                                      release_agent};
-    CANCEL_SHIELD();
-    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-        struct error failure = ERROR_INIT;
-        if (steps[i](op, &failure) < 0 && steps[i](op, &failure) < 0)
-            error_join(err, &failure);
-    }
+    struct volume_snapshot *op = arg;
+    return guest_freeze_release_agent(&op->freeze, op->domain, err);
+}
+
+static void create_leave_guest(struct volume_snapshot *op, struct error *err)
+{
+    static const struct undo_step steps[] = {
+        {"find the domain", create_find_domain},
+        {"thaw the guest", create_thaw},
+        {"reset the guest agent's timeout", create_release_agent},
+    };
+    static const struct undo undo = {.steps = steps, .count = ARRAY_SIZE(steps)};
+    (void)undo_run(&undo, op, err);
 }
 
 /* Whether the guest writes to the new file. */
@@ -152,7 +152,7 @@ static int confirm(struct volume_snapshot *op, bool *ret_taken, struct error *er
 {
     cleanup_volume_disk struct volume_disk *disk = NULL;
     if (!op->domain)
-        return libvirt_volume_not_running(op->uuid, err);
+        return libvirt_domain_not_running(op->uuid, err);
     int r = libvirt_volume_describe(op->domain, op->overlay->volume_id, &disk, err);
     if (r == 0)
         *ret_taken = strcmp(disk->layers[0].path, op->path) == 0;
@@ -199,7 +199,7 @@ int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,
     int r = prepare(&op, &failure);
     if (r == 0 && !op.already) {
         (void)freeze_and_take(&op, &failure);
-        leave_guest(&op, &failure);
+        create_leave_guest(&op, &failure);
         r = conclude(&op, &failure);
     }
     return r < 0 ? libvirt_volume_fail(uuid, &failure, err) : 0;

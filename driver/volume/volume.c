@@ -5,12 +5,8 @@
 #include <errno.h>
 
 #include "common/cleanup.h"
+#include "driver/libvirt/domain.h"
 #include "driver/volume/chain.h"
-
-int libvirt_volume_not_running(const char *uuid, struct error *err)
-{
-    return error_set(err, ENOENT, EXC_INSTANCE_NOT_RUNNING, "Instance %s is not running.", uuid);
-}
 
 int libvirt_volume_find_domain(struct libvirt_connection *connection, const char *uuid,
                                unsigned patience_ms, virDomainPtr *ret_domain, struct error *err)
@@ -19,7 +15,7 @@ int libvirt_volume_find_domain(struct libvirt_connection *connection, const char
     int r = libvirt_connection_find_domain(connection, uuid, patience_ms, EXC_INSTANCE_NOT_RUNNING,
                                            ret_domain, &failure);
     if (r == -ENOENT)
-        return libvirt_volume_not_running(uuid, err);
+        return libvirt_domain_not_running(uuid, err);
     if (r < 0)
         *err = failure;
     return r;
@@ -39,10 +35,10 @@ int libvirt_volume_describe(virDomainPtr domain, const char *volume_id,
                             struct volume_disk **ret_disk, struct error *err)
 {
     cleanup_volume_disk struct volume_disk *disk = NULL;
-    cleanup_free char *xml = virDomainGetXMLDesc(domain, 0);
-    if (!xml)
-        return libvirt_error(err, "cannot read the domain's definition");
-    int r = volume_disk_parse(xml, volume_id, &disk, err);
+    cleanup_free char *xml = NULL;
+    int r = libvirt_domain_xml(domain, &xml, err);
+    if (r == 0)
+        r = volume_disk_parse(xml, volume_id, &disk, err);
     if (r == 0)
         r = need_file(disk, err);
     if (r == 0)
@@ -71,7 +67,7 @@ int libvirt_volume_read(virDomainPtr domain, const char *volume_id, bool *ret_ac
 int libvirt_volume_fail(const char *uuid, const struct error *failure, struct error *err)
 {
     if (error_is(failure, EXC_INSTANCE_NOT_FOUND))
-        return libvirt_volume_not_running(uuid, err);
+        return libvirt_domain_not_running(uuid, err);
     if (error_is(failure, EXC_INSTANCE_NOT_RUNNING) ||
         error_is(failure, EXC_QEMU_GUEST_AGENT_NOT_ENABLED))
         *err = *failure;
