@@ -15,7 +15,7 @@
 
 #define DETACH_TIMEOUT_MS 30000
 
-static int check_host(struct driver *driver, struct error *err)
+static int ops_check_host(struct driver *driver, struct error *err)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
     cleanup_conn virConnectPtr conn = NULL;
@@ -27,8 +27,8 @@ static int check_host(struct driver *driver, struct error *err)
     return libvirt_connection_get(self->connection, 0, &conn, err);
 }
 
-static int get_power_state(struct driver *driver, const char *uuid, enum power_state *ret_state,
-                           struct error *err)
+static int ops_get_power_state(struct driver *driver, const char *uuid, enum power_state *ret_state,
+                               struct error *err)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
     cleanup_domain virDomainPtr domain = NULL;
@@ -46,15 +46,15 @@ static int get_power_state(struct driver *driver, const char *uuid, enum power_s
     return r;
 }
 
-static int inspect(struct driver *driver, const struct guest_id *guest, struct guest_info *ret_info,
-                   struct error *err)
+static int ops_inspect(struct driver *driver, const struct guest_id *guest,
+                       struct guest_info *ret_info, struct error *err)
 {
     return libvirt_inspect((struct libvirt_driver *)driver, guest, ret_info, err);
 }
 
-static int extract(struct driver *driver, const struct guest_info *info,
-                   const struct snapshot_plan *plan, struct snapshot_result *ret_result,
-                   struct error *err)
+static int ops_extract(struct driver *driver, const struct guest_info *info,
+                       const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                       struct error *err)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
     if (plan->method == SNAPSHOT_METHOD_COLD)
@@ -66,56 +66,54 @@ static int extract(struct driver *driver, const struct guest_info *info,
                : libvirt_live_stream(self, info, plan, ret_result, err);
 }
 
-static int freeze(struct driver *driver, const char *uuid, struct error *err)
+static int ops_freeze(struct driver *driver, const char *uuid, struct error *err)
 {
     return libvirt_freeze((struct libvirt_driver *)driver, uuid, err);
 }
 
-static int thaw(struct driver *driver, const char *uuid, struct error *err)
+static int ops_thaw(struct driver *driver, const char *uuid, struct error *err)
 {
     return libvirt_thaw((struct libvirt_driver *)driver, uuid, err);
 }
 
-static int direct_snapshot(struct driver *driver, const struct guest_info *info,
-                           const struct direct_snapshot *direct, char **ret_location,
-                           struct error *err)
+static int ops_direct_snapshot(struct driver *driver, const struct guest_info *info,
+                               const struct direct_snapshot *direct, char **ret_location,
+                               struct error *err)
 {
     return libvirt_direct_snapshot((struct libvirt_driver *)driver, info, direct, ret_location,
                                    err);
 }
 
-static int undo_direct_snapshot(struct driver *driver, const char *location,
-                                const struct driver_journal *journal, struct error *err)
+static int ops_undo_direct_snapshot(struct driver *driver, const char *location,
+                                    const struct driver_journal *journal, struct error *err)
 {
     return libvirt_direct_undo((struct libvirt_driver *)driver, location, journal, err);
 }
 
-static int recover(struct driver *driver, const char *uuid, const json_t *entries,
-                   bool host_rebooted, const struct driver_owner *owner,
-                   struct image_source **ret_image, struct error *err)
+static int ops_recover(struct driver *driver, const struct driver_recovery *recovery,
+                       struct image_source **ret_image, struct error *err)
 {
-    return libvirt_recover((struct libvirt_driver *)driver, uuid, entries, host_rebooted, owner,
-                           ret_image, err);
+    return libvirt_recover((struct libvirt_driver *)driver, recovery, ret_image, err);
 }
 
-static int volume_snapshot_create(struct driver *driver, const char *uuid,
-                                  const struct volume_overlay *overlay, struct error *err)
+static int ops_volume_snapshot_create(struct driver *driver, const char *uuid,
+                                      const struct volume_overlay *overlay, struct error *err)
 {
     return libvirt_volume_create((struct libvirt_driver *)driver, uuid, overlay, err);
 }
 
-static int volume_snapshot_delete(struct driver *driver, const char *uuid,
-                                  const struct volume_merge *merge, struct error *err)
+static int ops_volume_snapshot_delete(struct driver *driver, const char *uuid,
+                                      const struct volume_merge *merge, struct error *err)
 {
     return libvirt_volume_delete((struct libvirt_driver *)driver, uuid, merge, err);
 }
 
-static void set_disk_rate(struct driver *driver, uint64_t bytes_per_s)
+static void ops_set_disk_rate(struct driver *driver, uint64_t bytes_per_s)
 {
     atomic_store(&((struct libvirt_driver *)driver)->disk_bytes_per_s, bytes_per_s);
 }
 
-static void free_driver(struct driver *driver)
+static void ops_free(struct driver *driver)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
     libvirt_connection_free(self->connection);
@@ -165,19 +163,19 @@ static int copy_options(struct libvirt_driver *driver, const struct libvirt_driv
 int libvirt_driver_new(const struct libvirt_driver_options *options, struct driver **ret_driver,
                        struct error *err)
 {
-    static const struct driver_ops ops = {.check_host = check_host,
-                                          .get_power_state = get_power_state,
-                                          .inspect = inspect,
-                                          .extract = extract,
-                                          .freeze = freeze,
-                                          .thaw = thaw,
-                                          .direct_snapshot = direct_snapshot,
-                                          .undo_direct_snapshot = undo_direct_snapshot,
-                                          .recover = recover,
-                                          .volume_snapshot_create = volume_snapshot_create,
-                                          .volume_snapshot_delete = volume_snapshot_delete,
-                                          .set_disk_rate = set_disk_rate,
-                                          .free = free_driver};
+    static const struct driver_ops ops = {.check_host = ops_check_host,
+                                          .get_power_state = ops_get_power_state,
+                                          .inspect = ops_inspect,
+                                          .extract = ops_extract,
+                                          .freeze = ops_freeze,
+                                          .thaw = ops_thaw,
+                                          .direct_snapshot = ops_direct_snapshot,
+                                          .undo_direct_snapshot = ops_undo_direct_snapshot,
+                                          .recover = ops_recover,
+                                          .volume_snapshot_create = ops_volume_snapshot_create,
+                                          .volume_snapshot_delete = ops_volume_snapshot_delete,
+                                          .set_disk_rate = ops_set_disk_rate,
+                                          .free = ops_free};
     if (options->stall_timeout_s == 0 || options->freeze_timeout_s == 0)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "the driver needs a stall timeout and a freeze timeout");
@@ -191,7 +189,7 @@ int libvirt_driver_new(const struct libvirt_driver_options *options, struct driv
     if (r == 0)
         r = libvirt_connection_new(connection_uri(options), &driver->connection, err);
     if (r < 0) {
-        free_driver(&driver->base);
+        ops_free(&driver->base);
         return r;
     }
     *ret_driver = &driver->base;

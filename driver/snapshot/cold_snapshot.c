@@ -146,22 +146,21 @@ void cold_snapshot_done(struct cold_snapshot *op)
         (void)virDomainFree(op->domain);
 }
 
-int libvirt_cold_recover(struct libvirt_driver *driver, struct guest_info *info,
-                         const struct driver_entries *entries, bool host_rebooted,
-                         const struct driver_owner *owner, struct error *err)
+int libvirt_cold_recover(struct recovery *recovery, struct error *err)
 {
-    __attribute__((cleanup(cold_snapshot_done))) struct cold_snapshot op = {.driver = driver,
-                                                                            .info = info,
-                                                                            .owner = owner,
-                                                                            .recovering = true,
-                                                                            .host_rebooted =
-                                                                                host_rebooted};
-    const json_t *suspending = json_object_get(entries->begin, "suspending");
+    const json_t *entry = recovery->entries.begin;
+    __attribute__((cleanup(cold_snapshot_done))) struct cold_snapshot op = {
+        .driver = recovery->driver,
+        .info = recovery->info,
+        .owner = recovery->wanted->owner,
+        .recovering = true,
+        .host_rebooted = recovery->wanted->host_rebooted};
+    const json_t *suspending = json_object_get(entry, "suspending");
     struct error failure = ERROR_INIT;
     if (!json_is_boolean(suspending))
         return driver_entry_bad(err, "does not say how the guest was");
     op.suspending = json_is_true(suspending);
-    int r = host_devices_from_json(&op.devices, json_object_get(entries->begin, "devices"), err);
+    int r = host_devices_from_json(&op.devices, json_object_get(entry, "devices"), err);
     cold_snapshot_resume(&op, &failure);
     if (failure.errnum == 0 || failure.errnum == ENOENT)
         return r;                 /* a guest that is gone needs nothing */

@@ -102,8 +102,8 @@ void direct_copy_done(struct direct_copy *op)
 }
 
 /* Only what a direct snapshot can have made is removed. */
-static int check_undo(const struct rados_client *client, const struct rbd_location *location,
-                      struct error *err)
+static int direct_check_location(const struct rados_client *client,
+                                 const struct rbd_location *location, struct error *err)
 {
     if (strcmp(location->fsid, client->fsid) != 0)
         return error_set(err, EINVAL, EXC_IMAGE_UNACCEPTABLE,
@@ -131,7 +131,7 @@ int libvirt_direct_undo(struct libvirt_driver *driver, const char *location,
     if (r == 0)
         r = rados_client_open(&client, &driver->rbd, err);
     if (r == 0)
-        r = check_undo(&client, &parsed, err);
+        r = direct_check_location(&client, &parsed, err);
     if (r < 0)
         return r;
     memcpy(name.pool, parsed.pool, sizeof(name.pool));
@@ -141,9 +141,9 @@ int libvirt_direct_undo(struct libvirt_driver *driver, const char *location,
 }
 
 /* What the entry says was about to be made. Names are taken only as begin() chooses them. */
-static int read_entry(struct direct_copy *op, struct guest_info *info, const json_t *entry,
-                      char ret_fsid[static RBD_NAME_MAX], struct rbd_name *ret_disk,
-                      struct error *err)
+static int direct_read_entry(struct direct_copy *op, struct guest_info *info, const json_t *entry,
+                             char ret_fsid[static RBD_NAME_MAX], struct rbd_name *ret_disk,
+                             struct error *err)
 {
     int r =
         driver_entry_copy(entry, "disk_path", true, info->disk_path, sizeof(info->disk_path), err);
@@ -170,7 +170,7 @@ static int read_entry(struct direct_copy *op, struct guest_info *info, const jso
  * What a client had open when it was killed is in use until its watch runs out: after 30 s, Ceph's
  * osd_client_watch_timeout. That is waited for whatever nova's options say.
  */
-static struct rbd_options patient_options(const struct rbd_options *options)
+static struct rbd_options direct_patient_options(const struct rbd_options *options)
 {
     struct rbd_options patient = *options;
     if (patient.destroy_retry_interval_s == 0)
@@ -182,8 +182,8 @@ static struct rbd_options patient_options(const struct rbd_options *options)
 }
 
 /* A disk that is gone has no snapshot of ours: RBD removes none that has. */
-static int open_again(struct direct_copy *op, const struct rbd_options *options, const char *fsid,
-                      const struct rbd_name *disk, struct error *err)
+static int direct_open_again(struct direct_copy *op, const struct rbd_options *options,
+                             const char *fsid, const struct rbd_name *disk, struct error *err)
 {
     struct error failure = ERROR_INIT;
     int r = rados_client_open(&op->client, options, err);
@@ -200,23 +200,24 @@ static int open_again(struct direct_copy *op, const struct rbd_options *options,
     return r;
 }
 
-int libvirt_direct_recover(struct libvirt_driver *driver, struct guest_info *info,
-                           const struct driver_entries *entries, bool host_rebooted,
-                           struct error *err)
+int libvirt_direct_recover(struct recovery *recovery, struct error *err)
 {
-    const struct rbd_options options = patient_options(&driver->rbd);
+    struct libvirt_driver *driver = recovery->driver;
+    const struct driver_entries *entries = &recovery->entries;
+    const struct rbd_options options = direct_patient_options(&driver->rbd);
+    bool rebooted = recovery->wanted->host_rebooted;
     bool quiesce = json_is_true(json_object_get(entries->begin, "quiesce"));
     __attribute__((cleanup(direct_copy_done))) struct direct_copy op = {
         .driver = driver,
-        .info = info,
+        .info = recovery->info,
         .freeze = {.timeout_s = driver->freeze_timeout_s,
-                   .limited = quiesce && !host_rebooted,
-                   .thaw_needed = entries->frozen && !host_rebooted}};
+                   .limited = quiesce && !rebooted,
+                   .thaw_needed = entries->frozen && !rebooted}};
     char fsid[RBD_NAME_MAX];
     struct rbd_name disk;
     struct error unreadable = ERROR_INIT, failure = ERROR_INIT;
-    if (read_entry(&op, info, entries->begin, fsid, &disk, &unreadable) == 0)
-        op.cloned = open_again(&op, &options, fsid, &disk, &failure) == 0;
+    if (direct_read_entry(&op, recovery->info, entries->begin, fsid, &disk, &unreadable) == 0)
+        op.cloned = direct_open_again(&op, &options, fsid, &disk, &failure) == 0;
     direct_copy_undo(&op, &failure); /* the guest is thawed in any case */
     if (failure.errnum == 0)
         failure = unreadable;

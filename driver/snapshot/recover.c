@@ -12,18 +12,8 @@
 #include "common/trap.h"
 #include "driver/snapshot/staged_image.h"
 
-struct recovery {
-    struct libvirt_driver *driver;
-    struct driver_entries entries;
-    bool host_rebooted;
-    const struct driver_owner *owner;
-    struct guest_info *info;
-    struct staging *staging; /* what extract was to make */
-    struct image_source *image;
-};
-
 /* What was made, by its names; without them nobody can tell a job or a file of ours. */
-static int read_staging(struct recovery *recovery, struct error *err)
+static int recover_staging(struct recovery *recovery, struct error *err)
 {
     const json_t *begin = recovery->entries.begin;
     char directory[DRIVER_PATH_MAX], file[64];
@@ -37,10 +27,10 @@ static int read_staging(struct recovery *recovery, struct error *err)
 }
 
 /* One that is whole takes the staging with it. What a host that went down has left may not be. */
-static int find_image(struct recovery *recovery, struct error *err)
+static int recover_image(struct recovery *recovery, struct error *err)
 {
     const json_t *entry = recovery->entries.image;
-    if (!entry || recovery->host_rebooted)
+    if (!entry || recovery->wanted->host_rebooted)
         return 0;
     qemu_user_take_back(staging_delta_path(recovery->staging));
     int r = staged_image_check(recovery->staging, entry, err);
@@ -55,7 +45,7 @@ static int find_image(struct recovery *recovery, struct error *err)
 static int recover_files(struct recovery *recovery, struct error *err)
 {
     if (staging_claim(recovery->staging, recovery->driver->snapshots_directory))
-        return find_image(recovery, err);
+        return recover_image(recovery, err);
     log_warning("%s is left as it is: it is not in snapshots_directory %s",
                 staging_directory(recovery->staging), recovery->driver->snapshots_directory);
     return 0;
@@ -63,13 +53,8 @@ static int recover_files(struct recovery *recovery, struct error *err)
 
 static int recover_guest(struct recovery *recovery, const char *method, struct error *err)
 {
-    const struct driver_entries *entries = &recovery->entries;
-    int r =
-        strcmp(method, "live") == 0
-            ? libvirt_live_recover(recovery->driver, recovery->info, entries,
-                                   recovery->host_rebooted, recovery->owner, recovery->staging, err)
-            : libvirt_cold_recover(recovery->driver, recovery->info, entries,
-                                   recovery->host_rebooted, recovery->owner, err);
+    bool is_live = strcmp(method, "live") == 0;
+    int r = (is_live ? libvirt_live_recover : libvirt_cold_recover)(recovery, err);
     if (r == 0)
         trap("recover:guest-is-back");
     return r;
@@ -82,7 +67,7 @@ static int recover_guest(struct recovery *recovery, const char *method, struct e
 static int recover_extract(struct recovery *recovery, const char *method, struct error *err)
 {
     struct error unreadable = ERROR_INIT, failure = ERROR_INIT;
-    (void)read_staging(recovery, &unreadable);
+    (void)recover_staging(recovery, &unreadable);
     int r = recover_guest(recovery, method, &failure);
     if (r == -EINVAL) {
         error_join(&unreadable, &failure);
@@ -112,23 +97,20 @@ static int recover_method(struct recovery *recovery, struct error *err)
     if (strcmp(uuid, recovery->info->uuid) != 0)
         return driver_entry_bad(err, "is about another instance");
     if (strcmp(method, "direct") == 0)
-        return libvirt_direct_recover(recovery->driver, recovery->info, entries,
-                                      recovery->host_rebooted, err);
+        return libvirt_direct_recover(recovery, err);
     if (strcmp(method, "live") != 0 && strcmp(method, "cold") != 0)
         return driver_entry_bad(err, "names a method that there is not");
     return recover_extract(recovery, method, err);
 }
 
-int libvirt_recover(struct libvirt_driver *driver, const char *uuid, const json_t *entries,
-                    bool host_rebooted, const struct driver_owner *owner,
+int libvirt_recover(struct libvirt_driver *driver, const struct driver_recovery *wanted,
                     struct image_source **ret_image, struct error *err)
 {
     struct guest_info info = {0};
-    struct recovery recovery = {
-        .driver = driver, .host_rebooted = host_rebooted, .owner = owner, .info = &info};
-    (void)snprintf(info.uuid, sizeof(info.uuid), "%s", uuid);
+    struct recovery recovery = {.driver = driver, .wanted = wanted, .info = &info};
+    (void)snprintf(info.uuid, sizeof(info.uuid), "%s", wanted->uuid);
     CANCEL_SHIELD();
-    int r = driver_entries_read(entries, &recovery.entries, err);
+    int r = driver_entries_read(wanted->entries, &recovery.entries, err);
     if (r == 0 && recovery.entries.begin)
         r = recover_method(&recovery, err);
     if (r < 0)
