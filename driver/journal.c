@@ -37,7 +37,7 @@ int driver_entry_bad(struct error *err, const char *what)
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "an entry of the driver's journal %s", what);
 }
 
-static int read_entry(const json_t *entry, struct driver_entries *entries, struct error *err)
+static int driver_entry_read(const json_t *entry, struct driver_entries *entries, struct error *err)
 {
     const char *step = json_string_member(entry, "step");
     if (!step)
@@ -63,7 +63,7 @@ int driver_entries_read(const json_t *array, struct driver_entries *ret_entries,
     if ((array && !json_is_array(array)) || json_array_size(array) > ENTRIES_MAX)
         return driver_entry_bad(err, "is in no list, or in one that is too long");
     for (size_t i = 0; i < json_array_size(array); i++) {
-        int r = read_entry(json_array_get(array, i), &entries, err);
+        int r = driver_entry_read(json_array_get(array, i), &entries, err);
         if (r < 0)
             return r;
     }

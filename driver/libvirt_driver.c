@@ -125,7 +125,7 @@ static void ops_free(struct driver *driver)
 }
 
 /* nova.virt.libvirt.driver.LibvirtDriver._uri */
-static const char *connection_uri(const struct libvirt_driver_options *options)
+static const char *driver_connection_uri(const struct libvirt_driver_options *options)
 {
     if (options->connection_uri && options->connection_uri[0])
         return options->connection_uri;
@@ -136,8 +136,8 @@ static const char *connection_uri(const struct libvirt_driver_options *options)
     return "qemu:///system";
 }
 
-static int copy_options(struct libvirt_driver *driver, const struct libvirt_driver_options *options,
-                        struct error *err)
+static int driver_copy_options(struct libvirt_driver *driver,
+                               const struct libvirt_driver_options *options, struct error *err)
 {
     driver->stall_timeout_s = options->stall_timeout_s;
     driver->freeze_timeout_s = options->freeze_timeout_s;
@@ -185,9 +185,9 @@ int libvirt_driver_new(const struct libvirt_driver_options *options, struct driv
     qemu_img_set_limits(options->images_cpu_limit_s, options->images_address_space_bytes);
     xmlInitParser(); /* libxml2 wants this before threads use it */
     driver->base.ops = &ops;
-    int r = copy_options(driver, options, err);
+    int r = driver_copy_options(driver, options, err);
     if (r == 0)
-        r = libvirt_connection_new(connection_uri(options), &driver->connection, err);
+        r = libvirt_connection_new(driver_connection_uri(options), &driver->connection, err);
     if (r < 0) {
         ops_free(&driver->base);
         return r;

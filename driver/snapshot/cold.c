@@ -30,15 +30,15 @@
 #include "driver/snapshot/cold_snapshot.h"
 #include "driver/snapshot/staged_image.h"
 
-static struct guest_run run_of(const struct guest_info *info)
+static struct guest_run cold_run_of(const struct guest_info *info)
 {
     return (struct guest_run){info->power_state, info->domain_id};
 }
 
 /* What has to come back; of a guest whose memory is not saved here, nothing. */
-static int read_guest(struct cold_snapshot *op, struct error *err)
+static int cold_read_guest(struct cold_snapshot *op, struct error *err)
 {
-    const struct guest_run run = run_of(op->info);
+    const struct guest_run run = cold_run_of(op->info);
     int r = guest_rest_check_run(op->driver->connection, op->info->uuid, &run, err);
     if (r < 0)
         return r;
@@ -50,7 +50,7 @@ static int read_guest(struct cold_snapshot *op, struct error *err)
     return r < 0 ? r : host_devices_read(&op->devices, op->domain, err);
 }
 
-static int reserve(struct cold_snapshot *op, struct error *err)
+static int cold_reserve(struct cold_snapshot *op, struct error *err)
 {
     uint64_t bytes = 0;
     int r = disk_space_need(op->info, DISK_SPACE_IMAGE, &bytes, err);
@@ -60,16 +60,16 @@ static int reserve(struct cold_snapshot *op, struct error *err)
 }
 
 /* Chooses the names and writes down what is about to be done, before anything is. */
-static int begin(struct cold_snapshot *op, struct error *err)
+static int cold_begin(struct cold_snapshot *op, struct error *err)
 {
     int r = libvirt_connection_find_domain(op->driver->connection, op->info->uuid, 0,
                                            EXC_INSTANCE_NOT_FOUND, &op->domain, err);
     if (r == 0)
-        r = read_guest(op, err);
+        r = cold_read_guest(op, err);
     if (r == 0)
         r = staging_new(op->driver->snapshots_directory, &op->staging, err);
     if (r == 0)
-        r = reserve(op, err);
+        r = cold_reserve(op, err);
     if (r == 0 && op->plan->journal)
         r = driver_journal_write(op->plan->journal, cold_snapshot_entry(op), err);
     if (r < 0)
@@ -78,7 +78,7 @@ static int begin(struct cold_snapshot *op, struct error *err)
     return staging_make(op->staging, STAGING_PRIVATE, err);
 }
 
-static int suspend_guest(struct cold_snapshot *op, struct error *err)
+static int cold_suspend_guest(struct cold_snapshot *op, struct error *err)
 {
     int r = host_devices_detach(&op->devices, op->domain, op->watch, op->driver->detach_timeout_ms,
                                 err);
@@ -92,12 +92,12 @@ static int suspend_guest(struct cold_snapshot *op, struct error *err)
 }
 
 /* A guest is down for no longer than it takes. */
-static uint64_t limit_of(const struct cold_snapshot *op)
+static uint64_t cold_limit(const struct cold_snapshot *op)
 {
     return op->suspending ? 0 : op->driver->disk_bytes_per_s;
 }
 
-static int convert_disk(struct cold_snapshot *op, struct error *err)
+static int cold_convert_disk(struct cold_snapshot *op, struct error *err)
 {
     bool is_file = op->info->source_type == DISK_SOURCE_FILE;
     const struct qemu_img_conversion conversion = {.source_path = op->source_path,
@@ -107,24 +107,24 @@ static int convert_disk(struct cold_snapshot *op, struct error *err)
                                                    .target_format = op->plan->image_format,
                                                    .compress = op->plan->compress,
                                                    .compression_type = op->plan->compression_type,
-                                                   .bytes_per_s = limit_of(op),
+                                                   .bytes_per_s = cold_limit(op),
                                                    .force_share = true,
                                                    .stall_timeout_s = op->driver->stall_timeout_s};
     return qemu_img_convert(&conversion, err);
 }
 
 /* A guest that runs meanwhile may change the disk, or make it unreadable, under the hands. */
-static int read_disk(struct cold_snapshot *op, struct error *err)
+static int cold_read_disk(struct cold_snapshot *op, struct error *err)
 {
     static const struct guest_run saved = {POWER_STATE_SHUTDOWN, -1};
-    const struct guest_run found = run_of(op->info);
+    const struct guest_run found = cold_run_of(op->info);
     struct error failure = ERROR_INIT, changed = ERROR_INIT;
     int r = guest_rest_begin(&op->rest, op->driver->connection, op->info->uuid,
                              op->suspending ? &saved : &found, err);
     if (r < 0)
         return r;
     trap("cold:reading");
-    r = convert_disk(op, &failure);
+    r = cold_convert_disk(op, &failure);
     if (r == -ECANCELED) {
         *err = failure;
         return r;
@@ -137,7 +137,7 @@ static int read_disk(struct cold_snapshot *op, struct error *err)
 }
 
 /* What qemu-img is to read, before the guest is touched. */
-static int find_source(struct cold_snapshot *op, struct error *err)
+static int cold_find_source(struct cold_snapshot *op, struct error *err)
 {
     const struct guest_info *info = op->info;
     if (info->source_type == DISK_SOURCE_PLOOP)
@@ -152,16 +152,16 @@ static int find_source(struct cold_snapshot *op, struct error *err)
 }
 
 /* All that needs the guest stopped. */
-static int copy_disk(struct cold_snapshot *op, struct error *err)
+static int cold_copy_disk(struct cold_snapshot *op, struct error *err)
 {
-    int r = begin(op, err);
+    int r = cold_begin(op, err);
     if (r < 0)
         return r;
     trap("cold:staging-made");
     if (op->suspending)
-        r = suspend_guest(op, err);
+        r = cold_suspend_guest(op, err);
     if (r == 0)
-        r = read_disk(op, err);
+        r = cold_read_disk(op, err);
     if (r < 0)
         return r;
     trap("cold:converted");
@@ -179,10 +179,10 @@ int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info
         .driver = driver, .info = info, .plan = plan, .owner = plan->owner};
     struct snapshot_result result = {.guest_is_back = true};
     struct error failure = ERROR_INIT;
-    int r = find_source(&op, err);
+    int r = cold_find_source(&op, err);
     if (r < 0)
         return r;
-    (void)copy_disk(&op, &failure);
+    (void)cold_copy_disk(&op, &failure);
     cold_snapshot_resume(&op, &failure);
     disk_space_release(TAKE_PTR(op.space)); /* all is written; the staging goes with the image */
     if (failure.errnum == 0 && staging_open_image(op.staging, &result.image, &failure) == 0)

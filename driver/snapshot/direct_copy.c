@@ -140,7 +140,7 @@ int libvirt_direct_undo(struct libvirt_driver *driver, const char *location,
     return r < 0 ? r : direct_copy_write_undone(journal, err);
 }
 
-/* What the entry says was about to be made. Names are taken only as begin() chooses them. */
+/* What the entry says was about to be made. Names are taken only as direct_begin() chooses them. */
 static int direct_read_entry(struct direct_copy *op, struct guest_info *info, const json_t *entry,
                              char ret_fsid[static RBD_NAME_MAX], struct rbd_name *ret_disk,
                              struct error *err)

@@ -8,7 +8,7 @@
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt_driver_private.h"
 
-static int read_domain(virDomainPtr domain, struct guest_info *info, struct error *err)
+static int inspect_domain(virDomainPtr domain, struct guest_info *info, struct error *err)
 {
     int r = libvirt_domain_power_state(domain, &info->power_state, err);
     if (r < 0)
@@ -23,8 +23,8 @@ static int read_domain(virDomainPtr domain, struct guest_info *info, struct erro
     return 0;
 }
 
-static int read_root_disk(const struct libvirt_driver *driver, const struct guest_id *guest,
-                          virDomainPtr domain, struct guest_info *info, struct error *err)
+static int inspect_root_disk(const struct libvirt_driver *driver, const struct guest_id *guest,
+                             virDomainPtr domain, struct guest_info *info, struct error *err)
 {
     struct domain_description *description = NULL;
     const struct domain_disk *disk = NULL;
@@ -53,9 +53,9 @@ int libvirt_inspect(struct libvirt_driver *driver, const struct guest_id *guest,
     int r = libvirt_connection_find_domain(driver->connection, guest->uuid, 0,
                                            EXC_INSTANCE_NOT_RUNNING, &domain, err);
     if (r == 0)
-        r = read_domain(domain, &info, err);
+        r = inspect_domain(domain, &info, err);
     if (r == 0)
-        r = read_root_disk(driver, guest, domain, &info, err);
+        r = inspect_root_disk(driver, guest, domain, &info, err);
     if (r == 0)
         *ret_info = info;
     return r;

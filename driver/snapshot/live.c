@@ -22,7 +22,7 @@
 #include "driver/snapshot/live_snapshot.h"
 #include "driver/snapshot/staged_image.h"
 
-static int make_overlay(struct live_snapshot *op, struct error *err)
+static int live_make_overlay(struct live_snapshot *op, struct error *err)
 {
     const struct guest_info *info = op->info;
     int r = staging_make(op->staging, STAGING_TRAVERSABLE, err);
@@ -42,7 +42,7 @@ static int make_overlay(struct live_snapshot *op, struct error *err)
 }
 
 /* The point in time of the image. The guest's filesystems stand still for no more than this. */
-static int end_copy(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+static int live_take_instant(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
@@ -59,9 +59,9 @@ static int end_copy(struct live_snapshot *op, bool *ret_quiesced, struct error *
     return -err->errnum;
 }
 
-static int start_copy(struct live_snapshot *op, struct error *err)
+static int live_start_copy(struct live_snapshot *op, struct error *err)
 {
-    int r = make_overlay(op, err);
+    int r = live_make_overlay(op, err);
     if (r < 0)
         return r;
     trap("live:overlay-made");
@@ -72,7 +72,7 @@ static int start_copy(struct live_snapshot *op, struct error *err)
     return r == -EIO && op->copy.transient_job ? live_snapshot_unusable(op, err) : r;
 }
 
-static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+static int live_copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
     int r = guest_quiesce_check(&op->quiesce, err);
     if (r == 0)
@@ -81,7 +81,7 @@ static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
         r = live_snapshot_begin(op, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM, err);
     trap("live:written-down");
     if (r == 0)
-        r = start_copy(op, err);
+        r = live_start_copy(op, err);
     if (r < 0)
         return r;
     trap("live:copy-started");
@@ -89,7 +89,7 @@ static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
     if (r < 0)
         return r;
     trap("live:copy-ready");
-    r = end_copy(op, ret_quiesced, err);
+    r = live_take_instant(op, ret_quiesced, err);
     if (r == 0)
         r = block_copy_confirm_end(&op->copy, op->domain, err);
     if (r < 0)
@@ -99,8 +99,8 @@ static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
 }
 
 /* The overlay is all that is needed: the image is made from it while it is uploaded. */
-static int stream_overlay(struct live_snapshot *op, struct snapshot_result *result,
-                          struct error *err)
+static int live_stream_overlay(struct live_snapshot *op, struct snapshot_result *result,
+                               struct error *err)
 {
     int r = staged_image_write(op->plan->journal, op->staging, STAGED_OVERLAY,
                                op->plan->image_format, err);
@@ -116,10 +116,11 @@ static int stream_overlay(struct live_snapshot *op, struct snapshot_result *resu
     return 0;
 }
 
-static int make_image(struct live_snapshot *op, struct snapshot_result *result, struct error *err)
+static int live_make_image(struct live_snapshot *op, struct snapshot_result *result,
+                           struct error *err)
 {
     if (live_snapshot_is_streamed(op))
-        return stream_overlay(op, result, err);
+        return live_stream_overlay(op, result, err);
     int r = live_snapshot_convert(op, staging_delta_path(op->staging), "qcow2", err);
     return r < 0 ? r : live_snapshot_open(op, &result->image, err);
 }
@@ -136,10 +137,10 @@ int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info
                                            EXC_INSTANCE_NOT_FOUND, &op.domain, err);
     if (r < 0)
         return r;
-    (void)copy_disk(&op, &result.quiesced, &failure);
+    (void)live_copy_disk(&op, &result.quiesced, &failure);
     live_undo(&op, &failure);
     if (failure.errnum == 0)
-        (void)make_image(&op, &result, &failure);
+        (void)live_make_image(&op, &result, &failure);
     if (failure.errnum != 0) {
         *err = failure;
         return -failure.errnum;

@@ -41,7 +41,7 @@ struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struc
             plan->method == SNAPSHOT_METHOD_STREAM && info->power_state == POWER_STATE_RUNNING};
 }
 
-static json_t *entry_of(const struct live_snapshot *op)
+static json_t *live_entry(const struct live_snapshot *op)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s?, s:s?, s:b}", "step",
                      "begin", "method", "live", "by", snapshot_method_name(op->plan->method),
@@ -57,7 +57,7 @@ bool live_snapshot_is_streamed(const struct live_snapshot *op)
     return image_stream_can_make(op->plan->image_format, op->plan->compress);
 }
 
-static int reserve(struct live_snapshot *op, unsigned parts, struct error *err)
+static int live_reserve(struct live_snapshot *op, unsigned parts, struct error *err)
 {
     uint64_t bytes = 0;
     int r = disk_space_need(op->info, parts, &bytes, err);
@@ -75,13 +75,13 @@ int live_snapshot_begin(struct live_snapshot *op, unsigned disk_space_parts, str
     op->backup.socket_path = staging_socket_path(op->staging);
     if (!live_snapshot_is_streamed(op))
         disk_space_parts |= DISK_SPACE_IMAGE;
-    r = reserve(op, disk_space_parts, err);
+    r = live_reserve(op, disk_space_parts, err);
     if (r == 0 && op->plan->method == SNAPSHOT_METHOD_BLOCKREBASE)
         r = saved_definition_read(&op->definition, op->domain, err);
     if (r == 0)
         r = undefine_check(&op->definition, op->domain, err);
     if (r == 0 && op->plan->journal)
-        r = driver_journal_write(op->plan->journal, entry_of(op), err);
+        r = driver_journal_write(op->plan->journal, live_entry(op), err);
     return r;
 }
 

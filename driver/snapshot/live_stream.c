@@ -26,7 +26,7 @@
 #include "driver/snapshot/job_image.h"
 #include "driver/snapshot/live_snapshot.h"
 
-static int make_files(struct live_snapshot *op, struct error *err)
+static int stream_make_files(struct live_snapshot *op, struct error *err)
 {
     struct qemu_user user;
     const struct qemu_img_overlay scratch = {.path = staging_delta_path(op->staging),
@@ -41,7 +41,7 @@ static int make_files(struct live_snapshot *op, struct error *err)
     return r < 0 ? r : live_snapshot_give_delta(op, err);
 }
 
-static int thaw(struct live_snapshot *op, bool *quiesced, struct error *err)
+static int stream_thaw(struct live_snapshot *op, bool *quiesced, struct error *err)
 {
     int r = guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, quiesced, err);
     if (r == 0 && op->quiesce.wanted && op->plan->journal)
@@ -50,7 +50,7 @@ static int thaw(struct live_snapshot *op, bool *quiesced, struct error *err)
 }
 
 /* The point in time of the image. The guest's filesystems stand still for no more than this. */
-static int begin_job(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+static int stream_begin_job(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
@@ -59,7 +59,7 @@ static int begin_job(struct live_snapshot *op, bool *ret_quiesced, struct error 
     if (r == 0 && backup_job_begin(&op->backup, op->domain, err) < 0)
         r = live_snapshot_unusable(op, err);
     trap("stream:begun");
-    if (thaw(op, ret_quiesced, &failure) == 0) {
+    if (stream_thaw(op, ret_quiesced, &failure) == 0) {
         trap("stream:thawed");
         return r;
     }
@@ -68,7 +68,7 @@ static int begin_job(struct live_snapshot *op, bool *ret_quiesced, struct error 
 }
 
 /* Whether this disk can be shown and read at all, before anything is done. */
-static int check_disk(struct live_snapshot *op, struct error *err)
+static int stream_check_disk(struct live_snapshot *op, struct error *err)
 {
     uint64_t bytes = op->info->virtual_size_bytes;
     if (live_snapshot_is_streamed(op) && bytes > EXTENT_MAP_MAX_BYTES)
@@ -77,7 +77,7 @@ static int check_disk(struct live_snapshot *op, struct error *err)
     return disk_iothread_check(op->domain, op->info->disk_target, err);
 }
 
-static int show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+static int stream_show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
     int r = guest_quiesce_check(&op->quiesce, err);
     if (r == 0)
@@ -85,19 +85,19 @@ static int show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error 
     if (r == 0 && backup_job_check_idle(op->domain, err) < 0)
         r = live_snapshot_unusable(op, err);
     if (r == 0)
-        r = check_disk(op, err);
+        r = stream_check_disk(op, err);
     if (r == 0)
         r = live_snapshot_begin(op, DISK_SPACE_ROOM, err);
     trap("stream:written-down");
     if (r == 0)
-        r = make_files(op, err);
+        r = stream_make_files(op, err);
     if (r < 0)
         return r;
     trap("stream:files-made");
-    return begin_job(op, ret_quiesced, err);
+    return stream_begin_job(op, ret_quiesced, err);
 }
 
-static int convert_job(struct live_snapshot *op, struct error *err)
+static int stream_convert_job(struct live_snapshot *op, struct error *err)
 {
     char source[DRIVER_PATH_MAX]; /* block/nbd.c: nbd_parse_filename */
     (void)snprintf(source, sizeof(source), "nbd:unix:%s:exportname=%s", op->backup.socket_path,
@@ -106,10 +106,11 @@ static int convert_job(struct live_snapshot *op, struct error *err)
 }
 
 /* What is shown is read at once, and the guest is back. */
-static int make_staged(struct live_snapshot *op, struct snapshot_result *result, struct error *err)
+static int stream_make_staged(struct live_snapshot *op, struct snapshot_result *result,
+                              struct error *err)
 {
     struct error failure = ERROR_INIT;
-    (void)convert_job(op, &failure);
+    (void)stream_convert_job(op, &failure);
     live_undo(op, &failure);
     result->guest_is_back = true;
     if (failure.errnum == 0)
@@ -120,8 +121,8 @@ static int make_staged(struct live_snapshot *op, struct snapshot_result *result,
 }
 
 /* The agent's time to answer is given back now, the job stays. */
-static int make_streamed(struct live_snapshot *op, struct snapshot_result *result,
-                         struct error *err)
+static int stream_make_streamed(struct live_snapshot *op, struct snapshot_result *result,
+                                struct error *err)
 {
     int r = guest_freeze_release_agent(&op->freeze, op->domain, err);
     if (r < 0)
@@ -143,9 +144,9 @@ int libvirt_live_stream(struct libvirt_driver *driver, const struct guest_info *
                                            EXC_INSTANCE_NOT_FOUND, &op.domain, err);
     if (r < 0)
         return r;
-    if (show_disk(&op, &result.quiesced, &failure) == 0)
-        (void)(live_snapshot_is_streamed(&op) ? make_streamed : make_staged)(&op, &result,
-                                                                             &failure);
+    if (stream_show_disk(&op, &result.quiesced, &failure) == 0)
+        (void)(live_snapshot_is_streamed(&op) ? stream_make_streamed
+                                              : stream_make_staged)(&op, &result, &failure);
     if (failure.errnum != 0) {
         live_undo(&op, &failure);
         *err = failure;

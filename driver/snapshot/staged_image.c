@@ -18,7 +18,7 @@ static json_int_t mtime_ns(const struct stat *st)
     return (json_int_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
-static const char *path_of(const struct staging *staging, enum staged_image_kind kind)
+static const char *staged_path(const struct staging *staging, enum staged_image_kind kind)
 {
     return kind == STAGED_FILE ? staging_image_path(staging) : staging_delta_path(staging);
 }
@@ -27,7 +27,7 @@ int staged_image_write(const struct driver_journal *journal, const struct stagin
                        enum staged_image_kind kind, const char *format, struct error *err)
 {
     struct stat st;
-    const char *path = path_of(staging, kind);
+    const char *path = staged_path(staging, kind);
     if (!journal)
         return 0;
     if (lstat(path, &st) < 0)
@@ -40,9 +40,9 @@ int staged_image_write(const struct driver_journal *journal, const struct stagin
                                 err);
 }
 
-static int stream_overlay(struct staging *staging, const char *format,
-                          const struct libvirt_driver *driver, struct image_source **ret_image,
-                          struct error *err)
+static int staged_stream_overlay(struct staging *staging, const char *format,
+                                 const struct libvirt_driver *driver,
+                                 struct image_source **ret_image, struct error *err)
 {
     struct image_source *stream = NULL;
     int r = image_stream_of_file(staging_delta_path(staging), "qcow2", format,
@@ -56,9 +56,9 @@ static int stream_overlay(struct staging *staging, const char *format,
 }
 
 /* The overlay stays: it is what a later process would look for. */
-static int convert_overlay(struct staging *staging, const char *format,
-                           const struct libvirt_driver *driver, struct image_source **ret_image,
-                           struct error *err)
+static int staged_convert_overlay(struct staging *staging, const char *format,
+                                  const struct libvirt_driver *driver,
+                                  struct image_source **ret_image, struct error *err)
 {
     const struct qemu_img_conversion conversion = {.source_path = staging_delta_path(staging),
                                                    .source_format = "qcow2",
@@ -75,18 +75,18 @@ int staged_image_open_overlay(struct staging *staging, const char *format,
                               struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = stream_overlay(staging, format, driver, ret_image, &failure);
+    int r = staged_stream_overlay(staging, format, driver, ret_image, &failure);
     if (r < 0 && r != -ECANCELED) {
         log_warning("the copy is converted, for it cannot be read as it is sent: %s",
                     failure.message);
-        r = convert_overlay(staging, format, driver, ret_image, &failure);
+        r = staged_convert_overlay(staging, format, driver, ret_image, &failure);
     }
     if (r < 0)
         *err = failure;
     return r;
 }
 
-static bool is_overlay(const struct staging *staging, const json_t *entry)
+static bool staged_is_overlay(const struct staging *staging, const json_t *entry)
 {
     const char *path = json_string_member(entry, "path");
     return path && strcmp(path, staging_delta_path(staging)) == 0;
@@ -101,34 +101,34 @@ int staged_image_check(const struct staging *staging, const json_t *entry, struc
         !json_is_integer(json_object_get(entry, "mtime_ns")) || !path || !format)
         return driver_entry_bad(err, "tells of an image without its path, format, size, inode or "
                                      "time");
-    if (is_overlay(staging, entry) && image_stream_can_make(format, false))
+    if (staged_is_overlay(staging, entry) && image_stream_can_make(format, false))
         return 0;
     if (strcmp(path, staging_image_path(staging)) != 0)
         return driver_entry_bad(err, "tells of an image elsewhere than its snapshot makes it");
     return 0;
 }
 
-static bool is_value(const json_t *entry, const char *key, json_int_t value)
+static bool staged_is_value(const json_t *entry, const char *key, json_int_t value)
 {
     return json_integer_value(json_object_get(entry, key)) == value;
 }
 
-static bool is_unchanged(const char *path, const json_t *entry)
+static bool staged_is_unchanged(const char *path, const json_t *entry)
 {
     struct stat st;
     return lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-           is_value(entry, "size_bytes", (json_int_t)st.st_size) &&
-           is_value(entry, "inode", (json_int_t)st.st_ino) &&
-           is_value(entry, "mtime_ns", mtime_ns(&st));
+           staged_is_value(entry, "size_bytes", (json_int_t)st.st_size) &&
+           staged_is_value(entry, "inode", (json_int_t)st.st_ino) &&
+           staged_is_value(entry, "mtime_ns", mtime_ns(&st));
 }
 
 int staged_image_find(struct staging *staging, const json_t *entry,
                       const struct libvirt_driver *driver, struct image_source **ret_image,
                       struct error *err)
 {
-    enum staged_image_kind kind = is_overlay(staging, entry) ? STAGED_OVERLAY : STAGED_FILE;
+    enum staged_image_kind kind = staged_is_overlay(staging, entry) ? STAGED_OVERLAY : STAGED_FILE;
     *ret_image = NULL;
-    if (!is_unchanged(path_of(staging, kind), entry))
+    if (!staged_is_unchanged(staged_path(staging, kind), entry))
         return 0;
     if (kind == STAGED_OVERLAY)
         return staged_image_open_overlay(staging, json_string_member(entry, "format"), driver,

@@ -28,8 +28,8 @@ struct stopped_image {
     uint64_t look_ms; /* when it is looked at next */
 };
 
-static ssize_t image_read(struct image_source *source, void *buffer, size_t length,
-                          struct error *err)
+static ssize_t stopped_read(struct image_source *source, void *buffer, size_t length,
+                            struct error *err)
 {
     struct stopped_image *image = (struct stopped_image *)source;
     ssize_t n = image->stream->ops->read(image->stream, buffer, length, err);
@@ -43,14 +43,14 @@ static ssize_t image_read(struct image_source *source, void *buffer, size_t leng
     return r < 0 ? r : n;
 }
 
-static int image_rewind(struct image_source *source, struct error *err)
+static int stopped_rewind(struct image_source *source, struct error *err)
 {
     struct stopped_image *image = (struct stopped_image *)source;
     image->position = 0;
     return image->stream->ops->rewind(image->stream, err);
 }
 
-static void image_close(struct image_source *source)
+static void stopped_close(struct image_source *source)
 {
     struct stopped_image *image = (struct stopped_image *)source;
     image_source_close(image->stream);
@@ -59,9 +59,9 @@ static void image_close(struct image_source *source)
 }
 
 /* qemu-img may still do what fails here. */
-static int open_stream(struct libvirt_driver *driver, const struct guest_info *info,
-                       const char *image_format, struct image_source **ret_stream,
-                       struct error *err)
+static int stopped_open_stream(struct libvirt_driver *driver, const struct guest_info *info,
+                               const char *image_format, struct image_source **ret_stream,
+                               struct error *err)
 {
     char path[DRIVER_PATH_MAX];
     bool is_file = info->source_type == DISK_SOURCE_FILE;
@@ -83,7 +83,7 @@ int libvirt_stopped_stream(struct libvirt_driver *driver, const struct guest_inf
                            struct error *err)
 {
     static const struct image_source_ops ops = {
-        .read = image_read, .rewind = image_rewind, .close = image_close};
+        .read = stopped_read, .rewind = stopped_rewind, .close = stopped_close};
     const struct guest_run run = {info->power_state, info->domain_id};
     struct stopped_image *image = calloc(1, sizeof(*image));
     if (!image)
@@ -92,10 +92,10 @@ int libvirt_stopped_stream(struct libvirt_driver *driver, const struct guest_inf
     memcpy(image->uuid, info->uuid, sizeof(image->uuid));
     int r = guest_rest_begin(&image->rest, driver->connection, image->uuid, &run, err);
     if (r == 0)
-        r = open_stream(driver, info, plan->image_format, &image->stream, err);
+        r = stopped_open_stream(driver, info, plan->image_format, &image->stream, err);
     trap("stopped:disk-shown");
     if (r < 0) {
-        image_close(&image->base);
+        stopped_close(&image->base);
         return r;
     }
     image->base.size_bytes = image->stream->size_bytes;

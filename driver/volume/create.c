@@ -36,7 +36,7 @@ struct volume_snapshot {
     bool created; /* libvirt said that it does */
 };
 
-static int read_power_state(struct volume_snapshot *op, struct error *err)
+static int create_read_power_state(struct volume_snapshot *op, struct error *err)
 {
     op->quiesce = (struct guest_quiesce){.wanted = op->overlay->quiesce,
                                          .required = op->overlay->require_quiesce};
@@ -44,8 +44,8 @@ static int read_power_state(struct volume_snapshot *op, struct error *err)
 }
 
 /* An earlier call may have put the file there and died before it could tell. */
-static int is_on_top(const struct volume_snapshot *op, const struct volume_disk *disk,
-                     bool *ret_on_top, struct error *err)
+static int create_is_on_top(const struct volume_snapshot *op, const struct volume_disk *disk,
+                            bool *ret_on_top, struct error *err)
 {
     cleanup_free char *path = NULL;
     int r = volume_chain_join(disk, op->overlay->new_file, &path, err);
@@ -55,7 +55,7 @@ static int is_on_top(const struct volume_snapshot *op, const struct volume_disk 
 }
 
 /* All that can be found wrong before anything is changed. */
-static int prepare(struct volume_snapshot *op, struct error *err)
+static int create_prepare(struct volume_snapshot *op, struct error *err)
 {
     cleanup_volume_disk struct volume_disk *disk = NULL;
     int r = libvirt_volume_find_domain(op->driver->connection, op->uuid, 0, &op->domain, err);
@@ -68,10 +68,10 @@ static int prepare(struct volume_snapshot *op, struct error *err)
         return libvirt_domain_not_running(op->uuid, err);
     r = libvirt_volume_describe(op->domain, op->overlay->volume_id, &disk, err);
     if (r == 0)
-        r = is_on_top(op, disk, &op->already, err);
+        r = create_is_on_top(op, disk, &op->already, err);
     if (r < 0 || op->already)
         return r;
-    r = read_power_state(op, err);
+    r = create_read_power_state(op, err);
     if (r == 0)
         r = guest_quiesce_check(&op->quiesce, err);
     if (r == 0)
@@ -82,7 +82,7 @@ static int prepare(struct volume_snapshot *op, struct error *err)
 }
 
 /* libvirt's own QUIESCE flag would wait for the agent without end. */
-static int take_snapshot(struct volume_snapshot *op, struct error *err)
+static int create_take_snapshot(struct volume_snapshot *op, struct error *err)
 {
     const unsigned flags = VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA |
                            VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY |
@@ -97,7 +97,7 @@ static int take_snapshot(struct volume_snapshot *op, struct error *err)
 }
 
 /* The guest's filesystems stand still for no more than this. */
-static int freeze_and_take(struct volume_snapshot *op, struct error *err)
+static int create_freeze_and_take(struct volume_snapshot *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
     bool quiesced = false;
@@ -105,7 +105,7 @@ static int freeze_and_take(struct volume_snapshot *op, struct error *err)
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, &quiesced, err);
     trap("volume:frozen");
     if (r == 0)
-        r = take_snapshot(op, err);
+        r = create_take_snapshot(op, err);
     trap("volume:layer-made");
     if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, &quiesced, &failure) == 0) {
         trap("volume:thawed");
@@ -148,7 +148,7 @@ static void create_leave_guest(struct volume_snapshot *op, struct error *err)
 }
 
 /* Whether the guest writes to the new file. */
-static int confirm(struct volume_snapshot *op, bool *ret_taken, struct error *err)
+static int create_confirm(struct volume_snapshot *op, bool *ret_taken, struct error *err)
 {
     cleanup_volume_disk struct volume_disk *disk = NULL;
     if (!op->domain)
@@ -160,11 +160,12 @@ static int confirm(struct volume_snapshot *op, bool *ret_taken, struct error *er
 }
 
 /* 0 when the guest writes to the new file, whatever failed besides. */
-static int conclude(struct volume_snapshot *op, struct error *failure)
+static int create_conclude(struct volume_snapshot *op, struct error *failure)
 {
     struct error unknown = ERROR_INIT;
     bool taken = false;
-    if (op->asked && confirm(op, &taken, &unknown) < 0 && confirm(op, &taken, &unknown) < 0) {
+    if (op->asked && create_confirm(op, &taken, &unknown) < 0 &&
+        create_confirm(op, &taken, &unknown) < 0) {
         taken = op->created; /* nothing contradicts what libvirt said */
         error_join(failure, &unknown);
     }
@@ -196,11 +197,11 @@ int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,
         .overlay = overlay,
         .freeze = {.journal = overlay->journal, .timeout_s = driver->freeze_timeout_s}};
     struct error failure = ERROR_INIT;
-    int r = prepare(&op, &failure);
+    int r = create_prepare(&op, &failure);
     if (r == 0 && !op.already) {
-        (void)freeze_and_take(&op, &failure);
+        (void)create_freeze_and_take(&op, &failure);
         create_leave_guest(&op, &failure);
-        r = conclude(&op, &failure);
+        r = create_conclude(&op, &failure);
     }
     return r < 0 ? libvirt_volume_fail(uuid, &failure, err) : 0;
 }

@@ -21,7 +21,7 @@ int libvirt_volume_find_domain(struct libvirt_connection *connection, const char
     return r;
 }
 
-static int need_file(const struct volume_disk *disk, struct error *err)
+static int volume_need_file(const struct volume_disk *disk, struct error *err)
 {
     if (disk->layers[0].path[0])
         return 0;
@@ -40,7 +40,7 @@ int libvirt_volume_describe(virDomainPtr domain, const char *volume_id,
     if (r == 0)
         r = volume_disk_parse(xml, volume_id, &disk, err);
     if (r == 0)
-        r = need_file(disk, err);
+        r = volume_need_file(disk, err);
     if (r == 0)
         *ret_disk = TAKE_PTR(disk);
     return r;
