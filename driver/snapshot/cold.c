@@ -23,7 +23,6 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/trap.h"
-#include "driver/ceph/rbd_name.h"
 #include "driver/image/qemu_img.h"
 #include "driver/journal.h"
 #include "driver/libvirt/managed_save.h"
@@ -50,15 +49,6 @@ static int cold_read_guest(struct cold_snapshot *op, struct error *err)
     return r < 0 ? r : host_devices_read(&op->devices, op->domain, err);
 }
 
-static int cold_reserve(struct cold_snapshot *op, struct error *err)
-{
-    uint64_t bytes = 0;
-    int r = disk_space_need(op->info, DISK_SPACE_IMAGE, &bytes, err);
-    return r < 0 ? r
-                 : disk_space_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
-                                      &op->space, err);
-}
-
 /* Chooses the names and writes down what is about to be done, before anything is. */
 static int cold_begin(struct cold_snapshot *op, struct error *err)
 {
@@ -69,7 +59,8 @@ static int cold_begin(struct cold_snapshot *op, struct error *err)
     if (r == 0)
         r = staging_new(op->driver->snapshots_directory, &op->staging, err);
     if (r == 0)
-        r = cold_reserve(op, err);
+        r = staged_image_reserve(op->staging, op->info, DISK_SPACE_IMAGE, op->driver, &op->space,
+                                 err);
     if (r == 0 && op->plan->journal)
         r = driver_journal_write(op->plan->journal, cold_snapshot_entry(op), err);
     if (r < 0)
@@ -91,25 +82,15 @@ static int cold_suspend_guest(struct cold_snapshot *op, struct error *err)
     return r;
 }
 
-/* A guest is down for no longer than it takes. */
-static uint64_t cold_limit(const struct cold_snapshot *op)
-{
-    return op->suspending ? 0 : op->driver->disk_bytes_per_s;
-}
-
 static int cold_convert_disk(struct cold_snapshot *op, struct error *err)
 {
-    bool is_file = op->info->source_type == DISK_SOURCE_FILE;
-    const struct qemu_img_conversion conversion = {.source_path = op->source_path,
-                                                   .source_format =
-                                                       is_file ? op->info->disk_format : "raw",
-                                                   .target_path = staging_image_path(op->staging),
-                                                   .target_format = op->plan->image_format,
-                                                   .compress = op->plan->compress,
-                                                   .compression_type = op->plan->compression_type,
-                                                   .bytes_per_s = cold_limit(op),
-                                                   .force_share = true,
-                                                   .stall_timeout_s = op->driver->stall_timeout_s};
+    struct qemu_img_conversion conversion =
+        staged_image_conversion(op->staging, op->plan, op->driver);
+    conversion.source_path = op->source.path;
+    conversion.source_format = op->source.format;
+    conversion.force_share = true;
+    if (op->suspending)
+        conversion.bytes_per_s = 0; /* a guest is down for no longer than it takes */
     return qemu_img_convert(&conversion, err);
 }
 
@@ -134,21 +115,6 @@ static int cold_read_disk(struct cold_snapshot *op, struct error *err)
     if (failure.errnum != 0)
         *err = failure;
     return -failure.errnum;
-}
-
-/* What qemu-img is to read, before the guest is touched. */
-static int cold_find_source(struct cold_snapshot *op, struct error *err)
-{
-    const struct guest_info *info = op->info;
-    if (info->source_type == DISK_SOURCE_PLOOP)
-        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR,
-                         "root disk %s is neither a file, a block device nor an RBD image",
-                         info->disk_path);
-    if (info->source_type == DISK_SOURCE_RBD)
-        return rbd_name_for_qemu(info->disk_path, &op->driver->rbd, op->source_path,
-                                 sizeof(op->source_path), err);
-    memcpy(op->source_path, info->disk_path, sizeof(op->source_path));
-    return 0;
 }
 
 /* All that needs the guest stopped. */
@@ -179,7 +145,7 @@ int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info
         .driver = driver, .info = info, .plan = plan, .owner = plan->owner};
     struct snapshot_result result = {.guest_is_back = true};
     struct error failure = ERROR_INIT;
-    int r = cold_find_source(&op, err);
+    int r = disk_source_find(info, &driver->rbd, &op.source, err);
     if (r < 0)
         return r;
     (void)cold_copy_disk(&op, &failure);

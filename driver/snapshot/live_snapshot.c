@@ -57,15 +57,6 @@ bool live_snapshot_is_streamed(const struct live_snapshot *op)
     return image_stream_can_make(op->plan->image_format, op->plan->compress);
 }
 
-static int live_reserve(struct live_snapshot *op, unsigned parts, struct error *err)
-{
-    uint64_t bytes = 0;
-    int r = disk_space_need(op->info, parts, &bytes, err);
-    return r < 0 ? r
-                 : disk_space_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
-                                      &op->space, err);
-}
-
 int live_snapshot_begin(struct live_snapshot *op, unsigned disk_space_parts, struct error *err)
 {
     int r = staging_new(op->driver->snapshots_directory, &op->staging, err);
@@ -75,7 +66,7 @@ int live_snapshot_begin(struct live_snapshot *op, unsigned disk_space_parts, str
     op->backup.socket_path = staging_socket_path(op->staging);
     if (!live_snapshot_is_streamed(op))
         disk_space_parts |= DISK_SPACE_IMAGE;
-    r = live_reserve(op, disk_space_parts, err);
+    r = staged_image_reserve(op->staging, op->info, disk_space_parts, op->driver, &op->space, err);
     if (r == 0 && op->plan->method == SNAPSHOT_METHOD_BLOCKREBASE)
         r = saved_definition_read(&op->definition, op->domain, err);
     if (r == 0)
@@ -105,14 +96,10 @@ int live_snapshot_unusable(const struct live_snapshot *op, struct error *err)
 int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
                           const char *source_format, struct error *err)
 {
-    const struct qemu_img_conversion conversion = {.source_path = source_path,
-                                                   .source_format = source_format,
-                                                   .target_path = staging_image_path(op->staging),
-                                                   .target_format = op->plan->image_format,
-                                                   .compress = op->plan->compress,
-                                                   .compression_type = op->plan->compression_type,
-                                                   .bytes_per_s = op->driver->disk_bytes_per_s,
-                                                   .stall_timeout_s = op->driver->stall_timeout_s};
+    struct qemu_img_conversion conversion =
+        staged_image_conversion(op->staging, op->plan, op->driver);
+    conversion.source_path = source_path;
+    conversion.source_format = source_format;
     int r = qemu_img_convert(&conversion, err);
     if (r < 0)
         return r;

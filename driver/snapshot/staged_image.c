@@ -3,6 +3,7 @@
 #include "driver/snapshot/staged_image.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,7 +11,6 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "driver/image/image_stream.h"
-#include "driver/image/qemu_img.h"
 #include "driver/journal.h"
 
 static json_int_t mtime_ns(const struct stat *st)
@@ -21,6 +21,31 @@ static json_int_t mtime_ns(const struct stat *st)
 static const char *staged_path(const struct staging *staging, enum staged_image_kind kind)
 {
     return kind == STAGED_FILE ? staging_image_path(staging) : staging_delta_path(staging);
+}
+
+int staged_image_reserve(const struct staging *staging, const struct guest_info *info,
+                         unsigned parts, const struct libvirt_driver *driver,
+                         struct disk_space **ret_space, struct error *err)
+{
+    uint64_t bytes = 0;
+    int r = disk_space_need(info, parts, &bytes, err);
+    if (r < 0)
+        return r;
+    log_debug("staging in %s, which needs %" PRIu64 " bytes and leaves %" PRIu64 " bytes free",
+              staging_directory(staging), bytes, driver->scratch_reserve_bytes);
+    return disk_space_reserve(staging, bytes, driver->scratch_reserve_bytes, ret_space, err);
+}
+
+struct qemu_img_conversion staged_image_conversion(const struct staging *staging,
+                                                   const struct snapshot_plan *plan,
+                                                   const struct libvirt_driver *driver)
+{
+    return (struct qemu_img_conversion){.target_path = staging_image_path(staging),
+                                        .target_format = plan->image_format,
+                                        .compress = plan->compress,
+                                        .compression_type = plan->compression_type,
+                                        .bytes_per_s = driver->disk_bytes_per_s,
+                                        .stall_timeout_s = driver->stall_timeout_s};
 }
 
 int staged_image_write(const struct driver_journal *journal, const struct staging *staging,

@@ -11,10 +11,10 @@
 
 #include "common/clock.h"
 #include "common/trap.h"
-#include "driver/ceph/rbd_name.h"
 #include "driver/image/image_stream.h"
 #include "driver/libvirt/guest_rest.h"
 #include "driver/libvirt_driver_private.h"
+#include "driver/snapshot/disk_source.h"
 
 /* How often it is looked at whether there is any sense in reading on. */
 #define LOOK_MS 1000
@@ -63,16 +63,11 @@ static int stopped_open_stream(struct libvirt_driver *driver, const struct guest
                                const char *image_format, struct image_source **ret_stream,
                                struct error *err)
 {
-    char path[DRIVER_PATH_MAX];
-    bool is_file = info->source_type == DISK_SOURCE_FILE;
-    int r = 0;
-    memcpy(path, info->disk_path, sizeof(path));
-    if (info->source_type == DISK_SOURCE_RBD)
-        r = rbd_name_for_qemu(info->disk_path, &driver->rbd, path, sizeof(path), err);
+    struct disk_source source;
+    int r = disk_source_find(info, &driver->rbd, &source, err);
     if (r == 0)
-        r = image_stream_of_file(path, is_file ? info->disk_format : "raw", image_format,
-                                 driver->disk_bytes_per_s, driver->stall_timeout_s, ret_stream,
-                                 err);
+        r = image_stream_of_file(source.path, source.format, image_format, driver->disk_bytes_per_s,
+                                 driver->stall_timeout_s, ret_stream, err);
     if (r < 0 && r != -ECANCELED)
         err->errnum = EOPNOTSUPP;
     return r < 0 ? -err->errnum : 0;
