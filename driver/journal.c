@@ -71,18 +71,25 @@ int driver_entries_read(const json_t *array, struct driver_entries *ret_entries,
     return 0;
 }
 
-int driver_entry_copy(const json_t *entry, const char *key, bool needed, char *ret_text,
-                      size_t size, struct error *err)
+static int driver_entry_copy_one(const json_t *entry, const struct driver_entry_member *member,
+                                 struct error *err)
 {
-    const char *text = json_string_member(entry, key);
-    if (!text && !needed && !json_object_get(entry, key)) {
-        ret_text[0] = '\0';
-        return 0;
-    }
-    size_t length = text ? json_string_length(json_object_get(entry, key)) : size;
-    if (length >= size || (needed && length == 0) || strlen(text) != length)
+    const char *text = json_string_member(entry, member->key);
+    size_t length = text ? json_string_length(json_object_get(entry, member->key)) : 0;
+    if (length == 0 || length >= member->size || strlen(text) != length)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "an entry of the driver's journal has no usable \"%s\"", key);
-    memcpy(ret_text, text, length + 1);
+                         "an entry of the driver's journal has no usable \"%s\"", member->key);
+    memcpy(member->ret_text, text, length + 1);
+    return 0;
+}
+
+int driver_entry_copy(const json_t *entry, const struct driver_entry_member *members, size_t count,
+                      struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        int r = driver_entry_copy_one(entry, &members[i], err);
+        if (r < 0)
+            return r;
+    }
     return 0;
 }

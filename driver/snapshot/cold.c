@@ -18,10 +18,12 @@
  * has died the journal tells it what to look for.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/trap.h"
 #include "driver/image/qemu_img.h"
 #include "driver/journal.h"
@@ -42,6 +44,8 @@ static int cold_read_guest(struct cold_snapshot *op, struct error *err)
     if (r < 0)
         return r;
     op->suspending = run.power_state == POWER_STATE_RUNNING;
+    log_debug("cold snapshot of disk %s: the guest %s", op->info->disk_target,
+              op->suspending ? "runs and is saved to disk meanwhile" : "does not run");
     if (!op->suspending)
         return 0;
     r = libvirt_connection_watch(op->driver->connection, op->info->uuid, op->info->disk_target,
@@ -54,14 +58,18 @@ static int cold_begin(struct cold_snapshot *op, struct error *err)
 {
     int r = libvirt_connection_find_domain(op->driver->connection, op->info->uuid, 0,
                                            EXC_INSTANCE_NOT_FOUND, &op->domain, err);
-    if (r == 0)
-        r = cold_read_guest(op, err);
-    if (r == 0)
-        r = staging_new(op->driver->snapshots_directory, &op->staging, err);
-    if (r == 0)
-        r = staged_image_reserve(op->staging, op->info, DISK_SPACE_IMAGE, op->driver, &op->space,
-                                 err);
-    if (r == 0 && op->plan->journal)
+    if (r < 0)
+        return r;
+    r = cold_read_guest(op, err);
+    if (r < 0)
+        return r;
+    r = staging_new(op->driver->snapshots_directory, &op->staging, err);
+    if (r < 0)
+        return r;
+    r = staged_image_reserve(op->staging, op->info, DISK_SPACE_IMAGE, op->driver, &op->space, err);
+    if (r < 0)
+        return r;
+    if (op->plan->journal)
         r = driver_journal_write(op->plan->journal, cold_snapshot_entry(op), err);
     if (r < 0)
         return r;
@@ -78,6 +86,8 @@ static int cold_suspend_guest(struct cold_snapshot *op, struct error *err)
     trap("cold:devices-detached");
     op->paused_since_ms = clock_now_ms();
     r = managed_save(op->domain, op->driver->stall_timeout_s, err);
+    log_debug("managed save %s after %" PRIu64 " ms", r < 0 ? "failed" : "done",
+              clock_now_ms() - op->paused_since_ms);
     trap("cold:saved");
     return r;
 }
@@ -105,6 +115,8 @@ static int cold_read_disk(struct cold_snapshot *op, struct error *err)
     if (r < 0)
         return r;
     trap("cold:reading");
+    log_debug("converting %s (%s) to %s", op->source.path, op->source.format,
+              op->plan->image_format);
     r = cold_convert_disk(op, &failure);
     if (r == -ECANCELED) {
         *err = failure;
@@ -157,8 +169,10 @@ int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info
         *err = failure;
         return -failure.errnum;
     }
-    if (op.paused_since_ms > 0)
+    if (op.paused_since_ms > 0) {
         result.guest_paused_ms = (uint32_t)(clock_now_ms() - op.paused_since_ms);
+        log_debug("the guest was saved to disk for %" PRIu32 " ms", result.guest_paused_ms);
+    }
     *ret_result = result;
     return 0;
 }

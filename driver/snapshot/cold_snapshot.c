@@ -7,6 +7,7 @@
 #include <libvirt/virterror.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/trap.h"
 #include "driver/journal.h"
 #include "driver/libvirt/managed_save.h"
@@ -71,11 +72,17 @@ static int cold_start_guest(void *arg, struct error *err)
     if (saved == 0)
         return 0;
     int r = cold_ask_owner(op, err);
-    if (r < 0 || op->left_off)
+    if (r < 0)
         return r;
+    if (op->left_off) {
+        log_info("the guest is not started from its saved memory: it was stopped meanwhile, or is "
+                 "no longer on this host");
+        return 0;
+    }
     if (virDomainCreateWithFlags(op->domain, 0) < 0)
         return libvirt_error(err, "cannot start instance %s from its saved memory", op->info->uuid);
     op->started = true;
+    log_debug("the guest is started from its saved memory");
     trap("cold:started");
     return 0;
 }
@@ -101,6 +108,7 @@ static int cold_let_run(void *arg, struct error *err)
         return r;
     if (virDomainResume(op->domain) < 0)
         return libvirt_error(err, "cannot let the guest run again");
+    log_debug("the guest is resumed, which a managed save had left paused");
     return 0;
 }
 

@@ -8,9 +8,12 @@
  * there; for a process that has died the journal tells what that is.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/cancel.h"
+#include "common/clock.h"
+#include "common/log.h"
 #include "common/trap.h"
 #include "driver/journal.h"
 #include "driver/libvirt/guest_quiesce.h"
@@ -28,8 +31,9 @@ static int direct_open_disk(struct direct_copy *op, struct error *err)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "image id %s is not a uuid",
                          op->direct->image_id);
     int r = rbd_name_parse(op->info->disk_path, &name, err);
-    if (r == 0)
-        r = rados_client_open(&op->client, &op->driver->rbd, err);
+    if (r < 0)
+        return r;
+    r = rados_client_open(&op->client, &op->driver->rbd, err);
     return r < 0 ? r : rbd_volume_open(&op->disk, &op->client, &name, err);
 }
 
@@ -108,6 +112,8 @@ static int direct_begin(struct direct_copy *op, struct error *err)
     if (r < 0)
         return r;
     id_new_hex(op->snap);
+    log_debug("direct snapshot: %s@%s is cloned to %s/%s", op->info->disk_path, op->snap,
+              op->target.pool, op->target.image);
     if (op->direct->journal)
         r = driver_journal_write(op->direct->journal, direct_copy_entry(op), err);
     trap("direct:written-down");
@@ -118,6 +124,7 @@ static int direct_begin(struct direct_copy *op, struct error *err)
 static int direct_snap_disk(struct direct_copy *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
+    uint64_t since_ms = clock_now_ms();
     int r = direct_freeze_guest(op, err);
     trap("direct:frozen");
     if (r == 0) {
@@ -129,6 +136,9 @@ static int direct_snap_disk(struct direct_copy *op, struct error *err)
         error_join(err, &failure);
         r = -err->errnum;
     }
+    log_debug("snapshot of the disk, with freeze and thaw where they are wanted, took %" PRIu64
+              " ms",
+              clock_now_ms() - since_ms);
     if (r < 0)
         return r;
     trap("direct:thawed");
@@ -144,12 +154,16 @@ static int direct_clone_disk(struct direct_copy *op, struct error *err)
     int r = rbd_volume_clone(&op->disk, op->snap, &op->target, err);
     op->cloned = r != -EEXIST && r != -EPERM && r != -EACCES; /* else what is there is not ours */
     trap("direct:cloned");
-    if (r == 0)
-        r = rbd_volume_open(&op->copy, &op->client, &op->target, err);
-    if (r == 0)
-        r = cancel_check(err);
-    if (r == 0)
-        r = rbd_volume_flatten(&op->copy, err); /* librbd does not let it be interrupted */
+    if (r < 0)
+        return r;
+    r = rbd_volume_open(&op->copy, &op->client, &op->target, err);
+    if (r < 0)
+        return r;
+    r = cancel_check(err);
+    if (r < 0)
+        return r;
+    log_debug("flattening %s/%s", op->target.pool, op->target.image);
+    r = rbd_volume_flatten(&op->copy, err); /* librbd does not let it be interrupted */
     trap("direct:flattened");
     return r < 0 ? r : cancel_check(err);
 }
@@ -158,8 +172,9 @@ static int direct_finish_image(struct direct_copy *op, char **ret_location, stru
 {
     struct rbd_location location = {.snap = GLANCE_SNAP};
     int r = rbd_volume_create_snap(&op->copy, GLANCE_SNAP, err);
-    if (r == 0)
-        r = rbd_volume_protect_snap(&op->copy, GLANCE_SNAP, err);
+    if (r < 0)
+        return r;
+    r = rbd_volume_protect_snap(&op->copy, GLANCE_SNAP, err);
     trap("direct:image-protected");
     if (r < 0)
         return r;
@@ -176,18 +191,24 @@ static int direct_finish_image(struct direct_copy *op, char **ret_location, stru
 static int direct_copy_disk(struct direct_copy *op, char **ret_location, struct error *err)
 {
     int r = direct_open_disk(op, err);
-    if (r == 0)
-        r = direct_find_target(op, err);
-    if (r == 0)
-        r = cancel_check(err);
-    if (r == 0)
-        r = direct_begin(op, err);
-    if (r == 0)
-        r = direct_snap_disk(op, err);
-    if (r == 0)
-        r = direct_clone_disk(op, err);
-    if (r == 0)
-        r = direct_copy_remove_disk_snap(op, err);
+    if (r < 0)
+        return r;
+    r = direct_find_target(op, err);
+    if (r < 0)
+        return r;
+    r = cancel_check(err);
+    if (r < 0)
+        return r;
+    r = direct_begin(op, err);
+    if (r < 0)
+        return r;
+    r = direct_snap_disk(op, err);
+    if (r < 0)
+        return r;
+    r = direct_clone_disk(op, err);
+    if (r < 0)
+        return r;
+    r = direct_copy_remove_disk_snap(op, err);
     if (r < 0)
         return r;
     trap("direct:snap-removed");

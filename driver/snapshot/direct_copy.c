@@ -7,6 +7,7 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "driver/journal.h"
 #include "driver/snapshot/recover.h"
 #include "driver/undo.h"
@@ -128,12 +129,15 @@ int libvirt_direct_undo(struct libvirt_driver *driver, const char *location,
     struct rbd_location parsed;
     struct rbd_name name;
     int r = rbd_location_parse(location, &parsed, err);
-    if (r == 0)
-        r = rados_client_open(&client, &driver->rbd, err);
-    if (r == 0)
-        r = direct_check_location(&client, &parsed, err);
     if (r < 0)
         return r;
+    r = rados_client_open(&client, &driver->rbd, err);
+    if (r < 0)
+        return r;
+    r = direct_check_location(&client, &parsed, err);
+    if (r < 0)
+        return r;
+    log_debug("removing RBD image %s/%s of a direct snapshot", parsed.pool, parsed.image);
     memcpy(name.pool, parsed.pool, sizeof(name.pool));
     memcpy(name.image, parsed.image, sizeof(name.image));
     r = rbd_destroy_volume(&client, &name, GLANCE_SNAP, err);
@@ -145,19 +149,17 @@ static int direct_read_entry(struct direct_copy *op, struct guest_info *info, co
                              char ret_fsid[static RBD_NAME_MAX], struct rbd_name *ret_disk,
                              struct error *err)
 {
-    int r =
-        driver_entry_copy(entry, "disk_path", true, info->disk_path, sizeof(info->disk_path), err);
-    if (r == 0)
-        r = driver_entry_copy(entry, "snap", true, op->snap, sizeof(op->snap), err);
-    if (r == 0)
-        r = driver_entry_copy(entry, "fsid", true, ret_fsid, RBD_NAME_MAX, err);
-    if (r == 0)
-        r = driver_entry_copy(entry, "pool", true, op->target.pool, sizeof(op->target.pool), err);
-    if (r == 0)
-        r = driver_entry_copy(entry, "image", true, op->target.image, sizeof(op->target.image),
-                              err);
-    if (r == 0)
-        r = rbd_name_parse(info->disk_path, ret_disk, err);
+    const struct driver_entry_member members[] = {
+        {"disk_path", info->disk_path, sizeof(info->disk_path)},
+        {"snap", op->snap, sizeof(op->snap)},
+        {"fsid", ret_fsid, RBD_NAME_MAX},
+        {"pool", op->target.pool, sizeof(op->target.pool)},
+        {"image", op->target.image, sizeof(op->target.image)},
+    };
+    int r = driver_entry_copy(entry, members, ARRAY_SIZE(members), err);
+    if (r < 0)
+        return r;
+    r = rbd_name_parse(info->disk_path, ret_disk, err);
     if (r < 0)
         return r;
     if (!rbd_name_is_plain(op->target.pool) || !id_is_uuid(op->target.image) ||
@@ -218,6 +220,9 @@ int libvirt_direct_recover(struct recovery *recovery, struct error *err)
     struct error unreadable = ERROR_INIT, failure = ERROR_INIT;
     if (direct_read_entry(&op, recovery->info, entries->begin, fsid, &disk, &unreadable) == 0)
         op.cloned = direct_open_again(&op, &options, fsid, &disk, &failure) == 0;
+    log_debug("recovering a direct snapshot of %s: clone %s/%s, snapshot %s",
+              recovery->info->disk_path, op.target.pool, op.target.image,
+              op.snapped ? "may be there" : "is gone");
     direct_copy_undo(&op, &failure); /* the guest is thawed in any case */
     if (failure.errnum == 0)
         failure = unreadable;

@@ -10,10 +10,13 @@
  * says, and does so for a process that has died when the journal has told it the same.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/log.h"
 #include "common/trap.h"
 #include "driver/block/block_job.h"
 #include "driver/image/image_stream.h"
@@ -46,6 +49,7 @@ static int live_take_instant(struct live_snapshot *op, bool *ret_quiesced, struc
 {
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
+    uint64_t since_ms = clock_now_ms();
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, ret_quiesced, err);
     trap("live:frozen");
     if (r == 0)
@@ -53,6 +57,8 @@ static int live_take_instant(struct live_snapshot *op, bool *ret_quiesced, struc
     trap("live:copy-ended");
     if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, ret_quiesced, &failure) == 0) {
         trap("live:thawed");
+        log_debug("end of the copy, %s freeze, took %" PRIu64 " ms",
+                  *ret_quiesced ? "within a" : "without a", clock_now_ms() - since_ms);
         return r;
     }
     error_join(err, &failure);
@@ -67,31 +73,46 @@ static int live_start_copy(struct live_snapshot *op, struct error *err)
     trap("live:overlay-made");
     if (saved_definition_undefine(&op->definition, op->domain, err) < 0)
         return live_snapshot_unusable(op, err);
+    if (op->definition.xml)
+        log_debug("the domain is undefined for the time of the copy");
     trap("live:undefined");
     r = block_copy_start(&op->copy, op->driver->connection, op->domain, err);
     return r == -EIO && op->copy.transient_job ? live_snapshot_unusable(op, err) : r;
 }
 
-static int live_copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+/* Whether this disk can be copied, and what is about to be done, before anything is. */
+static int live_prepare_copy(struct live_snapshot *op, struct error *err)
 {
     int r = guest_quiesce_check(&op->quiesce, err);
-    if (r == 0)
-        r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
-    if (r == 0)
-        r = live_snapshot_begin(op, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM, err);
-    trap("live:written-down");
-    if (r == 0)
-        r = live_start_copy(op, err);
     if (r < 0)
         return r;
+    r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
+    if (r < 0)
+        return r;
+    r = live_snapshot_begin(op, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM, err);
+    trap("live:written-down");
+    return r;
+}
+
+static int live_copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+{
+    int r = live_prepare_copy(op, err);
+    if (r < 0)
+        return r;
+    r = live_start_copy(op, err);
+    if (r < 0)
+        return r;
+    log_debug("copy of disk %s to %s started", op->info->disk_target, op->copy.overlay_path);
     trap("live:copy-started");
     r = block_copy_await_ready(&op->copy, op->domain, err);
     if (r < 0)
         return r;
+    log_debug("copy of disk %s is in step with it", op->info->disk_target);
     trap("live:copy-ready");
     r = live_take_instant(op, ret_quiesced, err);
-    if (r == 0)
-        r = block_copy_confirm_end(&op->copy, op->domain, err);
+    if (r < 0)
+        return r;
+    r = block_copy_confirm_end(&op->copy, op->domain, err);
     if (r < 0)
         return r;
     qemu_user_take_back(staging_delta_path(op->staging));
@@ -105,14 +126,14 @@ static int live_stream_overlay(struct live_snapshot *op, struct snapshot_result 
     int r = staged_image_write(op->plan->journal, op->staging, STAGED_OVERLAY,
                                op->plan->image_format, err);
     trap("live:overlay-written-down");
-    if (r == 0)
-        r = staged_image_open_overlay(op->staging, op->plan->image_format, op->driver,
-                                      &result->image, err);
+    if (r < 0)
+        return r;
+    r = staged_image_open_overlay(op->staging, op->plan->image_format, op->driver, &result->image,
+                                  err);
     if (r < 0)
         return r;
     result->streamed = true;
-    disk_space_release(TAKE_PTR(op->space)); /* all is written; the staging goes with the image */
-    op->staging = NULL;
+    live_snapshot_give_files(op);
     return 0;
 }
 

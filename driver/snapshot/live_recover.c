@@ -5,6 +5,7 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "driver/journal.h"
 #include "driver/snapshot/live_snapshot.h"
 #include "driver/snapshot/recover.h"
@@ -48,9 +49,9 @@ static void live_expect_job(struct live_snapshot *op, const json_t *entry,
 static void live_read_entry(struct live_snapshot *op, struct guest_info *info, const json_t *entry,
                             struct error *unreadable)
 {
+    const struct driver_entry_member path = {"disk_path", info->disk_path, sizeof(info->disk_path)};
     struct error lacks[3] = {ERROR_INIT, ERROR_INIT, ERROR_INIT};
-    (void)driver_entry_copy(entry, "disk_path", true, info->disk_path, sizeof(info->disk_path),
-                            &lacks[0]);
+    (void)driver_entry_copy(entry, &path, 1, &lacks[0]);
     (void)live_read_definition(entry, &op->definition, &lacks[1]);
     (void)live_read_autostart(entry, &op->definition, &lacks[2]);
     for (size_t i = 0; i < ARRAY_SIZE(lacks); i++)
@@ -78,6 +79,13 @@ int libvirt_live_recover(struct recovery *recovery, struct error *err)
     live_read_entry(&op, info, entry, &unreadable);
     if (recovery->staging && !rebooted)
         live_expect_job(&op, entry, recovery->staging);
+    log_debug("recovering a live snapshot of disk %s: freeze %s, %s%s",
+              info->disk_target[0] ? info->disk_target : "(unknown)",
+              op.freeze.thaw_needed ? "may be there" : "is over",
+              op.copy.running     ? "copy may run"
+              : op.backup.running ? "backup job may run"
+                                  : "no block job is ours",
+              op.definition.xml ? ", domain may be undefined" : "");
     live_undo(&op, &failure);
     if (failure.errnum == 0)
         failure = unreadable;

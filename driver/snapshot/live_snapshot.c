@@ -67,13 +67,16 @@ int live_snapshot_begin(struct live_snapshot *op, unsigned disk_space_parts, str
     if (!live_snapshot_is_streamed(op))
         disk_space_parts |= DISK_SPACE_IMAGE;
     r = staged_image_reserve(op->staging, op->info, disk_space_parts, op->driver, &op->space, err);
-    if (r == 0 && op->plan->method == SNAPSHOT_METHOD_BLOCKREBASE)
+    if (r < 0)
+        return r;
+    if (op->plan->method == SNAPSHOT_METHOD_BLOCKREBASE)
         r = saved_definition_read(&op->definition, op->domain, err);
-    if (r == 0)
-        r = undefine_check(&op->definition, op->domain, err);
-    if (r == 0 && op->plan->journal)
-        r = driver_journal_write(op->plan->journal, live_entry(op), err);
-    return r;
+    if (r < 0)
+        return r;
+    r = undefine_check(&op->definition, op->domain, err);
+    if (r < 0 || !op->plan->journal)
+        return r;
+    return driver_journal_write(op->plan->journal, live_entry(op), err);
 }
 
 int live_snapshot_give_delta(const struct live_snapshot *op, struct error *err)
@@ -81,15 +84,20 @@ int live_snapshot_give_delta(const struct live_snapshot *op, struct error *err)
     struct qemu_user user;
     struct error refused = ERROR_INIT;
     int r = libvirt_domain_user(op->domain, op->info->disk_path, &user, err);
-    if (r == 0 && qemu_user_give(&user, staging_delta_path(op->staging), &refused) < 0)
-        log_debug("libvirt has to let QEMU open it: %s", refused.message);
-    return r;
+    if (r < 0)
+        return r;
+    if (qemu_user_give(&user, staging_delta_path(op->staging), &refused) < 0)
+        log_debug("cannot give QEMU the overlay, libvirt has to let it open it: %s",
+                  refused.message);
+    return 0;
 }
 
 int live_snapshot_unusable(const struct live_snapshot *op, struct error *err)
 {
     if (virDomainIsActive(op->domain) == 1)
         err->errnum = EOPNOTSUPP;
+    log_debug("%s %s: %s", snapshot_method_name(op->plan->method),
+              err->errnum == EOPNOTSUPP ? "cannot be used for this guest" : "failed", err->message);
     return -err->errnum;
 }
 
@@ -100,6 +108,7 @@ int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
         staged_image_conversion(op->staging, op->plan, op->driver);
     conversion.source_path = source_path;
     conversion.source_format = source_format;
+    log_debug("converting the copy to %s", conversion.target_format);
     int r = qemu_img_convert(&conversion, err);
     if (r < 0)
         return r;
@@ -110,15 +119,21 @@ int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
     return r;
 }
 
+void live_snapshot_give_files(struct live_snapshot *op)
+{
+    disk_space_release(TAKE_PTR(op->space)); /* all is written */
+    op->staging = NULL;
+}
+
 int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image, struct error *err)
 {
     int r = staging_remove_delta(op->staging, err);
-    if (r == 0)
-        r = staging_open_image(op->staging, ret_image, err);
     if (r < 0)
         return r;
-    disk_space_release(TAKE_PTR(op->space)); /* all is written; the staging goes with the image */
-    op->staging = NULL;
+    r = staging_open_image(op->staging, ret_image, err);
+    if (r < 0)
+        return r;
+    live_snapshot_give_files(op);
     return 0;
 }
 

@@ -73,6 +73,9 @@ void live_undo(struct live_snapshot *op, struct error *err);
 int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
                           const char *source_format, struct error *err);
 
+/* The image has taken the staging, and nothing more is written: op->staging and op->space go. */
+void live_snapshot_give_files(struct live_snapshot *op);
+
 /* Opens that image once the guest is back. Takes op->staging and op->space. Returns owned. */
 int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image,
                        struct error *err);

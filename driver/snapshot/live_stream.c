@@ -16,6 +16,8 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/log.h"
 #include "common/trap.h"
 #include "driver/block/block_job.h"
 #include "driver/block/disk_iothread.h"
@@ -32,21 +34,24 @@ static int stream_make_files(struct live_snapshot *op, struct error *err)
     const struct qemu_img_overlay scratch = {.path = staging_delta_path(op->staging),
                                              .size_bytes = op->info->virtual_size_bytes};
     int r = libvirt_domain_user(op->domain, op->info->disk_path, &user, err);
-    if (r == 0)
-        r = staging_make(op->staging, STAGING_TRAVERSABLE, err);
-    if (r == 0)
-        r = staging_make_socket_directory(op->staging, &user, err);
-    if (r == 0)
-        r = qemu_img_create_overlay(&scratch, err);
+    if (r < 0)
+        return r;
+    r = staging_make(op->staging, STAGING_TRAVERSABLE, err);
+    if (r < 0)
+        return r;
+    r = staging_make_socket_directory(op->staging, &user, err);
+    if (r < 0)
+        return r;
+    r = qemu_img_create_overlay(&scratch, err);
     return r < 0 ? r : live_snapshot_give_delta(op, err);
 }
 
 static int stream_thaw(struct live_snapshot *op, bool *quiesced, struct error *err)
 {
     int r = guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, quiesced, err);
-    if (r == 0 && op->quiesce.wanted && op->plan->journal)
-        r = driver_journal_write(op->plan->journal, json_pack("{s:s}", "step", "thaw"), err);
-    return r;
+    if (r < 0 || !op->quiesce.wanted || !op->plan->journal)
+        return r;
+    return driver_journal_write(op->plan->journal, json_pack("{s:s}", "step", "thaw"), err);
 }
 
 /* The point in time of the image. The guest's filesystems stand still for no more than this. */
@@ -54,6 +59,7 @@ static int stream_begin_job(struct live_snapshot *op, bool *ret_quiesced, struct
 {
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
+    uint64_t since_ms = clock_now_ms();
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, ret_quiesced, err);
     trap("stream:frozen");
     if (r == 0 && backup_job_begin(&op->backup, op->domain, err) < 0)
@@ -61,6 +67,8 @@ static int stream_begin_job(struct live_snapshot *op, bool *ret_quiesced, struct
     trap("stream:begun");
     if (stream_thaw(op, ret_quiesced, &failure) == 0) {
         trap("stream:thawed");
+        log_debug("begin of the backup job, %s freeze, took %" PRIu64 " ms",
+                  *ret_quiesced ? "within a" : "without a", clock_now_ms() - since_ms);
         return r;
     }
     error_join(err, &failure);
@@ -77,22 +85,35 @@ static int stream_check_disk(struct live_snapshot *op, struct error *err)
     return disk_iothread_check(op->domain, op->info->disk_target, err);
 }
 
-static int stream_show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+/* Whether the method can be used, and what is about to be done, before anything is. */
+static int stream_prepare(struct live_snapshot *op, struct error *err)
 {
     int r = guest_quiesce_check(&op->quiesce, err);
-    if (r == 0)
-        r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
-    if (r == 0 && backup_job_check_idle(op->domain, err) < 0)
-        r = live_snapshot_unusable(op, err);
-    if (r == 0)
-        r = stream_check_disk(op, err);
-    if (r == 0)
-        r = live_snapshot_begin(op, DISK_SPACE_ROOM, err);
-    trap("stream:written-down");
-    if (r == 0)
-        r = stream_make_files(op, err);
     if (r < 0)
         return r;
+    r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
+    if (r < 0)
+        return r;
+    if (backup_job_check_idle(op->domain, err) < 0)
+        return live_snapshot_unusable(op, err);
+    r = stream_check_disk(op, err);
+    if (r < 0)
+        return r;
+    r = live_snapshot_begin(op, DISK_SPACE_ROOM, err);
+    trap("stream:written-down");
+    return r;
+}
+
+static int stream_show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+{
+    int r = stream_prepare(op, err);
+    if (r < 0)
+        return r;
+    r = stream_make_files(op, err);
+    if (r < 0)
+        return r;
+    log_debug("backup job of disk %s: scratch file %s", op->info->disk_target,
+              op->backup.scratch_path);
     trap("stream:files-made");
     return stream_begin_job(op, ret_quiesced, err);
 }
@@ -148,6 +169,7 @@ int libvirt_live_stream(struct libvirt_driver *driver, const struct guest_info *
         (void)(live_snapshot_is_streamed(&op) ? stream_make_streamed
                                               : stream_make_staged)(&op, &result, &failure);
     if (failure.errnum != 0) {
+        log_debug("streaming disk %s failed: %s", info->disk_target, failure.message);
         live_undo(&op, &failure);
         *err = failure;
         return -failure.errnum;
