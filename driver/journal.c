@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/log.h"
 
 #define ENTRIES_MAX 64
 
@@ -15,6 +16,10 @@ int driver_journal_write(const struct driver_journal *journal, json_t *entry, st
     if (!entry)
         return error_nomem(err);
     int r = journal ? journal->write(journal->arg, entry, err) : 0;
+    log_debug("journal: \"%s\" %s", json_string_member(entry, "step"),
+              r < 0     ? "cannot be written down"
+              : journal ? "is written down"
+                        : "is not wanted");
     json_decref(entry);
     return r;
 }
@@ -22,7 +27,7 @@ int driver_journal_write(const struct driver_journal *journal, json_t *entry, st
 int driver_journal_freezing(const struct driver_journal *journal, struct error *err)
 {
     int r = driver_journal_write(journal, json_pack("{s:s}", "step", "freeze"), err);
-    return r == 0 && journal ? journal->frozen(journal->arg, true, err) : r;
+    return r < 0 || !journal ? r : journal->frozen(journal->arg, true, err);
 }
 
 void driver_journal_thawed(const struct driver_journal *journal)

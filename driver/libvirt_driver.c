@@ -3,10 +3,12 @@
 #include "driver/libvirt_driver.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libxml/parser.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "driver/image/qemu_img.h"
 #include "driver/image/staging.h"
 #include "driver/libvirt/domain.h"
@@ -57,6 +59,12 @@ static int ops_extract(struct driver *driver, const struct guest_info *info,
                        struct error *err)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
+    log_debug("snapshot of disk %s by %s: %s%s, %s freeze", info->disk_target,
+              snapshot_method_name(plan->method), plan->compress ? "compressed " : "",
+              plan->image_format,
+              plan->require_quiesce ? "with a required"
+              : plan->quiesce       ? "with a"
+                                    : "without a");
     if (plan->method == SNAPSHOT_METHOD_COLD)
         return libvirt_cold_snapshot(self, info, plan, ret_result, err);
     if (plan->method != SNAPSHOT_METHOD_STREAM)
@@ -110,6 +118,7 @@ static int ops_volume_snapshot_delete(struct driver *driver, const char *uuid,
 
 static void ops_set_disk_rate(struct driver *driver, uint64_t bytes_per_s)
 {
+    log_debug("disks are copied at %" PRIu64 " bytes/s at most (0: no limit)", bytes_per_s);
     atomic_store(&((struct libvirt_driver *)driver)->disk_bytes_per_s, bytes_per_s);
 }
 

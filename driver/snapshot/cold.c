@@ -115,7 +115,7 @@ static int cold_read_disk(struct cold_snapshot *op, struct error *err)
     if (r < 0)
         return r;
     trap("cold:reading");
-    log_debug("converting %s (%s) to %s", op->source.path, op->source.format,
+    log_debug("converting %s (%s) to %s", op->info->disk_path, op->source.format,
               op->plan->image_format);
     r = cold_convert_disk(op, &failure);
     if (r == -ECANCELED) {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a domain: its state, its definition, its root disk. */
+#include <inttypes.h>
 #include <libvirt/virterror.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt_driver_private.h"
 
@@ -52,11 +54,17 @@ int libvirt_inspect(struct libvirt_driver *driver, const struct guest_id *guest,
     (void)snprintf(info.uuid, sizeof(info.uuid), "%s", guest->uuid);
     int r = libvirt_connection_find_domain(driver->connection, guest->uuid, 0,
                                            EXC_INSTANCE_NOT_RUNNING, &domain, err);
-    if (r == 0)
-        r = inspect_domain(domain, &info, err);
-    if (r == 0)
-        r = inspect_root_disk(driver, guest, domain, &info, err);
-    if (r == 0)
-        *ret_info = info;
-    return r;
+    if (r < 0)
+        return r;
+    r = inspect_domain(domain, &info, err);
+    if (r < 0)
+        return r;
+    r = inspect_root_disk(driver, guest, domain, &info, err);
+    if (r < 0)
+        return r;
+    log_debug("power state %u, %s domain, root disk %s: %s (%s), %" PRIu64 " bytes",
+              info.power_state, info.persistent ? "persistent" : "transient", info.disk_target,
+              info.disk_path, info.disk_format, info.virtual_size_bytes);
+    *ret_info = info;
+    return 0;
 }

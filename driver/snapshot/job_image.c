@@ -2,6 +2,7 @@
 /* See job_image.h. */
 #include "driver/snapshot/job_image.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,9 @@ static void job_image_end_job(struct job_image *image)
                                            EXC_INSTANCE_NOT_FOUND, &domain, &failure);
     if (r == 0 && virDomainIsActive(domain) == 1)
         r = backup_job_undo(&image->job, domain, &failure);
-    if (r < 0)
+    if (r == 0)
+        log_debug("the backup job of disk %s is over", image->disk_target);
+    else
         log_warning("cannot end the backup job before its reader closes: %s", failure.message);
 }
 
@@ -65,16 +68,21 @@ static int job_image_stream(struct job_image *image, const struct live_snapshot 
                             struct image_source **ret_stream, struct error *err)
 {
     int r = nbd_client_new(op->driver->stall_timeout_s, &image->client, err);
-    if (r == 0)
-        r = nbd_client_connect(image->client, image->job.socket_path, image->disk_target, err);
+    if (r < 0)
+        return r;
+    r = nbd_client_connect(image->client, image->job.socket_path, image->disk_target, err);
     trap("stream:connected");
-    if (r == 0)
-        r = image_stream_open(image->client, op->plan->image_format, op->driver->disk_bytes_per_s,
-                              ret_stream, err);
+    if (r < 0)
+        return r;
+    r = image_stream_open(image->client, op->plan->image_format, op->driver->disk_bytes_per_s,
+                          ret_stream, err);
     trap("stream:mapped");
-    if (r == 0)
-        image->client = NULL;
-    return r;
+    if (r < 0)
+        return r;
+    image->client = NULL;
+    log_debug("the image is made from the backup job as it is sent, %" PRIu64 " bytes",
+              (*ret_stream)->size_bytes);
+    return 0;
 }
 
 int job_image_open(struct live_snapshot *op, struct image_source **ret_source, struct error *err)

@@ -102,7 +102,8 @@ static int live_copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct e
     r = live_start_copy(op, err);
     if (r < 0)
         return r;
-    log_debug("copy of disk %s to %s started", op->info->disk_target, op->copy.overlay_path);
+    log_debug("copy of disk %s into %s started", op->info->disk_target,
+              staging_directory(op->staging));
     trap("live:copy-started");
     r = block_copy_await_ready(&op->copy, op->domain, err);
     if (r < 0)

@@ -112,8 +112,8 @@ static int stream_show_disk(struct live_snapshot *op, bool *ret_quiesced, struct
     r = stream_make_files(op, err);
     if (r < 0)
         return r;
-    log_debug("backup job of disk %s: scratch file %s", op->info->disk_target,
-              op->backup.scratch_path);
+    log_debug("beginning a backup job of disk %s, scratch file in %s", op->info->disk_target,
+              staging_directory(op->staging));
     trap("stream:files-made");
     return stream_begin_job(op, ret_quiesced, err);
 }

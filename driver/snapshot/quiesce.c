@@ -29,12 +29,13 @@ static int quiesce_find_running(struct libvirt_driver *driver, const char *uuid,
 }
 
 /* The answer counts, not this: an agent that stays limited only gives up sooner. */
-static void quiesce_release_agent(struct guest_freeze *limit, virDomainPtr domain)
+static void quiesce_release_agent(struct guest_freeze *limit, virDomainPtr domain, const char *uuid)
 {
     struct error failure = ERROR_INIT;
     if (guest_freeze_release_agent(limit, domain, &failure) < 0 &&
         guest_freeze_release_agent(limit, domain, &failure) < 0)
-        log_warning("%s", failure.message);
+        log_warning("the guest agent of instance %s keeps the time limit of this request: %s", uuid,
+                    failure.message);
 }
 
 /* True when nothing is left that could be frozen. */
@@ -55,7 +56,8 @@ int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error
     if (r < 0)
         return r;
     r = guest_freeze_start(&freeze, domain, err);
-    quiesce_release_agent(&freeze, domain);
+    quiesce_release_agent(&freeze, domain, uuid);
+    log_debug("freeze of instance %s by request: %s", uuid, r == 0 ? "done" : err->message);
     if (r == 0)
         return 0;
     if (freeze.thaw_needed)
@@ -65,13 +67,15 @@ int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error
     return -err->errnum;
 }
 
-static int quiesce_thaw(struct libvirt_driver *driver, virDomainPtr domain, struct error *err)
+static int quiesce_thaw(struct libvirt_driver *driver, virDomainPtr domain, const char *uuid,
+                        struct error *err)
 {
     struct guest_freeze freeze = {.timeout_s = driver->freeze_timeout_s, .thaw_needed = true};
     int r = guest_freeze_limit_agent(&freeze, domain, err);
     if (r == 0)
         r = guest_freeze_end(&freeze, domain, err);
-    quiesce_release_agent(&freeze, domain);
+    quiesce_release_agent(&freeze, domain, uuid);
+    log_debug("thaw of instance %s by request: %s", uuid, r == 0 ? "done" : err->message);
     return r;
 }
 
@@ -84,7 +88,7 @@ int libvirt_thaw(struct libvirt_driver *driver, const char *uuid, struct error *
     if (r == -ENOENT)
         return 0;
     if (r == 0)
-        r = quiesce_thaw(driver, domain, &failure);
+        r = quiesce_thaw(driver, domain, uuid, &failure);
     if (r == 0 || quiesce_guest_has_ended(driver, uuid))
         return 0;
     *err = failure;

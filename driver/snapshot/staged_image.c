@@ -74,6 +74,8 @@ static int staged_stream_overlay(struct staging *staging, const char *format,
                                  driver->disk_bytes_per_s, driver->stall_timeout_s, &stream, err);
     if (r < 0)
         return r;
+    log_debug("the image is made from the copy as it is sent, %" PRIu64 " bytes",
+              stream->size_bytes);
     r = staging_own(staging, stream, ret_image, err);
     if (r < 0)
         image_source_close(stream);
@@ -102,8 +104,7 @@ int staged_image_open_overlay(struct staging *staging, const char *format,
     struct error failure = ERROR_INIT;
     int r = staged_stream_overlay(staging, format, driver, ret_image, &failure);
     if (r < 0 && r != -ECANCELED) {
-        log_warning("the copy is converted, for it cannot be read as it is sent: %s",
-                    failure.message);
+        log_warning("cannot stream the copy, converting it first: %s", failure.message);
         r = staged_convert_overlay(staging, format, driver, ret_image, &failure);
     }
     if (r < 0)

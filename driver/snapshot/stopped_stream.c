@@ -6,10 +6,12 @@
  * the latest.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/trap.h"
 #include "driver/image/image_stream.h"
 #include "driver/libvirt/guest_rest.h"
@@ -40,6 +42,9 @@ static ssize_t stopped_read(struct image_source *source, void *buffer, size_t le
         return n;
     int r = guest_rest_check(&image->rest, err);
     image->look_ms = clock_now_ms() + LOOK_MS;
+    if (r < 0)
+        log_debug("what was read is of no use after %" PRIu64 " bytes: %s", image->position,
+                  err->message);
     return r < 0 ? r : n;
 }
 
@@ -90,11 +95,14 @@ int libvirt_stopped_stream(struct libvirt_driver *driver, const struct guest_inf
         r = stopped_open_stream(driver, info, plan->image_format, &image->stream, err);
     trap("stopped:disk-shown");
     if (r < 0) {
+        log_debug("cannot stream the disk of the stopped guest: %s", err->message);
         stopped_close(&image->base);
         return r;
     }
     image->base.size_bytes = image->stream->size_bytes;
     image->look_ms = clock_now_ms() + LOOK_MS;
+    log_debug("streaming disk %s of the stopped guest, %" PRIu64 " bytes", info->disk_target,
+              image->base.size_bytes);
     *ret_result =
         (struct snapshot_result){.image = &image->base, .guest_is_back = true, .streamed = true};
     return 0;

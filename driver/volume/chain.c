@@ -77,8 +77,9 @@ static int chain_read_header(struct volume_disk *disk, bool *ret_more, struct er
     const struct volume_layer *last = &disk->layers[disk->layer_count - 1];
     struct qemu_img_info info = {0};
     int r = chain_check_path(disk, last->path, err);
-    if (r == 0)
-        r = qemu_img_info(last->path, last->format, &info, err);
+    if (r < 0)
+        return r;
+    r = qemu_img_info(last->path, last->format, &info, err);
     if (r < 0)
         return r;
     if (info.has_data_file)

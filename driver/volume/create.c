@@ -6,10 +6,12 @@
  * while the guest writes to the new file.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/trap.h"
 #include "driver/block/block_job.h"
@@ -49,9 +51,28 @@ static int create_is_on_top(const struct volume_snapshot *op, const struct volum
 {
     cleanup_free char *path = NULL;
     int r = volume_chain_join(disk, op->overlay->new_file, &path, err);
-    if (r == 0)
-        *ret_on_top = strcmp(disk->layers[0].path, path) == 0;
-    return r;
+    if (r < 0)
+        return r;
+    *ret_on_top = strcmp(disk->layers[0].path, path) == 0;
+    if (*ret_on_top)
+        log_debug("the guest writes to %s since an earlier request", path);
+    return 0;
+}
+
+static int create_check(struct volume_snapshot *op, const struct volume_disk *disk,
+                        struct error *err)
+{
+    int r = create_read_power_state(op, err);
+    if (r < 0)
+        return r;
+    r = guest_quiesce_check(&op->quiesce, err);
+    if (r < 0)
+        return r;
+    r = block_job_check_idle(op->domain, op->uuid, disk->target, err);
+    if (r < 0)
+        return r;
+    r = volume_overlay_check(disk, op->overlay->new_file, &op->path, err);
+    return r < 0 ? r : volume_overlay_snapshot_xml(disk, op->path, &op->xml, err);
 }
 
 /* All that can be found wrong before anything is changed. */
@@ -67,18 +88,10 @@ static int create_prepare(struct volume_snapshot *op, struct error *err)
     if (active == 0)
         return libvirt_domain_not_running(op->uuid, err);
     r = libvirt_volume_describe(op->domain, op->overlay->volume_id, &disk, err);
-    if (r == 0)
-        r = create_is_on_top(op, disk, &op->already, err);
-    if (r < 0 || op->already)
+    if (r < 0)
         return r;
-    r = create_read_power_state(op, err);
-    if (r == 0)
-        r = guest_quiesce_check(&op->quiesce, err);
-    if (r == 0)
-        r = block_job_check_idle(op->domain, op->uuid, disk->target, err);
-    if (r == 0)
-        r = volume_overlay_check(disk, op->overlay->new_file, &op->path, err);
-    return r < 0 ? r : volume_overlay_snapshot_xml(disk, op->path, &op->xml, err);
+    r = create_is_on_top(op, disk, &op->already, err);
+    return r < 0 || op->already ? r : create_check(op, disk, err);
 }
 
 /* libvirt's own QUIESCE flag would wait for the agent without end. */
@@ -101,6 +114,7 @@ static int create_freeze_and_take(struct volume_snapshot *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
     bool quiesced = false;
+    uint64_t since_ms = clock_now_ms();
     CANCEL_SHIELD();
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, &quiesced, err);
     trap("volume:frozen");
@@ -109,6 +123,8 @@ static int create_freeze_and_take(struct volume_snapshot *op, struct error *err)
     trap("volume:layer-made");
     if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, &quiesced, &failure) == 0) {
         trap("volume:thawed");
+        log_debug("new layer of volume %s, %s freeze, took %" PRIu64 " ms", op->overlay->volume_id,
+                  quiesced ? "within a" : "without a", clock_now_ms() - since_ms);
         return r;
     }
     error_join(err, &failure);
@@ -154,9 +170,11 @@ static int create_confirm(struct volume_snapshot *op, bool *ret_taken, struct er
     if (!op->domain)
         return libvirt_domain_not_running(op->uuid, err);
     int r = libvirt_volume_describe(op->domain, op->overlay->volume_id, &disk, err);
-    if (r == 0)
-        *ret_taken = strcmp(disk->layers[0].path, op->path) == 0;
-    return r;
+    if (r < 0)
+        return r;
+    *ret_taken = strcmp(disk->layers[0].path, op->path) == 0;
+    log_debug("volume %s: the guest writes to %s", op->overlay->volume_id, disk->layers[0].path);
+    return 0;
 }
 
 /* 0 when the guest writes to the new file, whatever failed besides. */
@@ -170,8 +188,8 @@ static int create_conclude(struct volume_snapshot *op, struct error *failure)
         error_join(failure, &unknown);
     }
     if (taken && failure->errnum != 0)
-        log_error("Volume %s has its new layer %s, but: %s", op->overlay->volume_id, op->path,
-                  failure->message);
+        log_error("volume %s has its new layer %s, reported as success; what failed besides: %s",
+                  op->overlay->volume_id, op->path, failure->message);
     if (taken)
         return 0;
     if (failure->errnum != 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/trap.h"
 #include "driver/block/block_job.h"
 #include "driver/image/qemu_img.h"
@@ -46,11 +47,13 @@ static int delete_check_merged(struct volume_deletion *op, struct error *err)
     cleanup_volume_disk struct volume_disk *now = NULL;
     bool active = false;
     int r = libvirt_volume_read(op->domain, op->merge->volume_id, &active, &now, err);
-    if (r == 0 && !volume_chain_is_merged(op->disk, &op->plan, now))
+    if (r < 0)
+        return r;
+    if (!volume_chain_is_merged(op->disk, &op->plan, now))
         return error_set(err, EIO, EXC_INTERNAL_ERROR,
                          "disk %s does not have the layers it should after a rebase",
                          op->disk->target);
-    return r;
+    return 0;
 }
 
 /* The name in the header stays relative: Cinder mounts the share elsewhere. */
@@ -93,12 +96,21 @@ static int delete_check_jobs(struct volume_deletion *op, struct error *err)
 static int delete_prepare(struct volume_deletion *op, struct error *err)
 {
     int r = libvirt_volume_find_domain(op->driver->connection, op->uuid, 0, &op->domain, err);
-    if (r == 0)
-        r = libvirt_volume_read(op->domain, op->merge->volume_id, &op->active, &op->disk, err);
-    if (r == 0)
-        r = volume_chain_plan(op->disk, op->merge, &op->plan, err);
-    if (r < 0 || delete_has_nothing_to_do(op))
+    if (r < 0)
         return r;
+    r = libvirt_volume_read(op->domain, op->merge->volume_id, &op->active, &op->disk, err);
+    if (r < 0)
+        return r;
+    r = volume_chain_plan(op->disk, op->merge, &op->plan, err);
+    if (r < 0)
+        return r;
+    log_debug("volume %s: layers %zu to %zu go by %s (equal: they have gone)", op->merge->volume_id,
+              op->plan.first, op->plan.end,
+              !op->active       ? "qemu-img rebase"
+              : op->plan.commit ? "block commit"
+                                : "block pull");
+    if (delete_has_nothing_to_do(op))
+        return 0;
     if (op->active)
         return delete_check_jobs(op, err);
     if (op->merge->merge_target_file)
@@ -137,5 +149,7 @@ int libvirt_volume_delete(struct libvirt_driver *driver, const char *uuid,
         /* The earlier call's merge may have ended without success: then this one is begun. */
         if (again || !op.joins || r == -ETIMEDOUT || r == -ECANCELED)
             return libvirt_volume_fail(uuid, &failure, err);
+        log_debug("an earlier merge of volume %s has failed, merging anew: %s", merge->volume_id,
+                  failure.message);
     }
 }

@@ -7,6 +7,7 @@
 
 #include "common/cancel.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/trap.h"
 #include "driver/libvirt/connection.h"
 #include "driver/volume/volume.h"
@@ -37,6 +38,8 @@ static bool merge_connection_is_lost(const struct merge_job *merge)
 /* libvirtd was restarted. What it told meanwhile is lost, so that the job is looked for next. */
 static int merge_rejoin(struct merge_job *merge, struct error *err)
 {
+    log_debug("connection to libvirt lost, looking for the merge on disk %s again",
+              merge->disk->target);
     domain_watch_free(merge->watch);
     merge->watch = NULL;
     (void)virDomainFree(merge->domain);
@@ -74,6 +77,7 @@ static int merge_start(const struct merge_job *merge, struct error *err)
                                    to_the_end ? 0 : VIR_DOMAIN_BLOCK_REBASE_RELATIVE);
     if (r < 0)
         return libvirt_error(err, "cannot start to merge layers of disk %s", target);
+    log_debug("block %s on disk %s started", plan->commit ? "commit" : "pull", target);
     return 0;
 }
 
@@ -125,6 +129,8 @@ static int merge_look(struct merge_job *merge, virDomainBlockJobInfo *seen, unsi
     *missing = there ? 0 : *missing + 1;
     *idle = job.cur == seen->cur && job.end == seen->end ? *idle + 1 : 0;
     *seen = job;
+    log_debug("merge on disk %s: %llu of %llu bytes%s", merge->disk->target, job.cur, job.end,
+              there ? "" : ", no job is there");
     return 0;
 }
 
@@ -144,6 +150,8 @@ static int merge_follow(struct merge_job *merge, enum ending *ret_ending, struct
                                                 seconds_ms(merge->stall_timeout_s) / STALL_CHECKS,
                                                 &merge->news);
         if (merge_has_ended(merge)) {
+            log_debug("merge on disk %s is over: block job status %d%s", merge->disk->target,
+                      merge->news.block_job_status, merge->news.stopped ? ", guest ended" : "");
             *ret_ending = HEARD_OF;
             return 0;
         }
@@ -269,8 +277,11 @@ int merge_job_run(struct merge_job *merge, struct error *err)
         r = merge_follow(merge, &ending, err);
     if (r < 0)
         return r;
-    if (ending == STALLED || ending == UNWANTED)
+    if (ending == STALLED || ending == UNWANTED) {
+        log_debug("aborting the merge on disk %s: %s", merge->disk->target,
+                  ending == STALLED ? "it makes no progress" : "it is cancelled");
         merge_abort(merge);
+    }
     r = merge_judge(merge, ending, err);
     if (r < 0 && failure.errnum != 0)
         error_join(err, &failure);

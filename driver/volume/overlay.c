@@ -35,9 +35,11 @@ static int overlay_check_headers(const struct volume_layer *present, const char 
         return volume_chain_invalid(err, path,
                                     "its backing file's format is not that of the running guest");
     r = qemu_img_info(present->path, present->format, &volume, err);
-    if (r == 0 && overlay.virtual_size_bytes < volume.virtual_size_bytes)
+    if (r < 0)
+        return r;
+    if (overlay.virtual_size_bytes < volume.virtual_size_bytes)
         return volume_chain_invalid(err, path, "it is smaller than the volume");
-    return r;
+    return 0;
 }
 
 int volume_overlay_check(const struct volume_disk *disk, const char *new_file, char **ret_path,
@@ -53,9 +55,10 @@ int volume_overlay_check(const struct volume_disk *disk, const char *new_file, c
     if (!S_ISREG(st.st_mode))
         return volume_chain_invalid(err, path, "it is no regular file");
     r = overlay_check_headers(&disk->layers[0], path, err);
-    if (r == 0)
-        *ret_path = TAKE_PTR(path);
-    return r;
+    if (r < 0)
+        return r;
+    *ret_path = TAKE_PTR(path);
+    return 0;
 }
 
 static xmlNode *overlay_add_element(xmlNode *parent, const char *name)

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "driver/libvirt/domain.h"
 #include "driver/volume/chain.h"
 
@@ -37,13 +38,16 @@ int libvirt_volume_describe(virDomainPtr domain, const char *volume_id,
     cleanup_volume_disk struct volume_disk *disk = NULL;
     cleanup_free char *xml = NULL;
     int r = libvirt_domain_xml(domain, &xml, err);
-    if (r == 0)
-        r = volume_disk_parse(xml, volume_id, &disk, err);
-    if (r == 0)
-        r = volume_need_file(disk, err);
-    if (r == 0)
-        *ret_disk = TAKE_PTR(disk);
-    return r;
+    if (r < 0)
+        return r;
+    r = volume_disk_parse(xml, volume_id, &disk, err);
+    if (r < 0)
+        return r;
+    r = volume_need_file(disk, err);
+    if (r < 0)
+        return r;
+    *ret_disk = TAKE_PTR(disk);
+    return 0;
 }
 
 int libvirt_volume_read(virDomainPtr domain, const char *volume_id, bool *ret_active,
@@ -54,11 +58,17 @@ int libvirt_volume_read(virDomainPtr domain, const char *volume_id, bool *ret_ac
     if (active < 0)
         return libvirt_error(err, "cannot read whether the domain is active");
     int r = libvirt_volume_describe(domain, volume_id, &disk, err);
+    if (r < 0)
+        return r;
     /* The chain in a stopped guest's definition is what it was when it last changed there. */
-    if (r == 0 && (active == 0 || !disk->chain_known))
+    bool by_headers = active == 0 || !disk->chain_known;
+    if (by_headers)
         r = volume_chain_read_headers(disk, err);
     if (r < 0)
         return r;
+    log_debug("volume %s is disk %s with %zu layers, as %s, top layer %s", volume_id, disk->target,
+              disk->layer_count, by_headers ? "the files' headers say" : "libvirt says",
+              disk->layers[0].path);
     *ret_active = active == 1;
     *ret_disk = TAKE_PTR(disk);
     return 0;
