@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the agent asks of a hypervisor. libvirt_driver_new() makes one. Names begin with driver_ and
- * snapshot_.
+ * What the agent asks of a hypervisor. libvirt_driver_new() makes one.
  *
  * The order of calls for one snapshot: inspect → plan (chosen by the agent from what inspect found)
  * → extract. extract always leaves the guest as it found it: running, paused or stopped as before,
@@ -10,6 +9,7 @@
  * that ends as it is closed, and files, for recover to remove.
  *
  * Every function may be called from any thread; calls for one instance must not overlap.
+ * Names begin with driver_ and snapshot_method_.
  */
 #pragma once
 

@@ -16,10 +16,9 @@ int driver_journal_write(const struct driver_journal *journal, json_t *entry, st
     if (!entry)
         return error_nomem(err);
     int r = journal ? journal->write(journal->arg, entry, err) : 0;
-    log_debug("journal: \"%s\" %s", json_string_member(entry, "step"),
-              r < 0     ? "cannot be written down"
-              : journal ? "is written down"
-                        : "is not wanted");
+    if (journal)
+        log_debug("journal: %s: %s", json_string_member(entry, "step"),
+                  r < 0 ? err->message : "written down");
     json_decref(entry);
     return r;
 }

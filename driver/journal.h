@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the driver writes into the journal the agent gives (struct driver_journal), and reads from
- * it for driver_ops.recover. A journal of NULL takes everything and keeps nothing. Names begin with
- * driver_ here.
+ * it for driver_ops.recover. A journal of NULL takes everything and keeps nothing.
+ * Names begin with driver_.
  *
  * Entries of the driver are objects with a member "step":
  *   begin     before the first side effect of extract or direct_snapshot: all that undoing needs

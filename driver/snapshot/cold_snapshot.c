@@ -28,8 +28,7 @@ static int cold_find_domain(void *arg, struct error *err)
     struct cold_snapshot *op = arg;
     if (op->domain && virConnectIsAlive(virDomainGetConnect(op->domain)) == 1)
         return 0;
-    if (op->domain)
-        (void)virDomainFree(op->domain);
+    cleanup_free_domain(&op->domain);
     op->domain = NULL;
     return libvirt_connection_find_domain(op->driver->connection, op->info->uuid,
                                           LIBVIRT_PATIENCE_MS, EXC_INSTANCE_NOT_FOUND, &op->domain,
@@ -53,9 +52,10 @@ static int cold_ask_owner(struct cold_snapshot *op, struct error *err)
     if (!op->owner)
         return 0;
     int r = op->host_rebooted ? op->owner->has_instance(op->owner->arg, &has, err) : 0;
-    if (r == 0)
-        op->left_off = !has || !op->owner->guest_is_to_run(op->owner->arg);
-    return r;
+    if (r < 0)
+        return r;
+    op->left_off = !has || !op->owner->guest_is_to_run(op->owner->arg);
+    return 0;
 }
 
 /*
@@ -150,8 +150,7 @@ void cold_snapshot_done(struct cold_snapshot *op)
     guest_rest_done(&op->rest);
     disk_space_release(op->space);
     staging_free(op->staging);
-    if (op->domain)
-        (void)virDomainFree(op->domain);
+    cleanup_free_domain(&op->domain);
 }
 
 int libvirt_cold_recover(struct recovery *recovery, struct error *err)

@@ -98,8 +98,7 @@ void direct_copy_done(struct direct_copy *op)
     rbd_volume_close(&op->copy);
     rbd_volume_close(&op->disk);
     rados_client_close(&op->client);
-    if (op->domain)
-        (void)virDomainFree(op->domain);
+    cleanup_free_domain(&op->domain);
 }
 
 /* Only what a direct snapshot can have made is removed. */

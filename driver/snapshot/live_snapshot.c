@@ -143,6 +143,5 @@ void live_snapshot_done(struct live_snapshot *op)
     saved_definition_done(&op->definition);
     disk_space_release(op->space);
     staging_free(op->staging);
-    if (op->domain)
-        (void)virDomainFree(op->domain);
+    cleanup_free_domain(&op->domain);
 }

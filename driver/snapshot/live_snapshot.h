@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The live snapshot: taking it by a copy (live.c) or by a backup job (live_stream.c),
- * and undoing either (live_undo.c), also for a process that has died (live_recover.c).
+ * The live snapshot: taking it by a copy (live.c) or by a backup job (live_stream.c), and undoing
+ * either (live_undo.c), also for a process that has died (live_recover.c). On one thread.
  */
 #pragma once
 

@@ -34,8 +34,11 @@ struct recovery {
     struct image_source *image; /* what it had finished */
 };
 
-/* EINVAL when the entry lacked something, and the rest has been done. None touches the files. */
+/*
+ * Each method's rollback, with what the entry "begin" says. EINVAL when the entry lacked something,
+ * and the rest has been done; other errors when the guest or the cluster is not back yet. None
+ * touches the staging or the image.
+ */
 int libvirt_live_recover(struct recovery *recovery, struct error *err);
 int libvirt_cold_recover(struct recovery *recovery, struct error *err);
-
 int libvirt_direct_recover(struct recovery *recovery, struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an image is uploaded from, in the journal: written down when it is whole, found again by a
- * later process.
+ * later process; and what making it needs. On the thread of the snapshot.
  */
 #pragma once
 

@@ -202,8 +202,7 @@ static void volume_snapshot_done(struct volume_snapshot *op)
 {
     free(op->path);
     free(op->xml);
-    if (op->domain)
-        (void)virDomainFree(op->domain);
+    cleanup_free_domain(&op->domain);
 }
 
 int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,

@@ -14,6 +14,7 @@
 #include "driver/image/qemu_img.h"
 #include "driver/libvirt_driver_private.h"
 #include "driver/volume/chain.h"
+#include "driver/volume/layer_merge.h"
 #include "driver/volume/merge_job.h"
 #include "driver/volume/volume.h"
 
@@ -83,9 +84,10 @@ static int delete_check_jobs(struct volume_deletion *op, struct error *err)
 {
     const char *target = op->disk->target;
     struct error busy = ERROR_INIT;
+    virDomainBlockJobInfo job;
     int r = block_job_check_idle(op->domain, op->uuid, target, &busy);
     if (r == -EBUSY)
-        r = merge_job_is_running(op->domain, target, &op->plan, &op->joins, err);
+        r = layer_merge_find(op->domain, target, &op->plan, &job, &op->joins, err);
     if (r == 0 && (busy.errnum == 0 || op->joins))
         return 0;
     if (err->errnum == 0)
@@ -122,8 +124,7 @@ static int delete_prepare(struct volume_deletion *op, struct error *err)
 static void volume_deletion_done(struct volume_deletion *op)
 {
     volume_disk_free(op->disk);
-    if (op->domain)
-        (void)virDomainFree(op->domain);
+    cleanup_free_domain(&op->domain);
 }
 
 static int delete_layers(struct volume_deletion *op, struct error *err)

@@ -3,13 +3,13 @@
 #include "driver/volume/merge_job.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "common/cancel.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/trap.h"
 #include "driver/libvirt/connection.h"
+#include "driver/volume/layer_merge.h"
 #include "driver/volume/volume.h"
 
 #define STALL_CHECKS 4
@@ -42,72 +42,19 @@ static int merge_rejoin(struct merge_job *merge, struct error *err)
               merge->disk->target);
     domain_watch_free(merge->watch);
     merge->watch = NULL;
-    (void)virDomainFree(merge->domain);
+    cleanup_free_domain(&merge->domain);
     merge->domain = NULL;
     int r = libvirt_volume_find_domain(merge->connection, merge->uuid, LIBVIRT_PATIENCE_MS,
                                        &merge->domain, err);
     return r < 0 ? r : merge_watch(merge, err);
 }
 
-/* libvirt's own name of a layer tells files of one name apart; the path is for a layer without. */
-static const char *merge_layer_name(const struct merge_job *merge, size_t place,
-                                    char ret_name[static DRIVER_FORMAT_MAX + 16])
-{
-    const struct volume_layer *layer = &merge->disk->layers[place];
-    if (layer->index < 0)
-        return layer->path;
-    (void)snprintf(ret_name, DRIVER_FORMAT_MAX + 16, "%s[%d]", merge->disk->target, layer->index);
-    return ret_name;
-}
-
-/* RELATIVE keeps Cinder's relative names in the headers: it mounts the share elsewhere. */
-static int merge_start(const struct merge_job *merge, struct error *err)
-{
-    const struct volume_merge_plan *plan = merge->plan;
-    const char *target = merge->disk->target;
-    char top[DRIVER_FORMAT_MAX + 16], base[DRIVER_FORMAT_MAX + 16];
-    bool to_the_end = plan->end == merge->disk->layer_count;
-    int r =
-        plan->commit
-            ? virDomainBlockCommit(merge->domain, target, merge_layer_name(merge, plan->end, base),
-                                   merge_layer_name(merge, plan->first, top), 0,
-                                   VIR_DOMAIN_BLOCK_COMMIT_RELATIVE)
-            : virDomainBlockRebase(merge->domain, target,
-                                   to_the_end ? NULL : merge_layer_name(merge, plan->end, base), 0,
-                                   to_the_end ? 0 : VIR_DOMAIN_BLOCK_REBASE_RELATIVE);
-    if (r < 0)
-        return libvirt_error(err, "cannot start to merge layers of disk %s", target);
-    log_debug("block %s on disk %s started", plan->commit ? "commit" : "pull", target);
-    return 0;
-}
-
-/* Another kind of job is not ours. */
-static int merge_find_job_of(virDomainPtr domain, const char *disk_target,
-                             const struct volume_merge_plan *plan, virDomainBlockJobInfo *ret_job,
-                             bool *ret_there, struct error *err)
-{
-    int type = plan->commit ? VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT : VIR_DOMAIN_BLOCK_JOB_TYPE_PULL;
-    *ret_job = (virDomainBlockJobInfo){0};
-    int n = virDomainGetBlockJobInfo(domain, disk_target, ret_job, 0);
-    if (n < 0)
-        return libvirt_error(err, "cannot read the progress of the merge on disk %s", disk_target);
-    *ret_there = n > 0 && ret_job->type == type;
-    return 0;
-}
-
 /* Whether our job is on the disk. */
 static int merge_find_job(const struct merge_job *merge, virDomainBlockJobInfo *ret_job,
                           bool *ret_there, struct error *err)
 {
-    return merge_find_job_of(merge->domain, merge->disk->target, merge->plan, ret_job, ret_there,
-                             err);
-}
-
-int merge_job_is_running(virDomainPtr domain, const char *disk_target,
-                         const struct volume_merge_plan *plan, bool *ret_running, struct error *err)
-{
-    virDomainBlockJobInfo job;
-    return merge_find_job_of(domain, disk_target, plan, &job, ret_running, err);
+    return layer_merge_find(merge->domain, merge->disk->target, merge->plan, ret_job, ret_there,
+                            err);
 }
 
 static bool merge_has_ended(const struct merge_job *merge)
@@ -251,7 +198,7 @@ static int merge_start_or_join(struct merge_job *merge, enum ending *ret_ending,
     virDomainBlockJobInfo job;
     bool there = false;
     if (!merge->join) {
-        int r = merge_start(merge, err);
+        int r = layer_merge_start(merge->domain, merge->disk, merge->plan, err);
         trap("volume:merge-started");
         return r;
     }
@@ -292,7 +239,6 @@ void merge_job_done(struct merge_job *merge)
 {
     domain_watch_free(merge->watch);
     merge->watch = NULL;
-    if (merge->domain)
-        (void)virDomainFree(merge->domain);
+    cleanup_free_domain(&merge->domain);
     merge->domain = NULL;
 }
