@@ -3,7 +3,6 @@
 #include "driver/journal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/json.h"

@@ -12,7 +12,6 @@
 
 #include "common/error.h"
 #include "driver/ceph/rbd_options.h"
-#include "driver/definition/domain_description.h"
 #include "driver/definition/root_disk.h"
 #include "driver/driver.h"
 #include "driver/libvirt/connection.h"

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lets a cold snapshot's guest go on. See cold_snapshot.h. */
 #include "driver/snapshot/cold_snapshot.h"
-#include "driver/libvirt/domain.h"
 
 #include <errno.h>
-#include <libvirt/virterror.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/trap.h"
 #include "driver/journal.h"
+#include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
 #include "driver/snapshot/recover.h"
 #include "driver/undo.h"

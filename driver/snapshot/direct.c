@@ -136,8 +136,7 @@ static int direct_snap_disk(struct direct_copy *op, struct error *err)
         error_join(err, &failure);
         r = -err->errnum;
     }
-    log_debug("snapshot of the disk, with freeze and thaw where they are wanted, took %" PRIu64
-              " ms",
+    log_debug("snapshot of the disk, freeze and thaw included, took %" PRIu64 " ms",
               clock_now_ms() - since_ms);
     if (r < 0)
         return r;

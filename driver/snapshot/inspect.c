@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a domain: its state, its definition, its root disk. */
 #include <inttypes.h>
-#include <libvirt/virterror.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -36,7 +36,8 @@ static void job_image_end_job(struct job_image *image)
     if (r == 0)
         log_debug("the backup job of disk %s is over", image->disk_target);
     else
-        log_warning("cannot end the backup job before its reader closes: %s", failure.message);
+        log_warning("backup job not ended yet, the cleanup of the guest will retry: %s",
+                    failure.message);
 }
 
 static void job_image_close(struct image_source *stream, void *owned)

@@ -18,10 +18,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/trap.h"
-#include "driver/block/block_job.h"
-#include "driver/image/image_stream.h"
 #include "driver/image/qemu_img.h"
-#include "driver/journal.h"
 #include "driver/snapshot/live_snapshot.h"
 #include "driver/snapshot/staged_image.h"
 
@@ -83,10 +80,7 @@ static int live_start_copy(struct live_snapshot *op, struct error *err)
 /* Whether this disk can be copied, and what is about to be done, before anything is. */
 static int live_prepare_copy(struct live_snapshot *op, struct error *err)
 {
-    int r = guest_quiesce_check(&op->quiesce, err);
-    if (r < 0)
-        return r;
-    r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
+    int r = live_snapshot_check(op, err);
     if (r < 0)
         return r;
     r = live_snapshot_begin(op, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM, err);

@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a live snapshot begins, and how its image is made. See live_snapshot.h. */
 #include "driver/snapshot/live_snapshot.h"
-#include "driver/libvirt/domain.h"
 
 #include <errno.h>
-#include <libvirt/virterror.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
-#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/trap.h"
+#include "driver/block/block_job.h"
 #include "driver/image/image_stream.h"
 #include "driver/image/qemu_img.h"
 #include "driver/journal.h"
+#include "driver/libvirt/domain.h"
 #include "driver/libvirt/undefine_check.h"
 #include "driver/snapshot/staged_image.h"
 
@@ -55,6 +52,12 @@ static json_t *live_entry(const struct live_snapshot *op)
 bool live_snapshot_is_streamed(const struct live_snapshot *op)
 {
     return image_stream_can_make(op->plan->image_format, op->plan->compress);
+}
+
+int live_snapshot_check(const struct live_snapshot *op, struct error *err)
+{
+    int r = guest_quiesce_check(&op->quiesce, err);
+    return r < 0 ? r : block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
 }
 
 int live_snapshot_begin(struct live_snapshot *op, unsigned disk_space_parts, struct error *err)

@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include <libvirt/libvirt.h>
 
 #include "common/error.h"
@@ -44,6 +43,9 @@ struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struc
 
 /* Whether the image is made while it is read, or has to be a file first. */
 bool live_snapshot_is_streamed(const struct live_snapshot *op);
+
+/* Whether the guest can be frozen where it has to be, and its disk has no block job (EBUSY). */
+int live_snapshot_check(const struct live_snapshot *op, struct error *err);
 
 /*
  * Chooses the names, reserves room for `disk_space_parts` (enum disk_space_part), and for the image

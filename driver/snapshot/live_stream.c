@@ -19,7 +19,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/trap.h"
-#include "driver/block/block_job.h"
 #include "driver/block/disk_iothread.h"
 #include "driver/image/extent_map.h"
 #include "driver/image/qemu_img.h"
@@ -88,10 +87,7 @@ static int stream_check_disk(struct live_snapshot *op, struct error *err)
 /* Whether the method can be used, and what is about to be done, before anything is. */
 static int stream_prepare(struct live_snapshot *op, struct error *err)
 {
-    int r = guest_quiesce_check(&op->quiesce, err);
-    if (r < 0)
-        return r;
-    r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
+    int r = live_snapshot_check(op, err);
     if (r < 0)
         return r;
     if (backup_job_check_idle(op->domain, err) < 0)

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the guest of a live snapshot comes back. See live_snapshot.h. */
 #include <errno.h>
-#include <libvirt/virterror.h>
 #include <sys/stat.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/trap.h"
 #include "driver/image/qemu_img.h"
-#include "driver/libvirt/domain.h"
 #include "driver/snapshot/live_snapshot.h"
 #include "driver/undo.h"
 

@@ -10,9 +10,6 @@
  */
 #pragma once
 
-#include <jansson.h>
-#include <stdbool.h>
-
 #include "common/error.h"
 #include "common/image_source.h"
 #include "driver/driver.h"

@@ -6,7 +6,6 @@
 #include <libxml/xmlstring.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 

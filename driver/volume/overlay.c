@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/cleanup.h"
+#include "driver/definition/xml_node.h"
 #include "driver/image/qemu_img.h"
 #include "driver/image/same_file.h"
 #include "driver/volume/chain.h"
@@ -61,11 +62,6 @@ int volume_overlay_check(const struct volume_disk *disk, const char *new_file, c
     return 0;
 }
 
-static xmlNode *overlay_add_element(xmlNode *parent, const char *name)
-{
-    return parent ? xmlNewChild(parent, NULL, (const xmlChar *)name, NULL) : NULL;
-}
-
 /* The value is escaped. False when there is no memory. */
 static bool overlay_add_attribute(xmlNode *node, const char *name, const char *value)
 {
@@ -74,19 +70,19 @@ static bool overlay_add_attribute(xmlNode *node, const char *name, const char *v
 
 static bool overlay_add_volume(xmlNode *disks, const struct volume_disk *disk, const char *path)
 {
-    xmlNode *node = overlay_add_element(disks, "disk");
+    xmlNode *node = xml_node_add_child(disks, "disk");
     return overlay_add_attribute(node, "name", disk->target) &&
            overlay_add_attribute(node, "snapshot", "external") &&
            overlay_add_attribute(node, "type", "file") &&
-           overlay_add_attribute(overlay_add_element(node, "driver"), "type", "qcow2") &&
-           overlay_add_attribute(overlay_add_element(node, "source"), "file", path);
+           overlay_add_attribute(xml_node_add_child(node, "driver"), "type", "qcow2") &&
+           overlay_add_attribute(xml_node_add_child(node, "source"), "file", path);
 }
 
 /* A disk that is not listed would be snapshotted as well. */
 static bool overlay_add_others(xmlNode *disks, const struct volume_disk *disk)
 {
     for (size_t i = 0; i < disk->other_count; i++) {
-        xmlNode *node = overlay_add_element(disks, "disk");
+        xmlNode *node = xml_node_add_child(disks, "disk");
         if (!overlay_add_attribute(node, "name", disk->other_targets[i]) ||
             !overlay_add_attribute(node, "snapshot", "no"))
             return false;
@@ -100,7 +96,7 @@ int volume_overlay_snapshot_xml(const struct volume_disk *disk, const char *path
     xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
     xmlNode *root = xmlNewNode(NULL, (const xmlChar *)"domainsnapshot");
     xmlBuffer *buffer = xmlBufferCreate();
-    xmlNode *disks = overlay_add_element(root, "disks");
+    xmlNode *disks = xml_node_add_child(root, "disks");
     char *xml = NULL;
     if (document && root)
         (void)xmlDocSetRootElement(document, root);
