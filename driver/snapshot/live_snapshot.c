@@ -3,7 +3,6 @@
 #include "driver/snapshot/live_snapshot.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
