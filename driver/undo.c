@@ -2,7 +2,10 @@
 /* See undo.h. */
 #include "driver/undo.h"
 
+#include <inttypes.h>
+
 #include "common/cancel.h"
+#include "common/clock.h"
 #include "common/log.h"
 
 static int undo_again(const struct undo *undo, const struct undo_step *step, void *op,
@@ -20,6 +23,7 @@ static int undo_step(const struct undo *undo, const struct undo_step *step, void
                      struct error *err)
 {
     struct error failure = ERROR_INIT;
+    uint64_t since_ms = clock_now_ms();
     int r = step->run(op, &failure);
     if (r < 0 && r != -undo->waited_errnum) {
         log_debug("undo: %s failed, trying again: %s", step->name, failure.message);
@@ -31,7 +35,7 @@ static int undo_step(const struct undo *undo, const struct undo_step *step, void
         error_join(err, &failure);
         return r;
     }
-    log_debug("undo: %s: done", step->name);
+    log_debug("undo: %s: ok after %" PRIu64 " ms", step->name, clock_now_ms() - since_ms);
     return 0;
 }
 

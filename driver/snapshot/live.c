@@ -102,7 +102,7 @@ static int live_copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct e
     r = block_copy_await_ready(&op->copy, op->domain, err);
     if (r < 0)
         return r;
-    log_debug("copy of disk %s is in step with it", op->info->disk_target);
+    log_debug("copy of disk %s is ready", op->info->disk_target);
     trap("live:copy-ready");
     r = live_take_instant(op, ret_quiesced, err);
     if (r < 0)

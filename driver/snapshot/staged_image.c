@@ -31,7 +31,7 @@ int staged_image_reserve(const struct staging *staging, const struct guest_info 
     int r = disk_space_need(info, parts, &bytes, err);
     if (r < 0)
         return r;
-    log_debug("staging in %s, which needs %" PRIu64 " bytes and leaves %" PRIu64 " bytes free",
+    log_debug("staging in %s: needs %" PRIu64 " bytes, keeps %" PRIu64 " bytes free",
               staging_directory(staging), bytes, driver->scratch_reserve_bytes);
     return disk_space_reserve(staging, bytes, driver->scratch_reserve_bytes, ret_space, err);
 }
