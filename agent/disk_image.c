@@ -267,9 +267,11 @@ int disk_image_recover(struct operation *op, struct image_source **ret_image, st
 {
     struct driver *driver = op->agent->driver;
     const char *uuid = op->arguments.instance.uuid;
-    int r =
-        driver->ops->recover(driver, uuid, journal_all(op->record, "driver"),
-                             journal_host_rebooted(op->record), &op->driver_owner, ret_image, err);
+    const struct driver_recovery recovery = {.uuid = uuid,
+                                             .entries = journal_all(op->record, "driver"),
+                                             .host_rebooted = journal_host_rebooted(op->record),
+                                             .owner = &op->driver_owner};
+    int r = driver->ops->recover(driver, &recovery, ret_image, err);
     if (r < 0)
         return r;
     op->guest_is_back = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The image source that is a file. See image_source.h. */
+/* The image source that is a file, and the one that owns more. See image_source.h. */
 #include "common/image_source.h"
 
 #include <errno.h>
@@ -88,6 +88,58 @@ int image_source_open_file(const char *path, struct image_source **ret_source, s
     file->fd = fd;
     fd = -1;
     *ret_source = &file->base;
+    return 0;
+}
+
+struct owning_source {
+    struct image_source base;
+    struct image_source *source;
+    void *owned;
+    const struct image_source_owner *owner;
+};
+
+static ssize_t owning_read(struct image_source *base, void *buffer, size_t length,
+                           struct error *err)
+{
+    struct image_source *source = ((struct owning_source *)base)->source;
+    return source->ops->read(source, buffer, length, err);
+}
+
+static int owning_rewind(struct image_source *base, struct error *err)
+{
+    struct image_source *source = ((struct owning_source *)base)->source;
+    return source->ops->rewind(source, err);
+}
+
+static void owning_close(struct image_source *base)
+{
+    struct owning_source *owning = (struct owning_source *)base;
+    owning->owner->close(owning->source, owning->owned);
+    free(owning);
+}
+
+static void owning_leave(struct image_source *base)
+{
+    struct owning_source *owning = (struct owning_source *)base;
+    void (*leave)(struct image_source *, void *) = owning->owner->leave;
+    (leave ? leave : owning->owner->close)(owning->source, owning->owned);
+    free(owning);
+}
+
+int image_source_owning(struct image_source *source, void *owned,
+                        const struct image_source_owner *owner, struct image_source **ret_source,
+                        struct error *err)
+{
+    static const struct image_source_ops ops = {owning_read, owning_rewind, owning_close,
+                                                owning_leave};
+    struct owning_source *owning = calloc(1, sizeof(*owning));
+    if (!owning)
+        return error_nomem(err);
+    owning->base = (struct image_source){.ops = &ops, .size_bytes = source->size_bytes};
+    owning->source = source;
+    owning->owned = owned;
+    owning->owner = owner;
+    *ret_source = &owning->base;
     return 0;
 }
 

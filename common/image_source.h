@@ -39,6 +39,20 @@ struct image_source_ops {
  */
 int image_source_open_file(const char *path, struct image_source **ret_source, struct error *err);
 
+/* What image_source_owning() ends with: both close `source` (NULL-safe) and free `owned`. */
+struct image_source_owner {
+    void (*close)(struct image_source *source, void *owned);
+    void (*leave)(struct image_source *source, void *owned); /* NULL: close() does */
+};
+
+/*
+ * Reads `source`, whose end is the end of `owned` too. Takes both on success, `owner` is static.
+ * Returns owned. ENOMEM.
+ */
+int image_source_owning(struct image_source *source, void *owned,
+                        const struct image_source_owner *owner, struct image_source **ret_source,
+                        struct error *err);
+
 /* source->ops->close, NULL-safe. */
 void image_source_close(struct image_source *source);
 

@@ -9,6 +9,7 @@
  * that ends as it is closed, and files, for recover to remove.
  *
  * Every function may be called from any thread; calls for one instance must not overlap.
+ * Names begin with driver_ and snapshot_method_.
  */
 #pragma once
 
@@ -89,6 +90,14 @@ struct driver_owner {
      * again: its user may have stopped it. */
     bool (*guest_is_to_run)(void *arg);
     void *arg;
+};
+
+/* What a process has left that died. All of it is borrowed for the time of the call. */
+struct driver_recovery {
+    const char *uuid;
+    const json_t *entries; /* an array of what was written down then, in order; NULL: nothing was */
+    bool host_rebooted;    /* what was on disk then may be incomplete, what was in memory is gone */
+    const struct driver_owner *owner; /* as in snapshot_plan */
 };
 
 /* From the one that writes least to the one that is always possible. */
@@ -215,20 +224,17 @@ struct driver_ops {
 
     /*
      * After the process that called extract or direct_snapshot has died: brings the guest and the
-     * host back from whatever `entries` (array of what was written then, in order; borrowed) tells
-     * of, as the call itself would have: thawed, no block job of ours, defined, started again from
-     * its saved memory, devices back, no file left. What others have done since is respected, and
-     * to be called again after a failure is harmless. `host_rebooted`: what was on disk then may be
-     * incomplete, what was in memory is gone. `owner` as in snapshot_plan.
+     * host back from whatever the entries tell of, as the call itself would have: thawed, no block
+     * job of ours, defined, started again from its saved memory, devices back, no file left. What
+     * others have done since is respected, and to be called again after a failure is harmless.
      * EINVAL: some of the entries cannot be understood. What does not depend on that has been
      * done, and no other try will do. Files of ours stay where they are not below today's
      * snapshots_directory: that is no failure, but such an image is none.
      * *ret_image is the finished image when extract had come so far and it is whole, else NULL;
      * owned by the caller, closing it removes the file. An image that direct_snapshot had finished
-     * is undone as well: not to be called once a record may point there. `entries` may be NULL.
+     * is undone as well: not to be called once a record may point there.
      */
-    int (*recover)(struct driver *driver, const char *uuid, const json_t *entries,
-                   bool host_rebooted, const struct driver_owner *owner,
+    int (*recover)(struct driver *driver, const struct driver_recovery *recovery,
                    struct image_source **ret_image, struct error *err);
 
     /*

@@ -2,6 +2,7 @@
 /*
  * What the driver writes into the journal the agent gives (struct driver_journal), and reads from
  * it for driver_ops.recover. A journal of NULL takes everything and keeps nothing.
+ * Names begin with driver_.
  *
  * Entries of the driver are objects with a member "step":
  *   begin     before the first side effect of extract or direct_snapshot: all that undoing needs
@@ -43,6 +44,13 @@ int driver_entries_read(const json_t *array, struct driver_entries *ret_entries,
 /* EINVAL naming `what` is wrong with an entry. */
 int driver_entry_bad(struct error *err, const char *what);
 
-/* Copies a string member, "" where it is absent and not needed. EINVAL when it does not fit. */
-int driver_entry_copy(const json_t *entry, const char *key, bool needed, char *ret_text,
-                      size_t size, struct error *err);
+/* A string in an entry, which may not be empty, and where it is wanted. */
+struct driver_entry_member {
+    const char *key;
+    char *ret_text;
+    size_t size; /* of ret_text */
+};
+
+/* Copies them in order. EINVAL naming the first that is absent, empty or does not fit. */
+int driver_entry_copy(const json_t *entry, const struct driver_entry_member *members, size_t count,
+                      struct error *err);

@@ -3,10 +3,12 @@
 #include "driver/libvirt_driver.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libxml/parser.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "driver/image/qemu_img.h"
 #include "driver/image/staging.h"
 #include "driver/libvirt/domain.h"
@@ -15,7 +17,7 @@
 
 #define DETACH_TIMEOUT_MS 30000
 
-static int check_host(struct driver *driver, struct error *err)
+static int ops_check_host(struct driver *driver, struct error *err)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
     cleanup_conn virConnectPtr conn = NULL;
@@ -27,8 +29,8 @@ static int check_host(struct driver *driver, struct error *err)
     return libvirt_connection_get(self->connection, 0, &conn, err);
 }
 
-static int get_power_state(struct driver *driver, const char *uuid, enum power_state *ret_state,
-                           struct error *err)
+static int ops_get_power_state(struct driver *driver, const char *uuid, enum power_state *ret_state,
+                               struct error *err)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
     cleanup_domain virDomainPtr domain = NULL;
@@ -46,17 +48,23 @@ static int get_power_state(struct driver *driver, const char *uuid, enum power_s
     return r;
 }
 
-static int inspect(struct driver *driver, const struct guest_id *guest, struct guest_info *ret_info,
-                   struct error *err)
+static int ops_inspect(struct driver *driver, const struct guest_id *guest,
+                       struct guest_info *ret_info, struct error *err)
 {
     return libvirt_inspect((struct libvirt_driver *)driver, guest, ret_info, err);
 }
 
-static int extract(struct driver *driver, const struct guest_info *info,
-                   const struct snapshot_plan *plan, struct snapshot_result *ret_result,
-                   struct error *err)
+static int ops_extract(struct driver *driver, const struct guest_info *info,
+                       const struct snapshot_plan *plan, struct snapshot_result *ret_result,
+                       struct error *err)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
+    log_debug("snapshot of disk %s by %s: %s%s, %s freeze", info->disk_target,
+              snapshot_method_name(plan->method), plan->compress ? "compressed " : "",
+              plan->image_format,
+              plan->require_quiesce ? "with a required"
+              : plan->quiesce       ? "with a"
+                                    : "without a");
     if (plan->method == SNAPSHOT_METHOD_COLD)
         return libvirt_cold_snapshot(self, info, plan, ret_result, err);
     if (plan->method != SNAPSHOT_METHOD_STREAM)
@@ -66,56 +74,55 @@ static int extract(struct driver *driver, const struct guest_info *info,
                : libvirt_live_stream(self, info, plan, ret_result, err);
 }
 
-static int freeze(struct driver *driver, const char *uuid, struct error *err)
+static int ops_freeze(struct driver *driver, const char *uuid, struct error *err)
 {
     return libvirt_freeze((struct libvirt_driver *)driver, uuid, err);
 }
 
-static int thaw(struct driver *driver, const char *uuid, struct error *err)
+static int ops_thaw(struct driver *driver, const char *uuid, struct error *err)
 {
     return libvirt_thaw((struct libvirt_driver *)driver, uuid, err);
 }
 
-static int direct_snapshot(struct driver *driver, const struct guest_info *info,
-                           const struct direct_snapshot *direct, char **ret_location,
-                           struct error *err)
+static int ops_direct_snapshot(struct driver *driver, const struct guest_info *info,
+                               const struct direct_snapshot *direct, char **ret_location,
+                               struct error *err)
 {
     return libvirt_direct_snapshot((struct libvirt_driver *)driver, info, direct, ret_location,
                                    err);
 }
 
-static int undo_direct_snapshot(struct driver *driver, const char *location,
-                                const struct driver_journal *journal, struct error *err)
+static int ops_undo_direct_snapshot(struct driver *driver, const char *location,
+                                    const struct driver_journal *journal, struct error *err)
 {
     return libvirt_direct_undo((struct libvirt_driver *)driver, location, journal, err);
 }
 
-static int recover(struct driver *driver, const char *uuid, const json_t *entries,
-                   bool host_rebooted, const struct driver_owner *owner,
-                   struct image_source **ret_image, struct error *err)
+static int ops_recover(struct driver *driver, const struct driver_recovery *recovery,
+                       struct image_source **ret_image, struct error *err)
 {
-    return libvirt_recover((struct libvirt_driver *)driver, uuid, entries, host_rebooted, owner,
-                           ret_image, err);
+    return libvirt_recover((struct libvirt_driver *)driver, recovery, ret_image, err);
 }
 
-static int volume_snapshot_create(struct driver *driver, const char *uuid,
-                                  const struct volume_overlay *overlay, struct error *err)
+static int ops_volume_snapshot_create(struct driver *driver, const char *uuid,
+                                      const struct volume_overlay *overlay, struct error *err)
 {
     return libvirt_volume_create((struct libvirt_driver *)driver, uuid, overlay, err);
 }
 
-static int volume_snapshot_delete(struct driver *driver, const char *uuid,
-                                  const struct volume_merge *merge, struct error *err)
+static int ops_volume_snapshot_delete(struct driver *driver, const char *uuid,
+                                      const struct volume_merge *merge, struct error *err)
 {
     return libvirt_volume_delete((struct libvirt_driver *)driver, uuid, merge, err);
 }
 
-static void set_disk_rate(struct driver *driver, uint64_t bytes_per_s)
+static void ops_set_disk_rate(struct driver *driver, uint64_t bytes_per_s)
 {
+    log_debug("disks are copied at %" PRIu64 " bytes/s at most (0: no limit)", bytes_per_s);
     atomic_store(&((struct libvirt_driver *)driver)->disk_bytes_per_s, bytes_per_s);
 }
 
-static void free_driver(struct driver *driver)
+static void ops_free(struct driver *driver)
 {
     struct libvirt_driver *self = (struct libvirt_driver *)driver;
     libvirt_connection_free(self->connection);
@@ -127,7 +134,7 @@ static void free_driver(struct driver *driver)
 }
 
 /* nova.virt.libvirt.driver.LibvirtDriver._uri */
-static const char *connection_uri(const struct libvirt_driver_options *options)
+static const char *driver_connection_uri(const struct libvirt_driver_options *options)
 {
     if (options->connection_uri && options->connection_uri[0])
         return options->connection_uri;
@@ -138,8 +145,8 @@ static const char *connection_uri(const struct libvirt_driver_options *options)
     return "qemu:///system";
 }
 
-static int copy_options(struct libvirt_driver *driver, const struct libvirt_driver_options *options,
-                        struct error *err)
+static int driver_copy_options(struct libvirt_driver *driver,
+                               const struct libvirt_driver_options *options, struct error *err)
 {
     driver->stall_timeout_s = options->stall_timeout_s;
     driver->freeze_timeout_s = options->freeze_timeout_s;
@@ -165,19 +172,19 @@ static int copy_options(struct libvirt_driver *driver, const struct libvirt_driv
 int libvirt_driver_new(const struct libvirt_driver_options *options, struct driver **ret_driver,
                        struct error *err)
 {
-    static const struct driver_ops ops = {.check_host = check_host,
-                                          .get_power_state = get_power_state,
-                                          .inspect = inspect,
-                                          .extract = extract,
-                                          .freeze = freeze,
-                                          .thaw = thaw,
-                                          .direct_snapshot = direct_snapshot,
-                                          .undo_direct_snapshot = undo_direct_snapshot,
-                                          .recover = recover,
-                                          .volume_snapshot_create = volume_snapshot_create,
-                                          .volume_snapshot_delete = volume_snapshot_delete,
-                                          .set_disk_rate = set_disk_rate,
-                                          .free = free_driver};
+    static const struct driver_ops ops = {.check_host = ops_check_host,
+                                          .get_power_state = ops_get_power_state,
+                                          .inspect = ops_inspect,
+                                          .extract = ops_extract,
+                                          .freeze = ops_freeze,
+                                          .thaw = ops_thaw,
+                                          .direct_snapshot = ops_direct_snapshot,
+                                          .undo_direct_snapshot = ops_undo_direct_snapshot,
+                                          .recover = ops_recover,
+                                          .volume_snapshot_create = ops_volume_snapshot_create,
+                                          .volume_snapshot_delete = ops_volume_snapshot_delete,
+                                          .set_disk_rate = ops_set_disk_rate,
+                                          .free = ops_free};
     if (options->stall_timeout_s == 0 || options->freeze_timeout_s == 0)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "the driver needs a stall timeout and a freeze timeout");
@@ -187,11 +194,11 @@ int libvirt_driver_new(const struct libvirt_driver_options *options, struct driv
     qemu_img_set_limits(options->images_cpu_limit_s, options->images_address_space_bytes);
     xmlInitParser(); /* libxml2 wants this before threads use it */
     driver->base.ops = &ops;
-    int r = copy_options(driver, options, err);
+    int r = driver_copy_options(driver, options, err);
     if (r == 0)
-        r = libvirt_connection_new(connection_uri(options), &driver->connection, err);
+        r = libvirt_connection_new(driver_connection_uri(options), &driver->connection, err);
     if (r < 0) {
-        free_driver(&driver->base);
+        ops_free(&driver->base);
         return r;
     }
     *ret_driver = &driver->base;

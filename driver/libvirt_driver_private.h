@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the libvirt driver share; for driver/ only. */
+/*
+ * What the files of the libvirt driver share; for driver/ only. What the operations do, their
+ * errors and who owns what is said in driver.h.
+ */
 #pragma once
 
 #include <libvirt/libvirt.h>
@@ -9,7 +12,6 @@
 
 #include "common/error.h"
 #include "driver/ceph/rbd_options.h"
-#include "driver/definition/domain_description.h"
 #include "driver/definition/root_disk.h"
 #include "driver/driver.h"
 #include "driver/libvirt/connection.h"
@@ -31,11 +33,11 @@ struct libvirt_driver {
     atomic_bool is_checked; /* check_host has told what it tells once */
 };
 
-/* driver_ops.inspect */
+/* driver_ops.inspect: driver/snapshot/inspect.c. */
 int libvirt_inspect(struct libvirt_driver *driver, const struct guest_id *guest,
                     struct guest_info *ret_info, struct error *err);
 
-/* driver_ops.extract for each method. */
+/* driver_ops.extract for each method: live.c, cold.c, live_stream.c, stopped_stream.c. */
 int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                           struct error *err);
@@ -49,18 +51,18 @@ int libvirt_stopped_stream(struct libvirt_driver *driver, const struct guest_inf
                            const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                            struct error *err);
 
-/* driver_ops.freeze and driver_ops.thaw */
+/* driver_ops.freeze and driver_ops.thaw: driver/snapshot/quiesce.c. */
 int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error *err);
 int libvirt_thaw(struct libvirt_driver *driver, const char *uuid, struct error *err);
 
-/* driver_ops.direct_snapshot, undo_direct_snapshot: driver/snapshot/direct.c. */
+/* driver_ops.direct_snapshot, undo_direct_snapshot: driver/snapshot/direct.c, direct_copy.c. */
 int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
                             const struct direct_snapshot *direct, char **ret_location,
                             struct error *err);
 int libvirt_direct_undo(struct libvirt_driver *driver, const char *location,
                         const struct driver_journal *journal, struct error *err);
 
-/* driver_ops.volume_snapshot_create and driver_ops.volume_snapshot_delete */
+/* driver_ops.volume_snapshot_create, volume_snapshot_delete: driver/volume/create.c, delete.c. */
 int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,
                           const struct volume_overlay *overlay, struct error *err);
 int libvirt_volume_delete(struct libvirt_driver *driver, const char *uuid,

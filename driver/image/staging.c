@@ -232,53 +232,33 @@ void staging_free(struct staging *staging)
     staging_leave(staging);
 }
 
-struct staged_source {
-    struct image_source base;
-    struct image_source *file;
-    struct staging *staging;
-};
-
-static ssize_t staged_read(struct image_source *source, void *buffer, size_t length,
-                           struct error *err)
+static void close_staged(struct image_source *file, void *staging)
 {
-    struct image_source *file = ((struct staged_source *)source)->file;
-    return file->ops->read(file, buffer, length, err);
+    image_source_close(file);
+    staging_free(staging);
 }
 
-static int staged_rewind(struct image_source *source, struct error *err)
+static void leave_staged(struct image_source *file, void *staging)
 {
-    struct image_source *file = ((struct staged_source *)source)->file;
-    return file->ops->rewind(file, err);
+    image_source_close(file);
+    staging_leave(staging);
 }
 
-static void staged_close(struct image_source *source)
+int staging_own(struct staging *staging, struct image_source *source,
+                struct image_source **ret_source, struct error *err)
 {
-    struct staged_source *staged = (struct staged_source *)source;
-    image_source_close(staged->file);
-    staging_free(staged->staging);
-    free(staged);
-}
-
-static void staged_leave(struct image_source *source)
-{
-    struct staged_source *staged = (struct staged_source *)source;
-    image_source_close(staged->file);
-    staging_leave(staged->staging);
-    free(staged);
+    static const struct image_source_owner owner = {close_staged, leave_staged};
+    return image_source_owning(source, staging, &owner, ret_source, err);
 }
 
 int staging_open_image(struct staging *staging, struct image_source **ret_source, struct error *err)
 {
-    static const struct image_source_ops ops = {staged_read, staged_rewind, staged_close,
-                                                staged_leave};
-    cleanup_free struct staged_source *staged = calloc(1, sizeof(*staged));
-    if (!staged)
-        return error_nomem(err);
-    int r = image_source_open_file(staging->image_path, &staged->file, err);
+    struct image_source *file = NULL;
+    int r = image_source_open_file(staging->image_path, &file, err);
     if (r < 0)
         return r;
-    staged->base = (struct image_source){.ops = &ops, .size_bytes = staged->file->size_bytes};
-    staged->staging = staging;
-    *ret_source = &TAKE_PTR(staged)->base;
-    return 0;
+    r = staging_own(staging, file, ret_source, err);
+    if (r < 0)
+        image_source_close(file);
+    return r;
 }

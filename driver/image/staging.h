@@ -73,6 +73,13 @@ const char *staging_socket_path(const struct staging *staging);
 /* Removes the overlay, which may be as large as the disk. Absent is fine. */
 int staging_remove_delta(const struct staging *staging, struct error *err);
 
+/*
+ * An image that is read from `source` and made of the files of `staging`: closing it removes
+ * everything, leaving it nothing. Takes both on success. Returns owned.
+ */
+int staging_own(struct staging *staging, struct image_source *source,
+                struct image_source **ret_source, struct error *err);
+
 /* Opens the finished image. Takes `staging` on success: closing the source removes everything,
  * leaving it nothing. */
 int staging_open_image(struct staging *staging, struct image_source **ret_source,

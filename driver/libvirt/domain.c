@@ -33,13 +33,26 @@ int libvirt_domain_power_state(virDomainPtr domain, enum power_state *ret_state,
     return 0;
 }
 
+int libvirt_domain_not_running(const char *uuid, struct error *err)
+{
+    return error_set(err, ENOENT, EXC_INSTANCE_NOT_RUNNING, "Instance %s is not running.", uuid);
+}
+
+int libvirt_domain_xml(virDomainPtr domain, char **ret_xml, struct error *err)
+{
+    char *xml = virDomainGetXMLDesc(domain, 0);
+    if (!xml)
+        return libvirt_error(err, "cannot read the domain's definition");
+    *ret_xml = xml;
+    return 0;
+}
+
 int libvirt_domain_describe(virDomainPtr domain, struct domain_description **ret_description,
                             struct error *err)
 {
-    cleanup_free char *xml = virDomainGetXMLDesc(domain, 0);
-    if (!xml)
-        return libvirt_error(err, "cannot read the domain's definition");
-    return domain_description_parse(xml, ret_description, err);
+    cleanup_free char *xml = NULL;
+    int r = libvirt_domain_xml(domain, &xml, err);
+    return r < 0 ? r : domain_description_parse(xml, ret_description, err);
 }
 
 static struct qemu_user owner_of(const char *path)

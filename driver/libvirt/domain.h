@@ -14,6 +14,12 @@
 /* nova.virt.libvirt.guest.LIBVIRT_POWER_STATE over virDomainGetState(). */
 int libvirt_domain_power_state(virDomainPtr domain, enum power_state *ret_state, struct error *err);
 
+/* -ENOENT and InstanceNotRunning, said as nova says it. */
+int libvirt_domain_not_running(const char *uuid, struct error *err);
+
+/* Its live definition, without secrets (inactive one of a stopped guest). Returns owned. */
+int libvirt_domain_xml(virDomainPtr domain, char **ret_xml, struct error *err);
+
 /* The parsed live definition of a domain (inactive one of a stopped guest). Returns owned. */
 int libvirt_domain_describe(virDomainPtr domain, struct domain_description **ret_description,
                             struct error *err);

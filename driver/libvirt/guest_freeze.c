@@ -9,7 +9,7 @@
 
 #include "common/log.h"
 #include "driver/journal.h"
-#include "driver/libvirt/connection.h"
+#include "driver/libvirt/domain.h"
 
 /* Errors that say that there is no agent to answer a freeze; others are the agent's own. */
 static bool agent_is_absent(int code)
@@ -128,7 +128,7 @@ int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, struct 
 
 int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
 {
-    if (!freeze->thaw_needed)
+    if (!freeze->thaw_needed || !domain)
         return 0;
     if (virDomainFSThaw(domain, NULL, 0, 0) < 0)
         return libvirt_error(err, "cannot thaw the guest's filesystems");
@@ -142,7 +142,7 @@ int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct er
 
 int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
 {
-    if (!freeze->limited)
+    if (!freeze->limited || !domain)
         return 0;
     if (virDomainAgentSetResponseTimeout(domain, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0) < 0)
         return libvirt_error(err, "cannot give the guest agent its time to answer back");
@@ -154,4 +154,14 @@ void guest_freeze_forget(struct guest_freeze *freeze)
 {
     set_thawed(freeze);
     freeze->limited = false;
+}
+
+int guest_freeze_find_again(struct guest_freeze *freeze, struct libvirt_connection *connection,
+                            const char *uuid, virDomainPtr *domain, bool *ret_active,
+                            struct error *err)
+{
+    int r = libvirt_domain_find_again(connection, uuid, domain, ret_active, err);
+    if (r == 0 && !*ret_active)
+        guest_freeze_forget(freeze);
+    return r;
 }

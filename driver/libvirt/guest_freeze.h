@@ -11,6 +11,7 @@
 
 #include "common/error.h"
 #include "driver/driver.h"
+#include "driver/libvirt/connection.h"
 
 struct guest_freeze {
     const struct driver_journal *journal; /* borrowed: told before a freeze and after the thaw */
@@ -31,11 +32,18 @@ int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, s
  */
 int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
 
-/* Thaws if need be. To be called again after a failure. */
+/* Thaws if need be. To be called again after a failure. Without a domain (NULL) it is not tried. */
 int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
 
-/* Gives the agent its unlimited time to answer back, libvirt's default. */
+/* Gives the agent its unlimited time to answer back, libvirt's default; not without a domain. */
 int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
+
+/*
+ * libvirt_domain_find_again(), after which the freeze of a guest that has ended is forgotten.
+ */
+int guest_freeze_find_again(struct guest_freeze *freeze, struct libvirt_connection *connection,
+                            const char *uuid, virDomainPtr *domain, bool *ret_active,
+                            struct error *err);
 
 /* The guest has ended: nothing of it is frozen, there is no agent any more. */
 void guest_freeze_forget(struct guest_freeze *freeze);

@@ -18,31 +18,33 @@
  * has died the journal tells it what to look for.
  */
 #include <errno.h>
-#include <string.h>
+#include <inttypes.h>
 
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/failpoint.h"
-#include "driver/ceph/rbd_name.h"
+#include "common/log.h"
 #include "driver/image/qemu_img.h"
 #include "driver/journal.h"
 #include "driver/libvirt/managed_save.h"
-#include "driver/snapshot/cold.h"
+#include "driver/snapshot/cold_snapshot.h"
 #include "driver/snapshot/staged_image.h"
 
-static struct guest_run run_of(const struct guest_info *info)
+static struct guest_run cold_run_of(const struct guest_info *info)
 {
     return (struct guest_run){info->power_state, info->domain_id};
 }
 
 /* What has to come back; of a guest whose memory is not saved here, nothing. */
-static int read_guest(struct cold_snapshot *op, struct error *err)
+static int cold_read_guest(struct cold_snapshot *op, struct error *err)
 {
-    const struct guest_run run = run_of(op->info);
+    const struct guest_run run = cold_run_of(op->info);
     int r = guest_rest_check_run(op->driver->connection, op->info->uuid, &run, err);
     if (r < 0)
         return r;
     op->suspending = run.power_state == POWER_STATE_RUNNING;
+    log_debug("cold snapshot of disk %s: the guest %s", op->info->disk_target,
+              op->suspending ? "runs and is saved to disk meanwhile" : "does not run");
     if (!op->suspending)
         return 0;
     r = libvirt_connection_watch(op->driver->connection, op->info->uuid, op->info->disk_target,
@@ -50,27 +52,23 @@ static int read_guest(struct cold_snapshot *op, struct error *err)
     return r < 0 ? r : host_devices_read(&op->devices, op->domain, err);
 }
 
-static int reserve(struct cold_snapshot *op, struct error *err)
-{
-    uint64_t bytes = 0;
-    int r = disk_space_need(op->info, DISK_SPACE_IMAGE, &bytes, err);
-    return r < 0 ? r
-                 : disk_space_reserve(op->staging, bytes, op->driver->scratch_reserve_bytes,
-                                      &op->space, err);
-}
-
 /* Chooses the names and writes down what is about to be done, before anything is. */
-static int begin(struct cold_snapshot *op, struct error *err)
+static int cold_begin(struct cold_snapshot *op, struct error *err)
 {
     int r = libvirt_connection_find_domain(op->driver->connection, op->info->uuid, 0,
                                            EXC_INSTANCE_NOT_FOUND, &op->domain, err);
-    if (r == 0)
-        r = read_guest(op, err);
-    if (r == 0)
-        r = staging_new(op->driver->snapshots_directory, &op->staging, err);
-    if (r == 0)
-        r = reserve(op, err);
-    if (r == 0 && op->plan->journal)
+    if (r < 0)
+        return r;
+    r = cold_read_guest(op, err);
+    if (r < 0)
+        return r;
+    r = staging_new(op->driver->snapshots_directory, &op->staging, err);
+    if (r < 0)
+        return r;
+    r = staged_image_reserve(op->staging, op->info, DISK_SPACE_IMAGE, op->driver, &op->space, err);
+    if (r < 0)
+        return r;
+    if (op->plan->journal)
         r = driver_journal_write(op->plan->journal, cold_snapshot_entry(op), err);
     if (r < 0)
         return r;
@@ -78,7 +76,7 @@ static int begin(struct cold_snapshot *op, struct error *err)
     return staging_make(op->staging, STAGING_PRIVATE, err);
 }
 
-static int suspend_guest(struct cold_snapshot *op, struct error *err)
+static int cold_suspend_guest(struct cold_snapshot *op, struct error *err)
 {
     int r = host_devices_detach(&op->devices, op->domain, op->watch, op->driver->detach_timeout_ms,
                                 err);
@@ -87,44 +85,38 @@ static int suspend_guest(struct cold_snapshot *op, struct error *err)
     failpoint("cold:devices-detached");
     op->paused_since_ms = clock_now_ms();
     r = managed_save(op->domain, op->driver->stall_timeout_s, err);
+    log_debug("managed save %s after %" PRIu64 " ms", r < 0 ? "failed" : "done",
+              clock_now_ms() - op->paused_since_ms);
     failpoint("cold:saved");
     return r;
 }
 
-/* A guest is down for no longer than it takes. */
-static uint64_t limit_of(const struct cold_snapshot *op)
+static int cold_convert_disk(struct cold_snapshot *op, struct error *err)
 {
-    return op->suspending ? 0 : op->driver->disk_bytes_per_s;
-}
-
-static int convert_disk(struct cold_snapshot *op, struct error *err)
-{
-    bool is_file = op->info->source_type == DISK_SOURCE_FILE;
-    const struct qemu_img_conversion conversion = {.source_path = op->source_path,
-                                                   .source_format =
-                                                       is_file ? op->info->disk_format : "raw",
-                                                   .target_path = staging_image_path(op->staging),
-                                                   .target_format = op->plan->image_format,
-                                                   .compress = op->plan->compress,
-                                                   .compression_type = op->plan->compression_type,
-                                                   .bytes_per_s = limit_of(op),
-                                                   .force_share = true,
-                                                   .stall_timeout_s = op->driver->stall_timeout_s};
+    struct qemu_img_conversion conversion =
+        staged_image_conversion(op->staging, op->plan, op->driver);
+    conversion.source_path = op->source.path;
+    conversion.source_format = op->source.format;
+    conversion.force_share = true;
+    if (op->suspending)
+        conversion.bytes_per_s = 0; /* a guest is down for no longer than it takes */
     return qemu_img_convert(&conversion, err);
 }
 
 /* A guest that runs meanwhile may change the disk, or make it unreadable, under the hands. */
-static int read_disk(struct cold_snapshot *op, struct error *err)
+static int cold_read_disk(struct cold_snapshot *op, struct error *err)
 {
     static const struct guest_run saved = {POWER_STATE_SHUTDOWN, -1};
-    const struct guest_run found = run_of(op->info);
+    const struct guest_run found = cold_run_of(op->info);
     struct error failure = ERROR_INIT, changed = ERROR_INIT;
     int r = guest_rest_begin(&op->rest, op->driver->connection, op->info->uuid,
                              op->suspending ? &saved : &found, err);
     if (r < 0)
         return r;
     failpoint("cold:reading");
-    r = convert_disk(op, &failure);
+    log_debug("converting %s (%s) to %s", op->info->disk_path, op->source.format,
+              op->plan->image_format);
+    r = cold_convert_disk(op, &failure);
     if (r == -ECANCELED) {
         *err = failure;
         return r;
@@ -136,32 +128,17 @@ static int read_disk(struct cold_snapshot *op, struct error *err)
     return -failure.errnum;
 }
 
-/* What qemu-img is to read, before the guest is touched. */
-static int find_source(struct cold_snapshot *op, struct error *err)
-{
-    const struct guest_info *info = op->info;
-    if (info->source_type == DISK_SOURCE_PLOOP)
-        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR,
-                         "root disk %s is neither a file, a block device nor an RBD image",
-                         info->disk_path);
-    if (info->source_type == DISK_SOURCE_RBD)
-        return rbd_name_for_qemu(info->disk_path, &op->driver->rbd, op->source_path,
-                                 sizeof(op->source_path), err);
-    memcpy(op->source_path, info->disk_path, sizeof(op->source_path));
-    return 0;
-}
-
 /* All that needs the guest stopped. */
-static int copy_disk(struct cold_snapshot *op, struct error *err)
+static int cold_copy_disk(struct cold_snapshot *op, struct error *err)
 {
-    int r = begin(op, err);
+    int r = cold_begin(op, err);
     if (r < 0)
         return r;
     failpoint("cold:staging-made");
     if (op->suspending)
-        r = suspend_guest(op, err);
+        r = cold_suspend_guest(op, err);
     if (r == 0)
-        r = read_disk(op, err);
+        r = cold_read_disk(op, err);
     if (r < 0)
         return r;
     failpoint("cold:converted");
@@ -179,10 +156,10 @@ int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info
         .driver = driver, .info = info, .plan = plan, .owner = plan->owner};
     struct snapshot_result result = {.guest_is_back = true};
     struct error failure = ERROR_INIT;
-    int r = find_source(&op, err);
+    int r = disk_source_find(info, &driver->rbd, &op.source, err);
     if (r < 0)
         return r;
-    (void)copy_disk(&op, &failure);
+    (void)cold_copy_disk(&op, &failure);
     cold_snapshot_resume(&op, &failure);
     disk_space_release(TAKE_PTR(op.space)); /* all is written; the staging goes with the image */
     if (failure.errnum == 0 && staging_open_image(op.staging, &result.image, &failure) == 0)
@@ -191,8 +168,10 @@ int libvirt_cold_snapshot(struct libvirt_driver *driver, const struct guest_info
         *err = failure;
         return -failure.errnum;
     }
-    if (op.paused_since_ms > 0)
+    if (op.paused_since_ms > 0) {
         result.guest_paused_ms = (uint32_t)(clock_now_ms() - op.paused_since_ms);
+        log_debug("the guest was saved to disk for %" PRIu32 " ms", result.guest_paused_ms);
+    }
     *ret_result = result;
     return 0;
 }

@@ -8,17 +8,20 @@
  * there; for a process that has died the journal tells what that is.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/cancel.h"
+#include "common/clock.h"
 #include "common/failpoint.h"
+#include "common/log.h"
 #include "driver/journal.h"
 #include "driver/libvirt/guest_quiesce.h"
-#include "driver/snapshot/direct.h"
+#include "driver/snapshot/direct_copy.h"
 
 #define FROZEN_OP_TIMEOUT_S 10U /* a guest does not stand still for a cluster that hangs */
 
-static int open_disk(struct direct_copy *op, struct error *err)
+static int direct_open_disk(struct direct_copy *op, struct error *err)
 {
     struct rbd_name name;
     if (op->info->source_type != DISK_SOURCE_RBD)
@@ -28,13 +31,14 @@ static int open_disk(struct direct_copy *op, struct error *err)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "image id %s is not a uuid",
                          op->direct->image_id);
     int r = rbd_name_parse(op->info->disk_path, &name, err);
-    if (r == 0)
-        r = rados_client_open(&op->client, &op->driver->rbd, err);
+    if (r < 0)
+        return r;
+    r = rados_client_open(&op->client, &op->driver->rbd, err);
     return r < 0 ? r : rbd_volume_open(&op->disk, &op->client, &name, err);
 }
 
 /* Where Glance keeps the image the instance was booted from, if that is in this cluster. */
-static int find_pool_of_locations(struct direct_copy *op, struct error *err)
+static int direct_find_pool(struct direct_copy *op, struct error *err)
 {
     static const char *const none[] = {NULL};
     const char *const *locations = op->direct->parent_locations;
@@ -52,20 +56,20 @@ static int find_pool_of_locations(struct direct_copy *op, struct error *err)
                      "Cannot determine the parent storage pool for %s", op->direct->image_id);
 }
 
-static int find_target(struct direct_copy *op, struct error *err)
+static int direct_find_target(struct direct_copy *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
     memcpy(op->target.image, op->direct->image_id, ID_UUID_SIZE);
     int r = rbd_volume_parent_pool(&op->disk, op->target.pool, &failure);
     if (r == -ENOENT)
-        return find_pool_of_locations(op, err);
+        return direct_find_pool(op, err);
     if (r < 0)
         *err = failure;
     return r;
 }
 
 /* Fails only when the image must be consistent; a guest that does not run does not write. */
-static int freeze_guest(struct direct_copy *op, struct error *err)
+static int direct_freeze_guest(struct direct_copy *op, struct error *err)
 {
     const struct guest_quiesce quiesce = {.wanted = op->direct->quiesce,
                                           .required = op->direct->require_quiesce,
@@ -87,7 +91,7 @@ static int freeze_guest(struct direct_copy *op, struct error *err)
  * Writes down what is about to be made, before anything is. An image that is there already is not
  * ours: what is written down is what may be removed.
  */
-static int check_is_free(const struct direct_copy *op, struct error *err)
+static int direct_check_target_is_free(const struct direct_copy *op, struct error *err)
 {
     struct rbd_volume there = {0};
     struct error failure = ERROR_INIT;
@@ -102,12 +106,14 @@ static int check_is_free(const struct direct_copy *op, struct error *err)
     return r;
 }
 
-static int begin(struct direct_copy *op, struct error *err)
+static int direct_begin(struct direct_copy *op, struct error *err)
 {
-    int r = check_is_free(op, err);
+    int r = direct_check_target_is_free(op, err);
     if (r < 0)
         return r;
     id_new_hex(op->snap);
+    log_debug("direct snapshot: %s@%s is cloned to %s/%s", op->info->disk_path, op->snap,
+              op->target.pool, op->target.image);
     if (op->direct->journal)
         r = driver_journal_write(op->direct->journal, direct_copy_entry(op), err);
     failpoint("direct:written-down");
@@ -115,10 +121,11 @@ static int begin(struct direct_copy *op, struct error *err)
 }
 
 /* The point in time of the image. The guest's filesystems stand still for no more than this. */
-static int snap_disk(struct direct_copy *op, struct error *err)
+static int direct_snap_disk(struct direct_copy *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = freeze_guest(op, err);
+    uint64_t since_ms = clock_now_ms();
+    int r = direct_freeze_guest(op, err);
     failpoint("direct:frozen");
     if (r == 0) {
         op->snapped = true; /* also when the answer is lost */
@@ -129,6 +136,8 @@ static int snap_disk(struct direct_copy *op, struct error *err)
         error_join(err, &failure);
         r = -err->errnum;
     }
+    log_debug("snapshot of the disk, freeze and thaw included, took %" PRIu64 " ms",
+              clock_now_ms() - since_ms);
     if (r < 0)
         return r;
     failpoint("direct:thawed");
@@ -139,27 +148,32 @@ static int snap_disk(struct direct_copy *op, struct error *err)
     return r;
 }
 
-static int clone_disk(struct direct_copy *op, struct error *err)
+static int direct_clone_disk(struct direct_copy *op, struct error *err)
 {
     int r = rbd_volume_clone(&op->disk, op->snap, &op->target, err);
     op->cloned = r != -EEXIST && r != -EPERM && r != -EACCES; /* else what is there is not ours */
     failpoint("direct:cloned");
-    if (r == 0)
-        r = rbd_volume_open(&op->copy, &op->client, &op->target, err);
-    if (r == 0)
-        r = cancel_check(err);
-    if (r == 0)
-        r = rbd_volume_flatten(&op->copy, err); /* librbd does not let it be interrupted */
+    if (r < 0)
+        return r;
+    r = rbd_volume_open(&op->copy, &op->client, &op->target, err);
+    if (r < 0)
+        return r;
+    r = cancel_check(err);
+    if (r < 0)
+        return r;
+    log_debug("flattening %s/%s", op->target.pool, op->target.image);
+    r = rbd_volume_flatten(&op->copy, err); /* librbd does not let it be interrupted */
     failpoint("direct:flattened");
     return r < 0 ? r : cancel_check(err);
 }
 
-static int finish_image(struct direct_copy *op, char **ret_location, struct error *err)
+static int direct_finish_image(struct direct_copy *op, char **ret_location, struct error *err)
 {
     struct rbd_location location = {.snap = GLANCE_SNAP};
     int r = rbd_volume_create_snap(&op->copy, GLANCE_SNAP, err);
-    if (r == 0)
-        r = rbd_volume_protect_snap(&op->copy, GLANCE_SNAP, err);
+    if (r < 0)
+        return r;
+    r = rbd_volume_protect_snap(&op->copy, GLANCE_SNAP, err);
     failpoint("direct:image-protected");
     if (r < 0)
         return r;
@@ -173,29 +187,35 @@ static int finish_image(struct direct_copy *op, char **ret_location, struct erro
     return 0;
 }
 
-static int copy_disk(struct direct_copy *op, char **ret_location, struct error *err)
+static int direct_copy_disk(struct direct_copy *op, char **ret_location, struct error *err)
 {
-    int r = open_disk(op, err);
-    if (r == 0)
-        r = find_target(op, err);
-    if (r == 0)
-        r = cancel_check(err);
-    if (r == 0)
-        r = begin(op, err);
-    if (r == 0)
-        r = snap_disk(op, err);
-    if (r == 0)
-        r = clone_disk(op, err);
-    if (r == 0)
-        r = direct_copy_remove_disk_snap(op, err);
+    int r = direct_open_disk(op, err);
+    if (r < 0)
+        return r;
+    r = direct_find_target(op, err);
+    if (r < 0)
+        return r;
+    r = cancel_check(err);
+    if (r < 0)
+        return r;
+    r = direct_begin(op, err);
+    if (r < 0)
+        return r;
+    r = direct_snap_disk(op, err);
+    if (r < 0)
+        return r;
+    r = direct_clone_disk(op, err);
+    if (r < 0)
+        return r;
+    r = direct_copy_remove_disk_snap(op, err);
     if (r < 0)
         return r;
     failpoint("direct:snap-removed");
-    return finish_image(op, ret_location, err);
+    return direct_finish_image(op, ret_location, err);
 }
 
 /* The data goes no other way before this one is clear: recover knows of the last one begun only. */
-static void clear_away(struct direct_copy *op, struct error *err)
+static void direct_clear_away(struct direct_copy *op, struct error *err)
 {
     struct error left = ERROR_INIT;
     direct_copy_undo(op, &left);
@@ -217,8 +237,8 @@ int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_in
         .info = info,
         .direct = direct,
         .freeze = {.journal = direct->journal, .timeout_s = driver->freeze_timeout_s}};
-    int r = copy_disk(&op, ret_location, err);
+    int r = direct_copy_disk(&op, ret_location, err);
     if (r < 0)
-        clear_away(&op, err);
+        direct_clear_away(&op, err);
     return r;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a domain: its state, its definition, its root disk. */
-#include <libvirt/virterror.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt_driver_private.h"
 
-static int read_domain(virDomainPtr domain, struct guest_info *info, struct error *err)
+static int inspect_domain(virDomainPtr domain, struct guest_info *info, struct error *err)
 {
     int r = libvirt_domain_power_state(domain, &info->power_state, err);
     if (r < 0)
@@ -23,8 +24,8 @@ static int read_domain(virDomainPtr domain, struct guest_info *info, struct erro
     return 0;
 }
 
-static int read_root_disk(const struct libvirt_driver *driver, const struct guest_id *guest,
-                          virDomainPtr domain, struct guest_info *info, struct error *err)
+static int inspect_root_disk(const struct libvirt_driver *driver, const struct guest_id *guest,
+                             virDomainPtr domain, struct guest_info *info, struct error *err)
 {
     struct domain_description *description = NULL;
     const struct domain_disk *disk = NULL;
@@ -52,11 +53,17 @@ int libvirt_inspect(struct libvirt_driver *driver, const struct guest_id *guest,
     (void)snprintf(info.uuid, sizeof(info.uuid), "%s", guest->uuid);
     int r = libvirt_connection_find_domain(driver->connection, guest->uuid, 0,
                                            EXC_INSTANCE_NOT_RUNNING, &domain, err);
-    if (r == 0)
-        r = read_domain(domain, &info, err);
-    if (r == 0)
-        r = read_root_disk(driver, guest, domain, &info, err);
-    if (r == 0)
-        *ret_info = info;
-    return r;
+    if (r < 0)
+        return r;
+    r = inspect_domain(domain, &info, err);
+    if (r < 0)
+        return r;
+    r = inspect_root_disk(driver, guest, domain, &info, err);
+    if (r < 0)
+        return r;
+    log_debug("power state %u, %s domain, root disk %s: %s (%s), %" PRIu64 " bytes",
+              info.power_state, info.persistent ? "persistent" : "transient", info.disk_target,
+              info.disk_path, info.disk_format, info.virtual_size_bytes);
+    *ret_info = info;
+    return 0;
 }

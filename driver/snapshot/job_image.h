@@ -3,7 +3,7 @@
  * An image that is made, while it is read, of the disk a backup job shows (image_stream.h).
  *
  * The job is ended before its reader closes, whatever way that comes: a QEMU may not bear a reader
- * that goes away (disk_iothread.h). What fails of it is ended by live_snapshot_undo().
+ * that goes away (disk_iothread.h). What fails of it is ended by live_undo().
  */
 #pragma once
 

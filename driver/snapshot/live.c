@@ -6,23 +6,23 @@
  * guest never stops.
  *
  * blockRebase takes no persistent domain, so the definition is taken away meanwhile; blockCopy
- * does. live_snapshot_undo() runs on every exit and puts back whatever the progress of each part
+ * does. live_undo() runs on every exit and puts back whatever the progress of each part
  * says, and does so for a process that has died when the journal has told it the same.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/failpoint.h"
-#include "driver/block/block_job.h"
-#include "driver/image/image_stream.h"
+#include "common/log.h"
 #include "driver/image/qemu_img.h"
-#include "driver/journal.h"
 #include "driver/snapshot/live_snapshot.h"
 #include "driver/snapshot/staged_image.h"
 
-static int make_overlay(struct live_snapshot *op, struct error *err)
+static int live_make_overlay(struct live_snapshot *op, struct error *err)
 {
     const struct guest_info *info = op->info;
     int r = staging_make(op->staging, STAGING_TRAVERSABLE, err);
@@ -42,10 +42,11 @@ static int make_overlay(struct live_snapshot *op, struct error *err)
 }
 
 /* The point in time of the image. The guest's filesystems stand still for no more than this. */
-static int end_copy(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+static int live_take_instant(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
+    uint64_t since_ms = clock_now_ms();
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, ret_quiesced, err);
     failpoint("live:frozen");
     if (r == 0)
@@ -53,106 +54,89 @@ static int end_copy(struct live_snapshot *op, bool *ret_quiesced, struct error *
     failpoint("live:copy-ended");
     if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, ret_quiesced, &failure) == 0) {
         failpoint("live:thawed");
+        log_debug("end of the copy, %s freeze, took %" PRIu64 " ms",
+                  *ret_quiesced ? "within a" : "without a", clock_now_ms() - since_ms);
         return r;
     }
     error_join(err, &failure);
     return -err->errnum;
 }
 
-static int start_copy(struct live_snapshot *op, struct error *err)
+static int live_start_copy(struct live_snapshot *op, struct error *err)
 {
-    int r = make_overlay(op, err);
+    int r = live_make_overlay(op, err);
     if (r < 0)
         return r;
     failpoint("live:overlay-made");
     if (saved_definition_undefine(&op->definition, op->domain, err) < 0)
         return live_snapshot_unusable(op, err);
+    if (op->definition.xml)
+        log_debug("the domain is undefined for the time of the copy");
     failpoint("live:undefined");
     r = block_copy_start(&op->copy, op->driver->connection, op->domain, err);
     return r == -EIO && op->copy.transient_job ? live_snapshot_unusable(op, err) : r;
 }
 
-static int copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+/* Whether this disk can be copied, and what is about to be done, before anything is. */
+static int live_prepare_copy(struct live_snapshot *op, struct error *err)
 {
-    int r = guest_quiesce_check(&op->quiesce, err);
-    if (r == 0)
-        r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
-    if (r == 0)
-        r = live_snapshot_begin(op, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM, err);
-    failpoint("live:written-down");
-    if (r == 0)
-        r = start_copy(op, err);
+    int r = live_snapshot_check(op, err);
     if (r < 0)
         return r;
+    r = live_snapshot_begin(op, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM, err);
+    failpoint("live:written-down");
+    return r;
+}
+
+static int live_copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+{
+    int r = live_prepare_copy(op, err);
+    if (r < 0)
+        return r;
+    r = live_start_copy(op, err);
+    if (r < 0)
+        return r;
+    log_debug("copy of disk %s into %s started", op->info->disk_target,
+              staging_directory(op->staging));
     failpoint("live:copy-started");
     r = block_copy_await_ready(&op->copy, op->domain, err);
     if (r < 0)
         return r;
+    log_debug("copy of disk %s is ready", op->info->disk_target);
     failpoint("live:copy-ready");
-    r = end_copy(op, ret_quiesced, err);
-    if (r == 0)
-        r = block_copy_confirm_end(&op->copy, op->domain, err);
+    r = live_take_instant(op, ret_quiesced, err);
+    if (r < 0)
+        return r;
+    r = block_copy_confirm_end(&op->copy, op->domain, err);
     if (r < 0)
         return r;
     qemu_user_take_back(staging_delta_path(op->staging));
     return disk_space_check(op->space, err);
 }
 
-int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
-                          const char *source_format, struct error *err)
-{
-    const struct qemu_img_conversion conversion = {.source_path = source_path,
-                                                   .source_format = source_format,
-                                                   .target_path = staging_image_path(op->staging),
-                                                   .target_format = op->plan->image_format,
-                                                   .compress = op->plan->compress,
-                                                   .compression_type = op->plan->compression_type,
-                                                   .bytes_per_s = op->driver->disk_bytes_per_s,
-                                                   .stall_timeout_s = op->driver->stall_timeout_s};
-    int r = qemu_img_convert(&conversion, err);
-    if (r < 0)
-        return r;
-    failpoint("live:converted");
-    r = staged_image_write(op->plan->journal, op->staging, STAGED_FILE, op->plan->image_format,
-                           err);
-    failpoint("live:image-written-down");
-    return r;
-}
-
-int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image, struct error *err)
-{
-    int r = staging_remove_delta(op->staging, err);
-    if (r == 0)
-        r = staging_open_image(op->staging, ret_image, err);
-    if (r < 0)
-        return r;
-    disk_space_release(TAKE_PTR(op->space)); /* all is written; the staging goes with the image */
-    op->staging = NULL;
-    return 0;
-}
-
 /* The overlay is all that is needed: the image is made from it while it is uploaded. */
-static int stream_overlay(struct live_snapshot *op, struct snapshot_result *result,
-                          struct error *err)
+static int live_stream_overlay(struct live_snapshot *op, struct snapshot_result *result,
+                               struct error *err)
 {
     int r = staged_image_write(op->plan->journal, op->staging, STAGED_OVERLAY,
                                op->plan->image_format, err);
     failpoint("live:overlay-written-down");
-    if (r == 0)
-        r = staged_image_open_overlay(op->staging, op->plan->image_format, op->driver,
-                                      &result->image, err);
+    if (r < 0)
+        return r;
+    r = staged_image_open_overlay(op->staging, op->plan->image_format, op->driver, &result->image,
+                                  err);
     if (r < 0)
         return r;
     result->streamed = true;
-    disk_space_release(TAKE_PTR(op->space)); /* all is written; the staging goes with the image */
-    op->staging = NULL;
+    live_snapshot_give_files(op);
     return 0;
 }
 
-static int make_image(struct live_snapshot *op, struct snapshot_result *result, struct error *err)
+static int live_make_image(struct live_snapshot *op, struct snapshot_result *result,
+                           struct error *err)
 {
     if (live_snapshot_is_streamed(op))
-        return stream_overlay(op, result, err);
+        return live_stream_overlay(op, result, err);
     int r = live_snapshot_convert(op, staging_delta_path(op->staging), "qcow2", err);
     return r < 0 ? r : live_snapshot_open(op, &result->image, err);
 }
@@ -169,10 +153,10 @@ int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info
                                            EXC_INSTANCE_NOT_FOUND, &op.domain, err);
     if (r < 0)
         return r;
-    (void)copy_disk(&op, &result.quiesced, &failure);
-    live_snapshot_undo(&op, &failure);
+    (void)live_copy_disk(&op, &result.quiesced, &failure);
+    live_undo(&op, &failure);
     if (failure.errnum == 0)
-        (void)make_image(&op, &result, &failure);
+        (void)live_make_image(&op, &result, &failure);
     if (failure.errnum != 0) {
         *err = failure;
         return -failure.errnum;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The live snapshot: taking it by a copy (libvirt_live.c) or by a backup job (libvirt_stream.c),
- * and undoing either (live_snapshot.c), also for a process that has died (libvirt_live_recover.c).
+ * The live snapshot: taking it by a copy (live.c) or by a backup job (live_stream.c), and undoing
+ * either (live_undo.c), also for a process that has died (live_recover.c). On one thread.
  */
 #pragma once
 
-#include <jansson.h>
 #include <libvirt/libvirt.h>
 
 #include "common/error.h"
@@ -45,6 +44,9 @@ struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struc
 /* Whether the image is made while it is read, or has to be a file first. */
 bool live_snapshot_is_streamed(const struct live_snapshot *op);
 
+/* Whether the guest can be frozen where it has to be, and its disk has no block job (EBUSY). */
+int live_snapshot_check(const struct live_snapshot *op, struct error *err);
+
 /*
  * Chooses the names, reserves room for `disk_space_parts` (enum disk_space_part), and for the image
  * where it has to be a file, and writes down what is about to be done, before anything is.
@@ -64,7 +66,7 @@ int live_snapshot_unusable(const struct live_snapshot *op, struct error *err);
  * Brings the guest back from wherever the snapshot has come to. Every step runs, if need be twice,
  * whatever became of the others; *err keeps the first error. Does not touch op->staging.
  */
-void live_snapshot_undo(struct live_snapshot *op, struct error *err);
+void live_undo(struct live_snapshot *op, struct error *err);
 
 /*
  * Converts the copy, of whatever name and format, into the image at staging_image_path() and writes
@@ -72,6 +74,9 @@ void live_snapshot_undo(struct live_snapshot *op, struct error *err);
  */
 int live_snapshot_convert(struct live_snapshot *op, const char *source_path,
                           const char *source_format, struct error *err);
+
+/* The image has taken the staging, and nothing more is written: op->staging and op->space go. */
+void live_snapshot_give_files(struct live_snapshot *op);
 
 /* Opens that image once the guest is back. Takes op->staging and op->space. Returns owned. */
 int live_snapshot_open(struct live_snapshot *op, struct image_source **ret_image,

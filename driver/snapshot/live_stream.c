@@ -16,8 +16,9 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/failpoint.h"
-#include "driver/block/block_job.h"
+#include "common/log.h"
 #include "driver/block/disk_iothread.h"
 #include "driver/image/extent_map.h"
 #include "driver/image/qemu_img.h"
@@ -26,41 +27,47 @@
 #include "driver/snapshot/job_image.h"
 #include "driver/snapshot/live_snapshot.h"
 
-static int make_files(struct live_snapshot *op, struct error *err)
+static int stream_make_files(struct live_snapshot *op, struct error *err)
 {
     struct qemu_user user;
     const struct qemu_img_overlay scratch = {.path = staging_delta_path(op->staging),
                                              .size_bytes = op->info->virtual_size_bytes};
     int r = libvirt_domain_user(op->domain, op->info->disk_path, &user, err);
-    if (r == 0)
-        r = staging_make(op->staging, STAGING_TRAVERSABLE, err);
-    if (r == 0)
-        r = staging_make_socket_directory(op->staging, &user, err);
-    if (r == 0)
-        r = qemu_img_create_overlay(&scratch, err);
+    if (r < 0)
+        return r;
+    r = staging_make(op->staging, STAGING_TRAVERSABLE, err);
+    if (r < 0)
+        return r;
+    r = staging_make_socket_directory(op->staging, &user, err);
+    if (r < 0)
+        return r;
+    r = qemu_img_create_overlay(&scratch, err);
     return r < 0 ? r : live_snapshot_give_delta(op, err);
 }
 
-static int thaw(struct live_snapshot *op, bool *quiesced, struct error *err)
+static int stream_thaw(struct live_snapshot *op, bool *quiesced, struct error *err)
 {
     int r = guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, quiesced, err);
-    if (r == 0 && op->quiesce.wanted && op->plan->journal)
-        r = driver_journal_write(op->plan->journal, json_pack("{s:s}", "step", "thaw"), err);
-    return r;
+    if (r < 0 || !op->quiesce.wanted || !op->plan->journal)
+        return r;
+    return driver_journal_write(op->plan->journal, json_pack("{s:s}", "step", "thaw"), err);
 }
 
 /* The point in time of the image. The guest's filesystems stand still for no more than this. */
-static int begin_job(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+static int stream_begin_job(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
+    uint64_t since_ms = clock_now_ms();
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, ret_quiesced, err);
     failpoint("stream:frozen");
     if (r == 0 && backup_job_begin(&op->backup, op->domain, err) < 0)
         r = live_snapshot_unusable(op, err);
     failpoint("stream:begun");
-    if (thaw(op, ret_quiesced, &failure) == 0) {
+    if (stream_thaw(op, ret_quiesced, &failure) == 0) {
         failpoint("stream:thawed");
+        log_debug("begin of the backup job, %s freeze, took %" PRIu64 " ms",
+                  *ret_quiesced ? "within a" : "without a", clock_now_ms() - since_ms);
         return r;
     }
     error_join(err, &failure);
@@ -68,7 +75,7 @@ static int begin_job(struct live_snapshot *op, bool *ret_quiesced, struct error 
 }
 
 /* Whether this disk can be shown and read at all, before anything is done. */
-static int check_disk(struct live_snapshot *op, struct error *err)
+static int stream_check_disk(struct live_snapshot *op, struct error *err)
 {
     uint64_t bytes = op->info->virtual_size_bytes;
     if (live_snapshot_is_streamed(op) && bytes > EXTENT_MAP_MAX_BYTES)
@@ -77,27 +84,37 @@ static int check_disk(struct live_snapshot *op, struct error *err)
     return disk_iothread_check(op->domain, op->info->disk_target, err);
 }
 
-static int show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+/* Whether the method can be used, and what is about to be done, before anything is. */
+static int stream_prepare(struct live_snapshot *op, struct error *err)
 {
-    int r = guest_quiesce_check(&op->quiesce, err);
-    if (r == 0)
-        r = block_job_check_idle(op->domain, op->info->uuid, op->info->disk_target, err);
-    if (r == 0 && backup_job_check_idle(op->domain, err) < 0)
-        r = live_snapshot_unusable(op, err);
-    if (r == 0)
-        r = check_disk(op, err);
-    if (r == 0)
-        r = live_snapshot_begin(op, DISK_SPACE_ROOM, err);
-    failpoint("stream:written-down");
-    if (r == 0)
-        r = make_files(op, err);
+    int r = live_snapshot_check(op, err);
     if (r < 0)
         return r;
-    failpoint("stream:files-made");
-    return begin_job(op, ret_quiesced, err);
+    if (backup_job_check_idle(op->domain, err) < 0)
+        return live_snapshot_unusable(op, err);
+    r = stream_check_disk(op, err);
+    if (r < 0)
+        return r;
+    r = live_snapshot_begin(op, DISK_SPACE_ROOM, err);
+    failpoint("stream:written-down");
+    return r;
 }
 
-static int convert_job(struct live_snapshot *op, struct error *err)
+static int stream_show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+{
+    int r = stream_prepare(op, err);
+    if (r < 0)
+        return r;
+    r = stream_make_files(op, err);
+    if (r < 0)
+        return r;
+    log_debug("beginning a backup job of disk %s, scratch file in %s", op->info->disk_target,
+              staging_directory(op->staging));
+    failpoint("stream:files-made");
+    return stream_begin_job(op, ret_quiesced, err);
+}
+
+static int stream_convert_job(struct live_snapshot *op, struct error *err)
 {
     char source[DRIVER_PATH_MAX]; /* block/nbd.c: nbd_parse_filename */
     (void)snprintf(source, sizeof(source), "nbd:unix:%s:exportname=%s", op->backup.socket_path,
@@ -106,11 +123,12 @@ static int convert_job(struct live_snapshot *op, struct error *err)
 }
 
 /* What is shown is read at once, and the guest is back. */
-static int make_staged(struct live_snapshot *op, struct snapshot_result *result, struct error *err)
+static int stream_make_staged(struct live_snapshot *op, struct snapshot_result *result,
+                              struct error *err)
 {
     struct error failure = ERROR_INIT;
-    (void)convert_job(op, &failure);
-    live_snapshot_undo(op, &failure);
+    (void)stream_convert_job(op, &failure);
+    live_undo(op, &failure);
     result->guest_is_back = true;
     if (failure.errnum == 0)
         (void)live_snapshot_open(op, &result->image, &failure);
@@ -120,8 +138,8 @@ static int make_staged(struct live_snapshot *op, struct snapshot_result *result,
 }
 
 /* The agent's time to answer is given back now, the job stays. */
-static int make_streamed(struct live_snapshot *op, struct snapshot_result *result,
-                         struct error *err)
+static int stream_make_streamed(struct live_snapshot *op, struct snapshot_result *result,
+                                struct error *err)
 {
     int r = guest_freeze_release_agent(&op->freeze, op->domain, err);
     if (r < 0)
@@ -143,11 +161,12 @@ int libvirt_live_stream(struct libvirt_driver *driver, const struct guest_info *
                                            EXC_INSTANCE_NOT_FOUND, &op.domain, err);
     if (r < 0)
         return r;
-    if (show_disk(&op, &result.quiesced, &failure) == 0)
-        (void)(live_snapshot_is_streamed(&op) ? make_streamed : make_staged)(&op, &result,
-                                                                             &failure);
+    if (stream_show_disk(&op, &result.quiesced, &failure) == 0)
+        (void)(live_snapshot_is_streamed(&op) ? stream_make_streamed
+                                              : stream_make_staged)(&op, &result, &failure);
     if (failure.errnum != 0) {
-        live_snapshot_undo(&op, &failure);
+        log_debug("streaming disk %s failed: %s", info->disk_target, failure.message);
+        live_undo(&op, &failure);
         *err = failure;
         return -failure.errnum;
     }

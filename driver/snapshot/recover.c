@@ -12,67 +12,58 @@
 #include "common/log.h"
 #include "driver/snapshot/staged_image.h"
 
-struct recovery {
-    struct libvirt_driver *driver;
-    struct driver_entries entries;
-    bool host_rebooted;
-    const struct driver_owner *owner;
-    struct guest_info *info;
-    struct staging *staging; /* what extract was to make */
-    struct image_source *image;
-};
-
 /* What was made, by its names; without them nobody can tell a job or a file of ours. */
-static int read_staging(struct recovery *recovery, struct error *err)
+static int recover_staging(struct recovery *recovery, struct error *err)
 {
-    const json_t *begin = recovery->entries.begin;
     char directory[DRIVER_PATH_MAX], file[64];
-    int r = driver_entry_copy(begin, "directory", true, directory, sizeof(directory), err);
-    if (r == 0)
-        r = driver_entry_copy(begin, "file", true, file, sizeof(file), err);
-    if (r == 0)
-        r = driver_entry_copy(begin, "disk_target", true, recovery->info->disk_target,
-                              sizeof(recovery->info->disk_target), err);
+    const struct driver_entry_member members[] = {
+        {"directory", directory, sizeof(directory)},
+        {"file", file, sizeof(file)},
+        {"disk_target", recovery->info->disk_target, sizeof(recovery->info->disk_target)},
+    };
+    int r = driver_entry_copy(recovery->entries.begin, members, ARRAY_SIZE(members), err);
     return r < 0 ? r : staging_named(directory, file, &recovery->staging, err);
 }
 
 /* One that is whole takes the staging with it. What a host that went down has left may not be. */
-static int find_image(struct recovery *recovery, struct error *err)
+static int recover_image(struct recovery *recovery, struct error *err)
 {
     const json_t *entry = recovery->entries.image;
-    if (!entry || recovery->host_rebooted)
+    if (!entry || recovery->wanted->host_rebooted)
         return 0;
     qemu_user_take_back(staging_delta_path(recovery->staging));
     int r = staged_image_check(recovery->staging, entry, err);
-    if (r == 0)
-        r = staged_image_find(recovery->staging, entry, recovery->driver, &recovery->image, err);
-    if (r == 0 && recovery->image)
+    if (r < 0)
+        return r;
+    r = staged_image_find(recovery->staging, entry, recovery->driver, &recovery->image, err);
+    if (r < 0)
+        return r;
+    log_debug("the image that was written down %s",
+              recovery->image ? "is whole: it is kept" : "has changed: it is removed");
+    if (recovery->image)
         recovery->staging = NULL;
-    return r;
+    return 0;
 }
 
 /* An image in a folder that is none of ours any more is none. */
 static int recover_files(struct recovery *recovery, struct error *err)
 {
     if (staging_claim(recovery->staging, recovery->driver->snapshots_directory))
-        return find_image(recovery, err);
-    log_warning("%s is left as it is: it is not in snapshots_directory %s",
+        return recover_image(recovery, err);
+    log_warning("not removing %s: it is not in snapshots_directory %s",
                 staging_directory(recovery->staging), recovery->driver->snapshots_directory);
     return 0;
 }
 
 static int recover_guest(struct recovery *recovery, const char *method, struct error *err)
 {
-    const struct driver_entries *entries = &recovery->entries;
-    int r =
-        strcmp(method, "live") == 0
-            ? libvirt_live_recover(recovery->driver, recovery->info, entries,
-                                   recovery->host_rebooted, recovery->owner, recovery->staging, err)
-            : libvirt_cold_recover(recovery->driver, recovery->info, entries,
-                                   recovery->host_rebooted, recovery->owner, err);
-    if (r == 0)
-        failpoint("recover:guest-is-back");
-    return r;
+    bool is_live = strcmp(method, "live") == 0;
+    int r = (is_live ? libvirt_live_recover : libvirt_cold_recover)(recovery, err);
+    if (r < 0)
+        return r;
+    log_debug("the guest is back as it was before the %s snapshot", method);
+    failpoint("recover:guest-is-back");
+    return 0;
 }
 
 /*
@@ -82,7 +73,7 @@ static int recover_guest(struct recovery *recovery, const char *method, struct e
 static int recover_extract(struct recovery *recovery, const char *method, struct error *err)
 {
     struct error unreadable = ERROR_INIT, failure = ERROR_INIT;
-    (void)read_staging(recovery, &unreadable);
+    (void)recover_staging(recovery, &unreadable);
     int r = recover_guest(recovery, method, &failure);
     if (r == -EINVAL) {
         error_join(&unreadable, &failure);
@@ -102,34 +93,38 @@ static int recover_extract(struct recovery *recovery, const char *method, struct
 
 static int recover_method(struct recovery *recovery, struct error *err)
 {
-    const struct driver_entries *entries = &recovery->entries;
     char method[16], uuid[DRIVER_UUID_MAX];
-    int r = driver_entry_copy(entries->begin, "method", true, method, sizeof(method), err);
-    if (r == 0)
-        r = driver_entry_copy(entries->begin, "uuid", true, uuid, sizeof(uuid), err);
+    const struct driver_entry_member members[] = {
+        {"method", method, sizeof(method)},
+        {"uuid", uuid, sizeof(uuid)},
+    };
+    int r = driver_entry_copy(recovery->entries.begin, members, ARRAY_SIZE(members), err);
     if (r < 0)
         return r;
     if (strcmp(uuid, recovery->info->uuid) != 0)
         return driver_entry_bad(err, "is about another instance");
     if (strcmp(method, "direct") == 0)
-        return libvirt_direct_recover(recovery->driver, recovery->info, entries,
-                                      recovery->host_rebooted, err);
+        return libvirt_direct_recover(recovery, err);
     if (strcmp(method, "live") != 0 && strcmp(method, "cold") != 0)
         return driver_entry_bad(err, "names a method that there is not");
     return recover_extract(recovery, method, err);
 }
 
-int libvirt_recover(struct libvirt_driver *driver, const char *uuid, const json_t *entries,
-                    bool host_rebooted, const struct driver_owner *owner,
+int libvirt_recover(struct libvirt_driver *driver, const struct driver_recovery *wanted,
                     struct image_source **ret_image, struct error *err)
 {
     struct guest_info info = {0};
-    struct recovery recovery = {
-        .driver = driver, .host_rebooted = host_rebooted, .owner = owner, .info = &info};
-    (void)snprintf(info.uuid, sizeof(info.uuid), "%s", uuid);
+    struct recovery recovery = {.driver = driver, .wanted = wanted, .info = &info};
+    (void)snprintf(info.uuid, sizeof(info.uuid), "%s", wanted->uuid);
     CANCEL_SHIELD();
-    int r = driver_entries_read(entries, &recovery.entries, err);
-    if (r == 0 && recovery.entries.begin)
+    int r = driver_entries_read(wanted->entries, &recovery.entries, err);
+    if (r < 0)
+        return r;
+    log_debug("recovering: %s%s%s",
+              recovery.entries.begin ? "a snapshot was begun" : "nothing to do",
+              recovery.entries.frozen ? ", the guest may be frozen" : "",
+              recovery.entries.image ? ", an image was finished" : "");
+    if (recovery.entries.begin)
         r = recover_method(&recovery, err);
     if (r < 0)
         return r;

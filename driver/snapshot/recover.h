@@ -10,9 +10,6 @@
  */
 #pragma once
 
-#include <jansson.h>
-#include <stdbool.h>
-
 #include "common/error.h"
 #include "common/image_source.h"
 #include "driver/driver.h"
@@ -21,23 +18,24 @@
 #include "driver/libvirt_driver_private.h"
 
 /* driver_ops.recover */
-int libvirt_recover(struct libvirt_driver *driver, const char *uuid, const json_t *entries,
-                    bool host_rebooted, const struct driver_owner *owner,
+int libvirt_recover(struct libvirt_driver *driver, const struct driver_recovery *wanted,
                     struct image_source **ret_image, struct error *err);
 
-/*
- * `info` has the uuid and is filled further. `staging` is borrowed and stays as it is; NULL: nobody
- * knows what was made. EINVAL when the entry lacked something, and the rest has been done.
- */
-int libvirt_live_recover(struct libvirt_driver *driver, struct guest_info *info,
-                         const struct driver_entries *entries, bool host_rebooted,
-                         const struct driver_owner *owner, const struct staging *staging,
-                         struct error *err);
-int libvirt_cold_recover(struct libvirt_driver *driver, struct guest_info *info,
-                         const struct driver_entries *entries, bool host_rebooted,
-                         const struct driver_owner *owner, struct error *err);
+/* What is known of the snapshot that is to be undone. All is borrowed but staging and image. */
+struct recovery {
+    struct libvirt_driver *driver;
+    const struct driver_recovery *wanted;
+    struct driver_entries entries;
+    struct guest_info *info;    /* has the uuid, and is filled further */
+    struct staging *staging;    /* what extract was to make; NULL: nobody knows */
+    struct image_source *image; /* what it had finished */
+};
 
-/* `info` has the uuid. */
-int libvirt_direct_recover(struct libvirt_driver *driver, struct guest_info *info,
-                           const struct driver_entries *entries, bool host_rebooted,
-                           struct error *err);
+/*
+ * Each method's rollback, with what the entry "begin" says. EINVAL when the entry lacked something,
+ * and the rest has been done; other errors when the guest or the cluster is not back yet. None
+ * touches the staging or the image.
+ */
+int libvirt_live_recover(struct recovery *recovery, struct error *err);
+int libvirt_cold_recover(struct recovery *recovery, struct error *err);
+int libvirt_direct_recover(struct recovery *recovery, struct error *err);

@@ -3,15 +3,14 @@
 #include "driver/snapshot/staged_image.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/json.h"
 #include "common/log.h"
 #include "driver/image/image_stream.h"
-#include "driver/image/qemu_img.h"
 #include "driver/journal.h"
 
 static json_int_t mtime_ns(const struct stat *st)
@@ -19,16 +18,41 @@ static json_int_t mtime_ns(const struct stat *st)
     return (json_int_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
-static const char *path_of(const struct staging *staging, enum staged_image_kind kind)
+static const char *staged_path(const struct staging *staging, enum staged_image_kind kind)
 {
     return kind == STAGED_FILE ? staging_image_path(staging) : staging_delta_path(staging);
+}
+
+int staged_image_reserve(const struct staging *staging, const struct guest_info *info,
+                         unsigned parts, const struct libvirt_driver *driver,
+                         struct disk_space **ret_space, struct error *err)
+{
+    uint64_t bytes = 0;
+    int r = disk_space_need(info, parts, &bytes, err);
+    if (r < 0)
+        return r;
+    log_debug("staging in %s: needs %" PRIu64 " bytes, keeps %" PRIu64 " bytes free",
+              staging_directory(staging), bytes, driver->scratch_reserve_bytes);
+    return disk_space_reserve(staging, bytes, driver->scratch_reserve_bytes, ret_space, err);
+}
+
+struct qemu_img_conversion staged_image_conversion(const struct staging *staging,
+                                                   const struct snapshot_plan *plan,
+                                                   const struct libvirt_driver *driver)
+{
+    return (struct qemu_img_conversion){.target_path = staging_image_path(staging),
+                                        .target_format = plan->image_format,
+                                        .compress = plan->compress,
+                                        .compression_type = plan->compression_type,
+                                        .bytes_per_s = driver->disk_bytes_per_s,
+                                        .stall_timeout_s = driver->stall_timeout_s};
 }
 
 int staged_image_write(const struct driver_journal *journal, const struct staging *staging,
                        enum staged_image_kind kind, const char *format, struct error *err)
 {
     struct stat st;
-    const char *path = path_of(staging, kind);
+    const char *path = staged_path(staging, kind);
     if (!journal)
         return 0;
     if (lstat(path, &st) < 0)
@@ -41,70 +65,28 @@ int staged_image_write(const struct driver_journal *journal, const struct stagin
                                 err);
 }
 
-/* The files go when nobody reads them any more. */
-struct overlay_image {
-    struct image_source base;
-    struct image_source *stream;
-    struct staging *staging;
-};
-
-static ssize_t overlay_read(struct image_source *source, void *buffer, size_t length,
-                            struct error *err)
+static int staged_stream_overlay(struct staging *staging, const char *format,
+                                 const struct libvirt_driver *driver,
+                                 struct image_source **ret_image, struct error *err)
 {
-    struct image_source *stream = ((struct overlay_image *)source)->stream;
-    return stream->ops->read(stream, buffer, length, err);
-}
-
-static int overlay_rewind(struct image_source *source, struct error *err)
-{
-    struct image_source *stream = ((struct overlay_image *)source)->stream;
-    return stream->ops->rewind(stream, err);
-}
-
-static void overlay_close(struct image_source *source)
-{
-    struct overlay_image *image = (struct overlay_image *)source;
-    image_source_close(image->stream);
-    staging_free(image->staging);
-    free(image);
-}
-
-static void overlay_leave(struct image_source *source)
-{
-    struct overlay_image *image = (struct overlay_image *)source;
-    image_source_close(image->stream);
-    staging_leave(image->staging);
-    free(image);
-}
-
-static int stream_overlay(struct staging *staging, const char *format,
-                          const struct libvirt_driver *driver, struct image_source **ret_image,
-                          struct error *err)
-{
-    static const struct image_source_ops ops = {overlay_read, overlay_rewind, overlay_close,
-                                                overlay_leave};
     const struct image_stream_disk overlay = {staging_delta_path(staging), "qcow2",
                                               driver->disk_bytes_per_s, driver->stall_timeout_s};
     struct image_source *stream = NULL;
     int r = image_stream_of_disk(&overlay, format, &stream, err);
     if (r < 0)
         return r;
-    struct overlay_image *image = calloc(1, sizeof(*image));
-    if (!image) {
+    log_debug("the image is made from the copy as it is sent, %" PRIu64 " bytes",
+              stream->size_bytes);
+    r = staging_own(staging, stream, ret_image, err);
+    if (r < 0)
         image_source_close(stream);
-        return error_nomem(err);
-    }
-    *image = (struct overlay_image){.base = {.ops = &ops, .size_bytes = stream->size_bytes},
-                                    .stream = stream,
-                                    .staging = staging};
-    *ret_image = &image->base;
-    return 0;
+    return r;
 }
 
 /* The overlay stays: it is what a later process would look for. */
-static int convert_overlay(struct staging *staging, const char *format,
-                           const struct libvirt_driver *driver, struct image_source **ret_image,
-                           struct error *err)
+static int staged_convert_overlay(struct staging *staging, const char *format,
+                                  const struct libvirt_driver *driver,
+                                  struct image_source **ret_image, struct error *err)
 {
     const struct qemu_img_conversion conversion = {.source_path = staging_delta_path(staging),
                                                    .source_format = "qcow2",
@@ -121,18 +103,17 @@ int staged_image_open_overlay(struct staging *staging, const char *format,
                               struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = stream_overlay(staging, format, driver, ret_image, &failure);
+    int r = staged_stream_overlay(staging, format, driver, ret_image, &failure);
     if (r < 0 && r != -ECANCELED) {
-        log_warning("the copy is converted, for it cannot be read as it is sent: %s",
-                    failure.message);
-        r = convert_overlay(staging, format, driver, ret_image, &failure);
+        log_warning("cannot stream the copy, converting it first: %s", failure.message);
+        r = staged_convert_overlay(staging, format, driver, ret_image, &failure);
     }
     if (r < 0)
         *err = failure;
     return r;
 }
 
-static bool is_overlay(const struct staging *staging, const json_t *entry)
+static bool staged_is_overlay(const struct staging *staging, const json_t *entry)
 {
     const char *path = json_string_member(entry, "path");
     return path && strcmp(path, staging_delta_path(staging)) == 0;
@@ -147,34 +128,34 @@ int staged_image_check(const struct staging *staging, const json_t *entry, struc
         !json_is_integer(json_object_get(entry, "mtime_ns")) || !path || !format)
         return driver_entry_bad(err, "tells of an image without its path, format, size, inode or "
                                      "time");
-    if (is_overlay(staging, entry) && image_stream_can_make(format, false))
+    if (staged_is_overlay(staging, entry) && image_stream_can_make(format, false))
         return 0;
     if (strcmp(path, staging_image_path(staging)) != 0)
         return driver_entry_bad(err, "tells of an image elsewhere than its snapshot makes it");
     return 0;
 }
 
-static bool is_value(const json_t *entry, const char *key, json_int_t value)
+static bool staged_is_value(const json_t *entry, const char *key, json_int_t value)
 {
     return json_integer_value(json_object_get(entry, key)) == value;
 }
 
-static bool is_unchanged(const char *path, const json_t *entry)
+static bool staged_is_unchanged(const char *path, const json_t *entry)
 {
     struct stat st;
     return lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-           is_value(entry, "size_bytes", (json_int_t)st.st_size) &&
-           is_value(entry, "inode", (json_int_t)st.st_ino) &&
-           is_value(entry, "mtime_ns", mtime_ns(&st));
+           staged_is_value(entry, "size_bytes", (json_int_t)st.st_size) &&
+           staged_is_value(entry, "inode", (json_int_t)st.st_ino) &&
+           staged_is_value(entry, "mtime_ns", mtime_ns(&st));
 }
 
 int staged_image_find(struct staging *staging, const json_t *entry,
                       const struct libvirt_driver *driver, struct image_source **ret_image,
                       struct error *err)
 {
-    enum staged_image_kind kind = is_overlay(staging, entry) ? STAGED_OVERLAY : STAGED_FILE;
+    enum staged_image_kind kind = staged_is_overlay(staging, entry) ? STAGED_OVERLAY : STAGED_FILE;
     *ret_image = NULL;
-    if (!is_unchanged(path_of(staging, kind), entry))
+    if (!staged_is_unchanged(staged_path(staging, kind), entry))
         return 0;
     if (kind == STAGED_OVERLAY)
         return staged_image_open_overlay(staging, json_string_member(entry, "format"), driver,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an image is uploaded from, in the journal: written down when it is whole, found again by a
- * later process.
+ * later process; and what making it needs. On the thread of the snapshot.
  */
 #pragma once
 
@@ -10,6 +10,8 @@
 #include "common/error.h"
 #include "common/image_source.h"
 #include "driver/driver.h"
+#include "driver/image/disk_space.h"
+#include "driver/image/qemu_img.h"
 #include "driver/image/staging.h"
 #include "driver/libvirt_driver_private.h"
 
@@ -17,6 +19,20 @@ enum staged_image_kind {
     STAGED_FILE,    /* the image itself, at staging_image_path() */
     STAGED_OVERLAY, /* a qcow2 file that it is made from, at staging_delta_path() */
 };
+
+/*
+ * Reserves room for `parts` (enum disk_space_part) of what a snapshot of the disk writes: see
+ * disk_space_reserve().
+ */
+int staged_image_reserve(const struct staging *staging, const struct guest_info *info,
+                         unsigned parts, const struct libvirt_driver *driver,
+                         struct disk_space **ret_space, struct error *err);
+
+/* How the image that is planned is converted at the driver's rate; the source is to be filled in.
+ * Borrows all of them. */
+struct qemu_img_conversion staged_image_conversion(const struct staging *staging,
+                                                   const struct snapshot_plan *plan,
+                                                   const struct libvirt_driver *driver);
 
 /* Writes it down; `format` is the image's. */
 int staged_image_write(const struct driver_journal *journal, const struct staging *staging,

@@ -6,15 +6,17 @@
  * the latest.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/failpoint.h"
-#include "driver/ceph/rbd_name.h"
+#include "common/log.h"
 #include "driver/image/image_stream.h"
 #include "driver/libvirt/guest_rest.h"
 #include "driver/libvirt_driver_private.h"
+#include "driver/snapshot/disk_source.h"
 
 /* How often it is looked at whether there is any sense in reading on. */
 #define LOOK_MS 1000
@@ -28,8 +30,8 @@ struct stopped_image {
     uint64_t look_ms; /* when it is looked at next */
 };
 
-static ssize_t image_read(struct image_source *source, void *buffer, size_t length,
-                          struct error *err)
+static ssize_t stopped_read(struct image_source *source, void *buffer, size_t length,
+                            struct error *err)
 {
     struct stopped_image *image = (struct stopped_image *)source;
     ssize_t n = image->stream->ops->read(image->stream, buffer, length, err);
@@ -40,17 +42,20 @@ static ssize_t image_read(struct image_source *source, void *buffer, size_t leng
         return n;
     int r = guest_rest_check(&image->rest, err);
     image->look_ms = clock_now_ms() + LOOK_MS;
+    if (r < 0)
+        log_debug("what was read is of no use after %" PRIu64 " bytes: %s", image->position,
+                  err->message);
     return r < 0 ? r : n;
 }
 
-static int image_rewind(struct image_source *source, struct error *err)
+static int stopped_rewind(struct image_source *source, struct error *err)
 {
     struct stopped_image *image = (struct stopped_image *)source;
     image->position = 0;
     return image->stream->ops->rewind(image->stream, err);
 }
 
-static void image_close(struct image_source *source)
+static void stopped_close(struct image_source *source)
 {
     struct stopped_image *image = (struct stopped_image *)source;
     image_source_close(image->stream);
@@ -59,20 +64,17 @@ static void image_close(struct image_source *source)
 }
 
 /* qemu-img may still do what fails here. */
-static int open_stream(struct libvirt_driver *driver, const struct guest_info *info,
-                       const char *image_format, struct image_source **ret_stream,
-                       struct error *err)
+static int stopped_open_stream(struct libvirt_driver *driver, const struct guest_info *info,
+                               const char *image_format, struct image_source **ret_stream,
+                               struct error *err)
 {
-    char path[DRIVER_PATH_MAX];
-    bool is_file = info->source_type == DISK_SOURCE_FILE;
-    const struct image_stream_disk disk = {path, is_file ? info->disk_format : "raw",
-                                           driver->disk_bytes_per_s, driver->stall_timeout_s};
-    int r = 0;
-    memcpy(path, info->disk_path, sizeof(path));
-    if (info->source_type == DISK_SOURCE_RBD)
-        r = rbd_name_for_qemu(info->disk_path, &driver->rbd, path, sizeof(path), err);
-    if (r == 0)
+    struct disk_source source;
+    int r = disk_source_find(info, &driver->rbd, &source, err);
+    if (r == 0) {
+        const struct image_stream_disk disk = {source.path, source.format, driver->disk_bytes_per_s,
+                                               driver->stall_timeout_s};
         r = image_stream_of_disk(&disk, image_format, ret_stream, err);
+    }
     if (r < 0 && r != -ECANCELED)
         err->errnum = EOPNOTSUPP;
     return r < 0 ? -err->errnum : 0;
@@ -83,7 +85,7 @@ int libvirt_stopped_stream(struct libvirt_driver *driver, const struct guest_inf
                            struct error *err)
 {
     static const struct image_source_ops ops = {
-        .read = image_read, .rewind = image_rewind, .close = image_close};
+        .read = stopped_read, .rewind = stopped_rewind, .close = stopped_close};
     const struct guest_run run = {info->power_state, info->domain_id};
     struct stopped_image *image = calloc(1, sizeof(*image));
     if (!image)
@@ -92,14 +94,17 @@ int libvirt_stopped_stream(struct libvirt_driver *driver, const struct guest_inf
     memcpy(image->uuid, info->uuid, sizeof(image->uuid));
     int r = guest_rest_begin(&image->rest, driver->connection, image->uuid, &run, err);
     if (r == 0)
-        r = open_stream(driver, info, plan->image_format, &image->stream, err);
+        r = stopped_open_stream(driver, info, plan->image_format, &image->stream, err);
     failpoint("stopped:disk-shown");
     if (r < 0) {
-        image_close(&image->base);
+        log_debug("cannot stream the disk of the stopped guest: %s", err->message);
+        stopped_close(&image->base);
         return r;
     }
     image->base.size_bytes = image->stream->size_bytes;
     image->look_ms = clock_now_ms() + LOOK_MS;
+    log_debug("streaming disk %s of the stopped guest, %" PRIu64 " bytes", info->disk_target,
+              image->base.size_bytes);
     *ret_result =
         (struct snapshot_result){.image = &image->base, .guest_is_back = true, .streamed = true};
     return 0;

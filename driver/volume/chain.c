@@ -6,7 +6,6 @@
 #include <libxml/xmlstring.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -51,43 +50,44 @@ int volume_chain_join(const struct volume_disk *disk, const char *name, char **r
     return 0;
 }
 
-static int invalid(struct error *err, const char *path, const char *what)
+int volume_chain_invalid(struct error *err, const char *path, const char *what)
 {
     return error_set(err, EINVAL, EXC_INVALID_DISK_INFO, "Disk info file is invalid: %s: %s", path,
                      what);
 }
 
 /* In the volume's directory, by whatever name for that, and no link. */
-static int check_layer_path(const struct volume_disk *disk, const char *path, struct error *err)
+static int chain_check_path(const struct volume_disk *disk, const char *path, struct error *err)
 {
     struct stat st;
     cleanup_free char *directory = strndup(disk->layers[0].path, directory_length(disk));
     if (!directory)
         return error_nomem(err);
     if (!same_file_in_folder(path, directory))
-        return invalid(err, path, "a backing file outside of the volume's directory");
+        return volume_chain_invalid(err, path, "a backing file outside of the volume's directory");
     if (lstat(path, &st) < 0)
         return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s", path);
-    return S_ISREG(st.st_mode) ? 0 : invalid(err, path, "it is no regular file");
+    return S_ISREG(st.st_mode) ? 0 : volume_chain_invalid(err, path, "it is no regular file");
 }
 
 /* Reads the last layer's header; *ret_more when it names one below. */
-static int read_header(struct volume_disk *disk, bool *ret_more, struct error *err)
+static int chain_read_header(struct volume_disk *disk, bool *ret_more, struct error *err)
 {
     const struct volume_layer *last = &disk->layers[disk->layer_count - 1];
     struct qemu_img_info info = {0};
-    int r = check_layer_path(disk, last->path, err);
-    if (r == 0)
-        r = qemu_img_info(last->path, last->format, &info, err);
+    int r = chain_check_path(disk, last->path, err);
+    if (r < 0)
+        return r;
+    r = qemu_img_info(last->path, last->format, &info, err);
     if (r < 0)
         return r;
     if (info.has_data_file)
-        return invalid(err, last->path, "its data is in another file");
+        return volume_chain_invalid(err, last->path, "its data is in another file");
     *ret_more = info.backing_path[0] != '\0';
     if (!*ret_more)
         return 0;
     if (!info.backing_format[0])
-        return invalid(err, last->path, "it names no format for its backing file");
+        return volume_chain_invalid(err, last->path, "it names no format for its backing file");
     return volume_disk_add_layer(disk, info.backing_path, info.backing_format, -1, err);
 }
 
@@ -96,9 +96,10 @@ int volume_chain_read_headers(struct volume_disk *disk, struct error *err)
     bool more = true;
     volume_disk_drop_chain(disk);
     if (!disk->layers[0].format[0])
-        return invalid(err, disk->layers[0].path, "the domain definition names no format");
+        return volume_chain_invalid(err, disk->layers[0].path,
+                                    "the domain definition names no format");
     while (more) {
-        int r = read_header(disk, &more, err);
+        int r = chain_read_header(disk, &more, err);
         if (r < 0)
             return r;
     }
@@ -106,8 +107,8 @@ int volume_chain_read_headers(struct volume_disk *disk, struct error *err)
     return 0;
 }
 
-static int find_layer(const struct volume_disk *disk, const char *name, size_t *ret_place,
-                      struct error *err)
+static int chain_find_layer(const struct volume_disk *disk, const char *name, size_t *ret_place,
+                            struct error *err)
 {
     cleanup_free char *path = NULL;
     int r = volume_chain_join(disk, name, &path, err);
@@ -124,11 +125,11 @@ static int find_layer(const struct volume_disk *disk, const char *name, size_t *
 }
 
 /* file_to_merge becomes the layer right below the first one. */
-static int plan_pull(const struct volume_disk *disk, const struct volume_merge *merge,
-                     struct volume_merge_plan *ret_plan, struct error *err)
+static int chain_plan_pull(const struct volume_disk *disk, const struct volume_merge *merge,
+                           struct volume_merge_plan *ret_plan, struct error *err)
 {
     size_t base = disk->layer_count;
-    int r = merge->file_to_merge ? find_layer(disk, merge->file_to_merge, &base, err) : 0;
+    int r = merge->file_to_merge ? chain_find_layer(disk, merge->file_to_merge, &base, err) : 0;
     if (r < 0)
         return r;
     if (base == 0)
@@ -143,18 +144,18 @@ static int plan_pull(const struct volume_disk *disk, const struct volume_merge *
     return 0;
 }
 
-static int plan_commit(const struct volume_disk *disk, const struct volume_merge *merge,
-                       struct volume_merge_plan *ret_plan, struct error *err)
+static int chain_plan_commit(const struct volume_disk *disk, const struct volume_merge *merge,
+                             struct volume_merge_plan *ret_plan, struct error *err)
 {
     size_t top = 0, base = 0;
     struct error missing = ERROR_INIT;
     if (!merge->file_to_merge)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "there is no file to merge into %.255s",
                          merge->merge_target_file);
-    int r = find_layer(disk, merge->merge_target_file, &base, err);
+    int r = chain_find_layer(disk, merge->merge_target_file, &base, err);
     if (r < 0)
         return r;
-    r = find_layer(disk, merge->file_to_merge, &top, &missing);
+    r = chain_find_layer(disk, merge->file_to_merge, &top, &missing);
     if (r == -ENOENT && base > 0) {
         *ret_plan = (struct volume_merge_plan){.commit = true, .first = base, .end = base};
         return 0; /* what was above the target has been merged into it */
@@ -177,8 +178,8 @@ static int plan_commit(const struct volume_disk *disk, const struct volume_merge
 int volume_chain_plan(const struct volume_disk *disk, const struct volume_merge *merge,
                       struct volume_merge_plan *ret_plan, struct error *err)
 {
-    return merge->merge_target_file ? plan_commit(disk, merge, ret_plan, err)
-                                    : plan_pull(disk, merge, ret_plan, err);
+    return merge->merge_target_file ? chain_plan_commit(disk, merge, ret_plan, err)
+                                    : chain_plan_pull(disk, merge, ret_plan, err);
 }
 
 bool volume_chain_is_merged(const struct volume_disk *before, const struct volume_merge_plan *plan,

@@ -28,6 +28,9 @@ int volume_chain_join(const struct volume_disk *disk, const char *name, char **r
  */
 int volume_chain_read_headers(struct volume_disk *disk, struct error *err);
 
+/* -EINVAL and InvalidDiskInfo: what is wrong with a volume's file, said as nova says it. */
+int volume_chain_invalid(struct error *err, const char *path, const char *what);
+
 /* The layers [first, end) go: by commit into layer `end`, else by pull into layer `first` - 1. */
 struct volume_merge_plan {
     bool commit;

@@ -3,12 +3,13 @@
 #include "driver/volume/merge_job.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "common/cancel.h"
 #include "common/clock.h"
 #include "common/failpoint.h"
+#include "common/log.h"
 #include "driver/libvirt/connection.h"
+#include "driver/volume/layer_merge.h"
 #include "driver/volume/volume.h"
 
 #define STALL_CHECKS 4
@@ -22,89 +23,41 @@ enum ending {
     UNWANTED, /* cancelled */
 };
 
-static int watch(struct merge_job *merge, struct error *err)
+static int merge_watch(struct merge_job *merge, struct error *err)
 {
     merge->news = (struct domain_news)DOMAIN_NEWS_INIT;
     return libvirt_connection_watch(merge->connection, merge->uuid, merge->disk->target,
                                     &merge->watch, err);
 }
 
-static bool connection_is_lost(const struct merge_job *merge)
+static bool merge_connection_is_lost(const struct merge_job *merge)
 {
     return merge->news.disconnected || virConnectIsAlive(virDomainGetConnect(merge->domain)) != 1;
 }
 
 /* libvirtd was restarted. What it told meanwhile is lost, so that the job is looked for next. */
-static int rejoin(struct merge_job *merge, struct error *err)
+static int merge_rejoin(struct merge_job *merge, struct error *err)
 {
+    log_debug("connection to libvirt lost, looking for the merge on disk %s again",
+              merge->disk->target);
     domain_watch_free(merge->watch);
     merge->watch = NULL;
-    (void)virDomainFree(merge->domain);
+    cleanup_free_domain(&merge->domain);
     merge->domain = NULL;
     int r = libvirt_volume_find_domain(merge->connection, merge->uuid, LIBVIRT_PATIENCE_MS,
                                        &merge->domain, err);
-    return r < 0 ? r : watch(merge, err);
-}
-
-/* libvirt's own name of a layer tells files of one name apart; the path is for a layer without. */
-static const char *layer_name(const struct merge_job *merge, size_t place,
-                              char ret_name[static DRIVER_FORMAT_MAX + 16])
-{
-    const struct volume_layer *layer = &merge->disk->layers[place];
-    if (layer->index < 0)
-        return layer->path;
-    (void)snprintf(ret_name, DRIVER_FORMAT_MAX + 16, "%s[%d]", merge->disk->target, layer->index);
-    return ret_name;
-}
-
-/* RELATIVE keeps Cinder's relative names in the headers: it mounts the share elsewhere. */
-static int start(const struct merge_job *merge, struct error *err)
-{
-    const struct volume_merge_plan *plan = merge->plan;
-    const char *target = merge->disk->target;
-    char top[DRIVER_FORMAT_MAX + 16], base[DRIVER_FORMAT_MAX + 16];
-    bool to_the_end = plan->end == merge->disk->layer_count;
-    int r = plan->commit
-                ? virDomainBlockCommit(merge->domain, target, layer_name(merge, plan->end, base),
-                                       layer_name(merge, plan->first, top), 0,
-                                       VIR_DOMAIN_BLOCK_COMMIT_RELATIVE)
-                : virDomainBlockRebase(merge->domain, target,
-                                       to_the_end ? NULL : layer_name(merge, plan->end, base), 0,
-                                       to_the_end ? 0 : VIR_DOMAIN_BLOCK_REBASE_RELATIVE);
-    if (r < 0)
-        return libvirt_error(err, "cannot start to merge layers of disk %s", target);
-    return 0;
-}
-
-/* Another kind of job is not ours. */
-static int find_job_of(virDomainPtr domain, const char *disk_target,
-                       const struct volume_merge_plan *plan, virDomainBlockJobInfo *ret_job,
-                       bool *ret_there, struct error *err)
-{
-    int type = plan->commit ? VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT : VIR_DOMAIN_BLOCK_JOB_TYPE_PULL;
-    *ret_job = (virDomainBlockJobInfo){0};
-    int n = virDomainGetBlockJobInfo(domain, disk_target, ret_job, 0);
-    if (n < 0)
-        return libvirt_error(err, "cannot read the progress of the merge on disk %s", disk_target);
-    *ret_there = n > 0 && ret_job->type == type;
-    return 0;
+    return r < 0 ? r : merge_watch(merge, err);
 }
 
 /* Whether our job is on the disk. */
-static int find_job(const struct merge_job *merge, virDomainBlockJobInfo *ret_job, bool *ret_there,
-                    struct error *err)
+static int merge_find_job(const struct merge_job *merge, virDomainBlockJobInfo *ret_job,
+                          bool *ret_there, struct error *err)
 {
-    return find_job_of(merge->domain, merge->disk->target, merge->plan, ret_job, ret_there, err);
+    return layer_merge_find(merge->domain, merge->disk->target, merge->plan, ret_job, ret_there,
+                            err);
 }
 
-int merge_job_is_running(virDomainPtr domain, const char *disk_target,
-                         const struct volume_merge_plan *plan, bool *ret_running, struct error *err)
-{
-    virDomainBlockJobInfo job;
-    return find_job_of(domain, disk_target, plan, &job, ret_running, err);
-}
-
-static bool has_ended(const struct merge_job *merge)
+static bool merge_has_ended(const struct merge_job *merge)
 {
     const struct domain_news *news = &merge->news;
     return news->stopped ||
@@ -112,36 +65,40 @@ static bool has_ended(const struct merge_job *merge)
 }
 
 /* What is seen without news. The event of a job that is no longer there may still be under way. */
-static int look(struct merge_job *merge, virDomainBlockJobInfo *seen, unsigned *idle,
-                unsigned *missing, struct error *err)
+static int merge_look(struct merge_job *merge, virDomainBlockJobInfo *seen, unsigned *idle,
+                      unsigned *missing, struct error *err)
 {
     virDomainBlockJobInfo job;
     bool there = false;
-    int r = find_job(merge, &job, &there, err);
+    int r = merge_find_job(merge, &job, &there, err);
     if (r < 0)
         return r;
     *missing = there ? 0 : *missing + 1;
     *idle = job.cur == seen->cur && job.end == seen->end ? *idle + 1 : 0;
     *seen = job;
+    log_debug("merge on disk %s: %llu of %llu bytes%s", merge->disk->target, job.cur, job.end,
+              there ? "" : ", no job is there");
     return 0;
 }
 
 /* Waits until the job is over, one way or the other, or nothing moves. */
-static int follow(struct merge_job *merge, enum ending *ret_ending, struct error *err)
+static int merge_follow(struct merge_job *merge, enum ending *ret_ending, struct error *err)
 {
     virDomainBlockJobInfo seen = {0};
     unsigned idle = 0, missing = 0;
     while (idle < STALL_CHECKS && missing < 2) {
         struct error failure = ERROR_INIT;
-        bool lost = connection_is_lost(merge);
-        int r = lost ? rejoin(merge, err) : 0;
+        bool lost = merge_connection_is_lost(merge);
+        int r = lost ? merge_rejoin(merge, err) : 0;
         if (r < 0)
             return r;
         /* After a restart what is there is looked at at once. */
         bool heard = !lost && domain_watch_wait(merge->watch,
                                                 seconds_ms(merge->stall_timeout_s) / STALL_CHECKS,
                                                 &merge->news);
-        if (has_ended(merge)) {
+        if (merge_has_ended(merge)) {
+            log_debug("merge on disk %s is over: block job status %d%s", merge->disk->target,
+                      merge->news.block_job_status, merge->news.stopped ? ", guest ended" : "");
             *ret_ending = HEARD_OF;
             return 0;
         }
@@ -149,8 +106,8 @@ static int follow(struct merge_job *merge, enum ending *ret_ending, struct error
             *ret_ending = UNWANTED;
             return 0;
         }
-        r = heard ? 0 : look(merge, &seen, &idle, &missing, &failure);
-        if (r < 0 && !connection_is_lost(merge)) {
+        r = heard ? 0 : merge_look(merge, &seen, &idle, &missing, &failure);
+        if (r < 0 && !merge_connection_is_lost(merge)) {
             *err = failure;
             return r;
         }
@@ -161,24 +118,24 @@ static int follow(struct merge_job *merge, enum ending *ret_ending, struct error
 }
 
 /* QEMU may not get out of the I/O it hangs in: that is not waited for without end. */
-static void end_job(struct merge_job *merge)
+static void merge_abort(struct merge_job *merge)
 {
     virDomainBlockJobInfo job;
     struct error ignored = ERROR_INIT;
     bool there = false;
     CANCEL_SHIELD();
-    if (find_job(merge, &job, &there, &ignored) < 0 || !there ||
+    if (merge_find_job(merge, &job, &there, &ignored) < 0 || !there ||
         virDomainBlockJobAbort(merge->domain, merge->disk->target,
                                VIR_DOMAIN_BLOCK_JOB_ABORT_ASYNC) < 0)
         return;
-    while (!has_ended(merge) && !merge->news.disconnected)
+    while (!merge_has_ended(merge) && !merge->news.disconnected)
         if (!domain_watch_wait(merge->watch, END_TIMEOUT_MS, &merge->news))
             return;
 }
 
 /* Whether the layers are gone, and if not, whether the job is still at it. */
-static int read_outcome(const struct merge_job *merge, bool *ret_merged, bool *ret_there,
-                        struct error *err)
+static int merge_read_outcome(const struct merge_job *merge, bool *ret_merged, bool *ret_there,
+                              struct error *err)
 {
     cleanup_volume_disk struct volume_disk *now = NULL;
     virDomainBlockJobInfo job;
@@ -188,10 +145,11 @@ static int read_outcome(const struct merge_job *merge, bool *ret_merged, bool *r
         return r;
     *ret_merged = volume_chain_is_merged(merge->disk, merge->plan, now);
     *ret_there = false;
-    return active && !*ret_merged ? find_job(merge, &job, ret_there, err) : 0;
+    return active && !*ret_merged ? merge_find_job(merge, &job, ret_there, err) : 0;
 }
 
-static int explain(const struct merge_job *merge, enum ending ending, bool there, struct error *err)
+static int merge_explain(const struct merge_job *merge, enum ending ending, bool there,
+                         struct error *err)
 {
     const char *target = merge->disk->target;
     if (ending == UNWANTED && cancel_check(err) < 0)
@@ -215,36 +173,36 @@ static int explain(const struct merge_job *merge, enum ending ending, bool there
                      target, merge->news.block_job_status);
 }
 
-static int judge(struct merge_job *merge, enum ending ending, struct error *err)
+static int merge_judge(struct merge_job *merge, enum ending ending, struct error *err)
 {
     struct error failure = ERROR_INIT;
     bool merged = false, there = false;
-    int r = read_outcome(merge, &merged, &there, &failure);
-    if (r < 0 && connection_is_lost(merge)) {
+    int r = merge_read_outcome(merge, &merged, &there, &failure);
+    if (r < 0 && merge_connection_is_lost(merge)) {
         failure = (struct error)ERROR_INIT;
-        r = rejoin(merge, &failure);
+        r = merge_rejoin(merge, &failure);
         if (r == 0)
-            r = read_outcome(merge, &merged, &there, &failure);
+            r = merge_read_outcome(merge, &merged, &there, &failure);
     }
     if (r == 0 && merged)
         return 0;
-    (void)explain(merge, ending, there, err);
+    (void)merge_explain(merge, ending, there, err);
     if (r < 0)
         error_join(err, &failure);
     return -err->errnum;
 }
 
 /* A job that had ended before the watch began is not heard of any more. */
-static int start_or_join(struct merge_job *merge, enum ending *ret_ending, struct error *err)
+static int merge_start_or_join(struct merge_job *merge, enum ending *ret_ending, struct error *err)
 {
     virDomainBlockJobInfo job;
     bool there = false;
     if (!merge->join) {
-        int r = start(merge, err);
+        int r = layer_merge_start(merge->domain, merge->disk, merge->plan, err);
         failpoint("volume:merge-started");
         return r;
     }
-    int r = find_job(merge, &job, &there, err);
+    int r = merge_find_job(merge, &job, &there, err);
     if (r == 0 && !there)
         *ret_ending = VANISHED;
     return r;
@@ -254,21 +212,24 @@ int merge_job_run(struct merge_job *merge, struct error *err)
 {
     struct error failure = ERROR_INIT;
     enum ending ending = GOING_ON;
-    int r = watch(merge, err);
+    int r = merge_watch(merge, err);
     if (r < 0)
         return r;
-    r = start_or_join(merge, &ending, &failure);
-    if (r < 0 && !connection_is_lost(merge)) {
+    r = merge_start_or_join(merge, &ending, &failure);
+    if (r < 0 && !merge_connection_is_lost(merge)) {
         *err = failure;
         return r;
     }
     if (ending == GOING_ON) /* also when the answer was lost: the job may be there */
-        r = follow(merge, &ending, err);
+        r = merge_follow(merge, &ending, err);
     if (r < 0)
         return r;
-    if (ending == STALLED || ending == UNWANTED)
-        end_job(merge);
-    r = judge(merge, ending, err);
+    if (ending == STALLED || ending == UNWANTED) {
+        log_debug("aborting the merge on disk %s: %s", merge->disk->target,
+                  ending == STALLED ? "it makes no progress" : "it is cancelled");
+        merge_abort(merge);
+    }
+    r = merge_judge(merge, ending, err);
     if (r < 0 && failure.errnum != 0)
         error_join(err, &failure);
     return r;
@@ -278,7 +239,6 @@ void merge_job_done(struct merge_job *merge)
 {
     domain_watch_free(merge->watch);
     merge->watch = NULL;
-    if (merge->domain)
-        (void)virDomainFree(merge->domain);
+    cleanup_free_domain(&merge->domain);
     merge->domain = NULL;
 }

@@ -36,12 +36,5 @@ struct merge_job {
  */
 int merge_job_run(struct merge_job *merge, struct error *err);
 
-/* Whether a job of the kind that `plan` needs is on the disk: an earlier call's, by all that is
- * seen.
- */
-int merge_job_is_running(virDomainPtr domain, const char *disk_target,
-                         const struct volume_merge_plan *plan, bool *ret_running,
-                         struct error *err);
-
 /* Takes the domain and the watch back. */
 void merge_job_done(struct merge_job *merge);

@@ -13,9 +13,6 @@
 int libvirt_volume_find_domain(struct libvirt_connection *connection, const char *uuid,
                                unsigned patience_ms, virDomainPtr *ret_domain, struct error *err);
 
-/* -ENOENT and InstanceNotRunning, said as nova says it. */
-int libvirt_volume_not_running(const char *uuid, struct error *err);
-
 /* Ends a request: *failure as one of the classes that driver.h promises. */
 int libvirt_volume_fail(const char *uuid, const struct error *failure, struct error *err);
 

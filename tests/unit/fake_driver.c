@@ -253,20 +253,18 @@ static int fake_direct_snapshot(struct driver *driver, const struct guest_info *
     return 0;
 }
 
-static int fake_recover(struct driver *driver, const char *uuid, const json_t *entries,
-                        bool host_rebooted, const struct driver_owner *owner,
+static int fake_recover(struct driver *driver, const struct driver_recovery *recovery,
                         struct image_source **ret_image, struct error *err)
 {
-    (void)owner;
     struct fake_driver *self = (struct fake_driver *)driver;
     struct fake_script script;
     struct image_source *image = NULL;
     {
         LOCK_SCOPE(&self->lock);
-        self->record.recovered_entries = json_array_size(entries);
-        self->record.host_rebooted = host_rebooted;
+        self->record.recovered_entries = json_array_size(recovery->entries);
+        self->record.host_rebooted = recovery->host_rebooted;
     }
-    int r = begin(self, FAKE_RECOVER, uuid, &script, err);
+    int r = begin(self, FAKE_RECOVER, recovery->uuid, &script, err);
     if (r == 0 && script.recovers_image)
         r = make_image(self, &script, &image, err);
     if (r == 0)

@@ -166,7 +166,8 @@ static int bring_guest_back(struct driver *driver, const struct probe *probe, co
                             struct error *err)
 {
     struct image_source *none = NULL;
-    return driver->ops->recover(driver, uuid, probe->entries, false, NULL, &none, err);
+    const struct driver_recovery recovery = {.uuid = uuid, .entries = probe->entries};
+    return driver->ops->recover(driver, &recovery, &none, err);
 }
 
 static int take_snapshot(struct driver *driver, const struct probe *probe,
@@ -244,8 +245,8 @@ static int recover(struct driver *driver, const struct probe *probe, const char 
 {
     struct image_source *image = NULL;
     json_t *entries = read_entries(probe->journal_path);
-    int r = driver->ops->recover(driver, uuid, entries, probe->rebooted, probe->plan.owner, &image,
-                                 err);
+    const struct driver_recovery recovery = {uuid, entries, probe->rebooted, probe->plan.owner};
+    int r = driver->ops->recover(driver, &recovery, &image, err);
     json_decref(entries);
     if (r < 0)
         return r;

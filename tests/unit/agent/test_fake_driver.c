@@ -105,7 +105,8 @@ static void keeps_what_it_was_asked(void **state)
     assert_string_equal(record.target, "v");
     struct image_source *image = NULL;
     json_t *entries = json_pack("[{}, {}]");
-    assert_int_equal(driver->ops->recover(driver, UUID, entries, true, NULL, &image, &err), 0);
+    const struct driver_recovery recovery = {UUID, entries, true, NULL};
+    assert_int_equal(driver->ops->recover(driver, &recovery, &image, &err), 0);
     json_decref(entries);
     assert_null(image);
     fake_driver_get_record(driver, &record);

@@ -143,6 +143,53 @@ static void the_file_opened_is_the_file_read(void **state)
     assert_int_equal(unlink(other), 0);
 }
 
+static const char *ended; /* how the last owning source did */
+
+static void close_owned(struct image_source *source, void *owned)
+{
+    image_source_close(source);
+    assert_int_equal(unlink(owned), 0);
+    ended = "closed";
+}
+
+static void leave_owned(struct image_source *source, void *owned)
+{
+    (void)owned;
+    image_source_close(source);
+    ended = "left";
+}
+
+static struct image_source *open_owning(const struct image_source_owner *owner)
+{
+    struct image_source *source = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(image_source_owning(open_source(), path, owner, &source, &err), 0);
+    ended = NULL;
+    return source;
+}
+
+static void what_a_source_owns_ends_with_it(void **state)
+{
+    (void)state;
+    static const struct image_source_owner both = {close_owned, leave_owned};
+    static const struct image_source_owner closes = {.close = close_owned};
+    struct error err = ERROR_INIT;
+    write_file("0123456789");
+    struct image_source *source = open_owning(&both);
+    assert_int_equal(source->size_bytes, 10);
+    expect_bytes(source, "0123456789");
+    assert_int_equal(source->ops->rewind(source, &err), 0);
+    expect_bytes(source, "0123456789");
+    image_source_leave(source);
+    assert_string_equal(ended, "left");
+    image_source_close(open_owning(&both));
+    assert_string_equal(ended, "closed");
+    write_file("");
+    image_source_leave(open_owning(&closes)); /* it has nothing to leave */
+    assert_string_equal(ended, "closed");
+    assert_int_equal(unlink(path), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +198,7 @@ int main(void)
         cmocka_unit_test(an_empty_file_has_no_bytes),
         cmocka_unit_test(only_a_regular_file_is_opened),
         cmocka_unit_test(the_file_opened_is_the_file_read),
+        cmocka_unit_test(what_a_source_owns_ends_with_it),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

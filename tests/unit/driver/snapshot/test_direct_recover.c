@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver/snapshot/direct_undo.c: from wherever a process died, nothing is left in the cluster. */
+/* driver/snapshot/direct_copy.c: from wherever a process died, nothing is left in the cluster. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,7 +51,8 @@ static int recover_entries(const json_t *entries, bool host_rebooted)
 {
     image = NULL;
     err = (struct error)ERROR_INIT;
-    return libvirt_recover(&driver, UUID, entries, host_rebooted, NULL, &image, &err);
+    const struct driver_recovery recovery = {UUID, entries, host_rebooted, NULL};
+    return libvirt_recover(&driver, &recovery, &image, &err);
 }
 
 static int recover(bool host_rebooted)

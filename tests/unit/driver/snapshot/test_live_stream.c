@@ -50,7 +50,8 @@ static int recover(bool host_rebooted)
     struct image_source *image = NULL;
     json_t *entries = read_journal();
     err = (struct error)ERROR_INIT;
-    int r = libvirt_recover(&driver, UUID, entries, host_rebooted, NULL, &image, &err);
+    const struct driver_recovery recovery = {UUID, entries, host_rebooted, NULL};
+    int r = libvirt_recover(&driver, &recovery, &image, &err);
     json_decref(entries);
     assert_null(image); /* what was shown is shown no more */
     return r;

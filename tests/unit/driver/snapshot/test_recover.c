@@ -65,7 +65,8 @@ static int recover_entries(const json_t *entries, bool host_rebooted)
 {
     image = NULL;
     err = (struct error)ERROR_INIT;
-    return libvirt_recover(&driver, UUID, entries, host_rebooted, owner, &image, &err);
+    const struct driver_recovery recovery = {UUID, entries, host_rebooted, owner};
+    return libvirt_recover(&driver, &recovery, &image, &err);
 }
 
 static int recover(bool host_rebooted)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The direct snapshot in two parts: taking it (rbd_direct.c), undoing it (rbd_direct_undo.c). */
+/* The direct snapshot in two parts: taking it (direct.c), undoing it (direct_copy.c). */
 #pragma once
 
 #include <jansson.h>
@@ -34,12 +34,15 @@ struct direct_copy {
 /* The journal's entry to begin with; NULL when out of memory. Returns owned. */
 json_t *direct_copy_entry(const struct direct_copy *op);
 
-/* Thaws the guest and takes its agent's time limit back. */
+/* Thaws the guest and takes its agent's time limit back, with cancellation held off. To be called
+ * again after a failure. */
 int direct_copy_settle_guest(struct direct_copy *op, struct error *err);
 
 /* Gives the cluster's operations the time they have while no guest stands still. */
 int direct_copy_lift_limit(struct direct_copy *op, struct error *err);
 
+/* Removes the disk's snapshot, if it may be there. EBUSY when it is in use; that has been waited
+ * for. */
 int direct_copy_remove_disk_snap(struct direct_copy *op, struct error *err);
 
 /*
@@ -54,4 +57,5 @@ void direct_copy_undo(struct direct_copy *op, struct error *err);
  */
 int direct_copy_write_undone(const struct driver_journal *journal, struct error *err);
 
+/* Closes and frees what it holds; takes nothing back. */
 void direct_copy_done(struct direct_copy *op);

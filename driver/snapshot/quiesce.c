@@ -8,13 +8,8 @@
 #include "driver/libvirt/guest_freeze.h"
 #include "driver/libvirt_driver_private.h"
 
-static int not_running(struct error *err, const char *uuid)
-{
-    return error_set(err, ENOENT, EXC_INSTANCE_NOT_RUNNING, "Instance %s is not running.", uuid);
-}
-
-static int find_running(struct libvirt_driver *driver, const char *uuid, virDomainPtr *ret_domain,
-                        struct error *err)
+static int quiesce_find_running(struct libvirt_driver *driver, const char *uuid,
+                                virDomainPtr *ret_domain, struct error *err)
 {
     enum power_state state = POWER_STATE_NOSTATE;
     cleanup_domain virDomainPtr domain = NULL;
@@ -28,22 +23,23 @@ static int find_running(struct libvirt_driver *driver, const char *uuid, virDoma
         return r;
     }
     if (state != POWER_STATE_RUNNING)
-        return not_running(err, uuid);
+        return libvirt_domain_not_running(uuid, err);
     *ret_domain = TAKE_PTR(domain);
     return 0;
 }
 
 /* The answer counts, not this: an agent that stays limited only gives up sooner. */
-static void release_agent(struct guest_freeze *limit, virDomainPtr domain)
+static void quiesce_release_agent(struct guest_freeze *limit, virDomainPtr domain, const char *uuid)
 {
     struct error failure = ERROR_INIT;
     if (guest_freeze_release_agent(limit, domain, &failure) < 0 &&
         guest_freeze_release_agent(limit, domain, &failure) < 0)
-        log_warning("%s", failure.message);
+        log_warning("the guest agent of instance %s keeps the time limit of this request: %s", uuid,
+                    failure.message);
 }
 
 /* True when nothing is left that could be frozen. */
-static bool guest_has_ended(struct libvirt_driver *driver, const char *uuid)
+static bool quiesce_guest_has_ended(struct libvirt_driver *driver, const char *uuid)
 {
     struct error failure = ERROR_INIT;
     cleanup_domain virDomainPtr domain = NULL;
@@ -56,27 +52,30 @@ int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error
 {
     struct guest_freeze freeze = {.timeout_s = driver->freeze_timeout_s};
     cleanup_domain virDomainPtr domain = NULL;
-    int r = find_running(driver, uuid, &domain, err);
+    int r = quiesce_find_running(driver, uuid, &domain, err);
     if (r < 0)
         return r;
     r = guest_freeze_start(&freeze, domain, err);
-    release_agent(&freeze, domain);
+    quiesce_release_agent(&freeze, domain, uuid);
+    log_debug("freeze of instance %s by request: %s", uuid, r == 0 ? "done" : err->message);
     if (r == 0)
         return 0;
     if (freeze.thaw_needed)
         err->errnum = ETIMEDOUT;
-    else if (guest_has_ended(driver, uuid))
-        return not_running(err, uuid);
+    else if (quiesce_guest_has_ended(driver, uuid))
+        return libvirt_domain_not_running(uuid, err);
     return -err->errnum;
 }
 
-static int thaw(struct libvirt_driver *driver, virDomainPtr domain, struct error *err)
+static int quiesce_thaw(struct libvirt_driver *driver, virDomainPtr domain, const char *uuid,
+                        struct error *err)
 {
     struct guest_freeze freeze = {.timeout_s = driver->freeze_timeout_s, .thaw_needed = true};
     int r = guest_freeze_limit_agent(&freeze, domain, err);
     if (r == 0)
         r = guest_freeze_end(&freeze, domain, err);
-    release_agent(&freeze, domain);
+    quiesce_release_agent(&freeze, domain, uuid);
+    log_debug("thaw of instance %s by request: %s", uuid, r == 0 ? "done" : err->message);
     return r;
 }
 
@@ -89,8 +88,8 @@ int libvirt_thaw(struct libvirt_driver *driver, const char *uuid, struct error *
     if (r == -ENOENT)
         return 0;
     if (r == 0)
-        r = thaw(driver, domain, &failure);
-    if (r == 0 || guest_has_ended(driver, uuid))
+        r = quiesce_thaw(driver, domain, uuid, &failure);
+    if (r == 0 || quiesce_guest_has_ended(driver, uuid))
         return 0;
     *err = failure;
     return r;

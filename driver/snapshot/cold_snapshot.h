@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cold snapshot in two parts: taking it (libvirt_cold.c), undoing it (libvirt_cold_undo.c). */
+/* The cold snapshot in two parts: taking it (cold.c), undoing it (cold_snapshot.c). */
 #pragma once
 
 #include <jansson.h>
@@ -14,13 +14,14 @@
 #include "driver/libvirt/guest_rest.h"
 #include "driver/libvirt/host_devices.h"
 #include "driver/libvirt_driver_private.h"
+#include "driver/snapshot/disk_source.h"
 
 struct cold_snapshot {
     struct libvirt_driver *driver;
     const struct guest_info *info;
     const struct snapshot_plan *plan;
     const struct driver_owner *owner; /* borrowed; may be NULL */
-    char source_path[DRIVER_PATH_MAX];
+    struct disk_source source;
     virDomainPtr domain; /* owned; NULL when there is none any more */
     struct staging *staging;
     struct disk_space *space;
