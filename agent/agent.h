@@ -8,11 +8,11 @@
 
 #include <stdatomic.h>
 
+#include "agent/canceller.h"
 #include "agent/freezer.h"
 #include "agent/instance_queue.h"
 #include "agent/journal.h"
 #include "agent/live_options.h"
-#include "agent/overseer.h"
 #include "agent/preflight.h"
 #include "agent/recover.h"
 #include "agent/release.h"
@@ -42,7 +42,7 @@ struct agent {
     struct recovery *recovery;                /* requests an earlier agent has left */
     struct preflight *preflight;              /* whether this host can take snapshots */
     struct release *release;                  /* of the nova-compute beside us */
-    struct overseer *overseer;                /* cancels snapshots nobody wants any more */
+    struct canceller *canceller;              /* cancels snapshots nobody wants any more */
     struct state_watch *state_watch;          /* and whose task state is not theirs any more */
     struct workers *workers;                  /* threads */
     atomic_uint taking;                       /* accepted requests that have none yet */

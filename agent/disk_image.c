@@ -61,7 +61,7 @@ static int prepare(struct operation *op, struct error *err)
     if (r < 0)
         return r;
     if (op->info.source_type == DISK_SOURCE_FILE)
-        overseer_set_disk(op->overseen, op->info.disk_path);
+        canceller_set_disk(op->cancellable, op->info.disk_path);
     r = glance_image_get(op->agent->glance, op->admin, op->arguments.image_id, &image, err);
     if (r < 0)
         return r;

@@ -169,7 +169,7 @@ static void notice(const struct agent *agent, const struct rpc_request *request)
     if (request->namespace || (!soft && strcmp(request->method, "terminate_instance") != 0))
         return;
     const char *uuid = instance_uuid(request);
-    if (!id_is_uuid(uuid) || overseer_instance_deleted(agent->overseer, uuid, soft) == 0)
+    if (!id_is_uuid(uuid) || canceller_instance_deleted(agent->canceller, uuid, soft) == 0)
         return;
     log_set_context(request->context->request_id, uuid);
     log_info("the instance is being deleted: its snapshot is cancelled");

@@ -103,8 +103,8 @@ static void cancel_requests(struct agent *agent, enum shutdown_whom whom)
 {
     struct error reason = ERROR_INIT;
     shutdown_reason(&reason);
-    (void)overseer_cancel_all(agent->overseer,
-                              whom == SHUTDOWN_WAITING ? OVERSEER_WAITING : OVERSEER_ALL, &reason);
+    (void)canceller_cancel_all(
+        agent->canceller, whom == SHUTDOWN_WAITING ? CANCELLER_WAITING : CANCELLER_ALL, &reason);
 }
 
 static void end(struct watch *watch)

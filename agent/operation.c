@@ -119,15 +119,15 @@ void operation_restore(struct operation *op)
     }
 }
 
-void operation_begin_overseeing(struct operation *op)
+void operation_begin_cancellable(struct operation *op)
 {
     struct error err = ERROR_INIT;
-    if (overseer_begin(op->agent->overseer, op->arguments.instance.uuid, op->arguments.image_id,
-                       op->request->context, &op->overseen, &err) < 0)
+    if (canceller_begin(op->agent->canceller, op->arguments.instance.uuid, op->arguments.image_id,
+                        op->request->context, &op->cancellable, &err) < 0)
         log_warning("nothing can cancel this snapshot: %s", err.message);
     err = (struct error)ERROR_INIT;
     if (state_watch_begin(op->agent->state_watch, op->arguments.instance.uuid, op->admin, op->turn,
-                          op->overseen, &op->watched, &err) < 0)
+                          op->cancellable, &op->watched, &err) < 0)
         log_warning("nothing looks after the task state of this snapshot: %s", err.message);
 }
 
@@ -137,7 +137,7 @@ bool operation_is_left(const struct operation *op, int r)
     return r < 0 && !op->image_complete && cancel_check(&reason) < 0 && shutdown_is_reason(&reason);
 }
 
-void operation_end_overseeing(struct operation *op, struct error *failure)
+void operation_end_cancellable(struct operation *op, struct error *failure)
 {
     struct error reason = ERROR_INIT;
     state_watch_end(op->watched);
@@ -148,6 +148,6 @@ void operation_end_overseeing(struct operation *op, struct error *failure)
         error_join(&reason, failure);
         *failure = reason;
     }
-    overseer_end(op->overseen);
-    op->overseen = NULL;
+    canceller_end(op->cancellable);
+    op->cancellable = NULL;
 }

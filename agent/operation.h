@@ -53,8 +53,8 @@ struct operation {
     char method_reason[ERROR_MESSAGE_MAX]; /* why it is not the wanted method; "": not to be told */
     bool is_direct;                        /* the image is a clone within the cluster */
     bool is_streamed;                      /* reading the image reads the guest's disk */
-    bool guest_is_back;        /* the driver has left the guest as it was, or never touched it */
-    struct overseen *overseen; /* who may cancel it; NULL = nobody */
+    bool guest_is_back; /* the driver has left the guest as it was, or never touched it */
+    struct cancellable *cancellable; /* who may cancel it; NULL = nobody */
     struct watched_state *watched;
     bool event_started;
     bool upload_started; /* from here on what Glance holds may be ours */
@@ -81,9 +81,9 @@ int operation_image_is_complete(struct operation *op, struct error *err);
 /* What has been noted of an earlier life of the operation. */
 void operation_restore(struct operation *op);
 
-/* From here on the overseer may cancel the work of this thread; without one it goes on alone. The
+/* From here on the canceller may cancel the work of this thread; without one it goes on alone. The
  * task state is looked after from the first move on. */
-void operation_begin_overseeing(struct operation *op);
+void operation_begin_cancellable(struct operation *op);
 
 /*
  * The agent's end keeps the operation, which has failed (r < 0), from its own: what was made is
@@ -95,4 +95,4 @@ bool operation_is_left(const struct operation *op, int r);
  * From here on nothing is cancelled. What a cancelled operation failed with is why it was
  * cancelled, whatever came of that on its way here.
  */
-void operation_end_overseeing(struct operation *op, struct error *failure);
+void operation_end_cancellable(struct operation *op, struct error *failure);

@@ -153,13 +153,13 @@ static void begin_again(struct operation *op)
 static void conclude(struct operation *op, struct image_source *image)
 {
     struct error failure = ERROR_INIT;
-    operation_begin_overseeing(op);
-    overseer_set_phase(op->overseen, OVERSEEN_RUNS);
+    operation_begin_cancellable(op);
+    canceller_set_phase(op->cancellable, CANCELLABLE_RUNS);
     int r = go_on(op, image, &failure);
     disk_image_let_go(op, image, r);
     if (r == 0)
         (void)snapshot_conclude(op, &failure);
-    operation_end_overseeing(op, &failure);
+    operation_end_cancellable(op, &failure);
     if (op->is_interrupted)
         operation_interrupt(op);
     else

@@ -15,7 +15,7 @@
 #define REDELIVERY_MS 30000
 
 /* A deleted image or server is noticed within twice this time. */
-#define OVERSEER_INTERVAL_MS 1000
+#define CANCELLER_INTERVAL_MS 1000
 #define STATE_WATCH_INTERVAL_MS 2000
 #define PREFLIGHT_PAUSE_MS 1000
 
@@ -249,7 +249,7 @@ int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
                         seconds_ms((unsigned)conf->snapshot_agent.freeze_deadline), &agent->freezer,
                         err);
     if (r == 0)
-        r = overseer_new(agent->glance, OVERSEER_INTERVAL_MS, &agent->overseer, err);
+        r = canceller_new(agent->glance, CANCELLER_INTERVAL_MS, &agent->canceller, err);
     if (r == 0)
         r = make_bus(agent, conf, err);
     if (r == 0)
@@ -270,7 +270,7 @@ void setup_undo(struct agent *agent)
     state_watch_free(agent->state_watch);
     release_free(agent->release);
     bus_free(agent->bus);
-    overseer_free(agent->overseer);
+    canceller_free(agent->canceller);
     freezer_free(agent->freezer);
     driver_free(agent->driver);
     cinder_free(agent->cinder);

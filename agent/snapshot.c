@@ -214,10 +214,10 @@ enum outcome { SERVED, WAITED_IN_VAIN, GIVEN_BACK };
 /* With its turn. */
 static enum outcome take_snapshot_in_slot(struct operation *op, struct error *err)
 {
-    overseer_set_phase(op->overseen, OVERSEEN_WAITS_FOR_SLOT);
+    canceller_set_phase(op->cancellable, CANCELLABLE_WAITS_FOR_SLOT);
     if (await_slot(op, err) < 0)
         return WAITED_IN_VAIN;
-    overseer_set_phase(op->overseen, OVERSEEN_RUNS);
+    canceller_set_phase(op->cancellable, CANCELLABLE_RUNS);
     bool given_back = is_for_another(op);
     if (!given_back)
         (void)take_snapshot(op, err);
@@ -229,11 +229,11 @@ static enum outcome take_snapshot_in_slot(struct operation *op, struct error *er
 void snapshot_take(struct operation *op)
 {
     struct error failure = ERROR_INIT;
-    operation_begin_overseeing(op);
+    operation_begin_cancellable(op);
     enum outcome outcome = SERVED;
     if (instance_turn_await(op->turn, NEVER_MS, &failure) == 0)
         outcome = take_snapshot_in_slot(op, &failure);
-    operation_end_overseeing(op, &failure);
+    operation_end_cancellable(op, &failure);
     bool ends = outcome == WAITED_IN_VAIN && shutdown_has_begun(op->agent->shutdown);
     if (outcome == GIVEN_BACK || (ends && give_back(op)))
         return;

@@ -19,7 +19,7 @@ struct watched_state {
     struct request_context *admin;
     struct instance instance; /* nothing but its uuid */
     struct instance_turn *turn;
-    struct overseen *overseen;
+    struct cancellable *cancellable;
     /* guarded by the watch's lock */
     const char *task_state; /* NULL = nothing is expected, or the owner moves it */
     bool busy;              /* the thread is looking: all else stays as it is */
@@ -77,7 +77,7 @@ static void cancel_moved(const struct watched_state *watched, const char *host)
     struct error reason = ERROR_INIT;
     (void)error_set(&reason, EBUSY, EXC_UNEXPECTED_TASK_STATE, "instance %s is on host %s now",
                     watched->instance.uuid, host);
-    overseer_cancel(watched->overseen, &reason);
+    canceller_cancel(watched->cancellable, &reason);
 }
 
 static void cancel(const struct watched_state *watched, const char *task_state)
@@ -87,7 +87,7 @@ static void cancel(const struct watched_state *watched, const char *task_state)
     (void)error_set(&reason, EBUSY, deleting ? EXC_UNEXPECTED_DELETING : EXC_UNEXPECTED_TASK_STATE,
                     "the task state of instance %s is %s, no longer %s", watched->instance.uuid,
                     task_state, watched->task_state);
-    overseer_cancel(watched->overseen, &reason);
+    canceller_cancel(watched->cancellable, &reason);
 }
 
 /* The state of a request is there before the request is. */
@@ -206,7 +206,7 @@ static void free_watched(struct watched_state *watched)
 
 int state_watch_begin(struct state_watch *watch, const char *instance_uuid,
                       const struct request_context *admin, struct instance_turn *turn,
-                      struct overseen *overseen, struct watched_state **ret_watched,
+                      struct cancellable *cancellable, struct watched_state **ret_watched,
                       struct error *err)
 {
     if (!watch)
@@ -214,7 +214,7 @@ int state_watch_begin(struct state_watch *watch, const char *instance_uuid,
     struct watched_state *watched = calloc(1, sizeof(*watched));
     if (!watched)
         return error_nomem(err);
-    *watched = (struct watched_state){.watch = watch, .turn = turn, .overseen = overseen};
+    *watched = (struct watched_state){.watch = watch, .turn = turn, .cancellable = cancellable};
     (void)snprintf(watched->instance.uuid, sizeof(watched->instance.uuid), "%s", instance_uuid);
     watched->instance.data = json_object();
     int r = request_context_elevated(admin, &watched->admin, err);

@@ -9,8 +9,8 @@
  */
 #pragma once
 
+#include "agent/canceller.h"
 #include "agent/instance_queue.h"
-#include "agent/overseer.h"
 #include "amqp/bus.h"
 
 struct state_watch;
@@ -27,13 +27,13 @@ int state_watch_new(struct bus *bus, const char *host, unsigned interval_ms,
 void state_watch_free(struct state_watch *watch);
 
 /*
- * Watches an instance for the operation that has this `turn` and is cancelled through `overseen`,
- * both borrowed until state_watch_end(); the rest is copied. Nothing is expected yet. Returns
- * owned.
+ * Watches an instance for the operation that has this `turn` and is cancelled through
+ * `cancellable`, both borrowed until state_watch_end(); the rest is copied. Nothing is expected
+ * yet. Returns owned.
  */
 int state_watch_begin(struct state_watch *watch, const char *instance_uuid,
                       const struct request_context *admin, struct instance_turn *turn,
-                      struct overseen *overseen, struct watched_state **ret_watched,
+                      struct cancellable *cancellable, struct watched_state **ret_watched,
                       struct error *err);
 
 /* NULL-safe, as the next two. */

@@ -357,7 +357,7 @@ static void lose_state_meanwhile(enum fake_call call, const char *uuid, void *us
     if (call != FAKE_EXTRACT)
         return;
     (void)strcpy(world.task_state, userdata);
-    assert_int_equal(overseer_instance_deleted(agent.overseer, FIXTURE_INSTANCE, true), 1);
+    assert_int_equal(canceller_instance_deleted(agent.canceller, FIXTURE_INSTANCE, true), 1);
 }
 
 static void what_lost_its_state_saves_no_other(void **state)
@@ -391,7 +391,7 @@ static void what_waits_for_a_slot_can_be_cancelled(void **state)
     fake_driver_set_script(agent.driver, &script);
     assert_int_equal(slots_acquire(agent.snapshot_slots, &err), 0);
     assert_int_equal(pthread_create(&thread, NULL, serve_in_thread, fixture_request()), 0);
-    while (overseer_cancel_all(agent.overseer, OVERSEER_WAITING, &ends) == 0)
+    while (canceller_cancel_all(agent.canceller, CANCELLER_WAITING, &ends) == 0)
         (void)sched_yield();
     assert_int_equal(pthread_join(thread, NULL), 0);
     slots_release(agent.snapshot_slots);

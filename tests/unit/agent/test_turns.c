@@ -171,7 +171,7 @@ static void a_deleted_server_cancels_what_waits(void **state)
     arrive(request_of("snapshot_instance"));
     await_inside();
     arrive(second_snapshot());
-    while (overseer_instance_deleted(agent.overseer, FIXTURE_INSTANCE, false) < 2)
+    while (canceller_instance_deleted(agent.canceller, FIXTURE_INSTANCE, false) < 2)
         (void)sched_yield();
     assert_int_equal(dispatch_ops.accept(&agent, terminate), RPC_PUT_BACK);
     rpc_request_free(terminate);
@@ -203,8 +203,8 @@ void __wrap_bus_detach(struct bus *bus)
 static void cancel_for_the_end(struct agent *a, enum shutdown_whom whom)
 {
     struct error ends = failure(ECANCELED, EXC_INTERNAL_ERROR);
-    (void)overseer_cancel_all(a->overseer,
-                              whom == SHUTDOWN_WAITING ? OVERSEER_WAITING : OVERSEER_ALL, &ends);
+    (void)canceller_cancel_all(a->canceller,
+                               whom == SHUTDOWN_WAITING ? CANCELLER_WAITING : CANCELLER_ALL, &ends);
 }
 
 /* The agent's end lets the guest go after a while. */

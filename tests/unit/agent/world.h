@@ -70,7 +70,7 @@ static struct {
     void (*on_upload)(void);       /* while Glance gets the data; NULL: nothing */
 } world;
 
-static atomic_bool image_is_gone, other_image_is_gone; /* as the overseer sees it */
+static atomic_bool image_is_gone, other_image_is_gone; /* as the canceller sees it */
 
 static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -604,7 +604,7 @@ static int setup(void **state)
     assert_int_equal(slots_new(1, &agent.snapshot_slots, &err), 0);
     assert_int_equal(slots_new(1, &agent.disk_op_slots, &err), 0);
     assert_int_equal(freezer_new(agent.driver, state_dir.ledger, 60000, &agent.freezer, &err), 0);
-    assert_int_equal(overseer_new(NULL, 5, &agent.overseer, &err), 0);
+    assert_int_equal(canceller_new(NULL, 5, &agent.canceller, &err), 0);
     world.limits = (struct cinder_limits){-1, 0, -1, 0};
     world.mappings_version = "1.18";
     return 0;
@@ -622,7 +622,7 @@ static int teardown(void **state)
     json_decref(world.records);
     json_decref(world.mappings);
     json_decref(world.connection_info);
-    overseer_free(agent.overseer);
+    canceller_free(agent.canceller);
     freezer_free(agent.freezer);
     driver_free(agent.driver);
     live_options_free(agent.live_options);
