@@ -114,7 +114,7 @@ void operation_restore(struct operation *op)
     op->image_complete = journal_last(op->record, "image_complete") != NULL;
     json_array_foreach (journal_all(op->record, "ended"), i, step) {
         json_int_t number = json_integer_value(step);
-        if (number >= 0 && number < END_MAX)
+        if (number >= 0 && number < FINISH_MAX)
             op->ended |= 1u << number;
     }
 }

@@ -23,16 +23,16 @@ struct snapshot_request {
  * What is brought to its end whatever became of the image, in this order; a step that has been done
  * is not done again, even by another agent.
  */
-enum ending {
-    END_GUEST,   /* as it was before */
-    END_VOLUMES, /* Cinder snapshots no image refers to */
-    END_IMAGE,   /* active and verified, or gone */
-    END_STATE,   /* the task state */
-    END_BACKUPS, /* older ones beyond the rotation */
-    END_FAULT,
-    END_EVENT,
-    END_NOTIFICATION,
-    END_MAX
+enum finish_step {
+    FINISH_GUEST,   /* as it was before */
+    FINISH_VOLUMES, /* Cinder snapshots no image refers to */
+    FINISH_IMAGE,   /* active and verified, or gone */
+    FINISH_STATE,   /* the task state */
+    FINISH_BACKUPS, /* older ones beyond the rotation */
+    FINISH_FAULT,
+    FINISH_EVENT,
+    FINISH_NOTIFICATION,
+    FINISH_MAX
 };
 
 struct operation {
@@ -60,7 +60,7 @@ struct operation {
     bool upload_started; /* from here on what Glance holds may be ours */
     bool image_complete; /* active and verified: no failure may delete it any more */
     bool is_interrupted; /* by the agent's end, and by nothing else */
-    unsigned ended;      /* bits of enum ending */
+    unsigned ended;      /* bits of enum finish_step */
 };
 
 /*

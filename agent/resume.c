@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "agent/disk_image.h"
-#include "agent/ending.h"
+#include "agent/finish.h"
 #include "agent/snapshot.h"
 #include "agent/volume_backed.h"
 #include "common/clock.h"
@@ -44,7 +44,7 @@ static int look_at_image(struct operation *op, struct error *err)
         return operation_image_is_complete(op, err);
     if (queued && operation_was_interrupted(op))
         forget_upload(op);
-    if (r < 0 && ending_passes(&failure)) {
+    if (r < 0 && finish_is_temporary(&failure)) {
         *err = failure;
         return r;
     }
@@ -72,7 +72,7 @@ static int insist_for(struct retry retry, struct operation *op,
 {
     struct error failure = ERROR_INIT;
     int r;
-    while ((r = step(op, &failure)) < 0 && ending_passes(&failure) &&
+    while ((r = step(op, &failure)) < 0 && finish_is_temporary(&failure) &&
            !shutdown_has_begun(op->agent->shutdown) && retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     if (r < 0)
@@ -84,7 +84,7 @@ static int insist_for(struct retry retry, struct operation *op,
 static int insist(struct operation *op, int (*step)(struct operation *op, struct error *err),
                   struct error *err)
 {
-    return insist_for(ending_retry(), op, step, err);
+    return insist_for(finish_retry(), op, step, err);
 }
 
 /* Nothing that the image may refer to can be undone before this is known. */
@@ -139,7 +139,7 @@ static void begin_again(struct operation *op)
 {
     struct error err = ERROR_INIT;
     if (insist(op, volume_backed_undo, &err) < 0) {
-        operation_leave(op, &err);
+        finish_postpone(op, &err);
         return;
     }
     log_info("%s is begun again", op->request->method);
@@ -161,9 +161,9 @@ static void conclude(struct operation *op, struct image_source *image)
         (void)snapshot_conclude(op, &failure);
     operation_end_cancellable(op, &failure);
     if (op->is_interrupted)
-        operation_interrupt(op);
+        finish_interrupt(op);
     else
-        operation_end(op, &failure);
+        finish_operation(op, &failure);
 }
 
 void resume_operation(struct operation *op)
@@ -180,7 +180,7 @@ void resume_operation(struct operation *op)
     (void)instance_turn_await(op->turn, NEVER_MS, &failure);
     if (find_out(op, &failure) < 0) {
         image_source_leave(image);
-        operation_leave(op, &failure);
+        finish_postpone(op, &failure);
         return;
     }
     if (!guest_first || !op->guest_is_back) /* what nova means to do with it is known now */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The story of a snapshot or backup. snapshot_serve() tells it, take_snapshot() is its way to an
- * active image, operation_end() what happens then and otherwise; snapshot_recover() takes it up
+ * active image, finish_operation() what happens then and otherwise; snapshot_recover() takes it up
  * where an agent that died has left it. Nova's own telling: nova.compute.manager:_snapshot_instance
  * and the decorators around it.
  */
@@ -12,7 +12,7 @@
 
 #include "agent/backup.h"
 #include "agent/disk_image.h"
-#include "agent/ending.h"
+#include "agent/finish.h"
 #include "agent/operation.h"
 #include "agent/owner.h"
 #include "agent/resume.h"
@@ -238,9 +238,9 @@ void snapshot_take(struct operation *op)
     if (outcome == GIVEN_BACK || (ends && give_back(op)))
         return;
     if (ends || op->is_interrupted)
-        operation_interrupt(op);
+        finish_interrupt(op);
     else
-        operation_end(op, &failure);
+        finish_operation(op, &failure);
 }
 
 static void refuse(struct rpc_request *request, struct journal_record *record,
@@ -272,7 +272,7 @@ void snapshot_serve(struct agent *agent, struct rpc_request *request, struct jou
 static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
 {
     const char *untouched = op->task_state;
-    struct retry retry = ending_retry();
+    struct retry retry = finish_retry();
     struct error failure = ERROR_INIT;
     int r;
     *ret_ours = journal_last(op->record, "acked") != NULL;
@@ -281,11 +281,11 @@ static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
     instance_turn_pass(op->turn); /* whom it is given to may be this agent */
     recovery_await_redelivery(op->agent->recovery);
     while ((r = report_task_state(&op->report, untouched, &untouched, 1, &failure)) < 0 &&
-           ending_passes(&failure) && !shutdown_has_begun(op->agent->shutdown) &&
+           finish_is_temporary(&failure) && !shutdown_has_begun(op->agent->shutdown) &&
            retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     *ret_ours = r == 0;
-    if (r == 0 || !ending_passes(&failure))
+    if (r == 0 || !finish_is_temporary(&failure))
         return 0;
     *err = failure;
     return r;
@@ -305,7 +305,7 @@ static void begin_again(struct operation *op)
     struct error err = ERROR_INIT;
     recovery_guest_is_back(op->agent->recovery);
     if (find_owner(op, &ours, &err) < 0) {
-        operation_leave(op, &err);
+        finish_postpone(op, &err);
     } else if (ours) {
         log_info("%s is begun again", op->request->method);
         instance_turn_join_again(op->turn);

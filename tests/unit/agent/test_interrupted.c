@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent/ending.c, resume.c: what the agent's orderly end leaves, and what the next start does. */
+/* agent/finish.c, resume.c: what the agent's orderly end leaves, and what the next start does. */
 /* wrap: rpc_call */
 /* wrap: rpc_hand_back */
 /* wrap: rpc_reply */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See ending.h. */
-#include "agent/ending.h"
+/* See finish.h. */
+#include "agent/finish.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -18,14 +18,14 @@
 #include "common/trap.h"
 
 /* What the steps know of each other. */
-struct ending_run {
+struct finish {
     struct operation *op;
     const struct error *failure; /* errnum 0: none */
     struct error told;           /* what tenant and operator are told of; errnum 0: success */
     struct error unreadable;     /* the driver does not understand what was noted for it */
 };
 
-bool ending_passes(const struct error *err)
+bool finish_is_temporary(const struct error *err)
 {
     return err->passes || err->http_status >= 500 || err->http_status == 429 ||
            error_is(err, EXC_MESSAGING_TIMEOUT) || error_is(err, EXC_MESSAGE_DELIVERY_FAILURE) ||
@@ -33,7 +33,7 @@ bool ending_passes(const struct error *err)
            error_is(err, EXC_CINDER_CONNECTION_FAILED) || strncmp(err->exc, "DB", 2) == 0;
 }
 
-struct retry ending_retry(void)
+struct retry finish_retry(void)
 {
     static const struct retry_policy policy = {UINT_MAX, 1000, 5000, 3600000};
     return retry_begin(&policy);
@@ -44,7 +44,7 @@ static int settle(int r, const char *step, const struct error *failure, struct e
 {
     if (r == 0)
         return 0;
-    if (ending_passes(failure)) {
+    if (finish_is_temporary(failure)) {
         *err = *failure;
         return r;
     }
@@ -53,7 +53,7 @@ static int settle(int r, const char *step, const struct error *failure, struct e
 }
 
 /* Somebody was faster with the first state: the guest is in their hands, and soon the image is. */
-static int ask_who_begun(struct ending_run *run, bool *ret_anothers, struct error *err)
+static int ask_who_begun(struct finish *run, bool *ret_anothers, struct error *err)
 {
     static const char *const states[] = {IMAGE_SNAPSHOT, IMAGE_PENDING_UPLOAD, IMAGE_UPLOADING};
     const struct operation *op = run->op;
@@ -63,7 +63,7 @@ static int ask_who_begun(struct ending_run *run, bool *ret_anothers, struct erro
         journal_last(op->record, "task_state"))
         return 0;
     int r = report_read_states(&op->report, &now, &failure);
-    if (r < 0 && ending_passes(&failure)) {
+    if (r < 0 && finish_is_temporary(&failure)) {
         *err = failure;
         return r;
     }
@@ -73,7 +73,7 @@ static int ask_who_begun(struct ending_run *run, bool *ret_anothers, struct erro
 }
 
 /* The request has been served before, or is just now, by nova-compute or another agent. */
-static int is_anothers(struct ending_run *run, const struct glance_image *image, bool *ret_anothers,
+static int is_anothers(struct finish *run, const struct glance_image *image, bool *ret_anothers,
                        struct error *err)
 {
     bool anothers = strcmp(image->status, "queued") != 0;
@@ -88,7 +88,7 @@ static int is_anothers(struct ending_run *run, const struct glance_image *image,
     return 0;
 }
 
-static int end_image(struct ending_run *run, struct error *err)
+static int finish_image(struct finish *run, struct error *err)
 {
     struct operation *op = run->op;
     struct glance *glance = op->agent->glance;
@@ -105,7 +105,7 @@ static int end_image(struct ending_run *run, struct error *err)
         return asked;
     if (anothers || error_is(&failure, EXC_IMAGE_NOT_FOUND))
         return 0;
-    if (r < 0 && !op->upload_started && ending_passes(&failure)) { /* it may be another's */
+    if (r < 0 && !op->upload_started && finish_is_temporary(&failure)) { /* it may be another's */
         *err = failure;
         return r;
     }
@@ -116,7 +116,7 @@ static int end_image(struct ending_run *run, struct error *err)
     return settle(r, "deleting the image", &failure, err);
 }
 
-static int end_guest(struct ending_run *run, struct error *err)
+static int finish_guest(struct finish *run, struct error *err)
 {
     struct error failure = ERROR_INIT;
     /* What the driver has noted of a direct image is what the record points to now. */
@@ -132,7 +132,7 @@ static int end_guest(struct ending_run *run, struct error *err)
     return r;
 }
 
-static int end_volumes(struct ending_run *run, struct error *err)
+static int finish_volumes(struct finish *run, struct error *err)
 {
     struct error left = ERROR_INIT;
     return run->op->image_complete ? 0
@@ -141,7 +141,7 @@ static int end_volumes(struct ending_run *run, struct error *err)
 }
 
 /* There is nobody left to tell of a failure. */
-static void be_quiet(struct ending_run *run, const struct error *why)
+static void be_quiet(struct finish *run, const struct error *why)
 {
     if (error_is(why, EXC_IMAGE_NOT_FOUND))
         log_warning("Image not found during snapshot: %s", why->message);
@@ -160,20 +160,20 @@ static bool has_no_instance(const struct error *err)
  * Somebody else has set another state, or none (reverts_task_state), and may be through with it by
  * now; ours is there only when it was saved once more meanwhile.
  */
-static int end_lost_state(struct operation *op, struct error *err)
+static int finish_lost_state(struct operation *op, struct error *err)
 {
     struct error conflict = ERROR_INIT;
     if (!journal_last(op->record, "task_state"))
         return 0;
     int r = report_task_state(&op->report, NULL, &op->task_state, 1, &conflict);
-    if (r == 0 || !ending_passes(&conflict))
+    if (r == 0 || !finish_is_temporary(&conflict))
         return 0;
     *err = conflict;
     return r;
 }
 
 /* Clears the task state if it is still ours; somebody else's is left alone. */
-static int end_state(struct ending_run *run, struct error *err)
+static int finish_state(struct finish *run, struct error *err)
 {
     struct operation *op = run->op;
     const char *ours[] = {op->task_state, op->next_state, NULL};
@@ -182,7 +182,7 @@ static int end_state(struct ending_run *run, struct error *err)
     if (run->failure->errnum == 0)
         return 0;
     if (error_is(run->failure, EXC_UNEXPECTED_TASK_STATE)) /* also while it is being deleted */
-        r = end_lost_state(op, err);
+        r = finish_lost_state(op, err);
     else
         r = settle(report_task_state(&op->report, NULL, ours, ARRAY_SIZE(ours), &conflict),
                    "clearing the task state", &conflict, err);
@@ -197,7 +197,7 @@ static int end_state(struct ending_run *run, struct error *err)
 }
 
 /* That older backups could not be rotated out is told, though the new one is there. */
-static int end_backups(struct ending_run *run, struct error *err)
+static int finish_backups(struct finish *run, struct error *err)
 {
     struct error failure = ERROR_INIT;
     if (!run->op->image_complete || !run->op->arguments.backup_type)
@@ -205,7 +205,7 @@ static int end_backups(struct ending_run *run, struct error *err)
     int r = backup_rotate(run->op, &failure);
     if (r == 0)
         return 0;
-    if (ending_passes(&failure)) {
+    if (finish_is_temporary(&failure)) {
         *err = failure;
         return r;
     }
@@ -213,7 +213,7 @@ static int end_backups(struct ending_run *run, struct error *err)
     return 0;
 }
 
-static int end_fault(struct ending_run *run, struct error *err)
+static int finish_fault(struct finish *run, struct error *err)
 {
     struct error why = ERROR_INIT;
     if (run->told.errnum == 0)
@@ -223,7 +223,7 @@ static int end_fault(struct ending_run *run, struct error *err)
                   err);
 }
 
-static int end_event(struct ending_run *run, struct error *err)
+static int finish_event(struct finish *run, struct error *err)
 {
     struct error why = ERROR_INIT;
     const struct error *told = run->told.errnum != 0 ? &run->told : NULL;
@@ -232,7 +232,7 @@ static int end_event(struct ending_run *run, struct error *err)
                                   : 0;
 }
 
-static int end_notification(struct ending_run *run, struct error *err)
+static int finish_notification(struct finish *run, struct error *err)
 {
     (void)err;
     struct error why = ERROR_INIT;
@@ -243,20 +243,20 @@ static int end_notification(struct ending_run *run, struct error *err)
 
 /* The steps in their order, and the points at which a test may stop the agent after each. */
 static const struct {
-    int (*run)(struct ending_run *run, struct error *err);
+    int (*run)(struct finish *run, struct error *err);
     const char *trap_point;
-} steps[END_MAX] = {
-    [END_GUEST] = {end_guest, "end:guest"},
-    [END_VOLUMES] = {end_volumes, "end:volumes"},
-    [END_IMAGE] = {end_image, "end:image"},
-    [END_STATE] = {end_state, "end:state"},
-    [END_BACKUPS] = {end_backups, "end:backups"},
-    [END_FAULT] = {end_fault, "end:fault"},
-    [END_EVENT] = {end_event, "end:event"},
-    [END_NOTIFICATION] = {end_notification, "end:notification"},
+} steps[FINISH_MAX] = {
+    [FINISH_GUEST] = {finish_guest, "end:guest"},
+    [FINISH_VOLUMES] = {finish_volumes, "end:volumes"},
+    [FINISH_IMAGE] = {finish_image, "end:image"},
+    [FINISH_STATE] = {finish_state, "end:state"},
+    [FINISH_BACKUPS] = {finish_backups, "end:backups"},
+    [FINISH_FAULT] = {finish_fault, "end:fault"},
+    [FINISH_EVENT] = {finish_event, "end:event"},
+    [FINISH_NOTIFICATION] = {finish_notification, "end:notification"},
 };
 
-static int run_step(struct ending_run *run, unsigned step, struct error *err)
+static int finish_run_step(struct finish *run, unsigned step, struct error *err)
 {
     if (run->op->ended & 1u << step)
         return 0;
@@ -273,16 +273,16 @@ static int run_step(struct ending_run *run, unsigned step, struct error *err)
  * All steps that are left. Fails with what the first of them has to wait for. A server is not kept
  * from its tenant by an image that cannot be deleted yet; but its guest and its state come first.
  */
-static int run_steps(struct ending_run *run, struct error *err)
+static int finish_run_steps(struct finish *run, struct error *err)
 {
     struct error waits = ERROR_INIT;
-    for (unsigned step = 0; step < END_MAX; step++) {
+    for (unsigned step = 0; step < FINISH_MAX; step++) {
         struct error failure = ERROR_INIT;
-        if (run_step(run, step, &failure) == 0)
+        if (finish_run_step(run, step, &failure) == 0)
             continue;
         if (waits.errnum == 0)
             waits = failure;
-        if (step == END_GUEST || step == END_STATE)
+        if (step == FINISH_GUEST || step == FINISH_STATE)
             break;
     }
     if (waits.errnum == 0)
@@ -292,17 +292,17 @@ static int run_steps(struct ending_run *run, struct error *err)
 }
 
 /* With growing pauses, as long as services are away. */
-static int run_to_the_end(struct ending_run *run, struct error *err)
+static int finish_run_all(struct finish *run, struct error *err)
 {
-    struct retry retry = ending_retry();
+    struct retry retry = finish_retry();
     struct error why = ERROR_INIT;
-    int r = run_steps(run, &why);
+    int r = finish_run_steps(run, &why);
     if (r < 0)
         log_warning("%s cannot be brought to its end yet, trying on: %s: %s",
                     run->op->request->method, why.exc, why.message);
     while (r < 0 && !shutdown_has_begun(run->op->agent->shutdown) && retry_wait(&retry, 0)) {
         why = (struct error)ERROR_INIT;
-        r = run_steps(run, &why);
+        r = finish_run_steps(run, &why);
     }
     if (r < 0)
         *err = why;
@@ -332,10 +332,10 @@ bool operation_restore_failure(const struct operation *op, struct error *ret_fai
     return true;
 }
 
-void operation_end(struct operation *op, const struct error *failure)
+void finish_operation(struct operation *op, const struct error *failure)
 {
     CANCEL_SHIELD();
-    struct ending_run run = {.op = op, .failure = failure};
+    struct finish run = {.op = op, .failure = failure};
     struct error err = ERROR_INIT;
     if (op->image_complete)
         log_info("Snapshot image %s is active", op->arguments.image_id);
@@ -346,8 +346,8 @@ void operation_end(struct operation *op, const struct error *failure)
     mark_failure(op, failure);
     if (run.told.errnum != 0)
         preflight_suspect(op->agent->preflight);
-    if (run_to_the_end(&run, &err) < 0) {
-        operation_leave(op, &err);
+    if (finish_run_all(&run, &err) < 0) {
+        finish_postpone(op, &err);
         return;
     }
     if (run.unreadable.errnum != 0)
@@ -362,7 +362,7 @@ static size_t n_recovered(const struct operation *op)
     return json_array_size(journal_all(op->record, "recovered"));
 }
 
-void operation_interrupt(struct operation *op)
+void finish_interrupt(struct operation *op)
 {
     CANCEL_SHIELD();
     struct error err = ERROR_INIT;
@@ -387,7 +387,7 @@ size_t operation_deaths(const struct operation *op)
     return n_recovered(op) - json_array_size(journal_all(op->record, "interrupted"));
 }
 
-void operation_leave(struct operation *op, const struct error *why)
+void finish_postpone(struct operation *op, const struct error *why)
 {
     log_error("%s is left to the next start of the agent: %s", op->request->method, why->message);
     instance_turn_leave(op->turn);

@@ -14,19 +14,19 @@
  * was there; its errnum is 0 when nothing did. What cannot be done because a service is away is
  * tried for an hour, and then left to the next start.
  */
-void operation_end(struct operation *op, const struct error *failure);
+void finish_operation(struct operation *op, const struct error *failure);
 
 /* The failure an earlier life has come to; false when it had come to none. */
 bool operation_restore_failure(const struct operation *op, struct error *ret_failure);
 
 /* Nothing more can be done now: the record stays for the next start. */
-void operation_leave(struct operation *op, const struct error *why);
+void finish_postpone(struct operation *op, const struct error *why);
 
 /*
  * The agent ends before the operation: its guest is as it was, all else stays as it is, and the
  * record for the next start. What stands behind it in the line of its instance is left as well.
  */
-void operation_interrupt(struct operation *op);
+void finish_interrupt(struct operation *op);
 
 /* Whether the life before this one ended so. */
 bool operation_was_interrupted(const struct operation *op);
@@ -35,7 +35,7 @@ bool operation_was_interrupted(const struct operation *op);
 size_t operation_deaths(const struct operation *op);
 
 /* What may be otherwise in a while: nobody answered, or a service is not itself. */
-bool ending_passes(const struct error *err);
+bool finish_is_temporary(const struct error *err);
 
 /* The pauses until then: growing to some seconds, for an hour. */
-struct retry ending_retry(void);
+struct retry finish_retry(void);
