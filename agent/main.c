@@ -10,10 +10,10 @@
 #include "agent/command_line.h"
 #include "agent/host_lock.h"
 #include "agent/reload.h"
+#include "agent/sd_notify.h"
 #include "agent/setup.h"
 #include "agent/systemd.h"
 #include "agent/thaw_left.h"
-#include "agent/vitals.h"
 #include "agent/watchdog.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -43,7 +43,7 @@ struct watch {
     struct agent *agent;
     const struct command_line *line;
     sigset_t signals;
-    struct vitals vitals;
+    struct sd_notifier notifier;
 };
 
 /* The next signal, or 0 after `timeout_ms`; -1 = for ever. */
@@ -73,9 +73,9 @@ static void drain(const struct watch *watch)
 /* Until it is time to end. */
 static void stand_watch(struct watch *watch)
 {
-    int timeout_ms = watch->vitals.interval_ms > 0 ? (int)watch->vitals.interval_ms : -1;
+    int timeout_ms = watch->notifier.interval_ms > 0 ? (int)watch->notifier.interval_ms : -1;
     for (;;) {
-        vitals_show(&watch->vitals);
+        sd_notify_show(&watch->notifier);
         int number = next_signal(&watch->signals, timeout_ms);
         if (number == SIGHUP) {
             reload(watch);
@@ -93,7 +93,7 @@ static bool was_asked_again(void *arg)
     struct watch *watch = arg;
     int number;
     bool again = false;
-    vitals_show(&watch->vitals);
+    sd_notify_show(&watch->notifier);
     while ((number = next_signal(&watch->signals, 0)) != 0)
         again = again || (number != SIGHUP && number != SIGUSR1);
     return again;
@@ -111,7 +111,7 @@ static void end(struct watch *watch)
 {
     const struct shutdown_ops ops = {
         .cancel = cancel_requests, .hurry = was_asked_again, .arg = watch};
-    vitals_stop(&watch->vitals);
+    sd_notify_stop(&watch->notifier);
     if (shutdown_run(watch->agent, &ops))
         return;
     freezer_thaw_all(watch->agent->freezer);
@@ -133,7 +133,7 @@ static int serve(struct watch *watch, struct error *err)
         log_warning("no connection to RabbitMQ yet, trying on: %s", err->message);
     else if (r < 0)
         return r;
-    vitals_init(&watch->vitals, agent);
+    sd_notify_init(&watch->notifier, agent);
     systemd_ready();
     stand_watch(watch);
     end(watch);

@@ -9,9 +9,9 @@
 
 #include "agent/agent.h"
 
-struct vitals {
+struct sd_notifier {
     struct agent *agent;
-    unsigned interval_ms; /* how often to call vitals_show(); 0 = nobody looks */
+    unsigned interval_ms; /* how often to call sd_notify_show(); 0 = nobody looks */
     bool has_watchdog;
     bool is_stuck; /* the bus thread, when last looked at */
     bool is_stopping;
@@ -20,10 +20,10 @@ struct vitals {
 };
 
 /* `agent` is borrowed; its bus is there. */
-void vitals_init(struct vitals *vitals, struct agent *agent);
+void sd_notify_init(struct sd_notifier *notifier, struct agent *agent);
 
 /* Tells what is to be told; may be called more often than interval_ms. */
-void vitals_show(struct vitals *vitals);
+void sd_notify_show(struct sd_notifier *notifier);
 
-/* From now on the status says so, and every vitals_show() asks for more time. */
-void vitals_stop(struct vitals *vitals);
+/* From now on the status says so, and every sd_notify_show() asks for more time. */
+void sd_notify_stop(struct sd_notifier *notifier);
