@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "agent/image_record.h"
+#include "agent/image_properties.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/json.h"
@@ -70,7 +70,7 @@ static int register_location(struct operation *op, const char *location, struct 
     int r = operation_move_to(op, IMAGE_UPLOADING, err);
     op->is_direct = true;
     if (r == 0)
-        r = image_record_update(op, "raw", err);
+        r = image_properties_update(op, "raw", err);
     if (r == 0)
         r = journal_note(op->record, "location", json_string(location), err);
     if (r == 0)

@@ -7,7 +7,7 @@
 
 #include "agent/direct_image.h"
 #include "agent/encryption.h"
-#include "agent/image_record.h"
+#include "agent/image_properties.h"
 #include "agent/throttled_image.h"
 #include "common/cancel.h"
 #include "common/json.h"
@@ -174,7 +174,7 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
     int r = operation_move_to(op, IMAGE_UPLOADING, err);
     trap("disk:uploading");
     if (r == 0 && !op->upload_started) { /* Glance may have it all by now: no more changes then */
-        r = image_record_update(op, image_format, err);
+        r = image_properties_update(op, image_format, err);
         if (r == 0)
             r = operation_upload_starts(op, err);
     }

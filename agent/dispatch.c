@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/assisted.h"
+#include "agent/assisted_snapshot.h"
 #include "agent/encryption.h"
 #include "agent/quiesce.h"
 #include "agent/snapshot.h"
@@ -100,7 +100,7 @@ static int check_instance(const struct agent *agent, const struct rpc_request *r
 static int check_assisted(const struct agent *agent, const struct rpc_request *request,
                           struct error *err)
 {
-    int r = assisted_request_check(request, err);
+    int r = assisted_snapshot_check(request, err);
     return r < 0 ? r : check_backend(agent, err);
 }
 
@@ -116,10 +116,10 @@ static const struct method methods[] = {
      FIND_OUT},
     {"quiesce_instance", check_instance, NULL, quiesce_serve, NULL, false, GIVE_UP},
     {"unquiesce_instance", check_instance, NULL, unquiesce_serve, NULL, true, SERVE_ALL_THE_SAME},
-    {"volume_snapshot_create", check_assisted, NULL, assisted_create_serve, assisted_create_recover,
-     false, GIVE_UP},
-    {"volume_snapshot_delete", check_assisted, NULL, assisted_delete_serve, assisted_delete_recover,
-     false, GIVE_UP},
+    {"volume_snapshot_create", check_assisted, NULL, assisted_snapshot_create_serve,
+     assisted_snapshot_create_recover, false, GIVE_UP},
+    {"volume_snapshot_delete", check_assisted, NULL, assisted_snapshot_delete_serve,
+     assisted_snapshot_delete_recover, false, GIVE_UP},
 };
 
 static const struct method *find(const struct rpc_request *request)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See image_record.h. */
-#include "agent/image_record.h"
+/* See image_properties.h. */
+#include "agent/image_properties.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 
 #define METHOD_PROPERTY "snapshot_method"
 
-json_t *image_record_attributes(const struct release *release, const struct instance *instance,
-                                const char *image_format)
+json_t *image_properties_build(const struct release *release, const struct instance *instance,
+                               const char *image_format)
 {
     const char *base_format = instance_image_property(instance, "disk_format");
     bool ami = base_format && strcmp(base_format, "ami") == 0 &&
@@ -54,11 +54,10 @@ static void tell_method(struct operation *op)
                     refusal.message);
 }
 
-int image_record_update(struct operation *op, const char *image_format, struct error *err)
+int image_properties_update(struct operation *op, const char *image_format, struct error *err)
 {
     int r = update(
-        op, image_record_attributes(op->agent->release, &op->arguments.instance, image_format),
-        err);
+        op, image_properties_build(op->agent->release, &op->arguments.instance, image_format), err);
     if (r == 0)
         tell_method(op);
     return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See assisted.h. nova.virt.libvirt.driver:volume_snapshot_create, volume_snapshot_delete. */
-#include "agent/assisted.h"
+/* See assisted_snapshot.h. nova.virt.libvirt.driver:volume_snapshot_create, volume_snapshot_delete.
+ */
+#include "agent/assisted_snapshot.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 #define PROGRESS "90%" /* cinder.volume.drivers.remotefs waits for it */
 
-struct assisted {
+struct assisted_snapshot {
     struct instance_request base;
     const char *volume_id;
     const char *snapshot_id;
@@ -23,7 +24,7 @@ struct assisted {
 };
 
 /* The arguments every such request has. Borrows. */
-static int parse(const struct rpc_request *request, struct assisted *op, struct error *err)
+static int parse(const struct rpc_request *request, struct assisted_snapshot *op, struct error *err)
 {
     bool creates = strcmp(request->method, "volume_snapshot_create") == 0;
     json_t *info = json_object_get(request->args, creates ? "create_info" : "delete_info");
@@ -41,13 +42,13 @@ static int parse(const struct rpc_request *request, struct assisted *op, struct 
     return 0;
 }
 
-int assisted_request_check(const struct rpc_request *request, struct error *err)
+int assisted_snapshot_check(const struct rpc_request *request, struct error *err)
 {
-    struct assisted op;
+    struct assisted_snapshot op;
     return parse(request, &op, err);
 }
 
-static int check_type(const struct assisted *op, const char *what, struct error *err)
+static int check_type(const struct assisted_snapshot *op, const char *what, struct error *err)
 {
     const char *type = json_string_member(op->info, "type");
     if (type && strcmp(type, "qcow2") == 0)
@@ -65,11 +66,11 @@ static int note_nothing(void *arg, const json_t *entry, struct error *err)
 
 static int note_frozen(void *arg, bool frozen, struct error *err)
 {
-    const struct assisted *op = arg;
+    const struct assisted_snapshot *op = arg;
     return freeze_ledger_note(op->base.agent->freeze_ledger, op->base.instance.uuid, frozen, err);
 }
 
-static int add_layer(struct assisted *op, struct error *err)
+static int add_layer(struct assisted_snapshot *op, struct error *err)
 {
     struct agent *agent = op->base.agent;
     const struct driver_journal journal = {note_nothing, note_frozen, op};
@@ -90,8 +91,8 @@ static int add_layer(struct assisted *op, struct error *err)
 }
 
 /* A member that is null or a string. */
-static int optional_string(const struct assisted *op, const char *key, const char **ret_string,
-                           struct error *err)
+static int optional_string(const struct assisted_snapshot *op, const char *key,
+                           const char **ret_string, struct error *err)
 {
     const json_t *value = json_object_get(op->info, key);
     if (value && !json_is_null(value) && !json_is_string(value))
@@ -100,7 +101,7 @@ static int optional_string(const struct assisted *op, const char *key, const cha
     return 0;
 }
 
-static int take_layer_out(struct assisted *op, struct error *err)
+static int take_layer_out(struct assisted_snapshot *op, struct error *err)
 {
     struct agent *agent = op->base.agent;
     struct volume_merge merge = {.volume_id = op->volume_id};
@@ -114,7 +115,7 @@ static int take_layer_out(struct assisted *op, struct error *err)
                                                               &merge, err);
 }
 
-static void tell_cinder(struct assisted *op, const char *status)
+static void tell_cinder(struct assisted_snapshot *op, const char *status)
 {
     struct error err = ERROR_INIT;
     int r = cinder_snapshot_update_status(op->base.agent->cinder, op->base.request->context,
@@ -129,8 +130,8 @@ static void tell_cinder(struct assisted *op, const char *status)
  * that the file on top is a layer now. With the format that Cinder goes on naming, of the volume
  * without layers, the next start would show the guest the qcow2 file itself.
  */
-static int complete_connection_info(const struct assisted *op, const json_t *mapping, json_t *info,
-                                    struct error *err)
+static int complete_connection_info(const struct assisted_snapshot *op, const json_t *mapping,
+                                    json_t *info, struct error *err)
 {
     json_t *old = json_parse_member(mapping, "connection_info");
     json_t *multipath_id = json_object_get(json_object_get(old, "data"), "multipath_id");
@@ -148,7 +149,7 @@ static int complete_connection_info(const struct assisted *op, const json_t *map
     return r == 0 ? 0 : error_nomem(err);
 }
 
-static int save_connection_info(struct assisted *op, json_t *mapping, struct error *err)
+static int save_connection_info(struct assisted_snapshot *op, json_t *mapping, struct error *err)
 {
     struct agent *agent = op->base.agent;
     json_t *info = NULL;
@@ -166,7 +167,7 @@ static int save_connection_info(struct assisted *op, json_t *mapping, struct err
 }
 
 /* The next start of the guest must find the file it writes to now. */
-static void refresh_connection_info(struct assisted *op)
+static void refresh_connection_info(struct assisted_snapshot *op)
 {
     struct error err = ERROR_INIT;
     json_t *mapping = NULL;
@@ -181,7 +182,7 @@ static void refresh_connection_info(struct assisted *op)
 }
 
 /* Cinder names the new file in the attachment once it has finished the snapshot. */
-static void await_cinder(struct assisted *op)
+static void await_cinder(struct assisted_snapshot *op)
 {
     struct error err = ERROR_INIT;
     struct cinder_snapshot snapshot = {0};
@@ -194,7 +195,7 @@ static void await_cinder(struct assisted *op)
     cinder_snapshot_done(&snapshot);
 }
 
-static void fail(struct assisted *op, const char *status, const struct error *failure)
+static void fail(struct assisted_snapshot *op, const char *status, const struct error *failure)
 {
     tell_cinder(op, status);
     if (error_is(failure, EXC_INSTANCE_NOT_RUNNING))
@@ -203,10 +204,10 @@ static void fail(struct assisted *op, const char *status, const struct error *fa
         instance_request_failed(&op->base, failure);
 }
 
-static int begin(struct assisted *op, struct agent *agent, struct rpc_request *request,
+static int begin(struct assisted_snapshot *op, struct agent *agent, struct rpc_request *request,
                  struct error *err)
 {
-    struct error none = ERROR_INIT; /* assisted_request_check() has found it good */
+    struct error none = ERROR_INIT; /* assisted_snapshot_check() has found it good */
     (void)parse(request, op, &none);
     return instance_request_begin(&op->base, agent, request, err);
 }
@@ -217,8 +218,8 @@ static int begin(struct assisted *op, struct agent *agent, struct rpc_request *r
  * goes (cinder.volume.drivers.remotefs), and would then take away a file that the guest is put on
  * afterwards; it hears of a failure well before that.
  */
-static int await_turn(const struct assisted *op, struct instance_turn *turn, uint64_t patience_s,
-                      struct error *err)
+static int await_turn(const struct assisted_snapshot *op, struct instance_turn *turn,
+                      uint64_t patience_s, struct error *err)
 {
     struct error failure = ERROR_INIT;
     int r = instance_turn_await(turn, clock_now_ms() + patience_s * 1000, &failure);
@@ -241,10 +242,10 @@ static uint64_t delete_patience_s(const struct agent *agent)
     return (uint64_t)agent->conf->snapshot_agent.volume_snapshot_timeout * 10;
 }
 
-void assisted_create_serve(struct agent *agent, struct rpc_request *request,
-                           struct journal_record *record, struct instance_turn *turn)
+void assisted_snapshot_create_serve(struct agent *agent, struct rpc_request *request,
+                                    struct journal_record *record, struct instance_turn *turn)
 {
-    struct assisted op = {0};
+    struct assisted_snapshot op = {0};
     struct error failure = ERROR_INIT;
     int r = begin(&op, agent, request, &failure);
     if (r == 0)
@@ -264,10 +265,10 @@ void assisted_create_serve(struct agent *agent, struct rpc_request *request,
     instance_request_end(&op.base);
 }
 
-void assisted_delete_serve(struct agent *agent, struct rpc_request *request,
-                           struct journal_record *record, struct instance_turn *turn)
+void assisted_snapshot_delete_serve(struct agent *agent, struct rpc_request *request,
+                                    struct journal_record *record, struct instance_turn *turn)
 {
-    struct assisted op = {0};
+    struct assisted_snapshot op = {0};
     struct error failure = ERROR_INIT;
     int r = begin(&op, agent, request, &failure);
     if (r == 0)
@@ -297,16 +298,16 @@ static bool is_ours(struct agent *agent, struct rpc_request *request, struct jou
     return false;
 }
 
-void assisted_create_recover(struct agent *agent, struct rpc_request *request,
-                             struct journal_record *record, struct instance_turn *turn)
+void assisted_snapshot_create_recover(struct agent *agent, struct rpc_request *request,
+                                      struct journal_record *record, struct instance_turn *turn)
 {
     if (is_ours(agent, request, record))
-        assisted_create_serve(agent, request, record, turn);
+        assisted_snapshot_create_serve(agent, request, record, turn);
 }
 
-void assisted_delete_recover(struct agent *agent, struct rpc_request *request,
-                             struct journal_record *record, struct instance_turn *turn)
+void assisted_snapshot_delete_recover(struct agent *agent, struct rpc_request *request,
+                                      struct journal_record *record, struct instance_turn *turn)
 {
     if (is_ours(agent, request, record))
-        assisted_delete_serve(agent, request, record, turn);
+        assisted_snapshot_delete_serve(agent, request, record, turn);
 }
