@@ -12,7 +12,6 @@
 #include "agent/reload.h"
 #include "agent/sd_notify.h"
 #include "agent/setup.h"
-#include "agent/systemd.h"
 #include "agent/thaw_left.h"
 #include "agent/watchdog.h"
 #include "common/cleanup.h"
@@ -57,9 +56,9 @@ static int next_signal(const sigset_t *signals, int timeout_ms)
 
 static void reload(const struct watch *watch)
 {
-    systemd_reloading();
+    sd_notify_reloading();
     reload_configuration(watch->agent, &watch->line->sources);
-    systemd_ready();
+    sd_notify_ready();
 }
 
 /* What is under way goes on. */
@@ -134,7 +133,7 @@ static int serve(struct watch *watch, struct error *err)
     else if (r < 0)
         return r;
     sd_notify_init(&watch->notifier, agent);
-    systemd_ready();
+    sd_notify_ready();
     stand_watch(watch);
     end(watch);
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent/sd_notify.c and agent/systemd.c: what the service manager hears. */
+/* agent/sd_notify.c: what the service manager hears. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "agent/sd_notify.h"
-#include "agent/systemd.h"
 #include "common/clock.h"
 #include "fixture.h"
 
@@ -57,7 +56,7 @@ static int setup(void **state)
     connected = attached = alive = true;
     watched_ms = 0;
     agent = (struct agent){.conf = &conf};
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test-notifier-%d",
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test-sd-notify-%d",
                    (int)getpid());
     socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(socket_fd, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -98,15 +97,15 @@ static void show_now(void)
 static void says_what_it_is_told_to(void **state)
 {
     (void)state;
-    assert_true(systemd_listens());
-    systemd_ready();
+    assert_true(sd_notify_listens());
+    sd_notify_ready();
     assert_string_equal(told(), "READY=1 ");
-    systemd_stopping();
-    systemd_alive();
-    systemd_extend(1500);
+    sd_notify_stopping();
+    sd_notify_alive();
+    sd_notify_extend(1500);
     assert_string_equal(told(), "STOPPING=1 WATCHDOG=1 EXTEND_TIMEOUT_USEC=1500000 ");
     uint64_t before_ms = clock_now_ms();
-    systemd_reloading();
+    sd_notify_reloading();
     const char *text = told();
     unsigned long long usec = 0;
     assert_int_equal(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%llu ", &usec), 1);
@@ -117,8 +116,8 @@ static void says_nothing_to_nobody(void **state)
 {
     (void)state;
     assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
-    assert_false(systemd_listens());
-    assert_int_equal(systemd_watchdog_ms(), 0);
+    assert_false(sd_notify_listens());
+    assert_int_equal(sd_notify_watchdog_ms(), 0);
     sd_notify_init(&notifier, &agent);
     assert_int_equal(notifier.interval_ms, 0); /* nobody wakes up for it */
     assert_int_equal(watched_ms, 0);
@@ -132,14 +131,14 @@ static void the_watchdog_is_this_processs(void **state)
     (void)state;
     char pid[16];
     assert_int_equal(setenv("WATCHDOG_USEC", "60000000", 1), 0);
-    assert_int_equal(systemd_watchdog_ms(), 60000);
+    assert_int_equal(sd_notify_watchdog_ms(), 60000);
     assert_int_equal(setenv("WATCHDOG_PID", "1", 1), 0);
-    assert_int_equal(systemd_watchdog_ms(), 0);
+    assert_int_equal(sd_notify_watchdog_ms(), 0);
     (void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
     assert_int_equal(setenv("WATCHDOG_PID", pid, 1), 0);
-    assert_int_equal(systemd_watchdog_ms(), 60000);
+    assert_int_equal(sd_notify_watchdog_ms(), 60000);
     assert_int_equal(setenv("WATCHDOG_USEC", "no number", 1), 0);
-    assert_int_equal(systemd_watchdog_ms(), 0);
+    assert_int_equal(sd_notify_watchdog_ms(), 0);
 }
 
 static void the_status_is_told_when_it_changes(void **state)
