@@ -7,12 +7,18 @@
 #include <string.h>
 
 #include "agent/conductor.h"
+#include "agent/freeze_ledger.h"
 #include "agent/freezer.h"
 #include "agent/instance_request.h"
 #include "agent/plan.h"
+#include "agent/recover.h"
+#include "cinder_client/cinder.h"
 #include "common/clock.h"
+#include "common/id.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "conf/conf.h"
+#include "driver/driver.h"
 
 #define PROGRESS "90%" /* cinder.volume.drivers.remotefs waits for it */
 

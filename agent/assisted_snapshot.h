@@ -6,6 +6,9 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "agent/instance_queue.h"
+#include "agent/journal.h"
+#include "amqp/bus.h"
 
 /*
  * Serve the request on the calling worker thread, to the end. Take `request` and `record`; wait for

@@ -5,8 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/agent.h"
+#include "agent/instance.h"
+#include "amqp/bus.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "glance_client/glance.h"
 
 #define ROTATION_MAX 1000000
 

@@ -4,12 +4,19 @@
 
 #include <string.h>
 
+#include "agent/agent.h"
 #include "agent/image_properties.h"
+#include "agent/instance.h"
+#include "agent/journal.h"
+#include "agent/slots.h"
+#include "agent/task_states.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/trap.h"
+#include "driver/driver.h"
+#include "glance_client/glance.h"
 
 /* Of the image the instance was booted from; none is as good as unknown. */
 #define LOCATIONS_MAX 16

@@ -5,14 +5,25 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "agent/agent.h"
+#include "agent/canceller.h"
 #include "agent/direct_image.h"
 #include "agent/encryption.h"
+#include "agent/freeze_ledger.h"
+#include "agent/freezer.h"
 #include "agent/image_properties.h"
+#include "agent/instance.h"
+#include "agent/journal.h"
+#include "agent/live_options.h"
+#include "agent/slots.h"
+#include "agent/task_states.h"
 #include "agent/throttled_image.h"
 #include "common/cancel.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/trap.h"
+#include "driver/driver.h"
+#include "glance_client/glance.h"
 
 #define STATE_CHANGES_MAX 2 /* of the guest, within one snapshot */
 

@@ -8,13 +8,24 @@
 #include <string.h>
 
 #include "agent/assisted_snapshot.h"
+#include "agent/canceller.h"
 #include "agent/encryption.h"
+#include "agent/instance.h"
+#include "agent/instance_queue.h"
+#include "agent/journal.h"
+#include "agent/preflight.h"
 #include "agent/quiesce.h"
+#include "agent/recover.h"
+#include "agent/release.h"
 #include "agent/snapshot.h"
+#include "agent/workers.h"
+#include "amqp/bus.h"
 #include "common/cleanup.h"
+#include "common/id.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/trap.h"
+#include "conf/conf.h"
 
 struct method {
     const char *name;

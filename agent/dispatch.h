@@ -3,6 +3,8 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "agent/journal.h"
+#include "amqp/bus.h"
 
 /* The server operations of bus_new(); their argument is the struct agent. */
 extern const struct rpc_server_ops dispatch_ops;

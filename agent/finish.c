@@ -7,15 +7,25 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/agent.h"
 #include "agent/backup.h"
+#include "agent/conductor.h"
 #include "agent/disk_image.h"
+#include "agent/instance_queue.h"
+#include "agent/journal.h"
+#include "agent/preflight.h"
+#include "agent/report.h"
+#include "agent/shutdown.h"
+#include "agent/task_states.h"
 #include "agent/volume_backed.h"
+#include "amqp/bus.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/retry.h"
 #include "common/trap.h"
+#include "glance_client/glance.h"
 
 /* What the steps know of each other. */
 struct finish {
@@ -318,20 +328,6 @@ static void mark_failure(struct operation *op, const struct error *failure)
                                "message", failure->message));
 }
 
-bool operation_restore_failure(const struct operation *op, struct error *ret_failure)
-{
-    const json_t *failure = journal_last(op->record, "failure");
-    int errnum = (int)json_integer_value(json_object_get(failure, "errnum"));
-    const char *exc = json_string_member(failure, "exc");
-    const char *module = json_string_member(failure, "module");
-    const char *message = json_string_member(failure, "message");
-    if (errnum <= 0 || !exc || !module || !message)
-        return false;
-    (void)error_set_foreign(ret_failure, errnum, module, exc, "%s", message);
-    ret_failure->code = (int)json_integer_value(json_object_get(failure, "code"));
-    return true;
-}
-
 void finish_operation(struct operation *op, const struct error *failure)
 {
     CANCEL_SHIELD();
@@ -357,16 +353,11 @@ void finish_operation(struct operation *op, const struct error *failure)
     op->record = NULL;
 }
 
-static size_t n_recovered(const struct operation *op)
-{
-    return json_array_size(journal_all(op->record, "recovered"));
-}
-
 void finish_interrupt(struct operation *op)
 {
     CANCEL_SHIELD();
     struct error err = ERROR_INIT;
-    journal_mark(op->record, "interrupted", json_integer((json_int_t)n_recovered(op)));
+    journal_mark(op->record, "interrupted", json_integer((json_int_t)operation_lives(op)));
     if (disk_image_undo(op, &err) < 0)
         log_error("the guest may not be as it was before the next start: %s", err.message);
     instance_turn_leave(op->turn); /* whoever is next finds the guest as it was */
@@ -374,17 +365,6 @@ void finish_interrupt(struct operation *op)
     log_info("%s goes on at the next start of the agent", op->request->method);
     journal_leave(op->record);
     op->record = NULL;
-}
-
-bool operation_was_interrupted(const struct operation *op)
-{
-    const json_t *life = journal_last(op->record, "interrupted");
-    return life && json_integer_value(life) + 1 == (json_int_t)n_recovered(op);
-}
-
-size_t operation_deaths(const struct operation *op)
-{
-    return n_recovered(op) - json_array_size(journal_all(op->record, "interrupted"));
 }
 
 void finish_postpone(struct operation *op, const struct error *why)

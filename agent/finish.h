@@ -16,9 +16,6 @@
  */
 void finish_operation(struct operation *op, const struct error *failure);
 
-/* The failure an earlier life has come to; false when it had come to none. */
-bool operation_restore_failure(const struct operation *op, struct error *ret_failure);
-
 /* Nothing more can be done now: the record stays for the next start. */
 void finish_postpone(struct operation *op, const struct error *why);
 
@@ -27,12 +24,6 @@ void finish_postpone(struct operation *op, const struct error *why);
  * record for the next start. What stands behind it in the line of its instance is left as well.
  */
 void finish_interrupt(struct operation *op);
-
-/* Whether the life before this one ended so. */
-bool operation_was_interrupted(const struct operation *op);
-
-/* How often the operation was taken up again after an agent that died. */
-size_t operation_deaths(const struct operation *op);
 
 /* What may be otherwise in a while: nobody answered, or a service is not itself. */
 bool finish_is_temporary(const struct error *err);

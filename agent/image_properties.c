@@ -5,7 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/agent.h"
+#include "agent/instance.h"
+#include "agent/release.h"
 #include "common/log.h"
+#include "conf/conf.h"
+#include "glance_client/glance.h"
 
 #define METHOD_PROPERTY "snapshot_method"
 

@@ -2,7 +2,11 @@
 /* See instance_request.h. */
 #include "agent/instance_request.h"
 
+#include "agent/agent.h"
 #include "agent/conductor.h"
+#include "agent/instance.h"
+#include "agent/preflight.h"
+#include "amqp/bus.h"
 #include "common/log.h"
 
 int instance_request_begin(struct instance_request *op, struct agent *agent,

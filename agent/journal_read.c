@@ -10,6 +10,7 @@
 
 #include "agent/journal_int.h"
 #include "agent/private_file.h"
+#include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"

@@ -6,16 +6,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/agent.h"
+#include "agent/canceller.h"
 #include "agent/check_config.h"
 #include "agent/command_line.h"
+#include "agent/freezer.h"
 #include "agent/host_lock.h"
+#include "agent/preflight.h"
+#include "agent/recover.h"
+#include "agent/release.h"
 #include "agent/reload.h"
 #include "agent/sd_notify.h"
 #include "agent/setup.h"
+#include "agent/shutdown.h"
 #include "agent/thaw_left.h"
 #include "agent/watchdog.h"
+#include "agent/workers.h"
+#include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "conf/conf.h"
 
 #define FIRST_CONNECTION_MS 10000
 #define FIRST_LOOK_MS 15000

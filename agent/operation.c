@@ -4,11 +4,17 @@
 
 #include <string.h>
 
+#include "agent/agent.h"
+#include "agent/canceller.h"
+#include "agent/conductor.h"
 #include "agent/shutdown.h"
+#include "amqp/bus.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/trap.h"
+#include "glance_client/glance.h"
 
 /* Before the first state of ours a cleared one may also be that of a request that was served. */
 static bool is_still_ours(const struct operation *op)
@@ -77,6 +83,22 @@ int operation_move_to(struct operation *op, const char *task_state, struct error
     return 0;
 }
 
+void operation_notify_phase(struct operation *op, const char *phase)
+{
+    struct error err = ERROR_INIT;
+    if (report_phase(&op->report, phase, &err) < 0)
+        log_warning("the snapshot notification failed: %s: %s", err.exc, err.message);
+}
+
+int operation_conclude(struct operation *op, struct error *err)
+{
+    int r = operation_move_to(op, NULL, err);
+    trap("snapshot:state-cleared");
+    if (r == 0)
+        operation_notify_phase(op, "end");
+    return r;
+}
+
 int operation_upload_starts(struct operation *op, struct error *err)
 {
     op->upload_started = true;
@@ -117,6 +139,36 @@ void operation_restore(struct operation *op)
         if (number >= 0 && number < FINISH_MAX)
             op->ended |= 1u << number;
     }
+}
+
+bool operation_restore_failure(const struct operation *op, struct error *ret_failure)
+{
+    const json_t *failure = journal_last(op->record, "failure");
+    int errnum = (int)json_integer_value(json_object_get(failure, "errnum"));
+    const char *exc = json_string_member(failure, "exc");
+    const char *module = json_string_member(failure, "module");
+    const char *message = json_string_member(failure, "message");
+    if (errnum <= 0 || !exc || !module || !message)
+        return false;
+    (void)error_set_foreign(ret_failure, errnum, module, exc, "%s", message);
+    ret_failure->code = (int)json_integer_value(json_object_get(failure, "code"));
+    return true;
+}
+
+size_t operation_lives(const struct operation *op)
+{
+    return json_array_size(journal_all(op->record, "recovered"));
+}
+
+bool operation_was_interrupted(const struct operation *op)
+{
+    const json_t *life = journal_last(op->record, "interrupted");
+    return life && json_integer_value(life) + 1 == (json_int_t)operation_lives(op);
+}
+
+size_t operation_deaths(const struct operation *op)
+{
+    return operation_lives(op) - json_array_size(journal_all(op->record, "interrupted"));
 }
 
 void operation_begin_cancellable(struct operation *op)

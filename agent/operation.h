@@ -72,6 +72,14 @@ struct operation {
  */
 int operation_move_to(struct operation *op, const char *task_state, struct error *err);
 
+/*
+ * Notifies of a phase of the snapshot, "start" or "end"; that nobody can be told is only a warning.
+ */
+void operation_notify_phase(struct operation *op, const char *phase);
+
+/* The image is there: clears the task state, and tells. */
+int operation_conclude(struct operation *op, struct error *err);
+
 /* Notes that Glance gets data from us from now on; fails when that cannot be written down. */
 int operation_upload_starts(struct operation *op, struct error *err);
 
@@ -80,6 +88,16 @@ int operation_image_is_complete(struct operation *op, struct error *err);
 
 /* What has been noted of an earlier life of the operation. */
 void operation_restore(struct operation *op);
+
+/* The failure an earlier life has come to; false when it had come to none. */
+bool operation_restore_failure(const struct operation *op, struct error *ret_failure);
+
+/* Whether the life before this one was ended in order before the operation was. */
+bool operation_was_interrupted(const struct operation *op);
+
+/* How often the operation was taken up in all, and how often after an agent that died. */
+size_t operation_lives(const struct operation *op);
+size_t operation_deaths(const struct operation *op);
 
 /* From here on the canceller may cancel the work of this thread; without one it goes on alone. The
  * task state is looked after from the first move on. */

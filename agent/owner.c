@@ -5,11 +5,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/agent.h"
 #include "agent/conductor.h"
 #include "agent/operation.h"
 #include "agent/recover.h"
+#include "agent/report.h"
+#include "amqp/bus.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "conf/conf.h"
 
 static bool is_here(const struct instance_states *states, const char *host)
 {

@@ -12,11 +12,16 @@
 
 #include "agent/agent.h"
 #include "agent/local_checks.h"
+#include "amqp/bus.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/keystone.h"
 #include "common/log.h"
 #include "common/secret.h"
+#include "conf/conf.h"
+#include "driver/driver.h"
+#include "glance_client/glance.h"
 
 #define INTERVAL_MS 60000
 #define UNFIT_INTERVAL_MS 10000
@@ -272,7 +277,7 @@ int preflight_new(struct agent *agent, unsigned pause_ms, struct preflight **ret
 static void stop_thread(struct preflight *preflight)
 {
     struct error ends = ERROR_INIT;
-    shutdown_reason(&ends);
+    (void)error_set(&ends, ECANCELED, EXC_INTERNAL_ERROR, "the agent ends");
     cancel_request(preflight->stop, &ends);
     {
         LOCK_SCOPE(&preflight->lock);

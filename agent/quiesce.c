@@ -8,9 +8,12 @@
 #include "agent/freezer.h"
 #include "agent/instance_request.h"
 #include "agent/plan.h"
+#include "agent/release.h"
+#include "cinder_client/cinder.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "conf/conf.h"
 
 /* The caller must hear of a freeze that is made: half of the time it waits is for waiting here. */
 static int await_turn(struct instance_request *op, struct instance_turn *turn, struct error *err)

@@ -6,6 +6,9 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "agent/instance_queue.h"
+#include "agent/journal.h"
+#include "amqp/bus.h"
 
 /*
  * Serves quiesce_instance (a call) on the calling worker thread. Takes `request`. The caller gets

@@ -7,7 +7,8 @@
 #include <pthread.h>
 
 #include "agent/agent.h"
-#include "agent/dispatch.h"
+#include "agent/freezer.h"
+#include "agent/journal.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -18,15 +19,19 @@ struct recovery {
     pthread_cond_t changed;
     unsigned guests; /* not yet as they were */
     bool bus_is_started;
-    unsigned redelivery_ms; /* constant */
+    /* constant */
+    unsigned redelivery_ms;
+    recovery_start start;
 };
 
-int recovery_new(unsigned redelivery_ms, struct recovery **ret_recovery, struct error *err)
+int recovery_new(unsigned redelivery_ms, recovery_start start, struct recovery **ret_recovery,
+                 struct error *err)
 {
     struct recovery *recovery = calloc(1, sizeof(*recovery));
     if (!recovery)
         return error_nomem(err);
     recovery->redelivery_ms = redelivery_ms;
+    recovery->start = start;
     (void)pthread_mutex_init(&recovery->lock, NULL);
     clock_cond_init(&recovery->changed);
     *ret_recovery = recovery;
@@ -67,7 +72,7 @@ void recovery_take(struct recovery *recovery, struct agent *agent, struct rpc_re
                    struct journal_record *record)
 {
     count(recovery, 1);
-    if (!dispatch_recover(agent, request, record))
+    if (!recovery->start(agent, request, record))
         count(recovery, -1);
 }
 

@@ -8,8 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/live_options.h"
+#include "agent/slots.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/throttle.h"
+#include "conf/conf.h"
+#include "driver/driver.h"
 
 static const struct {
     const char *group;

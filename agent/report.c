@@ -6,7 +6,11 @@
 #include <string.h>
 
 #include "agent/notification.h"
+#include "agent/release.h"
+#include "amqp/bus.h"
 #include "common/cleanup.h"
+#include "conf/conf.h"
+#include "glance_client/glance.h"
 
 #define EVENT_MAX 64
 

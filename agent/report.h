@@ -9,6 +9,7 @@
 #include "agent/agent.h"
 #include "agent/conductor.h"
 #include "agent/instance.h"
+#include "driver/driver.h"
 
 /* Who reports about what. All pointers are borrowed for the life of the request. */
 struct report {

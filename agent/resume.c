@@ -6,14 +6,21 @@
 #include <limits.h>
 #include <string.h>
 
+#include "agent/agent.h"
+#include "agent/canceller.h"
 #include "agent/disk_image.h"
 #include "agent/finish.h"
-#include "agent/snapshot.h"
+#include "agent/instance_queue.h"
+#include "agent/journal.h"
+#include "agent/recover.h"
+#include "agent/shutdown.h"
 #include "agent/volume_backed.h"
+#include "amqp/bus.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/retry.h"
+#include "glance_client/glance.h"
 
 #define SAVING_MAX_MS 600000 /* an image may be "saving" for ever where a Glance died */
 
@@ -135,18 +142,19 @@ static bool can_begin_again(const struct operation *op, const struct image_sourc
            (op->guest_is_back || !journal_last(op->record, "driver"));
 }
 
-static void begin_again(struct operation *op)
+/* False when something is left of what was made: the next start has to see to it. */
+static bool clear_for_another_try(struct operation *op)
 {
     struct error err = ERROR_INIT;
     if (insist(op, volume_backed_undo, &err) < 0) {
         finish_postpone(op, &err);
-        return;
+        return false;
     }
     log_info("%s is begun again", op->request->method);
     journal_mark(op->record, "location", json_null());
     journal_mark(op->record, "volumes", json_null());
     journal_mark(op->record, "snapshots", json_null());
-    snapshot_take(op);
+    return true;
 }
 
 /* From the guest that is back to the end. */
@@ -158,7 +166,7 @@ static void conclude(struct operation *op, struct image_source *image)
     int r = go_on(op, image, &failure);
     disk_image_let_go(op, image, r);
     if (r == 0)
-        (void)snapshot_conclude(op, &failure);
+        (void)operation_conclude(op, &failure);
     operation_end_cancellable(op, &failure);
     if (op->is_interrupted)
         finish_interrupt(op);
@@ -166,7 +174,7 @@ static void conclude(struct operation *op, struct image_source *image)
         finish_operation(op, &failure);
 }
 
-void resume_operation(struct operation *op)
+bool resume_operation(struct operation *op)
 {
     struct error failure = ERROR_INIT;
     struct image_source *image = NULL;
@@ -181,12 +189,12 @@ void resume_operation(struct operation *op)
     if (find_out(op, &failure) < 0) {
         image_source_leave(image);
         finish_postpone(op, &failure);
-        return;
+        return true;
     }
     if (!guest_first || !op->guest_is_back) /* what nova means to do with it is known now */
         bring_guest_back(op, &image);
     if (can_begin_again(op, image))
-        begin_again(op);
-    else
-        conclude(op, image);
+        return !clear_for_another_try(op);
+    conclude(op, image);
+    return true;
 }

@@ -9,8 +9,12 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "agent/preflight.h"
+#include "agent/workers.h"
+#include "amqp/bus.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "conf/conf.h"
 
 #define INTERVAL_MS 10000
 #define STOPPING_INTERVAL_MS 2000

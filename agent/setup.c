@@ -4,11 +4,30 @@
 
 #include <string.h>
 
+#include "agent/canceller.h"
 #include "agent/dispatch.h"
+#include "agent/freeze_ledger.h"
+#include "agent/freezer.h"
+#include "agent/instance_queue.h"
+#include "agent/journal.h"
+#include "agent/live_options.h"
+#include "agent/preflight.h"
+#include "agent/recover.h"
+#include "agent/release.h"
+#include "agent/shutdown.h"
+#include "agent/slots.h"
+#include "agent/state_watch.h"
+#include "agent/workers.h"
+#include "amqp/bus.h"
+#include "cinder_client/cinder.h"
 #include "common/clock.h"
+#include "common/keystone.h"
 #include "common/log.h"
+#include "common/throttle.h"
 #include "common/trap.h"
+#include "conf/conf.h"
 #include "driver/libvirt_driver.h"
+#include "glance_client/glance.h"
 
 /* Requests that wait for a slot hold a thread each; beyond this nova-compute takes them. */
 #define WORKERS_MAX 256
@@ -204,7 +223,7 @@ int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
     if (r == 0)
         r = journal_open(state_dir, conf->DEFAULT.host, &agent->journal, err);
     if (r == 0)
-        r = recovery_new(REDELIVERY_MS, &agent->recovery, err);
+        r = recovery_new(REDELIVERY_MS, dispatch_recover, &agent->recovery, err);
     if (r < 0)
         setup_undo(agent);
     return r;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "common/error.h"
 
 /*
  * Opens what outlives the agent, in [snapshot_agent]state_dir, which must be there; before

@@ -8,8 +8,12 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/preflight.h"
+#include "agent/workers.h"
+#include "amqp/bus.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "conf/conf.h"
 
 #define ROLLBACK_MAX_MS 10000
 #define PAUSE_MAX_MS 250

@@ -10,19 +10,33 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/agent.h"
 #include "agent/backup.h"
+#include "agent/canceller.h"
 #include "agent/disk_image.h"
 #include "agent/finish.h"
-#include "agent/operation.h"
+#include "agent/freeze_ledger.h"
+#include "agent/instance.h"
+#include "agent/instance_queue.h"
+#include "agent/journal.h"
 #include "agent/owner.h"
+#include "agent/preflight.h"
+#include "agent/recover.h"
+#include "agent/report.h"
 #include "agent/resume.h"
+#include "agent/shutdown.h"
+#include "agent/slots.h"
+#include "agent/task_states.h"
 #include "agent/volume_backed.h"
+#include "amqp/bus.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/id.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/trap.h"
+#include "driver/driver.h"
 
 /* A request that kills the agent may do so only so often. */
 #define LIVES_MAX 3
@@ -124,19 +138,6 @@ static int make_image(struct operation *op, struct error *err)
                                                               : disk_image_make(op, err);
 }
 
-/* A step the snapshot does not depend on failed: say so and go on. */
-static void note(int r, const char *step, const struct error *err)
-{
-    if (r < 0)
-        log_warning("%s failed: %s: %s", step, err->exc, err->message);
-}
-
-static void notify_phase(struct operation *op, const char *phase)
-{
-    struct error err = ERROR_INIT;
-    note(report_phase(&op->report, phase, &err), "the snapshot notification", &err);
-}
-
 static int start_event(struct operation *op, struct error *err)
 {
     if (op->event_started)
@@ -150,15 +151,6 @@ static int start_event(struct operation *op, struct error *err)
     return 0;
 }
 
-int snapshot_conclude(struct operation *op, struct error *err)
-{
-    int r = operation_move_to(op, NULL, err);
-    trap("snapshot:state-cleared");
-    if (r == 0)
-        notify_phase(op, "end");
-    return r;
-}
-
 /* From here on tenants and operators see that it is served. */
 static int take_snapshot(struct operation *op, struct error *err)
 {
@@ -169,10 +161,10 @@ static int take_snapshot(struct operation *op, struct error *err)
     if (r == 0)
         r = save_power_state(op, err);
     if (r == 0) {
-        notify_phase(op, "start");
+        operation_notify_phase(op, "start");
         r = make_image(op, err);
     }
-    return r == 0 ? snapshot_conclude(op, err) : r;
+    return r == 0 ? operation_conclude(op, err) : r;
 }
 
 /* One that has waited in vain: as long as nobody can see anything of it, nova-compute may have it.
@@ -225,8 +217,12 @@ static enum outcome take_snapshot_in_slot(struct operation *op, struct error *er
     return given_back ? GIVEN_BACK : SERVED;
 }
 
-/* One that waits for its turn takes no slot from the snapshots of other instances. */
-void snapshot_take(struct operation *op)
+/*
+ * Takes the snapshot when its turn comes, and brings it to its end. For one that is begun again as
+ * well: what an earlier life has made is gone. One that waits for its turn takes no slot from the
+ * snapshots of other instances.
+ */
+static void snapshot_take(struct operation *op)
 {
     struct error failure = ERROR_INIT;
     operation_begin_cancellable(op);
@@ -330,7 +326,7 @@ void snapshot_recover(struct agent *agent, struct rpc_request *request,
     journal_mark(record, "recovered", json_true());
     if (has_hardly_begun(&op))
         begin_again(&op);
-    else
-        resume_operation(&op);
+    else if (!resume_operation(&op))
+        snapshot_take(&op);
     done(&op);
 }

@@ -31,12 +31,3 @@ void snapshot_serve(struct agent *agent, struct rpc_request *request, struct jou
  */
 void snapshot_recover(struct agent *agent, struct rpc_request *request,
                       struct journal_record *record, struct instance_turn *turn);
-
-/*
- * Takes the snapshot when its turn comes, and brings it to its end. For one that is begun again as
- * well: what an earlier life has made is gone.
- */
-void snapshot_take(struct operation *op);
-
-/* The image is there: clears the task state, and tells. For what has been resumed as well. */
-int snapshot_conclude(struct operation *op, struct error *err);

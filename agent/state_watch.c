@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/conductor.h"
+#include "agent/instance.h"
 #include "agent/task_states.h"
 #include "common/cleanup.h"
 #include "common/clock.h"

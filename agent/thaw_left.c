@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "common/retry.h"
+#include "driver/driver.h"
 #include "driver/libvirt_driver.h"
 
 #define OPTION "--thaw-left"

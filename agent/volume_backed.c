@@ -5,14 +5,19 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/agent.h"
 #include "agent/block_device.h"
 #include "agent/conductor.h"
 #include "agent/freezer.h"
+#include "agent/instance.h"
+#include "agent/journal.h"
+#include "agent/task_states.h"
 #include "agent/volume_snapshots.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/trap.h"
+#include "glance_client/glance.h"
 
 struct volume_backed {
     struct operation *op;

@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "agent/block_device.h"
+#include "cinder_client/cinder.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "conf/conf.h"
 
 static int look_at(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
                    struct error *err)

@@ -9,6 +9,8 @@
 #include <stddef.h>
 
 #include "agent/agent.h"
+#include "common/error.h"
+#include "common/id.h"
 
 struct volume_snapshot {
     const char *volume_id; /* borrowed */

@@ -43,7 +43,7 @@ static int setup(void **state)
     op = (struct operation){.agent = &agent};
     (void)strcpy(op.arguments.instance.uuid, "7c7d8a4b-0000-4000-8000-000000000001");
     states = (struct instance_states){.vm_state = "active", .host = "cmp1"};
-    return recovery_new(1, &agent.recovery, &err);
+    return recovery_new(1, NULL, &agent.recovery, &err);
 }
 
 static int teardown(void **state)

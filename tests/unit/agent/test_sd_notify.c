@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "agent/sd_notify.h"
+#include "agent/workers.h"
 #include "common/clock.h"
+#include "conf/conf.h"
 #include "fixture.h"
 
 static char name[] = "cmp1";

@@ -357,7 +357,7 @@ static void what_is_delivered_again_is_served_once(void **state)
     struct rpc_request *request = request_of("snapshot_instance");
     (void)state;
     recovery_free(agent.recovery);
-    assert_int_equal(recovery_new(1000, &agent.recovery, &err), 0);
+    assert_int_equal(recovery_new(1000, dispatch_recover, &agent.recovery, &err), 0);
     recovery_bus_is_started(agent.recovery);
     assert_int_equal(journal_begin(state_dir.journal, request, &left, &err), 0);
     journal_leave(left);
@@ -454,7 +454,7 @@ static void a_guest_in_hands_comes_before_what_stands_first(void **state)
     (void)state;
     struct error err = ERROR_INIT;
     recovery_free(agent.recovery);
-    assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
+    assert_int_equal(recovery_new(1, dispatch_recover, &agent.recovery, &err), 0);
     leave(request_of("volume_snapshot_create"), NULL, NULL);
     leave(request_of("snapshot_instance"), "driver", json_object());
     uint64_t start_ms = clock_now_ms();
@@ -480,7 +480,7 @@ static void recovery_does_not_wait_for_itself(void **state)
     pthread_t thread;
     struct error err = ERROR_INIT;
     recovery_free(agent.recovery);
-    assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
+    assert_int_equal(recovery_new(1, dispatch_recover, &agent.recovery, &err), 0);
     leave(request_of("snapshot_instance"), "driver", json_object());
     leave(second_snapshot(), NULL, NULL);
     leave(second_snapshot(), "failure",

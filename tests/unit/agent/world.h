@@ -11,10 +11,24 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "agent/agent.h"
+#include "agent/canceller.h"
+#include "agent/dispatch.h"
+#include "agent/freezer.h"
+#include "agent/instance_queue.h"
+#include "agent/journal.h"
+#include "agent/live_options.h"
+#include "agent/recover.h"
+#include "agent/shutdown.h"
+#include "agent/slots.h"
 #include "agent/snapshot.h"
+#include "agent/workers.h"
+#include "cinder_client/cinder.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "conf/conf.h"
 #include "fixture.h"
+#include "glance_client/glance.h"
 #include "state_dir.h"
 #include "tests/unit/fake_driver.h"
 
@@ -598,7 +612,7 @@ static int setup(void **state)
         .conf = &conf, .journal = state_dir.journal, .freeze_ledger = state_dir.ledger};
     assert_int_equal(instance_queue_new(&agent.instance_queue, &err), 0);
     assert_int_equal(shutdown_new(&agent.shutdown, &err), 0);
-    assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
+    assert_int_equal(recovery_new(1, dispatch_recover, &agent.recovery, &err), 0);
     assert_int_equal(fake_driver_new(&script, &agent.driver, &err), 0);
     assert_int_equal(live_options_new(&conf, &agent.live_options, &err), 0);
     assert_int_equal(slots_new(1, &agent.snapshot_slots, &err), 0);
