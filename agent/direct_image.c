@@ -36,11 +36,11 @@ static void add_location(struct parent *parent, size_t *n, const char *url)
 static void find_parent(struct operation *op, struct parent *parent)
 {
     struct error err = ERROR_INIT;
-    const char *image_ref = instance_string(&op->arguments.instance, "image_ref");
+    const char *image_ref = instance_string(&op->base.instance, "image_ref");
     size_t i, n = 0;
     json_t *location;
-    if (glance_image_get(op->agent->glance, op->admin, image_ref ? image_ref : "", &parent->image,
-                         &err) < 0) {
+    if (glance_image_get(op->base.agent->glance, op->base.admin, image_ref ? image_ref : "",
+                         &parent->image, &err) < 0) {
         log_debug("no locations of the base image: %s", err.message);
         return;
     }
@@ -53,7 +53,7 @@ static void find_parent(struct operation *op, struct parent *parent)
 static int snapshot_in_cluster(struct operation *op, char **ret_location, struct error *err)
 {
     struct parent parent = {0};
-    struct driver *driver = op->agent->driver;
+    struct driver *driver = op->base.agent->driver;
     find_parent(op, &parent);
     const struct direct_snapshot direct = {
         .image_id = op->arguments.image_id,
@@ -62,10 +62,10 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
         .require_quiesce = op->plan.require_quiesce,
         .journal = &op->driver_journal,
     };
-    int r = slots_acquire(op->agent->disk_op_slots, err);
+    int r = slots_acquire(op->base.agent->disk_op_slots, err);
     if (r == 0) {
         r = driver->ops->direct_snapshot(driver, &op->info, &direct, ret_location, err);
-        slots_release(op->agent->disk_op_slots);
+        slots_release(op->base.agent->disk_op_slots);
         op->guest_is_back = r == 0;
     }
     glance_image_done(&parent.image);
@@ -79,14 +79,14 @@ static int register_location(struct operation *op, const char *location, struct 
     if (r == 0)
         r = image_properties_update(op, "raw", err);
     if (r == 0)
-        r = journal_note(op->record, "location", json_string(location), err);
+        r = journal_note(op->base.record, "location", json_string(location), err);
     if (r == 0)
         r = operation_upload_starts(op, err);
     if (r < 0)
         return r;
     trap("direct:record-updated");
-    r = glance_image_add_location(op->agent->glance, op->admin, op->arguments.image_id, location,
-                                  err);
+    r = glance_image_add_location(op->base.agent->glance, op->base.admin, op->arguments.image_id,
+                                  location, err);
     trap("direct:location-added");
     return r < 0 ? r : operation_image_is_complete(op, err);
 }
@@ -96,7 +96,8 @@ static bool image_has_data(struct operation *op)
 {
     struct error err = ERROR_INIT;
     struct glance_image image = {0};
-    if (glance_image_get(op->agent->glance, op->admin, op->arguments.image_id, &image, &err) < 0)
+    if (glance_image_get(op->base.agent->glance, op->base.admin, op->arguments.image_id, &image,
+                         &err) < 0)
         return !error_is(&err, EXC_IMAGE_NOT_FOUND);
     bool has = strcmp(image.status, "queued") != 0;
     glance_image_done(&image);
@@ -107,7 +108,7 @@ static bool image_has_data(struct operation *op)
 static int remove_from_cluster(struct operation *op, const char *location, struct error *err)
 {
     CANCEL_SHIELD();
-    struct driver *driver = op->agent->driver;
+    struct driver *driver = op->base.agent->driver;
     if (image_has_data(op)) {
         log_warning("%s is left to Glance, which may use it", location);
         return 0;
@@ -129,8 +130,8 @@ static int fall_back(struct operation *op, const struct error *failure, struct e
     log_warning("Performing standard snapshot because direct snapshot failed: %s",
                 failure->message);
     op->is_direct = op->upload_started = false;
-    journal_mark(op->record, "upload_started", json_false());
-    journal_mark(op->record, "location", json_null());
+    journal_mark(op->base.record, "upload_started", json_false());
+    journal_mark(op->base.record, "location", json_null());
     return strcmp(op->task_state, IMAGE_PENDING_UPLOAD) == 0
                ? 0
                : operation_move_to(op, IMAGE_PENDING_UPLOAD, err);

@@ -43,21 +43,21 @@ static int plan(struct operation *op, struct error *err)
 {
     const char *reason = NULL;
     op->method_reason[0] = '\0';
-    op->wanted_method = live_options_get(op->agent->live_options).wanted_method;
-    int r = plan_snapshot(op->agent->conf, op->wanted_method, &op->arguments.instance, &op->info,
+    op->wanted_method = live_options_get(op->base.agent->live_options).wanted_method;
+    int r = plan_snapshot(op->base.agent->conf, op->wanted_method, &op->base.instance, &op->info,
                           &op->plan, &reason, err);
     if (r == 0 && reason && !is_novas_rule(op))
         note_reason(op, reason);
-    if (freezer_holds(op->agent->freezer,
-                      op->arguments.instance.uuid)) /* whoever froze it thaws it */
+    if (freezer_holds(op->base.agent->freezer,
+                      op->base.instance.uuid)) /* whoever froze it thaws it */
         op->plan.quiesce = op->plan.require_quiesce = false;
     return r;
 }
 
 static int inspect(struct operation *op, struct error *err)
 {
-    struct driver *driver = op->agent->driver;
-    const struct instance *instance = &op->arguments.instance;
+    struct driver *driver = op->base.agent->driver;
+    const struct instance *instance = &op->base.instance;
     const struct guest_id guest = {
         .uuid = instance->uuid, .root_device_name = instance_string(instance, "root_device_name")};
     return driver->ops->inspect(driver, &guest, &op->info, err);
@@ -66,14 +66,15 @@ static int inspect(struct operation *op, struct error *err)
 static int prepare(struct operation *op, struct error *err)
 {
     struct glance_image image = {0};
-    int r = encryption_check(op->agent->conf, &op->arguments.instance, err);
+    int r = encryption_check(op->base.agent->conf, &op->base.instance, err);
     if (r == 0)
         r = inspect(op, err);
     if (r < 0)
         return r;
     if (op->info.source_type == DISK_SOURCE_FILE)
         canceller_set_disk(op->cancellable, op->info.disk_path);
-    r = glance_image_get(op->agent->glance, op->admin, op->arguments.image_id, &image, err);
+    r = glance_image_get(op->base.agent->glance, op->base.admin, op->arguments.image_id, &image,
+                         err);
     if (r < 0)
         return r;
     glance_image_done(&image);
@@ -92,7 +93,7 @@ static void tell_change(struct operation *op, enum snapshot_method before, const
 static bool take_next_method(struct operation *op, const struct error *why)
 {
     enum snapshot_method refused = op->plan.method;
-    if (!plan_next_method(op->agent->conf, op->wanted_method, &op->info, &op->plan))
+    if (!plan_next_method(op->base.agent->conf, op->wanted_method, &op->info, &op->plan))
         return false;
     tell_change(op, refused, why);
     return true;
@@ -102,7 +103,7 @@ static bool take_next_method(struct operation *op, const struct error *why)
 static int stream_for_want_of_room(struct operation *op, struct snapshot_result *ret_result,
                                    struct error *err)
 {
-    struct driver *driver = op->agent->driver;
+    struct driver *driver = op->base.agent->driver;
     struct error failure = ERROR_INIT;
     enum snapshot_method before = op->plan.method;
     op->plan.method = SNAPSHOT_METHOD_STREAM;
@@ -118,9 +119,9 @@ static int stream_for_want_of_room(struct operation *op, struct snapshot_result 
 static int extract_by_any_method(struct operation *op, struct snapshot_result *ret_result,
                                  struct error *err)
 {
-    struct driver *driver = op->agent->driver;
-    bool may_stream =
-        plan_can_stream(op->agent->conf, &op->info) && op->plan.method != SNAPSHOT_METHOD_STREAM;
+    struct driver *driver = op->base.agent->driver;
+    bool may_stream = plan_can_stream(op->base.agent->conf, &op->info) &&
+                      op->plan.method != SNAPSHOT_METHOD_STREAM;
     for (;;) {
         struct error failure = ERROR_INIT;
         int r = driver->ops->extract(driver, &op->info, &op->plan, ret_result, &failure);
@@ -136,13 +137,13 @@ static int extract_by_any_method(struct operation *op, struct snapshot_result *r
 /* From the guest's disk to an image: a finished one on ours, or one that is made as it is read. */
 static int extract(struct operation *op, struct snapshot_result *ret_result, struct error *err)
 {
-    int r = slots_acquire(op->agent->disk_op_slots, err);
+    int r = slots_acquire(op->base.agent->disk_op_slots, err);
     if (r < 0)
         return r;
     op->plan.journal = &op->driver_journal;
     op->plan.owner = &op->driver_owner;
     r = extract_by_any_method(op, ret_result, err);
-    slots_release(op->agent->disk_op_slots);
+    slots_release(op->base.agent->disk_op_slots);
     op->is_streamed = r == 0 && ret_result->streamed;
     op->guest_is_back = r == 0 && ret_result->guest_is_back;
     if (r < 0)
@@ -164,7 +165,7 @@ static uint64_t lower_limit(uint64_t a, uint64_t b)
 /* A streamed image is read from the disk as it is sent: the limits of both hold. */
 static int upload_within_limits(struct operation *op, struct image_source *image, struct error *err)
 {
-    const struct agent *agent = op->agent;
+    const struct agent *agent = op->base.agent;
     const struct live_values live = live_options_get(agent->live_options);
     struct throttled_image throttled;
     uint64_t bytes_per_s =
@@ -173,8 +174,8 @@ static int upload_within_limits(struct operation *op, struct image_source *image
     throttled.shared[0] = agent->upload_throttle;
     throttled.shared[1] = op->is_streamed ? agent->disk_throttle : NULL;
     if (r == 0)
-        r = glance_image_upload(agent->glance, op->admin, op->arguments.image_id, &throttled.base,
-                                err);
+        r = glance_image_upload(agent->glance, op->base.admin, op->arguments.image_id,
+                                &throttled.base, err);
     throttled_image_done(&throttled);
     return r;
 }
@@ -191,11 +192,11 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
     }
     trap("disk:record-updated");
     if (r == 0)
-        r = slots_acquire(op->agent->disk_op_slots, err);
+        r = slots_acquire(op->base.agent->disk_op_slots, err);
     if (r < 0)
         return r;
     r = upload_within_limits(op, image, err);
-    slots_release(op->agent->disk_op_slots);
+    slots_release(op->base.agent->disk_op_slots);
     trap("disk:uploaded");
     return r < 0 ? r : operation_image_is_complete(op, err);
 }
@@ -219,7 +220,7 @@ static void end_stream(struct operation *op)
 static int copy_and_upload(struct operation *op, struct error *err)
 {
     struct snapshot_result result = {0};
-    journal_mark(op->record, "image_format", json_string(op->plan.image_format));
+    journal_mark(op->base.record, "image_format", json_string(op->plan.image_format));
     int r = extract(op, &result, err);
     if (r == 0)
         r = disk_image_upload(op, result.image, op->plan.image_format, err);
@@ -276,22 +277,22 @@ int disk_image_make(struct operation *op, struct error *err)
 
 int disk_image_recover(struct operation *op, struct image_source **ret_image, struct error *err)
 {
-    struct driver *driver = op->agent->driver;
-    const char *uuid = op->arguments.instance.uuid;
-    int r =
-        driver->ops->recover(driver, uuid, journal_all(op->record, "driver"),
-                             journal_host_rebooted(op->record), &op->driver_owner, ret_image, err);
+    struct driver *driver = op->base.agent->driver;
+    const char *uuid = op->base.instance.uuid;
+    int r = driver->ops->recover(driver, uuid, journal_all(op->base.record, "driver"),
+                                 journal_host_rebooted(op->base.record), &op->driver_owner,
+                                 ret_image, err);
     if (r < 0)
         return r;
     op->guest_is_back = true;
-    freeze_ledger_remove(op->agent->freeze_ledger, uuid);
+    freeze_ledger_remove(op->base.agent->freeze_ledger, uuid);
     return 0;
 }
 
 int disk_image_undo(struct operation *op, struct error *err)
 {
     struct image_source *image = NULL;
-    if (op->guest_is_back || !journal_last(op->record, "driver"))
+    if (op->guest_is_back || !journal_last(op->base.record, "driver"))
         return 0;
     int r = disk_image_recover(op, &image, err);
     image_source_close(image);

@@ -12,6 +12,7 @@
 #include "agent/encryption.h"
 #include "agent/instance.h"
 #include "agent/instance_queue.h"
+#include "agent/instance_request.h"
 #include "agent/journal.h"
 #include "agent/preflight.h"
 #include "agent/quiesce.h"
@@ -37,17 +38,15 @@ struct method {
      * there is no reason. Runs before the ack as well, after check. */
     int (*decline)(const struct agent *agent, const struct rpc_request *request, struct error *err);
 
-    /* Serves it on a worker thread. Takes the request and its record in the journal; waits for its
-     * turn before it touches the guest. */
-    void (*serve)(struct agent *agent, struct rpc_request *request, struct journal_record *record,
-                  struct instance_turn *turn);
+    /* Serves it on a worker thread. Takes what is handed over; waits for its turn before it touches
+     * the guest. */
+    void (*serve)(const struct instance_request *handed_over);
 
-    /* Brings to its end what an agent that died was serving. Takes both. NULL: the method leaves
+    /* Brings to its end what an agent that died was serving, likewise. NULL: the method leaves
      * nothing behind, and is not in the journal. */
-    void (*recover)(struct agent *agent, struct rpc_request *request, struct journal_record *record,
-                    struct instance_turn *turn);
+    void (*recover)(const struct instance_request *handed_over);
 
-    /* Never waits for others: `turn` is NULL. */
+    /* Never waits for others: it gets no turn. */
     bool jumps_the_queue;
 
     /* When nobody knows whether the broker has our ack. */
@@ -70,12 +69,8 @@ static int check_backend(const struct agent *agent, struct error *err)
 static int check_snapshot(const struct agent *agent, const struct rpc_request *request,
                           struct error *err)
 {
-    struct snapshot_request arguments;
-    int r = snapshot_request_parse(request, &arguments, err);
-    if (r < 0)
-        return r;
-    snapshot_request_done(&arguments);
-    return check_backend(agent, err);
+    int r = snapshot_check(request, err);
+    return r < 0 ? r : check_backend(agent, err);
 }
 
 /*
@@ -85,15 +80,15 @@ static int check_snapshot(const struct agent *agent, const struct rpc_request *r
 static int decline_encrypted(const struct agent *agent, const struct rpc_request *request,
                              struct error *err)
 {
-    struct snapshot_request arguments;
+    struct instance instance;
     if (strcmp(agent->conf->snapshot_agent.attach, "exclusive") == 0)
         return 0;
-    int r = snapshot_request_parse(request, &arguments, err);
+    int r = instance_from_primitive(json_object_get(request->args, "instance"), &instance, err);
     if (r < 0)
         return r;
-    if (!instance_is_volume_backed(&arguments.instance))
-        r = encryption_check(agent->conf, &arguments.instance, err);
-    snapshot_request_done(&arguments);
+    if (!instance_is_volume_backed(&instance))
+        r = encryption_check(agent->conf, &instance, err);
+    instance_done(&instance);
     return r;
 }
 
@@ -125,15 +120,16 @@ static const struct method methods[] = {
      false, FIND_OUT},
     {"backup_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover, false,
      FIND_OUT},
-    {"quiesce_instance", check_instance, NULL, quiesce_serve, NULL, false, GIVE_UP},
-    {"unquiesce_instance", check_instance, NULL, unquiesce_serve, NULL, true, SERVE_ALL_THE_SAME},
+    {"quiesce_instance", check_instance, NULL, quiesce_freeze_serve, NULL, false, GIVE_UP},
+    {"unquiesce_instance", check_instance, NULL, quiesce_thaw_serve, NULL, true,
+     SERVE_ALL_THE_SAME},
     {"volume_snapshot_create", check_assisted, NULL, assisted_snapshot_create_serve,
      assisted_snapshot_create_recover, false, GIVE_UP},
     {"volume_snapshot_delete", check_assisted, NULL, assisted_snapshot_delete_serve,
      assisted_snapshot_delete_recover, false, GIVE_UP},
 };
 
-static const struct method *find(const struct rpc_request *request)
+static const struct method *find_method(const struct rpc_request *request)
 {
     if (request->namespace)
         return NULL;
@@ -152,8 +148,8 @@ static bool version_is_served(const char *version)
     return n == 2 && ((major == 5 && minor <= 13) || (major == 6 && minor <= 5));
 }
 
-static int check(struct agent *agent, const struct method *method,
-                 const struct rpc_request *request, struct error *err)
+static int check_request(struct agent *agent, const struct method *method,
+                         const struct rpc_request *request, struct error *err)
 {
     if (!version_is_served(request->version))
         return error_set(err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR, "RPC version %s is not served",
@@ -174,7 +170,7 @@ static const char *instance_uuid(const struct rpc_request *request)
 }
 
 /* What nova-compute is asked to do meanwhile may make a snapshot futile. */
-static void notice(const struct agent *agent, const struct rpc_request *request)
+static void cancel_if_deleted(const struct agent *agent, const struct rpc_request *request)
 {
     bool soft = strcmp(request->method, "soft_delete_instance") == 0;
     if (request->namespace || (!soft && strcmp(request->method, "terminate_instance") != 0))
@@ -197,13 +193,13 @@ static void leave_to_compute(const struct rpc_request *request, const struct err
 static enum rpc_verdict accept_request(void *arg, const struct rpc_request *request)
 {
     struct agent *agent = arg;
-    const struct method *method = find(request);
+    const struct method *method = find_method(request);
     struct error err = ERROR_INIT;
     if (!method) {
-        notice(agent, request);
+        cancel_if_deleted(agent, request);
         return RPC_PUT_BACK;
     }
-    if (check(agent, method, request, &err) < 0) {
+    if (check_request(agent, method, request, &err) < 0) {
         leave_to_compute(request, &err);
         return RPC_PUT_BACK;
     }
@@ -215,7 +211,7 @@ static enum rpc_verdict accept_request(void *arg, const struct rpc_request *requ
 static bool write_down(void *arg, const struct rpc_request *request, void **claim)
 {
     const struct agent *agent = arg;
-    const struct method *method = find(request); /* accept_request() has found it */
+    const struct method *method = find_method(request); /* accept_request() has found it */
     struct journal_record *record = NULL;
     struct error err = ERROR_INIT;
     if (method && method->recover && journal_begin(agent->journal, request, &record, &err) < 0) {
@@ -228,13 +224,9 @@ static bool write_down(void *arg, const struct rpc_request *request, void **clai
 }
 
 struct task {
-    struct agent *agent;
-    void (*run)(struct agent *agent, struct rpc_request *request, struct journal_record *record,
-                struct instance_turn *turn);
-    struct rpc_request *request;
-    struct journal_record *record;
-    struct instance_turn *turn;
-    bool is_acked; /* by now, and nobody has noted it */
+    void (*run)(const struct instance_request *handed_over);
+    struct instance_request request; /* as it is handed over */
+    bool is_acked;                   /* by now, and nobody has noted it */
 };
 
 /*
@@ -246,9 +238,10 @@ struct task {
 static void note_acked(const struct task *task)
 {
     struct error err = ERROR_INIT;
-    if (task->is_acked && task->record &&
-        journal_note(task->record, "acked", json_true(), &err) < 0)
-        log_warning("that %s was acked is not noted: %s", task->request->method, err.message);
+    struct journal_record *record = task->request.record;
+    if (task->is_acked && record && journal_note(record, "acked", json_true(), &err) < 0)
+        log_warning("that %s was acked is not noted: %s", task->request.request->method,
+                    err.message);
 }
 
 static void run_task(void *arg)
@@ -258,19 +251,20 @@ static void run_task(void *arg)
     note_acked(&task);
     if (task.is_acked)
         trap("request:acked");
-    release_ask(task.agent->release);
-    task.run(task.agent, task.request, task.record, task.turn);
-    instance_turn_free(task.turn);
+    release_ask(task.request.agent->release);
+    task.run(&task.request);
+    instance_turn_free(task.request.turn);
 }
 
 /* Stands in line here: threads begin in any order. Of what names no instance nobody is in the way.
  */
 static int queue_task(struct task *task, const struct method *method, struct error *err)
 {
-    const char *uuid = instance_uuid(task->request);
-    return method->jumps_the_queue || !uuid
-               ? 0
-               : instance_queue_join(task->agent->instance_queue, uuid, &task->turn, err);
+    struct instance_request *request = &task->request;
+    const char *uuid = instance_uuid(request->request);
+    if (method->jumps_the_queue || !uuid)
+        return 0;
+    return instance_queue_join(request->agent->instance_queue, uuid, &request->turn, err);
 }
 
 static int start_task(const struct task *task, const struct method *method, struct error *err)
@@ -281,45 +275,46 @@ static int start_task(const struct task *task, const struct method *method, stru
     *copy = *task;
     int r = queue_task(copy, method, err);
     if (r == 0)
-        r = workers_start(task->agent->workers, run_task, copy, err);
+        r = workers_start(task->request.agent->workers, run_task, copy, err);
     if (r < 0) {
-        instance_turn_free(copy->turn);
+        instance_turn_free(copy->request.turn);
         free(copy);
     }
     return r;
 }
 
 /* Takes what the task would have taken: the next start of the agent finds it in the journal. */
-static void leave(const struct task *task, const struct error *err)
+static void drop_task(const struct task *task, const struct error *err)
 {
-    log_set_context(task->request->context->request_id, NULL);
-    log_error("%s is %s: %s", task->request->method,
-              task->record ? "left to the next start of the agent" : "lost", err->message);
+    const struct instance_request *request = &task->request;
+    log_set_context(request->request->context->request_id, NULL);
+    log_error("%s is %s: %s", request->request->method,
+              request->record ? "postponed to the next start of the agent" : "lost", err->message);
     log_set_context(NULL, NULL);
     note_acked(task);
-    journal_leave(task->record);
-    rpc_request_free(task->request);
+    journal_leave(request->record);
+    rpc_request_free(request->request);
 }
 
-static void serve(struct agent *agent, struct rpc_request *request, struct journal_record *record,
-                  bool is_acked)
+static void start_serving(struct agent *agent, struct rpc_request *request,
+                          struct journal_record *record, bool is_acked)
 {
     struct error err = ERROR_INIT;
-    const struct method *method = find(request); /* accept_request() has found it */
-    const struct task task = {.agent = agent,
-                              .run = method ? method->serve : NULL,
-                              .request = request,
-                              .record = record,
-                              .is_acked = is_acked};
+    const struct method *method = find_method(request); /* accept_request() has found it */
+    const struct task task = {
+        .run = method ? method->serve : NULL,
+        .request = {.agent = agent, .request = request, .record = record},
+        .is_acked = is_acked,
+    };
     if (start_task(&task, method, &err) < 0)
-        leave(&task, &err);
+        drop_task(&task, &err);
 }
 
 static void serve_request(void *arg, struct rpc_request *request, void *claim)
 {
     struct agent *agent = arg;
     atomic_fetch_sub(&agent->taking, 1);
-    serve(agent, request, claim, true);
+    start_serving(agent, request, claim, true);
 }
 
 static void withdraw_request(void *arg, void *claim)
@@ -332,7 +327,7 @@ static void withdraw_request(void *arg, void *claim)
 static bool doubt_request(void *arg, struct rpc_request *request, void *claim)
 {
     struct agent *agent = arg;
-    const struct method *method = find(request);
+    const struct method *method = find_method(request);
     if (!method || method->in_doubt == GIVE_UP) {
         log_warning("%s is given up: the connection was lost before the broker had confirmed its "
                     "ack",
@@ -345,7 +340,7 @@ static bool doubt_request(void *arg, struct rpc_request *request, void *claim)
     if (method->in_doubt == FIND_OUT)
         recovery_take(agent->recovery, agent, request, claim);
     else
-        serve(agent, request, claim, false);
+        start_serving(agent, request, claim, false);
     return true;
 }
 
@@ -356,11 +351,11 @@ bool dispatch_recover(struct agent *agent, struct rpc_request *request,
                       struct journal_record *record)
 {
     struct error err = ERROR_INIT;
-    const struct method *method = find(request);
-    const struct task task = {.agent = agent,
-                              .run = method ? method->recover : NULL,
-                              .request = request,
-                              .record = record};
+    const struct method *method = find_method(request);
+    const struct task task = {
+        .run = method ? method->recover : NULL,
+        .request = {.agent = agent, .request = request, .record = record},
+    };
     int r = task.run ? method->check(agent, request, &err)
                      : error_set(&err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
                                  "this agent does not serve %s", request->method);
@@ -371,6 +366,6 @@ bool dispatch_recover(struct agent *agent, struct rpc_request *request,
     }
     r = start_task(&task, method, &err);
     if (r < 0)
-        leave(&task, &err);
+        drop_task(&task, &err);
     return r == 0;
 }

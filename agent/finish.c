@@ -70,9 +70,9 @@ static int ask_who_begun(struct finish *run, bool *ret_anothers, struct error *e
     struct instance_states now;
     struct error failure = ERROR_INIT;
     if (!error_is(run->failure, EXC_UNEXPECTED_TASK_STATE) ||
-        journal_last(op->record, "task_state"))
+        journal_last(op->base.record, "task_state"))
         return 0;
-    int r = report_read_states(&op->report, &now, &failure);
+    int r = report_read_states(&op->base, &now, &failure);
     if (r < 0 && finish_is_temporary(&failure)) {
         *err = failure;
         return r;
@@ -101,8 +101,8 @@ static int is_anothers(struct finish *run, const struct glance_image *image, boo
 static int finish_image(struct finish *run, struct error *err)
 {
     struct operation *op = run->op;
-    struct glance *glance = op->agent->glance;
-    const struct request_context *context = op->request->context;
+    struct glance *glance = op->base.agent->glance;
+    const struct request_context *context = op->base.request->context;
     struct glance_image image = {0};
     struct error failure = ERROR_INIT;
     if (op->image_complete)
@@ -130,7 +130,7 @@ static int finish_guest(struct finish *run, struct error *err)
 {
     struct error failure = ERROR_INIT;
     /* What the driver has noted of a direct image is what the record points to now. */
-    bool is_direct = json_is_string(journal_last(run->op->record, "location"));
+    bool is_direct = json_is_string(journal_last(run->op->base.record, "location"));
     int r = run->op->image_complete && is_direct ? 0 : disk_image_undo(run->op, &failure);
     if (r == -EINVAL) { /* no other try will do: people have to look at it */
         log_error("the guest may not be as it was: %s", failure.message);
@@ -158,7 +158,7 @@ static void be_quiet(struct finish *run, const struct error *why)
     else
         log_info("Instance disappeared during snapshot: %s", why->message);
     run->told = (struct error)ERROR_INIT;
-    journal_mark(run->op->record, "quiet", json_true());
+    journal_mark(run->op->base.record, "quiet", json_true());
 }
 
 static bool has_no_instance(const struct error *err)
@@ -173,9 +173,9 @@ static bool has_no_instance(const struct error *err)
 static int finish_lost_state(struct operation *op, struct error *err)
 {
     struct error conflict = ERROR_INIT;
-    if (!journal_last(op->record, "task_state"))
+    if (!journal_last(op->base.record, "task_state"))
         return 0;
-    int r = report_task_state(&op->report, NULL, &op->task_state, 1, &conflict);
+    int r = report_task_state(&op->base, NULL, &op->task_state, 1, &conflict);
     if (r == 0 || !finish_is_temporary(&conflict))
         return 0;
     *err = conflict;
@@ -194,7 +194,7 @@ static int finish_state(struct finish *run, struct error *err)
     if (error_is(run->failure, EXC_UNEXPECTED_TASK_STATE)) /* also while it is being deleted */
         r = finish_lost_state(op, err);
     else
-        r = settle(report_task_state(&op->report, NULL, ours, ARRAY_SIZE(ours), &conflict),
+        r = settle(report_task_state(&op->base, NULL, ours, ARRAY_SIZE(ours), &conflict),
                    "clearing the task state", &conflict, err);
     if (r < 0)
         return r;
@@ -228,16 +228,15 @@ static int finish_fault(struct finish *run, struct error *err)
     struct error why = ERROR_INIT;
     if (run->told.errnum == 0)
         return 0;
-    log_error("%s failed: %s: %s", run->op->request->method, run->told.exc, run->told.message);
-    return settle(report_fault(&run->op->report, &run->told, &why), "recording the fault", &why,
-                  err);
+    log_error("%s failed: %s: %s", run->op->base.request->method, run->told.exc, run->told.message);
+    return settle(report_fault(&run->op->base, &run->told, &why), "recording the fault", &why, err);
 }
 
 static int finish_event(struct finish *run, struct error *err)
 {
     struct error why = ERROR_INIT;
     const struct error *told = run->told.errnum != 0 ? &run->told : NULL;
-    return run->op->event_started ? settle(report_event_finish(&run->op->report, told, &why),
+    return run->op->event_started ? settle(report_event_finish(&run->op->base, told, &why),
                                            "finishing the action event", &why, err)
                                   : 0;
 }
@@ -246,7 +245,7 @@ static int finish_notification(struct finish *run, struct error *err)
 {
     (void)err;
     struct error why = ERROR_INIT;
-    if (run->told.errnum != 0 && report_exception(&run->op->report, &run->told, &why) < 0)
+    if (run->told.errnum != 0 && report_exception(&run->op->base, &run->told, &why) < 0)
         log_warning("the exception notification failed: %s", why.message);
     return 0;
 }
@@ -274,7 +273,7 @@ static int finish_run_step(struct finish *run, unsigned step, struct error *err)
     if (r < 0)
         return r;
     run->op->ended |= 1u << step;
-    journal_mark(run->op->record, "ended", json_integer(step));
+    journal_mark(run->op->base.record, "ended", json_integer(step));
     trap(steps[step].trap_point);
     return 0;
 }
@@ -309,8 +308,8 @@ static int finish_run_all(struct finish *run, struct error *err)
     int r = finish_run_steps(run, &why);
     if (r < 0)
         log_warning("%s cannot be brought to its end yet, trying on: %s: %s",
-                    run->op->request->method, why.exc, why.message);
-    while (r < 0 && !shutdown_has_begun(run->op->agent->shutdown) && retry_wait(&retry, 0)) {
+                    run->op->base.request->method, why.exc, why.message);
+    while (r < 0 && !shutdown_has_begun(run->op->base.agent->shutdown) && retry_wait(&retry, 0)) {
         why = (struct error)ERROR_INIT;
         r = finish_run_steps(run, &why);
     }
@@ -321,8 +320,8 @@ static int finish_run_all(struct finish *run, struct error *err)
 
 static void mark_failure(struct operation *op, const struct error *failure)
 {
-    if (failure->errnum != 0 && !journal_last(op->record, "failure"))
-        journal_mark(op->record, "failure",
+    if (failure->errnum != 0 && !journal_last(op->base.record, "failure"))
+        journal_mark(op->base.record, "failure",
                      json_pack("{s:i, s:i, s:s, s:s, s:s}", "errnum", failure->errnum, "code",
                                failure->code, "exc", failure->exc, "module", failure->module,
                                "message", failure->message));
@@ -335,42 +334,43 @@ void finish_operation(struct operation *op, const struct error *failure)
     struct error err = ERROR_INIT;
     if (op->image_complete)
         log_info("Snapshot image %s is active", op->arguments.image_id);
-    else if (!journal_last(op->record, "quiet"))
+    else if (!journal_last(op->base.record, "quiet"))
         run.told = *failure;
     if (op->image_complete && failure->errnum != 0)
         log_warning("the image is complete, but then: %s: %s", failure->exc, failure->message);
     mark_failure(op, failure);
     if (run.told.errnum != 0)
-        preflight_suspect(op->agent->preflight);
+        preflight_suspect(op->base.agent->preflight);
     if (finish_run_all(&run, &err) < 0) {
         finish_postpone(op, &err);
         return;
     }
     if (run.unreadable.errnum != 0)
-        journal_set_aside(op->record, &run.unreadable);
+        journal_set_aside(op->base.record, &run.unreadable);
     else
-        journal_end(op->record);
-    op->record = NULL;
+        journal_end(op->base.record);
+    op->base.record = NULL;
 }
 
 void finish_interrupt(struct operation *op)
 {
     CANCEL_SHIELD();
     struct error err = ERROR_INIT;
-    journal_mark(op->record, "interrupted", json_integer((json_int_t)operation_lives(op)));
+    journal_mark(op->base.record, "interrupted", json_integer((json_int_t)operation_lives(op)));
     if (disk_image_undo(op, &err) < 0)
         log_error("the guest may not be as it was before the next start: %s", err.message);
-    instance_turn_leave(op->turn); /* whoever is next finds the guest as it was */
+    instance_turn_leave(op->base.turn); /* whoever is next finds the guest as it was */
     trap("end:interrupted");
-    log_info("%s goes on at the next start of the agent", op->request->method);
-    journal_leave(op->record);
-    op->record = NULL;
+    log_info("%s goes on at the next start of the agent", op->base.request->method);
+    journal_leave(op->base.record);
+    op->base.record = NULL;
 }
 
 void finish_postpone(struct operation *op, const struct error *why)
 {
-    log_error("%s is left to the next start of the agent: %s", op->request->method, why->message);
-    instance_turn_leave(op->turn);
-    journal_leave(op->record);
-    op->record = NULL;
+    log_error("%s is left to the next start of the agent: %s", op->base.request->method,
+              why->message);
+    instance_turn_leave(op->base.turn);
+    journal_leave(op->base.record);
+    op->base.record = NULL;
 }

@@ -36,8 +36,8 @@ json_t *image_properties_build(const struct release *release, const struct insta
 
 static int update(struct operation *op, json_t *attributes, struct error *err)
 {
-    int r = attributes ? glance_image_update(op->agent->glance, op->admin, op->arguments.image_id,
-                                             attributes, err)
+    int r = attributes ? glance_image_update(op->base.agent->glance, op->base.admin,
+                                             op->arguments.image_id, attributes, err)
                        : error_nomem(err);
     json_decref(attributes);
     return r;
@@ -51,8 +51,9 @@ static void tell_method(struct operation *op)
     if (op->method_reason[0] != '\0')
         (void)snprintf(note, sizeof(note), "%s, not %s: %s",
                        op->is_direct ? "direct" : snapshot_method_name(op->plan.method),
-                       op->agent->conf->snapshot_agent.live_snapshot_method, op->method_reason);
-    else if (!instance_image_property(&op->arguments.instance, METHOD_PROPERTY))
+                       op->base.agent->conf->snapshot_agent.live_snapshot_method,
+                       op->method_reason);
+    else if (!instance_image_property(&op->base.instance, METHOD_PROPERTY))
         return; /* none was inherited from the image the instance was booted from, either */
     if (update(op, json_pack("{s:s}", METHOD_PROPERTY, note), &refusal) < 0)
         log_warning("the image does not tell its " METHOD_PROPERTY " (%s): %s", note,
@@ -62,7 +63,7 @@ static void tell_method(struct operation *op)
 int image_properties_update(struct operation *op, const char *image_format, struct error *err)
 {
     int r = update(
-        op, image_properties_build(op->agent->release, &op->arguments.instance, image_format), err);
+        op, image_properties_build(op->base.agent->release, &op->base.instance, image_format), err);
     if (r == 0)
         tell_method(op);
     return r;

@@ -6,6 +6,8 @@
 
 #include "agent/operation.h"
 
+struct release;
+
 /*
  * nova.virt.libvirt.driver:_create_snapshot_metadata of the release at hand, without what does not
  * change (name) or Glance owns (status). Returns an owned object for glance_image_update(), NULL

@@ -4,46 +4,24 @@
 
 #include "agent/agent.h"
 #include "agent/conductor.h"
-#include "agent/instance.h"
-#include "agent/preflight.h"
 #include "amqp/bus.h"
 #include "common/log.h"
 
-int instance_request_begin(struct instance_request *op, struct agent *agent,
-                           struct rpc_request *request, struct error *err)
+int instance_request_begin(struct instance_request *op, struct error *err)
 {
-    *op = (struct instance_request){.agent = agent, .request = request};
+    const struct rpc_request *request = op->request;
     log_set_context(request->context->request_id, NULL);
     int r = instance_from_primitive(json_object_get(request->args, "instance"), &op->instance, err);
-    if (r == 0)
-        r = request_context_elevated(request->context, &op->admin, err);
     if (r < 0)
         return r;
     log_set_context(request->context->request_id, op->instance.uuid);
-    op->report = (struct report){
-        .agent = agent,
-        .context = request->context,
-        .admin = op->admin,
-        .instance = &op->instance,
-        .method = request->method,
-        .args = request->args,
-    };
-    return 0;
+    return request_context_elevated(request->context, &op->admin, err);
 }
 
 int instance_request_load_properties(struct instance_request *op, struct error *err)
 {
     static const char *const attributes[] = {"system_metadata", NULL};
     return conductor_instance_load(op->agent->bus, op->admin, &op->instance, attributes, err);
-}
-
-void instance_request_failed(struct instance_request *op, const struct error *failure)
-{
-    struct error err = ERROR_INIT;
-    log_error("%s failed: %s: %s", op->request->method, failure->exc, failure->message);
-    if (op->report.instance && report_exception(&op->report, failure, &err) < 0)
-        log_warning("the exception notification failed: %s", err.message);
-    preflight_suspect(op->agent->preflight);
 }
 
 void instance_request_end(struct instance_request *op)

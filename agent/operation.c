@@ -7,7 +7,11 @@
 #include "agent/agent.h"
 #include "agent/canceller.h"
 #include "agent/conductor.h"
+#include "agent/journal.h"
+#include "agent/report.h"
 #include "agent/shutdown.h"
+#include "agent/state_watch.h"
+#include "agent/task_states.h"
 #include "amqp/bus.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
@@ -21,10 +25,10 @@ static bool is_still_ours(const struct operation *op)
 {
     struct glance_image image = {0};
     struct error ignored = ERROR_INIT;
-    if (journal_last(op->record, "task_state"))
+    if (journal_last(op->base.record, "task_state"))
         return true;
-    int r =
-        glance_image_get(op->agent->glance, op->admin, op->arguments.image_id, &image, &ignored);
+    int r = glance_image_get(op->base.agent->glance, op->base.admin, op->arguments.image_id, &image,
+                             &ignored);
     bool queued = r == 0 && strcmp(image.status, "queued") == 0;
     glance_image_done(&image);
     return queued;
@@ -37,8 +41,8 @@ static int settle_conflict(struct operation *op, const char *task_state,
     const char *const none = NULL;
     struct error ignored = ERROR_INIT;
     struct instance_states states;
-    bool known = report_read_states(&op->report, &states, &ignored) == 0;
-    if (known && state_is_of_next(op->turn, states.task_state)) {
+    bool known = report_read_states(&op->base, &states, &ignored) == 0;
+    if (known && state_is_of_next(op->base.turn, states.task_state)) {
         *ret_left = true;
         return 0;
     }
@@ -47,7 +51,7 @@ static int settle_conflict(struct operation *op, const char *task_state,
         return -err->errnum;
     }
     log_warning("the task state was cleared, as nova-compute does when it starts: going on");
-    return report_task_state(&op->report, task_state, &none, 1, err);
+    return report_task_state(&op->base, task_state, &none, 1, err);
 }
 
 static int save_state(struct operation *op, const char *task_state, bool *ret_left,
@@ -58,8 +62,8 @@ static int save_state(struct operation *op, const char *task_state, bool *ret_le
     size_t n = op->next_state == op->task_state ? 1 : 2;
     struct error failure = ERROR_INIT;
     op->next_state = task_state;
-    journal_mark(op->record, "next_state", json_pack("s?", task_state));
-    int r = report_task_state(&op->report, task_state, expected, n, &failure);
+    journal_mark(op->base.record, "next_state", json_pack("s?", task_state));
+    int r = report_task_state(&op->base, task_state, expected, n, &failure);
     if (r < 0 && strcmp(failure.exc, EXC_UNEXPECTED_TASK_STATE) == 0) /* and not being deleted */
         return settle_conflict(op, task_state, &failure, ret_left, err);
     if (r < 0)
@@ -79,14 +83,14 @@ int operation_move_to(struct operation *op, const char *task_state, struct error
     if (r < 0 || left)
         return r;
     op->task_state = task_state;
-    journal_mark(op->record, "task_state", json_pack("s?", task_state));
+    journal_mark(op->base.record, "task_state", json_pack("s?", task_state));
     return 0;
 }
 
 void operation_notify_phase(struct operation *op, const char *phase)
 {
     struct error err = ERROR_INIT;
-    if (report_phase(&op->report, phase, &err) < 0)
+    if (report_phase(&op->base, op->arguments.image_id, phase, &err) < 0)
         log_warning("the snapshot notification failed: %s: %s", err.exc, err.message);
 }
 
@@ -102,13 +106,13 @@ int operation_conclude(struct operation *op, struct error *err)
 int operation_upload_starts(struct operation *op, struct error *err)
 {
     op->upload_started = true;
-    return journal_note(op->record, "upload_started", json_true(), err);
+    return journal_note(op->base.record, "upload_started", json_true(), err);
 }
 
 int operation_image_is_complete(struct operation *op, struct error *err)
 {
     op->image_complete = true;
-    return journal_note(op->record, "image_complete", json_true(), err);
+    return journal_note(op->base.record, "image_complete", json_true(), err);
 }
 
 /* One of the states there are, so that the pointer outlives the record. */
@@ -117,7 +121,7 @@ static const char *restored_state(const struct operation *op, const char *name,
 {
     static const char *const states[] = {IMAGE_SNAPSHOT_PENDING, IMAGE_SNAPSHOT, IMAGE_BACKUP,
                                          IMAGE_PENDING_UPLOAD, IMAGE_UPLOADING};
-    const json_t *value = journal_last(op->record, name);
+    const json_t *value = journal_last(op->base.record, name);
     const char *text = json_string_value(value);
     for (size_t i = 0; text && i < ARRAY_SIZE(states); i++)
         if (strcmp(states[i], text) == 0)
@@ -131,10 +135,10 @@ void operation_restore(struct operation *op)
     json_t *step;
     op->task_state = restored_state(op, "task_state", op->task_state);
     op->next_state = restored_state(op, "next_state", op->next_state);
-    op->event_started = journal_last(op->record, "event_started") != NULL;
-    op->upload_started = json_is_true(journal_last(op->record, "upload_started"));
-    op->image_complete = journal_last(op->record, "image_complete") != NULL;
-    json_array_foreach (journal_all(op->record, "ended"), i, step) {
+    op->event_started = journal_last(op->base.record, "event_started") != NULL;
+    op->upload_started = json_is_true(journal_last(op->base.record, "upload_started"));
+    op->image_complete = journal_last(op->base.record, "image_complete") != NULL;
+    json_array_foreach (journal_all(op->base.record, "ended"), i, step) {
         json_int_t number = json_integer_value(step);
         if (number >= 0 && number < FINISH_MAX)
             op->ended |= 1u << number;
@@ -143,7 +147,7 @@ void operation_restore(struct operation *op)
 
 bool operation_restore_failure(const struct operation *op, struct error *ret_failure)
 {
-    const json_t *failure = journal_last(op->record, "failure");
+    const json_t *failure = journal_last(op->base.record, "failure");
     int errnum = (int)json_integer_value(json_object_get(failure, "errnum"));
     const char *exc = json_string_member(failure, "exc");
     const char *module = json_string_member(failure, "module");
@@ -157,29 +161,29 @@ bool operation_restore_failure(const struct operation *op, struct error *ret_fai
 
 size_t operation_lives(const struct operation *op)
 {
-    return json_array_size(journal_all(op->record, "recovered"));
+    return json_array_size(journal_all(op->base.record, "recovered"));
 }
 
 bool operation_was_interrupted(const struct operation *op)
 {
-    const json_t *life = journal_last(op->record, "interrupted");
+    const json_t *life = journal_last(op->base.record, "interrupted");
     return life && json_integer_value(life) + 1 == (json_int_t)operation_lives(op);
 }
 
 size_t operation_deaths(const struct operation *op)
 {
-    return operation_lives(op) - json_array_size(journal_all(op->record, "interrupted"));
+    return operation_lives(op) - json_array_size(journal_all(op->base.record, "interrupted"));
 }
 
 void operation_begin_cancellable(struct operation *op)
 {
     struct error err = ERROR_INIT;
-    if (canceller_begin(op->agent->canceller, op->arguments.instance.uuid, op->arguments.image_id,
-                        op->request->context, &op->cancellable, &err) < 0)
+    if (canceller_begin(op->base.agent->canceller, op->base.instance.uuid, op->arguments.image_id,
+                        op->base.request->context, &op->cancellable, &err) < 0)
         log_warning("nothing can cancel this snapshot: %s", err.message);
     err = (struct error)ERROR_INIT;
-    if (state_watch_begin(op->agent->state_watch, op->arguments.instance.uuid, op->admin, op->turn,
-                          op->cancellable, &op->watched, &err) < 0)
+    if (state_watch_begin(op->base.agent->state_watch, op->base.instance.uuid, op->base.admin,
+                          op->base.turn, op->cancellable, &op->watched, &err) < 0)
         log_warning("nothing looks after the task state of this snapshot: %s", err.message);
 }
 

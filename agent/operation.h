@@ -5,15 +5,11 @@
  */
 #pragma once
 
-#include "agent/journal.h"
+#include "agent/instance_request.h"
 #include "agent/plan.h"
-#include "agent/report.h"
-#include "agent/state_watch.h"
-#include "agent/task_states.h"
 
 /* The arguments of snapshot_instance and backup_instance. Strings point into the request. */
-struct snapshot_request {
-    struct instance instance;
+struct snapshot_arguments {
     const char *image_id;
     const char *backup_type; /* NULL: no backup */
     unsigned rotation;       /* backups to keep */
@@ -36,13 +32,8 @@ enum finish_step {
 };
 
 struct operation {
-    struct agent *agent;
-    struct rpc_request *request;
-    struct journal_record *record;
-    struct instance_turn *turn; /* NULL: nobody else asks for anything of this instance */
-    struct request_context *admin;
-    struct snapshot_request arguments;
-    struct report report;
+    struct instance_request base;
+    struct snapshot_arguments arguments;
     struct driver_journal driver_journal;
     struct driver_owner driver_owner;
     const char *task_state; /* what the database holds as far as we know ... */

@@ -27,23 +27,23 @@
 /* Without data of ours to compare: the record alone tells whether Glance has taken the image. */
 static bool is_record_only(const struct operation *op)
 {
-    return json_is_string(journal_last(op->record, "location")) ||
-           json_is_object(journal_last(op->record, "volumes"));
+    return json_is_string(journal_last(op->base.record, "location")) ||
+           json_is_object(journal_last(op->base.record, "volumes"));
 }
 
 /* What was sent to Glance before is gone. */
 static void forget_upload(struct operation *op)
 {
     op->upload_started = false;
-    journal_mark(op->record, "upload_started", json_false());
+    journal_mark(op->base.record, "upload_started", json_false());
 }
 
 static int look_at_image(struct operation *op, struct error *err)
 {
     struct glance_image image = {0};
     struct error failure = ERROR_INIT;
-    int r = glance_image_get(op->agent->glance, op->request->context, op->arguments.image_id,
-                             &image, &failure);
+    int r = glance_image_get(op->base.agent->glance, op->base.request->context,
+                             op->arguments.image_id, &image, &failure);
     bool active = r == 0 && strcmp(image.status, "active") == 0;
     bool queued = r == 0 && strcmp(image.status, "queued") == 0;
     glance_image_done(&image);
@@ -63,8 +63,8 @@ static int await_saved(struct operation *op, struct error *err)
 {
     struct glance_image image = {0};
     struct error failure = ERROR_INIT;
-    int r = glance_image_get(op->agent->glance, op->request->context, op->arguments.image_id,
-                             &image, &failure);
+    int r = glance_image_get(op->base.agent->glance, op->base.request->context,
+                             op->arguments.image_id, &image, &failure);
     bool saving = r == 0 && strcmp(image.status, "saving") == 0;
     glance_image_done(&image);
     if (!saving)
@@ -80,7 +80,7 @@ static int insist_for(struct retry retry, struct operation *op,
     struct error failure = ERROR_INIT;
     int r;
     while ((r = step(op, &failure)) < 0 && finish_is_temporary(&failure) &&
-           !shutdown_has_begun(op->agent->shutdown) && retry_wait(&retry, 0))
+           !shutdown_has_begun(op->base.agent->shutdown) && retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     if (r < 0)
         *err = failure;
@@ -112,7 +112,7 @@ static int find_out(struct operation *op, struct error *err)
 static void bring_guest_back(struct operation *op, struct image_source **ret_image)
 {
     struct error err = ERROR_INIT;
-    if (!op->image_complete && journal_last(op->record, "driver") &&
+    if (!op->image_complete && journal_last(op->base.record, "driver") &&
         disk_image_recover(op, ret_image, &err) < 0)
         log_warning("the guest is not as it was yet, trying on: %s", err.message);
 }
@@ -120,7 +120,7 @@ static void bring_guest_back(struct operation *op, struct image_source **ret_ima
 /* 0 when there is an image. */
 static int go_on(struct operation *op, struct image_source *image, struct error *err)
 {
-    const char *format = json_string_value(journal_last(op->record, "image_format"));
+    const char *format = json_string_value(journal_last(op->base.record, "image_format"));
     if (op->image_complete)
         return 0;
     if (operation_restore_failure(op, err))
@@ -138,8 +138,8 @@ static int go_on(struct operation *op, struct image_source *image, struct error 
 static bool can_begin_again(const struct operation *op, const struct image_source *image)
 {
     return !image && !op->image_complete && !op->upload_started &&
-           !journal_last(op->record, "failure") && operation_was_interrupted(op) &&
-           (op->guest_is_back || !journal_last(op->record, "driver"));
+           !journal_last(op->base.record, "failure") && operation_was_interrupted(op) &&
+           (op->guest_is_back || !journal_last(op->base.record, "driver"));
 }
 
 /* False when something is left of what was made: the next start has to see to it. */
@@ -150,10 +150,10 @@ static bool clear_for_another_try(struct operation *op)
         finish_postpone(op, &err);
         return false;
     }
-    log_info("%s is begun again", op->request->method);
-    journal_mark(op->record, "location", json_null());
-    journal_mark(op->record, "volumes", json_null());
-    journal_mark(op->record, "snapshots", json_null());
+    log_info("%s is begun again", op->base.request->method);
+    journal_mark(op->base.record, "location", json_null());
+    journal_mark(op->base.record, "volumes", json_null());
+    journal_mark(op->base.record, "snapshots", json_null());
     return true;
 }
 
@@ -178,14 +178,14 @@ bool resume_operation(struct operation *op)
 {
     struct error failure = ERROR_INIT;
     struct image_source *image = NULL;
-    log_info("%s is brought to its end", op->request->method);
-    bool guest_first = journal_last(op->record, "driver") && !is_record_only(op);
+    log_info("%s is brought to its end", op->base.request->method);
+    bool guest_first = journal_last(op->base.record, "driver") && !is_record_only(op);
     if (guest_first) {
-        (void)instance_turn_await(op->turn, NEVER_MS, &failure);
+        (void)instance_turn_await(op->base.turn, NEVER_MS, &failure);
         bring_guest_back(op, &image);
     }
-    recovery_guest_is_back(op->agent->recovery);
-    (void)instance_turn_await(op->turn, NEVER_MS, &failure);
+    recovery_guest_is_back(op->base.agent->recovery);
+    (void)instance_turn_await(op->base.turn, NEVER_MS, &failure);
     if (find_out(op, &failure) < 0) {
         image_source_leave(image);
         finish_postpone(op, &failure);

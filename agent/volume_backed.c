@@ -31,21 +31,21 @@ static int prepare(struct volume_backed *work, struct error *err)
 {
     static const char *const attributes[] = {"system_metadata", NULL};
     struct operation *op = work->op;
-    struct agent *agent = op->agent;
-    struct instance *instance = &op->arguments.instance;
+    struct agent *agent = op->base.agent;
+    struct instance *instance = &op->base.instance;
     struct glance_image image = {0};
-    int r = conductor_instance_load(agent->bus, op->admin, instance, attributes, err);
+    int r = conductor_instance_load(agent->bus, op->base.admin, instance, attributes, err);
     if (r == 0)
-        r = conductor_block_device_mappings(agent->bus, op->admin, instance->uuid, &work->mappings,
-                                            err);
+        r = conductor_block_device_mappings(agent->bus, op->base.admin, instance->uuid,
+                                            &work->mappings, err);
     if (r == 0)
         r = block_devices_check(work->mappings, err);
     if (r == 0)
         r = plan_quiesce(agent->conf, instance, &work->quiesce, &work->require_quiesce, err);
     if (r == 0)
-        r = glance_image_get(agent->glance, op->admin, op->arguments.image_id, &image, err);
+        r = glance_image_get(agent->glance, op->base.admin, op->arguments.image_id, &image, err);
     if (r == 0)
-        r = volume_snapshots_prepare(&work->snapshots, agent, op->admin, instance->uuid,
+        r = volume_snapshots_prepare(&work->snapshots, agent, op->base.admin, instance->uuid,
                                      op->arguments.image_id, image.name ? image.name : "",
                                      work->mappings, err);
     glance_image_done(&image);
@@ -60,12 +60,12 @@ static int freeze(struct volume_backed *work, struct error *err)
 {
     struct error failure = ERROR_INIT;
     struct operation *op = work->op;
-    const char *vm_state = instance_string(&op->arguments.instance, "vm_state");
+    const char *vm_state = instance_string(&op->base.instance, "vm_state");
     if (!work->quiesce || !vm_state || strcmp(vm_state, "active") != 0) {
         work->quiesce = work->require_quiesce = false;
         return 0;
     }
-    int r = freezer_freeze(op->agent->freezer, op->arguments.instance.uuid, &failure);
+    int r = freezer_freeze(op->base.agent->freezer, op->base.instance.uuid, &failure);
     if (r == 0)
         return 0;
     if (work->require_quiesce) {
@@ -82,8 +82,8 @@ static int thaw(struct volume_backed *work, struct error *err)
 {
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
-    struct freezer *freezer = work->op->agent->freezer;
-    const char *uuid = work->op->arguments.instance.uuid;
+    struct freezer *freezer = work->op->base.agent->freezer;
+    const char *uuid = work->op->base.instance.uuid;
     if (!work->quiesce)
         return 0;
     bool in_time = freezer_holds(freezer, uuid);
@@ -111,7 +111,7 @@ static int snapshot_volumes(struct volume_backed *work, struct error *err)
     struct error late = ERROR_INIT;
     if (thaw(work, &late) < 0)
         error_join(&failure, &late);
-    journal_mark(work->op->record, "snapshots", volume_snapshots_ids(&work->snapshots));
+    journal_mark(work->op->base.record, "snapshots", volume_snapshots_ids(&work->snapshots));
     trap("volumes:thawed");
     if (failure.errnum == 0) {
         log_info("%zu volumes are snapshotted%s", work->snapshots.count,
@@ -146,7 +146,7 @@ static json_t *image_mappings(const struct volume_backed *work)
 
 static json_t *record_attributes(const struct volume_backed *work)
 {
-    const char *root = instance_string(&work->op->arguments.instance, "root_device_name");
+    const char *root = instance_string(&work->op->base.instance, "root_device_name");
     json_t *mappings = image_mappings(work);
     cleanup_free char *text = mappings ? json_dumps(mappings, 0) : NULL;
     json_decref(mappings);
@@ -162,18 +162,18 @@ static json_t *record_attributes(const struct volume_backed *work)
 static int complete_record(struct volume_backed *work, struct error *err)
 {
     struct operation *op = work->op;
-    struct glance *glance = op->agent->glance;
+    struct glance *glance = op->base.agent->glance;
     json_t *attributes = record_attributes(work);
-    int r = attributes
-                ? glance_image_update(glance, op->admin, op->arguments.image_id, attributes, err)
-                : error_nomem(err);
+    int r = attributes ? glance_image_update(glance, op->base.admin, op->arguments.image_id,
+                                             attributes, err)
+                       : error_nomem(err);
     json_decref(attributes);
     if (r == 0)
         r = operation_upload_starts(op, err);
     if (r < 0)
         return r;
     trap("volumes:record-updated");
-    r = glance_image_activate_empty(glance, op->admin, op->arguments.image_id, err);
+    r = glance_image_activate_empty(glance, op->base.admin, op->arguments.image_id, err);
     trap("volumes:activated");
     return r < 0 ? r : operation_image_is_complete(op, err);
 }
@@ -185,7 +185,7 @@ int volume_backed_image_make(struct operation *op, struct error *err)
     if (r == 0)
         r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
     if (r == 0)
-        r = journal_note(op->record, "volumes", volume_snapshots_note(&work.snapshots), err);
+        r = journal_note(op->base.record, "volumes", volume_snapshots_note(&work.snapshots), err);
     if (r == 0)
         r = snapshot_volumes(&work, err);
     if (r == 0)
@@ -200,12 +200,12 @@ int volume_backed_image_make(struct operation *op, struct error *err)
 int volume_backed_undo(struct operation *op, struct error *err)
 {
     struct volume_snapshots snapshots;
-    const json_t *note = journal_last(op->record, "volumes");
+    const json_t *note = journal_last(op->base.record, "volumes");
     if (!note)
         return 0;
-    int r = volume_snapshots_restore(&snapshots, op->agent, op->admin, op->arguments.instance.uuid,
-                                     op->arguments.image_id, note,
-                                     journal_last(op->record, "snapshots"), err);
+    int r = volume_snapshots_restore(&snapshots, op->base.agent, op->base.admin,
+                                     op->base.instance.uuid, op->arguments.image_id, note,
+                                     journal_last(op->base.record, "snapshots"), err);
     if (r == 0)
         r = volume_snapshots_undo(&snapshots, err);
     volume_snapshots_done(&snapshots);

@@ -8,7 +8,7 @@
 
 static void serve(struct rpc_request *request)
 {
-    snapshot_serve(&agent, request, state_dir_record(request), NULL);
+    snapshot_serve(HANDED_OVER(request, state_dir_record(request)));
 }
 
 static void snapshot(void)
@@ -430,11 +430,10 @@ static void arguments_are_checked(void **state)
         "{\"image_id\": \"e5a20dc3-b3eb-4dcf-b1be-b0cc75cf15ed\", \"instance\": []}"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct error err = ERROR_INIT;
-        struct snapshot_request arguments;
         struct rpc_request *request = fixture_request();
         json_decref(request->args);
         request->args = json_loads(bad[i], 0, NULL);
-        assert_true(snapshot_request_parse(request, &arguments, &err) < 0);
+        assert_true(snapshot_check(request, &err) < 0);
         assert_string_not_equal(err.message, "");
         serve(request);
         assert_string_equal(world.story, "");

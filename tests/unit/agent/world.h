@@ -16,6 +16,7 @@
 #include "agent/dispatch.h"
 #include "agent/freezer.h"
 #include "agent/instance_queue.h"
+#include "agent/instance_request.h"
 #include "agent/journal.h"
 #include "agent/live_options.h"
 #include "agent/recover.h"
@@ -44,6 +45,10 @@ static char *drivers[] = {topic, NULL};
 static struct conf conf;
 static struct agent agent;
 static struct fake_script script;
+
+/* A request and its record, as the dispatcher hands them to a worker. */
+#define HANDED_OVER(rpc, in_journal)                                                               \
+    (&(struct instance_request){.agent = &agent, .request = (rpc), .record = (in_journal)})
 
 /* The world as the operation left it. */
 static struct {
