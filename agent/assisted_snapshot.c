@@ -184,8 +184,8 @@ static void refresh_connection_info(struct assisted_snapshot *op)
 {
     struct error err = ERROR_INIT;
     json_t *mapping = NULL;
-    int r = conductor_volume_mapping(op->base.agent->bus, op->base.admin, op->base.instance.uuid,
-                                     op->volume_id, &mapping, &err);
+    int r = conductor_mapping_of_volume(op->base.agent->bus, op->base.admin, op->base.instance.uuid,
+                                        op->volume_id, &mapping, &err);
     if (r == 0)
         r = save_connection_info(op, mapping, &err);
     json_decref(mapping);

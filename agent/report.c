@@ -156,10 +156,11 @@ static int load_lists(const struct instance_request *op, struct snapshot_payload
     int r = 0;
     snapshot->tells_shares = release_has(agent->release, instance, RELEASE_TELLS_SHARES);
     if (agent->conf->notifications.bdms_in_notifications)
-        r = conductor_block_device_mappings(agent->bus, op->admin, instance->uuid,
-                                            &snapshot->block_devices, err);
+        r = conductor_mapping_list(agent->bus, op->admin, instance->uuid, &snapshot->block_devices,
+                                   err);
     if (r == 0 && snapshot->tells_shares && agent->conf->notifications.include_share_mapping)
-        r = conductor_share_mappings(agent->bus, op->admin, instance->uuid, &snapshot->shares, err);
+        r = conductor_mapping_list_shares(agent->bus, op->admin, instance->uuid, &snapshot->shares,
+                                          err);
     return r;
 }
 

@@ -36,8 +36,8 @@ static int prepare(struct volume_backed *work, struct error *err)
     struct glance_image image = {0};
     int r = conductor_instance_load(agent->bus, op->base.admin, instance, attributes, err);
     if (r == 0)
-        r = conductor_block_device_mappings(agent->bus, op->base.admin, instance->uuid,
-                                            &work->mappings, err);
+        r = conductor_mapping_list(agent->bus, op->base.admin, instance->uuid, &work->mappings,
+                                   err);
     if (r == 0)
         r = block_devices_check(work->mappings, err);
     if (r == 0)
