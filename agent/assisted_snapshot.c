@@ -88,19 +88,22 @@ static int add_layer(struct assisted_snapshot *op, struct error *err)
     struct agent *agent = op->base.agent;
     const struct driver_journal journal = {note_nothing, note_frozen, op};
     struct volume_overlay overlay = {.volume_id = op->volume_id, .journal = &journal};
+    struct plan_quiesce quiesce = {.wanted = false};
     int r = check_snapshot_type(op, "create_info", err);
     if (r == 0)
         r = json_need_string(op->info, "new_file", "create_info", &overlay.new_file, err);
     if (r == 0)
         r = instance_request_load_properties(&op->base, err);
     if (r == 0)
-        r = plan_quiesce(agent->conf, &op->base.instance, &overlay.quiesce,
-                         &overlay.require_quiesce, err);
+        r = plan_quiesce(agent->conf, &op->base.instance, &quiesce, err);
+    if (r < 0)
+        return r;
     if (freezer_holds(agent->freezer, op->base.instance.uuid)) /* whoever froze it thaws it */
-        overlay.quiesce = overlay.require_quiesce = false;
-    return r < 0 ? r
-                 : agent->driver->ops->volume_snapshot_create(agent->driver, op->base.instance.uuid,
-                                                              &overlay, err);
+        plan_no_quiesce(&quiesce, "it is frozen already");
+    overlay.quiesce = quiesce.wanted;
+    overlay.require_quiesce = quiesce.required;
+    return agent->driver->ops->volume_snapshot_create(agent->driver, op->base.instance.uuid,
+                                                      &overlay, err);
 }
 
 /* A member that is null or a string. */

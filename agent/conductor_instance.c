@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/conductor_int.h"
+#include "agent/instance.h"
 #include "common/json.h"
 #include "common/log.h"
 

@@ -39,22 +39,29 @@ static bool is_novas_rule(const struct operation *op)
     return op->wanted_method == SNAPSHOT_METHOD_BLOCKREBASE;
 }
 
-static int plan(struct operation *op, struct error *err)
+static int make_plan(struct operation *op, struct error *err)
 {
+    const struct agent *agent = op->base.agent;
     const char *reason = NULL;
     op->method_reason[0] = '\0';
-    op->wanted_method = live_options_get(op->base.agent->live_options).wanted_method;
-    int r = plan_snapshot(op->base.agent->conf, op->wanted_method, &op->base.instance, &op->info,
-                          &op->plan, &reason, err);
-    if (r == 0 && reason && !is_novas_rule(op))
+    op->wanted_method = live_options_get(agent->live_options).wanted_method;
+    const struct plan_input input = {.conf = agent->conf,
+                                     .wanted = op->wanted_method,
+                                     .instance = &op->base.instance,
+                                     .info = &op->info};
+    int r = plan_snapshot(&input, &op->plan, &op->quiesce, &reason, err);
+    if (r < 0)
+        return r;
+    if (reason && !is_novas_rule(op))
         note_reason(op, reason);
-    if (freezer_holds(op->base.agent->freezer,
-                      op->base.instance.uuid)) /* whoever froze it thaws it */
+    if (freezer_holds(agent->freezer, op->base.instance.uuid)) { /* whoever froze it thaws it */
+        plan_no_quiesce(&op->quiesce, "it is frozen already");
         op->plan.quiesce = op->plan.require_quiesce = false;
-    return r;
+    }
+    return 0;
 }
 
-static int inspect(struct operation *op, struct error *err)
+static int inspect_guest(struct operation *op, struct error *err)
 {
     struct driver *driver = op->base.agent->driver;
     const struct instance *instance = &op->base.instance;
@@ -63,12 +70,12 @@ static int inspect(struct operation *op, struct error *err)
     return driver->ops->inspect(driver, &guest, &op->info, err);
 }
 
-static int prepare(struct operation *op, struct error *err)
+static int prepare_snapshot(struct operation *op, struct error *err)
 {
     struct glance_image image = {0};
     int r = encryption_check(op->base.agent->conf, &op->base.instance, err);
     if (r == 0)
-        r = inspect(op, err);
+        r = inspect_guest(op, err);
     if (r < 0)
         return r;
     if (op->info.source_type == DISK_SOURCE_FILE)
@@ -79,7 +86,7 @@ static int prepare(struct operation *op, struct error *err)
         return r;
     glance_image_done(&image);
     trap("disk:prepared");
-    return plan(op, err);
+    return make_plan(op, err);
 }
 
 /* The driver found that the method that was planned before cannot be used: `why`. */
@@ -135,7 +142,8 @@ static int extract_by_any_method(struct operation *op, struct snapshot_result *r
 }
 
 /* From the guest's disk to an image: a finished one on ours, or one that is made as it is read. */
-static int extract(struct operation *op, struct snapshot_result *ret_result, struct error *err)
+static int extract_image(struct operation *op, struct snapshot_result *ret_result,
+                         struct error *err)
 {
     int r = slots_acquire(op->base.agent->disk_op_slots, err);
     if (r < 0)
@@ -221,7 +229,7 @@ static int copy_and_upload(struct operation *op, struct error *err)
 {
     struct snapshot_result result = {0};
     journal_mark(op->base.record, "image_format", json_string(op->plan.image_format));
-    int r = extract(op, &result, err);
+    int r = extract_image(op, &result, err);
     if (r == 0)
         r = disk_image_upload(op, result.image, op->plan.image_format, err);
     trap("disk:image-complete");
@@ -243,18 +251,18 @@ static bool has_changed_meanwhile(struct operation *op, const struct error *fail
     enum power_state planned_for = op->info.power_state;
     return !op->image_complete && cancel_check(&ignored) == 0 &&
            !error_is(failure, EXC_UNEXPECTED_TASK_STATE) && disk_image_undo(op, &ignored) == 0 &&
-           inspect(op, &ignored) == 0 &&
+           inspect_guest(op, &ignored) == 0 &&
            (failure->errnum == ESTALE || op->info.power_state != planned_for);
 }
 
-static int make(struct operation *op, struct error *err)
+static int make_of_any_state(struct operation *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
     int r = copy_and_upload(op, &failure);
     for (int i = 0; r < 0 && i < STATE_CHANGES_MAX && has_changed_meanwhile(op, &failure); i++) {
         log_warning("the guest does not run as it did, beginning again: %s", failure.message);
         failure = (struct error)ERROR_INIT;
-        r = plan(op, &failure);
+        r = make_plan(op, &failure);
         if (r == 0)
             r = copy_and_upload(op, &failure);
     }
@@ -266,13 +274,13 @@ static int make(struct operation *op, struct error *err)
 int disk_image_make(struct operation *op, struct error *err)
 {
     bool made = false;
-    int r = prepare(op, err);
+    int r = prepare_snapshot(op, err);
     if (r == 0)
         r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
     trap("disk:pending-upload");
     if (r == 0 && op->info.source_type == DISK_SOURCE_RBD)
         r = direct_image_make(op, &made, err);
-    return r < 0 || made ? r : make(op, err);
+    return r < 0 || made ? r : make_of_any_state(op, err);
 }
 
 int disk_image_recover(struct operation *op, struct image_source **ret_image, struct error *err)

@@ -28,7 +28,7 @@ static int open_folder(struct freeze_ledger *ledger, const char *state_dir, cons
     if (n < 0 || (size_t)n >= sizeof(ledger->folder))
         return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "[snapshot_agent]state_dir %s",
                          state_dir);
-    return private_folder_open(ledger->folder, &ledger->fd, err);
+    return private_file_open_folder(ledger->folder, &ledger->fd, err);
 }
 
 int freeze_ledger_open(const char *state_dir, const char *host, struct freeze_ledger **ret_ledger,

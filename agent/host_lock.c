@@ -33,7 +33,7 @@ int host_lock_take(const char *state_dir, const char *host, int *ret_fd, struct 
                          host);
     cleanup_close int folder = -1, fd = -1;
     (void)snprintf(name, sizeof(name), "%s.lock", host);
-    int r = private_folder_open(state_dir, &folder, err);
+    int r = private_file_open_folder(state_dir, &folder, err);
     if (r == 0)
         r = private_file_open(folder, state_dir, name, O_RDWR | O_CREAT, &fd, err);
     if (r < 0)

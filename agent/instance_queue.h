@@ -3,6 +3,8 @@
  * One operation per instance: two of them, each right alone, can leave a guest shut off or its
  * newest writes in a file nobody opens again. Requests on an instance stand in line in the order
  * they came in, and each has its turn. Thread-safe.
+ *
+ * Names begin with instance_queue_ and instance_turn_.
  */
 #pragma once
 

@@ -33,7 +33,7 @@ static int open_folder(struct journal *journal, const char *state_dir, const cha
     if (n < 0 || (size_t)n >= sizeof(journal->folder))
         return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "[snapshot_agent]state_dir %s",
                          state_dir);
-    return private_folder_open(journal->folder, &journal->fd, err);
+    return private_file_open_folder(journal->folder, &journal->fd, err);
 }
 
 int journal_open(const char *state_dir, const char *host, struct journal **ret_journal,
@@ -238,4 +238,22 @@ void journal_leave(struct journal_record *record)
     (void)close(record->fd);
     json_decref(record->notes);
     free(record);
+}
+
+void journal_set_file_aside(const char *path, const struct error *why)
+{
+    char aside[PATH_MAX];
+    int n = snprintf(aside, sizeof(aside), "%s.unreadable", path);
+    if (n > 0 && (size_t)n < sizeof(aside) && rename(path, aside) == 0)
+        log_error("the journal's record %s cannot be read and is set aside: %s", aside,
+                  why->message);
+    else
+        log_error("the journal's record %s cannot be read: %s", path, why->message);
+}
+
+void journal_set_aside(struct journal_record *record, const struct error *why)
+{
+    if (record)
+        journal_set_file_aside(record->path, why);
+    journal_leave(record);
 }

@@ -52,7 +52,7 @@ struct live_values live_options_get(struct live_options *options)
     return options->values;
 }
 
-uint64_t live_disk_share(const struct conf *conf)
+uint64_t live_options_disk_share(const struct conf *conf)
 {
     uint64_t own = bytes(conf->snapshot_agent.disk_rate_limit);
     uint64_t all = bytes(conf->snapshot_agent.disk_rate_limit_host);

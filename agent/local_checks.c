@@ -69,7 +69,7 @@ static int check_state(const struct conf *conf, struct error *err)
     cleanup_close int fd = -1;
     if (stat(path, &st) < 0 && errno == ENOENT)
         return check_writable(path, err);
-    return private_folder_open(path, &fd, err);
+    return private_file_open_folder(path, &fd, err);
 }
 
 static int check_program(const char *name, struct error *err)

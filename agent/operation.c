@@ -42,7 +42,7 @@ static int settle_conflict(struct operation *op, const char *task_state,
     struct error ignored = ERROR_INIT;
     struct instance_states states;
     bool known = report_read_states(&op->base, &states, &ignored) == 0;
-    if (known && state_is_of_next(op->base.turn, states.task_state)) {
+    if (known && state_watch_is_of_next(op->base.turn, states.task_state)) {
         *ret_left = true;
         return 0;
     }
@@ -182,8 +182,11 @@ void operation_begin_cancellable(struct operation *op)
                         op->base.request->context, &op->cancellable, &err) < 0)
         log_warning("nothing can cancel this snapshot: %s", err.message);
     err = (struct error)ERROR_INIT;
-    if (state_watch_begin(op->base.agent->state_watch, op->base.instance.uuid, op->base.admin,
-                          op->base.turn, op->cancellable, &op->watched, &err) < 0)
+    const struct state_watch_subject subject = {.instance_uuid = op->base.instance.uuid,
+                                                .admin = op->base.admin,
+                                                .turn = op->base.turn,
+                                                .cancellable = op->cancellable};
+    if (state_watch_begin(op->base.agent->state_watch, &subject, &op->watched, &err) < 0)
         log_warning("nothing looks after the task state of this snapshot: %s", err.message);
 }
 

@@ -39,8 +39,9 @@ struct operation {
     const char *task_state; /* what the database holds as far as we know ... */
     const char *next_state; /* ... or this, when a save got no answer */
     struct guest_info info;
-    enum snapshot_method wanted_method;    /* when it was planned */
-    struct snapshot_plan plan;             /* its strings point into info and conf */
+    enum snapshot_method wanted_method; /* when it was planned */
+    struct snapshot_plan plan;          /* its strings point into info and conf */
+    struct plan_quiesce quiesce;
     char method_reason[ERROR_MESSAGE_MAX]; /* why it is not the wanted method; "": not to be told */
     bool is_direct;                        /* the image is a clone within the cluster */
     bool is_streamed;                      /* reading the image reads the guest's disk */

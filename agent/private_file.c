@@ -114,7 +114,7 @@ static int open_at(int above_fd, const char *name, const char *path, int *ret_fd
     return 0;
 }
 
-int private_folder_open(const char *path, int *ret_fd, struct error *err)
+int private_file_open_folder(const char *path, int *ret_fd, struct error *err)
 {
     char name[NAME_MAX + 1];
     cleanup_free char *above = NULL;

@@ -121,7 +121,7 @@ int recovery_run(struct recovery *recovery, struct agent *agent, unsigned timeou
     struct visit visit = {.recovery = recovery, .agent = agent, .end = &visit.first};
     int r = freezer_take_over(agent->freezer, err);
     if (r == 0)
-        r = journal_take_over(agent->journal, visit_record, &visit, err);
+        r = journal_read_all(agent->journal, visit_record, &visit, err);
     recover_others(&visit);
     if (r < 0)
         return r;

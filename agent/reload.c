@@ -34,7 +34,7 @@ static void apply_to_snapshots(struct agent *agent, const struct conf *conf)
 {
 #define OWN(field) conf->snapshot_agent.field
     live_options_set(agent->live_options, conf);
-    agent->driver->ops->set_disk_rate(agent->driver, live_disk_share(conf));
+    agent->driver->ops->set_disk_rate(agent->driver, live_options_disk_share(conf));
     throttle_set(agent->disk_throttle, (uint64_t)OWN(disk_rate_limit_host) << 20);
     throttle_set(agent->upload_throttle, (uint64_t)OWN(upload_rate_limit_host) << 20);
     log_info("from now on: live_snapshot_method = %s, disk_rate_limit = %d (host: %d), "

@@ -207,7 +207,7 @@ int setup_driver(const struct conf *conf, struct driver **ret_driver, struct err
         .freeze_timeout_s = (unsigned)conf->snapshot_agent.freeze_timeout,
         .images_cpu_limit_s = (unsigned)conf->libvirt.images_cpu_time_limit,
         .images_address_space_bytes = (uint64_t)conf->libvirt.images_address_space_limit << 30,
-        .disk_bytes_per_s = live_disk_share(conf),
+        .disk_bytes_per_s = live_options_disk_share(conf),
         .scratch_reserve_bytes = (uint64_t)conf->snapshot_agent.scratch_reserve << 20,
         .deep_image_inspection = !conf->workarounds.disable_deep_image_inspection,
         .rbd = rbd_options(conf),

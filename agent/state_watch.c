@@ -48,7 +48,7 @@ static bool is_of_request(const char *task_state)
     return strcmp(task_state, IMAGE_SNAPSHOT_PENDING) == 0 || strcmp(task_state, IMAGE_BACKUP) == 0;
 }
 
-bool state_is_of_next(const struct instance_turn *turn, const char *task_state)
+bool state_watch_is_of_next(const struct instance_turn *turn, const char *task_state)
 {
     return is_of_request(task_state) && instance_turn_is_waited_for(turn);
 }
@@ -81,7 +81,7 @@ static void cancel_moved(const struct watched_state *watched, const char *host)
     canceller_cancel(watched->cancellable, &reason);
 }
 
-static void cancel(const struct watched_state *watched, const char *task_state)
+static void cancel_conflict(const struct watched_state *watched, const char *task_state)
 {
     struct error reason = ERROR_INIT;
     bool deleting = strcmp(task_state, "deleting") == 0;
@@ -92,15 +92,15 @@ static void cancel(const struct watched_state *watched, const char *task_state)
 }
 
 /* The state of a request is there before the request is. */
-static void doubt(struct watched_state *watched, const char *task_state)
+static void doubt_state(struct watched_state *watched, const char *task_state)
 {
     if (is_of_request(task_state) && !watched->may_be_of_next)
         watched->may_be_of_next = true;
     else
-        cancel(watched, task_state);
+        cancel_conflict(watched, task_state);
 }
 
-static void look_at(struct watched_state *watched)
+static void look_at_state(struct watched_state *watched)
 {
     struct error err = ERROR_INIT;
     struct instance_states states;
@@ -114,8 +114,8 @@ static void look_at(struct watched_state *watched)
     else if (states.task_state[0] == '\0')
         save_again(watched);
     else if (strcmp(states.task_state, watched->task_state) != 0 &&
-             !state_is_of_next(watched->turn, states.task_state))
-        doubt(watched, states.task_state);
+             !state_watch_is_of_next(watched->turn, states.task_state))
+        doubt_state(watched, states.task_state);
     else
         watched->may_be_of_next = false;
 }
@@ -129,7 +129,7 @@ static struct watched_state *next_expected(const struct state_watch *watch)
     return watched;
 }
 
-static void *run(void *arg)
+static void *state_watch_run(void *arg)
 {
     struct state_watch *watch = arg;
     LOCK_SCOPE(&watch->lock);
@@ -146,7 +146,7 @@ static void *run(void *arg)
             watched->busy = true;
             (void)pthread_mutex_unlock(&watch->lock);
             log_set_context(watched->admin->request_id, watched->instance.uuid);
-            look_at(watched);
+            look_at_state(watched);
             log_set_context(NULL, NULL);
             (void)pthread_mutex_lock(&watch->lock);
             watched->busy = false;
@@ -176,7 +176,7 @@ int state_watch_new(struct bus *bus, const char *host, unsigned interval_ms,
     (void)pthread_mutex_init(&watch->lock, NULL);
     clock_cond_init(&watch->changed);
     clock_cond_init(&watch->looked);
-    int r = pthread_create(&watch->thread, NULL, run, watch);
+    int r = pthread_create(&watch->thread, NULL, state_watch_run, watch);
     if (r != 0) {
         free_watch(watch);
         return error_errno(err, r, "cannot start the thread that looks after task states");
@@ -205,20 +205,20 @@ static void free_watched(struct watched_state *watched)
     free(watched);
 }
 
-int state_watch_begin(struct state_watch *watch, const char *instance_uuid,
-                      const struct request_context *admin, struct instance_turn *turn,
-                      struct cancellable *cancellable, struct watched_state **ret_watched,
-                      struct error *err)
+int state_watch_begin(struct state_watch *watch, const struct state_watch_subject *subject,
+                      struct watched_state **ret_watched, struct error *err)
 {
     if (!watch)
         return 0;
     struct watched_state *watched = calloc(1, sizeof(*watched));
     if (!watched)
         return error_nomem(err);
-    *watched = (struct watched_state){.watch = watch, .turn = turn, .cancellable = cancellable};
-    (void)snprintf(watched->instance.uuid, sizeof(watched->instance.uuid), "%s", instance_uuid);
+    *watched = (struct watched_state){
+        .watch = watch, .turn = subject->turn, .cancellable = subject->cancellable};
+    (void)snprintf(watched->instance.uuid, sizeof(watched->instance.uuid), "%s",
+                   subject->instance_uuid);
     watched->instance.data = json_object();
-    int r = request_context_elevated(admin, &watched->admin, err);
+    int r = request_context_elevated(subject->admin, &watched->admin, err);
     if (r == 0 && !watched->instance.data)
         r = error_nomem(err);
     if (r < 0) {

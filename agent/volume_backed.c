@@ -15,25 +15,40 @@
 #include "agent/volume_snapshots.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/trap.h"
+#include "conf/conf.h"
 #include "glance_client/glance.h"
 
 struct volume_backed {
     struct operation *op;
     json_t *mappings; /* of the instance; owned */
     struct volume_snapshots snapshots;
-    bool quiesce, require_quiesce;
+    struct plan_quiesce quiesce;
 };
 
+static struct volume_snapshots_owner snapshots_owner(const struct operation *op)
+{
+    const struct agent *agent = op->base.agent;
+    return (struct volume_snapshots_owner){
+        .cinder = agent->cinder,
+        .context = op->base.admin,
+        .instance_uuid = op->base.instance.uuid,
+        .image_id = op->arguments.image_id,
+        .timeout_ms = seconds_ms((unsigned)agent->conf->snapshot_agent.volume_snapshot_timeout),
+    };
+}
+
 /* Looks at everything before anything is made. */
-static int prepare(struct volume_backed *work, struct error *err)
+static int prepare_volumes(struct volume_backed *work, struct error *err)
 {
     static const char *const attributes[] = {"system_metadata", NULL};
     struct operation *op = work->op;
     struct agent *agent = op->base.agent;
     struct instance *instance = &op->base.instance;
     struct glance_image image = {0};
+    const struct volume_snapshots_owner owner = snapshots_owner(op);
     int r = conductor_instance_load(agent->bus, op->base.admin, instance, attributes, err);
     if (r == 0)
         r = conductor_mapping_list(agent->bus, op->base.admin, instance->uuid, &work->mappings,
@@ -41,12 +56,11 @@ static int prepare(struct volume_backed *work, struct error *err)
     if (r == 0)
         r = block_devices_check(work->mappings, err);
     if (r == 0)
-        r = plan_quiesce(agent->conf, instance, &work->quiesce, &work->require_quiesce, err);
+        r = plan_quiesce(agent->conf, instance, &work->quiesce, err);
     if (r == 0)
         r = glance_image_get(agent->glance, op->base.admin, op->arguments.image_id, &image, err);
     if (r == 0)
-        r = volume_snapshots_prepare(&work->snapshots, agent, op->base.admin, instance->uuid,
-                                     op->arguments.image_id, image.name ? image.name : "",
+        r = volume_snapshots_prepare(&work->snapshots, &owner, image.name ? image.name : "",
                                      work->mappings, err);
     glance_image_done(&image);
     if (r == 0 && work->snapshots.count == 0)
@@ -56,42 +70,43 @@ static int prepare(struct volume_backed *work, struct error *err)
 }
 
 /* A guest that does not run does not write; nova-api freezes active ones only. */
-static int freeze(struct volume_backed *work, struct error *err)
+static int freeze_guest(struct volume_backed *work, struct error *err)
 {
     struct error failure = ERROR_INIT;
     struct operation *op = work->op;
     const char *vm_state = instance_string(&op->base.instance, "vm_state");
-    if (!work->quiesce || !vm_state || strcmp(vm_state, "active") != 0) {
-        work->quiesce = work->require_quiesce = false;
+    if (!work->quiesce.wanted)
+        return 0;
+    if (!vm_state || strcmp(vm_state, "active") != 0) {
+        plan_no_quiesce(&work->quiesce, "the server is not active");
         return 0;
     }
     int r = freezer_freeze(op->base.agent->freezer, op->base.instance.uuid, &failure);
     if (r == 0)
         return 0;
-    if (work->require_quiesce) {
+    if (work->quiesce.required) {
         *err = failure;
         return error_prepend(err, "os_require_quiesce is set, but");
     }
-    log_info("Skipping quiescing instance: %s", failure.message);
-    work->quiesce = false;
+    plan_no_quiesce(&work->quiesce, failure.message);
     return 0;
 }
 
 /* Fails only when the snapshots must be of a frozen guest, and the deadline came before them. */
-static int thaw(struct volume_backed *work, struct error *err)
+static int thaw_guest(struct volume_backed *work, struct error *err)
 {
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
     struct freezer *freezer = work->op->base.agent->freezer;
     const char *uuid = work->op->base.instance.uuid;
-    if (!work->quiesce)
+    if (!work->quiesce.wanted)
         return 0;
     bool in_time = freezer_holds(freezer, uuid);
     if (freezer_thaw(freezer, uuid, &failure) < 0)
         log_error("the guest cannot be thawed, trying on: %s", failure.message);
     if (in_time)
         return 0;
-    if (work->require_quiesce)
+    if (work->quiesce.required)
         return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                          "Cinder took longer than freeze_deadline, so that the guest was thawed "
                          "before all snapshots were made");
@@ -102,20 +117,20 @@ static int thaw(struct volume_backed *work, struct error *err)
 static int snapshot_volumes(struct volume_backed *work, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = freeze(work, err);
+    int r = freeze_guest(work, err);
     if (r < 0)
         return r;
     trap("volumes:frozen");
     (void)volume_snapshots_make(&work->snapshots, &failure);
     trap("volumes:made");
     struct error late = ERROR_INIT;
-    if (thaw(work, &late) < 0)
+    if (thaw_guest(work, &late) < 0)
         error_join(&failure, &late);
     journal_mark(work->op->base.record, "snapshots", volume_snapshots_ids(&work->snapshots));
     trap("volumes:thawed");
     if (failure.errnum == 0) {
         log_info("%zu volumes are snapshotted%s", work->snapshots.count,
-                 work->quiesce ? ", quiesced" : "");
+                 work->quiesce.wanted ? ", quiesced" : "");
         return 0;
     }
     *err = failure;
@@ -144,7 +159,7 @@ static json_t *image_mappings(const struct volume_backed *work)
     return list;
 }
 
-static json_t *record_attributes(const struct volume_backed *work)
+static json_t *image_attributes(const struct volume_backed *work)
 {
     const char *root = instance_string(&work->op->base.instance, "root_device_name");
     json_t *mappings = image_mappings(work);
@@ -159,11 +174,11 @@ static json_t *record_attributes(const struct volume_backed *work)
     return attributes;
 }
 
-static int complete_record(struct volume_backed *work, struct error *err)
+static int complete_image(struct volume_backed *work, struct error *err)
 {
     struct operation *op = work->op;
     struct glance *glance = op->base.agent->glance;
-    json_t *attributes = record_attributes(work);
+    json_t *attributes = image_attributes(work);
     int r = attributes ? glance_image_update(glance, op->base.admin, op->arguments.image_id,
                                              attributes, err)
                        : error_nomem(err);
@@ -181,7 +196,7 @@ static int complete_record(struct volume_backed *work, struct error *err)
 int volume_backed_image_make(struct operation *op, struct error *err)
 {
     struct volume_backed work = {.op = op};
-    int r = prepare(&work, err);
+    int r = prepare_volumes(&work, err);
     if (r == 0)
         r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
     if (r == 0)
@@ -191,7 +206,7 @@ int volume_backed_image_make(struct operation *op, struct error *err)
     if (r == 0)
         r = operation_move_to(op, IMAGE_UPLOADING, err);
     if (r == 0)
-        r = complete_record(&work, err);
+        r = complete_image(&work, err);
     volume_snapshots_done(&work.snapshots);
     json_decref(work.mappings);
     return r;
@@ -203,8 +218,8 @@ int volume_backed_undo(struct operation *op, struct error *err)
     const json_t *note = journal_last(op->base.record, "volumes");
     if (!note)
         return 0;
-    int r = volume_snapshots_restore(&snapshots, op->base.agent, op->base.admin,
-                                     op->base.instance.uuid, op->arguments.image_id, note,
+    const struct volume_snapshots_owner owner = snapshots_owner(op);
+    int r = volume_snapshots_restore(&snapshots, &owner, note,
                                      journal_last(op->base.record, "snapshots"), err);
     if (r == 0)
         r = volume_snapshots_undo(&snapshots, err);

@@ -94,9 +94,11 @@ static int setup(void **state)
     assert_int_equal(instance_queue_new(&queue, &err), 0);
     assert_int_equal(instance_queue_join(queue, FIXTURE_INSTANCE, &turn, &err), 0);
     assert_int_equal(state_watch_new(NULL, "cmp1", 1, &watch, &err), 0);
-    assert_int_equal(state_watch_begin(watch, FIXTURE_INSTANCE, request->context, turn, cancellable,
-                                       &watched, &err),
-                     0);
+    const struct state_watch_subject subject = {.instance_uuid = FIXTURE_INSTANCE,
+                                                .admin = request->context,
+                                                .turn = turn,
+                                                .cancellable = cancellable};
+    assert_int_equal(state_watch_begin(watch, &subject, &watched, &err), 0);
     return 0;
 }
 
@@ -257,10 +259,12 @@ static void nobody_is_no_watch(void **state)
 {
     (void)state;
     struct error err = ERROR_INIT;
+    const struct state_watch_subject subject = {.instance_uuid = FIXTURE_INSTANCE,
+                                                .admin = request->context,
+                                                .turn = turn,
+                                                .cancellable = cancellable};
     struct watched_state *none = NULL;
-    assert_int_equal(
-        state_watch_begin(NULL, FIXTURE_INSTANCE, request->context, turn, cancellable, &none, &err),
-        0);
+    assert_int_equal(state_watch_begin(NULL, &subject, &none, &err), 0);
     assert_null(none);
     state_watch_pause(none);
     state_watch_expect(none, IMAGE_UPLOADING);
