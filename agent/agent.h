@@ -18,6 +18,7 @@ struct freeze_ledger;
 struct freezer;
 struct glance;
 struct instance_queue;
+struct jobs;
 struct journal;
 struct keystone_session;
 struct live_options;
@@ -48,6 +49,7 @@ struct agent {
     struct canceller *canceller;              /* cancels snapshots nobody wants any more */
     struct state_watch *state_watch;          /* and whose task state is not theirs any more */
     struct workers *workers;                  /* threads */
+    struct jobs *jobs;                        /* and what they are at */
     atomic_uint taking;                       /* accepted requests that have none yet */
     struct instance_queue *instance_queue;    /* one operation per instance */
     struct shutdown *shutdown;                /* whether the end has begun */

@@ -62,8 +62,10 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
         .require_quiesce = op->plan.require_quiesce,
         .journal = &op->driver_journal,
     };
+    operation_enter(op, SUMMARY_SLOT);
     int r = slots_acquire(op->base.agent->disk_op_slots, err);
     if (r == 0) {
+        operation_enter(op, SUMMARY_COPY);
         r = driver->ops->direct_snapshot(driver, &op->info, &direct, ret_location, err);
         slots_release(op->base.agent->disk_op_slots);
         op->guest_is_back = r == 0;
@@ -74,6 +76,7 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
 
 static int register_location(struct operation *op, const char *location, struct error *err)
 {
+    operation_enter(op, SUMMARY_UPLOAD);
     int r = operation_move_to(op, IMAGE_UPLOADING, err);
     op->is_direct = true;
     if (r == 0)
@@ -155,6 +158,8 @@ int direct_image_make(struct operation *op, bool *ret_made, struct error *err)
         *err = failure;
         return r;
     }
+    op->summary.method = "direct";
+    op->summary.quiesce = op->plan.quiesce ? SUMMARY_QUIESCE_ASKED : SUMMARY_QUIESCE_NO;
     log_info("Snapshot taken within the cluster: %s", location);
     *ret_made = true;
     return 0;

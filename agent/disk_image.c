@@ -141,11 +141,21 @@ static int extract_by_any_method(struct operation *op, struct snapshot_result *r
     }
 }
 
+/* *err: cancelled while it waited. The phase goes on as `phase` when there is one. */
+static int acquire_disk_op_slot(struct operation *op, enum summary_phase phase, struct error *err)
+{
+    operation_enter(op, SUMMARY_SLOT);
+    int r = slots_acquire(op->base.agent->disk_op_slots, err);
+    if (r == 0)
+        operation_enter(op, phase);
+    return r;
+}
+
 /* From the guest's disk to an image: a finished one on ours, or one that is made as it is read. */
 static int extract_image(struct operation *op, struct snapshot_result *ret_result,
                          struct error *err)
 {
-    int r = slots_acquire(op->base.agent->disk_op_slots, err);
+    int r = acquire_disk_op_slot(op, SUMMARY_COPY, err);
     if (r < 0)
         return r;
     op->plan.journal = &op->driver_journal;
@@ -157,11 +167,11 @@ static int extract_image(struct operation *op, struct snapshot_result *ret_resul
     if (r < 0)
         return r;
     trap("disk:extracted");
+    op->summary.quiesce = ret_result->quiesced ? SUMMARY_QUIESCE_YES : SUMMARY_QUIESCE_NO;
+    op->summary.method = snapshot_method_name(op->plan.method);
     if (ret_result->guest_paused_ms > 0)
         log_info("the guest was down for %u ms", ret_result->guest_paused_ms);
-    log_info("Snapshot extracted, %llu bytes%s, beginning image upload",
-             (unsigned long long)ret_result->image->size_bytes,
-             ret_result->quiesced ? ", quiesced" : "");
+    log_debug("Snapshot extracted, beginning image upload");
     return 0;
 }
 
@@ -200,9 +210,10 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
     }
     trap("disk:record-updated");
     if (r == 0)
-        r = slots_acquire(op->base.agent->disk_op_slots, err);
+        r = acquire_disk_op_slot(op, SUMMARY_UPLOAD, err);
     if (r < 0)
         return r;
+    op->summary.image_bytes = image->size_bytes;
     r = upload_within_limits(op, image, err);
     slots_release(op->base.agent->disk_op_slots);
     trap("disk:uploaded");

@@ -307,7 +307,7 @@ static int finish_run_all(struct finish *run, struct error *err)
     struct error why = ERROR_INIT;
     int r = finish_run_steps(run, &why);
     if (r < 0)
-        log_warning("%s cannot be brought to its end yet, trying on: %s: %s",
+        log_warning("cleanup of %s is incomplete, will retry: %s: %s",
                     run->op->base.request->method, why.exc, why.message);
     while (r < 0 && !shutdown_has_begun(run->op->base.agent->shutdown) && retry_wait(&retry, 0)) {
         why = (struct error)ERROR_INIT;
@@ -327,14 +327,23 @@ static void mark_failure(struct operation *op, const struct error *failure)
                                "message", failure->message));
 }
 
+static void log_outcome(const struct finish *run)
+{
+    char outcome[ERROR_EXC_MAX + 16] = "is not wanted any more";
+    if (run->op->image_complete)
+        (void)snprintf(outcome, sizeof(outcome), "is active");
+    else if (run->told.errnum != 0)
+        (void)snprintf(outcome, sizeof(outcome), "failed: %s", run->told.exc);
+    operation_log_summary(run->op, outcome);
+}
+
 void finish_operation(struct operation *op, const struct error *failure)
 {
     CANCEL_SHIELD();
     struct finish run = {.op = op, .failure = failure};
     struct error err = ERROR_INIT;
-    if (op->image_complete)
-        log_info("Snapshot image %s is active", op->arguments.image_id);
-    else if (!journal_last(op->base.record, "quiet"))
+    operation_enter(op, SUMMARY_FINISH);
+    if (!op->image_complete && !journal_last(op->base.record, "quiet"))
         run.told = *failure;
     if (op->image_complete && failure->errnum != 0)
         log_warning("the image is complete, but then: %s: %s", failure->exc, failure->message);
@@ -345,6 +354,7 @@ void finish_operation(struct operation *op, const struct error *failure)
         finish_postpone(op, &err);
         return;
     }
+    log_outcome(&run);
     if (run.unreadable.errnum != 0)
         journal_set_aside(op->base.record, &run.unreadable);
     else
@@ -358,18 +368,19 @@ void finish_interrupt(struct operation *op)
     struct error err = ERROR_INIT;
     journal_mark(op->base.record, "interrupted", json_integer((json_int_t)operation_lives(op)));
     if (disk_image_undo(op, &err) < 0)
-        log_error("the guest may not be as it was before the next start: %s", err.message);
+        log_error("guest not restored, the next start of the agent will retry: %s", err.message);
     instance_turn_leave(op->base.turn); /* whoever is next finds the guest as it was */
     trap("end:interrupted");
-    log_info("%s goes on at the next start of the agent", op->base.request->method);
+    operation_log_summary(op, "goes on at the next start of the agent");
     journal_leave(op->base.record);
     op->base.record = NULL;
 }
 
 void finish_postpone(struct operation *op, const struct error *why)
 {
-    log_error("%s is left to the next start of the agent: %s", op->base.request->method,
+    log_error("%s is postponed to the next start of the agent: %s", op->base.request->method,
               why->message);
+    operation_log_summary(op, "is postponed to the next start of the agent");
     instance_turn_leave(op->base.turn);
     journal_leave(op->base.record);
     op->base.record = NULL;

@@ -15,6 +15,11 @@ int instance_request_begin(struct instance_request *op, struct error *err)
     if (r < 0)
         return r;
     log_set_context(request->context->request_id, op->instance.uuid);
+    op->job.method = request->method;
+    op->job.request_id = request->context->request_id;
+    op->job.instance_uuid = op->instance.uuid;
+    jobs_add(op->agent->jobs, &op->job);
+    log_debug("%s is taken up", request->method);
     return request_context_elevated(request->context, &op->admin, err);
 }
 
@@ -26,6 +31,8 @@ int instance_request_load_properties(struct instance_request *op, struct error *
 
 void instance_request_end(struct instance_request *op)
 {
+    jobs_remove(&op->job);
+    log_debug("%s is done with", op->request->method);
     log_set_context(NULL, NULL);
     instance_done(&op->instance);
     request_context_free(op->admin);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "agent/instance.h"
+#include "agent/jobs.h"
 #include "common/error.h"
 #include "common/request_context.h"
 
@@ -22,6 +23,7 @@ struct instance_request {
     struct instance_turn *turn;    /* borrowed; NULL: it waits for no other request */
 
     /* From instance_request_begin() on; owned. */
+    struct job job;                /* its image_id is to be set before */
     struct request_context *admin; /* context.elevated() */
     struct instance instance;
 };

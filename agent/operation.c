@@ -18,6 +18,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/trap.h"
+#include "conf/conf.h"
 #include "glance_client/glance.h"
 
 /* Before the first state of ours a cleared one may also be that of a request that was served. */
@@ -69,6 +70,28 @@ static int save_state(struct operation *op, const char *task_state, bool *ret_le
     if (r < 0)
         *err = failure;
     return r;
+}
+
+void operation_enter(struct operation *op, enum summary_phase phase)
+{
+    const char *name = summary_phase_name(phase);
+    summary_enter(&op->summary, phase);
+    jobs_set_phase(&op->base.job, name);
+    log_debug("phase %s", name);
+}
+
+void operation_log_summary(struct operation *op, const char *outcome)
+{
+    char text[2 * ERROR_MESSAGE_MAX + 512];
+    struct summary *summary = &op->summary;
+    summary_enter(summary, summary->phase); /* up to now */
+    if (summary->method) {
+        summary->wanted_method = op->base.agent->conf->snapshot_agent.live_snapshot_method;
+        summary->method_reason = op->method_reason;
+    }
+    summary->quiesce_reason = op->quiesce.reason;
+    summary_write(summary, op->arguments.image_id, outcome, text, sizeof(text));
+    log_info("%s", text);
 }
 
 int operation_move_to(struct operation *op, const char *task_state, struct error *err)

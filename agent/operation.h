@@ -7,6 +7,7 @@
 
 #include "agent/instance_request.h"
 #include "agent/plan.h"
+#include "agent/summary.h"
 
 /* The arguments of snapshot_instance and backup_instance. Strings point into the request. */
 struct snapshot_arguments {
@@ -42,6 +43,7 @@ struct operation {
     enum snapshot_method wanted_method; /* when it was planned */
     struct snapshot_plan plan;          /* its strings point into info and conf */
     struct plan_quiesce quiesce;
+    struct summary summary;
     char method_reason[ERROR_MESSAGE_MAX]; /* why it is not the wanted method; "": not to be told */
     bool is_direct;                        /* the image is a clone within the cluster */
     bool is_streamed;                      /* reading the image reads the guest's disk */
@@ -54,6 +56,12 @@ struct operation {
     bool is_interrupted; /* by the agent's end, and by nothing else */
     unsigned ended;      /* bits of enum finish_step */
 };
+
+/* What it is at from now on: for the log, the summary and a status report. */
+void operation_enter(struct operation *op, enum summary_phase phase);
+
+/* Logs what it came to, its last line at level info: "Snapshot image <id> <outcome>". */
+void operation_log_summary(struct operation *op, const char *outcome);
 
 /*
  * Saves the next task state, expecting the present one. Errors as report_task_state(). A state that

@@ -9,6 +9,7 @@
 #include "agent/freeze_ledger.h"
 #include "agent/freezer.h"
 #include "agent/instance_queue.h"
+#include "agent/jobs.h"
 #include "agent/journal.h"
 #include "agent/live_options.h"
 #include "agent/preflight.h"
@@ -243,6 +244,8 @@ int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
     agent->conf = conf;
     int r = workers_new(WORKERS_MAX, &agent->workers, err);
     if (r == 0)
+        r = jobs_new(&agent->jobs, err);
+    if (r == 0)
         r = instance_queue_new(&agent->instance_queue, err);
     if (r == 0)
         r = shutdown_new(&agent->shutdown, err);
@@ -303,6 +306,7 @@ void setup_undo(struct agent *agent)
     slots_free(agent->snapshot_slots);
     shutdown_free(agent->shutdown);
     instance_queue_free(agent->instance_queue);
+    jobs_free(agent->jobs);
     workers_free(agent->workers);
     recovery_free(agent->recovery);
     journal_free(agent->journal);

@@ -97,6 +97,7 @@ static int snapshot_begin(struct operation *op, struct error *err)
     int r = parse_arguments(op->base.request, &op->arguments, err);
     if (r < 0)
         return r;
+    op->base.job.image_id = op->arguments.image_id;
     r = instance_request_begin(&op->base, err);
     if (r < 0)
         return r;
@@ -140,6 +141,7 @@ static bool is_for_another(struct operation *op)
 /* An agent that ends begins nothing. */
 static int await_slot(struct operation *op, struct error *err)
 {
+    operation_enter(op, SUMMARY_SLOT);
     canceller_set_phase(op->cancellable, CANCELLABLE_WAITS_FOR_SLOT);
     if (shutdown_has_begun(op->base.agent->shutdown)) {
         shutdown_reason(err);
@@ -153,6 +155,7 @@ static int await_slot(struct operation *op, struct error *err)
         return -ECANCELED;
     }
     canceller_set_phase(op->cancellable, CANCELLABLE_RUNS);
+    operation_enter(op, SUMMARY_PREPARE);
     return 0;
 }
 
@@ -218,6 +221,7 @@ enum outcome { SERVED, WAITED_IN_VAIN, GIVEN_BACK };
 /* One that waits for its turn takes no slot from the snapshots of other instances. */
 static enum outcome wait_and_take(struct operation *op, struct error *err)
 {
+    operation_enter(op, SUMMARY_TURN);
     if (instance_turn_await(op->base.turn, NEVER_MS, err) < 0)
         return SERVED;
     if (await_slot(op, err) < 0)

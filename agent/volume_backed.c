@@ -25,7 +25,6 @@ struct volume_backed {
     struct operation *op;
     json_t *mappings; /* of the instance; owned */
     struct volume_snapshots snapshots;
-    struct plan_quiesce quiesce;
 };
 
 static struct volume_snapshots_owner snapshots_owner(const struct operation *op)
@@ -56,7 +55,7 @@ static int prepare_volumes(struct volume_backed *work, struct error *err)
     if (r == 0)
         r = block_devices_check(work->mappings, err);
     if (r == 0)
-        r = plan_quiesce(agent->conf, instance, &work->quiesce, err);
+        r = plan_quiesce(agent->conf, instance, &work->op->quiesce, err);
     if (r == 0)
         r = glance_image_get(agent->glance, op->base.admin, op->arguments.image_id, &image, err);
     if (r == 0)
@@ -75,20 +74,20 @@ static int freeze_guest(struct volume_backed *work, struct error *err)
     struct error failure = ERROR_INIT;
     struct operation *op = work->op;
     const char *vm_state = instance_string(&op->base.instance, "vm_state");
-    if (!work->quiesce.wanted)
+    if (!work->op->quiesce.wanted)
         return 0;
     if (!vm_state || strcmp(vm_state, "active") != 0) {
-        plan_no_quiesce(&work->quiesce, "the server is not active");
+        plan_no_quiesce(&work->op->quiesce, "the server is not active");
         return 0;
     }
     int r = freezer_freeze(op->base.agent->freezer, op->base.instance.uuid, &failure);
     if (r == 0)
         return 0;
-    if (work->quiesce.required) {
+    if (work->op->quiesce.required) {
         *err = failure;
         return error_prepend(err, "os_require_quiesce is set, but");
     }
-    plan_no_quiesce(&work->quiesce, failure.message);
+    plan_no_quiesce(&work->op->quiesce, failure.message);
     return 0;
 }
 
@@ -99,14 +98,14 @@ static int thaw_guest(struct volume_backed *work, struct error *err)
     struct error failure = ERROR_INIT;
     struct freezer *freezer = work->op->base.agent->freezer;
     const char *uuid = work->op->base.instance.uuid;
-    if (!work->quiesce.wanted)
+    if (!work->op->quiesce.wanted)
         return 0;
     bool in_time = freezer_holds(freezer, uuid);
     if (freezer_thaw(freezer, uuid, &failure) < 0)
         log_error("the guest cannot be thawed, trying on: %s", failure.message);
     if (in_time)
         return 0;
-    if (work->quiesce.required)
+    if (work->op->quiesce.required)
         return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                          "Cinder took longer than freeze_deadline, so that the guest was thawed "
                          "before all snapshots were made");
@@ -117,6 +116,7 @@ static int thaw_guest(struct volume_backed *work, struct error *err)
 static int snapshot_volumes(struct volume_backed *work, struct error *err)
 {
     struct error failure = ERROR_INIT;
+    operation_enter(work->op, SUMMARY_COPY);
     int r = freeze_guest(work, err);
     if (r < 0)
         return r;
@@ -129,8 +129,10 @@ static int snapshot_volumes(struct volume_backed *work, struct error *err)
     journal_mark(work->op->base.record, "snapshots", volume_snapshots_ids(&work->snapshots));
     trap("volumes:thawed");
     if (failure.errnum == 0) {
-        log_info("%zu volumes are snapshotted%s", work->snapshots.count,
-                 work->quiesce.wanted ? ", quiesced" : "");
+        work->op->summary.method = "snapshots of its volumes";
+        work->op->summary.quiesce =
+            work->op->quiesce.wanted ? SUMMARY_QUIESCE_YES : SUMMARY_QUIESCE_NO;
+        log_debug("%zu volumes are snapshotted", work->snapshots.count);
         return 0;
     }
     *err = failure;
@@ -179,6 +181,7 @@ static int complete_image(struct volume_backed *work, struct error *err)
     struct operation *op = work->op;
     struct glance *glance = op->base.agent->glance;
     json_t *attributes = image_attributes(work);
+    operation_enter(op, SUMMARY_UPLOAD);
     int r = attributes ? glance_image_update(glance, op->base.admin, op->arguments.image_id,
                                              attributes, err)
                        : error_nomem(err);
