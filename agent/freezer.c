@@ -167,6 +167,15 @@ unsigned freezer_left_ms(struct freezer *freezer, const char *uuid)
                                                                : 0;
 }
 
+unsigned freezer_count(struct freezer *freezer)
+{
+    unsigned n = 0;
+    LOCK_SCOPE(&freezer->lock);
+    for (const struct entry *entry = freezer->entries; entry; entry = entry->next)
+        n++;
+    return n;
+}
+
 int freezer_thaw(struct freezer *freezer, const char *uuid, struct error *err)
 {
     LOCK_SCOPE(&freezer->lock);

@@ -84,6 +84,15 @@ int instance_queue_join(struct instance_queue *queue, const char *instance_uuid,
     return 0;
 }
 
+unsigned instance_queue_waiting(struct instance_queue *queue)
+{
+    unsigned n = 0;
+    LOCK_SCOPE(&queue->lock);
+    for (struct instance_turn *turn = queue->first; turn; turn = turn->next)
+        n += first_of_instance(queue->first, turn->instance_uuid) != turn;
+    return n;
+}
+
 int instance_turn_await(struct instance_turn *turn, uint64_t deadline_ms, struct error *err)
 {
     return turn ? cancel_await(turn->fd, deadline_ms, err) : 0;

@@ -26,6 +26,9 @@ void instance_queue_free(struct instance_queue *queue);
 int instance_queue_join(struct instance_queue *queue, const char *instance_uuid,
                         struct instance_turn **ret_turn, struct error *err);
 
+/* How many stand in a line and have not their turn. */
+unsigned instance_queue_waiting(struct instance_queue *queue);
+
 /*
  * Waits for the turn: 0 when nobody is before it; -ECANCELED with the reason when the thread's work
  * is cancelled first; -ETIMEDOUT at `deadline_ms` of clock_now_ms(). Its place is kept after a

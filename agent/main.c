@@ -19,6 +19,7 @@
 #include "agent/sd_notify.h"
 #include "agent/setup.h"
 #include "agent/shutdown.h"
+#include "agent/status_report.h"
 #include "agent/thaw_left.h"
 #include "agent/watchdog.h"
 #include "agent/workers.h"
@@ -43,6 +44,7 @@ static void block_signals(sigset_t *ret_signals)
     (void)sigaddset(ret_signals, SIGINT);
     (void)sigaddset(ret_signals, SIGHUP);
     (void)sigaddset(ret_signals, SIGUSR1);
+    (void)sigaddset(ret_signals, SIGUSR2);
     (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 }
@@ -79,22 +81,36 @@ static void drain(const struct watch *watch)
              workers_running(watch->agent->workers));
 }
 
+/* True when it is a signal to end. */
+static bool handle_signal(const struct watch *watch, int number)
+{
+    switch (number) {
+    case 0:
+        return false;
+    case SIGHUP:
+        reload(watch);
+        return false;
+    case SIGUSR1:
+        drain(watch);
+        return false;
+    case SIGUSR2:
+        status_report_log(watch->agent);
+        return false;
+    default:
+        return true;
+    }
+}
+
 /* Until it is time to end. */
 static void stand_watch(struct watch *watch)
 {
     int timeout_ms = watch->notifier.interval_ms > 0 ? (int)watch->notifier.interval_ms : -1;
-    for (;;) {
+    int number;
+    do {
         sd_notify_show(&watch->notifier);
-        int number = next_signal(&watch->signals, timeout_ms);
-        if (number == SIGHUP) {
-            reload(watch);
-        } else if (number == SIGUSR1) {
-            drain(watch);
-        } else if (number != 0) {
-            log_info("signal %d: taking no more requests", number);
-            return;
-        }
-    }
+        number = next_signal(&watch->signals, timeout_ms);
+    } while (!handle_signal(watch, number));
+    log_info("signal %d: taking no more requests", number);
 }
 
 static bool was_asked_again(void *arg)
@@ -103,8 +119,11 @@ static bool was_asked_again(void *arg)
     int number;
     bool again = false;
     sd_notify_show(&watch->notifier);
-    while ((number = next_signal(&watch->signals, 0)) != 0)
-        again = again || (number != SIGHUP && number != SIGUSR1);
+    while ((number = next_signal(&watch->signals, 0)) != 0) {
+        if (number == SIGUSR2)
+            status_report_log(watch->agent);
+        again = again || number == SIGTERM || number == SIGINT;
+    }
     return again;
 }
 

@@ -92,9 +92,14 @@ void release_ask(struct release *release)
         (void)pthread_detach(thread);
 }
 
+unsigned release_version(const struct release *release)
+{
+    return release ? atomic_load(&release->version) : 0;
+}
+
 static unsigned version_of(const struct release *release, const struct instance *instance)
 {
-    unsigned version = release ? atomic_load(&release->version) : 0;
+    unsigned version = release_version(release);
     if (version > 0)
         return version;
     return instance->minor_version < INSTANCE_MINOR_2023_2 ? ZED : V2023_1;

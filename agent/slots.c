@@ -109,6 +109,15 @@ void slots_release(struct slots *slots)
     hand_over(slots);
 }
 
+struct slots_usage slots_usage(struct slots *slots)
+{
+    LOCK_SCOPE(&slots->lock);
+    struct slots_usage usage = {.limit = slots->limit, .taken = slots->taken};
+    for (const struct waiter *waiter = slots->first; waiter; waiter = waiter->next)
+        usage.waiting++;
+    return usage;
+}
+
 void slots_set_limit(struct slots *slots, unsigned limit)
 {
     LOCK_SCOPE(&slots->lock);

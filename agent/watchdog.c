@@ -41,6 +41,7 @@ static void ignore_signals(void)
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGUSR1, SIG_IGN);
+    (void)signal(SIGUSR2, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
 }
 

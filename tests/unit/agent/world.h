@@ -654,7 +654,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct error failure(int errnum, const char *exc)
+static __attribute__((unused)) struct error failure(int errnum, const char *exc)
 {
     struct error err = ERROR_INIT;
     (void)error_set(&err, errnum, exc, "told to fail");
