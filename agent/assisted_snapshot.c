@@ -137,7 +137,7 @@ static void tell_cinder(struct assisted_snapshot *op, const char *status)
     int r = cinder_snapshot_update_status(op->base.agent->cinder, op->base.request->context,
                                           op->snapshot_id, status, PROGRESS, &err);
     if (r < 0)
-        log_error("Cinder does not know that snapshot %s is %s: %s", op->snapshot_id, status,
+        log_error("cannot tell Cinder that snapshot %s is %s: %s", op->snapshot_id, status,
                   err.message);
 }
 
@@ -193,7 +193,7 @@ static void refresh_connection_info(struct assisted_snapshot *op)
         r = save_connection_info(op, mapping, &err);
     json_decref(mapping);
     if (r < 0)
-        log_error("the connection_info of volume %s is not refreshed: %s", op->volume_id,
+        log_error("cannot refresh the connection_info of volume %s: %s", op->volume_id,
                   err.message);
 }
 
@@ -211,7 +211,8 @@ static void await_cinder(struct assisted_snapshot *op)
     int r = cinder_snapshot_await(agent->cinder, op->base.request->context, op->snapshot_id,
                                   clock_now_ms() + timeout_s(op) * 1000, &snapshot, &err);
     if (r < 0)
-        log_warning("no news of snapshot %s: %s", op->snapshot_id, err.message);
+        log_warning("cannot see whether Cinder has finished snapshot %s: %s", op->snapshot_id,
+                    err.message);
     cinder_snapshot_done(&snapshot);
 }
 

@@ -51,7 +51,7 @@ struct canceller {
     bool stopping;
 };
 
-static void release(struct cancellable *cancellable)
+static void free_cancellable(struct cancellable *cancellable)
 {
     request_context_free(cancellable->context);
     cancel_free(cancellable->cancel);
@@ -60,10 +60,10 @@ static void release(struct cancellable *cancellable)
 }
 
 /* With the lock. */
-static void unreference(struct cancellable *cancellable)
+static void unref_cancellable(struct cancellable *cancellable)
 {
     if (--cancellable->references == 0)
-        release(cancellable);
+        free_cancellable(cancellable);
 }
 
 static void look_at_disk(const struct cancellable *cancellable, const char *path)
@@ -100,7 +100,7 @@ static int look_at_image(const struct cancellable *cancellable, struct error *fa
     return 0;
 }
 
-static void complain(struct cancellable *cancellable, const struct error *failure)
+static void complain_once(struct cancellable *cancellable, const struct error *failure)
 {
     if (cancellable->complained)
         return;
@@ -111,7 +111,8 @@ static void complain(struct cancellable *cancellable, const struct error *failur
 }
 
 /* With the lock, which is let go meanwhile. False when Glance cannot be reached. */
-static bool look_at(struct canceller *canceller, struct cancellable *cancellable, bool ask_glance)
+static bool look_at_operation(struct canceller *canceller, struct cancellable *cancellable,
+                              bool ask_glance)
 {
     struct error failure = ERROR_INIT;
     cleanup_free char *path = cancellable->disk_path ? strdup(cancellable->disk_path) : NULL;
@@ -123,8 +124,8 @@ static bool look_at(struct canceller *canceller, struct cancellable *cancellable
         look_at_disk(cancellable, path);
     (void)pthread_mutex_lock(&canceller->lock);
     if (r < 0)
-        complain(cancellable, &failure);
-    unreference(cancellable);
+        complain_once(cancellable, &failure);
+    unref_cancellable(cancellable);
     return r == 0 || failure.http_status != 0;
 }
 
@@ -146,14 +147,14 @@ static void look_around(struct canceller *canceller)
     struct cancellable *cancellable;
     bool ask_glance = true;
     while (!canceller->stopping && (cancellable = longest_unseen(canceller, true)))
-        ask_glance = look_at(canceller, cancellable, ask_glance) && ask_glance;
+        ask_glance = look_at_operation(canceller, cancellable, ask_glance) && ask_glance;
     const uint64_t end_ms = clock_now_ms() + WAITING_MS;
     while (!canceller->stopping && clock_now_ms() < end_ms &&
            (cancellable = longest_unseen(canceller, false)))
-        ask_glance = look_at(canceller, cancellable, ask_glance) && ask_glance;
+        ask_glance = look_at_operation(canceller, cancellable, ask_glance) && ask_glance;
 }
 
-static void *run(void *arg)
+static void *canceller_run(void *arg)
 {
     struct canceller *canceller = arg;
     (void)cancel_enter(canceller->stop);
@@ -193,7 +194,7 @@ int canceller_new(struct glance *glance, unsigned interval_ms, struct canceller 
     clock_cond_init(&canceller->changed);
     int r = cancel_new(&canceller->stop, err);
     if (r == 0) {
-        r = pthread_create(&canceller->thread, NULL, run, canceller);
+        r = pthread_create(&canceller->thread, NULL, canceller_run, canceller);
         if (r != 0)
             r = error_errno(err, r, "cannot start the thread that cancels snapshots");
     }
@@ -239,7 +240,7 @@ int canceller_begin(struct canceller *canceller, const char *instance_uuid, cons
     if (r == 0)
         r = cancel_new(&cancellable->cancel, err);
     if (r < 0) {
-        release(cancellable);
+        free_cancellable(cancellable);
         return r;
     }
     (void)cancel_enter(cancellable->cancel);
@@ -284,7 +285,7 @@ void canceller_end(struct cancellable *cancellable)
     while (*link != cancellable)
         link = &(*link)->next;
     *link = cancellable->next;
-    unreference(cancellable);
+    unref_cancellable(cancellable);
 }
 
 unsigned canceller_instance_deleted(struct canceller *canceller, const char *instance_uuid,

@@ -113,7 +113,7 @@ static int remove_from_cluster(struct operation *op, const char *location, struc
     CANCEL_SHIELD();
     struct driver *driver = op->base.agent->driver;
     if (image_has_data(op)) {
-        log_warning("%s is left to Glance, which may use it", location);
+        log_warning("%s is not removed: Glance may use it", location);
         return 0;
     }
     int r = driver->ops->undo_direct_snapshot(driver, location, &op->driver_journal, err);

@@ -92,8 +92,8 @@ static int prepare_snapshot(struct operation *op, struct error *err)
 /* The driver found that the method that was planned before cannot be used: `why`. */
 static void tell_change(struct operation *op, enum snapshot_method before, const struct error *why)
 {
-    log_warning("the snapshot goes on by %s, not %s: %s", snapshot_method_name(op->plan.method),
-                snapshot_method_name(before), why->message);
+    log_warning("falling back from %s to %s: %s", snapshot_method_name(before),
+                snapshot_method_name(op->plan.method), why->message);
     note_reason(op, why->message);
 }
 
@@ -233,7 +233,7 @@ static void end_stream(struct operation *op)
 {
     struct error failure = ERROR_INIT;
     if (disk_image_undo(op, &failure) < 0)
-        log_warning("the guest is not as it was yet, trying on: %s", failure.message);
+        log_warning("guest not restored yet, will retry: %s", failure.message);
 }
 
 static int copy_and_upload(struct operation *op, struct error *err)
@@ -271,7 +271,8 @@ static int make_of_any_state(struct operation *op, struct error *err)
     struct error failure = ERROR_INIT;
     int r = copy_and_upload(op, &failure);
     for (int i = 0; r < 0 && i < STATE_CHANGES_MAX && has_changed_meanwhile(op, &failure); i++) {
-        log_warning("the guest does not run as it did, beginning again: %s", failure.message);
+        log_warning("the guest has changed its state meanwhile, beginning the snapshot again: %s",
+                    failure.message);
         failure = (struct error)ERROR_INIT;
         r = make_plan(op, &failure);
         if (r == 0)

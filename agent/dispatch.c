@@ -240,8 +240,8 @@ static void note_acked(const struct task *task)
     struct error err = ERROR_INIT;
     struct journal_record *record = task->request.record;
     if (task->is_acked && record && journal_note(record, "acked", json_true(), &err) < 0)
-        log_warning("that %s was acked is not noted: %s", task->request.request->method,
-                    err.message);
+        log_warning("cannot write into the journal that %s was acked: %s",
+                    task->request.request->method, err.message);
 }
 
 static void run_task(void *arg)

@@ -50,7 +50,8 @@ struct retry finish_retry(void)
 }
 
 /* A step that failed for good: say so and go on. */
-static int settle(int r, const char *step, const struct error *failure, struct error *err)
+static int finish_or_give_up(int r, const char *step, const struct error *failure,
+                             struct error *err)
 {
     if (r == 0)
         return 0;
@@ -58,7 +59,7 @@ static int settle(int r, const char *step, const struct error *failure, struct e
         *err = *failure;
         return r;
     }
-    log_warning("%s failed: %s: %s", step, failure->exc, failure->message);
+    log_warning("%s failed, will not retry: %s: %s", step, failure->exc, failure->message);
     return 0;
 }
 
@@ -93,7 +94,8 @@ static int is_anothers(struct finish *run, const struct glance_image *image, boo
     if (r < 0)
         return r;
     if (anothers)
-        log_warning("the image is left alone: it is %s, and not by us", image->status);
+        log_warning("the image is not deleted: it is %s, and somebody else has made it so",
+                    image->status);
     *ret_anothers = anothers;
     return 0;
 }
@@ -123,7 +125,7 @@ static int finish_image(struct finish *run, struct error *err)
     r = glance_image_delete(glance, context, op->arguments.image_id, &failure);
     if (r < 0 && error_is(&failure, EXC_IMAGE_NOT_FOUND))
         return 0;
-    return settle(r, "deleting the image", &failure, err);
+    return finish_or_give_up(r, "deleting the image", &failure, err);
 }
 
 static int finish_guest(struct finish *run, struct error *err)
@@ -133,7 +135,7 @@ static int finish_guest(struct finish *run, struct error *err)
     bool is_direct = json_is_string(journal_last(run->op->base.record, "location"));
     int r = run->op->image_complete && is_direct ? 0 : disk_image_undo(run->op, &failure);
     if (r == -EINVAL) { /* no other try will do: people have to look at it */
-        log_error("the guest may not be as it was: %s", failure.message);
+        log_error("guest not restored, somebody has to look at it: %s", failure.message);
         run->unreadable = failure;
         return 0;
     }
@@ -145,9 +147,10 @@ static int finish_guest(struct finish *run, struct error *err)
 static int finish_volumes(struct finish *run, struct error *err)
 {
     struct error left = ERROR_INIT;
-    return run->op->image_complete ? 0
-                                   : settle(volume_backed_undo(run->op, &left),
-                                            "deleting the snapshots of volumes", &left, err);
+    return run->op->image_complete
+               ? 0
+               : finish_or_give_up(volume_backed_undo(run->op, &left),
+                                   "deleting the snapshots of volumes", &left, err);
 }
 
 /* There is nobody left to tell of a failure. */
@@ -194,8 +197,8 @@ static int finish_state(struct finish *run, struct error *err)
     if (error_is(run->failure, EXC_UNEXPECTED_TASK_STATE)) /* also while it is being deleted */
         r = finish_lost_state(op, err);
     else
-        r = settle(report_task_state(&op->base, NULL, ours, ARRAY_SIZE(ours), &conflict),
-                   "clearing the task state", &conflict, err);
+        r = finish_or_give_up(report_task_state(&op->base, NULL, ours, ARRAY_SIZE(ours), &conflict),
+                              "clearing the task state", &conflict, err);
     if (r < 0)
         return r;
     if (has_no_instance(&conflict))
@@ -229,16 +232,18 @@ static int finish_fault(struct finish *run, struct error *err)
     if (run->told.errnum == 0)
         return 0;
     log_error("%s failed: %s: %s", run->op->base.request->method, run->told.exc, run->told.message);
-    return settle(report_fault(&run->op->base, &run->told, &why), "recording the fault", &why, err);
+    return finish_or_give_up(report_fault(&run->op->base, &run->told, &why), "recording the fault",
+                             &why, err);
 }
 
 static int finish_event(struct finish *run, struct error *err)
 {
     struct error why = ERROR_INIT;
     const struct error *told = run->told.errnum != 0 ? &run->told : NULL;
-    return run->op->event_started ? settle(report_event_finish(&run->op->base, told, &why),
-                                           "finishing the action event", &why, err)
-                                  : 0;
+    return run->op->event_started
+               ? finish_or_give_up(report_event_finish(&run->op->base, told, &why),
+                                   "finishing the action event", &why, err)
+               : 0;
 }
 
 static int finish_notification(struct finish *run, struct error *err)
@@ -346,7 +351,8 @@ void finish_operation(struct operation *op, const struct error *failure)
     if (!op->image_complete && !journal_last(op->base.record, "quiet"))
         run.told = *failure;
     if (op->image_complete && failure->errnum != 0)
-        log_warning("the image is complete, but then: %s: %s", failure->exc, failure->message);
+        log_warning("the image is complete, but what followed failed: %s: %s", failure->exc,
+                    failure->message);
     mark_failure(op, failure);
     if (run.told.errnum != 0)
         preflight_suspect(op->base.agent->preflight);
@@ -371,7 +377,7 @@ void finish_interrupt(struct operation *op)
         log_error("guest not restored, the next start of the agent will retry: %s", err.message);
     instance_turn_leave(op->base.turn); /* whoever is next finds the guest as it was */
     trap("end:interrupted");
-    operation_log_summary(op, "goes on at the next start of the agent");
+    operation_log_summary(op, "is interrupted, the next start of the agent resumes it");
     journal_leave(op->base.record);
     op->base.record = NULL;
 }

@@ -12,7 +12,7 @@
 #include "agent/private_file.h"
 #include "common/cleanup.h"
 
-static int refuse(int fd, const char *path, struct error *err)
+static int refuse_second(int fd, const char *path, struct error *err)
 {
     char pid[16] = "";
     ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
@@ -39,7 +39,7 @@ int host_lock_take(const char *state_dir, const char *host, int *ret_fd, struct 
     if (r < 0)
         return error_prepend(err, "[snapshot_agent]state_dir");
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK ? refuse(fd, path, err)
+        return errno == EWOULDBLOCK ? refuse_second(fd, path, err)
                                     : error_errno(err, errno, "cannot lock %s", path);
     if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
         return error_errno(err, errno, "cannot write %s", path);

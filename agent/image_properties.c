@@ -34,7 +34,7 @@ json_t *image_properties_build(const struct release *release, const struct insta
     return attributes;
 }
 
-static int update(struct operation *op, json_t *attributes, struct error *err)
+static int update_image(struct operation *op, json_t *attributes, struct error *err)
 {
     int r = attributes ? glance_image_update(op->base.agent->glance, op->base.admin,
                                              op->arguments.image_id, attributes, err)
@@ -55,14 +55,14 @@ static void tell_method(struct operation *op)
                        op->method_reason);
     else if (!instance_image_property(&op->base.instance, METHOD_PROPERTY))
         return; /* none was inherited from the image the instance was booted from, either */
-    if (update(op, json_pack("{s:s}", METHOD_PROPERTY, note), &refusal) < 0)
-        log_warning("the image does not tell its " METHOD_PROPERTY " (%s): %s", note,
+    if (update_image(op, json_pack("{s:s}", METHOD_PROPERTY, note), &refusal) < 0)
+        log_warning("cannot set image property " METHOD_PROPERTY " to '%s': %s", note,
                     refusal.message);
 }
 
 int image_properties_update(struct operation *op, const char *image_format, struct error *err)
 {
-    int r = update(
+    int r = update_image(
         op, image_properties_build(op->base.agent->release, &op->base.instance, image_format), err);
     if (r == 0)
         tell_method(op);

@@ -203,7 +203,7 @@ void journal_mark(struct journal_record *record, const char *name, json_t *value
 {
     struct error err = ERROR_INIT;
     if (append(record, name, value, &err) < 0)
-        log_warning("%s is not noted: %s", name, err.message);
+        log_warning("cannot write '%s' into the journal: %s", name, err.message);
 }
 
 json_t *journal_all(const struct journal_record *record, const char *name)

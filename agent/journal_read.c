@@ -189,7 +189,7 @@ static void hand_over_one(const struct journal *journal, const char *name,
     (void)snprintf(path, sizeof(path), "%s/%s", journal->folder, name);
     int r = read_patiently(journal, name, path, &request, &record, &failure);
     if (r < 0 && is_temporary(r))
-        log_error("the journal's record %s is left to the next start of the agent: %s", path,
+        log_error("the journal's record %s is postponed to the next start of the agent: %s", path,
                   failure.message);
     else if (r < 0)
         journal_set_file_aside(path, &failure);

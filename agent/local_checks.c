@@ -99,7 +99,7 @@ static int check_qemu_nbd(const struct conf *conf, struct error *err)
 }
 
 /* A socket that nobody listens on is left by a daemon that died. */
-static int knock(const char *path, struct error *err)
+static int knock_at_socket(const char *path, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
@@ -122,14 +122,14 @@ static int check_libvirt(const struct conf *conf, struct error *err)
     if (socket_path) {
         socket_path += strlen("socket=");
         (void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(socket_path, "&#"), socket_path);
-        return knock(path, err);
+        return knock_at_socket(path, err);
     }
     if (uri && uri[0] != '\0' && strcmp(uri, "qemu:///system") != 0)
         return 0;
     int r = 0;
     for (size_t i = 0; i < ARRAY_SIZE(libvirt_sockets); i++) {
         struct error trouble = ERROR_INIT;
-        if (knock(libvirt_sockets[i], &trouble) == 0)
+        if (knock_at_socket(libvirt_sockets[i], &trouble) == 0)
             return 0;
         if (r == 0 || trouble.errnum != ENOENT) { /* the one that is there says more */
             r = -trouble.errnum;

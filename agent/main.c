@@ -66,7 +66,7 @@ static int next_signal(const sigset_t *signals, int timeout_ms)
     return number > 0 ? number : 0;
 }
 
-static void reload(const struct watch *watch)
+static void reload_on_signal(const struct watch *watch)
 {
     sd_notify_reloading();
     reload_configuration(watch->agent, &watch->line->sources);
@@ -74,7 +74,7 @@ static void reload(const struct watch *watch)
 }
 
 /* What is under way goes on. */
-static void drain(const struct watch *watch)
+static void drain_host(const struct watch *watch)
 {
     bus_stand_aside(watch->agent->bus, BUS_ASIDE_DRAINED, true);
     log_info("drained: no request is taken any more until the next start, %u are under way",
@@ -88,10 +88,10 @@ static bool handle_signal(const struct watch *watch, int number)
     case 0:
         return false;
     case SIGHUP:
-        reload(watch);
+        reload_on_signal(watch);
         return false;
     case SIGUSR1:
-        drain(watch);
+        drain_host(watch);
         return false;
     case SIGUSR2:
         status_report_log(watch->agent);
@@ -135,7 +135,7 @@ static void cancel_requests(struct agent *agent, enum shutdown_whom whom)
         agent->canceller, whom == SHUTDOWN_WAITING ? CANCELLER_WAITING : CANCELLER_ALL, &reason);
 }
 
-static void end(struct watch *watch)
+static void end_agent(struct watch *watch)
 {
     const struct shutdown_ops ops = {
         .cancel = cancel_requests, .hurry = was_asked_again, .arg = watch};
@@ -146,7 +146,7 @@ static void end(struct watch *watch)
     _exit(EXIT_FAILURE); /* workers still use what would be freed */
 }
 
-static int serve(struct watch *watch, struct error *err)
+static int serve_until_told(struct watch *watch, struct error *err)
 {
     struct agent *agent = watch->agent;
     int r = recovery_run(agent->recovery, agent, GUESTS_BACK_MS, err);
@@ -158,19 +158,19 @@ static int serve(struct watch *watch, struct error *err)
     recovery_bus_is_started(agent->recovery);
     release_ask(agent->release); /* for the first request */
     if (r == -ETIMEDOUT)
-        log_warning("no connection to RabbitMQ yet, trying on: %s", err->message);
+        log_warning("not connected to RabbitMQ yet, will retry: %s", err->message);
     else if (r < 0)
         return r;
     sd_notify_init(&watch->notifier, agent);
     sd_notify_ready();
     stand_watch(watch);
-    end(watch);
+    end_agent(watch);
     return 0;
 }
 
 /* Recovered requests may be under way by then: workers use what would be freed, or wait for ever.
  */
-static void give_up(struct agent *agent, const struct error *err)
+static void give_up_start(struct agent *agent, const struct error *err)
 {
     if (workers_running(agent->workers) == 0)
         return;
@@ -182,15 +182,15 @@ static void give_up(struct agent *agent, const struct error *err)
 static int serve_host(struct watch *watch, struct error *err)
 {
     log_info("nova-snapshot-agent %s serves host %s", VERSION, watch->agent->conf->DEFAULT.host);
-    int r = serve(watch, err);
+    int r = serve_until_told(watch, err);
     if (r < 0)
-        give_up(watch->agent, err);
+        give_up_start(watch->agent, err);
     setup_undo(watch->agent);
-    log_info("ended");
+    log_info("nova-snapshot-agent has ended");
     return r;
 }
 
-static int run(struct conf *conf, const struct command_line *line, struct error *err)
+static int run_agent(struct conf *conf, const struct command_line *line, struct error *err)
 {
     struct agent agent = {.conf = conf};
     struct watch watch = {.agent = &agent, .line = line};
@@ -243,7 +243,7 @@ int main(int argc, char **argv)
         if (line.check_config)
             status = check_config(conf, &line.sources, stdout, &err);
         else
-            r = run(conf, &line, &err);
+            r = run_agent(conf, &line, &err);
     }
     if (r < 0)
         status = EXIT_FAILURE;

@@ -51,7 +51,8 @@ static int settle_conflict(struct operation *op, const char *task_state,
         *err = *conflict;
         return -err->errnum;
     }
-    log_warning("the task state was cleared, as nova-compute does when it starts: going on");
+    log_warning(
+        "the task state was cleared, as nova-compute does when it starts: setting it again");
     return report_task_state(&op->base, task_state, &none, 1, err);
 }
 
@@ -203,14 +204,14 @@ void operation_begin_cancellable(struct operation *op)
     struct error err = ERROR_INIT;
     if (canceller_begin(op->base.agent->canceller, op->base.instance.uuid, op->arguments.image_id,
                         op->base.request->context, &op->cancellable, &err) < 0)
-        log_warning("nothing can cancel this snapshot: %s", err.message);
+        log_warning("cannot watch for a deletion of the image or the server: %s", err.message);
     err = (struct error)ERROR_INIT;
     const struct state_watch_subject subject = {.instance_uuid = op->base.instance.uuid,
                                                 .admin = op->base.admin,
                                                 .turn = op->base.turn,
                                                 .cancellable = op->cancellable};
     if (state_watch_begin(op->base.agent->state_watch, &subject, &op->watched, &err) < 0)
-        log_warning("nothing looks after the task state of this snapshot: %s", err.message);
+        log_warning("cannot watch the task state: %s", err.message);
 }
 
 bool operation_is_left(const struct operation *op, int r)

@@ -36,7 +36,8 @@ int owner_has_instance(void *operation, bool *ret_has, struct error *err)
     else
         *ret_has = !error_is(&failure, EXC_INSTANCE_NOT_FOUND);
     if (r < 0 && *ret_has)
-        log_warning("the instance is taken to be here: %s: %s", failure.exc, failure.message);
+        log_warning("cannot ask nova whether the instance is on this host, assuming it is: %s: %s",
+                    failure.exc, failure.message);
     return 0;
 }
 
@@ -65,6 +66,6 @@ bool owner_wants_guest_to_run(void *operation)
         is_one_of(states.vm_state, off) && !(vm_state && strcmp(vm_state, states.vm_state) == 0);
     if (!stopped && !is_one_of(states.task_state, goes_off))
         return true;
-    log_warning("the guest stays off: the server was stopped meanwhile");
+    log_warning("the guest is not started: the server was stopped meanwhile");
     return false;
 }

@@ -80,7 +80,7 @@ static void answer_caller(struct instance_request *op, int r, const struct error
     int sent = r == 0 ? rpc_reply(bus, op->request, NULL, &err)
                       : rpc_fail(bus, op->request, failure, &err);
     if (sent < 0)
-        log_warning("the answer could not be sent: %s", err.message);
+        log_warning("cannot answer the caller: %s", err.message);
 }
 
 void quiesce_freeze_serve(const struct instance_request *handed_over)
@@ -104,10 +104,10 @@ static void await_snapshot(struct instance_request *op, const char *snapshot_id,
     int r = cinder_snapshot_await(op->agent->cinder, op->admin, snapshot_id, deadline_ms, &snapshot,
                                   &err);
     if (r < 0)
-        log_warning("the guest is thawed without knowing of snapshot %s: %s", snapshot_id,
+        log_warning("cannot see whether snapshot %s is made, thawing the guest: %s", snapshot_id,
                     err.message);
     else if (strcmp(snapshot.status, "available") != 0)
-        log_warning("snapshot %s is %s", snapshot_id, snapshot.status);
+        log_warning("snapshot %s is %s as the guest is thawed", snapshot_id, snapshot.status);
     cinder_snapshot_done(&snapshot);
 }
 

@@ -61,7 +61,7 @@ struct visit {
     struct left *first, **end;
 };
 
-static void count(struct recovery *recovery, int guests)
+static void count_guests(struct recovery *recovery, int guests)
 {
     LOCK_SCOPE(&recovery->lock);
     recovery->guests += (unsigned)guests;
@@ -71,9 +71,9 @@ static void count(struct recovery *recovery, int guests)
 void recovery_take(struct recovery *recovery, struct agent *agent, struct rpc_request *request,
                    struct journal_record *record)
 {
-    count(recovery, 1);
+    count_guests(recovery, 1);
     if (!recovery->start(agent, request, record))
-        count(recovery, -1);
+        count_guests(recovery, -1);
 }
 
 /*
@@ -111,7 +111,7 @@ static void await_guests(struct recovery *recovery, unsigned timeout_ms)
         if (pthread_cond_timedwait(&recovery->changed, &recovery->lock, &deadline) == ETIMEDOUT)
             break;
     if (recovery->guests > 0)
-        log_warning("%u guests are not as they were yet, new requests are taken all the same",
+        log_warning("%u guests not restored yet, will retry; taking new requests meanwhile",
                     recovery->guests);
 }
 
@@ -126,7 +126,7 @@ int recovery_run(struct recovery *recovery, struct agent *agent, unsigned timeou
     if (r < 0)
         return r;
     if (visit.requests > 0)
-        log_warning("%u requests of an agent that died are brought to their end", visit.requests);
+        log_warning("resuming %u requests that an earlier agent has left", visit.requests);
     await_guests(recovery, timeout_ms);
     return 0;
 }
@@ -146,7 +146,7 @@ bool recovery_bus_has_started(struct recovery *recovery)
 
 void recovery_guest_is_back(struct recovery *recovery)
 {
-    count(recovery, -1);
+    count_guests(recovery, -1);
     LOCK_SCOPE(&recovery->lock);
     while (!recovery->bus_is_started)
         (void)pthread_cond_wait(&recovery->changed, &recovery->lock);

@@ -49,7 +49,7 @@ struct release {
     bool is_asking;
 };
 
-static int ask(struct release *release, unsigned *ret_version, struct error *err)
+static int ask_version(struct release *release, unsigned *ret_version, struct error *err)
 {
     struct request_context *context = NULL;
     int r = request_context_new_admin(&context, err);
@@ -60,12 +60,12 @@ static int ask(struct release *release, unsigned *ret_version, struct error *err
     return r;
 }
 
-static void *run(void *arg)
+static void *release_run(void *arg)
 {
     struct release *release = arg;
     struct error err = ERROR_INIT;
     unsigned version = 0;
-    int r = ask(release, &version, &err);
+    int r = ask_version(release, &version, &err);
     if (r < 0)
         log_debug("the version of nova-compute is not known: %s", err.message);
     else if (atomic_exchange(&release->version, version) != version)
@@ -87,7 +87,7 @@ void release_ask(struct release *release)
     if (release->is_asking || clock_now_ms() < release->fresh_until_ms)
         return;
     release->fresh_until_ms = clock_now_ms() + FRESH_MS;
-    release->is_asking = pthread_create(&thread, NULL, run, release) == 0;
+    release->is_asking = pthread_create(&thread, NULL, release_run, release) == 0;
     if (release->is_asking)
         (void)pthread_detach(thread);
 }

@@ -44,7 +44,7 @@ static void apply_to_snapshots(struct agent *agent, const struct conf *conf)
 #undef OWN
 }
 
-static void apply(struct agent *agent, const struct conf *conf)
+static void apply_to_agent(struct agent *agent, const struct conf *conf)
 {
     int snapshots = conf->DEFAULT.max_concurrent_snapshots;
     int disk_ops = conf->compute.max_concurrent_disk_ops;
@@ -105,7 +105,7 @@ void reload_configuration(struct agent *agent, const struct conf_sources *source
     if (r < 0) {
         log_error("the configuration stays as it was: %s", err.message);
     } else {
-        apply(agent, conf);
+        apply_to_agent(agent, conf);
         apply_to_snapshots(agent, conf);
         warn_of_others(agent->conf, conf);
     }

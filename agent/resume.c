@@ -74,8 +74,9 @@ static int await_saved(struct operation *op, struct error *err)
     return -EAGAIN;
 }
 
-static int insist_for(struct retry retry, struct operation *op,
-                      int (*step)(struct operation *op, struct error *err), struct error *err)
+static int insist_for_a_while(struct retry retry, struct operation *op,
+                              int (*step)(struct operation *op, struct error *err),
+                              struct error *err)
 {
     struct error failure = ERROR_INIT;
     int r;
@@ -88,14 +89,14 @@ static int insist_for(struct retry retry, struct operation *op,
 }
 
 /* As often as a service that is away may need to come back. */
-static int insist(struct operation *op, int (*step)(struct operation *op, struct error *err),
-                  struct error *err)
+static int insist_on_step(struct operation *op,
+                          int (*step)(struct operation *op, struct error *err), struct error *err)
 {
-    return insist_for(finish_retry(), op, step, err);
+    return insist_for_a_while(finish_retry(), op, step, err);
 }
 
 /* Nothing that the image may refer to can be undone before this is known. */
-static int find_out(struct operation *op, struct error *err)
+static int learn_of_image(struct operation *op, struct error *err)
 {
     static const struct retry_policy saving = {UINT_MAX, 1000, 5000, SAVING_MAX_MS};
     struct error still = ERROR_INIT;
@@ -103,22 +104,22 @@ static int find_out(struct operation *op, struct error *err)
         !(is_record_only(op) || operation_was_interrupted(op)))
         return 0;
     if (operation_was_interrupted(op) &&
-        insist_for(retry_begin(&saving), op, await_saved, &still) < 0)
+        insist_for_a_while(retry_begin(&saving), op, await_saved, &still) < 0)
         log_warning("%s", still.message);
-    return insist(op, look_at_image, err);
+    return insist_on_step(op, look_at_image, err);
 }
 
 /* What the driver has noted; a driver that cannot do it now is asked again at the end. */
-static void bring_guest_back(struct operation *op, struct image_source **ret_image)
+static void resume_guest(struct operation *op, struct image_source **ret_image)
 {
     struct error err = ERROR_INIT;
     if (!op->image_complete && journal_last(op->base.record, "driver") &&
         disk_image_recover(op, ret_image, &err) < 0)
-        log_warning("the guest is not as it was yet, trying on: %s", err.message);
+        log_warning("guest not restored yet, will retry: %s", err.message);
 }
 
 /* 0 when there is an image. */
-static int go_on(struct operation *op, struct image_source *image, struct error *err)
+static int resume_image(struct operation *op, struct image_source *image, struct error *err)
 {
     const char *format = json_string_value(journal_last(op->base.record, "image_format"));
     if (op->image_complete)
@@ -146,7 +147,7 @@ static bool can_begin_again(const struct operation *op, const struct image_sourc
 static bool clear_for_another_try(struct operation *op)
 {
     struct error err = ERROR_INIT;
-    if (insist(op, volume_backed_undo, &err) < 0) {
+    if (insist_on_step(op, volume_backed_undo, &err) < 0) {
         finish_postpone(op, &err);
         return false;
     }
@@ -158,12 +159,12 @@ static bool clear_for_another_try(struct operation *op)
 }
 
 /* From the guest that is back to the end. */
-static void conclude(struct operation *op, struct image_source *image)
+static void resume_to_the_end(struct operation *op, struct image_source *image)
 {
     struct error failure = ERROR_INIT;
     operation_begin_cancellable(op);
     canceller_set_phase(op->cancellable, CANCELLABLE_RUNS);
-    int r = go_on(op, image, &failure);
+    int r = resume_image(op, image, &failure);
     disk_image_let_go(op, image, r);
     if (r == 0)
         (void)operation_conclude(op, &failure);
@@ -178,23 +179,23 @@ bool resume_operation(struct operation *op)
 {
     struct error failure = ERROR_INIT;
     struct image_source *image = NULL;
-    log_info("%s is brought to its end", op->base.request->method);
+    log_info("resuming %s", op->base.request->method);
     bool guest_first = journal_last(op->base.record, "driver") && !is_record_only(op);
     if (guest_first) {
         (void)instance_turn_await(op->base.turn, NEVER_MS, &failure);
-        bring_guest_back(op, &image);
+        resume_guest(op, &image);
     }
     recovery_guest_is_back(op->base.agent->recovery);
     (void)instance_turn_await(op->base.turn, NEVER_MS, &failure);
-    if (find_out(op, &failure) < 0) {
+    if (learn_of_image(op, &failure) < 0) {
         image_source_leave(image);
         finish_postpone(op, &failure);
         return true;
     }
     if (!guest_first || !op->guest_is_back) /* what nova means to do with it is known now */
-        bring_guest_back(op, &image);
+        resume_guest(op, &image);
     if (can_begin_again(op, image))
         return !clear_for_another_try(op);
-    conclude(op, image);
+    resume_to_the_end(op, image);
     return true;
 }

@@ -48,7 +48,7 @@ static const char *or_null(const char *text)
     return text && text[0] != '\0' ? text : NULL;
 }
 
-static const char *const *list(char **items)
+static const char *const *string_list(char **items)
 {
     return (const char *const *)items;
 }
@@ -68,10 +68,12 @@ static int make_bus(struct agent *agent, const struct conf *conf, struct error *
         .rpc_response_timeout_s = (unsigned)conf->DEFAULT.rpc_response_timeout,
         .attach_poll_interval_s = (unsigned)conf->snapshot_agent.attach_poll_interval,
         .rpc_versions = rpc_versions,
-        .notification_drivers =
-            conf->notifications_elsewhere ? NULL : list(conf->oslo_messaging_notifications.driver),
-        .notification_topics = list(conf->oslo_messaging_notifications.topics),
-        .versioned_notification_topics = list(conf->notifications.versioned_notifications_topics),
+        .notification_drivers = conf->notifications_elsewhere
+                                    ? NULL
+                                    : string_list(conf->oslo_messaging_notifications.driver),
+        .notification_topics = string_list(conf->oslo_messaging_notifications.topics),
+        .versioned_notification_topics =
+            string_list(conf->notifications.versioned_notifications_topics),
     };
     return bus_new(&options, &dispatch_ops, agent, &agent->bus, err);
 }
@@ -152,11 +154,11 @@ static int make_glance(struct agent *agent, const struct conf *conf, struct erro
 {
 #define GLANCE(field) conf->glance.field
     const struct glance_options options = {
-        .api_servers = list(GLANCE(api_servers)),
+        .api_servers = string_list(GLANCE(api_servers)),
         .endpoint_override = or_null(GLANCE(endpoint_override)),
         .service_type = GLANCE(service_type),
         .service_name = or_null(GLANCE(service_name)),
-        .valid_interfaces = list(GLANCE(valid_interfaces)),
+        .valid_interfaces = string_list(GLANCE(valid_interfaces)),
         .region_name = or_null(GLANCE(region_name)),
         .num_retries = (unsigned)GLANCE(num_retries),
         .stall_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,

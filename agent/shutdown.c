@@ -79,7 +79,8 @@ unsigned shutdown_pause_ms(const struct shutdown_times *times, uint64_t elapsed_
 }
 
 /* Every time anew: a request may begin to wait after the others were cancelled. */
-static void cancel(struct agent *agent, const struct shutdown_ops *ops, enum shutdown_whom whom)
+static void cancel_by_ops(struct agent *agent, const struct shutdown_ops *ops,
+                          enum shutdown_whom whom)
 {
     if (ops->cancel)
         ops->cancel(agent, whom);
@@ -100,11 +101,11 @@ static enum shutdown_step wait_and_cancel(struct agent *agent, const struct shut
             return step;
         bool is_cancelled = step == SHUTDOWN_CANCEL && ops->cancel;
         if (is_cancelled && !was_cancelled)
-            log_warning("%u requests do not end by themselves: guests are brought back, and the "
-                        "next start of the agent goes on",
+            log_warning("interrupting %u requests: their guests are restored, the next start of "
+                        "the agent resumes them",
                         n_running);
         was_cancelled = is_cancelled;
-        cancel(agent, ops, step == SHUTDOWN_CANCEL ? SHUTDOWN_ALL : SHUTDOWN_WAITING);
+        cancel_by_ops(agent, ops, step == SHUTDOWN_CANCEL ? SHUTDOWN_ALL : SHUTDOWN_WAITING);
         (void)workers_wait(agent->workers, shutdown_pause_ms(times, elapsed_ms, PAUSE_MAX_MS));
     }
 }

@@ -111,7 +111,8 @@ static int snapshot_begin(struct operation *op, struct error *err)
 /* What nobody can understand is not forgotten: people may look at it. */
 static void snapshot_refuse(struct operation *op, const struct error *err)
 {
-    log_error("%s: %s", op->base.request->method, err->message);
+    log_error("%s is refused, its arguments cannot be understood: %s", op->base.request->method,
+              err->message);
     journal_set_aside(op->base.record, err);
     op->base.record = NULL;
 }

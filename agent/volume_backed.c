@@ -102,7 +102,7 @@ static int thaw_guest(struct volume_backed *work, struct error *err)
         return 0;
     bool in_time = freezer_holds(freezer, uuid);
     if (freezer_thaw(freezer, uuid, &failure) < 0)
-        log_error("the guest cannot be thawed, trying on: %s", failure.message);
+        log_error("cannot thaw the guest, will retry: %s", failure.message);
     if (in_time)
         return 0;
     if (work->op->quiesce.required)

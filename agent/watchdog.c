@@ -138,7 +138,7 @@ static void start_again(struct watchdog *watchdog)
         log_error("%s", err.message);
 }
 
-static void release(struct watchdog *watchdog)
+static void free_watchdog(struct watchdog *watchdog)
 {
     close_agent_fd(watchdog);
     if (watchdog->program_fd >= 0)
@@ -149,7 +149,7 @@ static void release(struct watchdog *watchdog)
 }
 
 /* True: it is the thread's to release. */
-static bool keep(struct watchdog *watchdog)
+static bool keep_process(struct watchdog *watchdog)
 {
     LOCK_SCOPE(&watchdog->lock);
     uint64_t started_ms = clock_now_ms();
@@ -168,17 +168,17 @@ static bool keep(struct watchdog *watchdog)
     return watchdog->alone;
 }
 
-static void *run(void *arg)
+static void *watchdog_run(void *arg)
 {
     struct watchdog *watchdog = arg;
-    if (keep(watchdog))
-        release(watchdog);
+    if (keep_process(watchdog))
+        free_watchdog(watchdog);
     return NULL;
 }
 
 static int start_thread(struct watchdog *watchdog, struct error *err)
 {
-    int r = pthread_create(&watchdog->thread, NULL, run, watchdog);
+    int r = pthread_create(&watchdog->thread, NULL, watchdog_run, watchdog);
     return r == 0 ? 0 : error_errno(err, r, "cannot start the thread that keeps the watchdog");
 }
 
@@ -198,7 +198,7 @@ int watchdog_start(const char *program, char *const *argv, struct watchdog **ret
     if (r == 0)
         r = start_thread(watchdog, err);
     if (r < 0) {
-        release(watchdog);
+        free_watchdog(watchdog);
         return r;
     }
     *ret_watchdog = watchdog;
@@ -232,7 +232,7 @@ void watchdog_stop(struct watchdog *watchdog, unsigned timeout_ms)
     if (!watchdog)
         return;
     if (stop_thread(watchdog, timeout_ms))
-        release(watchdog);
+        free_watchdog(watchdog);
     else
-        log_warning("a guest is still frozen: the watchdog process goes on trying");
+        log_warning("a guest is still frozen: the watchdog process keeps trying to thaw it");
 }
