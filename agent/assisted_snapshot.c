@@ -102,6 +102,8 @@ static int add_layer(struct assisted_snapshot *op, struct error *err)
         plan_no_quiesce(&quiesce, "it is frozen already");
     overlay.quiesce = quiesce.wanted;
     overlay.require_quiesce = quiesce.required;
+    log_debug("volume %s: a new layer %s, %s", op->volume_id, overlay.new_file,
+              overlay.quiesce ? "of a frozen guest" : "without a freeze");
     return agent->driver->ops->volume_snapshot_create(agent->driver, op->base.instance.uuid,
                                                       &overlay, err);
 }
@@ -134,6 +136,7 @@ static int take_layer_out(struct assisted_snapshot *op, struct error *err)
 static void tell_cinder(struct assisted_snapshot *op, const char *status)
 {
     struct error err = ERROR_INIT;
+    log_debug("telling Cinder that snapshot %s is %s", op->snapshot_id, status);
     int r = cinder_snapshot_update_status(op->base.agent->cinder, op->base.request->context,
                                           op->snapshot_id, status, PROGRESS, &err);
     if (r < 0)
@@ -187,6 +190,7 @@ static void refresh_connection_info(struct assisted_snapshot *op)
 {
     struct error err = ERROR_INIT;
     json_t *mapping = NULL;
+    log_debug("volume %s: refreshing its connection_info", op->volume_id);
     int r = conductor_mapping_of_volume(op->base.agent->bus, op->base.admin, op->base.instance.uuid,
                                         op->volume_id, &mapping, &err);
     if (r == 0)

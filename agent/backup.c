@@ -90,6 +90,8 @@ int backup_rotate(struct operation *op, struct error *err)
         if (is_ours(op, record))
             ours++;
     }
+    log_debug("%zu backups of type %s, %u are kept", ours, op->arguments.backup_type,
+              op->arguments.rotation);
     for (i = json_array_size(records); i-- > 0 && ours > op->arguments.rotation;) {
         record = json_array_get(records, i);
         if (!is_ours(op, record))

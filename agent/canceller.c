@@ -75,6 +75,7 @@ static void look_at_disk(const struct cancellable *cancellable, const char *path
     (void)error_set(&gone, ENOENT, EXC_INSTANCE_NOT_FOUND,
                     "Instance %s could not be found: its disk %s is gone",
                     cancellable->instance_uuid, path);
+    log_debug("instance %s: its disk %s is gone", cancellable->instance_uuid, path);
     cancel_request(cancellable->cancel, &gone);
 }
 
@@ -96,6 +97,7 @@ static int look_at_image(const struct cancellable *cancellable, struct error *fa
         return r;
     (void)error_set(&gone, ENOENT, EXC_IMAGE_NOT_FOUND, "Image %s could not be found",
                     cancellable->image_id);
+    log_debug("image %s is deleted: its snapshot is cancelled", cancellable->image_id);
     cancel_request(cancellable->cancel, &gone);
     return 0;
 }
@@ -271,8 +273,10 @@ void canceller_set_disk(struct cancellable *cancellable, const char *path)
 
 void canceller_cancel(struct cancellable *cancellable, const struct error *reason)
 {
-    if (cancellable)
-        cancel_request(cancellable->cancel, reason);
+    if (!cancellable)
+        return;
+    log_debug("image %s: its snapshot is cancelled: %s", cancellable->image_id, reason->message);
+    cancel_request(cancellable->cancel, reason);
 }
 
 void canceller_end(struct cancellable *cancellable)

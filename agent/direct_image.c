@@ -48,6 +48,7 @@ static void find_parent(struct operation *op, struct parent *parent)
         add_location(parent, &n, json_string_member(location, "url"));
     }
     add_location(parent, &n, json_string_member(parent->image.record, "direct_url"));
+    log_debug("the base image has %zu locations", n);
 }
 
 static int snapshot_in_cluster(struct operation *op, char **ret_location, struct error *err)
@@ -90,6 +91,7 @@ static int register_location(struct operation *op, const char *location, struct 
     trap("direct:record-updated");
     r = glance_image_add_location(op->base.agent->glance, op->base.admin, op->arguments.image_id,
                                   location, err);
+    log_debug("location of the image %s", r < 0 ? "is refused" : "is added");
     trap("direct:location-added");
     return r < 0 ? r : operation_image_is_complete(op, err);
 }

@@ -78,12 +78,16 @@ static int prepare_snapshot(struct operation *op, struct error *err)
         r = inspect_guest(op, err);
     if (r < 0)
         return r;
+    log_debug("root disk %s, format %s, guest in power state %d", op->info.disk_path,
+              op->info.disk_format, (int)op->info.power_state);
     if (op->info.source_type == DISK_SOURCE_FILE)
         canceller_set_disk(op->cancellable, op->info.disk_path);
     r = glance_image_get(op->base.agent->glance, op->base.admin, op->arguments.image_id, &image,
                          err);
     if (r < 0)
         return r;
+    log_debug("image %s is in status %s", op->arguments.image_id,
+              image.status ? image.status : "(none)");
     glance_image_done(&image);
     trap("disk:prepared");
     return make_plan(op, err);
@@ -166,6 +170,9 @@ static int extract_image(struct operation *op, struct snapshot_result *ret_resul
     op->guest_is_back = r == 0 && ret_result->guest_is_back;
     if (r < 0)
         return r;
+    log_debug("extracted: %llu bytes as %s, %s", (unsigned long long)ret_result->image->size_bytes,
+              op->plan.image_format,
+              op->is_streamed ? "read from the guest's disk as it is sent" : "on a disk of ours");
     trap("disk:extracted");
     op->summary.quiesce = ret_result->quiesced ? SUMMARY_QUIESCE_YES : SUMMARY_QUIESCE_NO;
     op->summary.method = snapshot_method_name(op->plan.method);
@@ -188,6 +195,8 @@ static int upload_within_limits(struct operation *op, struct image_source *image
     struct throttled_image throttled;
     uint64_t bytes_per_s =
         lower_limit(live.upload_bytes_per_s, op->is_streamed ? live.disk_bytes_per_s : 0);
+    log_debug("uploading %llu bytes, limit %llu bytes/s (0 = none)",
+              (unsigned long long)image->size_bytes, (unsigned long long)bytes_per_s);
     int r = throttled_image_begin(&throttled, image, bytes_per_s, err);
     throttled.shared[0] = agent->upload_throttle;
     throttled.shared[1] = op->is_streamed ? agent->disk_throttle : NULL;
@@ -304,6 +313,7 @@ int disk_image_recover(struct operation *op, struct image_source **ret_image, st
                                  ret_image, err);
     if (r < 0)
         return r;
+    log_debug("the guest is as it was before");
     op->guest_is_back = true;
     freeze_ledger_remove(op->base.agent->freeze_ledger, uuid);
     return 0;

@@ -197,12 +197,15 @@ static enum rpc_verdict accept_request(void *arg, const struct rpc_request *requ
     struct error err = ERROR_INIT;
     if (!method) {
         cancel_if_deleted(agent, request);
+        log_debug("%s is put back: it is not the agent's to serve", request->method);
         return RPC_PUT_BACK;
     }
     if (check_request(agent, method, request, &err) < 0) {
         leave_to_compute(request, &err);
         return RPC_PUT_BACK;
     }
+    log_debug("%s of %s is accepted, version %s", request->method, request->context->request_id,
+              request->version);
     atomic_fetch_add(&agent->taking, 1);
     return RPC_SERVE;
 }
@@ -313,6 +316,7 @@ static void start_serving(struct agent *agent, struct rpc_request *request,
 static void serve_request(void *arg, struct rpc_request *request, void *claim)
 {
     struct agent *agent = arg;
+    log_debug("%s of %s is acked", request->method, request->context->request_id);
     atomic_fetch_sub(&agent->taking, 1);
     start_serving(agent, request, claim, true);
 }
@@ -320,6 +324,7 @@ static void serve_request(void *arg, struct rpc_request *request, void *claim)
 static void withdraw_request(void *arg, void *claim)
 {
     struct agent *agent = arg;
+    log_debug("an accepted request is withdrawn: it was not acked");
     atomic_fetch_sub(&agent->taking, 1);
     journal_end(claim);
 }

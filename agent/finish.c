@@ -117,6 +117,7 @@ static int finish_image(struct finish *run, struct error *err)
         return asked;
     if (anothers || error_is(&failure, EXC_IMAGE_NOT_FOUND))
         return 0;
+    log_debug("deleting image %s, which is not complete", op->arguments.image_id);
     if (r < 0 && !op->upload_started && finish_is_temporary(&failure)) { /* it may be another's */
         *err = failure;
         return r;
@@ -275,8 +276,11 @@ static int finish_run_step(struct finish *run, unsigned step, struct error *err)
     if (run->op->ended & 1u << step)
         return 0;
     int r = steps[step].run(run, err);
-    if (r < 0)
+    if (r < 0) {
+        log_debug("%s has to wait: %s", steps[step].trap_point, err->message);
         return r;
+    }
+    log_debug("%s is done", steps[step].trap_point);
     run->op->ended |= 1u << step;
     journal_mark(run->op->base.record, "ended", json_integer(step));
     trap(steps[step].trap_point);

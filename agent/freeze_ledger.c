@@ -85,6 +85,7 @@ int freeze_ledger_add(const struct freeze_ledger *ledger, const char *uuid, stru
     if (r < 0)
         return error_prepend(err, "the guest is not frozen");
     r = write_owner(ledger, fd);
+    log_debug("guest %s is noted as frozen", uuid);
     if (r == 0)
         return 0;
     freeze_ledger_remove(ledger, uuid);
@@ -95,6 +96,7 @@ int freeze_ledger_add(const struct freeze_ledger *ledger, const char *uuid, stru
 void freeze_ledger_remove(const struct freeze_ledger *ledger, const char *uuid)
 {
     char text[128];
+    log_debug("guest %s is not noted as frozen", uuid);
     if (unlinkat(ledger->fd, uuid, 0) < 0 && errno != ENOENT)
         log_warning("cannot remove %s/%s: %s", ledger->folder, uuid,
                     strerror_r(errno, text, sizeof(text)));

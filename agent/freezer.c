@@ -83,6 +83,8 @@ static int ask_driver(struct freezer *freezer, struct entry *entry,
 {
     char uuid[DRIVER_UUID_MAX];
     memcpy(uuid, entry->uuid, sizeof(uuid));
+    log_debug("asking the driver to %s guest %s",
+              ask == freezer->driver->ops->freeze ? "freeze" : "thaw", entry->uuid);
     entry->busy = true;
     (void)pthread_mutex_unlock(&freezer->lock);
     int r = ask(freezer->driver, uuid, err);
@@ -140,6 +142,7 @@ static void take_over_guest(void *arg, const char *uuid, bool by_us)
     (void)by_us;
     struct freezer *freezer = arg;
     LOCK_SCOPE(&freezer->lock);
+    log_debug("guest %s was left frozen", uuid);
     struct entry *entry = find_entry(freezer, uuid) ? NULL : add_entry(freezer, uuid);
     if (!entry)
         return;

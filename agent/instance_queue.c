@@ -12,6 +12,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/id.h"
+#include "common/log.h"
 
 struct instance_turn {
     struct instance_queue *queue;
@@ -79,6 +80,7 @@ int instance_queue_join(struct instance_queue *queue, const char *instance_uuid,
     }
     turn->queue = queue;
     (void)snprintf(turn->instance_uuid, sizeof(turn->instance_uuid), "%s", instance_uuid);
+    log_debug("instance %s: a request stands in line", instance_uuid);
     append_turn(queue, turn);
     *ret_turn = turn;
     return 0;
@@ -95,7 +97,12 @@ unsigned instance_queue_waiting(struct instance_queue *queue)
 
 int instance_turn_await(struct instance_turn *turn, uint64_t deadline_ms, struct error *err)
 {
-    return turn ? cancel_await(turn->fd, deadline_ms, err) : 0;
+    if (!turn)
+        return 0;
+    int r = cancel_await(turn->fd, deadline_ms, err);
+    log_debug("instance %s: %s", turn->instance_uuid,
+              r == 0 ? "its turn has come" : "the turn did not come");
+    return r;
 }
 
 bool instance_turn_is_waited_for(const struct instance_turn *turn)
@@ -131,6 +138,7 @@ void instance_turn_leave(struct instance_turn *turn)
         for (; (behind = first_of_instance(behind, turn->instance_uuid)); behind = behind->next)
             behind->follows_left = true;
     }
+    log_debug("instance %s: what stands in line waits for the next start", turn->instance_uuid);
     instance_turn_pass(turn);
 }
 

@@ -11,6 +11,7 @@
 
 #include "agent/journal_int.h"
 #include "agent/private_file.h"
+#include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/log.h"
@@ -177,12 +178,15 @@ int journal_begin(struct journal *journal, const struct rpc_request *request,
         journal_end(record);
         return r;
     }
+    log_debug("%s of %s is in the journal: %s", request->method, request->context->request_id,
+              record->path);
     *ret_record = record;
     return 0;
 }
 
 /* Takes `value`. */
-static int append(struct journal_record *record, const char *name, json_t *value, struct error *err)
+static int append_value(struct journal_record *record, const char *name, json_t *value,
+                        struct error *err)
 {
     json_t *line = value ? json_pack("{s:O}", name, value) : NULL;
     int r = write_line(record, line, err);
@@ -195,14 +199,16 @@ static int append(struct journal_record *record, const char *name, json_t *value
 
 int journal_note(struct journal_record *record, const char *name, json_t *value, struct error *err)
 {
-    int r = append(record, name, value, err);
+    log_debug("journal, before it is done: %s", name);
+    int r = append_value(record, name, value, err);
     return r < 0 ? r : sync_file(record->fd, record->path, err);
 }
 
 void journal_mark(struct journal_record *record, const char *name, json_t *value)
 {
     struct error err = ERROR_INIT;
-    if (append(record, name, value, &err) < 0)
+    log_debug("journal, after it is done: %s", name);
+    if (append_value(record, name, value, &err) < 0)
         log_warning("cannot write '%s' into the journal: %s", name, err.message);
 }
 

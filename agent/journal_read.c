@@ -143,6 +143,8 @@ static int read_record(const struct journal *journal, const char *name, const ch
         journal_leave(record);
         return r;
     }
+    log_debug("the journal's record %s has %zu lines, its host %s since", path, n,
+              record->host_rebooted ? "was rebooted" : "was not rebooted");
     if (n == 0)
         journal_end(record);
     else

@@ -16,6 +16,7 @@
 
 #include "agent/private_file.h"
 #include "common/cleanup.h"
+#include "common/log.h"
 
 /* As common/process gives it to helpers. */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
@@ -157,6 +158,8 @@ unsigned local_checks_run(const struct conf *conf, local_check_tell tell, void *
         struct error err = ERROR_INIT;
         int r = checks[i].look(conf, &err);
         n_bad += r < 0;
+        if (r < 0)
+            log_debug("%s: %s", checks[i].what, err.message);
         tell(arg, checks[i].what, r < 0 ? &err : NULL);
     }
     return n_bad;

@@ -84,6 +84,8 @@ static void drain_host(const struct watch *watch)
 /* True when it is a signal to end. */
 static bool handle_signal(const struct watch *watch, int number)
 {
+    if (number != 0)
+        log_debug("signal %d", number);
     switch (number) {
     case 0:
         return false;

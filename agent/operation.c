@@ -43,6 +43,8 @@ static int settle_conflict(struct operation *op, const char *task_state,
     struct error ignored = ERROR_INIT;
     struct instance_states states;
     bool known = report_read_states(&op->base, &states, &ignored) == 0;
+    log_debug("saving task state %s met %s", task_state ? task_state : "None",
+              known ? states.task_state : "(not known)");
     if (known && state_watch_is_of_next(op->base.turn, states.task_state)) {
         *ret_left = true;
         return 0;
@@ -106,6 +108,8 @@ int operation_move_to(struct operation *op, const char *task_state, struct error
     state_watch_expect(op->watched, r == 0 ? task_state : NULL);
     if (r < 0 || left)
         return r;
+    log_debug("task state %s -> %s", op->task_state ? op->task_state : "None",
+              task_state ? task_state : "None");
     op->task_state = task_state;
     journal_mark(op->base.record, "task_state", json_pack("s?", task_state));
     return 0;
@@ -130,11 +134,13 @@ int operation_conclude(struct operation *op, struct error *err)
 int operation_upload_starts(struct operation *op, struct error *err)
 {
     op->upload_started = true;
+    log_debug("from now on the data of image %s may be ours", op->arguments.image_id);
     return journal_note(op->base.record, "upload_started", json_true(), err);
 }
 
 int operation_image_is_complete(struct operation *op, struct error *err)
 {
+    log_debug("image %s is complete", op->arguments.image_id);
     op->image_complete = true;
     return journal_note(op->base.record, "image_complete", json_true(), err);
 }
@@ -162,6 +168,11 @@ void operation_restore(struct operation *op)
     op->event_started = journal_last(op->base.record, "event_started") != NULL;
     op->upload_started = json_is_true(journal_last(op->base.record, "upload_started"));
     op->image_complete = journal_last(op->base.record, "image_complete") != NULL;
+    log_debug("an earlier life left: task state %s, event %s, upload %s, image %s",
+              op->task_state ? op->task_state : "None",
+              op->event_started ? "started" : "not started",
+              op->upload_started ? "started" : "not started",
+              op->image_complete ? "complete" : "not complete");
     json_array_foreach (journal_all(op->base.record, "ended"), i, step) {
         json_int_t number = json_integer_value(step);
         if (number >= 0 && number < FINISH_MAX)

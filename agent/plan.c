@@ -163,6 +163,7 @@ bool plan_next_method(const struct conf *conf, enum snapshot_method wanted,
     while (*methods != plan->method)
         methods++;
     plan->method = first_possible(methods + 1, conf, info);
+    log_debug("the next possible method is %s", snapshot_method_name(plan->method));
     return true;
 }
 

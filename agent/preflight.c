@@ -131,6 +131,7 @@ static void note_look(struct preflight *preflight, const struct error *trouble)
 static void keep_look(struct preflight *preflight, const struct error *trouble)
 {
     bool is_fit = trouble->errnum == 0;
+    log_debug("preflight: %s", is_fit ? "this host can take snapshots" : trouble->message);
     bool was_fit = preflight->trouble.errnum == 0; /* nobody else writes it */
     if (was_fit != is_fit)
         tell_change(preflight, trouble);
@@ -168,6 +169,7 @@ static void keep_glance_url(struct preflight *preflight, const struct request_co
         return;
     free(preflight->glance_url);
     preflight->glance_url = url;
+    log_debug("preflight: Glance is looked for at %s", url);
     preflight->glance_url_ms = clock_now_ms();
 }
 
@@ -183,8 +185,10 @@ int preflight_look(struct preflight *preflight, const struct request_context *co
     if (!preflight)
         return 0;
     /* A file system that hangs under somebody else's look is no reason to wait for it. */
-    if (pthread_mutex_trylock(&preflight->looking) != 0)
+    if (pthread_mutex_trylock(&preflight->looking) != 0) {
+        log_debug("preflight: somebody else is looking, the last result counts");
         return preflight_check(preflight, err);
+    }
     if (!is_fresh(preflight)) {
         keep_glance_url(preflight, context);
         look_at_host(preflight);

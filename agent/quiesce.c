@@ -66,6 +66,7 @@ static int freeze_guest(struct instance_request *op, struct error *err)
     if (r < 0)
         return r;
     r = await_turn(op, &failure);
+    log_debug("freezing the guest%s", r < 0 ? " is not tried: its turn has not come" : "");
     if (r == 0)
         r = freezer_freeze(op->agent->freezer, op->instance.uuid, &failure);
     instance_turn_pass(op->turn);
@@ -117,6 +118,8 @@ static void await_snapshots(struct instance_request *op)
     size_t i;
     json_t *mapping;
     uint64_t deadline_ms = clock_now_ms() + freezer_left_ms(op->agent->freezer, op->instance.uuid);
+    log_debug("the guest stays frozen until its %zu mappings are snapshotted",
+              json_array_size(json_object_get(op->request->args, "mapping")));
     json_array_foreach (json_object_get(op->request->args, "mapping"), i, mapping) {
         const char *source_type = json_string_member(mapping, "source_type");
         const char *snapshot_id = json_string_member(mapping, "snapshot_id");

@@ -9,6 +9,7 @@
 #include "agent/agent.h"
 #include "agent/freezer.h"
 #include "agent/journal.h"
+#include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -85,6 +86,8 @@ static void visit_record(void *arg, struct rpc_request *request, struct journal_
     struct visit *visit = arg;
     struct left *left = journal_last(record, "driver") ? NULL : calloc(1, sizeof(*left));
     visit->requests++;
+    log_debug("the journal has %s of %s%s", request->method, request->context->request_id,
+              left ? "" : ", with a guest to be restored");
     if (!left) {
         recovery_take(visit->recovery, visit->agent, request, record);
         return;
@@ -133,6 +136,7 @@ int recovery_run(struct recovery *recovery, struct agent *agent, unsigned timeou
 
 void recovery_bus_is_started(struct recovery *recovery)
 {
+    log_debug("what was recovered may ask conductor from now on");
     LOCK_SCOPE(&recovery->lock);
     recovery->bus_is_started = true;
     (void)pthread_cond_broadcast(&recovery->changed);

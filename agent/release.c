@@ -109,7 +109,15 @@ bool release_has(const struct release *release, const struct instance *instance,
                  enum release_habit habit)
 {
     unsigned version = version_of(release, instance);
-    return version >= habits[habit].first && version <= habits[habit].last;
+    static const char *const names[RELEASE_HABIT_MAX] = {
+        [RELEASE_AMI_STAYS_AMI] = "keeps disk format ami",
+        [RELEASE_TELLS_SHARES] = "tells of shares",
+        [RELEASE_REFUSES_WITH_409] = "refuses to quiesce with 409",
+    };
+    bool has = version >= habits[habit].first && version <= habits[habit].last;
+    log_debug("a nova-compute of service version %u %s: %s", version, names[habit],
+              has ? "yes" : "no");
+    return has;
 }
 
 int release_new(struct bus *bus, const char *host, struct release **ret_release, struct error *err)

@@ -35,6 +35,7 @@ int report_event_finish(const struct instance_request *op, const struct error *f
                         struct error *err)
 {
     char name[EVENT_MAX];
+    log_debug("the action event finishes: %s", failure ? failure->exc : "Success");
     return conductor_event_finish(op->agent->bus, op->request->context, op->instance.uuid,
                                   event_name(op, name), failure, err);
 }
@@ -99,6 +100,7 @@ static int notify_legacy(const struct instance_request *op, const struct request
 {
     char publisher[300];
     (void)snprintf(publisher, sizeof(publisher), "compute.%s", op->agent->conf->DEFAULT.host);
+    log_debug("notification %s, unversioned", event_type);
     if (!payload)
         return error_nomem(err);
     return notifier_notify(op->agent->bus, NOTIFICATION_LEGACY, context, publisher, event_type,
@@ -112,6 +114,7 @@ static int notify_versioned(const struct instance_request *op,
 {
     char publisher[300];
     (void)snprintf(publisher, sizeof(publisher), "nova-compute:%s", op->agent->conf->DEFAULT.host);
+    log_debug("notification %s, versioned", event_type);
     if (!payload)
         return error_nomem(err);
     return notifier_notify(op->agent->bus, NOTIFICATION_VERSIONED, context, publisher, event_type,

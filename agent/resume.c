@@ -47,6 +47,11 @@ static int look_at_image(struct operation *op, struct error *err)
     bool active = r == 0 && strcmp(image.status, "active") == 0;
     bool queued = r == 0 && strcmp(image.status, "queued") == 0;
     glance_image_done(&image);
+    log_debug("image %s is %s", op->arguments.image_id,
+              r < 0    ? "not known"
+              : active ? "active"
+              : queued ? "queued"
+                       : "neither queued nor active");
     if (active && is_record_only(op))
         return operation_image_is_complete(op, err);
     if (queued && operation_was_interrupted(op))
@@ -181,6 +186,7 @@ bool resume_operation(struct operation *op)
     struct image_source *image = NULL;
     log_info("resuming %s", op->base.request->method);
     bool guest_first = journal_last(op->base.record, "driver") && !is_record_only(op);
+    log_debug("the guest is restored %s", guest_first ? "at once" : "when nova can be asked");
     if (guest_first) {
         (void)instance_turn_await(op->base.turn, NEVER_MS, &failure);
         resume_guest(op, &image);
@@ -194,6 +200,7 @@ bool resume_operation(struct operation *op)
     }
     if (!guest_first || !op->guest_is_back) /* what nova means to do with it is known now */
         resume_guest(op, &image);
+    log_debug("%s image was finished before", image ? "an" : "no");
     if (can_begin_again(op, image))
         return !clear_for_another_try(op);
     resume_to_the_end(op, image);

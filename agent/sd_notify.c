@@ -102,6 +102,7 @@ static void notify_status(struct sd_notifier *notifier)
     if (strcmp(status, notifier->status) == 0)
         return;
     memcpy(notifier->status, status, sizeof(status));
+    log_debug("service manager is told: %s", status);
     sd_notify_status(status);
 }
 

@@ -147,6 +147,7 @@ static int make_keystone(struct agent *agent, const struct conf *conf, struct er
     if (!is_sent)
         return 0;
     agent->service_session = agent->own_session;
+    log_debug("[service_user]: service tokens are sent");
     return r < 0 ? r : make_session(conf, &cinder, &agent->cinder_session, err);
 }
 

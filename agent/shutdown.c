@@ -115,6 +115,7 @@ bool shutdown_run(struct agent *agent, const struct shutdown_ops *ops)
     unsigned timeout_s = (unsigned)agent->conf->DEFAULT.graceful_shutdown_timeout;
     const struct shutdown_times times = shutdown_times(timeout_s);
     bus_detach(agent->bus);
+    log_debug("%u requests are under way as the end begins", workers_running(agent->workers));
     atomic_store(&agent->shutdown->has_begun, true); /* only now may a request be handed back */
     if (wait_and_cancel(agent, ops, &times) == SHUTDOWN_DONE)
         return true;

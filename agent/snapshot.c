@@ -169,6 +169,7 @@ static int start_event(struct operation *op, struct error *err)
     int r = report_event_start(&op->base, err);
     if (r < 0)
         return r;
+    log_debug("the action event has started");
     op->event_started = true;
     journal_mark(op->base.record, "event_started", json_true());
     trap("snapshot:event-started");
@@ -192,6 +193,7 @@ static int save_power_state(struct operation *op, struct error *err)
     if (power_state != POWER_STATE_RUNNING)
         log_warning("trying to snapshot a non-running instance: (state: %d expected: %d)",
                     (int)power_state, (int)POWER_STATE_RUNNING);
+    log_debug("the guest's power state is %d", (int)power_state);
     return report_power_state(&op->base, power_state, err);
 }
 
@@ -283,6 +285,8 @@ static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
            finish_is_temporary(&failure) && !shutdown_has_begun(op->base.agent->shutdown) &&
            retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
+    log_debug("whether the request was acked is not known; its task state %s",
+              r == 0 ? "is untouched" : "was moved, or nobody answers");
     *ret_ours = r == 0;
     if (r == 0 || !finish_is_temporary(&failure))
         return 0;
@@ -329,6 +333,7 @@ void snapshot_recover(const struct instance_request *handed_over)
     }
     operation_restore(&op);
     journal_mark(op.base.record, "recovered", json_true());
+    log_debug("taken up for the %zuth time", operation_lives(&op));
     if (has_hardly_begun(&op))
         begin_again(&op);
     else if (!resume_operation(&op))

@@ -94,6 +94,7 @@ static void cancel_conflict(const struct watched_state *watched, const char *tas
 /* The state of a request is there before the request is. */
 static void doubt_state(struct watched_state *watched, const char *task_state)
 {
+    log_debug("the task state is %s, not %s", task_state, watched->task_state);
     if (is_of_request(task_state) && !watched->may_be_of_next)
         watched->may_be_of_next = true;
     else
@@ -268,6 +269,7 @@ void state_watch_expect(struct watched_state *watched, const char *task_state)
 {
     if (!watched)
         return;
+    log_debug("task state from now on: %s", task_state ? task_state : "(not watched)");
     LOCK_SCOPE(&watched->watch->lock);
     watched->task_state = task_state;
 }

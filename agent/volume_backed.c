@@ -80,6 +80,7 @@ static int freeze_guest(struct volume_backed *work, struct error *err)
         plan_no_quiesce(&work->op->quiesce, "the server is not active");
         return 0;
     }
+    log_debug("freezing the guest for the snapshots of its volumes");
     int r = freezer_freeze(op->base.agent->freezer, op->base.instance.uuid, &failure);
     if (r == 0)
         return 0;

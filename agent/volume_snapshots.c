@@ -196,6 +196,7 @@ static int make_snapshot(struct volume_snapshots *snapshots, struct volume_snaps
                                    &made, err);
     if (r == 0) {
         keep_id(volume, &made);
+        log_debug("volume %s: snapshot %s is begun", volume->volume_id, volume->id);
         r = await_available(snapshots, volume, deadline_ms, err);
     }
     return r < 0 ? error_prepend(err, "volume %s", request.volume_id) : 0;
@@ -244,6 +245,7 @@ static int undo_snapshot(struct volume_snapshots *snapshots, struct volume_snaps
     struct error failure = ERROR_INIT;
     int r = volume->begun ? remove_begun(snapshots, volume, &failure) : 0;
     if (r == 0 || error_is(&failure, EXC_SNAPSHOT_NOT_FOUND)) {
+        log_debug("volume %s: no snapshot of ours is left", volume->volume_id);
         volume->begun = false;
         return 0;
     }

@@ -90,6 +90,7 @@ static int start_process(struct watchdog *watchdog, struct error *err)
         return error_errno(err, saved_errno, "cannot start the watchdog");
     }
     watchdog->pid = pid;
+    log_debug("the watchdog process is %d", (int)pid);
     watchdog->agent_fd = fds[1];
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 /* Enough to walk JSON as deep as jansson reads it (2048); only what is used costs memory. */
 #define STACK_BYTES (4 * 1024 * 1024)
@@ -60,6 +61,7 @@ static void *run_job(void *arg)
     struct job job = *(struct job *)arg;
     free(arg);
     job.run(job.arg);
+    log_debug("a worker ends, %u are running", workers_running(job.workers));
     leave_workers(job.workers);
     return NULL;
 }
