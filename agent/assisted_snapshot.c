@@ -90,12 +90,15 @@ static int add_layer(struct assisted_snapshot *op, struct error *err)
     struct volume_overlay overlay = {.volume_id = op->volume_id, .journal = &journal};
     struct plan_quiesce quiesce = {.wanted = false};
     int r = check_snapshot_type(op, "create_info", err);
-    if (r == 0)
-        r = json_need_string(op->info, "new_file", "create_info", &overlay.new_file, err);
-    if (r == 0)
-        r = instance_request_load_properties(&op->base, err);
-    if (r == 0)
-        r = plan_quiesce(agent->conf, &op->base.instance, &quiesce, err);
+    if (r < 0)
+        return r;
+    r = json_need_string(op->info, "new_file", "create_info", &overlay.new_file, err);
+    if (r < 0)
+        return r;
+    r = instance_request_load_properties(&op->base, err);
+    if (r < 0)
+        return r;
+    r = plan_quiesce(agent->conf, &op->base.instance, &quiesce, err);
     if (r < 0)
         return r;
     if (freezer_holds(agent->freezer, op->base.instance.uuid)) /* whoever froze it thaws it */
@@ -124,13 +127,16 @@ static int take_layer_out(struct assisted_snapshot *op, struct error *err)
     struct agent *agent = op->base.agent;
     struct volume_merge merge = {.volume_id = op->volume_id};
     int r = check_snapshot_type(op, "delete_info", err);
-    if (r == 0)
-        r = optional_string(op, "file_to_merge", &merge.file_to_merge, err);
-    if (r == 0)
-        r = optional_string(op, "merge_target_file", &merge.merge_target_file, err);
-    return r < 0 ? r
-                 : agent->driver->ops->volume_snapshot_delete(agent->driver, op->base.instance.uuid,
-                                                              &merge, err);
+    if (r < 0)
+        return r;
+    r = optional_string(op, "file_to_merge", &merge.file_to_merge, err);
+    if (r < 0)
+        return r;
+    r = optional_string(op, "merge_target_file", &merge.merge_target_file, err);
+    if (r < 0)
+        return r;
+    return agent->driver->ops->volume_snapshot_delete(agent->driver, op->base.instance.uuid, &merge,
+                                                      err);
 }
 
 static void tell_cinder(struct assisted_snapshot *op, const char *status)
@@ -174,9 +180,10 @@ static int save_connection_info(struct assisted_snapshot *op, json_t *mapping, s
     json_t *info = NULL;
     const char *attachment_id;
     int r = json_need_string(mapping, "attachment_id", "the volume's mapping", &attachment_id, err);
-    if (r == 0)
-        r = cinder_attachment_connection_info(agent->cinder, op->base.request->context,
-                                              attachment_id, &info, err);
+    if (r < 0)
+        return r;
+    r = cinder_attachment_connection_info(agent->cinder, op->base.request->context, attachment_id,
+                                          &info, err);
     if (r == 0)
         r = complete_connection_info(op, mapping, info, err);
     if (r == 0)

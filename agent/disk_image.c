@@ -74,8 +74,9 @@ static int prepare_snapshot(struct operation *op, struct error *err)
 {
     struct glance_image image = {0};
     int r = encryption_check(op->base.agent->conf, &op->base.instance, err);
-    if (r == 0)
-        r = inspect_guest(op, err);
+    if (r < 0)
+        return r;
+    r = inspect_guest(op, err);
     if (r < 0)
         return r;
     log_debug("root disk %s, format %s, guest in power state %d", op->info.disk_path,
@@ -145,14 +146,15 @@ static int extract_by_any_method(struct operation *op, struct snapshot_result *r
     }
 }
 
-/* *err: cancelled while it waited. The phase goes on as `phase` when there is one. */
+/* `phase` is what the slot is for. */
 static int acquire_disk_op_slot(struct operation *op, enum summary_phase phase, struct error *err)
 {
     operation_enter(op, SUMMARY_SLOT);
     int r = slots_acquire(op->base.agent->disk_op_slots, err);
-    if (r == 0)
-        operation_enter(op, phase);
-    return r;
+    if (r < 0)
+        return r;
+    operation_enter(op, phase);
+    return 0;
 }
 
 /* From the guest's disk to an image: a finished one on ours, or one that is made as it is read. */

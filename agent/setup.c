@@ -242,48 +242,73 @@ static int make_throttles(struct agent *agent, const struct conf *conf, struct e
                                 &agent->upload_throttle, err);
 }
 
+/* What orders requests and limits them. */
+static int make_limits(struct agent *agent, const struct conf *conf, struct error *err)
+{
+    int r = workers_new(WORKERS_MAX, &agent->workers, err);
+    if (r < 0)
+        return r;
+    r = jobs_new(&agent->jobs, err);
+    if (r < 0)
+        return r;
+    r = instance_queue_new(&agent->instance_queue, err);
+    if (r < 0)
+        return r;
+    r = shutdown_new(&agent->shutdown, err);
+    if (r < 0)
+        return r;
+    r = slots_new((unsigned)conf->DEFAULT.max_concurrent_snapshots, &agent->snapshot_slots, err);
+    if (r < 0)
+        return r;
+    r = slots_new((unsigned)conf->compute.max_concurrent_disk_ops, &agent->disk_op_slots, err);
+    if (r < 0)
+        return r;
+    r = make_throttles(agent, conf, err);
+    return r < 0 ? r : live_options_new(conf, &agent->live_options, err);
+}
+
+/* What is worked with. */
+static int make_clients(struct agent *agent, const struct conf *conf, struct error *err)
+{
+    int r = make_keystone(agent, conf, err);
+    if (r < 0)
+        return r;
+    r = make_glance(agent, conf, err);
+    if (r < 0)
+        return r;
+    r = make_cinder(agent, conf, err);
+    if (r < 0)
+        return r;
+    r = setup_driver(conf, &agent->driver, err);
+    return r < 0 ? r : make_bus(agent, conf, err);
+}
+
+/* What has a thread of its own and looks after the others. */
+static int make_watches(struct agent *agent, const struct conf *conf, struct error *err)
+{
+    unsigned freeze_ms = seconds_ms((unsigned)conf->snapshot_agent.freeze_deadline);
+    int r = freezer_new(agent->driver, agent->freeze_ledger, freeze_ms, &agent->freezer, err);
+    if (r < 0)
+        return r;
+    r = canceller_new(agent->glance, CANCELLER_INTERVAL_MS, &agent->canceller, err);
+    if (r < 0)
+        return r;
+    r = state_watch_new(agent->bus, conf->DEFAULT.host, STATE_WATCH_INTERVAL_MS,
+                        &agent->state_watch, err);
+    if (r < 0)
+        return r;
+    r = release_new(agent->bus, conf->DEFAULT.host, &agent->release, err);
+    return r < 0 ? r : preflight_new(agent, PREFLIGHT_PAUSE_MS, &agent->preflight, err);
+}
+
 int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
 {
     agent->conf = conf;
-    int r = workers_new(WORKERS_MAX, &agent->workers, err);
+    int r = make_limits(agent, conf, err);
     if (r == 0)
-        r = jobs_new(&agent->jobs, err);
+        r = make_clients(agent, conf, err);
     if (r == 0)
-        r = instance_queue_new(&agent->instance_queue, err);
-    if (r == 0)
-        r = shutdown_new(&agent->shutdown, err);
-    if (r == 0)
-        r = slots_new((unsigned)conf->DEFAULT.max_concurrent_snapshots, &agent->snapshot_slots,
-                      err);
-    if (r == 0)
-        r = slots_new((unsigned)conf->compute.max_concurrent_disk_ops, &agent->disk_op_slots, err);
-    if (r == 0)
-        r = make_throttles(agent, conf, err);
-    if (r == 0)
-        r = live_options_new(conf, &agent->live_options, err);
-    if (r == 0)
-        r = make_keystone(agent, conf, err);
-    if (r == 0)
-        r = make_glance(agent, conf, err);
-    if (r == 0)
-        r = make_cinder(agent, conf, err);
-    if (r == 0)
-        r = setup_driver(conf, &agent->driver, err);
-    if (r == 0)
-        r = freezer_new(agent->driver, agent->freeze_ledger,
-                        seconds_ms((unsigned)conf->snapshot_agent.freeze_deadline), &agent->freezer,
-                        err);
-    if (r == 0)
-        r = canceller_new(agent->glance, CANCELLER_INTERVAL_MS, &agent->canceller, err);
-    if (r == 0)
-        r = make_bus(agent, conf, err);
-    if (r == 0)
-        r = state_watch_new(agent->bus, conf->DEFAULT.host, STATE_WATCH_INTERVAL_MS,
-                            &agent->state_watch, err);
-    if (r == 0)
-        r = release_new(agent->bus, conf->DEFAULT.host, &agent->release, err);
-    if (r == 0)
-        r = preflight_new(agent, PREFLIGHT_PAUSE_MS, &agent->preflight, err);
+        r = make_watches(agent, conf, err);
     if (r < 0)
         setup_undo(agent);
     return r;

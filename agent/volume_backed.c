@@ -39,74 +39,84 @@ static struct volume_snapshots_owner snapshots_owner(const struct operation *op)
     };
 }
 
+/* The snapshots are named after the image. */
+static int look_at_volumes(struct volume_backed *work, struct error *err)
+{
+    struct operation *op = work->op;
+    struct glance_image image = {0};
+    const struct volume_snapshots_owner owner = snapshots_owner(op);
+    int r = glance_image_get(op->base.agent->glance, op->base.admin, op->arguments.image_id, &image,
+                             err);
+    if (r < 0)
+        return r;
+    r = volume_snapshots_prepare(&work->snapshots, &owner, image.name ? image.name : "",
+                                 work->mappings, err);
+    glance_image_done(&image);
+    if (r < 0)
+        return r;
+    if (work->snapshots.count == 0)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "instance %s has neither an image nor a volume", op->base.instance.uuid);
+    return 0;
+}
+
 /* Looks at everything before anything is made. */
 static int prepare_volumes(struct volume_backed *work, struct error *err)
 {
-    static const char *const attributes[] = {"system_metadata", NULL};
     struct operation *op = work->op;
     struct agent *agent = op->base.agent;
-    struct instance *instance = &op->base.instance;
-    struct glance_image image = {0};
-    const struct volume_snapshots_owner owner = snapshots_owner(op);
-    int r = conductor_instance_load(agent->bus, op->base.admin, instance, attributes, err);
-    if (r == 0)
-        r = conductor_mapping_list(agent->bus, op->base.admin, instance->uuid, &work->mappings,
-                                   err);
-    if (r == 0)
-        r = block_devices_check(work->mappings, err);
-    if (r == 0)
-        r = plan_quiesce(agent->conf, instance, &work->op->quiesce, err);
-    if (r == 0)
-        r = glance_image_get(agent->glance, op->base.admin, op->arguments.image_id, &image, err);
-    if (r == 0)
-        r = volume_snapshots_prepare(&work->snapshots, &owner, image.name ? image.name : "",
-                                     work->mappings, err);
-    glance_image_done(&image);
-    if (r == 0 && work->snapshots.count == 0)
-        r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                      "instance %s has neither an image nor a volume", instance->uuid);
-    return r;
+    const struct instance *instance = &op->base.instance;
+    int r = instance_request_load_properties(&op->base, err);
+    if (r < 0)
+        return r;
+    r = conductor_mapping_list(agent->bus, op->base.admin, instance->uuid, &work->mappings, err);
+    if (r < 0)
+        return r;
+    r = block_devices_check(work->mappings, err);
+    if (r < 0)
+        return r;
+    r = plan_quiesce(agent->conf, instance, &op->quiesce, err);
+    return r < 0 ? r : look_at_volumes(work, err);
 }
 
 /* A guest that does not run does not write; nova-api freezes active ones only. */
-static int freeze_guest(struct volume_backed *work, struct error *err)
+static int freeze_guest(struct operation *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    struct operation *op = work->op;
     const char *vm_state = instance_string(&op->base.instance, "vm_state");
-    if (!work->op->quiesce.wanted)
+    if (!op->quiesce.wanted)
         return 0;
     if (!vm_state || strcmp(vm_state, "active") != 0) {
-        plan_no_quiesce(&work->op->quiesce, "the server is not active");
+        plan_no_quiesce(&op->quiesce, "the server is not active");
         return 0;
     }
     log_debug("freezing the guest for the snapshots of its volumes");
     int r = freezer_freeze(op->base.agent->freezer, op->base.instance.uuid, &failure);
     if (r == 0)
         return 0;
-    if (work->op->quiesce.required) {
+    if (op->quiesce.required) {
         *err = failure;
         return error_prepend(err, "os_require_quiesce is set, but");
     }
-    plan_no_quiesce(&work->op->quiesce, failure.message);
+    plan_no_quiesce(&op->quiesce, failure.message);
     return 0;
 }
 
 /* Fails only when the snapshots must be of a frozen guest, and the deadline came before them. */
-static int thaw_guest(struct volume_backed *work, struct error *err)
+static int thaw_guest(struct operation *op, struct error *err)
 {
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
-    struct freezer *freezer = work->op->base.agent->freezer;
-    const char *uuid = work->op->base.instance.uuid;
-    if (!work->op->quiesce.wanted)
+    struct freezer *freezer = op->base.agent->freezer;
+    const char *uuid = op->base.instance.uuid;
+    if (!op->quiesce.wanted)
         return 0;
     bool in_time = freezer_holds(freezer, uuid);
     if (freezer_thaw(freezer, uuid, &failure) < 0)
         log_error("cannot thaw the guest, will retry: %s", failure.message);
     if (in_time)
         return 0;
-    if (work->op->quiesce.required)
+    if (op->quiesce.required)
         return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                          "Cinder took longer than freeze_deadline, so that the guest was thawed "
                          "before all snapshots were made");
@@ -116,28 +126,28 @@ static int thaw_guest(struct volume_backed *work, struct error *err)
 
 static int snapshot_volumes(struct volume_backed *work, struct error *err)
 {
+    struct operation *op = work->op;
     struct error failure = ERROR_INIT;
-    operation_enter(work->op, SUMMARY_COPY);
-    int r = freeze_guest(work, err);
+    operation_enter(op, SUMMARY_COPY);
+    int r = freeze_guest(op, err);
     if (r < 0)
         return r;
     trap("volumes:frozen");
     (void)volume_snapshots_make(&work->snapshots, &failure);
     trap("volumes:made");
     struct error late = ERROR_INIT;
-    if (thaw_guest(work, &late) < 0)
+    if (thaw_guest(op, &late) < 0)
         error_join(&failure, &late);
-    journal_mark(work->op->base.record, "snapshots", volume_snapshots_ids(&work->snapshots));
+    journal_mark(op->base.record, "snapshots", volume_snapshots_ids(&work->snapshots));
     trap("volumes:thawed");
-    if (failure.errnum == 0) {
-        work->op->summary.method = "snapshots of its volumes";
-        work->op->summary.quiesce =
-            work->op->quiesce.wanted ? SUMMARY_QUIESCE_YES : SUMMARY_QUIESCE_NO;
-        log_debug("%zu volumes are snapshotted", work->snapshots.count);
-        return 0;
+    if (failure.errnum != 0) {
+        *err = failure;
+        return -failure.errnum;
     }
-    *err = failure;
-    return -failure.errnum;
+    op->summary.method = "snapshots of its volumes";
+    op->summary.quiesce = op->quiesce.wanted ? SUMMARY_QUIESCE_YES : SUMMARY_QUIESCE_NO;
+    log_debug("%zu volumes are snapshotted", work->snapshots.count);
+    return 0;
 }
 
 /* The volumes from their snapshots, everything else as it is. Owned; NULL without memory. */
@@ -197,20 +207,29 @@ static int complete_image(struct volume_backed *work, struct error *err)
     return r < 0 ? r : operation_image_is_complete(op, err);
 }
 
+static int make_image(struct volume_backed *work, struct error *err)
+{
+    struct operation *op = work->op;
+    int r = prepare_volumes(work, err);
+    if (r < 0)
+        return r;
+    r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
+    if (r < 0)
+        return r;
+    r = journal_note(op->base.record, "volumes", volume_snapshots_note(&work->snapshots), err);
+    if (r < 0)
+        return r;
+    r = snapshot_volumes(work, err);
+    if (r < 0)
+        return r;
+    r = operation_move_to(op, IMAGE_UPLOADING, err);
+    return r < 0 ? r : complete_image(work, err);
+}
+
 int volume_backed_image_make(struct operation *op, struct error *err)
 {
     struct volume_backed work = {.op = op};
-    int r = prepare_volumes(&work, err);
-    if (r == 0)
-        r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
-    if (r == 0)
-        r = journal_note(op->base.record, "volumes", volume_snapshots_note(&work.snapshots), err);
-    if (r == 0)
-        r = snapshot_volumes(&work, err);
-    if (r == 0)
-        r = operation_move_to(op, IMAGE_UPLOADING, err);
-    if (r == 0)
-        r = complete_image(&work, err);
+    int r = make_image(&work, err);
     volume_snapshots_done(&work.snapshots);
     json_decref(work.mappings);
     return r;
