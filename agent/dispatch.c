@@ -1,166 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See dispatch.h. Source of versions: nova.compute.manager:ComputeManager.target, _ComputeV5Proxy.
- */
+/* See dispatch.h. */
 #include "agent/dispatch.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "agent/assisted_snapshot.h"
 #include "agent/canceller.h"
-#include "agent/encryption.h"
 #include "agent/instance.h"
 #include "agent/instance_queue.h"
 #include "agent/instance_request.h"
 #include "agent/journal.h"
-#include "agent/preflight.h"
-#include "agent/quiesce.h"
+#include "agent/methods.h"
 #include "agent/recover.h"
 #include "agent/release.h"
-#include "agent/snapshot.h"
 #include "agent/workers.h"
 #include "amqp/bus.h"
-#include "common/cleanup.h"
 #include "common/id.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/trap.h"
-#include "conf/conf.h"
-
-struct method {
-    const char *name;
-
-    /* Says why the request cannot be served here. Runs before the ack, on the bus thread. */
-    int (*check)(const struct agent *agent, const struct rpc_request *request, struct error *err);
-
-    /* Says why the request is not begun, though one that was can be brought to its end here. NULL:
-     * there is no reason. Runs before the ack as well, after check. */
-    int (*decline)(const struct agent *agent, const struct rpc_request *request, struct error *err);
-
-    /* Serves it on a worker thread. Takes what is handed over; waits for its turn before it touches
-     * the guest. */
-    void (*serve)(const struct instance_request *handed_over);
-
-    /* Brings to its end what an agent that died was serving, likewise. NULL: the method leaves
-     * nothing behind, and is not in the journal. */
-    void (*recover)(const struct instance_request *handed_over);
-
-    /* Never waits for others: it gets no turn. */
-    bool jumps_the_queue;
-
-    /* When nobody knows whether the broker has our ack. */
-    enum { GIVE_UP, SERVE_ALL_THE_SAME, FIND_OUT } in_doubt;
-};
-
-/* Hypervisors and disks this agent knows nothing of. */
-static int check_backend(const struct agent *agent, struct error *err)
-{
-    const struct conf *conf = agent->conf;
-    if (strcmp(conf->libvirt.virt_type, "kvm") != 0 && strcmp(conf->libvirt.virt_type, "qemu") != 0)
-        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "[libvirt]virt_type is %s",
-                         conf->libvirt.virt_type);
-    if (strcmp(conf->libvirt.images_type, "ploop") == 0)
-        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "[libvirt]images_type is %s",
-                         conf->libvirt.images_type);
-    return 0;
-}
-
-static int check_snapshot(const struct agent *agent, const struct rpc_request *request,
-                          struct error *err)
-{
-    int r = snapshot_check(request, err);
-    return r < 0 ? r : check_backend(agent, err);
-}
-
-/*
- * Its image would hold in the clear what is encrypted on the host. Where there is no nova-compute
- * the request is served, to its failure: nobody else would tell Nova.
- */
-static int decline_encrypted(const struct agent *agent, const struct rpc_request *request,
-                             struct error *err)
-{
-    struct instance instance;
-    if (strcmp(agent->conf->snapshot_agent.attach, "exclusive") == 0)
-        return 0;
-    int r = instance_from_primitive(json_object_get(request->args, "instance"), &instance, err);
-    if (r < 0)
-        return r;
-    if (!instance_is_volume_backed(&instance))
-        r = encryption_check(agent->conf, &instance, err);
-    instance_done(&instance);
-    return r;
-}
-
-static int check_instance(const struct agent *agent, const struct rpc_request *request,
-                          struct error *err)
-{
-    struct instance instance;
-    int r = instance_from_primitive(json_object_get(request->args, "instance"), &instance, err);
-    if (r < 0)
-        return r;
-    instance_done(&instance);
-    return check_backend(agent, err);
-}
-
-static int check_assisted(const struct agent *agent, const struct rpc_request *request,
-                          struct error *err)
-{
-    int r = assisted_snapshot_check(request, err);
-    return r < 0 ? r : check_backend(agent, err);
-}
-
-/*
- * In doubt the task state tells who has a snapshot. To thaw twice does no harm, a guest that stays
- * frozen does. Of the others whoever asked hears nothing, and asks again or gives up; two that do
- * the same to a guest get in each other's way.
- */
-static const struct method methods[] = {
-    {"snapshot_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover,
-     false, FIND_OUT},
-    {"backup_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover, false,
-     FIND_OUT},
-    {"quiesce_instance", check_instance, NULL, quiesce_freeze_serve, NULL, false, GIVE_UP},
-    {"unquiesce_instance", check_instance, NULL, quiesce_thaw_serve, NULL, true,
-     SERVE_ALL_THE_SAME},
-    {"volume_snapshot_create", check_assisted, NULL, assisted_snapshot_create_serve,
-     assisted_snapshot_create_recover, false, GIVE_UP},
-    {"volume_snapshot_delete", check_assisted, NULL, assisted_snapshot_delete_serve,
-     assisted_snapshot_delete_recover, false, GIVE_UP},
-};
-
-static const struct method *find_method(const struct rpc_request *request)
-{
-    if (request->namespace)
-        return NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
-        if (strcmp(methods[i].name, request->method) == 0)
-            return &methods[i];
-    return NULL;
-}
-
-/* The server implements 5.13 and 6.5: same major, minor not above. */
-static bool version_is_served(const char *version)
-{
-    unsigned major, minor;
-    char rest;
-    int n = version ? sscanf(version, "%3u.%3u%c", &major, &minor, &rest) : 0;
-    return n == 2 && ((major == 5 && minor <= 13) || (major == 6 && minor <= 5));
-}
-
-static int check_request(struct agent *agent, const struct method *method,
-                         const struct rpc_request *request, struct error *err)
-{
-    if (!version_is_served(request->version))
-        return error_set(err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR, "RPC version %s is not served",
-                         request->version ? request->version : "(none)");
-    if (workers_full(agent->workers, atomic_load(&agent->taking)))
-        return error_set(err, EAGAIN, EXC_INTERNAL_ERROR, "too many requests are waiting");
-    int r = preflight_check(agent->preflight, err); /* may have come before the agent stood aside */
-    if (r == 0)
-        r = method->check(agent, request, err);
-    return r == 0 && method->decline ? method->decline(agent, request, err) : r;
-}
 
 /* NULL when it names none, as a malformed request of a volume's snapshot. */
 static const char *instance_uuid(const struct rpc_request *request)
@@ -193,14 +52,14 @@ static void leave_to_compute(const struct rpc_request *request, const struct err
 static enum rpc_verdict accept_request(void *arg, const struct rpc_request *request)
 {
     struct agent *agent = arg;
-    const struct method *method = find_method(request);
+    const struct method *method = methods_find(request);
     struct error err = ERROR_INIT;
     if (!method) {
         cancel_if_deleted(agent, request);
         log_debug("%s is put back: it is not the agent's to serve", request->method);
         return RPC_PUT_BACK;
     }
-    if (check_request(agent, method, request, &err) < 0) {
+    if (methods_check(agent, method, request, &err) < 0) {
         leave_to_compute(request, &err);
         return RPC_PUT_BACK;
     }
@@ -214,7 +73,7 @@ static enum rpc_verdict accept_request(void *arg, const struct rpc_request *requ
 static bool write_down(void *arg, const struct rpc_request *request, void **claim)
 {
     const struct agent *agent = arg;
-    const struct method *method = find_method(request); /* accept_request() has found it */
+    const struct method *method = methods_find(request); /* accept_request() has found it */
     struct journal_record *record = NULL;
     struct error err = ERROR_INIT;
     if (method && method->recover && journal_begin(agent->journal, request, &record, &err) < 0) {
@@ -303,7 +162,7 @@ static void start_serving(struct agent *agent, struct rpc_request *request,
                           struct journal_record *record, bool is_acked)
 {
     struct error err = ERROR_INIT;
-    const struct method *method = find_method(request); /* accept_request() has found it */
+    const struct method *method = methods_find(request); /* accept_request() has found it */
     const struct task task = {
         .run = method ? method->serve : NULL,
         .request = {.agent = agent, .request = request, .record = record},
@@ -332,7 +191,7 @@ static void withdraw_request(void *arg, void *claim)
 static bool doubt_request(void *arg, struct rpc_request *request, void *claim)
 {
     struct agent *agent = arg;
-    const struct method *method = find_method(request);
+    const struct method *method = methods_find(request);
     if (!method || method->in_doubt == GIVE_UP) {
         log_warning("%s is given up: the connection was lost before the broker had confirmed its "
                     "ack",
@@ -356,7 +215,7 @@ bool dispatch_recover(struct agent *agent, struct rpc_request *request,
                       struct journal_record *record)
 {
     struct error err = ERROR_INIT;
-    const struct method *method = find_method(request);
+    const struct method *method = methods_find(request);
     const struct task task = {
         .run = method ? method->recover : NULL,
         .request = {.agent = agent, .request = request, .record = record},

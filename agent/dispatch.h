@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The RPC table: which methods the agent serves, and what becomes of the others. */
+/* What becomes of a request: who serves it, and what is put back. The methods: methods.h. */
 #pragma once
 
 #include "agent/agent.h"

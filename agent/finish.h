@@ -7,7 +7,6 @@
 #pragma once
 
 #include "agent/operation.h"
-#include "common/retry.h"
 
 /*
  * Brings the operation to its end. `failure` is why there is no image, or what went wrong after it
@@ -24,9 +23,3 @@ void finish_postpone(struct operation *op, const struct error *why);
  * record for the next start. What stands behind it in the line of its instance is left as well.
  */
 void finish_interrupt(struct operation *op);
-
-/* What may be otherwise in a while: nobody answered, or a service is not itself. */
-bool finish_is_temporary(const struct error *err);
-
-/* The pauses until then: growing to some seconds, for an hour. */
-struct retry finish_retry(void);

@@ -14,6 +14,7 @@
 #include "agent/journal.h"
 #include "agent/recover.h"
 #include "agent/shutdown.h"
+#include "agent/temporary.h"
 #include "agent/volume_backed.h"
 #include "amqp/bus.h"
 #include "common/clock.h"
@@ -56,7 +57,7 @@ static int look_at_image(struct operation *op, struct error *err)
         return operation_image_is_complete(op, err);
     if (queued && operation_was_interrupted(op))
         forget_upload(op);
-    if (r < 0 && finish_is_temporary(&failure)) {
+    if (r < 0 && temporary_failure(&failure)) {
         *err = failure;
         return r;
     }
@@ -85,7 +86,7 @@ static int insist_for_a_while(struct retry retry, struct operation *op,
 {
     struct error failure = ERROR_INIT;
     int r;
-    while ((r = step(op, &failure)) < 0 && finish_is_temporary(&failure) &&
+    while ((r = step(op, &failure)) < 0 && temporary_failure(&failure) &&
            !shutdown_has_begun(op->base.agent->shutdown) && retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     if (r < 0)
@@ -97,7 +98,7 @@ static int insist_for_a_while(struct retry retry, struct operation *op,
 static int insist_on_step(struct operation *op,
                           int (*step)(struct operation *op, struct error *err), struct error *err)
 {
-    return insist_for_a_while(finish_retry(), op, step, err);
+    return insist_for_a_while(temporary_retry(), op, step, err);
 }
 
 /* Nothing that the image may refer to can be undone before this is known. */

@@ -12,9 +12,6 @@
  */
 int setup_state(struct agent *agent, const struct conf *conf, struct error *err);
 
-/* The driver alone. Returns owned. */
-int setup_driver(const struct conf *conf, struct driver **ret_driver, struct error *err);
-
 /*
  * Builds everything else `agent` points to, but conf (borrowed until setup_undo()). Nothing is
  * connected or started yet. On failure what was built is freed.

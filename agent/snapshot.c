@@ -27,6 +27,7 @@
 #include "agent/shutdown.h"
 #include "agent/slots.h"
 #include "agent/task_states.h"
+#include "agent/temporary.h"
 #include "agent/volume_backed.h"
 #include "amqp/bus.h"
 #include "common/cancel.h"
@@ -35,6 +36,7 @@
 #include "common/id.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/retry.h"
 #include "common/trap.h"
 #include "driver/driver.h"
 
@@ -273,7 +275,7 @@ void snapshot_serve(const struct instance_request *handed_over)
 static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
 {
     const char *untouched = op->task_state;
-    struct retry retry = finish_retry();
+    struct retry retry = temporary_retry();
     struct error failure = ERROR_INIT;
     int r;
     *ret_ours = journal_last(op->base.record, "acked") != NULL;
@@ -282,13 +284,13 @@ static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
     instance_turn_pass(op->base.turn); /* whom it is given to may be this agent */
     recovery_await_redelivery(op->base.agent->recovery);
     while ((r = report_task_state(&op->base, untouched, &untouched, 1, &failure)) < 0 &&
-           finish_is_temporary(&failure) && !shutdown_has_begun(op->base.agent->shutdown) &&
+           temporary_failure(&failure) && !shutdown_has_begun(op->base.agent->shutdown) &&
            retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     log_debug("whether the request was acked is not known; its task state %s",
               r == 0 ? "is untouched" : "was moved, or nobody answers");
     *ret_ours = r == 0;
-    if (r == 0 || !finish_is_temporary(&failure))
+    if (r == 0 || !temporary_failure(&failure))
         return 0;
     *err = failure;
     return r;
