@@ -3,29 +3,33 @@
  * What all requests share: the configuration and the connections of this agent.
  *
  * Set up by main before the bus starts and constant from then on, so it is read without a lock.
+ * Whoever uses a part includes the part's own header.
  */
 #pragma once
 
 #include <stdatomic.h>
 
-#include "agent/freezer.h"
-#include "agent/instance_queue.h"
-#include "agent/journal.h"
-#include "agent/live_options.h"
-#include "agent/overseer.h"
-#include "agent/preflight.h"
-#include "agent/recover.h"
-#include "agent/release.h"
-#include "agent/shutdown.h"
-#include "agent/slots.h"
-#include "agent/state_watch.h"
-#include "agent/workers.h"
-#include "amqp/bus.h"
-#include "cinder_client/cinder.h"
-#include "common/throttle.h"
-#include "conf/conf.h"
-#include "driver/driver.h"
-#include "glance_client/glance.h"
+struct bus;
+struct canceller;
+struct cinder;
+struct conf;
+struct driver;
+struct freeze_ledger;
+struct freezer;
+struct glance;
+struct instance_queue;
+struct jobs;
+struct journal;
+struct keystone_session;
+struct live_options;
+struct preflight;
+struct recovery;
+struct release;
+struct shutdown;
+struct slots;
+struct state_watch;
+struct throttle;
+struct workers;
 
 struct agent {
     const struct conf *conf;
@@ -42,9 +46,10 @@ struct agent {
     struct recovery *recovery;                /* requests an earlier agent has left */
     struct preflight *preflight;              /* whether this host can take snapshots */
     struct release *release;                  /* of the nova-compute beside us */
-    struct overseer *overseer;                /* cancels snapshots nobody wants any more */
+    struct canceller *canceller;              /* cancels snapshots nobody wants any more */
     struct state_watch *state_watch;          /* and whose task state is not theirs any more */
     struct workers *workers;                  /* threads */
+    struct jobs *jobs;                        /* and what they are at */
     atomic_uint taking;                       /* accepted requests that have none yet */
     struct instance_queue *instance_queue;    /* one operation per instance */
     struct shutdown *shutdown;                /* whether the end has begun */

@@ -5,12 +5,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/agent.h"
+#include "agent/instance.h"
+#include "amqp/bus.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "glance_client/glance.h"
 
 #define ROTATION_MAX 1000000
 
-int backup_arguments_parse(const json_t *args, struct snapshot_request *arguments,
+int backup_arguments_parse(const json_t *args, struct snapshot_arguments *arguments,
                            struct error *err)
 {
     const char *backup_type;
@@ -40,8 +44,8 @@ static bool member_is(const json_t *record, const char *key, const char *value)
  */
 static bool owner_is_ours(const struct operation *op, const json_t *record)
 {
-    const char *asking = op->request->context->project_id;
-    return member_is(record, "owner", instance_string(&op->arguments.instance, "project_id")) ||
+    const char *asking = op->base.request->context->project_id;
+    return member_is(record, "owner", instance_string(&op->base.instance, "project_id")) ||
            (asking[0] != '\0' && member_is(record, "owner", asking));
 }
 
@@ -49,18 +53,18 @@ static bool is_ours(const struct operation *op, const json_t *record)
 {
     return member_is(record, "image_type", "backup") &&
            member_is(record, "backup_type", op->arguments.backup_type) &&
-           member_is(record, "instance_uuid", op->arguments.instance.uuid) &&
+           member_is(record, "instance_uuid", op->base.instance.uuid) &&
            owner_is_ours(op, record) && member_is(record, "status", "active");
 }
 
 static int list_backups(struct operation *op, json_t **ret_records, struct error *err)
 {
-    json_t *filters =
-        json_pack("{s:s, s:s, s:s}", "image_type", "backup", "backup_type",
-                  op->arguments.backup_type, "instance_uuid", op->arguments.instance.uuid);
+    json_t *filters = json_pack("{s:s, s:s, s:s}", "image_type", "backup", "backup_type",
+                                op->arguments.backup_type, "instance_uuid", op->base.instance.uuid);
     if (!filters)
         return error_nomem(err);
-    int r = glance_image_list(op->agent->glance, op->request->context, filters, ret_records, err);
+    int r = glance_image_list(op->base.agent->glance, op->base.request->context, filters,
+                              ret_records, err);
     json_decref(filters);
     return r < 0 ? error_prepend(err, "backups cannot be listed for their rotation") : 0;
 }
@@ -69,7 +73,7 @@ static void delete_backup(struct operation *op, const char *image_id)
 {
     struct error err = ERROR_INIT;
     log_info("Deleting backup %s: %u are kept", image_id, op->arguments.rotation);
-    int r = glance_image_delete(op->agent->glance, op->request->context, image_id, &err);
+    int r = glance_image_delete(op->base.agent->glance, op->base.request->context, image_id, &err);
     if (r < 0)
         log_warning("Failed to delete backup %s: %s", image_id, err.message);
 }
@@ -86,6 +90,8 @@ int backup_rotate(struct operation *op, struct error *err)
         if (is_ours(op, record))
             ours++;
     }
+    log_debug("%zu backups of type %s, %u are kept", ours, op->arguments.backup_type,
+              op->arguments.rotation);
     for (i = json_array_size(records); i-- > 0 && ours > op->arguments.rotation;) {
         record = json_array_get(records, i);
         if (!is_ours(op, record))

@@ -5,7 +5,7 @@
 #include "agent/operation.h"
 
 /* Reads backup_type and rotation of the RPC. EINVAL naming what is wrong. Borrows. */
-int backup_arguments_parse(const json_t *args, struct snapshot_request *arguments,
+int backup_arguments_parse(const json_t *args, struct snapshot_arguments *arguments,
                            struct error *err);
 
 /*

@@ -46,7 +46,7 @@ const char *block_device_volume_id(const json_t *mapping)
     return is_volume ? json_string_member(mapping, "volume_id") : NULL;
 }
 
-static int check(const json_t *mapping, struct error *err)
+static int check_mapping(const json_t *mapping, struct error *err)
 {
     const char *source_type;
     int r = json_need_string(mapping, "source_type", "a block device mapping", &source_type, err);
@@ -68,21 +68,21 @@ int block_devices_check(const json_t *mappings, struct error *err)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "more than %d block device mappings",
                          BLOCK_DEVICES_MAX);
     json_array_foreach (mappings, i, mapping) {
-        int r = check(mapping, err);
+        int r = check_mapping(mapping, err);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-static int copy(json_t *to, const char *field, const json_t *from)
+static int copy_field(json_t *to, const char *field, const json_t *from)
 {
     json_t *value = json_object_get(from, field);
     return json_object_set_new(to, field, value ? json_incref(value) : json_null());
 }
 
 /* All fields, null but for delete_on_termination, as BlockDeviceDict has them by default. */
-static json_t *blank(void)
+static json_t *blank_mapping(void)
 {
     json_t *mapping = json_object();
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
@@ -91,7 +91,7 @@ static json_t *blank(void)
     return mapping;
 }
 
-static json_t *complete(json_t *mapping, int failures)
+static json_t *mapping_or_null(json_t *mapping, int failures)
 {
     if (mapping && failures == 0)
         return mapping;
@@ -104,20 +104,20 @@ json_t *block_device_from_snapshot(const char *snapshot_id, const json_t *mappin
     static const char *const copied[] = {"disk_bus",    "device_type",
                                          "boot_index",  "delete_on_termination",
                                          "volume_size", "device_name"};
-    json_t *result = blank();
+    json_t *result = blank_mapping();
     int failures = json_object_set_new(result, "source_type", json_string("snapshot"));
     failures |= json_object_set_new(result, "destination_type", json_string("volume"));
     failures |= json_object_set_new(result, "snapshot_id", json_string(snapshot_id));
     for (size_t i = 0; i < ARRAY_SIZE(copied); i++)
-        failures |= copy(result, copied[i], mapping);
-    return complete(result, failures);
+        failures |= copy_field(result, copied[i], mapping);
+    return mapping_or_null(result, failures);
 }
 
 json_t *block_device_for_image(const json_t *mapping)
 {
-    json_t *result = blank();
+    json_t *result = blank_mapping();
     int failures = 0;
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-        failures |= copy(result, fields[i], mapping);
-    return complete(result, failures);
+        failures |= copy_field(result, fields[i], mapping);
+    return mapping_or_null(result, failures);
 }

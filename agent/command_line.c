@@ -22,7 +22,7 @@ static const char help[] =
     "  --version           print the version and end\n"
     "  --help              print this and end\n";
 
-static void add(struct command_line *line, const char *path, bool is_folder)
+static void add_source(struct command_line *line, const char *path, bool is_folder)
 {
     struct conf_sources *sources = &line->sources;
     if (sources->n == CONF_SOURCES_MAX) {
@@ -48,10 +48,10 @@ void command_line_parse(int argc, char **argv, struct command_line *ret_command_
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'f':
-            add(&line, optarg, false);
+            add_source(&line, optarg, false);
             break;
         case 'd':
-            add(&line, optarg, true);
+            add_source(&line, optarg, true);
             break;
         case 'c':
             line.check_config = true;

@@ -1,213 +1,128 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See conductor.h. Wire forms: nova/conductor/rpcapi.py, oslo_versionedobjects/base.py. */
-#include "agent/conductor_int.h"
-
+/*
+ * How nova-conductor is called, and what is told to it of a request. See conductor.h. Wire forms:
+ * nova/conductor/rpcapi.py, oslo_versionedobjects/base.py.
+ */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/conductor_int.h"
 #include "amqp/rpc.h"
 #include "common/json.h"
 #include "common/log.h"
 
 #define TOPIC "conductor"
 #define VERSION_CONDUCTOR "3.0"
-/* The oldest version every conductor understands; behaviour is the same for what is saved here. */
-#define VERSION_INSTANCE "2.0"
-#define VERSION_INSTANCE_LOADED "2.7"
+#define VERSION_EVENT "1.4"
 #define VERSION_FAULT "1.2"
-#define VERSION_MAPPING "1.21"
-#define SAVE_ATTEMPTS 3
-#define STATES_MS 5000
+#define VERSION_SERVICE "1.22"
 /* nova.compute.utils.exception_to_dict: the column holds 255 characters. */
 #define FAULT_MESSAGE_MAX 255
 
-/* Takes `args`, which may be NULL when building it failed. `timeout_ms` as in rpc_call(). */
-static int call(struct bus *bus, const struct request_context *context, const char *method,
-                json_t *args, unsigned timeout_ms, json_t **ret_result, struct error *err)
+struct conductor_call {
+    const char *method;
+    json_t *args;        /* taken; NULL when building it failed */
+    unsigned timeout_ms; /* as in rpc_call() */
+};
+
+static int call_conductor(struct bus *bus, const struct request_context *context,
+                          const struct conductor_call *call, json_t **ret_result, struct error *err)
 {
-    if (!args)
+    json_t *result = NULL;
+    if (!call->args)
         return error_nomem(err);
-    const struct rpc_call wanted = {TOPIC, VERSION_CONDUCTOR, context, method, args, timeout_ms};
-    return rpc_call(bus, &wanted, ret_result, err);
+    const struct rpc_call wanted = {TOPIC,        VERSION_CONDUCTOR, context,
+                                    call->method, call->args,        call->timeout_ms};
+    int r = rpc_call(bus, &wanted, &result, err);
+    if (r < 0)
+        return r;
+    if (ret_result)
+        *ret_result = result;
+    else
+        json_decref(result);
+    return 0;
 }
 
 int conductor_class_action(struct bus *bus, const struct request_context *context,
-                           const char *objname, const char *objmethod, json_t *versions,
-                           json_t *args, json_t *kwargs, unsigned timeout_ms, json_t **ret_result,
+                           const struct conductor_action *action, json_t **ret_result,
                            struct error *err)
 {
-    return call(bus, context, "object_class_action_versions",
-                json_pack("{s:s, s:s, s:o, s:o, s:o}", "objname", objname, "objmethod", objmethod,
-                          "object_versions", versions, "args", args, "kwargs", kwargs),
-                timeout_ms, ret_result, err);
+    const struct conductor_call call = {
+        .method = "object_class_action_versions",
+        .args = json_pack("{s:s, s:s, s:o, s:o, s:o}", "objname", action->objname, "objmethod",
+                          action->objmethod, "object_versions", action->versions, "args",
+                          action->args, "kwargs", action->kwargs),
+        .timeout_ms = action->timeout_ms,
+    };
+    log_debug("asking conductor: %s.%s", action->objname, action->objmethod);
+    return call_conductor(bus, context, &call, ret_result, err);
 }
 
-/* Takes `versions`, `args` and `kwargs`. */
-static int class_action(struct bus *bus, const struct request_context *context, const char *objname,
-                        const char *objmethod, json_t *versions, json_t *args, json_t *kwargs,
-                        json_t **ret_result, struct error *err)
+int conductor_object_action(struct bus *bus, const struct request_context *context, json_t *objinst,
+                            const struct conductor_action *action, json_t **ret_result,
+                            struct error *err)
 {
-    return conductor_class_action(bus, context, objname, objmethod, versions, args, kwargs, 0,
-                                  ret_result, err);
+    const struct conductor_call call = {
+        .method = "object_action",
+        .args = json_pack("{s:o, s:s, s:[], s:o}", "objinst", objinst, "objmethod",
+                          action->objmethod, "args", "kwargs", action->kwargs),
+        .timeout_ms = action->timeout_ms,
+    };
+    log_debug("asking conductor: %s of an object", action->objmethod);
+    return call_conductor(bus, context, &call, ret_result, err);
 }
 
-/* Takes `data` and `changes`. */
-static json_t *object_primitive(const char *name, const char *version, json_t *data,
-                                json_t *changes)
+json_t *conductor_object_primitive(const char *name, const char *version, json_t *data,
+                                   json_t *changes)
 {
     return json_pack("{s:s, s:s, s:s, s:o, s:o}", "nova_object.name", name, "nova_object.namespace",
                      "nova", "nova_object.version", version, "nova_object.data", data,
                      "nova_object.changes", changes);
 }
 
-/* Takes `objinst` and `kwargs`. */
-static int object_action(struct bus *bus, const struct request_context *context, json_t *objinst,
-                         const char *objmethod, json_t *kwargs, json_t **ret_result,
-                         struct error *err)
+static int check_list_type(const json_t *list, const char *wanted, struct error *err)
 {
-    return call(bus, context, "object_action",
-                json_pack("{s:o, s:s, s:[], s:o}", "objinst", objinst, "objmethod", objmethod,
-                          "args", "kwargs", kwargs),
-                0, ret_result, err);
-}
-
-static json_t *save_primitive(const struct instance *instance, json_t *changes)
-{
-    json_t *data = json_copy(changes);
-    json_t *names = json_array();
-    const char *key;
-    json_t *value;
-    json_object_foreach (changes, key, value) {
-        (void)json_array_append_new(names, json_string(key));
-    }
-    (void)json_object_set_new(data, "uuid", json_string(instance->uuid));
-    return object_primitive("Instance", VERSION_INSTANCE, data, names);
-}
-
-static json_t *save_kwargs(json_t *expected_task_state)
-{
-    if (!expected_task_state)
-        return json_object();
-    return json_pack("{s:O}", "expected_task_state", expected_task_state);
-}
-
-/* A remoted method answers [updates, result]. Takes `result`. */
-static int merge_answer(struct instance *instance, json_t *result, struct error *err)
-{
-    json_t *updates = json_array_get(result, 0);
-    int r = json_is_object(updates)
-                ? instance_merge(instance, updates, err)
-                : error_set(err, EPROTO, EXC_INTERNAL_ERROR,
-                            "conductor answered Instance.save with no update object");
-    json_decref(result);
-    return r;
-}
-
-/* What a repeated save may find: what it expected before, or its own first attempt. Owned. */
-static json_t *expect_also(json_t *expected, json_t *changes)
-{
-    json_t *own = json_object_get(changes, "task_state");
-    if (!expected || !own)
-        return json_incref(expected);
-    json_t *list = json_is_array(expected) ? json_copy(expected) : json_pack("[O]", expected);
-    (void)json_array_append(list, own);
-    return list;
-}
-
-int conductor_instance_save(struct bus *bus, const struct request_context *context,
-                            struct instance *instance, json_t *changes, json_t *expected_task_state,
-                            struct error *err)
-{
-    json_t *expected = json_incref(expected_task_state);
-    for (int attempt = 1;; attempt++) {
-        struct error failure = ERROR_INIT;
-        json_t *result = NULL;
-        int r = object_action(bus, context, save_primitive(instance, changes), "save",
-                              save_kwargs(expected), &result, &failure);
-        if (r == 0) {
-            json_decref(expected);
-            return merge_answer(instance, result, err);
-        }
-        if (attempt == SAVE_ATTEMPTS || !error_is(&failure, EXC_MESSAGING_TIMEOUT)) {
-            json_decref(expected);
-            *err = failure;
-            return r;
-        }
-        log_debug("conductor did not answer Instance.save, attempt %d", attempt);
-        json_t *wider = attempt == 1 ? expect_also(expected, changes) : json_incref(expected);
-        json_decref(expected);
-        expected = wider;
-    }
-}
-
-int conductor_instance_load(struct bus *bus, const struct request_context *context,
-                            struct instance *instance, const char *const *attributes,
-                            struct error *err)
-{
-    json_t *names = json_array();
-    for (; *attributes; attributes++)
-        if (!json_object_get(instance->data, *attributes))
-            (void)json_array_append_new(names, json_string(*attributes));
-    if (json_array_size(names) == 0) {
-        json_decref(names);
+    const char *name = json_string_member(list, "nova_object.name");
+    const char *version = json_string_member(list, "nova_object.version");
+    if (name && version && strcmp(name, wanted) == 0 && strncmp(version, "1.", 2) == 0)
         return 0;
-    }
-    json_t *result = NULL;
-    int r =
-        class_action(bus, context, "Instance", "get_by_uuid",
-                     json_pack("{s:s, s:s}", "Instance", VERSION_INSTANCE_LOADED, "Flavor", "1.2"),
-                     json_pack("[s]", instance->uuid), json_pack("{s:o}", "expected_attrs", names),
-                     &result, err);
-    if (r < 0)
-        return r;
-    json_t *data;
-    r = json_need_object(result, "nova_object.data", "Instance of the conductor", &data, err);
-    if (r == 0)
-        r = instance_merge(instance, data, err);
-    json_decref(result);
-    return r;
+    return error_set(err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
+                     "conductor answered with %.64s version '%.16s', only %s 1.x is understood",
+                     name ? name : "no nova object", version ? version : "(none)", wanted);
 }
 
-int conductor_instance_states(struct bus *bus, const struct request_context *context,
-                              const char *instance_uuid, struct instance_states *ret_states,
-                              struct error *err)
+int conductor_list_data(const json_t *list, const char *name, json_t **ret_data, struct error *err)
 {
-    json_t *result = NULL;
-    json_t *data;
-    int r = conductor_class_action(bus, context, "Instance", "get_by_uuid",
-                                   json_pack("{s:s}", "Instance", VERSION_INSTANCE_LOADED),
-                                   json_pack("[s]", instance_uuid),
-                                   json_pack("{s:[]}", "expected_attrs"), STATES_MS, &result, err);
+    size_t i;
+    json_t *object;
+    int r = check_list_type(list, name, err);
     if (r < 0)
         return r;
-    r = json_need_object(result, "nova_object.data", "Instance of the conductor", &data, err);
-    if (r == 0) {
-        const char *vm_state = json_string_member(data, "vm_state");
-        const char *task_state = json_string_member(data, "task_state");
-        const char *host = json_string_member(data, "host");
-        (void)snprintf(ret_states->vm_state, sizeof(ret_states->vm_state), "%s",
-                       vm_state ? vm_state : "");
-        (void)snprintf(ret_states->task_state, sizeof(ret_states->task_state), "%s",
-                       task_state ? task_state : "");
-        (void)snprintf(ret_states->host, sizeof(ret_states->host), "%s", host ? host : "");
+    json_t *data = json_array();
+    if (!data)
+        return error_nomem(err);
+    json_array_foreach (json_object_get(json_object_get(list, "nova_object.data"), "objects"), i,
+                        object) {
+        (void)json_array_append(data, json_object_get(object, "nova_object.data"));
     }
-    json_decref(result);
-    return r;
+    *ret_data = data;
+    return 0;
 }
 
 int conductor_event_start(struct bus *bus, const struct request_context *context,
                           const char *instance_uuid, const char *event, const char *host,
                           struct error *err)
 {
-    json_t *result = NULL;
-    int r = class_action(bus, context, "InstanceActionEvent", "event_start",
-                         json_pack("{s:s}", "InstanceActionEvent", "1.4"),
-                         json_pack("[s, s]", instance_uuid, event),
-                         json_pack("{s:b, s:s}", "want_result", 0, "host", host), &result, err);
-    if (r == 0)
-        json_decref(result);
-    return r;
+    const struct conductor_action action = {
+        .objname = "InstanceActionEvent",
+        .objmethod = "event_start",
+        .versions = json_pack("{s:s}", "InstanceActionEvent", VERSION_EVENT),
+        .args = json_pack("[s, s]", instance_uuid, event),
+        .kwargs = json_pack("{s:b, s:s}", "want_result", 0, "host", host),
+    };
+    return conductor_class_action(bus, context, &action, NULL, err);
 }
 
 int conductor_event_finish(struct bus *bus, const struct request_context *context,
@@ -218,16 +133,16 @@ int conductor_event_finish(struct bus *bus, const struct request_context *contex
     char trace[ERROR_EXC_MAX + ERROR_MESSAGE_MAX + 4];
     if (failure)
         (void)snprintf(trace, sizeof(trace), "%s: %s\n", failure->exc, failure->message);
-    json_t *result = NULL;
-    int r = class_action(
-        bus, context, "InstanceActionEvent", "event_finish_with_failure",
-        json_pack("{s:s}", "InstanceActionEvent", "1.4"), json_pack("[s, s]", instance_uuid, event),
-        json_pack("{s:s?, s:s?, s:b}", "exc_val", failure ? error_public_text(failure) : NULL,
-                  "exc_tb", failure ? trace : NULL, "want_result", 0),
-        &result, err);
-    if (r == 0)
-        json_decref(result);
-    return r;
+    const struct conductor_action action = {
+        .objname = "InstanceActionEvent",
+        .objmethod = "event_finish_with_failure",
+        .versions = json_pack("{s:s}", "InstanceActionEvent", VERSION_EVENT),
+        .args = json_pack("[s, s]", instance_uuid, event),
+        .kwargs =
+            json_pack("{s:s?, s:s?, s:b}", "exc_val", failure ? error_public_text(failure) : NULL,
+                      "exc_tb", failure ? trace : NULL, "want_result", 0),
+    };
+    return conductor_class_action(bus, context, &action, NULL, err);
 }
 
 int conductor_fault_create(struct bus *bus, const struct request_context *context,
@@ -246,98 +161,37 @@ int conductor_fault_create(struct bus *bus, const struct request_context *contex
                   failure->code, "message", message, length, "details", details, "host", host);
     json_t *changes =
         json_pack("[s, s, s, s, s]", "instance_uuid", "code", "message", "details", "host");
+    const struct conductor_action action = {.objmethod = "create", .kwargs = json_object()};
+    return conductor_object_action(
+        bus, context, conductor_object_primitive("InstanceFault", VERSION_FAULT, data, changes),
+        &action, NULL, err);
+}
+
+int conductor_service_version(struct bus *bus, const struct request_context *context,
+                              const char *host, unsigned timeout_ms, unsigned *ret_version,
+                              struct error *err)
+{
+    const struct conductor_action action = {
+        .objname = "Service",
+        .objmethod = "get_by_host_and_binary",
+        .versions = json_pack("{s:s}", "Service", VERSION_SERVICE),
+        .args = json_pack("[s, s]", host, "nova-compute"),
+        .kwargs = json_object(),
+        .timeout_ms = timeout_ms,
+    };
     json_t *result = NULL;
-    int r =
-        object_action(bus, context, object_primitive("InstanceFault", VERSION_FAULT, data, changes),
-                      "create", json_object(), &result, err);
-    if (r == 0)
-        json_decref(result);
-    return r;
-}
-
-static int check_list(const json_t *list, const char *wanted, struct error *err)
-{
-    const char *name = json_string_member(list, "nova_object.name");
-    const char *version = json_string_member(list, "nova_object.version");
-    if (name && version && strcmp(name, wanted) == 0 && strncmp(version, "1.", 2) == 0)
-        return 0;
-    return error_set(err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
-                     "conductor answered with %.64s version '%.16s', only %s 1.x is understood",
-                     name ? name : "no nova object", version ? version : "(none)", wanted);
-}
-
-int conductor_list_data(const json_t *list, const char *name, json_t **ret_data, struct error *err)
-{
-    size_t i;
-    json_t *object;
-    int r = check_list(list, name, err);
+    int r = conductor_class_action(bus, context, &action, &result, err);
     if (r < 0)
         return r;
-    json_t *data = json_array();
-    if (!data)
-        return error_nomem(err);
-    json_array_foreach (json_object_get(json_object_get(list, "nova_object.data"), "objects"), i,
-                        object) {
-        (void)json_array_append(data, json_object_get(object, "nova_object.data"));
-    }
-    *ret_data = data;
-    return 0;
-}
-
-int conductor_block_device_mappings(struct bus *bus, const struct request_context *context,
-                                    const char *instance_uuid, json_t **ret_mappings,
-                                    struct error *err)
-{
-    json_t *result = NULL;
-    int r = class_action(bus, context, "BlockDeviceMappingList", "get_by_instance_uuid",
-                         json_pack("{s:s, s:s}", "BlockDeviceMappingList", "1.18",
-                                   "BlockDeviceMapping", VERSION_MAPPING),
-                         json_pack("[s]", instance_uuid), json_object(), &result, err);
-    if (r < 0)
-        return r;
-    r = conductor_list_data(result, "BlockDeviceMappingList", ret_mappings, err);
+    const json_t *version = json_object_get(json_object_get(result, "nova_object.data"), "version");
+    json_int_t number = json_integer_value(version);
+    if (json_is_null(result))
+        *ret_version = 0;
+    else if (json_is_integer(version) && number > 0 && number <= INT_MAX)
+        *ret_version = (unsigned)number;
+    else
+        r = error_set(err, EPROTO, EXC_INTERNAL_ERROR,
+                      "conductor answered with a Service that has no version");
     json_decref(result);
-    return r;
-}
-
-int conductor_volume_mapping(struct bus *bus, const struct request_context *context,
-                             const char *instance_uuid, const char *volume_id, json_t **ret_mapping,
-                             struct error *err)
-{
-    json_t *result = NULL;
-    json_t *data;
-    int r =
-        class_action(bus, context, "BlockDeviceMapping", "get_by_volume_and_instance",
-                     json_pack("{s:s}", "BlockDeviceMapping", VERSION_MAPPING),
-                     json_pack("[s, s]", volume_id, instance_uuid), json_object(), &result, err);
-    if (r < 0)
-        return r;
-    r = json_need_object(result, "nova_object.data", "BlockDeviceMapping of the conductor", &data,
-                         err);
-    if (r == 0)
-        *ret_mapping = json_incref(data);
-    json_decref(result);
-    return r;
-}
-
-int conductor_mapping_save_connection_info(struct bus *bus, const struct request_context *context,
-                                           json_t *mapping, const json_t *connection_info,
-                                           struct error *err)
-{
-    json_t *data = json_copy(mapping);
-    char *text = json_dumps(connection_info, 0);
-    json_t *result = NULL;
-    if (!data || !text || json_object_set_new(data, "connection_info", json_string(text)) < 0) {
-        json_decref(data);
-        free(text);
-        return error_nomem(err);
-    }
-    free(text);
-    int r = object_action(bus, context,
-                          object_primitive("BlockDeviceMapping", VERSION_MAPPING, data,
-                                           json_pack("[s]", "connection_info")),
-                          "save", json_object(), &result, err);
-    if (r == 0)
-        json_decref(result);
     return r;
 }

@@ -6,7 +6,7 @@
  *
  * Objects are sent as minimal primitives: a listed but incomplete system_metadata would wipe the
  * rest, and a version newer than the conductor's would make it call itself (nova.objects.base). All
- * functions wait for the answer; errors carry the class Nova raised.
+ * functions wait for the answer, on any thread but the bus; errors carry the class Nova raised.
  */
 #pragma once
 
@@ -55,14 +55,13 @@ int conductor_fault_create(struct bus *bus, const struct request_context *contex
                            struct error *err);
 
 /* The instance's block device mappings: an array of nova_object.data objects, owned. */
-int conductor_block_device_mappings(struct bus *bus, const struct request_context *context,
-                                    const char *instance_uuid, json_t **ret_mappings,
-                                    struct error *err);
+int conductor_mapping_list(struct bus *bus, const struct request_context *context,
+                           const char *instance_uuid, json_t **ret_mappings, struct error *err);
 
 /* The instance's mapping of one volume: its nova_object.data, owned. VolumeBDMNotFound. */
-int conductor_volume_mapping(struct bus *bus, const struct request_context *context,
-                             const char *instance_uuid, const char *volume_id, json_t **ret_mapping,
-                             struct error *err);
+int conductor_mapping_of_volume(struct bus *bus, const struct request_context *context,
+                                const char *instance_uuid, const char *volume_id,
+                                json_t **ret_mapping, struct error *err);
 
 /* BlockDeviceMapping.save() of a new connection_info (object) for `mapping`; both borrowed. */
 int conductor_mapping_save_connection_info(struct bus *bus, const struct request_context *context,
@@ -78,5 +77,6 @@ int conductor_service_version(struct bus *bus, const struct request_context *con
  * The shares attached to the instance: an array of nova_object.data objects, owned. Known from
  * 2025.1 on.
  */
-int conductor_share_mappings(struct bus *bus, const struct request_context *context,
-                             const char *instance_uuid, json_t **ret_mappings, struct error *err);
+int conductor_mapping_list_shares(struct bus *bus, const struct request_context *context,
+                                  const char *instance_uuid, json_t **ret_mappings,
+                                  struct error *err);

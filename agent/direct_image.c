@@ -4,12 +4,19 @@
 
 #include <string.h>
 
-#include "agent/image_record.h"
+#include "agent/agent.h"
+#include "agent/image_properties.h"
+#include "agent/instance.h"
+#include "agent/journal.h"
+#include "agent/slots.h"
+#include "agent/task_states.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "driver/driver.h"
+#include "glance_client/glance.h"
 
 /* Of the image the instance was booted from; none is as good as unknown. */
 #define LOCATIONS_MAX 16
@@ -29,11 +36,11 @@ static void add_location(struct parent *parent, size_t *n, const char *url)
 static void find_parent(struct operation *op, struct parent *parent)
 {
     struct error err = ERROR_INIT;
-    const char *image_ref = instance_string(&op->arguments.instance, "image_ref");
+    const char *image_ref = instance_string(&op->base.instance, "image_ref");
     size_t i, n = 0;
     json_t *location;
-    if (glance_image_get(op->agent->glance, op->admin, image_ref ? image_ref : "", &parent->image,
-                         &err) < 0) {
+    if (glance_image_get(op->base.agent->glance, op->base.admin, image_ref ? image_ref : "",
+                         &parent->image, &err) < 0) {
         log_debug("no locations of the base image: %s", err.message);
         return;
     }
@@ -41,12 +48,13 @@ static void find_parent(struct operation *op, struct parent *parent)
         add_location(parent, &n, json_string_member(location, "url"));
     }
     add_location(parent, &n, json_string_member(parent->image.record, "direct_url"));
+    log_debug("the base image has %zu locations", n);
 }
 
 static int snapshot_in_cluster(struct operation *op, char **ret_location, struct error *err)
 {
     struct parent parent = {0};
-    struct driver *driver = op->agent->driver;
+    struct driver *driver = op->base.agent->driver;
     find_parent(op, &parent);
     const struct direct_snapshot direct = {
         .image_id = op->arguments.image_id,
@@ -55,10 +63,12 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
         .require_quiesce = op->plan.require_quiesce,
         .journal = &op->driver_journal,
     };
-    int r = slots_acquire(op->agent->disk_op_slots, err);
+    operation_enter(op, SUMMARY_SLOT);
+    int r = slots_acquire(op->base.agent->disk_op_slots, err);
     if (r == 0) {
+        operation_enter(op, SUMMARY_COPY);
         r = driver->ops->direct_snapshot(driver, &op->info, &direct, ret_location, err);
-        slots_release(op->agent->disk_op_slots);
+        slots_release(op->base.agent->disk_op_slots);
         op->guest_is_back = r == 0;
     }
     glance_image_done(&parent.image);
@@ -67,19 +77,21 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
 
 static int register_location(struct operation *op, const char *location, struct error *err)
 {
+    operation_enter(op, SUMMARY_UPLOAD);
     int r = operation_move_to(op, IMAGE_UPLOADING, err);
     op->is_direct = true;
     if (r == 0)
-        r = image_record_update(op, "raw", err);
+        r = image_properties_update(op, "raw", err);
     if (r == 0)
-        r = journal_note(op->record, "location", json_string(location), err);
+        r = journal_note(op->base.record, "location", json_string(location), err);
     if (r == 0)
         r = operation_upload_starts(op, err);
     if (r < 0)
         return r;
     failpoint("direct:record-updated");
-    r = glance_image_add_location(op->agent->glance, op->admin, op->arguments.image_id, location,
-                                  err);
+    r = glance_image_add_location(op->base.agent->glance, op->base.admin, op->arguments.image_id,
+                                  location, err);
+    log_debug("location of the image %s", r < 0 ? "is refused" : "is added");
     failpoint("direct:location-added");
     return r < 0 ? r : operation_image_is_complete(op, err);
 }
@@ -89,7 +101,8 @@ static bool image_has_data(struct operation *op)
 {
     struct error err = ERROR_INIT;
     struct glance_image image = {0};
-    if (glance_image_get(op->agent->glance, op->admin, op->arguments.image_id, &image, &err) < 0)
+    if (glance_image_get(op->base.agent->glance, op->base.admin, op->arguments.image_id, &image,
+                         &err) < 0)
         return !error_is(&err, EXC_IMAGE_NOT_FOUND);
     bool has = strcmp(image.status, "queued") != 0;
     glance_image_done(&image);
@@ -100,9 +113,9 @@ static bool image_has_data(struct operation *op)
 static int remove_from_cluster(struct operation *op, const char *location, struct error *err)
 {
     CANCEL_SHIELD();
-    struct driver *driver = op->agent->driver;
+    struct driver *driver = op->base.agent->driver;
     if (image_has_data(op)) {
-        log_warning("%s is left to Glance, which may use it", location);
+        log_warning("%s is not removed: Glance may use it", location);
         return 0;
     }
     int r = driver->ops->undo_direct_snapshot(driver, location, &op->driver_journal, err);
@@ -122,8 +135,8 @@ static int fall_back(struct operation *op, const struct error *failure, struct e
     log_warning("Performing standard snapshot because direct snapshot failed: %s",
                 failure->message);
     op->is_direct = op->upload_started = false;
-    journal_mark(op->record, "upload_started", json_false());
-    journal_mark(op->record, "location", json_null());
+    journal_mark(op->base.record, "upload_started", json_false());
+    journal_mark(op->base.record, "location", json_null());
     return strcmp(op->task_state, IMAGE_PENDING_UPLOAD) == 0
                ? 0
                : operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
@@ -147,6 +160,8 @@ int direct_image_make(struct operation *op, bool *ret_made, struct error *err)
         *err = failure;
         return r;
     }
+    op->summary.method = "direct";
+    op->summary.quiesce = op->plan.quiesce ? SUMMARY_QUIESCE_ASKED : SUMMARY_QUIESCE_NO;
     log_info("Snapshot taken within the cluster: %s", location);
     *ret_made = true;
     return 0;

@@ -1,160 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See dispatch.h. Source of versions: nova.compute.manager:ComputeManager.target, _ComputeV5Proxy.
- */
+/* See dispatch.h. */
 #include "agent/dispatch.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "agent/assisted.h"
-#include "agent/encryption.h"
-#include "agent/quiesce.h"
-#include "agent/snapshot.h"
-#include "amqp/rpc_version.h"
-#include "common/cleanup.h"
+#include "agent/canceller.h"
+#include "agent/instance.h"
+#include "agent/instance_queue.h"
+#include "agent/instance_request.h"
+#include "agent/journal.h"
+#include "agent/methods.h"
+#include "agent/recover.h"
+#include "agent/release.h"
+#include "agent/workers.h"
+#include "amqp/bus.h"
 #include "common/failpoint.h"
+#include "common/id.h"
 #include "common/json.h"
 #include "common/log.h"
-
-struct method {
-    const char *name;
-
-    /* Says why the request cannot be served here. Runs before the ack, on the bus thread. */
-    int (*check)(const struct agent *agent, const struct rpc_request *request, struct error *err);
-
-    /* Says why the request is not begun, though one that was can be brought to its end here. NULL:
-     * there is no reason. Runs before the ack as well, after check. */
-    int (*decline)(const struct agent *agent, const struct rpc_request *request, struct error *err);
-
-    /* Serves it on a worker thread. Takes the request and its record in the journal; waits for its
-     * turn before it touches the guest. */
-    void (*serve)(struct agent *agent, struct rpc_request *request, struct journal_record *record,
-                  struct instance_turn *turn);
-
-    /* Brings to its end what an agent that died was serving. Takes both. NULL: the method leaves
-     * nothing behind, and is not in the journal. */
-    void (*recover)(struct agent *agent, struct rpc_request *request, struct journal_record *record,
-                    struct instance_turn *turn);
-
-    /* Never waits for others: `turn` is NULL. */
-    bool jumps_the_queue;
-
-    /* When nobody knows whether the broker has our ack. */
-    enum { GIVE_UP, SERVE_ALL_THE_SAME, FIND_OUT } in_doubt;
-};
-
-/* Hypervisors and disks this agent knows nothing of. */
-static int check_backend(const struct agent *agent, struct error *err)
-{
-    const struct conf *conf = agent->conf;
-    if (strcmp(conf->libvirt.virt_type, "kvm") != 0 && strcmp(conf->libvirt.virt_type, "qemu") != 0)
-        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "[libvirt]virt_type is %s",
-                         conf->libvirt.virt_type);
-    if (strcmp(conf->libvirt.images_type, "ploop") == 0)
-        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "[libvirt]images_type is %s",
-                         conf->libvirt.images_type);
-    return 0;
-}
-
-static int check_snapshot(const struct agent *agent, const struct rpc_request *request,
-                          struct error *err)
-{
-    struct snapshot_request arguments;
-    int r = snapshot_request_parse(request, &arguments, err);
-    if (r < 0)
-        return r;
-    snapshot_request_done(&arguments);
-    return check_backend(agent, err);
-}
-
-/*
- * Its image would hold in the clear what is encrypted on the host. Where there is no nova-compute
- * the request is served, to its failure: nobody else would tell Nova.
- */
-static int decline_encrypted(const struct agent *agent, const struct rpc_request *request,
-                             struct error *err)
-{
-    struct snapshot_request arguments;
-    if (strcmp(agent->conf->snapshot_agent.attach, "exclusive") == 0)
-        return 0;
-    int r = snapshot_request_parse(request, &arguments, err);
-    if (r < 0)
-        return r;
-    if (!instance_is_volume_backed(&arguments.instance))
-        r = encryption_check(agent->conf, &arguments.instance, err);
-    snapshot_request_done(&arguments);
-    return r;
-}
-
-static int check_instance(const struct agent *agent, const struct rpc_request *request,
-                          struct error *err)
-{
-    struct instance instance;
-    int r = instance_from_primitive(json_object_get(request->args, "instance"), &instance, err);
-    if (r < 0)
-        return r;
-    instance_done(&instance);
-    return check_backend(agent, err);
-}
-
-static int check_assisted(const struct agent *agent, const struct rpc_request *request,
-                          struct error *err)
-{
-    int r = assisted_request_check(request, err);
-    return r < 0 ? r : check_backend(agent, err);
-}
-
-/*
- * In doubt the task state tells who has a snapshot. To thaw twice does no harm, a guest that stays
- * frozen does. Of the others whoever asked hears nothing, and asks again or gives up; two that do
- * the same to a guest get in each other's way.
- */
-static const struct method methods[] = {
-    {"snapshot_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover,
-     false, FIND_OUT},
-    {"backup_instance", check_snapshot, decline_encrypted, snapshot_serve, snapshot_recover, false,
-     FIND_OUT},
-    {"quiesce_instance", check_instance, NULL, quiesce_serve, NULL, false, GIVE_UP},
-    {"unquiesce_instance", check_instance, NULL, unquiesce_serve, NULL, true, SERVE_ALL_THE_SAME},
-    {"volume_snapshot_create", check_assisted, NULL, assisted_create_serve, assisted_create_recover,
-     false, GIVE_UP},
-    {"volume_snapshot_delete", check_assisted, NULL, assisted_delete_serve, assisted_delete_recover,
-     false, GIVE_UP},
-};
-
-static const struct method *find(const struct rpc_request *request)
-{
-    if (request->namespace)
-        return NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
-        if (strcmp(methods[i].name, request->method) == 0)
-            return &methods[i];
-    return NULL;
-}
-
-const char *const dispatch_rpc_versions[] = {"6.5", "5.13", NULL};
-
-/* Nova's have two parts. */
-static bool version_is_served(const char *version)
-{
-    const char *minor = version ? strchr(version, '.') : NULL;
-    return minor && !strchr(minor + 1, '.') &&
-           rpc_version_is_served(dispatch_rpc_versions, version);
-}
-
-static int check(struct agent *agent, const struct method *method,
-                 const struct rpc_request *request, struct error *err)
-{
-    if (!version_is_served(request->version))
-        return error_set(err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR, "RPC version %s is not served",
-                         request->version ? request->version : "(none)");
-    if (workers_full(agent->workers, atomic_load(&agent->taking)))
-        return error_set(err, EAGAIN, EXC_INTERNAL_ERROR, "too many requests are waiting");
-    int r = preflight_check(agent->preflight, err); /* may have come before the agent stood aside */
-    if (r == 0)
-        r = method->check(agent, request, err);
-    return r == 0 && method->decline ? method->decline(agent, request, err) : r;
-}
 
 /* NULL when it names none, as a malformed request of a volume's snapshot. */
 static const char *instance_uuid(const struct rpc_request *request)
@@ -164,13 +29,13 @@ static const char *instance_uuid(const struct rpc_request *request)
 }
 
 /* What nova-compute is asked to do meanwhile may make a snapshot futile. */
-static void notice(const struct agent *agent, const struct rpc_request *request)
+static void cancel_if_deleted(const struct agent *agent, const struct rpc_request *request)
 {
     bool soft = strcmp(request->method, "soft_delete_instance") == 0;
     if (request->namespace || (!soft && strcmp(request->method, "terminate_instance") != 0))
         return;
     const char *uuid = instance_uuid(request);
-    if (!id_is_uuid(uuid) || overseer_instance_deleted(agent->overseer, uuid, soft) == 0)
+    if (!id_is_uuid(uuid) || canceller_instance_deleted(agent->canceller, uuid, soft) == 0)
         return;
     log_set_context(request->context->request_id, uuid);
     log_info("the instance is being deleted: its snapshot is cancelled");
@@ -187,16 +52,19 @@ static void leave_to_compute(const struct rpc_request *request, const struct err
 static enum rpc_verdict accept_request(void *arg, const struct rpc_request *request)
 {
     struct agent *agent = arg;
-    const struct method *method = find(request);
+    const struct method *method = methods_find(request);
     struct error err = ERROR_INIT;
     if (!method) {
-        notice(agent, request);
+        cancel_if_deleted(agent, request);
+        log_debug("%s is put back: it is not the agent's to serve", request->method);
         return RPC_PUT_BACK;
     }
-    if (check(agent, method, request, &err) < 0) {
+    if (methods_check(agent, method, request, &err) < 0) {
         leave_to_compute(request, &err);
         return RPC_PUT_BACK;
     }
+    log_debug("%s of %s is accepted, version %s", request->method, request->context->request_id,
+              request->version);
     atomic_fetch_add(&agent->taking, 1);
     return RPC_SERVE;
 }
@@ -205,7 +73,7 @@ static enum rpc_verdict accept_request(void *arg, const struct rpc_request *requ
 static bool write_down(void *arg, const struct rpc_request *request, void **claim)
 {
     const struct agent *agent = arg;
-    const struct method *method = find(request); /* accept_request() has found it */
+    const struct method *method = methods_find(request); /* accept_request() has found it */
     struct journal_record *record = NULL;
     struct error err = ERROR_INIT;
     if (method && method->recover && journal_begin(agent->journal, request, &record, &err) < 0) {
@@ -218,13 +86,9 @@ static bool write_down(void *arg, const struct rpc_request *request, void **clai
 }
 
 struct task {
-    struct agent *agent;
-    void (*run)(struct agent *agent, struct rpc_request *request, struct journal_record *record,
-                struct instance_turn *turn);
-    struct rpc_request *request;
-    struct journal_record *record;
-    struct instance_turn *turn;
-    bool is_acked; /* by now, and nobody has noted it */
+    void (*run)(const struct instance_request *handed_over);
+    struct instance_request request; /* as it is handed over */
+    bool is_acked;                   /* by now, and nobody has noted it */
 };
 
 /*
@@ -236,9 +100,10 @@ struct task {
 static void note_acked(const struct task *task)
 {
     struct error err = ERROR_INIT;
-    if (task->is_acked && task->record &&
-        journal_note(task->record, "acked", json_true(), &err) < 0)
-        log_warning("that %s was acked is not noted: %s", task->request->method, err.message);
+    struct journal_record *record = task->request.record;
+    if (task->is_acked && record && journal_note(record, "acked", json_true(), &err) < 0)
+        log_warning("cannot write into the journal that %s was acked: %s",
+                    task->request.request->method, err.message);
 }
 
 static void run_task(void *arg)
@@ -248,19 +113,20 @@ static void run_task(void *arg)
     note_acked(&task);
     if (task.is_acked)
         failpoint("request:acked");
-    release_ask(task.agent->release);
-    task.run(task.agent, task.request, task.record, task.turn);
-    instance_turn_free(task.turn);
+    release_ask(task.request.agent->release);
+    task.run(&task.request);
+    instance_turn_free(task.request.turn);
 }
 
 /* Stands in line here: threads begin in any order. Of what names no instance nobody is in the way.
  */
 static int queue_task(struct task *task, const struct method *method, struct error *err)
 {
-    const char *uuid = instance_uuid(task->request);
-    return method->jumps_the_queue || !uuid
-               ? 0
-               : instance_queue_join(task->agent->instance_queue, uuid, &task->turn, err);
+    struct instance_request *request = &task->request;
+    const char *uuid = instance_uuid(request->request);
+    if (method->jumps_the_queue || !uuid)
+        return 0;
+    return instance_queue_join(request->agent->instance_queue, uuid, &request->turn, err);
 }
 
 static int start_task(const struct task *task, const struct method *method, struct error *err)
@@ -271,50 +137,53 @@ static int start_task(const struct task *task, const struct method *method, stru
     *copy = *task;
     int r = queue_task(copy, method, err);
     if (r == 0)
-        r = workers_start(task->agent->workers, run_task, copy, err);
+        r = workers_start(task->request.agent->workers, run_task, copy, err);
     if (r < 0) {
-        instance_turn_free(copy->turn);
+        instance_turn_free(copy->request.turn);
         free(copy);
     }
     return r;
 }
 
 /* Takes what the task would have taken: the next start of the agent finds it in the journal. */
-static void leave(const struct task *task, const struct error *err)
+static void drop_task(const struct task *task, const struct error *err)
 {
-    log_set_context(task->request->context->request_id, NULL);
-    log_error("%s is %s: %s", task->request->method,
-              task->record ? "left to the next start of the agent" : "lost", err->message);
+    const struct instance_request *request = &task->request;
+    log_set_context(request->request->context->request_id, NULL);
+    log_error("%s is %s: %s", request->request->method,
+              request->record ? "postponed to the next start of the agent" : "lost", err->message);
     log_set_context(NULL, NULL);
     note_acked(task);
-    journal_leave(task->record);
-    rpc_request_free(task->request);
+    journal_leave(request->record);
+    rpc_request_free(request->request);
 }
 
-static void serve(struct agent *agent, struct rpc_request *request, struct journal_record *record,
-                  bool is_acked)
+static void start_serving(struct agent *agent, struct rpc_request *request,
+                          struct journal_record *record, bool is_acked)
 {
     struct error err = ERROR_INIT;
-    const struct method *method = find(request); /* accept_request() has found it */
-    const struct task task = {.agent = agent,
-                              .run = method ? method->serve : NULL,
-                              .request = request,
-                              .record = record,
-                              .is_acked = is_acked};
+    const struct method *method = methods_find(request); /* accept_request() has found it */
+    const struct task task = {
+        .run = method ? method->serve : NULL,
+        .request = {.agent = agent, .request = request, .record = record},
+        .is_acked = is_acked,
+    };
     if (start_task(&task, method, &err) < 0)
-        leave(&task, &err);
+        drop_task(&task, &err);
 }
 
 static void serve_request(void *arg, struct rpc_request *request, void *claim)
 {
     struct agent *agent = arg;
+    log_debug("%s of %s is acked", request->method, request->context->request_id);
     atomic_fetch_sub(&agent->taking, 1);
-    serve(agent, request, claim, true);
+    start_serving(agent, request, claim, true);
 }
 
 static void withdraw_request(void *arg, void *claim)
 {
     struct agent *agent = arg;
+    log_debug("an accepted request is withdrawn: it was not acked");
     atomic_fetch_sub(&agent->taking, 1);
     journal_end(claim);
 }
@@ -322,7 +191,7 @@ static void withdraw_request(void *arg, void *claim)
 static bool doubt_request(void *arg, struct rpc_request *request, void *claim)
 {
     struct agent *agent = arg;
-    const struct method *method = find(request);
+    const struct method *method = methods_find(request);
     if (!method || method->in_doubt == GIVE_UP) {
         log_warning("%s is given up: the connection was lost before the broker had confirmed its "
                     "ack",
@@ -335,7 +204,7 @@ static bool doubt_request(void *arg, struct rpc_request *request, void *claim)
     if (method->in_doubt == FIND_OUT)
         recovery_take(agent->recovery, agent, request, claim);
     else
-        serve(agent, request, claim, false);
+        start_serving(agent, request, claim, false);
     return true;
 }
 
@@ -346,11 +215,11 @@ bool dispatch_recover(struct agent *agent, struct rpc_request *request,
                       struct journal_record *record)
 {
     struct error err = ERROR_INIT;
-    const struct method *method = find(request);
-    const struct task task = {.agent = agent,
-                              .run = method ? method->recover : NULL,
-                              .request = request,
-                              .record = record};
+    const struct method *method = methods_find(request);
+    const struct task task = {
+        .run = method ? method->recover : NULL,
+        .request = {.agent = agent, .request = request, .record = record},
+    };
     int r = task.run ? method->check(agent, request, &err)
                      : error_set(&err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
                                  "this agent does not serve %s", request->method);
@@ -361,6 +230,6 @@ bool dispatch_recover(struct agent *agent, struct rpc_request *request,
     }
     r = start_task(&task, method, &err);
     if (r < 0)
-        leave(&task, &err);
+        drop_task(&task, &err);
     return r == 0;
 }

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The RPC table: which methods the agent serves, and what becomes of the others. */
+/* What becomes of a request: who serves it, and what is put back. The methods: methods.h. */
 #pragma once
 
 #include "agent/agent.h"
+#include "agent/journal.h"
+#include "amqp/bus.h"
 
 /* The server operations of bus_new(); their argument is the struct agent. */
 extern const struct rpc_server_ops dispatch_ops;
-
-/* The versions of nova's compute interface that are served, NULL-ended. */
-extern const char *const dispatch_rpc_versions[];
 
 /*
  * Starts a worker (true) that brings a request to its end which an earlier agent has left in the

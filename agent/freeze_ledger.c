@@ -28,7 +28,7 @@ static int open_folder(struct freeze_ledger *ledger, const char *state_dir, cons
     if (n < 0 || (size_t)n >= sizeof(ledger->folder))
         return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "[snapshot_agent]state_dir %s",
                          state_dir);
-    return private_folder_open(ledger->folder, &ledger->fd, err);
+    return private_file_open_folder(ledger->folder, &ledger->fd, err);
 }
 
 int freeze_ledger_open(const char *state_dir, const char *host, struct freeze_ledger **ret_ledger,
@@ -85,6 +85,7 @@ int freeze_ledger_add(const struct freeze_ledger *ledger, const char *uuid, stru
     if (r < 0)
         return error_prepend(err, "the guest is not frozen");
     r = write_owner(ledger, fd);
+    log_debug("guest %s is noted as frozen", uuid);
     if (r == 0)
         return 0;
     freeze_ledger_remove(ledger, uuid);
@@ -95,6 +96,7 @@ int freeze_ledger_add(const struct freeze_ledger *ledger, const char *uuid, stru
 void freeze_ledger_remove(const struct freeze_ledger *ledger, const char *uuid)
 {
     char text[128];
+    log_debug("guest %s is not noted as frozen", uuid);
     if (unlinkat(ledger->fd, uuid, 0) < 0 && errno != ENOENT)
         log_warning("cannot remove %s/%s: %s", ledger->folder, uuid,
                     strerror_r(errno, text, sizeof(text)));

@@ -13,7 +13,7 @@
 
 struct freeze_ledger;
 
-/* Makes the folder when missing; errors as private_folder_open(). Returns owned. */
+/* Makes the folder when missing; errors as private_file_open_folder(). Returns owned. */
 int freeze_ledger_open(const char *state_dir, const char *host, struct freeze_ledger **ret_ledger,
                        struct error *err);
 

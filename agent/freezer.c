@@ -38,7 +38,7 @@ struct freezer {
     bool stopping;
 };
 
-static struct entry *find(struct freezer *freezer, const char *uuid)
+static struct entry *find_entry(struct freezer *freezer, const char *uuid)
 {
     struct entry *entry = freezer->entries;
     while (entry && strcmp(entry->uuid, uuid) != 0)
@@ -46,7 +46,7 @@ static struct entry *find(struct freezer *freezer, const char *uuid)
     return entry;
 }
 
-static void forget(struct freezer *freezer, struct entry *entry)
+static void forget_entry(struct freezer *freezer, struct entry *entry)
 {
     struct entry **link = &freezer->entries;
     while (*link != entry)
@@ -56,7 +56,7 @@ static void forget(struct freezer *freezer, struct entry *entry)
     (void)pthread_cond_broadcast(&freezer->changed);
 }
 
-static struct entry *add(struct freezer *freezer, const char *uuid)
+static struct entry *add_entry(struct freezer *freezer, const char *uuid)
 {
     struct entry *entry = calloc(1, sizeof(*entry));
     if (!entry)
@@ -69,10 +69,10 @@ static struct entry *add(struct freezer *freezer, const char *uuid)
 }
 
 /* Waits until no other thread asks the driver about the guest. NULL when it is not frozen. */
-static struct entry *find_idle(struct freezer *freezer, const char *uuid)
+static struct entry *find_idle_entry(struct freezer *freezer, const char *uuid)
 {
     struct entry *entry;
-    while ((entry = find(freezer, uuid)) && entry->busy)
+    while ((entry = find_entry(freezer, uuid)) && entry->busy)
         (void)pthread_cond_wait(&freezer->changed, &freezer->lock);
     return entry;
 }
@@ -83,6 +83,8 @@ static int ask_driver(struct freezer *freezer, struct entry *entry,
 {
     char uuid[DRIVER_UUID_MAX];
     memcpy(uuid, entry->uuid, sizeof(uuid));
+    log_debug("asking the driver to %s guest %s",
+              ask == freezer->driver->ops->freeze ? "freeze" : "thaw", entry->uuid);
     entry->busy = true;
     (void)pthread_mutex_unlock(&freezer->lock);
     int r = ask(freezer->driver, uuid, err);
@@ -93,18 +95,18 @@ static int ask_driver(struct freezer *freezer, struct entry *entry,
 }
 
 /* With the lock: the guest is not frozen, for all that is known. */
-static void cross_out(struct freezer *freezer, struct entry *entry)
+static void cross_out_entry(struct freezer *freezer, struct entry *entry)
 {
     freeze_ledger_remove(freezer->ledger, entry->uuid);
-    forget(freezer, entry);
+    forget_entry(freezer, entry);
 }
 
 /* With the lock. An entry that cannot be thawed stays: the thread tries again. */
-static int thaw(struct freezer *freezer, struct entry *entry, struct error *err)
+static int thaw_entry(struct freezer *freezer, struct entry *entry, struct error *err)
 {
     int r = ask_driver(freezer, entry, freezer->driver->ops->thaw, err);
     if (r == 0) {
-        cross_out(freezer, entry);
+        cross_out_entry(freezer, entry);
     } else {
         entry->thaw_ms = clock_now_ms() + RETRY_MS;
         entry->overdue = true;
@@ -117,10 +119,10 @@ int freezer_freeze(struct freezer *freezer, const char *uuid, struct error *err)
     LOCK_SCOPE(&freezer->lock);
     if (freezer->stopping)
         return error_set(err, ECANCELED, EXC_INTERNAL_ERROR, "the agent is about to end");
-    if (find_idle(freezer, uuid))
+    if (find_idle_entry(freezer, uuid))
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                          "the guest is frozen for another snapshot already");
-    struct entry *entry = add(freezer, uuid);
+    struct entry *entry = add_entry(freezer, uuid);
     if (!entry)
         return error_nomem(err);
     int r = freeze_ledger_add(freezer->ledger, uuid, err);
@@ -130,17 +132,18 @@ int freezer_freeze(struct freezer *freezer, const char *uuid, struct error *err)
         entry->thaw_ms = clock_now_ms();
         entry->overdue = true;
     } else if (r < 0) {
-        cross_out(freezer, entry);
+        cross_out_entry(freezer, entry);
     }
     return r;
 }
 
-static void take_over(void *arg, const char *uuid, bool by_us)
+static void take_over_guest(void *arg, const char *uuid, bool by_us)
 {
     (void)by_us;
     struct freezer *freezer = arg;
     LOCK_SCOPE(&freezer->lock);
-    struct entry *entry = find(freezer, uuid) ? NULL : add(freezer, uuid);
+    log_debug("guest %s was left frozen", uuid);
+    struct entry *entry = find_entry(freezer, uuid) ? NULL : add_entry(freezer, uuid);
     if (!entry)
         return;
     entry->thaw_ms = clock_now_ms();
@@ -150,7 +153,7 @@ static void take_over(void *arg, const char *uuid, bool by_us)
 
 int freezer_take_over(struct freezer *freezer, struct error *err)
 {
-    return freeze_ledger_visit(freezer->ledger, take_over, freezer, err);
+    return freeze_ledger_visit(freezer->ledger, take_over_guest, freezer, err);
 }
 
 bool freezer_holds(struct freezer *freezer, const char *uuid)
@@ -161,21 +164,30 @@ bool freezer_holds(struct freezer *freezer, const char *uuid)
 unsigned freezer_left_ms(struct freezer *freezer, const char *uuid)
 {
     LOCK_SCOPE(&freezer->lock);
-    const struct entry *entry = find(freezer, uuid);
+    const struct entry *entry = find_entry(freezer, uuid);
     uint64_t now_ms = clock_now_ms();
     return entry && !entry->overdue && entry->thaw_ms > now_ms ? (unsigned)(entry->thaw_ms - now_ms)
                                                                : 0;
 }
 
+unsigned freezer_count(struct freezer *freezer)
+{
+    unsigned n = 0;
+    LOCK_SCOPE(&freezer->lock);
+    for (const struct entry *entry = freezer->entries; entry; entry = entry->next)
+        n++;
+    return n;
+}
+
 int freezer_thaw(struct freezer *freezer, const char *uuid, struct error *err)
 {
     LOCK_SCOPE(&freezer->lock);
-    struct entry *entry = find_idle(freezer, uuid);
+    struct entry *entry = find_idle_entry(freezer, uuid);
     if (!entry)
-        entry = add(freezer, uuid); /* frozen by nova-compute, or before this agent started */
+        entry = add_entry(freezer, uuid); /* frozen by nova-compute, or before this agent started */
     if (!entry)
         return error_nomem(err);
-    return thaw(freezer, entry, err);
+    return thaw_entry(freezer, entry, err);
 }
 
 /* The entry whose time comes first. */
@@ -197,15 +209,15 @@ static void thaw_overdue(struct freezer *freezer, struct entry *entry)
     if (!again)
         log_warning("the guest is thawed: nobody asked for it within freeze_deadline (%u ms)",
                     freezer->deadline_ms);
-    int r = thaw(freezer, entry, &err);
+    int r = thaw_entry(freezer, entry, &err);
     if (r < 0 && !again)
-        log_error("the guest cannot be thawed, trying on: %s", err.message);
+        log_error("cannot thaw the guest, will retry: %s", err.message);
     else if (r == 0 && again)
-        log_info("the guest is thawed at last");
+        log_info("the guest is thawed, after another try");
     log_set_context(NULL, NULL);
 }
 
-static void *run(void *arg)
+static void *freezer_run(void *arg)
 {
     struct freezer *freezer = arg;
     LOCK_SCOPE(&freezer->lock);
@@ -235,7 +247,7 @@ int freezer_new(struct driver *driver, const struct freeze_ledger *ledger, unsig
     freezer->deadline_ms = deadline_ms;
     (void)pthread_mutex_init(&freezer->lock, NULL);
     clock_cond_init(&freezer->changed);
-    int r = pthread_create(&freezer->thread, NULL, run, freezer);
+    int r = pthread_create(&freezer->thread, NULL, freezer_run, freezer);
     if (r != 0) {
         (void)pthread_cond_destroy(&freezer->changed);
         (void)pthread_mutex_destroy(&freezer->lock);
@@ -278,8 +290,8 @@ void freezer_thaw_all(struct freezer *freezer)
         struct error err = ERROR_INIT;
         entry->given_up = true;
         log_set_context(NULL, entry->uuid);
-        if (thaw(freezer, entry, &err) < 0)
-            log_error("the guest is left frozen: %s", err.message);
+        if (thaw_entry(freezer, entry, &err) < 0)
+            log_error("cannot thaw the guest before the agent ends: %s", err.message);
         log_set_context(NULL, NULL);
     }
 }

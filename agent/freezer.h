@@ -28,6 +28,9 @@ int freezer_freeze(struct freezer *freezer, const char *uuid, struct error *err)
 /* True while the guest stands still because of freezer_freeze(). */
 bool freezer_holds(struct freezer *freezer, const char *uuid);
 
+/* How many guests are frozen, or to be thawed still. */
+unsigned freezer_count(struct freezer *freezer);
+
 /* Milliseconds until the guest is thawed anyway; 0 when it is not frozen. */
 unsigned freezer_left_ms(struct freezer *freezer, const char *uuid);
 

@@ -12,7 +12,7 @@
 #include "agent/private_file.h"
 #include "common/cleanup.h"
 
-static int refuse(int fd, const char *path, struct error *err)
+static int refuse_second(int fd, const char *path, struct error *err)
 {
     char pid[16] = "";
     ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
@@ -33,13 +33,13 @@ int host_lock_take(const char *state_dir, const char *host, int *ret_fd, struct 
                          host);
     cleanup_close int folder = -1, fd = -1;
     (void)snprintf(name, sizeof(name), "%s.lock", host);
-    int r = private_folder_open(state_dir, &folder, err);
+    int r = private_file_open_folder(state_dir, &folder, err);
     if (r == 0)
         r = private_file_open(folder, state_dir, name, O_RDWR | O_CREAT, &fd, err);
     if (r < 0)
         return error_prepend(err, "[snapshot_agent]state_dir");
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK ? refuse(fd, path, err)
+        return errno == EWOULDBLOCK ? refuse_second(fd, path, err)
                                     : error_errno(err, errno, "cannot lock %s", path);
     if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
         return error_errno(err, errno, "cannot write %s", path);

@@ -6,7 +6,7 @@
 
 /*
  * Takes the lock <state_dir>/<host>.lock, making the folder when missing; errors as
- * private_folder_open(). EBUSY with the other agent's pid in the message when it is taken. Returns
- * the descriptor to keep open; the lock ends with the process.
+ * private_file_open_folder(). EBUSY with the other agent's pid in the message when it is taken.
+ * Returns the descriptor to keep open; the lock ends with the process.
  */
 int host_lock_take(const char *state_dir, const char *host, int *ret_fd, struct error *err);

@@ -12,6 +12,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/id.h"
+#include "common/log.h"
 
 struct instance_turn {
     struct instance_queue *queue;
@@ -46,21 +47,22 @@ void instance_queue_free(struct instance_queue *queue)
 }
 
 /* The first of the instance from `turn` on. With the lock. */
-static struct instance_turn *find(struct instance_turn *turn, const char *instance_uuid)
+static struct instance_turn *first_of_instance(struct instance_turn *turn,
+                                               const char *instance_uuid)
 {
     while (turn && strcasecmp(turn->instance_uuid, instance_uuid) != 0)
         turn = turn->next;
     return turn;
 }
 
-static void append(struct instance_queue *queue, struct instance_turn *turn)
+static void append_turn(struct instance_queue *queue, struct instance_turn *turn)
 {
     LOCK_SCOPE(&queue->lock);
     struct instance_turn **link = &queue->first;
     while (*link)
         link = &(*link)->next;
     *link = turn;
-    if (find(queue->first, turn->instance_uuid) == turn)
+    if (first_of_instance(queue->first, turn->instance_uuid) == turn)
         (void)eventfd_write(turn->fd, 1);
 }
 
@@ -78,14 +80,29 @@ int instance_queue_join(struct instance_queue *queue, const char *instance_uuid,
     }
     turn->queue = queue;
     (void)snprintf(turn->instance_uuid, sizeof(turn->instance_uuid), "%s", instance_uuid);
-    append(queue, turn);
+    log_debug("instance %s: a request stands in line", instance_uuid);
+    append_turn(queue, turn);
     *ret_turn = turn;
     return 0;
 }
 
+unsigned instance_queue_waiting(struct instance_queue *queue)
+{
+    unsigned n = 0;
+    LOCK_SCOPE(&queue->lock);
+    for (struct instance_turn *turn = queue->first; turn; turn = turn->next)
+        n += first_of_instance(queue->first, turn->instance_uuid) != turn;
+    return n;
+}
+
 int instance_turn_await(struct instance_turn *turn, uint64_t deadline_ms, struct error *err)
 {
-    return turn ? cancel_await(turn->fd, deadline_ms, err) : 0;
+    if (!turn)
+        return 0;
+    int r = cancel_await(turn->fd, deadline_ms, err);
+    log_debug("instance %s: %s", turn->instance_uuid,
+              r == 0 ? "its turn has come" : "the turn did not come");
+    return r;
 }
 
 bool instance_turn_is_waited_for(const struct instance_turn *turn)
@@ -93,7 +110,7 @@ bool instance_turn_is_waited_for(const struct instance_turn *turn)
     if (!turn)
         return false;
     LOCK_SCOPE(&turn->queue->lock);
-    return !turn->past && find(turn->next, turn->instance_uuid);
+    return !turn->past && first_of_instance(turn->next, turn->instance_uuid);
 }
 
 void instance_turn_pass(struct instance_turn *turn)
@@ -106,7 +123,7 @@ void instance_turn_pass(struct instance_turn *turn)
         link = &(*link)->next;
     *link = turn->next;
     turn->past = true;
-    struct instance_turn *first = find(turn->queue->first, turn->instance_uuid);
+    struct instance_turn *first = first_of_instance(turn->queue->first, turn->instance_uuid);
     if (first)
         (void)eventfd_write(first->fd, 1);
 }
@@ -118,9 +135,10 @@ void instance_turn_leave(struct instance_turn *turn)
     {
         LOCK_SCOPE(&turn->queue->lock);
         struct instance_turn *behind = turn->past ? NULL : turn->next;
-        for (; (behind = find(behind, turn->instance_uuid)); behind = behind->next)
+        for (; (behind = first_of_instance(behind, turn->instance_uuid)); behind = behind->next)
             behind->follows_left = true;
     }
+    log_debug("instance %s: what stands in line waits for the next start", turn->instance_uuid);
     instance_turn_pass(turn);
 }
 
@@ -140,7 +158,7 @@ void instance_turn_join_again(struct instance_turn *turn)
     (void)eventfd_read(turn->fd, &of_before);
     turn->past = false;
     turn->next = NULL;
-    append(turn->queue, turn);
+    append_turn(turn->queue, turn);
 }
 
 void instance_turn_free(struct instance_turn *turn)

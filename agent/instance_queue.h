@@ -3,6 +3,8 @@
  * One operation per instance: two of them, each right alone, can leave a guest shut off or its
  * newest writes in a file nobody opens again. Requests on an instance stand in line in the order
  * they came in, and each has its turn. Thread-safe.
+ *
+ * Names begin with instance_queue_ and instance_turn_.
  */
 #pragma once
 
@@ -23,6 +25,9 @@ void instance_queue_free(struct instance_queue *queue);
 /* Takes the place at the end of the instance's line; does not wait. Returns owned. */
 int instance_queue_join(struct instance_queue *queue, const char *instance_uuid,
                         struct instance_turn **ret_turn, struct error *err);
+
+/* How many stand in a line and have not their turn. */
+unsigned instance_queue_waiting(struct instance_queue *queue);
 
 /*
  * Waits for the turn: 0 when nobody is before it; -ECANCELED with the reason when the thread's work

@@ -2,29 +2,25 @@
 /* See instance_request.h. */
 #include "agent/instance_request.h"
 
+#include "agent/agent.h"
 #include "agent/conductor.h"
+#include "amqp/bus.h"
 #include "common/log.h"
 
-int instance_request_begin(struct instance_request *op, struct agent *agent,
-                           struct rpc_request *request, struct error *err)
+int instance_request_begin(struct instance_request *op, struct error *err)
 {
-    *op = (struct instance_request){.agent = agent, .request = request};
+    const struct rpc_request *request = op->request;
     log_set_context(request->context->request_id, NULL);
     int r = instance_from_primitive(json_object_get(request->args, "instance"), &op->instance, err);
-    if (r == 0)
-        r = request_context_elevated(request->context, &op->admin, err);
     if (r < 0)
         return r;
     log_set_context(request->context->request_id, op->instance.uuid);
-    op->report = (struct report){
-        .agent = agent,
-        .context = request->context,
-        .admin = op->admin,
-        .instance = &op->instance,
-        .method = request->method,
-        .args = request->args,
-    };
-    return 0;
+    op->job.method = request->method;
+    op->job.request_id = request->context->request_id;
+    op->job.instance_uuid = op->instance.uuid;
+    jobs_add(op->agent->jobs, &op->job);
+    log_debug("%s is taken up", request->method);
+    return request_context_elevated(request->context, &op->admin, err);
 }
 
 int instance_request_load_properties(struct instance_request *op, struct error *err)
@@ -33,17 +29,10 @@ int instance_request_load_properties(struct instance_request *op, struct error *
     return conductor_instance_load(op->agent->bus, op->admin, &op->instance, attributes, err);
 }
 
-void instance_request_failed(struct instance_request *op, const struct error *failure)
-{
-    struct error err = ERROR_INIT;
-    log_error("%s failed: %s: %s", op->request->method, failure->exc, failure->message);
-    if (op->report.instance && report_exception(&op->report, failure, &err) < 0)
-        log_warning("the exception notification failed: %s", err.message);
-    preflight_suspect(op->agent->preflight);
-}
-
 void instance_request_end(struct instance_request *op)
 {
+    jobs_remove(&op->job);
+    log_debug("%s is done with", op->request->method);
     log_set_context(NULL, NULL);
     instance_done(&op->instance);
     request_context_free(op->admin);

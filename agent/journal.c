@@ -11,6 +11,7 @@
 
 #include "agent/journal_int.h"
 #include "agent/private_file.h"
+#include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/log.h"
@@ -33,7 +34,7 @@ static int open_folder(struct journal *journal, const char *state_dir, const cha
     if (n < 0 || (size_t)n >= sizeof(journal->folder))
         return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "[snapshot_agent]state_dir %s",
                          state_dir);
-    return private_folder_open(journal->folder, &journal->fd, err);
+    return private_file_open_folder(journal->folder, &journal->fd, err);
 }
 
 int journal_open(const char *state_dir, const char *host, struct journal **ret_journal,
@@ -177,12 +178,15 @@ int journal_begin(struct journal *journal, const struct rpc_request *request,
         journal_end(record);
         return r;
     }
+    log_debug("%s of %s is in the journal: %s", request->method, request->context->request_id,
+              record->path);
     *ret_record = record;
     return 0;
 }
 
 /* Takes `value`. */
-static int append(struct journal_record *record, const char *name, json_t *value, struct error *err)
+static int append_value(struct journal_record *record, const char *name, json_t *value,
+                        struct error *err)
 {
     json_t *line = value ? json_pack("{s:O}", name, value) : NULL;
     int r = write_line(record, line, err);
@@ -195,15 +199,17 @@ static int append(struct journal_record *record, const char *name, json_t *value
 
 int journal_note(struct journal_record *record, const char *name, json_t *value, struct error *err)
 {
-    int r = append(record, name, value, err);
+    log_debug("journal, before it is done: %s", name);
+    int r = append_value(record, name, value, err);
     return r < 0 ? r : sync_file(record->fd, record->path, err);
 }
 
 void journal_mark(struct journal_record *record, const char *name, json_t *value)
 {
     struct error err = ERROR_INIT;
-    if (append(record, name, value, &err) < 0)
-        log_warning("%s is not noted: %s", name, err.message);
+    log_debug("journal, after it is done: %s", name);
+    if (append_value(record, name, value, &err) < 0)
+        log_warning("cannot write '%s' into the journal: %s", name, err.message);
 }
 
 json_t *journal_all(const struct journal_record *record, const char *name)
@@ -238,4 +244,22 @@ void journal_leave(struct journal_record *record)
     (void)close(record->fd);
     json_decref(record->notes);
     free(record);
+}
+
+void journal_set_file_aside(const char *path, const struct error *why)
+{
+    char aside[PATH_MAX];
+    int n = snprintf(aside, sizeof(aside), "%s.unreadable", path);
+    if (n > 0 && (size_t)n < sizeof(aside) && rename(path, aside) == 0)
+        log_error("the journal's record %s cannot be read and is set aside: %s", aside,
+                  why->message);
+    else
+        log_error("the journal's record %s cannot be read: %s", path, why->message);
+}
+
+void journal_set_aside(struct journal_record *record, const struct error *why)
+{
+    if (record)
+        journal_set_file_aside(record->path, why);
+    journal_leave(record);
 }

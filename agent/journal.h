@@ -12,13 +12,13 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "amqp/bus.h"
 #include "common/error.h"
 
 struct journal;
 struct journal_record;
+struct rpc_request;
 
-/* Makes the folder when missing; errors as private_folder_open(). Returns owned. */
+/* Makes the folder when missing; errors as private_file_open_folder(). Returns owned. */
 int journal_open(const char *state_dir, const char *host, struct journal **ret_journal,
                  struct error *err);
 void journal_free(struct journal *journal); /* NULL-safe. Open records stay good. */
@@ -60,13 +60,13 @@ void journal_leave(struct journal_record *record);
 void journal_set_aside(struct journal_record *record, const struct error *why);
 
 /*
- * Takes over what an earlier agent has left: calls visit() for each record with its request, in the
+ * Reads what an earlier agent has left: calls visit() for each record with its request, in the
  * order they were begun, both owned by then. A line that cannot be read is left out, with an error
  * in the log; a file whose request cannot be read, or that others than the agent may have written,
  * is set aside; one that cannot be read for want of something on the host is tried again, and left
  * to the next start; one that was never finished writing tells of nothing and goes.
  */
-int journal_take_over(struct journal *journal,
-                      void (*visit)(void *arg, struct rpc_request *request,
-                                    struct journal_record *record),
-                      void *arg, struct error *err);
+int journal_read_all(struct journal *journal,
+                     void (*visit)(void *arg, struct rpc_request *request,
+                                   struct journal_record *record),
+                     void *arg, struct error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What journal.c and journal_read.c share. */
+/* What the files of journal.h share. */
 #pragma once
 
 #include <limits.h>
@@ -33,10 +33,13 @@ struct journal_record *journal_record_new(const char *path, int fd);
 /* Half a line is behind `size`: it goes, or is kept away from the next one. */
 void journal_record_undo(struct journal_record *record);
 
-/* Takes over the members of a line. */
+/* One more value of a name. `value` is borrowed. */
 int journal_record_add(struct journal_record *record, const char *name, json_t *value,
                        struct error *err);
 
 /* The request as the first line of a record, and back. */
 json_t *journal_request_pack(const struct rpc_request *request, const char *boot_id);
 int journal_request_unpack(const json_t *line, struct rpc_request **ret_request, struct error *err);
+
+/* journal_set_aside() of a file that is no record. */
+void journal_set_file_aside(const char *path, const struct error *why);

@@ -10,74 +10,11 @@
 
 #include "agent/journal_int.h"
 #include "agent/private_file.h"
+#include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/retry.h"
-
-json_t *journal_request_pack(const struct rpc_request *request, const char *boot_id)
-{
-    return json_pack("{s:i, s:s, s:s, s:s?, s:s?, s:s?, s:O, s:O}", "journal", JOURNAL_FORMAT,
-                     "boot_id", boot_id, "method", request->method, "namespace", request->namespace,
-                     "version", request->version, "unique_id", request->unique_id, "args",
-                     request->args, "context", request->context->values);
-}
-
-static int check_format(const json_t *line, struct error *err)
-{
-    const json_t *format = json_object_get(line, "journal");
-    if (json_is_integer(format) && json_integer_value(format) == JOURNAL_FORMAT)
-        return 0;
-    return error_set(err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
-                     "its format is %lld, only %d is understood", json_integer_value(format),
-                     JOURNAL_FORMAT);
-}
-
-/* The context as the request brought it. */
-static int unpack_context(const json_t *line, struct request_context **ret_context,
-                          struct error *err)
-{
-    json_t *values = NULL;
-    int r = json_need_object(line, "context", "its request", &values, err);
-    return r < 0 ? r : request_context_from_values(values, ret_context, err);
-}
-
-static char *copy_member(const json_t *line, const char *key)
-{
-    const char *text = json_string_member(line, key);
-    return text ? strdup(text) : NULL;
-}
-
-int journal_request_unpack(const json_t *line, struct rpc_request **ret_request, struct error *err)
-{
-    const char *method = NULL;
-    json_t *args = NULL;
-    int r = check_format(line, err);
-    if (r == 0)
-        r = json_need_string(line, "method", "its request", &method, err);
-    if (r == 0)
-        r = json_need_object(line, "args", "its request", &args, err);
-    if (r < 0)
-        return r;
-    struct rpc_request *request = calloc(1, sizeof(*request));
-    if (!request)
-        return error_nomem(err);
-    r = unpack_context(line, &request->context, err);
-    if (r == 0) {
-        request->method = copy_member(line, "method");
-        request->namespace = copy_member(line, "namespace");
-        request->version = copy_member(line, "version");
-        request->unique_id = copy_member(line, "unique_id");
-        request->args = json_incref(args);
-        r = request->method ? 0 : error_nomem(err);
-    }
-    if (r < 0) {
-        rpc_request_free(request);
-        return r;
-    }
-    *ret_request = request;
-    return 0;
-}
 
 static int read_all(int fd, char **ret_text, size_t *ret_length, struct error *err)
 {
@@ -206,6 +143,8 @@ static int read_record(const struct journal *journal, const char *name, const ch
         journal_leave(record);
         return r;
     }
+    log_debug("the journal's record %s has %zu lines, its host %s since", path, n,
+              record->host_rebooted ? "was rebooted" : "was not rebooted");
     if (n == 0)
         journal_end(record);
     else
@@ -213,30 +152,12 @@ static int read_record(const struct journal *journal, const char *name, const ch
     return 0;
 }
 
-static void set_aside(const char *path, const struct error *err)
-{
-    char aside[PATH_MAX];
-    int n = snprintf(aside, sizeof(aside), "%s.unreadable", path);
-    if (n > 0 && (size_t)n < sizeof(aside) && rename(path, aside) == 0)
-        log_error("the journal's record %s cannot be read and is set aside: %s", aside,
-                  err->message);
-    else
-        log_error("the journal's record %s cannot be read: %s", path, err->message);
-}
-
-void journal_set_aside(struct journal_record *record, const struct error *why)
-{
-    if (record)
-        set_aside(record->path, why);
-    journal_leave(record);
-}
-
 /* What is wrong with the host, not with the record. */
-static bool passes(int r)
+static bool is_temporary(int r)
 {
-    static const int passing[] = {EMFILE, ENFILE, ENOMEM, EIO, EINTR, EAGAIN, ESTALE, ETIMEDOUT};
-    for (size_t i = 0; i < ARRAY_SIZE(passing); i++)
-        if (r == -passing[i])
+    static const int temporary[] = {EMFILE, ENFILE, ENOMEM, EIO, EINTR, EAGAIN, ESTALE, ETIMEDOUT};
+    for (size_t i = 0; i < ARRAY_SIZE(temporary); i++)
+        if (r == -temporary[i])
             return true;
     return false;
 }
@@ -251,14 +172,14 @@ static int read_patiently(const struct journal *journal, const char *name, const
     struct error failure = ERROR_INIT;
     int r;
     while ((r = read_record(journal, name, path, ret_request, ret_record, &failure)) < 0 &&
-           passes(r) && retry_wait(&retry, 0))
+           is_temporary(r) && retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     if (r < 0)
         *err = failure;
     return r;
 }
 
-static void take_over_one(const struct journal *journal, const char *name,
+static void hand_over_one(const struct journal *journal, const char *name,
                           void (*visit)(void *arg, struct rpc_request *request,
                                         struct journal_record *record),
                           void *arg)
@@ -269,11 +190,11 @@ static void take_over_one(const struct journal *journal, const char *name,
     char path[PATH_MAX];
     (void)snprintf(path, sizeof(path), "%s/%s", journal->folder, name);
     int r = read_patiently(journal, name, path, &request, &record, &failure);
-    if (r < 0 && passes(r))
-        log_error("the journal's record %s is left to the next start of the agent: %s", path,
+    if (r < 0 && is_temporary(r))
+        log_error("the journal's record %s is postponed to the next start of the agent: %s", path,
                   failure.message);
     else if (r < 0)
-        set_aside(path, &failure);
+        journal_set_file_aside(path, &failure);
     else if (record)
         visit(arg, request, record);
 }
@@ -284,17 +205,17 @@ static int is_record(const struct dirent *entry)
     return suffix && strcmp(suffix, JOURNAL_SUFFIX) == 0;
 }
 
-int journal_take_over(struct journal *journal,
-                      void (*visit)(void *arg, struct rpc_request *request,
-                                    struct journal_record *record),
-                      void *arg, struct error *err)
+int journal_read_all(struct journal *journal,
+                     void (*visit)(void *arg, struct rpc_request *request,
+                                   struct journal_record *record),
+                     void *arg, struct error *err)
 {
     struct dirent **entries = NULL;
     int n = scandirat(journal->fd, ".", &entries, is_record, alphasort);
     if (n < 0)
         return error_errno(err, errno, "cannot list %s", journal->folder);
     for (int i = 0; i < n; i++) {
-        take_over_one(journal, entries[i]->d_name, visit, arg);
+        hand_over_one(journal, entries[i]->d_name, visit, arg);
         free(entries[i]);
     }
     free(entries);

@@ -13,7 +13,7 @@ struct live_options {
     struct live_values values;
 };
 
-static uint64_t bytes(int mib)
+static uint64_t bytes_of_mib(int mib)
 {
     return (uint64_t)mib << 20;
 }
@@ -41,8 +41,8 @@ void live_options_set(struct live_options *options, const struct conf *conf)
     LOCK_SCOPE(&options->lock);
     options->values = (struct live_values){
         .wanted_method = plan_wanted_method(conf),
-        .disk_bytes_per_s = bytes(conf->snapshot_agent.disk_rate_limit),
-        .upload_bytes_per_s = bytes(conf->snapshot_agent.upload_rate_limit),
+        .disk_bytes_per_s = bytes_of_mib(conf->snapshot_agent.disk_rate_limit),
+        .upload_bytes_per_s = bytes_of_mib(conf->snapshot_agent.upload_rate_limit),
     };
 }
 
@@ -52,10 +52,10 @@ struct live_values live_options_get(struct live_options *options)
     return options->values;
 }
 
-uint64_t live_disk_share(const struct conf *conf)
+uint64_t live_options_disk_share(const struct conf *conf)
 {
-    uint64_t own = bytes(conf->snapshot_agent.disk_rate_limit);
-    uint64_t all = bytes(conf->snapshot_agent.disk_rate_limit_host);
+    uint64_t own = bytes_of_mib(conf->snapshot_agent.disk_rate_limit);
+    uint64_t all = bytes_of_mib(conf->snapshot_agent.disk_rate_limit_host);
     int snapshots = conf->DEFAULT.max_concurrent_snapshots;
     uint64_t share = all / (uint64_t)(snapshots > 0 ? snapshots : 1);
     return own == 0 || (share != 0 && share < own) ? share : own;

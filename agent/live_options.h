@@ -32,4 +32,4 @@ struct live_values live_options_get(struct live_options *options);
  * What each snapshot may read of its disk, in bytes per second, when as many are staged at the same
  * time as there may be; 0 = no limit.
  */
-uint64_t live_disk_share(const struct conf *conf);
+uint64_t live_options_disk_share(const struct conf *conf);

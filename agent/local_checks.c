@@ -16,6 +16,7 @@
 
 #include "agent/private_file.h"
 #include "common/cleanup.h"
+#include "common/log.h"
 
 /* As common/process gives it to helpers. */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
@@ -69,7 +70,7 @@ static int check_state(const struct conf *conf, struct error *err)
     cleanup_close int fd = -1;
     if (stat(path, &st) < 0 && errno == ENOENT)
         return check_writable(path, err);
-    return private_folder_open(path, &fd, err);
+    return private_file_open_folder(path, &fd, err);
 }
 
 static int check_program(const char *name, struct error *err)
@@ -99,7 +100,7 @@ static int check_qemu_nbd(const struct conf *conf, struct error *err)
 }
 
 /* A socket that nobody listens on is left by a daemon that died. */
-static int knock(const char *path, struct error *err)
+static int knock_at_socket(const char *path, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
@@ -122,14 +123,14 @@ static int check_libvirt(const struct conf *conf, struct error *err)
     if (socket_path) {
         socket_path += strlen("socket=");
         (void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(socket_path, "&#"), socket_path);
-        return knock(path, err);
+        return knock_at_socket(path, err);
     }
     if (uri && uri[0] != '\0' && strcmp(uri, "qemu:///system") != 0)
         return 0;
     int r = 0;
     for (size_t i = 0; i < ARRAY_SIZE(libvirt_sockets); i++) {
         struct error trouble = ERROR_INIT;
-        if (knock(libvirt_sockets[i], &trouble) == 0)
+        if (knock_at_socket(libvirt_sockets[i], &trouble) == 0)
             return 0;
         if (r == 0 || trouble.errnum != ENOENT) { /* the one that is there says more */
             r = -trouble.errnum;
@@ -157,6 +158,8 @@ unsigned local_checks_run(const struct conf *conf, local_check_tell tell, void *
         struct error err = ERROR_INIT;
         int r = checks[i].look(conf, &err);
         n_bad += r < 0;
+        if (r < 0)
+            log_debug("%s: %s", checks[i].what, err.message);
         tell(arg, checks[i].what, r < 0 ? &err : NULL);
     }
     return n_bad;

@@ -6,17 +6,27 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/agent.h"
+#include "agent/canceller.h"
 #include "agent/check_config.h"
 #include "agent/command_line.h"
+#include "agent/freezer.h"
 #include "agent/host_lock.h"
+#include "agent/preflight.h"
+#include "agent/recover.h"
+#include "agent/release.h"
 #include "agent/reload.h"
+#include "agent/sd_notify.h"
 #include "agent/setup.h"
-#include "agent/systemd.h"
+#include "agent/shutdown.h"
+#include "agent/status_report.h"
 #include "agent/thaw_left.h"
-#include "agent/vitals.h"
 #include "agent/watchdog.h"
+#include "agent/workers.h"
+#include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "conf/conf.h"
 
 #define FIRST_CONNECTION_MS 10000
 #define FIRST_LOOK_MS 15000
@@ -34,6 +44,7 @@ static void block_signals(sigset_t *ret_signals)
     (void)sigaddset(ret_signals, SIGINT);
     (void)sigaddset(ret_signals, SIGHUP);
     (void)sigaddset(ret_signals, SIGUSR1);
+    (void)sigaddset(ret_signals, SIGUSR2);
     (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 }
@@ -43,7 +54,7 @@ struct watch {
     struct agent *agent;
     const struct command_line *line;
     sigset_t signals;
-    struct vitals vitals;
+    struct sd_notifier notifier;
 };
 
 /* The next signal, or 0 after `timeout_ms`; -1 = for ever. */
@@ -55,37 +66,53 @@ static int next_signal(const sigset_t *signals, int timeout_ms)
     return number > 0 ? number : 0;
 }
 
-static void reload(const struct watch *watch)
+static void reload_on_signal(const struct watch *watch)
 {
-    systemd_reloading();
+    sd_notify_reloading();
     reload_configuration(watch->agent, &watch->line->sources);
-    systemd_ready();
+    sd_notify_ready();
 }
 
 /* What is under way goes on. */
-static void drain(const struct watch *watch)
+static void drain_host(const struct watch *watch)
 {
     bus_stand_aside(watch->agent->bus, BUS_ASIDE_DRAINED, true);
     log_info("drained: no request is taken any more until the next start, %u are under way",
              workers_running(watch->agent->workers));
 }
 
+/* True when it is a signal to end. */
+static bool handle_signal(const struct watch *watch, int number)
+{
+    if (number != 0)
+        log_debug("signal %d", number);
+    switch (number) {
+    case 0:
+        return false;
+    case SIGHUP:
+        reload_on_signal(watch);
+        return false;
+    case SIGUSR1:
+        drain_host(watch);
+        return false;
+    case SIGUSR2:
+        status_report_log(watch->agent);
+        return false;
+    default:
+        return true;
+    }
+}
+
 /* Until it is time to end. */
 static void stand_watch(struct watch *watch)
 {
-    int timeout_ms = watch->vitals.interval_ms > 0 ? (int)watch->vitals.interval_ms : -1;
-    for (;;) {
-        vitals_show(&watch->vitals);
-        int number = next_signal(&watch->signals, timeout_ms);
-        if (number == SIGHUP) {
-            reload(watch);
-        } else if (number == SIGUSR1) {
-            drain(watch);
-        } else if (number != 0) {
-            log_info("signal %d: taking no more requests", number);
-            return;
-        }
-    }
+    int timeout_ms = watch->notifier.interval_ms > 0 ? (int)watch->notifier.interval_ms : -1;
+    int number;
+    do {
+        sd_notify_show(&watch->notifier);
+        number = next_signal(&watch->signals, timeout_ms);
+    } while (!handle_signal(watch, number));
+    log_info("signal %d: taking no more requests", number);
 }
 
 static bool was_asked_again(void *arg)
@@ -93,9 +120,12 @@ static bool was_asked_again(void *arg)
     struct watch *watch = arg;
     int number;
     bool again = false;
-    vitals_show(&watch->vitals);
-    while ((number = next_signal(&watch->signals, 0)) != 0)
-        again = again || (number != SIGHUP && number != SIGUSR1);
+    sd_notify_show(&watch->notifier);
+    while ((number = next_signal(&watch->signals, 0)) != 0) {
+        if (number == SIGUSR2)
+            status_report_log(watch->agent);
+        again = again || number == SIGTERM || number == SIGINT;
+    }
     return again;
 }
 
@@ -103,22 +133,22 @@ static void cancel_requests(struct agent *agent, enum shutdown_whom whom)
 {
     struct error reason = ERROR_INIT;
     shutdown_reason(&reason);
-    (void)overseer_cancel_all(agent->overseer,
-                              whom == SHUTDOWN_WAITING ? OVERSEER_WAITING : OVERSEER_ALL, &reason);
+    (void)canceller_cancel_all(
+        agent->canceller, whom == SHUTDOWN_WAITING ? CANCELLER_WAITING : CANCELLER_ALL, &reason);
 }
 
-static void end(struct watch *watch)
+static void end_agent(struct watch *watch)
 {
     const struct shutdown_ops ops = {
         .cancel = cancel_requests, .hurry = was_asked_again, .arg = watch};
-    vitals_stop(&watch->vitals);
+    sd_notify_stop(&watch->notifier);
     if (shutdown_run(watch->agent, &ops))
         return;
     freezer_thaw_all(watch->agent->freezer);
     _exit(EXIT_FAILURE); /* workers still use what would be freed */
 }
 
-static int serve(struct watch *watch, struct error *err)
+static int serve_until_told(struct watch *watch, struct error *err)
 {
     struct agent *agent = watch->agent;
     int r = recovery_run(agent->recovery, agent, GUESTS_BACK_MS, err);
@@ -130,19 +160,19 @@ static int serve(struct watch *watch, struct error *err)
     recovery_bus_is_started(agent->recovery);
     release_ask(agent->release); /* for the first request */
     if (r == -ETIMEDOUT)
-        log_warning("no connection to RabbitMQ yet, trying on: %s", err->message);
+        log_warning("not connected to RabbitMQ yet, will retry: %s", err->message);
     else if (r < 0)
         return r;
-    vitals_init(&watch->vitals, agent);
-    systemd_ready();
+    sd_notify_init(&watch->notifier, agent);
+    sd_notify_ready();
     stand_watch(watch);
-    end(watch);
+    end_agent(watch);
     return 0;
 }
 
 /* Recovered requests may be under way by then: workers use what would be freed, or wait for ever.
  */
-static void give_up(struct agent *agent, const struct error *err)
+static void give_up_start(struct agent *agent, const struct error *err)
 {
     if (workers_running(agent->workers) == 0)
         return;
@@ -154,15 +184,15 @@ static void give_up(struct agent *agent, const struct error *err)
 static int serve_host(struct watch *watch, struct error *err)
 {
     log_info("nova-snapshot-agent %s serves host %s", VERSION, watch->agent->conf->DEFAULT.host);
-    int r = serve(watch, err);
+    int r = serve_until_told(watch, err);
     if (r < 0)
-        give_up(watch->agent, err);
+        give_up_start(watch->agent, err);
     setup_undo(watch->agent);
-    log_info("ended");
+    log_info("nova-snapshot-agent has ended");
     return r;
 }
 
-static int run(struct conf *conf, const struct command_line *line, struct error *err)
+static int run_agent(struct conf *conf, const struct command_line *line, struct error *err)
 {
     struct agent agent = {.conf = conf};
     struct watch watch = {.agent = &agent, .line = line};
@@ -216,7 +246,7 @@ int main(int argc, char **argv)
         if (line.check_config)
             status = check_config(conf, &line.sources, stdout, &err);
         else
-            r = run(conf, &line, &err);
+            r = run_agent(conf, &line, &err);
     }
     if (r < 0)
         status = EXIT_FAILURE;

@@ -8,7 +8,7 @@
 #include "common/cleanup.h"
 #include "common/json.h"
 
-static json_t *get(const json_t *object, const char *key)
+static json_t *member(const json_t *object, const char *key)
 {
     return json_object_get(object, key);
 }
@@ -16,7 +16,7 @@ static json_t *get(const json_t *object, const char *key)
 /* A copied field; null when it was not loaded. Steals nothing. */
 static void copy_as(json_t *to, const char *name, const json_t *from, const char *field)
 {
-    json_t *value = get(from, field);
+    json_t *value = member(from, field);
     (void)json_object_set_new(to, name, value ? json_incref(value) : json_null());
 }
 
@@ -81,16 +81,16 @@ static void add_legacy_flavor(json_t *payload, const json_t *flavor)
     };
     copy_all(payload, flavor, renames, ARRAY_SIZE(renames));
     (void)json_object_set_new(payload, "disk_gb",
-                              json_integer(json_integer_value(get(flavor, "root_gb")) +
-                                           json_integer_value(get(flavor, "ephemeral_gb"))));
+                              json_integer(json_integer_value(member(flavor, "root_gb")) +
+                                           json_integer_value(member(flavor, "ephemeral_gb"))));
 }
 
 static void add_legacy_times(json_t *payload, const json_t *data)
 {
     static const char *const times[] = {"terminated_at", "deleted_at", "launched_at"};
-    (void)json_object_set_new(payload, "created_at", python_str_time(get(data, "created_at")));
+    (void)json_object_set_new(payload, "created_at", python_str_time(member(data, "created_at")));
     for (size_t i = 0; i < ARRAY_SIZE(times); i++)
-        (void)json_object_set_new(payload, times[i], iso_time(get(data, times[i])));
+        (void)json_object_set_new(payload, times[i], iso_time(member(data, times[i])));
 }
 
 json_t *notification_legacy_usage(const struct instance *instance, const char *image_ref_url)
@@ -117,16 +117,17 @@ json_t *notification_legacy_usage(const struct instance *instance, const char *i
     const json_t *data = instance->data;
     json_t *payload = json_object();
     copy_all(payload, data, renames, ARRAY_SIZE(renames));
-    add_legacy_flavor(payload, get(get(data, "flavor"), "nova_object.data"));
+    add_legacy_flavor(payload, member(member(data, "flavor"), "nova_object.data"));
     add_legacy_times(payload, data);
-    (void)json_object_set_new(payload, "cell_name", null_safe_str(get(data, "cell_name")));
-    (void)json_object_set_new(payload, "state_description", null_safe_str(get(data, "task_state")));
-    json_int_t progress = json_integer_value(get(data, "progress"));
+    (void)json_object_set_new(payload, "cell_name", null_safe_str(member(data, "cell_name")));
+    (void)json_object_set_new(payload, "state_description",
+                              null_safe_str(member(data, "task_state")));
+    json_int_t progress = json_integer_value(member(data, "progress"));
     (void)json_object_set_new(payload, "progress",
                               progress != 0 ? json_integer(progress) : json_string(""));
     (void)json_object_set_new(payload, "image_ref_url", json_string(image_ref_url));
-    (void)json_object_set_new(payload, "image_meta", image_meta(get(data, "system_metadata")));
-    json_t *metadata = get(data, "metadata");
+    (void)json_object_set_new(payload, "image_meta", image_meta(member(data, "system_metadata")));
+    json_t *metadata = member(data, "metadata");
     (void)json_object_set_new(payload, "metadata",
                               metadata ? json_incref(metadata) : json_object());
     return payload;
@@ -155,7 +156,7 @@ static json_t *flavor_payload(const json_t *flavor)
 static json_t *ip_payload(const json_t *vif, const json_t *ip)
 {
     json_t *data = json_object();
-    copy_as(data, "label", get(vif, "network"), "label");
+    copy_as(data, "label", member(vif, "network"), "label");
     copy_as(data, "mac", vif, "address");
     copy_as(data, "meta", vif, "meta");
     copy_as(data, "port_uuid", vif, "id");
@@ -170,12 +171,12 @@ static json_t *ip_addresses(const struct instance *instance)
 {
     json_t *addresses = json_array();
     json_t *network_info = json_parse_member(
-        get(get(instance->data, "info_cache"), "nova_object.data"), "network_info");
+        member(member(instance->data, "info_cache"), "nova_object.data"), "network_info");
     size_t i, j, k;
     json_t *vif, *subnet, *ip;
     json_array_foreach (network_info, i, vif) {
-        json_array_foreach (get(get(vif, "network"), "subnets"), j, subnet) {
-            json_array_foreach (get(subnet, "ips"), k, ip) {
+        json_array_foreach (member(member(vif, "network"), "subnets"), j, subnet) {
+            json_array_foreach (member(subnet, "ips"), k, ip) {
                 (void)json_array_append_new(addresses, ip_payload(vif, ip));
             }
         }
@@ -194,7 +195,7 @@ static json_t *block_devices_payload(json_t *block_devices)
     size_t i;
     json_t *mapping;
     json_array_foreach (block_devices, i, mapping) {
-        if (!json_is_string(get(mapping, "volume_id")))
+        if (!json_is_string(member(mapping, "volume_id")))
             continue;
         json_t *data = json_object();
         for (size_t j = 0; j < ARRAY_SIZE(fields); j++)
@@ -267,11 +268,12 @@ static void add_instance_fields(json_t *payload, const json_t *data)
         {"locked", "locked"},
     };
     copy_all(payload, data, renames, ARRAY_SIZE(renames));
-    (void)json_object_set_new(payload, "power_state", power_state_name(get(data, "power_state")));
+    (void)json_object_set_new(payload, "power_state",
+                              power_state_name(member(data, "power_state")));
     (void)json_object_set_new(
         payload, "auto_disk_config",
-        json_string(json_is_true(get(data, "auto_disk_config")) ? "AUTO" : "MANUAL"));
-    copy_as(payload, "locked_reason", get(data, "system_metadata"), "locked_reason");
+        json_string(json_is_true(member(data, "auto_disk_config")) ? "AUTO" : "MANUAL"));
+    copy_as(payload, "locked_reason", member(data, "system_metadata"), "locked_reason");
 }
 
 static json_t *string_or_null(const char *text)
@@ -286,7 +288,8 @@ json_t *notification_snapshot_payload(const struct instance *instance,
     json_t *data = json_object();
     add_instance_fields(data, instance->data);
     (void)json_object_set_new(
-        data, "flavor", flavor_payload(get(get(instance->data, "flavor"), "nova_object.data")));
+        data, "flavor",
+        flavor_payload(member(member(instance->data, "flavor"), "nova_object.data")));
     (void)json_object_set_new(data, "ip_addresses", ip_addresses(instance));
     (void)json_object_set_new(data, "block_devices",
                               block_devices_payload(snapshot->block_devices));

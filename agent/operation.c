@@ -4,21 +4,32 @@
 
 #include <string.h>
 
+#include "agent/agent.h"
+#include "agent/canceller.h"
+#include "agent/conductor.h"
+#include "agent/journal.h"
+#include "agent/report.h"
 #include "agent/shutdown.h"
+#include "agent/state_watch.h"
+#include "agent/task_states.h"
+#include "amqp/bus.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "conf/conf.h"
+#include "glance_client/glance.h"
 
 /* Before the first state of ours a cleared one may also be that of a request that was served. */
 static bool is_still_ours(const struct operation *op)
 {
     struct glance_image image = {0};
     struct error ignored = ERROR_INIT;
-    if (journal_last(op->record, "task_state"))
+    if (journal_last(op->base.record, "task_state"))
         return true;
-    int r =
-        glance_image_get(op->agent->glance, op->admin, op->arguments.image_id, &image, &ignored);
+    int r = glance_image_get(op->base.agent->glance, op->base.admin, op->arguments.image_id, &image,
+                             &ignored);
     bool queued = r == 0 && strcmp(image.status, "queued") == 0;
     glance_image_done(&image);
     return queued;
@@ -31,8 +42,10 @@ static int settle_conflict(struct operation *op, const char *task_state,
     const char *const none = NULL;
     struct error ignored = ERROR_INIT;
     struct instance_states states;
-    bool known = report_read_states(&op->report, &states, &ignored) == 0;
-    if (known && state_is_of_next(op->turn, states.task_state)) {
+    bool known = report_read_states(&op->base, &states, &ignored) == 0;
+    log_debug("saving task state %s met %s", task_state ? task_state : "None",
+              known ? states.task_state : "(not known)");
+    if (known && state_watch_is_of_next(op->base.turn, states.task_state)) {
         *ret_left = true;
         return 0;
     }
@@ -40,8 +53,9 @@ static int settle_conflict(struct operation *op, const char *task_state,
         *err = *conflict;
         return -err->errnum;
     }
-    log_warning("the task state was cleared, as nova-compute does when it starts: going on");
-    return report_task_state(&op->report, task_state, &none, 1, err);
+    log_warning(
+        "the task state was cleared, as nova-compute does when it starts: setting it again");
+    return report_task_state(&op->base, task_state, &none, 1, err);
 }
 
 static int save_state(struct operation *op, const char *task_state, bool *ret_left,
@@ -52,13 +66,35 @@ static int save_state(struct operation *op, const char *task_state, bool *ret_le
     size_t n = op->next_state == op->task_state ? 1 : 2;
     struct error failure = ERROR_INIT;
     op->next_state = task_state;
-    journal_mark(op->record, "next_state", json_pack("s?", task_state));
-    int r = report_task_state(&op->report, task_state, expected, n, &failure);
+    journal_mark(op->base.record, "next_state", json_pack("s?", task_state));
+    int r = report_task_state(&op->base, task_state, expected, n, &failure);
     if (r < 0 && strcmp(failure.exc, EXC_UNEXPECTED_TASK_STATE) == 0) /* and not being deleted */
         return settle_conflict(op, task_state, &failure, ret_left, err);
     if (r < 0)
         *err = failure;
     return r;
+}
+
+void operation_enter(struct operation *op, enum summary_phase phase)
+{
+    const char *name = summary_phase_name(phase);
+    summary_enter(&op->summary, phase);
+    jobs_set_phase(&op->base.job, name);
+    log_debug("phase %s", name);
+}
+
+void operation_log_summary(struct operation *op, const char *outcome)
+{
+    char text[2 * ERROR_MESSAGE_MAX + 512];
+    struct summary *summary = &op->summary;
+    summary_enter(summary, summary->phase); /* up to now */
+    if (summary->method) {
+        summary->wanted_method = op->base.agent->conf->snapshot_agent.live_snapshot_method;
+        summary->method_reason = op->method_reason;
+    }
+    summary->quiesce_reason = op->quiesce.reason;
+    summary_write(summary, op->arguments.image_id, outcome, text, sizeof(text));
+    log_info("%s", text);
 }
 
 int operation_move_to(struct operation *op, const char *task_state, struct error *err)
@@ -72,21 +108,41 @@ int operation_move_to(struct operation *op, const char *task_state, struct error
     state_watch_expect(op->watched, r == 0 ? task_state : NULL);
     if (r < 0 || left)
         return r;
+    log_debug("task state %s -> %s", op->task_state ? op->task_state : "None",
+              task_state ? task_state : "None");
     op->task_state = task_state;
-    journal_mark(op->record, "task_state", json_pack("s?", task_state));
+    journal_mark(op->base.record, "task_state", json_pack("s?", task_state));
     return 0;
+}
+
+void operation_notify_phase(struct operation *op, const char *phase)
+{
+    struct error err = ERROR_INIT;
+    if (report_phase(&op->base, op->arguments.image_id, phase, &err) < 0)
+        log_warning("the snapshot notification failed: %s: %s", err.exc, err.message);
+}
+
+int operation_conclude(struct operation *op, struct error *err)
+{
+    int r = operation_move_to(op, NULL, err);
+    failpoint("snapshot:state-cleared");
+    if (r == 0)
+        operation_notify_phase(op, "end");
+    return r;
 }
 
 int operation_upload_starts(struct operation *op, struct error *err)
 {
     op->upload_started = true;
-    return journal_note(op->record, "upload_started", json_true(), err);
+    log_debug("from now on the data of image %s may be ours", op->arguments.image_id);
+    return journal_note(op->base.record, "upload_started", json_true(), err);
 }
 
 int operation_image_is_complete(struct operation *op, struct error *err)
 {
+    log_debug("image %s is complete", op->arguments.image_id);
     op->image_complete = true;
-    return journal_note(op->record, "image_complete", json_true(), err);
+    return journal_note(op->base.record, "image_complete", json_true(), err);
 }
 
 /* One of the states there are, so that the pointer outlives the record. */
@@ -95,7 +151,7 @@ static const char *restored_state(const struct operation *op, const char *name,
 {
     static const char *const states[] = {IMAGE_SNAPSHOT_PENDING, IMAGE_SNAPSHOT, IMAGE_BACKUP,
                                          IMAGE_PENDING_UPLOAD, IMAGE_UPLOADING};
-    const json_t *value = journal_last(op->record, name);
+    const json_t *value = journal_last(op->base.record, name);
     const char *text = json_string_value(value);
     for (size_t i = 0; text && i < ARRAY_SIZE(states); i++)
         if (strcmp(states[i], text) == 0)
@@ -109,26 +165,64 @@ void operation_restore(struct operation *op)
     json_t *step;
     op->task_state = restored_state(op, "task_state", op->task_state);
     op->next_state = restored_state(op, "next_state", op->next_state);
-    op->event_started = journal_last(op->record, "event_started") != NULL;
-    op->upload_started = json_is_true(journal_last(op->record, "upload_started"));
-    op->image_complete = journal_last(op->record, "image_complete") != NULL;
-    json_array_foreach (journal_all(op->record, "ended"), i, step) {
+    op->event_started = journal_last(op->base.record, "event_started") != NULL;
+    op->upload_started = json_is_true(journal_last(op->base.record, "upload_started"));
+    op->image_complete = journal_last(op->base.record, "image_complete") != NULL;
+    log_debug("an earlier life left: task state %s, event %s, upload %s, image %s",
+              op->task_state ? op->task_state : "None",
+              op->event_started ? "started" : "not started",
+              op->upload_started ? "started" : "not started",
+              op->image_complete ? "complete" : "not complete");
+    json_array_foreach (journal_all(op->base.record, "ended"), i, step) {
         json_int_t number = json_integer_value(step);
-        if (number >= 0 && number < END_MAX)
+        if (number >= 0 && number < FINISH_MAX)
             op->ended |= 1u << number;
     }
 }
 
-void operation_begin_overseeing(struct operation *op)
+bool operation_restore_failure(const struct operation *op, struct error *ret_failure)
+{
+    const json_t *failure = journal_last(op->base.record, "failure");
+    int errnum = (int)json_integer_value(json_object_get(failure, "errnum"));
+    const char *exc = json_string_member(failure, "exc");
+    const char *module = json_string_member(failure, "module");
+    const char *message = json_string_member(failure, "message");
+    if (errnum <= 0 || !exc || !module || !message)
+        return false;
+    (void)error_set_foreign(ret_failure, errnum, module, exc, "%s", message);
+    ret_failure->code = (int)json_integer_value(json_object_get(failure, "code"));
+    return true;
+}
+
+size_t operation_lives(const struct operation *op)
+{
+    return json_array_size(journal_all(op->base.record, "recovered"));
+}
+
+bool operation_was_interrupted(const struct operation *op)
+{
+    const json_t *life = journal_last(op->base.record, "interrupted");
+    return life && json_integer_value(life) + 1 == (json_int_t)operation_lives(op);
+}
+
+size_t operation_deaths(const struct operation *op)
+{
+    return operation_lives(op) - json_array_size(journal_all(op->base.record, "interrupted"));
+}
+
+void operation_begin_cancellable(struct operation *op)
 {
     struct error err = ERROR_INIT;
-    if (overseer_begin(op->agent->overseer, op->arguments.instance.uuid, op->arguments.image_id,
-                       op->request->context, &op->overseen, &err) < 0)
-        log_warning("nothing can cancel this snapshot: %s", err.message);
+    if (canceller_begin(op->base.agent->canceller, op->base.instance.uuid, op->arguments.image_id,
+                        op->base.request->context, &op->cancellable, &err) < 0)
+        log_warning("cannot watch for a deletion of the image or the server: %s", err.message);
     err = (struct error)ERROR_INIT;
-    if (state_watch_begin(op->agent->state_watch, op->arguments.instance.uuid, op->admin, op->turn,
-                          op->overseen, &op->watched, &err) < 0)
-        log_warning("nothing looks after the task state of this snapshot: %s", err.message);
+    const struct state_watch_subject subject = {.instance_uuid = op->base.instance.uuid,
+                                                .admin = op->base.admin,
+                                                .turn = op->base.turn,
+                                                .cancellable = op->cancellable};
+    if (state_watch_begin(op->base.agent->state_watch, &subject, &op->watched, &err) < 0)
+        log_warning("cannot watch the task state: %s", err.message);
 }
 
 bool operation_is_left(const struct operation *op, int r)
@@ -137,7 +231,7 @@ bool operation_is_left(const struct operation *op, int r)
     return r < 0 && !op->image_complete && cancel_check(&reason) < 0 && shutdown_is_reason(&reason);
 }
 
-void operation_end_overseeing(struct operation *op, struct error *failure)
+void operation_end_cancellable(struct operation *op, struct error *failure)
 {
     struct error reason = ERROR_INIT;
     state_watch_end(op->watched);
@@ -148,6 +242,6 @@ void operation_end_overseeing(struct operation *op, struct error *failure)
         error_join(&reason, failure);
         *failure = reason;
     }
-    overseer_end(op->overseen);
-    op->overseen = NULL;
+    canceller_end(op->cancellable);
+    op->cancellable = NULL;
 }

@@ -3,6 +3,7 @@
 #include "agent/plan.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -42,8 +43,8 @@ int plan_check_quiesce(const struct conf *conf, const struct instance *instance,
     return 0;
 }
 
-int plan_quiesce(const struct conf *conf, const struct instance *instance, bool *ret_quiesce,
-                 bool *ret_required, struct error *err)
+int plan_quiesce(const struct conf *conf, const struct instance *instance,
+                 struct plan_quiesce *ret_quiesce, struct error *err)
 {
     struct error cannot = ERROR_INIT;
     bool required = instance_image_flag(instance, "os_require_quiesce");
@@ -52,22 +53,37 @@ int plan_quiesce(const struct conf *conf, const struct instance *instance, bool 
         *err = cannot;
         return -err->errnum;
     }
+    *ret_quiesce = (struct plan_quiesce){.wanted = can, .required = can && required};
     if (!can)
-        log_info("Skipping quiescing instance: %s", cannot.message);
-    *ret_quiesce = can;
-    *ret_required = can && required;
+        plan_no_quiesce(ret_quiesce, cannot.message);
     return 0;
 }
 
-static int plan_quiesce_of_guest(const struct conf *conf, const struct instance *instance,
-                                 const struct guest_info *info, struct snapshot_plan *plan,
-                                 struct error *err)
+void plan_no_quiesce(struct plan_quiesce *quiesce, const char *reason)
 {
-    int r = plan_quiesce(conf, instance, &plan->quiesce, &plan->require_quiesce, err);
-    if (r == 0 && plan->quiesce && info->power_state != POWER_STATE_RUNNING) {
-        log_info("Skipping quiescing instance: a paused guest cannot answer and does not write");
-        plan->quiesce = plan->require_quiesce = false;
+    quiesce->wanted = quiesce->required = false;
+    (void)snprintf(quiesce->reason, sizeof(quiesce->reason), "%s", reason);
+    log_debug("the guest is not frozen: %s", reason);
+}
+
+/* A cold snapshot of a running guest saves it, and what it has in memory with it. */
+static int plan_quiesce_of_guest(const struct plan_input *input, enum snapshot_method method,
+                                 struct plan_quiesce *ret_quiesce, struct error *err)
+{
+    const struct guest_info *info = input->info;
+    *ret_quiesce = (struct plan_quiesce){.wanted = false};
+    if (info->power_state == POWER_STATE_SHUTDOWN) {
+        plan_no_quiesce(ret_quiesce, "the guest does not run");
+        return 0;
     }
+    /* Within the cluster a snapshot of a running guest is an instant, as a live one is. */
+    if (method == SNAPSHOT_METHOD_COLD && info->source_type != DISK_SOURCE_RBD) {
+        plan_no_quiesce(ret_quiesce, "the guest is saved for a cold snapshot");
+        return 0;
+    }
+    int r = plan_quiesce(input->conf, input->instance, ret_quiesce, err);
+    if (r == 0 && ret_quiesce->wanted && info->power_state != POWER_STATE_RUNNING)
+        plan_no_quiesce(ret_quiesce, "a paused guest cannot answer and does not write");
     return r;
 }
 
@@ -147,6 +163,7 @@ bool plan_next_method(const struct conf *conf, enum snapshot_method wanted,
     while (*methods != plan->method)
         methods++;
     plan->method = first_possible(methods + 1, conf, info);
+    log_debug("the next possible method is %s", snapshot_method_name(plan->method));
     return true;
 }
 
@@ -166,26 +183,23 @@ static void tell_plan(const struct guest_info *info, const struct snapshot_plan 
                  reason ? reason : "");
 }
 
-int plan_snapshot(const struct conf *conf, enum snapshot_method wanted,
-                  const struct instance *instance, const struct guest_info *info,
-                  struct snapshot_plan *ret_plan, const char **ret_reason, struct error *err)
+int plan_snapshot(const struct plan_input *input, struct snapshot_plan *ret_plan,
+                  struct plan_quiesce *ret_quiesce, const char **ret_reason, struct error *err)
 {
-    const char *reason = reason_against(wanted, conf, info);
+    const struct conf *conf = input->conf;
+    const struct guest_info *info = input->info;
+    const char *reason = reason_against(input->wanted, conf, info);
     struct snapshot_plan plan = {
-        .method = first_possible(methods_for(wanted), conf, info),
+        .method = first_possible(methods_for(input->wanted), conf, info),
         .image_format = image_format(conf, info),
         .compress = conf->libvirt.snapshot_compression,
         .compression_type = conf->snapshot_agent.compression_type,
     };
-    bool is_cold = plan.method == SNAPSHOT_METHOD_COLD;
-    /* Within the cluster a snapshot of a running guest is an instant, as a live one is. */
-    bool at_an_instant = info->power_state != POWER_STATE_SHUTDOWN &&
-                         (!is_cold || info->source_type == DISK_SOURCE_RBD);
-    if (at_an_instant) {
-        int r = plan_quiesce_of_guest(conf, instance, info, &plan, err);
-        if (r < 0)
-            return r;
-    }
+    int r = plan_quiesce_of_guest(input, plan.method, ret_quiesce, err);
+    if (r < 0)
+        return r;
+    plan.quiesce = ret_quiesce->wanted;
+    plan.require_quiesce = ret_quiesce->required;
     tell_plan(info, &plan, reason);
     *ret_plan = plan;
     *ret_reason = reason;

@@ -9,17 +9,30 @@
 #include "conf/conf.h"
 #include "driver/driver.h"
 
+/* What a plan is made from; all borrowed. */
+struct plan_input {
+    const struct conf *conf;
+    enum snapshot_method wanted; /* the operator's live_snapshot_method */
+    const struct instance *instance;
+    const struct guest_info *info;
+};
+
+/* Whether the guest is to be frozen. */
+struct plan_quiesce {
+    bool wanted;
+    bool required;                  /* os_require_quiesce: give up when it cannot be */
+    char reason[ERROR_MESSAGE_MAX]; /* why it is not wanted */
+};
+
 /*
- * Decides from configuration, image properties and what the driver found; writes every reason to
- * the log. Fails when the image property os_require_quiesce asks for what the guest cannot do
- * (QemuGuestAgentNotEnabled, InstanceQuiesceNotSupported). `wanted` is the operator's
- * live_snapshot_method. Strings of *ret_plan point into `conf`
- * and `info`. *ret_reason is why it is not the wanted method, a constant; NULL when it is. Source:
+ * Decides from configuration, image properties and what the driver found. Fails when the image
+ * property os_require_quiesce asks for what the guest cannot do (QemuGuestAgentNotEnabled,
+ * InstanceQuiesceNotSupported). Strings of *ret_plan point into `conf` and `info`. *ret_reason is
+ * why it is not the wanted method, a constant; NULL when it is. Source:
  * nova.virt.libvirt.driver:snapshot, _can_quiesce.
  */
-int plan_snapshot(const struct conf *conf, enum snapshot_method wanted,
-                  const struct instance *instance, const struct guest_info *info,
-                  struct snapshot_plan *ret_plan, const char **ret_reason, struct error *err);
+int plan_snapshot(const struct plan_input *input, struct snapshot_plan *ret_plan,
+                  struct plan_quiesce *ret_quiesce, const char **ret_reason, struct error *err);
 
 /* What live_snapshot_method names. */
 enum snapshot_method plan_wanted_method(const struct conf *conf);
@@ -42,7 +55,10 @@ int plan_check_quiesce(const struct conf *conf, const struct instance *instance,
 
 /*
  * Whether volumes are to be snapshotted of a frozen guest. Fails only when os_require_quiesce asks
- * for what the guest cannot do; otherwise the reason against it is logged.
+ * for what the guest cannot do.
  */
-int plan_quiesce(const struct conf *conf, const struct instance *instance, bool *ret_quiesce,
-                 bool *ret_required, struct error *err);
+int plan_quiesce(const struct conf *conf, const struct instance *instance,
+                 struct plan_quiesce *ret_quiesce, struct error *err);
+
+/* It is not to be frozen after all; the reason is copied. */
+void plan_no_quiesce(struct plan_quiesce *quiesce, const char *reason);

@@ -12,11 +12,16 @@
 
 #include "agent/agent.h"
 #include "agent/local_checks.h"
+#include "amqp/bus.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/keystone.h"
 #include "common/log.h"
 #include "common/secret.h"
+#include "conf/conf.h"
+#include "driver/driver.h"
+#include "glance_client/glance.h"
 
 #define INTERVAL_MS 60000
 #define UNFIT_INTERVAL_MS 10000
@@ -102,7 +107,7 @@ static bool has_nova_compute(const struct preflight *preflight)
     return strcmp(preflight->agent->conf->snapshot_agent.attach, "exclusive") != 0;
 }
 
-static void tell(const struct preflight *preflight, const struct error *trouble)
+static void tell_change(const struct preflight *preflight, const struct error *trouble)
 {
     if (trouble->errnum != 0)
         log_error("this host cannot take snapshots%s: %s",
@@ -112,7 +117,7 @@ static void tell(const struct preflight *preflight, const struct error *trouble)
         log_info("this host can take snapshots again");
 }
 
-static void note(struct preflight *preflight, const struct error *trouble)
+static void note_look(struct preflight *preflight, const struct error *trouble)
 {
     LOCK_SCOPE(&preflight->lock);
     preflight->trouble = *trouble;
@@ -123,15 +128,16 @@ static void note(struct preflight *preflight, const struct error *trouble)
 }
 
 /* Whoever is told that the host is unfit finds the agent aside; of one that is back nobody is. */
-static void keep(struct preflight *preflight, const struct error *trouble)
+static void keep_look(struct preflight *preflight, const struct error *trouble)
 {
     bool is_fit = trouble->errnum == 0;
+    log_debug("preflight: %s", is_fit ? "this host can take snapshots" : trouble->message);
     bool was_fit = preflight->trouble.errnum == 0; /* nobody else writes it */
     if (was_fit != is_fit)
-        tell(preflight, trouble);
+        tell_change(preflight, trouble);
     if (was_fit && !is_fit && has_nova_compute(preflight))
         bus_stand_aside(preflight->agent->bus, BUS_ASIDE_UNFIT, true);
-    note(preflight, trouble);
+    note_look(preflight, trouble);
     if (!was_fit && is_fit && has_nova_compute(preflight))
         bus_stand_aside(preflight->agent->bus, BUS_ASIDE_UNFIT, false);
 }
@@ -146,12 +152,12 @@ static void forget_old_glance_url(struct preflight *preflight)
 }
 
 /* With `looking`. A look that was cancelled has found nothing. */
-static void look(struct preflight *preflight)
+static void look_at_host(struct preflight *preflight)
 {
     struct error trouble = ERROR_INIT;
     forget_old_glance_url(preflight);
     if (look_at_all(preflight, &trouble) != -ECANCELED)
-        keep(preflight, &trouble);
+        keep_look(preflight, &trouble);
 }
 
 /* Where the last request has found Glance. */
@@ -163,6 +169,7 @@ static void keep_glance_url(struct preflight *preflight, const struct request_co
         return;
     free(preflight->glance_url);
     preflight->glance_url = url;
+    log_debug("preflight: Glance is looked for at %s", url);
     preflight->glance_url_ms = clock_now_ms();
 }
 
@@ -178,11 +185,13 @@ int preflight_look(struct preflight *preflight, const struct request_context *co
     if (!preflight)
         return 0;
     /* A file system that hangs under somebody else's look is no reason to wait for it. */
-    if (pthread_mutex_trylock(&preflight->looking) != 0)
+    if (pthread_mutex_trylock(&preflight->looking) != 0) {
+        log_debug("preflight: somebody else is looking, the last result counts");
         return preflight_check(preflight, err);
+    }
     if (!is_fresh(preflight)) {
         keep_glance_url(preflight, context);
-        look(preflight);
+        look_at_host(preflight);
     }
     (void)pthread_mutex_unlock(&preflight->looking);
     return preflight_check(preflight, err);
@@ -219,13 +228,13 @@ static bool await_next(struct preflight *preflight)
     return !preflight->stopping;
 }
 
-static void *run(void *arg)
+static void *preflight_run(void *arg)
 {
     struct preflight *preflight = arg;
     (void)cancel_enter(preflight->stop);
     while (await_next(preflight)) {
         LOCK_SCOPE(&preflight->looking);
-        look(preflight);
+        look_at_host(preflight);
     }
     return NULL;
 }
@@ -241,7 +250,7 @@ static void await_first(struct preflight *preflight, unsigned timeout_ms)
 
 int preflight_start(struct preflight *preflight, unsigned timeout_ms, struct error *err)
 {
-    int r = pthread_create(&preflight->thread, NULL, run, preflight);
+    int r = pthread_create(&preflight->thread, NULL, preflight_run, preflight);
     if (r != 0)
         return error_errno(err, r, "cannot start the thread that looks at the host");
     preflight->has_thread = true;
@@ -272,7 +281,7 @@ int preflight_new(struct agent *agent, unsigned pause_ms, struct preflight **ret
 static void stop_thread(struct preflight *preflight)
 {
     struct error ends = ERROR_INIT;
-    shutdown_reason(&ends);
+    (void)error_set(&ends, ECANCELED, EXC_INTERNAL_ERROR, "the agent ends");
     cancel_request(preflight->stop, &ends);
     {
         LOCK_SCOPE(&preflight->lock);

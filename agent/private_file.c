@@ -29,7 +29,7 @@ static bool is_ours_alone(const struct stat *st)
     return st->st_uid == geteuid() && (st->st_mode & OTHERS) == 0;
 }
 
-static int refuse(const struct stat *st, const char *path, unsigned mode, struct error *err)
+static int refuse_owner(const struct stat *st, const char *path, unsigned mode, struct error *err)
 {
     return error_set(err, EPERM, EXC_INTERNAL_ERROR,
                      "%s belongs to user %u and has mode %04o: it must be user %u's alone, "
@@ -77,8 +77,8 @@ static int walk_to(char *above, const char *path, int *ret_fd, struct error *err
 }
 
 /* Cuts `path` into the folder above it, resolved, and its name. */
-static int split(const char *path, char **ret_above, char name[static NAME_MAX + 1],
-                 struct error *err)
+static int split_path(const char *path, char **ret_above, char name[static NAME_MAX + 1],
+                      struct error *err)
 {
     cleanup_free char *above = strdup(path);
     if (!above)
@@ -96,7 +96,8 @@ static int split(const char *path, char **ret_above, char name[static NAME_MAX +
     return *ret_above ? 0 : error_errno(err, errno, "cannot find the folder above %s", path);
 }
 
-static int open_at(int above_fd, const char *name, const char *path, int *ret_fd, struct error *err)
+static int open_folder_at(int above_fd, const char *name, const char *path, int *ret_fd,
+                          struct error *err)
 {
     struct stat st;
     if (mkdirat(above_fd, name, FOLDER_MODE) < 0 && errno != EEXIST)
@@ -108,21 +109,21 @@ static int open_at(int above_fd, const char *name, const char *path, int *ret_fd
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_errno(err, errno, "cannot open %s", path);
     if (!is_ours_alone(&st))
-        return refuse(&st, path, FOLDER_MODE, err);
+        return refuse_owner(&st, path, FOLDER_MODE, err);
     *ret_fd = fd;
     fd = -1;
     return 0;
 }
 
-int private_folder_open(const char *path, int *ret_fd, struct error *err)
+int private_file_open_folder(const char *path, int *ret_fd, struct error *err)
 {
     char name[NAME_MAX + 1];
     cleanup_free char *above = NULL;
     cleanup_close int above_fd = -1;
-    int r = split(path, &above, name, err);
+    int r = split_path(path, &above, name, err);
     if (r == 0)
         r = walk_to(above, path, &above_fd, err);
-    return r < 0 ? r : open_at(above_fd, name, path, ret_fd, err);
+    return r < 0 ? r : open_folder_at(above_fd, name, path, ret_fd, err);
 }
 
 static int check_file(int fd, const char *path, struct error *err)
@@ -133,7 +134,7 @@ static int check_file(int fd, const char *path, struct error *err)
     if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
         return error_set(err, EPERM, EXC_INTERNAL_ERROR, "%s is no regular file with one name",
                          path);
-    return is_ours_alone(&st) ? 0 : refuse(&st, path, FILE_MODE, err);
+    return is_ours_alone(&st) ? 0 : refuse_owner(&st, path, FILE_MODE, err);
 }
 
 int private_file_open(int folder_fd, const char *folder, const char *name, int flags, int *ret_fd,

@@ -13,7 +13,7 @@
  * folders above it are root's or ours, and nobody else may write them but where they are sticky.
  * The folder itself may not be a symbolic link.
  */
-int private_folder_open(const char *path, int *ret_fd, struct error *err);
+int private_file_open_folder(const char *path, int *ret_fd, struct error *err);
 
 /*
  * Opens a file in such a folder with openat()'s flags; made with 0600 where they say so. EPERM

@@ -5,20 +5,26 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/agent.h"
 #include "agent/freezer.h"
+#include "agent/instance_queue.h"
 #include "agent/instance_request.h"
 #include "agent/plan.h"
+#include "agent/release.h"
+#include "agent/report.h"
 #include "amqp/rpc.h"
+#include "cinder_client/cinder.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "conf/conf.h"
 
 /* The caller must hear of a freeze that is made: half of the time it waits is for waiting here. */
-static int await_turn(struct instance_request *op, struct instance_turn *turn, struct error *err)
+static int await_turn(struct instance_request *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
     uint64_t patience_ms = (uint64_t)op->agent->conf->DEFAULT.rpc_response_timeout * 1000 / 2;
-    int r = instance_turn_await(turn, clock_now_ms() + patience_ms, &failure);
+    int r = instance_turn_await(op->turn, clock_now_ms() + patience_ms, &failure);
     if (r == -ETIMEDOUT)
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "another snapshot of it is under way");
     if (r < 0)
@@ -30,7 +36,8 @@ static int await_turn(struct instance_request *op, struct instance_turn *turn, s
  * nova.virt.libvirt.driver:_set_quiesced. nova-api makes an HTTP 409 of the newer class, and knows
  * none but nova's.
  */
-static int refuse(const struct instance_request *op, const struct error *failure, struct error *err)
+static int refuse_freeze(const struct instance_request *op, const struct error *failure,
+                         struct error *err)
 {
     *err = *failure;
     if (error_is_novas(failure) && !error_is(failure, EXC_INTERNAL_ERROR))
@@ -48,44 +55,43 @@ static int refuse(const struct instance_request *op, const struct error *failure
  * Its turn lasts as long as the freeze is made, not as long as it lasts: what nova-api freezes the
  * guest for are requests on the same instance, which find it frozen (freezer_holds).
  */
-static int freeze(struct instance_request *op, struct instance_turn *turn, struct error *err)
+static int freeze_guest(struct instance_request *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = instance_request_load_properties(op, err);
+    int r = instance_request_begin(op, err);
+    if (r == 0)
+        r = instance_request_load_properties(op, err);
     if (r == 0)
         r = plan_check_quiesce(op->agent->conf, &op->instance, err);
     if (r < 0)
         return r;
-    r = await_turn(op, turn, &failure);
+    r = await_turn(op, &failure);
+    log_debug("freezing the guest%s", r < 0 ? " is not tried: its turn has not come" : "");
     if (r == 0)
         r = freezer_freeze(op->agent->freezer, op->instance.uuid, &failure);
-    instance_turn_pass(turn);
-    return r < 0 ? refuse(op, &failure, err) : 0;
+    instance_turn_pass(op->turn);
+    return r < 0 ? refuse_freeze(op, &failure, err) : 0;
 }
 
 /* A caller that hears nothing gives up and asks for the thaw, or the deadline does. */
-static void answer(struct instance_request *op, int r, const struct error *failure)
+static void answer_caller(struct instance_request *op, int r, const struct error *failure)
 {
     struct error err = ERROR_INIT;
     struct bus *bus = op->agent->bus;
     int sent = r == 0 ? rpc_reply(bus, op->request, NULL, &err)
                       : rpc_fail(bus, op->request, failure, &err);
     if (sent < 0)
-        log_warning("the answer could not be sent: %s", err.message);
+        log_warning("cannot answer the caller: %s", err.message);
 }
 
-void quiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none,
-                   struct instance_turn *turn)
+void quiesce_freeze_serve(const struct instance_request *handed_over)
 {
-    (void)none;
-    struct instance_request op;
+    struct instance_request op = *handed_over;
     struct error failure = ERROR_INIT;
-    int r = instance_request_begin(&op, agent, request, &failure);
-    if (r == 0)
-        r = freeze(&op, turn, &failure);
-    answer(&op, r, &failure);
+    int r = freeze_guest(&op, &failure);
+    answer_caller(&op, r, &failure);
     if (r < 0)
-        instance_request_failed(&op, &failure);
+        report_failure(&op, &failure);
     else
         log_info("The guest is frozen for snapshots of its volumes");
     instance_request_end(&op);
@@ -99,10 +105,10 @@ static void await_snapshot(struct instance_request *op, const char *snapshot_id,
     int r = cinder_snapshot_await(op->agent->cinder, op->admin, snapshot_id, deadline_ms, &snapshot,
                                   &err);
     if (r < 0)
-        log_warning("the guest is thawed without knowing of snapshot %s: %s", snapshot_id,
+        log_warning("cannot see whether snapshot %s is made, thawing the guest: %s", snapshot_id,
                     err.message);
     else if (strcmp(snapshot.status, "available") != 0)
-        log_warning("snapshot %s is %s", snapshot_id, snapshot.status);
+        log_warning("snapshot %s is %s as the guest is thawed", snapshot_id, snapshot.status);
     cinder_snapshot_done(&snapshot);
 }
 
@@ -112,6 +118,8 @@ static void await_snapshots(struct instance_request *op)
     size_t i;
     json_t *mapping;
     uint64_t deadline_ms = clock_now_ms() + freezer_left_ms(op->agent->freezer, op->instance.uuid);
+    log_debug("the guest stays frozen until its %zu mappings are snapshotted",
+              json_array_size(json_object_get(op->request->args, "mapping")));
     json_array_foreach (json_object_get(op->request->args, "mapping"), i, mapping) {
         const char *source_type = json_string_member(mapping, "source_type");
         const char *snapshot_id = json_string_member(mapping, "snapshot_id");
@@ -120,20 +128,22 @@ static void await_snapshots(struct instance_request *op)
     }
 }
 
-void unquiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none,
-                     struct instance_turn *no_turn)
+static int thaw_guest(struct instance_request *op, struct error *err)
 {
-    (void)none, (void)no_turn;
-    struct instance_request op;
-    struct error failure = ERROR_INIT;
-    int r = instance_request_begin(&op, agent, request, &failure);
-    if (r == 0) {
-        if (freezer_holds(agent->freezer, op.instance.uuid))
-            await_snapshots(&op);
-        r = freezer_thaw(agent->freezer, op.instance.uuid, &failure);
-    }
+    int r = instance_request_begin(op, err);
     if (r < 0)
-        instance_request_failed(&op, &failure);
+        return r;
+    if (freezer_holds(op->agent->freezer, op->instance.uuid))
+        await_snapshots(op);
+    return freezer_thaw(op->agent->freezer, op->instance.uuid, err);
+}
+
+void quiesce_thaw_serve(const struct instance_request *handed_over)
+{
+    struct instance_request op = *handed_over;
+    struct error failure = ERROR_INIT;
+    if (thaw_guest(&op, &failure) < 0)
+        report_failure(&op, &failure);
     else
         log_info("The guest is thawed");
     instance_request_end(&op);

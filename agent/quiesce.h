@@ -5,22 +5,20 @@
  */
 #pragma once
 
-#include "agent/agent.h"
+struct instance_request;
 
 /*
- * Serves quiesce_instance (a call) on the calling worker thread. Takes `request`. The caller gets
- * None, or a failure of a class that its release takes for "cannot be quiesced":
+ * Serves quiesce_instance (a call) on the calling worker thread. Takes what is handed over. The
+ * caller gets None, or a failure of a class that its release takes for "cannot be quiesced":
  * InstanceQuiesceNotSupported, QemuGuestAgentNotEnabled, InstanceNotRunning, InstanceQuiesceFailed
  * or, before 2023.1, InternalError.
  * A guest another request is busy with is waited for, for half of [DEFAULT]rpc_response_timeout.
  */
-void quiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none,
-                   struct instance_turn *turn);
+void quiesce_freeze_serve(const struct instance_request *handed_over);
 
 /*
- * Serves unquiesce_instance (a cast). Takes `request`. Waits until Cinder has taken the snapshots
- * of `mapping`, but not beyond the deadline of the freeze, then thaws in any case; never for its
- * turn.
+ * Serves unquiesce_instance (a cast). Takes what is handed over. Waits until Cinder has taken the
+ * snapshots of `mapping`, but not beyond the deadline of the freeze, then thaws in any case; never
+ * for its turn.
  */
-void unquiesce_serve(struct agent *agent, struct rpc_request *request, struct journal_record *none,
-                     struct instance_turn *no_turn);
+void quiesce_thaw_serve(const struct instance_request *handed_over);

@@ -7,7 +7,9 @@
 #include <pthread.h>
 
 #include "agent/agent.h"
-#include "agent/dispatch.h"
+#include "agent/freezer.h"
+#include "agent/journal.h"
+#include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -18,15 +20,19 @@ struct recovery {
     pthread_cond_t changed;
     unsigned guests; /* not yet as they were */
     bool bus_is_started;
-    unsigned redelivery_ms; /* constant */
+    /* constant */
+    unsigned redelivery_ms;
+    recovery_start start;
 };
 
-int recovery_new(unsigned redelivery_ms, struct recovery **ret_recovery, struct error *err)
+int recovery_new(unsigned redelivery_ms, recovery_start start, struct recovery **ret_recovery,
+                 struct error *err)
 {
     struct recovery *recovery = calloc(1, sizeof(*recovery));
     if (!recovery)
         return error_nomem(err);
     recovery->redelivery_ms = redelivery_ms;
+    recovery->start = start;
     (void)pthread_mutex_init(&recovery->lock, NULL);
     clock_cond_init(&recovery->changed);
     *ret_recovery = recovery;
@@ -56,7 +62,7 @@ struct visit {
     struct left *first, **end;
 };
 
-static void count(struct recovery *recovery, int guests)
+static void count_guests(struct recovery *recovery, int guests)
 {
     LOCK_SCOPE(&recovery->lock);
     recovery->guests += (unsigned)guests;
@@ -66,9 +72,9 @@ static void count(struct recovery *recovery, int guests)
 void recovery_take(struct recovery *recovery, struct agent *agent, struct rpc_request *request,
                    struct journal_record *record)
 {
-    count(recovery, 1);
-    if (!dispatch_recover(agent, request, record))
-        count(recovery, -1);
+    count_guests(recovery, 1);
+    if (!recovery->start(agent, request, record))
+        count_guests(recovery, -1);
 }
 
 /*
@@ -80,6 +86,8 @@ static void visit_record(void *arg, struct rpc_request *request, struct journal_
     struct visit *visit = arg;
     struct left *left = journal_last(record, "driver") ? NULL : calloc(1, sizeof(*left));
     visit->requests++;
+    log_debug("the journal has %s of %s%s", request->method, request->context->request_id,
+              left ? "" : ", with a guest to be restored");
     if (!left) {
         recovery_take(visit->recovery, visit->agent, request, record);
         return;
@@ -106,7 +114,7 @@ static void await_guests(struct recovery *recovery, unsigned timeout_ms)
         if (pthread_cond_timedwait(&recovery->changed, &recovery->lock, &deadline) == ETIMEDOUT)
             break;
     if (recovery->guests > 0)
-        log_warning("%u guests are not as they were yet, new requests are taken all the same",
+        log_warning("%u guests not restored yet, will retry; taking new requests meanwhile",
                     recovery->guests);
 }
 
@@ -116,18 +124,19 @@ int recovery_run(struct recovery *recovery, struct agent *agent, unsigned timeou
     struct visit visit = {.recovery = recovery, .agent = agent, .end = &visit.first};
     int r = freezer_take_over(agent->freezer, err);
     if (r == 0)
-        r = journal_take_over(agent->journal, visit_record, &visit, err);
+        r = journal_read_all(agent->journal, visit_record, &visit, err);
     recover_others(&visit);
     if (r < 0)
         return r;
     if (visit.requests > 0)
-        log_warning("%u requests of an agent that died are brought to their end", visit.requests);
+        log_warning("resuming %u requests that an earlier agent has left", visit.requests);
     await_guests(recovery, timeout_ms);
     return 0;
 }
 
 void recovery_bus_is_started(struct recovery *recovery)
 {
+    log_debug("what was recovered may ask conductor from now on");
     LOCK_SCOPE(&recovery->lock);
     recovery->bus_is_started = true;
     (void)pthread_cond_broadcast(&recovery->changed);
@@ -141,7 +150,7 @@ bool recovery_bus_has_started(struct recovery *recovery)
 
 void recovery_guest_is_back(struct recovery *recovery)
 {
-    count(recovery, -1);
+    count_guests(recovery, -1);
     LOCK_SCOPE(&recovery->lock);
     while (!recovery->bus_is_started)
         (void)pthread_cond_wait(&recovery->changed, &recovery->lock);

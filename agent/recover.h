@@ -14,9 +14,19 @@ struct journal_record;
 struct recovery;
 struct rpc_request;
 
-/* `redelivery_ms`: how long the broker and who gets it may take to begin what was given back to
- * them. Returns owned. */
-int recovery_new(unsigned redelivery_ms, struct recovery **ret_recovery, struct error *err);
+/*
+ * Starts a worker (true) that brings a request of the journal to its end. Takes both, also on
+ * failure.
+ */
+typedef bool (*recovery_start)(struct agent *agent, struct rpc_request *request,
+                               struct journal_record *record);
+
+/*
+ * `redelivery_ms`: how long the broker and who gets it may take to begin what was given back to
+ * them. Returns owned.
+ */
+int recovery_new(unsigned redelivery_ms, recovery_start start, struct recovery **ret_recovery,
+                 struct error *err);
 void recovery_free(struct recovery *recovery); /* NULL-safe */
 
 /*

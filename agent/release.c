@@ -49,7 +49,7 @@ struct release {
     bool is_asking;
 };
 
-static int ask(struct release *release, unsigned *ret_version, struct error *err)
+static int ask_version(struct release *release, unsigned *ret_version, struct error *err)
 {
     struct request_context *context = NULL;
     int r = request_context_new_admin(&context, err);
@@ -60,12 +60,12 @@ static int ask(struct release *release, unsigned *ret_version, struct error *err
     return r;
 }
 
-static void *run(void *arg)
+static void *release_run(void *arg)
 {
     struct release *release = arg;
     struct error err = ERROR_INIT;
     unsigned version = 0;
-    int r = ask(release, &version, &err);
+    int r = ask_version(release, &version, &err);
     if (r < 0)
         log_debug("the version of nova-compute is not known: %s", err.message);
     else if (atomic_exchange(&release->version, version) != version)
@@ -87,14 +87,19 @@ void release_ask(struct release *release)
     if (release->is_asking || clock_now_ms() < release->fresh_until_ms)
         return;
     release->fresh_until_ms = clock_now_ms() + FRESH_MS;
-    release->is_asking = pthread_create(&thread, NULL, run, release) == 0;
+    release->is_asking = pthread_create(&thread, NULL, release_run, release) == 0;
     if (release->is_asking)
         (void)pthread_detach(thread);
 }
 
+unsigned release_version(const struct release *release)
+{
+    return release ? atomic_load(&release->version) : 0;
+}
+
 static unsigned version_of(const struct release *release, const struct instance *instance)
 {
-    unsigned version = release ? atomic_load(&release->version) : 0;
+    unsigned version = release_version(release);
     if (version > 0)
         return version;
     return instance->minor_version < INSTANCE_MINOR_2023_2 ? ZED : V2023_1;
@@ -104,7 +109,15 @@ bool release_has(const struct release *release, const struct instance *instance,
                  enum release_habit habit)
 {
     unsigned version = version_of(release, instance);
-    return version >= habits[habit].first && version <= habits[habit].last;
+    static const char *const names[RELEASE_HABIT_MAX] = {
+        [RELEASE_AMI_STAYS_AMI] = "keeps disk format ami",
+        [RELEASE_TELLS_SHARES] = "tells of shares",
+        [RELEASE_REFUSES_WITH_409] = "refuses to quiesce with 409",
+    };
+    bool has = version >= habits[habit].first && version <= habits[habit].last;
+    log_debug("a nova-compute of service version %u %s: %s", version, names[habit],
+              has ? "yes" : "no");
+    return has;
 }
 
 int release_new(struct bus *bus, const char *host, struct release **ret_release, struct error *err)

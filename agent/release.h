@@ -36,6 +36,9 @@ void release_free(struct release *release);
  */
 void release_ask(struct release *release);
 
+/* The service version of this host's nova-compute; 0 = not known. NULL-safe. */
+unsigned release_version(const struct release *release);
+
 /* Whether the nova-compute at hand does this. `release` may be NULL: the instance alone tells. */
 bool release_has(const struct release *release, const struct instance *instance,
                  enum release_habit habit);

@@ -8,8 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/live_options.h"
+#include "agent/slots.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/throttle.h"
+#include "conf/conf.h"
+#include "driver/driver.h"
 
 static const struct {
     const char *group;
@@ -30,7 +35,7 @@ static void apply_to_snapshots(struct agent *agent, const struct conf *conf)
 {
 #define OWN(field) conf->snapshot_agent.field
     live_options_set(agent->live_options, conf);
-    agent->driver->ops->set_disk_rate(agent->driver, live_disk_share(conf));
+    agent->driver->ops->set_disk_rate(agent->driver, live_options_disk_share(conf));
     throttle_set(agent->disk_throttle, (uint64_t)OWN(disk_rate_limit_host) << 20);
     throttle_set(agent->upload_throttle, (uint64_t)OWN(upload_rate_limit_host) << 20);
     log_info("from now on: live_snapshot_method = %s, disk_rate_limit = %d (host: %d), "
@@ -40,7 +45,7 @@ static void apply_to_snapshots(struct agent *agent, const struct conf *conf)
 #undef OWN
 }
 
-static void apply(struct agent *agent, const struct conf *conf)
+static void apply_to_agent(struct agent *agent, const struct conf *conf)
 {
     int snapshots = conf->DEFAULT.max_concurrent_snapshots;
     int disk_ops = conf->compute.max_concurrent_disk_ops;
@@ -102,7 +107,7 @@ void reload_configuration(struct agent *agent, const struct conf_sources *source
     if (r < 0) {
         log_error("the configuration stays as it was: %s", err.message);
     } else {
-        apply(agent, conf);
+        apply_to_agent(agent, conf);
         apply_to_snapshots(agent, conf);
         warn_of_others(agent->conf, conf);
     }

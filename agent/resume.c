@@ -6,45 +6,58 @@
 #include <limits.h>
 #include <string.h>
 
+#include "agent/agent.h"
+#include "agent/canceller.h"
 #include "agent/disk_image.h"
-#include "agent/ending.h"
-#include "agent/snapshot.h"
+#include "agent/finish.h"
+#include "agent/instance_queue.h"
+#include "agent/journal.h"
+#include "agent/recover.h"
+#include "agent/shutdown.h"
+#include "agent/temporary.h"
 #include "agent/volume_backed.h"
+#include "amqp/bus.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/retry.h"
+#include "glance_client/glance.h"
 
 #define SAVING_MAX_MS 600000 /* an image may be "saving" for ever where a Glance died */
 
 /* Without data of ours to compare: the record alone tells whether Glance has taken the image. */
 static bool is_record_only(const struct operation *op)
 {
-    return json_is_string(journal_last(op->record, "location")) ||
-           json_is_object(journal_last(op->record, "volumes"));
+    return json_is_string(journal_last(op->base.record, "location")) ||
+           json_is_object(journal_last(op->base.record, "volumes"));
 }
 
 /* What was sent to Glance before is gone. */
 static void forget_upload(struct operation *op)
 {
     op->upload_started = false;
-    journal_mark(op->record, "upload_started", json_false());
+    journal_mark(op->base.record, "upload_started", json_false());
 }
 
 static int look_at_image(struct operation *op, struct error *err)
 {
     struct glance_image image = {0};
     struct error failure = ERROR_INIT;
-    int r = glance_image_get(op->agent->glance, op->request->context, op->arguments.image_id,
-                             &image, &failure);
+    int r = glance_image_get(op->base.agent->glance, op->base.request->context,
+                             op->arguments.image_id, &image, &failure);
     bool active = r == 0 && strcmp(image.status, "active") == 0;
     bool queued = r == 0 && strcmp(image.status, "queued") == 0;
     glance_image_done(&image);
+    log_debug("image %s is %s", op->arguments.image_id,
+              r < 0    ? "not known"
+              : active ? "active"
+              : queued ? "queued"
+                       : "neither queued nor active");
     if (active && is_record_only(op))
         return operation_image_is_complete(op, err);
     if (queued && operation_was_interrupted(op))
         forget_upload(op);
-    if (r < 0 && ending_passes(&failure)) {
+    if (r < 0 && temporary_failure(&failure)) {
         *err = failure;
         return r;
     }
@@ -56,8 +69,8 @@ static int await_saved(struct operation *op, struct error *err)
 {
     struct glance_image image = {0};
     struct error failure = ERROR_INIT;
-    int r = glance_image_get(op->agent->glance, op->request->context, op->arguments.image_id,
-                             &image, &failure);
+    int r = glance_image_get(op->base.agent->glance, op->base.request->context,
+                             op->arguments.image_id, &image, &failure);
     bool saving = r == 0 && strcmp(image.status, "saving") == 0;
     glance_image_done(&image);
     if (!saving)
@@ -67,13 +80,14 @@ static int await_saved(struct operation *op, struct error *err)
     return -EAGAIN;
 }
 
-static int insist_for(struct retry retry, struct operation *op,
-                      int (*step)(struct operation *op, struct error *err), struct error *err)
+static int insist_for_a_while(struct retry retry, struct operation *op,
+                              int (*step)(struct operation *op, struct error *err),
+                              struct error *err)
 {
     struct error failure = ERROR_INIT;
     int r;
-    while ((r = step(op, &failure)) < 0 && ending_passes(&failure) &&
-           !shutdown_has_begun(op->agent->shutdown) && retry_wait(&retry, 0))
+    while ((r = step(op, &failure)) < 0 && temporary_failure(&failure) &&
+           !shutdown_has_begun(op->base.agent->shutdown) && retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     if (r < 0)
         *err = failure;
@@ -81,14 +95,14 @@ static int insist_for(struct retry retry, struct operation *op,
 }
 
 /* As often as a service that is away may need to come back. */
-static int insist(struct operation *op, int (*step)(struct operation *op, struct error *err),
-                  struct error *err)
+static int insist_on_step(struct operation *op,
+                          int (*step)(struct operation *op, struct error *err), struct error *err)
 {
-    return insist_for(ending_retry(), op, step, err);
+    return insist_for_a_while(temporary_retry(), op, step, err);
 }
 
 /* Nothing that the image may refer to can be undone before this is known. */
-static int find_out(struct operation *op, struct error *err)
+static int learn_of_image(struct operation *op, struct error *err)
 {
     static const struct retry_policy saving = {UINT_MAX, 1000, 5000, SAVING_MAX_MS};
     struct error still = ERROR_INIT;
@@ -96,24 +110,24 @@ static int find_out(struct operation *op, struct error *err)
         !(is_record_only(op) || operation_was_interrupted(op)))
         return 0;
     if (operation_was_interrupted(op) &&
-        insist_for(retry_begin(&saving), op, await_saved, &still) < 0)
+        insist_for_a_while(retry_begin(&saving), op, await_saved, &still) < 0)
         log_warning("%s", still.message);
-    return insist(op, look_at_image, err);
+    return insist_on_step(op, look_at_image, err);
 }
 
 /* What the driver has noted; a driver that cannot do it now is asked again at the end. */
-static void bring_guest_back(struct operation *op, struct image_source **ret_image)
+static void resume_guest(struct operation *op, struct image_source **ret_image)
 {
     struct error err = ERROR_INIT;
-    if (!op->image_complete && journal_last(op->record, "driver") &&
+    if (!op->image_complete && journal_last(op->base.record, "driver") &&
         disk_image_recover(op, ret_image, &err) < 0)
-        log_warning("the guest is not as it was yet, trying on: %s", err.message);
+        log_warning("guest not restored yet, will retry: %s", err.message);
 }
 
 /* 0 when there is an image. */
-static int go_on(struct operation *op, struct image_source *image, struct error *err)
+static int resume_image(struct operation *op, struct image_source *image, struct error *err)
 {
-    const char *format = json_string_value(journal_last(op->record, "image_format"));
+    const char *format = json_string_value(journal_last(op->base.record, "image_format"));
     if (op->image_complete)
         return 0;
     if (operation_restore_failure(op, err))
@@ -131,62 +145,65 @@ static int go_on(struct operation *op, struct image_source *image, struct error 
 static bool can_begin_again(const struct operation *op, const struct image_source *image)
 {
     return !image && !op->image_complete && !op->upload_started &&
-           !journal_last(op->record, "failure") && operation_was_interrupted(op) &&
-           (op->guest_is_back || !journal_last(op->record, "driver"));
+           !journal_last(op->base.record, "failure") && operation_was_interrupted(op) &&
+           (op->guest_is_back || !journal_last(op->base.record, "driver"));
 }
 
-static void begin_again(struct operation *op)
+/* False when something is left of what was made: the next start has to see to it. */
+static bool clear_for_another_try(struct operation *op)
 {
     struct error err = ERROR_INIT;
-    if (insist(op, volume_backed_undo, &err) < 0) {
-        operation_leave(op, &err);
-        return;
+    if (insist_on_step(op, volume_backed_undo, &err) < 0) {
+        finish_postpone(op, &err);
+        return false;
     }
-    log_info("%s is begun again", op->request->method);
-    journal_mark(op->record, "location", json_null());
-    journal_mark(op->record, "volumes", json_null());
-    journal_mark(op->record, "snapshots", json_null());
-    snapshot_take(op);
+    log_info("%s is begun again", op->base.request->method);
+    journal_mark(op->base.record, "location", json_null());
+    journal_mark(op->base.record, "volumes", json_null());
+    journal_mark(op->base.record, "snapshots", json_null());
+    return true;
 }
 
 /* From the guest that is back to the end. */
-static void conclude(struct operation *op, struct image_source *image)
+static void resume_to_the_end(struct operation *op, struct image_source *image)
 {
     struct error failure = ERROR_INIT;
-    operation_begin_overseeing(op);
-    overseer_set_phase(op->overseen, OVERSEEN_RUNS);
-    int r = go_on(op, image, &failure);
+    operation_begin_cancellable(op);
+    canceller_set_phase(op->cancellable, CANCELLABLE_RUNS);
+    int r = resume_image(op, image, &failure);
     disk_image_let_go(op, image, r);
     if (r == 0)
-        (void)snapshot_conclude(op, &failure);
-    operation_end_overseeing(op, &failure);
+        (void)operation_conclude(op, &failure);
+    operation_end_cancellable(op, &failure);
     if (op->is_interrupted)
-        operation_interrupt(op);
+        finish_interrupt(op);
     else
-        operation_end(op, &failure);
+        finish_operation(op, &failure);
 }
 
-void resume_operation(struct operation *op)
+bool resume_operation(struct operation *op)
 {
     struct error failure = ERROR_INIT;
     struct image_source *image = NULL;
-    log_info("%s is brought to its end", op->request->method);
-    bool guest_first = journal_last(op->record, "driver") && !is_record_only(op);
+    log_info("resuming %s", op->base.request->method);
+    bool guest_first = journal_last(op->base.record, "driver") && !is_record_only(op);
+    log_debug("the guest is restored %s", guest_first ? "at once" : "when nova can be asked");
     if (guest_first) {
-        (void)instance_turn_await(op->turn, NEVER_MS, &failure);
-        bring_guest_back(op, &image);
+        (void)instance_turn_await(op->base.turn, NEVER_MS, &failure);
+        resume_guest(op, &image);
     }
-    recovery_guest_is_back(op->agent->recovery);
-    (void)instance_turn_await(op->turn, NEVER_MS, &failure);
-    if (find_out(op, &failure) < 0) {
+    recovery_guest_is_back(op->base.agent->recovery);
+    (void)instance_turn_await(op->base.turn, NEVER_MS, &failure);
+    if (learn_of_image(op, &failure) < 0) {
         image_source_leave(image);
-        operation_leave(op, &failure);
-        return;
+        finish_postpone(op, &failure);
+        return true;
     }
     if (!guest_first || !op->guest_is_back) /* what nova means to do with it is known now */
-        bring_guest_back(op, &image);
+        resume_guest(op, &image);
+    log_debug("%s image was finished before", image ? "an" : "no");
     if (can_begin_again(op, image))
-        begin_again(op);
-    else
-        conclude(op, image);
+        return !clear_for_another_try(op);
+    resume_to_the_end(op, image);
+    return true;
 }

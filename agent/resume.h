@@ -6,7 +6,7 @@
 
 /*
  * `op` as operation_restore() has made it. The guest is brought back first; then a finished image
- * goes to Glance, and one that Glance has is kept. What an agent that ended in order has
- * interrupted is begun again; everything else is a failure.
+ * goes to Glance, and one that Glance has is kept; everything else is a failure. False for what an
+ * agent that ended in order has interrupted: nothing is left of it, and the caller begins it again.
  */
-void resume_operation(struct operation *op);
+bool resume_operation(struct operation *op);

@@ -4,194 +4,40 @@
 
 #include <string.h>
 
+#include "agent/canceller.h"
 #include "agent/dispatch.h"
+#include "agent/freeze_ledger.h"
+#include "agent/freezer.h"
+#include "agent/instance_queue.h"
+#include "agent/jobs.h"
+#include "agent/journal.h"
+#include "agent/live_options.h"
+#include "agent/preflight.h"
+#include "agent/recover.h"
+#include "agent/release.h"
+#include "agent/setup_clients.h"
+#include "agent/shutdown.h"
+#include "agent/slots.h"
+#include "agent/state_watch.h"
+#include "agent/workers.h"
+#include "amqp/bus.h"
+#include "cinder_client/cinder.h"
 #include "common/clock.h"
 #include "common/failpoint.h"
+#include "common/keystone.h"
 #include "common/log.h"
-#include "driver/libvirt_driver.h"
+#include "common/throttle.h"
+#include "conf/conf.h"
+#include "glance_client/glance.h"
 
 /* Requests that wait for a slot hold a thread each; beyond this nova-compute takes them. */
 #define WORKERS_MAX 256
 #define REDELIVERY_MS 30000
 
 /* A deleted image or server is noticed within twice this time. */
-#define OVERSEER_INTERVAL_MS 1000
+#define CANCELLER_INTERVAL_MS 1000
 #define STATE_WATCH_INTERVAL_MS 2000
 #define PREFLIGHT_PAUSE_MS 1000
-
-/* oslo takes an empty string for an option that is not set. */
-static const char *or_null(const char *text)
-{
-    return text && text[0] != '\0' ? text : NULL;
-}
-
-static const char *const *list(char **items)
-{
-    return (const char *const *)items;
-}
-
-static int make_bus(struct agent *agent, const struct conf *conf, struct error *err)
-{
-    const struct bus_options options = {
-        .url = conf->url,
-        .notification_url = conf->notification_url,
-        .rabbit = conf->oslo_messaging_rabbit,
-        .notification_rabbit = conf->notification_rabbit,
-        .attach = strcmp(conf->snapshot_agent.attach, "exclusive") == 0 ? BUS_ATTACH_EXCLUSIVE
-                                                                        : BUS_ATTACH_SHARED,
-        .control_exchange = conf->DEFAULT.control_exchange,
-        .topic = "compute",
-        .server = conf->DEFAULT.host,
-        .rpc_response_timeout_s = (unsigned)conf->DEFAULT.rpc_response_timeout,
-        .attach_poll_interval_s = (unsigned)conf->snapshot_agent.attach_poll_interval,
-        .rpc_versions = dispatch_rpc_versions,
-        .notification_drivers =
-            conf->notifications_elsewhere ? NULL : list(conf->oslo_messaging_notifications.driver),
-        .notification_topics = list(conf->oslo_messaging_notifications.topics),
-        .versioned_notification_topics = list(conf->notifications.versioned_notifications_topics),
-    };
-    return bus_new(&options, &dispatch_ops, agent, &agent->bus, err);
-}
-
-/* As nova, which goes on with the user's token where keystoneauth has no plugin to load. */
-static bool has_usable_plugin(const char *auth_type)
-{
-    if (!auth_type || auth_type[0] == '\0') {
-        log_warning("[service_user]: no service token is sent, for auth_type is not set");
-        return false;
-    }
-    if (!keystone_auth_type_is_known(auth_type)) {
-        log_warning("[service_user]: no service token is sent, for auth_type %s is not supported",
-                    auth_type);
-        return false;
-    }
-    return true;
-}
-
-#define HTTP_OPTIONS(group)                                                                        \
-    {                                                                                              \
-        .cafile = (group).cafile, .certfile = (group).certfile, .keyfile = (group).keyfile,        \
-        .insecure = (group).insecure, .timeout_s = (unsigned)(group).timeout                       \
-    }
-
-/*
- * Nova gets the token in the session of the service it is for, with that one's TLS options
- * (nova.service_auth, keystoneauth1.service_token).
- */
-static int make_session(const struct conf *conf, const struct http_options *service,
-                        struct keystone_session **ret_session, struct error *err)
-{
-#define USER(field) conf->service_user.field
-    const struct http_options user = HTTP_OPTIONS(conf->service_user);
-    const struct keystone_options options = {
-        .auth_type = USER(auth_type),
-        .auth_url = USER(auth_url),
-        .username = USER(username),
-        .user_id = USER(user_id),
-        .user_domain_name = USER(user_domain_name),
-        .user_domain_id = USER(user_domain_id),
-        .password = USER(password),
-        .project_name = USER(project_name),
-        .project_id = USER(project_id),
-        .project_domain_name = USER(project_domain_name),
-        .project_domain_id = USER(project_domain_id),
-        .default_domain_name = USER(default_domain_name),
-        .default_domain_id = USER(default_domain_id),
-        .domain_name = USER(domain_name),
-        .domain_id = USER(domain_id),
-        .system_scope = USER(system_scope),
-        .application_credential_id = USER(application_credential_id),
-        .application_credential_name = USER(application_credential_name),
-        .application_credential_secret = USER(application_credential_secret),
-        .http = http_options_first(service, &user),
-    };
-#undef USER
-    int r = keystone_session_new(&options, ret_session, err);
-    return r < 0 ? error_prepend(err, "[service_user]") : 0;
-}
-
-/* Where no service token is sent, credentials are of use all the same, but not needed. */
-static int make_keystone(struct agent *agent, const struct conf *conf, struct error *err)
-{
-    const struct http_options glance = HTTP_OPTIONS(conf->glance);
-    const struct http_options cinder = HTTP_OPTIONS(conf->cinder);
-    struct error unusable = ERROR_INIT;
-    bool is_sent = conf->service_user.send_service_user_token &&
-                   has_usable_plugin(conf->service_user.auth_type);
-    int r = make_session(conf, &glance, &agent->own_session, is_sent ? err : &unusable);
-    if (!is_sent)
-        return 0;
-    agent->service_session = agent->own_session;
-    return r < 0 ? r : make_session(conf, &cinder, &agent->cinder_session, err);
-}
-
-static int make_glance(struct agent *agent, const struct conf *conf, struct error *err)
-{
-#define GLANCE(field) conf->glance.field
-    const struct glance_options options = {
-        .api_servers = list(GLANCE(api_servers)),
-        .endpoint_override = or_null(GLANCE(endpoint_override)),
-        .service_type = GLANCE(service_type),
-        .service_name = or_null(GLANCE(service_name)),
-        .valid_interfaces = list(GLANCE(valid_interfaces)),
-        .region_name = or_null(GLANCE(region_name)),
-        .num_retries = (unsigned)GLANCE(num_retries),
-        .stall_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,
-        .http = HTTP_OPTIONS(conf->glance),
-        .own_session = agent->own_session,
-    };
-#undef GLANCE
-    int r = glance_new(&options, agent->service_session, &agent->glance, err);
-    return r < 0 ? error_prepend(err, "[glance]") : 0;
-}
-
-static struct rbd_options rbd_options(const struct conf *conf)
-{
-#define LIBVIRT(field) conf->libvirt.field
-    return (struct rbd_options){
-        .ceph_conf = LIBVIRT(images_rbd_ceph_conf),
-        .user = LIBVIRT(rbd_user),
-        .connect_timeout_s = LIBVIRT(rbd_connect_timeout),
-        .op_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,
-        .destroy_retries = (unsigned)LIBVIRT(rbd_destroy_volume_retries),
-        .destroy_retry_interval_s = (unsigned)LIBVIRT(rbd_destroy_volume_retry_interval),
-    };
-#undef LIBVIRT
-}
-
-static int make_cinder(struct agent *agent, const struct conf *conf, struct error *err)
-{
-#define CINDER(field) conf->cinder.field
-    const struct cinder_options options = {
-        .catalog_info = CINDER(catalog_info),
-        .endpoint_template = or_null(CINDER(endpoint_template)),
-        .os_region_name = or_null(CINDER(os_region_name)),
-        .http_retries = (unsigned)CINDER(http_retries),
-        .http = HTTP_OPTIONS(conf->cinder),
-    };
-#undef CINDER
-    int r = cinder_new(&options, agent->cinder_session, &agent->cinder, err);
-    return r < 0 ? error_prepend(err, "[cinder]") : 0;
-}
-
-int setup_driver(const struct conf *conf, struct driver **ret_driver, struct error *err)
-{
-    const struct libvirt_driver_options options = {
-        .connection_uri = conf->libvirt.connection_uri,
-        .virt_type = conf->libvirt.virt_type,
-        .snapshots_directory = conf->libvirt.snapshots_directory,
-        .instances_path = conf->DEFAULT.instances_path,
-        .stall_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,
-        .freeze_timeout_s = (unsigned)conf->snapshot_agent.freeze_timeout,
-        .images_cpu_limit_s = (unsigned)conf->libvirt.images_cpu_time_limit,
-        .images_address_space_bytes = (uint64_t)conf->libvirt.images_address_space_limit << 30,
-        .disk_bytes_per_s = live_disk_share(conf),
-        .scratch_reserve_bytes = (uint64_t)conf->snapshot_agent.scratch_reserve << 20,
-        .deep_image_inspection = !conf->workarounds.disable_deep_image_inspection,
-        .rbd = rbd_options(conf),
-    };
-    return libvirt_driver_new(&options, ret_driver, err);
-}
 
 int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
 {
@@ -201,7 +47,7 @@ int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
     if (r == 0)
         r = journal_open(state_dir, conf->DEFAULT.host, &agent->journal, err);
     if (r == 0)
-        r = recovery_new(REDELIVERY_MS, &agent->recovery, err);
+        r = recovery_new(REDELIVERY_MS, dispatch_recover, &agent->recovery, err);
     if (r < 0)
         setup_undo(agent);
     return r;
@@ -216,46 +62,57 @@ static int make_throttles(struct agent *agent, const struct conf *conf, struct e
                                 &agent->upload_throttle, err);
 }
 
+/* What orders requests and limits them. */
+static int make_limits(struct agent *agent, const struct conf *conf, struct error *err)
+{
+    int r = workers_new(WORKERS_MAX, &agent->workers, err);
+    if (r < 0)
+        return r;
+    r = jobs_new(&agent->jobs, err);
+    if (r < 0)
+        return r;
+    r = instance_queue_new(&agent->instance_queue, err);
+    if (r < 0)
+        return r;
+    r = shutdown_new(&agent->shutdown, err);
+    if (r < 0)
+        return r;
+    r = slots_new((unsigned)conf->DEFAULT.max_concurrent_snapshots, &agent->snapshot_slots, err);
+    if (r < 0)
+        return r;
+    r = slots_new((unsigned)conf->compute.max_concurrent_disk_ops, &agent->disk_op_slots, err);
+    if (r < 0)
+        return r;
+    r = make_throttles(agent, conf, err);
+    return r < 0 ? r : live_options_new(conf, &agent->live_options, err);
+}
+
+/* What has a thread of its own and looks after the others. */
+static int make_watches(struct agent *agent, const struct conf *conf, struct error *err)
+{
+    unsigned freeze_ms = seconds_ms((unsigned)conf->snapshot_agent.freeze_deadline);
+    int r = freezer_new(agent->driver, agent->freeze_ledger, freeze_ms, &agent->freezer, err);
+    if (r < 0)
+        return r;
+    r = canceller_new(agent->glance, CANCELLER_INTERVAL_MS, &agent->canceller, err);
+    if (r < 0)
+        return r;
+    r = state_watch_new(agent->bus, conf->DEFAULT.host, STATE_WATCH_INTERVAL_MS,
+                        &agent->state_watch, err);
+    if (r < 0)
+        return r;
+    r = release_new(agent->bus, conf->DEFAULT.host, &agent->release, err);
+    return r < 0 ? r : preflight_new(agent, PREFLIGHT_PAUSE_MS, &agent->preflight, err);
+}
+
 int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
 {
     agent->conf = conf;
-    int r = workers_new(WORKERS_MAX, &agent->workers, err);
+    int r = make_limits(agent, conf, err);
     if (r == 0)
-        r = instance_queue_new(&agent->instance_queue, err);
+        r = setup_clients_make(agent, conf, err);
     if (r == 0)
-        r = shutdown_new(&agent->shutdown, err);
-    if (r == 0)
-        r = slots_new((unsigned)conf->DEFAULT.max_concurrent_snapshots, &agent->snapshot_slots,
-                      err);
-    if (r == 0)
-        r = slots_new((unsigned)conf->compute.max_concurrent_disk_ops, &agent->disk_op_slots, err);
-    if (r == 0)
-        r = make_throttles(agent, conf, err);
-    if (r == 0)
-        r = live_options_new(conf, &agent->live_options, err);
-    if (r == 0)
-        r = make_keystone(agent, conf, err);
-    if (r == 0)
-        r = make_glance(agent, conf, err);
-    if (r == 0)
-        r = make_cinder(agent, conf, err);
-    if (r == 0)
-        r = setup_driver(conf, &agent->driver, err);
-    if (r == 0)
-        r = freezer_new(agent->driver, agent->freeze_ledger,
-                        seconds_ms((unsigned)conf->snapshot_agent.freeze_deadline), &agent->freezer,
-                        err);
-    if (r == 0)
-        r = overseer_new(agent->glance, OVERSEER_INTERVAL_MS, &agent->overseer, err);
-    if (r == 0)
-        r = make_bus(agent, conf, err);
-    if (r == 0)
-        r = state_watch_new(agent->bus, conf->DEFAULT.host, STATE_WATCH_INTERVAL_MS,
-                            &agent->state_watch, err);
-    if (r == 0)
-        r = release_new(agent->bus, conf->DEFAULT.host, &agent->release, err);
-    if (r == 0)
-        r = preflight_new(agent, PREFLIGHT_PAUSE_MS, &agent->preflight, err);
+        r = make_watches(agent, conf, err);
     if (r < 0)
         setup_undo(agent);
     return r;
@@ -267,7 +124,7 @@ void setup_undo(struct agent *agent)
     state_watch_free(agent->state_watch);
     release_free(agent->release);
     bus_free(agent->bus);
-    overseer_free(agent->overseer);
+    canceller_free(agent->canceller);
     freezer_free(agent->freezer);
     driver_free(agent->driver);
     cinder_free(agent->cinder);
@@ -281,6 +138,7 @@ void setup_undo(struct agent *agent)
     slots_free(agent->snapshot_slots);
     shutdown_free(agent->shutdown);
     instance_queue_free(agent->instance_queue);
+    jobs_free(agent->jobs);
     workers_free(agent->workers);
     recovery_free(agent->recovery);
     journal_free(agent->journal);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "common/error.h"
 
 /*
  * Opens what outlives the agent, in [snapshot_agent]state_dir, which must be there; before
@@ -10,9 +11,6 @@
  * freed.
  */
 int setup_state(struct agent *agent, const struct conf *conf, struct error *err);
-
-/* The driver alone. Returns owned. */
-int setup_driver(const struct conf *conf, struct driver **ret_driver, struct error *err);
 
 /*
  * Builds everything else `agent` points to, but conf (borrowed until setup_undo()). Nothing is

@@ -8,9 +8,13 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/preflight.h"
+#include "agent/workers.h"
+#include "amqp/bus.h"
 #include "amqp/rpc.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "conf/conf.h"
 
 #define ROLLBACK_MAX_MS 10000
 #define PAUSE_MAX_MS 250
@@ -76,7 +80,8 @@ unsigned shutdown_pause_ms(const struct shutdown_times *times, uint64_t elapsed_
 }
 
 /* Every time anew: a request may begin to wait after the others were cancelled. */
-static void cancel(struct agent *agent, const struct shutdown_ops *ops, enum shutdown_whom whom)
+static void cancel_by_ops(struct agent *agent, const struct shutdown_ops *ops,
+                          enum shutdown_whom whom)
 {
     if (ops->cancel)
         ops->cancel(agent, whom);
@@ -97,11 +102,11 @@ static enum shutdown_step wait_and_cancel(struct agent *agent, const struct shut
             return step;
         bool is_cancelled = step == SHUTDOWN_CANCEL && ops->cancel;
         if (is_cancelled && !was_cancelled)
-            log_warning("%u requests do not end by themselves: guests are brought back, and the "
-                        "next start of the agent goes on",
+            log_warning("interrupting %u requests: their guests are restored, the next start of "
+                        "the agent resumes them",
                         n_running);
         was_cancelled = is_cancelled;
-        cancel(agent, ops, step == SHUTDOWN_CANCEL ? SHUTDOWN_ALL : SHUTDOWN_WAITING);
+        cancel_by_ops(agent, ops, step == SHUTDOWN_CANCEL ? SHUTDOWN_ALL : SHUTDOWN_WAITING);
         (void)workers_wait(agent->workers, shutdown_pause_ms(times, elapsed_ms, PAUSE_MAX_MS));
     }
 }
@@ -111,6 +116,7 @@ bool shutdown_run(struct agent *agent, const struct shutdown_ops *ops)
     unsigned timeout_s = (unsigned)agent->conf->DEFAULT.graceful_shutdown_timeout;
     const struct shutdown_times times = shutdown_times(timeout_s);
     bus_detach(agent->bus);
+    log_debug("%u requests are under way as the end begins", workers_running(agent->workers));
     atomic_store(&agent->shutdown->has_begun, true); /* only now may a request be handed back */
     if (wait_and_cancel(agent, ops, &times) == SHUTDOWN_DONE)
         return true;

@@ -9,6 +9,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 struct waiter {
     int granted_fd; /* eventfd: a slot was handed over */
@@ -99,7 +100,10 @@ int slots_acquire(struct slots *slots, struct error *err)
         return error_errno(err, errno, "cannot wait for a slot");
     if (take_or_queue(slots, &waiter))
         return 0;
-    return wait_for_slot(slots, &waiter, err);
+    log_debug("no slot is free, waiting for one");
+    int r = wait_for_slot(slots, &waiter, err);
+    log_debug(r == 0 ? "a slot is free" : "no longer waiting for a slot");
+    return r;
 }
 
 void slots_release(struct slots *slots)
@@ -107,6 +111,15 @@ void slots_release(struct slots *slots)
     LOCK_SCOPE(&slots->lock);
     slots->taken--;
     hand_over(slots);
+}
+
+struct slots_usage slots_usage(struct slots *slots)
+{
+    LOCK_SCOPE(&slots->lock);
+    struct slots_usage usage = {.limit = slots->limit, .taken = slots->taken};
+    for (const struct waiter *waiter = slots->first; waiter; waiter = waiter->next)
+        usage.waiting++;
+    return usage;
 }
 
 void slots_set_limit(struct slots *slots, unsigned limit)

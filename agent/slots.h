@@ -16,6 +16,14 @@ int slots_new(unsigned limit, struct slots **ret_slots, struct error *err);
 int slots_acquire(struct slots *slots, struct error *err);
 void slots_release(struct slots *slots);
 
+/* How it is at this instant. */
+struct slots_usage {
+    unsigned limit; /* 0 = none */
+    unsigned taken;
+    unsigned waiting;
+};
+struct slots_usage slots_usage(struct slots *slots);
+
 /* From now on; slots beyond a lower limit are not taken away, only not given again. */
 void slots_set_limit(struct slots *slots, unsigned limit);
 

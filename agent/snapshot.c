@@ -1,41 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The story of a snapshot or backup. snapshot_serve() tells it, take_snapshot() is its way to an
- * active image, operation_end() what happens then and otherwise; snapshot_recover() takes it up
- * where an agent that died has left it. Nova's own telling: nova.compute.manager:_snapshot_instance
- * and the decorators around it.
+ * The story of a snapshot or backup, in its order: the request is understood, waits for its turn
+ * and for a slot, is taken to an active image, and finished; below, how it is taken up where an
+ * agent that died has left it. Nova's own telling: nova.compute.manager:_snapshot_instance and the
+ * decorators around it.
  */
 #include "agent/snapshot.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "agent/agent.h"
 #include "agent/backup.h"
+#include "agent/canceller.h"
 #include "agent/disk_image.h"
-#include "agent/ending.h"
-#include "agent/operation.h"
+#include "agent/finish.h"
+#include "agent/freeze_ledger.h"
+#include "agent/instance.h"
+#include "agent/instance_queue.h"
+#include "agent/journal.h"
 #include "agent/owner.h"
+#include "agent/preflight.h"
+#include "agent/recover.h"
+#include "agent/report.h"
 #include "agent/resume.h"
+#include "agent/shutdown.h"
+#include "agent/slots.h"
+#include "agent/task_states.h"
+#include "agent/temporary.h"
 #include "agent/volume_backed.h"
+#include "amqp/bus.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/failpoint.h"
+#include "common/id.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/retry.h"
+#include "driver/driver.h"
 
 /* A request that kills the agent may do so only so often. */
 #define LIVES_MAX 3
+
+/* What is asked for. */
 
 static bool is_backup(const struct rpc_request *request)
 {
     return strcmp(request->method, "backup_instance") == 0;
 }
 
-int snapshot_request_parse(const struct rpc_request *request,
-                           struct snapshot_request *ret_arguments, struct error *err)
+static int parse_arguments(const struct rpc_request *request,
+                           struct snapshot_arguments *ret_arguments, struct error *err)
 {
-    struct snapshot_request arguments = {0};
+    struct snapshot_arguments arguments = {0};
     int r = json_need_string(request->args, "image_id", request->method, &arguments.image_id, err);
     if (r < 0)
         return r;
@@ -44,162 +62,75 @@ int snapshot_request_parse(const struct rpc_request *request,
                          request->method);
     if (is_backup(request))
         r = backup_arguments_parse(request->args, &arguments, err);
-    if (r == 0)
-        r = instance_from_primitive(json_object_get(request->args, "instance"), &arguments.instance,
-                                    err);
     if (r < 0)
         return r;
     *ret_arguments = arguments;
     return 0;
 }
 
-void snapshot_request_done(struct snapshot_request *arguments)
+int snapshot_check(const struct rpc_request *request, struct error *err)
 {
-    instance_done(&arguments->instance);
+    struct snapshot_arguments arguments;
+    struct instance instance;
+    int r = parse_arguments(request, &arguments, err);
+    if (r < 0)
+        return r;
+    r = instance_from_primitive(json_object_get(request->args, "instance"), &instance, err);
+    if (r < 0)
+        return r;
+    instance_done(&instance);
+    return 0;
 }
 
-static int note_entry(void *arg, const json_t *entry, struct error *err)
+static int journal_driver_entry(void *arg, const json_t *entry, struct error *err)
 {
     struct operation *op = arg;
-    return journal_note(op->record, "driver", json_deep_copy(entry), err);
+    return journal_note(op->base.record, "driver", json_deep_copy(entry), err);
 }
 
-static int note_frozen(void *arg, bool frozen, struct error *err)
+static int journal_driver_freeze(void *arg, bool frozen, struct error *err)
 {
     const struct operation *op = arg;
-    return freeze_ledger_note(op->agent->freeze_ledger, op->arguments.instance.uuid, frozen, err);
+    return freeze_ledger_note(op->base.agent->freeze_ledger, op->base.instance.uuid, frozen, err);
 }
 
-static int begin(struct operation *op, struct error *err)
+static int snapshot_begin(struct operation *op, struct error *err)
 {
-    int r = snapshot_request_parse(op->request, &op->arguments, err);
+    int r = parse_arguments(op->base.request, &op->arguments, err);
     if (r < 0)
         return r;
-    r = request_context_elevated(op->request->context, &op->admin, err);
-    if (r < 0) {
-        snapshot_request_done(&op->arguments);
+    op->base.job.image_id = op->arguments.image_id;
+    r = instance_request_begin(&op->base, err);
+    if (r < 0)
         return r;
-    }
-    log_set_context(op->request->context->request_id, op->arguments.instance.uuid);
     log_set_image(op->arguments.image_id);
     op->task_state = op->next_state =
-        is_backup(op->request) ? IMAGE_BACKUP : IMAGE_SNAPSHOT_PENDING;
-    op->driver_journal = (struct driver_journal){note_entry, note_frozen, op};
+        is_backup(op->base.request) ? IMAGE_BACKUP : IMAGE_SNAPSHOT_PENDING;
+    op->driver_journal = (struct driver_journal){journal_driver_entry, journal_driver_freeze, op};
     op->driver_owner = (struct driver_owner){owner_has_instance, owner_wants_guest_to_run, op};
-    op->report = (struct report){
-        .agent = op->agent,
-        .context = op->request->context,
-        .admin = op->admin,
-        .instance = &op->arguments.instance,
-        .method = op->request->method,
-        .args = op->request->args,
-        .image_id = op->arguments.image_id,
-    };
     return 0;
 }
 
-static void done(struct operation *op)
+/* What nobody can understand is not forgotten: people may look at it. */
+static void snapshot_refuse(struct operation *op, const struct error *err)
 {
-    log_set_context(NULL, NULL);
-    snapshot_request_done(&op->arguments);
-    request_context_free(op->admin);
-    rpc_request_free(op->request);
+    log_error("%s is refused, its arguments cannot be understood: %s", op->base.request->method,
+              err->message);
+    journal_set_aside(op->base.record, err);
+    op->base.record = NULL;
 }
 
-static int save_power_state(struct operation *op, struct error *err)
-{
-    enum power_state power_state;
-    struct driver *driver = op->agent->driver;
-    int r = driver->ops->get_power_state(driver, op->arguments.instance.uuid, &power_state, err);
-    if (r < 0)
-        return r;
-    if (power_state != POWER_STATE_RUNNING)
-        log_warning("trying to snapshot a non-running instance: (state: %d expected: %d)",
-                    (int)power_state, (int)POWER_STATE_RUNNING);
-    return report_power_state(&op->report, power_state, err);
-}
+/* It waits: for its turn, for a slot, for a host that can take it. */
 
-static int make_image(struct operation *op, struct error *err)
-{
-    return instance_is_volume_backed(&op->arguments.instance) ? volume_backed_image_make(op, err)
-                                                              : disk_image_make(op, err);
-}
-
-/* A step the snapshot does not depend on failed: say so and go on. */
-static void note(int r, const char *step, const struct error *err)
-{
-    if (r < 0)
-        log_warning("%s failed: %s: %s", step, err->exc, err->message);
-}
-
-static void notify_phase(struct operation *op, const char *phase)
-{
-    struct error err = ERROR_INIT;
-    note(report_phase(&op->report, phase, &err), "the snapshot notification", &err);
-}
-
-static int start_event(struct operation *op, struct error *err)
-{
-    if (op->event_started)
-        return 0;
-    int r = report_event_start(&op->report, err);
-    if (r < 0)
-        return r;
-    op->event_started = true;
-    journal_mark(op->record, "event_started", json_true());
-    failpoint("snapshot:event-started");
-    return 0;
-}
-
-int snapshot_conclude(struct operation *op, struct error *err)
-{
-    int r = operation_move_to(op, NULL, err);
-    failpoint("snapshot:state-cleared");
-    if (r == 0)
-        notify_phase(op, "end");
-    return r;
-}
-
-/* From here on tenants and operators see that it is served. */
-static int take_snapshot(struct operation *op, struct error *err)
-{
-    int r = start_event(op, err);
-    if (r == 0 && !is_backup(op->request))
-        r = operation_move_to(op, IMAGE_SNAPSHOT, err);
-    failpoint("snapshot:state-saved");
-    if (r == 0)
-        r = save_power_state(op, err);
-    if (r == 0) {
-        notify_phase(op, "start");
-        r = make_image(op, err);
-    }
-    return r == 0 ? snapshot_conclude(op, err) : r;
-}
-
-/* One that has waited in vain: as long as nobody can see anything of it, nova-compute may have it.
- */
+/* As long as nobody can see anything of it, nova-compute may have it. */
 static bool give_back(struct operation *op)
 {
-    if (op->event_started || instance_turn_follows_left(op->turn) ||
-        !shutdown_hand_back(op->agent, op->request))
+    if (op->event_started || instance_turn_follows_left(op->base.turn) ||
+        !shutdown_hand_back(op->base.agent, op->base.request))
         return false;
-    journal_end(op->record);
+    journal_end(op->base.record);
+    op->base.record = NULL;
     return true;
-}
-
-/* An agent that ends begins nothing. */
-static int await_slot(struct operation *op, struct error *err)
-{
-    if (shutdown_has_begun(op->agent->shutdown)) {
-        shutdown_reason(err);
-        return -ECANCELED;
-    }
-    int r = slots_acquire(op->agent->snapshot_slots, err);
-    if (r == 0 && cancel_check(err) < 0) {
-        slots_release(op->agent->snapshot_slots);
-        return -ECANCELED;
-    }
-    return r;
 }
 
 /* A host that cannot take it now would only fail where nova-compute may not. */
@@ -207,63 +138,135 @@ static bool is_for_another(struct operation *op)
 {
     struct error why = ERROR_INIT;
     return !op->event_started &&
-           preflight_look(op->agent->preflight, op->request->context, &why) < 0 && give_back(op);
+           preflight_look(op->base.agent->preflight, op->base.request->context, &why) < 0 &&
+           give_back(op);
 }
+
+/* An agent that ends begins nothing. */
+static int await_slot(struct operation *op, struct error *err)
+{
+    operation_enter(op, SUMMARY_SLOT);
+    canceller_set_phase(op->cancellable, CANCELLABLE_WAITS_FOR_SLOT);
+    if (shutdown_has_begun(op->base.agent->shutdown)) {
+        shutdown_reason(err);
+        return -ECANCELED;
+    }
+    int r = slots_acquire(op->base.agent->snapshot_slots, err);
+    if (r < 0)
+        return r;
+    if (cancel_check(err) < 0) {
+        slots_release(op->base.agent->snapshot_slots);
+        return -ECANCELED;
+    }
+    canceller_set_phase(op->cancellable, CANCELLABLE_RUNS);
+    operation_enter(op, SUMMARY_PREPARE);
+    return 0;
+}
+
+/* It is taken: from here on tenants and operators see that it is served. */
+
+static int start_event(struct operation *op, struct error *err)
+{
+    if (op->event_started)
+        return 0;
+    int r = report_event_start(&op->base, err);
+    if (r < 0)
+        return r;
+    log_debug("the action event has started");
+    op->event_started = true;
+    journal_mark(op->base.record, "event_started", json_true());
+    failpoint("snapshot:event-started");
+    return 0;
+}
+
+static int save_first_state(struct operation *op, struct error *err)
+{
+    int r = is_backup(op->base.request) ? 0 : operation_move_to(op, IMAGE_SNAPSHOT, err);
+    failpoint("snapshot:state-saved");
+    return r;
+}
+
+static int save_power_state(struct operation *op, struct error *err)
+{
+    enum power_state power_state;
+    struct driver *driver = op->base.agent->driver;
+    int r = driver->ops->get_power_state(driver, op->base.instance.uuid, &power_state, err);
+    if (r < 0)
+        return r;
+    if (power_state != POWER_STATE_RUNNING)
+        log_warning("trying to snapshot a non-running instance: (state: %d expected: %d)",
+                    (int)power_state, (int)POWER_STATE_RUNNING);
+    log_debug("the guest's power state is %d", (int)power_state);
+    return report_power_state(&op->base, power_state, err);
+}
+
+static int make_image(struct operation *op, struct error *err)
+{
+    return instance_is_volume_backed(&op->base.instance) ? volume_backed_image_make(op, err)
+                                                         : disk_image_make(op, err);
+}
+
+static int take_snapshot(struct operation *op, struct error *err)
+{
+    int r = start_event(op, err);
+    if (r == 0)
+        r = save_first_state(op, err);
+    if (r == 0)
+        r = save_power_state(op, err);
+    if (r < 0)
+        return r;
+    operation_notify_phase(op, "start");
+    r = make_image(op, err);
+    return r < 0 ? r : operation_conclude(op, err);
+}
+
+/* The whole of it. */
 
 enum outcome { SERVED, WAITED_IN_VAIN, GIVEN_BACK };
 
-/* With its turn. */
-static enum outcome take_snapshot_in_slot(struct operation *op, struct error *err)
+/* One that waits for its turn takes no slot from the snapshots of other instances. */
+static enum outcome wait_and_take(struct operation *op, struct error *err)
 {
-    overseer_set_phase(op->overseen, OVERSEEN_WAITS_FOR_SLOT);
+    operation_enter(op, SUMMARY_TURN);
+    if (instance_turn_await(op->base.turn, NEVER_MS, err) < 0)
+        return SERVED;
     if (await_slot(op, err) < 0)
         return WAITED_IN_VAIN;
-    overseer_set_phase(op->overseen, OVERSEEN_RUNS);
     bool given_back = is_for_another(op);
     if (!given_back)
         (void)take_snapshot(op, err);
-    slots_release(op->agent->snapshot_slots);
+    slots_release(op->base.agent->snapshot_slots);
     return given_back ? GIVEN_BACK : SERVED;
 }
 
-/* One that waits for its turn takes no slot from the snapshots of other instances. */
-void snapshot_take(struct operation *op)
+/* For one that is begun again as well: what an earlier life has made is gone. */
+static void snapshot_take(struct operation *op)
 {
     struct error failure = ERROR_INIT;
-    operation_begin_overseeing(op);
-    enum outcome outcome = SERVED;
-    if (instance_turn_await(op->turn, NEVER_MS, &failure) == 0)
-        outcome = take_snapshot_in_slot(op, &failure);
-    operation_end_overseeing(op, &failure);
-    bool ends = outcome == WAITED_IN_VAIN && shutdown_has_begun(op->agent->shutdown);
+    operation_begin_cancellable(op);
+    enum outcome outcome = wait_and_take(op, &failure);
+    operation_end_cancellable(op, &failure);
+    bool ends = outcome == WAITED_IN_VAIN && shutdown_has_begun(op->base.agent->shutdown);
     if (outcome == GIVEN_BACK || (ends && give_back(op)))
         return;
     if (ends || op->is_interrupted)
-        operation_interrupt(op);
+        finish_interrupt(op);
     else
-        operation_end(op, &failure);
+        finish_operation(op, &failure);
 }
 
-static void refuse(struct rpc_request *request, struct journal_record *record,
-                   const struct error *err)
+void snapshot_serve(const struct instance_request *handed_over)
 {
-    log_error("%s: %s", request->method, err->message);
-    journal_set_aside(record, err);
-    rpc_request_free(request);
-}
-
-void snapshot_serve(struct agent *agent, struct rpc_request *request, struct journal_record *record,
-                    struct instance_turn *turn)
-{
-    struct operation op = {.agent = agent, .request = request, .record = record, .turn = turn};
+    struct operation op = {.base = *handed_over};
     struct error err = ERROR_INIT;
-    if (begin(&op, &err) < 0) {
-        refuse(request, record, &err);
-        return;
-    }
-    snapshot_take(&op);
-    done(&op);
+    if (snapshot_begin(&op, &err) < 0)
+        snapshot_refuse(&op, &err);
+    else
+        snapshot_take(&op);
+    instance_request_end(&op.base);
 }
+
+/* An agent that died has left it. */
 
 /*
  * Nobody knows whether the broker has heard that the request was taken. If not, it gives it to
@@ -273,20 +276,22 @@ void snapshot_serve(struct agent *agent, struct rpc_request *request, struct jou
 static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
 {
     const char *untouched = op->task_state;
-    struct retry retry = ending_retry();
+    struct retry retry = temporary_retry();
     struct error failure = ERROR_INIT;
     int r;
-    *ret_ours = journal_last(op->record, "acked") != NULL;
+    *ret_ours = journal_last(op->base.record, "acked") != NULL;
     if (*ret_ours)
         return 0;
-    instance_turn_pass(op->turn); /* whom it is given to may be this agent */
-    recovery_await_redelivery(op->agent->recovery);
-    while ((r = report_task_state(&op->report, untouched, &untouched, 1, &failure)) < 0 &&
-           ending_passes(&failure) && !shutdown_has_begun(op->agent->shutdown) &&
+    instance_turn_pass(op->base.turn); /* whom it is given to may be this agent */
+    recovery_await_redelivery(op->base.agent->recovery);
+    while ((r = report_task_state(&op->base, untouched, &untouched, 1, &failure)) < 0 &&
+           temporary_failure(&failure) && !shutdown_has_begun(op->base.agent->shutdown) &&
            retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
+    log_debug("whether the request was acked is not known; its task state %s",
+              r == 0 ? "is untouched" : "was moved, or nobody answers");
     *ret_ours = r == 0;
-    if (r == 0 || !ending_passes(&failure))
+    if (r == 0 || !temporary_failure(&failure))
         return 0;
     *err = failure;
     return r;
@@ -295,8 +300,9 @@ static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
 /* Nothing but its event and its first task state can be seen of it. */
 static bool has_hardly_begun(const struct operation *op)
 {
-    return !journal_last(op->record, "driver") && !journal_last(op->record, "volumes") &&
-           !op->upload_started && !op->image_complete && !journal_last(op->record, "failure") &&
+    const struct journal_record *record = op->base.record;
+    return !journal_last(record, "driver") && !journal_last(record, "volumes") &&
+           !op->upload_started && !op->image_complete && !journal_last(record, "failure") &&
            operation_deaths(op) <= LIVES_MAX;
 }
 
@@ -304,34 +310,36 @@ static void begin_again(struct operation *op)
 {
     bool ours = false;
     struct error err = ERROR_INIT;
-    recovery_guest_is_back(op->agent->recovery);
+    recovery_guest_is_back(op->base.agent->recovery);
     if (find_owner(op, &ours, &err) < 0) {
-        operation_leave(op, &err);
+        finish_postpone(op, &err);
     } else if (ours) {
-        log_info("%s is begun again", op->request->method);
-        instance_turn_join_again(op->turn);
+        log_info("%s is begun again", op->base.request->method);
+        instance_turn_join_again(op->base.turn);
         snapshot_take(op);
     } else {
-        log_info("%s is left to whom the broker gives it", op->request->method);
-        journal_end(op->record);
+        log_info("%s is not resumed: the broker redelivers it", op->base.request->method);
+        journal_end(op->base.record);
+        op->base.record = NULL;
     }
 }
 
-void snapshot_recover(struct agent *agent, struct rpc_request *request,
-                      struct journal_record *record, struct instance_turn *turn)
+void snapshot_recover(const struct instance_request *handed_over)
 {
-    struct operation op = {.agent = agent, .request = request, .record = record, .turn = turn};
+    struct operation op = {.base = *handed_over};
     struct error err = ERROR_INIT;
-    if (begin(&op, &err) < 0) {
-        recovery_guest_is_back(agent->recovery);
-        refuse(request, record, &err);
+    if (snapshot_begin(&op, &err) < 0) {
+        recovery_guest_is_back(op.base.agent->recovery);
+        snapshot_refuse(&op, &err);
+        instance_request_end(&op.base);
         return;
     }
     operation_restore(&op);
-    journal_mark(record, "recovered", json_true());
+    journal_mark(op.base.record, "recovered", json_true());
+    log_debug("taken up for the %zuth time", operation_lives(&op));
     if (has_hardly_begun(&op))
         begin_again(&op);
-    else
-        resume_operation(&op);
-    done(&op);
+    else if (!resume_operation(&op))
+        snapshot_take(&op);
+    instance_request_end(&op.base);
 }

@@ -5,38 +5,24 @@
  */
 #pragma once
 
-#include "agent/operation.h"
+#include "common/error.h"
+
+struct instance_request;
+struct rpc_request;
+
+/* Says which argument of the request cannot be understood. Without side effect; any thread. */
+int snapshot_check(const struct rpc_request *request, struct error *err);
 
 /*
- * Reads the arguments without side effect; the dispatcher uses it to refuse what cannot be served.
- * Borrows `request`, which must outlive *ret_arguments. Free with snapshot_request_done().
- */
-int snapshot_request_parse(const struct rpc_request *request,
-                           struct snapshot_request *ret_arguments, struct error *err);
-
-void snapshot_request_done(struct snapshot_request *arguments);
-
-/*
- * Serves the request on the calling worker thread, to the end. Takes `request` and `record`. Every
+ * Serves the request on the calling worker thread, to the end. Takes what is handed over. Every
  * outcome is reported through conductor, Glance and notifications, and logged once. The image of a
- * volume-backed server is a record of Cinder snapshots, without data. Waits for its `turn`
- * (borrowed) and keeps it to the end.
+ * volume-backed server is an image without data that names Cinder snapshots. Waits for its turn and
+ * keeps it to the end.
  */
-void snapshot_serve(struct agent *agent, struct rpc_request *request, struct journal_record *record,
-                    struct instance_turn *turn);
+void snapshot_serve(const struct instance_request *handed_over);
 
 /*
  * The same for a request that an agent which died has left in the journal: what had hardly begun is
  * begun again, a finished image is uploaded, everything else is undone and reported as a failure.
  */
-void snapshot_recover(struct agent *agent, struct rpc_request *request,
-                      struct journal_record *record, struct instance_turn *turn);
-
-/*
- * Takes the snapshot when its turn comes, and brings it to its end. For one that is begun again as
- * well: what an earlier life has made is gone.
- */
-void snapshot_take(struct operation *op);
-
-/* The image is there: clears the task state, and tells. For what has been resumed as well. */
-int snapshot_conclude(struct operation *op, struct error *err);
+void snapshot_recover(const struct instance_request *handed_over);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/conductor.h"
+#include "agent/instance.h"
 #include "agent/task_states.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -19,7 +20,7 @@ struct watched_state {
     struct request_context *admin;
     struct instance instance; /* nothing but its uuid */
     struct instance_turn *turn;
-    struct overseen *overseen;
+    struct cancellable *cancellable;
     /* guarded by the watch's lock */
     const char *task_state; /* NULL = nothing is expected, or the owner moves it */
     bool busy;              /* the thread is looking: all else stays as it is */
@@ -47,7 +48,7 @@ static bool is_of_request(const char *task_state)
     return strcmp(task_state, IMAGE_SNAPSHOT_PENDING) == 0 || strcmp(task_state, IMAGE_BACKUP) == 0;
 }
 
-bool state_is_of_next(const struct instance_turn *turn, const char *task_state)
+bool state_watch_is_of_next(const struct instance_turn *turn, const char *task_state)
 {
     return is_of_request(task_state) && instance_turn_is_waited_for(turn);
 }
@@ -77,29 +78,30 @@ static void cancel_moved(const struct watched_state *watched, const char *host)
     struct error reason = ERROR_INIT;
     (void)error_set(&reason, EBUSY, EXC_UNEXPECTED_TASK_STATE, "instance %s is on host %s now",
                     watched->instance.uuid, host);
-    overseer_cancel(watched->overseen, &reason);
+    canceller_cancel(watched->cancellable, &reason);
 }
 
-static void cancel(const struct watched_state *watched, const char *task_state)
+static void cancel_conflict(const struct watched_state *watched, const char *task_state)
 {
     struct error reason = ERROR_INIT;
     bool deleting = strcmp(task_state, "deleting") == 0;
     (void)error_set(&reason, EBUSY, deleting ? EXC_UNEXPECTED_DELETING : EXC_UNEXPECTED_TASK_STATE,
                     "the task state of instance %s is %s, no longer %s", watched->instance.uuid,
                     task_state, watched->task_state);
-    overseer_cancel(watched->overseen, &reason);
+    canceller_cancel(watched->cancellable, &reason);
 }
 
 /* The state of a request is there before the request is. */
-static void doubt(struct watched_state *watched, const char *task_state)
+static void doubt_state(struct watched_state *watched, const char *task_state)
 {
+    log_debug("the task state is %s, not %s", task_state, watched->task_state);
     if (is_of_request(task_state) && !watched->may_be_of_next)
         watched->may_be_of_next = true;
     else
-        cancel(watched, task_state);
+        cancel_conflict(watched, task_state);
 }
 
-static void look_at(struct watched_state *watched)
+static void look_at_state(struct watched_state *watched)
 {
     struct error err = ERROR_INIT;
     struct instance_states states;
@@ -113,8 +115,8 @@ static void look_at(struct watched_state *watched)
     else if (states.task_state[0] == '\0')
         save_again(watched);
     else if (strcmp(states.task_state, watched->task_state) != 0 &&
-             !state_is_of_next(watched->turn, states.task_state))
-        doubt(watched, states.task_state);
+             !state_watch_is_of_next(watched->turn, states.task_state))
+        doubt_state(watched, states.task_state);
     else
         watched->may_be_of_next = false;
 }
@@ -128,7 +130,7 @@ static struct watched_state *next_expected(const struct state_watch *watch)
     return watched;
 }
 
-static void *run(void *arg)
+static void *state_watch_run(void *arg)
 {
     struct state_watch *watch = arg;
     LOCK_SCOPE(&watch->lock);
@@ -145,7 +147,7 @@ static void *run(void *arg)
             watched->busy = true;
             (void)pthread_mutex_unlock(&watch->lock);
             log_set_context(watched->admin->request_id, watched->instance.uuid);
-            look_at(watched);
+            look_at_state(watched);
             log_set_context(NULL, NULL);
             (void)pthread_mutex_lock(&watch->lock);
             watched->busy = false;
@@ -175,7 +177,7 @@ int state_watch_new(struct bus *bus, const char *host, unsigned interval_ms,
     (void)pthread_mutex_init(&watch->lock, NULL);
     clock_cond_init(&watch->changed);
     clock_cond_init(&watch->looked);
-    int r = pthread_create(&watch->thread, NULL, run, watch);
+    int r = pthread_create(&watch->thread, NULL, state_watch_run, watch);
     if (r != 0) {
         free_watch(watch);
         return error_errno(err, r, "cannot start the thread that looks after task states");
@@ -204,20 +206,20 @@ static void free_watched(struct watched_state *watched)
     free(watched);
 }
 
-int state_watch_begin(struct state_watch *watch, const char *instance_uuid,
-                      const struct request_context *admin, struct instance_turn *turn,
-                      struct overseen *overseen, struct watched_state **ret_watched,
-                      struct error *err)
+int state_watch_begin(struct state_watch *watch, const struct state_watch_subject *subject,
+                      struct watched_state **ret_watched, struct error *err)
 {
     if (!watch)
         return 0;
     struct watched_state *watched = calloc(1, sizeof(*watched));
     if (!watched)
         return error_nomem(err);
-    *watched = (struct watched_state){.watch = watch, .turn = turn, .overseen = overseen};
-    (void)snprintf(watched->instance.uuid, sizeof(watched->instance.uuid), "%s", instance_uuid);
+    *watched = (struct watched_state){
+        .watch = watch, .turn = subject->turn, .cancellable = subject->cancellable};
+    (void)snprintf(watched->instance.uuid, sizeof(watched->instance.uuid), "%s",
+                   subject->instance_uuid);
     watched->instance.data = json_object();
-    int r = request_context_elevated(admin, &watched->admin, err);
+    int r = request_context_elevated(subject->admin, &watched->admin, err);
     if (r == 0 && !watched->instance.data)
         r = error_nomem(err);
     if (r < 0) {
@@ -267,6 +269,7 @@ void state_watch_expect(struct watched_state *watched, const char *task_state)
 {
     if (!watched)
         return;
+    log_debug("task state from now on: %s", task_state ? task_state : "(not watched)");
     LOCK_SCOPE(&watched->watch->lock);
     watched->task_state = task_state;
 }

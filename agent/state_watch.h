@@ -9,8 +9,8 @@
  */
 #pragma once
 
+#include "agent/canceller.h"
 #include "agent/instance_queue.h"
-#include "agent/overseer.h"
 #include "amqp/bus.h"
 
 struct state_watch;
@@ -26,15 +26,17 @@ int state_watch_new(struct bus *bus, const char *host, unsigned interval_ms,
 /* NULL-safe. Nothing may be watched any more. */
 void state_watch_free(struct state_watch *watch);
 
-/*
- * Watches an instance for the operation that has this `turn` and is cancelled through `overseen`,
- * both borrowed until state_watch_end(); the rest is copied. Nothing is expected yet. Returns
- * owned.
- */
-int state_watch_begin(struct state_watch *watch, const char *instance_uuid,
-                      const struct request_context *admin, struct instance_turn *turn,
-                      struct overseen *overseen, struct watched_state **ret_watched,
-                      struct error *err);
+/* Whose task state is watched. */
+struct state_watch_subject {
+    const char *instance_uuid;           /* copied */
+    const struct request_context *admin; /* copied */
+    struct instance_turn *turn;          /* borrowed until state_watch_end(), as the next */
+    struct cancellable *cancellable;     /* what it is cancelled through */
+};
+
+/* Nothing is expected yet. Returns owned. */
+int state_watch_begin(struct state_watch *watch, const struct state_watch_subject *subject,
+                      struct watched_state **ret_watched, struct error *err);
 
 /* NULL-safe, as the next two. */
 void state_watch_end(struct watched_state *watched);
@@ -46,4 +48,4 @@ void state_watch_pause(struct watched_state *watched);
 void state_watch_expect(struct watched_state *watched, const char *task_state);
 
 /* Whether the state is one that nova-api sets for the request that stands behind `turn`. */
-bool state_is_of_next(const struct instance_turn *turn, const char *task_state);
+bool state_watch_is_of_next(const struct instance_turn *turn, const char *task_state);

@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "common/retry.h"
+#include "driver/driver.h"
 #include "driver/libvirt_driver.h"
 
 #define OPTION "--thaw-left"
@@ -103,7 +104,7 @@ static void *thaw_guest(void *arg)
     if (r == 0)
         log_warning("the agent died while the guest was frozen: it is thawed");
     else if (r == -ESTALE)
-        log_info("the agent died while the guest was frozen: the next one sees to it");
+        log_info("the agent died while the guest was frozen: the next agent thaws it");
     else
         log_error("the agent died while the guest was frozen, and it cannot be thawed: %s",
                   err.message);
@@ -148,7 +149,7 @@ static int make_driver(char *const *argv, struct driver **ret_driver, struct err
     return libvirt_driver_new(&options, ret_driver, err);
 }
 
-static int run(struct thawing *thawing, char *const *argv, struct error *err)
+static int thaw_left_run(struct thawing *thawing, char *const *argv, struct error *err)
 {
     int r = freeze_ledger_open_as(argv[STATE_DIR], argv[HOST], argv[OWNER], &thawing->ledger, err);
     if (r == 0)
@@ -169,7 +170,7 @@ int thaw_left_main(char *const *argv)
     (void)alarm(LAST_RESORT_S);
     log_init(LOG_LEVEL_INFO);
     struct thawing *thawing = calloc(1, sizeof(*thawing));
-    int r = thawing ? run(thawing, argv, &err) : error_nomem(&err);
+    int r = thawing ? thaw_left_run(thawing, argv, &err) : error_nomem(&err);
     if (r < 0)
         log_error("guests the agent has left frozen are not thawed: %s", err.message);
     if (thawing) {

@@ -5,88 +5,118 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/agent.h"
 #include "agent/block_device.h"
 #include "agent/conductor.h"
 #include "agent/freezer.h"
+#include "agent/instance.h"
+#include "agent/journal.h"
+#include "agent/task_states.h"
 #include "agent/volume_snapshots.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "conf/conf.h"
+#include "glance_client/glance.h"
 
 struct volume_backed {
     struct operation *op;
     json_t *mappings; /* of the instance; owned */
     struct volume_snapshots snapshots;
-    bool quiesce, require_quiesce;
 };
 
-/* Looks at everything before anything is made. */
-static int prepare(struct volume_backed *work, struct error *err)
+static struct volume_snapshots_owner snapshots_owner(const struct operation *op)
 {
-    static const char *const attributes[] = {"system_metadata", NULL};
+    const struct agent *agent = op->base.agent;
+    return (struct volume_snapshots_owner){
+        .cinder = agent->cinder,
+        .context = op->base.admin,
+        .instance_uuid = op->base.instance.uuid,
+        .image_id = op->arguments.image_id,
+        .timeout_ms = seconds_ms((unsigned)agent->conf->snapshot_agent.volume_snapshot_timeout),
+    };
+}
+
+/* The snapshots are named after the image. */
+static int look_at_volumes(struct volume_backed *work, struct error *err)
+{
     struct operation *op = work->op;
-    struct agent *agent = op->agent;
-    struct instance *instance = &op->arguments.instance;
     struct glance_image image = {0};
-    int r = conductor_instance_load(agent->bus, op->admin, instance, attributes, err);
-    if (r == 0)
-        r = conductor_block_device_mappings(agent->bus, op->admin, instance->uuid, &work->mappings,
-                                            err);
-    if (r == 0)
-        r = block_devices_check(work->mappings, err);
-    if (r == 0)
-        r = plan_quiesce(agent->conf, instance, &work->quiesce, &work->require_quiesce, err);
-    if (r == 0)
-        r = glance_image_get(agent->glance, op->admin, op->arguments.image_id, &image, err);
-    if (r == 0)
-        r = volume_snapshots_prepare(&work->snapshots, agent, op->admin, instance->uuid,
-                                     op->arguments.image_id, image.name ? image.name : "",
-                                     work->mappings, err);
+    const struct volume_snapshots_owner owner = snapshots_owner(op);
+    int r = glance_image_get(op->base.agent->glance, op->base.admin, op->arguments.image_id, &image,
+                             err);
+    if (r < 0)
+        return r;
+    r = volume_snapshots_prepare(&work->snapshots, &owner, image.name ? image.name : "",
+                                 work->mappings, err);
     glance_image_done(&image);
-    if (r == 0 && work->snapshots.count == 0)
-        r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                      "instance %s has neither an image nor a volume", instance->uuid);
-    return r;
+    if (r < 0)
+        return r;
+    if (work->snapshots.count == 0)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "instance %s has neither an image nor a volume", op->base.instance.uuid);
+    return 0;
+}
+
+/* Looks at everything before anything is made. */
+static int prepare_volumes(struct volume_backed *work, struct error *err)
+{
+    struct operation *op = work->op;
+    struct agent *agent = op->base.agent;
+    const struct instance *instance = &op->base.instance;
+    int r = instance_request_load_properties(&op->base, err);
+    if (r < 0)
+        return r;
+    r = conductor_mapping_list(agent->bus, op->base.admin, instance->uuid, &work->mappings, err);
+    if (r < 0)
+        return r;
+    r = block_devices_check(work->mappings, err);
+    if (r < 0)
+        return r;
+    r = plan_quiesce(agent->conf, instance, &op->quiesce, err);
+    return r < 0 ? r : look_at_volumes(work, err);
 }
 
 /* A guest that does not run does not write; nova-api freezes active ones only. */
-static int freeze(struct volume_backed *work, struct error *err)
+static int freeze_guest(struct operation *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    struct operation *op = work->op;
-    const char *vm_state = instance_string(&op->arguments.instance, "vm_state");
-    if (!work->quiesce || !vm_state || strcmp(vm_state, "active") != 0) {
-        work->quiesce = work->require_quiesce = false;
+    const char *vm_state = instance_string(&op->base.instance, "vm_state");
+    if (!op->quiesce.wanted)
+        return 0;
+    if (!vm_state || strcmp(vm_state, "active") != 0) {
+        plan_no_quiesce(&op->quiesce, "the server is not active");
         return 0;
     }
-    int r = freezer_freeze(op->agent->freezer, op->arguments.instance.uuid, &failure);
+    log_debug("freezing the guest for the snapshots of its volumes");
+    int r = freezer_freeze(op->base.agent->freezer, op->base.instance.uuid, &failure);
     if (r == 0)
         return 0;
-    if (work->require_quiesce) {
+    if (op->quiesce.required) {
         *err = failure;
         return error_prepend(err, "os_require_quiesce is set, but");
     }
-    log_info("Skipping quiescing instance: %s", failure.message);
-    work->quiesce = false;
+    plan_no_quiesce(&op->quiesce, failure.message);
     return 0;
 }
 
 /* Fails only when the snapshots must be of a frozen guest, and the deadline came before them. */
-static int thaw(struct volume_backed *work, struct error *err)
+static int thaw_guest(struct operation *op, struct error *err)
 {
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
-    struct freezer *freezer = work->op->agent->freezer;
-    const char *uuid = work->op->arguments.instance.uuid;
-    if (!work->quiesce)
+    struct freezer *freezer = op->base.agent->freezer;
+    const char *uuid = op->base.instance.uuid;
+    if (!op->quiesce.wanted)
         return 0;
     bool in_time = freezer_holds(freezer, uuid);
     if (freezer_thaw(freezer, uuid, &failure) < 0)
-        log_error("the guest cannot be thawed, trying on: %s", failure.message);
+        log_error("cannot thaw the guest, will retry: %s", failure.message);
     if (in_time)
         return 0;
-    if (work->require_quiesce)
+    if (op->quiesce.required)
         return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                          "Cinder took longer than freeze_deadline, so that the guest was thawed "
                          "before all snapshots were made");
@@ -96,25 +126,28 @@ static int thaw(struct volume_backed *work, struct error *err)
 
 static int snapshot_volumes(struct volume_backed *work, struct error *err)
 {
+    struct operation *op = work->op;
     struct error failure = ERROR_INIT;
-    int r = freeze(work, err);
+    operation_enter(op, SUMMARY_COPY);
+    int r = freeze_guest(op, err);
     if (r < 0)
         return r;
     failpoint("volumes:frozen");
     (void)volume_snapshots_make(&work->snapshots, &failure);
     failpoint("volumes:made");
     struct error late = ERROR_INIT;
-    if (thaw(work, &late) < 0)
+    if (thaw_guest(op, &late) < 0)
         error_join(&failure, &late);
-    journal_mark(work->op->record, "snapshots", volume_snapshots_ids(&work->snapshots));
+    journal_mark(op->base.record, "snapshots", volume_snapshots_ids(&work->snapshots));
     failpoint("volumes:thawed");
-    if (failure.errnum == 0) {
-        log_info("%zu volumes are snapshotted%s", work->snapshots.count,
-                 work->quiesce ? ", quiesced" : "");
-        return 0;
+    if (failure.errnum != 0) {
+        *err = failure;
+        return -failure.errnum;
     }
-    *err = failure;
-    return -failure.errnum;
+    op->summary.method = "snapshots of its volumes";
+    op->summary.quiesce = op->quiesce.wanted ? SUMMARY_QUIESCE_YES : SUMMARY_QUIESCE_NO;
+    log_debug("%zu volumes are snapshotted", work->snapshots.count);
+    return 0;
 }
 
 /* The volumes from their snapshots, everything else as it is. Owned; NULL without memory. */
@@ -139,9 +172,9 @@ static json_t *image_mappings(const struct volume_backed *work)
     return list;
 }
 
-static json_t *record_attributes(const struct volume_backed *work)
+static json_t *image_attributes(const struct volume_backed *work)
 {
-    const char *root = instance_string(&work->op->arguments.instance, "root_device_name");
+    const char *root = instance_string(&work->op->base.instance, "root_device_name");
     json_t *mappings = image_mappings(work);
     cleanup_free char *text = mappings ? json_dumps(mappings, 0) : NULL;
     json_decref(mappings);
@@ -154,39 +187,49 @@ static json_t *record_attributes(const struct volume_backed *work)
     return attributes;
 }
 
-static int complete_record(struct volume_backed *work, struct error *err)
+static int complete_image(struct volume_backed *work, struct error *err)
 {
     struct operation *op = work->op;
-    struct glance *glance = op->agent->glance;
-    json_t *attributes = record_attributes(work);
-    int r = attributes
-                ? glance_image_update(glance, op->admin, op->arguments.image_id, attributes, err)
-                : error_nomem(err);
+    struct glance *glance = op->base.agent->glance;
+    json_t *attributes = image_attributes(work);
+    operation_enter(op, SUMMARY_UPLOAD);
+    int r = attributes ? glance_image_update(glance, op->base.admin, op->arguments.image_id,
+                                             attributes, err)
+                       : error_nomem(err);
     json_decref(attributes);
     if (r == 0)
         r = operation_upload_starts(op, err);
     if (r < 0)
         return r;
     failpoint("volumes:record-updated");
-    r = glance_image_activate_empty(glance, op->admin, op->arguments.image_id, err);
+    r = glance_image_activate_empty(glance, op->base.admin, op->arguments.image_id, err);
     failpoint("volumes:activated");
     return r < 0 ? r : operation_image_is_complete(op, err);
+}
+
+static int make_image(struct volume_backed *work, struct error *err)
+{
+    struct operation *op = work->op;
+    int r = prepare_volumes(work, err);
+    if (r < 0)
+        return r;
+    r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
+    if (r < 0)
+        return r;
+    r = journal_note(op->base.record, "volumes", volume_snapshots_note(&work->snapshots), err);
+    if (r < 0)
+        return r;
+    r = snapshot_volumes(work, err);
+    if (r < 0)
+        return r;
+    r = operation_move_to(op, IMAGE_UPLOADING, err);
+    return r < 0 ? r : complete_image(work, err);
 }
 
 int volume_backed_image_make(struct operation *op, struct error *err)
 {
     struct volume_backed work = {.op = op};
-    int r = prepare(&work, err);
-    if (r == 0)
-        r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
-    if (r == 0)
-        r = journal_note(op->record, "volumes", volume_snapshots_note(&work.snapshots), err);
-    if (r == 0)
-        r = snapshot_volumes(&work, err);
-    if (r == 0)
-        r = operation_move_to(op, IMAGE_UPLOADING, err);
-    if (r == 0)
-        r = complete_record(&work, err);
+    int r = make_image(&work, err);
     volume_snapshots_done(&work.snapshots);
     json_decref(work.mappings);
     return r;
@@ -195,12 +238,12 @@ int volume_backed_image_make(struct operation *op, struct error *err)
 int volume_backed_undo(struct operation *op, struct error *err)
 {
     struct volume_snapshots snapshots;
-    const json_t *note = journal_last(op->record, "volumes");
+    const json_t *note = journal_last(op->base.record, "volumes");
     if (!note)
         return 0;
-    int r = volume_snapshots_restore(&snapshots, op->agent, op->admin, op->arguments.instance.uuid,
-                                     op->arguments.image_id, note,
-                                     journal_last(op->record, "snapshots"), err);
+    const struct volume_snapshots_owner owner = snapshots_owner(op);
+    int r = volume_snapshots_restore(&snapshots, &owner, note,
+                                     journal_last(op->base.record, "snapshots"), err);
     if (r == 0)
         r = volume_snapshots_undo(&snapshots, err);
     volume_snapshots_done(&snapshots);

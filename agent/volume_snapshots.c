@@ -8,18 +8,20 @@
 #include <string.h>
 
 #include "agent/block_device.h"
+#include "cinder_client/cinder.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "conf/conf.h"
 
-static int look_at(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
-                   struct error *err)
+static int look_at_volume(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
+                          struct error *err)
 {
     struct cinder_volume found = {0};
-    int r =
-        cinder_volume_get(snapshots->cinder, snapshots->context, volume->volume_id, &found, err);
+    int r = cinder_volume_get(snapshots->owner.cinder, snapshots->owner.context, volume->volume_id,
+                              &found, err);
     if (r < 0)
         return r;
     if (strcmp(found.status, "in-use") != 0 && strcmp(found.status, "available") != 0)
@@ -47,7 +49,7 @@ static int look_at_volumes(struct volume_snapshots *snapshots, const json_t *map
             continue;
         struct volume_snapshot *volume = &snapshots->volumes[snapshots->count++];
         volume->volume_id = block_device_volume_id(mapping);
-        int r = look_at(snapshots, volume, err);
+        int r = look_at_volume(snapshots, volume, err);
         if (r < 0)
             return r;
     }
@@ -67,7 +69,8 @@ static int check_limits(struct volume_snapshots *snapshots, struct error *err)
     int64_t gigabytes = 0;
     for (size_t i = 0; i < snapshots->count; i++)
         gigabytes += snapshots->volumes[i].size_gib;
-    if (cinder_limits_get(snapshots->cinder, snapshots->context, &limits, &failure) < 0) {
+    if (cinder_limits_get(snapshots->owner.cinder, snapshots->owner.context, &limits, &failure) <
+        0) {
         log_warning("Cinder's limits cannot be read: %s", failure.message);
         return 0;
     }
@@ -79,33 +82,25 @@ static int check_limits(struct volume_snapshots *snapshots, struct error *err)
 }
 
 /* Takes `name`, also on failure. */
-static int init(struct volume_snapshots *snapshots, struct agent *agent,
-                const struct request_context *context, const char *instance_uuid,
-                const char *image_id, char *name, struct error *err)
+static int init_snapshots(struct volume_snapshots *snapshots,
+                          const struct volume_snapshots_owner *owner, char *name, struct error *err)
 {
-    *snapshots = (struct volume_snapshots){
-        .cinder = agent->cinder,
-        .context = context,
-        .instance_uuid = instance_uuid,
-        .image_id = image_id,
-        .name = name,
-        .timeout_ms = seconds_ms((unsigned)agent->conf->snapshot_agent.volume_snapshot_timeout),
-    };
+    *snapshots = (struct volume_snapshots){.owner = *owner, .name = name};
     /* Names the request for operators, and finds a snapshot whose making was not answered. */
-    snapshots->metadata = json_pack("{s:s, s:s, s:s}", "instance_uuid", instance_uuid, "image_id",
-                                    image_id, "request_id", context->request_id);
+    snapshots->metadata =
+        json_pack("{s:s, s:s, s:s}", "instance_uuid", owner->instance_uuid, "image_id",
+                  owner->image_id, "request_id", owner->context->request_id);
     return name && snapshots->metadata ? 0 : error_nomem(err);
 }
 
-int volume_snapshots_prepare(struct volume_snapshots *snapshots, struct agent *agent,
-                             const struct request_context *context, const char *instance_uuid,
-                             const char *image_id, const char *image_name, const json_t *mappings,
-                             struct error *err)
+int volume_snapshots_prepare(struct volume_snapshots *snapshots,
+                             const struct volume_snapshots_owner *owner, const char *image_name,
+                             const json_t *mappings, struct error *err)
 {
     char *name;
     if (asprintf(&name, "snapshot for %s", image_name) < 0)
         name = NULL;
-    int r = init(snapshots, agent, context, instance_uuid, image_id, name, err);
+    int r = init_snapshots(snapshots, owner, name, err);
     if (r == 0)
         r = look_at_volumes(snapshots, mappings, err);
     return r < 0 ? r : check_limits(snapshots, err);
@@ -129,16 +124,15 @@ json_t *volume_snapshots_ids(const struct volume_snapshots *snapshots)
     return ids;
 }
 
-int volume_snapshots_restore(struct volume_snapshots *snapshots, struct agent *agent,
-                             const struct request_context *context, const char *instance_uuid,
-                             const char *image_id, const json_t *note, const json_t *ids,
-                             struct error *err)
+int volume_snapshots_restore(struct volume_snapshots *snapshots,
+                             const struct volume_snapshots_owner *owner, const json_t *note,
+                             const json_t *ids, struct error *err)
 {
     const char *name = json_string_member(note, "name");
     const json_t *volumes = json_object_get(note, "volumes");
     size_t i;
     json_t *volume_id;
-    int r = init(snapshots, agent, context, instance_uuid, image_id, strdup(name ? name : ""), err);
+    int r = init_snapshots(snapshots, owner, strdup(name ? name : ""), err);
     if (r < 0)
         return r;
     snapshots->volumes = calloc(json_array_size(volumes) + 1, sizeof(*snapshots->volumes));
@@ -182,8 +176,8 @@ static int await_available(const struct volume_snapshots *snapshots,
                            struct error *err)
 {
     struct cinder_snapshot now = {0};
-    int r = cinder_snapshot_await(snapshots->cinder, snapshots->context, volume->id, deadline_ms,
-                                  &now, err);
+    int r = cinder_snapshot_await(snapshots->owner.cinder, snapshots->owner.context, volume->id,
+                                  deadline_ms, &now, err);
     if (r == 0 && strcmp(now.status, "available") != 0)
         r = error_set(err, EIO, EXC_INTERNAL_ERROR, "its snapshot %s is %s", volume->id,
                       now.status);
@@ -191,16 +185,18 @@ static int await_available(const struct volume_snapshots *snapshots,
     return r;
 }
 
-static int make(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
-                struct error *err)
+static int make_snapshot(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
+                         struct error *err)
 {
     struct cinder_snapshot made = {0};
-    uint64_t deadline_ms = clock_now_ms() + snapshots->timeout_ms;
+    uint64_t deadline_ms = clock_now_ms() + snapshots->owner.timeout_ms;
     const struct cinder_snapshot_request request = request_for(snapshots, volume, deadline_ms);
     volume->begun = true;
-    int r = cinder_snapshot_create(snapshots->cinder, snapshots->context, &request, &made, err);
+    int r = cinder_snapshot_create(snapshots->owner.cinder, snapshots->owner.context, &request,
+                                   &made, err);
     if (r == 0) {
         keep_id(volume, &made);
+        log_debug("volume %s: snapshot %s is begun", volume->volume_id, volume->id);
         r = await_available(snapshots, volume, deadline_ms, err);
     }
     return r < 0 ? error_prepend(err, "volume %s", request.volume_id) : 0;
@@ -215,8 +211,8 @@ static int find_begun(struct volume_snapshots *snapshots, struct volume_snapshot
     bool there = false;
     if (volume->id[0] != '\0')
         return 0;
-    int r =
-        cinder_snapshot_find(snapshots->cinder, snapshots->context, &request, &there, &found, err);
+    int r = cinder_snapshot_find(snapshots->owner.cinder, snapshots->owner.context, &request,
+                                 &there, &found, err);
     if (r == 0 && there)
         keep_id(volume, &found);
     return r;
@@ -227,27 +223,29 @@ static int remove_begun(struct volume_snapshots *snapshots, struct volume_snapsh
                         struct error *err)
 {
     struct cinder_snapshot now = {0};
-    uint64_t deadline_ms = clock_now_ms() + snapshots->timeout_ms;
+    uint64_t deadline_ms = clock_now_ms() + snapshots->owner.timeout_ms;
     int r = find_begun(snapshots, volume, deadline_ms, err);
     if (r < 0 || volume->id[0] == '\0')
         return r;
-    r = cinder_snapshot_await(snapshots->cinder, snapshots->context, volume->id, deadline_ms, &now,
-                              err);
+    r = cinder_snapshot_await(snapshots->owner.cinder, snapshots->owner.context, volume->id,
+                              deadline_ms, &now, err);
     cinder_snapshot_done(&now);
     if (r == 0)
-        r = cinder_snapshot_delete(snapshots->cinder, snapshots->context, volume->id, err);
+        r = cinder_snapshot_delete(snapshots->owner.cinder, snapshots->owner.context, volume->id,
+                                   err);
     if (r == 0)
-        r = cinder_snapshot_await_gone(snapshots->cinder, snapshots->context, volume->id,
-                                       deadline_ms, err);
+        r = cinder_snapshot_await_gone(snapshots->owner.cinder, snapshots->owner.context,
+                                       volume->id, deadline_ms, err);
     return r;
 }
 
-static int undo(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
-                struct error *err)
+static int undo_snapshot(struct volume_snapshots *snapshots, struct volume_snapshot *volume,
+                         struct error *err)
 {
     struct error failure = ERROR_INIT;
     int r = volume->begun ? remove_begun(snapshots, volume, &failure) : 0;
     if (r == 0 || error_is(&failure, EXC_SNAPSHOT_NOT_FOUND)) {
+        log_debug("volume %s: no snapshot of ours is left", volume->volume_id);
         volume->begun = false;
         return 0;
     }
@@ -271,7 +269,8 @@ struct volume_worker {
 static void *run_worker(void *arg)
 {
     struct volume_worker *worker = arg;
-    log_set_context(worker->snapshots->context->request_id, worker->snapshots->instance_uuid);
+    log_set_context(worker->snapshots->owner.context->request_id,
+                    worker->snapshots->owner.instance_uuid);
     (void)cancel_enter(worker->cancel);
     (void)worker->work(worker->snapshots, worker->volume, &worker->failure);
     return NULL;
@@ -312,12 +311,12 @@ static int for_each_volume(struct volume_snapshots *snapshots,
 
 int volume_snapshots_make(struct volume_snapshots *snapshots, struct error *err)
 {
-    return for_each_volume(snapshots, make, err);
+    return for_each_volume(snapshots, make_snapshot, err);
 }
 
 int volume_snapshots_undo(struct volume_snapshots *snapshots, struct error *err)
 {
-    return for_each_volume(snapshots, undo, err);
+    return for_each_volume(snapshots, undo_snapshot, err);
 }
 
 void volume_snapshots_done(struct volume_snapshots *snapshots)

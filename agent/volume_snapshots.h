@@ -8,7 +8,11 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#include "agent/agent.h"
+#include "common/error.h"
+#include "common/id.h"
+
+struct cinder;
+struct request_context;
 
 struct volume_snapshot {
     const char *volume_id; /* borrowed */
@@ -18,14 +22,19 @@ struct volume_snapshot {
     char id[ID_UUID_SIZE]; /* ... this one; "" = not known */
 };
 
-struct volume_snapshots {
+/* For whom they are made; all borrowed. */
+struct volume_snapshots_owner {
     struct cinder *cinder;
     const struct request_context *context;
     const char *instance_uuid;
     const char *image_id;
-    char *name;          /* of each snapshot; owned */
-    json_t *metadata;    /* tells them from all others; owned */
     unsigned timeout_ms; /* for Cinder to make or delete them */
+};
+
+struct volume_snapshots {
+    struct volume_snapshots_owner owner;
+    char *name;       /* of each snapshot; owned */
+    json_t *metadata; /* tells them from all others; owned */
     struct volume_snapshot *volumes;
     size_t count;
 };
@@ -35,10 +44,9 @@ struct volume_snapshots {
  * project's limits before anything is made: OverQuota, InvalidVolume for a volume that cannot be
  * snapshotted. `image_name` names the snapshots. Free with volume_snapshots_done().
  */
-int volume_snapshots_prepare(struct volume_snapshots *snapshots, struct agent *agent,
-                             const struct request_context *context, const char *instance_uuid,
-                             const char *image_id, const char *image_name, const json_t *mappings,
-                             struct error *err);
+int volume_snapshots_prepare(struct volume_snapshots *snapshots,
+                             const struct volume_snapshots_owner *owner, const char *image_name,
+                             const json_t *mappings, struct error *err);
 
 /* Makes them all and waits until all are available. On failure some may be there: undo. */
 int volume_snapshots_make(struct volume_snapshots *snapshots, struct error *err);
@@ -54,10 +62,9 @@ json_t *volume_snapshots_ids(const struct volume_snapshots *snapshots);
  * Snapshots that may be there, from their notes (borrowed; `ids` may be NULL): to be undone. Free
  * with volume_snapshots_done().
  */
-int volume_snapshots_restore(struct volume_snapshots *snapshots, struct agent *agent,
-                             const struct request_context *context, const char *instance_uuid,
-                             const char *image_id, const json_t *note, const json_t *ids,
-                             struct error *err);
+int volume_snapshots_restore(struct volume_snapshots *snapshots,
+                             const struct volume_snapshots_owner *owner, const json_t *note,
+                             const json_t *ids, struct error *err);
 
 /*
  * Deletes those that were made, all at the same time. Fails with what keeps the first of those that

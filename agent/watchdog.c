@@ -41,6 +41,7 @@ static void ignore_signals(void)
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGUSR1, SIG_IGN);
+    (void)signal(SIGUSR2, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
@@ -89,6 +90,7 @@ static int start_process(struct watchdog *watchdog, struct error *err)
         return error_errno(err, saved_errno, "cannot start the watchdog");
     }
     watchdog->pid = pid;
+    log_debug("the watchdog process is %d", (int)pid);
     watchdog->agent_fd = fds[1];
     return 0;
 }
@@ -137,7 +139,7 @@ static void start_again(struct watchdog *watchdog)
         log_error("%s", err.message);
 }
 
-static void release(struct watchdog *watchdog)
+static void free_watchdog(struct watchdog *watchdog)
 {
     close_agent_fd(watchdog);
     if (watchdog->program_fd >= 0)
@@ -148,7 +150,7 @@ static void release(struct watchdog *watchdog)
 }
 
 /* True: it is the thread's to release. */
-static bool keep(struct watchdog *watchdog)
+static bool keep_process(struct watchdog *watchdog)
 {
     LOCK_SCOPE(&watchdog->lock);
     uint64_t started_ms = clock_now_ms();
@@ -167,17 +169,17 @@ static bool keep(struct watchdog *watchdog)
     return watchdog->alone;
 }
 
-static void *run(void *arg)
+static void *watchdog_run(void *arg)
 {
     struct watchdog *watchdog = arg;
-    if (keep(watchdog))
-        release(watchdog);
+    if (keep_process(watchdog))
+        free_watchdog(watchdog);
     return NULL;
 }
 
 static int start_thread(struct watchdog *watchdog, struct error *err)
 {
-    int r = pthread_create(&watchdog->thread, NULL, run, watchdog);
+    int r = pthread_create(&watchdog->thread, NULL, watchdog_run, watchdog);
     return r == 0 ? 0 : error_errno(err, r, "cannot start the thread that keeps the watchdog");
 }
 
@@ -197,7 +199,7 @@ int watchdog_start(const char *program, char *const *argv, struct watchdog **ret
     if (r == 0)
         r = start_thread(watchdog, err);
     if (r < 0) {
-        release(watchdog);
+        free_watchdog(watchdog);
         return r;
     }
     *ret_watchdog = watchdog;
@@ -231,7 +233,7 @@ void watchdog_stop(struct watchdog *watchdog, unsigned timeout_ms)
     if (!watchdog)
         return;
     if (stop_thread(watchdog, timeout_ms))
-        release(watchdog);
+        free_watchdog(watchdog);
     else
-        log_warning("a guest is still frozen: the watchdog process goes on trying");
+        log_warning("a guest is still frozen: the watchdog process keeps trying to thaw it");
 }

@@ -7,6 +7,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 /* Enough to walk JSON as deep as jansson reads it (2048); only what is used costs memory. */
 #define STACK_BYTES (4 * 1024 * 1024)
@@ -48,7 +49,7 @@ unsigned workers_running(struct workers *workers)
     return workers->running;
 }
 
-static void leave(struct workers *workers)
+static void leave_workers(struct workers *workers)
 {
     LOCK_SCOPE(&workers->lock);
     workers->running--;
@@ -60,11 +61,12 @@ static void *run_job(void *arg)
     struct job job = *(struct job *)arg;
     free(arg);
     job.run(job.arg);
-    leave(job.workers);
+    log_debug("a worker ends, %u are running", workers_running(job.workers));
+    leave_workers(job.workers);
     return NULL;
 }
 
-static int enter(struct workers *workers, struct error *err)
+static int enter_workers(struct workers *workers, struct error *err)
 {
     LOCK_SCOPE(&workers->lock);
     if (workers->running >= workers->limit)
@@ -88,19 +90,19 @@ static int start_thread(struct job *job)
 
 int workers_start(struct workers *workers, void (*run)(void *arg), void *arg, struct error *err)
 {
-    int r = enter(workers, err);
+    int r = enter_workers(workers, err);
     if (r < 0)
         return r;
     struct job *job = malloc(sizeof(*job));
     if (!job) {
-        leave(workers);
+        leave_workers(workers);
         return error_nomem(err);
     }
     *job = (struct job){workers, run, arg};
     r = start_thread(job);
     if (r != 0) {
         free(job);
-        leave(workers);
+        leave_workers(workers);
         return error_errno(err, r, "cannot start a worker thread");
     }
     return 0;

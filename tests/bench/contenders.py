@@ -74,7 +74,7 @@ class AgentWith:
         """Those it has gone over to another method with are none of this one's."""
         log = self.agent.log()
         return len(re.findall(f"Beginning live snapshot process .* by {self.method}$", log, re.M)) - \
-            log.count("the snapshot goes on by")
+            log.count("falling back from")
 
 
 def named(name):

@@ -89,7 +89,7 @@ class VolumeBacked(unittest.TestCase):
             image = cast_snapshot(self.cloud, self.cloud.env["LAB_HOST"], self.server)
             record = self.cloud.wait_image(image)
             agent.wait_log(f"Snapshot image {image} is active", 60)
-            self.assertIn("2 volumes are snapshotted, quiesced", agent.log())
+            self.assertIn("is active; by snapshots of its volumes; quiesced", agent.log())
         self.assertEqual(record["size"], 0)
         self.assertEqual((record["disk_format"], record["container_format"]), ("raw", "bare"))
         self.assertEqual(record["bdm_v2"], "True")

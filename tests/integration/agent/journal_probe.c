@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/journal.h"
+#include "amqp/bus.h"
 
 #define NOTES_MAX 100000
 #define NOTES_AFTER 20
@@ -79,7 +80,7 @@ static int run(const char *state_dir, const char *filler, struct counts *counts,
         r = error_set(err, EIO, EXC_INTERNAL_ERROR, "there is no room again");
     journal_leave(record);
     if (r == 0)
-        r = journal_take_over(journal, look, counts, err);
+        r = journal_read_all(journal, look, counts, err);
     rpc_request_free(request);
     journal_free(journal);
     return r;

@@ -5,7 +5,7 @@
 
 static void serve(struct rpc_request *request)
 {
-    snapshot_serve(&agent, request, state_dir_record(request), NULL);
+    snapshot_serve(HANDED_OVER(request, state_dir_record(request)));
 }
 
 #define PROJECT "724d89e14f564a118d7fbd7fc5b4565b"
@@ -171,7 +171,7 @@ static void arguments_are_checked(void **state)
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct error err = ERROR_INIT;
-        struct snapshot_request arguments = {0};
+        struct snapshot_arguments arguments = {0};
         json_t *args = json_loads(bad[i], 0, NULL);
         assert_true(backup_arguments_parse(args, &arguments, &err) < 0);
         assert_null(arguments.backup_type);

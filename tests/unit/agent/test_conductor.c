@@ -295,7 +295,8 @@ static void shares_are_asked_for_as_nova_does(void **state)
     conductor.result = json_pack("{s:s, s:s, s:{s:[{s:{s:s}}]}}", "nova_object.name",
                                  "ShareMappingList", "nova_object.version", "1.0",
                                  "nova_object.data", "objects", "nova_object.data", "tag", "t1");
-    assert_int_equal(conductor_share_mappings(NULL, NULL, FIXTURE_INSTANCE, &mappings, &err), 0);
+    assert_int_equal(conductor_mapping_list_shares(NULL, NULL, FIXTURE_INSTANCE, &mappings, &err),
+                     0);
     json_t *expected =
         json_pack("{s:s, s:s, s:{s:s, s:s}, s:[s], s:{}}", "objname", "ShareMappingList",
                   "objmethod", "get_by_instance_uuid", "object_versions", "ShareMappingList", "1.0",
@@ -307,7 +308,7 @@ static void shares_are_asked_for_as_nova_does(void **state)
     json_decref(expected);
     json_decref(mappings);
     (void)json_object_set_new(conductor.result, "nova_object.name", json_string("Other"));
-    assert_int_equal(conductor_share_mappings(NULL, NULL, FIXTURE_INSTANCE, &mappings, &err),
+    assert_int_equal(conductor_mapping_list_shares(NULL, NULL, FIXTURE_INSTANCE, &mappings, &err),
                      -EPROTONOSUPPORT);
 }
 

@@ -7,7 +7,7 @@
 
 static void serve(struct rpc_request *request)
 {
-    snapshot_serve(&agent, request, state_dir_record(request), NULL);
+    snapshot_serve(HANDED_OVER(request, state_dir_record(request)));
 }
 
 #define LOCATION "rbd://fsid/images/" FIXTURE_IMAGE "/snap"

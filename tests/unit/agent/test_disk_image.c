@@ -38,7 +38,7 @@ static struct fake_record snapshot(void)
     struct rpc_request *request = fixture_request();
     fake_driver_set_script(agent.driver, &script);
     live_options_set(agent.live_options, &conf);
-    snapshot_serve(&agent, request, state_dir_record(request), NULL);
+    snapshot_serve(HANDED_OVER(request, state_dir_record(request)));
     fake_driver_get_record(agent.driver, &record);
     return record;
 }
@@ -282,7 +282,7 @@ static void encrypted_disks_are_not_touched(void **state)
     json_t *instance = json_object_get(request->args, "instance");
     json_object_set_new(json_object_get(instance, "nova_object.data"), "ephemeral_key_uuid",
                         json_string("0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"));
-    snapshot_serve(&agent, request, state_dir_record(request), NULL);
+    snapshot_serve(HANDED_OVER(request, state_dir_record(request)));
     fake_driver_get_record(agent.driver, &record);
     assert_int_equal(record.calls[FAKE_INSPECT] + record.calls[FAKE_EXTRACT], 0);
     assert_int_equal(world.image, DELETED);

@@ -2,7 +2,10 @@
 /* agent/dispatch.c: what is served and what is left to nova-compute. */
 #include <stdlib.h>
 
+#include "agent/agent.h"
 #include "agent/dispatch.h"
+#include "agent/workers.h"
+#include "conf/conf.h"
 #include "fixture.h"
 #include "state_dir.h"
 

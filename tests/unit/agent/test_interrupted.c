@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent/ending.c, resume.c: what the agent's orderly end leaves, and what the next start does. */
+/* agent/finish.c, resume.c: what the agent's orderly end leaves, and what the next start does. */
 /* wrap: rpc_call */
 /* wrap: rpc_hand_back */
 /* wrap: rpc_reply */
@@ -76,7 +76,7 @@ static void end_the_agent(void)
 {
     struct error reason = ERROR_INIT;
     shutdown_reason(&reason);
-    (void)overseer_cancel_all(agent.overseer, OVERSEER_ALL, &reason);
+    (void)canceller_cancel_all(agent.canceller, CANCELLER_ALL, &reason);
 }
 
 static void end_at_extract(enum fake_call call, const char *uuid, void *userdata)
@@ -292,8 +292,8 @@ static void cancel(struct agent *of, enum shutdown_whom whom)
 {
     struct error reason = ERROR_INIT;
     shutdown_reason(&reason);
-    (void)overseer_cancel_all(of->overseer,
-                              whom == SHUTDOWN_WAITING ? OVERSEER_WAITING : OVERSEER_ALL, &reason);
+    (void)canceller_cancel_all(
+        of->canceller, whom == SHUTDOWN_WAITING ? CANCELLER_WAITING : CANCELLER_ALL, &reason);
 }
 
 static bool at_once(void *arg)

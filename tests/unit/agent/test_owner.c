@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/agent.h"
 #include "agent/conductor.h"
 #include "agent/operation.h"
 #include "agent/recover.h"
+#include "amqp/bus.h"
+#include "conf/conf.h"
 #include "fixture.h"
 
 static struct agent agent;
@@ -25,7 +28,7 @@ int __wrap_conductor_instance_states(struct bus *bus, const struct request_conte
                                      struct error *error)
 {
     (void)bus, (void)context;
-    assert_string_equal(instance_uuid, op.arguments.instance.uuid);
+    assert_string_equal(instance_uuid, op.base.instance.uuid);
     if (answer.errnum != 0)
         *error = answer;
     else
@@ -40,10 +43,10 @@ static int setup(void **state)
     err = answer = (struct error)ERROR_INIT;
     conf = (struct conf){.DEFAULT = {.host = host}};
     agent = (struct agent){.conf = &conf};
-    op = (struct operation){.agent = &agent};
-    (void)strcpy(op.arguments.instance.uuid, "7c7d8a4b-0000-4000-8000-000000000001");
+    op = (struct operation){.base.agent = &agent};
+    (void)strcpy(op.base.instance.uuid, "7c7d8a4b-0000-4000-8000-000000000001");
     states = (struct instance_states){.vm_state = "active", .host = "cmp1"};
-    return recovery_new(1, &agent.recovery, &err);
+    return recovery_new(1, NULL, &agent.recovery, &err);
 }
 
 static int teardown(void **state)
@@ -107,8 +110,7 @@ static void before_the_bus_a_saved_guest_is_to_run(void **state)
 {
     struct rpc_request request = {0};
     (void)state;
-    op.request = &request;
-    op.report = (struct report){.agent = &agent, .instance = &op.arguments.instance};
+    op.base.request = &request;
     (void)strcpy(states.vm_state, "stopped");
     assert_true(owner_wants_guest_to_run(&op));
     recovery_bus_is_started(agent.recovery);

@@ -43,7 +43,10 @@ static void property(const char *name, const char *value)
 
 static int make(void)
 {
-    return plan_snapshot(&conf, plan_wanted_method(&conf), &instance, &info, &plan, &reason, &err);
+    const struct plan_input input = {
+        .conf = &conf, .wanted = plan_wanted_method(&conf), .instance = &instance, .info = &info};
+    struct plan_quiesce quiesce;
+    return plan_snapshot(&input, &plan, &quiesce, &reason, &err);
 }
 
 static void running_is_live(void **state)

@@ -31,6 +31,7 @@
 
 #include "agent/dispatch.h"
 #include "agent/local_checks.h"
+#include "agent/preflight.h"
 #include "world.h"
 
 static char shared[] = "shared", exclusive[] = "exclusive", standard[] = "default";

@@ -21,13 +21,13 @@ static void unquiesce(json_t *mapping)
 {
     struct rpc_request *request = request_of("unquiesce_instance", true);
     (void)json_object_set_new(request->args, "mapping", mapping);
-    unquiesce_serve(&agent, request, NULL, NULL);
+    quiesce_thaw_serve(HANDED_OVER(request, NULL));
 }
 
 static void freezes_and_thaws(void **state)
 {
     (void)state;
-    quiesce_serve(&agent, request_of("quiesce_instance", true), NULL, NULL);
+    quiesce_freeze_serve(HANDED_OVER(request_of("quiesce_instance", true), NULL));
     assert_string_equal(world.story, "reply ");
     assert_true(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
     unquiesce(json_pack("[{s:s, s:s}, {s:s}]", "source_type", "snapshot", "snapshot_id",
@@ -39,12 +39,12 @@ static void freezes_and_thaws(void **state)
 static void failures_have_classes_every_api_knows(void **state)
 {
     (void)state;
-    quiesce_serve(&agent, request_of("quiesce_instance", false), NULL, NULL);
+    quiesce_freeze_serve(HANDED_OVER(request_of("quiesce_instance", false), NULL));
     assert_string_equal(world.story,
                         "fail:QemuGuestAgentNotEnabled quiesce_instance compute.exception ");
     world.story[0] = '\0';
     script.errors[FAKE_FREEZE] = failure(EIO, EXC_LIBVIRT_ERROR);
-    quiesce_serve(&agent, request_of("quiesce_instance", true), NULL, NULL);
+    quiesce_freeze_serve(HANDED_OVER(request_of("quiesce_instance", true), NULL));
     assert_string_equal(world.story, "fail:InternalError quiesce_instance compute.exception ");
     assert_false(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
 }
@@ -58,7 +58,7 @@ static void later_releases_hear_of_a_conflict(void **state)
                               json_string("2.8"));
     script.errors[FAKE_FREEZE] = failure(EIO, EXC_LIBVIRT_ERROR);
     fake_driver_set_script(agent.driver, &script);
-    quiesce_serve(&agent, request, NULL, NULL);
+    quiesce_freeze_serve(HANDED_OVER(request, NULL));
     assert_string_equal(world.story,
                         "fail:InstanceQuiesceFailed quiesce_instance compute.exception ");
 }
@@ -66,7 +66,7 @@ static void later_releases_hear_of_a_conflict(void **state)
 static void thaws_without_a_mapping(void **state)
 {
     (void)state;
-    quiesce_serve(&agent, request_of("quiesce_instance", true), NULL, NULL);
+    quiesce_freeze_serve(HANDED_OVER(request_of("quiesce_instance", true), NULL));
     unquiesce(json_null());
     assert_false(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
 }
@@ -74,7 +74,7 @@ static void thaws_without_a_mapping(void **state)
 static void thaws_whatever_the_mapping_holds(void **state)
 {
     (void)state;
-    quiesce_serve(&agent, request_of("quiesce_instance", true), NULL, NULL);
+    quiesce_freeze_serve(HANDED_OVER(request_of("quiesce_instance", true), NULL));
     world.snapshot_status = "error";
     unquiesce(json_pack("[i, n, {s:s}, {s:s, s:i}, {s:s, s:s}]", 7, "source_type", "snapshot",
                         "source_type", "snapshot", "snapshot_id", 3, "source_type", "snapshot",

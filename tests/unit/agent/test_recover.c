@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent/snapshot.c, resume.c, ending.c: a request that an agent which died has left. */
+/* agent/snapshot.c, resume.c, finish.c: a request that an agent which died has left. */
 #include "agent/recover.h"
 #include "world.h"
 

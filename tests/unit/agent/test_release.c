@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "agent/image_record.h"
+#include "agent/image_properties.h"
 #include "agent/release.h"
 #include "amqp/rpc.h"
 #include "common/clock.h"
@@ -195,7 +195,7 @@ static void an_ami_has_the_format_its_release_gives_it(void **state)
     (void)json_object_set_new(metadata, "image_container_format", json_string("ami"));
     for (int later = 0; later < 2; later++) {
         instance.minor_version = later ? 8 : 7;
-        json_t *attributes = image_record_attributes(release, &instance, "qcow2");
+        json_t *attributes = image_properties_build(release, &instance, "qcow2");
         assert_string_equal(json_string_value(json_object_get(attributes, "disk_format")),
                             later ? "qcow2" : "ami");
         assert_string_equal(json_string_value(json_object_get(attributes, "container_format")),

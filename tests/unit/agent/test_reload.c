@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "agent/live_options.h"
 #include "agent/reload.h"
 #include "agent/setup.h"
+#include "agent/slots.h"
 #include "common/log.h"
+#include "common/throttle.h"
+#include "conf/conf.h"
 #include "fixture.h"
 #include "tests/unit/fake_driver.h"
 

@@ -7,7 +7,9 @@
 
 #include "agent/agent.h"
 #include "agent/shutdown.h"
+#include "agent/workers.h"
 #include "common/clock.h"
+#include "conf/conf.h"
 #include "fixture.h"
 
 static char shared[] = "shared", exclusive[] = "exclusive";

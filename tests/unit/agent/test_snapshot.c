@@ -8,7 +8,7 @@
 
 static void serve(struct rpc_request *request)
 {
-    snapshot_serve(&agent, request, state_dir_record(request), NULL);
+    snapshot_serve(HANDED_OVER(request, state_dir_record(request)));
 }
 
 static void snapshot(void)
@@ -357,7 +357,7 @@ static void lose_state_meanwhile(enum fake_call call, const char *uuid, void *us
     if (call != FAKE_EXTRACT)
         return;
     (void)strcpy(world.task_state, userdata);
-    assert_int_equal(overseer_instance_deleted(agent.overseer, FIXTURE_INSTANCE, true), 1);
+    assert_int_equal(canceller_instance_deleted(agent.canceller, FIXTURE_INSTANCE, true), 1);
 }
 
 static void what_lost_its_state_saves_no_other(void **state)
@@ -391,7 +391,7 @@ static void what_waits_for_a_slot_can_be_cancelled(void **state)
     fake_driver_set_script(agent.driver, &script);
     assert_int_equal(slots_acquire(agent.snapshot_slots, &err), 0);
     assert_int_equal(pthread_create(&thread, NULL, serve_in_thread, fixture_request()), 0);
-    while (overseer_cancel_all(agent.overseer, OVERSEER_WAITING, &ends) == 0)
+    while (canceller_cancel_all(agent.canceller, CANCELLER_WAITING, &ends) == 0)
         (void)sched_yield();
     assert_int_equal(pthread_join(thread, NULL), 0);
     slots_release(agent.snapshot_slots);
@@ -430,11 +430,10 @@ static void arguments_are_checked(void **state)
         "{\"image_id\": \"e5a20dc3-b3eb-4dcf-b1be-b0cc75cf15ed\", \"instance\": []}"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct error err = ERROR_INIT;
-        struct snapshot_request arguments;
         struct rpc_request *request = fixture_request();
         json_decref(request->args);
         request->args = json_loads(bad[i], 0, NULL);
-        assert_true(snapshot_request_parse(request, &arguments, &err) < 0);
+        assert_true(snapshot_check(request, &err) < 0);
         assert_string_not_equal(err.message, "");
         serve(request);
         assert_string_equal(world.story, "");

@@ -15,8 +15,8 @@
 #define WAIT_MS 20000
 
 static struct state_watch *watch;
-static struct overseer *overseer;
-static struct overseen *overseen;
+static struct canceller *canceller;
+static struct cancellable *cancellable;
 static struct instance_queue *queue;
 static struct instance_turn *turn;
 static struct watched_state *watched;
@@ -87,16 +87,18 @@ static int setup(void **state)
     is_silent = false;
     looks = saves = 0;
     request = fixture_request();
-    assert_int_equal(overseer_new(NULL, 1000, &overseer, &err), 0);
-    assert_int_equal(overseer_begin(overseer, FIXTURE_INSTANCE, FIXTURE_IMAGE, request->context,
-                                    &overseen, &err),
+    assert_int_equal(canceller_new(NULL, 1000, &canceller, &err), 0);
+    assert_int_equal(canceller_begin(canceller, FIXTURE_INSTANCE, FIXTURE_IMAGE, request->context,
+                                     &cancellable, &err),
                      0);
     assert_int_equal(instance_queue_new(&queue, &err), 0);
     assert_int_equal(instance_queue_join(queue, FIXTURE_INSTANCE, &turn, &err), 0);
     assert_int_equal(state_watch_new(NULL, "cmp1", 1, &watch, &err), 0);
-    assert_int_equal(state_watch_begin(watch, FIXTURE_INSTANCE, request->context, turn, overseen,
-                                       &watched, &err),
-                     0);
+    const struct state_watch_subject subject = {.instance_uuid = FIXTURE_INSTANCE,
+                                                .admin = request->context,
+                                                .turn = turn,
+                                                .cancellable = cancellable};
+    assert_int_equal(state_watch_begin(watch, &subject, &watched, &err), 0);
     return 0;
 }
 
@@ -105,8 +107,8 @@ static int teardown(void **state)
     (void)state;
     state_watch_end(watched);
     state_watch_free(watch);
-    overseer_end(overseen);
-    overseer_free(overseer);
+    canceller_end(cancellable);
+    canceller_free(canceller);
     instance_turn_free(turn);
     instance_queue_free(queue);
     rpc_request_free(request);
@@ -257,10 +259,12 @@ static void nobody_is_no_watch(void **state)
 {
     (void)state;
     struct error err = ERROR_INIT;
+    const struct state_watch_subject subject = {.instance_uuid = FIXTURE_INSTANCE,
+                                                .admin = request->context,
+                                                .turn = turn,
+                                                .cancellable = cancellable};
     struct watched_state *none = NULL;
-    assert_int_equal(
-        state_watch_begin(NULL, FIXTURE_INSTANCE, request->context, turn, overseen, &none, &err),
-        0);
+    assert_int_equal(state_watch_begin(NULL, &subject, &none, &err), 0);
     assert_null(none);
     state_watch_pause(none);
     state_watch_expect(none, IMAGE_UPLOADING);

@@ -171,7 +171,7 @@ static void a_deleted_server_cancels_what_waits(void **state)
     arrive(request_of("snapshot_instance"));
     await_inside();
     arrive(second_snapshot());
-    while (overseer_instance_deleted(agent.overseer, FIXTURE_INSTANCE, false) < 2)
+    while (canceller_instance_deleted(agent.canceller, FIXTURE_INSTANCE, false) < 2)
         (void)sched_yield();
     assert_int_equal(dispatch_ops.accept(&agent, terminate), RPC_PUT_BACK);
     rpc_request_free(terminate);
@@ -203,8 +203,8 @@ void __wrap_bus_detach(struct bus *bus)
 static void cancel_for_the_end(struct agent *a, enum shutdown_whom whom)
 {
     struct error ends = failure(ECANCELED, EXC_INTERNAL_ERROR);
-    (void)overseer_cancel_all(a->overseer,
-                              whom == SHUTDOWN_WAITING ? OVERSEER_WAITING : OVERSEER_ALL, &ends);
+    (void)canceller_cancel_all(a->canceller,
+                               whom == SHUTDOWN_WAITING ? CANCELLER_WAITING : CANCELLER_ALL, &ends);
 }
 
 /* The agent's end lets the guest go after a while. */
@@ -357,7 +357,7 @@ static void what_is_delivered_again_is_served_once(void **state)
     struct rpc_request *request = request_of("snapshot_instance");
     (void)state;
     recovery_free(agent.recovery);
-    assert_int_equal(recovery_new(1000, &agent.recovery, &err), 0);
+    assert_int_equal(recovery_new(1000, dispatch_recover, &agent.recovery, &err), 0);
     recovery_bus_is_started(agent.recovery);
     assert_int_equal(journal_begin(state_dir.journal, request, &left, &err), 0);
     journal_leave(left);
@@ -454,7 +454,7 @@ static void a_guest_in_hands_comes_before_what_stands_first(void **state)
     (void)state;
     struct error err = ERROR_INIT;
     recovery_free(agent.recovery);
-    assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
+    assert_int_equal(recovery_new(1, dispatch_recover, &agent.recovery, &err), 0);
     leave(request_of("volume_snapshot_create"), NULL, NULL);
     leave(request_of("snapshot_instance"), "driver", json_object());
     uint64_t start_ms = clock_now_ms();
@@ -480,7 +480,7 @@ static void recovery_does_not_wait_for_itself(void **state)
     pthread_t thread;
     struct error err = ERROR_INIT;
     recovery_free(agent.recovery);
-    assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
+    assert_int_equal(recovery_new(1, dispatch_recover, &agent.recovery, &err), 0);
     leave(request_of("snapshot_instance"), "driver", json_object());
     leave(second_snapshot(), NULL, NULL);
     leave(second_snapshot(), "failure",

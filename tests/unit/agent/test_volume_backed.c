@@ -5,7 +5,7 @@
 
 static void serve(struct rpc_request *request)
 {
-    snapshot_serve(&agent, request, state_dir_record(request), NULL);
+    snapshot_serve(HANDED_OVER(request, state_dir_record(request)));
 }
 
 #define VOLUME_1 "6d8a8e9c-39db-4e4b-aa86-2418e88a3de5"

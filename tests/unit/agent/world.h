@@ -11,12 +11,27 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "agent/agent.h"
+#include "agent/canceller.h"
+#include "agent/dispatch.h"
+#include "agent/freezer.h"
+#include "agent/instance_queue.h"
+#include "agent/instance_request.h"
+#include "agent/journal.h"
+#include "agent/live_options.h"
+#include "agent/recover.h"
+#include "agent/shutdown.h"
+#include "agent/slots.h"
 #include "agent/snapshot.h"
+#include "agent/workers.h"
 #include "amqp/notifier.h"
 #include "amqp/rpc.h"
+#include "cinder_client/cinder.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "conf/conf.h"
 #include "fixture.h"
+#include "glance_client/glance.h"
 #include "state_dir.h"
 #include "tests/unit/fake_driver.h"
 
@@ -32,6 +47,10 @@ static char *drivers[] = {topic, NULL};
 static struct conf conf;
 static struct agent agent;
 static struct fake_script script;
+
+/* A request and its record, as the dispatcher hands them to a worker. */
+#define HANDED_OVER(rpc, in_journal)                                                               \
+    (&(struct instance_request){.agent = &agent, .request = (rpc), .record = (in_journal)})
 
 /* The world as the operation left it. */
 static struct {
@@ -72,7 +91,7 @@ static struct {
     void (*on_upload)(void);       /* while Glance gets the data; NULL: nothing */
 } world;
 
-static atomic_bool image_is_gone, other_image_is_gone; /* as the overseer sees it */
+static atomic_bool image_is_gone, other_image_is_gone; /* as the canceller sees it */
 
 static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -596,13 +615,13 @@ static int setup(void **state)
         .conf = &conf, .journal = state_dir.journal, .freeze_ledger = state_dir.ledger};
     assert_int_equal(instance_queue_new(&agent.instance_queue, &err), 0);
     assert_int_equal(shutdown_new(&agent.shutdown, &err), 0);
-    assert_int_equal(recovery_new(1, &agent.recovery, &err), 0);
+    assert_int_equal(recovery_new(1, dispatch_recover, &agent.recovery, &err), 0);
     assert_int_equal(fake_driver_new(&script, &agent.driver, &err), 0);
     assert_int_equal(live_options_new(&conf, &agent.live_options, &err), 0);
     assert_int_equal(slots_new(1, &agent.snapshot_slots, &err), 0);
     assert_int_equal(slots_new(1, &agent.disk_op_slots, &err), 0);
     assert_int_equal(freezer_new(agent.driver, state_dir.ledger, 60000, &agent.freezer, &err), 0);
-    assert_int_equal(overseer_new(NULL, 5, &agent.overseer, &err), 0);
+    assert_int_equal(canceller_new(NULL, 5, &agent.canceller, &err), 0);
     world.limits = (struct cinder_limits){-1, 0, -1, 0};
     world.mappings_version = "1.18";
     return 0;
@@ -620,7 +639,7 @@ static int teardown(void **state)
     json_decref(world.records);
     json_decref(world.mappings);
     json_decref(world.connection_info);
-    overseer_free(agent.overseer);
+    canceller_free(agent.canceller);
     freezer_free(agent.freezer);
     driver_free(agent.driver);
     live_options_free(agent.live_options);
@@ -633,7 +652,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct error failure(int errnum, const char *exc)
+static __attribute__((unused)) struct error failure(int errnum, const char *exc)
 {
     struct error err = ERROR_INIT;
     (void)error_set(&err, errnum, exc, "told to fail");

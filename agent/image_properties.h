@@ -6,16 +6,18 @@
 
 #include "agent/operation.h"
 
+struct release;
+
 /*
  * nova.virt.libvirt.driver:_create_snapshot_metadata of the release at hand, without what does not
  * change (name) or Glance owns (status). Returns an owned object for glance_image_update(), NULL
  * when out of memory.
  */
-json_t *image_record_attributes(const struct release *release, const struct instance *instance,
-                                const char *image_format);
+json_t *image_properties_build(const struct release *release, const struct instance *instance,
+                               const char *image_format);
 
 /*
  * Sets them in Glance, and then, where it is to be told, how the data was read. The snapshot does
  * not depend on the latter: that Glance refuses it is a warning.
  */
-int image_record_update(struct operation *op, const char *image_format, struct error *err);
+int image_properties_update(struct operation *op, const char *image_format, struct error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent/overseer.c: who is cancelled, why, and who is not. */
+/* agent/canceller.c: who is cancelled, why, and who is not. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "agent/overseer.h"
+#include "agent/canceller.h"
 #include "common/cancel.h"
 #include "fixture.h"
 
 #define OTHER_INSTANCE "0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"
 #define WAIT_MS 20000
 
-static struct overseer *overseer;
+static struct canceller *canceller;
 static struct request_context *context;
 
 /* What Glance answers, and how often it was asked. */
@@ -59,25 +59,25 @@ static int setup(void **state)
     atomic_store(&glance_errnum, 0);
     atomic_store(&glance_http_status, 0);
     atomic_store(&peeks, 0);
-    return overseer_new(NULL, 1, &overseer, &err);
+    return canceller_new(NULL, 1, &canceller, &err);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    overseer_free(overseer);
+    canceller_free(canceller);
     request_context_free(context);
     return 0;
 }
 
-static struct overseen *begin(const char *instance)
+static struct cancellable *begin(const char *instance)
 {
-    struct overseen *overseen = NULL;
+    struct cancellable *cancellable = NULL;
     struct error err = ERROR_INIT;
-    assert_int_equal(overseer_begin(overseer, instance, FIXTURE_IMAGE, context, &overseen, &err),
-                     0);
-    assert_non_null(overseen);
-    return overseen;
+    assert_int_equal(
+        canceller_begin(canceller, instance, FIXTURE_IMAGE, context, &cancellable, &err), 0);
+    assert_non_null(cancellable);
+    return cancellable;
 }
 
 static void assert_cancelled(const char *exc, const char *text)
@@ -109,15 +109,15 @@ static void a_deleted_image_cancels_its_snapshot(void **state)
 {
     static const char *const statuses[] = {"saving", "deleted", "pending_delete"};
     for (size_t i = 0; i < 3; i++) {
-        struct overseen *overseen = begin(FIXTURE_INSTANCE);
-        overseer_set_phase(overseen, OVERSEEN_RUNS);
+        struct cancellable *cancellable = begin(FIXTURE_INSTANCE);
+        canceller_set_phase(cancellable, CANCELLABLE_RUNS);
         assert_true(see_peeks(2, WAIT_MS));
         assert_not_cancelled();
         atomic_store(&status, statuses[i]);
         if (i == 0)
             atomic_store(&glance_errnum, ENOENT);
         assert_cancelled(EXC_IMAGE_NOT_FOUND, FIXTURE_IMAGE);
-        overseer_end(overseen);
+        canceller_end(cancellable);
         assert_int_equal(cancel_fd(), -1);
         (void)teardown(state);
         (void)setup(state);
@@ -126,14 +126,14 @@ static void a_deleted_image_cancels_its_snapshot(void **state)
 
 static void an_image_is_looked_at_in_every_phase(void **state)
 {
-    for (int phase = OVERSEEN_WAITS_FOR_TURN; phase <= OVERSEEN_RUNS; phase++) {
-        struct overseen *overseen = begin(FIXTURE_INSTANCE);
-        overseer_set_phase(overseen, (enum overseen_phase)phase);
+    for (int phase = CANCELLABLE_WAITS_FOR_TURN; phase <= CANCELLABLE_RUNS; phase++) {
+        struct cancellable *cancellable = begin(FIXTURE_INSTANCE);
+        canceller_set_phase(cancellable, (enum cancellable_phase)phase);
         assert_true(see_peeks(2, WAIT_MS));
         assert_not_cancelled();
         atomic_store(&glance_errnum, ENOENT);
         assert_cancelled(EXC_IMAGE_NOT_FOUND, FIXTURE_IMAGE);
-        overseer_end(overseen);
+        canceller_end(cancellable);
         (void)teardown(state);
         (void)setup(state);
     }
@@ -142,9 +142,9 @@ static void an_image_is_looked_at_in_every_phase(void **state)
 static void what_has_ended_is_not_asked_for(void **state)
 {
     (void)state;
-    struct overseen *overseen = begin(FIXTURE_INSTANCE);
+    struct cancellable *cancellable = begin(FIXTURE_INSTANCE);
     assert_true(see_peeks(1, WAIT_MS));
-    overseer_end(overseen);
+    canceller_end(cancellable);
     (void)see_peeks(1, 10); /* one that is under way */
     assert_false(see_peeks(1, 30));
 }
@@ -152,14 +152,14 @@ static void what_has_ended_is_not_asked_for(void **state)
 static void trouble_with_glance_cancels_nothing(void **state)
 {
     (void)state;
-    struct overseen *overseen = begin(FIXTURE_INSTANCE);
+    struct cancellable *cancellable = begin(FIXTURE_INSTANCE);
     atomic_store(&glance_errnum, ETIMEDOUT);
-    overseer_set_phase(overseen, OVERSEEN_RUNS);
+    canceller_set_phase(cancellable, CANCELLABLE_RUNS);
     assert_true(see_peeks(3, WAIT_MS));
     atomic_store(&glance_http_status, 503);
     assert_true(see_peeks(3, WAIT_MS));
     assert_not_cancelled();
-    overseer_end(overseen);
+    canceller_end(cancellable);
 }
 
 struct other {
@@ -172,12 +172,12 @@ static void *run_other(void *arg)
 {
     struct other *other = arg;
     struct error reason = ERROR_INIT;
-    struct overseen *overseen = begin(OTHER_INSTANCE);
-    overseer_set_phase(overseen, OVERSEEN_RUNS);
+    struct cancellable *cancellable = begin(OTHER_INSTANCE);
+    canceller_set_phase(cancellable, CANCELLABLE_RUNS);
     struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
     (void)poll(&cancelled, 1, 200);
     other->result = cancel_check(&reason);
-    overseer_end(overseen);
+    canceller_end(cancellable);
     return NULL;
 }
 
@@ -185,38 +185,38 @@ static void a_deleted_instance_cancels_its_own_snapshots(void **state)
 {
     (void)state;
     struct other other = {.result = 1};
-    struct overseen *overseen = begin(FIXTURE_INSTANCE);
+    struct cancellable *cancellable = begin(FIXTURE_INSTANCE);
     assert_int_equal(pthread_create(&other.thread, NULL, run_other, &other), 0);
     assert_true(see_peeks(2, WAIT_MS)); /* the other one runs */
-    assert_int_equal(overseer_instance_deleted(overseer, FIXTURE_INSTANCE, false), 1);
+    assert_int_equal(canceller_instance_deleted(canceller, FIXTURE_INSTANCE, false), 1);
     assert_cancelled(EXC_UNEXPECTED_DELETING, FIXTURE_INSTANCE);
     assert_int_equal(pthread_join(other.thread, NULL), 0);
     assert_int_equal(other.result, 0);
-    overseer_end(overseen);
-    assert_int_equal(overseer_instance_deleted(overseer, FIXTURE_INSTANCE, false), 0);
+    canceller_end(cancellable);
+    assert_int_equal(canceller_instance_deleted(canceller, FIXTURE_INSTANCE, false), 0);
 
-    overseen = begin(FIXTURE_INSTANCE);
-    assert_int_equal(overseer_instance_deleted(overseer, FIXTURE_INSTANCE, true), 1);
+    cancellable = begin(FIXTURE_INSTANCE);
+    assert_int_equal(canceller_instance_deleted(canceller, FIXTURE_INSTANCE, true), 1);
     assert_cancelled(EXC_UNEXPECTED_TASK_STATE, FIXTURE_INSTANCE);
-    overseer_end(overseen);
+    canceller_end(cancellable);
 }
 
 static void a_vanished_disk_cancels_its_snapshot(void **state)
 {
     (void)state;
-    char path[] = "/tmp/test_overseer.XXXXXX";
+    char path[] = "/tmp/test_canceller.XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     (void)close(fd);
-    struct overseen *overseen = begin(FIXTURE_INSTANCE);
-    overseer_set_phase(overseen, OVERSEEN_RUNS);
-    overseer_set_disk(overseen, path);
+    struct cancellable *cancellable = begin(FIXTURE_INSTANCE);
+    canceller_set_phase(cancellable, CANCELLABLE_RUNS);
+    canceller_set_disk(cancellable, path);
     atomic_store(&glance_errnum, ETIMEDOUT); /* which keeps nobody from looking */
     assert_true(see_peeks(2, WAIT_MS));
     assert_not_cancelled();
     assert_int_equal(unlink(path), 0);
     assert_cancelled(EXC_INSTANCE_NOT_FOUND, path);
-    overseer_end(overseen);
+    canceller_end(cancellable);
 }
 
 static void the_end_of_the_agent_cancels_what_it_says(void **state)
@@ -224,37 +224,37 @@ static void the_end_of_the_agent_cancels_what_it_says(void **state)
     (void)state;
     struct error reason = ERROR_INIT;
     (void)error_set(&reason, ECANCELED, EXC_INTERNAL_ERROR, "the agent ends");
-    struct overseen *overseen = begin(FIXTURE_INSTANCE);
-    overseer_set_phase(overseen, OVERSEEN_RUNS);
-    assert_int_equal(overseer_cancel_all(overseer, OVERSEER_WAITING, &reason), 0);
+    struct cancellable *cancellable = begin(FIXTURE_INSTANCE);
+    canceller_set_phase(cancellable, CANCELLABLE_RUNS);
+    assert_int_equal(canceller_cancel_all(canceller, CANCELLER_WAITING, &reason), 0);
     assert_not_cancelled();
-    assert_int_equal(overseer_cancel_all(overseer, OVERSEER_ALL, &reason), 1);
+    assert_int_equal(canceller_cancel_all(canceller, CANCELLER_ALL, &reason), 1);
     assert_cancelled(EXC_INTERNAL_ERROR, "the agent ends");
-    overseer_end(overseen);
-    overseen = begin(FIXTURE_INSTANCE);
-    assert_int_equal(overseer_cancel_all(overseer, OVERSEER_WAITING, &reason), 0);
-    assert_int_equal(overseer_cancel_all(overseer, OVERSEER_ALL, &reason), 0);
+    canceller_end(cancellable);
+    cancellable = begin(FIXTURE_INSTANCE);
+    assert_int_equal(canceller_cancel_all(canceller, CANCELLER_WAITING, &reason), 0);
+    assert_int_equal(canceller_cancel_all(canceller, CANCELLER_ALL, &reason), 0);
     assert_not_cancelled(); /* its guest is in the hands of another */
-    overseer_set_phase(overseen, OVERSEEN_WAITS_FOR_SLOT);
-    assert_int_equal(overseer_cancel_all(overseer, OVERSEER_WAITING, &reason), 1);
+    canceller_set_phase(cancellable, CANCELLABLE_WAITS_FOR_SLOT);
+    assert_int_equal(canceller_cancel_all(canceller, CANCELLER_WAITING, &reason), 1);
     assert_cancelled(EXC_INTERNAL_ERROR, "the agent ends");
-    overseer_end(overseen);
+    canceller_end(cancellable);
 }
 
-static void nobody_is_no_overseer(void **state)
+static void nobody_is_no_canceller(void **state)
 {
     (void)state;
-    struct overseen *overseen = NULL;
+    struct cancellable *cancellable = NULL;
     struct error err = ERROR_INIT;
     assert_int_equal(
-        overseer_begin(NULL, FIXTURE_INSTANCE, FIXTURE_IMAGE, context, &overseen, &err), 0);
-    assert_null(overseen);
-    overseer_set_phase(overseen, OVERSEEN_RUNS);
-    overseer_set_disk(overseen, "/");
-    overseer_end(overseen);
-    assert_int_equal(overseer_instance_deleted(NULL, FIXTURE_INSTANCE, false), 0);
-    assert_int_equal(overseer_cancel_all(NULL, OVERSEER_ALL, &err), 0);
-    overseer_free(NULL);
+        canceller_begin(NULL, FIXTURE_INSTANCE, FIXTURE_IMAGE, context, &cancellable, &err), 0);
+    assert_null(cancellable);
+    canceller_set_phase(cancellable, CANCELLABLE_RUNS);
+    canceller_set_disk(cancellable, "/");
+    canceller_end(cancellable);
+    assert_int_equal(canceller_instance_deleted(NULL, FIXTURE_INSTANCE, false), 0);
+    assert_int_equal(canceller_cancel_all(NULL, CANCELLER_ALL, &err), 0);
+    canceller_free(NULL);
 }
 
 int main(void)
@@ -268,7 +268,7 @@ int main(void)
         TEST(a_deleted_instance_cancels_its_own_snapshots),
         TEST(a_vanished_disk_cancels_its_snapshot),
         TEST(the_end_of_the_agent_cancels_what_it_says),
-        TEST(nobody_is_no_overseer),
+        TEST(nobody_is_no_canceller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

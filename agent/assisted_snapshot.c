@@ -1,21 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See assisted.h. nova.virt.libvirt.driver:volume_snapshot_create, volume_snapshot_delete. */
-#include "agent/assisted.h"
+/* See assisted_snapshot.h. nova.virt.libvirt.driver:volume_snapshot_create, volume_snapshot_delete.
+ */
+#include "agent/assisted_snapshot.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "agent/agent.h"
 #include "agent/conductor.h"
+#include "agent/freeze_ledger.h"
 #include "agent/freezer.h"
+#include "agent/instance_queue.h"
 #include "agent/instance_request.h"
+#include "agent/journal.h"
 #include "agent/plan.h"
+#include "agent/recover.h"
+#include "agent/report.h"
+#include "amqp/bus.h"
+#include "cinder_client/cinder.h"
 #include "common/clock.h"
+#include "common/id.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "conf/conf.h"
+#include "driver/driver.h"
 
 #define PROGRESS "90%" /* cinder.volume.drivers.remotefs waits for it */
 
-struct assisted {
+struct assisted_snapshot {
     struct instance_request base;
     const char *volume_id;
     const char *snapshot_id;
@@ -23,7 +35,8 @@ struct assisted {
 };
 
 /* The arguments every such request has. Borrows. */
-static int parse(const struct rpc_request *request, struct assisted *op, struct error *err)
+static int parse_arguments(const struct rpc_request *request, struct assisted_snapshot *op,
+                           struct error *err)
 {
     bool creates = strcmp(request->method, "volume_snapshot_create") == 0;
     json_t *info = json_object_get(request->args, creates ? "create_info" : "delete_info");
@@ -41,13 +54,14 @@ static int parse(const struct rpc_request *request, struct assisted *op, struct 
     return 0;
 }
 
-int assisted_request_check(const struct rpc_request *request, struct error *err)
+int assisted_snapshot_check(const struct rpc_request *request, struct error *err)
 {
-    struct assisted op;
-    return parse(request, &op, err);
+    struct assisted_snapshot op;
+    return parse_arguments(request, &op, err);
 }
 
-static int check_type(const struct assisted *op, const char *what, struct error *err)
+static int check_snapshot_type(const struct assisted_snapshot *op, const char *what,
+                               struct error *err)
 {
     const char *type = json_string_member(op->info, "type");
     if (type && strcmp(type, "qcow2") == 0)
@@ -65,33 +79,41 @@ static int note_nothing(void *arg, const json_t *entry, struct error *err)
 
 static int note_frozen(void *arg, bool frozen, struct error *err)
 {
-    const struct assisted *op = arg;
+    const struct assisted_snapshot *op = arg;
     return freeze_ledger_note(op->base.agent->freeze_ledger, op->base.instance.uuid, frozen, err);
 }
 
-static int add_layer(struct assisted *op, struct error *err)
+static int add_layer(struct assisted_snapshot *op, struct error *err)
 {
     struct agent *agent = op->base.agent;
     const struct driver_journal journal = {note_nothing, note_frozen, op};
     struct volume_overlay overlay = {.volume_id = op->volume_id, .journal = &journal};
-    int r = check_type(op, "create_info", err);
-    if (r == 0)
-        r = json_need_string(op->info, "new_file", "create_info", &overlay.new_file, err);
-    if (r == 0)
-        r = instance_request_load_properties(&op->base, err);
-    if (r == 0)
-        r = plan_quiesce(agent->conf, &op->base.instance, &overlay.quiesce,
-                         &overlay.require_quiesce, err);
+    struct plan_quiesce quiesce = {.wanted = false};
+    int r = check_snapshot_type(op, "create_info", err);
+    if (r < 0)
+        return r;
+    r = json_need_string(op->info, "new_file", "create_info", &overlay.new_file, err);
+    if (r < 0)
+        return r;
+    r = instance_request_load_properties(&op->base, err);
+    if (r < 0)
+        return r;
+    r = plan_quiesce(agent->conf, &op->base.instance, &quiesce, err);
+    if (r < 0)
+        return r;
     if (freezer_holds(agent->freezer, op->base.instance.uuid)) /* whoever froze it thaws it */
-        overlay.quiesce = overlay.require_quiesce = false;
-    return r < 0 ? r
-                 : agent->driver->ops->volume_snapshot_create(agent->driver, op->base.instance.uuid,
-                                                              &overlay, err);
+        plan_no_quiesce(&quiesce, "it is frozen already");
+    overlay.quiesce = quiesce.wanted;
+    overlay.require_quiesce = quiesce.required;
+    log_debug("volume %s: a new layer %s, %s", op->volume_id, overlay.new_file,
+              overlay.quiesce ? "of a frozen guest" : "without a freeze");
+    return agent->driver->ops->volume_snapshot_create(agent->driver, op->base.instance.uuid,
+                                                      &overlay, err);
 }
 
 /* A member that is null or a string. */
-static int optional_string(const struct assisted *op, const char *key, const char **ret_string,
-                           struct error *err)
+static int optional_string(const struct assisted_snapshot *op, const char *key,
+                           const char **ret_string, struct error *err)
 {
     const json_t *value = json_object_get(op->info, key);
     if (value && !json_is_null(value) && !json_is_string(value))
@@ -100,27 +122,31 @@ static int optional_string(const struct assisted *op, const char *key, const cha
     return 0;
 }
 
-static int take_layer_out(struct assisted *op, struct error *err)
+static int take_layer_out(struct assisted_snapshot *op, struct error *err)
 {
     struct agent *agent = op->base.agent;
     struct volume_merge merge = {.volume_id = op->volume_id};
-    int r = check_type(op, "delete_info", err);
-    if (r == 0)
-        r = optional_string(op, "file_to_merge", &merge.file_to_merge, err);
-    if (r == 0)
-        r = optional_string(op, "merge_target_file", &merge.merge_target_file, err);
-    return r < 0 ? r
-                 : agent->driver->ops->volume_snapshot_delete(agent->driver, op->base.instance.uuid,
-                                                              &merge, err);
+    int r = check_snapshot_type(op, "delete_info", err);
+    if (r < 0)
+        return r;
+    r = optional_string(op, "file_to_merge", &merge.file_to_merge, err);
+    if (r < 0)
+        return r;
+    r = optional_string(op, "merge_target_file", &merge.merge_target_file, err);
+    if (r < 0)
+        return r;
+    return agent->driver->ops->volume_snapshot_delete(agent->driver, op->base.instance.uuid, &merge,
+                                                      err);
 }
 
-static void tell_cinder(struct assisted *op, const char *status)
+static void tell_cinder(struct assisted_snapshot *op, const char *status)
 {
     struct error err = ERROR_INIT;
+    log_debug("telling Cinder that snapshot %s is %s", op->snapshot_id, status);
     int r = cinder_snapshot_update_status(op->base.agent->cinder, op->base.request->context,
                                           op->snapshot_id, status, PROGRESS, &err);
     if (r < 0)
-        log_error("Cinder does not know that snapshot %s is %s: %s", op->snapshot_id, status,
+        log_error("cannot tell Cinder that snapshot %s is %s: %s", op->snapshot_id, status,
                   err.message);
 }
 
@@ -129,8 +155,8 @@ static void tell_cinder(struct assisted *op, const char *status)
  * that the file on top is a layer now. With the format that Cinder goes on naming, of the volume
  * without layers, the next start would show the guest the qcow2 file itself.
  */
-static int complete_connection_info(const struct assisted *op, const json_t *mapping, json_t *info,
-                                    struct error *err)
+static int complete_connection_info(const struct assisted_snapshot *op, const json_t *mapping,
+                                    json_t *info, struct error *err)
 {
     json_t *old = json_parse_member(mapping, "connection_info");
     json_t *multipath_id = json_object_get(json_object_get(old, "data"), "multipath_id");
@@ -148,15 +174,16 @@ static int complete_connection_info(const struct assisted *op, const json_t *map
     return r == 0 ? 0 : error_nomem(err);
 }
 
-static int save_connection_info(struct assisted *op, json_t *mapping, struct error *err)
+static int save_connection_info(struct assisted_snapshot *op, json_t *mapping, struct error *err)
 {
     struct agent *agent = op->base.agent;
     json_t *info = NULL;
     const char *attachment_id;
     int r = json_need_string(mapping, "attachment_id", "the volume's mapping", &attachment_id, err);
-    if (r == 0)
-        r = cinder_attachment_connection_info(agent->cinder, op->base.request->context,
-                                              attachment_id, &info, err);
+    if (r < 0)
+        return r;
+    r = cinder_attachment_connection_info(agent->cinder, op->base.request->context, attachment_id,
+                                          &info, err);
     if (r == 0)
         r = complete_connection_info(op, mapping, info, err);
     if (r == 0)
@@ -166,49 +193,48 @@ static int save_connection_info(struct assisted *op, json_t *mapping, struct err
 }
 
 /* The next start of the guest must find the file it writes to now. */
-static void refresh_connection_info(struct assisted *op)
+static void refresh_connection_info(struct assisted_snapshot *op)
 {
     struct error err = ERROR_INIT;
     json_t *mapping = NULL;
-    int r = conductor_volume_mapping(op->base.agent->bus, op->base.admin, op->base.instance.uuid,
-                                     op->volume_id, &mapping, &err);
+    log_debug("volume %s: refreshing its connection_info", op->volume_id);
+    int r = conductor_mapping_of_volume(op->base.agent->bus, op->base.admin, op->base.instance.uuid,
+                                        op->volume_id, &mapping, &err);
     if (r == 0)
         r = save_connection_info(op, mapping, &err);
     json_decref(mapping);
     if (r < 0)
-        log_error("the connection_info of volume %s is not refreshed: %s", op->volume_id,
+        log_error("cannot refresh the connection_info of volume %s: %s", op->volume_id,
                   err.message);
 }
 
+static uint64_t timeout_s(const struct assisted_snapshot *op)
+{
+    return (uint64_t)op->base.agent->conf->snapshot_agent.volume_snapshot_timeout;
+}
+
 /* Cinder names the new file in the attachment once it has finished the snapshot. */
-static void await_cinder(struct assisted *op)
+static void await_cinder(struct assisted_snapshot *op)
 {
     struct error err = ERROR_INIT;
     struct cinder_snapshot snapshot = {0};
     struct agent *agent = op->base.agent;
-    uint64_t timeout_ms = (uint64_t)agent->conf->snapshot_agent.volume_snapshot_timeout * 1000;
     int r = cinder_snapshot_await(agent->cinder, op->base.request->context, op->snapshot_id,
-                                  clock_now_ms() + timeout_ms, &snapshot, &err);
+                                  clock_now_ms() + timeout_s(op) * 1000, &snapshot, &err);
     if (r < 0)
-        log_warning("no news of snapshot %s: %s", op->snapshot_id, err.message);
+        log_warning("cannot see whether Cinder has finished snapshot %s: %s", op->snapshot_id,
+                    err.message);
     cinder_snapshot_done(&snapshot);
 }
 
-static void fail(struct assisted *op, const char *status, const struct error *failure)
+static void tell_failure(struct assisted_snapshot *op, const char *status,
+                         const struct error *failure)
 {
     tell_cinder(op, status);
     if (error_is(failure, EXC_INSTANCE_NOT_RUNNING))
         log_warning("%s: %s", op->base.request->method, failure->message);
     else
-        instance_request_failed(&op->base, failure);
-}
-
-static int begin(struct assisted *op, struct agent *agent, struct rpc_request *request,
-                 struct error *err)
-{
-    struct error none = ERROR_INIT; /* assisted_request_check() has found it good */
-    (void)parse(request, op, &none);
-    return instance_request_begin(&op->base, agent, request, err);
+        report_failure(&op->base, failure);
 }
 
 /*
@@ -217,11 +243,10 @@ static int begin(struct assisted *op, struct agent *agent, struct rpc_request *r
  * goes (cinder.volume.drivers.remotefs), and would then take away a file that the guest is put on
  * afterwards; it hears of a failure well before that.
  */
-static int await_turn(const struct assisted *op, struct instance_turn *turn, uint64_t patience_s,
-                      struct error *err)
+static int await_turn(const struct assisted_snapshot *op, uint64_t patience_s, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = instance_turn_await(turn, clock_now_ms() + patience_s * 1000, &failure);
+    int r = instance_turn_await(op->base.turn, clock_now_ms() + patience_s * 1000, &failure);
     if (r == -ETIMEDOUT)
         return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                          "instance %s has been busy with another snapshot for %llu s",
@@ -231,82 +256,88 @@ static int await_turn(const struct assisted *op, struct instance_turn *turn, uin
     return r;
 }
 
-static uint64_t create_patience_s(const struct agent *agent)
+/* To the new layer; then the guest is done with, and what follows is between Cinder and nova. */
+static int create_snapshot(struct assisted_snapshot *op, struct error *err)
 {
-    return (uint64_t)agent->conf->snapshot_agent.volume_snapshot_timeout * 4 / 5;
+    int r = instance_request_begin(&op->base, err);
+    if (r == 0)
+        r = await_turn(op, timeout_s(op) * 4 / 5, err);
+    if (r == 0)
+        r = add_layer(op, err);
+    instance_turn_pass(op->base.turn);
+    return r;
 }
 
-static uint64_t delete_patience_s(const struct agent *agent)
+static int delete_snapshot(struct assisted_snapshot *op, struct error *err)
 {
-    return (uint64_t)agent->conf->snapshot_agent.volume_snapshot_timeout * 10;
+    int r = instance_request_begin(&op->base, err);
+    if (r == 0)
+        r = await_turn(op, timeout_s(op) * 10, err);
+    if (r == 0)
+        r = take_layer_out(op, err);
+    instance_turn_pass(op->base.turn);
+    return r;
 }
 
-void assisted_create_serve(struct agent *agent, struct rpc_request *request,
-                           struct journal_record *record, struct instance_turn *turn)
+/* assisted_snapshot_check() has found the arguments good. */
+static struct assisted_snapshot assisted_snapshot_of(const struct instance_request *handed_over)
 {
-    struct assisted op = {0};
+    struct assisted_snapshot op = {.base = *handed_over};
+    struct error none = ERROR_INIT;
+    (void)parse_arguments(op.base.request, &op, &none);
+    return op;
+}
+
+void assisted_snapshot_create_serve(const struct instance_request *handed_over)
+{
+    struct assisted_snapshot op = assisted_snapshot_of(handed_over);
     struct error failure = ERROR_INIT;
-    int r = begin(&op, agent, request, &failure);
-    if (r == 0)
-        r = await_turn(&op, turn, create_patience_s(agent), &failure);
-    if (r == 0)
-        r = add_layer(&op, &failure);
-    instance_turn_pass(turn); /* the guest is done with: what follows is between Cinder and nova */
-    if (r < 0) {
-        fail(&op, "error", &failure);
+    if (create_snapshot(&op, &failure) < 0) {
+        tell_failure(&op, "error", &failure);
     } else {
         log_info("Volume %s has its new layer for snapshot %s", op.volume_id, op.snapshot_id);
         tell_cinder(&op, "creating");
         await_cinder(&op);
         refresh_connection_info(&op);
     }
-    journal_end(record);
+    journal_end(op.base.record);
     instance_request_end(&op.base);
 }
 
-void assisted_delete_serve(struct agent *agent, struct rpc_request *request,
-                           struct journal_record *record, struct instance_turn *turn)
+void assisted_snapshot_delete_serve(const struct instance_request *handed_over)
 {
-    struct assisted op = {0};
+    struct assisted_snapshot op = assisted_snapshot_of(handed_over);
     struct error failure = ERROR_INIT;
-    int r = begin(&op, agent, request, &failure);
-    if (r == 0)
-        r = await_turn(&op, turn, delete_patience_s(agent), &failure);
-    if (r == 0)
-        r = take_layer_out(&op, &failure);
-    instance_turn_pass(turn); /* the guest is done with: what follows is between Cinder and nova */
-    if (r < 0) {
-        fail(&op, "error_deleting", &failure);
+    if (delete_snapshot(&op, &failure) < 0) {
+        tell_failure(&op, "error_deleting", &failure);
     } else {
         log_info("Volume %s is without the layer of snapshot %s", op.volume_id, op.snapshot_id);
         tell_cinder(&op, "deleting");
         refresh_connection_info(&op);
     }
-    journal_end(record);
+    journal_end(op.base.record);
     instance_request_end(&op.base);
 }
 
 /* One that was never acked is given to somebody by the broker. */
-static bool is_ours(struct agent *agent, struct rpc_request *request, struct journal_record *record)
+static bool is_ours(const struct instance_request *handed_over)
 {
-    recovery_guest_is_back(agent->recovery);
-    if (journal_last(record, "acked"))
+    recovery_guest_is_back(handed_over->agent->recovery);
+    if (journal_last(handed_over->record, "acked"))
         return true;
-    journal_end(record);
-    rpc_request_free(request);
+    journal_end(handed_over->record);
+    rpc_request_free(handed_over->request);
     return false;
 }
 
-void assisted_create_recover(struct agent *agent, struct rpc_request *request,
-                             struct journal_record *record, struct instance_turn *turn)
+void assisted_snapshot_create_recover(const struct instance_request *handed_over)
 {
-    if (is_ours(agent, request, record))
-        assisted_create_serve(agent, request, record, turn);
+    if (is_ours(handed_over))
+        assisted_snapshot_create_serve(handed_over);
 }
 
-void assisted_delete_recover(struct agent *agent, struct rpc_request *request,
-                             struct journal_record *record, struct instance_turn *turn)
+void assisted_snapshot_delete_recover(const struct instance_request *handed_over)
 {
-    if (is_ours(agent, request, record))
-        assisted_delete_serve(agent, request, record, turn);
+    if (is_ours(handed_over))
+        assisted_snapshot_delete_serve(handed_over);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent/vitals.c and agent/systemd.c: what the service manager hears. */
+/* agent/sd_notify.c: what the service manager hears. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,15 +7,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent/systemd.h"
-#include "agent/vitals.h"
+#include "agent/sd_notify.h"
+#include "agent/workers.h"
 #include "common/clock.h"
+#include "conf/conf.h"
 #include "fixture.h"
 
 static char name[] = "cmp1";
 static struct conf conf = {.DEFAULT.host = name};
 static struct agent agent;
-static struct vitals vitals;
+static struct sd_notifier notifier;
 static bool connected, attached, alive;
 static unsigned watched_ms;
 static int socket_fd = -1;
@@ -57,7 +58,7 @@ static int setup(void **state)
     connected = attached = alive = true;
     watched_ms = 0;
     agent = (struct agent){.conf = &conf};
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test-vitals-%d",
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test-sd-notify-%d",
                    (int)getpid());
     socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(socket_fd, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -91,22 +92,22 @@ static const char *told(void)
 
 static void show_now(void)
 {
-    vitals.next_ms = 0;
-    vitals_show(&vitals);
+    notifier.next_ms = 0;
+    sd_notify_show(&notifier);
 }
 
 static void says_what_it_is_told_to(void **state)
 {
     (void)state;
-    assert_true(systemd_listens());
-    systemd_ready();
+    assert_true(sd_notify_listens());
+    sd_notify_ready();
     assert_string_equal(told(), "READY=1 ");
-    systemd_stopping();
-    systemd_alive();
-    systemd_extend(1500);
+    sd_notify_stopping();
+    sd_notify_alive();
+    sd_notify_extend(1500);
     assert_string_equal(told(), "STOPPING=1 WATCHDOG=1 EXTEND_TIMEOUT_USEC=1500000 ");
     uint64_t before_ms = clock_now_ms();
-    systemd_reloading();
+    sd_notify_reloading();
     const char *text = told();
     unsigned long long usec = 0;
     assert_int_equal(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%llu ", &usec), 1);
@@ -117,13 +118,13 @@ static void says_nothing_to_nobody(void **state)
 {
     (void)state;
     assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
-    assert_false(systemd_listens());
-    assert_int_equal(systemd_watchdog_ms(), 0);
-    vitals_init(&vitals, &agent);
-    assert_int_equal(vitals.interval_ms, 0); /* nobody wakes up for it */
+    assert_false(sd_notify_listens());
+    assert_int_equal(sd_notify_watchdog_ms(), 0);
+    sd_notify_init(&notifier, &agent);
+    assert_int_equal(notifier.interval_ms, 0); /* nobody wakes up for it */
     assert_int_equal(watched_ms, 0);
-    vitals_show(&vitals);
-    vitals_stop(&vitals);
+    sd_notify_show(&notifier);
+    sd_notify_stop(&notifier);
     assert_string_equal(told(), "");
 }
 
@@ -132,27 +133,27 @@ static void the_watchdog_is_this_processs(void **state)
     (void)state;
     char pid[16];
     assert_int_equal(setenv("WATCHDOG_USEC", "60000000", 1), 0);
-    assert_int_equal(systemd_watchdog_ms(), 60000);
+    assert_int_equal(sd_notify_watchdog_ms(), 60000);
     assert_int_equal(setenv("WATCHDOG_PID", "1", 1), 0);
-    assert_int_equal(systemd_watchdog_ms(), 0);
+    assert_int_equal(sd_notify_watchdog_ms(), 0);
     (void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
     assert_int_equal(setenv("WATCHDOG_PID", pid, 1), 0);
-    assert_int_equal(systemd_watchdog_ms(), 60000);
+    assert_int_equal(sd_notify_watchdog_ms(), 60000);
     assert_int_equal(setenv("WATCHDOG_USEC", "no number", 1), 0);
-    assert_int_equal(systemd_watchdog_ms(), 0);
+    assert_int_equal(sd_notify_watchdog_ms(), 0);
 }
 
 static void the_status_is_told_when_it_changes(void **state)
 {
     (void)state;
-    vitals_init(&vitals, &agent);
+    sd_notify_init(&notifier, &agent);
     assert_int_equal(watched_ms, 0); /* without a watchdog the bus may sleep */
-    vitals_show(&vitals);
+    sd_notify_show(&notifier);
     assert_string_equal(told(), "STATUS=attached to compute.cmp1, 0 running ");
     show_now();
     assert_string_equal(told(), "");
     attached = false;
-    vitals_show(&vitals); /* too early */
+    sd_notify_show(&notifier); /* too early */
     assert_string_equal(told(), "");
     show_now();
     assert_string_equal(told(), "STATUS=detached from compute.cmp1, 0 running ");
@@ -166,8 +167,8 @@ static void no_beat_without_a_bus_that_turns(void **state)
 {
     (void)state;
     assert_int_equal(setenv("WATCHDOG_USEC", "20000000", 1), 0);
-    vitals_init(&vitals, &agent);
-    assert_int_equal(vitals.interval_ms, 5000);
+    sd_notify_init(&notifier, &agent);
+    assert_int_equal(notifier.interval_ms, 5000);
     assert_int_equal(watched_ms, 5000);
     show_now();
     assert_non_null(strstr(told(), "WATCHDOG=1"));
@@ -178,20 +179,20 @@ static void no_beat_without_a_bus_that_turns(void **state)
     alive = true;
     show_now();
     assert_string_equal(told(), "WATCHDOG=1 ");
-    vitals_show(&vitals); /* no more often than that */
+    sd_notify_show(&notifier); /* no more often than that */
     assert_string_equal(told(), "");
 }
 
 static void the_end_asks_for_time(void **state)
 {
     (void)state;
-    vitals_init(&vitals, &agent);
-    vitals_show(&vitals);
+    sd_notify_init(&notifier, &agent);
+    sd_notify_show(&notifier);
     (void)told();
-    vitals_stop(&vitals);
+    sd_notify_stop(&notifier);
     assert_string_equal(told(), "STOPPING=1 STATUS=ending: attached to compute.cmp1, 0 running "
                                 "EXTEND_TIMEOUT_USEC=30000000 ");
-    assert_true(vitals.next_ms <= clock_now_ms() + 2000);
+    assert_true(notifier.next_ms <= clock_now_ms() + 2000);
     show_now();
     assert_string_equal(told(), "EXTEND_TIMEOUT_USEC=30000000 ");
 }

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See image_record.h. */
-#include "agent/image_record.h"
+/* See image_properties.h. */
+#include "agent/image_properties.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/agent.h"
+#include "agent/instance.h"
+#include "agent/release.h"
 #include "common/log.h"
+#include "conf/conf.h"
+#include "glance_client/glance.h"
 
 #define METHOD_PROPERTY "snapshot_method"
 
-json_t *image_record_attributes(const struct release *release, const struct instance *instance,
-                                const char *image_format)
+json_t *image_properties_build(const struct release *release, const struct instance *instance,
+                               const char *image_format)
 {
     const char *base_format = instance_image_property(instance, "disk_format");
     bool ami = base_format && strcmp(base_format, "ami") == 0 &&
@@ -29,10 +34,10 @@ json_t *image_record_attributes(const struct release *release, const struct inst
     return attributes;
 }
 
-static int update(struct operation *op, json_t *attributes, struct error *err)
+static int update_image(struct operation *op, json_t *attributes, struct error *err)
 {
-    int r = attributes ? glance_image_update(op->agent->glance, op->admin, op->arguments.image_id,
-                                             attributes, err)
+    int r = attributes ? glance_image_update(op->base.agent->glance, op->base.admin,
+                                             op->arguments.image_id, attributes, err)
                        : error_nomem(err);
     json_decref(attributes);
     return r;
@@ -46,19 +51,19 @@ static void tell_method(struct operation *op)
     if (op->method_reason[0] != '\0')
         (void)snprintf(note, sizeof(note), "%s, not %s: %s",
                        op->is_direct ? "direct" : snapshot_method_name(op->plan.method),
-                       op->agent->conf->snapshot_agent.live_snapshot_method, op->method_reason);
-    else if (!instance_image_property(&op->arguments.instance, METHOD_PROPERTY))
+                       op->base.agent->conf->snapshot_agent.live_snapshot_method,
+                       op->method_reason);
+    else if (!instance_image_property(&op->base.instance, METHOD_PROPERTY))
         return; /* none was inherited from the image the instance was booted from, either */
-    if (update(op, json_pack("{s:s}", METHOD_PROPERTY, note), &refusal) < 0)
-        log_warning("the image does not tell its " METHOD_PROPERTY " (%s): %s", note,
+    if (update_image(op, json_pack("{s:s}", METHOD_PROPERTY, note), &refusal) < 0)
+        log_warning("cannot set image property " METHOD_PROPERTY " to '%s': %s", note,
                     refusal.message);
 }
 
-int image_record_update(struct operation *op, const char *image_format, struct error *err)
+int image_properties_update(struct operation *op, const char *image_format, struct error *err)
 {
-    int r = update(
-        op, image_record_attributes(op->agent->release, &op->arguments.instance, image_format),
-        err);
+    int r = update_image(
+        op, image_properties_build(op->base.agent->release, &op->base.instance, image_format), err);
     if (r == 0)
         tell_method(op);
     return r;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent/assisted.c: Cinder is told the outcome, whatever it is. */
-#include "agent/assisted.h"
+/* agent/assisted_snapshot.c: Cinder is told the outcome, whatever it is. */
+#include "agent/assisted_snapshot.h"
 #include "world.h"
 
 #define VOLUME "223d2b54-3bfe-4781-af2b-76e3fdf957b1"
@@ -39,13 +39,13 @@ static struct rpc_request *request_of(const char *method, const char *info)
 static void create(const char *info)
 {
     struct rpc_request *request = request_of("volume_snapshot_create", info);
-    assisted_create_serve(&agent, request, state_dir_record(request), NULL);
+    assisted_snapshot_create_serve(HANDED_OVER(request, state_dir_record(request)));
 }
 
 static void delete (const char *info)
 {
     struct rpc_request *request = request_of("volume_snapshot_delete", info);
-    assisted_delete_serve(&agent, request, state_dir_record(request), NULL);
+    assisted_snapshot_delete_serve(HANDED_OVER(request, state_dir_record(request)));
 }
 
 static struct fake_record record(void)
@@ -146,7 +146,7 @@ static void a_malformed_instance_is_told(void **state)
     (void)state;
     struct rpc_request *request = request_of("volume_snapshot_create", CREATE_INFO);
     (void)json_object_set_new(request->args, "instance", json_integer(7));
-    assisted_create_serve(&agent, request, state_dir_record(request), NULL);
+    assisted_snapshot_create_serve(HANDED_OVER(request, state_dir_record(request)));
     assert_string_equal(world.statuses, "error ");
 }
 
@@ -164,7 +164,7 @@ static void only_requests_that_name_their_snapshot_are_taken(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct error err = ERROR_INIT;
         struct rpc_request *request = request_of("volume_snapshot_create", rows[i].info);
-        assert_int_equal(assisted_request_check(request, &err), rows[i].result);
+        assert_int_equal(assisted_snapshot_check(request, &err), rows[i].result);
         rpc_request_free(request);
     }
 }
@@ -194,7 +194,7 @@ static void asks_for_the_freeze_the_image_wants(void **state)
 {
     (void)state;
     struct rpc_request *request = quiescing_request();
-    assisted_create_serve(&agent, request, state_dir_record(request), NULL);
+    assisted_snapshot_create_serve(HANDED_OVER(request, state_dir_record(request)));
     assert_true(record().quiesce);
     assert_true(record().require_quiesce);
 }
@@ -214,7 +214,7 @@ static void leaves_a_frozen_guest_frozen(void **state)
     unsigned frozen = 0;
     struct rpc_request *request = quiescing_request();
     assert_int_equal(freezer_freeze(agent.freezer, FIXTURE_INSTANCE, &err), 0);
-    assisted_create_serve(&agent, request, state_dir_record(request), NULL);
+    assisted_snapshot_create_serve(HANDED_OVER(request, state_dir_record(request)));
     assert_false(record().quiesce);
     assert_false(record().require_quiesce);
     assert_true(freezer_holds(agent.freezer, FIXTURE_INSTANCE));

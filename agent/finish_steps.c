@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps that finish an operation. See finish.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/backup.h"
+#include "agent/conductor.h"
+#include "agent/disk_image.h"
+#include "agent/finish_int.h"
+#include "agent/journal.h"
+#include "agent/report.h"
+#include "agent/task_states.h"
+#include "agent/temporary.h"
+#include "agent/volume_backed.h"
+#include "amqp/bus.h"
+#include "common/cleanup.h"
+#include "common/failpoint.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "glance_client/glance.h"
+
+/* A step that failed for good: say so and go on. */
+static int finish_or_give_up(int r, const char *step, const struct error *failure,
+                             struct error *err)
+{
+    if (r == 0)
+        return 0;
+    if (temporary_failure(failure)) {
+        *err = *failure;
+        return r;
+    }
+    log_warning("%s failed, will not retry: %s: %s", step, failure->exc, failure->message);
+    return 0;
+}
+
+/* Somebody was faster with the first state: the guest is in their hands, and soon the image is. */
+static int ask_who_begun(struct finish *run, bool *ret_anothers, struct error *err)
+{
+    static const char *const states[] = {IMAGE_SNAPSHOT, IMAGE_PENDING_UPLOAD, IMAGE_UPLOADING};
+    const struct operation *op = run->op;
+    struct instance_states now;
+    struct error failure = ERROR_INIT;
+    if (!error_is(run->failure, EXC_UNEXPECTED_TASK_STATE) ||
+        journal_last(op->base.record, "task_state"))
+        return 0;
+    int r = report_read_states(&op->base, &now, &failure);
+    if (r < 0 && temporary_failure(&failure)) {
+        *err = failure;
+        return r;
+    }
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(states); i++)
+        *ret_anothers = *ret_anothers || strcmp(states[i], now.task_state) == 0;
+    return 0;
+}
+
+/* The request has been served before, or is just now, by nova-compute or another agent. */
+static int is_anothers(struct finish *run, const struct glance_image *image, bool *ret_anothers,
+                       struct error *err)
+{
+    bool anothers = strcmp(image->status, "queued") != 0;
+    if (run->op->upload_started)
+        return 0;
+    int r = anothers ? 0 : ask_who_begun(run, &anothers, err);
+    if (r < 0)
+        return r;
+    if (anothers)
+        log_warning("the image is not deleted: it is %s, and somebody else has made it so",
+                    image->status);
+    *ret_anothers = anothers;
+    return 0;
+}
+
+static int finish_image(struct finish *run, struct error *err)
+{
+    struct operation *op = run->op;
+    struct glance *glance = op->base.agent->glance;
+    const struct request_context *context = op->base.request->context;
+    struct glance_image image = {0};
+    struct error failure = ERROR_INIT;
+    if (op->image_complete)
+        return 0;
+    int r = glance_image_get(glance, context, op->arguments.image_id, &image, &failure);
+    bool anothers = false;
+    int asked = r == 0 ? is_anothers(run, &image, &anothers, err) : 0;
+    glance_image_done(&image);
+    if (asked < 0)
+        return asked;
+    if (anothers || error_is(&failure, EXC_IMAGE_NOT_FOUND))
+        return 0;
+    log_debug("deleting image %s, which is not complete", op->arguments.image_id);
+    if (r < 0 && !op->upload_started && temporary_failure(&failure)) { /* it may be another's */
+        *err = failure;
+        return r;
+    }
+    failure = (struct error)ERROR_INIT;
+    r = glance_image_delete(glance, context, op->arguments.image_id, &failure);
+    if (r < 0 && error_is(&failure, EXC_IMAGE_NOT_FOUND))
+        return 0;
+    return finish_or_give_up(r, "deleting the image", &failure, err);
+}
+
+static int finish_guest(struct finish *run, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    /* What the driver has noted of a direct image is what the record points to now. */
+    bool is_direct = json_is_string(journal_last(run->op->base.record, "location"));
+    int r = run->op->image_complete && is_direct ? 0 : disk_image_undo(run->op, &failure);
+    if (r == -EINVAL) { /* no other try will do: people have to look at it */
+        log_error("guest not restored, somebody has to look at it: %s", failure.message);
+        run->unreadable = failure;
+        return 0;
+    }
+    if (r < 0)
+        *err = failure;
+    return r;
+}
+
+static int finish_volumes(struct finish *run, struct error *err)
+{
+    struct error left = ERROR_INIT;
+    return run->op->image_complete
+               ? 0
+               : finish_or_give_up(volume_backed_undo(run->op, &left),
+                                   "deleting the snapshots of volumes", &left, err);
+}
+
+/* There is nobody left to tell of a failure. */
+static void be_quiet(struct finish *run, const struct error *why)
+{
+    if (error_is(why, EXC_IMAGE_NOT_FOUND))
+        log_warning("Image not found during snapshot: %s", why->message);
+    else
+        log_info("Instance disappeared during snapshot: %s", why->message);
+    run->told = (struct error)ERROR_INIT;
+    journal_mark(run->op->base.record, "quiet", json_true());
+}
+
+static bool has_no_instance(const struct error *err)
+{
+    return error_is(err, EXC_UNEXPECTED_DELETING) || error_is(err, EXC_INSTANCE_NOT_FOUND);
+}
+
+/*
+ * Somebody else has set another state, or none (reverts_task_state), and may be through with it by
+ * now; ours is there only when it was saved once more meanwhile.
+ */
+static int finish_lost_state(struct operation *op, struct error *err)
+{
+    struct error conflict = ERROR_INIT;
+    if (!journal_last(op->base.record, "task_state"))
+        return 0;
+    int r = report_task_state(&op->base, NULL, &op->task_state, 1, &conflict);
+    if (r == 0 || !temporary_failure(&conflict))
+        return 0;
+    *err = conflict;
+    return r;
+}
+
+/* Clears the task state if it is still ours; somebody else's is left alone. */
+static int finish_state(struct finish *run, struct error *err)
+{
+    struct operation *op = run->op;
+    const char *ours[] = {op->task_state, op->next_state, NULL};
+    struct error conflict = ERROR_INIT;
+    int r = 0;
+    if (run->failure->errnum == 0)
+        return 0;
+    if (error_is(run->failure, EXC_UNEXPECTED_TASK_STATE)) /* also while it is being deleted */
+        r = finish_lost_state(op, err);
+    else
+        r = finish_or_give_up(report_task_state(&op->base, NULL, ours, ARRAY_SIZE(ours), &conflict),
+                              "clearing the task state", &conflict, err);
+    if (r < 0)
+        return r;
+    if (has_no_instance(&conflict))
+        be_quiet(run, &conflict);
+    else if (error_is(run->failure, EXC_UNEXPECTED_DELETING) ||
+             error_is(run->failure, EXC_IMAGE_NOT_FOUND))
+        be_quiet(run, run->failure);
+    return 0;
+}
+
+/* That older backups could not be rotated out is told, though the new one is there. */
+static int finish_backups(struct finish *run, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    if (!run->op->image_complete || !run->op->arguments.backup_type)
+        return 0;
+    int r = backup_rotate(run->op, &failure);
+    if (r == 0)
+        return 0;
+    if (temporary_failure(&failure)) {
+        *err = failure;
+        return r;
+    }
+    run->told = failure;
+    return 0;
+}
+
+static int finish_fault(struct finish *run, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    if (run->told.errnum == 0)
+        return 0;
+    log_error("%s failed: %s: %s", run->op->base.request->method, run->told.exc, run->told.message);
+    return finish_or_give_up(report_fault(&run->op->base, &run->told, &why), "recording the fault",
+                             &why, err);
+}
+
+static int finish_event(struct finish *run, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    const struct error *told = run->told.errnum != 0 ? &run->told : NULL;
+    return run->op->event_started
+               ? finish_or_give_up(report_event_finish(&run->op->base, told, &why),
+                                   "finishing the action event", &why, err)
+               : 0;
+}
+
+static int finish_notification(struct finish *run, struct error *err)
+{
+    (void)err;
+    struct error why = ERROR_INIT;
+    if (run->told.errnum != 0 && report_exception(&run->op->base, &run->told, &why) < 0)
+        log_warning("the exception notification failed: %s", why.message);
+    return 0;
+}
+
+/* The steps in their order, and the points at which a test may stop the agent after each. */
+static const struct {
+    int (*run)(struct finish *run, struct error *err);
+    const char *failpoint;
+} steps[FINISH_MAX] = {
+    [FINISH_GUEST] = {finish_guest, "end:guest"},
+    [FINISH_VOLUMES] = {finish_volumes, "end:volumes"},
+    [FINISH_IMAGE] = {finish_image, "end:image"},
+    [FINISH_STATE] = {finish_state, "end:state"},
+    [FINISH_BACKUPS] = {finish_backups, "end:backups"},
+    [FINISH_FAULT] = {finish_fault, "end:fault"},
+    [FINISH_EVENT] = {finish_event, "end:event"},
+    [FINISH_NOTIFICATION] = {finish_notification, "end:notification"},
+};
+
+int finish_steps_run(struct finish *run, unsigned step, struct error *err)
+{
+    if (run->op->ended & 1u << step)
+        return 0;
+    int r = steps[step].run(run, err);
+    if (r < 0) {
+        log_debug("%s has to wait: %s", steps[step].failpoint, err->message);
+        return r;
+    }
+    log_debug("%s is done", steps[step].failpoint);
+    run->op->ended |= 1u << step;
+    journal_mark(run->op->base.record, "ended", json_integer(step));
+    failpoint(steps[step].failpoint);
+    return 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See jobs.h. */
+#include "agent/jobs.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+
+struct jobs {
+    pthread_mutex_t lock;
+    struct job *first; /* in the order they were entered */
+};
+
+int jobs_new(struct jobs **ret_jobs, struct error *err)
+{
+    struct jobs *jobs = calloc(1, sizeof(*jobs));
+    if (!jobs)
+        return error_nomem(err);
+    (void)pthread_mutex_init(&jobs->lock, NULL);
+    *ret_jobs = jobs;
+    return 0;
+}
+
+void jobs_free(struct jobs *jobs)
+{
+    if (!jobs)
+        return;
+    (void)pthread_mutex_destroy(&jobs->lock);
+    free(jobs);
+}
+
+void jobs_add(struct jobs *jobs, struct job *job)
+{
+    if (!jobs)
+        return;
+    LOCK_SCOPE(&jobs->lock);
+    struct job **link = &jobs->first;
+    while (*link)
+        link = &(*link)->next;
+    *link = job;
+    job->next = NULL;
+    job->jobs = jobs;
+    job->phase = "begin";
+    job->begun_ms = job->phase_ms = clock_now_ms();
+}
+
+void jobs_remove(struct job *job)
+{
+    if (!job->jobs)
+        return;
+    LOCK_SCOPE(&job->jobs->lock);
+    struct job **link = &job->jobs->first;
+    while (*link != job)
+        link = &(*link)->next;
+    *link = job->next;
+    job->jobs = NULL;
+}
+
+void jobs_set_phase(struct job *job, const char *phase)
+{
+    if (!job->jobs)
+        return;
+    LOCK_SCOPE(&job->jobs->lock);
+    job->phase = phase;
+    job->phase_ms = clock_now_ms();
+}
+
+void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg)
+{
+    if (!jobs)
+        return;
+    LOCK_SCOPE(&jobs->lock);
+    for (const struct job *job = jobs->first; job; job = job->next)
+        visit(arg, job);
+}

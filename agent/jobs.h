@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the workers are at, for whoever asks (status_report.h): each request that is being served
+ * enters itself. Thread-safe. NULL jobs keep nothing.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct jobs;
+
+/* A request under way. Belongs to its worker; others see it in jobs_visit() only. */
+struct job {
+    const char *method; /* borrowed while it is entered, as the next three */
+    const char *request_id;
+    const char *instance_uuid;
+    const char *image_id; /* NULL: it makes none */
+
+    /* guarded by the lock of jobs */
+    const char *phase; /* constant */
+    uint64_t begun_ms; /* of clock_now_ms() */
+    uint64_t phase_ms;
+    struct jobs *jobs; /* NULL: it is not entered */
+    struct job *next;
+};
+
+/* Returns owned. */
+int jobs_new(struct jobs **ret_jobs, struct error *err);
+void jobs_free(struct jobs *jobs); /* NULL-safe. No job may be entered. */
+
+/* Enters the job, which may not move until it is removed. */
+void jobs_add(struct jobs *jobs, struct job *job);
+
+/* One that is not entered is left alone, here and below. */
+void jobs_remove(struct job *job);
+
+/* What it is at from now on: a constant. */
+void jobs_set_phase(struct job *job, const char *phase);
+
+/* Calls visit() for each, the oldest first, under the lock: it may call nothing of jobs. */
+void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg);
