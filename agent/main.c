@@ -159,10 +159,12 @@ static int serve_until_told(struct watch *watch, struct error *err)
     r = bus_start(agent->bus, FIRST_CONNECTION_MS, err);
     recovery_bus_is_started(agent->recovery);
     release_ask(agent->release); /* for the first request */
-    if (r == -ETIMEDOUT)
-        log_warning("not connected to RabbitMQ yet, will retry: %s", err->message);
-    else if (r < 0)
+    if (r < 0 && r != -ETIMEDOUT)
         return r;
+    if (r < 0) {
+        log_warning("not connected to RabbitMQ yet, will retry: %s", err->message);
+        *err = (struct error)ERROR_INIT; /* not what the agent ends with */
+    }
     sd_notify_init(&watch->notifier, agent);
     sd_notify_ready();
     stand_watch(watch);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A snapshot that an agent which died has left in the journal. See snapshot.h. */
+#include "agent/agent.h"
+#include "agent/finish.h"
+#include "agent/instance_queue.h"
+#include "agent/journal.h"
+#include "agent/recover.h"
+#include "agent/report.h"
+#include "agent/resume.h"
+#include "agent/shutdown.h"
+#include "agent/snapshot_int.h"
+#include "agent/temporary.h"
+#include "amqp/bus.h"
+#include "common/log.h"
+#include "common/retry.h"
+
+/* A request that kills the agent may do so only so often. */
+#define LIVES_MAX 3
+
+/*
+ * Nobody knows whether the broker has heard that the request was taken. If not, it gives it to
+ * somebody who begins it, and the task state tells: that of a backup moves on a little later, when
+ * its guest has been looked at. Fails when nobody answers.
+ */
+static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
+{
+    const char *untouched = op->task_state;
+    struct retry retry = temporary_retry();
+    struct error failure = ERROR_INIT;
+    int r;
+    *ret_ours = journal_last(op->base.record, "acked") != NULL;
+    if (*ret_ours)
+        return 0;
+    instance_turn_pass(op->base.turn); /* whom it is given to may be this agent */
+    recovery_await_redelivery(op->base.agent->recovery);
+    while ((r = report_task_state(&op->base, untouched, &untouched, 1, &failure)) < 0 &&
+           temporary_failure(&failure) && !shutdown_has_begun(op->base.agent->shutdown) &&
+           retry_wait(&retry, 0))
+        failure = (struct error)ERROR_INIT;
+    log_debug("whether the request was acked is not known; its task state %s",
+              r == 0 ? "is untouched" : "was moved, or nobody answers");
+    *ret_ours = r == 0;
+    if (r == 0 || !temporary_failure(&failure))
+        return 0;
+    *err = failure;
+    return r;
+}
+
+/* Nothing but its event and its first task state can be seen of it. */
+static bool has_hardly_begun(const struct operation *op)
+{
+    const struct journal_record *record = op->base.record;
+    return !journal_last(record, "driver") && !journal_last(record, "volumes") &&
+           !op->upload_started && !op->image_complete && !journal_last(record, "failure") &&
+           operation_deaths(op) <= LIVES_MAX;
+}
+
+static void begin_again(struct operation *op)
+{
+    bool ours = false;
+    struct error err = ERROR_INIT;
+    recovery_guest_is_back(op->base.agent->recovery);
+    if (find_owner(op, &ours, &err) < 0) {
+        finish_postpone(op, &err);
+    } else if (ours) {
+        log_info("%s is begun again", op->base.request->method);
+        instance_turn_join_again(op->base.turn);
+        snapshot_take(op);
+    } else {
+        log_info("%s is not resumed: the broker redelivers it", op->base.request->method);
+        journal_end(op->base.record);
+        op->base.record = NULL;
+    }
+}
+
+void snapshot_recover(const struct instance_request *handed_over)
+{
+    struct operation op = {.base = *handed_over};
+    struct error err = ERROR_INIT;
+    if (snapshot_begin(&op, &err) < 0) {
+        recovery_guest_is_back(op.base.agent->recovery);
+        snapshot_refuse(&op, &err);
+        instance_request_end(&op.base);
+        return;
+    }
+    operation_restore(&op);
+    journal_mark(op.base.record, "recovered", json_true());
+    log_debug("taken up for the %zuth time", operation_lives(&op));
+    if (has_hardly_begun(&op))
+        begin_again(&op);
+    else if (!resume_operation(&op))
+        snapshot_take(&op);
+    instance_request_end(&op.base);
+}
