@@ -2,6 +2,7 @@
 """The processes of an AMQP test: a private broker, the bus under test, oslo.messaging peers."""
 
 import atexit
+import glob
 import json
 import os
 import shutil
@@ -45,11 +46,30 @@ def free_ports():
     raise AssertionError("no free ports")
 
 
-class Broker:
-    """A RabbitMQ node of our own; with `peer`, another Broker, in its cluster."""
+def broker_version():
+    """Of the RabbitMQ that Broker starts: (3, 10)."""
+    there = glob.glob(f"{os.environ.get('RABBIT_ROOT', '')}/usr/lib/rabbitmq/lib/rabbitmq_server-*")
+    return tuple(int(part) for part in there[0].rpartition("-")[2].split(".")[:2])
 
-    def __init__(self, peer=None):
+
+# Denied by default from 4.3 on, but not by Debian's.
+TRANSIENT_QUEUES = "deprecated_features.permit.transient_nonexcl_queues"
+
+
+
+class Broker:
+    """A RabbitMQ node of our own; with `peer`, another Broker, in its cluster.
+
+    `transient`: it permits queues that are neither durable nor exclusive, as RabbitMQ 4.3 does not;
+    the oslo.messaging of our peers knows no others. `largest`: message, in bytes; as up to 3.x.
+    """
+
+    def __init__(self, peer=None, transient=True, largest=128 << 20):
         self.folder = tempfile.mkdtemp(prefix="amqp-test-")
+        with open(f"{self.folder}/options", "w", encoding="ascii") as options:
+            options.write(f"max_message_size = {largest}\n")
+            if broker_version() >= (4,):
+                options.write(f"{TRANSIENT_QUEUES} = {str(transient).lower()}\n")
         self.port = free_ports()
         self.make_certificates()
         atexit.register(self.close)
