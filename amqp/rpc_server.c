@@ -174,7 +174,7 @@ static void put_back_held(struct rpc_server *server)
             server->check_ms = look_ms;
         return;
     }
-    server->check_ms = look_ms;
+    server->check_ms = stand_aside ? look_ms : now_ms;
     if (stand_aside)
         log_info("standing aside from %s for %" PRIu64 " ms: a request came back", server->queue,
                  look_ms - now_ms);
@@ -351,6 +351,9 @@ static void check_attachment(struct rpc_server *server, uint64_t now_ms)
             leave_to_another(server);
         return;
     }
+    if (server->phase == ATTACH_GIVING &&
+        put_back_settles(&server->put_back, now_ms, clock_now_ms(), &server->check_ms))
+        return;
     if (others.ready > 0 && !server->is_in_doubt)
         wait_for_taking(server, others.ready, now_ms);
     else if (host_claim_take(&server->claim, connection_of(server)))
