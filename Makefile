@@ -152,6 +152,11 @@ fuzz:
 check-put-back:
 	$(Q)PUT_BACK=all tests/run-integration tests/integration/test_put_back.py
 
+# The bus against the RabbitMQ of other releases of Debian, BROKERS="host trixie sid".
+.PHONY: broker-check
+broker-check:
+	$(Q)tests/broker-check
+
 .PHONY: lint check demo chaos chaos-short soak bench bench-quick lab-up lab-down lab-status
 lint:
 	$(Q)tests/lint
@@ -240,6 +245,7 @@ help:
 	@echo "make check-unit     no root, no services; check-asan, check-valgrind: the same, watched; TESTS='driver/*'"
 	@echo 'make fuzz           clang: what reads from outside, FUZZ_SECONDS=300 each'
 	@echo 'make check-put-back requests beside a nova-compute that is stopped or dies, every kind of queue'
+	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
 	@echo 'make lint           house rules, include rule, clang-format, shellcheck'

@@ -56,7 +56,7 @@ static void put_back_held(struct attachment *attachment)
             attachment->check_ms = look_ms;
         return;
     }
-    attachment->check_ms = look_ms;
+    attachment->check_ms = came_back ? look_ms : now_ms;
     if (came_back)
         log_info("stopped consuming %s for %" PRIu64 " ms: a request came back that nova-compute "
                  "had been given",
@@ -169,6 +169,9 @@ static void check_attachment(struct attachment *attachment, uint64_t now_ms)
     }
     absence_over(&attachment->absence);
     if (attachment_is_aside(attachment))
+        return;
+    if (attachment->phase == ATTACHMENT_GIVING &&
+        put_back_settles(&attachment->put_back, now_ms, clock_now_ms(), &attachment->check_ms))
         return;
     if (attachment->phase != ATTACHMENT_DONE)
         attach_when_empty(attachment, others.ready, now_ms);

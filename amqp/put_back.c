@@ -4,10 +4,12 @@
 
 /*
  * A queue that is asked answers from before what was sent to it last: a classic one takes the
- * question first (rabbit_amqqueue_process:prioritise_call), a quorum one what is in its log
- * already.
+ * question first (rabbit_amqqueue_process:prioritise_call), a quorum one knows only what it has
+ * written to its disk. It writes a cancel before it answers, and then the return, which takes it as
+ * long again.
  */
 #define SETTLE_MS 50
+#define SETTLE_FACTOR 2
 
 #define LOOK_PAUSE_MIN_MS 10
 #define LOOK_PAUSE_MAX_MS 60000
@@ -45,6 +47,7 @@ uint64_t put_back_given(struct put_back *put_back, uint64_t now_ms, bool *ret_st
     *ret_stand_aside = put_back->came_back;
     put_back->n_held = 0;
     put_back->came_back = false;
+    put_back->timed = false;
     if (!*ret_stand_aside)
         return now_ms + SETTLE_MS;
     if (now_ms - put_back->struck_ms > STRIKES_FORGOTTEN_MS)
@@ -55,6 +58,17 @@ uint64_t put_back_given(struct put_back *put_back, uint64_t now_ms, bool *ret_st
     put_back->most_counted = 0;
     put_back->struck_ms = now_ms;
     return now_ms + aside_ms(put_back->strikes);
+}
+
+bool put_back_settles(struct put_back *put_back, uint64_t asked_ms, uint64_t answered_ms,
+                      uint64_t *ret_look_ms)
+{
+    uint64_t settle_ms = (answered_ms - asked_ms) * SETTLE_FACTOR;
+    if (put_back->timed)
+        return false;
+    put_back->timed = true;
+    *ret_look_ms = answered_ms + (settle_ms > SETTLE_MS ? settle_ms : SETTLE_MS);
+    return true;
 }
 
 uint64_t put_back_pause(struct put_back *put_back)

@@ -26,6 +26,7 @@ struct put_back {
     uint64_t most_counted;  /* how often one of them, as the queue says */
     uint64_t strikes;       /* how often something came back lately */
     uint64_t struck_ms;     /* when it did last */
+    bool timed;             /* how long the queue takes, since it was given something */
     uint64_t look_pause_ms; /* between looks for what nova-compute has not taken; grows */
 };
 
@@ -40,6 +41,14 @@ bool put_back_hold(struct put_back *put_back, const struct amqp_content *content
  * it seems, because something came back.
  */
 uint64_t put_back_given(struct put_back *put_back, uint64_t now_ms, bool *ret_stand_aside);
+
+/*
+ * A look at the queue after giving, answered when it has cancelled our consumer: the first one only
+ * tells how long it takes for that, and nothing of what it was given then. True: look in earnest at
+ * *ret_look_ms.
+ */
+bool put_back_settles(struct put_back *put_back, uint64_t asked_ms, uint64_t answered_ms,
+                      uint64_t *ret_look_ms);
 
 /* At a look nova-compute had not taken everything: returns how long to wait before the next. */
 uint64_t put_back_pause(struct put_back *put_back);

@@ -43,7 +43,8 @@ class ImageAttempt:
         """Read once: an active image does not change."""
         if self.image not in self.judged:
             disk = before.facts["disks"].get("vda") if before.facts else None
-            self.judged[self.image] = content.image_defects(self.image, disk, self.has_agent)
+            self.judged[self.image] = content.image_defects(self.image, self.server, disk,
+                                                             self.has_agent)
         return self.judged[self.image]
 
     def snapshots(self):

@@ -8,10 +8,10 @@ import re
 import subprocess
 import tempfile
 
-from lab import LAB, sql
+from lab import LAB, flush, sql
 
 
-def image_defects(image, disk, has_agent):
+def image_defects(image, server, disk, has_agent):
     """What is wrong with an active image; disk is None when its server is gone."""
     path = f"{LAB}/glance/images/{image}"
     row = sql("SELECT size, os_hash_value, disk_format FROM glance.images WHERE id = "
@@ -31,6 +31,7 @@ def image_defects(image, disk, has_agent):
     if has_agent:
         return file_system_defects(path, fmt)
     if disk and os.path.exists(disk):
+        flush(server)
         compared = quiet("qemu-img", "compare", "-U", "-f", fmt, "-F", "qcow2", path, disk)
         return [f"not the disk: {compared.stdout.strip()}"] if compared.returncode else []
     return []
@@ -76,6 +77,8 @@ def direct_image_defects(image, server):
         found.append(f"no protected image of its own: {info.stdout}{info.stderr}"[:200])
     names = [f"rbd:{name}:conf={LAB}/etc/ceph/ceph.conf"
              for name in (f"images/{image}@snap", f"vms/{server}_disk")]
+    if not found:
+        flush(server)
     if not found and quiet("qemu-img", "compare", "-U", "-f", "raw", "-F", "raw", *names).returncode:
         found.append("not the disk")
     return found

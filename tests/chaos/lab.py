@@ -10,8 +10,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration", "lib"))
 
-from cloud import (LAB, REPO, Cloud, cast_snapshot, disk_file, disk_info, lab_service,  # noqa: E402
-                   run)
+from cloud import (LAB, REPO, Cloud, cast_snapshot, disk_file, disk_info, flush,  # noqa: E402
+                   lab_service, run)
 
 SNAPSHOTS = f"{LAB}/nova/scratch/snapshots"
 SCRATCH_IMAGE = f"{LAB}/run/chaos-scratch.img"
@@ -157,6 +157,6 @@ def wait_until(check, timeout, interval=0.2):
 
 
 __all__ = ["LAB", "REPO", "SNAPSHOTS", "BrokerDown", "Cloud", "Down", "NotOurs", "ScratchFull",
-           "Still", "cast_snapshot", "disk_file", "disk_info", "helper_processes", "lab_service",
-           "mount_scratch", "processes_of", "run", "signal_service", "sql", "unmount_scratch",
-           "wait_until"]
+           "Still", "cast_snapshot", "disk_file", "disk_info", "flush", "helper_processes",
+           "lab_service", "mount_scratch", "processes_of", "run", "signal_service", "sql",
+           "unmount_scratch", "wait_until"]

@@ -103,7 +103,6 @@ test_suspended_to_memory() {
     local method
     define asleep 64M
     write_disk asleep 0x11 0 20M
-    monitor asleep 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush' >/dev/null
     monitor asleep 'o /h 0x604 0x2400' >/dev/null
     for _ in $(seq 50); do
         [ "$(state_of asleep)" = pmsuspended ] && break
@@ -112,6 +111,7 @@ test_suspended_to_memory() {
     for method in cold live blockcopy; do
         probe $method asleep >"$DIR/output"
         result $? "$method, suspended to memory" "$(cat "$DIR/output")"
+        flush asleep
         qemu-img compare -U -f qcow2 -F qcow2 "$(disk_of asleep)" "$DIR/image" >/dev/null &&
             qemu-io -f qcow2 -c "read -P 0x11 0 20M" "$DIR/image" | grep -q '^read 20971520'
         result $? "$method, suspended to memory: content"
@@ -191,6 +191,7 @@ taken_by() {
     before=$(picture "$guest")
     $how "$method" "$guest" >"$DIR/output"
     result $? "$method, $who" "$(cat "$DIR/output")"
+    flush "$guest"
     qemu-img compare -U -f qcow2 -F qcow2 "$(disk_of "$guest")" "$DIR/image" >/dev/null
     result $? "$method, $who: content"
     diff <(echo "$before") <(picture "$guest") >/dev/null

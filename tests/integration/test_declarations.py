@@ -14,8 +14,9 @@ sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 
 import amqp
 import tap
-from denying_proxy import DenyingProxy
-from peers import BUS_PEER, REPO, Broker, Bus, Oslo, wait_for
+from denying_proxy import DENIAL, QUEUE_DECLARE, DenyingProxy
+from fake_compute import FakeCompute
+from peers import BUS_PEER, REPO, Broker, Bus, Oslo, broker_version, wait_for
 
 HOST = "cmp1.example.org"
 
@@ -157,6 +158,77 @@ class Declarations(unittest.TestCase):
             bus.close()
             self.setUp()
 
+
+class Denied(unittest.TestCase):
+    """By the broker itself, as upstream's RabbitMQ 4.3 does unless it is told otherwise."""
+
+    def setUp(self):
+        self.broker = Broker(transient=False)
+        self.addCleanup(self.broker.close)
+        connection = self.connect()
+        self.addCleanup(connection.close)
+        self.channel = connection.channel()
+        self.channel.exchange_declare("nova", "topic", durable=True, auto_delete=False)
+
+    def connect(self):
+        connection = amqp.Connection(f"127.0.0.1:{self.broker.port}", "guest", "guest")
+        connection.connect()
+        return connection
+
+    def bus(self, **options):
+        bus = Bus(self.broker.url(), server=HOST, **options)
+        self.addCleanup(lambda: self.assertEqual(bus.close(), 0, bus.log_text()[-2000:]))
+        wait_for("attached", bus.attached)
+        return bus
+
+    def reply(self, queue):
+        """Answers the first call in a queue, as oslo does."""
+        call = wait_for("call", lambda: self.channel.basic_get(queue, no_ack=True))
+        request = json.loads(json.loads(call.body)["oslo.message"])
+        answer = {"result": [1], "failure": None, "_unique_id": uuid.uuid4().hex,
+                  "_msg_id": request["_msg_id"], "ending": True}
+        body = json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(answer)})
+        self.channel.basic_publish(amqp.Message(body, content_type="application/json",
+                                                content_encoding="utf-8"), "", request["_reply_q"])
+
+    def call(self, bus):
+        self.channel.queue_declare("conductor", durable=True, auto_delete=False)
+        self.channel.queue_bind("conductor", "nova", "conductor")
+        number = bus.send(do="call", topic="conductor", version="3.0", method="object_action",
+                          args={}, timeout_ms=20000)
+        self.reply("conductor")
+        self.assertEqual(bus.answer(number)["event"], "result")
+
+    def test_proxy(self):
+        """declarations: the denial is what the proxy of the other tests says"""
+        connection = self.connect()
+        with self.assertRaises(amqp.exceptions.InternalError) as denied:
+            connection.channel().queue_declare("transient", auto_delete=False)
+        error = denied.exception
+        said = DENIAL.decode().partition("\n")[0]
+        self.assertEqual((error.reply_code, error.method_sig), (541, QUEUE_DECLARE))
+        self.assertEqual(error.reply_text.partition("\n")[0], said)
+
+    def test_shared(self):
+        """declarations: a broker that denies queues that are not durable, beside nova-compute"""
+        queue = f"compute.{HOST}"
+        self.channel.queue_declare(queue, durable=True, auto_delete=False)
+        compute = FakeCompute(self.broker.port, queue, 1, {})
+        self.addCleanup(compute.kill)
+        self.call(self.bus())
+
+    def test_exclusive(self):
+        """declarations: the same, without a nova-compute"""
+        for options in ({}, {"quorum": True, "transient_quorum": True}, {"stream_fanout": True}):
+            for name in self.broker.queues():
+                self.channel.queue_delete(name)
+            bus = self.bus(attach="exclusive", **options)
+            self.call(bus)
+            bus.close()
+
+
+if broker_version() < (4,):
+    del Denied  # it knows no such thing
 
 if __name__ == "__main__":
     tap.main()

@@ -28,6 +28,7 @@ imaged() { # guest method disk-path disk-format description [option...]
     rm -f "$DIR/image"
     before=$(picture "$guest")
     said=$(probe "$method" "$guest" "$@") &&
+        flush "$guest" &&
         said+=$'\n'$(qemu-img compare -U -f "$format" -F qcow2 "$path" "$DIR/image" 2>&1) &&
         said+=$'\n'$(qemu-img check -f qcow2 "$DIR/image" 2>&1) &&
         said+=$'\n'$(diff <(echo "$before") <(picture "$guest"))

@@ -51,6 +51,7 @@ snapshot() {
         result 1 "$description: left as before" "$output"
         return
     }
+    flush "$guest"
     output+=$'\n'$(qemu-img compare -U -f "$disk_format" -F "$format" "$(disk_of "$guest")" \
         "$DIR/image" 2>&1) || {
         result 1 "$description: content" "$output"
@@ -373,7 +374,7 @@ test_no_space() {
     make_disk scarce qcow2 256M
     define scarce qcow2 "$(disk_of scarce)"
     write_disk scarce 0x71 0 20M
-    monitor scarce 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush' >/dev/null
+    flush scarce
     for method in live cold; do
         refused scarce $method "not enough space" "$method, no room left for the guests" reserve=150
     done

@@ -30,7 +30,7 @@ make_guest() { # name
 # The guest can still write, and does: what it wrote has come to its disk.
 writes_on() { # guest pattern
     write_disk "$1" "$2" 0 64k
-    monitor "$1" 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush' >/dev/null
+    flush "$1"
     [[ $(qemu-io -U -r -f qcow2 -c "read -P $2 0 64k" "$(disk_of "$1")") = "read "* ]]
 }
 

@@ -24,6 +24,7 @@ from fake_compute import FakeCompute
 from peers import BUS_PEER, REPO, Broker, Bus, wait_for
 
 COUNT = 1000
+SINGLE = 100
 KINDS = {
     "classic": {},
     "quorum, limit 3": {"x-queue-type": "quorum", "x-delivery-limit": 3},
@@ -46,6 +47,11 @@ def tearDownModule():
     broker.close()
 
 
+def told(late_ms):
+    late_ms = sorted(late_ms)
+    return f"median {late_ms[len(late_ms) // 2]:.1f}, p99 {late_ms[len(late_ms) * 99 // 100]:.1f} ms"
+
+
 def request(method, number):
     message = {"method": method, "args": {"number": number, "sent": time.monotonic()},
                "version": "6.0", "_unique_id": uuid.uuid4().hex, "_context_request_id": "req-raw"}
@@ -62,7 +68,7 @@ class PutBack(unittest.TestCase):
         return connection.channel()
 
     def declare(self, kind):
-        arguments = KINDS[kind]
+        arguments = {**KINDS, "quorum": {"x-queue-type": "quorum"}}[kind]
         self.channel = self.connect()
         self.host = f"{uuid.uuid4().hex}.example.org"
         self.queue = f"compute.{self.host}"
@@ -136,14 +142,24 @@ class PutBack(unittest.TestCase):
         self.send(range(500, COUNT), 0.002)
         return compute
 
-    def healthy(self, compute):
-        self.send(range(300))
-        self.send(range(300, COUNT), 0.002)
+    def healthy(self, compute, first=0):
+        self.send(range(first, first + 300))
+        self.send(range(first + 300, first + COUNT), 0.002)
         return compute
+
+    def healthy_alone(self, compute):
+        """The same, as it is without us: the delays."""
+        self.healthy(compute, COUNT)
+        wait_for("all served", lambda: len(self.served) == COUNT, 120)
+        late = list(compute.late_ms)
+        self.served.clear()
+        compute.late_ms.clear()
+        return f", {told(late)} alone"
 
     def try_one(self, kind, prefetch, state):
         self.declare(kind)
         compute = self.compute(prefetch)
+        alone = self.healthy_alone(compute) if state == "healthy" else ""
         bus = self.bus(kind)
         self.attached(bus)
         if state == "healthy":
@@ -153,32 +169,32 @@ class PutBack(unittest.TestCase):
         else:
             compute = self.through_a_death(compute, prefetch)
         self.none_lost_none_twice()
+        late = list(compute.late_ms)
         # Once by the bus; by nova-compute's death, and once more by the bus to which that gave it.
         self.assertLessEqual(compute.returns, {"healthy": 1, "stalled": 1, "killed": 3}[state])
         if EVERY or state != "killed" or prefetch == 1:
             self.snapshot_is_ours(bus)
-        late = sorted(compute.late_ms)
         print(f"# {kind}, prefetch {prefetch}, {state}: at most {compute.returns} returns, "
-              f"p99 {late[len(late) * 99 // 100]:.1f} ms")
+              f"{told(late)}{alone}")
 
     def delays(self, compute, numbers):
-        """Of single requests: the 99th percentile."""
+        """Of single requests."""
         compute.late_ms.clear()
         for number in numbers:
             self.send([number], 0.06)
             wait_for("it", lambda number=number: number in self.served)
-        return sorted(compute.late_ms)[len(numbers) * 99 // 100]
+        return list(compute.late_ms)
 
     def try_delay(self, kind):
         self.declare(kind)
         compute = self.compute(1)
-        alone = self.delays(compute, range(15))
+        alone = self.delays(compute, range(SINGLE))
         bus = self.bus(kind)
         self.attached(bus)
-        beside = self.delays(compute, range(15, 60))
-        print(f"# {kind}, p99: {alone:.1f} ms alone, {beside:.1f} ms beside the bus; "
+        beside = self.delays(compute, range(SINGLE, 2 * SINGLE))
+        print(f"# {kind}: {told(alone)} alone, {told(beside)} beside the bus; "
               f"the goal is {GOAL_MS} ms more")
-        self.assertLess(beside, LATEST_MS)
+        self.assertLess(max(beside), LATEST_MS)
 
     def try_taking_nothing(self, kind):
         self.declare(kind)
@@ -188,15 +204,16 @@ class PutBack(unittest.TestCase):
         self.send(range(15))
         time.sleep(3)
         self.assertEqual(self.ready(), 14)
-        self.assertLessEqual(bus.log_text().count("putting"), 3)
+        self.assertLess(bus.log_text().count("putting"), 15)  # once, in pieces as they came
         compute.let_go()
         self.none_lost_none_twice(15)
+        self.assertLessEqual(compute.returns, 1)
         self.snapshot_is_ours(bus)
 
 
     def test_untold(self):
-        """put back: a quorum queue that nova.conf says nothing of (the broker's default kind)"""
-        self.declare("quorum, limit 20")
+        """put back: a quorum queue that nova.conf says nothing of, with the broker's own limit"""
+        self.declare("quorum")
         compute = self.compute(1)
         bus = self.bus("classic")
         self.attached(bus)

@@ -58,6 +58,7 @@ location() { echo "rbd://$FSID/images/$IMAGE/snap"; }
 same_content() { # guest pool/image-or-file format
     local other=$2
     [ "$3" = rbd ] && other=$(qemu_name "$2")
+    flush "$1"
     qemu-img compare -U -f raw -F "${3/rbd/raw}" "$(qemu_name "vms/$(disk_of "$1")")" "$other" 2>&1
 }
 snaps_of() { rbd snap ls --all --format json "$1" 2>&1; }

@@ -11,8 +11,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 
 import tap
 from agent import Agent, assert_nothing_left
-from cloud import (LAB, REPO, Cloud, assert_same_rbd, domain_state, domain_xml, image_file, rbd,
-                   run, write_pattern)
+from cloud import (LAB, REPO, Cloud, assert_same_rbd, domain_state, domain_xml, flush, image_file,
+                   rbd, run, write_pattern)
 
 
 def backend(service, kind):
@@ -65,6 +65,7 @@ class RbdServer(unittest.TestCase):
                "direct_url"}
         self.assertEqual({k: v for k, v in ours.items() if k not in own},
                          {k: v for k, v in native.items() if k not in own})
+        flush(self.server)
         run("qemu-img", "compare", "-U", "-f", "raw", "-F", "raw", image_file(ours["id"]),
             rbd(f"vms/{self.server}_disk"))
         self.assert_unharmed()
@@ -84,12 +85,14 @@ class RbdServer(unittest.TestCase):
                "direct_url", "locations"}
         self.assertEqual({k: v for k, v in ours.items() if k not in own},
                          {k: v for k, v in native.items() if k not in own})
+        flush(server)
         assert_same_rbd(f"images/{ours['id']}@snap", f"vms/{server}_disk")
         info = json.loads(ceph("info", f"images/{ours['id']}", "--format=json"))
         self.assertNotIn("parent", info)
         self.assertEqual(json.loads(ceph("snap", "ls", f"vms/{server}_disk", "--format=json")), [])
         self.assertEqual(domain_state(server), "running")
         second = self.cloud.create_server("it-from-rbd", ours["id"])
+        flush(second)
         assert_same_rbd(f"vms/{second}_disk", f"images/{ours['id']}@snap")
         self.cloud.delete_server(second)
 

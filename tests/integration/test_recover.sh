@@ -35,7 +35,9 @@ taps() { # command guest [option...]
 
 image_is_written_down() { grep -q '"step":"image"' "$JOURNAL"; }
 
-same_as_disk() { qemu-img compare -U -f qcow2 -F qcow2 "$(disk_of "$1")" "$DIR/image"; }
+same_as_disk() {
+    flush "$1" && qemu-img compare -U -f qcow2 -F qcow2 "$(disk_of "$1")" "$DIR/image"
+}
 
 # kill_at POINT GUEST METHOD: the driver dies there; fails when it never came there.
 kill_at() {

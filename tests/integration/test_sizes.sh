@@ -30,7 +30,6 @@ start_guest() { # name format [source-type source]
       <driver name='qemu' type='$2' cache='none'/><source ${4:-$source}/>
       <target dev='vda' bus='virtio'/></disk>" || exit 1
 }
-flush() { monitor "$1" 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush' >/dev/null; }
 
 # The yardstick is made once the guest has its data on disk.
 is_as_small() { # disk format description

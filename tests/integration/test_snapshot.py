@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import tap
 from agent import METHOD, Agent, assert_nothing_left
 from cloud import (REPO, Cloud, ask_guest_agent, assert_same_content, block_jobs, disk_file,
-                   domain_state, domain_xml, image_file, run, wait_guest_agent, write_pattern)
+                   domain_state, domain_xml, flush, image_file, run, wait_guest_agent, write_pattern)
 
 COLD = {"workarounds": {"disable_libvirt_livesnapshot": "true"}}
 
@@ -152,6 +152,8 @@ class Snapshot(unittest.TestCase):
             record = self.cloud.snapshot(self.server, "boots")
         second = self.cloud.create_server("it-from-snapshot", record["id"])
         self.assertEqual(domain_state(second), "running")
+        flush(second)
+        flush(self.server)
         run("qemu-img", "compare", "-U", "-f", "qcow2", "-F", "qcow2", disk_file(second),
             disk_file(self.server))
         self.cloud.delete_server(second)

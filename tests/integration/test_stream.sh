@@ -23,7 +23,6 @@ start_guest() { # name format disk
       <source file='$3'/><target dev='vda' bus='virtio'/></disk>" || exit 1
 }
 disk_of() { echo "$INSTANCES/$(uuid_of "$1")/disk"; }
-flush() { monitor "$1" 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush' >/dev/null; }
 # What the guest wrote has come to its disk.
 holds() { # guest pattern offset length
     local said
@@ -58,6 +57,7 @@ snapshot() { # guest method format description [option...]
         result 1 "$description" "$said"
         return
     }
+    flush "$guest"
     same_as "$(disk_of "$guest")" $disk_format "$format" "$description"
     left_as_before "$guest" "$description" "$before"
 }

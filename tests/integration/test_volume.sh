@@ -138,7 +138,7 @@ has_layers() { # description name...
 has_data() { # description top-layer
     local format=qcow2 output
     [ "$2" = vol ] && format=raw
-    $VIRSH domstate "$NAME" | grep -q running && qemu_io flush # metadata QEMU still holds
+    tests/integration/lib/flush "$NAME"
     output=$(qemu-img compare -U -f $format -F raw "$SHARE/$2" "$DIR/expected" 2>&1)
     result $? "$1: data is the guest's" "$output"
 }

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import tap
 from agent import Agent
 from cloud import (REPO, Cloud, ask_guest_agent, assert_same_rbd, cast_snapshot, console,
-                   lab_service, run, wait_for, wait_guest_agent, write_pattern)
+                   flush, lab_service, run, wait_for, wait_guest_agent, write_pattern)
 
 OWN = {"id", "self", "file", "checksum", "os_hash_value", "created_at", "updated_at", "direct_url"}
 
@@ -108,6 +108,8 @@ class VolumeBacked(unittest.TestCase):
         self.cloud.volumes += volumes
         self.assertEqual(len(volumes), 2)
         copies = {self.cloud.volume(v)["attachments"][0]["device"]: v for v in volumes}
+        flush(second)
+        flush(self.server)
         assert_same_rbd(f"volumes/volume-{copies['/dev/vdb']}", f"volumes/volume-{self.data}")
         # The guest goes on writing to its root disk: its own system comes up from the copy.
         wait_guest_agent(second)

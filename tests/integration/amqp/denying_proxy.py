@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A RabbitMQ as from 4.3 on: it denies queues that are neither durable nor exclusive."""
+"""A RabbitMQ as from 4.3 on: it denies queues that are neither durable nor exclusive.
+
+For brokers that cannot, and peers that know no other queues: those go past it.
+"""
 
 import socket
 import struct

@@ -2,8 +2,10 @@
 """The processes of an AMQP test: a private broker, the bus under test, oslo.messaging peers."""
 
 import atexit
+import glob
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,8 +34,8 @@ def wait_for(what, check, timeout=PATIENCE_S):
 
 
 def free_ports():
-    """A base port with the next three free as well."""
-    for base in range(27700, 29700, 10):
+    """A base port with the next three free as well; hardly what another test has just found."""
+    for base in random.sample(range(27700, 29700, 10), 200):
         try:
             for port in range(base, base + 4):
                 with socket.socket() as probe:
@@ -45,11 +47,30 @@ def free_ports():
     raise AssertionError("no free ports")
 
 
-class Broker:
-    """A RabbitMQ node of our own; with `peer`, another Broker, in its cluster."""
+def broker_version():
+    """Of the RabbitMQ that Broker starts: (3, 10)."""
+    there = glob.glob(f"{os.environ.get('RABBIT_ROOT', '')}/usr/lib/rabbitmq/lib/rabbitmq_server-*")
+    return tuple(int(part) for part in there[0].rpartition("-")[2].split(".")[:2])
 
-    def __init__(self, peer=None):
+
+# Denied by default from 4.3 on, but not by Debian's.
+TRANSIENT_QUEUES = "deprecated_features.permit.transient_nonexcl_queues"
+
+
+
+class Broker:
+    """A RabbitMQ node of our own; with `peer`, another Broker, in its cluster.
+
+    `transient`: it permits queues that are neither durable nor exclusive, as RabbitMQ 4.3 does not;
+    the oslo.messaging of our peers knows no others. `largest`: message, in bytes; as up to 3.x.
+    """
+
+    def __init__(self, peer=None, transient=True, largest=128 << 20):
         self.folder = tempfile.mkdtemp(prefix="amqp-test-")
+        with open(f"{self.folder}/options", "w", encoding="ascii") as options:
+            options.write(f"max_message_size = {largest}\n")
+            if broker_version() >= (4,):
+                options.write(f"{TRANSIENT_QUEUES} = {str(transient).lower()}\n")
         self.port = free_ports()
         self.make_certificates()
         atexit.register(self.close)

@@ -281,8 +281,14 @@ def disk_info(path, fmt):
     return json.loads(run("qemu-img", "info", "-U", "--output=json", "-f", fmt, path))
 
 
+def flush(server):
+    """What its disks hold is in their files: before one is read whose guest runs."""
+    run(f"{REPO}/tests/integration/lib/flush", server)
+
+
 def assert_same_content(image, fmt, server):
     """The image's bytes are the disk's bytes, and it stands on its own."""
+    flush(server)
     info = disk_info(image_file(image), fmt)
     assert "backing-filename" not in info, info
     if fmt == "qcow2":

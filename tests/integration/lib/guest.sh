@@ -85,6 +85,9 @@ write_disk() { # name pattern offset length
         grep -q wrote
 }
 
+# Before the file of a disk is read whose guest runs.
+flush() { tests/integration/lib/flush "$NAME-$1"; }
+
 probe() { # command guest [option=value...]
     local command=$1 guest=$2
     shift 2

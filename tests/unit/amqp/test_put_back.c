@@ -40,6 +40,27 @@ static void what_is_new_is_looked_for_soon(void **state)
     assert_int_equal(give_back(&put_back, MINUTE_MS, false), 50);
 }
 
+static void a_slow_queue_gets_time_for_it(void **state)
+{
+    (void)state;
+    struct put_back put_back;
+    put_back_init(&put_back);
+    static const struct {
+        uint64_t took_ms;
+        uint64_t settles_ms;
+    } looks[] = {{0, 50}, {25, 50}, {26, 52}, {120, 240}};
+    for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
+        uint64_t now_ms = MINUTE_MS;
+        uint64_t look_ms = 7;
+        hold(&put_back, 0, false);
+        (void)given(&put_back, now_ms, false);
+        uint64_t answered_ms = now_ms + looks[i].took_ms;
+        assert_true(put_back_settles(&put_back, now_ms, answered_ms, &look_ms));
+        assert_int_equal(look_ms - answered_ms, looks[i].settles_ms);
+        assert_false(put_back_settles(&put_back, look_ms, look_ms + 1, &look_ms));
+    }
+}
+
 static void what_comes_back_is_kept_away_from(void **state)
 {
     (void)state;
@@ -116,6 +137,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_new_is_looked_for_soon),
+        cmocka_unit_test(a_slow_queue_gets_time_for_it),
         cmocka_unit_test(what_comes_back_is_kept_away_from),
         cmocka_unit_test(what_came_back_often_is_kept_away_from_longer),
         cmocka_unit_test(looks_grow_rare_until_all_is_taken),
