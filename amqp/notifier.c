@@ -123,7 +123,8 @@ static void write_to_log(const struct outgoing *outgoing)
     enum log_level level =
         strcmp(notification->priority, "ERROR") == 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO;
     if (text)
-        log_write(level, LOG_HERE, "oslo.messaging.notification.%s %s", notification->event_type, text);
+        log_write(level, LOG_HERE, "oslo.messaging.notification.%s %s", notification->event_type,
+                  text);
     free(text);
 }
 

@@ -52,8 +52,8 @@ static void a_slow_queue_gets_time_for_it(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
         uint64_t now_ms = MINUTE_MS;
         uint64_t look_ms = 7;
-        hold(&put_back, 0, false);
-        (void)given(&put_back, now_ms, false);
+        hold_delivery(&put_back, 0, false);
+        (void)give_back(&put_back, now_ms, false);
         uint64_t answered_ms = now_ms + looks[i].took_ms;
         assert_true(put_back_settles(&put_back, now_ms, answered_ms, &look_ms));
         assert_int_equal(look_ms - answered_ms, looks[i].settles_ms);
