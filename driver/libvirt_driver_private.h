@@ -33,7 +33,7 @@ struct libvirt_driver {
     atomic_bool is_checked; /* check_host has told what it tells once */
 };
 
-/* driver_ops.inspect: driver/snapshot/inspect.c. */
+/* driver_ops.inspect: driver/libvirt_inspect.c. */
 int libvirt_inspect(struct libvirt_driver *driver, const struct guest_id *guest,
                     struct guest_info *ret_info, struct error *err);
 
@@ -51,7 +51,7 @@ int libvirt_stopped_stream(struct libvirt_driver *driver, const struct guest_inf
                            const struct snapshot_plan *plan, struct snapshot_result *ret_result,
                            struct error *err);
 
-/* driver_ops.freeze and driver_ops.thaw: driver/snapshot/quiesce.c. */
+/* driver_ops.freeze and driver_ops.thaw: driver/libvirt_freeze.c. */
 int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error *err);
 int libvirt_thaw(struct libvirt_driver *driver, const char *uuid, struct error *err);
 

@@ -10,7 +10,7 @@
 
 #include "common/id.h"
 #include "common/log.h"
-#include "driver/image/same_file.h"
+#include "common/same_file.h"
 
 /* The name of an instance's folder begins with its uuid: "_resize" or "_del" may follow. */
 static bool is_of_instance(const char *folder_name)

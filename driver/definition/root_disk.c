@@ -11,10 +11,10 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/same_file.h"
 #include "driver/ceph/rbd_name.h"
 #include "driver/definition/layer_place.h"
 #include "driver/image/qemu_img.h"
-#include "driver/image/same_file.h"
 
 enum disk_source_type root_disk_source_type(const struct domain_disk *disk)
 {

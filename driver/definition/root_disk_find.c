@@ -7,9 +7,9 @@
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "common/same_file.h"
 #include "driver/definition/root_disk.h"
 #include "driver/definition/xml_node.h"
-#include "driver/image/same_file.h"
 
 /*
  * What nova calls the disk: "disk", "disk.eph0", "disk.swap"... NULL when the name is none of

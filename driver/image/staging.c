@@ -13,8 +13,8 @@
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "common/same_file.h"
 #include "driver/driver.h"
-#include "driver/image/same_file.h"
 
 #define PREFIX "nova-snapshot-"
 

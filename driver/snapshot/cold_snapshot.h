@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "driver/definition/disk_source.h"
 #include "driver/image/disk_space.h"
 #include "driver/image/staging.h"
 #include "driver/libvirt/domain_watch.h"
 #include "driver/libvirt/guest_rest.h"
 #include "driver/libvirt/host_devices.h"
 #include "driver/libvirt_driver_private.h"
-#include "driver/snapshot/disk_source.h"
 
 struct cold_snapshot {
     struct libvirt_driver *driver;

@@ -13,10 +13,10 @@
 #include "common/clock.h"
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "driver/definition/disk_source.h"
 #include "driver/image/image_stream.h"
 #include "driver/libvirt/guest_rest.h"
 #include "driver/libvirt_driver_private.h"
-#include "driver/snapshot/disk_source.h"
 
 /* How often it is looked at whether there is any sense in reading on. */
 #define LOOK_MS 1000

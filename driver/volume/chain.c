@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 
 #include "common/cleanup.h"
+#include "common/same_file.h"
 #include "driver/image/qemu_img.h"
-#include "driver/image/same_file.h"
 
 static bool is_file_name(const char *name)
 {

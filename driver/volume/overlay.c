@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 
 #include "common/cleanup.h"
+#include "common/same_file.h"
 #include "driver/definition/xml_node.h"
 #include "driver/image/qemu_img.h"
-#include "driver/image/same_file.h"
 #include "driver/volume/chain.h"
 
 /* Cinder may have mounted the share elsewhere: another path to the same file is as good, a link to

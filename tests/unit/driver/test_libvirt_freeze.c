@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver/snapshot/quiesce.c: what a caller is told of a guest that froze, did not, or may have. */
+/* driver/libvirt_freeze.c: what a caller is told of a guest that froze, did not, or may have. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See disk_source.h. */
-#include "driver/snapshot/disk_source.h"
+#include "driver/definition/disk_source.h"
 
 #include <errno.h>
 #include <string.h>

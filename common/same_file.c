@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See same_file.h. */
-#include "driver/image/same_file.h"
+#include "common/same_file.h"
 
 #include <string.h>
 #include <sys/stat.h>
