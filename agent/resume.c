@@ -158,6 +158,8 @@ static bool clear_for_another_try(struct operation *op)
         return false;
     }
     log_info("%s is begun again", op->base.request->method);
+    size_t n_undone = json_array_size(journal_all(op->base.record, "driver"));
+    journal_mark(op->base.record, "driver_undone", json_integer((json_int_t)n_undone));
     journal_mark(op->base.record, "location", json_null());
     journal_mark(op->base.record, "volumes", json_null());
     journal_mark(op->base.record, "snapshots", json_null());

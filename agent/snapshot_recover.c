@@ -46,11 +46,18 @@ static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
     return r;
 }
 
-/* Nothing but its event and its first task state can be seen of it. */
+/* What was made in an earlier life, and undone there, counts no more. */
+static bool has_touched_the_guest(const struct journal_record *record)
+{
+    json_int_t undone = json_integer_value(journal_last(record, "driver_undone"));
+    return (json_int_t)json_array_size(journal_all(record, "driver")) > undone;
+}
+
+/* Nothing but its event and its task state can be seen of it. */
 static bool has_hardly_begun(const struct operation *op)
 {
     const struct journal_record *record = op->base.record;
-    return !journal_last(record, "driver") && !journal_last(record, "volumes") &&
+    return !has_touched_the_guest(record) && !json_is_object(journal_last(record, "volumes")) &&
            !op->upload_started && !op->image_complete && !journal_last(record, "failure") &&
            operation_deaths(op) <= LIVES_MAX;
 }

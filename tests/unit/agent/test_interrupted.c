@@ -238,6 +238,41 @@ static void a_death_is_no_end(void **state)
     assert_string_equal(world.fault, "the snapshot agent ended while it took this snapshot");
 }
 
+static void run_in_journal(const char *command)
+{
+    char line[512];
+    (void)snprintf(line, sizeof(line), "cd %s/" STATE_HOST ".journal && %s", state_dir.path,
+                   command);
+    assert_int_equal(system(line), 0); /* NOLINT(cert-env33-c) */
+}
+
+/* What the journal says at this moment is kept, as if the agent died of it. */
+static void die_before_extract(enum fake_call call, const char *uuid, void *userdata)
+{
+    (void)uuid, (void)userdata;
+    if (call != FAKE_INSPECT)
+        return;
+    run_in_journal("mkdir ../kept && cp -p *.request ../kept");
+    end_the_agent();
+}
+
+/* It had been taken back, and nothing was made since. */
+static void a_death_before_the_guest_is_touched_again_is_no_failure(void **state)
+{
+    (void)state;
+    script.entries = entries = json_pack("[{s:s}]", "step", "begin");
+    script.on_call = end_at_extract;
+    script.errors[FAKE_EXTRACT] = failure(ECANCELED, EXC_INTERNAL_ERROR);
+    live();
+    script.on_call = die_before_extract;
+    fake_driver_set_script(agent.driver, &script);
+    assert_int_equal(recovery_run(agent.recovery, &agent, 10000, &err), 0);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    run_in_journal("mv ../kept/* . && rmdir ../kept");
+    live_again();
+    assert_active();
+}
+
 /* However often the package is upgraded. */
 static void many_ends_are_no_reason_to_give_up(void **state)
 {
@@ -333,6 +368,7 @@ int main(void)
         TEST(an_upload_that_glance_clears_up_is_waited_for),
         TEST(data_nobody_can_verify_is_not_kept),
         TEST(a_death_is_no_end),
+        TEST(a_death_before_the_guest_is_touched_again_is_no_failure),
         TEST(many_ends_are_no_reason_to_give_up),
         TEST(snapshots_of_volumes_are_made_again),
         TEST(what_waits_behind_it_stays_too),
