@@ -211,11 +211,20 @@ static void what_is_wrong_is_told_and_over_when_it_is_right(void **state)
     assert_int_equal(atomic_load(&n_aside), 4);
 }
 
+static char full[] = "/sys"; /* a file system without any room */
+
 static void no_room_is_no_fit_host(void **state)
 {
     (void)state;
-    static char full[] = "/sys"; /* a file system without any */
     conf.snapshot_agent.state_dir = full;
+    start();
+    assert_unfit_for("only 0 bytes are free in /sys");
+}
+
+static void no_room_for_snapshots_is_no_fit_host(void **state)
+{
+    (void)state;
+    conf.libvirt.snapshots_directory = full;
     start();
     assert_unfit_for("only 0 bytes are free in /sys");
 }
@@ -311,6 +320,7 @@ int main(void)
         TEST(a_fit_host_is_served),
         TEST(what_is_wrong_is_told_and_over_when_it_is_right),
         TEST(no_room_is_no_fit_host),
+        TEST(no_room_for_snapshots_is_no_fit_host),
         TEST(a_thing_that_is_wrong_at_the_start_does_not_end_the_agent),
         TEST(a_request_that_meets_an_unfit_host_goes_back),
         TEST(a_fresh_look_is_not_repeated),

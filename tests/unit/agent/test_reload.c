@@ -24,6 +24,15 @@ static const struct fake_script script;
 
 static const struct conf_sources sources = {.items = {{path, false}}, .n = 1};
 
+static uint64_t disk_rate_of_host, upload_rate_of_host;
+
+void __wrap_throttle_set(struct throttle *throttle, uint64_t bytes_per_s);
+
+void __wrap_throttle_set(struct throttle *throttle, uint64_t bytes_per_s)
+{
+    *(throttle == agent.disk_throttle ? &disk_rate_of_host : &upload_rate_of_host) = bytes_per_s;
+}
+
 static void write_file(const char *text)
 {
     FILE *file = fopen(path, "w");
@@ -152,6 +161,7 @@ static void rates_and_the_method_change(void **state)
     assert_true(live.disk_bytes_per_s == 30 << 20 && live.upload_bytes_per_s == 3 << 20);
     fake_driver_get_record(agent.driver, &record);
     assert_true(record.disk_bytes_per_s == 8 << 20); /* of 40, for 5 snapshots at a time */
+    assert_true(disk_rate_of_host == 40 << 20 && upload_rate_of_host == 5 << 20);
     (void)reload(SAME);
     live = live_options_get(agent.live_options);
     assert_int_equal(live.wanted_method, SNAPSHOT_METHOD_BLOCKREBASE);
