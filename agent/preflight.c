@@ -169,7 +169,7 @@ static void keep_glance_url(struct preflight *preflight, const struct request_co
         return;
     free(preflight->glance_url);
     preflight->glance_url = url;
-    log_debug("preflight: Glance is looked for at %s", url);
+    log_debug("preflight: Glance is looked for at %s", http_request_show_url(url).text);
     preflight->glance_url_ms = clock_now_ms();
 }
 

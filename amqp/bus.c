@@ -264,11 +264,10 @@ static int await_connection(struct bus *bus, const struct timespec *deadline, st
 int bus_start(struct bus *bus, unsigned timeout_ms, struct error *err)
 {
     const struct timespec deadline = clock_deadline(timeout_ms);
-    int r = bus_thread_start(&bus->thread, bus_main, bus);
+    int r = bus_work_open(&bus->works, &bus->thread, bus_main, bus);
     if (r != 0)
         return error_errno(err, r, "no thread for the bus");
     (void)pthread_setname_np(bus->thread, "bus");
-    bus_work_open(&bus->works);
     return timeout_ms == 0 ? 0 : await_connection(bus, &deadline, err);
 }
 

@@ -28,10 +28,13 @@ void bus_work_destroy(struct bus_work_queue *queue)
     (void)close(queue->wake_fd);
 }
 
-void bus_work_open(struct bus_work_queue *queue)
+int bus_work_open(struct bus_work_queue *queue, pthread_t *ret_thread, void *(*main)(void *arg),
+                  void *arg)
 {
     LOCK_SCOPE(&queue->lock);
-    queue->is_open = true;
+    int r = bus_thread_start(ret_thread, main, arg);
+    queue->is_open = r == 0;
+    return r;
 }
 
 bool bus_work_stop(struct bus_work_queue *queue)

@@ -45,8 +45,12 @@ int bus_work_init(struct bus_work_queue *queue, struct error *err);
 /* When nobody is left in it. */
 void bus_work_destroy(struct bus_work_queue *queue);
 
-/* The bus thread runs. */
-void bus_work_open(struct bus_work_queue *queue);
+/*
+ * Starts the bus thread, which main() is, with the queue open: nothing it begins is refused.
+ * Returns 0 or an errno; the queue stays closed then.
+ */
+int bus_work_open(struct bus_work_queue *queue, pthread_t *ret_thread, void *(*main)(void *arg),
+                  void *arg);
 
 /* From now on work is refused; the bus thread sees it by bus_work_is_stopping(). Returns whether
  * the queue was opened. */

@@ -50,13 +50,15 @@ void cancel_free(struct cancel *cancel)
 
 void cancel_request(struct cancel *cancel, const struct error *reason)
 {
-    LOCK_SCOPE(&cancel->lock);
-    if (cancel->requested)
-        return;
-    cancel->requested = true;
-    cancel->reason = *reason;
-    cancel->reason.errnum = ECANCELED;
-    (void)eventfd_write(cancel->fd, 1);
+    {
+        LOCK_SCOPE(&cancel->lock);
+        if (cancel->requested)
+            return;
+        cancel->requested = true;
+        cancel->reason = *reason;
+        cancel->reason.errnum = ECANCELED;
+        (void)eventfd_write(cancel->fd, 1);
+    }
     log_debug("cancelling: %s", reason->message);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/http_request.h"
 #include "common/json.h"
 #include "common/log.h"
 
@@ -118,7 +119,7 @@ int catalog_find_endpoint(const json_t *catalog, const struct catalog_query *que
         if (!copy)
             return error_nomem(err);
         log_debug("%s endpoint of service '%s': %s", query->interfaces[i], query->service_type,
-                  copy);
+                  http_request_show_url(copy).text);
         *ret_url = copy;
         return 0;
     }

@@ -97,14 +97,13 @@ unsigned http_client_retry_delay_ms(const struct http_client *client)
 static void log_request(const struct http_request *request, const struct http_response *response,
                         const struct error *err, uint64_t begun_ms)
 {
-    int url_length = (int)strcspn(request->url, "?");
+    const struct http_url_text url = http_request_show_url(request->url);
     unsigned long long ms = clock_now_ms() - begun_ms;
     if (response)
-        log_debug("%s %.*s: %u in %llu ms", request->method, url_length, request->url,
-                  response->status, ms);
+        log_debug("%s %s: %u in %llu ms", request->method, url.text, response->status, ms);
     else
-        log_debug("%s %.*s: no answer after %llu ms: %s", request->method, url_length, request->url,
-                  ms, err->message);
+        log_debug("%s %s: no answer after %llu ms: %s", request->method, url.text, ms,
+                  err->message);
 }
 
 int http_request(struct http_client *client, const struct http_request *request,

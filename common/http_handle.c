@@ -50,7 +50,6 @@ int http_handle_pool_borrow(struct http_handle_pool *pool, struct http_handle *r
 
 void http_handle_pool_return(struct http_handle_pool *pool, struct http_handle *handle)
 {
-    curl_easy_reset(handle->easy);
     {
         LOCK_SCOPE(&pool->lock);
         if (pool->idle_count < HTTP_HANDLE_POOL_MAX) {

@@ -83,6 +83,19 @@ int http_request_make_headers(const struct http_request *request, struct curl_sl
     return 0;
 }
 
+struct http_url_text http_request_show_url(const char *url)
+{
+    struct http_url_text shown;
+    const char *slashes = strstr(url, "://");
+    const char *host = slashes ? slashes + 3 : url;
+    for (const char *at = host; at < host + strcspn(host, "/?#"); at++)
+        if (*at == '@')
+            host = at + 1;
+    (void)snprintf(shown.text, sizeof(shown.text), "%.*s%.*s",
+                   slashes ? (int)(slashes + 3 - url) : 0, url, (int)strcspn(host, "?#"), host);
+    return shown;
+}
+
 int http_request_check_url(const char *url, struct error *err)
 {
     CURLU *parsed = curl_url();

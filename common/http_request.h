@@ -57,6 +57,13 @@ struct curl_slist;
  */
 int http_request_check_url(const char *url, struct error *err);
 
+struct http_url_text {
+    char text[512];
+};
+
+/* A URL for people: without what may be a secret, credentials and query. Any text will do. */
+struct http_url_text http_request_show_url(const char *url);
+
 /* The headers as libcurl wants them. Returns owned: http_request_free_headers(). EINVAL, ENOMEM. */
 int http_request_make_headers(const struct http_request *request, struct curl_slist **ret_list,
                               struct error *err);

@@ -238,6 +238,7 @@ int http_transfer_run(struct http_handle *handle, const struct http_transfer_opt
     r = set_options(handle->easy, options, &transfer, headers)
             ? run_transfer(handle, &transfer, ret_response, ret_failure, err)
             : error_nomem(err);
+    curl_easy_reset(handle->easy); /* it points to what goes now */
     http_request_free_headers(headers);
     if (transfer.body)
         explicit_bzero(transfer.body, transfer.body_bytes);

@@ -18,8 +18,8 @@ struct http_transfer_options {
 
 /*
  * As http_request() in http.h, whose errors these are; the URL has been checked. All is borrowed,
- * the fill of *ret_response is owned. The handle belongs to the calling thread and is left with its
- * options set.
+ * the fill of *ret_response is owned. The handle belongs to the calling thread and is left without
+ * options.
  */
 int http_transfer_run(struct http_handle *handle, const struct http_transfer_options *options,
                       const struct http_request *request, struct http_response *ret_response,

@@ -53,4 +53,5 @@ void log_write(enum log_level level, const struct log_place *place, const char *
 #define log_error(...) log_write(LOG_LEVEL_ERROR, LOG_HERE, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, LOG_HERE, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, LOG_HERE, __VA_ARGS__)
-#define log_debug(...) log_write(LOG_LEVEL_DEBUG, LOG_HERE, __VA_ARGS__)
+#define log_debug(...) /* what it is given is not reckoned for nothing */                          \
+    (log_enabled(LOG_LEVEL_DEBUG) ? log_write(LOG_LEVEL_DEBUG, LOG_HERE, __VA_ARGS__) : (void)0)

@@ -98,6 +98,7 @@ static void __attribute__((noreturn)) child_main(struct preparation *preparation
     const struct process_start *start = preparation->start;
     sigset_t none;
     (void)signal(SIGUSR1, SIG_IGN); /* "systemctl kill" means the agent, and sends it to all */
+    (void)signal(SIGUSR2, SIG_IGN);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGPIPE, SIG_DFL);

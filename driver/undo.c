@@ -25,7 +25,7 @@ static int undo_step(const struct undo *undo, const struct undo_step *step, void
     struct error failure = ERROR_INIT;
     uint64_t since_ms = clock_now_ms();
     int r = step->run(op, &failure);
-    if (r < 0 && r != -undo->waited_errnum) {
+    if (r < 0 && r != -undo->final_errnum) {
         log_debug("undo: %s failed, trying again: %s", step->name, failure.message);
         failure = (struct error)ERROR_INIT;
         r = undo_again(undo, step, op, &failure);

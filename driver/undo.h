@@ -28,7 +28,7 @@ struct undo {
     /* Whether nothing is left to undo, asked behind each step with what it returned. NULL: no. */
     bool (*is_over)(const void *op, int r);
 
-    int waited_errnum; /* of a step that has waited itself and is not tried again; 0: none */
+    int final_errnum; /* of a failure that another try would not change; 0: none */
 };
 
 /*

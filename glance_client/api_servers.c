@@ -27,7 +27,7 @@ const char *glance_api_server(struct glance *glance, uint64_t now_ms)
         }
     }
     log_debug("Glance: all api_servers have failed lately, %s did so first and is asked",
-              glance->api_servers[oldest]);
+              http_request_show_url(glance->api_servers[oldest]).text);
     return glance->api_servers[oldest];
 }
 
@@ -45,9 +45,10 @@ void glance_api_server_judge(struct glance *glance, const char *url, bool answer
         uint64_t failed_ms =
             atomic_exchange(&glance->api_server_failed_ms[i], answered ? 0 : now_ms);
         if (answered && failed_ms > 0)
-            log_debug("Glance: api_server %s answers again", glance->api_servers[i]);
+            log_debug("Glance: api_server %s answers again",
+                      http_request_show_url(glance->api_servers[i]).text);
         else if (!answered)
             log_debug("Glance: api_server %s has failed, others are asked for %d s",
-                      glance->api_servers[i], DEAD_MS / 1000);
+                      http_request_show_url(glance->api_servers[i]).text, DEAD_MS / 1000);
     }
 }

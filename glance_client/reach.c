@@ -24,9 +24,10 @@ static bool server_answers(struct glance *glance, const char *base, unsigned tim
         (void)error_set(err, EHOSTUNREACH, EXC_GLANCE_CONNECTION_FAILED, "%s", reason);
     }
     http_response_done(&response);
-    log_debug("Glance: %s %s", base, good ? "answers" : "does not answer");
+    const struct http_url_text shown = http_request_show_url(base);
+    log_debug("Glance: %s %s", shown.text, good ? "answers" : "does not answer");
     if (!good)
-        (void)error_prepend(err, "%s", base);
+        (void)error_prepend(err, "%s", shown.text);
     return good;
 }
 

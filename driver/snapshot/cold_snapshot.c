@@ -136,8 +136,10 @@ void cold_snapshot_resume(struct cold_snapshot *op, struct error *err)
         {"resume the guest", cold_let_run},
         {"attach host devices", cold_attach_devices},
     };
-    static const struct undo undo = {
-        .steps = steps, .count = ARRAY_SIZE(steps), .is_over = cold_guest_is_gone};
+    static const struct undo undo = {.steps = steps,
+                                     .count = ARRAY_SIZE(steps),
+                                     .is_over = cold_guest_is_gone,
+                                     .final_errnum = ENOENT};
     if (op->suspending)
         (void)undo_run(&undo, op, err);
 }

@@ -89,7 +89,7 @@ void direct_copy_undo(struct direct_copy *op, struct error *err)
         {"remove the disk's snapshot", direct_step_remove_disk_snap},
     };
     static const struct undo undo = {
-        .steps = steps, .count = ARRAY_SIZE(steps), .waited_errnum = EBUSY};
+        .steps = steps, .count = ARRAY_SIZE(steps), .final_errnum = EBUSY};
     (void)undo_run(&undo, op, err);
 }
 

@@ -737,6 +737,24 @@ static void the_debug_log_has_no_query_header_or_body(void **state)
     http_script_finish(script);
 }
 
+static void a_url_is_shown_without_secrets(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *shown;
+    } rows[] = {
+        {"http://glance:9292/v2", "http://glance:9292/v2"},
+        {"https://user:pass@word@glance:9292/v2?token=1", "https://glance:9292/v2"},
+        {"http://glance/a@b", "http://glance/a@b"},
+        {"user:secret@glance", "glance"},
+        {"http://user:secret@", "http://"},
+        {"http://user@[::1]:1#f", "http://[::1]:1"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_string_equal(http_request_show_url(rows[i].url).text, rows[i].shown);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -764,6 +782,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_upload_ends_at_once),
         cmocka_unit_test(a_long_time_limit_is_long),
         cmocka_unit_test(the_debug_log_has_no_query_header_or_body),
+        cmocka_unit_test(a_url_is_shown_without_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

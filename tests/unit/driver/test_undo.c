@@ -99,9 +99,9 @@ static void the_others_run_all_the_same(void **state)
 static void what_has_waited_is_not_tried_again(void **state)
 {
     (void)state;
-    assert_int_equal(run((struct undo){.waited_errnum = EBUSY}, 'b', 1, EBUSY), -EBUSY);
+    assert_int_equal(run((struct undo){.final_errnum = EBUSY}, 'b', 1, EBUSY), -EBUSY);
     assert_string_equal(world.calls, "abc");
-    assert_int_equal(run((struct undo){.waited_errnum = EBUSY}, 'b', 1, EIO), 0);
+    assert_int_equal(run((struct undo){.final_errnum = EBUSY}, 'b', 1, EIO), 0);
     assert_string_equal(world.calls, "abbc");
 }
 
