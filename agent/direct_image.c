@@ -67,6 +67,7 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
     int r = slots_acquire(op->base.agent->disk_op_slots, err);
     if (r == 0) {
         operation_enter(op, SUMMARY_COPY);
+        op->summary.method = "direct";
         r = driver->ops->direct_snapshot(driver, &op->info, &direct, ret_location, err);
         slots_release(op->base.agent->disk_op_slots);
         op->guest_is_back = r == 0;
@@ -160,7 +161,6 @@ int direct_image_make(struct operation *op, bool *ret_made, struct error *err)
         *err = failure;
         return r;
     }
-    op->summary.method = "direct";
     op->summary.quiesce = op->plan.quiesce ? SUMMARY_QUIESCE_ASKED : SUMMARY_QUIESCE_NO;
     log_info("Snapshot taken within the cluster: %s", location);
     *ret_made = true;

@@ -111,16 +111,23 @@ static bool take_next_method(struct operation *op, const struct error *why)
     return true;
 }
 
+static int extract_as_planned(struct operation *op, struct snapshot_result *ret_result,
+                              struct error *err)
+{
+    struct driver *driver = op->base.agent->driver;
+    op->summary.method = snapshot_method_name(op->plan.method);
+    return driver->ops->extract(driver, &op->info, &op->plan, ret_result, err);
+}
+
 /* There is no room for what the planned method writes, *err: stream writes next to nothing. */
 static int stream_for_want_of_room(struct operation *op, struct snapshot_result *ret_result,
                                    struct error *err)
 {
-    struct driver *driver = op->base.agent->driver;
     struct error failure = ERROR_INIT;
     enum snapshot_method before = op->plan.method;
     op->plan.method = SNAPSHOT_METHOD_STREAM;
     tell_change(op, before, err);
-    int r = driver->ops->extract(driver, &op->info, &op->plan, ret_result, &failure);
+    int r = extract_as_planned(op, ret_result, &failure);
     if (r == 0)
         return 0;
     if (r != -EOPNOTSUPP)
@@ -131,12 +138,11 @@ static int stream_for_want_of_room(struct operation *op, struct snapshot_result 
 static int extract_by_any_method(struct operation *op, struct snapshot_result *ret_result,
                                  struct error *err)
 {
-    struct driver *driver = op->base.agent->driver;
     bool may_stream = plan_can_stream(op->base.agent->conf, &op->info) &&
                       op->plan.method != SNAPSHOT_METHOD_STREAM;
     for (;;) {
         struct error failure = ERROR_INIT;
-        int r = driver->ops->extract(driver, &op->info, &op->plan, ret_result, &failure);
+        int r = extract_as_planned(op, ret_result, &failure);
         if (r == 0)
             return 0;
         if (r == -EOPNOTSUPP && take_next_method(op, &failure))
@@ -177,7 +183,6 @@ static int extract_image(struct operation *op, struct snapshot_result *ret_resul
               op->is_streamed ? "read from the guest's disk as it is sent" : "on a disk of ours");
     failpoint("disk:extracted");
     op->summary.quiesce = ret_result->quiesced ? SUMMARY_QUIESCE_YES : SUMMARY_QUIESCE_NO;
-    op->summary.method = snapshot_method_name(op->plan.method);
     if (ret_result->guest_paused_ms > 0)
         log_info("the guest was down for %u ms", ret_result->guest_paused_ms);
     log_debug("Snapshot extracted, beginning image upload");
@@ -224,11 +229,13 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
         r = acquire_disk_op_slot(op, SUMMARY_UPLOAD, err);
     if (r < 0)
         return r;
-    op->summary.image_bytes = image->size_bytes;
     r = upload_within_limits(op, image, err);
     slots_release(op->base.agent->disk_op_slots);
     failpoint("disk:uploaded");
-    return r < 0 ? r : operation_image_is_complete(op, err);
+    if (r < 0)
+        return r;
+    op->summary.image_bytes = image->size_bytes;
+    return operation_image_is_complete(op, err);
 }
 
 void disk_image_let_go(const struct operation *op, struct image_source *image, int r)

@@ -120,7 +120,9 @@ void finish_postpone(struct operation *op, const struct error *why)
 {
     log_error("%s is postponed to the next start of the agent: %s", op->base.request->method,
               why->message);
-    operation_log_summary(op, "is postponed to the next start of the agent");
+    operation_log_summary(op, op->image_complete
+                                  ? "is active, its cleanup is postponed to the next start"
+                                  : "is postponed to the next start of the agent");
     instance_turn_leave(op->base.turn);
     journal_leave(op->base.record);
     op->base.record = NULL;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct freezer {
     pthread_cond_t changed;
     struct entry *entries;
     bool stopping;
+    atomic_uint n_entries; /* read without the lock: who holds it may wait for a disk */
 };
 
 static struct entry *find_entry(struct freezer *freezer, const char *uuid)
@@ -52,6 +54,7 @@ static void forget_entry(struct freezer *freezer, struct entry *entry)
     while (*link != entry)
         link = &(*link)->next;
     *link = entry->next;
+    atomic_fetch_sub(&freezer->n_entries, 1);
     free(entry);
     (void)pthread_cond_broadcast(&freezer->changed);
 }
@@ -65,6 +68,7 @@ static struct entry *add_entry(struct freezer *freezer, const char *uuid)
     entry->thaw_ms = clock_now_ms() + freezer->deadline_ms;
     entry->next = freezer->entries;
     freezer->entries = entry;
+    atomic_fetch_add(&freezer->n_entries, 1);
     return entry;
 }
 
@@ -170,13 +174,9 @@ unsigned freezer_left_ms(struct freezer *freezer, const char *uuid)
                                                                : 0;
 }
 
-unsigned freezer_count(struct freezer *freezer)
+unsigned freezer_count(const struct freezer *freezer)
 {
-    unsigned n = 0;
-    LOCK_SCOPE(&freezer->lock);
-    for (const struct entry *entry = freezer->entries; entry; entry = entry->next)
-        n++;
-    return n;
+    return atomic_load(&freezer->n_entries);
 }
 
 int freezer_thaw(struct freezer *freezer, const char *uuid, struct error *err)

@@ -29,7 +29,7 @@ int freezer_freeze(struct freezer *freezer, const char *uuid, struct error *err)
 bool freezer_holds(struct freezer *freezer, const char *uuid);
 
 /* How many guests are frozen, or to be thawed still. */
-unsigned freezer_count(struct freezer *freezer);
+unsigned freezer_count(const struct freezer *freezer);
 
 /* Milliseconds until the guest is thawed anyway; 0 when it is not frozen. */
 unsigned freezer_left_ms(struct freezer *freezer, const char *uuid);

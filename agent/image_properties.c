@@ -51,8 +51,7 @@ static void tell_method(struct operation *op)
     if (op->method_reason[0] != '\0')
         (void)snprintf(note, sizeof(note), "%s, not %s: %s",
                        op->is_direct ? "direct" : snapshot_method_name(op->plan.method),
-                       op->base.agent->conf->snapshot_agent.live_snapshot_method,
-                       op->method_reason);
+                       snapshot_method_name(op->wanted_method), op->method_reason);
     else if (!instance_image_property(&op->base.instance, METHOD_PROPERTY))
         return; /* none was inherited from the image the instance was booted from, either */
     if (update_image(op, json_pack("{s:s}", METHOD_PROPERTY, note), &refusal) < 0)

@@ -88,10 +88,8 @@ void operation_log_summary(struct operation *op, const char *outcome)
     char text[2 * ERROR_MESSAGE_MAX + 512];
     struct summary *summary = &op->summary;
     summary_enter(summary, summary->phase); /* up to now */
-    if (summary->method) {
-        summary->wanted_method = op->base.agent->conf->snapshot_agent.live_snapshot_method;
-        summary->method_reason = op->method_reason;
-    }
+    summary->wanted_method = snapshot_method_name(op->wanted_method);
+    summary->method_reason = op->method_reason;
     summary->quiesce_reason = op->quiesce.reason;
     summary_write(summary, op->arguments.image_id, outcome, text, sizeof(text));
     log_info("%s", text);

@@ -121,6 +121,7 @@ static int thaw_guest(struct operation *op, struct error *err)
                          "Cinder took longer than freeze_deadline, so that the guest was thawed "
                          "before all snapshots were made");
     log_warning("the guest was thawed before Cinder had made all snapshots");
+    plan_no_quiesce(&op->quiesce, "the guest was thawed before Cinder had made all snapshots");
     return 0;
 }
 
@@ -129,6 +130,7 @@ static int snapshot_volumes(struct volume_backed *work, struct error *err)
     struct operation *op = work->op;
     struct error failure = ERROR_INIT;
     operation_enter(op, SUMMARY_COPY);
+    op->summary.method = "snapshots of its volumes";
     int r = freeze_guest(op, err);
     if (r < 0)
         return r;
@@ -144,7 +146,6 @@ static int snapshot_volumes(struct volume_backed *work, struct error *err)
         *err = failure;
         return -failure.errnum;
     }
-    op->summary.method = "snapshots of its volumes";
     op->summary.quiesce = op->quiesce.wanted ? SUMMARY_QUIESCE_YES : SUMMARY_QUIESCE_NO;
     log_debug("%zu volumes are snapshotted", work->snapshots.count);
     return 0;

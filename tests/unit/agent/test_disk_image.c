@@ -32,15 +32,20 @@ static void recover_at_last(enum fake_call call, const char *uuid, void *userdat
     fake_driver_set_script(agent.driver, &next);
 }
 
-static struct fake_record snapshot(void)
+static struct fake_record snapshot_as_configured(void)
 {
     struct fake_record record;
     struct rpc_request *request = fixture_request();
     fake_driver_set_script(agent.driver, &script);
-    live_options_set(agent.live_options, &conf);
     snapshot_serve(HANDED_OVER(request, state_dir_record(request)));
     fake_driver_get_record(agent.driver, &record);
     return record;
+}
+
+static struct fake_record snapshot(void)
+{
+    live_options_set(agent.live_options, &conf);
+    return snapshot_as_configured();
 }
 
 static const char *method_note(void)
@@ -255,6 +260,22 @@ static void blockrebase_gives_way_to_blockcopy(void **state)
     assert_string_equal(method_note(), "blockcopy, not blockrebase: told to fail");
 }
 
+/* SIGHUP may have changed what nova.conf said at the start. */
+static void the_method_of_the_reload_is_told(void **state)
+{
+    static char blockrebase_name[] = "blockrebase";
+    (void)state;
+    conf.snapshot_agent.live_snapshot_method = blockrebase_name;
+    live_options_set(agent.live_options, &conf);
+    conf.snapshot_agent.live_snapshot_method = stream;
+    script.errors[FAKE_EXTRACT] = failure(EOPNOTSUPP, EXC_INTERNAL_ERROR);
+    script.shows_disk = false;
+    change_at = FAKE_EXTRACT;
+    next.shows_disk = false;
+    (void)snapshot_as_configured();
+    assert_string_equal(method_note(), "blockcopy, not blockrebase: told to fail");
+}
+
 static void when_all_are_refused_it_fails(void **state)
 {
     (void)state;
@@ -410,6 +431,7 @@ int main(void)
         TEST(nothing_begins_before_the_guest_is_back),
         TEST(a_refused_method_gives_way_and_is_told),
         TEST(blockrebase_gives_way_to_blockcopy),
+        TEST(the_method_of_the_reload_is_told),
         TEST(when_all_are_refused_it_fails),
         TEST(other_failures_are_none_of_the_method),
         TEST(encrypted_disks_are_not_touched),
