@@ -141,6 +141,7 @@ static int take_layer_out(struct assisted_snapshot *op, struct error *err)
 
 static void tell_cinder(struct assisted_snapshot *op, const char *status)
 {
+    jobs_set_phase(&op->base.job, "Cinder");
     struct error err = ERROR_INIT;
     log_debug("telling Cinder that snapshot %s is %s", op->snapshot_id, status);
     int r = cinder_snapshot_update_status(op->base.agent->cinder, op->base.request->context,
@@ -243,9 +244,10 @@ static void tell_failure(struct assisted_snapshot *op, const char *status,
  * goes (cinder.volume.drivers.remotefs), and would then take away a file that the guest is put on
  * afterwards; it hears of a failure well before that.
  */
-static int await_turn(const struct assisted_snapshot *op, uint64_t patience_s, struct error *err)
+static int await_turn(struct assisted_snapshot *op, uint64_t patience_s, struct error *err)
 {
     struct error failure = ERROR_INIT;
+    jobs_set_phase(&op->base.job, "turn");
     int r = instance_turn_await(op->base.turn, clock_now_ms() + patience_s * 1000, &failure);
     if (r == -ETIMEDOUT)
         return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
@@ -253,6 +255,7 @@ static int await_turn(const struct assisted_snapshot *op, uint64_t patience_s, s
                          op->base.instance.uuid, (unsigned long long)patience_s);
     if (r < 0)
         *err = failure;
+    jobs_set_phase(&op->base.job, "guest's disk");
     return r;
 }
 

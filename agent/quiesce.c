@@ -24,6 +24,7 @@ static int await_turn(struct instance_request *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
     uint64_t patience_ms = (uint64_t)op->agent->conf->DEFAULT.rpc_response_timeout * 1000 / 2;
+    jobs_set_phase(&op->job, "turn");
     int r = instance_turn_await(op->turn, clock_now_ms() + patience_ms, &failure);
     if (r == -ETIMEDOUT)
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "another snapshot of it is under way");
@@ -66,6 +67,7 @@ static int freeze_guest(struct instance_request *op, struct error *err)
     if (r < 0)
         return r;
     r = await_turn(op, &failure);
+    jobs_set_phase(&op->job, "freeze");
     log_debug("freezing the guest%s", r < 0 ? " is not tried: its turn has not come" : "");
     if (r == 0)
         r = freezer_freeze(op->agent->freezer, op->instance.uuid, &failure);

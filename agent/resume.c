@@ -188,6 +188,7 @@ bool resume_operation(struct operation *op)
     struct error failure = ERROR_INIT;
     struct image_source *image = NULL;
     log_info("resuming %s", op->base.request->method);
+    jobs_set_phase(&op->base.job, "restore");
     bool guest_first = journal_last(op->base.record, "driver") && !is_record_only(op);
     log_debug("the guest is restored %s", guest_first ? "at once" : "when nova can be asked");
     if (guest_first) {

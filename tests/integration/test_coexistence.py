@@ -43,7 +43,7 @@ class Shared(unittest.TestCase):
                                          {"os-getConsoleOutput": {}}).json()
                 self.assertIn("output", output)
             self.cloud.snapshot(self.server, "after-foreign")
-            self.assertIn("is active", agent.log())
+            agent.wait_log("is active")
             agent.wait_log("nova-compute on this host has service version 64")  # Zed
 
     def test_nova_compute_takes_over(self):
