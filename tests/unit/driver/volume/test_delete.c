@@ -288,8 +288,8 @@ static void assert_headers(const char *name, const char *const *names, size_t co
     struct qemu_img_info info;
     for (size_t i = 0; i <= count; i++) {
         const char *format = strcmp(name, "vol") == 0 ? "raw" : "qcow2";
-        assert_int_equal(qemu_img_info(scratch_path(name), format, &info, &err), 0);
-        assert_string_equal(info.backing_path, i < count ? scratch_path(names[i]) : "");
+        assert_int_equal(qemu_img_info(temp_path(name), format, &info, &err), 0);
+        assert_string_equal(info.backing_path, i < count ? temp_path(names[i]) : "");
         if (i < count)
             name = names[i];
     }
@@ -303,11 +303,11 @@ static void stopped_guest_is_rebased(void **state)
     assert_headers("vol.b", to_vol, 1);
     assert_false(was_called("BlockRebase"));
     char raw[4096];
-    FILE *file = fopen(scratch_path("vol.b"), "re");
+    FILE *file = fopen(temp_path("vol.b"), "re");
     assert_non_null(file);
     assert_int_equal(fread(raw, 1, sizeof(raw), file), sizeof(raw));
     fclose(file);
-    assert_null(memmem(raw, sizeof(raw), scratch_directory, strlen(scratch_directory)));
+    assert_null(memmem(raw, sizeof(raw), temp_folder, strlen(temp_folder)));
 
     assert_int_equal(take_out(), 0); /* it is so already */
     merge.file_to_merge = NULL;
@@ -341,7 +341,7 @@ static void forged_chain_of_stopped_guest_is_refused(void **state)
 
 static int set_up_group(void **state)
 {
-    if (scratch_make(state) || domain_watches_new(&world.watches, &err) < 0)
+    if (temp_folder_make(state) || domain_watches_new(&world.watches, &err) < 0)
         return -1;
     make_volume();
     return 0;
@@ -350,7 +350,7 @@ static int set_up_group(void **state)
 static int tear_down_group(void **state)
 {
     domain_watches_free(world.watches);
-    return scratch_remove(state);
+    return temp_folder_remove(state);
 }
 
 int main(void)
