@@ -297,3 +297,18 @@ static void volume_reset(void)
     world.read_job = read_volume_job;
     world.abort_job = abort_volume_job;
 }
+
+static int volume_group_set_up(void **state)
+{
+    struct error err = ERROR_INIT;
+    if (temp_folder_make(state) || domain_watches_new(&world.watches, &err) < 0)
+        return -1;
+    make_volume();
+    return 0;
+}
+
+static int volume_group_tear_down(void **state)
+{
+    domain_watches_free(world.watches);
+    return temp_folder_remove(state);
+}

@@ -259,20 +259,6 @@ static void absolute_backing_file_may_have_another_path(void **state)
     assert_string_equal(volume.layers[0], "abs");
 }
 
-static int set_up_group(void **state)
-{
-    if (temp_folder_make(state) || domain_watches_new(&world.watches, &err) < 0)
-        return -1;
-    make_volume();
-    return 0;
-}
-
-static int tear_down_group(void **state)
-{
-    domain_watches_free(world.watches);
-    return temp_folder_remove(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,5 +276,5 @@ int main(void)
         cmocka_unit_test_setup(names_with_markup_are_names, set_up),
         cmocka_unit_test_setup(absolute_backing_file_may_have_another_path, set_up),
     };
-    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+    return cmocka_run_group_tests(tests, volume_group_set_up, volume_group_tear_down);
 }

@@ -339,20 +339,6 @@ static void forged_chain_of_stopped_guest_is_refused(void **state)
     assert_fails(-ENOENT, EXC_INTERNAL_ERROR, "is no layer of disk vdb");
 }
 
-static int set_up_group(void **state)
-{
-    if (temp_folder_make(state) || domain_watches_new(&world.watches, &err) < 0)
-        return -1;
-    make_volume();
-    return 0;
-}
-
-static int tear_down_group(void **state)
-{
-    domain_watches_free(world.watches);
-    return temp_folder_remove(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,5 +359,5 @@ int main(void)
         cmocka_unit_test_setup(forged_chain_of_stopped_guest_is_refused, set_up_offline),
         cmocka_unit_test(cancelled_merge_is_ended),
     };
-    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+    return cmocka_run_group_tests(tests, volume_group_set_up, volume_group_tear_down);
 }
