@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration", "lib"))
 
 from cloud import (LAB, REPO, Cloud, cast_snapshot, disk_file, disk_info, flush,  # noqa: E402
                    lab_service, run)
+from proxy import Proxy  # noqa: E402
 
 SNAPSHOTS = f"{LAB}/nova/small/snapshots"
 SMALL_DISK = f"{LAB}/run/chaos-disk.img"
@@ -157,6 +158,6 @@ def wait_until(check, timeout, interval=0.2):
 
 
 __all__ = ["LAB", "REPO", "SNAPSHOTS", "BrokerDown", "Cloud", "DiskFull", "Down", "NotOurs",
-           "Still", "cast_snapshot", "disk_file", "disk_info", "flush", "helper_processes",
+           "Proxy", "Still", "cast_snapshot", "disk_file", "disk_info", "flush", "helper_processes",
            "lab_service", "mount_small_disk", "processes_of", "run", "signal_service", "sql",
            "unmount_small_disk", "wait_until"]
