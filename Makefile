@@ -248,7 +248,7 @@ clean:
 help:
 	@echo 'make                build/$(NAME)'
 	@echo 'make demo           root: a private OpenStack, a real snapshot (LAB=dir)'
-	@echo 'make check          root: every test there is, installs what it needs'
+	@echo 'make check          root: all that decides whether a change lands, installs what it needs'
 	@echo "make check-unit     no root, no services; check-asan, check-valgrind: the same, watched; TESTS='driver/*'"
 	@echo 'make fuzz           clang: what reads from outside, FUZZ_SECONDS=300 each'
 	@echo 'make check-put-back requests beside a nova-compute that is stopped or dies, every kind of queue'
