@@ -213,6 +213,13 @@ compile_commands:
 	$(file >>$@.json,])
 	@echo "  GEN   $@.json"
 
+# .clang-tidy says which checks; what they find is on stdout, how many are suppressed on stderr.
+.PHONY: tidy
+tidy: compile_commands
+	@mkdir -p $(BUILD)
+	$(Q)printf '%s\n' $(sort $(C_FILES)) | xargs -n 8 -P $(shell nproc) clang-tidy -p . --quiet \
+		2>$(BUILD)/tidy.log || { grep -v ' generated' $(BUILD)/tidy.log; exit 1; }
+
 tags:
 	$(Q)ctags -o $@ $(C_FILES) $(wildcard $(addsuffix /*.h,$(ROOMS)) tests/unit/*.h tests/unit/*/*.h tests/unit/*/*/*.h)
 
@@ -241,18 +248,18 @@ clean:
 help:
 	@echo 'make                build/$(NAME)'
 	@echo 'make demo           root: a private OpenStack, a real snapshot (LAB=dir)'
-	@echo 'make check          root: every test there is, installs what it needs'
+	@echo 'make check          root: all that decides whether a change lands, installs what it needs'
 	@echo "make check-unit     no root, no services; check-asan, check-valgrind: the same, watched; TESTS='driver/*'"
 	@echo 'make fuzz           clang: what reads from outside, FUZZ_SECONDS=300 each'
 	@echo 'make check-put-back requests beside a nova-compute that is stopped or dies, every kind of queue'
 	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
-	@echo 'make lint           house rules, include rule, clang-format, shellcheck'
+	@echo 'make lint           house rules, include rule, clang-format, shellcheck; make tidy: clang-tidy'
 	@echo 'make lab-up         the private OpenStack alone; lab-down, lab-status; LAB_PARTS="ceph nfs"'
 	@echo 'make install        DESTDIR=, PREFIX=/usr/local'
 	@echo 'make dist           build/$(NAME)-$(VERSION).tar.gz of what is committed'
-	@echo 'make compile_commands, tags   for clangd, clang-tidy and editors'
+	@echo 'make compile_commands, tags   for clangd and editors'
 	@echo 'Variables: WERROR=1, SAN=asan|tsan, BUILD=dir, CC, CFLAGS, V=1'
 
 -include $(OBJ:.o=.d) $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d)

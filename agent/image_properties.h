@@ -11,7 +11,7 @@ struct release;
 /*
  * nova.virt.libvirt.driver:_create_snapshot_metadata of the release at hand, without what does not
  * change (name) or Glance owns (status). Returns an owned object for glance_image_update(), NULL
- * when out of memory.
+ * when out of memory. Public for its test.
  */
 json_t *image_properties_build(const struct release *release, const struct instance *instance,
                                const char *image_format);

@@ -55,7 +55,8 @@ void sd_notify_stopping(void)
     (void)sd_notify(0, "STOPPING=1");
 }
 
-void sd_notify_status(const char *text)
+/* One line for "systemctl status". */
+static void send_status(const char *text)
 {
     (void)sd_notifyf(0, "STATUS=%s", text);
 }
@@ -103,7 +104,7 @@ static void notify_status(struct sd_notifier *notifier)
         return;
     memcpy(notifier->status, status, sizeof(status));
     log_debug("service manager is told: %s", status);
-    sd_notify_status(status);
+    send_status(status);
 }
 
 static void notify_alive(struct sd_notifier *notifier)

@@ -32,10 +32,13 @@ void sd_notify_stop(struct sd_notifier *notifier);
 
 /* The messages one by one. Thread-safe as long as nobody changes the environment. */
 
-/* True when there is a service manager that wants to be told. */
+/* True when there is a service manager that wants to be told. Public for its test. */
 bool sd_notify_listens(void);
 
-/* The unit's WatchdogSec: sd_notify_alive() must come within it. 0 = there is no watchdog. */
+/*
+ * The unit's WatchdogSec: sd_notify_alive() must come within it. 0 = there is no watchdog. Public
+ * for its test.
+ */
 unsigned sd_notify_watchdog_ms(void);
 
 /* The start, or a reload, is over. */
@@ -44,13 +47,14 @@ void sd_notify_ready(void);
 /* A reload begins; with the time, as Type=notify-reload wants it. */
 void sd_notify_reloading(void);
 
-/* The end begins. */
+/* The end begins. Public for its test. */
 void sd_notify_stopping(void);
 
-/* One line for "systemctl status". */
-void sd_notify_status(const char *text);
-
+/* The watchdog's beat. Public for its test. */
 void sd_notify_alive(void);
 
-/* The present start or stop goes on beyond the unit's own limit, for `ms` more from now. */
+/*
+ * The present start or stop goes on beyond the unit's own limit, for `ms` more from now. Public for
+ * its test.
+ */
 void sd_notify_extend(unsigned ms);

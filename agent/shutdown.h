@@ -38,11 +38,14 @@ struct shutdown_times shutdown_times(unsigned graceful_shutdown_timeout_s);
 
 enum shutdown_step { SHUTDOWN_WAIT, SHUTDOWN_CANCEL, SHUTDOWN_LEAVE, SHUTDOWN_DONE };
 
-/* What is to be done `elapsed_ms` after the beginning; `hurry`: somebody asked again. Pure. */
+/*
+ * What is to be done `elapsed_ms` after the beginning; `hurry`: somebody asked again. Pure; public
+ * for its test.
+ */
 enum shutdown_step shutdown_next(const struct shutdown_times *times, uint64_t elapsed_ms,
                                  bool hurry, unsigned n_running);
 
-/* How long to wait before asking again, at most `most_ms`. Pure. */
+/* How long to wait before asking again, at most `most_ms`. Pure; public for its test. */
 unsigned shutdown_pause_ms(const struct shutdown_times *times, uint64_t elapsed_ms,
                            unsigned most_ms);
 

@@ -10,7 +10,7 @@
 
 struct agent;
 
-/* Writes the report, a fact a line. Any thread. */
+/* Writes the report, a fact a line. Any thread. Public for its test. */
 void status_report_write(const struct agent *agent, FILE *out);
 
 /* The same into the log, at level info. */

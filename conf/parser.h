@@ -17,6 +17,6 @@ int parser_read_file(struct assignments *assignments, const char *path, struct e
 /* Adds the *.conf files of a folder in the order of their names. */
 int parser_read_dir(struct assignments *assignments, const char *path, struct error *err);
 
-/* Adds the assignments of `length` bytes of text called `name` in errors. */
+/* Adds the assignments of `length` bytes of text called `name` in errors. Public for its test. */
 int parser_read_text(struct assignments *assignments, const char *name, const char *text,
                      size_t length, struct error *err);

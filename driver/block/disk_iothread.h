@@ -22,7 +22,7 @@ struct disk_iothread_facts {
     char emulator[DRIVER_PATH_MAX];
 };
 
-/* Reads them. InternalError (EINVAL) when there is no such disk. Pure. */
+/* Reads them. InternalError (EINVAL) when there is no such disk. Pure; public for its test. */
 int disk_iothread_read(const char *xml, const char *disk_target,
                        struct disk_iothread_facts *ret_facts, struct error *err);
 

@@ -37,7 +37,7 @@ void qemu_img_set_limits(unsigned cpu_limit_s, uint64_t address_space_limit_byte
 int qemu_img_info(const char *path, const char *format, struct qemu_img_info *ret_info,
                   struct error *err);
 
-/* Reads the JSON text `qemu-img info` prints. InvalidDiskInfo naming `path`. */
+/* Reads the JSON `qemu-img info` prints. InvalidDiskInfo naming `path`. Public for its tests. */
 int qemu_img_parse_info(const char *text, size_t size, const char *path,
                         struct qemu_img_info *ret_info, struct error *err);
 
@@ -109,7 +109,7 @@ bool qemu_img_is_written(const char *path);
 
 /*
  * Fills the argument vector of a conversion; the strings are borrowed from `conversion`, and `rate`
- * is its bytes_per_s in words.
+ * is its bytes_per_s in words. Public for its test.
  */
 void qemu_img_convert_arguments(const struct qemu_img_conversion *conversion, bool direct_io,
                                 const char *rate,

@@ -150,7 +150,8 @@ int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain,
     return 0;
 }
 
-void guest_freeze_forget(struct guest_freeze *freeze)
+/* The guest has ended: nothing of it is frozen, there is no agent any more. */
+static void forget_freeze(struct guest_freeze *freeze)
 {
     set_thawed(freeze);
     freeze->limited = false;
@@ -162,6 +163,6 @@ int guest_freeze_find_again(struct guest_freeze *freeze, struct libvirt_connecti
 {
     int r = libvirt_domain_find_again(connection, uuid, domain, ret_active, err);
     if (r == 0 && !*ret_active)
-        guest_freeze_forget(freeze);
+        forget_freeze(freeze);
     return r;
 }

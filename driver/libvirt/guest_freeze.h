@@ -44,6 +44,3 @@ int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain,
 int guest_freeze_find_again(struct guest_freeze *freeze, struct libvirt_connection *connection,
                             const char *uuid, virDomainPtr *domain, bool *ret_active,
                             struct error *err);
-
-/* The guest has ended: nothing of it is frozen, there is no agent any more. */
-void guest_freeze_forget(struct guest_freeze *freeze);

@@ -5,6 +5,8 @@ import re
 import socket
 import threading
 
+from lab import Proxy
+
 HEAD_MAX = 65536
 
 
@@ -82,19 +84,11 @@ def shut(end, how):
         pass
 
 
-class HttpProxy:
+class HttpProxy(Proxy):
     def __init__(self, host, port):
-        self.target = (host, int(port))
         self.rules = []
         self.lock = threading.Lock()
-        self.released = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        super().__init__(host, port)
 
     # --- rules
     def on(self, method, path, action, times=1):
@@ -108,17 +102,9 @@ class HttpProxy:
         """What is held passes, what comes passes too."""
         with self.lock:
             self.rules = []
-        self.released.set()
+        super().release()
 
     # --- serving
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
-
     def serve(self, client):
         exchange = None
         try:

@@ -12,9 +12,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration", "lib"))
 
 from cloud import (LAB, REPO, Cloud, cast_snapshot, disk_file, disk_info, flush,  # noqa: E402
                    lab_service, run)
+from proxy import Proxy  # noqa: E402
 
-SNAPSHOTS = f"{LAB}/nova/scratch/snapshots"
-SCRATCH_IMAGE = f"{LAB}/run/chaos-scratch.img"
+SNAPSHOTS = f"{LAB}/nova/small/snapshots"
+SMALL_DISK = f"{LAB}/run/chaos-disk.img"
 
 
 class NotOurs(Exception):
@@ -89,29 +90,29 @@ class BrokerDown:
         run(self.ctl, "-q", "start_app")
 
 
-def mount_scratch(size_mib=1536):
+def mount_small_disk(size_mib=1536):
     """A small file system of its own for the agent's files, so that it can be filled."""
     folder = os.path.dirname(SNAPSHOTS)
     os.makedirs(folder, exist_ok=True)
     if not os.path.ismount(folder):
-        with open(SCRATCH_IMAGE, "wb") as out:
+        with open(SMALL_DISK, "wb") as out:
             out.truncate(size_mib << 20)
-        run("mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", SCRATCH_IMAGE)
-        run("mount", "-o", "loop", SCRATCH_IMAGE, folder)
+        run("mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", SMALL_DISK)
+        run("mount", "-o", "loop", SMALL_DISK, folder)
         os.chmod(folder, 0o711)
         subprocess.run(["rmdir", f"{folder}/lost+found"], check=False)
     return folder
 
 
-def unmount_scratch():
+def unmount_small_disk():
     folder = os.path.dirname(SNAPSHOTS)
     if os.path.ismount(folder):
         run("umount", folder)
-    if os.path.exists(SCRATCH_IMAGE):
-        os.unlink(SCRATCH_IMAGE)
+    if os.path.exists(SMALL_DISK):
+        os.unlink(SMALL_DISK)
 
 
-class ScratchFull:
+class DiskFull:
     """Nothing can be written into the agent's file system any more."""
 
     path = f"{os.path.dirname(SNAPSHOTS)}/filler"
@@ -156,7 +157,7 @@ def wait_until(check, timeout, interval=0.2):
     return value
 
 
-__all__ = ["LAB", "REPO", "SNAPSHOTS", "BrokerDown", "Cloud", "Down", "NotOurs", "ScratchFull",
-           "Still", "cast_snapshot", "disk_file", "disk_info", "flush", "helper_processes",
-           "lab_service", "mount_scratch", "processes_of", "run", "signal_service", "sql",
-           "unmount_scratch", "wait_until"]
+__all__ = ["LAB", "REPO", "SNAPSHOTS", "BrokerDown", "Cloud", "DiskFull", "Down", "NotOurs",
+           "Proxy", "Still", "cast_snapshot", "disk_file", "disk_info", "flush", "helper_processes",
+           "lab_service", "mount_small_disk", "processes_of", "run", "signal_service", "sql",
+           "unmount_small_disk", "wait_until"]

@@ -5,7 +5,7 @@ import os
 
 import guest
 from held import REACH_S, held, linger_on, pause, some_points
-from lab import BrokerDown, Down, NotOurs, ScratchFull, Still, wait_until
+from lab import BrokerDown, DiskFull, Down, NotOurs, Still, wait_until
 from methods import method
 
 CALLS = {"live running": ("live:written-down", "live:undefined", "live:undefined",
@@ -37,7 +37,7 @@ def stands_still(service, seconds):
 
 
 def fill(case):
-    case.begin(ScratchFull())
+    case.begin(DiskFull())
 
 
 def dies_in_the_call(point):
@@ -97,7 +97,7 @@ def still(session, method_name, service, seconds, count=1):
                     nova="waits; cold: guest left saved")
 
 
-def scratch_full(session, method_name, count=2):
+def disk_full(session, method_name, count=2):
     chosen = method(method_name)
     for point in some_points(session, chosen, count):
         session.row(chosen, f"file system full at {point}", held(point, fill, 20), matrix="F14",
@@ -107,11 +107,11 @@ def scratch_full(session, method_name, count=2):
 def run(session, short=False):
     if short:
         each(session, "live running", ("glance-api",))
-        scratch_full(session, "live running", 1)
+        disk_full(session, "live running", 1)
         return
     for name in ("live running", "quiesced", "cold running", "stream running", "stream quiesced"):
         each(session, name)
-        scratch_full(session, name)
+        disk_full(session, name)
     for name, points in CALLS.items():
         for point in points:
             session.row(method(name), f"libvirtd killed in the call after {point}",
@@ -120,7 +120,7 @@ def run(session, short=False):
     each(session, "volume-backed cast", ("libvirtd", "nova-conductor", "keystone"))
     each(session, "volume snapshot", ("libvirtd",))
     each(session, "volume merge", ("libvirtd",))
-    scratch_full(session, "stopped", 1)
+    disk_full(session, "stopped", 1)
     for name in ("live running", "cold running", "volume-backed cast", "stream running"):
         broker(session, name)
         still(session, name, "nova-conductor", 4)

@@ -13,8 +13,8 @@ import methods
 import servers
 from checker import Expect
 from http_proxy import HttpProxy
-from lab import (LAB, SNAPSHOTS, Cloud, NotOurs, helper_processes, mount_scratch,
-                 unmount_scratch, wait_until)
+from lab import (LAB, SNAPSHOTS, Cloud, NotOurs, helper_processes, mount_small_disk,
+                 unmount_small_disk, wait_until)
 from supervised import Supervised, options_of
 from table import Row, Table
 from failpoints import Failpoint
@@ -37,8 +37,8 @@ class Session:
         self.deferred = []  # (row, file of the agent, time by which it has to be gone)
 
     def __enter__(self):
-        unmount_scratch()
-        mount_scratch()
+        unmount_small_disk()
+        mount_small_disk()
         self.servers = servers.Servers(self.cloud)
         return self
 
@@ -46,7 +46,7 @@ class Session:
         self.stop_agent()
         self.servers.clean()
         self.cloud.clean()
-        unmount_scratch()
+        unmount_small_disk()
 
     # --- the agent
     def use_agent(self, options):

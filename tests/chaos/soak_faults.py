@@ -4,7 +4,7 @@
 import guest
 import http_proxy
 from http_faults import FILE, IMAGE
-from lab import Down, ScratchFull, Still, wait_until
+from lab import DiskFull, Down, Still, wait_until
 
 MIB = 1 << 20
 
@@ -41,7 +41,7 @@ AROUND = [
     (2, passing(Down("libvirtd"), 1.5, "libvirtd killed")),
     (2, passing(Still("libvirtd"), 3, "libvirtd stands still")),
     (2, passing(Still("nova-conductor"), 4, "nova-conductor stands still")),
-    (2, passing(ScratchFull(), 2, "file system full")),
+    (2, passing(DiskFull(), 2, "file system full")),
 ]
 
 

@@ -10,7 +10,7 @@ import http_proxy
 import tenant_faults
 from checker import Expect
 from http_faults import FILE
-from lab import (LAB, REPO, SNAPSHOTS, BrokerDown, Down, ScratchFull, lab_service, signal_service,
+from lab import (LAB, REPO, SNAPSHOTS, BrokerDown, DiskFull, Down, lab_service, signal_service,
                  wait_until)
 from matrix_faults import definition_file, forget_domain
 from methods import OPTIONS, Method, method
@@ -139,7 +139,7 @@ def broker_restarts(case):
 
 
 def fill(case):
-    case.begin(ScratchFull())
+    case.begin(DiskFull())
 
 
 def write_and_fill(case):

@@ -5,15 +5,12 @@
 # written through QEMU's monitor. Needs root. TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-BUILD=${BUILD:-build}
-VIRSH="virsh -q -c qemu:///system"
-DIR=$(mktemp -d /var/tmp/nsa-test.XXXXXX)
+# shellcheck source=tests/integration/lib/driver.sh
+. tests/integration/lib/driver.sh
 NAME=nsa-test-${DIR##*.}
-PROBE=$BUILD/tests/integration/driver/driver_probe
 VOLUME=$(cat /proc/sys/kernel/random/uuid)
 UUID=$(cat /proc/sys/kernel/random/uuid)
 SHARE=$DIR/share
-count=0 failures=0 started=()
 
 cleanup() {
     $VIRSH destroy "$NAME" >/dev/null 2>&1
@@ -23,29 +20,6 @@ cleanup() {
     rm -rf "$DIR"
 }
 trap cleanup EXIT
-
-result() { # status, description, detail
-    count=$((count + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $count - $2"
-    else
-        failures=$((failures + 1))
-        echo "not ok $count - $2"
-        [ -n "${3:-}" ] && echo "# ${3//$'\n'/$'\n'# }"
-    fi
-}
-
-ensure_libvirtd() {
-    $VIRSH version >/dev/null 2>&1 && return
-    virtlogd & started+=($!)
-    libvirtd & started+=($!)
-    for _ in $(seq 100); do
-        $VIRSH version >/dev/null 2>&1 && return
-        sleep 0.1
-    done
-    echo "Bail out! libvirtd does not answer"
-    exit 1
-}
 
 # A guest with a root disk and the volume, raw, 64 MiB. DEVICES: XML put inside <devices>.
 guest() { # directory of the volume

@@ -2,15 +2,12 @@
 # shellcheck shell=bash
 # Guests without an operating system, defined and removed by a test of the libvirt driver, whose
 # disks are written through QEMU's monitor. Sourced; needs root. Cleans up when the test exits.
-BUILD=${BUILD:-build}
-VIRSH="virsh -q -c qemu:///system"
-DIR=$(mktemp -d /var/tmp/nsa-test.XXXXXX)
+# shellcheck source=tests/integration/lib/driver.sh
+. "${BASH_SOURCE%/*}/driver.sh"
 NAME=${DIR##*/} # no domain of another run
 NAME=nsa-test-${NAME#nsa-test.}
 INSTANCES=$DIR/instances
 SNAPSHOTS=$DIR/snapshots
-PROBE=$BUILD/tests/integration/driver/driver_probe
-count=0 failures=0 started=()
 
 cleanup() {
     for domain in $($VIRSH list --all --name | grep "^$NAME-"); do
@@ -22,29 +19,6 @@ cleanup() {
     rm -rf "$DIR"
 }
 trap cleanup EXIT
-
-result() { # status, description, detail
-    count=$((count + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $count - $2"
-    else
-        failures=$((failures + 1))
-        echo "not ok $count - $2"
-        [ -n "${3:-}" ] && echo "# ${3//$'\n'/$'\n'# }"
-    fi
-}
-
-ensure_libvirtd() {
-    $VIRSH version >/dev/null 2>&1 && return
-    virtlogd & started+=($!)
-    libvirtd & started+=($!)
-    for _ in $(seq 100); do
-        $VIRSH version >/dev/null 2>&1 && return
-        sleep 0.1
-    done
-    echo "Bail out! libvirtd does not answer"
-    exit 1
-}
 
 # One uuid per guest name and run.
 uuid_of() { echo "$NAME $1" | md5sum | sed -E 's/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/\1-\2-\3-\4-\5/'; }

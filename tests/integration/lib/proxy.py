@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TCP proxy that can hold a transfer midway, to make things happen during an upload."""
+"""Proxies in front of a service: the one that can hold a transfer midway makes things happen during
+an upload."""
 
 import socket
 import threading
 
 
-class HoldingProxy:
-    """Lets `hold_after` bytes of one connection's request pass, then waits for release()."""
+class Proxy:
+    """Takes connections on a port of its own: serve(client), each on its own thread."""
 
-    def __init__(self, host, port, hold_after=None):
-        self.target = (host, port)
-        self.hold_after = hold_after
-        self.held = threading.Event()
+    def __init__(self, host, port):
+        self.target = (host, int(port))
         self.released = threading.Event()
-        self.connections = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -23,7 +21,29 @@ class HoldingProxy:
         return f"http://127.0.0.1:{self.port}"
 
     def release(self):
+        """What is held passes."""
         self.released.set()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        raise NotImplementedError
+
+
+class HoldingProxy(Proxy):
+    """Lets `hold_after` bytes of one connection's request pass, then waits for release()."""
+
+    def __init__(self, host, port, hold_after=None):
+        self.hold_after = hold_after
+        self.held = threading.Event()
+        self.connections = []
+        super().__init__(host, port)
 
     def drop(self):
         """Cuts what is open now; later connections pass freely."""
@@ -40,14 +60,6 @@ class HoldingProxy:
         # close() alone would leave accept() waiting, on a descriptor the next proxy gets.
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
 
     def serve(self, client):
         try:

@@ -1,29 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* agent/finish.c, resume.c: what the agent's orderly end leaves, and what the next start does. */
-/* wrap: rpc_call */
-/* wrap: rpc_hand_back */
-/* wrap: rpc_reply */
-/* wrap: rpc_fail */
-/* wrap: notifier_notify */
-/* wrap: glance_image_get */
-/* wrap: glance_image_peek */
-/* wrap: glance_image_update */
-/* wrap: glance_image_upload */
-/* wrap: glance_image_delete */
-/* wrap: glance_image_list */
-/* wrap: glance_image_activate_empty */
-/* wrap: glance_image_add_location */
-/* wrap: glance_endpoint */
-/* wrap: cinder_volume_get */
-/* wrap: cinder_limits_get */
-/* wrap: cinder_snapshot_create */
-/* wrap: cinder_snapshot_await */
-/* wrap: cinder_snapshot_find */
-/* wrap: cinder_snapshot_delete */
-/* wrap: cinder_snapshot_await_gone */
-/* wrap: cinder_snapshot_update_status */
-/* wrap: cinder_attachment_connection_info */
-/* wrap: bus_detach */
 #include <poll.h>
 
 #include "agent/dispatch.h"

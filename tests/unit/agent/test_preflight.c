@@ -1,32 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* agent/preflight.c: when the agent stands aside, and what becomes of a request that meets it. */
-/* wrap: local_checks_run */
-/* wrap: bus_stand_aside */
-/* wrap: keystone_session_get_token */
-/* wrap: glance_reach */
-/* wrap: rpc_call */
-/* wrap: rpc_hand_back */
-/* wrap: rpc_reply */
-/* wrap: rpc_fail */
-/* wrap: notifier_notify */
-/* wrap: glance_image_get */
-/* wrap: glance_image_peek */
-/* wrap: glance_image_update */
-/* wrap: glance_image_upload */
-/* wrap: glance_image_delete */
-/* wrap: glance_image_list */
-/* wrap: glance_image_activate_empty */
-/* wrap: glance_image_add_location */
-/* wrap: glance_endpoint */
-/* wrap: cinder_volume_get */
-/* wrap: cinder_limits_get */
-/* wrap: cinder_snapshot_create */
-/* wrap: cinder_snapshot_await */
-/* wrap: cinder_snapshot_find */
-/* wrap: cinder_snapshot_delete */
-/* wrap: cinder_snapshot_await_gone */
-/* wrap: cinder_snapshot_update_status */
-/* wrap: cinder_attachment_connection_info */
 #include <poll.h>
 
 #include "agent/dispatch.h"

@@ -9,6 +9,7 @@
 
 #include "agent/sd_notify.h"
 #include "agent/workers.h"
+#include "bus_state.h"
 #include "common/clock.h"
 #include "conf/conf.h"
 #include "fixture.h"
@@ -17,24 +18,10 @@ static char name[] = "cmp1";
 static struct conf conf = {.DEFAULT.host = name};
 static struct agent agent;
 static struct sd_notifier notifier;
-static bool connected, attached, alive;
+static bool alive; /* the bus thread */
 static unsigned watched_ms;
 static int socket_fd = -1;
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-bool __wrap_bus_connected(struct bus *bus);
-bool __wrap_bus_connected(struct bus *bus)
-{
-    (void)bus;
-    return connected;
-}
-
-bool __wrap_bus_attached(struct bus *bus);
-bool __wrap_bus_attached(struct bus *bus)
-{
-    (void)bus;
-    return attached;
-}
 
 void __wrap_bus_watch(struct bus *bus, unsigned interval_ms);
 void __wrap_bus_watch(struct bus *bus, unsigned interval_ms)
@@ -55,7 +42,7 @@ static int setup(void **state)
 {
     (void)state;
     struct error err = ERROR_INIT;
-    connected = attached = alive = true;
+    bus_state.connected = bus_state.attached = alive = true;
     watched_ms = 0;
     agent = (struct agent){.conf = &conf};
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test-sd-notify-%d",
@@ -152,12 +139,12 @@ static void the_status_is_told_when_it_changes(void **state)
     assert_string_equal(told(), "STATUS=attached to compute.cmp1, 0 running ");
     show_now();
     assert_string_equal(told(), "");
-    attached = false;
+    bus_state.attached = false;
     sd_notify_show(&notifier); /* too early */
     assert_string_equal(told(), "");
     show_now();
     assert_string_equal(told(), "STATUS=detached from compute.cmp1, 0 running ");
-    connected = false;
+    bus_state.connected = false;
     show_now();
     assert_string_equal(told(),
                         "STATUS=trying to connect to RabbitMQ for compute.cmp1, 0 running ");

@@ -5,30 +5,15 @@
 #include <stdlib.h>
 
 #include "agent/jobs.h"
+#include "bus_state.h"
 #include "common/clock.h"
 #include "world.h"
-
-static bool connected, attached;
-
-bool __wrap_bus_connected(struct bus *bus);
-bool __wrap_bus_connected(struct bus *bus)
-{
-    (void)bus;
-    return connected;
-}
-
-bool __wrap_bus_attached(struct bus *bus);
-bool __wrap_bus_attached(struct bus *bus)
-{
-    (void)bus;
-    return attached;
-}
 
 static int set_up(void **state)
 {
     static char shared[] = "shared";
     struct error err = ERROR_INIT;
-    connected = attached = true;
+    bus_state.connected = bus_state.attached = true;
     assert_int_equal(setup(state), 0);
     conf.snapshot_agent.attach = shared;
     assert_int_equal(workers_new(10, &agent.workers, &err), 0);
@@ -65,9 +50,9 @@ static void tells_how_an_idle_agent_is(void **state)
                         "disk operation slots: 0 taken, 1 at most, 0 waiting\n"
                         "requests under way: 0; waiting for another one of their instance: 0\n"
                         "guests frozen for snapshots of their volumes: 0\n");
-    attached = false;
+    bus_state.attached = false;
     assert_non_null(strstr(report(), "connected, takes no requests\n"));
-    connected = false;
+    bus_state.connected = false;
     assert_non_null(strstr(report(), "not connected to RabbitMQ, trying\n"));
 }
 

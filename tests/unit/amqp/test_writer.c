@@ -106,15 +106,16 @@ static struct piece *take_piece(void)
 static void jobs_come_back_in_their_order(void **state)
 {
     (void)state;
-    for (char name = 'a'; name <= 'e'; name++)
-        (void)submit_piece(name);
-    for (char name = 'a'; name <= 'e'; name++) {
+    static const char names[] = "abcde";
+    for (size_t i = 0; names[i]; i++)
+        (void)submit_piece(names[i]);
+    for (size_t i = 0; names[i]; i++) {
         struct piece *piece = take_piece();
-        assert_int_equal(piece->name, name);
+        assert_int_equal(piece->name, names[i]);
         free(piece);
     }
     assert_null(writer_next_done(writer));
-    await_story("abcde");
+    await_story(names);
 }
 
 static void one_that_is_abandoned_is_discarded_wherever_it_is(void **state)

@@ -369,6 +369,25 @@ static void *get_token_in_thread(void *session)
     return token;
 }
 
+/* All threads ask at once, and each gets `token`; NULL: fails. */
+static void assert_threads_get(struct keystone_session *session, const char *token)
+{
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, get_token_in_thread, session), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *got = NULL;
+        assert_int_equal(pthread_join(threads[i], &got), 0);
+        if (token)
+            assert_non_null(got);
+        else
+            assert_null(got);
+        if (token)
+            assert_string_equal(got, token);
+        secret_free(got);
+    }
+}
+
 static void threads_share_one_fetch(void **state)
 {
     (void)state;
@@ -377,16 +396,7 @@ static void threads_share_one_fetch(void **state)
     struct http_script *script = http_script_start(steps, ARRAY_SIZE(steps));
     struct keystone_options options = password_options(http_script_url(script));
     struct keystone_session *session = open_session(&options);
-    pthread_t threads[THREADS];
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, get_token_in_thread, session), 0);
-    for (int i = 0; i < THREADS; i++) {
-        void *token = NULL;
-        assert_int_equal(pthread_join(threads[i], &token), 0);
-        assert_non_null(token);
-        assert_string_equal(token, "T1");
-        secret_free(token);
-    }
+    assert_threads_get(session, "T1");
     keystone_session_free(session);
     http_script_finish(script);
 }
@@ -399,14 +409,7 @@ static void threads_share_one_failure(void **state)
     struct http_script *script = http_script_start(steps, ARRAY_SIZE(steps));
     struct keystone_options options = password_options(http_script_url(script));
     struct keystone_session *session = open_session(&options);
-    pthread_t threads[THREADS];
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, get_token_in_thread, session), 0);
-    for (int i = 0; i < THREADS; i++) {
-        void *token = NULL;
-        assert_int_equal(pthread_join(threads[i], &token), 0);
-        assert_null(token);
-    }
+    assert_threads_get(session, NULL);
     keystone_session_free(session);
     http_script_finish(script);
 }

@@ -170,9 +170,9 @@ int __wrap_image_stream_open(struct nbd_client *client, const char *format, uint
     if (fails("stream", &acts))
         return error_set(err, 5, EXC_INTERNAL_ERROR, "injected in stream");
     struct scripted_stream *stream = calloc(1, sizeof(*stream));
-    int r = write_file(scratch_path("streamed"), err);
+    int r = write_file(temp_path("streamed"), err);
     if (r == 0)
-        r = image_source_open_file(scratch_path("streamed"), &stream->file, err);
+        r = image_source_open_file(temp_path("streamed"), &stream->file, err);
     if (r < 0) {
         free(stream);
         return r;

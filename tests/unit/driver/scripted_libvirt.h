@@ -21,7 +21,7 @@
 #include "driver/libvirt/domain_watch.h"
 #include "driver/libvirt_driver_private.h"
 #include "tests/unit/canceller.h"
-#include "tests/unit/driver/scratch.h"
+#include "tests/unit/driver/temp_folder.h"
 
 #define UUID "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
 #define DEFINITION "<domain><secret/><devices/></domain>"
@@ -365,7 +365,7 @@ static void begin_copy(const char *path)
         break;
     case GUEST_DELETED:
         end_guest();
-        (void)unlink(scratch_path("disk"));
+        (void)unlink(temp_path("disk"));
         break;
     case COPY_STALLS:
         break;

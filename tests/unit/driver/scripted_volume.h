@@ -69,13 +69,12 @@ static char *volume_xml(void)
     for (int copy = 0; copy <= volume.two_volumes; copy++) {
         (void)fprintf(out, "<disk type='%s'><driver type='%s'/><source %s='%s' index='%zu'/>",
                       volume.network ? "network" : "file", volume.formats[0],
-                      volume.network ? "name" : "file", scratch_path(volume.layers[0]),
-                      volume.count);
+                      volume.network ? "name" : "file", temp_path(volume.layers[0]), volume.count);
         for (size_t i = 1; world.active && i < volume.count; i++)
             (void)fprintf(out,
                           "<backingStore type='file' index='%zu'><format type='%s'/>"
                           "<source file='%s'/>",
-                          volume.count - i, volume.formats[i], scratch_path(volume.layers[i]));
+                          volume.count - i, volume.formats[i], temp_path(volume.layers[i]));
         if (world.active)
             (void)fprintf(out, "<backingStore/>");
         for (size_t i = 1; world.active && i < volume.count; i++)
@@ -116,7 +115,7 @@ static void write_header(void)
                                 above + 1 < volume.count ? volume.layers[above + 1] : "",
                                 "-F",
                                 above + 1 < volume.count ? volume.formats[above + 1] : "raw",
-                                scratch_path(volume.layers[above]),
+                                temp_path(volume.layers[above]),
                                 NULL};
     qemu_img(argv);
 }
@@ -249,7 +248,7 @@ static void put_on_top(const char *xml)
     static char name[64];
     char needle[300];
     const char *source = strstr(xml, "<source file=\"");
-    (void)snprintf(needle, sizeof(needle), "%s", scratch_path(""));
+    (void)snprintf(needle, sizeof(needle), "%s", temp_path(""));
     const char *start = source ? strstr(source, needle) : NULL;
     if (!start)
         abort();
@@ -297,4 +296,19 @@ static void volume_reset(void)
     world.rebase = pull_volume;
     world.read_job = read_volume_job;
     world.abort_job = abort_volume_job;
+}
+
+static int volume_group_set_up(void **state)
+{
+    struct error err = ERROR_INIT;
+    if (temp_folder_make(state) || domain_watches_new(&world.watches, &err) < 0)
+        return -1;
+    make_volume();
+    return 0;
+}
+
+static int volume_group_tear_down(void **state)
+{
+    domain_watches_free(world.watches);
+    return temp_folder_remove(state);
 }

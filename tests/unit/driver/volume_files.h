@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files of a volume with snapshots, as Cinder makes them, in the scratch directory. */
+/* The files of a volume with snapshots, as Cinder makes them, in the temporary folder. */
 #pragma once
 
 #include <stddef.h>
 #include <string.h>
 
 #include "common/process.h"
-#include "tests/unit/driver/scratch.h"
+#include "tests/unit/driver/temp_folder.h"
 
 static inline void qemu_img(const char *const *argv)
 {
@@ -31,7 +31,7 @@ static inline void make_overlay(const char *name, const char *backing, const cha
         argv[count++] = "-F";
         argv[count++] = format;
     }
-    argv[count++] = scratch_path(name);
+    argv[count++] = temp_path(name);
     argv[count++] = size;
     qemu_img(argv);
 }
@@ -41,7 +41,7 @@ static inline void forget_format(const char *name)
 {
     static const unsigned char extension[] = {0xe2, 0x79, 0x2a, 0xca};
     unsigned char header[512];
-    FILE *file = fopen(scratch_path(name), "r+e");
+    FILE *file = fopen(temp_path(name), "r+e");
     assert_non_null(file);
     assert_int_equal(fread(header, 1, sizeof(header), file), sizeof(header));
     const unsigned char *found = memmem(header, sizeof(header), extension, sizeof(extension));
@@ -54,8 +54,8 @@ static inline void forget_format(const char *name)
 /* vol (raw) <- vol.a <- vol.b <- vol.c, as Cinder makes them. */
 static inline void make_volume(void)
 {
-    const char *const raw[] = {"qemu-img",          "create", "-q", "-f", "raw",
-                               scratch_path("vol"), "1M",     NULL};
+    const char *const raw[] = {"qemu-img", "create",         "-q", "-f",
+                               "raw",      temp_path("vol"), "1M", NULL};
     qemu_img(raw);
     make_overlay("vol.a", "vol", "raw", "1M");
     make_overlay("vol.b", "vol.a", "qcow2", "1M");

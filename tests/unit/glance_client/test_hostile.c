@@ -267,7 +267,7 @@ static int make_texts(void **state)
     memset(large, ' ', LARGE);
     memset(nested, '[', sizeof(nested) - 1);
     memset(large_header, 'x', sizeof(large_header) - 5);
-    memcpy(large_header, HEAD "X: ", strlen(HEAD "X: "));
+    memcpy(large_header, HEAD "X: ", sizeof(HEAD "X: ") - 1);
     memcpy(large_header + sizeof(large_header) - 5, "\r\n\r\n", 5);
     for (int i = 0; i < 300; i++)
         used +=

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* driver/block/copy_progress.c: a copy that comes nearer to its end goes on, one that does not is
  * given up. */
-/* wrap: clock_gettime */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

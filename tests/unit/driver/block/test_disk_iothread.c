@@ -23,7 +23,7 @@
 #include "common/process.h"
 #include "driver/block/disk_iothread.h"
 #include "driver/libvirt/qemu_process.h"
-#include "tests/unit/driver/scratch.h"
+#include "tests/unit/driver/temp_folder.h"
 
 #define DOMAIN(devices)                                                                            \
     "<domain><iothreads>2</iothreads><devices><emulator>/usr/bin/qemu</emulator>" devices          \
@@ -187,7 +187,7 @@ int __wrap_process_run(const struct process_options *options, char **ret_output,
 
 static void write_pid(int pid)
 {
-    FILE *file = fopen(scratch_path("guest.pid"), "we");
+    FILE *file = fopen(temp_path("guest.pid"), "we");
     assert_non_null(file);
     (void)fprintf(file, "%d", pid);
     assert_int_equal(fclose(file), 0);
@@ -196,7 +196,7 @@ static void write_pid(int pid)
 static int ask(const char *emulator, unsigned *ret_version)
 {
     err = (struct error)ERROR_INIT;
-    return __real_qemu_process_version(scratch_directory, "guest", emulator, ret_version, &err);
+    return __real_qemu_process_version(temp_folder, "guest", emulator, ret_version, &err);
 }
 
 /* In the place of QEMU: a program of root's that runs until it is killed. */
@@ -243,7 +243,7 @@ static void an_emulator_that_anybody_may_write(void **state)
 {
     (void)state;
     unsigned version = 0;
-    const char *emulator = scratch_path("emulator");
+    const char *emulator = temp_path("emulator");
     FILE *file = fopen(emulator, "we");
     assert_non_null(file);
     assert_int_equal(fclose(file), 0);
@@ -263,5 +263,5 @@ int main(void)
         cmocka_unit_test_setup(the_running_process_counts, set_up),
         cmocka_unit_test_setup(an_emulator_that_anybody_may_write, set_up),
     };
-    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

@@ -12,12 +12,12 @@
 
 #include "common/process.h"
 #include "driver/definition/root_disk.h"
-#include "tests/unit/driver/scratch.h"
+#include "tests/unit/driver/temp_folder.h"
 
 #define INSTANCE "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
 #define OTHER "0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"
 
-static const char *instances_path = scratch_directory;
+static const char *instances_path = temp_folder;
 
 static int try_qemu_img(const char *const *argv, struct error *err)
 {
@@ -56,14 +56,14 @@ static void make_disk(const char *format, const char *path, const char *base,
 
 static int make_instances(void **state)
 {
-    return scratch_make(state) || mkdir(scratch_path("_base"), 0755) ||
-           mkdir(scratch_path(INSTANCE), 0755) || mkdir(scratch_path("snapshots"), 0755) ||
-           mkdir(scratch_path(OTHER "_resize"), 0755) || mkdir(scratch_path(OTHER), 0755);
+    return temp_folder_make(state) || mkdir(temp_path("_base"), 0755) ||
+           mkdir(temp_path(INSTANCE), 0755) || mkdir(temp_path("snapshots"), 0755) ||
+           mkdir(temp_path(OTHER "_resize"), 0755) || mkdir(temp_path(OTHER), 0755);
 }
 
 static const char *disk_path(void)
 {
-    return scratch_path(INSTANCE "/disk");
+    return temp_path(INSTANCE "/disk");
 }
 
 /* What the domain definition says of the disk; for one test at a time. */
@@ -113,7 +113,7 @@ static void know_backing(const char *path, const char *format)
 static int inspect(bool deep, struct guest_info *info, struct error *err)
 {
     const struct root_disk_policy policy = {.instances_path = instances_path,
-                                            .snapshots_directory = scratch_path("snapshots"),
+                                            .snapshots_directory = temp_path("snapshots"),
                                             .deep_image_inspection = deep};
     *err = (struct error)ERROR_INIT;
     return root_disk_inspect(&disk, INSTANCE, &policy, info, err);
@@ -143,7 +143,7 @@ static void novas_disks_are_good(void **state)
 {
     (void)state;
     struct guest_info info;
-    const char *base = scratch_path("_base/505e");
+    const char *base = temp_path("_base/505e");
     make_disk("raw", base, NULL, NULL);
     make_disk("qcow2", disk_path(), base, "raw");
     describe("qcow2");
@@ -200,7 +200,7 @@ static void missing_disk_is_not_found(void **state)
     (void)state;
     struct error err;
     struct guest_info info = {0};
-    make_disk("qcow2", disk_path(), scratch_path("_base/gone"), "raw");
+    make_disk("qcow2", disk_path(), temp_path("_base/gone"), "raw");
     for (int i = 0; i < 2; i++) {
         describe("qcow2");
         assert_int_equal(inspect(true, &info, &err), -ENOENT);
@@ -212,18 +212,18 @@ static void missing_disk_is_not_found(void **state)
 static void forged_backing_names_are_refused(void **state)
 {
     (void)state;
-    make_disk("raw", scratch_path(OTHER "/disk"), NULL, NULL);
-    make_disk("raw", scratch_path(OTHER "_resize/disk"), NULL, NULL);
-    make_disk("raw", scratch_path("loose"), NULL, NULL);
+    make_disk("raw", temp_path(OTHER "/disk"), NULL, NULL);
+    make_disk("raw", temp_path(OTHER "_resize/disk"), NULL, NULL);
+    make_disk("raw", temp_path("loose"), NULL, NULL);
     char dotted[256], lookalike[256];
-    (void)snprintf(dotted, sizeof(dotted), "%s/_base/../%s/disk", scratch_directory, OTHER);
-    (void)snprintf(lookalike, sizeof(lookalike), "%s.base", scratch_directory);
+    (void)snprintf(dotted, sizeof(dotted), "%s/_base/../%s/disk", temp_folder, OTHER);
+    (void)snprintf(lookalike, sizeof(lookalike), "%s.base", temp_folder);
     make_disk("raw", lookalike, NULL, NULL);
     const char *const names[] = {
         "/etc/passwd",
-        scratch_path(OTHER "/disk"), /* another tenant's */
-        scratch_path(OTHER "_resize/disk"),
-        scratch_path("loose"),
+        temp_path(OTHER "/disk"), /* another tenant's */
+        temp_path(OTHER "_resize/disk"),
+        temp_path("loose"),
         dotted,
         lookalike,
         "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/etc/passwd\"}}",
@@ -244,8 +244,8 @@ static void forged_backing_names_are_refused(void **state)
 static void chain_of_the_guest_counts(void **state)
 {
     (void)state;
-    const char *base = scratch_path("_base/a");
-    const char *other = scratch_path("_base/b");
+    const char *base = temp_path("_base/a");
+    const char *other = temp_path("_base/b");
     make_disk("raw", base, NULL, NULL);
     make_disk("raw", other, NULL, NULL);
     make_disk("qcow2", disk_path(), base, "raw");
@@ -264,8 +264,8 @@ static void chain_of_the_guest_counts(void **state)
 static void base_must_stand_alone(void **state)
 {
     (void)state;
-    const char *root = scratch_path("_base/root");
-    const char *base = scratch_path("_base/chained");
+    const char *root = temp_path("_base/root");
+    const char *base = temp_path("_base/chained");
     make_disk("raw", root, NULL, NULL);
     make_disk("qcow2", base, root, "raw");
     make_disk("qcow2", disk_path(), base, "qcow2");
@@ -284,7 +284,7 @@ static void base_without_recorded_format(void **state)
 {
     (void)state;
     struct guest_info info;
-    const char *base = scratch_path("_base/unnamed");
+    const char *base = temp_path("_base/unnamed");
     make_disk("qcow2", base, NULL, NULL);
     make_disk("qcow2", disk_path(), base, "raw");
     /* qemu-img makes no header without a format any more; take the extension away by hand. */
@@ -310,14 +310,14 @@ static void data_in_another_file_is_refused(void **state)
 {
     (void)state;
     char option[512];
-    (void)snprintf(option, sizeof(option), "data_file=%s", scratch_path("data"));
+    (void)snprintf(option, sizeof(option), "data_file=%s", temp_path("data"));
     const char *const argv[] = {"qemu-img", "create", "-q",        "-f", "qcow2",
                                 "-o",       option,   disk_path(), "1M", NULL};
     qemu_img(argv);
     describe("qcow2");
     assert_refused("its data is in another file");
 
-    const char *base = scratch_path("_base/data");
+    const char *base = temp_path("_base/data");
     const char *const base_argv[] = {"qemu-img", "create", "-q", "-f", "qcow2",
                                      "-o",       option,   base, "1M", NULL};
     qemu_img(base_argv);
@@ -345,9 +345,9 @@ static void own_layers_are_good(void **state)
 {
     (void)state;
     struct guest_info info;
-    const char *base = scratch_path("_base/chain");
-    const char *monday = scratch_path(INSTANCE "/disk.monday");
-    const char *tuesday = scratch_path(INSTANCE "/disk.tuesday");
+    const char *base = temp_path("_base/chain");
+    const char *monday = temp_path(INSTANCE "/disk.monday");
+    const char *tuesday = temp_path(INSTANCE "/disk.tuesday");
     make_disk("raw", base, NULL, NULL);
     make_disk("qcow2", disk_path(), base, "raw");
     make_disk("qcow2", monday, "disk", "qcow2"); /* as libvirt calls it when it merges */
@@ -390,13 +390,13 @@ static void every_layer_is_checked(void **state)
 {
     (void)state;
     char data_file[512];
-    const char *over = scratch_path(INSTANCE "/over");
+    const char *over = temp_path(INSTANCE "/over");
     const char *const names[] = {
-        "/etc/passwd",         scratch_path(OTHER "/disk"), scratch_path("snapshots/delta"),
+        "/etc/passwd",         temp_path(OTHER "/disk"),    temp_path("snapshots/delta"),
         "nbd://127.0.0.1:1/x", "json:{\"driver\":\"raw\"}",
     };
-    make_disk("raw", scratch_path(OTHER "/disk"), NULL, NULL);
-    make_disk("raw", scratch_path("snapshots/delta"), NULL, NULL);
+    make_disk("raw", temp_path(OTHER "/disk"), NULL, NULL);
+    make_disk("raw", temp_path("snapshots/delta"), NULL, NULL);
     make_disk("qcow2", over, disk_path(), "qcow2");
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         make_disk("qcow2", disk_path(), names[i], "raw");
@@ -405,14 +405,14 @@ static void every_layer_is_checked(void **state)
     }
     make_disk("raw", disk_path(), NULL, NULL);
     assert_refused("not in qcow2 format");
-    (void)snprintf(data_file, sizeof(data_file), "data_file=%s", scratch_path("data"));
+    (void)snprintf(data_file, sizeof(data_file), "data_file=%s", temp_path("data"));
     const char *const argv[] = {"qemu-img", "create",  "-q",        "-f", "qcow2",
                                 "-o",       data_file, disk_path(), "1M", NULL};
     qemu_img(argv);
     assert_refused("its data is in another file");
     make_disk("qcow2", disk_path(), over, "qcow2");
     assert_refused("it is below itself");
-    make_disk("qcow2", over, scratch_path(INSTANCE "/./over"), "qcow2");
+    make_disk("qcow2", over, temp_path(INSTANCE "/./over"), "qcow2");
     assert_refused("it is below itself");
     (void)unlink(over);
 }
@@ -440,14 +440,14 @@ static void layers_are_not_without_end(void **state)
 {
     (void)state;
     static const char first[] = "layer00";
-    const char *path = scratch_path(INSTANCE "/layer00");
+    const char *path = temp_path(INSTANCE "/layer00");
     make_disk("qcow2", path, first, "qcow2"); /* the form of all others */
     for (int i = 1; i <= DISK_LAYERS_MAX; i++) {
         char name[64], below[16];
         (void)snprintf(name, sizeof(name), INSTANCE "/layer%02d", i);
         (void)snprintf(below, sizeof(below), "layer%02d", i - 1);
-        path = scratch_path(name);
-        copy_with(scratch_path(INSTANCE "/layer00"), path, first, below, sizeof(first) - 1);
+        path = temp_path(name);
+        copy_with(temp_path(INSTANCE "/layer00"), path, first, below, sizeof(first) - 1);
     }
     describe_at(path, "qcow2");
     assert_refused("too many layers");
@@ -459,14 +459,14 @@ static void folders_are_what_they_are(void **state)
     (void)state;
     struct guest_info info;
     static char link_path[256], linked_base[512], linked_disk[512];
-    const char *base = scratch_path("_base/linked");
-    const char *over = scratch_path(INSTANCE "/over");
-    (void)snprintf(link_path, sizeof(link_path), "%s.link", scratch_directory);
-    assert_int_equal(symlink(scratch_directory, link_path), 0);
+    const char *base = temp_path("_base/linked");
+    const char *over = temp_path(INSTANCE "/over");
+    (void)snprintf(link_path, sizeof(link_path), "%s.link", temp_folder);
+    assert_int_equal(symlink(temp_folder, link_path), 0);
     (void)snprintf(linked_base, sizeof(linked_base), "%s/_base/linked", link_path);
     (void)snprintf(linked_disk, sizeof(linked_disk), "%s/%s/disk", link_path, INSTANCE);
     make_disk("raw", base, NULL, NULL);
-    const char *const paths[] = {scratch_directory, link_path};
+    const char *const paths[] = {temp_folder, link_path};
     for (int i = 0; i < 2; i++) {
         instances_path = paths[i];
         make_disk("qcow2", disk_path(), linked_base, "raw");
@@ -484,7 +484,7 @@ static void folders_are_what_they_are(void **state)
         assert_refused("a base image below instances_path");
         (void)snprintf(linked_base, sizeof(linked_base), "%s/_base/linked", link_path);
     }
-    instances_path = scratch_directory;
+    instances_path = temp_folder;
     (void)unlink(link_path);
     (void)unlink(over);
 }
@@ -495,30 +495,30 @@ static void links_below_instances_path(void **state)
     (void)state;
     struct guest_info info;
     static char instances[256];
-    const char *cache = scratch_path("cache"), *stray = scratch_path("cache/stray");
-    const char *own = scratch_path("i/" INSTANCE), *other = scratch_path("i/" OTHER);
-    (void)snprintf(instances, sizeof(instances), "%s", scratch_path("i"));
+    const char *cache = temp_path("cache"), *stray = temp_path("cache/stray");
+    const char *own = temp_path("i/" INSTANCE), *other = temp_path("i/" OTHER);
+    (void)snprintf(instances, sizeof(instances), "%s", temp_path("i"));
     instances_path = instances;
     assert_int_equal(mkdir(instances, 0755) | mkdir(cache, 0755) | mkdir(own, 0755), 0);
-    assert_int_equal(symlink(scratch_path(OTHER), other), 0);
-    assert_int_equal(symlink(cache, scratch_path("i/_base")), 0);
+    assert_int_equal(symlink(temp_path(OTHER), other), 0);
+    assert_int_equal(symlink(cache, temp_path("i/_base")), 0);
     make_disk("raw", stray, NULL, NULL);
-    make_disk("raw", scratch_path(OTHER "/disk"), NULL, NULL);
-    make_disk("qcow2", scratch_path("i/" INSTANCE "/disk"), scratch_path("i/_base/stray"), "raw");
-    describe_at(scratch_path("i/" INSTANCE "/disk"), "qcow2");
+    make_disk("raw", temp_path(OTHER "/disk"), NULL, NULL);
+    make_disk("qcow2", temp_path("i/" INSTANCE "/disk"), temp_path("i/_base/stray"), "raw");
+    describe_at(temp_path("i/" INSTANCE "/disk"), "qcow2");
     assert_good(&info);
     const char *const names[] = {
         stray, /* no name of instances_path */
-        scratch_path("i/" OTHER "/disk"),
-        scratch_path(OTHER "/disk"),
-        scratch_path("i/" INSTANCE "/foreign"),
+        temp_path("i/" OTHER "/disk"),
+        temp_path(OTHER "/disk"),
+        temp_path("i/" INSTANCE "/foreign"),
     };
-    assert_int_equal(symlink(scratch_path(OTHER "/disk"), names[3]), 0);
+    assert_int_equal(symlink(temp_path(OTHER "/disk"), names[3]), 0);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        make_disk("qcow2", scratch_path("i/" INSTANCE "/disk"), names[i], "raw");
+        make_disk("qcow2", temp_path("i/" INSTANCE "/disk"), names[i], "raw");
         assert_refused("a base image below instances_path");
     }
-    instances_path = scratch_directory;
+    instances_path = temp_folder;
 }
 
 static void make_luks(const char *path)
@@ -550,8 +550,8 @@ static void encrypted_disks_are_refused(void **state)
     static const unsigned char plain[] = {0, 0, 0, 16, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0};
     static const unsigned char aes[] = {0, 0, 0, 16, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 1};
     struct guest_info info;
-    const char *base = scratch_path("_base/luks"), *over = scratch_path(INSTANCE "/over");
-    const char *other = scratch_path("_base/other");
+    const char *base = temp_path("_base/luks"), *over = temp_path(INSTANCE "/over");
+    const char *other = temp_path("_base/other");
     make_disk("raw", other, NULL, NULL);
     make_luks(base);
     make_disk("qcow2", over, NULL, NULL);
@@ -608,5 +608,5 @@ int main(void)
         cmocka_unit_test_teardown(links_below_instances_path, forget),
         cmocka_unit_test_teardown(encrypted_disks_are_refused, forget),
     };
-    return cmocka_run_group_tests(tests, make_instances, scratch_remove);
+    return cmocka_run_group_tests(tests, make_instances, temp_folder_remove);
 }

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "driver/definition/root_disk.h"
-#include "tests/unit/driver/scratch.h"
+#include "tests/unit/driver/temp_folder.h"
 
 #define INSTANCE "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
 #define OTHER "0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"
@@ -41,8 +41,8 @@
 
 static int make_instances(void **state)
 {
-    return scratch_make(state) || mkdir(scratch_path(INSTANCE), 0755) ||
-           mkdir(scratch_path(OTHER), 0755) || symlink(scratch_directory, scratch_path("link"));
+    return temp_folder_make(state) || mkdir(temp_path(INSTANCE), 0755) ||
+           mkdir(temp_path(OTHER), 0755) || symlink(temp_folder, temp_path("link"));
 }
 
 static char *expand(const char *text)
@@ -55,7 +55,7 @@ static char *expand(const char *text)
     for (; *text; text++) {
         bool is_place = *text == '%' && (text[1] == 'I' || text[1] == 'U');
         if (is_place)
-            (void)fputs(*++text == 'I' ? scratch_directory : INSTANCE, stream);
+            (void)fputs(*++text == 'I' ? temp_folder : INSTANCE, stream);
         else
             (void)fputc(*text, stream);
     }
@@ -75,7 +75,7 @@ static const char *find(const char *disks, const char *root_device_name)
     char *xml = expand(disks);
     if (domain_description_parse(xml, &description, &err) < 0)
         fail_msg("%s", err.message);
-    int r = root_disk_find(description, &guest, scratch_directory, &disk, &err);
+    int r = root_disk_find(description, &guest, temp_folder, &disk, &err);
     (void)snprintf(answer, sizeof(answer), "%s", r == 0 ? disk->target : err.message);
     if (r < 0) {
         assert_int_equal(r, -EINVAL);
@@ -195,7 +195,7 @@ static enum disk_source_type type_of(const char *path)
 static void source_types(void **state)
 {
     (void)state;
-    const char *descriptor = scratch_path("DiskDescriptor.xml");
+    const char *descriptor = temp_path("DiskDescriptor.xml");
     FILE *file = fopen(descriptor, "we");
     assert_non_null(file);
     (void)fclose(file);
@@ -203,7 +203,7 @@ static void source_types(void **state)
     assert_int_equal(type_of("/development/disk"), DISK_SOURCE_FILE);
     assert_int_equal(type_of("/dev/vg/disk"), DISK_SOURCE_LVM);
     assert_int_equal(type_of("rbd:vms/disk"), DISK_SOURCE_RBD);
-    assert_int_equal(type_of(scratch_directory), DISK_SOURCE_PLOOP);
+    assert_int_equal(type_of(temp_folder), DISK_SOURCE_PLOOP);
 }
 
 int main(void)
@@ -217,5 +217,5 @@ int main(void)
         cmocka_unit_test(what_is_found_has_a_path),
         cmocka_unit_test(source_types),
     };
-    return cmocka_run_group_tests(tests, make_instances, scratch_remove);
+    return cmocka_run_group_tests(tests, make_instances, temp_folder_remove);
 }

@@ -14,7 +14,7 @@
 
 #include "common/cancel.h"
 #include "driver/image/disk_space.h"
-#include "tests/unit/driver/scratch.h"
+#include "tests/unit/driver/temp_folder.h"
 #include "tests/unit/driver/volume_files.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -34,7 +34,7 @@ int __wrap_statvfs(const char *path, struct statvfs *ret_space)
 static struct staging *new_staging(void)
 {
     struct staging *staging = NULL;
-    assert_int_equal(staging_new(scratch_path("snapshots"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("snapshots"), &staging, &err), 0);
     assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
     return staging;
 }
@@ -50,18 +50,18 @@ static void room_is_exact(void **state)
 {
     (void)state;
     struct staging *staging = new_staging();
-    struct disk_space *scratch = NULL;
+    struct disk_space *space = NULL;
     free_bytes = 100 * MIB;
-    assert_int_equal(reserve(staging, 70 * MIB, 30 * MIB, &scratch), 0);
-    disk_space_release(scratch);
-    scratch = NULL;
-    assert_int_equal(reserve(staging, 70 * MIB + 1, 30 * MIB, &scratch), -ENOSPC);
+    assert_int_equal(reserve(staging, 70 * MIB, 30 * MIB, &space), 0);
+    disk_space_release(space);
+    space = NULL;
+    assert_int_equal(reserve(staging, 70 * MIB + 1, 30 * MIB, &space), -ENOSPC);
     assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
     assert_non_null(strstr(err.message, "up to 73400321 bytes are needed, 104857600 bytes are "
                                         "free, of which 31457280 bytes are reserved"));
-    assert_int_equal(reserve(staging, 0, 101 * MIB, &scratch), -ENOSPC);
-    assert_int_equal(reserve(staging, UINT64_MAX, 0, &scratch), -ENOSPC);
-    assert_null(scratch);
+    assert_int_equal(reserve(staging, 0, 101 * MIB, &space), -ENOSPC);
+    assert_int_equal(reserve(staging, UINT64_MAX, 0, &space), -ENOSPC);
+    assert_null(space);
     disk_space_release(NULL);
     staging_free(staging);
 }
@@ -117,29 +117,29 @@ static void youngest_is_given_up(void **state)
     (void)state;
     struct cancel *cancels[3];
     struct staging *stagings[3];
-    struct disk_space *scratches[4] = {NULL};
+    struct disk_space *spaces[4] = {NULL};
     free_bytes = 100 * MIB;
     for (int i = 0; i < 3; i++) {
         stagings[i] = new_staging();
         assert_int_equal(cancel_new(&cancels[i], &err), 0);
         (void)cancel_enter(cancels[i]);
-        assert_int_equal(reserve(stagings[i], MIB, 10 * MIB, &scratches[i]), 0);
+        assert_int_equal(reserve(stagings[i], MIB, 10 * MIB, &spaces[i]), 0);
         (void)cancel_enter(NULL);
     }
     /* Nobody can give this one up. */
-    assert_int_equal(reserve(stagings[0], MIB, 10 * MIB, &scratches[3]), 0);
+    assert_int_equal(reserve(stagings[0], MIB, 10 * MIB, &spaces[3]), 0);
     free_bytes = 9 * MIB;
     assert_true(is_cancelled(cancels[2], WAIT_MS));
     assert_non_null(strstr(err.message, "running out of space: 9437184 bytes are free"));
     assert_string_equal(err.exc, EXC_INTERNAL_ERROR);
     assert_false(is_cancelled(cancels[1], 0)); /* the first one has yet to make room */
-    disk_space_release(scratches[2]);
+    disk_space_release(spaces[2]);
     assert_true(is_cancelled(cancels[1], WAIT_MS));
     free_bytes = 10 * MIB;
-    disk_space_release(scratches[1]);
+    disk_space_release(spaces[1]);
     assert_false(is_cancelled(cancels[0], 0));
-    disk_space_release(scratches[0]);
-    disk_space_release(scratches[3]);
+    disk_space_release(spaces[0]);
+    disk_space_release(spaces[3]);
     for (int i = 0; i < 3; i++) {
         staging_free(stagings[i]);
         cancel_free(cancels[i]);
@@ -158,13 +158,13 @@ static void what_was_written_is_doubted(void **state)
                  {0, 4 * MIB - 512, -ENOSPC}};
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct disk_space *scratch = NULL;
+        struct disk_space *space = NULL;
         struct staging *staging = new_staging();
         free_bytes = 100 * MIB;
-        assert_int_equal(reserve(staging, MIB, cases[i].keep_free, &scratch), 0);
+        assert_int_equal(reserve(staging, MIB, cases[i].keep_free, &space), 0);
         free_bytes = cases[i].free;
-        assert_int_equal(disk_space_check(scratch, &err), cases[i].r);
-        disk_space_release(scratch);
+        assert_int_equal(disk_space_check(space, &err), cases[i].r);
+        disk_space_release(space);
         staging_free(staging);
     }
 }
@@ -182,15 +182,15 @@ static void need_follows_the_data(void **state)
 {
     (void)state;
     struct guest_info info = {.source_type = DISK_SOURCE_FILE, .disk_format = "qcow2"};
-    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", scratch_path("disk"));
-    const char *const base[] = {"qemu-img",           "create", "-q", "-f", "raw",
-                                scratch_path("base"), "64M",    NULL};
+    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", temp_path("disk"));
+    const char *const base[] = {"qemu-img", "create",          "-q",  "-f",
+                                "raw",      temp_path("base"), "64M", NULL};
     qemu_img(base);
     const char *const disk[] = {"qemu-img", "create", "-q",  "-f",           "qcow2", "-b",
                                 "base",     "-F",     "raw", info.disk_path, "1G",    NULL};
     qemu_img(disk);
     assert_in_range(need_of(&info, DISK_SPACE_IMAGE), 1, 2 * MIB); /* all holes */
-    FILE *file = fopen(scratch_path("base"), "r+e");
+    FILE *file = fopen(temp_path("base"), "r+e");
     assert_non_null(file);
     static char block[1 << 20];
     memset(block, 'x', sizeof(block));
@@ -210,7 +210,7 @@ static void need_follows_the_data(void **state)
     assert_int_equal(need_of(&info, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM | DISK_SPACE_IMAGE),
                      overlay + room + image);
 
-    (void)snprintf(info.backing_path, sizeof(info.backing_path), "%s", scratch_path("base"));
+    (void)snprintf(info.backing_path, sizeof(info.backing_path), "%s", temp_path("base"));
     (void)snprintf(info.disk_format, sizeof(info.disk_format), "vmdk"); /* not to be read as such */
     assert_in_range(need_of(&info, DISK_SPACE_IMAGE), 24 * MIB, 26 * MIB);
 
@@ -221,7 +221,7 @@ static void need_follows_the_data(void **state)
 static void make_disk(struct guest_info *info, const char *options)
 {
     *info = (struct guest_info){.source_type = DISK_SOURCE_FILE, .disk_format = "qcow2"};
-    (void)snprintf(info->disk_path, sizeof(info->disk_path), "%s", scratch_path("room"));
+    (void)snprintf(info->disk_path, sizeof(info->disk_path), "%s", temp_path("room"));
     const char *const disk[] = {"qemu-img", "create",        "-q",  "-f", "qcow2", "-o",
                                 options,    info->disk_path, "64M", NULL};
     qemu_img(disk);
@@ -280,5 +280,5 @@ int main(void)
         cmocka_unit_test(need_follows_the_data), cmocka_unit_test(reserved_space_is_no_data),
         cmocka_unit_test(a_compressed_disk),     cmocka_unit_test(coarse_clusters),
     };
-    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

@@ -32,7 +32,7 @@
 #include "driver/image/nbd_launch.h"
 #include "driver/image/qcow2_layout.h"
 #include "tests/unit/canceller.h"
-#include "tests/unit/driver/scratch.h"
+#include "tests/unit/driver/temp_folder.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define READ_BYTES 100000 /* no multiple of anything */
@@ -110,8 +110,8 @@ static uint64_t save(struct image_source *source, const char *path)
 static void assert_streams(const char *disk, const char *format, const char *target)
 {
     char image[512], again[512];
-    (void)snprintf(image, sizeof(image), "%s", scratch_path("image"));
-    (void)snprintf(again, sizeof(again), "%s", scratch_path("again"));
+    (void)snprintf(image, sizeof(image), "%s", temp_path("image"));
+    (void)snprintf(again, sizeof(again), "%s", temp_path("again"));
     struct image_source *source = open_stream(disk, format, target);
     assert_int_equal(save(source, image), source->size_bytes);
     assert_int_equal(source->ops->rewind(source, &err), 0);
@@ -145,7 +145,7 @@ static void disks_of_all_kinds(void **state)
         {"qcow2", "3T", "-c 'write -P 7 1T 1M' -c 'write -P 8 2T 4096' -c 'write -z 2T 2048'"},
     };
     char disk[512];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     for (size_t i = 0; i < sizeof(disks) / sizeof(disks[0]); i++) {
         const char *format = disks[i].format;
         assert_int_equal(run("qemu-img create -q -f %s %s %s", format, disk, disks[i].size), 0);
@@ -163,8 +163,8 @@ static void scattered_chain(void **state)
 {
     (void)state;
     char disk[512], base[512];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
-    (void)snprintf(base, sizeof(base), "%s", scratch_path("base"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
+    (void)snprintf(base, sizeof(base), "%s", temp_path("base"));
     assert_int_equal(run("qemu-img create -q -f raw %s 64M && "
                          "qemu-io -f raw -c 'write -P 9 3M 5M' %s >/dev/null && "
                          "qemu-img create -q -f qcow2 -b %s -F raw %s",
@@ -183,8 +183,8 @@ static void written_zeroes(void **state)
 {
     (void)state;
     char disk[512], image[512];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
-    (void)snprintf(image, sizeof(image), "%s", scratch_path("image"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
+    (void)snprintf(image, sizeof(image), "%s", temp_path("image"));
     assert_int_equal(run("qemu-img create -q -f qcow2 %s 33554944 && "
                          "qemu-io -f qcow2 -c 'write -P 0 0 33554944' -c 'write -P 1 5M 1M' "
                          "-c 'write -P 1 20000000 1' %s >/dev/null",
@@ -201,7 +201,7 @@ static void zeroes_at_a_limited_rate(void **state)
     (void)state;
     char disk[512];
     struct image_source *source = NULL;
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     assert_int_equal(run("qemu-img create -q -f qcow2 %s 16M && "
                          "qemu-io -f qcow2 -c 'write -P 0 0 16M' %s >/dev/null",
                          disk, disk),
@@ -217,7 +217,7 @@ static void left_in_the_middle(void **state)
 {
     (void)state;
     char disk[512], buffer[4096];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     assert_int_equal(run("qemu-img create -q -f raw %s 64M && "
                          "qemu-io -f raw -c 'write -P 1 0 64M' %s >/dev/null",
                          disk, disk),
@@ -259,7 +259,7 @@ static void a_server_that_is_missing(void **state)
     assert_string_equal(err.exc, EXC_OS_ERROR);
     err = (struct error)ERROR_INIT;
     assert_int_equal(nbd_client_new(20, &client, &err), 0);
-    assert_true(nbd_client_connect(client, scratch_path("nothing"), "vda", &err) < 0);
+    assert_true(nbd_client_connect(client, temp_path("nothing"), "vda", &err) < 0);
     nbd_client_free(client);
 }
 
@@ -273,7 +273,7 @@ static void a_server_that_refuses(void **state)
     struct image_source *source = NULL;
     struct nbd_client *client = NULL;
     char disk[512];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     fill(disk, 1);
     assert_int_equal(try_stream(disk, "qcow2", "raw", 0, &source), -EIO);
     assert_non_null(strstr(err.message, "(qemu-nbd: "));
@@ -290,17 +290,17 @@ static void a_path_of_odd_characters(void **state)
 {
     (void)state;
     char disk[512];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("json:{a,b\"c=d\\e: f\tg"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("json:{a,b\"c=d\\e: f\tg"));
     int fd = open(disk, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(ftruncate(fd, 3 * 65536), 0);
     assert_int_equal(pwrite(fd, "data", 4, 65536), 4);
     (void)close(fd);
     struct image_source *source = open_stream(disk, "raw", "raw");
-    assert_int_equal(save(source, scratch_path("image")), 3 * 65536);
+    assert_int_equal(save(source, temp_path("image")), 3 * 65536);
     image_source_close(source);
     char text[5] = "";
-    fd = open(scratch_path("image"), O_RDONLY | O_CLOEXEC);
+    fd = open(temp_path("image"), O_RDONLY | O_CLOEXEC);
     assert_int_equal(pread(fd, text, 4, 65536), 4);
     (void)close(fd);
     assert_string_equal(text, "data");
@@ -311,12 +311,12 @@ static void a_name_of_a_protocol(void **state)
 {
     (void)state;
     char name[512];
-    (void)snprintf(name, sizeof(name), "file:%s", scratch_path("disk"));
+    (void)snprintf(name, sizeof(name), "file:%s", temp_path("disk"));
     fill(name + strlen("file:"), 1);
     struct image_source *source = open_stream(name, "raw", "raw");
-    assert_int_equal(save(source, scratch_path("image")), 1 << 20);
+    assert_int_equal(save(source, temp_path("image")), 1 << 20);
     image_source_close(source);
-    assert_int_equal(run("cmp -s %s %s", name + strlen("file:"), scratch_path("image")), 0);
+    assert_int_equal(run("cmp -s %s %s", name + strlen("file:"), temp_path("image")), 0);
 }
 
 /* Nova starts the guest whose disk is read. */
@@ -324,8 +324,8 @@ static void others_may_write_to_the_disk(void **state)
 {
     (void)state;
     char disk[512], base[512];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
-    (void)snprintf(base, sizeof(base), "%s", scratch_path("base"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
+    (void)snprintf(base, sizeof(base), "%s", temp_path("base"));
     fill(base, 4);
     assert_int_equal(run("qemu-img create -q -f qcow2 -b %s -F raw %s", base, disk), 0);
     struct image_source *source = open_stream(disk, "qcow2", "qcow2");
@@ -339,8 +339,8 @@ static void nothing_but_the_server_is_needed(void **state)
 {
     (void)state;
     char disk[512], tools[512], before[4096];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
-    (void)snprintf(tools, sizeof(tools), "%s", scratch_path("tools"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
+    (void)snprintf(tools, sizeof(tools), "%s", temp_path("tools"));
     (void)snprintf(before, sizeof(before), "%s",
                    getenv("PATH")); /* NOLINT(concurrency-mt-unsafe) */
     fill(disk, 1);
@@ -361,7 +361,7 @@ static void a_connection_that_is_ours_alone(void **state)
     (void)state;
     char disk[512], line[256];
     unsigned long flags = 0;
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     fill(disk, 1);
     int files = run("ls -d /tmp/libnbd* >/dev/null 2>&1");
     struct image_source *source = open_stream(disk, "raw", "raw");
@@ -430,7 +430,7 @@ static void around_the_page_cache(void **state)
 {
     (void)state;
     char disk[512];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     fill(disk, 1);
     int fd = open(disk, O_RDONLY | O_DIRECT | O_CLOEXEC);
     struct image_source *source = open_stream(disk, "raw", "raw");
@@ -447,7 +447,7 @@ static void a_base_that_needs_the_page_cache(void **state)
 {
     (void)state;
     char disk[512];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     fill(disk, 1);
     refuses_direct_io = true;
     assert_streams(disk, "raw", "qcow2");
@@ -461,7 +461,7 @@ static void a_server_that_dies(void **state)
 {
     (void)state;
     char disk[512], buffer[4096];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     fill(disk, 64);
     struct image_source *source = open_stream(disk, "raw", "qcow2");
     for (unsigned i = 0; i < 100; i++)
@@ -480,7 +480,7 @@ static void a_server_that_died_unnoticed(void **state)
     (void)state;
     char disk[512];
     siginfo_t info;
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     fill(disk, 1);
     struct image_source *source = open_stream(disk, "raw", "raw");
     assert_int_equal(read_all(source), 0);
@@ -535,7 +535,7 @@ static void a_server_that_hangs(void **state)
     char disk[512];
     struct nbd_client *client = NULL;
     struct image_source *source = NULL;
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     fill(disk, 64);
     const char *const argv[] = {"qemu-nbd", "--read-only", "--format", "raw", disk, NULL};
     assert_int_equal(nbd_launch(argv, 1, &client, &err), 0);
@@ -551,7 +551,7 @@ static void a_cancelled_read(void **state)
 {
     (void)state;
     char disk[512];
-    (void)snprintf(disk, sizeof(disk), "%s", scratch_path("disk"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     fill(disk, 64);
     struct image_source *source = open_stream(disk, "raw", "raw");
     pid_t server = child_of(getpid());
@@ -611,5 +611,5 @@ int main(void)
         cmocka_unit_test_setup(a_cancelled_read, set_up),
         cmocka_unit_test_setup(layouts_of_large_disks, set_up),
     };
-    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

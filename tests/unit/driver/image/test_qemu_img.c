@@ -13,7 +13,7 @@
 
 #include "driver/image/qemu_img.h"
 #include "tests/unit/canceller.h"
-#include "tests/unit/driver/scratch.h"
+#include "tests/unit/driver/temp_folder.h"
 
 static void assert_arguments(const struct qemu_img_conversion *conversion, bool direct_io,
                              const char *expected)
@@ -146,8 +146,8 @@ static void made_overlay_can_be_read_back(void **state)
     (void)state;
     struct error err = ERROR_INIT;
     struct qemu_img_info info;
-    const char *base = scratch_path("base,with,commas");
-    const char *path = scratch_path("overlay");
+    const char *base = temp_path("base,with,commas");
+    const char *path = temp_path("overlay");
     const struct qemu_img_overlay plain = {.path = base, .size_bytes = 3 << 20};
     assert_int_equal(qemu_img_create_overlay(&plain, &err), 0);
     const struct qemu_img_overlay overlay = {.path = path,
@@ -171,21 +171,21 @@ static void failures_have_novas_classes(void **state)
     (void)state;
     struct qemu_img_info info;
     struct error err = ERROR_INIT;
-    assert_int_equal(qemu_img_info(scratch_path("absent"), "raw", &info, &err), -ENOENT);
+    assert_int_equal(qemu_img_info(temp_path("absent"), "raw", &info, &err), -ENOENT);
     assert_string_equal(err.exc, EXC_DISK_NOT_FOUND);
 
-    FILE *file = fopen(scratch_path("text"), "we");
+    FILE *file = fopen(temp_path("text"), "we");
     assert_non_null(file);
     assert_true(fputs("no qcow2", file) >= 0);
     fclose(file);
     err = (struct error)ERROR_INIT;
-    assert_int_equal(qemu_img_info(scratch_path("text"), "qcow2", &info, &err), -ECANCELED);
+    assert_int_equal(qemu_img_info(temp_path("text"), "qcow2", &info, &err), -ECANCELED);
     assert_string_equal(err.exc, EXC_INVALID_DISK_INFO);
     assert_non_null(strstr(err.message, "not in qcow2 format"));
 
-    const struct qemu_img_conversion conversion = {.source_path = scratch_path("text"),
+    const struct qemu_img_conversion conversion = {.source_path = temp_path("text"),
                                                    .source_format = "qcow2",
-                                                   .target_path = scratch_path("out"),
+                                                   .target_path = temp_path("out"),
                                                    .target_format = "raw",
                                                    .stall_timeout_s = 10};
     err = (struct error)ERROR_INIT;
@@ -198,8 +198,8 @@ static void conversion_flattens(void **state)
     (void)state;
     struct error err = ERROR_INIT;
     struct qemu_img_info info;
-    const struct qemu_img_overlay base = {.path = scratch_path("cbase"), .size_bytes = 1 << 20};
-    const struct qemu_img_overlay overlay = {.path = scratch_path("coverlay"),
+    const struct qemu_img_overlay base = {.path = temp_path("cbase"), .size_bytes = 1 << 20};
+    const struct qemu_img_overlay overlay = {.path = temp_path("coverlay"),
                                              .size_bytes = 1 << 20,
                                              .backing_path = base.path,
                                              .backing_format = "qcow2"};
@@ -209,7 +209,7 @@ static void conversion_flattens(void **state)
     for (size_t i = 0; i < 4; i++) {
         const struct qemu_img_conversion conversion = {.source_path = overlay.path,
                                                        .source_format = "qcow2",
-                                                       .target_path = scratch_path(formats[i]),
+                                                       .target_path = temp_path(formats[i]),
                                                        .target_format = formats[i],
                                                        .compress = true,
                                                        .compression_type = "zlib",
@@ -228,16 +228,16 @@ static void stalled_conversion_is_given_up(void **state)
     (void)state;
     char path[4096];
     char *old = strdup(getenv("PATH")); /* NOLINT(concurrency-mt-unsafe) */
-    FILE *file = fopen(scratch_path("qemu-img"), "we");
+    FILE *file = fopen(temp_path("qemu-img"), "we");
     assert_non_null(file);
     assert_true(fputs("#!/bin/sh\nexec sleep 60\n", file) >= 0);
     fclose(file);
-    assert_int_equal(chmod(scratch_path("qemu-img"), 0755), 0);
-    (void)snprintf(path, sizeof(path), "%s:%s", scratch_directory, old);
+    assert_int_equal(chmod(temp_path("qemu-img"), 0755), 0);
+    (void)snprintf(path, sizeof(path), "%s:%s", temp_folder, old);
     setenv("PATH", path, 1); /* NOLINT(concurrency-mt-unsafe) */
     const struct qemu_img_conversion conversion = {.source_path = "/s",
                                                    .source_format = "raw",
-                                                   .target_path = scratch_path("never"),
+                                                   .target_path = temp_path("never"),
                                                    .target_format = "raw",
                                                    .stall_timeout_s = 1};
     struct error err = ERROR_INIT;
@@ -255,11 +255,11 @@ static void cancelled_helpers_tell_the_reason(void **state)
     (void)state;
     struct canceller canceller;
     struct qemu_img_info info;
-    const char *path = scratch_path("cancelled");
+    const char *path = temp_path("cancelled");
     const struct qemu_img_overlay overlay = {.path = path, .size_bytes = 1 << 20};
     const struct qemu_img_conversion conversion = {.source_path = path,
                                                    .source_format = "qcow2",
-                                                   .target_path = scratch_path("target"),
+                                                   .target_path = temp_path("target"),
                                                    .target_format = "qcow2",
                                                    .stall_timeout_s = 60};
     struct error err = ERROR_INIT;
@@ -277,7 +277,7 @@ static void looks_are_limited(void **state)
     (void)state;
     char path[4096];
     char *old = strdup(getenv("PATH")); /* NOLINT(concurrency-mt-unsafe) */
-    FILE *file = fopen(scratch_path("qemu-img"), "we");
+    FILE *file = fopen(temp_path("qemu-img"), "we");
     struct qemu_img_info info;
     struct error err = ERROR_INIT;
     assert_non_null(file);
@@ -285,20 +285,20 @@ static void looks_are_limited(void **state)
                       "\"cluster-size\": %d}' $(($(ulimit -v) / 1048576)) $(ulimit -t)\n",
                       file) >= 0);
     assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(scratch_path("qemu-img"), 0755), 0);
-    (void)snprintf(path, sizeof(path), "%s:%s", scratch_directory, old);
+    assert_int_equal(chmod(temp_path("qemu-img"), 0755), 0);
+    (void)snprintf(path, sizeof(path), "%s:%s", temp_folder, old);
     setenv("PATH", path, 1); /* NOLINT(concurrency-mt-unsafe) */
-    assert_int_equal(qemu_img_info(scratch_directory, "raw", &info, &err), 0);
+    assert_int_equal(qemu_img_info(temp_folder, "raw", &info, &err), 0);
     assert_int_equal(info.virtual_size_bytes, 1);
     assert_int_equal(info.cluster_size_bytes, 30);
     qemu_img_set_limits(7, UINT64_C(3) << 30);
-    assert_int_equal(qemu_img_info(scratch_directory, "raw", &info, &err), 0);
+    assert_int_equal(qemu_img_info(temp_folder, "raw", &info, &err), 0);
     assert_int_equal(info.virtual_size_bytes, 3);
     assert_int_equal(info.cluster_size_bytes, 7);
     qemu_img_set_limits(30, UINT64_C(1) << 30);
     setenv("PATH", old, 1); /* NOLINT(concurrency-mt-unsafe) */
     free(old);
-    assert_int_equal(unlink(scratch_path("qemu-img")), 0);
+    assert_int_equal(unlink(temp_path("qemu-img")), 0);
 }
 
 int main(void)
@@ -315,5 +315,5 @@ int main(void)
         cmocka_unit_test(cancelled_helpers_tell_the_reason),
         cmocka_unit_test(looks_are_limited),
     };
-    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

@@ -15,7 +15,7 @@
 
 #include "driver/image/qemu_user.h"
 #include "driver/libvirt/domain.h"
-#include "tests/unit/driver/scratch.h"
+#include "tests/unit/driver/temp_folder.h"
 
 #define QEMU 64055
 #define KVM 110
@@ -83,7 +83,7 @@ static void without_a_label_it_is_the_disks_owner(void **state)
 {
     (void)state;
     script.labels[0] = "system_u:system_r:svirt_t:s0:c1,c2";
-    const char *disk = scratch_path("disk");
+    const char *disk = temp_path("disk");
     FILE *file = fopen(disk, "we");
     assert_non_null(file);
     fclose(file);
@@ -104,7 +104,7 @@ static void libvirt_that_does_not_answer_is_told(void **state)
 static unsigned mode_after_giving(unsigned mode, int expected)
 {
     const struct qemu_user user = {QEMU, KVM};
-    const char *path = scratch_path("file");
+    const char *path = temp_path("file");
     struct error err = ERROR_INIT;
     struct stat st;
     FILE *file = fopen(path, "we");
@@ -145,7 +145,7 @@ static void own_files_need_not_be_given(void **state)
     const struct qemu_user user = {geteuid(), KVM};
     struct error err = ERROR_INIT;
     (void)state;
-    assert_int_equal(qemu_user_give(&user, scratch_path("file"), &err), 0);
+    assert_int_equal(qemu_user_give(&user, temp_path("file"), &err), 0);
     assert_int_equal(script.gid, 0);
 }
 
@@ -154,13 +154,13 @@ static void what_is_taken_back_is_private(void **state)
     struct stat st;
     (void)state;
     (void)mode_after_giving(0664, -EPERM);
-    qemu_user_take_back(scratch_path("file")); /* which we may not */
-    assert_int_equal(stat(scratch_path("file"), &st), 0);
+    qemu_user_take_back(temp_path("file")); /* which we may not */
+    assert_int_equal(stat(temp_path("file"), &st), 0);
     assert_int_equal(st.st_mode & 07777, 0664);
     script.gives_away = true;
-    qemu_user_take_back(scratch_path("file"));
+    qemu_user_take_back(temp_path("file"));
     assert_int_equal(script.uid, geteuid());
-    assert_int_equal(stat(scratch_path("file"), &st), 0);
+    assert_int_equal(stat(temp_path("file"), &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
     qemu_user_take_back("/nowhere");
 }
@@ -184,5 +184,5 @@ int main(void)
         cmocka_unit_test_setup(own_files_need_not_be_given, set_up),
         cmocka_unit_test_setup(what_is_taken_back_is_private, set_up),
     };
-    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

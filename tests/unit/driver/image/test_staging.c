@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "driver/image/staging.h"
-#include "tests/unit/driver/scratch.h"
+#include "tests/unit/driver/temp_folder.h"
 
 static void write_file(const char *path, const char *text)
 {
@@ -36,7 +36,7 @@ static void directory_is_private(void **state)
         struct error err = ERROR_INIT;
         struct stat st;
         char directory[256];
-        assert_int_equal(staging_new(scratch_path("a/b/c"), &staging, &err), 0);
+        assert_int_equal(staging_new(temp_path("a/b/c"), &staging, &err), 0);
         directory_of(staging, directory, sizeof(directory));
         assert_int_equal(access(directory, F_OK), -1); /* named, not made */
         assert_string_equal(directory, staging_directory(staging));
@@ -59,12 +59,12 @@ static void folder_is_checked(void **state)
 {
     struct error err = ERROR_INIT;
     (void)state;
-    assert_int_equal(staging_check(scratch_path("checked/snapshots"), &err), 0);
-    assert_int_equal(rmdir(scratch_path("checked/snapshots")), 0); /* nothing is in it */
-    write_file(scratch_path("occupied"), "x");
-    assert_int_equal(staging_check(scratch_path("occupied/snapshots"), &err), -ENOTDIR);
+    assert_int_equal(staging_check(temp_path("checked/snapshots"), &err), 0);
+    assert_int_equal(rmdir(temp_path("checked/snapshots")), 0); /* nothing is in it */
+    write_file(temp_path("occupied"), "x");
+    assert_int_equal(staging_check(temp_path("occupied/snapshots"), &err), -ENOTDIR);
     assert_non_null(strstr(err.message, "snapshots_directory cannot be used"));
-    assert_non_null(strstr(err.message, scratch_path("occupied")));
+    assert_non_null(strstr(err.message, temp_path("occupied")));
 }
 
 static void image_owns_the_directory(void **state)
@@ -74,7 +74,7 @@ static void image_owns_the_directory(void **state)
     struct image_source *image = NULL;
     struct error err = ERROR_INIT;
     char directory[256], text[16];
-    assert_int_equal(staging_new(scratch_path("d"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("d"), &staging, &err), 0);
     assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
     assert_true(staging_open_image(staging, &image, &err) < 0); /* not made yet: stays ours */
     write_file(staging_image_path(staging), "image");
@@ -99,7 +99,7 @@ static void a_left_image_keeps_its_files(void **state)
     struct staging *staging = NULL;
     struct error err = ERROR_INIT;
     char directory[256], file[64];
-    assert_int_equal(staging_new(scratch_path("d"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("d"), &staging, &err), 0);
     assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
     write_file(staging_image_path(staging), "image");
     directory_of(staging, directory, sizeof(directory));
@@ -107,7 +107,7 @@ static void a_left_image_keeps_its_files(void **state)
     assert_int_equal(staging_open_image(staging, &image, &err), 0);
     image_source_leave(image);
     assert_int_equal(staging_named(directory, file, &staging, &err), 0);
-    assert_true(staging_claim(staging, scratch_path("d")));
+    assert_true(staging_claim(staging, temp_path("d")));
     assert_int_equal(staging_open_image(staging, &image, &err), 0);
     assert_true(image->size_bytes == 5);
     image_source_close(image);
@@ -121,8 +121,8 @@ static void unusable_places_are_told(void **state)
     static char longname[5000];
     struct staging *staging = NULL;
     struct error err = ERROR_INIT;
-    write_file(scratch_path("file"), "");
-    assert_int_equal(staging_new(scratch_path("file/x"), &staging, &err), -ENOTDIR);
+    write_file(temp_path("file"), "");
+    assert_int_equal(staging_new(temp_path("file/x"), &staging, &err), -ENOTDIR);
     assert_int_equal(staging_new("relative", &staging, &err), -EINVAL);
     memset(longname, '/', sizeof(longname) - 1);
     assert_int_equal(staging_new(longname, &staging, &err), -EINVAL);
@@ -136,7 +136,7 @@ static void taken_name_is_left_alone(void **state)
     struct staging *staging = NULL;
     struct error err = ERROR_INIT;
     char directory[256];
-    assert_int_equal(staging_new(scratch_path("e"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("e"), &staging, &err), 0);
     directory_of(staging, directory, sizeof(directory));
     assert_int_equal(mkdir(directory, 0755), 0);
     assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), -EEXIST);
@@ -154,7 +154,7 @@ static void names_lead_back(void **state)
             struct staging *staging = NULL, *named = NULL;
             struct error err = ERROR_INIT;
             char directory[256];
-            assert_int_equal(staging_new(scratch_path("f"), &staging, &err), 0);
+            assert_int_equal(staging_new(temp_path("f"), &staging, &err), 0);
             directory_of(staging, directory, sizeof(directory));
             if (made) {
                 assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
@@ -165,7 +165,7 @@ static void names_lead_back(void **state)
                 staging_named(staging_directory(staging), staging_file(staging), &named, &err), 0);
             assert_string_equal(staging_image_path(named), staging_image_path(staging));
             assert_string_equal(staging_delta_path(named), staging_delta_path(staging));
-            assert_int_equal(staging_claim(named, scratch_path(ours ? "f" : "missing")),
+            assert_int_equal(staging_claim(named, temp_path(ours ? "f" : "missing")),
                              ours || !made);
             staging_free(named);
             assert_int_equal(access(directory, F_OK) == 0, made && !ours);
@@ -183,22 +183,22 @@ static void link_is_not_claimed(void **state)
     (void)state;
     struct staging *staging = NULL, *named = NULL;
     struct error err = ERROR_INIT;
-    assert_int_equal(staging_new(scratch_path("g"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("g"), &staging, &err), 0);
     assert_int_equal(symlink("/etc", staging_directory(staging)), 0);
     assert_int_equal(staging_named(staging_directory(staging), staging_file(staging), &named, &err),
                      0);
-    assert_false(staging_claim(named, scratch_path("g")));
+    assert_false(staging_claim(named, temp_path("g")));
     assert_int_equal(unlink(staging_directory(staging)), 0);
     staging_leave(staging);
     staging_free(named);
 
     /* Nor is what cannot be looked at. */
     char directory[256];
-    write_file(scratch_path("h"), "no folder");
-    (void)snprintf(directory, sizeof(directory), "%s/nova-snapshot-%s", scratch_path("h"),
+    write_file(temp_path("h"), "no folder");
+    (void)snprintf(directory, sizeof(directory), "%s/nova-snapshot-%s", temp_path("h"),
                    "0123456789abcdef0123456789abcdef");
     assert_int_equal(staging_named(directory, "0123456789abcdef0123456789abcdef", &named, &err), 0);
-    assert_false(staging_claim(named, scratch_path("h")));
+    assert_false(staging_claim(named, temp_path("h")));
     staging_free(named);
 }
 
@@ -238,5 +238,5 @@ int main(void)
         cmocka_unit_test(link_is_not_claimed),          cmocka_unit_test(other_names_are_not_taken),
         cmocka_unit_test(a_left_image_keeps_its_files),
     };
-    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

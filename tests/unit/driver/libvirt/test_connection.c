@@ -17,7 +17,7 @@
 #include "driver/libvirt_driver.h"
 #include "driver/libvirt_driver_private.h"
 #include "tests/unit/canceller.h"
-#include "tests/unit/driver/scratch.h"
+#include "tests/unit/driver/temp_folder.h"
 
 #define MISSING "0a2fc1f5-6f8c-4b6f-a81d-6d4a1c6d9a11"
 #define UUID "ff63a4bd-ab90-44ed-aff7-f7630d1f1df8"
@@ -29,9 +29,9 @@ static const struct guest_id missing = {.uuid = MISSING};
 /* A hypervisor of one running guest with a raw root disk. */
 static int set_up(void **state)
 {
-    if (scratch_make(state))
+    if (temp_folder_make(state))
         return -1;
-    FILE *file = fopen(scratch_path("node.xml"), "we");
+    FILE *file = fopen(temp_path("node.xml"), "we");
     if (!file)
         return -1;
     (void)fprintf(file,
@@ -40,13 +40,13 @@ static int set_up(void **state)
                   "<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
                   "<source file='%s'/><target dev='vda' bus='virtio'/></disk>"
                   "</devices></domain></node>",
-                  UUID, scratch_path("disk"));
+                  UUID, temp_path("disk"));
     (void)fclose(file);
-    file = fopen(scratch_path("disk"), "we");
+    file = fopen(temp_path("disk"), "we");
     if (!file || ftruncate(fileno(file), 1 << 20) < 0)
         return -1;
     (void)fclose(file);
-    (void)snprintf(uri, sizeof(uri), "test://%s", scratch_path("node.xml"));
+    (void)snprintf(uri, sizeof(uri), "test://%s", temp_path("node.xml"));
     return 0;
 }
 
@@ -56,8 +56,8 @@ static struct driver *new_driver(void)
     struct error err = ERROR_INIT;
     const struct libvirt_driver_options options = {.connection_uri = uri,
                                                    .virt_type = "qemu",
-                                                   .snapshots_directory = scratch_path("snapshots"),
-                                                   .instances_path = scratch_directory,
+                                                   .snapshots_directory = temp_path("snapshots"),
+                                                   .instances_path = temp_folder,
                                                    .stall_timeout_s = 10,
                                                    .freeze_timeout_s = 5};
     if (libvirt_driver_new(&options, &driver, &err) < 0)
@@ -79,7 +79,7 @@ static void domain_is_read(void **state)
     if (driver->ops->inspect(driver, &guest, &info, &err) < 0)
         fail_msg("%s", err.message);
     assert_string_equal(info.uuid, UUID);
-    assert_string_equal(info.disk_path, scratch_path("disk"));
+    assert_string_equal(info.disk_path, temp_path("disk"));
     assert_string_equal(info.disk_format, "raw");
     assert_string_equal(info.disk_target, "vda");
     assert_int_equal(info.power_state, POWER_STATE_RUNNING);
@@ -161,7 +161,7 @@ static void unreachable_hypervisor_is_told(void **state)
     virConnectPtr conn = NULL;
     char socket_uri[512];
     (void)snprintf(socket_uri, sizeof(socket_uri), "qemu+unix:///system?socket=%s",
-                   scratch_path("absent"));
+                   temp_path("absent"));
     assert_int_equal(libvirt_connection_new(socket_uri, &connection, &err), 0);
     assert_int_equal(libvirt_connection_get(connection, 300, &conn, &err), -EIO);
     assert_string_equal(err.exc, EXC_LIBVIRT_ERROR);
@@ -179,7 +179,7 @@ static void a_libvirtd_that_hangs_is_not_waited_for_without_end(void **state)
     struct error err = ERROR_INIT;
     virConnectPtr conn = NULL;
     char socket_uri[512];
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", scratch_path("hangs"));
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", temp_path("hangs"));
     (void)snprintf(socket_uri, sizeof(socket_uri), "qemu+unix:///system?socket=%s",
                    address.sun_path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -226,5 +226,5 @@ int main(void)
         cmocka_unit_test(time_limits_are_needed),
         cmocka_unit_test(a_libvirtd_that_hangs_is_not_waited_for_without_end),
     };
-    return cmocka_run_group_tests(tests, set_up, scratch_remove);
+    return cmocka_run_group_tests(tests, set_up, temp_folder_remove);
 }

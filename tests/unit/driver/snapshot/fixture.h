@@ -21,7 +21,7 @@ static inline void fill_info(void)
                                .disk_target = "vda",
                                .disk_format = "qcow2",
                                .virtual_size_bytes = 1 << 20};
-    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", scratch_path("disk"));
+    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", temp_path("disk"));
     FILE *disk = fopen(info.disk_path, "we");
     assert_non_null(disk);
     fclose(disk);
@@ -65,9 +65,10 @@ static inline int take_cancelled_at(int index, int (*take)(void))
 /* For a group of tests. The directory has a short name: the path of a socket goes into it. */
 static inline int fixture_start(void **state)
 {
-    if (virInitialize() < 0 || scratch_make(state) || domain_watches_new(&world.watches, &err) < 0)
+    if (virInitialize() < 0 || temp_folder_make(state) ||
+        domain_watches_new(&world.watches, &err) < 0)
         return -1;
-    driver.snapshots_directory = strdup(scratch_path("s"));
+    driver.snapshots_directory = strdup(temp_path("s"));
     return driver.snapshots_directory ? 0 : -1;
 }
 
@@ -75,5 +76,5 @@ static inline int fixture_finish(void **state)
 {
     free(driver.snapshots_directory);
     domain_watches_free(world.watches);
-    return scratch_remove(state);
+    return temp_folder_remove(state);
 }

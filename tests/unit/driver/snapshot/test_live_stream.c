@@ -270,7 +270,7 @@ static void a_path_too_long_for_a_socket(void **state)
     static char deep[256];
     (void)state;
     char *before = driver.snapshots_directory;
-    (void)snprintf(deep, sizeof(deep), "%s/%0*d", scratch_path("long"), 60, 0);
+    (void)snprintf(deep, sizeof(deep), "%s/%0*d", temp_path("long"), 60, 0);
     driver.snapshots_directory = deep;
     assert_int_equal(take(), -EOPNOTSUPP);
     assert_non_null(strstr(err.message, "too long a path"));

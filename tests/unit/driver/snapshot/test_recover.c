@@ -771,7 +771,7 @@ static void saved_guest_is_started_whatever_else_is_said(void **state)
 static void files_elsewhere_stay_and_the_guest_comes_back(void **state)
 {
     char *today = driver.snapshots_directory, elsewhere[DRIVER_PATH_MAX];
-    (void)snprintf(elsewhere, sizeof(elsewhere), "%s", scratch_path("elsewhere"));
+    (void)snprintf(elsewhere, sizeof(elsewhere), "%s", temp_path("elsewhere"));
     for (int whole = 0; whole <= 1; whole++) {
         if (whole) {
             set_up_live(state);
@@ -799,9 +799,9 @@ static void folder_is_known_by_any_path(void **state)
     char *today = driver.snapshots_directory;
     (void)snprintf(slash, sizeof(slash), "%s/", today);
     (void)snprintf(dots, sizeof(dots), "%s/../s//.", today);
-    assert_int_equal(symlink(today, scratch_path("link")), 0);
+    assert_int_equal(symlink(today, temp_path("link")), 0);
     char link[DRIVER_PATH_MAX];
-    (void)snprintf(link, sizeof(link), "%s", scratch_path("link"));
+    (void)snprintf(link, sizeof(link), "%s", temp_path("link"));
     char *const paths[] = {today, slash, dots, link};
     for (size_t then = 0; then < 4; then++) {
         for (size_t now = 0; now < 4; now++) {

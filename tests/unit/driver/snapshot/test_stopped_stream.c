@@ -35,7 +35,7 @@ static int set_up(void **state)
     info = (struct guest_info){
         .uuid = UUID, .power_state = POWER_STATE_SHUTDOWN, .domain_id = -1, .disk_target = "vda"};
     (void)snprintf(info.disk_format, sizeof(info.disk_format), "qcow2");
-    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", scratch_path("disk"));
+    (void)snprintf(info.disk_path, sizeof(info.disk_path), "%s", temp_path("disk"));
     return write_file(info.disk_path, &err);
 }
 
@@ -164,13 +164,13 @@ static void a_disk_that_cannot_be_shown(void **state)
 static int set_up_group(void **state)
 {
     struct error failure = ERROR_INIT;
-    return scratch_make(state) < 0 ? -1 : domain_watches_new(&world.watches, &failure);
+    return temp_folder_make(state) < 0 ? -1 : domain_watches_new(&world.watches, &failure);
 }
 
 static int tear_down_group(void **state)
 {
     domain_watches_free(world.watches);
-    return scratch_remove(state);
+    return temp_folder_remove(state);
 }
 
 int main(void)

@@ -17,7 +17,7 @@
 
 static struct error err;
 
-/* A volume whose first layer is `name` in the scratch directory; the chain is not known. */
+/* A volume whose first layer is `name` in the temporary folder; the chain is not known. */
 static struct volume_disk *disk_of(const char *name, const char *format)
 {
     struct volume_disk *disk = calloc(1, sizeof(*disk));
@@ -25,7 +25,7 @@ static struct volume_disk *disk_of(const char *name, const char *format)
     disk->layers = calloc(VOLUME_LAYERS_MAX, sizeof(*disk->layers));
     assert_non_null(disk->layers);
     (void)snprintf(disk->target, sizeof(disk->target), "vdb");
-    assert_int_equal(volume_disk_add_layer(disk, scratch_path(name), format, -1, &err), 0);
+    assert_int_equal(volume_disk_add_layer(disk, temp_path(name), format, -1, &err), 0);
     return disk;
 }
 
@@ -33,7 +33,7 @@ static struct volume_disk *chain_of(size_t count, const char *const *names)
 {
     struct volume_disk *disk = disk_of(names[0], "qcow2");
     for (size_t i = 1; i < count; i++)
-        assert_int_equal(volume_disk_add_layer(disk, scratch_path(names[i]), "qcow2", -1, &err), 0);
+        assert_int_equal(volume_disk_add_layer(disk, temp_path(names[i]), "qcow2", -1, &err), 0);
     disk->chain_known = true;
     return disk;
 }
@@ -55,7 +55,7 @@ static void only_file_names_are_joined(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
         cleanup_free char *path = NULL;
         assert_int_equal(volume_chain_join(disk, good[i], &path, &err), 0);
-        assert_string_equal(path, scratch_path(good[i]));
+        assert_string_equal(path, temp_path(good[i]));
     }
     memset(longest, 'a', sizeof(longest));
     longest[NAME_MAX + 1] = '\0';
@@ -78,9 +78,9 @@ static void headers_tell_the_chain(void **state)
     assert_int_equal(volume_chain_read_headers(disk, &err), 0);
     assert_true(disk->chain_known);
     assert_int_equal(disk->layer_count, 4);
-    assert_string_equal(disk->layers[1].path, scratch_path("vol.b"));
+    assert_string_equal(disk->layers[1].path, temp_path("vol.b"));
     assert_string_equal(disk->layers[1].format, "qcow2");
-    assert_string_equal(disk->layers[3].path, scratch_path("vol"));
+    assert_string_equal(disk->layers[3].path, temp_path("vol"));
     assert_string_equal(disk->layers[3].format, "raw");
     volume_disk_free(disk);
 
@@ -98,8 +98,8 @@ static void directory_is_known_by_any_name(void **state)
     const struct volume_merge merge = {.file_to_merge = "vol.a", .merge_target_file = "vol"};
     struct volume_merge_plan plan = {0};
     make_volume();
-    (void)snprintf(link_path, sizeof(link_path), "%s.link", scratch_directory);
-    assert_int_equal(symlink(scratch_directory, link_path), 0);
+    (void)snprintf(link_path, sizeof(link_path), "%s.link", temp_folder);
+    assert_int_equal(symlink(temp_folder, link_path), 0);
     (void)snprintf(name, sizeof(name), "%s/vol.a", link_path);
     make_overlay("vol.b", name, "qcow2", "1M");
     struct volume_disk *disk = disk_of("vol.b", "qcow2");
@@ -144,14 +144,14 @@ static void forged_headers_are_refused(void **state)
     assert_headers_refused("f", "qcow2", -ECANCELED, "not in qcow2 format");
     make_overlay("f", "nowhere", "raw", "1M");
     assert_headers_refused("f", "qcow2", -ENOENT, "No disk at");
-    assert_int_equal(symlink("/etc/passwd", scratch_path("link")), 0);
+    assert_int_equal(symlink("/etc/passwd", temp_path("link")), 0);
     make_overlay("f", "link", "raw", "1M");
     assert_headers_refused("f", "qcow2", -EINVAL, "no regular file");
     assert_headers_refused("vol.a", "", -EINVAL, "names no format");
     char option[512];
-    (void)snprintf(option, sizeof(option), "data_file=%s", scratch_path("data"));
-    const char *const data_file[] = {"qemu-img", "create",          "-q", "-f", "qcow2", "-o",
-                                     option,     scratch_path("f"), "1M", NULL};
+    (void)snprintf(option, sizeof(option), "data_file=%s", temp_path("data"));
+    const char *const data_file[] = {"qemu-img", "create", "-q",           "-f", "qcow2",
+                                     "-o",       option,   temp_path("f"), "1M", NULL};
     qemu_img(data_file);
     assert_headers_refused("f", "qcow2", -EINVAL, "data is in another file");
     /* What the guest wrote into a raw volume is not looked at. */
@@ -269,5 +269,5 @@ int main(void)
         cmocka_unit_test(other_names_are_refused),
         cmocka_unit_test(merged_chain_is_exactly_that),
     };
-    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

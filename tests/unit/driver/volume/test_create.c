@@ -232,9 +232,9 @@ static void forged_overlays_are_refused(void **state)
     assert_file_refused("f", -EINVAL, "format is not that of the running guest");
     make_overlay("f", "vol.b", "qcow2", "512K");
     assert_file_refused("f", -EINVAL, "smaller than the volume");
-    assert_int_equal(symlink(scratch_path("vol.c"), scratch_path("link")), 0);
+    assert_int_equal(symlink(temp_path("vol.c"), temp_path("link")), 0);
     assert_file_refused("link", -EINVAL, "no regular file");
-    assert_int_equal(mkdir(scratch_path("folder"), 0700), 0);
+    assert_int_equal(mkdir(temp_path("folder"), 0700), 0);
     assert_file_refused("folder", -EINVAL, "no regular file");
 }
 
@@ -252,25 +252,11 @@ static void absolute_backing_file_may_have_another_path(void **state)
 {
     (void)state;
     char other[512];
-    (void)snprintf(other, sizeof(other), "%s/./vol.b", scratch_directory);
+    (void)snprintf(other, sizeof(other), "%s/./vol.b", temp_folder);
     make_overlay("abs", other, "qcow2", "1M");
     overlay.new_file = "abs";
     assert_int_equal(create(), 0);
     assert_string_equal(volume.layers[0], "abs");
-}
-
-static int set_up_group(void **state)
-{
-    if (scratch_make(state) || domain_watches_new(&world.watches, &err) < 0)
-        return -1;
-    make_volume();
-    return 0;
-}
-
-static int tear_down_group(void **state)
-{
-    domain_watches_free(world.watches);
-    return scratch_remove(state);
 }
 
 int main(void)
@@ -290,5 +276,5 @@ int main(void)
         cmocka_unit_test_setup(names_with_markup_are_names, set_up),
         cmocka_unit_test_setup(absolute_backing_file_may_have_another_path, set_up),
     };
-    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+    return cmocka_run_group_tests(tests, volume_group_set_up, volume_group_tear_down);
 }

@@ -288,8 +288,8 @@ static void assert_headers(const char *name, const char *const *names, size_t co
     struct qemu_img_info info;
     for (size_t i = 0; i <= count; i++) {
         const char *format = strcmp(name, "vol") == 0 ? "raw" : "qcow2";
-        assert_int_equal(qemu_img_info(scratch_path(name), format, &info, &err), 0);
-        assert_string_equal(info.backing_path, i < count ? scratch_path(names[i]) : "");
+        assert_int_equal(qemu_img_info(temp_path(name), format, &info, &err), 0);
+        assert_string_equal(info.backing_path, i < count ? temp_path(names[i]) : "");
         if (i < count)
             name = names[i];
     }
@@ -303,11 +303,11 @@ static void stopped_guest_is_rebased(void **state)
     assert_headers("vol.b", to_vol, 1);
     assert_false(was_called("BlockRebase"));
     char raw[4096];
-    FILE *file = fopen(scratch_path("vol.b"), "re");
+    FILE *file = fopen(temp_path("vol.b"), "re");
     assert_non_null(file);
     assert_int_equal(fread(raw, 1, sizeof(raw), file), sizeof(raw));
     fclose(file);
-    assert_null(memmem(raw, sizeof(raw), scratch_directory, strlen(scratch_directory)));
+    assert_null(memmem(raw, sizeof(raw), temp_folder, strlen(temp_folder)));
 
     assert_int_equal(take_out(), 0); /* it is so already */
     merge.file_to_merge = NULL;
@@ -339,20 +339,6 @@ static void forged_chain_of_stopped_guest_is_refused(void **state)
     assert_fails(-ENOENT, EXC_INTERNAL_ERROR, "is no layer of disk vdb");
 }
 
-static int set_up_group(void **state)
-{
-    if (scratch_make(state) || domain_watches_new(&world.watches, &err) < 0)
-        return -1;
-    make_volume();
-    return 0;
-}
-
-static int tear_down_group(void **state)
-{
-    domain_watches_free(world.watches);
-    return scratch_remove(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,5 +359,5 @@ int main(void)
         cmocka_unit_test_setup(forged_chain_of_stopped_guest_is_refused, set_up_offline),
         cmocka_unit_test(cancelled_merge_is_ended),
     };
-    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+    return cmocka_run_group_tests(tests, volume_group_set_up, volume_group_tear_down);
 }
