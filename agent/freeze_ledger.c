@@ -85,7 +85,7 @@ int freeze_ledger_add(const struct freeze_ledger *ledger, const char *uuid, stru
     if (r < 0)
         return error_prepend(err, "the guest is not frozen");
     r = write_owner(ledger, fd);
-    log_debug("guest %s is noted as frozen", uuid);
+    log_debug("guest %s %s noted as frozen", uuid, r == 0 ? "is" : "cannot be");
     if (r == 0)
         return 0;
     freeze_ledger_remove(ledger, uuid);
@@ -119,7 +119,7 @@ static bool is_to_be_obeyed(const struct freeze_ledger *ledger, const char *uuid
     cleanup_close int fd = -1;
     int r = private_file_open(ledger->fd, ledger->folder, uuid, O_RDONLY, &fd, &err);
     if (r < 0 && r != -ENOENT)
-        log_error("a note of a frozen guest is ignored: %s", err.message);
+        log_error("ignoring the entry of frozen guest %s: %s", uuid, err.message);
     if (r < 0)
         return false;
     ssize_t n = pread(fd, owner, sizeof(owner) - 1, 0);

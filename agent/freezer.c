@@ -213,7 +213,7 @@ static void thaw_overdue(struct freezer *freezer, struct entry *entry)
     if (r < 0 && !again)
         log_error("cannot thaw the guest, will retry: %s", err.message);
     else if (r == 0 && again)
-        log_info("the guest is thawed, after another try");
+        log_info("the guest is thawed, later than it should have been");
     log_set_context(NULL, NULL);
 }
 

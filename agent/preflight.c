@@ -111,7 +111,7 @@ static void tell_change(const struct preflight *preflight, const struct error *t
 {
     if (trouble->errnum != 0)
         log_error("this host cannot take snapshots%s: %s",
-                  has_nova_compute(preflight) ? ", they are nova-compute's until it can" : "",
+                  has_nova_compute(preflight) ? ", requests go to nova-compute until it can" : "",
                   trouble->message);
     else
         log_info("this host can take snapshots again");
@@ -127,7 +127,7 @@ static void note_look(struct preflight *preflight, const struct error *trouble)
     (void)pthread_cond_broadcast(&preflight->changed);
 }
 
-/* Whoever is told that the host is unfit finds the agent aside; of one that is back nobody is. */
+/* Who is told that the host is unfit finds the agent detached; of one that is back nobody is. */
 static void keep_look(struct preflight *preflight, const struct error *trouble)
 {
     bool is_fit = trouble->errnum == 0;

@@ -106,7 +106,8 @@ static void *thaw_guest(void *arg)
     else if (r == -ESTALE)
         log_info("the agent died while the guest was frozen: the next agent thaws it");
     else
-        log_error("the agent died while the guest was frozen, and it cannot be thawed: %s",
+        log_error("the agent died while the guest was frozen, and it cannot be thawed: %s: the "
+                  "next start of the agent thaws it",
                   err.message);
     log_set_context(NULL, NULL);
     return NULL;
