@@ -122,8 +122,8 @@ static int look_at_progress(struct block_copy *copy, virDomainPtr domain,
                          copy->disk_target);
     log_debug("block copy: disk %s, %llu of %llu bytes", copy->disk_target, job.cur, job.end);
     if (copy_progress_note(progress, job.cur, job.end) && copy->bytes_per_s > 0) {
-        log_warning("the guest writes to disk %s about as fast as it may be copied: the limit of "
-                    "%" PRIu64 " bytes/s is lifted",
+        log_warning("copy of disk %s cannot keep up with the guest's writes: disk_rate_limit "
+                    "(%" PRIu64 " bytes/s) lifted",
                     copy->disk_target, copy->bytes_per_s);
         lift_limit(copy, domain);
         copy_progress_again(progress);
