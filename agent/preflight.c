@@ -278,7 +278,7 @@ int preflight_new(struct agent *agent, unsigned pause_ms, struct preflight **ret
     return 0;
 }
 
-static void stop_thread(struct preflight *preflight)
+static void stop_looking(struct preflight *preflight)
 {
     struct error ends = ERROR_INIT;
     (void)error_set(&ends, ECANCELED, EXC_INTERNAL_ERROR, "the agent ends");
@@ -296,7 +296,7 @@ void preflight_free(struct preflight *preflight)
     if (!preflight)
         return;
     if (preflight->has_thread)
-        stop_thread(preflight);
+        stop_looking(preflight);
     cancel_free(preflight->stop);
     (void)pthread_cond_destroy(&preflight->changed);
     (void)pthread_mutex_destroy(&preflight->lock);

@@ -128,7 +128,7 @@ static void await_snapshots(struct instance_request *op)
     }
 }
 
-static int thaw_guest(struct instance_request *op, struct error *err)
+static int thaw_after_freeze(struct instance_request *op, struct error *err)
 {
     int r = instance_request_begin(op, err);
     if (r < 0)
@@ -142,7 +142,7 @@ void quiesce_thaw_serve(const struct instance_request *handed_over)
 {
     struct instance_request op = *handed_over;
     struct error failure = ERROR_INIT;
-    if (thaw_guest(&op, &failure) < 0)
+    if (thaw_after_freeze(&op, &failure) < 0)
         report_failure(&op, &failure);
     else
         log_info("The guest is thawed");

@@ -89,7 +89,7 @@ static int try_thaw(const struct guest *guest, struct error *err)
     return r;
 }
 
-static void *thaw_guest(void *arg)
+static void *thaw_left_behind(void *arg)
 {
     static const struct retry_policy policy = {1000, 200, 2000, 60000};
     const struct guest *guest = arg;
@@ -128,9 +128,9 @@ static void thaw_guests(struct thawing *thawing)
 {
     for (unsigned i = 0; i < thawing->n_guests; i++) {
         struct guest *guest = &thawing->guests[i];
-        guest->has_thread = pthread_create(&guest->thread, NULL, thaw_guest, guest) == 0;
+        guest->has_thread = pthread_create(&guest->thread, NULL, thaw_left_behind, guest) == 0;
         if (!guest->has_thread)
-            (void)thaw_guest(guest);
+            (void)thaw_left_behind(guest);
     }
     for (unsigned i = 0; i < thawing->n_guests; i++)
         if (thawing->guests[i].has_thread)

@@ -23,7 +23,7 @@ static int copy_item(char **ret_copy, const char *text, const char *what, struct
     return *ret_copy ? 0 : error_nomem(err);
 }
 
-static int copy_text(char **ret_copy, const char *text, const char *what, struct error *err)
+static int copy_name(char **ret_copy, const char *text, const char *what, struct error *err)
 {
     if (!text || text[0] == '\0')
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "the bus has no %s", what);
@@ -94,13 +94,13 @@ static int copy_names(struct bus_settings *settings, const struct bus_options *o
                       struct error *err)
 {
     int r =
-        copy_text(&settings->control_exchange, options->control_exchange, "control_exchange", err);
+        copy_name(&settings->control_exchange, options->control_exchange, "control_exchange", err);
     if (r < 0)
         return r;
-    r = copy_text(&settings->topic, options->topic, "topic", err);
+    r = copy_name(&settings->topic, options->topic, "topic", err);
     if (r < 0)
         return r;
-    r = copy_text(&settings->server, options->server, "host", err);
+    r = copy_name(&settings->server, options->server, "host", err);
     if (r < 0)
         return r;
     return copy_lists(settings, options, err);

@@ -71,7 +71,7 @@ int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *
 }
 
 /* Whether any <scratch> of the job is our file. */
-static bool is_ours(const struct backup_job *job, const xmlDoc *document)
+static bool is_our_job(const struct backup_job *job, const xmlDoc *document)
 {
     xmlNode *disks = xml_node_child_named(xmlDocGetRootElement(document), "disks");
     for (xmlNode *disk = xml_node_child_named(disks, "disk"); disk;
@@ -98,7 +98,7 @@ static int find_job(const struct backup_job *job, virDomainPtr domain, bool *ret
     int r = xml_node_parse(xml, "domainbackup", &document, err);
     if (r < 0)
         return r;
-    *ret_there = is_ours(job, document);
+    *ret_there = is_our_job(job, document);
     xmlFreeDoc(document);
     return 0;
 }
