@@ -9,7 +9,7 @@
 #include "common/catalog.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "common/copy_text.h"
+#include "common/option_text.h"
 #include "common/string_list.h"
 #include "glance_client/glance_int.h"
 
@@ -70,10 +70,10 @@ static bool copy_options(struct glance *glance, const struct glance_options *opt
         seconds_ms(options->stall_timeout_s ? options->stall_timeout_s : STALL_TIMEOUT_S);
     glance->poll_interval_ms =
         options->poll_interval_ms ? options->poll_interval_ms : POLL_INTERVAL_MS;
-    if (!copy_text(options->endpoint_override, NULL, &glance->endpoint_override) ||
-        !copy_text(options->service_type, "image", &glance->service_type) ||
-        !copy_text(options->service_name, NULL, &glance->service_name) ||
-        !copy_text(options->region_name, NULL, &glance->region_name) ||
+    if (!option_text_copy(options->endpoint_override, NULL, &glance->endpoint_override) ||
+        !option_text_copy(options->service_type, "image", &glance->service_type) ||
+        !option_text_copy(options->service_name, NULL, &glance->service_name) ||
+        !option_text_copy(options->region_name, NULL, &glance->region_name) ||
         !string_list_copy(interfaces, &glance->valid_interfaces))
         return false;
     if (glance->endpoint_override)

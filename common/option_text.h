@@ -10,7 +10,7 @@
  * An owned copy of `text`, or of `fallback` when it is NULL or ""; *ret_copy is NULL when both are.
  * False when out of memory.
  */
-static inline bool copy_text(const char *text, const char *fallback, char **ret_copy)
+static inline bool option_text_copy(const char *text, const char *fallback, char **ret_copy)
 {
     if (!text || text[0] == '\0')
         text = fallback;
