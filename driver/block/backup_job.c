@@ -34,7 +34,7 @@ static xmlChar *describe_job(const struct backup_job *job)
 {
     xmlChar *text = NULL;
     int size = 0;
-    xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
+    cleanup_xml_document xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
     xmlNode *root = xmlNewNode(NULL, (const xmlChar *)"domainbackup");
     (void)xmlDocSetRootElement(document, root);
     xml_node_set_attribute(root, "mode", "pull");
@@ -49,7 +49,6 @@ static xmlChar *describe_job(const struct backup_job *job)
     xml_node_set_attribute(xml_node_add_child(disk, "driver"), "type", "qcow2");
     xml_node_set_attribute(xml_node_add_child(disk, "scratch"), "file", job->scratch_path);
     xmlDocDumpMemory(document, &text, &size);
-    xmlFreeDoc(document);
     return text;
 }
 
@@ -88,7 +87,7 @@ static bool is_our_job(const struct backup_job *job, const xmlDoc *document)
 static int find_job(const struct backup_job *job, virDomainPtr domain, bool *ret_there,
                     struct error *err)
 {
-    xmlDoc *document = NULL;
+    cleanup_xml_document xmlDoc *document = NULL;
     cleanup_free char *xml = virDomainBackupGetXMLDesc(domain, 0);
     *ret_there = false;
     if (!xml && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_BACKUP)
@@ -99,7 +98,6 @@ static int find_job(const struct backup_job *job, virDomainPtr domain, bool *ret
     if (r < 0)
         return r;
     *ret_there = is_our_job(job, document);
-    xmlFreeDoc(document);
     return 0;
 }
 

@@ -22,14 +22,13 @@ static xmlChar *describe_target(const struct block_copy *copy)
 {
     xmlChar *text = NULL;
     int size = 0;
-    xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
+    cleanup_xml_document xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
     xmlNode *disk = xmlNewNode(NULL, (const xmlChar *)"disk");
     (void)xmlDocSetRootElement(document, disk);
     xml_node_set_attribute(disk, "type", "file");
     xml_node_set_attribute(xml_node_add_child(disk, "driver"), "type", "qcow2");
     xml_node_set_attribute(xml_node_add_child(disk, "source"), "file", copy->overlay_path);
     xmlDocDumpMemory(document, &text, &size);
-    xmlFreeDoc(document);
     return text;
 }
 
