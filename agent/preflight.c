@@ -90,16 +90,12 @@ static int look_at_all(const struct preflight *preflight, struct error *err)
         *err = local;
         return -err->errnum;
     }
-    int r = agent->driver->ops->check_host(agent->driver, err);
-    if (r == 0)
-        r = check_room(agent->conf->libvirt.snapshots_directory, err);
-    if (r == 0)
-        r = check_room(agent->conf->snapshot_agent.state_dir, err);
-    if (r == 0)
-        r = check_keystone(agent, err);
-    if (r == 0)
-        r = glance_reach(agent->glance, preflight->glance_url, GLANCE_MS, err);
-    return r;
+    if (agent->driver->ops->check_host(agent->driver, err) < 0 ||
+        check_room(agent->conf->libvirt.snapshots_directory, err) < 0 ||
+        check_room(agent->conf->snapshot_agent.state_dir, err) < 0 ||
+        check_keystone(agent, err) < 0)
+        return -err->errnum;
+    return glance_reach(agent->glance, preflight->glance_url, GLANCE_MS, err);
 }
 
 static bool has_nova_compute(const struct preflight *preflight)

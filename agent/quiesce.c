@@ -58,14 +58,10 @@ static int refuse_freeze(const struct instance_request *op, const struct error *
 static int freeze_guest(struct instance_request *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = instance_request_begin(op, err);
-    if (r == 0)
-        r = instance_request_load_properties(op, err);
-    if (r == 0)
-        r = plan_check_quiesce(op->agent->conf, &op->instance, err);
-    if (r < 0)
-        return r;
-    r = await_turn(op, &failure);
+    if (instance_request_begin(op, err) < 0 || instance_request_load_properties(op, err) < 0 ||
+        plan_check_quiesce(op->agent->conf, &op->instance, err) < 0)
+        return -err->errnum;
+    int r = await_turn(op, &failure);
     log_debug("freezing the guest%s", r < 0 ? " is not tried: its turn has not come" : "");
     if (r == 0)
         r = freezer_freeze(op->agent->freezer, op->instance.uuid, &failure);
