@@ -323,7 +323,7 @@ void assisted_snapshot_delete_serve(const struct instance_request *handed_over)
 }
 
 /* One that was never acked is given to somebody by the broker. */
-static bool is_ours(const struct instance_request *handed_over)
+static bool is_our_request(const struct instance_request *handed_over)
 {
     recovery_guest_is_back(handed_over->agent->recovery);
     if (journal_last(handed_over->record, "acked"))
@@ -335,12 +335,12 @@ static bool is_ours(const struct instance_request *handed_over)
 
 void assisted_snapshot_create_recover(const struct instance_request *handed_over)
 {
-    if (is_ours(handed_over))
+    if (is_our_request(handed_over))
         assisted_snapshot_create_serve(handed_over);
 }
 
 void assisted_snapshot_delete_recover(const struct instance_request *handed_over)
 {
-    if (is_ours(handed_over))
+    if (is_our_request(handed_over))
         assisted_snapshot_delete_serve(handed_over);
 }

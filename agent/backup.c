@@ -49,7 +49,7 @@ static bool owner_is_ours(const struct operation *op, const json_t *record)
            (asking[0] != '\0' && member_is(record, "owner", asking));
 }
 
-static bool is_ours(const struct operation *op, const json_t *record)
+static bool is_our_backup(const struct operation *op, const json_t *record)
 {
     return member_is(record, "image_type", "backup") &&
            member_is(record, "backup_type", op->arguments.backup_type) &&
@@ -87,14 +87,14 @@ int backup_rotate(struct operation *op, struct error *err)
     if (r < 0)
         return r;
     json_array_foreach (records, i, record) { /* newest first */
-        if (is_ours(op, record))
+        if (is_our_backup(op, record))
             ours++;
     }
     log_debug("%zu backups of type %s, %u are kept", ours, op->arguments.backup_type,
               op->arguments.rotation);
     for (i = json_array_size(records); i-- > 0 && ours > op->arguments.rotation;) {
         record = json_array_get(records, i);
-        if (!is_ours(op, record))
+        if (!is_our_backup(op, record))
             continue;
         delete_backup(op, json_string_member(record, "id"));
         ours--;

@@ -79,19 +79,15 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
 static int register_location(struct operation *op, const char *location, struct error *err)
 {
     operation_enter(op, SUMMARY_UPLOAD);
-    int r = operation_move_to(op, IMAGE_UPLOADING, err);
     op->is_direct = true;
-    if (r == 0)
-        r = image_properties_update(op, "raw", err);
-    if (r == 0)
-        r = journal_note(op->base.record, "location", json_string(location), err);
-    if (r == 0)
-        r = operation_upload_starts(op, err);
-    if (r < 0)
-        return r;
+    if (operation_move_to(op, IMAGE_UPLOADING, err) < 0 ||
+        image_properties_update(op, "raw", err) < 0 ||
+        journal_note(op->base.record, "location", json_string(location), err) < 0 ||
+        operation_upload_starts(op, err) < 0)
+        return -err->errnum;
     failpoint("direct:record-updated");
-    r = glance_image_add_location(op->base.agent->glance, op->base.admin, op->arguments.image_id,
-                                  location, err);
+    int r = glance_image_add_location(op->base.agent->glance, op->base.admin,
+                                      op->arguments.image_id, location, err);
     log_debug("location of the image %s", r < 0 ? "is refused" : "is added");
     failpoint("direct:location-added");
     return r < 0 ? r : operation_image_is_complete(op, err);

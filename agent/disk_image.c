@@ -289,8 +289,7 @@ static int make_of_any_state(struct operation *op, struct error *err)
     struct error failure = ERROR_INIT;
     int r = copy_and_upload(op, &failure);
     for (int i = 0; r < 0 && i < STATE_CHANGES_MAX && has_changed_meanwhile(op, &failure); i++) {
-        log_warning("the guest has changed its state meanwhile, beginning the snapshot again: %s",
-                    failure.message);
+        log_warning("guest power state changed, starting the snapshot again: %s", failure.message);
         failure = (struct error)ERROR_INIT;
         r = make_plan(op, &failure);
         if (r == 0)

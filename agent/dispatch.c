@@ -193,8 +193,7 @@ static bool doubt_request(void *arg, struct rpc_request *request, void *claim)
     struct agent *agent = arg;
     const struct method *method = methods_find(request);
     if (!method || method->in_doubt == GIVE_UP) {
-        log_warning("%s is given up: the connection was lost before the broker had confirmed its "
-                    "ack",
+        log_warning("not serving %s: connection lost before the broker confirmed its ack",
                     request->method);
         return false;
     }

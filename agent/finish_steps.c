@@ -65,8 +65,7 @@ static int is_anothers(struct finish *run, const struct glance_image *image, boo
     if (r < 0)
         return r;
     if (anothers)
-        log_warning("the image is not deleted: it is %s, and somebody else has made it so",
-                    image->status);
+        log_warning("image not deleted: its status is %s, set by another client", image->status);
     *ret_anothers = anothers;
     return 0;
 }
@@ -107,7 +106,8 @@ static int finish_guest(struct finish *run, struct error *err)
     bool is_direct = json_is_string(journal_last(run->op->base.record, "location"));
     int r = run->op->image_complete && is_direct ? 0 : disk_image_undo(run->op, &failure);
     if (r == -EINVAL) { /* no other try will do: people have to look at it */
-        log_error("guest not restored, somebody has to look at it: %s", failure.message);
+        log_error("guest not restored, will not retry, operator action needed: %s",
+                  failure.message);
         run->unreadable = failure;
         return 0;
     }

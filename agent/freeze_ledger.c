@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,20 +15,10 @@
 #include "common/log.h"
 
 struct freeze_ledger {
-    char folder[PATH_MAX - ID_UUID_SIZE];
+    char folder[PRIVATE_FILE_FOLDER_SIZE];
     int fd;                  /* of the folder */
     char owner[ID_HEX_SIZE]; /* tells this agent's freezes from another's */
 };
-
-static int open_folder(struct freeze_ledger *ledger, const char *state_dir, const char *host,
-                       struct error *err)
-{
-    int n = snprintf(ledger->folder, sizeof(ledger->folder), "%s/%s.frozen", state_dir, host);
-    if (n < 0 || (size_t)n >= sizeof(ledger->folder))
-        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "[snapshot_agent]state_dir %s",
-                         state_dir);
-    return private_file_open_folder(ledger->folder, &ledger->fd, err);
-}
 
 int freeze_ledger_open(const char *state_dir, const char *host, struct freeze_ledger **ret_ledger,
                        struct error *err)
@@ -46,7 +35,8 @@ int freeze_ledger_open_as(const char *state_dir, const char *host, const char *o
     if (!ledger)
         return error_nomem(err);
     ledger->fd = -1;
-    int r = open_folder(ledger, state_dir, host, err);
+    int r =
+        private_file_open_state_folder(state_dir, host, "frozen", ledger->folder, &ledger->fd, err);
     if (r < 0) {
         freeze_ledger_free(ledger);
         return r;
@@ -85,7 +75,7 @@ int freeze_ledger_add(const struct freeze_ledger *ledger, const char *uuid, stru
     if (r < 0)
         return error_prepend(err, "the guest is not frozen");
     r = write_owner(ledger, fd);
-    log_debug("guest %s is noted as frozen", uuid);
+    log_debug("guest %s %s noted as frozen", uuid, r == 0 ? "is" : "cannot be");
     if (r == 0)
         return 0;
     freeze_ledger_remove(ledger, uuid);
@@ -119,7 +109,7 @@ static bool is_to_be_obeyed(const struct freeze_ledger *ledger, const char *uuid
     cleanup_close int fd = -1;
     int r = private_file_open(ledger->fd, ledger->folder, uuid, O_RDONLY, &fd, &err);
     if (r < 0 && r != -ENOENT)
-        log_error("a note of a frozen guest is ignored: %s", err.message);
+        log_error("ignoring the entry of frozen guest %s: %s", uuid, err.message);
     if (r < 0)
         return false;
     ssize_t n = pread(fd, owner, sizeof(owner) - 1, 0);

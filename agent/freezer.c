@@ -213,7 +213,7 @@ static void thaw_overdue(struct freezer *freezer, struct entry *entry)
     if (r < 0 && !again)
         log_error("cannot thaw the guest, will retry: %s", err.message);
     else if (r == 0 && again)
-        log_info("the guest is thawed, after another try");
+        log_info("the guest is thawed, later than it should have been");
     log_set_context(NULL, NULL);
 }
 
@@ -259,7 +259,7 @@ int freezer_new(struct driver *driver, const struct freeze_ledger *ledger, unsig
 }
 
 /* False when that was done before. */
-static bool stop_thread(struct freezer *freezer)
+static bool stop_thawing(struct freezer *freezer)
 {
     {
         LOCK_SCOPE(&freezer->lock);
@@ -283,7 +283,7 @@ static struct entry *next_untried(const struct freezer *freezer)
 void freezer_thaw_all(struct freezer *freezer)
 {
     struct entry *entry;
-    if (!stop_thread(freezer))
+    if (!stop_thawing(freezer))
         return;
     LOCK_SCOPE(&freezer->lock);
     while ((entry = next_untried(freezer))) {

@@ -19,7 +19,7 @@ int instance_request_begin(struct instance_request *op, struct error *err)
     op->job.request_id = request->context->request_id;
     op->job.instance_uuid = op->instance.uuid;
     jobs_add(op->agent->jobs, &op->job);
-    log_debug("%s is taken up", request->method);
+    log_debug("%s begins", request->method);
     return request_context_elevated(request->context, &op->admin, err);
 }
 
@@ -32,7 +32,7 @@ int instance_request_load_properties(struct instance_request *op, struct error *
 void instance_request_end(struct instance_request *op)
 {
     jobs_remove(&op->job);
-    log_debug("%s is done with", op->request->method);
+    log_debug("%s has ended", op->request->method);
     log_set_context(NULL, NULL);
     instance_done(&op->instance);
     request_context_free(op->admin);

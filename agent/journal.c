@@ -27,16 +27,6 @@ static int read_boot_id(char boot_id[static JOURNAL_BOOT_ID_SIZE], struct error 
     return 0;
 }
 
-static int open_folder(struct journal *journal, const char *state_dir, const char *host,
-                       struct error *err)
-{
-    int n = snprintf(journal->folder, sizeof(journal->folder), "%s/%s.journal", state_dir, host);
-    if (n < 0 || (size_t)n >= sizeof(journal->folder))
-        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "[snapshot_agent]state_dir %s",
-                         state_dir);
-    return private_file_open_folder(journal->folder, &journal->fd, err);
-}
-
 int journal_open(const char *state_dir, const char *host, struct journal **ret_journal,
                  struct error *err)
 {
@@ -44,7 +34,8 @@ int journal_open(const char *state_dir, const char *host, struct journal **ret_j
     if (!journal)
         return error_nomem(err);
     journal->fd = -1;
-    int r = open_folder(journal, state_dir, host, err);
+    int r = private_file_open_state_folder(state_dir, host, "journal", journal->folder,
+                                           &journal->fd, err);
     if (r == 0)
         r = read_boot_id(journal->boot_id, err);
     if (r < 0) {

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "agent/journal.h"
+#include "agent/private_file.h"
 
 #define JOURNAL_FORMAT 1
 #define JOURNAL_BOOT_ID_SIZE 37
@@ -13,7 +14,7 @@
 #define JOURNAL_SUFFIX ".request"
 
 struct journal {
-    char folder[PATH_MAX - NAME_MAX - 1];
+    char folder[PRIVATE_FILE_FOLDER_SIZE];
     int fd;                             /* of the folder */
     char boot_id[JOURNAL_BOOT_ID_SIZE]; /* of the running kernel */
 };

@@ -35,7 +35,7 @@ static int unpack_context(const json_t *line, struct request_context **ret_conte
     return r < 0 ? r : request_context_from_values(values, ret_context, err);
 }
 
-static char *copy_member(const json_t *line, const char *key)
+static char *copy_line_member(const json_t *line, const char *key)
 {
     const char *text = json_string_member(line, key);
     return text ? strdup(text) : NULL;
@@ -57,10 +57,10 @@ int journal_request_unpack(const json_t *line, struct rpc_request **ret_request,
         return error_nomem(err);
     r = unpack_context(line, &request->context, err);
     if (r == 0) {
-        request->method = copy_member(line, "method");
-        request->namespace = copy_member(line, "namespace");
-        request->version = copy_member(line, "version");
-        request->unique_id = copy_member(line, "unique_id");
+        request->method = copy_line_member(line, "method");
+        request->namespace = copy_line_member(line, "namespace");
+        request->version = copy_line_member(line, "version");
+        request->unique_id = copy_line_member(line, "unique_id");
         request->args = json_incref(args);
         r = request->method ? 0 : error_nomem(err);
     }

@@ -8,7 +8,7 @@
 #include "common/cleanup.h"
 #include "common/json.h"
 
-static json_t *member(const json_t *object, const char *key)
+static json_t *field_of(const json_t *object, const char *key)
 {
     return json_object_get(object, key);
 }
@@ -16,7 +16,7 @@ static json_t *member(const json_t *object, const char *key)
 /* A copied field; null when it was not loaded. Steals nothing. */
 static void copy_as(json_t *to, const char *name, const json_t *from, const char *field)
 {
-    json_t *value = member(from, field);
+    json_t *value = field_of(from, field);
     (void)json_object_set_new(to, name, value ? json_incref(value) : json_null());
 }
 
@@ -81,16 +81,16 @@ static void add_legacy_flavor(json_t *payload, const json_t *flavor)
     };
     copy_all(payload, flavor, renames, ARRAY_SIZE(renames));
     (void)json_object_set_new(payload, "disk_gb",
-                              json_integer(json_integer_value(member(flavor, "root_gb")) +
-                                           json_integer_value(member(flavor, "ephemeral_gb"))));
+                              json_integer(json_integer_value(field_of(flavor, "root_gb")) +
+                                           json_integer_value(field_of(flavor, "ephemeral_gb"))));
 }
 
 static void add_legacy_times(json_t *payload, const json_t *data)
 {
     static const char *const times[] = {"terminated_at", "deleted_at", "launched_at"};
-    (void)json_object_set_new(payload, "created_at", python_str_time(member(data, "created_at")));
+    (void)json_object_set_new(payload, "created_at", python_str_time(field_of(data, "created_at")));
     for (size_t i = 0; i < ARRAY_SIZE(times); i++)
-        (void)json_object_set_new(payload, times[i], iso_time(member(data, times[i])));
+        (void)json_object_set_new(payload, times[i], iso_time(field_of(data, times[i])));
 }
 
 json_t *notification_legacy_usage(const struct instance *instance, const char *image_ref_url)
@@ -117,24 +117,24 @@ json_t *notification_legacy_usage(const struct instance *instance, const char *i
     const json_t *data = instance->data;
     json_t *payload = json_object();
     copy_all(payload, data, renames, ARRAY_SIZE(renames));
-    add_legacy_flavor(payload, member(member(data, "flavor"), "nova_object.data"));
+    add_legacy_flavor(payload, field_of(field_of(data, "flavor"), "nova_object.data"));
     add_legacy_times(payload, data);
-    (void)json_object_set_new(payload, "cell_name", null_safe_str(member(data, "cell_name")));
+    (void)json_object_set_new(payload, "cell_name", null_safe_str(field_of(data, "cell_name")));
     (void)json_object_set_new(payload, "state_description",
-                              null_safe_str(member(data, "task_state")));
-    json_int_t progress = json_integer_value(member(data, "progress"));
+                              null_safe_str(field_of(data, "task_state")));
+    json_int_t progress = json_integer_value(field_of(data, "progress"));
     (void)json_object_set_new(payload, "progress",
                               progress != 0 ? json_integer(progress) : json_string(""));
     (void)json_object_set_new(payload, "image_ref_url", json_string(image_ref_url));
-    (void)json_object_set_new(payload, "image_meta", image_meta(member(data, "system_metadata")));
-    json_t *metadata = member(data, "metadata");
+    (void)json_object_set_new(payload, "image_meta", image_meta(field_of(data, "system_metadata")));
+    json_t *metadata = field_of(data, "metadata");
     (void)json_object_set_new(payload, "metadata",
                               metadata ? json_incref(metadata) : json_object());
     return payload;
 }
 
 /* Takes `data`. */
-static json_t *versioned(const char *name, const char *version, json_t *data)
+static json_t *versioned_payload(const char *name, const char *version, json_t *data)
 {
     return json_pack("{s:s, s:s, s:s, s:o}", "nova_object.name", name, "nova_object.namespace",
                      "nova", "nova_object.version", version, "nova_object.data", data);
@@ -150,20 +150,20 @@ static json_t *flavor_payload(const json_t *flavor)
     json_t *data = json_object();
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
         copy_as(data, fields[i], flavor, fields[i]);
-    return versioned("FlavorPayload", "1.4", data);
+    return versioned_payload("FlavorPayload", "1.4", data);
 }
 
 static json_t *ip_payload(const json_t *vif, const json_t *ip)
 {
     json_t *data = json_object();
-    copy_as(data, "label", member(vif, "network"), "label");
+    copy_as(data, "label", field_of(vif, "network"), "label");
     copy_as(data, "mac", vif, "address");
     copy_as(data, "meta", vif, "meta");
     copy_as(data, "port_uuid", vif, "id");
     copy_as(data, "version", ip, "version");
     copy_as(data, "address", ip, "address");
     copy_as(data, "device_name", vif, "devname");
-    return versioned("IpPayload", "1.0", data);
+    return versioned_payload("IpPayload", "1.0", data);
 }
 
 /* The fixed ips of info_cache.network_info, which is JSON text inside the object. */
@@ -171,12 +171,12 @@ static json_t *ip_addresses(const struct instance *instance)
 {
     json_t *addresses = json_array();
     json_t *network_info = json_parse_member(
-        member(member(instance->data, "info_cache"), "nova_object.data"), "network_info");
+        field_of(field_of(instance->data, "info_cache"), "nova_object.data"), "network_info");
     size_t i, j, k;
     json_t *vif, *subnet, *ip;
     json_array_foreach (network_info, i, vif) {
-        json_array_foreach (member(member(vif, "network"), "subnets"), j, subnet) {
-            json_array_foreach (member(subnet, "ips"), k, ip) {
+        json_array_foreach (field_of(field_of(vif, "network"), "subnets"), j, subnet) {
+            json_array_foreach (field_of(subnet, "ips"), k, ip) {
                 (void)json_array_append_new(addresses, ip_payload(vif, ip));
             }
         }
@@ -195,12 +195,12 @@ static json_t *block_devices_payload(json_t *block_devices)
     size_t i;
     json_t *mapping;
     json_array_foreach (block_devices, i, mapping) {
-        if (!json_is_string(member(mapping, "volume_id")))
+        if (!json_is_string(field_of(mapping, "volume_id")))
             continue;
         json_t *data = json_object();
         for (size_t j = 0; j < ARRAY_SIZE(fields); j++)
             copy_as(data, fields[j], mapping, fields[j]);
-        (void)json_array_append_new(list, versioned("BlockDevicePayload", "1.0", data));
+        (void)json_array_append_new(list, versioned_payload("BlockDevicePayload", "1.0", data));
     }
     return list;
 }
@@ -219,7 +219,7 @@ static json_t *shares_payload(json_t *shares)
     json_array_foreach (shares, i, mapping) {
         json_t *data = json_object();
         copy_all(data, mapping, renames, ARRAY_SIZE(renames));
-        (void)json_array_append_new(list, versioned("SharePayload", "1.0", data));
+        (void)json_array_append_new(list, versioned_payload("SharePayload", "1.0", data));
     }
     return list;
 }
@@ -269,11 +269,11 @@ static void add_instance_fields(json_t *payload, const json_t *data)
     };
     copy_all(payload, data, renames, ARRAY_SIZE(renames));
     (void)json_object_set_new(payload, "power_state",
-                              power_state_name(member(data, "power_state")));
+                              power_state_name(field_of(data, "power_state")));
     (void)json_object_set_new(
         payload, "auto_disk_config",
-        json_string(json_is_true(member(data, "auto_disk_config")) ? "AUTO" : "MANUAL"));
-    copy_as(payload, "locked_reason", member(data, "system_metadata"), "locked_reason");
+        json_string(json_is_true(field_of(data, "auto_disk_config")) ? "AUTO" : "MANUAL"));
+    copy_as(payload, "locked_reason", field_of(data, "system_metadata"), "locked_reason");
 }
 
 static json_t *string_or_null(const char *text)
@@ -289,7 +289,7 @@ json_t *notification_snapshot_payload(const struct instance *instance,
     add_instance_fields(data, instance->data);
     (void)json_object_set_new(
         data, "flavor",
-        flavor_payload(member(member(instance->data, "flavor"), "nova_object.data")));
+        flavor_payload(field_of(field_of(instance->data, "flavor"), "nova_object.data")));
     (void)json_object_set_new(data, "ip_addresses", ip_addresses(instance));
     (void)json_object_set_new(data, "block_devices",
                               block_devices_payload(snapshot->block_devices));
@@ -303,8 +303,8 @@ json_t *notification_snapshot_payload(const struct instance *instance,
     (void)json_object_set_new(data, "fault", json_null());
     if (snapshot->tells_shares)
         (void)json_object_set_new(data, "shares", shares_payload(snapshot->shares));
-    return versioned("InstanceActionSnapshotPayload", snapshot->tells_shares ? "1.10" : "1.9",
-                     data);
+    return versioned_payload("InstanceActionSnapshotPayload",
+                             snapshot->tells_shares ? "1.10" : "1.9", data);
 }
 
 /* nova shows an exception as the repr of a dict. */
@@ -323,8 +323,9 @@ json_t *notification_exception_payload(const struct error *failure, const char *
 {
     char trace[ERROR_EXC_MAX + ERROR_MESSAGE_MAX + 4];
     (void)snprintf(trace, sizeof(trace), "%s: %s\n", failure->exc, failure->message);
-    return versioned("ExceptionPayload", "1.1",
-                     json_pack("{s:s, s:s, s:s, s:s, s:s}", "module_name", "nova-snapshot-agent",
-                               "function_name", method, "exception", failure->exc,
-                               "exception_message", failure->message, "traceback", trace));
+    return versioned_payload("ExceptionPayload", "1.1",
+                             json_pack("{s:s, s:s, s:s, s:s, s:s}", "module_name",
+                                       "nova-snapshot-agent", "function_name", method, "exception",
+                                       failure->exc, "exception_message", failure->message,
+                                       "traceback", trace));
 }

@@ -90,16 +90,12 @@ static int look_at_all(const struct preflight *preflight, struct error *err)
         *err = local;
         return -err->errnum;
     }
-    int r = agent->driver->ops->check_host(agent->driver, err);
-    if (r == 0)
-        r = check_room(agent->conf->libvirt.snapshots_directory, err);
-    if (r == 0)
-        r = check_room(agent->conf->snapshot_agent.state_dir, err);
-    if (r == 0)
-        r = check_keystone(agent, err);
-    if (r == 0)
-        r = glance_reach(agent->glance, preflight->glance_url, GLANCE_MS, err);
-    return r;
+    if (agent->driver->ops->check_host(agent->driver, err) < 0 ||
+        check_room(agent->conf->libvirt.snapshots_directory, err) < 0 ||
+        check_room(agent->conf->snapshot_agent.state_dir, err) < 0 ||
+        check_keystone(agent, err) < 0)
+        return -err->errnum;
+    return glance_reach(agent->glance, preflight->glance_url, GLANCE_MS, err);
 }
 
 static bool has_nova_compute(const struct preflight *preflight)
@@ -111,7 +107,7 @@ static void tell_change(const struct preflight *preflight, const struct error *t
 {
     if (trouble->errnum != 0)
         log_error("this host cannot take snapshots%s: %s",
-                  has_nova_compute(preflight) ? ", they are nova-compute's until it can" : "",
+                  has_nova_compute(preflight) ? ", requests go to nova-compute until it can" : "",
                   trouble->message);
     else
         log_info("this host can take snapshots again");
@@ -127,7 +123,7 @@ static void note_look(struct preflight *preflight, const struct error *trouble)
     (void)pthread_cond_broadcast(&preflight->changed);
 }
 
-/* Whoever is told that the host is unfit finds the agent aside; of one that is back nobody is. */
+/* Who is told that the host is unfit finds the agent detached; of one that is back nobody is. */
 static void keep_look(struct preflight *preflight, const struct error *trouble)
 {
     bool is_fit = trouble->errnum == 0;
@@ -278,7 +274,7 @@ int preflight_new(struct agent *agent, unsigned pause_ms, struct preflight **ret
     return 0;
 }
 
-static void stop_thread(struct preflight *preflight)
+static void stop_looking(struct preflight *preflight)
 {
     struct error ends = ERROR_INIT;
     (void)error_set(&ends, ECANCELED, EXC_INTERNAL_ERROR, "the agent ends");
@@ -296,7 +292,7 @@ void preflight_free(struct preflight *preflight)
     if (!preflight)
         return;
     if (preflight->has_thread)
-        stop_thread(preflight);
+        stop_looking(preflight);
     cancel_free(preflight->stop);
     (void)pthread_cond_destroy(&preflight->changed);
     (void)pthread_mutex_destroy(&preflight->lock);

@@ -2,7 +2,7 @@
 /*
  * Whether this host can take snapshots now: folders and room, programs, libvirt, a token of
  * Keystone's for [service_user], Glance. It is looked at before the first request, from time to
- * time, before a request is begun, and when one has failed. While it cannot, the agent stands aside
+ * time, before a request is begun, and when one has failed. While it cannot, the agent is detached
  * and nova-compute does the work; why is told once. With attach = exclusive there is no other to do
  * it: requests are served to their failure, for nobody else would tell Nova.
  *
@@ -39,7 +39,7 @@ int preflight_look(struct preflight *preflight, const struct request_context *co
                    struct error *err);
 
 /*
- * What the last look has found: 0, or -errno with the reason, and then the agent stands aside
+ * What the last look has found: 0, or -errno with the reason, and then the agent is detached
  * already. Does not wait for a look.
  */
 int preflight_check(struct preflight *preflight, struct error *err);

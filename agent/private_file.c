@@ -126,6 +126,17 @@ int private_file_open_folder(const char *path, int *ret_fd, struct error *err)
     return r < 0 ? r : open_folder_at(above_fd, name, path, ret_fd, err);
 }
 
+int private_file_open_state_folder(const char *state_dir, const char *host, const char *what,
+                                   char ret_path[static PRIVATE_FILE_FOLDER_SIZE], int *ret_fd,
+                                   struct error *err)
+{
+    int n = snprintf(ret_path, PRIVATE_FILE_FOLDER_SIZE, "%s/%s.%s", state_dir, host, what);
+    if (n < 0 || n >= PRIVATE_FILE_FOLDER_SIZE)
+        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "[snapshot_agent]state_dir %s",
+                         state_dir);
+    return private_file_open_folder(ret_path, ret_fd, err);
+}
+
 static int check_file(int fd, const char *path, struct error *err)
 {
     struct stat st;

@@ -5,7 +5,11 @@
  */
 #pragma once
 
+#include <limits.h>
+
 #include "common/error.h"
+
+#define PRIVATE_FILE_FOLDER_SIZE (PATH_MAX - NAME_MAX - 1) /* with room for a file's name */
 
 /*
  * Opens a folder, making it (0700) when missing. EPERM, naming path, owner and mode, unless it is
@@ -14,6 +18,11 @@
  * The folder itself may not be a symbolic link.
  */
 int private_file_open_folder(const char *path, int *ret_fd, struct error *err);
+
+/* The folder <state_dir>/<host>.<what>; ENAMETOOLONG when that is too long. */
+int private_file_open_state_folder(const char *state_dir, const char *host, const char *what,
+                                   char ret_path[static PRIVATE_FILE_FOLDER_SIZE], int *ret_fd,
+                                   struct error *err);
 
 /*
  * Opens a file in such a folder with openat()'s flags; made with 0600 where they say so. EPERM

@@ -59,14 +59,10 @@ static int refuse_freeze(const struct instance_request *op, const struct error *
 static int freeze_guest(struct instance_request *op, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = instance_request_begin(op, err);
-    if (r == 0)
-        r = instance_request_load_properties(op, err);
-    if (r == 0)
-        r = plan_check_quiesce(op->agent->conf, &op->instance, err);
-    if (r < 0)
-        return r;
-    r = await_turn(op, &failure);
+    if (instance_request_begin(op, err) < 0 || instance_request_load_properties(op, err) < 0 ||
+        plan_check_quiesce(op->agent->conf, &op->instance, err) < 0)
+        return -err->errnum;
+    int r = await_turn(op, &failure);
     jobs_set_phase(&op->job, "freeze");
     log_debug("freezing the guest%s", r < 0 ? " is not tried: its turn has not come" : "");
     if (r == 0)
@@ -130,7 +126,7 @@ static void await_snapshots(struct instance_request *op)
     }
 }
 
-static int thaw_guest(struct instance_request *op, struct error *err)
+static int thaw_after_freeze(struct instance_request *op, struct error *err)
 {
     int r = instance_request_begin(op, err);
     if (r < 0)
@@ -144,7 +140,7 @@ void quiesce_thaw_serve(const struct instance_request *handed_over)
 {
     struct instance_request op = *handed_over;
     struct error failure = ERROR_INIT;
-    if (thaw_guest(&op, &failure) < 0)
+    if (thaw_after_freeze(&op, &failure) < 0)
         report_failure(&op, &failure);
     else
         log_info("The guest is thawed");

@@ -111,7 +111,7 @@ static int learn_of_image(struct operation *op, struct error *err)
         return 0;
     if (operation_was_interrupted(op) &&
         insist_for_a_while(retry_begin(&saving), op, await_saved, &still) < 0)
-        log_warning("%s", still.message);
+        log_warning("cannot see the upload's end, judging the image as it is: %s", still.message);
     return insist_on_step(op, look_at_image, err);
 }
 
@@ -133,7 +133,7 @@ static int resume_image(struct operation *op, struct image_source *image, struct
     if (operation_restore_failure(op, err))
         return -err->errnum;
     if (image && format) {
-        log_info("its image of %llu bytes was finished, beginning image upload",
+        log_info("image of %llu bytes was complete before the restart, uploading it",
                  (unsigned long long)image->size_bytes);
         return disk_image_upload(op, image, format, err);
     }

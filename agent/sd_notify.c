@@ -111,8 +111,7 @@ static void notify_alive(struct sd_notifier *notifier)
 {
     bool is_stuck = !bus_alive(notifier->agent->bus, BUS_STUCK_MS);
     if (is_stuck && !notifier->is_stuck)
-        log_error("the bus thread has not turned for %d s: the watchdog gets no more signs of life",
-                  BUS_STUCK_MS / 1000);
+        log_error("bus thread stuck for %d s: no more keep-alives to systemd", BUS_STUCK_MS / 1000);
     notifier->is_stuck = is_stuck;
     if (!is_stuck)
         sd_notify_alive();

@@ -89,7 +89,7 @@ static int try_thaw(const struct guest *guest, struct error *err)
     return r;
 }
 
-static void *thaw_guest(void *arg)
+static void *thaw_left_behind(void *arg)
 {
     static const struct retry_policy policy = {1000, 200, 2000, 60000};
     const struct guest *guest = arg;
@@ -106,7 +106,8 @@ static void *thaw_guest(void *arg)
     else if (r == -ESTALE)
         log_info("the agent died while the guest was frozen: the next agent thaws it");
     else
-        log_error("the agent died while the guest was frozen, and it cannot be thawed: %s",
+        log_error("the agent died while the guest was frozen, and it cannot be thawed: %s: the "
+                  "next start of the agent thaws it",
                   err.message);
     log_set_context(NULL, NULL);
     return NULL;
@@ -127,9 +128,9 @@ static void thaw_guests(struct thawing *thawing)
 {
     for (unsigned i = 0; i < thawing->n_guests; i++) {
         struct guest *guest = &thawing->guests[i];
-        guest->has_thread = pthread_create(&guest->thread, NULL, thaw_guest, guest) == 0;
+        guest->has_thread = pthread_create(&guest->thread, NULL, thaw_left_behind, guest) == 0;
         if (!guest->has_thread)
-            (void)thaw_guest(guest);
+            (void)thaw_left_behind(guest);
     }
     for (unsigned i = 0; i < thawing->n_guests; i++)
         if (thawing->guests[i].has_thread)

@@ -103,7 +103,7 @@ static int freeze_guest(struct operation *op, struct error *err)
 }
 
 /* Fails only when the snapshots must be of a frozen guest, and the deadline came before them. */
-static int thaw_guest(struct operation *op, struct error *err)
+static int thaw_after_snapshots(struct operation *op, struct error *err)
 {
     CANCEL_SHIELD();
     struct error failure = ERROR_INIT;
@@ -138,7 +138,7 @@ static int snapshot_volumes(struct volume_backed *work, struct error *err)
     (void)volume_snapshots_make(&work->snapshots, &failure);
     failpoint("volumes:made");
     struct error late = ERROR_INIT;
-    if (thaw_guest(op, &late) < 0)
+    if (thaw_after_snapshots(op, &late) < 0)
         error_join(&failure, &late);
     journal_mark(op->base.record, "snapshots", volume_snapshots_ids(&work->snapshots));
     failpoint("volumes:thawed");

@@ -56,7 +56,7 @@ static int look_at_volumes(struct volume_snapshots *snapshots, const json_t *map
     return 0;
 }
 
-static bool exceeds(int64_t max, int64_t used, int64_t more)
+static bool exceeds_limit(int64_t max, int64_t used, int64_t more)
 {
     return max >= 0 && used + more > max;
 }
@@ -74,9 +74,9 @@ static int check_limits(struct volume_snapshots *snapshots, struct error *err)
         log_warning("Cinder's limits cannot be read: %s", failure.message);
         return 0;
     }
-    if (exceeds(limits.max_snapshots, limits.used_snapshots, (int64_t)snapshots->count))
+    if (exceeds_limit(limits.max_snapshots, limits.used_snapshots, (int64_t)snapshots->count))
         return error_set(err, EDQUOT, EXC_OVER_QUOTA, "Quota exceeded for resources: snapshots");
-    if (exceeds(limits.max_gigabytes, limits.used_gigabytes, gigabytes))
+    if (exceeds_limit(limits.max_gigabytes, limits.used_gigabytes, gigabytes))
         return error_set(err, EDQUOT, EXC_OVER_QUOTA, "Quota exceeded for resources: gigabytes");
     return 0;
 }

@@ -207,7 +207,7 @@ int watchdog_start(const char *program, char *const *argv, struct watchdog **ret
 }
 
 /* False when the program takes longer. */
-static bool stop_thread(struct watchdog *watchdog, unsigned timeout_ms)
+static bool stop_keeping(struct watchdog *watchdog, unsigned timeout_ms)
 {
     const struct timespec deadline = clock_deadline(timeout_ms);
     {
@@ -232,7 +232,7 @@ void watchdog_stop(struct watchdog *watchdog, unsigned timeout_ms)
 {
     if (!watchdog)
         return;
-    if (stop_thread(watchdog, timeout_ms))
+    if (stop_keeping(watchdog, timeout_ms))
         free_watchdog(watchdog);
     else
         log_warning("a guest is still frozen: the watchdog process keeps trying to thaw it");

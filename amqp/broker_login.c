@@ -27,8 +27,8 @@
 #define FRAME_MAX_BYTES 131072 /* RabbitMQ's own default */
 #define CHANNEL_MAX 16
 
-static int unreachable(const struct transport_host *host, int errnum, const char *why,
-                       struct error *err)
+static int host_unreachable(const struct transport_host *host, int errnum, const char *why,
+                            struct error *err)
 {
     return error_set(err, errnum, EXC_INTERNAL_ERROR, "AMQP server on %s:%u is unreachable: %s",
                      host->hostname, host->port, why);
@@ -87,11 +87,11 @@ static int not_opened(const struct transport_host *host, int status, struct erro
 {
     char text[STATUS_TEXT_SIZE];
     if (status != AMQP_STATUS_SOCKET_ERROR)
-        return unreachable(host, EHOSTUNREACH, status_text(status, text), err);
+        return host_unreachable(host, EHOSTUNREACH, status_text(status, text), err);
     int errnum = reach_errno(host, CONNECT_TIMEOUT_S * 1000);
     if (errnum == 0)
-        return unreachable(host, ECONNRESET, "the connection was lost while it was made", err);
-    return unreachable(host, errnum, status_text_errno(status, errnum, text), err);
+        return host_unreachable(host, ECONNRESET, "the connection was lost while it was made", err);
+    return host_unreachable(host, errnum, status_text_errno(status, errnum, text), err);
 }
 
 static int open_socket(amqp_connection_state_t state, const struct transport_host *host,
@@ -112,17 +112,17 @@ static int open_socket(amqp_connection_state_t state, const struct transport_hos
 }
 
 /* "403 ACCESS_REFUSED - ..." of a connection.close, or librabbitmq's own words. */
-static int refused(const struct transport_host *host, const amqp_rpc_reply_t *reply,
-                   struct error *err)
+static int login_refused(const struct transport_host *host, const amqp_rpc_reply_t *reply,
+                         struct error *err)
 {
     char text[BROKER_TEXT_SIZE];
     if (reply->reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
         reply->reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
         const amqp_connection_close_t *closing = reply->reply.decoded;
         broker_text(closing->reply_code, closing->reply_text, text);
-        return unreachable(host, EACCES, text, err);
+        return host_unreachable(host, EACCES, text, err);
     }
-    return unreachable(host, ECONNREFUSED, status_text(reply->library_error, text), err);
+    return host_unreachable(host, ECONNREFUSED, status_text(reply->library_error, text), err);
 }
 
 static int log_in(amqp_connection_state_t state, const struct transport_url *url,
@@ -159,7 +159,7 @@ static int log_in(amqp_connection_state_t state, const struct transport_url *url
                                          &table, AMQP_SASL_METHOD_EXTERNAL, username)
             : amqp_login_with_properties(state, vhost, CHANNEL_MAX, FRAME_MAX_BYTES, heartbeat_s,
                                          &table, AMQP_SASL_METHOD_PLAIN, username, password);
-    return reply.reply_type == AMQP_RESPONSE_NORMAL ? 0 : refused(host, &reply, err);
+    return reply.reply_type == AMQP_RESPONSE_NORMAL ? 0 : login_refused(host, &reply, err);
 }
 
 int broker_login(const struct transport_url *url, const struct transport_host *host,

@@ -10,48 +10,36 @@
 #include "amqp/oslo_message.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/string_list.h"
 
 #define ATTACH_POLL_INTERVAL_S 5
 #define QUEUE_NAME_ROOM 48 /* "compute_fanout_" and 32 digits around the longest part */
 
-/* Also an empty one, as a stray comma in a list makes it: oslo uses it. */
-static int copy_item(char **ret_copy, const char *text, const char *what, struct error *err)
+static int check_length(const char *name, const char *what, struct error *err)
 {
-    if (strlen(text) > OSLO_NAME_MAX_BYTES - QUEUE_NAME_ROOM)
+    if (strlen(name) > OSLO_NAME_MAX_BYTES - QUEUE_NAME_ROOM)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "the %s of the bus is too long", what);
+    return 0;
+}
+
+static int copy_name(char **ret_copy, const char *text, const char *what, struct error *err)
+{
+    if (!text || text[0] == '\0')
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "the bus has no %s", what);
+    if (check_length(text, what, err) < 0)
+        return -err->errnum;
     *ret_copy = strdup(text);
     return *ret_copy ? 0 : error_nomem(err);
 }
 
-static int copy_text(char **ret_copy, const char *text, const char *what, struct error *err)
-{
-    if (!text || text[0] == '\0')
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "the bus has no %s", what);
-    return copy_item(ret_copy, text, what, err);
-}
-
-/* NULL is taken for an empty list. */
-static int copy_list(char ***ret_copy, const char *const *list, const char *what, struct error *err)
-{
-    size_t n = 0;
-    while (list && list[n])
-        n++;
-    *ret_copy = calloc(n + 1, sizeof(**ret_copy));
-    if (!*ret_copy)
-        return error_nomem(err);
-    for (size_t i = 0; i < n; i++) {
-        int r = copy_item(&(*ret_copy)[i], list[i], what, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static void free_list(char **list)
+/* An empty name too, as a stray comma in a list makes it: oslo uses it. */
+static int copy_name_list(char ***ret_copy, const char *const *list, const char *what,
+                          struct error *err)
 {
     for (size_t i = 0; list && list[i]; i++)
-        free(list[i]);
-    free(list);
+        if (check_length(list[i], what, err) < 0)
+            return -err->errnum;
+    return string_list_copy(list, ret_copy) ? 0 : error_nomem(err);
 }
 
 static int copy_transport(struct bus_settings *settings, const struct bus_options *options,
@@ -83,7 +71,7 @@ static int copy_lists(struct bus_settings *settings, const struct bus_options *o
          "notification topic"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-        int r = copy_list(lists[i].copy, lists[i].list, lists[i].what, err);
+        int r = copy_name_list(lists[i].copy, lists[i].list, lists[i].what, err);
         if (r < 0)
             return r;
     }
@@ -94,13 +82,13 @@ static int copy_names(struct bus_settings *settings, const struct bus_options *o
                       struct error *err)
 {
     int r =
-        copy_text(&settings->control_exchange, options->control_exchange, "control_exchange", err);
+        copy_name(&settings->control_exchange, options->control_exchange, "control_exchange", err);
     if (r < 0)
         return r;
-    r = copy_text(&settings->topic, options->topic, "topic", err);
+    r = copy_name(&settings->topic, options->topic, "topic", err);
     if (r < 0)
         return r;
-    r = copy_text(&settings->server, options->server, "host", err);
+    r = copy_name(&settings->server, options->server, "host", err);
     if (r < 0)
         return r;
     return copy_lists(settings, options, err);
@@ -138,8 +126,8 @@ void bus_settings_clear(struct bus_settings *settings)
     free(settings->control_exchange);
     free(settings->topic);
     free(settings->server);
-    free_list(settings->rpc_versions);
-    free_list(settings->notification_drivers);
-    free_list(settings->notification_topics);
-    free_list(settings->versioned_notification_topics);
+    string_list_free(settings->rpc_versions);
+    string_list_free(settings->notification_drivers);
+    string_list_free(settings->notification_topics);
+    string_list_free(settings->versioned_notification_topics);
 }

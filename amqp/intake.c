@@ -75,8 +75,8 @@ static void discard_taking(void *arg, struct writer_job *job)
 static void abandon_taking(struct intake *intake, struct taking *taking)
 {
     const struct rpc_request *request = taking->request;
-    log_debug("%s (%s) is not served here: the broker redelivers it", request->method,
-              request->unique_id);
+    log_debug("%s (%s) is not served here: the broker redelivers it unless it has our ack",
+              request->method, request->unique_id);
     TAILQ_REMOVE(&intake->takings, taking, link);
     writer_abandon(intake->writer, &taking->job);
 }

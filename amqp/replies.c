@@ -83,7 +83,7 @@ static void reply_done(struct reply *reply, int result, const struct error *erro
         return;
     }
     if (result < 0 && reply->ending)
-        log_error("the reply to message ID %s was not sent and is given up: %s", reply->msg_id,
+        log_error("reply to message ID %s dropped, it could not be sent: %s", reply->msg_id,
                   error->message);
     reply->replies->n_unattended--;
     reply_free(reply);

@@ -15,7 +15,8 @@ static int bad_member(const char *key, const char *what, struct error *err)
 }
 
 /* Copies a string member that may be absent or null; *ret_copy stays as it is then. */
-static int copy_member(const json_t *message, const char *key, char **ret_copy, struct error *err)
+static int copy_request_member(const json_t *message, const char *key, char **ret_copy,
+                               struct error *err)
 {
     const json_t *value = json_object_get(message, key);
     if (!value || json_is_null(value))
@@ -48,7 +49,7 @@ static int copy_strings(const json_t *message, struct rpc_request *request, stru
         {"_msg_id", &request->msg_id},  {"_reply_q", &request->reply_q},
     };
     for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
-        int r = copy_member(message, members[i].key, members[i].copy, err);
+        int r = copy_request_member(message, members[i].key, members[i].copy, err);
         if (r < 0)
             return r;
     }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cinder_client/cinder_int.h"
-#include "common/copy_text.h"
+#include "common/option_text.h"
 
 #define CATALOG_INFO "volumev3::publicURL"
 #define POLL_INTERVAL_MS 500
@@ -51,9 +51,9 @@ static int set_options(struct cinder *cinder, const struct cinder_options *optio
     cinder->http_retries = options->http_retries;
     cinder->poll_interval_ms =
         options->poll_interval_ms ? options->poll_interval_ms : POLL_INTERVAL_MS;
-    if (!copy_text(options->catalog_info, CATALOG_INFO, &cinder->catalog_info) ||
-        !copy_text(options->endpoint_template, NULL, &cinder->endpoint_template) ||
-        !copy_text(options->os_region_name, NULL, &cinder->region_name))
+    if (!option_text_copy(options->catalog_info, CATALOG_INFO, &cinder->catalog_info) ||
+        !option_text_copy(options->endpoint_template, NULL, &cinder->endpoint_template) ||
+        !option_text_copy(options->os_region_name, NULL, &cinder->region_name))
         return error_nomem(err);
     int r = cut_catalog_info(cinder, err);
     return r < 0 ? r : check_template(cinder, err);

@@ -50,7 +50,7 @@ static int await_status(const struct status_wait *wait, struct cinder_snapshot *
             return r;
         }
         log_debug("snapshot %s: %s%s, will look again", wait->snapshot_id,
-                  r == 0 ? "status " : "Cinder is away: ", r == 0 ? wait->passing : failed.message);
+                  r == 0 ? "status " : "Cinder failed: ", r == 0 ? wait->passing : failed.message);
         if (r == 0)
             cinder_snapshot_done(&snapshot);
     } while (retry_wait(&retry, 0));

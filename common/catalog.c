@@ -12,11 +12,7 @@
 #include "common/http_request.h"
 #include "common/json.h"
 #include "common/log.h"
-
-static bool is_given(const char *option)
-{
-    return option && option[0] != '\0';
-}
+#include "common/option_text.h"
 
 /* os_service_types.is_match for the two services in use. */
 static bool type_matches(const char *wanted, const char *type)
@@ -40,13 +36,13 @@ static bool service_matches(const json_t *service, const struct catalog_query *q
     const char *type = json_string_member(service, "type");
     const char *name = json_string_member(service, "name");
     return type && type_matches(query->service_type, type) &&
-           (!is_given(query->service_name) || !is_given(name) ||
+           (!option_text_is_given(query->service_name) || !option_text_is_given(name) ||
             strcmp(query->service_name, name) == 0);
 }
 
 static bool region_matches(const json_t *endpoint, const char *region_name)
 {
-    if (!is_given(region_name))
+    if (!option_text_is_given(region_name))
         return true;
     const char *region_id = json_string_member(endpoint, "region_id");
     const char *region = json_string_member(endpoint, "region");
@@ -69,7 +65,7 @@ static const char *find_in_service(const json_t *service, const struct catalog_q
     json_t *endpoint;
     json_array_foreach (json_object_get(service, "endpoints"), i, endpoint) {
         const char *url = json_string_member(endpoint, key);
-        if (is_given(url) && region_matches(endpoint, query->region_name))
+        if (option_text_is_given(url) && region_matches(endpoint, query->region_name))
             return url;
     }
     return NULL;
@@ -99,10 +95,11 @@ static int not_found(const struct catalog_query *query, struct error *err)
                                  i > 0 ? "," : "", query->interfaces[i]);
     return error_set(err, ENOENT, EXC_INTERNAL_ERROR,
                      "the service catalog has no %s endpoint of service '%s'%s%s%s%s", interfaces,
-                     query->service_type, is_given(query->service_name) ? " named " : "",
-                     is_given(query->service_name) ? query->service_name : "",
-                     is_given(query->region_name) ? " in region " : "",
-                     is_given(query->region_name) ? query->region_name : "");
+                     query->service_type,
+                     option_text_is_given(query->service_name) ? " named " : "",
+                     option_text_is_given(query->service_name) ? query->service_name : "",
+                     option_text_is_given(query->region_name) ? " in region " : "",
+                     option_text_is_given(query->region_name) ? query->region_name : "");
 }
 
 int catalog_find_endpoint(const json_t *catalog, const struct catalog_query *query, char **ret_url,

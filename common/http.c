@@ -12,6 +12,7 @@
 #include "common/http_handle.h"
 #include "common/http_transfer.h"
 #include "common/log.h"
+#include "common/option_text.h"
 
 #define TOTAL_TIMEOUT_MS 60000
 #define RETRY_DELAY_MS 500
@@ -29,26 +30,14 @@ static void global_init(void)
     global_init_result = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static bool is_given(const char *option)
-{
-    return option && option[0] != '\0';
-}
-
 struct http_options http_options_first(const struct http_options *first,
                                        const struct http_options *second)
 {
-    bool has_tls = is_given(first->cafile) || is_given(first->certfile) || first->insecure;
+    bool has_tls = option_text_is_given(first->cafile) || option_text_is_given(first->certfile) ||
+                   first->insecure;
     struct http_options options = has_tls ? *first : *second;
     options.timeout_s = first->timeout_s ? first->timeout_s : second->timeout_s;
     return options;
-}
-
-static bool copy_option(const char *value, char **ret_copy)
-{
-    if (!is_given(value))
-        return true;
-    *ret_copy = strdup(value);
-    return *ret_copy != NULL;
 }
 
 int http_client_new(const struct http_options *options, struct http_client **ret_client,
@@ -67,9 +56,9 @@ int http_client_new(const struct http_options *options, struct http_client **ret
     client->transfer.timeout_ms =
         options->timeout_s ? seconds_ms(options->timeout_s) : TOTAL_TIMEOUT_MS;
     client->retry_delay_ms = options->retry_delay_ms ? options->retry_delay_ms : RETRY_DELAY_MS;
-    if (!copy_option(options->cafile, &client->transfer.cafile) ||
-        !copy_option(options->certfile, &client->transfer.certfile) ||
-        !copy_option(options->keyfile, &client->transfer.keyfile)) {
+    if (!option_text_copy(options->cafile, NULL, &client->transfer.cafile) ||
+        !option_text_copy(options->certfile, NULL, &client->transfer.certfile) ||
+        !option_text_copy(options->keyfile, NULL, &client->transfer.keyfile)) {
         http_client_free(client);
         return error_nomem(err);
     }

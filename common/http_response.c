@@ -99,7 +99,7 @@ static const char *json_message(json_t *value)
 }
 
 /* Printable ASCII; everything else is one space, and so are tags: Glance has them in JSON too. */
-static void copy_text(char *reason, size_t used, const char *text)
+static void copy_printable(char *reason, size_t used, const char *text)
 {
     bool space = true;
     bool tag = false;
@@ -126,7 +126,7 @@ void http_response_reason(const struct http_response *response, char ret_reason[
     if (!text)
         text = strcasestr(response->body, "<body");
     int used = snprintf(ret_reason, HTTP_REASON_SIZE, "%u: ", response->status);
-    copy_text(ret_reason, (size_t)used, text ? text : response->body);
+    copy_printable(ret_reason, (size_t)used, text ? text : response->body);
     size_t length = strlen(ret_reason);
     while (length > 0 && (ret_reason[length - 1] == ' ' || ret_reason[length - 1] == ':'))
         ret_reason[--length] = '\0';

@@ -301,7 +301,7 @@ bool process_child_end(struct process_child *child, int *ret_status)
         reaped = waitpid(child->pid, &status, n > 0 ? 0 : WNOHANG);
     } while (reaped < 0 && errno == EINTR);
     log_debug("process %d (%s) %s", (int)child->pid, child->name,
-              reaped == child->pid ? "has ended" : "does not end: it is left to itself");
+              reaped == child->pid ? "has ended" : "does not end, not waiting any longer");
     if (ret_status)
         *ret_status = status;
     return reaped == child->pid;

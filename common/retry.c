@@ -60,8 +60,8 @@ bool retry_wait(struct retry *retry, unsigned min_delay_ms)
         delay_ms = min_delay_ms;
     if (clock_now_ms() + delay_ms >= retry->deadline_ms)
         return false;
-    log_debug("attempt %u of %u failed, the next one begins in %llu ms", retry->attempt,
-              retry->policy.attempts, (unsigned long long)delay_ms);
+    log_debug("will try again in %llu ms (attempt %u)", (unsigned long long)delay_ms,
+              retry->attempt + 1);
     if (!pause_ms(delay_ms))
         return false;
     retry->attempt++;

@@ -2,11 +2,11 @@
 /* See transport_url_text.h. */
 #include "common/transport_url_text.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hex.h"
 #include "common/secret.h"
 
 #define URL_MAX_BYTES 16384
@@ -14,14 +14,6 @@
 int transport_url_text_bad(struct error *err, const char *what)
 {
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "transport_url: %s", what);
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    int lower = tolower((unsigned char)c);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 int transport_url_text_unquote(const char *text, size_t length, bool plus_is_space, char **ret_text,

@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/secret.h"
+#include "common/string_list.h"
 #include "conf/blank.h"
 
 #define LIST_MAX 256
@@ -112,17 +113,7 @@ static int store_int(const struct option *option, const char *text, int *to, str
 
 static size_t list_length(char *const *list)
 {
-    size_t n = 0;
-    while (list && list[n])
-        n++;
-    return n;
-}
-
-static void free_list(char **list)
-{
-    for (size_t i = 0; list && list[i]; i++)
-        free(list[i]);
-    free(list);
+    return string_list_length((const char *const *)list);
 }
 
 static int list_add(char ***list, const char *text, size_t length, struct error *err)
@@ -162,10 +153,10 @@ static int store_list(const struct option *option, const char *text, char ***to,
         text = comma ? comma + 1 : end;
     }
     if (r < 0) {
-        free_list(list);
+        string_list_free(list);
         return r;
     }
-    free_list(*to);
+    string_list_free(*to);
     *to = list;
     return 0;
 }
@@ -194,7 +185,7 @@ void convert_free(const struct option *option, void *field)
     if (option->type == OPTION_STRING)
         secret_free(*(char **)field);
     else if (option->type == OPTION_LIST || option->type == OPTION_MULTI)
-        free_list(*(char ***)field);
+        string_list_free(*(char ***)field);
 }
 
 int convert_clear(const struct option *option, void *field, struct error *err)

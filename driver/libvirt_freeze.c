@@ -34,7 +34,7 @@ static void quiesce_release_agent(struct guest_freeze *limit, virDomainPtr domai
     struct error failure = ERROR_INIT;
     if (guest_freeze_release_agent(limit, domain, &failure) < 0 &&
         guest_freeze_release_agent(limit, domain, &failure) < 0)
-        log_warning("the guest agent of instance %s keeps the time limit of this request: %s", uuid,
+        log_warning("cannot reset the guest agent timeout of instance %s: %s", uuid,
                     failure.message);
 }
 

@@ -9,39 +9,12 @@
 #include "common/catalog.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "common/copy_text.h"
+#include "common/option_text.h"
+#include "common/string_list.h"
 #include "glance_client/glance_int.h"
 
 #define STALL_TIMEOUT_S 120
 #define POLL_INTERVAL_MS 2000
-
-static void free_list(char **list)
-{
-    for (char **entry = list; entry && *entry; entry++)
-        free(*entry);
-    free(list);
-}
-
-static unsigned count_entries(const char *const *list)
-{
-    unsigned n = 0;
-    while (list && list[n])
-        n++;
-    return n;
-}
-
-static bool copy_list(const char *const *list, char ***ret_copy)
-{
-    unsigned n = count_entries(list);
-    char **copy = calloc(n + 1, sizeof(*copy));
-    bool ok = copy != NULL;
-    for (unsigned i = 0; i < n && ok; i++) {
-        copy[i] = strdup(list[i]);
-        ok = copy[i] != NULL;
-    }
-    *ret_copy = copy;
-    return ok;
-}
 
 /* Nova gives entries without a scheme "http://". */
 static bool normalize_api_server(char **server)
@@ -72,12 +45,12 @@ static void shuffle_list(char **list, unsigned n)
 
 static bool copy_api_servers(struct glance *glance, const char *const *servers)
 {
-    glance->api_server_count = count_entries(servers);
+    glance->api_server_count = (unsigned)string_list_length(servers);
     if (glance->api_server_count == 0)
         return true;
     glance->api_server_failed_ms =
         calloc(glance->api_server_count, sizeof(*glance->api_server_failed_ms));
-    bool ok = copy_list(servers, &glance->api_servers) && glance->api_server_failed_ms;
+    bool ok = string_list_copy(servers, &glance->api_servers) && glance->api_server_failed_ms;
     for (unsigned i = 0; i < glance->api_server_count && ok; i++)
         ok = normalize_api_server(&glance->api_servers[i]);
     if (ok)
@@ -89,7 +62,7 @@ static bool copy_options(struct glance *glance, const struct glance_options *opt
 {
     static const char *const default_interfaces[] = {"internal", "public", NULL};
     const char *const *interfaces = options->valid_interfaces;
-    if (count_entries(interfaces) == 0)
+    if (string_list_length(interfaces) == 0)
         interfaces = default_interfaces;
     glance->own_session = options->own_session;
     glance->num_retries = options->num_retries;
@@ -97,11 +70,11 @@ static bool copy_options(struct glance *glance, const struct glance_options *opt
         seconds_ms(options->stall_timeout_s ? options->stall_timeout_s : STALL_TIMEOUT_S);
     glance->poll_interval_ms =
         options->poll_interval_ms ? options->poll_interval_ms : POLL_INTERVAL_MS;
-    if (!copy_text(options->endpoint_override, NULL, &glance->endpoint_override) ||
-        !copy_text(options->service_type, "image", &glance->service_type) ||
-        !copy_text(options->service_name, NULL, &glance->service_name) ||
-        !copy_text(options->region_name, NULL, &glance->region_name) ||
-        !copy_list(interfaces, &glance->valid_interfaces))
+    if (!option_text_copy(options->endpoint_override, NULL, &glance->endpoint_override) ||
+        !option_text_copy(options->service_type, "image", &glance->service_type) ||
+        !option_text_copy(options->service_name, NULL, &glance->service_name) ||
+        !option_text_copy(options->region_name, NULL, &glance->region_name) ||
+        !string_list_copy(interfaces, &glance->valid_interfaces))
         return false;
     if (glance->endpoint_override)
         catalog_strip_version(glance->endpoint_override);
@@ -130,9 +103,9 @@ void glance_free(struct glance *glance)
 {
     if (!glance)
         return;
-    free_list(glance->api_servers);
+    string_list_free(glance->api_servers);
     free(glance->api_server_failed_ms);
-    free_list(glance->valid_interfaces);
+    string_list_free(glance->valid_interfaces);
     free(glance->endpoint_override);
     free(glance->service_type);
     free(glance->service_name);

@@ -11,7 +11,8 @@
 #include "glance_client/glance_int.h"
 
 /* Absent and null are the same; any other type is not what Glance sends. */
-static int copy_member(const json_t *record, const char *key, char **ret_copy, struct error *err)
+static int copy_record_member(const json_t *record, const char *key, char **ret_copy,
+                              struct error *err)
 {
     const json_t *value = json_object_get(record, key);
     if (!value || json_is_null(value))
@@ -55,7 +56,7 @@ static int parse_image(json_t *record, const char *image_id, struct glance_image
     };
     int r = copy_size(record, &image.size_bytes, err);
     for (size_t i = 0; i < ARRAY_SIZE(members) && r == 0; i++)
-        r = copy_member(record, members[i].key, members[i].copy, err);
+        r = copy_record_member(record, members[i].key, members[i].copy, err);
     if (r == 0 && (!image.id || strcasecmp(image.id, image_id) != 0 || !image.status))
         r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
                       "Glance's answer is not the record of image %s", image_id);

@@ -52,13 +52,13 @@ int glance_image_settle(struct glance *glance, const struct request_context *con
             (void)error_set(&failed, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
                             "upload of image %s failed: Glance goes on saving it (status '%.32s')",
                             wait->image_id, image.status);
-            log_debug("image %s: Glance is at it (status '%.32s'), will look again", wait->image_id,
+            log_debug("image %s: status is still '%.32s', will look again", wait->image_id,
                       image.status);
             glance_image_done(&image);
         } else if (!is_away(&failed)) {
             break;
         } else {
-            log_debug("image %s: Glance is away, will look again: %s", wait->image_id,
+            log_debug("image %s: Glance failed, will look again: %s", wait->image_id,
                       failed.message);
         }
     } while (retry_wait(&retry, 0));

@@ -34,7 +34,7 @@ static xmlChar *describe_job(const struct backup_job *job)
 {
     xmlChar *text = NULL;
     int size = 0;
-    xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
+    cleanup_xml_document xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
     xmlNode *root = xmlNewNode(NULL, (const xmlChar *)"domainbackup");
     (void)xmlDocSetRootElement(document, root);
     xml_node_set_attribute(root, "mode", "pull");
@@ -49,7 +49,6 @@ static xmlChar *describe_job(const struct backup_job *job)
     xml_node_set_attribute(xml_node_add_child(disk, "driver"), "type", "qcow2");
     xml_node_set_attribute(xml_node_add_child(disk, "scratch"), "file", job->scratch_path);
     xmlDocDumpMemory(document, &text, &size);
-    xmlFreeDoc(document);
     return text;
 }
 
@@ -71,7 +70,7 @@ int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *
 }
 
 /* Whether any <scratch> of the job is our file. */
-static bool is_ours(const struct backup_job *job, const xmlDoc *document)
+static bool is_our_job(const struct backup_job *job, const xmlDoc *document)
 {
     xmlNode *disks = xml_node_child_named(xmlDocGetRootElement(document), "disks");
     for (xmlNode *disk = xml_node_child_named(disks, "disk"); disk;
@@ -88,7 +87,7 @@ static bool is_ours(const struct backup_job *job, const xmlDoc *document)
 static int find_job(const struct backup_job *job, virDomainPtr domain, bool *ret_there,
                     struct error *err)
 {
-    xmlDoc *document = NULL;
+    cleanup_xml_document xmlDoc *document = NULL;
     cleanup_free char *xml = virDomainBackupGetXMLDesc(domain, 0);
     *ret_there = false;
     if (!xml && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_BACKUP)
@@ -98,8 +97,7 @@ static int find_job(const struct backup_job *job, virDomainPtr domain, bool *ret
     int r = xml_node_parse(xml, "domainbackup", &document, err);
     if (r < 0)
         return r;
-    *ret_there = is_ours(job, document);
-    xmlFreeDoc(document);
+    *ret_there = is_our_job(job, document);
     return 0;
 }
 

@@ -22,14 +22,13 @@ static xmlChar *describe_target(const struct block_copy *copy)
 {
     xmlChar *text = NULL;
     int size = 0;
-    xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
+    cleanup_xml_document xmlDoc *document = xmlNewDoc((const xmlChar *)"1.0");
     xmlNode *disk = xmlNewNode(NULL, (const xmlChar *)"disk");
     (void)xmlDocSetRootElement(document, disk);
     xml_node_set_attribute(disk, "type", "file");
     xml_node_set_attribute(xml_node_add_child(disk, "driver"), "type", "qcow2");
     xml_node_set_attribute(xml_node_add_child(disk, "source"), "file", copy->overlay_path);
     xmlDocDumpMemory(document, &text, &size);
-    xmlFreeDoc(document);
     return text;
 }
 
@@ -122,8 +121,8 @@ static int look_at_progress(struct block_copy *copy, virDomainPtr domain,
                          copy->disk_target);
     log_debug("block copy: disk %s, %llu of %llu bytes", copy->disk_target, job.cur, job.end);
     if (copy_progress_note(progress, job.cur, job.end) && copy->bytes_per_s > 0) {
-        log_warning("the guest writes to disk %s about as fast as it may be copied: the limit of "
-                    "%" PRIu64 " bytes/s is lifted",
+        log_warning("copy of disk %s cannot keep up with the guest's writes: disk_rate_limit "
+                    "(%" PRIu64 " bytes/s) lifted",
                     copy->disk_target, copy->bytes_per_s);
         lift_limit(copy, domain);
         copy_progress_again(progress);

@@ -79,14 +79,10 @@ static int read_facts(const xmlNode *devices, const char *disk_target,
 int disk_iothread_read(const char *xml, const char *disk_target,
                        struct disk_iothread_facts *ret_facts, struct error *err)
 {
-    xmlDoc *document = NULL;
+    cleanup_xml_document xmlDoc *document = NULL;
     xmlNode *devices = NULL;
     int r = xml_node_parse_domain(xml, &document, &devices, err);
-    if (r < 0)
-        return r;
-    r = read_facts(devices, disk_target, ret_facts, err);
-    xmlFreeDoc(document);
-    return r;
+    return r < 0 ? r : read_facts(devices, disk_target, ret_facts, err);
 }
 
 static int check_version(virDomainPtr domain, const struct disk_iothread_facts *facts,

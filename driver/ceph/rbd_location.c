@@ -2,19 +2,12 @@
 /* See rbd_location.h. */
 #include "driver/ceph/rbd_location.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
-
-static int hex_value(char c)
-{
-    const char *digits = "0123456789abcdef";
-    const char *digit = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
-    return digit ? (int)(digit - digits) : -1;
-}
+#include "common/hex.h"
 
 /* Decodes one part of a location, up to '/' or the end. NULL when it is no name. */
 static const char *decode_part(const char *text, char ret_part[static RBD_NAME_MAX])

@@ -126,7 +126,7 @@ static int read_devices(xmlDoc *document, const xmlNode *devices,
 int domain_description_parse(const char *xml, struct domain_description **ret_description,
                              struct error *err)
 {
-    xmlDoc *document = NULL;
+    cleanup_xml_document xmlDoc *document = NULL;
     xmlNode *devices = NULL;
     int r = xml_node_parse_domain(xml, &document, &devices, err);
     if (r < 0)
@@ -135,7 +135,6 @@ int domain_description_parse(const char *xml, struct domain_description **ret_de
     r = description ? read_disks(devices, description, err) : error_nomem(err);
     if (r == 0)
         r = read_devices(document, devices, description, err);
-    xmlFreeDoc(document);
     if (r < 0) {
         domain_description_free(description);
         return r;

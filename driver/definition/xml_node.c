@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/cleanup.h"
+
 int xml_node_bad_domain(struct error *err, const char *what)
 {
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "domain XML: %s", what);
@@ -94,15 +96,14 @@ int xml_node_parse(const char *xml, const char *root_name, xmlDoc **ret_document
 int xml_node_parse_domain(const char *xml, xmlDoc **ret_document, xmlNode **ret_devices,
                           struct error *err)
 {
-    xmlDoc *document = NULL;
+    cleanup_xml_document xmlDoc *document = NULL;
     int r = xml_node_parse(xml, "domain", &document, err);
     if (r < 0)
         return r;
-    *ret_devices = xml_node_child_named(xmlDocGetRootElement(document), "devices");
-    if (!*ret_devices) {
-        xmlFreeDoc(document);
+    xmlNode *devices = xml_node_child_named(xmlDocGetRootElement(document), "devices");
+    if (!devices)
         return xml_node_bad_domain(err, "there is no <devices>");
-    }
-    *ret_document = document;
+    *ret_devices = devices;
+    *ret_document = TAKE_PTR(document);
     return 0;
 }

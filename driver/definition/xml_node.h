@@ -15,17 +15,24 @@
 
 #define DOMAIN_XML_MAX_BYTES (4U << 20)
 
+static inline void cleanup_free_xml_document(xmlDoc **document)
+{
+    xmlFreeDoc(*document);
+}
+
+#define cleanup_xml_document __attribute__((cleanup(cleanup_free_xml_document)))
+
 /*
  * Parses a document whose root element has this name (NUL-terminated, borrowed). Returns it owned
- * (xmlFreeDoc). InternalError (EINVAL) naming what is wrong.
+ * (cleanup_xml_document). InternalError (EINVAL) naming what is wrong.
  */
 int xml_node_parse(const char *xml, const char *root_name, xmlDoc **ret_document,
                    struct error *err);
 
 /*
  * Parses a domain definition (NUL-terminated, borrowed): *ret_devices is its <devices>, borrowed
- * from the document, which is returned owned (xmlFreeDoc). InternalError (EINVAL) naming what is
- * wrong.
+ * from the document, which is returned owned (cleanup_xml_document). InternalError (EINVAL) naming
+ * what is wrong.
  */
 int xml_node_parse_domain(const char *xml, xmlDoc **ret_document, xmlNode **ret_devices,
                           struct error *err);

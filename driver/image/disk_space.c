@@ -164,11 +164,8 @@ int disk_space_check(const struct disk_space *space, struct error *err)
 static void give_up_if_short(const struct disk_space *space)
 {
     struct error reason = ERROR_INIT;
-    if (!is_next_to_go(space) || disk_space_check(space, &reason) != -ENOSPC)
-        return;
-    log_debug("disk space: the snapshot in %s is cancelled, it is the youngest: %s",
-              staging_directory(space->staging), reason.message);
-    cancel_request(space->cancel, &reason);
+    if (is_next_to_go(space) && disk_space_check(space, &reason) == -ENOSPC)
+        cancel_request(space->cancel, &reason);
 }
 
 static void *watch_space(void *arg)

@@ -85,7 +85,7 @@ static void wake_thread(struct nbd_reader *reader)
     (void)eventfd_write(reader->wake_fd, 1);
 }
 
-static void stop_thread(struct nbd_reader *reader, bool abandon)
+static void stop_reading(struct nbd_reader *reader, bool abandon)
 {
     if (!reader->running)
         return;
@@ -103,7 +103,7 @@ void nbd_reader_free(struct nbd_reader *reader)
 {
     if (!reader)
         return;
-    stop_thread(reader, true);
+    stop_reading(reader, true);
     if (reader->wake_fd >= 0)
         (void)close(reader->wake_fd);
     (void)pthread_cond_destroy(&reader->changed);
@@ -226,7 +226,7 @@ static void *run_thread(void *arg)
 
 int nbd_reader_start(struct nbd_reader *reader, struct error *err)
 {
-    stop_thread(reader, false);
+    stop_reading(reader, false);
     if (reader->failure.errnum != 0) {
         *err = reader->failure;
         return -err->errnum;

@@ -33,7 +33,7 @@ void qemu_img_set_limits(unsigned cpu_limit_s, uint64_t address_space_limit_byte
 }
 
 /* Copies a string member into a buffer; absent leaves it "". False when it does not fit. */
-static bool copy_member(const json_t *object, const char *key, char *ret_text, size_t size)
+static bool copy_info_member(const json_t *object, const char *key, char *ret_text, size_t size)
 {
     const char *text = json_string_member(object, key);
     ret_text[0] = '\0';
@@ -54,16 +54,16 @@ static bool copy_size(const json_t *object, const char *key, bool needed, uint64
 
 static bool read_info(const json_t *root, struct qemu_img_info *info)
 {
-    if (!copy_member(root, "format", info->format, sizeof(info->format)) || !info->format[0])
+    if (!copy_info_member(root, "format", info->format, sizeof(info->format)) || !info->format[0])
         return false;
     if (!copy_size(root, "virtual-size", true, &info->virtual_size_bytes) ||
         !copy_size(root, "cluster-size", false, &info->cluster_size_bytes))
         return false;
     const char *full = json_object_get(root, "full-backing-filename") ? "full-backing-filename"
                                                                       : "backing-filename";
-    if (!copy_member(root, full, info->backing_path, sizeof(info->backing_path)) ||
-        !copy_member(root, "backing-filename-format", info->backing_format,
-                     sizeof(info->backing_format)))
+    if (!copy_info_member(root, full, info->backing_path, sizeof(info->backing_path)) ||
+        !copy_info_member(root, "backing-filename-format", info->backing_format,
+                          sizeof(info->backing_format)))
         return false;
     if (json_object_get(root, "backing-filename") && !info->backing_path[0])
         return false;

@@ -161,7 +161,9 @@ bool staging_claim(struct staging *staging, const char *parent)
     *(strrchr(folder, '/') + 1) = '\0';
     staging->made = S_ISDIR(st.st_mode) && same_file(folder, parent);
     log_debug("%s of an earlier start %s", staging->directory,
-              staging->made ? "is ours" : "is not below snapshots_directory, it stays");
+              staging->made         ? "is ours"
+              : S_ISDIR(st.st_mode) ? "is not below snapshots_directory, it stays"
+                                    : "is no directory, it stays");
     return staging->made;
 }
 
@@ -216,8 +218,7 @@ static void remove_logged(const char *path, int (*remove_one)(const char *))
 {
     char text[128];
     if (remove_one(path) < 0 && errno != ENOENT)
-        log_warning("cannot remove %s, it stays there: %s", path,
-                    strerror_r(errno, text, sizeof(text)));
+        log_warning("cannot remove %s: %s", path, strerror_r(errno, text, sizeof(text)));
 }
 
 void staging_free(struct staging *staging)

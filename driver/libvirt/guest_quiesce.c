@@ -57,9 +57,7 @@ int guest_quiesce_end(const struct guest_quiesce *quiesce, struct guest_freeze *
         r = guest_freeze_end(freeze, domain, &ignored);
     }
     if (r == 0 && !quiesce->required) {
-        log_warning("the guest was thawed only when tried again and may not have been frozen all "
-                    "the time, the image counts as not quiesced: %s",
-                    first.message);
+        log_warning("thaw needed another try, the image counts as not quiesced: %s", first.message);
         return 0;
     }
     *err = first;

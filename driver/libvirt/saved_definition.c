@@ -61,7 +61,7 @@ int saved_definition_undefine(const struct saved_definition *definition, virDoma
         return 0;
     if (undefine_domain(domain) < 0)
         return libvirt_error(err, "cannot undefine the domain for the time of the copy");
-    log_debug("the domain is undefined for the time of the copy");
+    log_debug("the domain is undefined");
     return 0;
 }
 

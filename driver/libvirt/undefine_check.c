@@ -19,7 +19,7 @@ static int cannot_be_undefined(struct error *err, const char *why)
  */
 static int check_tpm(const char *xml, struct error *err)
 {
-    xmlDoc *document = NULL;
+    cleanup_xml_document xmlDoc *document = NULL;
     xmlNode *devices = NULL;
     int r = xml_node_parse_domain(xml, &document, &devices, err);
     if (r < 0)
@@ -28,7 +28,6 @@ static int check_tpm(const char *xml, struct error *err)
     for (xmlNode *tpm = xml_node_child_named(devices, "tpm"); tpm;
          tpm = xml_node_next_named(tpm->next, "tpm"))
         emulated |= xml_node_attribute_is(xml_node_child_named(tpm, "backend"), "type", "emulator");
-    xmlFreeDoc(document);
     return emulated ? cannot_be_undefined(err, "its TPM would lose its keys if it ended then") : 0;
 }
 

@@ -85,8 +85,6 @@ static int cold_suspend_guest(struct cold_snapshot *op, struct error *err)
     failpoint("cold:devices-detached");
     op->paused_since_ms = clock_now_ms();
     r = managed_save(op->domain, op->driver->stall_timeout_s, err);
-    log_debug("managed save %s after %" PRIu64 " ms", r < 0 ? "failed" : "done",
-              clock_now_ms() - op->paused_since_ms);
     failpoint("cold:saved");
     return r;
 }

@@ -54,8 +54,9 @@ static int live_take_instant(struct live_snapshot *op, bool *ret_quiesced, struc
     failpoint("live:copy-ended");
     if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, ret_quiesced, &failure) == 0) {
         failpoint("live:thawed");
-        log_debug("end of the copy, %s freeze, took %" PRIu64 " ms",
-                  *ret_quiesced ? "within a" : "without a", clock_now_ms() - since_ms);
+        log_debug("end of the copy, %s freeze: %s after %" PRIu64 " ms",
+                  *ret_quiesced ? "within a" : "without a", r < 0 ? "failed" : "done",
+                  clock_now_ms() - since_ms);
         return r;
     }
     error_join(err, &failure);
@@ -70,8 +71,6 @@ static int live_start_copy(struct live_snapshot *op, struct error *err)
     failpoint("live:overlay-made");
     if (saved_definition_undefine(&op->definition, op->domain, err) < 0)
         return live_snapshot_unusable(op, err);
-    if (op->definition.xml)
-        log_debug("the domain is undefined for the time of the copy");
     failpoint("live:undefined");
     r = block_copy_start(&op->copy, op->driver->connection, op->domain, err);
     return r == -EIO && op->copy.transient_job ? live_snapshot_unusable(op, err) : r;

@@ -66,8 +66,9 @@ static int stream_begin_job(struct live_snapshot *op, bool *ret_quiesced, struct
     failpoint("stream:begun");
     if (stream_thaw(op, ret_quiesced, &failure) == 0) {
         failpoint("stream:thawed");
-        log_debug("begin of the backup job, %s freeze, took %" PRIu64 " ms",
-                  *ret_quiesced ? "within a" : "without a", clock_now_ms() - since_ms);
+        log_debug("begin of the backup job, %s freeze: %s after %" PRIu64 " ms",
+                  *ret_quiesced ? "within a" : "without a", r < 0 ? "failed" : "done",
+                  clock_now_ms() - since_ms);
         return r;
     }
     error_join(err, &failure);

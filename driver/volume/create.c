@@ -123,8 +123,9 @@ static int create_freeze_and_take(struct volume_snapshot *op, struct error *err)
     failpoint("volume:layer-made");
     if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, &quiesced, &failure) == 0) {
         failpoint("volume:thawed");
-        log_debug("new layer of volume %s, %s freeze, took %" PRIu64 " ms", op->overlay->volume_id,
-                  quiesced ? "within a" : "without a", clock_now_ms() - since_ms);
+        log_debug("new layer of volume %s, %s freeze: %s after %" PRIu64 " ms",
+                  op->overlay->volume_id, quiesced ? "within a" : "without a",
+                  r < 0 ? "failed" : "done", clock_now_ms() - since_ms);
         return r;
     }
     error_join(err, &failure);
@@ -188,7 +189,7 @@ static int create_conclude(struct volume_snapshot *op, struct error *failure)
         error_join(failure, &unknown);
     }
     if (taken && failure->errnum != 0)
-        log_error("volume %s has its new layer %s, reported as success; what failed besides: %s",
+        log_error("volume %s: new layer %s is in use, success reported; a later step failed: %s",
                   op->overlay->volume_id, op->path, failure->message);
     if (taken)
         return 0;

@@ -119,7 +119,7 @@ static int read_disks(const xmlNode *devices, const char *volume_id, struct volu
 int volume_disk_parse(const char *xml, const char *volume_id, struct volume_disk **ret_disk,
                       struct error *err)
 {
-    xmlDoc *document = NULL;
+    cleanup_xml_document xmlDoc *document = NULL;
     xmlNode *devices = NULL;
     int r = xml_node_parse_domain(xml, &document, &devices, err);
     if (r < 0)
@@ -131,7 +131,6 @@ int volume_disk_parse(const char *xml, const char *volume_id, struct volume_disk
     }
     r = disk && disk->layers && disk->other_targets ? read_disks(devices, volume_id, disk, err)
                                                     : error_nomem(err);
-    xmlFreeDoc(document);
     if (r < 0) {
         volume_disk_free(disk);
         return r;

@@ -15,7 +15,7 @@
 #define STALL_CHECKS 4
 #define END_TIMEOUT_MS 30000
 
-enum ending {
+enum merge_outcome {
     GOING_ON,
     HEARD_OF, /* an event, or the guest has ended */
     VANISHED,
@@ -82,7 +82,7 @@ static int merge_look(struct merge_job *merge, virDomainBlockJobInfo *seen, unsi
 }
 
 /* Waits until the job is over, one way or the other, or nothing moves. */
-static int merge_follow(struct merge_job *merge, enum ending *ret_ending, struct error *err)
+static int merge_follow(struct merge_job *merge, enum merge_outcome *ret_outcome, struct error *err)
 {
     virDomainBlockJobInfo seen = {0};
     unsigned idle = 0, missing = 0;
@@ -99,11 +99,11 @@ static int merge_follow(struct merge_job *merge, enum ending *ret_ending, struct
         if (merge_has_ended(merge)) {
             log_debug("merge on disk %s is over: block job status %d%s", merge->disk->target,
                       merge->news.block_job_status, merge->news.stopped ? ", guest ended" : "");
-            *ret_ending = HEARD_OF;
+            *ret_outcome = HEARD_OF;
             return 0;
         }
         if (cancel_check(&failure) < 0) {
-            *ret_ending = UNWANTED;
+            *ret_outcome = UNWANTED;
             return 0;
         }
         r = heard ? 0 : merge_look(merge, &seen, &idle, &missing, &failure);
@@ -113,7 +113,7 @@ static int merge_follow(struct merge_job *merge, enum ending *ret_ending, struct
         }
         idle += r < 0;
     }
-    *ret_ending = missing < 2 ? STALLED : VANISHED;
+    *ret_outcome = missing < 2 ? STALLED : VANISHED;
     return 0;
 }
 
@@ -148,17 +148,17 @@ static int merge_read_outcome(const struct merge_job *merge, bool *ret_merged, b
     return active && !*ret_merged ? merge_find_job(merge, &job, ret_there, err) : 0;
 }
 
-static int merge_explain(const struct merge_job *merge, enum ending ending, bool there,
+static int merge_explain(const struct merge_job *merge, enum merge_outcome outcome, bool there,
                          struct error *err)
 {
     const char *target = merge->disk->target;
-    if (ending == UNWANTED && cancel_check(err) < 0)
+    if (outcome == UNWANTED && cancel_check(err) < 0)
         return -ECANCELED;
-    if (ending == STALLED)
+    if (outcome == STALLED)
         return error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR,
                          "the merge on disk %s made no progress for %u s%s", target,
                          merge->stall_timeout_s, there ? " and did not let itself be ended" : "");
-    if (ending == VANISHED)
+    if (outcome == VANISHED)
         return error_set(err, EIO, EXC_INTERNAL_ERROR, "the merge on disk %s has vanished", target);
     if (merge->news.block_job_status == VIR_DOMAIN_BLOCK_JOB_COMPLETED)
         return error_set(err, EIO, EXC_INTERNAL_ERROR,
@@ -173,7 +173,7 @@ static int merge_explain(const struct merge_job *merge, enum ending ending, bool
                      target, merge->news.block_job_status);
 }
 
-static int merge_judge(struct merge_job *merge, enum ending ending, struct error *err)
+static int merge_judge(struct merge_job *merge, enum merge_outcome outcome, struct error *err)
 {
     struct error failure = ERROR_INIT;
     bool merged = false, there = false;
@@ -186,14 +186,15 @@ static int merge_judge(struct merge_job *merge, enum ending ending, struct error
     }
     if (r == 0 && merged)
         return 0;
-    (void)merge_explain(merge, ending, there, err);
+    (void)merge_explain(merge, outcome, there, err);
     if (r < 0)
         error_join(err, &failure);
     return -err->errnum;
 }
 
 /* A job that had ended before the watch began is not heard of any more. */
-static int merge_start_or_join(struct merge_job *merge, enum ending *ret_ending, struct error *err)
+static int merge_start_or_join(struct merge_job *merge, enum merge_outcome *ret_outcome,
+                               struct error *err)
 {
     virDomainBlockJobInfo job;
     bool there = false;
@@ -204,32 +205,32 @@ static int merge_start_or_join(struct merge_job *merge, enum ending *ret_ending,
     }
     int r = merge_find_job(merge, &job, &there, err);
     if (r == 0 && !there)
-        *ret_ending = VANISHED;
+        *ret_outcome = VANISHED;
     return r;
 }
 
 int merge_job_run(struct merge_job *merge, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    enum ending ending = GOING_ON;
+    enum merge_outcome outcome = GOING_ON;
     int r = merge_watch(merge, err);
     if (r < 0)
         return r;
-    r = merge_start_or_join(merge, &ending, &failure);
+    r = merge_start_or_join(merge, &outcome, &failure);
     if (r < 0 && !merge_connection_is_lost(merge)) {
         *err = failure;
         return r;
     }
-    if (ending == GOING_ON) /* also when the answer was lost: the job may be there */
-        r = merge_follow(merge, &ending, err);
+    if (outcome == GOING_ON) /* also when the answer was lost: the job may be there */
+        r = merge_follow(merge, &outcome, err);
     if (r < 0)
         return r;
-    if (ending == STALLED || ending == UNWANTED) {
+    if (outcome == STALLED || outcome == UNWANTED) {
         log_debug("aborting the merge on disk %s: %s", merge->disk->target,
-                  ending == STALLED ? "it makes no progress" : "it is cancelled");
+                  outcome == STALLED ? "it makes no progress" : "it is cancelled");
         merge_abort(merge);
     }
-    r = merge_judge(merge, ending, err);
+    r = merge_judge(merge, outcome, err);
     if (r < 0 && failure.errnum != 0)
         error_join(err, &failure);
     return r;

@@ -151,7 +151,7 @@ test_busy_guest_under_a_limit() {
         PROBE=$DIR/bounded probe $method busy rate=4 stall=40 >"$DIR/output"
         result $? "$method, busy guest under a limit" "$(cat "$DIR/output")"
         took=$(((${EPOCHREALTIME/./} - began) / 1000))
-        grep -q 'the limit of .* is lifted' "$DIR/output"
+        grep -q 'disk_rate_limit .* lifted' "$DIR/output"
         result $? "$method, busy guest under a limit: which is lifted ($took ms)" "$(cat "$DIR/output")"
         kill -0 $writer
         result $? "$method, busy guest under a limit: it has written all the time"

@@ -239,7 +239,7 @@ class Faults(unittest.TestCase):
         """Glance unreachable from the agent: nova-compute takes the snapshot, whose Glance answers"""
         with Agent({"glance": {"api_servers": "http://127.0.0.1:9", "num_retries": "0"}},
                    wait_attached=False) as agent:
-            agent.wait_log("this host cannot take snapshots, they are nova-compute's until it can: "
+            agent.wait_log("this host cannot take snapshots, requests go to nova-compute until it can: "
                            "Glance cannot be reached")
             image, request_id = self.cloud.create_image(self.server, "no-glance")
             event = self.cloud.wait_event(self.server, request_id)

@@ -282,7 +282,7 @@ class LifeTest(unittest.TestCase):
         self.process.kill()
         self.process.wait()
         self.start(snapshots="/proc/none")
-        self.wait_log("this host cannot take snapshots, they are nova-compute's until it can: "
+        self.wait_log("this host cannot take snapshots, requests go to nova-compute until it can: "
                       "snapshots_directory cannot be used")
         self.manager.wait("READY=1", 2)
         self.manager.wait(f"STATUS=detached from {QUEUE}, 1 running, cannot take snapshots: "

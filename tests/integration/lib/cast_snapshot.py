@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What nova-api does for createImage, but to a host name of our choice: cast_snapshot.py HOST SERVER."""
+"""What nova-api does for createImage, but to a host name of our choice: cast_snapshot.py HOST SERVER.
+
+The server is on that host until its task state is cleared, 120 s at most.
+"""
 
 import os
 import sys
+import time
 
 from keystoneauth1 import session
 from keystoneauth1.identity import v3
@@ -46,9 +50,18 @@ def main():
         instance.task_state = task_states.IMAGE_SNAPSHOT_PENDING
         instance.save(expected_task_state=[None])
         objects.InstanceAction.action_start(cctxt, server, "createImage", want_result=False)
+        before = instance.host
         instance.host = host
-        instance.obj_reset_changes(["host"])
-        rpcapi.ComputeAPI().snapshot_instance(cctxt, instance, image["id"])
+        instance.save()
+        try:
+            rpcapi.ComputeAPI().snapshot_instance(cctxt, instance, image["id"])
+            end = time.monotonic() + 120
+            while instance.task_state is not None and time.monotonic() < end:
+                time.sleep(0.5)
+                instance.refresh()
+        finally:
+            instance.host = before
+            instance.save()
     print(image["id"])
 
 
