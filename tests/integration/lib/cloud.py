@@ -262,7 +262,7 @@ def cast_snapshot(cloud, host, server):
     """snapshot_instance by a real oslo.messaging client, as nova-api casts it: the image's id."""
     done = subprocess.run(
         ["/usr/bin/python3", f"{REPO}/tests/integration/lib/cast_snapshot.py", host, server],
-        env={**os.environ, **cloud.env}, capture_output=True, text=True, timeout=120, check=False)
+        env={**os.environ, **cloud.env}, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr
     image = done.stdout.split()[-1]
     cloud.images.append(image)
