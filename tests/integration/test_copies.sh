@@ -103,6 +103,7 @@ test_suspended_to_memory() {
     local method
     define asleep 64M
     write_disk asleep 0x11 0 20M
+    flush asleep # as a guest does before it sleeps
     monitor asleep 'o /h 0x604 0x2400' >/dev/null
     for _ in $(seq 50); do
         [ "$(state_of asleep)" = pmsuspended ] && break
