@@ -32,9 +32,9 @@ int backup_arguments_parse(const json_t *args, struct snapshot_arguments *argume
     return 0;
 }
 
-static bool member_is(const json_t *record, const char *key, const char *value)
+static bool member_is(const json_t *image, const char *key, const char *value)
 {
-    const char *text = json_string_member(record, key);
+    const char *text = json_string_member(image, key);
     return text && value && strcmp(text, value) == 0;
 }
 
@@ -42,29 +42,29 @@ static bool member_is(const json_t *record, const char *key, const char *value)
  * Of the server's project, or of the one whose token asked: nova-api gives the image to that one.
  * Others may share images that look alike with them: those are never counted nor deleted.
  */
-static bool owner_is_ours(const struct operation *op, const json_t *record)
+static bool owner_is_ours(const struct operation *op, const json_t *image)
 {
     const char *asking = op->base.request->context->project_id;
-    return member_is(record, "owner", instance_string(&op->base.instance, "project_id")) ||
-           (asking[0] != '\0' && member_is(record, "owner", asking));
+    return member_is(image, "owner", instance_string(&op->base.instance, "project_id")) ||
+           (asking[0] != '\0' && member_is(image, "owner", asking));
 }
 
-static bool is_our_backup(const struct operation *op, const json_t *record)
+static bool is_our_backup(const struct operation *op, const json_t *image)
 {
-    return member_is(record, "image_type", "backup") &&
-           member_is(record, "backup_type", op->arguments.backup_type) &&
-           member_is(record, "instance_uuid", op->base.instance.uuid) &&
-           owner_is_ours(op, record) && member_is(record, "status", "active");
+    return member_is(image, "image_type", "backup") &&
+           member_is(image, "backup_type", op->arguments.backup_type) &&
+           member_is(image, "instance_uuid", op->base.instance.uuid) && owner_is_ours(op, image) &&
+           member_is(image, "status", "active");
 }
 
-static int list_backups(struct operation *op, json_t **ret_records, struct error *err)
+static int list_backups(struct operation *op, json_t **ret_images, struct error *err)
 {
     json_t *filters = json_pack("{s:s, s:s, s:s}", "image_type", "backup", "backup_type",
                                 op->arguments.backup_type, "instance_uuid", op->base.instance.uuid);
     if (!filters)
         return error_nomem(err);
     int r = glance_image_list(op->base.agent->glance, op->base.request->context, filters,
-                              ret_records, err);
+                              ret_images, err);
     json_decref(filters);
     return r < 0 ? error_prepend(err, "backups cannot be listed for their rotation") : 0;
 }
@@ -80,25 +80,25 @@ static void delete_backup(struct operation *op, const char *image_id)
 
 int backup_rotate(struct operation *op, struct error *err)
 {
-    json_t *records = NULL;
+    json_t *images = NULL;
     size_t i, ours = 0;
-    json_t *record;
-    int r = list_backups(op, &records, err);
+    json_t *image;
+    int r = list_backups(op, &images, err);
     if (r < 0)
         return r;
-    json_array_foreach (records, i, record) { /* newest first */
-        if (is_our_backup(op, record))
+    json_array_foreach (images, i, image) { /* newest first */
+        if (is_our_backup(op, image))
             ours++;
     }
     log_debug("%zu backups of type %s, %u are kept", ours, op->arguments.backup_type,
               op->arguments.rotation);
-    for (i = json_array_size(records); i-- > 0 && ours > op->arguments.rotation;) {
-        record = json_array_get(records, i);
-        if (!is_our_backup(op, record))
+    for (i = json_array_size(images); i-- > 0 && ours > op->arguments.rotation;) {
+        image = json_array_get(images, i);
+        if (!is_our_backup(op, image))
             continue;
-        delete_backup(op, json_string_member(record, "id"));
+        delete_backup(op, json_string_member(image, "id"));
         ours--;
     }
-    json_decref(records);
+    json_decref(images);
     return 0;
 }

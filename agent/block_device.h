@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Block device mappings as a volume-backed image's record holds them: pure functions on JSON.
+ * Block device mappings as a volume-backed image holds them: pure functions on JSON.
  * Source: nova.block_device:snapshot_from_bdm, BlockDeviceDict.get_image_mapping.
  */
 #pragma once

@@ -44,10 +44,10 @@ static void find_parent(struct operation *op, struct parent *parent)
         log_debug("no locations of the base image: %s", err.message);
         return;
     }
-    json_array_foreach (json_object_get(parent->image.record, "locations"), i, location) {
+    json_array_foreach (json_object_get(parent->image.object, "locations"), i, location) {
         add_location(parent, &n, json_string_member(location, "url"));
     }
-    add_location(parent, &n, json_string_member(parent->image.record, "direct_url"));
+    add_location(parent, &n, json_string_member(parent->image.object, "direct_url"));
     log_debug("the base image has %zu locations", n);
 }
 
@@ -85,7 +85,7 @@ static int register_location(struct operation *op, const char *location, struct 
         journal_note(op->base.record, "location", json_string(location), err) < 0 ||
         operation_upload_starts(op, err) < 0)
         return -err->errnum;
-    failpoint("direct:record-updated");
+    failpoint("direct:properties-set");
     int r = glance_image_add_location(op->base.agent->glance, op->base.admin,
                                       op->arguments.image_id, location, err);
     log_debug("location of the image %s", r < 0 ? "is refused" : "is added");
@@ -120,7 +120,7 @@ static int remove_from_cluster(struct operation *op, const char *location, struc
     return r;
 }
 
-/* A location that is refused may be replaced by data; a record that is refused may not. */
+/* A location that is refused may be replaced by data; properties that are refused may not. */
 static bool has_to_be_extracted(const struct operation *op, const struct error *failure)
 {
     return error_is(failure, EXC_IMAGE_UNACCEPTABLE) || error_is(failure, EXC_FORBIDDEN) ||

@@ -224,7 +224,7 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
         if (r == 0)
             r = operation_upload_starts(op, err);
     }
-    failpoint("disk:record-updated");
+    failpoint("disk:properties-set");
     if (r == 0)
         r = acquire_disk_op_slot(op, SUMMARY_UPLOAD, err);
     if (r < 0)

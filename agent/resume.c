@@ -25,8 +25,8 @@
 
 #define SAVING_MAX_MS 600000 /* an image may be "saving" for ever where a Glance died */
 
-/* Without data of ours to compare: the record alone tells whether Glance has taken the image. */
-static bool is_record_only(const struct operation *op)
+/* Without data of ours to compare: the image alone tells whether Glance has taken it. */
+static bool is_without_data(const struct operation *op)
 {
     return json_is_string(journal_last(op->base.record, "location")) ||
            json_is_object(journal_last(op->base.record, "volumes"));
@@ -53,7 +53,7 @@ static int look_at_image(struct operation *op, struct error *err)
               : active ? "active"
               : queued ? "queued"
                        : "neither queued nor active");
-    if (active && is_record_only(op))
+    if (active && is_without_data(op))
         return operation_image_is_complete(op, err);
     if (queued && operation_was_interrupted(op))
         forget_upload(op);
@@ -107,7 +107,7 @@ static int learn_of_image(struct operation *op, struct error *err)
     static const struct retry_policy saving = {UINT_MAX, 1000, 5000, SAVING_MAX_MS};
     struct error still = ERROR_INIT;
     if (op->image_complete || !op->upload_started ||
-        !(is_record_only(op) || operation_was_interrupted(op)))
+        !(is_without_data(op) || operation_was_interrupted(op)))
         return 0;
     if (operation_was_interrupted(op) &&
         insist_for_a_while(retry_begin(&saving), op, await_saved, &still) < 0)
@@ -189,7 +189,7 @@ bool resume_operation(struct operation *op)
     struct image_source *image = NULL;
     log_info("resuming %s", op->base.request->method);
     jobs_set_phase(&op->base.job, "restore");
-    bool guest_first = journal_last(op->base.record, "driver") && !is_record_only(op);
+    bool guest_first = journal_last(op->base.record, "driver") && !is_without_data(op);
     log_debug("the guest is restored %s", guest_first ? "at once" : "when nova can be asked");
     if (guest_first) {
         (void)instance_turn_await(op->base.turn, NEVER_MS, &failure);

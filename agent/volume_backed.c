@@ -202,7 +202,7 @@ static int complete_image(struct volume_backed *work, struct error *err)
         r = operation_upload_starts(op, err);
     if (r < 0)
         return r;
-    failpoint("volumes:record-updated");
+    failpoint("volumes:properties-set");
     r = glance_image_activate_empty(glance, op->base.admin, op->arguments.image_id, err);
     failpoint("volumes:activated");
     return r < 0 ? r : operation_image_is_complete(op, err);

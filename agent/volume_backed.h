@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The image of a server that was booted from a volume: one Cinder snapshot per volume, and a record
+ * The image of a server that was booted from a volume: one Cinder snapshot per volume, and an image
  * in Glance that says how to boot from them. Source: nova.compute.api:snapshot_volume_backed.
  */
 #pragma once

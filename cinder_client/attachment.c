@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The attachment record: how a host reaches a volume. */
+/* An attachment: how a host reaches a volume. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,8 +37,7 @@ static int get_attachment(struct cinder *cinder, const struct request_context *c
     if (!id || strcasecmp(id, attachment_id) != 0) {
         json_decref(attachment);
         return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
-                         "Cinder's answer is not the record of volume attachment %s",
-                         attachment_id);
+                         "Cinder's answer is not that of volume attachment %s", attachment_id);
     }
     *ret_attachment = attachment;
     return 0;
@@ -49,7 +48,7 @@ static bool is_data(const char *key)
     return strcmp(key, "attachment_id") != 0 && strcmp(key, "driver_volume_type") != 0;
 }
 
-/* Members of the record beside connection_info that nova keeps in it. */
+/* Members of the object beside connection_info that nova keeps in it. */
 static bool is_kept(const char *key)
 {
     static const char *const left_out[] = {"connection_info", "id", "attach_mode"};

@@ -64,7 +64,7 @@ struct cinder_volume {
     char status[CINDER_STATUS_SIZE]; /* available, in-use, ... */
     char *description;               /* NULL = none */
     int64_t size_gib;
-    json_t *record; /* the whole "volume"; owned */
+    json_t *object; /* the whole "volume"; owned */
 };
 
 /* Fill of *ret_volume is owned: cinder_volume_done(). */
@@ -78,7 +78,7 @@ struct cinder_snapshot {
     char id[ID_UUID_SIZE];
     char status[CINDER_STATUS_SIZE]; /* creating, available, error, deleting, error_deleting, ... */
     char volume_id[ID_UUID_SIZE];
-    json_t *record; /* the whole "snapshot"; owned */
+    json_t *object; /* the whole "snapshot"; owned */
 };
 
 /* Everything is borrowed. */

@@ -71,13 +71,13 @@ int cinder_get_object(const struct cinder *cinder, const struct request_context 
                       struct error *err);
 
 /* Copies a member that must be a string that fits (EBADMSG). */
-int cinder_copy_member(const json_t *record, const char *key, char *buffer, size_t size,
+int cinder_copy_member(const json_t *object, const char *key, char *buffer, size_t size,
                        struct error *err);
 
-/* Takes `record`, also on failure (EBADMSG). */
-int cinder_snapshot_parse(json_t *record, struct cinder_snapshot *ret_snapshot, struct error *err);
+/* Takes `object`, also on failure (EBADMSG). */
+int cinder_snapshot_parse(json_t *object, struct cinder_snapshot *ret_snapshot, struct error *err);
 
-/* Reads the record. The id has been checked; deadline_ms as in struct cinder_call. */
+/* Reads the object. The id has been checked; deadline_ms as in struct cinder_call. */
 int cinder_snapshot_read(const struct cinder *cinder, const struct request_context *context,
                          const char *snapshot_id, uint64_t deadline_ms,
                          struct cinder_snapshot *ret_snapshot, struct error *err);

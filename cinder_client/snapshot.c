@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The snapshot record: reading it, deleting it, reporting about it. */
+/* A snapshot: reading it, deleting it, reporting about it. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,11 +11,11 @@
 
 #define PATH_SIZE (32 + ID_UUID_SIZE)
 
-static int read_members(const json_t *record, struct cinder_snapshot *snapshot, struct error *err)
+static int read_members(const json_t *object, struct cinder_snapshot *snapshot, struct error *err)
 {
-    if (cinder_copy_member(record, "id", snapshot->id, sizeof(snapshot->id), err) < 0 ||
-        cinder_copy_member(record, "status", snapshot->status, sizeof(snapshot->status), err) < 0 ||
-        cinder_copy_member(record, "volume_id", snapshot->volume_id, sizeof(snapshot->volume_id),
+    if (cinder_copy_member(object, "id", snapshot->id, sizeof(snapshot->id), err) < 0 ||
+        cinder_copy_member(object, "status", snapshot->status, sizeof(snapshot->status), err) < 0 ||
+        cinder_copy_member(object, "volume_id", snapshot->volume_id, sizeof(snapshot->volume_id),
                            err) < 0)
         return -err->errnum;
     if (id_is_uuid(snapshot->id) && id_is_uuid(snapshot->volume_id))
@@ -24,11 +24,11 @@ static int read_members(const json_t *record, struct cinder_snapshot *snapshot, 
                      "Cinder's snapshot has an id that is not a UUID");
 }
 
-int cinder_snapshot_parse(json_t *record, struct cinder_snapshot *ret_snapshot, struct error *err)
+int cinder_snapshot_parse(json_t *object, struct cinder_snapshot *ret_snapshot, struct error *err)
 {
-    struct cinder_snapshot snapshot = {.record = record};
-    if (read_members(record, &snapshot, err) < 0) {
-        json_decref(record);
+    struct cinder_snapshot snapshot = {.object = object};
+    if (read_members(object, &snapshot, err) < 0) {
+        json_decref(object);
         return -err->errnum;
     }
     *ret_snapshot = snapshot;
@@ -48,18 +48,18 @@ int cinder_snapshot_read(const struct cinder *cinder, const struct request_conte
         .id = snapshot_id,
         .deadline_ms = deadline_ms,
     };
-    json_t *record = NULL;
+    json_t *object = NULL;
     struct cinder_snapshot snapshot;
-    int r = cinder_get_object(cinder, context, &call, "snapshot", &record, err);
+    int r = cinder_get_object(cinder, context, &call, "snapshot", &object, err);
     if (r < 0)
         return r;
-    r = cinder_snapshot_parse(record, &snapshot, err);
+    r = cinder_snapshot_parse(object, &snapshot, err);
     if (r < 0)
         return r;
     if (strcasecmp(snapshot.id, snapshot_id) != 0) {
         cinder_snapshot_done(&snapshot);
         return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
-                         "Cinder's answer is not the record of snapshot %s", snapshot_id);
+                         "Cinder's answer is not that of snapshot %s", snapshot_id);
     }
     *ret_snapshot = snapshot;
     return 0;
@@ -131,6 +131,6 @@ void cinder_snapshot_done(struct cinder_snapshot *snapshot)
 {
     if (!snapshot)
         return;
-    json_decref(snapshot->record);
+    json_decref(snapshot->object);
     *snapshot = (struct cinder_snapshot){0};
 }

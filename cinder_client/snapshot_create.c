@@ -2,7 +2,7 @@
 /*
  * Making a snapshot once. Cinder has no idempotent POST and takes no id from its clients, so every
  * snapshot is made with metadata by which it is found again. Cinder may still be handling a POST
- * whose answer was lost, and writes the record only then: so there are several looks.
+ * whose answer was lost, and writes the snapshot only then: so there are several looks.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -42,12 +42,12 @@ static char *creation_body(const struct cinder_snapshot_request *request)
 static int read_created(const struct creation *creation, const struct http_response *response,
                         struct cinder_snapshot *ret_snapshot, struct error *err)
 {
-    json_t *record = NULL;
+    json_t *object = NULL;
     struct cinder_snapshot snapshot;
-    int r = cinder_answer_object(response, "snapshot", &record, err);
+    int r = cinder_answer_object(response, "snapshot", &object, err);
     if (r < 0)
         return r;
-    r = cinder_snapshot_parse(record, &snapshot, err);
+    r = cinder_snapshot_parse(object, &snapshot, err);
     if (r < 0)
         return r;
     if (strcasecmp(snapshot.volume_id, creation->request->volume_id) != 0) {

@@ -37,9 +37,9 @@ int cinder_check_snapshot_request(const struct cinder_snapshot_request *request,
                           "a snapshot needs metadata of strings to be found again");
 }
 
-static bool is_wanted(const json_t *record, const struct search *search)
+static bool is_wanted(const json_t *object, const struct search *search)
 {
-    const json_t *metadata = json_object_get(record, "metadata");
+    const json_t *metadata = json_object_get(object, "metadata");
     const char *key;
     json_t *value;
     json_object_foreach ((json_t *)(uintptr_t)search->request->metadata, key, value) {
@@ -74,22 +74,22 @@ static int get_page(const struct search *search, json_t **ret_page, struct error
 }
 
 /* Borrowed; NULL when it is not on this page. Every entry becomes the marker. */
-static int look_at(const json_t *page, struct search *search, json_t **ret_record,
+static int look_at(const json_t *page, struct search *search, json_t **ret_object,
                    struct error *err)
 {
     const json_t *snapshots = json_object_get(page, "snapshots");
     size_t i;
-    json_t *record;
-    *ret_record = NULL;
+    json_t *object;
+    *ret_object = NULL;
     if (!json_is_array(snapshots))
         return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
                          "Cinder's answer is no list of snapshots");
-    json_array_foreach (snapshots, i, record) {
-        if (cinder_copy_member(record, "id", search->marker, sizeof(search->marker), err) < 0 ||
+    json_array_foreach (snapshots, i, object) {
+        if (cinder_copy_member(object, "id", search->marker, sizeof(search->marker), err) < 0 ||
             cinder_check_id(&cinder_kind_snapshot, search->marker, err) < 0)
             return -err->errnum;
-        if (is_wanted(record, search)) {
-            *ret_record = record;
+        if (is_wanted(object, search)) {
+            *ret_object = object;
             return 0;
         }
     }
@@ -104,16 +104,16 @@ static bool has_next(const json_t *page)
 }
 
 /* One page; *ret_more tells whether another one follows. */
-static int search_page(struct search *search, json_t **ret_record, bool *ret_more,
+static int search_page(struct search *search, json_t **ret_object, bool *ret_more,
                        struct error *err)
 {
     json_t *page = NULL;
     int r = get_page(search, &page, err);
     if (r == 0)
-        r = look_at(page, search, ret_record, err);
+        r = look_at(page, search, ret_object, err);
     if (r == 0) {
-        json_incref(*ret_record);
-        *ret_more = !*ret_record && has_next(page);
+        json_incref(*ret_object);
+        *ret_more = !*ret_object && has_next(page);
     }
     json_decref(page);
     return r;
@@ -124,13 +124,13 @@ int cinder_snapshot_find(struct cinder *cinder, const struct request_context *co
                          struct cinder_snapshot *ret_snapshot, struct error *err)
 {
     struct search search = {.cinder = cinder, .context = context, .request = request};
-    json_t *record = NULL;
+    json_t *object = NULL;
     bool more = true;
     int r = cinder_check_snapshot_request(request, err);
     if (r < 0)
         return r;
     for (int pages = 0; more; pages++) {
-        r = pages < PAGES_MAX ? search_page(&search, &record, &more, err)
+        r = pages < PAGES_MAX ? search_page(&search, &object, &more, err)
                               : error_set(err, EMSGSIZE, EXC_INTERNAL_ERROR,
                                           "Cinder lists more than %d pages of snapshots of "
                                           "volume %s",
@@ -138,8 +138,8 @@ int cinder_snapshot_find(struct cinder *cinder, const struct request_context *co
         if (r < 0)
             return r;
     }
-    *ret_found = record != NULL;
+    *ret_found = object != NULL;
     log_debug("volume %s: the snapshot that is looked for is %s", request->volume_id,
-              record ? "there" : "not there");
-    return record ? cinder_snapshot_parse(record, ret_snapshot, err) : 0;
+              object ? "there" : "not there");
+    return object ? cinder_snapshot_parse(object, ret_snapshot, err) : 0;
 }

@@ -23,7 +23,7 @@ struct status_wait {
     uint64_t deadline_ms;
 };
 
-/* Reads the record until its status is another than the passing one. */
+/* Reads the object until its status is another than the passing one. */
 static int await_status(const struct status_wait *wait, struct cinder_snapshot *ret_snapshot,
                         struct error *err)
 {

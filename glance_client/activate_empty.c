@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The image of a volume-backed server: a record without data. */
+/* The image of a volume-backed server: one without data. */
 #include "glance_client/glance_int.h"
 
 static ssize_t read_nothing(struct image_source *source, void *buffer, size_t length,

@@ -47,7 +47,7 @@ struct glance_image {
     char *os_hash_algo;     /* NULL when unset */
     char *os_hash_value;
     int64_t size_bytes; /* -1 when unset */
-    json_t *record;     /* the whole answer; owned */
+    json_t *object;     /* the whole answer; owned */
 };
 
 /*
@@ -79,7 +79,7 @@ int glance_reach(struct glance *glance, const char *of_catalog, unsigned timeout
  * InternalError (any other). Requests that may be repeated are, for at most three minutes; a 401 is
  * answered once with a fresh service token.
  *
- * Reads the image record. An image id that is not a UUID is refused before any request, here and
+ * Reads the image. An image id that is not a UUID is refused before any request, here and
  * below (EINVAL, ImageNotFound). Fill of *ret_image is owned: glance_image_done().
  */
 int glance_image_get(struct glance *glance, const struct request_context *context,
@@ -100,10 +100,10 @@ void glance_image_done(struct glance_image *image);
  * The images whose properties equal `filters` (borrowed; an object of strings: image_type,
  * backup_type, instance_uuid, status, owner, ...), newest first, all pages. Pages are asked for
  * where the first one was, whatever host "next" names. More than 100 pages or 10000 images:
- * EMSGSIZE. Returns an owned array of records, each with a UUID "id" and a "status".
+ * EMSGSIZE. Returns an owned array of objects, each with a UUID "id" and a "status".
  */
 int glance_image_list(struct glance *glance, const struct request_context *context,
-                      const json_t *filters, json_t **ret_records, struct error *err);
+                      const json_t *filters, json_t **ret_objects, struct error *err);
 
 /*
  * Sets attributes in one json-patch: "replace" for base fields (name, disk_format,
@@ -124,7 +124,7 @@ int glance_image_update(struct glance *glance, const struct request_context *con
  * more, it is given up (ImageUploadFailed); deleting it works. A source (borrowed, at its first
  * byte) of 0 bytes is refused. ImageNotFound when the image was deleted meanwhile;
  * ImageUploadFailed when it ends in another state or holds other bytes; the source's own error. But
- * for ImageNotFound, the record is left for the caller to delete.
+ * for ImageNotFound, the image is left for the caller to delete.
  */
 int glance_image_upload(struct glance *glance, const struct request_context *context,
                         const char *image_id, struct image_source *source, struct error *err);

@@ -76,7 +76,7 @@ int glance_call(struct glance *glance, const struct request_context *context,
                 struct error *err);
 
 /*
- * Reads the record, again and again while its status is a passing one or Glance is away, at most
+ * Reads the object, again and again while its status is a passing one or Glance is away, at most
  * 150 times and for patience_ms; then ImageUploadFailed, or why there was no answer.
  */
 int glance_image_settle(struct glance *glance, const struct request_context *context,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The image record: reading and deleting it. */
+/* An image: reading and deleting it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +11,10 @@
 #include "glance_client/glance_int.h"
 
 /* Absent and null are the same; any other type is not what Glance sends. */
-static int copy_record_member(const json_t *record, const char *key, char **ret_copy,
+static int copy_record_member(const json_t *object, const char *key, char **ret_copy,
                               struct error *err)
 {
-    const json_t *value = json_object_get(record, key);
+    const json_t *value = json_object_get(object, key);
     if (!value || json_is_null(value))
         return 0;
     if (!json_is_string(value))
@@ -24,9 +24,9 @@ static int copy_record_member(const json_t *record, const char *key, char **ret_
     return *ret_copy ? 0 : error_nomem(err);
 }
 
-static int copy_size(const json_t *record, int64_t *ret_size_bytes, struct error *err)
+static int copy_size(const json_t *object, int64_t *ret_size_bytes, struct error *err)
 {
-    const json_t *value = json_object_get(record, "size");
+    const json_t *value = json_object_get(object, "size");
     *ret_size_bytes = -1;
     if (!value || json_is_null(value))
         return 0;
@@ -37,11 +37,11 @@ static int copy_size(const json_t *record, int64_t *ret_size_bytes, struct error
     return 0;
 }
 
-/* Takes `record`. */
-static int parse_image(json_t *record, const char *image_id, struct glance_image *ret_image,
+/* Takes `object`. */
+static int parse_image(json_t *object, const char *image_id, struct glance_image *ret_image,
                        struct error *err)
 {
-    struct glance_image image = {.record = record};
+    struct glance_image image = {.object = object};
     const struct {
         const char *key;
         char **copy;
@@ -54,12 +54,12 @@ static int parse_image(json_t *record, const char *image_id, struct glance_image
         {"os_hash_algo", &image.os_hash_algo},
         {"os_hash_value", &image.os_hash_value},
     };
-    int r = copy_size(record, &image.size_bytes, err);
+    int r = copy_size(object, &image.size_bytes, err);
     for (size_t i = 0; i < ARRAY_SIZE(members) && r == 0; i++)
-        r = copy_record_member(record, members[i].key, members[i].copy, err);
+        r = copy_record_member(object, members[i].key, members[i].copy, err);
     if (r == 0 && (!image.id || strcasecmp(image.id, image_id) != 0 || !image.status))
-        r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
-                      "Glance's answer is not the record of image %s", image_id);
+        r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "Glance's answer is not that of image %s",
+                      image_id);
     if (r < 0) {
         glance_image_done(&image);
         return r;
@@ -74,10 +74,10 @@ static int parse_image(json_t *record, const char *image_id, struct glance_image
 static int read_image(struct http_response *response, const char *image_id,
                       struct glance_image *ret_image, struct error *err)
 {
-    json_t *record = NULL;
-    int r = http_response_json(response, "Glance's answer", &record, err);
+    json_t *object = NULL;
+    int r = http_response_json(response, "Glance's answer", &object, err);
     http_response_done(response);
-    return r < 0 ? r : parse_image(record, image_id, ret_image, err);
+    return r < 0 ? r : parse_image(object, image_id, ret_image, err);
 }
 
 int glance_image_get(struct glance *glance, const struct request_context *context,
@@ -124,7 +124,7 @@ void glance_image_done(struct glance_image *image)
     free(image->container_format);
     free(image->os_hash_algo);
     free(image->os_hash_value);
-    json_decref(image->record);
+    json_decref(image->object);
     *image = (struct glance_image){0};
 }
 

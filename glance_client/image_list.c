@@ -61,33 +61,33 @@ static int make_query(const json_t *filters, char **ret_query, struct error *err
 }
 
 /* Listed images may be deleted next, so the filters are applied here once more. */
-static bool is_wanted(const json_t *record, const json_t *filters)
+static bool is_wanted(const json_t *object, const json_t *filters)
 {
     const char *name;
     json_t *value;
     json_object_foreach ((json_t *)(uintptr_t)filters, name, value) {
-        if (!json_equal(json_object_get(record, name), value))
+        if (!json_equal(json_object_get(object, name), value))
             return false;
     }
     return true;
 }
 
-static int add_records(const json_t *images, const json_t *filters, json_t *records,
+static int add_objects(const json_t *images, const json_t *filters, json_t *objects,
                        struct error *err)
 {
     size_t i;
-    json_t *record;
+    json_t *object;
     if (!json_is_array(images))
         return error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "Glance's answer is no list of images");
-    json_array_foreach (images, i, record) {
-        if (!id_is_uuid(json_string_member(record, "id")) || !json_string_member(record, "status"))
+    json_array_foreach (images, i, object) {
+        if (!id_is_uuid(json_string_member(object, "id")) || !json_string_member(object, "status"))
             return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
                              "Glance's list has an entry that is no image");
-        if (!is_wanted(record, filters))
+        if (!is_wanted(object, filters))
             continue;
-        if (json_array_size(records) >= IMAGES_MAX)
+        if (json_array_size(objects) >= IMAGES_MAX)
             return too_many(err);
-        if (json_array_append(records, record) < 0)
+        if (json_array_append(objects, object) < 0)
             return error_nomem(err);
     }
     return 0;
@@ -125,15 +125,15 @@ static int get_page(struct glance *glance, const struct request_context *context
     return r;
 }
 
-/* One page into `records`; *query becomes that of the next, NULL after the last. */
+/* One page into `objects`; *query becomes that of the next, NULL after the last. */
 static int read_page(struct glance *glance, const struct request_context *context,
-                     const json_t *filters, char **query, json_t *records, struct error *err)
+                     const json_t *filters, char **query, json_t *objects, struct error *err)
 {
     json_t *page = NULL;
     char *next = NULL;
     int r = get_page(glance, context, *query, &page, err);
     if (r == 0)
-        r = add_records(json_object_get(page, "images"), filters, records, err);
+        r = add_objects(json_object_get(page, "images"), filters, objects, err);
     if (r == 0)
         r = next_query(page, &next, err);
     json_decref(page);
@@ -145,23 +145,23 @@ static int read_page(struct glance *glance, const struct request_context *contex
 }
 
 int glance_image_list(struct glance *glance, const struct request_context *context,
-                      const json_t *filters, json_t **ret_records, struct error *err)
+                      const json_t *filters, json_t **ret_objects, struct error *err)
 {
     cleanup_free char *query = NULL;
     int r = make_query(filters, &query, err);
     if (r < 0)
         return r;
-    json_t *records = json_array();
-    if (!records)
+    json_t *objects = json_array();
+    if (!objects)
         return error_nomem(err);
     for (int pages = 0; r == 0 && query; pages++)
-        r = pages < PAGES_MAX ? read_page(glance, context, filters, &query, records, err)
+        r = pages < PAGES_MAX ? read_page(glance, context, filters, &query, objects, err)
                               : too_many(err);
     if (r < 0) {
-        json_decref(records);
+        json_decref(objects);
         return r;
     }
-    log_debug("Glance lists %zu images that are looked for", json_array_size(records));
-    *ret_records = records;
+    log_debug("Glance lists %zu images that are looked for", json_array_size(objects));
+    *ret_objects = objects;
     return 0;
 }

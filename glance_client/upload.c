@@ -126,7 +126,7 @@ static int upload_judge(struct upload *upload, unsigned status, struct error *er
     case 403:
     case 404:
     case 413:
-    case 415: /* the record keeps a reference to the rejected data: never PUT again */
+    case 415: /* the image keeps a reference to the rejected data: never PUT again */
         return -err->errnum;
     case 401: /* before anything was read; the service token has been forgotten */
         if (upload->glance->service_session && !upload->token_renewed)

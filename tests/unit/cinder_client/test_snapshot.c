@@ -48,7 +48,7 @@ static void a_record_is_read(void **state)
     assert_string_equal(snapshot.id, SNAPSHOT_ID);
     assert_string_equal(snapshot.status, "available");
     assert_string_equal(snapshot.volume_id, VOLUME_ID);
-    assert_int_equal(json_integer_value(json_object_get(snapshot.record, "size")), 10);
+    assert_int_equal(json_integer_value(json_object_get(snapshot.object, "size")), 10);
     cinder_snapshot_done(&snapshot);
     cinder_snapshot_done(NULL);
     assert_int_equal(read_snapshot(&fixture, &snapshot, &err), -ENOENT);

@@ -46,7 +46,7 @@ static void a_record_is_read(void **state)
     assert_string_equal(volume.status, "in-use");
     assert_string_equal(volume.description, "mine");
     assert_int_equal(volume.size_gib, 10);
-    assert_true(json_is_true(json_object_get(volume.record, "encrypted")));
+    assert_true(json_is_true(json_object_get(volume.object, "encrypted")));
     cinder_volume_done(&volume);
     cinder_volume_done(NULL);
 

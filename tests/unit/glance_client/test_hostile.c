@@ -204,7 +204,7 @@ static void try_mode(const struct mode *mode)
     assert_int_equal(glance_new(&options, NULL, &fixture.glance, &err), 0);
     if (glance_image_get(fixture.glance, fixture.context, IMAGE_ID, &image, &err) == 0)
         fail_msg("%s: taken for an image", mode->name);
-    assert_null(image.record);
+    assert_null(image.object);
     json_t *text = json_string(err.message);
     if (!text || !strstr(err.message, mode->text) || strstr(err.message, "user-token"))
         fail_msg("%s: %s: '%s'", mode->name, err.exc, err.message);

@@ -41,7 +41,7 @@ static void a_record_is_read(void **state)
     assert_string_equal(image.os_hash_algo, "sha512");
     assert_string_equal(image.os_hash_value, "ab");
     assert_true(image.size_bytes == 5368709120);
-    assert_string_equal(json_string_value(json_object_get(image.record, "hw_rng")), "x");
+    assert_string_equal(json_string_value(json_object_get(image.object, "hw_rng")), "x");
     glance_image_done(&image);
     fixture_finish(&fixture);
 }

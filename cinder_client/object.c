@@ -38,10 +38,10 @@ int cinder_get_object(const struct cinder *cinder, const struct request_context 
     return r;
 }
 
-int cinder_copy_member(const json_t *record, const char *key, char *buffer, size_t size,
+int cinder_copy_member(const json_t *object, const char *key, char *buffer, size_t size,
                        struct error *err)
 {
-    const char *text = json_string_member(record, key);
+    const char *text = json_string_member(object, key);
     if (!text || strlen(text) >= size)
         return error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "Cinder's answer has no usable '%s'",
                          key);
