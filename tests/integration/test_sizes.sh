@@ -157,7 +157,7 @@ test_block_device() {
 room_for() { # guest method
     local said
     said=$(probe "$2" "$1" reserve=$((64 << 20))) # MiB
-    grep -o 'up to [0-9]* bytes are needed' <<<"$said" | tr -dc 0-9
+    grep -om 1 'up to [0-9]* bytes are needed' <<<"$said" | tr -dc 0-9
 }
 asks_for() { # guest method least-MiB most-MiB description
     local bytes

@@ -36,7 +36,7 @@ static int read_snapshot(struct fixture *fixture, struct cinder_snapshot *ret_sn
                                  ret_snapshot, err);
 }
 
-static void a_record_is_read(void **state)
+static void it_is_read(void **state)
 {
     (void)state;
     const struct http_step steps[] = {SHOWS("available"), GONE};
@@ -56,7 +56,7 @@ static void a_record_is_read(void **state)
     fixture_finish(&fixture);
 }
 
-static void hostile_records_are_refused(void **state)
+static void what_is_hostile_is_refused(void **state)
 {
     (void)state;
     static const char *const bodies[] = {
@@ -293,8 +293,8 @@ static void a_wait_ends_when_the_work_is_cancelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_record_is_read),
-        cmocka_unit_test(hostile_records_are_refused),
+        cmocka_unit_test(it_is_read),
+        cmocka_unit_test(what_is_hostile_is_refused),
         cmocka_unit_test(deleting),
         cmocka_unit_test(a_status_is_reported),
         cmocka_unit_test(ids_that_are_no_uuids_are_never_sent),

@@ -28,7 +28,7 @@ static int get(const struct http_step *steps, size_t count, struct cinder_volume
     return r;
 }
 
-static void a_record_is_read(void **state)
+static void it_is_read(void **state)
 {
     (void)state;
     const struct http_step steps[] = {{
@@ -56,7 +56,7 @@ static void a_record_is_read(void **state)
     cinder_volume_done(&volume);
 }
 
-static void hostile_records_are_refused(void **state)
+static void what_is_hostile_is_refused(void **state)
 {
     (void)state;
     static const char *const bodies[] = {
@@ -178,8 +178,8 @@ static void without_an_endpoint_nothing_is_sent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_record_is_read),
-        cmocka_unit_test(hostile_records_are_refused),
+        cmocka_unit_test(it_is_read),
+        cmocka_unit_test(what_is_hostile_is_refused),
         cmocka_unit_test(refusals_have_novas_classes),
         cmocka_unit_test(what_passes_is_tried_again),
         cmocka_unit_test(the_repetitions_end),
