@@ -73,7 +73,7 @@ class Assisted(unittest.TestCase):
         """created twice, deleted oldest first: commit, then pull"""
         with Agent() as agent:
             self.round_trip(["one", "two"])
-            self.assertEqual(agent.log().count("is in use, success reported"), 2)
+            self.assertEqual(agent.log().count("has its new layer"), 2)
             self.assertEqual(agent.log().count("is without the layer"), 2)
 
     def test_newest_first(self):
