@@ -185,7 +185,7 @@ class Faults(unittest.TestCase):
             timer.start()
             self.end_and_start(agent, image)
             timer.join()
-            agent.wait_log("its image of .* bytes was finished, beginning image upload")
+            agent.wait_log("image of .* bytes was complete before the restart, uploading it")
             self.assert_goes_on(agent, image, request_id)
         assert_same_content(image, "qcow2", self.server)
         self.assert_unharmed(self.server)
