@@ -85,8 +85,8 @@ $(BUILD)/%.o: %.c $(BUILD)/.flags
 $(BUILD)/.flags: FORCE
 	@pkg-config --exists --print-errors $(DEPS)
 	@mkdir -p $(@D)
-	@echo '$(CC) $(subst ','\'',$(CPPFLAGS_ALL)) $(CFLAGS_ALL)' >$@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@new=$@.$$$$; echo '$(CC) $(subst ','\'',$(CPPFLAGS_ALL)) $(CFLAGS_ALL)' >$$new; \
+	if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
 FORCE:
 
 # A test replaces a function f for all that is linked with it: by the __wrap_f in its object.
