@@ -173,7 +173,9 @@ int process_run(const struct process_options *options, char **ret_output, size_t
     if (options->deadline_ms == 0 && options->stall_timeout_ms == 0)
         return error_set(err, EINVAL, EXC_PROCESS_EXECUTION_ERROR,
                          "%s would run without a time limit", options->argv[0]);
-    int r = process_child_start(&start, &process.child, err);
+    int r = cancel_check(err); /* a helper that is quick might have ended before anybody looks */
+    if (r == 0)
+        r = process_child_start(&start, &process.child, err);
     if (r < 0)
         return r;
     process.started_ms = process.active_ms = (int64_t)clock_now_ms();

@@ -368,6 +368,28 @@ static void a_shielded_helper_runs_to_its_end(void **state)
     canceller_leave(&canceller);
 }
 
+/* However quick it would have been. */
+static void a_cancelled_thread_starts_no_helper(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test-process-XXXXXX";
+    struct error err = ERROR_INIT;
+    struct canceller canceller;
+    char script[64];
+    struct stat st;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)snprintf(script, sizeof(script), "echo x >%s", path);
+    canceller_enter(&canceller);
+    canceller_request(&canceller);
+    assert_cancelled(run_shell(script, (struct process_options){0}, NULL, &err), &err);
+    canceller_leave(&canceller);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, 0);
+    (void)close(fd);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +410,7 @@ int main(void)
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(missing_program_and_missing_time_limit),
         cmocka_unit_test(threads_do_not_disturb_each_other),
+        cmocka_unit_test(a_cancelled_thread_starts_no_helper),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
