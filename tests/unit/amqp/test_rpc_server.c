@@ -242,6 +242,7 @@ static int teardown(void **state)
     return close(wake_fd);
 }
 
+/* What is due in the millisecond of a run may be left to the next one. */
 static void run_server(uint64_t later_ms)
 {
     rpc_server_run(server, clock_now_ms() + later_ms);
@@ -327,7 +328,7 @@ static void what_cannot_be_written_is_put_back(void **state)
     deliver(7, "snapshot_instance", "a");
     await_writer();
     run_server(0);
-    run_server(0); /* looks, unless the other has */
+    run_server(0);
     expect_story("write withdraw cancel-1 nack-7 look-1 ");
 }
 
@@ -338,7 +339,7 @@ static void what_is_put_back_is_left_until_it_is_taken(void **state)
     deliver(7, "reboot_instance", "a");
     deliver(8, "reboot_instance", "b");
     run_server(0);
-    run_server(0);                                  /* looks, unless the other has */
+    run_server(0);
     expect_story("cancel-1 nack-7 nack-8 look-1 "); /* tells only how long the queue takes */
     assert_true(atomic_load(&flags.attached));
     world.queue.ready = 2;
