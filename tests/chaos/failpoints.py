@@ -7,7 +7,7 @@ import re
 
 from lab import REPO, wait_until
 
-POINT = re.compile(r'\bfailpoint\("([^"]+)"\)|\{end_\w+, "([^"]+)"\}')
+POINT = re.compile(r'\bfailpoint\("([^"]+)"\)|\{\w+, "([a-z]+:[a-z-]+)"\}')
 
 
 def points():
