@@ -136,7 +136,7 @@ check-asan:
 	$(Q)$(MAKE) --no-print-directory SAN=asan check-unit
 
 check-valgrind: $(CHOSEN)
-	$(Q)TEST_TIMEOUT_S=600 WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(chosen)
+	$(Q)TEST_TIMEOUT_S=900 WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(chosen)
 
 # New inputs stay in build/fuzz-corpus; one that is worth it goes to tests/fuzz/corpus.
 FUZZ_SECONDS ?= 300
