@@ -157,6 +157,12 @@ check-put-back:
 broker-check:
 	$(Q)tests/broker-check
 
+# Build, unit tests, lab and what is seen in it on another release of Debian; SHORT=1: within 15 minutes.
+RELEASE ?= trixie
+.PHONY: release-check
+release-check:
+	$(Q)RELEASE=$(RELEASE) SHORT=$(SHORT) tests/release-check
+
 .PHONY: lint check demo chaos chaos-short soak bench bench-quick lab-up lab-down lab-status
 lint:
 	$(Q)tests/lint
@@ -253,6 +259,7 @@ help:
 	@echo 'make fuzz           clang: what reads from outside, FUZZ_SECONDS=300 each'
 	@echo 'make check-put-back requests beside a nova-compute that is stopped or dies, every kind of queue'
 	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
+	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie; SHORT=1 within 15 minutes'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
 	@echo 'make lint           house rules, include rule, clang-format, shellcheck; make tidy: clang-tidy'

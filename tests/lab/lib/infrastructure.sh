@@ -42,12 +42,17 @@ libvirt_answers() {
     timeout 20 virsh -q -c qemu:///system uri >/dev/null 2>&1
 }
 
+# Containers' processes are seen, and are not this machine's.
+pgrep_here() {
+    pgrep --ns $$ --nslist pid "$@"
+}
+
 # A daemon that someone else runs on this machine is used as it is.
 runs_elsewhere() {
     local pid
     while IFS= read -r pid; do
         is_ours "$pid" "$1" || return 0
-    done < <(pgrep -x "$1")
+    done < <(pgrep_here -x "$1")
     return 1
 }
 
@@ -76,7 +81,7 @@ lab_domains() {
 }
 
 guest_processes() {
-    pgrep -f "^[^ ]*qemu[^ ]* -name guest=$LAB_DOMAIN_PREFIX" || :
+    pgrep_here -f "^[^ ]*qemu[^ ]* -name guest=$LAB_DOMAIN_PREFIX" || :
 }
 
 remove_domains() {
@@ -86,6 +91,17 @@ remove_domains() {
         virsh_lab undefine --managed-save --snapshots-metadata --nvram "$name" >/dev/null 2>&1 ||
             ! virsh_lab domstate "$name" >/dev/null 2>&1 || die "cannot undefine domain $name"
     done
+}
+
+# Since 2023.2 a nova-compute that is new to its cell takes domains that are there for a sign that its
+# host name was changed, and ends.
+refuse_others_domains() {
+    local others
+    # shellcheck disable=SC2016
+    dpkg --compare-versions "$(dpkg-query -W -f='${Version}' nova-compute)" ge 2:28 || return 0
+    others=$(virsh_lab list --all --name | paste -sd' ')
+    [[ -z ${others// /} ]] ||
+        die "this release's nova-compute does not begin where libvirt has domains already: $others"
 }
 
 # Nova by itself would see only ten minutes after the next start that its guests are gone.
