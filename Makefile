@@ -17,7 +17,7 @@ Q := $(if $(V),,@)
 MODULES := common conf amqp driver glance_client cinder_client agent
 # The oldest that will do; 'make check-oldest' builds as if these were here. Ceph's are headers alone.
 DEPS := 'libvirt >= 8.0.0' 'libnbd >= 1.10' 'librabbitmq >= 0.10.0' 'jansson >= 2.13' 'libcurl >= 7.76.0' \
-	'libxml-2.0 >= 2.9.10' 'libcrypto >= 1.1.1' libssl 'libsystemd >= 247' uuid
+	'libxml-2.0 >= 2.9.10' 'libcrypto >= 3.0.0' libssl 'libsystemd >= 247' uuid
 TEST_DEPS := cmocka libmicrohttpd
 
 try = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
@@ -163,6 +163,11 @@ fuzz:
 check-put-back:
 	$(Q)PUT_BACK=all tests/run-integration tests/integration/test_put_back.py
 
+# Compilers and libraries of other releases of Debian, BUILDS="trixie:gcc-14 sid:clang".
+.PHONY: build-check
+build-check:
+	$(Q)tests/build-check
+
 # The bus against the RabbitMQ of other releases of Debian, BROKERS="host trixie sid".
 .PHONY: broker-check
 broker-check:
@@ -263,6 +268,8 @@ help:
 	@echo "make check-unit     no root, no services; check-asan, check-valgrind: the same, watched; TESTS='driver/*'"
 	@echo 'make fuzz           clang: what reads from outside, FUZZ_SECONDS=300 each'
 	@echo 'make check-put-back requests beside a nova-compute that is stopped or dies, every kind of queue'
+	@echo 'make check-oldest   check-unit as if the libraries were the oldest that will do'
+	@echo 'make build-check    root: compilers and libraries of other releases, BUILDS="trixie:gcc-14 sid:clang"'
 	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
