@@ -15,7 +15,9 @@ CFLAGS ?= -O2 -g
 Q := $(if $(V),,@)
 
 MODULES := common conf amqp driver glance_client cinder_client agent
-DEPS := libvirt libnbd librabbitmq jansson libcurl uuid libxml-2.0 libcrypto libssl libsystemd
+# The oldest that will do; 'make check-oldest' builds as if these were here. Ceph's are headers alone.
+DEPS := 'libvirt >= 8.0.0' 'libnbd >= 1.10' 'librabbitmq >= 0.10.0' 'jansson >= 2.13' 'libcurl >= 7.76.0' \
+	'libxml-2.0 >= 2.9.10' 'libcrypto >= 3.0.0' libssl 'libsystemd >= 247' uuid
 TEST_DEPS := cmocka libmicrohttpd
 
 try = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
@@ -83,7 +85,7 @@ $(BUILD)/%.o: %.c $(BUILD)/.flags
 
 # Everything is built again when compiler or flags change.
 $(BUILD)/.flags: FORCE
-	@pkg-config --exists --print-errors $(DEPS)
+	@pkg-config --exists --print-errors $(DEPS) || { echo 'what will do is in docs/compatibility.md'; exit 1; }
 	@mkdir -p $(@D)
 	@new=$@.$$$$; echo '$(CC) $(subst ','\'',$(CPPFLAGS_ALL)) $(CFLAGS_ALL)' >$$new; \
 	if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
@@ -135,6 +137,15 @@ check-unit: $(CHOSEN)
 check-asan:
 	$(Q)$(MAKE) --no-print-directory SAN=asan check-unit
 
+# As if the libraries were the oldest that will do: newer names cannot be used, guards are off.
+OLDEST := build/oldest/libraries.h
+.PHONY: check-oldest
+check-oldest:
+	@mkdir -p $(dir $(OLDEST))
+	$(Q)tests/oldest-libraries $(DEPS) >$(OLDEST).new
+	$(Q)cmp -s $(OLDEST).new $(OLDEST) || mv $(OLDEST).new $(OLDEST)
+	$(Q)$(MAKE) --no-print-directory BUILD=build/oldest CPPFLAGS='$(CPPFLAGS) -include $(OLDEST)' all check-unit
+
 check-valgrind: $(CHOSEN)
 	$(Q)TEST_TIMEOUT_S=900 WRAP='valgrind -q --leak-check=full --errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99 --suppressions=tests/valgrind.supp' tests/run-unit $(chosen)
 
@@ -151,6 +162,11 @@ fuzz:
 # 'make check' tries the hardest of these.
 check-put-back:
 	$(Q)PUT_BACK=all tests/run-integration tests/integration/test_put_back.py
+
+# Compilers and libraries of other releases of Debian, BUILDS="trixie:gcc-14 sid:clang".
+.PHONY: build-check
+build-check:
+	$(Q)tests/build-check
 
 # The bus against the RabbitMQ of other releases of Debian, BROKERS="host trixie sid".
 .PHONY: broker-check
@@ -258,6 +274,8 @@ help:
 	@echo "make check-unit     no root, no services; check-asan, check-valgrind: the same, watched; TESTS='driver/*'"
 	@echo 'make fuzz           clang: what reads from outside, FUZZ_SECONDS=300 each'
 	@echo 'make check-put-back requests beside a nova-compute that is stopped or dies, every kind of queue'
+	@echo 'make check-oldest   check-unit as if the libraries were the oldest that will do'
+	@echo 'make build-check    root: compilers and libraries of other releases, BUILDS="trixie:gcc-14 sid:clang"'
 	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
 	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie; SHORT=1 within 15 minutes'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'

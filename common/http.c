@@ -28,6 +28,10 @@ static CURLcode global_init_result;
 static void global_init(void)
 {
     global_init_result = curl_global_init(CURL_GLOBAL_DEFAULT);
+#if !HTTP_HAS_QUICK_EXIT
+    log_info("libcurl " LIBCURL_VERSION " is older than 7.87: a request that is cancelled while a "
+             "name server hangs ends only when that one answers");
+#endif
 }
 
 struct http_options http_options_first(const struct http_options *first,

@@ -13,6 +13,9 @@
 
 #define HTTP_HANDLE_POOL_MAX 8
 
+/* CURLOPT_QUICK_EXIT: nobody waits for a name server that hangs, once the answer is not wanted. */
+#define HTTP_HAS_QUICK_EXIT (LIBCURL_VERSION_NUM >= 0x075700)
+
 /* The connections belong to the multi handle, which never holds another easy handle. */
 struct http_handle {
     CURLM *multi;

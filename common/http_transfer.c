@@ -38,6 +38,34 @@ static size_t receive_body(char *data, size_t size, size_t count, void *opaque)
     return length;
 }
 
+static size_t receive_head(char *line, size_t size, size_t count, void *opaque)
+{
+    struct http_transfer *transfer = opaque;
+    size_t length = size * count;
+    transfer->head_failed = http_head_add(&transfer->head, line, length, &transfer->head_err) < 0;
+    return transfer->head_failed ? 0 : length;
+}
+
+static bool set_protocols(CURL *handle)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+    return curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
+#else
+    return curl_easy_setopt(handle, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS)) ==
+           CURLE_OK;
+#endif
+}
+
+static bool set_quick_exit(CURL *handle)
+{
+#if HTTP_HAS_QUICK_EXIT
+    return curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;
+#else
+    (void)handle;
+    return true;
+#endif
+}
+
 static bool set_common(CURL *handle, const struct http_transfer_options *options,
                        struct http_transfer *transfer, const struct curl_slist *headers)
 {
@@ -48,18 +76,18 @@ static bool set_common(CURL *handle, const struct http_transfer_options *options
            curl_easy_setopt(handle, CURLOPT_USERAGENT, "nova-snapshot-agent/" VERSION) ==
                CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-           curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           set_protocols(handle) && set_quick_exit(handle) &&
            curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_NOPROXY, "*") == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           /* A name server that hangs is left to libcurl's own thread. */
-           curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS) ==
                CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_TCP_KEEPIDLE, 60L) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_TCP_KEEPINTVL, 15L) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, transfer->curl_message) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, receive_head) == CURLE_OK &&
+           curl_easy_setopt(handle, CURLOPT_HEADERDATA, transfer) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, receive_body) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_WRITEDATA, transfer) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) ==
@@ -108,7 +136,7 @@ static enum http_failure classify_failure(CURL *handle, CURLcode code,
 {
     if (transfer->source_failed)
         return HTTP_FAILED_SOURCE;
-    if (transfer->too_large)
+    if (transfer->too_large || transfer->head_failed)
         return HTTP_FAILED_SIZE;
     if (transfer->exhausted)
         return HTTP_FAILED_TIMEOUT;
@@ -121,7 +149,9 @@ static enum http_failure classify_failure(CURL *handle, CURLcode code,
     case CURLE_SSL_CRL_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_INVALIDCERTSTATUS:
+#if LIBCURL_VERSION_NUM >= 0x074d00
     case CURLE_SSL_CLIENTCERT:
+#endif
         return HTTP_FAILED_TLS;
     case CURLE_URL_MALFORMAT:
     case CURLE_FAILED_INIT:
@@ -153,6 +183,10 @@ static int explain_failure(const struct http_transfer *transfer, enum http_failu
         *err = transfer->source_err;
         return -err->errnum;
     }
+    if (transfer->head_failed) {
+        *err = transfer->head_err;
+        return -err->errnum;
+    }
     if (transfer->no_memory || (failure == HTTP_FAILED_REQUEST && code == CURLE_OUT_OF_MEMORY))
         return error_nomem(err);
     const char *text = transfer->exhausted;
@@ -166,32 +200,20 @@ static int explain_failure(const struct http_transfer *transfer, enum http_failu
                      transfer->request->method, transfer->request->url, text);
 }
 
-static int copy_answer_headers(CURL *handle, struct http_response *response, struct error *err)
-{
-    struct curl_header *header = NULL;
-    while ((header = curl_easy_nextheader(handle, CURLH_HEADER, -1, header)) != NULL) {
-        int r = http_response_add_header(response, header->name, header->value, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-/* Takes transfer->body. */
+/* Takes transfer->body and what was in the head. */
 static int make_response(CURL *handle, struct http_transfer *transfer,
                          struct http_response *ret_response, struct error *err)
 {
     long status = 0;
     (void)curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-    struct http_response response = {
-        .status = (unsigned)status,
-        .body_bytes = transfer->body_bytes,
-    };
+    struct http_response response = transfer->head.answer;
+    transfer->head.answer = (struct http_response){0};
+    response.status = (unsigned)status;
+    response.body_bytes = transfer->body_bytes;
     response.body = transfer->body ? TAKE_PTR(transfer->body) : strdup("");
-    int r = response.body ? copy_answer_headers(handle, &response, err) : error_nomem(err);
-    if (r < 0) {
+    if (!response.body) {
         http_response_done(&response);
-        return r;
+        return error_nomem(err);
     }
     if (response.status / 100 != 2)
         http_response_strip(&response);
@@ -240,6 +262,7 @@ int http_transfer_run(struct http_handle *handle, const struct http_transfer_opt
             : error_nomem(err);
     curl_easy_reset(handle->easy); /* it points to what goes now */
     http_request_free_headers(headers);
+    http_response_done(&transfer.head.answer);
     if (transfer.body)
         explicit_bzero(transfer.body, transfer.body_bytes);
     free(transfer.body);

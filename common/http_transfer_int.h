@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 #include <stdint.h>
 
+#include "common/http_head.h"
 #include "common/http_transfer.h"
 
 struct http_transfer {
@@ -12,6 +13,9 @@ struct http_transfer {
     char *body;
     size_t body_bytes, body_capacity;
     bool too_large, no_memory;
+    struct http_head head;
+    bool head_failed;
+    struct error head_err;
 
     uint64_t read_bytes; /* taken from the source */
     bool source_failed;

@@ -85,6 +85,17 @@ static bool is_connected(struct nbd_client *client, void *arg)
     return nbd_aio_is_ready(client->handle) > 0;
 }
 
+/* Buffers need not be zeroed before a read: those of one that fails are not looked at. */
+static bool leave_buffers_alone(struct nbd_handle *handle)
+{
+#ifdef LIBNBD_HAVE_NBD_SET_PREAD_INITIALIZE
+    return nbd_set_pread_initialize(handle, false) == 0;
+#else
+    (void)handle;
+    return true;
+#endif
+}
+
 int nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client, struct error *err)
 {
     struct nbd_client *client = calloc(1, sizeof(*client));
@@ -92,10 +103,9 @@ int nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client, str
         return error_nomem(err);
     client->stall_timeout_s = stall_timeout_s;
     client->handle = nbd_create();
-    /* Buffers need not be zeroed before a read: those of one that fails are not looked at. */
     if (!client->handle ||
         nbd_add_meta_context(client->handle, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
-        nbd_set_pread_initialize(client->handle, false) < 0) {
+        !leave_buffers_alone(client->handle)) {
         (void)nbd_client_error(client, err, "cannot make an NBD client");
         nbd_client_free(client);
         return -err->errnum;

@@ -19,8 +19,13 @@
  */
 static int undefine_domain(virDomainPtr domain)
 {
-    static const unsigned flags[] = {VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_TPM,
-                                     VIR_DOMAIN_UNDEFINE_KEEP_NVRAM, 0};
+    static const unsigned flags[] = {
+#if LIBVIR_VERSION_NUMBER >= 8009000
+        VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_TPM,
+#endif
+        VIR_DOMAIN_UNDEFINE_KEEP_NVRAM,
+        0
+    };
     for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
         if (virDomainUndefineFlags(domain, flags[i]) == 0)
             return 0;

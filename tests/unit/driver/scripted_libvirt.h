@@ -436,13 +436,19 @@ int __wrap_virDomainSetAutostart(virDomainPtr domain, int autostart)
     return 0;
 }
 
+#if LIBVIR_VERSION_NUMBER >= 8009000
+#define UNDEFINE_KEEP_ALL (VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_TPM)
+#else
+#define UNDEFINE_KEEP_ALL VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+#endif
+
 int __wrap_virDomainUndefineFlags(virDomainPtr domain, unsigned flags);
 int __wrap_virDomainUndefineFlags(virDomainPtr domain, unsigned flags)
 {
     (void)domain;
     if (flags & (VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_NVRAM))
         abort(); /* never */
-    DOMAIN_CALL(flags & VIR_DOMAIN_UNDEFINE_KEEP_TPM     ? "Undefine-keep-tpm"
+    DOMAIN_CALL(flags == UNDEFINE_KEEP_ALL               ? "Undefine-keep-all"
                 : flags & VIR_DOMAIN_UNDEFINE_KEEP_NVRAM ? "Undefine-keep-nvram"
                                                          : "Undefine",
                 world.persistent = world.autostart = false;

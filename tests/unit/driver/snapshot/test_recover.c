@@ -144,7 +144,7 @@ static void a_copy_that_cannot_be_shown_is_converted(void **state)
 /* At most three writes, each of which is waited for by the disk. */
 static void entries_are_few_and_first(void **state)
 {
-    static const char *const effects[] = {"qemu-img create", "Undefine-keep-tpm", "BlockRebase",
+    static const char *const effects[] = {"qemu-img create", "Undefine-keep-all", "BlockRebase",
                                           "DetachDeviceFlags", "ManagedSave"};
     int (*const set_ups[])(void **) = {set_up_live, set_up_cold};
     for (size_t method = 0; method < 2; method++) {
