@@ -198,7 +198,8 @@ $(BUILD)/$(NAME).conf.5: docs/$(NAME).conf.5.in $(BUILD)/conf-doc
 $(BUILD)/$(NAME).8: docs/$(NAME).8.in
 	$(Q)sed 's/@VERSION@/$(VERSION)/' $< >$@
 
-$(BUILD)/$(NAME).service: packaging/$(NAME).service.in
+# Each time: it names SBINDIR, and the installation before may have had another.
+$(BUILD)/$(NAME).service: packaging/$(NAME).service.in FORCE
 	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|' $< >$@
 
 # For editors and tools that read C.
