@@ -11,6 +11,7 @@ SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+EXAMPLEDIR ?= $(SYSCONFDIR)/nova
 CFLAGS ?= -O2 -g
 Q := $(if $(V),,@)
 
@@ -220,7 +221,8 @@ $(BUILD)/$(NAME).conf.5: docs/$(NAME).conf.5.in $(BUILD)/conf-doc
 $(BUILD)/$(NAME).8: docs/$(NAME).8.in
 	$(Q)sed 's/@VERSION@/$(VERSION)/' $< >$@
 
-$(BUILD)/$(NAME).service: packaging/$(NAME).service.in
+# Each time: it names SBINDIR, and the installation before may have had another.
+$(BUILD)/$(NAME).service: packaging/$(NAME).service.in FORCE
 	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|' $< >$@
 
 # For editors and tools that read C.
@@ -245,6 +247,11 @@ tidy: compile_commands
 tags:
 	$(Q)ctags -o $@ $(C_FILES) $(wildcard $(addsuffix /*.h,$(ROOMS)) tests/unit/*.h tests/unit/*/*.h tests/unit/*/*/*.h)
 
+# Debian's packages, in build/deb: source, binary, and what lintian says of them.
+.PHONY: deb
+deb:
+	$(Q)packaging/debian/build $(BUILD)/deb $(VERSION)
+
 # What is committed, without its history.
 dist:
 	@mkdir -p $(BUILD)
@@ -254,13 +261,15 @@ dist:
 .PHONY: install uninstall clean help
 install: $(BUILD)/$(NAME) $(BUILD)/$(NAME).conf.sample $(BUILD)/$(NAME).conf.5 $(BUILD)/$(NAME).8 $(BUILD)/$(NAME).service
 	install -D -m 755 $(BUILD)/$(NAME) $(DESTDIR)$(SBINDIR)/$(NAME)
-	install -D -m 640 $(BUILD)/$(NAME).conf.sample $(DESTDIR)$(SYSCONFDIR)/nova/$(NAME).conf.sample
+	install -D -m 644 $(BUILD)/$(NAME).conf.sample $(DESTDIR)$(EXAMPLEDIR)/$(NAME).conf.sample
+	[ -e $(DESTDIR)$(SYSCONFDIR)/nova/$(NAME).conf ] || \
+		install -D -m 640 packaging/$(NAME).conf $(DESTDIR)$(SYSCONFDIR)/nova/$(NAME).conf
 	install -D -m 644 $(BUILD)/$(NAME).8 $(DESTDIR)$(MANDIR)/man8/$(NAME).8
 	install -D -m 644 $(BUILD)/$(NAME).conf.5 $(DESTDIR)$(MANDIR)/man5/$(NAME).conf.5
 	install -D -m 644 $(BUILD)/$(NAME).service $(DESTDIR)$(UNITDIR)/$(NAME).service
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/$(NAME) $(DESTDIR)$(SYSCONFDIR)/nova/$(NAME).conf.sample \
+	rm -f $(DESTDIR)$(SBINDIR)/$(NAME) $(DESTDIR)$(EXAMPLEDIR)/$(NAME).conf.sample \
 		$(DESTDIR)$(MANDIR)/man8/$(NAME).8 $(DESTDIR)$(MANDIR)/man5/$(NAME).conf.5 \
 		$(DESTDIR)$(UNITDIR)/$(NAME).service
 
@@ -283,6 +292,7 @@ help:
 	@echo 'make lint           house rules, include rule, clang-format, shellcheck; make tidy: clang-tidy'
 	@echo 'make lab-up         the private OpenStack alone; lab-down, lab-status; LAB_PARTS="ceph nfs"'
 	@echo 'make install        DESTDIR=, PREFIX=/usr/local'
+	@echo 'make deb            build/deb/*.deb, looked at by lintian'
 	@echo 'make dist           build/$(NAME)-$(VERSION).tar.gz of what is committed'
 	@echo 'make compile_commands, tags   for clangd and editors'
 	@echo 'Variables: WERROR=1, SAN=asan|tsan, BUILD=dir, CC, CFLAGS, V=1'

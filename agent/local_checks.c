@@ -21,6 +21,8 @@
 /* As common/process gives it to helpers. */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 
+#define VOLUMES_FOLDER "/dev/mapper"
+
 /* libvirtd's, and virtqemud's where libvirt is modular. */
 static const char *const libvirt_sockets[] = {"/run/libvirt/libvirt-sock",
                                               "/run/libvirt/virtqemud-sock"};
@@ -140,6 +142,14 @@ static int check_libvirt(const struct conf *conf, struct error *err)
     return r;
 }
 
+/* A unit, or a container, has to show the agent the devices. */
+static int check_devices(const struct conf *conf, struct error *err)
+{
+    const char *type = conf->libvirt.images_type;
+    int r = type && strcmp(type, "lvm") == 0 ? check_folder(VOLUMES_FOLDER, R_OK | X_OK, err) : 0;
+    return r < 0 ? error_prepend(err, "see DISKS ON LVM in nova-snapshot-agent(8)") : 0;
+}
+
 unsigned local_checks_run(const struct conf *conf, local_check_tell tell, void *arg)
 {
     static const struct {
@@ -149,6 +159,7 @@ unsigned local_checks_run(const struct conf *conf, local_check_tell tell, void *
         {"[DEFAULT]instances_path", check_instances},
         {"[libvirt]snapshots_directory", check_snapshots},
         {"[snapshot_agent]state_dir", check_state},
+        {"[libvirt]images_type", check_devices},
         {"qemu-img", check_qemu_img},
         {"qemu-nbd", check_qemu_nbd},
         {"libvirt's socket", check_libvirt},

@@ -3,6 +3,7 @@
 #include "driver/image/staging.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,16 +28,35 @@ struct staging {
     bool made; /* there may be something to remove */
 };
 
+/*
+ * Whose the folder above is: nova-compute, which is not root, makes its own folders in there. He
+ * may have put something else in its place meanwhile.
+ */
+static void give_to_owner_above(const char *path, const struct stat *above)
+{
+    if (above->st_uid == geteuid())
+        return;
+    cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fchown(fd, above->st_uid, above->st_gid) < 0)
+        log_warning("%s cannot be given to user %u, whose the folder above is", path,
+                    (unsigned)above->st_uid);
+}
+
 static int make_parents(const char *path, struct error *err)
 {
     char part[DRIVER_PATH_MAX];
+    struct stat above = {.st_uid = geteuid()}, st;
     if (path[0] != '/' || (size_t)snprintf(part, sizeof(part), "%s/", path) >= sizeof(part))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "snapshots_directory %s is not an absolute path of usable length", path);
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(part, 0755) < 0 && errno != EEXIST)
+        if (mkdir(part, 0755) == 0)
+            give_to_owner_above(part, &above);
+        else if (errno != EEXIST)
             return error_errno(err, errno, "cannot make the directory %s", part);
+        if (stat(part, &st) == 0)
+            above = st;
         *slash = '/';
     }
     return 0;

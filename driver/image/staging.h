@@ -20,8 +20,9 @@ struct staging;
 enum staging_access { STAGING_PRIVATE, STAGING_TRAVERSABLE };
 
 /*
- * Makes `parent` with its parents when missing and chooses the names below it: written down, they
- * lead a later process to what staging_make() has made. Returns owned.
+ * Makes `parent` with its parents when missing, as their owner whose the folder above is, and
+ * chooses the names below it: written down, they lead a later process to what staging_make() has
+ * made. Returns owned.
  */
 int staging_new(const char *parent, struct staging **ret_staging, struct error *err);
 

@@ -20,6 +20,10 @@ TARGETS = ("sysinit", "basic", "shutdown", "network-online")
 class SystemdRoot:
     """with SystemdRoot(nova_conf) as root: root.systemctl("start", UNIT)"""
 
+    layered = []
+    install = (f"make -s -C {REPO} install PREFIX={PREFIX} >/dev/null && "
+               f"cp {PREFIX}/lib/systemd/system/{UNIT} /run/units/")
+
     def __init__(self, nova_conf):
         self.folder = tempfile.mkdtemp(prefix="systemd-test-", dir="/var/tmp")
         os.mkdir(f"{self.folder}/units")
@@ -35,11 +39,9 @@ class SystemdRoot:
     def __enter__(self):
         subprocess.run(["make", "-s", "-C", REPO], check=True, stdout=subprocess.DEVNULL)
         master, slave = pty.openpty()
-        install = (f"make -s -C {REPO} install PREFIX={PREFIX} >/dev/null && "
-                   f"cp {PREFIX}/lib/systemd/system/{UNIT} /run/units/")
         self.process = subprocess.Popen(
-            [f"{REPO}/tests/integration/lib/systemd-root", self.folder, os.ttyname(slave),
-             "sh", "-ec", install], stdin=subprocess.DEVNULL)
+            [f"{REPO}/tests/integration/lib/systemd-root", *self.layered, self.folder,
+             os.ttyname(slave), "sh", "-ec", self.install], stdin=subprocess.DEVNULL)
         self.ends = (master, slave)
         threading.Thread(target=self.read, args=(master,), daemon=True).start()
         try:

@@ -27,6 +27,18 @@ static char socket_path[64];
 static struct conf conf;
 static int listener = -1;
 
+/* A machine without device mapper. */
+int __wrap_stat(const char *path, struct stat *st);
+int __real_stat(const char *path, struct stat *st);
+
+int __wrap_stat(const char *path, struct stat *st)
+{
+    if (strcmp(path, "/dev/mapper") != 0)
+        return __real_stat(path, st);
+    errno = ENOENT;
+    return -1;
+}
+
 static void make_program(const char *name)
 {
     char path[200];
@@ -129,6 +141,19 @@ static void each_missing_thing_is_told(void **state)
     (void)troubles();
 }
 
+/* The unit shows none unless it is told to. */
+static void disks_on_lvm_want_devices(void **state)
+{
+    (void)state;
+    static char lvm[] = "lvm", rbd[] = "rbd";
+    conf.libvirt.images_type = lvm;
+    assert_non_null(strstr(troubles(), "[libvirt]images_type: see DISKS ON LVM in "));
+    assert_non_null(strstr(troubles(), "/dev/mapper: No such file"));
+    conf.libvirt.images_type = rbd;
+    assert_null(strstr(troubles(), "images_type"));
+    conf.libvirt.images_type = NULL;
+}
+
 static void the_holder_of_the_lock_is_told(void **state)
 {
     (void)state;
@@ -160,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_host_that_has_everything),
+        cmocka_unit_test(disks_on_lvm_want_devices),
         cmocka_unit_test(each_missing_thing_is_told),
         cmocka_unit_test(the_holder_of_the_lock_is_told),
     };
