@@ -2,8 +2,6 @@
 /* See broker_login.h. Properties and TLS rules: oslo_messaging._drivers.impl_rabbit.Connection. */
 #include "amqp/broker_login.h"
 
-#include <amqp_ssl_socket.h>
-#include <amqp_tcp_socket.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +13,7 @@
 #include <unistd.h>
 
 #include "amqp/broker_text.h"
+#include "amqp/librabbitmq.h"
 #include "amqp/reach.h"
 #include "amqp/status_text.h"
 #include "amqp/table_entry.h"
@@ -103,7 +102,8 @@ static int open_socket(amqp_connection_state_t state, const struct transport_hos
     int r = options->ssl ? set_up_tls(socket, host, options, err) : 0;
     if (r < 0)
         return r;
-    const struct timeval timeout = {.tv_sec = CONNECT_TIMEOUT_S};
+    /* None is const: librabbitmq before 0.11 would not have it. */
+    struct timeval timeout = {.tv_sec = CONNECT_TIMEOUT_S};
     int status = amqp_socket_open_noblock(socket, host->hostname, (int)host->port, &timeout);
     if (status != AMQP_STATUS_OK)
         return not_opened(host, status, err);
@@ -169,8 +169,8 @@ int broker_login(const struct transport_url *url, const struct transport_host *h
     amqp_connection_state_t state = amqp_new_connection();
     if (!state)
         return error_nomem(err);
-    const struct timeval handshake_timeout = {.tv_sec = HANDSHAKE_TIMEOUT_S};
-    const struct timeval rpc_timeout = {.tv_sec = RPC_TIMEOUT_S};
+    struct timeval handshake_timeout = {.tv_sec = HANDSHAKE_TIMEOUT_S};
+    struct timeval rpc_timeout = {.tv_sec = RPC_TIMEOUT_S};
     (void)amqp_set_handshake_timeout(state, &handshake_timeout);
     (void)amqp_set_rpc_timeout(state, &rpc_timeout);
     int r = open_socket(state, host, options, err);

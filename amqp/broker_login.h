@@ -2,8 +2,7 @@
 /* One attempt to connect to one broker: TCP, TLS, login. Blocks for at most 15 s. */
 #pragma once
 
-#include <amqp.h>
-
+#include "amqp/librabbitmq.h"
 #include "common/error.h"
 #include "common/rabbit_options.h"
 #include "common/transport_url.h"

@@ -2,8 +2,9 @@
 /* What the broker says when it closes something. */
 #pragma once
 
-#include <amqp.h>
 #include <stdint.h>
+
+#include "amqp/librabbitmq.h"
 
 #define BROKER_TEXT_SIZE 272 /* a short string of AMQP has 255 bytes */
 

@@ -5,9 +5,8 @@
  */
 #pragma once
 
-#include <amqp.h>
-
 #include "amqp/connection.h"
+#include "amqp/librabbitmq.h"
 #include "common/error.h"
 
 enum {

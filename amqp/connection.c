@@ -231,7 +231,7 @@ static void read_frames(struct connection *connection, uint64_t now_ms)
     connection->heartbeat_ms = now_ms;
     connection->unread = true;
     for (int i = 0; i < FRAMES_PER_RUN && !connection->broken; i++) {
-        const struct timeval no_wait = {0};
+        struct timeval no_wait = {0}; /* not const for librabbitmq before 0.11 */
         errno = 0;
         char text[STATUS_TEXT_SIZE];
         amqp_frame_t frame;

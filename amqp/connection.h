@@ -7,11 +7,11 @@
  */
 #pragma once
 
-#include <amqp.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "amqp/content.h"
+#include "amqp/librabbitmq.h"
 #include "common/error.h"
 #include "common/rabbit_options.h"
 #include "common/transport_url.h"

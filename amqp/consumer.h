@@ -6,12 +6,12 @@
  */
 #pragma once
 
-#include <amqp.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "amqp/bus_settings.h"
 #include "amqp/connection.h"
+#include "amqp/librabbitmq.h"
 
 struct consumer {
     struct connection *connection;

@@ -2,11 +2,11 @@
 /* Puts the frames of a message together: method, header, body frames. Bus thread only. */
 #pragma once
 
-#include <amqp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "amqp/librabbitmq.h"
 #include "common/error.h"
 
 #define CONTENT_CHANNELS 8 /* channel numbers below this may carry content */

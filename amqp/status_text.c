@@ -2,11 +2,12 @@
 /* See status_text.h. */
 #include "amqp/status_text.h"
 
-#include <amqp.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "amqp/librabbitmq.h"
 
 const char *status_text_errno(int status, int errnum, char text[static STATUS_TEXT_SIZE])
 {

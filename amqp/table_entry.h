@@ -3,8 +3,9 @@
  */
 #pragma once
 
-#include <amqp.h>
 #include <stdint.h>
+
+#include "amqp/librabbitmq.h"
 
 static inline amqp_table_entry_t table_entry_text(const char *key, const char *text)
 {

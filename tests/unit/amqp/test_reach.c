@@ -14,9 +14,8 @@
 
 #include <cmocka.h>
 
-#include <amqp.h>
-
 #include "amqp/bus_thread.h"
+#include "amqp/librabbitmq.h"
 #include "amqp/reach.h"
 #include "amqp/status_text.h"
 #include "common/cleanup.h"
