@@ -170,11 +170,11 @@ static enum http_failure classify_failure(CURL *handle, CURLcode code,
     default:
         break;
     }
-    curl_off_t pretransfer_us = 0;
-    (void)curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
+    long sent_bytes = 0; /* times of what never began are 0 in some releases only */
+    (void)curl_easy_getinfo(handle, CURLINFO_REQUEST_SIZE, &sent_bytes);
     if (is_too_large(code))
-        return pretransfer_us == 0 ? HTTP_FAILED_REQUEST : HTTP_FAILED_SIZE;
-    if (pretransfer_us == 0)
+        return sent_bytes == 0 ? HTTP_FAILED_REQUEST : HTTP_FAILED_SIZE;
+    if (sent_bytes == 0)
         return HTTP_FAILED_CONNECT;
     return code == CURLE_OPERATION_TIMEDOUT ? HTTP_FAILED_TIMEOUT : HTTP_FAILED_ANSWER;
 }
