@@ -52,7 +52,8 @@ CPPFLAGS_ALL := -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -I. -I$(BUILD) $(CPPFLAGS
 pkg_config = $(shell pkg-config $(1) 2>/dev/null)
 CFLAGS_ALL := -std=gnu17 $(WARN) $(CFLAGS) $(HARDEN) $(SANITIZE) $(call pkg_config,--cflags $(DEPS))
 LDLIBS_ALL := $(call pkg_config,--libs $(DEPS)) -pthread
-TEST_CFLAGS := $(call pkg_config,--cflags $(TEST_DEPS)) -Wno-missing-prototypes
+# cmocka 2 deprecates what cmocka 1 has alone.
+TEST_CFLAGS := $(call pkg_config,--cflags $(TEST_DEPS)) -Wno-missing-prototypes -Wno-deprecated-declarations
 TEST_LDLIBS := $(call pkg_config,--libs $(TEST_DEPS))
 
 ROOMS := $(MODULES) $(patsubst %/,%,$(wildcard driver/*/))

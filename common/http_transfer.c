@@ -131,6 +131,16 @@ static bool set_body(CURL *handle, const struct http_transfer_options *options,
              curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body) == CURLE_OK));
 }
 
+/* Of a head beyond libcurl's limits. */
+static bool is_too_large(CURLcode code)
+{
+#if LIBCURL_VERSION_NUM >= 0x080600
+    if (code == CURLE_TOO_LARGE)
+        return true;
+#endif
+    return code == CURLE_OUT_OF_MEMORY;
+}
+
 static enum http_failure classify_failure(CURL *handle, CURLcode code,
                                           const struct http_transfer *transfer)
 {
@@ -160,12 +170,11 @@ static enum http_failure classify_failure(CURL *handle, CURLcode code,
     default:
         break;
     }
-    curl_off_t pretransfer_us = 0;
-    (void)curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
-    /* What libcurl says of a head beyond its limits, too. */
-    if (code == CURLE_OUT_OF_MEMORY)
-        return pretransfer_us == 0 ? HTTP_FAILED_REQUEST : HTTP_FAILED_SIZE;
-    if (pretransfer_us == 0)
+    long sent_bytes = 0; /* times of what never began are 0 in some releases only */
+    (void)curl_easy_getinfo(handle, CURLINFO_REQUEST_SIZE, &sent_bytes);
+    if (is_too_large(code))
+        return sent_bytes == 0 ? HTTP_FAILED_REQUEST : HTTP_FAILED_SIZE;
+    if (sent_bytes == 0)
         return HTTP_FAILED_CONNECT;
     return code == CURLE_OPERATION_TIMEDOUT ? HTTP_FAILED_TIMEOUT : HTTP_FAILED_ANSWER;
 }

@@ -52,15 +52,18 @@ static void on_device_removed(virConnectPtr conn, virDomainPtr domain, const cha
     domain_watches_device_removed(opaque, uuid);
 }
 
+/* By way of the type that clang lets become any other; libvirt calls it as what it was. */
+#define DOMAIN_EVENT(callback) VIR_DOMAIN_EVENT_CALLBACK((void (*)(void))(callback))
+
 int domain_events_register(virConnectPtr conn, struct domain_watches *watches)
 {
     const struct {
         int event;
         virConnectDomainEventGenericCallback callback;
     } events[] = {
-        {VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, VIR_DOMAIN_EVENT_CALLBACK(on_block_job)},
-        {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
-        {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device_removed)},
+        {VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, DOMAIN_EVENT(on_block_job)},
+        {VIR_DOMAIN_EVENT_ID_LIFECYCLE, DOMAIN_EVENT(on_lifecycle)},
+        {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, DOMAIN_EVENT(on_device_removed)},
     };
     for (size_t i = 0; i < ARRAY_SIZE(events); i++)
         if (virConnectDomainEventRegisterAny(conn, NULL, events[i].event, events[i].callback,

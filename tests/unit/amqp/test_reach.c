@@ -62,7 +62,7 @@ static void *decode_nested(void *arg)
     return NULL;
 }
 
-/* However small the stacks of other threads are. */
+/* However small the stacks of other threads are. Newer librabbitmq refuses one as deep. */
 static void the_deepest_table_fits_on_the_stack(void **state)
 {
     (void)state;
@@ -81,7 +81,7 @@ static void the_deepest_table_fits_on_the_stack(void **state)
     (void)pthread_attr_destroy(&attr);
     assert_int_equal(bus_thread_start(&thread, decode_nested, &status), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(status, AMQP_STATUS_OK);
+    assert_true(status == AMQP_STATUS_OK || status == AMQP_STATUS_BAD_AMQP_DATA);
 }
 
 int main(void)

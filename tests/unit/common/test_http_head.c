@@ -82,7 +82,7 @@ static void a_head_is_bounded(void **state)
     struct http_head head = {0};
     struct error err = ERROR_INIT;
     memset(line, 'x', sizeof(line));
-    memcpy(line, "X-Long:", 7);
+    line[1] = ':';
     assert_int_equal(add_lines(&head, "HTTP/1.1 200 OK\r\n", &err), 0);
     for (int i = 0; i < 4; i++)
         assert_int_equal(http_head_add(&head, line, sizeof(line), &err), 0);
