@@ -52,7 +52,22 @@ static bool copy_size(const json_t *object, const char *key, bool needed, uint64
     return true;
 }
 
-static bool read_info(const json_t *root, struct qemu_img_info *info)
+/* qcow2's data file, vmdk's extents: whatever a description that anybody may have written names. */
+static bool names_other_file(const json_t *specific, const char *path)
+{
+    size_t i;
+    const json_t *extent;
+    if (json_object_get(specific, "data-file"))
+        return true;
+    json_array_foreach (json_object_get(specific, "extents"), i, extent) {
+        const char *name = json_string_member(extent, "filename");
+        if (!name || strcmp(name, path) != 0)
+            return true;
+    }
+    return false;
+}
+
+static bool read_info(const json_t *root, const char *path, struct qemu_img_info *info)
 {
     if (!copy_info_member(root, "format", info->format, sizeof(info->format)) || !info->format[0])
         return false;
@@ -68,7 +83,7 @@ static bool read_info(const json_t *root, struct qemu_img_info *info)
     if (json_object_get(root, "backing-filename") && !info->backing_path[0])
         return false;
     const json_t *specific = json_object_get(json_object_get(root, "format-specific"), "data");
-    info->has_data_file = json_object_get(specific, "data-file") != NULL;
+    info->has_data_file = names_other_file(specific, path);
     info->is_encrypted = json_is_true(json_object_get(root, "encrypted"));
     return true;
 }
@@ -80,7 +95,7 @@ int qemu_img_parse_info(const char *text, size_t size, const char *path,
     if (json_parse(text, size, INFO_OUTPUT_MAX_BYTES, "qemu-img info", &root, err) < 0)
         return error_set(err, EINVAL, EXC_INVALID_DISK_INFO, "disk info of %s is no JSON", path);
     struct qemu_img_info info = {0};
-    bool good = read_info(root, &info);
+    bool good = read_info(root, path, &info);
     json_decref(root);
     if (!good)
         return error_set(err, EINVAL, EXC_INVALID_DISK_INFO,

@@ -19,7 +19,7 @@ struct qemu_img_info {
     uint64_t cluster_size_bytes;            /* 0 when the format has none */
     char backing_path[DRIVER_PATH_MAX];     /* full-backing-filename; "" = no backing file */
     char backing_format[DRIVER_FORMAT_MAX]; /* "" = the header names none */
-    bool has_data_file;                     /* qcow2 with its data in a file besides */
+    bool has_data_file;                     /* its data is in another file: qcow2, vmdk */
     bool is_encrypted;                      /* LUKS, or qcow2 with encrypted clusters */
 };
 

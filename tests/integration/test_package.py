@@ -19,7 +19,7 @@ sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 import tap
 from cloud import LAB, Cloud, assert_same_content, block_jobs, domain_xml, write_pattern
 from agent import assert_nothing_left
-from package_root import PACKAGE, UNIT, PackageRoot, build, newer
+from package_root import PACKAGE, UNIT, PackageRoot, build, build_again, newer
 from peers import Broker, wait_for
 
 HOST = "package.example.org"
@@ -40,7 +40,7 @@ class PackageTest(unittest.TestCase):
     def test_reproducible(self):
         """package: made again, in another folder, it is the same to the byte"""
         with tempfile.TemporaryDirectory(prefix="nsa-again-", dir="/var/tmp") as other:
-            again = build(f"{other}/a/longer/path")
+            again = build_again(package, f"{other}/a/longer/path")
             self.assertTrue(filecmp.cmp(package, again, shallow=False), f"{package} {again}")
 
     def test_confined(self):
@@ -67,17 +67,17 @@ class PackageTest(unittest.TestCase):
             self.assertEqual(root.output("stat", "-c", "%U %G %a", OWN_CONF), "root nova 640")
             self.assertIn(PACKAGE, root.output("cat", LOCAL_PROFILE))
             self.assertEqual(root.output("systemctl", "is-enabled", UNIT), "enabled")
-            root.run("sh", "-c", f"echo debug = false >>{OWN_CONF}")
+            root.run("sh", "-c", f"echo \\# mine >>{OWN_CONF}")
             first = root.main_pid()
             root.dpkg("-i", upgrade)
             self.assertEqual(root.show("ActiveState"), "active", root.console())
             self.assertNotEqual(root.main_pid(), first)
-            self.assertIn("debug = false", root.output("cat", OWN_CONF))
+            self.assertIn("# mine", root.output("cat", OWN_CONF))
             self.assertEqual(root.output("stat", "-c", "%U %G %a", OWN_CONF), "root nova 640")
             root.dpkg("-r", PACKAGE)
             wait_for("an end of all processes", lambda: not root.processes())
             self.assertNotIn(PACKAGE, root.output("cat", LOCAL_PROFILE))
-            self.assertIn("debug = false", root.output("cat", OWN_CONF))
+            self.assertIn("# mine", root.output("cat", OWN_CONF))
             root.dpkg("-P", PACKAGE)
             self.assertEqual(root.changed(), before)
 

@@ -24,6 +24,20 @@ def build(folder):
                 if name.startswith(f"{PACKAGE}_") and name.endswith(".deb"))
 
 
+def build_again(package, folder):
+    """Of the source package beside it: the path of the binary package."""
+    source = os.path.dirname(package)
+    description = next(name for name in os.listdir(source) if name.endswith(".dsc"))
+    os.makedirs(folder)
+    subprocess.run(["dpkg-source", "-x", f"{source}/{description}", f"{folder}/tree"], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(["dpkg-buildpackage", "-us", "-uc", "-b", f"-j{os.cpu_count()}"], text=True,
+                          cwd=f"{folder}/tree", check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return f"{folder}/{os.path.basename(package)}"
+
+
 def newer(package, folder):
     """The same as a later version."""
     tree, made = f"{folder}/newer", f"{folder}/newer.deb"
@@ -98,4 +112,4 @@ class PackageRoot(SystemdRoot):
         return self.output("stat", "-c", "%U", f"/proc/{self.main_pid()}")
 
 
-__all__ = ["PACKAGE", "UNIT", "PackageRoot", "build", "newer"]
+__all__ = ["PACKAGE", "UNIT", "PackageRoot", "build", "build_again", "newer"]

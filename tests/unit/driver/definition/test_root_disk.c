@@ -325,6 +325,69 @@ static void data_in_another_file_is_refused(void **state)
     assert_refused("its data is in another file");
 }
 
+/* A description of other files, which a base image that nobody names the format of may be. */
+static void extents_in_other_files_are_refused(void **state)
+{
+    (void)state;
+    const char *base = temp_path("_base/described");
+    static const char description[] = "# Disk DescriptorFile\nversion=1\nCID=fffffffe\n"
+                                      "parentCID=ffffffff\ncreateType=\"monolithicFlat\"\n"
+                                      "RW 2048 FLAT \"secret\" 0\n";
+    make_disk("raw", temp_path("_base/secret"), NULL, NULL);
+    FILE *file = fopen(base, "we");
+    assert_non_null(file);
+    assert_true(fputs(description, file) >= 0);
+    (void)fclose(file);
+    make_disk("qcow2", disk_path(), base, "vmdk");
+    describe("qcow2");
+    assert_refused("its data is in another file");
+
+    make_disk("vmdk", base, NULL, NULL);
+    struct guest_info info;
+    assert_good(&info); /* nova keeps such base images where force_raw_images is off */
+}
+
+/* Writes bytes into the header of a file. */
+static void forge(const char *path, long at, const void *bytes, size_t size)
+{
+    FILE *file = fopen(path, "r+e");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    (void)fclose(file);
+}
+
+/* What QEMU would need very much memory or time for, or read beyond the end of. */
+static void forged_headers_are_refused(void **state)
+{
+    (void)state;
+    static const unsigned char much[] = {0x7f, 0xff, 0xff, 0xff};
+    static const unsigned char long_name[] = {0, 0, 0, 0, 0, 0, 2, 0, 0x7f, 0xff, 0xff, 0xff};
+    static const struct {
+        const char *what;
+        long at;
+        const unsigned char *bytes;
+        size_t size;
+    } forgeries[] = {
+        {"length of the backing file's name", 8, long_name, sizeof(long_name)},
+        {"size of a cluster", 20, much, sizeof(much)},
+        {"length of the L1 table", 36, much, sizeof(much)},
+        {"length of the refcounts", 56, much, sizeof(much)},
+        {"number of snapshots", 60, much, sizeof(much)},
+        {"a feature nobody knows", 72, much, sizeof(much)},
+        {"length of the header", 100, much, sizeof(much)},
+        {"length of an extension", 116, much, sizeof(much)},
+    };
+    for (size_t i = 0; i < sizeof(forgeries) / sizeof(forgeries[0]); i++) {
+        make_disk("qcow2", disk_path(), NULL, NULL);
+        describe("qcow2");
+        forge(disk_path(), forgeries[i].at, forgeries[i].bytes, forgeries[i].size);
+        print_message("# %s\n", forgeries[i].what);
+        assert_refused("Disk info file is invalid");
+    }
+    (void)unlink(disk_path());
+}
+
 static void only_raw_and_plain_names_on_rbd_and_lvm(void **state)
 {
     (void)state;
@@ -601,6 +664,8 @@ int main(void)
         cmocka_unit_test_teardown(base_must_stand_alone, forget),
         cmocka_unit_test_teardown(base_without_recorded_format, forget),
         cmocka_unit_test_teardown(data_in_another_file_is_refused, forget),
+        cmocka_unit_test_teardown(extents_in_other_files_are_refused, forget),
+        cmocka_unit_test_teardown(forged_headers_are_refused, forget),
         cmocka_unit_test_teardown(own_layers_are_good, forget),
         cmocka_unit_test_teardown(every_layer_is_checked, forget),
         cmocka_unit_test_teardown(layers_are_not_without_end, forget),
