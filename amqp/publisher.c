@@ -193,14 +193,23 @@ static int publisher_up(void *arg, struct error *err)
 {
     struct publisher *publisher = arg;
     publisher->last_delivery_tag = 0;
-    int r = channel_open(publisher->connection, PUBLISH_CHANNEL, err);
-    if (r < 0)
-        return r;
-    r = channel_open(publisher->connection, TOPOLOGY_CHANNEL, err);
-    if (r < 0)
-        return r;
     (void)amqp_confirm_select(connection_state(publisher->connection), PUBLISH_CHANNEL);
     return channel_answered(publisher->connection, PUBLISH_CHANNEL, "confirm.select", err);
+}
+
+/* Sent again, it would cost the connection again. */
+static bool refuse_too_large(struct publisher *publisher, struct publication *publication)
+{
+    uint64_t max_bytes = connection_max_message_bytes(publisher->connection);
+    struct error error = ERROR_INIT;
+    if (max_bytes == 0 || publication->length <= max_bytes)
+        return false;
+    (void)error_set(&error, EMSGSIZE, EXC_INTERNAL_ERROR,
+                    "a message of %zu bytes to '%s' is larger than the broker's max_message_size "
+                    "of %" PRIu64,
+                    publication->length, publication->routing_key, max_bytes);
+    finish_publication(publisher, publication, PUBLICATION_FAILED, &error);
+    return true;
 }
 
 static void publisher_down(void *arg)
@@ -217,6 +226,8 @@ static void publisher_down(void *arg)
     while ((publication = TAILQ_FIRST(&lost))) {
         TAILQ_REMOVE(&lost, publication, link);
         publication->phase = PUBLICATION_IDLE;
+        if (refuse_too_large(publisher, publication))
+            continue;
         log_debug("the connection was lost before a message to '%s' was confirmed",
                   publication->routing_key);
         finish_publication(publisher, publication, PUBLICATION_UNCERTAIN, &error);
@@ -297,6 +308,7 @@ struct publisher *publisher_new(const struct transport_url *url,
         .content = publisher_content,
         .method = publisher_method,
     };
+    static const amqp_channel_t channels[] = {PUBLISH_CHANNEL, TOPOLOGY_CHANNEL, 0};
     struct publisher *publisher = calloc(1, sizeof(*publisher));
     if (!publisher)
         return NULL;
@@ -304,6 +316,7 @@ struct publisher *publisher_new(const struct transport_url *url,
                                            .options = options,
                                            .purpose = purpose,
                                            .wake_fd = wake_fd,
+                                           .channels = channels,
                                            .speaker = speaker,
                                            .ops = &ops,
                                            .arg = publisher};

@@ -900,6 +900,17 @@ class Notifications(AmqpTest):
         done = bus.answer(number)
         self.assertEqual(done["result"], -110)
         self.assertIn("notification to 'notifications.info'", done["message"])
+        # One that lets us log in and then says nothing more.
+        mute = CuttingProxy(broker.port, b"\x00\x14\x00\x0a", stalls=True)
+        self.addCleanup(mute.close)
+        bus = self.bus(notification_url=broker.url(port=mute.port), timeout=8)
+        wait_for("channel.open", lambda: mute.cuts)
+        number = bus.send(do="notify", priority="INFO", payload={"a": 1})
+        while not bus.events("notified", id=number):
+            answer = bus.ask(do="call", topic="conductor", version="3.0", method="object_action",
+                             args={}, timeout_ms=10000)
+            self.assertLess(answer["ms"], 2000)
+        self.assertEqual(bus.answer(number)["result"], -110)
         good = self.bus(notification_url=broker.url())
         self.assertEqual(good.ask(do="notify", priority="INFO", payload={})["result"], 0)
 
@@ -973,6 +984,19 @@ class Connections(AmqpTest):
         self.assertEqual(notify(most)["result"], 0)
         self.assertEqual(len(came().body), 16 << 20)
         self.assertEqual(notify(most + 1)["result"], -errno.EMSGSIZE)
+
+    def test_too_large_for_the_broker(self):
+        """broker: a message beyond its max_message_size fails at once, and says so"""
+        small = Broker(largest=100000)
+        self.addCleanup(small.close)
+        bus = self.bus(small.url(), timeout=10)
+        done = bus.ask(do="notify", priority="INFO", payload={"a": "a" * 200000})
+        self.assertEqual(done["result"], -errno.EMSGSIZE, done)
+        self.assertIn("max_message_size of 100000", done["message"])
+        answer = bus.ask(do="call", topic="conductor", version="3.0", method="object_action",
+                         args={"a": "a" * 200000}, timeout_ms=10000)
+        self.assertIn("max_message_size of 100000", answer["message"])
+        self.assertEqual(bus.ask(do="notify", priority="INFO", payload={})["result"], 0)
 
     def test_failover(self):
         """broker: the next host is taken when one does not answer"""
@@ -1050,14 +1074,14 @@ class Connections(AmqpTest):
 
 
 class Cluster(AmqpTest):
-    """A second node; the first, the tests' common one, is stopped and comes back.
+    """Three nodes; the first, the tests' common one, is stopped and comes back.
 
-    From 4.2 on a cluster declares nothing without the majority of its nodes: then there is a third.
+    Quorum queues, and from 4.2 on a cluster as a whole, need the majority of the nodes.
     """
 
     @classmethod
     def setUpClass(cls):
-        cls.others = [Broker(broker) for _ in range(2 if broker_version() >= (4, 2) else 1)]
+        cls.others = [Broker(broker) for _ in range(2)]
         cls.second = cls.others[0]
 
     @classmethod
@@ -1075,10 +1099,10 @@ class Cluster(AmqpTest):
         return (f"rabbit://guest:guest@127.0.0.1:{broker.port},"
                 f"guest:guest@127.0.0.1:{self.second.port}/{query}")
 
-    def fail_over(self, **bus_options):
+    def fail_over(self, query="", **bus_options):
         """The first node stops while a call waits for its answer and requests are in the queue."""
-        compute = self.oslo("server", "compute", HOST, url=self.both())
-        conductor = self.oslo("server", "conductor", "ctl1", url=self.both())
+        compute = self.oslo("server", "compute", HOST, url=self.both(query))
+        conductor = self.oslo("server", "conductor", "ctl1", url=self.both(query))
         bus = self.bus(self.both(), **bus_options)
         self.attached(bus)
         pending = bus.send(do="call", topic="conductor", version="3.0", method="object_action",
@@ -1107,6 +1131,14 @@ class Cluster(AmqpTest):
     def test_failover(self):
         """cluster: the first node stops, everything goes on with the second"""
         self.fail_over()
+
+    def test_failover_quorum(self):
+        """cluster: the same where all queues, also those for replies, are quorum queues"""
+        self.fail_over("?rabbit_quorum_queue=true", quorum=True, transient_quorum=True)
+        rows = self.second.ctl("list_queues", "--no-table-headers", "name", "type").splitlines()
+        ours = [row for row in rows if row.startswith(("reply_", QUEUE))]
+        self.assertEqual([row for row in ours if not row.endswith("quorum")], [])
+        self.assertGreater(len(ours), 1)
 
     def test_failover_mirrored(self):
         """cluster: the same with mirrored queues, whose consumers are cancelled; 4.0 has them not"""
