@@ -30,6 +30,7 @@ struct libvirt_connection {
     struct domain_watches *watches;
     pthread_t event_thread;
     atomic_bool stopping;
+    atomic_bool is_lost; /* the connection, which may be one to a proxy that lives */
     int wake_timer;
     pthread_mutex_t lock; /* of all below; never taken by a callback */
     virConnectPtr conn;   /* NULL until the first use */
@@ -81,25 +82,55 @@ static void on_wake(int timer, void *opaque)
     virEventUpdateTimeout(timer, -1);
 }
 
-/* libvirt forgets the callbacks with the last reference to the connection. */
+/* Told by a proxy as well, whose own connection it was. */
+static void on_close(virConnectPtr conn, int reason, void *opaque)
+{
+    struct libvirt_connection *connection = opaque;
+    (void)conn;
+    log_debug("the connection to libvirtd is lost (reason %d)", reason);
+    atomic_store(&connection->is_lost, true);
+    domain_watches_disconnected(connection->watches);
+}
+
+/* libvirt forgets the other callbacks with the last reference to the connection. */
 static void drop_conn(struct libvirt_connection *connection)
 {
     if (!connection->conn)
         return;
-    domain_events_unregister(connection->conn);
+    (void)virConnectUnregisterCloseCallback(connection->conn, on_close);
     (void)virConnectClose(connection->conn);
     connection->conn = NULL;
+}
+
+/* What auth.conf answers is no longer asked. */
+static int refuse_to_answer(virConnectCredentialPtr questions, unsigned n_questions, void *opaque)
+{
+    (void)questions;
+    (void)opaque;
+    return n_questions == 0 ? 0 : -1;
+}
+
+/* SASL reads no auth.conf for a client that has no callback: nova.virt.libvirt.host._connect */
+static virConnectPtr open_with_credentials(const char *uri)
+{
+    static int types[] = {VIR_CRED_AUTHNAME, VIR_CRED_ECHOPROMPT, VIR_CRED_REALM,
+                          VIR_CRED_PASSPHRASE, VIR_CRED_NOECHOPROMPT};
+    virConnectAuth auth = {
+        .credtype = types, .ncredtype = ARRAY_SIZE(types), .cb = refuse_to_answer};
+    return virConnectOpenAuth(uri, &auth, 0);
 }
 
 static int open_conn(struct libvirt_connection *connection, virConnectPtr *ret_conn,
                      struct error *err)
 {
-    cleanup_conn virConnectPtr conn = virConnectOpen(connection->uri);
+    atomic_store(&connection->is_lost, false);
+    cleanup_conn virConnectPtr conn = open_with_credentials(connection->uri);
     if (!conn)
         return libvirt_error(err, "cannot connect to %s", connection->uri);
     /* A driver without keepalive (test:///default) is as good. */
     (void)virConnectSetKeepAlive(conn, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
-    if (domain_events_register(conn, connection->watches) < 0)
+    if (domain_events_register(conn, connection->watches) < 0 ||
+        virConnectRegisterCloseCallback(conn, on_close, connection, NULL) < 0)
         return libvirt_error(err, "cannot listen to the events of %s", connection->uri);
     log_debug("connected to %s", connection->uri);
     *ret_conn = TAKE_PTR(conn);
@@ -156,7 +187,8 @@ static int get_once(struct libvirt_connection *connection, virConnectPtr *ret_co
                     struct error *err)
 {
     LOCK_SCOPE(&connection->lock);
-    if (connection->conn && virConnectIsAlive(connection->conn) != 1) {
+    if (connection->conn &&
+        (atomic_load(&connection->is_lost) || virConnectIsAlive(connection->conn) != 1)) {
         log_debug("the connection to %s is not alive, it is opened again", connection->uri);
         drop_conn(connection);
     }

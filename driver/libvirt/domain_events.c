@@ -5,13 +5,6 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
-static void on_close(virConnectPtr conn, int reason, void *opaque)
-{
-    (void)conn;
-    log_debug("the connection to libvirtd is lost (reason %d)", reason);
-    domain_watches_disconnected(opaque);
-}
-
 static void on_block_job(virConnectPtr conn, virDomainPtr domain, const char *disk, int type,
                          int status, void *opaque)
 {
@@ -69,10 +62,5 @@ int domain_events_register(virConnectPtr conn, struct domain_watches *watches)
         if (virConnectDomainEventRegisterAny(conn, NULL, events[i].event, events[i].callback,
                                              watches, NULL) < 0)
             return -1;
-    return virConnectRegisterCloseCallback(conn, on_close, watches, NULL);
-}
-
-void domain_events_unregister(virConnectPtr conn)
-{
-    (void)virConnectUnregisterCloseCallback(conn, on_close);
+    return 0;
 }

@@ -7,10 +7,7 @@
 #include "driver/libvirt/domain_watch.h"
 
 /*
- * From now on the event loop thread tells `watches` (borrowed) what becomes of the domains, and
- * that the connection is lost. -1: libvirt says why.
+ * From now on, until the last reference to the connection is gone, the event loop thread tells
+ * `watches` (borrowed) what becomes of the domains. -1: libvirt says why.
  */
 int domain_events_register(virConnectPtr conn, struct domain_watches *watches);
-
-/* Before the connection is closed. The other callbacks end with its last reference. */
-void domain_events_unregister(virConnectPtr conn);

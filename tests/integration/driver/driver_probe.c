@@ -13,7 +13,9 @@
  * merge_target_file. journal is a file that entries are added to and that recover reads, reserve
  * what stays free in MiB, rate the MiB/s of a copy, state the folder of a failpoint (see
  * common/failpoint.h), rebooted what recover is told, deleted that nova no longer has the instance
- * when it is asked. SIGUSR1 cancels the work, with the class that cancel names (ImageNotFound).
+ * when it is asked; again that the snapshot is taken twice over one connection, with the failpoint
+ * "probe:again" in between. SIGUSR1 cancels the work, with the class that cancel names
+ * (ImageNotFound).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +46,7 @@ struct probe {
     const char *journal_path;
     json_t *entries; /* of this life */
     const char *state;
-    bool rebooted, deleted;
+    bool rebooted, deleted, again;
     unsigned reserve_mib, rate_mib;
     const char *cancel_exc;
     struct cancel *cancel;
@@ -122,6 +124,7 @@ static bool set_option(struct probe *probe, const char *argument)
         {"cancel", &probe->cancel_exc, NULL, NULL},
         {"rebooted", NULL, &probe->rebooted, NULL},
         {"deleted", NULL, &probe->deleted, NULL},
+        {"again", NULL, &probe->again, NULL},
         {"compress", NULL, &probe->plan.compress, NULL},
         {"quiesce", NULL, &probe->plan.quiesce, NULL},
         {"require_quiesce", NULL, &probe->plan.require_quiesce, NULL},
@@ -328,6 +331,10 @@ static int run(struct probe *probe, const char *command, const char *subject, co
     if (r < 0)
         return r;
     r = run_command(driver, probe, command, subject, output, err);
+    if (r == 0 && probe->again) {
+        failpoint("probe:again");
+        r = run_command(driver, probe, command, subject, output, err);
+    }
     driver_free(driver);
     return r;
 }

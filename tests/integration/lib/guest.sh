@@ -10,7 +10,7 @@ INSTANCES=$DIR/instances
 SNAPSHOTS=$DIR/snapshots
 
 cleanup() {
-    for domain in $($VIRSH list --all --name | grep "^$NAME-"); do
+    for domain in $($VIRSH list --all --name 2>/dev/null | grep "^$NAME-"); do
         $VIRSH destroy "$domain" >/dev/null 2>&1
         $VIRSH undefine --managed-save --nvram "$domain" >/dev/null 2>&1
     done

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -153,6 +154,80 @@ static void events_reach_the_watch(void **state)
     libvirt_connection_free(NULL);
 }
 
+/* Of what auth.conf does not answer nobody is asked, a daemon has no terminal. */
+static void credentials_are_those_of_auth_conf(void **state)
+{
+    (void)state;
+    struct libvirt_connection *connection = NULL;
+    struct error err = ERROR_INIT;
+    virConnectPtr conn = NULL;
+    char guarded_uri[512];
+    FILE *file = fopen(temp_path("guarded.xml"), "we");
+    assert_non_null(file);
+    (void)fputs("<node><auth><user password='secret'>nova</user></auth></node>", file);
+    (void)fclose(file);
+    (void)snprintf(guarded_uri, sizeof(guarded_uri), "test://%s", temp_path("guarded.xml"));
+    assert_int_equal(setenv("LIBVIRT_AUTH_FILE", temp_path("auth.conf"), 1), 0);
+    assert_int_equal(libvirt_connection_new(guarded_uri, &connection, &err), 0);
+    assert_int_equal(libvirt_connection_get(connection, 0, &conn, &err), -EIO);
+    file = fopen(temp_path("auth.conf"), "we");
+    assert_non_null(file);
+    (void)fputs("[credentials-c]\nusername=nova\npassword=secret\n"
+                "[auth-test-localhost]\ncredentials=c\n",
+                file);
+    (void)fclose(file);
+    if (libvirt_connection_get(connection, 0, &conn, &err) < 0)
+        fail_msg("%s", err.message);
+    (void)virConnectClose(conn);
+    libvirt_connection_free(connection);
+    (void)unsetenv("LIBVIRT_AUTH_FILE");
+}
+
+static virConnectCloseFunc close_callback;
+static void *close_opaque;
+
+int __real_virConnectRegisterCloseCallback(virConnectPtr conn, virConnectCloseFunc callback,
+                                           void *opaque, virFreeCallback release);
+int __wrap_virConnectRegisterCloseCallback(virConnectPtr conn, virConnectCloseFunc callback,
+                                           void *opaque, virFreeCallback release);
+int __wrap_virConnectRegisterCloseCallback(virConnectPtr conn, virConnectCloseFunc callback,
+                                           void *opaque, virFreeCallback release)
+{
+    close_callback = callback;
+    close_opaque = opaque;
+    return __real_virConnectRegisterCloseCallback(conn, callback, opaque, release);
+}
+
+/* virtproxyd, whose virtqemud has died: the way to it is as it was, and leads nowhere. */
+static void a_connection_lost_behind_a_proxy_is_opened_again(void **state)
+{
+    (void)state;
+    struct libvirt_connection *connection = NULL;
+    struct domain_watch *watch = NULL;
+    struct domain_news news = DOMAIN_NEWS_INIT;
+    struct error err = ERROR_INIT;
+    virConnectPtr first = NULL, same = NULL, other = NULL;
+    assert_int_equal(libvirt_connection_new(uri, &connection, &err), 0);
+    assert_int_equal(libvirt_connection_get(connection, 0, &first, &err), 0);
+    assert_int_equal(libvirt_connection_get(connection, 0, &same, &err), 0);
+    assert_ptr_equal(same, first);
+    assert_int_equal(libvirt_connection_watch(connection, UUID, "vda", &watch, &err), 0);
+    close_callback(first, VIR_CONNECT_CLOSE_REASON_EOF, close_opaque);
+    assert_true(domain_watch_wait(watch, 0, &news));
+    assert_true(news.disconnected);
+    assert_int_equal(virConnectIsAlive(first), 1);
+    assert_int_equal(libvirt_connection_get(connection, 0, &other, &err), 0);
+    assert_ptr_not_equal(other, first);
+    (void)virConnectClose(same);
+    (void)virConnectClose(first);
+    assert_int_equal(libvirt_connection_get(connection, 0, &same, &err), 0);
+    assert_ptr_equal(same, other);
+    (void)virConnectClose(same);
+    (void)virConnectClose(other);
+    domain_watch_free(watch);
+    libvirt_connection_free(connection);
+}
+
 static void unreachable_hypervisor_is_told(void **state)
 {
     (void)state;
@@ -222,6 +297,8 @@ int main(void)
         cmocka_unit_test(live_snapshot_is_not_known_there),
         cmocka_unit_test(cold_snapshot_stops_and_starts_the_guest),
         cmocka_unit_test(events_reach_the_watch),
+        cmocka_unit_test(credentials_are_those_of_auth_conf),
+        cmocka_unit_test(a_connection_lost_behind_a_proxy_is_opened_again),
         cmocka_unit_test(unreachable_hypervisor_is_told),
         cmocka_unit_test(time_limits_are_needed),
         cmocka_unit_test(a_libvirtd_that_hangs_is_not_waited_for_without_end),
