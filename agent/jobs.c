@@ -11,6 +11,7 @@
 struct jobs {
     pthread_mutex_t lock;
     struct job *first; /* in the order they were entered */
+    unsigned n_entered;
 };
 
 int jobs_new(struct jobs **ret_jobs, struct error *err)
@@ -42,6 +43,7 @@ void jobs_add(struct jobs *jobs, struct job *job)
     *link = job;
     job->next = NULL;
     job->jobs = jobs;
+    job->number = ++jobs->n_entered;
     job->phase = "begin";
     job->begun_ms = job->phase_ms = clock_now_ms();
 }
@@ -65,6 +67,23 @@ void jobs_set_phase(struct job *job, const char *phase)
     LOCK_SCOPE(&job->jobs->lock);
     job->phase = phase;
     job->phase_ms = clock_now_ms();
+    job->progress = (struct progress){0};
+}
+
+void jobs_set_snapshot_method(struct job *job, const char *method)
+{
+    if (!job->jobs)
+        return;
+    LOCK_SCOPE(&job->jobs->lock);
+    job->snapshot_method = method;
+}
+
+void jobs_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_bytes)
+{
+    if (!job->jobs)
+        return;
+    LOCK_SCOPE(&job->jobs->lock);
+    progress_note(&job->progress, done_bytes, total_bytes, clock_now_ms());
 }
 
 void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the workers are at, for whoever asks (status_report.h): each request that is being served
- * enters itself. Thread-safe. NULL jobs keep nothing.
+ * What the workers are at, for whoever asks (status_report.h, operator.h): each request that is
+ * being served enters itself. Thread-safe. NULL jobs keep nothing.
  */
 #pragma once
 
 #include <stdint.h>
 
+#include "agent/progress.h"
 #include "common/error.h"
 
 struct jobs;
@@ -19,8 +20,11 @@ struct job {
     const char *image_id; /* NULL: it makes none */
 
     /* guarded by the lock of jobs */
-    const char *phase; /* constant */
-    uint64_t begun_ms; /* of clock_now_ms() */
+    unsigned number;             /* counted from 1, while this agent lives */
+    const char *snapshot_method; /* constant; NULL: not chosen yet, or it takes no snapshot */
+    const char *phase;           /* constant */
+    struct progress progress;    /* of the phase */
+    uint64_t begun_ms;           /* of clock_now_ms() */
     uint64_t phase_ms;
     struct jobs *jobs; /* NULL: it is not entered */
     struct job *next;
@@ -36,8 +40,14 @@ void jobs_add(struct jobs *jobs, struct job *job);
 /* One that is not entered is left alone, here and below. */
 void jobs_remove(struct job *job);
 
-/* What it is at from now on: a constant. */
+/* What it is at from now on: a constant. Nothing of it is done. */
 void jobs_set_phase(struct job *job, const char *phase);
+
+/* How its snapshot is taken: a constant. */
+void jobs_set_snapshot_method(struct job *job, const char *method);
+
+/* How far the phase is, see progress.h. */
+void jobs_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_bytes);
 
 /* Calls visit() for each, the oldest first, under the lock: it may call nothing of jobs. */
 void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg);
