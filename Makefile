@@ -14,9 +14,9 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 CFLAGS ?= -O2 -g
 Q := $(if $(V),,@)
 
-MODULES := common conf amqp driver glance_client cinder_client agent
-DEPS := libvirt libnbd librabbitmq jansson libcurl uuid libxml-2.0 libcrypto libssl libsystemd
-TEST_DEPS := cmocka libmicrohttpd
+MODULES := common conf amqp driver glance_client cinder_client control agent
+DEPS := libvirt libnbd librabbitmq jansson libcurl libmicrohttpd uuid libxml-2.0 libcrypto libssl libsystemd
+TEST_DEPS := cmocka
 
 try = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
