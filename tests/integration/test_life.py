@@ -113,7 +113,8 @@ class LifeTest(unittest.TestCase):
                       "[libvirt]\nconnection_uri = test:///default\n"
                       f"snapshots_directory = {snapshots}\n"
                       f"[snapshot_agent]\nattach = {attach}\nattach_poll_interval = 1\n"
-                      f"state_dir = {self.folder}/snapshot-agent\n")
+                      f"state_dir = {self.folder}/snapshot-agent\n"
+                      f"control_socket = {self.folder}/control\n")
 
     def start(self, watchdog_ms=2000, path=os.environ["PATH"], **options):
         self.configure(**options)
