@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # nova-snapshot-agent. `make help` lists the targets.
 NAME := nova-snapshot-agent
+TOOL := nova-snapshot
 VERSION := 0.1.0
 CC := gcc
 SAN ?=
@@ -8,18 +9,20 @@ BUILD ?= build$(if $(SAN),/$(SAN))
 LAB ?= /var/tmp/nova-agent-lab
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
+BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 EXAMPLEDIR ?= $(SYSCONFDIR)/nova
 CFLAGS ?= -O2 -g
 Q := $(if $(V),,@)
 
-MODULES := common conf amqp driver glance_client cinder_client agent
+MODULES := common conf amqp driver glance_client cinder_client control agent
 # The oldest that will do; 'make check-oldest' builds as if these were here. Ceph's are headers alone.
 DEPS := 'libvirt >= 8.0.0' 'libnbd >= 1.10' 'librabbitmq >= 0.10.0' 'jansson >= 2.13' 'libcurl >= 7.76.0' \
-	'libxml-2.0 >= 2.9.10' 'libcrypto >= 3.0.0' libssl 'libsystemd >= 247' uuid
-TEST_DEPS := cmocka libmicrohttpd
+	'libmicrohttpd >= 0.9.72' 'libxml-2.0 >= 2.9.10' 'libcrypto >= 3.0.0' libssl 'libsystemd >= 247' uuid
+TEST_DEPS := cmocka
 
 try = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -59,12 +62,14 @@ TEST_LDLIBS := $(call pkg_config,--libs $(TEST_DEPS))
 ROOMS := $(MODULES) $(patsubst %/,%,$(wildcard driver/*/))
 SRC := $(wildcard $(addsuffix /*.c,$(ROOMS)))
 OBJ := $(SRC:%.c=$(BUILD)/%.o)
+TOOL_SRC := $(wildcard tool/*.c)
+TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
 objects_of = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
-module_objects = $(filter $(BUILD)/$(1)/%,$(OBJ))
+module_objects = $(filter $(BUILD)/$(1)/%,$(OBJ) $(filter-out %/main.o,$(TOOL_OBJ)))
 
 # A unit test in tests/unit/<module>/ is linked with that module and common; agent tests with all.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/unit/,$(ROOMS)))) $(FUZZ_SRC)
+TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/unit/,$(ROOMS) tool))) $(FUZZ_SRC)
 TEST_BIN := $(TEST_SRC:%.c=$(BUILD)/%)
 TEST_SUPPORT := $(call objects_of,tests/unit)
 
@@ -72,9 +77,13 @@ TEST_SUPPORT := $(call objects_of,tests/unit)
 .SUFFIXES:
 .PRECIOUS: $(BUILD)/%.o
 .PHONY: all
-all: $(BUILD)/$(NAME)
+all: $(BUILD)/$(NAME) $(BUILD)/$(TOOL)
 
 $(BUILD)/$(NAME): $(OBJ)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
+
+$(BUILD)/$(TOOL): $(TOOL_OBJ) $(call module_objects,common)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
@@ -103,7 +112,7 @@ $(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(TEST_SUPPORT) \
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ $$(call wraps,$$<) \
 		$(LDLIBS_ALL) $(TEST_LDLIBS)
 endef
-$(foreach module,$(MODULES),$(eval $(call unit_test,$(module))))
+$(foreach module,$(MODULES) tool,$(eval $(call unit_test,$(module))))
 
 # What reads text from outside: given its kept corpus as a unit test, or by libFuzzer what it thinks of.
 FUZZ_MAIN := $(if $(filter fuzz,$(SAN)),,$(BUILD)/tests/fuzz/replay.o)
@@ -208,6 +217,17 @@ lab-up:
 lab-down lab-status: lab-%:
 	$(Q)LAB=$(LAB) tests/lab/$*
 
+# The tool's man page and completion come from its table of commands.
+$(BUILD)/tool-doc: $(BUILD)/tool/doc/doc.o $(call module_objects,tool) $(call module_objects,common)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
+
+$(BUILD)/$(TOOL).1: docs/$(TOOL).1.in $(BUILD)/tool-doc
+	$(Q)$(BUILD)/tool-doc man | sed -e 's/@VERSION@/$(VERSION)/' -e '/^@COMMANDS@$$/{r /dev/stdin' -e 'd}' $< >$@
+
+$(BUILD)/$(TOOL).bash: $(BUILD)/tool-doc
+	$(Q)$< completion >$@
+
 # The sample file and the man page come from the option table.
 $(BUILD)/conf-doc: $(BUILD)/conf/tool/doc.o $(filter-out $(BUILD)/agent/%,$(call module_objects,common) $(call module_objects,conf))
 	@echo "  LD    $@"
@@ -227,7 +247,7 @@ $(BUILD)/$(NAME).service: packaging/$(NAME).service.in FORCE
 	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|' $< >$@
 
 # For editors and tools that read C.
-C_FILES := $(SRC) $(wildcard conf/tool/*.c tests/*/*.c tests/integration/*/*.c) $(TEST_SRC)
+C_FILES := $(SRC) $(TOOL_SRC) $(wildcard conf/tool/*.c tool/doc/*.c tests/*/*.c tests/integration/*/*.c) $(TEST_SRC)
 quoted = "$(subst ",\",$(subst \,\\,$(1)))"
 entry = {"directory": $(call quoted,$(CURDIR)), "file": $(call quoted,$(1)), "command": $(call quoted,$(call compile,$(1)))}
 comma := ,
@@ -246,7 +266,7 @@ tidy: compile_commands
 		2>$(BUILD)/tidy.log || { grep -v ' generated' $(BUILD)/tidy.log; exit 1; }
 
 tags:
-	$(Q)ctags -o $@ $(C_FILES) $(wildcard $(addsuffix /*.h,$(ROOMS)) tests/unit/*.h tests/unit/*/*.h tests/unit/*/*/*.h)
+	$(Q)ctags -o $@ $(C_FILES) $(wildcard $(addsuffix /*.h,$(ROOMS) tool) tests/unit/*.h tests/unit/*/*.h tests/unit/*/*/*.h)
 
 # Debian's packages, in build/deb: source, binary, and what lintian says of them.
 .PHONY: deb
@@ -260,8 +280,12 @@ dist:
 	@echo "  DIST  $(BUILD)/$(NAME)-$(VERSION).tar.gz"
 
 .PHONY: install uninstall clean help
-install: $(BUILD)/$(NAME) $(BUILD)/$(NAME).conf.sample $(BUILD)/$(NAME).conf.5 $(BUILD)/$(NAME).8 $(BUILD)/$(NAME).service
+install: all $(BUILD)/$(NAME).conf.sample $(BUILD)/$(NAME).conf.5 $(BUILD)/$(NAME).8 $(BUILD)/$(NAME).service \
+		$(BUILD)/$(TOOL).1 $(BUILD)/$(TOOL).bash
 	install -D -m 755 $(BUILD)/$(NAME) $(DESTDIR)$(SBINDIR)/$(NAME)
+	install -D -m 755 $(BUILD)/$(TOOL) $(DESTDIR)$(BINDIR)/$(TOOL)
+	install -D -m 644 $(BUILD)/$(TOOL).1 $(DESTDIR)$(MANDIR)/man1/$(TOOL).1
+	install -D -m 644 $(BUILD)/$(TOOL).bash $(DESTDIR)$(COMPLETIONDIR)/$(TOOL)
 	install -D -m 644 $(BUILD)/$(NAME).conf.sample $(DESTDIR)$(EXAMPLEDIR)/$(NAME).conf.sample
 	[ -e $(DESTDIR)$(SYSCONFDIR)/nova/$(NAME).conf ] || \
 		install -D -m 640 packaging/$(NAME).conf $(DESTDIR)$(SYSCONFDIR)/nova/$(NAME).conf
@@ -272,13 +296,14 @@ install: $(BUILD)/$(NAME) $(BUILD)/$(NAME).conf.sample $(BUILD)/$(NAME).conf.5 $
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/$(NAME) $(DESTDIR)$(EXAMPLEDIR)/$(NAME).conf.sample \
 		$(DESTDIR)$(MANDIR)/man8/$(NAME).8 $(DESTDIR)$(MANDIR)/man5/$(NAME).conf.5 \
-		$(DESTDIR)$(UNITDIR)/$(NAME).service
+		$(DESTDIR)$(UNITDIR)/$(NAME).service $(DESTDIR)$(BINDIR)/$(TOOL) \
+		$(DESTDIR)$(MANDIR)/man1/$(TOOL).1 $(DESTDIR)$(COMPLETIONDIR)/$(TOOL)
 
 clean:
 	rm -rf build compile_commands.json tags
 
 help:
-	@echo 'make                build/$(NAME)'
+	@echo 'make                build/$(NAME), build/$(TOOL)'
 	@echo 'make demo           root: a private OpenStack, a real snapshot (LAB=dir)'
 	@echo 'make check          root: all that decides whether a change lands, installs what it needs'
 	@echo "make check-unit     no root, no services; check-asan, check-valgrind: the same, watched; TESTS='driver/*'"
@@ -298,4 +323,4 @@ help:
 	@echo 'make compile_commands, tags   for clangd and editors'
 	@echo 'Variables: WERROR=1, SAN=asan|tsan, BUILD=dir, CC, CFLAGS, V=1'
 
--include $(OBJ:.o=.d) $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d)
+-include $(OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d)

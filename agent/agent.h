@@ -12,6 +12,7 @@
 struct bus;
 struct canceller;
 struct cinder;
+struct control;
 struct conf;
 struct driver;
 struct freeze_ledger;
@@ -50,6 +51,7 @@ struct agent {
     struct state_watch *state_watch;          /* and whose task state is not theirs any more */
     struct workers *workers;                  /* threads */
     struct jobs *jobs;                        /* and what they are at */
+    struct control *control;                  /* what operators ask; NULL: nothing */
     atomic_uint taking;                       /* accepted requests that have none yet */
     struct instance_queue *instance_queue;    /* one operation per instance */
     struct shutdown *shutdown;                /* whether the end has begun */

@@ -312,6 +312,25 @@ unsigned canceller_instance_deleted(struct canceller *canceller, const char *ins
     return n;
 }
 
+unsigned canceller_image_unwanted(struct canceller *canceller, const char *image_id)
+{
+    struct error reason = ERROR_INIT;
+    unsigned n = 0;
+    if (!canceller)
+        return 0;
+    (void)error_set(&reason, ECANCELED, EXC_INTERNAL_ERROR,
+                    "the snapshot was cancelled by an operator of the host");
+    LOCK_SCOPE(&canceller->lock);
+    for (struct cancellable *cancellable = canceller->first; cancellable;
+         cancellable = cancellable->next) {
+        if (strcasecmp(cancellable->image_id, image_id) != 0)
+            continue;
+        cancel_request(cancellable->cancel, &reason);
+        n++;
+    }
+    return n;
+}
+
 unsigned canceller_cancel_all(struct canceller *canceller, enum canceller_scope scope,
                               const struct error *reason)
 {

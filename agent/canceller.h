@@ -58,6 +58,9 @@ void canceller_end(struct cancellable *cancellable);
 unsigned canceller_instance_deleted(struct canceller *canceller, const char *instance_uuid,
                                     bool soft);
 
+/* An operator wants the snapshot to end whose image this is. Returns how many there are. */
+unsigned canceller_image_unwanted(struct canceller *canceller, const char *image_id);
+
 enum canceller_scope { CANCELLER_WAITING, CANCELLER_ALL };
 
 /*

@@ -67,7 +67,7 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
     int r = slots_acquire(op->base.agent->disk_op_slots, err);
     if (r == 0) {
         operation_enter(op, SUMMARY_COPY);
-        op->summary.method = "direct";
+        operation_set_method(op, "direct");
         r = driver->ops->direct_snapshot(driver, &op->info, &direct, ret_location, err);
         slots_release(op->base.agent->disk_op_slots);
         op->guest_is_back = r == 0;

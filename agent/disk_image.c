@@ -115,7 +115,7 @@ static int extract_as_planned(struct operation *op, struct snapshot_result *ret_
                               struct error *err)
 {
     struct driver *driver = op->base.agent->driver;
-    op->summary.method = snapshot_method_name(op->plan.method);
+    operation_set_method(op, snapshot_method_name(op->plan.method));
     return driver->ops->extract(driver, &op->info, &op->plan, ret_result, err);
 }
 
@@ -172,6 +172,7 @@ static int extract_image(struct operation *op, struct snapshot_result *ret_resul
         return r;
     op->plan.journal = &op->driver_journal;
     op->plan.owner = &op->driver_owner;
+    op->plan.observer = &op->observer;
     r = extract_by_any_method(op, ret_result, err);
     slots_release(op->base.agent->disk_op_slots);
     op->is_streamed = r == 0 && ret_result->streamed;
@@ -204,7 +205,7 @@ static int upload_within_limits(struct operation *op, struct image_source *image
         lower_limit(live.upload_bytes_per_s, op->is_streamed ? live.disk_bytes_per_s : 0);
     log_debug("uploading %llu bytes, limit %llu bytes/s (0 = none)",
               (unsigned long long)image->size_bytes, (unsigned long long)bytes_per_s);
-    int r = throttled_image_begin(&throttled, image, bytes_per_s, err);
+    int r = throttled_image_begin(&throttled, image, &op->base.job, bytes_per_s, err);
     throttled.shared[0] = agent->upload_throttle;
     throttled.shared[1] = op->is_streamed ? agent->disk_throttle : NULL;
     if (r == 0)

@@ -3,7 +3,10 @@
 #include "agent/jobs.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -11,6 +14,7 @@
 struct jobs {
     pthread_mutex_t lock;
     struct job *first; /* in the order they were entered */
+    unsigned n_entered;
 };
 
 int jobs_new(struct jobs **ret_jobs, struct error *err)
@@ -42,6 +46,7 @@ void jobs_add(struct jobs *jobs, struct job *job)
     *link = job;
     job->next = NULL;
     job->jobs = jobs;
+    job->number = ++jobs->n_entered;
     job->phase = "begin";
     job->begun_ms = job->phase_ms = clock_now_ms();
 }
@@ -65,6 +70,59 @@ void jobs_set_phase(struct job *job, const char *phase)
     LOCK_SCOPE(&job->jobs->lock);
     job->phase = phase;
     job->phase_ms = clock_now_ms();
+    job->progress = (struct progress){0};
+}
+
+void jobs_set_snapshot_method(struct job *job, const char *method)
+{
+    if (!job->jobs)
+        return;
+    LOCK_SCOPE(&job->jobs->lock);
+    job->snapshot_method = method;
+}
+
+void jobs_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_bytes)
+{
+    if (!job->jobs)
+        return;
+    LOCK_SCOPE(&job->jobs->lock);
+    progress_note(&job->progress, done_bytes, total_bytes, clock_now_ms());
+}
+
+void jobs_set_throttle(struct job *job, struct throttle *throttle)
+{
+    if (!job->jobs)
+        return;
+    LOCK_SCOPE(&job->jobs->lock);
+    job->throttle = throttle;
+    if (throttle && job->is_limited)
+        throttle_set(throttle, job->bytes_per_s);
+}
+
+static void limit_job(struct job *job, uint64_t bytes_per_s)
+{
+    job->is_limited = true;
+    job->bytes_per_s = bytes_per_s;
+    if (job->throttle)
+        throttle_set(job->throttle, bytes_per_s);
+}
+
+bool jobs_limit(struct jobs *jobs, const char *id, uint64_t bytes_per_s)
+{
+    LOCK_SCOPE(&jobs->lock);
+    struct job *job = jobs->first;
+    while (job && !jobs_is_called(job, id))
+        job = job->next;
+    if (job)
+        limit_job(job, bytes_per_s);
+    return job != NULL;
+}
+
+bool jobs_is_called(const struct job *job, const char *id)
+{
+    char number[16];
+    (void)snprintf(number, sizeof(number), "%u", job->number);
+    return strcmp(number, id) == 0 || (job->image_id && strcasecmp(job->image_id, id) == 0);
 }
 
 void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg)

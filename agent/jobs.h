@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the workers are at, for whoever asks (status_report.h): each request that is being served
- * enters itself. Thread-safe. NULL jobs keep nothing.
+ * What the workers are at, for whoever asks (status_report.h, operator.h): each request that is
+ * being served enters itself. Thread-safe. NULL jobs keep nothing.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/progress.h"
 #include "common/error.h"
+#include "common/throttle.h"
 
 struct jobs;
 
@@ -19,8 +22,14 @@ struct job {
     const char *image_id; /* NULL: it makes none */
 
     /* guarded by the lock of jobs */
-    const char *phase; /* constant */
-    uint64_t begun_ms; /* of clock_now_ms() */
+    unsigned number;             /* counted from 1, while this agent lives */
+    const char *snapshot_method; /* constant; NULL: not chosen yet, or it takes no snapshot */
+    const char *phase;           /* constant */
+    struct progress progress;    /* of the phase */
+    struct throttle *throttle;   /* borrowed; of its upload, NULL: it does not upload now */
+    bool is_limited;             /* by an operator, */
+    uint64_t bytes_per_s;        /* to that; 0: to nothing */
+    uint64_t begun_ms;           /* of clock_now_ms() */
     uint64_t phase_ms;
     struct jobs *jobs; /* NULL: it is not entered */
     struct job *next;
@@ -36,8 +45,25 @@ void jobs_add(struct jobs *jobs, struct job *job);
 /* One that is not entered is left alone, here and below. */
 void jobs_remove(struct job *job);
 
-/* What it is at from now on: a constant. */
+/* What it is at from now on: a constant. Nothing of it is done. */
 void jobs_set_phase(struct job *job, const char *phase);
+
+/* How its snapshot is taken: a constant. */
+void jobs_set_snapshot_method(struct job *job, const char *method);
+
+/* How far the phase is, see progress.h. */
+void jobs_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_bytes);
+
+/* What its upload is limited by from now on, NULL: it has ended. An operator's limit is put in
+ * force.
+ */
+void jobs_set_throttle(struct job *job, struct throttle *throttle);
+
+/* Limits the upload of a job, now or when it comes to that. False when there is none of that id. */
+bool jobs_limit(struct jobs *jobs, const char *id, uint64_t bytes_per_s);
+
+/* Whether `id`, a number or an image's id, means this one. */
+bool jobs_is_called(const struct job *job, const char *id);
 
 /* Calls visit() for each, the oldest first, under the lock: it may call nothing of jobs. */
 void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg);

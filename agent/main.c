@@ -12,6 +12,7 @@
 #include "agent/command_line.h"
 #include "agent/freezer.h"
 #include "agent/host_lock.h"
+#include "agent/operator.h"
 #include "agent/preflight.h"
 #include "agent/recover.h"
 #include "agent/release.h"
@@ -45,6 +46,7 @@ static void block_signals(sigset_t *ret_signals)
     (void)sigaddset(ret_signals, SIGHUP);
     (void)sigaddset(ret_signals, SIGUSR1);
     (void)sigaddset(ret_signals, SIGUSR2);
+    (void)sigaddset(ret_signals, OPERATOR_SIGNAL);
     (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 }
@@ -57,12 +59,14 @@ struct watch {
     struct sd_notifier notifier;
 };
 
-/* The next signal, or 0 after `timeout_ms`; -1 = for ever. */
-static int next_signal(const sigset_t *signals, int timeout_ms)
+/* The next signal, or 0 after `timeout_ms`; -1 = for ever. *ret_value came with it. */
+static int next_signal(const sigset_t *signals, int timeout_ms, int *ret_value)
 {
+    siginfo_t info = {0};
     const struct timespec timeout = {.tv_sec = timeout_ms / 1000,
                                      .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
-    int number = sigtimedwait(signals, NULL, timeout_ms < 0 ? NULL : &timeout);
+    int number = sigtimedwait(signals, &info, timeout_ms < 0 ? NULL : &timeout);
+    *ret_value = info.si_value.sival_int;
     return number > 0 ? number : 0;
 }
 
@@ -81,11 +85,29 @@ static void drain_host(const struct watch *watch)
              workers_running(watch->agent->workers));
 }
 
+static void resume_host(const struct watch *watch)
+{
+    bus_stand_aside(watch->agent->bus, BUS_ASIDE_DRAINED, false);
+    log_info("no longer drained: requests are taken again");
+}
+
+static void obey_operator(const struct watch *watch, int wish)
+{
+    if (wish == OPERATOR_DRAIN)
+        drain_host(watch);
+    else if (wish == OPERATOR_RESUME)
+        resume_host(watch);
+}
+
 /* True when it is a signal to end. */
-static bool handle_signal(const struct watch *watch, int number)
+static bool handle_signal(const struct watch *watch, int number, int value)
 {
     if (number != 0)
         log_debug("signal %d", number);
+    if (number == OPERATOR_SIGNAL) {
+        obey_operator(watch, value);
+        return false;
+    }
     switch (number) {
     case 0:
         return false;
@@ -107,21 +129,21 @@ static bool handle_signal(const struct watch *watch, int number)
 static void stand_watch(struct watch *watch)
 {
     int timeout_ms = watch->notifier.interval_ms > 0 ? (int)watch->notifier.interval_ms : -1;
-    int number;
+    int number, value;
     do {
         sd_notify_show(&watch->notifier);
-        number = next_signal(&watch->signals, timeout_ms);
-    } while (!handle_signal(watch, number));
+        number = next_signal(&watch->signals, timeout_ms, &value);
+    } while (!handle_signal(watch, number, value));
     log_info("signal %d: taking no more requests", number);
 }
 
 static bool was_asked_again(void *arg)
 {
     struct watch *watch = arg;
-    int number;
+    int number, value;
     bool again = false;
     sd_notify_show(&watch->notifier);
-    while ((number = next_signal(&watch->signals, 0)) != 0) {
+    while ((number = next_signal(&watch->signals, 0, &value)) != 0) {
         if (number == SIGUSR2)
             status_report_log(watch->agent);
         again = again || number == SIGTERM || number == SIGINT;
@@ -186,6 +208,7 @@ static void give_up_start(struct agent *agent, const struct error *err)
 static int serve_host(struct watch *watch, struct error *err)
 {
     log_info("nova-snapshot-agent %s serves host %s", VERSION, watch->agent->conf->DEFAULT.host);
+    operator_listen(watch->agent);
     int r = serve_until_told(watch, err);
     if (r < 0)
         give_up_start(watch->agent, err);

@@ -83,6 +83,12 @@ void operation_enter(struct operation *op, enum summary_phase phase)
     log_debug("phase %s", name);
 }
 
+void operation_set_method(struct operation *op, const char *method)
+{
+    op->summary.method = method;
+    jobs_set_snapshot_method(&op->base.job, method);
+}
+
 void operation_log_summary(struct operation *op, const char *outcome)
 {
     char text[2 * ERROR_MESSAGE_MAX + 512];

@@ -37,6 +37,7 @@ struct operation {
     struct snapshot_arguments arguments;
     struct driver_journal driver_journal;
     struct driver_owner driver_owner;
+    struct driver_observer observer;
     const char *task_state; /* what the database holds as far as we know ... */
     const char *next_state; /* ... or this, when a save got no answer */
     struct guest_info info;
@@ -59,6 +60,9 @@ struct operation {
 
 /* What it is at from now on: for the log, the summary and a status report. */
 void operation_enter(struct operation *op, enum summary_phase phase);
+
+/* How it is taken, a constant: for the same. */
+void operation_set_method(struct operation *op, const char *method);
 
 /* Logs what it came to, its last line at level info: "Snapshot image <id> <outcome>". */
 void operation_log_summary(struct operation *op, const char *outcome);

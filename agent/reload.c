@@ -12,9 +12,7 @@
 #include "agent/slots.h"
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "common/throttle.h"
 #include "conf/conf.h"
-#include "driver/driver.h"
 
 static const struct {
     const char *group;
@@ -30,20 +28,6 @@ static const struct {
     {"snapshot_agent", "upload_rate_limit"},
     {"snapshot_agent", "upload_rate_limit_host"},
 };
-
-static void apply_to_snapshots(struct agent *agent, const struct conf *conf)
-{
-#define OWN(field) conf->snapshot_agent.field
-    live_options_set(agent->live_options, conf);
-    agent->driver->ops->set_disk_rate(agent->driver, live_options_disk_share(conf));
-    throttle_set(agent->disk_throttle, (uint64_t)OWN(disk_rate_limit_host) << 20);
-    throttle_set(agent->upload_throttle, (uint64_t)OWN(upload_rate_limit_host) << 20);
-    log_info("from now on: live_snapshot_method = %s, disk_rate_limit = %d (host: %d), "
-             "upload_rate_limit = %d (host: %d)",
-             OWN(live_snapshot_method), OWN(disk_rate_limit), OWN(disk_rate_limit_host),
-             OWN(upload_rate_limit), OWN(upload_rate_limit_host));
-#undef OWN
-}
 
 static void apply_to_agent(struct agent *agent, const struct conf *conf)
 {
@@ -107,8 +91,9 @@ void reload_configuration(struct agent *agent, const struct conf_sources *source
     if (r < 0) {
         log_error("the configuration stays as it was: %s", err.message);
     } else {
+        const struct live_values live = live_options_of(conf);
         apply_to_agent(agent, conf);
-        apply_to_snapshots(agent, conf);
+        live_options_apply(agent, &live);
         warn_of_others(agent->conf, conf);
     }
     conf_free(conf);

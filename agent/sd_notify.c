@@ -20,9 +20,6 @@
 #define STOPPING_INTERVAL_MS 2000
 #define EXTENSION_MS 30000
 
-/* The longest single wait of the bus thread is a write of 10 s; several may follow each other. */
-#define BUS_STUCK_MS 30000
-
 bool sd_notify_listens(void)
 {
     const char *socket = getenv("NOTIFY_SOCKET"); /* NOLINT(concurrency-mt-unsafe) */

@@ -28,6 +28,7 @@
 #include "common/log.h"
 #include "common/throttle.h"
 #include "conf/conf.h"
+#include "control/control.h"
 #include "glance_client/glance.h"
 
 /* Requests that wait for a slot hold a thread each; beyond this nova-compute takes them. */
@@ -120,6 +121,7 @@ int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
 
 void setup_undo(struct agent *agent)
 {
+    control_stop(agent->control);
     preflight_free(agent->preflight);
     state_watch_free(agent->state_watch);
     release_free(agent->release);

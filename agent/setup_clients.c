@@ -176,6 +176,8 @@ static int make_cinder(struct agent *agent, const struct conf *conf, struct erro
 
 static int make_driver(const struct conf *conf, struct driver **ret_driver, struct error *err)
 {
+    const struct live_values live = live_options_of(conf);
+    const unsigned snapshots = (unsigned)conf->DEFAULT.max_concurrent_snapshots;
     const struct libvirt_driver_options options = {
         .connection_uri = conf->libvirt.connection_uri,
         .virt_type = conf->libvirt.virt_type,
@@ -185,7 +187,7 @@ static int make_driver(const struct conf *conf, struct driver **ret_driver, stru
         .freeze_timeout_s = (unsigned)conf->snapshot_agent.freeze_timeout,
         .images_cpu_limit_s = (unsigned)conf->libvirt.images_cpu_time_limit,
         .images_address_space_bytes = (uint64_t)conf->libvirt.images_address_space_limit << 30,
-        .disk_bytes_per_s = live_options_disk_share(conf),
+        .disk_bytes_per_s = live_options_disk_share(&live, snapshots),
         .scratch_reserve_bytes = (uint64_t)conf->snapshot_agent.scratch_reserve << 20,
         .deep_image_inspection = !conf->workarounds.disable_deep_image_inspection,
         .rbd = rbd_options(conf),

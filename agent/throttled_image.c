@@ -5,7 +5,7 @@
 static ssize_t throttled_read(struct image_source *source, void *buffer, size_t length,
                               struct error *err)
 {
-    const struct throttled_image *throttled = (struct throttled_image *)source;
+    struct throttled_image *throttled = (struct throttled_image *)source;
     struct image_source *image = throttled->image;
     ssize_t n = image->ops->read(image, buffer, length, err);
     if (n <= 0)
@@ -13,12 +13,18 @@ static ssize_t throttled_read(struct image_source *source, void *buffer, size_t 
     int r = throttle_take(throttled->own, (uint64_t)n, err);
     for (size_t i = 0; r == 0 && i < SHARED_THROTTLES; i++)
         r = throttle_take(throttled->shared[i], (uint64_t)n, err);
-    return r < 0 ? r : n;
+    if (r < 0)
+        return r;
+    throttled->read_bytes += (uint64_t)n;
+    jobs_set_progress(throttled->job, throttled->read_bytes, source->size_bytes);
+    return n;
 }
 
 static int throttled_rewind(struct image_source *source, struct error *err)
 {
-    struct image_source *image = ((struct throttled_image *)source)->image;
+    struct throttled_image *throttled = (struct throttled_image *)source;
+    struct image_source *image = throttled->image;
+    throttled->read_bytes = 0;
     return image->ops->rewind(image, err);
 }
 
@@ -28,16 +34,19 @@ static void throttled_close(struct image_source *source)
 }
 
 int throttled_image_begin(struct throttled_image *throttled, struct image_source *image,
-                          uint64_t bytes_per_s, struct error *err)
+                          struct job *job, uint64_t bytes_per_s, struct error *err)
 {
     static const struct image_source_ops ops = {
         .read = throttled_read, .rewind = throttled_rewind, .close = throttled_close};
-    *throttled = (struct throttled_image){.base = {.ops = &ops, .size_bytes = image->size_bytes},
-                                          .image = image};
-    return throttle_new(bytes_per_s, &throttled->own, err);
+    *throttled = (struct throttled_image){
+        .base = {.ops = &ops, .size_bytes = image->size_bytes}, .image = image, .job = job};
+    int r = throttle_new(bytes_per_s, &throttled->own, err);
+    jobs_set_throttle(job, throttled->own);
+    return r;
 }
 
 void throttled_image_done(struct throttled_image *throttled)
 {
+    jobs_set_throttle(throttled->job, NULL);
     throttle_free(throttled->own);
 }

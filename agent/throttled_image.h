@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An image that is read no faster than the operator allows. */
+/* An image that is read no faster than the operator allows, and tells how far that is. */
 #pragma once
 
 #include <stdint.h>
 
+#include "agent/jobs.h"
 #include "common/error.h"
 #include "common/image_source.h"
 #include "common/throttle.h"
@@ -15,6 +16,9 @@ struct throttled_image {
     struct image_source *image; /* borrowed */
     struct throttle *own;
     struct throttle *shared[SHARED_THROTTLES]; /* borrowed; NULL = no limit */
+    struct job *job;                           /* borrowed; whose progress it is, and who may be
+                                                  limited otherwise meanwhile */
+    uint64_t read_bytes;
 };
 
 /*
@@ -22,5 +26,5 @@ struct throttled_image {
  * afterwards. throttled_image_done() ends it, on failure too.
  */
 int throttled_image_begin(struct throttled_image *throttled, struct image_source *image,
-                          uint64_t bytes_per_s, struct error *err);
+                          struct job *job, uint64_t bytes_per_s, struct error *err);
 void throttled_image_done(struct throttled_image *throttled);

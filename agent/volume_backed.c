@@ -130,7 +130,7 @@ static int snapshot_volumes(struct volume_backed *work, struct error *err)
     struct operation *op = work->op;
     struct error failure = ERROR_INIT;
     operation_enter(op, SUMMARY_COPY);
-    op->summary.method = "snapshots of its volumes";
+    operation_set_method(op, "snapshots of its volumes");
     int r = freeze_guest(op, err);
     if (r < 0)
         return r;

@@ -307,6 +307,11 @@ void bus_stand_aside(struct bus *bus, enum bus_aside reason, bool on)
         change_server(bus, rpc_server_stand_aside);
 }
 
+bool bus_stands_aside(struct bus *bus, enum bus_aside reason)
+{
+    return (atomic_load(&bus->flags.aside) & (unsigned)reason) != 0;
+}
+
 bool bus_attached(struct bus *bus)
 {
     return atomic_load(&bus->flags.attached);

@@ -46,6 +46,9 @@ enum bus_aside {
  */
 void bus_stand_aside(struct bus *bus, enum bus_aside reason, bool on);
 
+/* Whether that reason holds now. */
+bool bus_stands_aside(struct bus *bus, enum bus_aside reason);
+
 /* True while the consumer on compute.<host> is active, or nova-compute takes what was put back. */
 bool bus_attached(struct bus *bus);
 
@@ -57,6 +60,9 @@ bool bus_connected(struct bus *bus);
  * (0 = only then), so that bus_alive() can tell.
  */
 void bus_watch(struct bus *bus, unsigned interval_ms);
+
+/* The longest single wait of the bus thread is a write of 10 s; several may follow each other. */
+#define BUS_STUCK_MS 30000
 
 /* True when the bus thread has turned within the last `within_ms`, or is not started. */
 bool bus_alive(struct bus *bus, unsigned within_ms);

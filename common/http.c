@@ -62,7 +62,8 @@ int http_client_new(const struct http_options *options, struct http_client **ret
     client->retry_delay_ms = options->retry_delay_ms ? options->retry_delay_ms : RETRY_DELAY_MS;
     if (!option_text_copy(options->cafile, NULL, &client->transfer.cafile) ||
         !option_text_copy(options->certfile, NULL, &client->transfer.certfile) ||
-        !option_text_copy(options->keyfile, NULL, &client->transfer.keyfile)) {
+        !option_text_copy(options->keyfile, NULL, &client->transfer.keyfile) ||
+        !option_text_copy(options->unix_socket, NULL, &client->transfer.unix_socket)) {
         http_client_free(client);
         return error_nomem(err);
     }
@@ -78,6 +79,7 @@ void http_client_free(struct http_client *client)
     free(client->transfer.cafile);
     free(client->transfer.certfile);
     free(client->transfer.keyfile);
+    free(client->transfer.unix_socket);
     free(client);
 }
 

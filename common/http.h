@@ -20,6 +20,7 @@ struct http_options {
     const char *certfile;
     const char *keyfile;
     bool insecure;
+    const char *unix_socket; /* where to connect to, whatever the URL's host; NULL: there */
     unsigned timeout_s;      /* of a request without image data; 0 = the agent's own, 60 s */
     unsigned retry_delay_ms; /* before the first repetition; 0 = 500 ms */
 };

@@ -77,6 +77,7 @@ static bool set_common(CURL *handle, const struct http_transfer_options *options
                CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) == CURLE_OK &&
            set_protocols(handle) && set_quick_exit(handle) &&
+           curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, options->unix_socket) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_NOPROXY, "*") == CURLE_OK &&
            curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&

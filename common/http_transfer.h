@@ -11,7 +11,7 @@
 
 /* What all requests of a client have in common. NULL = not given. */
 struct http_transfer_options {
-    char *cafile, *certfile, *keyfile;
+    char *cafile, *certfile, *keyfile, *unix_socket;
     bool insecure;
     unsigned timeout_ms; /* of a request without a source */
 };

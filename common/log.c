@@ -24,8 +24,8 @@ enum style {
 };
 
 /* The rooms of the agent; the place of each is its bit. */
-static const char *const modules[] = {"agent", "amqp",   "cinder_client", "common",
-                                      "conf",  "driver", "glance_client"};
+static const char *const modules[] = {"agent", "amqp",    "cinder_client", "common",
+                                      "conf",  "control", "driver",        "glance_client"};
 
 static const int priorities[] = {3, 4, 6, 7}; /* sd-daemon(3) */
 
@@ -67,6 +67,11 @@ static unsigned module_bit(const char *name, size_t length)
         if (strlen(modules[i]) == length && memcmp(modules[i], name, length) == 0)
             return 1U << i;
     return 0;
+}
+
+bool log_is_module(const char *name)
+{
+    return module_bit(name, strlen(name)) != 0;
 }
 
 void log_set_debug_modules(const char *const *names)
@@ -111,6 +116,11 @@ void log_set_context(const char *request_id, const char *instance_uuid)
 void log_set_image(const char *image_id)
 {
     set_field(context_image_id, sizeof(context_image_id), image_id);
+}
+
+enum log_level log_get_level(void)
+{
+    return max_level;
 }
 
 bool log_enabled(enum log_level level)

@@ -27,12 +27,16 @@ void log_init(enum log_level max_level);
 
 /* Chooses anew, at any time. */
 void log_set_level(enum log_level max_level);
+enum log_level log_get_level(void);
 
 /*
  * The rooms whose debug lines are written, by the names of their folders: "amqp", "driver". NULL or
  * an empty list: all. NULL-ended, not kept; at any time. What is no room is ignored.
  */
 void log_set_debug_modules(const char *const *modules);
+
+/* True when it is one of these rooms. */
+bool log_is_module(const char *name);
 
 /*
  * Sets the context that this thread's lines carry, until the next call. Both strings are copied

@@ -101,6 +101,7 @@ struct conf {
         char **debug_modules;
         char *attach;
         char *state_dir;
+        char *control_socket;
         char *nova_packages;
         int attach_poll_interval;
         int stall_timeout;

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "common/control_socket.h"
 #include "conf/conf.h"
 
 #define AT(group_, field_)                                                                         \
@@ -288,7 +289,7 @@ const struct option options_table[] = {
      .help = "Lists an instance's shares in versioned notifications, of a Nova that has them."},
 
     {LIST(snapshot_agent, debug_modules), .default_value = "",
-     .choices = "|agent|amqp|cinder_client|common|conf|driver|glance_client|",
+     .choices = "|agent|amqp|cinder_client|common|conf|control|driver|glance_client|",
      .help = "Parts of the agent whose debug lines are written, when debug is true. Empty: all."},
     {STRING(snapshot_agent, attach), .default_value = "shared", .choices = "|shared|exclusive|",
      .help =
@@ -300,6 +301,11 @@ const struct option options_table[] = {
          "the lock that keeps a second agent away from this host are there. What is in it is "
          "obeyed: it must belong to the agent's user alone (0700), and the folders above it to "
          "that user or root, so not to nova when the agent is root."},
+    {STRING(snapshot_agent, control_socket), .default_value = CONTROL_SOCKET_PATH,
+     .help =
+         "UNIX socket on which the agent answers nova-snapshot(1). It is made for the agent's user "
+         "alone, in a folder that has to be that user's alone as well and is made if it is "
+         "missing. Empty: there is none."},
     {STRING(snapshot_agent, nova_packages),
      .help =
          "Folder of the Python packages nova-compute runs from (.../site-packages). It tells the "

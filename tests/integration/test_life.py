@@ -5,172 +5,21 @@
 Needs no lab: the requests it takes wait for a nova-conductor that is not there.
 """
 
-import http.server
-import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import threading
-import unittest
 import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 
-import amqp
 import tap
-from peers import REPO, Broker, Oslo, wait_for
-
-HOST = "life.example.org"
-QUEUE = f"compute.{HOST}"
-TOKEN = "gAAAAABtoken-of-a-tenant"
-BINARY = os.environ.get("AGENT", f"{REPO}/build/nova-snapshot-agent")
+from alone import QUEUE, AloneTest
+from peers import wait_for
 
 
-def setUpModule():
-    global broker
-    broker = Broker()
-
-
-def tearDownModule():
-    broker.close()
-
-
-class Images(http.server.BaseHTTPRequestHandler):
-    """A Glance that has lost them all, unless its server says that they are there."""
-
-    def answer(self):
-        self.send_error(404)
-
-    def do_GET(self):
-        if not self.server.images_are_there:
-            self.answer()
-            return
-        body = json.dumps({"id": self.path.rsplit("/", 1)[-1], "status": "queued"}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_DELETE = do_PATCH = do_PUT = answer
-
-    def log_message(self, *_):
-        pass
-
-
-class ServiceManager:
-    """What systemd would hear; read at once, for a full socket would hold the agent."""
-
-    def __init__(self, folder):
-        self.path = f"{folder}/notify"
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(self.path)
-        self.messages = []
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
-
-    def read(self):
-        while message := self.socket.recv(4096):
-            self.messages.append(message.decode())
-
-    def close(self):
-        self.socket.shutdown(socket.SHUT_RD)
-        self.reader.join()
-        self.socket.close()
-
-    def heard(self, prefix=""):
-        return [message for message in list(self.messages) if message.startswith(prefix)]
-
-    def wait(self, prefix, times=1):
-        wait_for(f"{prefix} {times} times", lambda: len(self.heard(prefix)) >= times)
-
-
-class LifeTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="life-test-")
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.manager = ServiceManager(self.folder)
-        self.addCleanup(self.manager.close)
-        self.process = None
-        glance = self.glance_server = http.server.HTTPServer(("127.0.0.1", 0), Images)
-        glance.images_are_there = False
-        threading.Thread(target=glance.serve_forever, daemon=True).start()
-        self.addCleanup(glance.server_close)
-        self.addCleanup(glance.shutdown)
-        self.glance = f"http://127.0.0.1:{glance.server_port}"
-
-    def configure(self, snapshots="$instances_path/snapshots", attach="shared", **options):
-        options = {"graceful_shutdown_timeout": 60, "debug": "true", **options}
-        lines = "".join(f"{name} = {value}\n" for name, value in options.items())
-        with open(f"{self.folder}/nova.conf", "w", encoding="utf-8") as out:
-            out.write(f"[DEFAULT]\nhost = {HOST}\nstate_path = {self.folder}\n"
-                      f"transport_url = {broker.url()}\n{lines}"
-                      f"[service_user]\npassword = s3cret\n[glance]\nendpoint_override = {self.glance}\n"
-                      "[libvirt]\nconnection_uri = test:///default\n"
-                      f"snapshots_directory = {snapshots}\n"
-                      f"[snapshot_agent]\nattach = {attach}\nattach_poll_interval = 1\n"
-                      f"state_dir = {self.folder}/snapshot-agent\n")
-
-    def start(self, watchdog_ms=2000, path=os.environ["PATH"], **options):
-        self.configure(**options)
-        os.makedirs(f"{self.folder}/instances", exist_ok=True)
-        env = {**os.environ, "NOTIFY_SOCKET": self.manager.path, "PATH": path}
-        if watchdog_ms:
-            env["WATCHDOG_USEC"] = str(watchdog_ms * 1000)
-        with open(f"{self.folder}/log", "ab") as log:
-            self.process = subprocess.Popen(
-                [BINARY, "--config-file", f"{self.folder}/nova.conf"], stderr=log, env=env)
-        self.addCleanup(self.end)
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for secret in ("s3cret", TOKEN, "guest:guest"):
-            self.assertNotIn(secret, self.log())
-        self.assertNotIn("Sanitizer", self.log())
-
-    def log(self):
-        with open(f"{self.folder}/log", encoding="utf-8") as lines:
-            return lines.read()
-
-    def wait_log(self, text, times=1):
-        wait_for(f"{times} times '{text}' in the log", lambda: self.log().count(text) >= times)
-
-    def peer(self, topic, host):
-        peer = Oslo(broker.url(), "server", topic, host)
-        self.addCleanup(peer.kill)
-        return peer
-
-    def nova_compute(self):
-        return self.peer("compute", HOST)
-
-    def records(self):
-        """Of requests, in the journal."""
-        return os.listdir(f"{self.folder}/snapshot-agent/{HOST}.journal")
-
-    def cast_snapshot(self, server=None):
-        with open(f"{REPO}/tests/unit/agent/data/snapshot_instance.json", encoding="utf-8") as file:
-            message = json.load(file)
-        if server:
-            message["args"]["instance"]["nova_object.data"]["uuid"] = server
-        message.update(method="snapshot_instance", version="6.0", _unique_id=uuid.uuid4().hex,
-                       _context_auth_token=TOKEN)
-        body = json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(message)})
-        connection = amqp.Connection(f"127.0.0.1:{broker.port}", "guest", "guest")
-        connection.connect()
-        with connection:
-            connection.channel().basic_publish(
-                amqp.Message(body, content_type="application/json", content_encoding="utf-8"),
-                "", QUEUE)
-
-    def attached(self):
-        self.manager.wait(f"STATUS=attached to {QUEUE}, 0 running")
-
+class LifeTest(AloneTest):
     def test_status(self):
         """life: ready, attached, detached, trying, and an end in order"""
         compute = self.nova_compute()
@@ -180,13 +29,13 @@ class LifeTest(unittest.TestCase):
         self.assertEqual(len(self.manager.heard("READY=1")), 1)
         compute.kill()
         self.manager.wait(f"STATUS=detached from {QUEUE}, 0 running")
-        broker.ctl("stop_app")
+        self.broker.ctl("stop_app")
         try:
             self.manager.wait("STATUS=trying to connect to RabbitMQ")
             beats = len(self.manager.heard("WATCHDOG=1"))
             self.manager.wait("WATCHDOG=1", beats + 3)  # not being connected is no reason to die
         finally:
-            broker.ctl("start_app")
+            self.broker.ctl("start_app")
         self.manager.wait(f"STATUS=detached from {QUEUE}, 0 running", 2)
         self.process.send_signal(signal.SIGTERM)
         self.assertEqual(self.process.wait(20), 0)
@@ -195,13 +44,13 @@ class LifeTest(unittest.TestCase):
 
     def test_without_a_broker(self):
         """life: ready although there is no broker yet"""
-        broker.ctl("stop_app")
+        self.broker.ctl("stop_app")
         try:
             self.start()
             self.manager.wait("READY=1")
             self.manager.wait("STATUS=trying to connect to RabbitMQ")
         finally:
-            broker.ctl("start_app")
+            self.broker.ctl("start_app")
         self.nova_compute()
         self.attached()
 
@@ -331,7 +180,7 @@ class LifeTest(unittest.TestCase):
         self.process.send_signal(signal.SIGUSR1)
         self.wait_log("drained: no request is taken any more")
         self.cast_snapshot()
-        wait_for("a request that waits", lambda: broker.queues()[QUEUE] == (1, 0))
+        wait_for("a request that waits", lambda: self.broker.queues()[QUEUE] == (1, 0))
         self.assertEqual(self.records(), [])
         self.process.send_signal(signal.SIGTERM)
         self.assertEqual(self.process.wait(20), 0)
@@ -373,12 +222,12 @@ class LifeTest(unittest.TestCase):
         """life: a request that cannot be handed back is the next agent's"""
         self.nova_compute()
         self.two_requests(str(uuid.uuid4()))
-        broker.ctl("stop_app")
+        self.broker.ctl("stop_app")
         try:
             self.process.send_signal(signal.SIGTERM)
             self.assertEqual(self.process.wait(40), 1)
         finally:
-            broker.ctl("start_app")
+            self.broker.ctl("start_app")
         self.assertEqual(len(self.records()), 2)
 
 

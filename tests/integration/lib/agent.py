@@ -29,6 +29,7 @@ class Agent:
         options["DEFAULT"].setdefault("debug", "true")
         own_group = options.setdefault("snapshot_agent", {})
         own_group.setdefault("state_dir", f"{self.folder}/state")
+        own_group.setdefault("control_socket", f"{self.folder}/control")
         own_group.setdefault("live_snapshot_method", METHOD)
         with open(own, "w", encoding="utf-8") as out:
             for group, values in options.items():

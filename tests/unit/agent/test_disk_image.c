@@ -44,7 +44,7 @@ static struct fake_record snapshot_as_configured(void)
 
 static struct fake_record snapshot(void)
 {
-    live_options_set(agent.live_options, &conf);
+    take_options();
     return snapshot_as_configured();
 }
 
@@ -266,7 +266,7 @@ static void the_method_of_the_reload_is_told(void **state)
     static char blockrebase_name[] = "blockrebase";
     (void)state;
     conf.snapshot_agent.live_snapshot_method = blockrebase_name;
-    live_options_set(agent.live_options, &conf);
+    take_options();
     conf.snapshot_agent.live_snapshot_method = stream;
     script.errors[FAKE_EXTRACT] = failure(EOPNOTSUPP, EXC_INTERNAL_ERROR);
     script.shows_disk = false;

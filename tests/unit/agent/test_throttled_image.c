@@ -42,10 +42,11 @@ static void each_limit_is_kept(void **state)
         struct throttled_image throttled;
         struct throttle *shared = NULL;
         struct memory_source memory;
+        struct job job = {.jobs = NULL};
         memory_source_init(&memory, PIECES * PIECE);
         assert_int_equal(throttle_new(RATE, &shared, &err), 0);
         assert_int_equal(
-            throttled_image_begin(&throttled, &memory.base, which == 2 ? RATE : 0, &err), 0);
+            throttled_image_begin(&throttled, &memory.base, &job, which == 2 ? RATE : 0, &err), 0);
         if (which < SHARED_THROTTLES)
             throttled.shared[which] = shared;
         assert_true(read_all(&throttled.base, memory.bytes) >= 1200);

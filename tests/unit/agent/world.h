@@ -91,6 +91,13 @@ static struct {
     void (*on_upload)(void);       /* while Glance gets the data; NULL: nothing */
 } world;
 
+/* What the configuration says holds from now on. */
+__attribute__((unused)) static void take_options(void)
+{
+    const struct live_values live = live_options_of(&conf);
+    live_options_set(agent.live_options, &live);
+}
+
 static atomic_bool image_is_gone, other_image_is_gone; /* as the canceller sees it */
 
 static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See operator.h. */
+#include "agent/operator.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/canceller.h"
+#include "agent/jobs.h"
+#include "agent/live_options.h"
+#include "agent/operator_view.h"
+#include "agent/private_file.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "conf/conf.h"
+
+static json_t *view_health(void *arg)
+{
+    return operator_view_health(arg);
+}
+
+static json_t *view_status(void *arg)
+{
+    return operator_view_status(arg);
+}
+
+static json_t *view_jobs(void *arg, const char *id)
+{
+    return operator_view_jobs(arg, id);
+}
+
+static int cancel_job(void *arg, const char *id, struct error *err)
+{
+    const struct agent *agent = arg;
+    json_t *jobs = operator_view_jobs(agent, id);
+    const json_t *job = json_array_get(jobs, 0);
+    const char *image_id = json_string_value(json_object_get(job, "image"));
+    int r = 0;
+    if (!jobs)
+        r = error_nomem(err);
+    else if (!job)
+        r = error_set(err, ENOENT, EXC_INVALID_INPUT, "there is no such job");
+    else if (!image_id || canceller_image_unwanted(agent->canceller, image_id) == 0)
+        r = error_set(err, EBUSY, EXC_INVALID_INPUT,
+                      "job %s cannot be cancelled any more, or not "
+                      "at all",
+                      id);
+    else
+        log_info("an operator cancels the snapshot of image %s", image_id);
+    json_decref(jobs);
+    return r;
+}
+
+static int ask_main_thread(void *arg, bool drain, struct error *err)
+{
+    const union sigval wish = {.sival_int = drain ? OPERATOR_DRAIN : OPERATOR_RESUME};
+    (void)arg;
+    return sigqueue(getpid(), OPERATOR_SIGNAL, wish) == 0
+               ? 0
+               : error_errno(err, errno, "cannot tell the main thread");
+}
+
+static void change_rate(uint64_t *bytes_per_s, int mib)
+{
+    if (mib != CONTROL_RATE_KEPT)
+        *bytes_per_s = (uint64_t)mib << 20;
+}
+
+static int limit_job(struct agent *agent, const char *id, int mib, struct error *err)
+{
+    if (!jobs_limit(agent->jobs, id, (uint64_t)mib << 20))
+        return error_set(err, ENOENT, EXC_INVALID_INPUT, "there is no such job");
+    log_info("an operator limits the upload of job %s to %d MiB/s (0: no limit)", id, mib);
+    return 0;
+}
+
+static int set_rates(void *arg, const struct control_rates *rates, struct error *err)
+{
+    struct agent *agent = arg;
+    if (rates->job)
+        return limit_job(agent, rates->job, rates->upload, err);
+    struct live_values values = live_options_get(agent->live_options);
+    change_rate(&values.disk_bytes_per_s, rates->disk);
+    change_rate(&values.disk_host_bytes_per_s, rates->disk_host);
+    change_rate(&values.upload_bytes_per_s, rates->upload);
+    change_rate(&values.upload_host_bytes_per_s, rates->upload_host);
+    log_info("an operator changes the rate limits");
+    live_options_apply(agent, &values);
+    return 0;
+}
+
+static int find_level(const char *name, enum log_level *ret_level, struct error *err)
+{
+    for (size_t i = 0; operator_view_log_levels[i]; i++) {
+        if (strcmp(operator_view_log_levels[i], name) != 0)
+            continue;
+        *ret_level = (enum log_level)i;
+        return 0;
+    }
+    return error_set(err, EINVAL, EXC_INVALID_INPUT,
+                     "level is one of error, warning, info and debug");
+}
+
+static int check_modules(const char *const *modules, struct error *err)
+{
+    for (; modules && *modules; modules++)
+        if (!log_is_module(*modules))
+            return error_set(err, EINVAL, EXC_INVALID_INPUT, "the agent has no part '%s'",
+                             *modules);
+    return 0;
+}
+
+static int set_log_level(void *arg, const struct control_log_level *wanted, struct error *err)
+{
+    enum log_level level = log_get_level();
+    (void)arg;
+    int r = wanted->level ? find_level(wanted->level, &level, err) : 0;
+    if (r == 0)
+        r = check_modules(wanted->modules, err);
+    if (r < 0)
+        return r;
+    log_info("an operator sets the log level to %s", operator_view_log_levels[level]);
+    log_set_level(level);
+    if (wanted->modules)
+        log_set_debug_modules(wanted->modules);
+    return 0;
+}
+
+const struct control_ops operator_ops = {
+    .health = view_health,
+    .status = view_status,
+    .jobs = view_jobs,
+    .cancel_job = cancel_job,
+    .drain = ask_main_thread,
+    .set_rates = set_rates,
+    .set_log_level = set_log_level,
+};
+
+static int listen_on(struct agent *agent, const char *path, struct error *err)
+{
+    cleanup_close int folder_fd = -1;
+    cleanup_free char *copy = strdup(path);
+    if (!copy)
+        return error_nomem(err);
+    int r = private_file_open_folder(dirname(copy), &folder_fd, err);
+    return r < 0 ? r : control_start(path, &operator_ops, agent, &agent->control, err);
+}
+
+void operator_listen(struct agent *agent)
+{
+    struct error err = ERROR_INIT;
+    const char *path = agent->conf->snapshot_agent.control_socket;
+    if (!path || path[0] == '\0')
+        return;
+    if (listen_on(agent, path, &err) < 0)
+        log_warning("nova-snapshot cannot reach this agent: [snapshot_agent]control_socket: %s",
+                    err.message);
+    else
+        log_debug("control: operators are answered on %s", path);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server of control.h asks of whom it serves. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/error.h"
+
+/* In MiB/s; 0 = no limit. */
+#define CONTROL_RATE_MAX (1 << 20)
+#define CONTROL_RATE_KEPT (-1)
+
+struct control_rates {
+    const char *job; /* an id: of that one alone, which has only an upload; NULL: of all */
+    int disk, disk_host, upload, upload_host;
+};
+
+struct control_log_level {
+    const char *level;          /* "error", "warning", "info", "debug"; NULL: as it is */
+    const char *const *modules; /* NULL-ended, as [snapshot_agent]debug_modules; NULL: as it is */
+};
+
+/*
+ * Who answers. Called on the server's thread, on which all clients wait: each returns at once. What
+ * cannot be done is EINVAL (400), ENOENT (404), EBUSY (409), else an error of ours (500).
+ */
+struct control_ops {
+    /* An object with member "healthy". NULL: no memory; here and below. Owned. */
+    json_t *(*health)(void *arg);
+    json_t *(*status)(void *arg);
+
+    /* An array of all, or with `id` of that one, if there is such a job. */
+    json_t *(*jobs)(void *arg, const char *id);
+
+    int (*cancel_job)(void *arg, const char *id, struct error *err);
+
+    /* Takes no more requests, or takes them again: soon afterwards. */
+    int (*drain)(void *arg, bool on, struct error *err);
+
+    int (*set_rates)(void *arg, const struct control_rates *rates, struct error *err);
+    int (*set_log_level)(void *arg, const struct control_log_level *wanted, struct error *err);
+};

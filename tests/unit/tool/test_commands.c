@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands, from the command line to what is printed and the exit status. */
+#include "stub_agent.h"
+#include "tool/command_doc.h"
+#include "tool/command_line.h"
+
+#define STATUS                                                                                     \
+    "{\"version\":\"0.1.0\",\"host\":\"cmp1\",\"attach\":\"shared\",\"state\":\"attached\","       \
+    "\"drained\":true,\"fit\":false,\"trouble\":\"no room\",\"nova_compute_version\":66,"          \
+    "\"live_snapshot_method\":\"stream\",\"log_level\":\"info\",\"slots\":{\"snapshots\":"         \
+    "{\"limit\":5,\"taken\":1,\"waiting\":2},\"disk_operations\":{\"limit\":0,\"taken\":1,"        \
+    "\"waiting\":0}},\"running\":0,\"waiting_for_turn\":0,\"frozen_guests\":0,\"limits\":"         \
+    "{\"disk_rate_limit\":50,\"disk_rate_limit_host\":0,\"upload_rate_limit\":0,"                  \
+    "\"upload_rate_limit_host\":7}}"
+#define JOB                                                                                        \
+    "{\"id\":3,\"method\":\"snapshot_instance\",\"request\":\"req-1\",\"instance\":"               \
+    "\"2e0af6cc-8dab-4d5d-b039-8bb41cec430e\",\"image\":\"e5a20dc3-b3eb-4dcf-b1be-b0cc75cf15ed\"," \
+    "\"snapshot_method\":\"stream\",\"phase\":\"upload\",\"phase_seconds\":12.5,\"seconds\":75.1," \
+    "\"progress\":{\"bytes\":1073741824,\"total_bytes\":4294967296,\"percent\":25,"                \
+    "\"bytes_per_s\":104857600,\"seconds_left\":31}}"
+#define REFUSED "{\"error\":{\"code\":409,\"message\":\"it cannot be cancelled\"}}"
+#define UNKNOWN "{\"error\":{\"code\":404,\"message\":\"there is no such job\"}}"
+
+static char printed[16384], complained[4096];
+
+static void read_back(FILE *file, int saved, int fd, char *text, size_t size)
+{
+    (void)fflush(fd == STDOUT_FILENO ? stdout : stderr);
+    assert_true(dup2(saved, fd) >= 0);
+    (void)close(saved);
+    rewind(file);
+    size_t n = fread(text, 1, size - 1, file);
+    text[n] = '\0';
+    (void)fclose(file);
+}
+
+/* Runs "nova-snapshot <words>"; what it prints is in `printed` and `complained`. */
+static int run(const char *words)
+{
+    char text[256], *argv[16] = {NULL};
+    int argc = 0;
+    struct invocation invocation;
+    enum invocation_exit status = INVOCATION_DONE;
+    FILE *out = tmpfile(), *err = tmpfile();
+    int saved_out = dup(STDOUT_FILENO), saved_err = dup(STDERR_FILENO);
+    (void)snprintf(text, sizeof(text), "nova-snapshot %s", words);
+    for (char *word = text; *word != '\0';) {
+        argv[argc++] = word;
+        word += strcspn(word, " ");
+        if (*word != '\0')
+            *word++ = '\0';
+    }
+    static char option[] = "--socket";
+    if (stub.path[0] != '\0') {
+        argv[argc++] = option;
+        argv[argc++] = stub.path;
+    }
+    (void)fflush(stdout);
+    assert_true(dup2(fileno(out), STDOUT_FILENO) >= 0 && dup2(fileno(err), STDERR_FILENO) >= 0);
+    const struct command *command = command_line_parse(argc, argv, &invocation, &status);
+    if (command)
+        status = command->run(&invocation);
+    read_back(out, saved_out, STDOUT_FILENO, printed, sizeof(printed));
+    read_back(err, saved_err, STDERR_FILENO, complained, sizeof(complained));
+    return (int)status;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    if (stub.path[0] != '\0')
+        stub_end();
+    memset(&stub, 0, sizeof(stub));
+    return 0;
+}
+
+#define HAS(text) assert_non_null(strstr(printed, text))
+#define ANSWERS(...)                                                                               \
+    static const struct stub_answer answers[] = {__VA_ARGS__, {.request = NULL}};                  \
+    stub_start(answers)
+
+static void the_status_is_for_people(void **state)
+{
+    (void)state;
+    ANSWERS({"GET /v1/status", 200, STATUS, 0}, {"GET /v1/jobs", 200, "{\"jobs\":[" JOB "]}", 0});
+    assert_int_equal(run("status"), INVOCATION_DONE);
+    HAS("nova-snapshot-agent 0.1.0 on host cmp1\n");
+    HAS("attached, takes requests (drained)\n");
+    HAS("cannot take snapshots: no room\n");
+    HAS("service version 66\n");
+    HAS("1 running of 5 at most, 2 waiting\n");
+    HAS("disk 50 MiB/s (host: none), upload none (host: 7 MiB/s)\n");
+    HAS("2e0af6cc-8dab-4d5d-b039-8bb41cec430e");
+    assert_string_equal(complained, "");
+}
+
+static void json_is_what_the_agent_said(void **state)
+{
+    (void)state;
+    ANSWERS({"GET /v1/status", 200, "{\"host\":\"cmp1\",\"new\":[1]}", 0});
+    assert_int_equal(run("status --json"), INVOCATION_DONE);
+    assert_string_equal(printed, "{\n  \"host\": \"cmp1\",\n  \"new\": [\n    1\n  ]\n}\n");
+    assert_string_equal(stub.asked, "GET /v1/status\n");
+}
+
+static void jobs_are_a_table(void **state)
+{
+    (void)state;
+    ANSWERS({"GET /v1/jobs", 200, "{\"jobs\":[" JOB "]}", 1},
+            {"GET /v1/jobs", 200, "{\"jobs\":[]}", 0});
+    assert_int_equal(run("jobs"), INVOCATION_DONE);
+    HAS("ID   SERVER");
+    HAS("3    2e0af6cc-8dab-4d5d-b039-8bb41cec430e  upload       stream               25 %  "
+        "100.0 MiB/s      31 s      1:15\n");
+    assert_int_equal(run("jobs"), INVOCATION_DONE);
+    assert_string_equal(printed, "no requests are under way\n");
+}
+
+static void one_job_is_shown(void **state)
+{
+    (void)state;
+    ANSWERS({"GET /v1/jobs/3", 200, JOB, 0}, {"GET /v1/jobs/4", 404, UNKNOWN, 0});
+    assert_int_equal(run("show 3"), INVOCATION_DONE);
+    HAS("image    e5a20dc3-b3eb-4dcf-b1be-b0cc75cf15ed\n");
+    HAS("phase    upload for 12 s, 1:15 in all\n");
+    HAS("done     1.0 GiB of 4.0 GiB, 25 %, 100.0 MiB/s, 31 s left\n");
+    assert_int_equal(run("show 4"), INVOCATION_NO_JOB);
+    assert_string_equal(complained, "nova-snapshot: 404: there is no such job\n");
+    assert_int_equal(run("show ../status"), INVOCATION_NO_JOB);
+    assert_null(strstr(stub.asked, "status"));
+}
+
+static void a_job_is_cancelled(void **state)
+{
+    (void)state;
+    ANSWERS({"DELETE /v1/jobs/3", 202, "{\"cancelled\":\"3\"}", 0},
+            {"DELETE /v1/jobs/4", 409, REFUSED, 0});
+    assert_int_equal(run("cancel 3"), INVOCATION_DONE);
+    assert_string_equal(printed, "job 3 is being cancelled\n");
+    assert_int_equal(run("cancel 4"), INVOCATION_FAILED);
+    assert_string_equal(complained, "nova-snapshot: 409: it cannot be cancelled\n");
+}
+
+static void a_drain_waits_for_the_end(void **state)
+{
+    (void)state;
+    ANSWERS({"POST /v1/drain", 202, "{\"drained\":true}", 0},
+            {"GET /v1/status", 200, "{\"drained\":false,\"running\":0}", 1},
+            {"GET /v1/status", 200, "{\"drained\":true,\"running\":1}", 1},
+            {"GET /v1/status", 200, "{\"drained\":true,\"running\":0}", 0},
+            {"POST /v1/resume", 202, "{\"drained\":false}", 0});
+    assert_int_equal(run("drain"), INVOCATION_DONE);
+    assert_string_equal(stub.asked, "POST /v1/drain\n");
+    assert_int_equal(run("drain --wait 30"), INVOCATION_DONE);
+    assert_int_equal(stub.given[3], 1);
+    assert_int_equal(run("drain --wait 0"), INVOCATION_USAGE);
+    assert_int_equal(run("resume"), INVOCATION_DONE);
+}
+
+static void a_drain_waits_no_longer_than_it_may(void **state)
+{
+    (void)state;
+    ANSWERS({"POST /v1/drain", 202, "{\"drained\":true}", 0},
+            {"GET /v1/status", 200, "{\"drained\":true,\"running\":1}", 0});
+    assert_int_equal(run("drain --wait 1"), INVOCATION_FAILED);
+    assert_string_equal(complained, "nova-snapshot: requests are under way after 1 s\n");
+}
+
+static void limits_are_sent_as_they_are_given(void **state)
+{
+    (void)state;
+    ANSWERS({"PUT /v1/throttle", 200, STATUS, 0}, {"GET /v1/status", 200, STATUS, 0});
+    assert_int_equal(run("throttle --disk 50 --upload-host=7"), INVOCATION_DONE);
+    assert_string_equal(stub.asked,
+                        "PUT /v1/throttle {\"disk_rate_limit\":50,\"upload_rate_limit_host\":7}\n");
+    HAS("limits        disk 50 MiB/s (host: none), upload none (host: 7 MiB/s)\n");
+    assert_int_equal(run("throttle"), INVOCATION_DONE);
+    assert_non_null(strstr(stub.asked, "\nGET /v1/status\n"));
+    assert_int_equal(run("throttle 3 --upload 5"), INVOCATION_DONE);
+    assert_non_null(
+        strstr(stub.asked, "\nPUT /v1/throttle {\"job\":\"3\",\"upload_rate_limit\":5}\n"));
+    static const char *const bad[] = {"throttle --disk -1", "throttle --disk 1.5",
+                                      "throttle --disk x", "throttle --disk 1048577"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(run(bad[i]), INVOCATION_USAGE);
+    assert_string_equal(complained, "nova-snapshot: --disk is a number from 0 to 1048576\n");
+}
+
+static void the_log_level_is_sent(void **state)
+{
+    (void)state;
+    ANSWERS({"PUT /v1/log-level", 200, STATUS, 0}, {"GET /v1/status", 200, STATUS, 0});
+    assert_int_equal(run("log-level debug --modules driver,,amqp"), INVOCATION_DONE);
+    assert_string_equal(
+        stub.asked, "PUT /v1/log-level {\"level\":\"debug\",\"modules\":[\"driver\",\"amqp\"]}\n");
+    assert_string_equal(printed, "log level info\n");
+    assert_int_equal(run("log-level"), INVOCATION_DONE);
+    assert_string_equal(printed, "log level info\n");
+}
+
+static void a_watch_ends_with_its_job(void **state)
+{
+    (void)state;
+    ANSWERS({"GET /v1/jobs", 200, "{\"jobs\":[" JOB "]}", 2},
+            {"GET /v1/jobs", 200, "{\"jobs\":[]}", 0});
+    assert_int_equal(run("watch 3"), INVOCATION_DONE);
+    HAS("3   2e0af6cc upload      [####");
+    HAS("]  25 %  1.0 GiB  100.0 MiB/s  31 s left\n");
+    assert_int_equal(stub.given[0], 2);
+    assert_int_equal(run("watch 3"), INVOCATION_NO_JOB);
+    assert_int_equal(run("watch --interval 0"), INVOCATION_USAGE);
+}
+
+static void nobody_answers(void **state)
+{
+    (void)state;
+    assert_int_equal(run("status --socket /nowhere/control"), INVOCATION_UNREACHABLE);
+    assert_string_equal(complained, "nova-snapshot: no agent can be asked at /nowhere/control: No "
+                                    "such file or directory\n");
+    ANSWERS({"GET /v1/jobs", 200, "no json", 0});
+    assert_int_equal(run("status"), INVOCATION_UNREACHABLE); /* the connection ends */
+    assert_int_equal(run("jobs"), INVOCATION_FAILED);
+}
+
+static void what_makes_no_sense_is_told(void **state)
+{
+    static const struct {
+        const char *words, *complaint;
+    } cases[] = {
+        {"", "no command is given"},
+        {"explode", "there is no command explode"},
+        {"show", "show needs a JOB"},
+        {"status 3", "unexpected argument '3'"},
+        {"show 3 4", "unexpected argument '4'"},
+        {"status --wait 3", "status takes no --wait"},
+        {"resume --disk 3", "resume takes no --disk"},
+        {"drain --wait", "--wait"},
+        {"status --loud", "loud"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(run(cases[i].words), INVOCATION_USAGE);
+        assert_non_null(strstr(complained, cases[i].complaint));
+        assert_string_equal(printed, "");
+    }
+    assert_int_equal(run("--version"), INVOCATION_DONE);
+    assert_string_equal(printed, "nova-snapshot " VERSION "\n");
+    assert_int_equal(run("status --help"), INVOCATION_DONE);
+    assert_memory_equal(printed, "usage: nova-snapshot ", 21);
+}
+
+static void all_commands_are_documented(void **state)
+{
+    static void (*const writers[])(FILE * out) = {command_doc_help, command_doc_man,
+                                                  command_doc_completion};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        char text[16384] = "", line[64];
+        FILE *out = fmemopen(text, sizeof(text), "w");
+        writers[i](out);
+        (void)fclose(out);
+        for (const struct command *command = command_table; command->name; command++) {
+            (void)snprintf(line, sizeof(line), "%s%s", i == 1 ? ".SS " : "",
+                           i == 1 && strcmp(command->name, "log-level") == 0 ? "log\\-level"
+                                                                             : command->name);
+            assert_non_null(strstr(text, line));
+        }
+    }
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_teardown(function, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(the_status_is_for_people),
+        TEST(json_is_what_the_agent_said),
+        TEST(jobs_are_a_table),
+        TEST(one_job_is_shown),
+        TEST(a_job_is_cancelled),
+        TEST(a_drain_waits_for_the_end),
+        TEST(a_drain_waits_no_longer_than_it_may),
+        TEST(limits_are_sent_as_they_are_given),
+        TEST(the_log_level_is_sent),
+        TEST(a_watch_ends_with_its_job),
+        TEST(nobody_answers),
+        TEST(what_makes_no_sense_is_told),
+        TEST(all_commands_are_documented),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See call.h. */
+#include "tool/call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/control_socket.h"
+#include "common/http.h"
+#include "common/json.h"
+
+#define TIMEOUT_MS 10000
+#define ID_MAX 64
+#define NOT_FOUND 404
+
+static const char *socket_path(const struct invocation *invocation)
+{
+    const char *given = invocation->values[INVOCATION_SOCKET];
+    return given ? given : CONTROL_SOCKET_PATH;
+}
+
+/* What libcurl says of it is no help. */
+static int look_at_socket(const char *path, struct error *err)
+{
+    if (access(path, R_OK | W_OK) == 0)
+        return 0;
+    (void)error_errno(err, errno, "no agent can be asked at %s", path);
+    return -err->errnum;
+}
+
+/* An id is part of a path: only what one can be made of. */
+static bool is_id(const char *id)
+{
+    size_t length = strlen(id);
+    return length > 0 && length <= ID_MAX && strspn(id, "0123456789abcdefABCDEF-") == length;
+}
+
+static int send_call(struct http_client *client, const struct call *call,
+                     struct http_response *ret_response, struct error *err)
+{
+    char url[256];
+    enum http_failure failure;
+    cleanup_free char *body = call->body ? json_dumps(call->body, JSON_COMPACT) : NULL;
+    const struct http_header headers[] = {{"Content-Type", call->body ? "application/json" : NULL}};
+    (void)snprintf(url, sizeof(url), "http://agent%s%s", call->path, call->id ? call->id : "");
+    const struct http_request request = {.method = call->method,
+                                         .url = url,
+                                         .headers = headers,
+                                         .header_count = ARRAY_SIZE(headers),
+                                         .total_ms = TIMEOUT_MS,
+                                         .body = body,
+                                         .body_bytes = body ? strlen(body) : 0};
+    return http_request(client, &request, ret_response, &failure, err);
+}
+
+static int get_response(const char *path, const struct call *call,
+                        struct http_response *ret_response, struct error *err)
+{
+    const struct http_options options = {.unix_socket = path};
+    struct http_client *client = NULL;
+    int r = look_at_socket(path, err);
+    if (r == 0)
+        r = http_client_new(&options, &client, err);
+    if (r < 0)
+        return r;
+    r = send_call(client, call, ret_response, err);
+    http_client_free(client);
+    return r;
+}
+
+static enum invocation_exit complain(enum invocation_exit status, const char *text)
+{
+    (void)fprintf(stderr, "nova-snapshot: %s\n", text);
+    return status;
+}
+
+static enum invocation_exit read_response(const struct http_response *response, json_t **ret_answer)
+{
+    char reason[HTTP_REASON_SIZE];
+    struct error err = ERROR_INIT;
+    json_t *answer = NULL;
+    if (response->status / 100 != 2) {
+        http_response_reason(response, reason);
+        return complain(response->status == NOT_FOUND ? INVOCATION_NO_JOB : INVOCATION_FAILED,
+                        reason);
+    }
+    if (http_response_json(response, "the agent's answer", &answer, &err) < 0)
+        return complain(INVOCATION_FAILED, err.message);
+    *ret_answer = answer;
+    return INVOCATION_DONE;
+}
+
+enum invocation_exit call_agent(const struct invocation *invocation, const struct call *call,
+                                json_t **ret_answer)
+{
+    struct http_response response;
+    struct error err = ERROR_INIT;
+    if (call->id && !is_id(call->id))
+        return complain(INVOCATION_NO_JOB, "a job is a number, or the id of an image");
+    if (get_response(socket_path(invocation), call, &response, &err) < 0)
+        return complain(INVOCATION_UNREACHABLE, err.message);
+    enum invocation_exit status = read_response(&response, ret_answer);
+    http_response_done(&response);
+    return status;
+}
+
+bool call_print_json(const struct invocation *invocation, const json_t *answer)
+{
+    if (!invocation->values[INVOCATION_JSON])
+        return false;
+    (void)json_dumpf(answer, stdout, JSON_INDENT(2));
+    (void)putchar('\n');
+    return true;
+}

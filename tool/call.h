@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A question to the agent, over its socket. */
+#pragma once
+
+#include <jansson.h>
+
+#include "tool/invocation.h"
+
+struct call {
+    const char *method;
+    const char *path;
+    const char *id; /* goes behind the path; NULL: nothing */
+    json_t *body;   /* borrowed; NULL: none */
+};
+
+/*
+ * INVOCATION_DONE and the answer, an owned object; else it has said on stderr what is wrong, and
+ * the program ends with this.
+ */
+enum invocation_exit call_agent(const struct invocation *invocation, const struct call *call,
+                                json_t **ret_answer);
+
+/* With --json prints the answer as it came, and is true: there is no more to say. */
+bool call_print_json(const struct invocation *invocation, const json_t *answer);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one table of commands: what is run, and what help, man page and completion are made of.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "tool/invocation.h"
+
+#define COMMAND_OPTIONS_MAX 5
+
+struct command {
+    const char *name;
+    const char *argument; /* "JOB"; "[JOB]": it may be left out; NULL: none */
+    const char *summary;  /* a line */
+    const char *more;     /* what else the man page says; NULL: nothing */
+    enum invocation_exit (*run)(const struct invocation *invocation);
+    enum invocation_option options[COMMAND_OPTIONS_MAX]; /* besides those of all commands */
+    unsigned n_options;
+};
+
+extern const struct command command_table[]; /* ended by one without a name */
+
+struct command_option {
+    const char *name;
+    const char *argument; /* NULL: none */
+    const char *help;
+};
+
+/* By enum invocation_option. The first two are for all commands. */
+extern const struct command_option command_options[INVOCATION_OPTIONS];
+#define COMMAND_COMMON_OPTIONS 2
+
+/* NULL when there is none. */
+const struct command *command_find(const char *name);
+
+/* True when the command takes the option. */
+bool command_takes(const struct command *command, enum invocation_option option);

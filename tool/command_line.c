@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See command_line.h. */
+#include "tool/command_line.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+#include "tool/command_doc.h"
+
+/* What getopt_long() gives back for an option: its place in command_options[] from here on. */
+#define FIRST_OPTION 256
+
+enum { OPTION_HELP = 'h', OPTION_VERSION = 'v' };
+
+static void list_options(struct option options[static INVOCATION_OPTIONS + 3])
+{
+    for (unsigned i = 0; i < INVOCATION_OPTIONS; i++)
+        options[i] = (struct option){command_options[i].name,
+                                     command_options[i].argument ? required_argument : no_argument,
+                                     NULL, FIRST_OPTION + (int)i};
+    options[INVOCATION_OPTIONS] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+    options[INVOCATION_OPTIONS + 1] = (struct option){"version", no_argument, NULL, OPTION_VERSION};
+    options[INVOCATION_OPTIONS + 2] = (struct option){NULL, 0, NULL, 0};
+}
+
+static const struct command *end_with(enum invocation_exit status, enum invocation_exit *ret_exit)
+{
+    if (status == INVOCATION_USAGE)
+        (void)fputs("try nova-snapshot --help\n", stderr);
+    *ret_exit = status;
+    return NULL;
+}
+
+/* False when there are too few or too many. */
+static bool take_argument(const struct command *command, int n, char **words,
+                          struct invocation *invocation)
+{
+    if (n > 1 || (n == 1 && !command->argument)) {
+        (void)fprintf(stderr, "nova-snapshot: unexpected argument '%s'\n",
+                      words[command->argument ? 1 : 0]);
+        return false;
+    }
+    if (n == 0 && command->argument && command->argument[0] != '[') {
+        (void)fprintf(stderr, "nova-snapshot: %s needs a %s\n", command->name, command->argument);
+        return false;
+    }
+    invocation->argument = n == 1 ? words[0] : NULL;
+    return true;
+}
+
+static bool check_options(const struct command *command, const struct invocation *invocation)
+{
+    for (unsigned i = 0; i < INVOCATION_OPTIONS; i++) {
+        if (!invocation->values[i] || command_takes(command, i))
+            continue;
+        (void)fprintf(stderr, "nova-snapshot: %s takes no --%s\n", command->name,
+                      command_options[i].name);
+        return false;
+    }
+    return true;
+}
+
+const struct command *command_line_parse(int argc, char **argv, struct invocation *ret_invocation,
+                                         enum invocation_exit *ret_exit)
+{
+    struct option options[INVOCATION_OPTIONS + 3];
+    struct invocation invocation = {.argument = NULL};
+    int option;
+    list_options(options);
+    optind = 0; /* from the beginning, also a second time */
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == OPTION_HELP) {
+            command_doc_help(stdout);
+            return end_with(INVOCATION_DONE, ret_exit);
+        }
+        if (option == OPTION_VERSION) {
+            (void)puts("nova-snapshot " VERSION);
+            return end_with(INVOCATION_DONE, ret_exit);
+        }
+        if (option < FIRST_OPTION)
+            return end_with(INVOCATION_USAGE, ret_exit);
+        invocation.values[option - FIRST_OPTION] = optarg ? optarg : "";
+    }
+    const struct command *command = optind < argc ? command_find(argv[optind]) : NULL;
+    if (!command) {
+        (void)fprintf(stderr, "nova-snapshot: %s%s\n",
+                      optind < argc ? "there is no command " : "no command is given",
+                      optind < argc ? argv[optind] : "");
+        return end_with(INVOCATION_USAGE, ret_exit);
+    }
+    if (!take_argument(command, argc - optind - 1, argv + optind + 1, &invocation) ||
+        !check_options(command, &invocation))
+        return end_with(INVOCATION_USAGE, ret_exit);
+    *ret_invocation = invocation;
+    return command;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a command is given of the command line, and what it ends with. */
+#pragma once
+
+#include <stdbool.h>
+
+/* Documented in the man page. */
+enum invocation_exit {
+    INVOCATION_DONE = 0,
+    INVOCATION_FAILED = 1,      /* the agent has refused it, or it did not end in time */
+    INVOCATION_USAGE = 2,       /* the command line makes no sense */
+    INVOCATION_UNREACHABLE = 3, /* no agent answers */
+    INVOCATION_NO_JOB = 4,      /* it has ended, or there never was one */
+};
+
+/* In the order of command_options[]. */
+enum invocation_option {
+    INVOCATION_JSON,
+    INVOCATION_SOCKET,
+    INVOCATION_DISK,
+    INVOCATION_DISK_HOST,
+    INVOCATION_UPLOAD,
+    INVOCATION_UPLOAD_HOST,
+    INVOCATION_MODULES,
+    INVOCATION_INTERVAL,
+    INVOCATION_WAIT,
+    INVOCATION_OPTIONS
+};
+
+/* Strings are those of argv. */
+struct invocation {
+    const char *argument;                   /* NULL: none */
+    const char *values[INVOCATION_OPTIONS]; /* NULL: not given; "" where it has none */
+};

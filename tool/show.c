@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See show.h. */
+#include "tool/show.h"
+
+#include <string.h>
+
+#include "common/json.h"
+#include "tool/call.h"
+#include "tool/job.h"
+#include "tool/units.h"
+
+static int number_of(const json_t *object, const char *key)
+{
+    return (int)json_integer_value(json_object_get(object, key));
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_member(object, key);
+    return text ? text : "not known";
+}
+
+static void write_state(const json_t *status, FILE *out)
+{
+    static const struct {
+        const char *state, *text;
+    } texts[] = {
+        {"attached", "attached, takes requests"},
+        {"detached", "connected to RabbitMQ, takes no requests"},
+        {"connecting", "not connected to RabbitMQ, trying"},
+        {"ending", "about to end"},
+    };
+    const char *text = text_of(status, "state");
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (strcmp(texts[i].state, text) == 0)
+            text = texts[i].text;
+    (void)fprintf(out, "state         %s%s\n", text,
+                  json_is_true(json_object_get(status, "drained")) ? " (drained)" : "");
+}
+
+static void write_fitness(const json_t *status, FILE *out)
+{
+    if (json_is_true(json_object_get(status, "fit")))
+        (void)fputs("host          can take snapshots\n", out);
+    else
+        (void)fprintf(out, "host          cannot take snapshots: %s\n", text_of(status, "trouble"));
+}
+
+static void write_slots(const json_t *slots, const char *key, const char *name, FILE *out)
+{
+    const json_t *usage = json_object_get(slots, key);
+    int limit = number_of(usage, "limit");
+    (void)fprintf(out, "%-14s%d running", name, number_of(usage, "taken"));
+    if (limit > 0)
+        (void)fprintf(out, " of %d at most", limit);
+    (void)fprintf(out, ", %d waiting\n", number_of(usage, "waiting"));
+}
+
+void show_limits(const json_t *status, FILE *out)
+{
+    const json_t *limits = json_object_get(status, "limits");
+    (void)fprintf(out, "limits        disk %s (host: %s), upload %s (host: %s)\n",
+                  units_limit(number_of(limits, "disk_rate_limit")).text,
+                  units_limit(number_of(limits, "disk_rate_limit_host")).text,
+                  units_limit(number_of(limits, "upload_rate_limit")).text,
+                  units_limit(number_of(limits, "upload_rate_limit_host")).text);
+}
+
+static void write_status(const json_t *status, FILE *out)
+{
+    const json_t *slots = json_object_get(status, "slots");
+    int nova = number_of(status, "nova_compute_version");
+    (void)fprintf(out, "nova-snapshot-agent %s on host %s\n", text_of(status, "version"),
+                  text_of(status, "host"));
+    write_state(status, out);
+    write_fitness(status, out);
+    if (nova > 0)
+        (void)fprintf(out, "nova-compute  service version %d\n", nova);
+    else
+        (void)fputs("nova-compute  service version not known\n", out);
+    write_slots(slots, "snapshots", "snapshots", out);
+    write_slots(slots, "disk_operations", "disk work", out);
+    (void)fprintf(out, "requests      %d under way, %d waiting for another of their server\n",
+                  number_of(status, "running"), number_of(status, "waiting_for_turn"));
+    if (number_of(status, "frozen_guests") > 0)
+        (void)fprintf(out, "frozen        %d guests\n", number_of(status, "frozen_guests"));
+    show_limits(status, out);
+    (void)fprintf(out, "method        %s\n", text_of(status, "live_snapshot_method"));
+    (void)fprintf(out, "log level     %s\n", text_of(status, "log_level"));
+}
+
+static enum invocation_exit write_jobs_if_any(const struct invocation *invocation)
+{
+    const struct call call = {.method = "GET", .path = "/v1/jobs"};
+    json_t *answer = NULL;
+    enum invocation_exit status = call_agent(invocation, &call, &answer);
+    const json_t *jobs = json_object_get(answer, "jobs");
+    if (status == INVOCATION_DONE && json_array_size(jobs) > 0) {
+        (void)putchar('\n');
+        job_write_table(jobs, stdout);
+    }
+    json_decref(answer);
+    return status;
+}
+
+enum invocation_exit show_status(const struct invocation *invocation)
+{
+    const struct call call = {.method = "GET", .path = "/v1/status"};
+    json_t *answer = NULL;
+    enum invocation_exit status = call_agent(invocation, &call, &answer);
+    if (status == INVOCATION_DONE && !call_print_json(invocation, answer)) {
+        write_status(answer, stdout);
+        status = write_jobs_if_any(invocation);
+    }
+    json_decref(answer);
+    return status;
+}
+
+enum invocation_exit show_jobs(const struct invocation *invocation)
+{
+    const struct call call = {.method = "GET", .path = "/v1/jobs"};
+    json_t *answer = NULL;
+    enum invocation_exit status = call_agent(invocation, &call, &answer);
+    if (status == INVOCATION_DONE && !call_print_json(invocation, answer))
+        job_write_table(json_object_get(answer, "jobs"), stdout);
+    json_decref(answer);
+    return status;
+}
+
+enum invocation_exit show_job(const struct invocation *invocation)
+{
+    const struct call call = {.method = "GET", .path = "/v1/jobs/", .id = invocation->argument};
+    json_t *answer = NULL;
+    enum invocation_exit status = call_agent(invocation, &call, &answer);
+    if (status == INVOCATION_DONE && !call_print_json(invocation, answer))
+        job_write_one(answer, stdout);
+    json_decref(answer);
+    return status;
+}

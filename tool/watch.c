@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See watch.h. */
+#include "tool/watch.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "common/json.h"
+#include "tool/call.h"
+#include "tool/job.h"
+#include "tool/number.h"
+
+#define COLUMNS 100 /* where there is no terminal that says */
+#define INTERVAL_MAX_S 3600
+
+struct watch {
+    const struct invocation *invocation;
+    bool is_terminal;
+    unsigned n_lines; /* of the last look, on a terminal */
+    unsigned n_found;
+};
+
+static unsigned columns_of_terminal(void)
+{
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col - 1U
+                                                                           : COLUMNS;
+}
+
+static bool is_wanted(const struct watch *watch, const json_t *job)
+{
+    const char *wanted = watch->invocation->argument;
+    const struct job_view view = job_read(job);
+    return !wanted || strcmp(view.id, wanted) == 0 || strcasecmp(view.image, wanted) == 0;
+}
+
+/* What was written at the last look goes. */
+static void go_back(struct watch *watch)
+{
+    if (watch->n_lines > 0)
+        (void)printf("\033[%uA\033[J", watch->n_lines);
+    watch->n_lines = 0;
+}
+
+static void write_jobs(struct watch *watch, const json_t *jobs)
+{
+    size_t i;
+    const json_t *job;
+    unsigned columns = watch->is_terminal ? columns_of_terminal() : COLUMNS;
+    watch->n_found = 0;
+    go_back(watch);
+    json_array_foreach (jobs, i, job) {
+        if (!is_wanted(watch, job))
+            continue;
+        watch->n_found++;
+        if (watch->invocation->values[INVOCATION_JSON]) {
+            (void)json_dumpf(job, stdout, JSON_COMPACT);
+            (void)putchar('\n');
+        } else {
+            job_write_bar(job, columns, stdout);
+        }
+    }
+    if (watch->is_terminal && watch->n_found == 0)
+        (void)puts("no requests are under way");
+    watch->n_lines = watch->is_terminal ? (watch->n_found > 0 ? watch->n_found : 1) : 0;
+    (void)fflush(stdout);
+}
+
+static enum invocation_exit look_once(struct watch *watch)
+{
+    const struct call call = {.method = "GET", .path = "/v1/jobs"};
+    json_t *answer = NULL;
+    enum invocation_exit status = call_agent(watch->invocation, &call, &answer);
+    if (status == INVOCATION_DONE)
+        write_jobs(watch, json_object_get(answer, "jobs"));
+    json_decref(answer);
+    return status;
+}
+
+/* A job that was never there is an error, one that has ended is what was waited for. */
+static enum invocation_exit end_of_job(bool was_there, const struct invocation *invocation)
+{
+    if (!was_there)
+        (void)fprintf(stderr, "nova-snapshot: there is no job %s\n", invocation->argument);
+    return was_there ? INVOCATION_DONE : INVOCATION_NO_JOB;
+}
+
+enum invocation_exit watch_jobs(const struct invocation *invocation)
+{
+    const char *text = invocation->values[INVOCATION_INTERVAL];
+    struct watch watch = {.invocation = invocation,
+                          .is_terminal =
+                              isatty(STDOUT_FILENO) == 1 && !invocation->values[INVOCATION_JSON]};
+    int interval_s = 1;
+    if (text && !number_read("interval", text, 1, INTERVAL_MAX_S, &interval_s))
+        return INVOCATION_USAGE;
+    for (bool was_there = false;; was_there = true) {
+        enum invocation_exit status = look_once(&watch);
+        if (status != INVOCATION_DONE)
+            return status;
+        if (invocation->argument && watch.n_found == 0)
+            return end_of_job(was_there, invocation);
+        if (ferror(stdout))
+            return INVOCATION_FAILED;
+        (void)poll(NULL, 0, interval_s * 1000);
+    }
+}
