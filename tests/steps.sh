@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # What tests/check and tests/release-check share: steps that tell their time, and the count in $RESULTS.
 
+# One that fails counts as a failure, besides what it has counted itself: it may not have come to that.
 step() { # name, command...
     local name=$1 start=$SECONDS
     shift
@@ -10,13 +11,14 @@ step() { # name, command...
         echo "== $name: $((SECONDS - start)) s"
     else
         echo "== $name: FAILED after $((SECONDS - start)) s"
+        echo "0 1 0" >>"$RESULTS"
         return 1
     fi
 }
 
 # A step that is a test itself.
 single() {
-    if step "$@"; then echo "1 0 0" >>"$RESULTS"; else echo "0 1 0" >>"$RESULTS"; fi
+    step "$@" && echo "1 0 0" >>"$RESULTS"
 }
 
 # The last line: "N passed, N failed, N skipped".
