@@ -4,6 +4,7 @@
 
 #include "agent/agent.h"
 #include "agent/dispatch.h"
+#include "agent/instance_queue.h"
 #include "agent/workers.h"
 #include "conf/conf.h"
 #include "fixture.h"
@@ -218,6 +219,35 @@ static void leaves_encrypted_disks(void **state)
     assert_int_equal(verdict(), RPC_SERVE);
 }
 
+/* Of the bus thread, on which a request is served whose worker cannot be started. */
+static unsigned n_synced;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_fdatasync(int fd)
+{
+    n_synced++;
+    return __real_fdatasync(fd);
+}
+
+static void the_bus_does_not_wait_for_the_disk(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    void *claim = NULL;
+    workers_free(agent.workers);
+    assert_int_equal(workers_new(0, &agent.workers, &err), 0);
+    assert_int_equal(instance_queue_new(&agent.instance_queue, &err), 0);
+    assert_true(dispatch_ops.write_down(&agent, request, &claim));
+    n_synced = 0;
+    dispatch_ops.serve(&agent, request, claim);
+    request = NULL;
+    assert_int_equal(n_synced, 0);
+    assert_int_equal(state_dir_clear("journal"), 1);
+    state_dir_make_folder("journal");
+    instance_queue_free(agent.instance_queue);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -227,6 +257,7 @@ int main(void)
         TEST(leaves_backends_it_does_not_read),    TEST(leaves_encrypted_disks),
         TEST(serves_servers_booted_from_volume),   TEST(serves_backups_whose_rotation_it_can_read),
         TEST(serves_quiesce_of_an_instance),       TEST(serves_volume_snapshots_it_can_name),
+        TEST(the_bus_does_not_wait_for_the_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
