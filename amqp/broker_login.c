@@ -111,7 +111,7 @@ static int open_socket(amqp_connection_state_t state, const struct transport_hos
     return 0;
 }
 
-/* "403 ACCESS_REFUSED - ..." of a connection.close, or librabbitmq's own words. */
+/* "403 ACCESS_REFUSED - ..." of a close, or librabbitmq's own words. */
 static int login_refused(const struct transport_host *host, const amqp_rpc_reply_t *reply,
                          struct error *err)
 {
@@ -119,6 +119,12 @@ static int login_refused(const struct transport_host *host, const amqp_rpc_reply
     if (reply->reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
         reply->reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
         const amqp_connection_close_t *closing = reply->reply.decoded;
+        broker_text(closing->reply_code, closing->reply_text, text);
+        return host_unreachable(host, EACCES, text, err);
+    }
+    if (reply->reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
+        reply->reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
+        const amqp_channel_close_t *closing = reply->reply.decoded;
         broker_text(closing->reply_code, closing->reply_text, text);
         return host_unreachable(host, EACCES, text, err);
     }
@@ -162,9 +168,23 @@ static int log_in(amqp_connection_state_t state, const struct transport_url *url
     return reply.reply_type == AMQP_RESPONSE_NORMAL ? 0 : login_refused(host, &reply, err);
 }
 
+static int open_channels(amqp_connection_state_t state, const struct transport_host *host,
+                         const amqp_channel_t *channels, struct error *err)
+{
+    for (; *channels != 0; channels++) {
+        (void)amqp_channel_open(state, *channels);
+        amqp_rpc_reply_t reply = amqp_get_rpc_reply(state);
+        if (reply.reply_type != AMQP_RESPONSE_NORMAL) {
+            (void)login_refused(host, &reply, err);
+            return error_prepend(err, "channel.open");
+        }
+    }
+    return 0;
+}
+
 int broker_login(const struct transport_url *url, const struct transport_host *host,
-                 const struct rabbit_options *options, amqp_connection_state_t *ret_state,
-                 struct error *err)
+                 const struct rabbit_options *options, const amqp_channel_t *channels,
+                 amqp_connection_state_t *ret_state, struct error *err)
 {
     amqp_connection_state_t state = amqp_new_connection();
     if (!state)
@@ -176,6 +196,8 @@ int broker_login(const struct transport_url *url, const struct transport_host *h
     int r = open_socket(state, host, options, err);
     if (r == 0)
         r = log_in(state, url, host, options, err);
+    if (r == 0)
+        r = open_channels(state, host, channels, err);
     if (r < 0) {
         (void)amqp_destroy_connection(state);
         return r;

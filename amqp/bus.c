@@ -26,10 +26,7 @@
 static int consuming_up(void *arg, struct error *err)
 {
     struct bus *bus = arg;
-    int r = channel_open(bus->consuming, TOPOLOGY_CHANNEL, err);
-    if (r < 0)
-        return r;
-    r = rpc_client_up(bus->client, err);
+    int r = rpc_client_up(bus->client, err);
     if (r < 0)
         return r;
     return rpc_server_up(bus->server, err);
@@ -183,12 +180,14 @@ static bool make_connections(struct bus *bus)
         .content = consuming_content,
         .method = consuming_method,
     };
+    static const amqp_channel_t channels[] = {SERVER_CHANNEL, TOPOLOGY_CHANNEL, REPLY_CHANNEL, 0};
     const struct bus_settings *settings = &bus->settings;
     int wake_fd = bus->works.wake_fd;
     const struct connection_setup setup = {.url = settings->url,
                                            .options = &settings->rabbit,
                                            .purpose = "consuming",
                                            .wake_fd = wake_fd,
+                                           .channels = channels,
                                            .ops = &ops,
                                            .arg = bus};
     bus->consuming = connection_new(&setup);

@@ -33,6 +33,20 @@ static int errnum_of(uint16_t reply_code)
     }
 }
 
+/* A channel that may not even be opened is not opened again: no more of this connection. */
+static int open_again(struct connection *connection, amqp_channel_t channel, struct error *err)
+{
+    (void)amqp_channel_open(connection_state(connection), channel);
+    amqp_rpc_reply_t reply = amqp_get_rpc_reply(connection_state(connection));
+    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION ||
+        reply.reply.id != AMQP_CHANNEL_CLOSE_METHOD)
+        return channel_answered(connection, channel, "channel.open", err);
+    const amqp_channel_close_t *closing = reply.reply.decoded;
+    connection_closed(connection, "channel", closing->reply_code, closing->reply_text);
+    return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "channel.open: %s",
+                     connection_trouble(connection));
+}
+
 static int reopen_after_close(struct connection *connection, amqp_channel_t channel,
                               const amqp_channel_close_t *closing, const char *what,
                               struct error *err)
@@ -49,7 +63,7 @@ static int reopen_after_close(struct connection *connection, amqp_channel_t chan
         amqp_send_method(connection_state(connection), channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok),
         what, &reopening);
     if (r == 0)
-        r = channel_open(connection, channel, &reopening);
+        r = open_again(connection, channel, &reopening);
     if (r == 0)
         return -errnum;
     *err = reopening;
@@ -72,19 +86,5 @@ int channel_answered(struct connection *connection, amqp_channel_t channel, cons
         connection_drop(connection, status_text(reply.library_error, text));
     }
     return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "%s: %s", what,
-                     connection_trouble(connection));
-}
-
-/* A channel that may not even be opened is not opened again: no more of this connection. */
-int channel_open(struct connection *connection, amqp_channel_t channel, struct error *err)
-{
-    (void)amqp_channel_open(connection_state(connection), channel);
-    amqp_rpc_reply_t reply = amqp_get_rpc_reply(connection_state(connection));
-    if (reply.reply_type != AMQP_RESPONSE_SERVER_EXCEPTION ||
-        reply.reply.id != AMQP_CHANNEL_CLOSE_METHOD)
-        return channel_answered(connection, channel, "channel.open", err);
-    const amqp_channel_close_t *closing = reply.reply.decoded;
-    connection_closed(connection, "channel", closing->reply_code, closing->reply_text);
-    return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "channel.open: %s",
                      connection_trouble(connection));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The channels of a connection: their numbers, how one is opened, and what became of a method that
- * was sent on one. Bus thread only.
+ * The channels of a connection: their numbers, and what became of a method that was sent on one.
+ * Bus thread only.
  */
 #pragma once
 
@@ -18,9 +18,6 @@ enum {
     SERVER_CHANNEL = 1, /* requests come in, and their acks go out */
     REPLY_CHANNEL = 3,  /* replies to our calls come in */
 };
-
-/* -ECONNRESET: the connection is dropped. */
-int channel_open(struct connection *connection, amqp_channel_t channel, struct error *err);
 
 /*
  * Judges a call that sends without waiting (amqp_basic_ack...). -ECONNRESET drops the connection.

@@ -81,7 +81,7 @@ static void *connector_main(void *arg)
     connection->login_error = (struct error)ERROR_INIT;
     connection->login_result =
         broker_login(setup->url, failover_host(&connection->failover), setup->options,
-                     &connection->state, &connection->login_error);
+                     setup->channels, &connection->state, &connection->login_error);
     atomic_store(&connection->connector_done, true);
     bus_thread_wake(setup->wake_fd);
     return NULL;

@@ -20,7 +20,7 @@ struct connection;
 
 /* All run on the bus thread, `arg` first. */
 struct connection_ops {
-    /* A new connection: open channels, declare, consume. A failure drops it. */
+    /* A new connection with its channels: declare, consume. A failure drops it. */
     int (*up)(void *arg, struct error *err);
 
     /* It is gone; every channel, delivery tag and consumer with it. Also after an up()
@@ -40,6 +40,9 @@ struct connection_setup {
     const char *purpose; /* its name in logs */
     int wake_fd;         /* the bus thread's eventfd */
 
+    /* Opened where it may take a while, 0-ended: a broker that is silent must not hold the bus. */
+    const amqp_channel_t *channels;
+
     /* A connection to the same hosts, or NULL: while that one is not up either, it alone tells
      * why. */
     const struct connection *speaker;
@@ -50,7 +53,7 @@ struct connection_setup {
 /* Prepares a connection; connection_run() connects. Returns owned, NULL when out of memory. */
 struct connection *connection_new(const struct connection_setup *setup);
 
-/* Closes politely when it is up; waits for an attempt to connect (15 s). NULL-safe. */
+/* Closes politely when it is up; waits for an attempt to connect (20 s). NULL-safe. */
 void connection_free(struct connection *connection);
 
 /* Connects again when it is time, reads what came, sends heartbeats. */

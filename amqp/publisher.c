@@ -193,12 +193,6 @@ static int publisher_up(void *arg, struct error *err)
 {
     struct publisher *publisher = arg;
     publisher->last_delivery_tag = 0;
-    int r = channel_open(publisher->connection, PUBLISH_CHANNEL, err);
-    if (r < 0)
-        return r;
-    r = channel_open(publisher->connection, TOPOLOGY_CHANNEL, err);
-    if (r < 0)
-        return r;
     (void)amqp_confirm_select(connection_state(publisher->connection), PUBLISH_CHANNEL);
     return channel_answered(publisher->connection, PUBLISH_CHANNEL, "confirm.select", err);
 }
@@ -297,6 +291,7 @@ struct publisher *publisher_new(const struct transport_url *url,
         .content = publisher_content,
         .method = publisher_method,
     };
+    static const amqp_channel_t channels[] = {PUBLISH_CHANNEL, TOPOLOGY_CHANNEL, 0};
     struct publisher *publisher = calloc(1, sizeof(*publisher));
     if (!publisher)
         return NULL;
@@ -304,6 +299,7 @@ struct publisher *publisher_new(const struct transport_url *url,
                                            .options = options,
                                            .purpose = purpose,
                                            .wake_fd = wake_fd,
+                                           .channels = channels,
                                            .speaker = speaker,
                                            .ops = &ops,
                                            .arg = publisher};

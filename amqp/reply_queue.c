@@ -48,10 +48,7 @@ int reply_queue_up(struct reply_queue *queue, struct error *err)
 {
     if (queue->lost_ms != 0 && clock_now_ms() - queue->lost_ms > OUTAGE_MAX_MS)
         name_queue(queue);
-    int r = channel_open(queue->connection, REPLY_CHANNEL, err);
-    if (r < 0)
-        return r;
-    r = consume_replies(queue, err);
+    int r = consume_replies(queue, err);
     if (r < 0)
         return r;
     queue->is_consumed = true;

@@ -148,12 +148,9 @@ int rpc_server_up(struct rpc_server *server, struct error *err)
 {
     if (is_over(server))
         return 0;
-    int r = channel_open(server->setup.consuming, SERVER_CHANNEL, err);
-    if (r < 0)
-        return r;
     uint16_t prefetch = prefetch_count(server);
     intake_set_prefetch(server->intake, prefetch);
-    r = consumer_limit_prefetch(consumer_of(server), prefetch, err);
+    int r = consumer_limit_prefetch(consumer_of(server), prefetch, err);
     if (r < 0)
         return r;
     return attachment_up(&server->attachment, err);

@@ -900,6 +900,17 @@ class Notifications(AmqpTest):
         done = bus.answer(number)
         self.assertEqual(done["result"], -110)
         self.assertIn("notification to 'notifications.info'", done["message"])
+        # One that lets us log in and then says nothing more.
+        mute = CuttingProxy(broker.port, b"\x00\x14\x00\x0a", stalls=True)
+        self.addCleanup(mute.close)
+        bus = self.bus(notification_url=broker.url(port=mute.port), timeout=8)
+        wait_for("channel.open", lambda: mute.cuts)
+        number = bus.send(do="notify", priority="INFO", payload={"a": 1})
+        while not bus.events("notified", id=number):
+            answer = bus.ask(do="call", topic="conductor", version="3.0", method="object_action",
+                             args={}, timeout_ms=10000)
+            self.assertLess(answer["ms"], 2000)
+        self.assertEqual(bus.answer(number)["result"], -110)
         good = self.bus(notification_url=broker.url())
         self.assertEqual(good.ask(do="notify", priority="INFO", payload={})["result"], 0)
 

@@ -99,7 +99,8 @@ static int ask_rabbitmq(unsigned port, const char *cafile, struct error *err)
                                            .rabbit_login_method = login_method};
     (void)snprintf(text, sizeof(text), "rabbit://nova:secret@127.0.0.1:%u/", port);
     assert_int_equal(transport_url_parse(text, &url, err), 0);
-    int r = broker_login(url, &url->hosts[0], &options, &state, err);
+    const amqp_channel_t no_channels[] = {0};
+    int r = broker_login(url, &url->hosts[0], &options, no_channels, &state, err);
     transport_url_free(url);
     return r;
 }

@@ -70,14 +70,6 @@ amqp_connection_state_t __wrap_connection_state(const struct connection *connect
     return NULL;
 }
 
-int __wrap_channel_open(struct connection *connection, amqp_channel_t channel, struct error *err);
-int __wrap_channel_open(struct connection *connection, amqp_channel_t channel, struct error *err)
-{
-    (void)connection, (void)err;
-    tell("open-%u ", channel);
-    return 0;
-}
-
 int __wrap_channel_answered(struct connection *connection, amqp_channel_t channel, const char *what,
                             struct error *err);
 int __wrap_channel_answered(struct connection *connection, amqp_channel_t channel, const char *what,
@@ -283,7 +275,7 @@ static void it_attaches_behind_its_prefetch(void **state)
     (void)state;
     struct error err = ERROR_INIT;
     assert_int_equal(rpc_server_up(server, &err), 0);
-    expect_story("open-1 qos-64 answered ");
+    expect_story("qos-64 answered ");
     run_server(0);
     expect_story("look-2 consume-1 ");
 }
@@ -405,7 +397,7 @@ static void after_a_lost_answer_it_does_not_wait_for_an_empty_queue(void **state
     world.queue.ready = 1;
     assert_int_equal(rpc_server_up(server, &err), 0);
     run_server(0);
-    expect_story("open-1 qos-64 answered look-2 consume-2 ");
+    expect_story("qos-64 answered look-2 consume-2 ");
     deliver(1, "snapshot_instance", "a"); /* ours already */
     expect_story("ack-1 ");
 }
