@@ -1061,14 +1061,14 @@ class Connections(AmqpTest):
 
 
 class Cluster(AmqpTest):
-    """A second node; the first, the tests' common one, is stopped and comes back.
+    """Three nodes; the first, the tests' common one, is stopped and comes back.
 
-    From 4.2 on a cluster declares nothing without the majority of its nodes: then there is a third.
+    Quorum queues, and from 4.2 on a cluster as a whole, need the majority of the nodes.
     """
 
     @classmethod
     def setUpClass(cls):
-        cls.others = [Broker(broker) for _ in range(2 if broker_version() >= (4, 2) else 1)]
+        cls.others = [Broker(broker) for _ in range(2)]
         cls.second = cls.others[0]
 
     @classmethod
@@ -1086,10 +1086,10 @@ class Cluster(AmqpTest):
         return (f"rabbit://guest:guest@127.0.0.1:{broker.port},"
                 f"guest:guest@127.0.0.1:{self.second.port}/{query}")
 
-    def fail_over(self, **bus_options):
+    def fail_over(self, query="", **bus_options):
         """The first node stops while a call waits for its answer and requests are in the queue."""
-        compute = self.oslo("server", "compute", HOST, url=self.both())
-        conductor = self.oslo("server", "conductor", "ctl1", url=self.both())
+        compute = self.oslo("server", "compute", HOST, url=self.both(query))
+        conductor = self.oslo("server", "conductor", "ctl1", url=self.both(query))
         bus = self.bus(self.both(), **bus_options)
         self.attached(bus)
         pending = bus.send(do="call", topic="conductor", version="3.0", method="object_action",
@@ -1118,6 +1118,14 @@ class Cluster(AmqpTest):
     def test_failover(self):
         """cluster: the first node stops, everything goes on with the second"""
         self.fail_over()
+
+    def test_failover_quorum(self):
+        """cluster: the same where all queues, also those for replies, are quorum queues"""
+        self.fail_over("?rabbit_quorum_queue=true", quorum=True, transient_quorum=True)
+        rows = self.second.ctl("list_queues", "--no-table-headers", "name", "type").splitlines()
+        ours = [row for row in rows if row.startswith(("reply_", QUEUE))]
+        self.assertEqual([row for row in ours if not row.endswith("quorum")], [])
+        self.assertGreater(len(ours), 1)
 
     def test_failover_mirrored(self):
         """cluster: the same with mirrored queues, whose consumers are cancelled; 4.0 has them not"""

@@ -112,6 +112,26 @@ class Declarations(unittest.TestCase):
         self.oslo("server", "conductor", "ctl1")
         self.call(bus)
 
+    def test_queue_manager(self):
+        """declarations: use_queue_manager: all is quorum, a caller's names are not random"""
+        bus = self.bus(attach="exclusive", quorum=True, transient_quorum=True)
+        self.attached(bus)
+        for prefix in (f"compute.{HOST}", "compute_fanout_", "reply_"):
+            self.assertEqual(self.queue(prefix)["type"], "quorum", prefix)
+        reply_queue = "reply_ctl1:nova-conductor:1"
+        self.channel.queue_declare(reply_queue, durable=True, auto_delete=False,
+                                   arguments={"x-queue-type": "quorum", "x-expires": 1800000})
+        call = {"method": "snapshot_instance", "args": {"a": 1}, "version": "6.0",
+                "_msg_id": uuid.uuid4().hex, "_reply_q": reply_queue,
+                "_unique_id": uuid.uuid4().hex, "_context_request_id": "req-raw"}
+        body = json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(call)})
+        self.channel.basic_publish(amqp.Message(body, content_type="application/json",
+                                                content_encoding="utf-8"),
+                                   "nova", f"compute.{HOST}")
+        answer = wait_for("answer", lambda: self.channel.basic_get(reply_queue, no_ack=True))
+        reply = json.loads(json.loads(answer.body)["oslo.message"])
+        self.assertEqual((reply["_msg_id"], reply["result"]), (call["_msg_id"], {"a": 1}))
+
     def test_stream_fanout(self):
         """declarations: rabbit_stream_fanout: the bus and those that read the stream get a fanout"""
         bus = self.bus(attach="exclusive", transient_quorum=True, stream_fanout=True)
