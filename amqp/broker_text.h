@@ -9,3 +9,7 @@
 
 /* "403 ACCESS_REFUSED - ...", without our secrets should it quote one. */
 void broker_text(uint16_t code, amqp_bytes_t text, char ret_text[BROKER_TEXT_SIZE]);
+
+/* The max_message_size in such a text, when it says that a message was larger; 0 in any other.
+ * Source: rabbit_channel:check_msg_size */
+uint64_t broker_text_max_message_bytes(const char *text);

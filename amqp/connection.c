@@ -32,6 +32,7 @@ struct connection {
     bool broken;                     /* to be torn down by the next run */
     bool blocked;
     bool denies_transient_queues;
+    uint64_t max_message_bytes; /* why the broker closed this connection's channel; else 0 */
 
     /* PHASE_CONNECTING: the connector writes these and `state`, the bus thread reads them after
      * joining it. */
@@ -122,6 +123,7 @@ static void bring_up(struct connection *connection, uint64_t now_ms)
     connection->phase = PHASE_UP;
     connection->up_since_ms = now_ms;
     connection->heartbeat_ms = now_ms;
+    connection->max_message_bytes = 0; /* it may be another by now */
     struct error error = ERROR_INIT;
     int r = setup->ops->up(setup->arg, &error);
     if (r == 0 && !connection->broken) {
@@ -167,6 +169,7 @@ void connection_closed(struct connection *connection, const char *what, uint16_t
         memmem(text.bytes, text.len, TRANSIENT_DENIED, sizeof(TRANSIENT_DENIED) - 1))
         connection->denies_transient_queues = true;
     broker_text(code, text, words);
+    connection->max_message_bytes = broker_text_max_message_bytes(words);
     (void)snprintf(reason, sizeof(reason), "the broker closed the %s: %s", what, words);
     connection_drop(connection, reason);
 }
@@ -291,6 +294,11 @@ bool connection_is_blocked(const struct connection *connection)
 bool connection_denies_transient_queues(const struct connection *connection)
 {
     return connection->denies_transient_queues;
+}
+
+uint64_t connection_max_message_bytes(const struct connection *connection)
+{
+    return connection->max_message_bytes;
 }
 
 const char *connection_trouble(const struct connection *connection)

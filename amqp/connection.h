@@ -76,6 +76,9 @@ bool connection_is_blocked(const struct connection *connection);
  */
 bool connection_denies_transient_queues(const struct connection *connection);
 
+/* The broker's max_message_size, when the connection was lost by a message beyond it; else 0. */
+uint64_t connection_max_message_bytes(const struct connection *connection);
+
 /* Why it is not up or takes nothing, in a phrase; "" when it does, or there was no attempt yet. */
 const char *connection_trouble(const struct connection *connection);
 

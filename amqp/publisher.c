@@ -197,6 +197,21 @@ static int publisher_up(void *arg, struct error *err)
     return channel_answered(publisher->connection, PUBLISH_CHANNEL, "confirm.select", err);
 }
 
+/* Sent again, it would cost the connection again. */
+static bool refuse_too_large(struct publisher *publisher, struct publication *publication)
+{
+    uint64_t max_bytes = connection_max_message_bytes(publisher->connection);
+    struct error error = ERROR_INIT;
+    if (max_bytes == 0 || publication->length <= max_bytes)
+        return false;
+    (void)error_set(&error, EMSGSIZE, EXC_INTERNAL_ERROR,
+                    "a message of %zu bytes to '%s' is larger than the broker's max_message_size "
+                    "of %" PRIu64,
+                    publication->length, publication->routing_key, max_bytes);
+    finish_publication(publisher, publication, PUBLICATION_FAILED, &error);
+    return true;
+}
+
 static void publisher_down(void *arg)
 {
     struct publisher *publisher = arg;
@@ -211,6 +226,8 @@ static void publisher_down(void *arg)
     while ((publication = TAILQ_FIRST(&lost))) {
         TAILQ_REMOVE(&lost, publication, link);
         publication->phase = PUBLICATION_IDLE;
+        if (refuse_too_large(publisher, publication))
+            continue;
         log_debug("the connection was lost before a message to '%s' was confirmed",
                   publication->routing_key);
         finish_publication(publisher, publication, PUBLICATION_UNCERTAIN, &error);

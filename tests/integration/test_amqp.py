@@ -985,6 +985,19 @@ class Connections(AmqpTest):
         self.assertEqual(len(came().body), 16 << 20)
         self.assertEqual(notify(most + 1)["result"], -errno.EMSGSIZE)
 
+    def test_too_large_for_the_broker(self):
+        """broker: a message beyond its max_message_size fails at once, and says so"""
+        small = Broker(largest=100000)
+        self.addCleanup(small.close)
+        bus = self.bus(small.url(), timeout=10)
+        done = bus.ask(do="notify", priority="INFO", payload={"a": "a" * 200000})
+        self.assertEqual(done["result"], -errno.EMSGSIZE, done)
+        self.assertIn("max_message_size of 100000", done["message"])
+        answer = bus.ask(do="call", topic="conductor", version="3.0", method="object_action",
+                         args={"a": "a" * 200000}, timeout_ms=10000)
+        self.assertIn("max_message_size of 100000", answer["message"])
+        self.assertEqual(bus.ask(do="notify", priority="INFO", payload={})["result"], 0)
+
     def test_failover(self):
         """broker: the next host is taken when one does not answer"""
         closed = CuttingProxy(broker.port)

@@ -47,11 +47,27 @@ static void is_as_long_as_a_short_string(void **state)
     assert_string_equal(words, "200 ");
 }
 
+static void tells_the_largest_message(void **state)
+{
+    (void)state;
+    assert_int_equal(broker_text_max_message_bytes("406 PRECONDITION_FAILED - message size 200108 "
+                                                   "is larger than configured max size 100000"),
+                     100000);
+    assert_int_equal(broker_text_max_message_bytes("406 PRECONDITION_FAILED - message size 7 is "
+                                                   "larger than max size 5"),
+                     5);
+    static const char *const others[] = {"", "406 message size 7", "406 max size 5",
+                                         "406 message size 7 is larger than max size x"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_int_equal(broker_text_max_message_bytes(others[i]), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(has_no_password_of_ours),
         cmocka_unit_test(is_as_long_as_a_short_string),
+        cmocka_unit_test(tells_the_largest_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
