@@ -77,7 +77,7 @@ static bool write_down(void *arg, const struct rpc_request *request, void **clai
     struct journal_record *record = NULL;
     struct error err = ERROR_INIT;
     if (method && method->recover && journal_begin(agent->journal, request, &record, &err) < 0) {
-        leave_to_compute(request, &err);
+        log_warning("%s cannot be written down: %s", request->method, err.message);
         return false;
     }
     failpoint("request:written-down");

@@ -16,6 +16,9 @@
 /* As long as a broker may be busy that does answer heartbeats. */
 #define ANSWER_MAX_MS 10000
 
+/* Until a disk that is full may have room. */
+#define WRITE_AGAIN_MS 10000
+
 struct taking {
     struct writer_job job;
     TAILQ_ENTRY(taking) link;
@@ -25,6 +28,7 @@ struct taking {
     bool is_written_down;
     uint64_t question; /* the number of the question behind its ack; 0 = not acked */
     uint64_t deadline_ms;
+    uint64_t write_again_ms; /* NEVER_MS: it is with the writer, or through with it */
 };
 
 struct intake {
@@ -134,19 +138,33 @@ void intake_forget(struct intake *intake, const char *unique_id)
     duplicates_remove(&intake->served, unique_id);
 }
 
+/* Nothing was written: it is as if it had not been accepted. */
+static void turn_away(struct intake *intake, const struct amqp_content *content,
+                      struct rpc_request *request)
+{
+    const struct intake_setup *setup = &intake->setup;
+    setup->ops->withdraw(setup->arg, NULL);
+    if (setup->pass_on) {
+        setup->pass_on(setup->pass_on_arg, content, request);
+        return;
+    }
+    connection_drop(setup->connection, "no thread to write a request down with");
+    rpc_request_free(request);
+}
+
 void intake_add(struct intake *intake, const struct amqp_content *content,
                 struct rpc_request *request)
 {
     struct taking *taking = writer_is_ready(intake->writer) ? calloc(1, sizeof(*taking)) : NULL;
     if (!taking) {
-        intake->setup.ops->withdraw(intake->setup.arg, NULL);
-        intake->setup.pass_on(intake->setup.pass_on_arg, content, request);
+        turn_away(intake, content, request);
         return;
     }
     taking->content = *content;
     taking->content.body = NULL;
     taking->content.length = 0;
     taking->request = request;
+    taking->write_again_ms = NEVER_MS;
     TAILQ_INSERT_TAIL(&intake->takings, taking, link);
     writer_submit(intake->writer, &taking->job);
 }
@@ -167,13 +185,19 @@ static void ask_behind_ack(struct intake *intake, struct taking *taking, uint64_
     (void)channel_sent(connection, status, "basic.qos", &ignored);
 }
 
-/* Nothing was written: it is as if it had not been accepted. */
-static void pass_on_taking(struct intake *intake, struct taking *taking)
+/* Not acked, it is the broker's if we go. */
+static void pass_on_taking(struct intake *intake, struct taking *taking, uint64_t now_ms)
 {
-    const struct intake_setup *setup = &intake->setup;
+    if (!intake->setup.pass_on) {
+        taking->write_again_ms = now_ms + WRITE_AGAIN_MS;
+        log_warning("%s is kept and written down again in %d s: there is no nova-compute to leave "
+                    "it to",
+                    taking->request->method, WRITE_AGAIN_MS / 1000);
+        return;
+    }
+    log_warning("%s is left to nova-compute: it is not written down", taking->request->method);
     TAILQ_REMOVE(&intake->takings, taking, link);
-    setup->ops->withdraw(setup->arg, NULL);
-    setup->pass_on(setup->pass_on_arg, &taking->content, taking->request);
+    turn_away(intake, &taking->content, taking->request);
     free(taking);
 }
 
@@ -204,6 +228,18 @@ static uint64_t next_deadline_ms(const struct intake *intake)
     return next_ms;
 }
 
+static void write_again(struct intake *intake, uint64_t now_ms)
+{
+    struct taking *taking;
+    TAILQ_FOREACH(taking, &intake->takings, link)
+    {
+        if (now_ms < taking->write_again_ms)
+            continue;
+        taking->write_again_ms = NEVER_MS;
+        writer_submit(intake->writer, &taking->job);
+    }
+}
+
 void intake_run(struct intake *intake, uint64_t now_ms)
 {
     struct writer_job *job;
@@ -213,9 +249,10 @@ void intake_run(struct intake *intake, uint64_t now_ms)
         if (taking->is_written_down)
             ack_taking(intake, taking, now_ms);
         else
-            pass_on_taking(intake, taking);
+            pass_on_taking(intake, taking, now_ms);
         leave_log_context();
     }
+    write_again(intake, now_ms);
     if (now_ms >= next_deadline_ms(intake))
         connection_drop(intake->setup.connection,
                         "the broker does not answer what was asked after an ack");
@@ -223,7 +260,13 @@ void intake_run(struct intake *intake, uint64_t now_ms)
 
 uint64_t intake_next_ms(const struct intake *intake)
 {
-    return connection_is_up(intake->setup.connection) ? next_deadline_ms(intake) : NEVER_MS;
+    const struct taking *taking;
+    if (!connection_is_up(intake->setup.connection))
+        return NEVER_MS;
+    uint64_t next_ms = next_deadline_ms(intake);
+    TAILQ_FOREACH(taking, &intake->takings, link)
+    next_ms = earlier_ms(next_ms, taking->write_again_ms);
+    return next_ms;
 }
 
 /* Takes it off; from now on it is known by its id alone. */

@@ -30,7 +30,8 @@ struct intake_setup {
     const struct rpc_server_ops *ops;
     void *arg; /* of `ops` */
 
-    /* Gives a request back that cannot be written down. Takes `request`. */
+    /* Gives a request back that cannot be written down. Takes `request`. NULL: there is nobody to
+     * give it to, it is kept and written down later. */
     void (*pass_on)(void *pass_on_arg, const struct amqp_content *content,
                     struct rpc_request *request);
     void *pass_on_arg;
@@ -54,11 +55,13 @@ void intake_remember(struct intake *intake, const char *unique_id);
 /* A request that is handed back: whoever is given it next serves it, also when that is us. */
 void intake_forget(struct intake *intake, const char *unique_id);
 
-/* Takes `request`, which came as `content` and was accepted; gives it back when it cannot. */
+/* Takes `request`, which came as `content` and was accepted; gives it back when it cannot, or drops
+ * the connection, when there is nobody else. */
 void intake_add(struct intake *intake, const struct amqp_content *content,
                 struct rpc_request *request);
 
-/* Acks what has been written down; gives a connection up that does not answer. */
+/* Acks what has been written down, has the rest written down again when it is time; gives a
+ * connection up that does not answer. */
 void intake_run(struct intake *intake, uint64_t now_ms);
 uint64_t intake_next_ms(const struct intake *intake);
 

@@ -68,7 +68,8 @@ struct rpc_server_ops {
 
     /* Before the ack, on a thread that may wait for the disk: writes down that it is to be served.
      * *claim (NULL at first) is whatever the callee wants to get back with the request. False when
-     * it cannot (it has said why): the request goes where RPC_PUT_BACK sends it. */
+     * it cannot (it has said why): the request goes back to nova-compute, or, where there is none,
+     * is asked for again after a while. */
     bool (*write_down)(void *arg, const struct rpc_request *request, void **claim);
 
     /* Takes the request: the broker has the ack. Bus thread. */

@@ -45,17 +45,23 @@ static void refuse_undecodable(struct rpc_server *server, const struct amqp_cont
     (void)consumer_reject(consumer_of(server), content->delivery_tag);
 }
 
-/* A request that we do not serve, see RPC_PUT_BACK. */
-static void pass_request_on(void *arg, const struct amqp_content *content,
-                            struct rpc_request *request)
+/* SHARED. */
+static void put_request_back(void *arg, const struct amqp_content *content,
+                             struct rpc_request *request)
 {
     struct rpc_server *server = arg;
+    log_debug("%s (%s) is not served here: put back to nova-compute", request->method,
+              request->unique_id);
+    attachment_hold(&server->attachment, content);
+    rpc_request_free(request);
+}
+
+/* EXCLUSIVE. */
+static void refuse_request(struct rpc_server *server, const struct amqp_content *content,
+                           struct rpc_request *request)
+{
     const struct bus_settings *settings = server->setup.settings;
-    if (server->attachment.shared) {
-        log_debug("%s (%s) is not served here: put back to nova-compute", request->method,
-                  request->unique_id);
-        attachment_hold(&server->attachment, content);
-    } else if (consumer_ack(consumer_of(server), content->delivery_tag)) {
+    if (consumer_ack(consumer_of(server), content->delivery_tag)) {
         intake_remember(server->intake, request->unique_id);
         refusal_send(server->setup.replies, request, settings->topic,
                      (const char *const *)settings->rpc_versions);
@@ -81,8 +87,10 @@ static void judge_request(struct rpc_server *server, const struct amqp_content *
         rpc_request_free(request);
     } else if (server->setup.ops->accept(server->setup.arg, request) == RPC_SERVE) {
         intake_add(server->intake, content, request);
+    } else if (server->attachment.shared) {
+        put_request_back(server, content, request);
     } else {
-        pass_request_on(server, content, request);
+        refuse_request(server, content, request);
     }
 }
 
@@ -216,12 +224,13 @@ struct rpc_server *rpc_server_new(const struct rpc_server_setup *setup)
     struct rpc_server *server = calloc(1, sizeof(*server));
     if (!server)
         return NULL;
+    bool shared = setup->settings->attach == BUS_ATTACH_SHARED;
     const struct intake_setup intake_setup = {.connection = setup->consuming,
                                               .replies = setup->replies,
                                               .wake_fd = setup->wake_fd,
                                               .ops = setup->ops,
                                               .arg = setup->arg,
-                                              .pass_on = pass_request_on,
+                                              .pass_on = shared ? put_request_back : NULL,
                                               .pass_on_arg = server};
     server->setup = *setup;
     server->intake = intake_new(&intake_setup);

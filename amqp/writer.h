@@ -34,7 +34,7 @@ void writer_free(struct writer *writer);
 /* Starts the thread when there is none yet: most hosts need none for days. False when it cannot. */
 bool writer_is_ready(struct writer *writer);
 
-/* Once for each job. After writer_is_ready(). */
+/* Once for each job, and again for one that was taken. After writer_is_ready(). */
 void writer_submit(struct writer *writer, struct writer_job *job);
 
 /* The next one that was run; it is the caller's until it abandons it. NULL when there is none. */

@@ -102,6 +102,13 @@ bool __wrap_host_claim_take(struct host_claim *claim, struct connection *connect
     return true;
 }
 
+int __wrap_exclusive_queues_consume(struct exclusive_queues *queues, struct error *err);
+int __wrap_exclusive_queues_consume(struct exclusive_queues *queues, struct error *err)
+{
+    (void)queues, (void)err;
+    return 0;
+}
+
 int __wrap_amqp_send_method(amqp_connection_state_t state, amqp_channel_t channel,
                             amqp_method_number_t id, void *decoded);
 int __wrap_amqp_send_method(amqp_connection_state_t state, amqp_channel_t channel,
@@ -203,14 +210,14 @@ static bool doubt_request(void *arg, struct rpc_request *request, void *claim)
     return world.takes_doubts;
 }
 
-static int setup(void **state)
+static int make_server(enum bus_attach attach)
 {
-    (void)state;
     static const struct rpc_server_ops ops = {accept_request, write_request_down, serve_request,
                                               withdraw_request, doubt_request};
     static char topic[] = "compute", host[] = "cmp1";
-    static const struct bus_settings settings = {
-        .attach = BUS_ATTACH_SHARED, .topic = topic, .server = host, .attach_poll_interval_s = 5};
+    static struct bus_settings settings = {
+        .topic = topic, .server = host, .attach_poll_interval_s = 5};
+    settings.attach = attach;
     memset(&world, 0, sizeof(world));
     world.is_up = world.writes = true;
     world.queue.consumers = 1;
@@ -224,6 +231,18 @@ static int setup(void **state)
                                                   .ops = &ops};
     server = rpc_server_new(&server_setup);
     return server ? 0 : -1;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return make_server(BUS_ATTACH_SHARED);
+}
+
+static int setup_exclusive(void **state)
+{
+    (void)state;
+    return make_server(BUS_ATTACH_EXCLUSIVE);
 }
 
 static int teardown(void **state)
@@ -324,6 +343,45 @@ static void what_cannot_be_written_is_put_back(void **state)
     expect_story("write withdraw cancel-1 nack-7 look-1 ");
 }
 
+static void alone_it_keeps_what_cannot_be_written(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    assert_int_equal(rpc_server_up(server, &err), 0);
+    world.story[0] = '\0';
+    world.writes = false;
+    deliver(7, "snapshot_instance", "a");
+    await_writer();
+    run_server(0);
+    expect_story("write "); /* not acked: nobody else would serve it */
+    run_server(5000);
+    expect_story("");
+    assert_true(rpc_server_next_ms(server) <= clock_now_ms() + 10000);
+    world.writes = true;
+    run_server(11000);
+    await_writer();
+    run_server(11000);
+    expect_story("write ack-7 ask ");
+    rpc_server_answered(server);
+    expect_story("serve ");
+}
+
+static void alone_it_leaves_to_the_broker_what_it_keeps(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    assert_int_equal(rpc_server_up(server, &err), 0);
+    world.story[0] = '\0';
+    world.writes = false;
+    deliver(7, "snapshot_instance", "a");
+    await_writer();
+    run_server(0);
+    rpc_server_down(server);
+    rpc_server_free(server); /* waits for the writer */
+    server = NULL;
+    expect_story("write withdraw ");
+}
+
 static void what_is_put_back_is_left_until_it_is_taken(void **state)
 {
     (void)state;
@@ -410,6 +468,10 @@ int main(void)
         TEST(alone_it_does_not_attach),
         TEST(what_is_served_is_written_and_acked_before),
         TEST(what_cannot_be_written_is_put_back),
+        cmocka_unit_test_setup_teardown(alone_it_keeps_what_cannot_be_written, setup_exclusive,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(alone_it_leaves_to_the_broker_what_it_keeps,
+                                        setup_exclusive, teardown),
         TEST(what_is_put_back_is_left_until_it_is_taken),
         TEST(an_end_serves_what_is_acked_only),
         TEST(aside_it_takes_nothing),
