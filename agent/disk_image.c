@@ -172,6 +172,7 @@ static int extract_image(struct operation *op, struct snapshot_result *ret_resul
         return r;
     op->plan.journal = &op->driver_journal;
     op->plan.owner = &op->driver_owner;
+    op->plan.observer = &op->observer;
     r = extract_by_any_method(op, ret_result, err);
     slots_release(op->base.agent->disk_op_slots);
     op->is_streamed = r == 0 && ret_result->streamed;

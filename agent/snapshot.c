@@ -86,6 +86,17 @@ static int journal_driver_freeze(void *arg, bool frozen, struct error *err)
     return freeze_ledger_note(op->base.agent->freeze_ledger, op->base.instance.uuid, frozen, err);
 }
 
+static void observe_instant(void *arg)
+{
+    (void)arg;
+    log_debug("the image will be the disk of this instant");
+}
+
+static void observe_copy(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+    jobs_set_progress(&((struct operation *)arg)->base.job, done_bytes, total_bytes);
+}
+
 int snapshot_begin(struct operation *op, struct error *err)
 {
     int r = parse_arguments(op->base.request, &op->arguments, err);
@@ -99,6 +110,7 @@ int snapshot_begin(struct operation *op, struct error *err)
     op->task_state = op->next_state =
         is_backup(op->base.request) ? IMAGE_BACKUP : IMAGE_SNAPSHOT_PENDING;
     op->driver_journal = (struct driver_journal){journal_driver_entry, journal_driver_freeze, op};
+    op->observer = (struct driver_observer){observe_instant, observe_copy, op};
     op->driver_owner = (struct driver_owner){owner_has_instance, owner_wants_guest_to_run, op};
     return 0;
 }

@@ -15,6 +15,7 @@
 
 #define LOOKS_PER_STALL 8
 #define LOOK_MAX_MS 10000
+#define TELL_MS 2000
 #define END_TIMEOUT_MS 30000
 
 /* Where to copy to, for virDomainBlockCopy. Returns owned: xmlFree(). */
@@ -107,21 +108,39 @@ static void lift_limit(struct block_copy *copy, virDomainPtr domain)
     log_warning("%s", failure.message);
 }
 
-/* Without news: does it come nearer to its end? */
-static int look_at_progress(struct block_copy *copy, virDomainPtr domain,
-                            struct copy_progress *progress, struct error *err)
+static int read_job(const struct block_copy *copy, virDomainPtr domain,
+                    virDomainBlockJobInfo *ret_job, struct error *err)
 {
-    virDomainBlockJobInfo job = {0};
-    int n = virDomainGetBlockJobInfo(domain, copy->disk_target, &job, 0);
+    int n = virDomainGetBlockJobInfo(domain, copy->disk_target, ret_job, 0);
     if (n < 0)
         return libvirt_error(err, "cannot read the progress of the copy of disk %s",
                              copy->disk_target);
     if (n == 0)
         return error_set(err, EIO, EXC_INTERNAL_ERROR, "the copy of disk %s has vanished",
                          copy->disk_target);
-    log_debug("block copy: disk %s, %llu of %llu bytes", copy->disk_target, job.cur, job.end);
-    driver_tell_copied(copy->observer, job.cur, job.end);
-    if (copy_progress_note(progress, job.cur, job.end) && copy->bytes_per_s > 0) {
+    log_debug("block copy: disk %s, %llu of %llu bytes", copy->disk_target, ret_job->cur,
+              ret_job->end);
+    driver_tell_copied(copy->observer, ret_job->cur, ret_job->end);
+    return 0;
+}
+
+/* When the next judgement is due, and what it is made from. */
+struct judgement {
+    struct copy_progress progress;
+    unsigned pause_ms;
+    uint64_t next_ms;
+};
+
+/* Does it come nearer to its end? */
+static int judge_progress(struct block_copy *copy, virDomainPtr domain, struct judgement *judgement,
+                          const virDomainBlockJobInfo *job, struct error *err)
+{
+    struct copy_progress *progress = &judgement->progress;
+    uint64_t now_ms = clock_now_ms();
+    if (now_ms < judgement->next_ms)
+        return 0;
+    judgement->next_ms = now_ms + judgement->pause_ms;
+    if (copy_progress_note(progress, job->cur, job->end) && copy->bytes_per_s > 0) {
         log_warning("copy of disk %s cannot keep up with the guest's writes: disk_rate_limit "
                     "(%" PRIu64 " bytes/s) lifted",
                     copy->disk_target, copy->bytes_per_s);
@@ -131,16 +150,28 @@ static int look_at_progress(struct block_copy *copy, virDomainPtr domain,
     return copy_progress_check(progress, copy->disk_target, copy->stall_timeout_s, err);
 }
 
+/* Without news. */
+static int look_at_job(struct block_copy *copy, virDomainPtr domain, struct judgement *judgement,
+                       struct error *err)
+{
+    virDomainBlockJobInfo job = {0};
+    int r = read_job(copy, domain, &job, err);
+    return r < 0 ? r : judge_progress(copy, domain, judgement, &job, err);
+}
+
 int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct error *err)
 {
-    struct copy_progress progress = copy_progress_begin();
-    unsigned look_ms =
+    unsigned pause_ms =
         (unsigned)earlier_ms(seconds_ms(copy->stall_timeout_s) / LOOKS_PER_STALL, LOOK_MAX_MS);
+    unsigned look_ms = copy->observer ? (unsigned)earlier_ms(pause_ms, TELL_MS) : pause_ms;
+    struct judgement judgement = {.progress = copy_progress_begin(),
+                                  .pause_ms = pause_ms,
+                                  .next_ms = clock_now_ms() + pause_ms};
     for (;;) {
         bool heard = domain_watch_wait(copy->watch, look_ms, &copy->news);
         if (cancel_check(err) < 0)
             return -ECANCELED;
-        int r = heard ? judge_news(copy, err) : look_at_progress(copy, domain, &progress, err);
+        int r = heard ? judge_news(copy, err) : look_at_job(copy, domain, &judgement, err);
         if (r < 0)
             return r;
         if (copy->news.block_job_status != VIR_DOMAIN_BLOCK_JOB_READY)

@@ -188,6 +188,8 @@ static int fake_extract(struct driver *driver, const struct guest_info *info,
         (void)snprintf(record->image_format, sizeof(record->image_format), "%s",
                        plan->image_format);
     }
+    if (plan->observer)
+        plan->observer->copied(plan->observer->arg, 5, 10);
     int r = begin(self, FAKE_EXTRACT, info->uuid, &script, &failure);
     if (write_down(plan->journal, script.entries, err) < 0)
         return -err->errnum;

@@ -206,6 +206,35 @@ static void a_job_is_seen_with_its_progress(void **state)
     jobs_remove(&freeze);
 }
 
+static unsigned n_seen;
+
+/* A copy is at its half, as the fake driver tells. */
+static void look_at_copy(enum fake_call call, const char *uuid, void *userdata)
+{
+    (void)uuid, (void)userdata;
+    if (call != FAKE_EXTRACT)
+        return;
+    json_t *jobs = operator_ops.jobs(&agent, FIXTURE_IMAGE);
+    const json_t *job = json_array_get(jobs, 0);
+    assert_string_equal(text_of(job, "phase"), "copy");
+    assert_string_equal(text_of(job, "snapshot_method"), "blockrebase");
+    assert_int_equal(json_integer_value(member(job, "progress.percent")), 50);
+    json_decref(jobs);
+    n_seen++;
+}
+
+static void a_copy_has_its_progress(void **state)
+{
+    (void)state;
+    struct rpc_request *request = fixture_request();
+    n_seen = 0;
+    script.on_call = look_at_copy;
+    fake_driver_set_script(agent.driver, &script);
+    snapshot_serve(HANDED_OVER(request, state_dir_record(request)));
+    assert_int_equal(world.image, ACTIVE);
+    assert_int_equal(n_seen, 1);
+}
+
 static size_t n_found(const char *id)
 {
     json_t *jobs = operator_ops.jobs(&agent, id);
@@ -355,6 +384,7 @@ int main(void)
         TEST(the_status_tells_what_is_wrong),
         TEST(health_has_its_reasons),
         TEST(a_job_is_seen_with_its_progress),
+        TEST(a_copy_has_its_progress),
         TEST(a_job_is_found_by_number_and_image),
         TEST(a_snapshot_is_cancelled),
         TEST(what_cannot_be_cancelled_is_told),

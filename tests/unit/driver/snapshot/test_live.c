@@ -349,6 +349,40 @@ static void limit_that_can_be_kept_is_lifted_at_the_end(void **state)
     assert_image();
 }
 
+static uint64_t told_done, told_total;
+static unsigned n_told, n_instants;
+
+static void note_instant(void *arg)
+{
+    (void)arg;
+    assert_int_equal(n_told, 10); /* when it has been copied */
+    n_instants++;
+}
+
+static void note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+    (void)arg;
+    told_done = done_bytes;
+    told_total = total_bytes;
+    n_told++;
+}
+
+static void who_wants_to_know_is_told_how_far_it_is(void **state)
+{
+    static const struct driver_observer observer = {.instant = note_instant,
+                                                    .copied = note_progress};
+    (void)state;
+    n_told = n_instants = 0;
+    plan.observer = &observer;
+    int r = take_limited(100);
+    plan.observer = NULL;
+    assert_int_equal(r, 0);
+    assert_int_equal(n_told, 10);
+    assert_int_equal(n_instants, 1);
+    assert_true(told_done == 10000 && told_total == 10000);
+    assert_image();
+}
+
 static void copy_that_a_busy_guest_outruns_fails(void **state)
 {
     (void)state;
@@ -733,6 +767,7 @@ int main(void)
         cmocka_unit_test_setup(limit_that_a_busy_guest_outruns_is_lifted, set_up),
         cmocka_unit_test_setup(limit_that_can_be_kept_is_lifted_at_the_end, set_up),
         cmocka_unit_test_setup(copy_that_a_busy_guest_outruns_fails, set_up),
+        cmocka_unit_test_setup(who_wants_to_know_is_told_how_far_it_is, set_up),
         cmocka_unit_test_setup(guest_that_ends_is_defined_again, set_up),
         cmocka_unit_test_setup(deleted_guest_is_not_defined_again, set_up),
         cmocka_unit_test_setup(guest_is_not_defined_that_nova_has_deleted, set_up),
