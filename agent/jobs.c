@@ -3,7 +3,10 @@
 #include "agent/jobs.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "common/cleanup.h"
 #include "common/clock.h"
@@ -84,6 +87,42 @@ void jobs_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_byte
         return;
     LOCK_SCOPE(&job->jobs->lock);
     progress_note(&job->progress, done_bytes, total_bytes, clock_now_ms());
+}
+
+void jobs_set_throttle(struct job *job, struct throttle *throttle)
+{
+    if (!job->jobs)
+        return;
+    LOCK_SCOPE(&job->jobs->lock);
+    job->throttle = throttle;
+    if (throttle && job->is_limited)
+        throttle_set(throttle, job->bytes_per_s);
+}
+
+static void limit_job(struct job *job, uint64_t bytes_per_s)
+{
+    job->is_limited = true;
+    job->bytes_per_s = bytes_per_s;
+    if (job->throttle)
+        throttle_set(job->throttle, bytes_per_s);
+}
+
+bool jobs_limit(struct jobs *jobs, const char *id, uint64_t bytes_per_s)
+{
+    LOCK_SCOPE(&jobs->lock);
+    struct job *job = jobs->first;
+    while (job && !jobs_is_called(job, id))
+        job = job->next;
+    if (job)
+        limit_job(job, bytes_per_s);
+    return job != NULL;
+}
+
+bool jobs_is_called(const struct job *job, const char *id)
+{
+    char number[16];
+    (void)snprintf(number, sizeof(number), "%u", job->number);
+    return strcmp(number, id) == 0 || (job->image_id && strcasecmp(job->image_id, id) == 0);
 }
 
 void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg)

@@ -5,10 +5,12 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "agent/progress.h"
 #include "common/error.h"
+#include "common/throttle.h"
 
 struct jobs;
 
@@ -24,6 +26,9 @@ struct job {
     const char *snapshot_method; /* constant; NULL: not chosen yet, or it takes no snapshot */
     const char *phase;           /* constant */
     struct progress progress;    /* of the phase */
+    struct throttle *throttle;   /* borrowed; of its upload, NULL: it does not upload now */
+    bool is_limited;             /* by an operator, */
+    uint64_t bytes_per_s;        /* to that; 0: to nothing */
     uint64_t begun_ms;           /* of clock_now_ms() */
     uint64_t phase_ms;
     struct jobs *jobs; /* NULL: it is not entered */
@@ -48,6 +53,17 @@ void jobs_set_snapshot_method(struct job *job, const char *method);
 
 /* How far the phase is, see progress.h. */
 void jobs_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_bytes);
+
+/* What its upload is limited by from now on, NULL: it has ended. An operator's limit is put in
+ * force.
+ */
+void jobs_set_throttle(struct job *job, struct throttle *throttle);
+
+/* Limits the upload of a job, now or when it comes to that. False when there is none of that id. */
+bool jobs_limit(struct jobs *jobs, const char *id, uint64_t bytes_per_s);
+
+/* Whether `id`, a number or an image's id, means this one. */
+bool jobs_is_called(const struct job *job, const char *id);
 
 /* Calls visit() for each, the oldest first, under the lock: it may call nothing of jobs. */
 void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg);

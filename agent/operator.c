@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "agent/canceller.h"
+#include "agent/jobs.h"
 #include "agent/live_options.h"
 #include "agent/operator_view.h"
 #include "agent/private_file.h"
@@ -70,11 +71,20 @@ static void change_rate(uint64_t *bytes_per_s, int mib)
         *bytes_per_s = (uint64_t)mib << 20;
 }
 
+static int limit_job(struct agent *agent, const char *id, int mib, struct error *err)
+{
+    if (!jobs_limit(agent->jobs, id, (uint64_t)mib << 20))
+        return error_set(err, ENOENT, EXC_INVALID_INPUT, "there is no such job");
+    log_info("an operator limits the upload of job %s to %d MiB/s (0: no limit)", id, mib);
+    return 0;
+}
+
 static int set_rates(void *arg, const struct control_rates *rates, struct error *err)
 {
     struct agent *agent = arg;
+    if (rates->job)
+        return limit_job(agent, rates->job, rates->upload, err);
     struct live_values values = live_options_get(agent->live_options);
-    (void)err;
     change_rate(&values.disk_bytes_per_s, rates->disk);
     change_rate(&values.disk_host_bytes_per_s, rates->disk_host);
     change_rate(&values.upload_bytes_per_s, rates->upload);

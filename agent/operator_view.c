@@ -2,10 +2,6 @@
 /* See operator_view.h. */
 #include "agent/operator_view.h"
 
-#include <stdio.h>
-#include <string.h>
-#include <strings.h>
-
 #include "agent/agent.h"
 #include "agent/freezer.h"
 #include "agent/instance_queue.h"
@@ -97,16 +93,6 @@ struct job_list {
     uint64_t now_ms;
 };
 
-static bool is_wanted(const struct job_list *list, const struct job *job)
-{
-    char number[16];
-    if (!list->id)
-        return true;
-    (void)snprintf(number, sizeof(number), "%u", job->number);
-    return strcmp(number, list->id) == 0 ||
-           (job->image_id && strcasecmp(job->image_id, list->id) == 0);
-}
-
 static double seconds_since(const struct job_list *list, uint64_t ms)
 {
     return list->now_ms > ms ? (double)(list->now_ms - ms) / 1000 : 0;
@@ -129,7 +115,7 @@ static json_t *view_progress(const struct job_list *list, const struct progress 
 static void view_job(void *arg, const struct job *job)
 {
     const struct job_list *list = arg;
-    if (!is_wanted(list, job))
+    if (list->id && !jobs_is_called(job, list->id))
         return;
     (void)json_array_append_new(
         list->jobs,

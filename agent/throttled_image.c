@@ -40,10 +40,13 @@ int throttled_image_begin(struct throttled_image *throttled, struct image_source
         .read = throttled_read, .rewind = throttled_rewind, .close = throttled_close};
     *throttled = (struct throttled_image){
         .base = {.ops = &ops, .size_bytes = image->size_bytes}, .image = image, .job = job};
-    return throttle_new(bytes_per_s, &throttled->own, err);
+    int r = throttle_new(bytes_per_s, &throttled->own, err);
+    jobs_set_throttle(job, throttled->own);
+    return r;
 }
 
 void throttled_image_done(struct throttled_image *throttled)
 {
+    jobs_set_throttle(throttled->job, NULL);
     throttle_free(throttled->own);
 }

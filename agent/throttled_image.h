@@ -16,7 +16,8 @@ struct throttled_image {
     struct image_source *image; /* borrowed */
     struct throttle *own;
     struct throttle *shared[SHARED_THROTTLES]; /* borrowed; NULL = no limit */
-    struct job *job;                           /* borrowed; whose progress it is */
+    struct job *job;                           /* borrowed; whose progress it is, and who may be
+                                                  limited otherwise meanwhile */
     uint64_t read_bytes;
 };
 

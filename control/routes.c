@@ -149,30 +149,45 @@ static int read_rate(const char *name, const json_t *value, struct control_rates
     return error_set(err, EINVAL, EXC_INVALID_INPUT, "there is no rate limit '%s'", name);
 }
 
-static int read_rates(const struct call *call, struct control_rates *rates, struct error *err)
+/* What is copied of a disk is limited when the copy begins. */
+static int read_job(const json_t *object, struct control_rates *rates, struct error *err)
+{
+    rates->job = json_string_member(object, "job");
+    if (rates->job && json_object_size(object) == 2 && rates->upload != CONTROL_RATE_KEPT)
+        return 0;
+    return error_set(err, EINVAL, EXC_INVALID_INPUT,
+                     "with job, a string, upload_rate_limit is given and no other limit");
+}
+
+static int read_rates(json_t *object, struct control_rates *rates, struct error *err)
 {
     const char *name;
     json_t *value;
-    json_t *object = NULL;
-    int r = read_object(call, &object, err);
-    if (r < 0)
-        return r;
+    int r = 0;
     json_object_foreach (object, name, value) {
-        if (r == 0)
+        if (r == 0 && strcmp(name, "job") != 0)
             r = read_rate(name, value, rates, err);
     }
-    json_decref(object);
-    return r;
+    return r < 0 || !json_object_get(object, "job") ? r : read_job(object, rates, err);
+}
+
+static int set_rates(const struct call *call, json_t *object, struct error *err)
+{
+    struct control_rates rates = {NULL, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT,
+                                  CONTROL_RATE_KEPT};
+    int r = read_rates(object, &rates, err);
+    return r < 0 ? r : call->ops->set_rates(call->arg, &rates, err);
 }
 
 static struct routes_answer put_throttle(const struct call *call)
 {
     struct error err = ERROR_INIT;
-    struct control_rates rates = {CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT,
-                                  CONTROL_RATE_KEPT};
-    int r = read_rates(call, &rates, &err);
-    if (r == 0)
-        r = call->ops->set_rates(call->arg, &rates, &err);
+    json_t *object = NULL;
+    int r = read_object(call, &object, &err);
+    if (r < 0)
+        return answer_failure(&err);
+    r = set_rates(call, object, &err);
+    json_decref(object);
     return r == 0 ? get_status(call) : answer_failure(&err);
 }
 

@@ -120,6 +120,8 @@ enum invocation_exit change_throttle(const struct invocation *invocation)
     json_t *wanted = json_object();
     json_t *answer = NULL;
     enum invocation_exit status = INVOCATION_USAGE;
+    if (invocation->argument)
+        (void)json_object_set_new(wanted, "job", json_string(invocation->argument));
     if (read_rates(invocation, wanted))
         status = put(invocation, "/v1/throttle", wanted, &answer);
     if (status == INVOCATION_DONE && !call_print_json(invocation, answer))

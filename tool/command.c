@@ -64,10 +64,11 @@ const struct command command_table[] = {
      .n_options = 1},
     {.name = "resume", .summary = "Takes requests again.", .run = change_resume},
     {.name = "throttle",
+     .argument = "[JOB]",
      .summary = "Changes rate limits, or shows them.",
      .more = "Limits of the host hold at once, those of a snapshot for the ones that begin "
-             "afterwards. All are those of the configuration again after the next start, or when "
-             "it is read again.",
+             "afterwards; all are those of the configuration again after the next start, or when "
+             "it is read again. With a job --upload limits that one's upload alone, at once.",
      .run = change_throttle,
      .options = {INVOCATION_DISK, INVOCATION_DISK_HOST, INVOCATION_UPLOAD, INVOCATION_UPLOAD_HOST},
      .n_options = 4},

@@ -15,7 +15,7 @@
 static struct error trouble;
 static bool drained;
 static union sigval queued;
-static uint64_t disk_rate_of_host, upload_rate_of_host;
+static uint64_t disk_rate_of_host, upload_rate_of_host, rate_of_job;
 static struct error err;
 
 int __wrap_preflight_check(struct preflight *preflight, struct error *ret_err);
@@ -53,7 +53,12 @@ int __wrap_sigqueue(pid_t pid, int number, union sigval value)
 void __wrap_throttle_set(struct throttle *throttle, uint64_t bytes_per_s);
 void __wrap_throttle_set(struct throttle *throttle, uint64_t bytes_per_s)
 {
-    *(throttle == agent.disk_throttle ? &disk_rate_of_host : &upload_rate_of_host) = bytes_per_s;
+    if (throttle == agent.disk_throttle)
+        disk_rate_of_host = bytes_per_s;
+    else if (throttle == agent.upload_throttle)
+        upload_rate_of_host = bytes_per_s;
+    else
+        rate_of_job = bytes_per_s;
 }
 
 static int set_up(void **state)
@@ -316,9 +321,9 @@ static void a_limit_that_is_not_named_stays(void **state)
 {
     (void)state;
     struct fake_record record;
-    struct control_rates rates = {CONTROL_RATE_KEPT, 40, 3, CONTROL_RATE_KEPT};
+    struct control_rates rates = {NULL, CONTROL_RATE_KEPT, 40, 3, CONTROL_RATE_KEPT};
     assert_int_equal(operator_ops.set_rates(&agent, &rates, &err), 0);
-    rates = (struct control_rates){7, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, 5};
+    rates = (struct control_rates){NULL, 7, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, 5};
     assert_int_equal(operator_ops.set_rates(&agent, &rates, &err), 0);
     const struct live_values live = live_options_get(agent.live_options);
     assert_true(live.disk_bytes_per_s == 7 << 20 && live.disk_host_bytes_per_s == 40 << 20);
@@ -326,6 +331,44 @@ static void a_limit_that_is_not_named_stays(void **state)
     assert_true(disk_rate_of_host == 40 << 20 && upload_rate_of_host == 5 << 20);
     fake_driver_get_record(agent.driver, &record);
     assert_true(record.disk_bytes_per_s == 7 << 20);
+}
+
+static void limit_by_operator(void)
+{
+    static struct error failure;
+    const struct control_rates rates = {FIXTURE_IMAGE, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, 9,
+                                        CONTROL_RATE_KEPT};
+    failure = (struct error)ERROR_INIT;
+    assert_int_equal(rate_of_job, 6 << 20); /* what was wished before the upload began */
+    assert_int_equal(operator_ops.set_rates(&agent, &rates, &failure), 0);
+}
+
+static void limit_early(enum fake_call call, const char *uuid, void *userdata)
+{
+    static struct error failure;
+    const struct control_rates rates = {FIXTURE_IMAGE, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, 6,
+                                        CONTROL_RATE_KEPT};
+    (void)uuid, (void)userdata;
+    failure = (struct error)ERROR_INIT;
+    if (call == FAKE_EXTRACT)
+        assert_int_equal(operator_ops.set_rates(&agent, &rates, &failure), 0);
+}
+
+static void one_job_is_limited_alone(void **state)
+{
+    (void)state;
+    struct rpc_request *request = fixture_request();
+    rate_of_job = 0;
+    script.on_call = limit_early;
+    world.on_upload = limit_by_operator;
+    fake_driver_set_script(agent.driver, &script);
+    snapshot_serve(HANDED_OVER(request, state_dir_record(request)));
+    assert_int_equal(world.image, ACTIVE);
+    assert_int_equal(rate_of_job, 9 << 20);
+    assert_true(live_options_get(agent.live_options).upload_bytes_per_s == 0);
+    const struct control_rates rates = {"77", CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, 9,
+                                        CONTROL_RATE_KEPT};
+    assert_int_equal(operator_ops.set_rates(&agent, &rates, &err), -ENOENT);
 }
 
 static void the_log_is_turned_up_and_down(void **state)
@@ -390,6 +433,7 @@ int main(void)
         TEST(what_cannot_be_cancelled_is_told),
         TEST(the_main_thread_drains),
         TEST(a_limit_that_is_not_named_stays),
+        TEST(one_job_is_limited_alone),
         TEST(the_log_is_turned_up_and_down),
         TEST(it_listens_where_it_is_told),
     };

@@ -69,8 +69,8 @@ static int ops_drain(void *arg, bool on, struct error *err)
 static int ops_set_rates(void *arg, const struct control_rates *rates, struct error *err)
 {
     (void)arg;
-    return told(err, "rates %d %d %d %d", rates->disk, rates->disk_host, rates->upload,
-                rates->upload_host);
+    return told(err, "rates %s%d %d %d %d", rates->job ? rates->job : "", rates->disk,
+                rates->disk_host, rates->upload, rates->upload_host);
 }
 
 static int ops_set_log_level(void *arg, const struct control_log_level *wanted, struct error *err)

@@ -90,6 +90,8 @@ static void only_what_is_given_is_changed(void **state)
                  "{\"disk_rate_limit_host\": 1, \"upload_rate_limit\": 0, "
                  "\"upload_rate_limit_host\": 1048576}");
     assert_string_equal(asked.story, "rates -1 1 0 1048576");
+    (void)answer("PUT", "/v1/throttle", "{\"job\": \"3 \", \"upload_rate_limit\": 5}");
+    assert_string_equal(asked.story, "rates 3 -1 -1 5 -1");
     (void)answer("PUT", "/v1/log-level", "{\"level\": \"debug\"}");
     assert_string_equal(asked.story, "log debug -");
     (void)answer("PUT", "/v1/log-level", "{\"modules\": [\"driver\", \"amqp\"]}");
@@ -110,7 +112,12 @@ static void what_makes_no_sense_changes_nothing(void **state)
                                             "{\"disk_rate_limit\": 1.5}",
                                             "{\"disk_rate_limit\": \"1\"}",
                                             "{\"disk_rate_limit\": null}",
-                                            "{\"upload_rate_limit\": 1, \"rate\": 1}"};
+                                            "{\"upload_rate_limit\": 1, \"rate\": 1}",
+                                            "{\"job\": \"3\"}",
+                                            "{\"job\": 3, \"upload_rate_limit\": 1}",
+                                            "{\"job\": \"3\", \"disk_rate_limit\": 1}",
+                                            "{\"job\": \"3\", \"upload_rate_limit\": 1, "
+                                            "\"disk_rate_limit\": 1}"};
     static const char *const levels[] = {"",
                                          "{}",
                                          "[]",

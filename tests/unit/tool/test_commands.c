@@ -176,6 +176,9 @@ static void limits_are_sent_as_they_are_given(void **state)
     HAS("limits        disk 50 MiB/s (host: none), upload none (host: 7 MiB/s)\n");
     assert_int_equal(run("throttle"), INVOCATION_DONE);
     assert_non_null(strstr(stub.asked, "\nGET /v1/status\n"));
+    assert_int_equal(run("throttle 3 --upload 5"), INVOCATION_DONE);
+    assert_non_null(
+        strstr(stub.asked, "\nPUT /v1/throttle {\"job\":\"3\",\"upload_rate_limit\":5}\n"));
     static const char *const bad[] = {"throttle --disk -1", "throttle --disk 1.5",
                                       "throttle --disk x", "throttle --disk 1048577"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
