@@ -147,6 +147,20 @@ static void a_stuck_client_holds_only_itself(void **state)
         (void)close(stuck[i]);
 }
 
+/* More than there is place for: the next one waits until they are sent away. */
+static void no_place_is_held_for_ever(void **state)
+{
+    int stuck[20];
+    (void)state;
+    for (size_t i = 0; i < 20; i++) {
+        stuck[i] = connect_to_it();
+        send_text(stuck[i], "GET /v1/sta");
+    }
+    assert_non_null(strstr(ask(STATUS), "cmp1"));
+    for (size_t i = 0; i < 20; i++)
+        (void)close(stuck[i]);
+}
+
 static void a_silent_client_is_sent_away(void **state)
 {
     (void)state;
@@ -219,6 +233,7 @@ int main(void)
         TEST(only_its_user_may_connect),
         TEST(what_is_too_much_is_not_kept),
         TEST(a_stuck_client_holds_only_itself),
+        TEST(no_place_is_held_for_ever),
         TEST(a_silent_client_is_sent_away),
         TEST(no_memory_is_no_answer),
         TEST(nobody_is_driven_out),
