@@ -13,6 +13,19 @@ const char *snapshot_method_name(enum snapshot_method method)
     return names[method];
 }
 
+void driver_tell_instant(const struct driver_observer *observer)
+{
+    if (observer)
+        observer->instant(observer->arg);
+}
+
+void driver_tell_copied(const struct driver_observer *observer, uint64_t done_bytes,
+                        uint64_t total_bytes)
+{
+    if (observer)
+        observer->copied(observer->arg, done_bytes, total_bytes);
+}
+
 void driver_free(struct driver *driver)
 {
     if (driver)

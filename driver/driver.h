@@ -92,6 +92,18 @@ struct driver_owner {
     void *arg;
 };
 
+/* Who is told how a snapshot goes on, on the thread of the call, which may not wait for it. */
+struct driver_observer {
+    void (*instant)(void *arg); /* the disk is what the image will be; it may come again */
+    void (*copied)(void *arg, uint64_t done_bytes, uint64_t total_bytes); /* of a copy */
+    void *arg;
+};
+
+/* Tell it; NULL-safe. */
+void driver_tell_instant(const struct driver_observer *observer);
+void driver_tell_copied(const struct driver_observer *observer, uint64_t done_bytes,
+                        uint64_t total_bytes);
+
 /* What a process has left that died. All of it is borrowed for the time of the call. */
 struct driver_recovery {
     const char *uuid;
@@ -120,8 +132,9 @@ struct snapshot_plan {
     const char *compression_type; /* of these: zlib, zstd */
     bool quiesce;                 /* freeze and thaw around the instant (hw_qemu_guest_agent) */
     bool require_quiesce;         /* os_require_quiesce: give up when the guest cannot be frozen */
-    const struct driver_journal *journal; /* NULL: nothing is written down */
-    const struct driver_owner *owner;     /* NULL: the instance is to be here and to run */
+    const struct driver_journal *journal;   /* NULL: nothing is written down */
+    const struct driver_owner *owner;       /* NULL: the instance is to be here and to run */
+    const struct driver_observer *observer; /* NULL: nobody is told */
 };
 
 /*
@@ -136,6 +149,7 @@ struct direct_snapshot {
     bool quiesce;                        /* as in snapshot_plan */
     bool require_quiesce;
     const struct driver_journal *journal;
+    const struct driver_observer *observer; /* as in snapshot_plan */
 };
 
 /* A volume's new top layer; nova's create_info. Strings are borrowed for the time of the call. */

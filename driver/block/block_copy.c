@@ -120,6 +120,7 @@ static int look_at_progress(struct block_copy *copy, virDomainPtr domain,
         return error_set(err, EIO, EXC_INTERNAL_ERROR, "the copy of disk %s has vanished",
                          copy->disk_target);
     log_debug("block copy: disk %s, %llu of %llu bytes", copy->disk_target, job.cur, job.end);
+    driver_tell_copied(copy->observer, job.cur, job.end);
     if (copy_progress_note(progress, job.cur, job.end) && copy->bytes_per_s > 0) {
         log_warning("copy of disk %s cannot keep up with the guest's writes: disk_rate_limit "
                     "(%" PRIu64 " bytes/s) lifted",

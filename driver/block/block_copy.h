@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "driver/driver.h"
 #include "driver/libvirt/connection.h"
 #include "driver/libvirt/domain_watch.h"
 
@@ -18,6 +19,7 @@ struct block_copy {
     const char *uuid;         /* borrowed: of the instance */
     const char *disk_target;  /* borrowed: vda */
     const char *overlay_path; /* borrowed: what it is copied to; tells our copy from others */
+    const struct driver_observer *observer; /* borrowed; NULL: nobody is told */
     unsigned stall_timeout_s;
     uint64_t bytes_per_s;       /* 0: as fast as it can; also after the limit was lifted */
     bool transient_job;         /* virDomainBlockCopy: the domain may stay persistent */

@@ -112,6 +112,7 @@ static int cold_read_disk(struct cold_snapshot *op, struct error *err)
     if (r < 0)
         return r;
     failpoint("cold:reading");
+    driver_tell_instant(op->plan->observer);
     log_debug("converting %s (%s) to %s", op->info->disk_path, op->source.format,
               op->plan->image_format);
     r = cold_convert_disk(op, &failure);

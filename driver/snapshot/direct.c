@@ -131,6 +131,8 @@ static int direct_snap_disk(struct direct_copy *op, struct error *err)
         op->snapped = true; /* also when the answer is lost */
         r = rbd_volume_create_snap(&op->disk, op->snap, err);
     }
+    if (r == 0)
+        driver_tell_instant(op->direct->observer);
     failpoint("direct:snap-made");
     if (direct_copy_settle_guest(op, &failure) < 0) {
         error_join(err, &failure);

@@ -51,6 +51,8 @@ static int live_take_instant(struct live_snapshot *op, bool *ret_quiesced, struc
     failpoint("live:frozen");
     if (r == 0)
         r = block_copy_end(&op->copy, op->domain, err);
+    if (r == 0)
+        driver_tell_instant(op->plan->observer);
     failpoint("live:copy-ended");
     if (guest_quiesce_end(&op->quiesce, &op->freeze, op->domain, ret_quiesced, &failure) == 0) {
         failpoint("live:thawed");

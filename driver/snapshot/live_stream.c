@@ -61,6 +61,8 @@ static int stream_begin_job(struct live_snapshot *op, bool *ret_quiesced, struct
     uint64_t since_ms = clock_now_ms();
     int r = guest_quiesce_start(&op->quiesce, &op->freeze, op->domain, ret_quiesced, err);
     failpoint("stream:frozen");
+    if (r == 0)
+        driver_tell_instant(op->plan->observer);
     if (r == 0 && backup_job_begin(&op->backup, op->domain, err) < 0)
         r = live_snapshot_unusable(op, err);
     failpoint("stream:begun");

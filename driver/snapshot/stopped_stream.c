@@ -96,6 +96,7 @@ int libvirt_stopped_stream(struct libvirt_driver *driver, const struct guest_inf
     if (r == 0)
         r = stopped_open_stream(driver, info, plan->image_format, &image->stream, err);
     failpoint("stopped:disk-shown");
+    driver_tell_instant(plan->observer);
     if (r < 0) {
         log_debug("cannot stream the disk of the stopped guest: %s", err->message);
         stopped_close(&image->base);

@@ -197,6 +197,8 @@ static int fake_extract(struct driver *driver, const struct guest_info *info,
         r = make_image(self, &script, &image, err);
     if (r < 0)
         return r;
+    if (plan->observer)
+        plan->observer->instant(plan->observer->arg);
     *ret_result = (struct snapshot_result){.image = image,
                                            .quiesced = script.quiesced,
                                            .guest_is_back = !script.shows_disk,
