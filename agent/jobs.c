@@ -86,6 +86,29 @@ void jobs_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_byte
     progress_note(&job->progress, done_bytes, total_bytes, clock_now_ms());
 }
 
+void jobs_set_span(struct job *job, unsigned from_percent, unsigned to_percent)
+{
+    if (!job->jobs)
+        return;
+    LOCK_SCOPE(&job->jobs->lock);
+    job->from_percent = from_percent;
+    job->to_percent = to_percent;
+    job->progress = (struct progress){0};
+}
+
+unsigned jobs_percent(struct job *job)
+{
+    if (!job->jobs)
+        return 0;
+    LOCK_SCOPE(&job->jobs->lock);
+    const struct progress *progress = &job->progress;
+    double share = progress->total_bytes > 0
+                       ? (double)progress->done_bytes / (double)progress->total_bytes
+                       : 0;
+    unsigned span = job->to_percent - job->from_percent;
+    return job->from_percent + (unsigned)(share < 1 ? span * share : span);
+}
+
 void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg)
 {
     if (!jobs)

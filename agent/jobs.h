@@ -24,6 +24,8 @@ struct job {
     const char *snapshot_method; /* constant; NULL: not chosen yet, or it takes no snapshot */
     const char *phase;           /* constant */
     struct progress progress;    /* of the phase */
+    unsigned from_percent;       /* of the whole, when nothing of what is going on is done ... */
+    unsigned to_percent;         /* ... and when all is */
     uint64_t begun_ms;           /* of clock_now_ms() */
     uint64_t phase_ms;
     struct jobs *jobs; /* NULL: it is not entered */
@@ -48,6 +50,12 @@ void jobs_set_snapshot_method(struct job *job, const char *method);
 
 /* How far the phase is, see progress.h. */
 void jobs_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_bytes);
+
+/* What is done from now on takes the whole from here to there. */
+void jobs_set_span(struct job *job, unsigned from_percent, unsigned to_percent);
+
+/* How far the whole is: 0 to 100. */
+unsigned jobs_percent(struct job *job);
 
 /* Calls visit() for each, the oldest first, under the lock: it may call nothing of jobs. */
 void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg);

@@ -167,6 +167,7 @@ void operation_restore(struct operation *op)
 {
     size_t i;
     json_t *step;
+    op->base.restores_progress = true; /* the life before may have been told to report it */
     op->task_state = restored_state(op, "task_state", op->task_state);
     op->next_state = restored_state(op, "next_state", op->next_state);
     op->event_started = journal_last(op->base.record, "event_started") != NULL;
@@ -216,6 +217,7 @@ size_t operation_deaths(const struct operation *op)
 
 void operation_begin_cancellable(struct operation *op)
 {
+    bool reports = op->base.agent->conf->snapshot_agent.report_progress;
     struct error err = ERROR_INIT;
     if (canceller_begin(op->base.agent->canceller, op->base.instance.uuid, op->arguments.image_id,
                         op->base.request->context, &op->cancellable, &err) < 0)
@@ -224,7 +226,9 @@ void operation_begin_cancellable(struct operation *op)
     const struct state_watch_subject subject = {.instance_uuid = op->base.instance.uuid,
                                                 .admin = op->base.admin,
                                                 .turn = op->base.turn,
-                                                .cancellable = op->cancellable};
+                                                .cancellable = op->cancellable,
+                                                .job = reports ? &op->base.job : NULL,
+                                                .progress = op->base.instance.progress};
     if (state_watch_begin(op->base.agent->state_watch, &subject, &op->watched, &err) < 0)
         log_warning("cannot watch the task state: %s", err.message);
 }

@@ -37,6 +37,8 @@ struct operation {
     struct snapshot_arguments arguments;
     struct driver_journal driver_journal;
     struct driver_owner driver_owner;
+    struct driver_observer observer;
+    char instant[32];       /* of the disk, ISO 8601 in UTC; "": not yet */
     const char *task_state; /* what the database holds as far as we know ... */
     const char *next_state; /* ... or this, when a save got no answer */
     struct guest_info info;

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/agent.h"
 #include "agent/backup.h"
@@ -86,6 +87,20 @@ static int journal_driver_freeze(void *arg, bool frozen, struct error *err)
     return freeze_ledger_note(op->base.agent->freeze_ledger, op->base.instance.uuid, frozen, err);
 }
 
+static void observe_instant(void *arg)
+{
+    struct operation *op = arg;
+    struct tm utc;
+    time_t now = time(NULL);
+    if (gmtime_r(&now, &utc))
+        (void)strftime(op->instant, sizeof(op->instant), "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+static void observe_copy(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+    jobs_set_progress(&((struct operation *)arg)->base.job, done_bytes, total_bytes);
+}
+
 int snapshot_begin(struct operation *op, struct error *err)
 {
     int r = parse_arguments(op->base.request, &op->arguments, err);
@@ -99,6 +114,8 @@ int snapshot_begin(struct operation *op, struct error *err)
     op->task_state = op->next_state =
         is_backup(op->base.request) ? IMAGE_BACKUP : IMAGE_SNAPSHOT_PENDING;
     op->driver_journal = (struct driver_journal){journal_driver_entry, journal_driver_freeze, op};
+    op->observer = (struct driver_observer){observe_instant, observe_copy, op};
+    op->base.restores_progress = op->base.agent->conf->snapshot_agent.report_progress;
     op->driver_owner = (struct driver_owner){owner_has_instance, owner_wants_guest_to_run, op};
     return 0;
 }

@@ -113,6 +113,7 @@ struct conf {
         char *compression_type;
         int disk_rate_limit, disk_rate_limit_host;
         int upload_rate_limit, upload_rate_limit_host;
+        bool report_progress, image_provenance;
     } snapshot_agent;
 
     /* What follows from these. */

@@ -362,6 +362,14 @@ const struct option options_table[] = {
      .help = "MiB/s at which one image is uploaded. 0: no limit."},
     {INT(snapshot_agent, upload_rate_limit_host, 0, 1 << 20), .default_value = "0",
      .help = "The same for all images of the host together. 0: no limit."},
+    {BOOL(snapshot_agent, report_progress), .default_value = "true",
+     .help =
+         "Shows tenants how far a snapshot is: in the server's progress, each 5 % and 5 seconds "
+         "at most, which is put back to what it was at the end."},
+    {BOOL(snapshot_agent, image_provenance), .default_value = "true",
+     .help =
+         "Tells on the image how it was made: properties snapshot_method (and why not the wanted "
+         "one), snapshot_quiesced (or why not), snapshot_instant (in UTC), snapshot_agent."},
 };
 /* clang-format on */
 
