@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "agent/canceller.h"
 #include "agent/conductor.h"
+#include "agent/instance.h"
 #include "agent/journal.h"
 #include "agent/report.h"
 #include "agent/shutdown.h"
@@ -89,16 +90,28 @@ void operation_set_method(struct operation *op, const char *method)
     jobs_set_snapshot_method(&op->base.job, method);
 }
 
-void operation_log_summary(struct operation *op, const char *outcome)
+static void count_summary(const struct operation *op, enum metric_outcome outcome)
 {
-    char text[2 * ERROR_MESSAGE_MAX + 512];
+    const struct summary *summary = &op->summary;
+    bool of_volumes = summary->method && instance_is_volume_backed(&op->base.instance);
+    metric_add(METRIC_SNAPSHOTS, metric_snapshot(of_volumes ? "volumes" : summary->method, outcome),
+               1);
+    for (unsigned i = 0; i < SUMMARY_PHASE_MAX; i++)
+        if (summary->spent_ms[i] > 0)
+            metric_observe(METRIC_PHASE, i, summary->spent_ms[i]);
+}
+
+void operation_log_summary(struct operation *op, enum metric_outcome outcome, const char *text)
+{
+    char line[2 * ERROR_MESSAGE_MAX + 512];
     struct summary *summary = &op->summary;
     summary_enter(summary, summary->phase); /* up to now */
+    count_summary(op, outcome);
     summary->wanted_method = snapshot_method_name(op->wanted_method);
     summary->method_reason = op->method_reason;
     summary->quiesce_reason = op->quiesce.reason;
-    summary_write(summary, op->arguments.image_id, outcome, text, sizeof(text));
-    log_info("%s", text);
+    summary_write(summary, op->arguments.image_id, text, line, sizeof(line));
+    log_info("%s", line);
 }
 
 int operation_move_to(struct operation *op, const char *task_state, struct error *err)

@@ -102,6 +102,7 @@ struct conf {
         char *attach;
         char *state_dir;
         char *control_socket;
+        char *metrics_address;
         char *nova_packages;
         int attach_poll_interval;
         int stall_timeout;

@@ -306,6 +306,11 @@ const struct option options_table[] = {
          "UNIX socket on which the agent answers nova-snapshot(1). It is made for the agent's user "
          "alone, in a folder that has to be that user's alone as well and is made if it is "
          "missing. Empty: there is none."},
+    {STRING(snapshot_agent, metrics_address),
+     .help =
+         "Where a Prometheus finds GET /metrics over TCP, in the clear, for everybody who reaches "
+         "it: PORT, on 127.0.0.1 then, ADDRESS:PORT or [IPv6]:PORT. It is on control_socket in any "
+         "case. Empty: nowhere else."},
     {STRING(snapshot_agent, nova_packages),
      .help =
          "Folder of the Python packages nova-compute runs from (.../site-packages). It tells the "

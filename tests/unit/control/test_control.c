@@ -87,6 +87,14 @@ static void it_answers_in_json(void **state)
     assert_non_null(strstr(text, "\r\n\r\n{\"host\":\"cmp1\"}"));
 }
 
+static void metrics_are_text(void **state)
+{
+    (void)state;
+    const char *text = ask("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_non_null(strstr(text, "Content-Type: " CONTROL_METRICS_TYPE "\r\n"));
+    assert_non_null(strstr(text, "\r\n\r\na_metric 1\n"));
+}
+
 static void a_body_may_come_in_pieces(void **state)
 {
     (void)state;
@@ -214,15 +222,11 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(it_answers_in_json),
-        TEST(a_body_may_come_in_pieces),
-        TEST(only_its_user_may_connect),
-        TEST(what_is_too_much_is_not_kept),
-        TEST(a_stuck_client_holds_only_itself),
-        TEST(a_silent_client_is_sent_away),
-        TEST(no_memory_is_no_answer),
-        TEST(nobody_is_driven_out),
-        TEST(the_place_of_one_that_died_is_taken),
+        TEST(it_answers_in_json),           TEST(metrics_are_text),
+        TEST(a_body_may_come_in_pieces),    TEST(only_its_user_may_connect),
+        TEST(what_is_too_much_is_not_kept), TEST(a_stuck_client_holds_only_itself),
+        TEST(a_silent_client_is_sent_away), TEST(no_memory_is_no_answer),
+        TEST(nobody_is_driven_out),         TEST(the_place_of_one_that_died_is_taken),
         TEST(what_is_no_socket_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
