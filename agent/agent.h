@@ -23,6 +23,7 @@ struct jobs;
 struct journal;
 struct keystone_session;
 struct live_options;
+struct metrics_server;
 struct preflight;
 struct recovery;
 struct release;
@@ -52,6 +53,7 @@ struct agent {
     struct workers *workers;                  /* threads */
     struct jobs *jobs;                        /* and what they are at */
     struct control *control;                  /* what operators ask; NULL: nothing */
+    struct metrics_server *metrics_server;    /* what a Prometheus asks over TCP; NULL: nothing */
     atomic_uint taking;                       /* accepted requests that have none yet */
     struct instance_queue *instance_queue;    /* one operation per instance */
     struct shutdown *shutdown;                /* whether the end has begun */

@@ -24,6 +24,17 @@ int conductor_instance_save(struct bus *bus, const struct request_context *conte
                             struct instance *instance, json_t *changes, json_t *expected_task_state,
                             struct error *err);
 
+/*
+ * The same of `progress` alone (-1 = None), once, within some seconds: nothing depends on it. It is
+ * saved only in this task state; NULL: in any.
+ */
+int conductor_instance_save_progress(struct bus *bus, const struct request_context *context,
+                                     const struct instance *instance, int progress,
+                                     const char *task_state, struct error *err);
+
+/* An instance's progress as it is saved: -1 = None. Owned. */
+json_t *conductor_instance_progress(int progress);
+
 /* What the database holds of an instance now; "" = None. */
 struct instance_states {
     char vm_state[64];

@@ -27,6 +27,11 @@ static json_t *save_primitive(const struct instance *instance, json_t *changes)
     return conductor_object_primitive("Instance", CONDUCTOR_INSTANCE_VERSION, data, names);
 }
 
+json_t *conductor_instance_progress(int progress)
+{
+    return progress < 0 ? json_null() : json_integer(progress);
+}
+
 static json_t *save_kwargs(json_t *expected_task_state)
 {
     if (!expected_task_state)
@@ -82,6 +87,20 @@ int conductor_instance_save(struct bus *bus, const struct request_context *conte
         json_decref(expected);
         expected = wider;
     }
+}
+
+int conductor_instance_save_progress(struct bus *bus, const struct request_context *context,
+                                     const struct instance *instance, int progress,
+                                     const char *task_state, struct error *err)
+{
+    json_t *changes = json_pack("{s:o}", "progress", conductor_instance_progress(progress));
+    json_t *expected = task_state ? json_pack("[s]", task_state) : NULL;
+    const struct conductor_action save = {
+        .objmethod = "save", .kwargs = save_kwargs(expected), .timeout_ms = STATES_MS};
+    json_t *primitive = changes ? save_primitive(instance, changes) : NULL;
+    json_decref(changes);
+    json_decref(expected);
+    return conductor_object_action(bus, context, primitive, &save, NULL, err);
 }
 
 /* Those of `attributes` that the instance has not. Owned. */

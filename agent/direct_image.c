@@ -6,6 +6,7 @@
 
 #include "agent/agent.h"
 #include "agent/image_properties.h"
+#include "agent/image_provenance.h"
 #include "agent/instance.h"
 #include "agent/journal.h"
 #include "agent/slots.h"
@@ -62,6 +63,7 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
         .quiesce = op->plan.quiesce,
         .require_quiesce = op->plan.require_quiesce,
         .journal = &op->driver_journal,
+        .observer = &op->observer,
     };
     operation_enter(op, SUMMARY_SLOT);
     int r = slots_acquire(op->base.agent->disk_op_slots, err);
@@ -80,6 +82,8 @@ static int register_location(struct operation *op, const char *location, struct 
 {
     operation_enter(op, SUMMARY_UPLOAD);
     op->is_direct = true;
+    op->summary.quiesce = op->plan.quiesce ? SUMMARY_QUIESCE_ASKED : SUMMARY_QUIESCE_NO;
+    image_provenance_note(op);
     if (operation_move_to(op, IMAGE_UPLOADING, err) < 0 ||
         image_properties_update(op, "raw", err) < 0 ||
         journal_note(op->base.record, "location", json_string(location), err) < 0 ||
@@ -157,7 +161,6 @@ int direct_image_make(struct operation *op, bool *ret_made, struct error *err)
         *err = failure;
         return r;
     }
-    op->summary.quiesce = op->plan.quiesce ? SUMMARY_QUIESCE_ASKED : SUMMARY_QUIESCE_NO;
     log_info("Snapshot taken within the cluster: %s", location);
     *ret_made = true;
     return 0;

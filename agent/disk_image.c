@@ -12,6 +12,7 @@
 #include "agent/freeze_ledger.h"
 #include "agent/freezer.h"
 #include "agent/image_properties.h"
+#include "agent/image_provenance.h"
 #include "agent/instance.h"
 #include "agent/journal.h"
 #include "agent/live_options.h"
@@ -25,6 +26,7 @@
 #include "driver/driver.h"
 #include "glance_client/glance.h"
 
+#define COPY_PERCENT 50     /* of a snapshot; the rest is the upload, all where nothing is copied */
 #define STATE_CHANGES_MAX 2 /* of the guest, within one snapshot */
 
 /* What the operator wants to know when it was not what they have chosen. */
@@ -116,6 +118,7 @@ static int extract_as_planned(struct operation *op, struct snapshot_result *ret_
 {
     struct driver *driver = op->base.agent->driver;
     operation_set_method(op, snapshot_method_name(op->plan.method));
+    jobs_set_span(&op->base.job, 0, COPY_PERCENT);
     return driver->ops->extract(driver, &op->info, &op->plan, ret_result, err);
 }
 
@@ -182,8 +185,9 @@ static int extract_image(struct operation *op, struct snapshot_result *ret_resul
     log_debug("extracted: %llu bytes as %s, %s", (unsigned long long)ret_result->image->size_bytes,
               op->plan.image_format,
               op->is_streamed ? "read from the guest's disk as it is sent" : "on a disk of ours");
-    failpoint("disk:extracted");
     op->summary.quiesce = ret_result->quiesced ? SUMMARY_QUIESCE_YES : SUMMARY_QUIESCE_NO;
+    image_provenance_note(op);
+    failpoint("disk:extracted");
     if (ret_result->guest_paused_ms > 0)
         log_info("the guest was down for %u ms", ret_result->guest_paused_ms);
     log_debug("Snapshot extracted, beginning image upload");
@@ -193,6 +197,12 @@ static int extract_image(struct operation *op, struct snapshot_result *ret_resul
 static uint64_t lower_limit(uint64_t a, uint64_t b)
 {
     return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* What is read from a backup job, or from a stopped guest's disk, was not copied before. */
+static unsigned percent_before_upload(const struct operation *op)
+{
+    return op->is_streamed && op->plan.method == SNAPSHOT_METHOD_STREAM ? 0 : COPY_PERCENT;
 }
 
 /* A streamed image is read from the disk as it is sent: the limits of both hold. */
@@ -230,6 +240,7 @@ int disk_image_upload(struct operation *op, struct image_source *image, const ch
         r = acquire_disk_op_slot(op, SUMMARY_UPLOAD, err);
     if (r < 0)
         return r;
+    jobs_set_span(&op->base.job, percent_before_upload(op), 100);
     r = upload_within_limits(op, image, err);
     slots_release(op->base.agent->disk_op_slots);
     failpoint("disk:uploaded");

@@ -68,12 +68,16 @@ static void mark_failure(struct operation *op, const struct error *failure)
 
 static void log_outcome(const struct finish *run)
 {
-    char outcome[ERROR_EXC_MAX + 16] = "is not wanted any more";
-    if (run->op->image_complete)
-        (void)snprintf(outcome, sizeof(outcome), "is active");
-    else if (run->told.errnum != 0)
-        (void)snprintf(outcome, sizeof(outcome), "failed: %s", run->told.exc);
-    operation_log_summary(run->op, outcome);
+    char text[ERROR_EXC_MAX + 16] = "is not wanted any more";
+    enum metric_outcome outcome = METRIC_UNWANTED;
+    if (run->op->image_complete) {
+        outcome = METRIC_ACTIVE;
+        (void)snprintf(text, sizeof(text), "is active");
+    } else if (run->told.errnum != 0) {
+        outcome = METRIC_FAILED;
+        (void)snprintf(text, sizeof(text), "failed: %s", run->told.exc);
+    }
+    operation_log_summary(run->op, outcome, text);
 }
 
 void finish_operation(struct operation *op, const struct error *failure)
@@ -111,7 +115,8 @@ void finish_interrupt(struct operation *op)
         log_error("guest not restored, the next start of the agent will retry: %s", err.message);
     instance_turn_leave(op->base.turn); /* whoever is next finds the guest as it was */
     failpoint("end:interrupted");
-    operation_log_summary(op, "is interrupted, the next start of the agent resumes it");
+    operation_log_summary(op, METRIC_INTERRUPTED,
+                          "is interrupted, the next start of the agent resumes it");
     journal_leave(op->base.record);
     op->base.record = NULL;
 }
@@ -120,9 +125,10 @@ void finish_postpone(struct operation *op, const struct error *why)
 {
     log_error("%s is postponed to the next start of the agent: %s", op->base.request->method,
               why->message);
-    operation_log_summary(op, op->image_complete
-                                  ? "is active, its cleanup is postponed to the next start"
-                                  : "is postponed to the next start of the agent");
+    operation_log_summary(op, METRIC_POSTPONED,
+                          op->image_complete
+                              ? "is active, its cleanup is postponed to the next start"
+                              : "is postponed to the next start of the agent");
     instance_turn_leave(op->base.turn);
     journal_leave(op->base.record);
     op->base.record = NULL;

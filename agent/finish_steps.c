@@ -151,8 +151,12 @@ static int finish_lost_state(struct operation *op, struct error *err)
     if (!journal_last(op->base.record, "task_state"))
         return 0;
     int r = report_task_state(&op->base, NULL, &op->task_state, 1, &conflict);
-    if (r == 0 || !temporary_failure(&conflict))
+    if (r == 0)
         return 0;
+    if (!temporary_failure(&conflict)) {
+        report_progress_back(&op->base);
+        return 0;
+    }
     *err = conflict;
     return r;
 }

@@ -12,6 +12,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/metric.h"
 
 #define RETRY_MS 2000
 
@@ -21,6 +22,7 @@
  */
 struct entry {
     char uuid[DRIVER_UUID_MAX];
+    uint64_t begun_ms;
     uint64_t thaw_ms; /* when the thread thaws it; moves on after a failed try */
     bool busy;
     bool given_up; /* freezer_thaw_all() has tried */
@@ -65,7 +67,8 @@ static struct entry *add_entry(struct freezer *freezer, const char *uuid)
     if (!entry)
         return NULL;
     (void)snprintf(entry->uuid, sizeof(entry->uuid), "%s", uuid);
-    entry->thaw_ms = clock_now_ms() + freezer->deadline_ms;
+    entry->begun_ms = clock_now_ms();
+    entry->thaw_ms = entry->begun_ms + freezer->deadline_ms;
     entry->next = freezer->entries;
     freezer->entries = entry;
     atomic_fetch_add(&freezer->n_entries, 1);
@@ -110,6 +113,7 @@ static int thaw_entry(struct freezer *freezer, struct entry *entry, struct error
 {
     int r = ask_driver(freezer, entry, freezer->driver->ops->thaw, err);
     if (r == 0) {
+        metric_observe(METRIC_FREEZE, 0, clock_now_ms() - entry->begun_ms);
         cross_out_entry(freezer, entry);
     } else {
         entry->thaw_ms = clock_now_ms() + RETRY_MS;

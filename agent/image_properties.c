@@ -2,17 +2,14 @@
 /* See image_properties.h. */
 #include "agent/image_properties.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/image_provenance.h"
 #include "agent/instance.h"
 #include "agent/release.h"
-#include "common/log.h"
 #include "conf/conf.h"
 #include "glance_client/glance.h"
-
-#define METHOD_PROPERTY "snapshot_method"
 
 json_t *image_properties_build(const struct release *release, const struct instance *instance,
                                const char *image_format)
@@ -43,27 +40,11 @@ static int update_image(struct operation *op, json_t *attributes, struct error *
     return r;
 }
 
-/* A Glance may refuse what nova never sets: property protections (403), a full quota (413). */
-static void tell_method(struct operation *op)
-{
-    struct error refusal = ERROR_INIT;
-    char note[ERROR_MESSAGE_MAX + 64] = "";
-    if (op->method_reason[0] != '\0')
-        (void)snprintf(note, sizeof(note), "%s, not %s: %s",
-                       op->is_direct ? "direct" : snapshot_method_name(op->plan.method),
-                       snapshot_method_name(op->wanted_method), op->method_reason);
-    else if (!instance_image_property(&op->base.instance, METHOD_PROPERTY))
-        return; /* none was inherited from the image the instance was booted from, either */
-    if (update_image(op, json_pack("{s:s}", METHOD_PROPERTY, note), &refusal) < 0)
-        log_warning("cannot set image property " METHOD_PROPERTY " to '%s': %s", note,
-                    refusal.message);
-}
-
 int image_properties_update(struct operation *op, const char *image_format, struct error *err)
 {
     int r = update_image(
         op, image_properties_build(op->base.agent->release, &op->base.instance, image_format), err);
     if (r == 0)
-        tell_method(op);
+        image_provenance_tell(op);
     return r;
 }

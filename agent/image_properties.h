@@ -17,7 +17,6 @@ json_t *image_properties_build(const struct release *release, const struct insta
                                const char *image_format);
 
 /*
- * Sets them in Glance, and then, where it is to be told, how the data was read. The snapshot does
- * not depend on the latter: that Glance refuses it is a warning.
+ * Sets them in Glance, and then what image_provenance_tell() tells.
  */
 int image_properties_update(struct operation *op, const char *image_format, struct error *err);

@@ -40,8 +40,10 @@ int instance_from_primitive(const json_t *primitive, struct instance *ret_instan
     if (!id_is_uuid(uuid))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "Instance object has no valid uuid");
     const char *version = json_string_member(primitive, "nova_object.version"); /* "2.x" */
+    const json_t *progress = json_object_get(data, "progress");
     struct instance instance = {
         .minor_version = version ? (unsigned)strtoul(version + 2, NULL, 10) : 0,
+        .progress = json_is_integer(progress) ? (int)json_integer_value(progress) : -1,
         .data = json_copy(data),
     };
     if (!instance.data)

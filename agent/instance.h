@@ -15,6 +15,7 @@
 struct instance {
     char uuid[ID_UUID_SIZE];
     unsigned minor_version; /* of the object: 2.7 has 7 */
+    int progress;           /* as it was read from the request; -1 = None */
     json_t *data;           /* nova_object.data; owned. A field that is absent was not loaded. */
 };
 

@@ -26,6 +26,7 @@ struct instance_request {
     struct job job;                /* its image_id is to be set before */
     struct request_context *admin; /* context.elevated() */
     struct instance instance;
+    bool restores_progress; /* the end of its task state puts back the instance's progress */
 };
 
 /*

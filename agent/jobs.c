@@ -125,6 +125,29 @@ bool jobs_is_called(const struct job *job, const char *id)
     return strcmp(number, id) == 0 || (job->image_id && strcasecmp(job->image_id, id) == 0);
 }
 
+void jobs_set_span(struct job *job, unsigned from_percent, unsigned to_percent)
+{
+    if (!job->jobs)
+        return;
+    LOCK_SCOPE(&job->jobs->lock);
+    job->from_percent = from_percent;
+    job->to_percent = to_percent;
+    job->progress = (struct progress){0};
+}
+
+unsigned jobs_percent(struct job *job)
+{
+    if (!job->jobs)
+        return 0;
+    LOCK_SCOPE(&job->jobs->lock);
+    const struct progress *progress = &job->progress;
+    double share = progress->total_bytes > 0
+                       ? (double)progress->done_bytes / (double)progress->total_bytes
+                       : 0;
+    unsigned span = job->to_percent - job->from_percent;
+    return job->from_percent + (unsigned)(share < 1 ? span * share : span);
+}
+
 void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg)
 {
     if (!jobs)

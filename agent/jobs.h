@@ -29,6 +29,8 @@ struct job {
     struct throttle *throttle;   /* borrowed; of its upload, NULL: it does not upload now */
     bool is_limited;             /* by an operator, */
     uint64_t bytes_per_s;        /* to that; 0: to nothing */
+    unsigned from_percent;       /* of the whole, when nothing of what is going on is done ... */
+    unsigned to_percent;         /* ... and when all is */
     uint64_t begun_ms;           /* of clock_now_ms() */
     uint64_t phase_ms;
     struct jobs *jobs; /* NULL: it is not entered */
@@ -64,6 +66,12 @@ bool jobs_limit(struct jobs *jobs, const char *id, uint64_t bytes_per_s);
 
 /* Whether `id`, a number or an image's id, means this one. */
 bool jobs_is_called(const struct job *job, const char *id);
+
+/* What is done from now on takes the whole from here to there. */
+void jobs_set_span(struct job *job, unsigned from_percent, unsigned to_percent);
+
+/* How far the whole is: 0 to 100. */
+unsigned jobs_percent(struct job *job);
 
 /* Calls visit() for each, the oldest first, under the lock: it may call nothing of jobs. */
 void jobs_visit(struct jobs *jobs, void (*visit)(void *arg, const struct job *job), void *arg);

@@ -15,6 +15,7 @@
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "common/metric.h"
 #include "common/secret.h"
 
 static int read_boot_id(char boot_id[static JOURNAL_BOOT_ID_SIZE], struct error *err)
@@ -66,6 +67,7 @@ struct journal_record *journal_record_new(const char *path, int fd)
     (void)snprintf(record->path, sizeof(record->path), "%s", path);
     record->fd = fd;
     record->notes = notes;
+    metric_add(METRIC_JOURNAL_RECORDS, 0, 1);
     return record;
 }
 
@@ -225,6 +227,8 @@ void journal_end(struct journal_record *record)
     char text[128];
     if (record && unlink(record->path) < 0)
         log_error("cannot remove %s: %s", record->path, strerror_r(errno, text, sizeof(text)));
+    else if (record)
+        metric_add(METRIC_JOURNAL_RECORDS, 0, -1);
     journal_leave(record);
 }
 
@@ -240,6 +244,7 @@ void journal_leave(struct journal_record *record)
 void journal_set_file_aside(const char *path, const struct error *why)
 {
     char aside[PATH_MAX];
+    metric_add(METRIC_SET_ASIDE, 0, 1);
     int n = snprintf(aside, sizeof(aside), "%s.unreadable", path);
     if (n > 0 && (size_t)n < sizeof(aside) && rename(path, aside) == 0)
         log_error("the journal's record %s cannot be read and is set aside: %s", aside,
@@ -250,7 +255,9 @@ void journal_set_file_aside(const char *path, const struct error *why)
 
 void journal_set_aside(struct journal_record *record, const struct error *why)
 {
-    if (record)
+    if (record) {
         journal_set_file_aside(record->path, why);
+        metric_add(METRIC_JOURNAL_RECORDS, 0, -1);
+    }
     journal_leave(record);
 }

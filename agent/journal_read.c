@@ -14,6 +14,7 @@
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/metric.h"
 #include "common/retry.h"
 
 static int read_all(int fd, char **ret_text, size_t *ret_length, struct error *err)
@@ -141,6 +142,7 @@ static int read_record(const struct journal *journal, const char *name, const ch
     free(text);
     if (r < 0) {
         journal_leave(record);
+        metric_add(METRIC_JOURNAL_RECORDS, 0, -1);
         return r;
     }
     log_debug("the journal's record %s has %zu lines, its host %s since", path, n,
@@ -190,10 +192,11 @@ static void hand_over_one(const struct journal *journal, const char *name,
     char path[PATH_MAX];
     (void)snprintf(path, sizeof(path), "%s/%s", journal->folder, name);
     int r = read_patiently(journal, name, path, &request, &record, &failure);
-    if (r < 0 && is_temporary(r))
+    if (r < 0 && is_temporary(r)) {
         log_error("the journal's record %s is postponed to the next start of the agent: %s", path,
                   failure.message);
-    else if (r < 0)
+        metric_add(METRIC_JOURNAL_RECORDS, 0, 1);
+    } else if (r < 0)
         journal_set_file_aside(path, &failure);
     else if (record)
         visit(arg, request, record);

@@ -12,6 +12,7 @@
 #include "agent/command_line.h"
 #include "agent/freezer.h"
 #include "agent/host_lock.h"
+#include "agent/metrics.h"
 #include "agent/operator.h"
 #include "agent/preflight.h"
 #include "agent/recover.h"
@@ -209,6 +210,7 @@ static int serve_host(struct watch *watch, struct error *err)
 {
     log_info("nova-snapshot-agent %s serves host %s", VERSION, watch->agent->conf->DEFAULT.host);
     operator_listen(watch->agent);
+    metrics_listen(watch->agent);
     int r = serve_until_told(watch, err);
     if (r < 0)
         give_up_start(watch->agent, err);

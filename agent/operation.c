@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "agent/canceller.h"
 #include "agent/conductor.h"
+#include "agent/instance.h"
 #include "agent/journal.h"
 #include "agent/report.h"
 #include "agent/shutdown.h"
@@ -89,16 +90,28 @@ void operation_set_method(struct operation *op, const char *method)
     jobs_set_snapshot_method(&op->base.job, method);
 }
 
-void operation_log_summary(struct operation *op, const char *outcome)
+static void count_summary(const struct operation *op, enum metric_outcome outcome)
 {
-    char text[2 * ERROR_MESSAGE_MAX + 512];
+    const struct summary *summary = &op->summary;
+    bool of_volumes = summary->method && instance_is_volume_backed(&op->base.instance);
+    metric_add(METRIC_SNAPSHOTS, metric_snapshot(of_volumes ? "volumes" : summary->method, outcome),
+               1);
+    for (unsigned i = 0; i < SUMMARY_PHASE_MAX; i++)
+        if (summary->spent_ms[i] > 0)
+            metric_observe(METRIC_PHASE, i, summary->spent_ms[i]);
+}
+
+void operation_log_summary(struct operation *op, enum metric_outcome outcome, const char *text)
+{
+    char line[2 * ERROR_MESSAGE_MAX + 512];
     struct summary *summary = &op->summary;
     summary_enter(summary, summary->phase); /* up to now */
+    count_summary(op, outcome);
     summary->wanted_method = snapshot_method_name(op->wanted_method);
     summary->method_reason = op->method_reason;
     summary->quiesce_reason = op->quiesce.reason;
-    summary_write(summary, op->arguments.image_id, outcome, text, sizeof(text));
-    log_info("%s", text);
+    summary_write(summary, op->arguments.image_id, text, line, sizeof(line));
+    log_info("%s", line);
 }
 
 int operation_move_to(struct operation *op, const char *task_state, struct error *err)
@@ -167,6 +180,7 @@ void operation_restore(struct operation *op)
 {
     size_t i;
     json_t *step;
+    op->base.restores_progress = true; /* the life before may have been told to report it */
     op->task_state = restored_state(op, "task_state", op->task_state);
     op->next_state = restored_state(op, "next_state", op->next_state);
     op->event_started = journal_last(op->base.record, "event_started") != NULL;
@@ -216,6 +230,7 @@ size_t operation_deaths(const struct operation *op)
 
 void operation_begin_cancellable(struct operation *op)
 {
+    bool reports = op->base.agent->conf->snapshot_agent.report_progress;
     struct error err = ERROR_INIT;
     if (canceller_begin(op->base.agent->canceller, op->base.instance.uuid, op->arguments.image_id,
                         op->base.request->context, &op->cancellable, &err) < 0)
@@ -224,7 +239,9 @@ void operation_begin_cancellable(struct operation *op)
     const struct state_watch_subject subject = {.instance_uuid = op->base.instance.uuid,
                                                 .admin = op->base.admin,
                                                 .turn = op->base.turn,
-                                                .cancellable = op->cancellable};
+                                                .cancellable = op->cancellable,
+                                                .job = reports ? &op->base.job : NULL,
+                                                .progress = op->base.instance.progress};
     if (state_watch_begin(op->base.agent->state_watch, &subject, &op->watched, &err) < 0)
         log_warning("cannot watch the task state: %s", err.message);
 }

@@ -8,6 +8,7 @@
 #include "agent/instance_request.h"
 #include "agent/plan.h"
 #include "agent/summary.h"
+#include "common/metric.h"
 
 /* The arguments of snapshot_instance and backup_instance. Strings point into the request. */
 struct snapshot_arguments {
@@ -38,6 +39,7 @@ struct operation {
     struct driver_journal driver_journal;
     struct driver_owner driver_owner;
     struct driver_observer observer;
+    char instant[32];       /* of the disk, ISO 8601 in UTC; "": not yet */
     const char *task_state; /* what the database holds as far as we know ... */
     const char *next_state; /* ... or this, when a save got no answer */
     struct guest_info info;
@@ -64,8 +66,9 @@ void operation_enter(struct operation *op, enum summary_phase phase);
 /* How it is taken, a constant: for the same. */
 void operation_set_method(struct operation *op, const char *method);
 
-/* Logs what it came to, its last line at level info: "Snapshot image <id> <outcome>". */
-void operation_log_summary(struct operation *op, const char *outcome);
+/* Counts what it came to, and logs it, its last line at level info: "Snapshot image <id> <text>".
+ */
+void operation_log_summary(struct operation *op, enum metric_outcome outcome, const char *text);
 
 /*
  * Saves the next task state, expecting the present one. Errors as report_task_state(). A state that

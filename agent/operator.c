@@ -13,6 +13,7 @@
 #include "agent/canceller.h"
 #include "agent/jobs.h"
 #include "agent/live_options.h"
+#include "agent/metrics.h"
 #include "agent/operator_view.h"
 #include "agent/private_file.h"
 #include "common/cleanup.h"
@@ -135,6 +136,7 @@ const struct control_ops operator_ops = {
     .health = view_health,
     .status = view_status,
     .jobs = view_jobs,
+    .metrics = metrics_text,
     .cancel_job = cancel_job,
     .drain = ask_main_thread,
     .set_rates = set_rates,

@@ -52,6 +52,9 @@ int report_task_state(struct instance_request *op, const char *task_state,
                       const char *const *expected, size_t n_expected, struct error *err)
 {
     json_t *changes = json_pack("{s:s?}", "task_state", task_state);
+    if (changes && !task_state && op->restores_progress)
+        (void)json_object_set_new(changes, "progress",
+                                  conductor_instance_progress(op->instance.progress));
     json_t *states = task_state_list(expected, n_expected);
     int r = changes && states ? conductor_instance_save(op->agent->bus, op->admin, &op->instance,
                                                         changes, states, err)
@@ -61,6 +64,15 @@ int report_task_state(struct instance_request *op, const char *task_state,
     json_decref(changes);
     json_decref(states);
     return r;
+}
+
+void report_progress_back(const struct instance_request *op)
+{
+    struct error err = ERROR_INIT;
+    if (op->restores_progress &&
+        conductor_instance_save_progress(op->agent->bus, op->admin, &op->instance,
+                                         op->instance.progress, NULL, &err) < 0)
+        log_debug("the progress of the server is not put back: %s", err.message);
 }
 
 int report_read_states(const struct instance_request *op, struct instance_states *ret_states,

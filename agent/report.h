@@ -19,12 +19,16 @@ int report_event_finish(const struct instance_request *op, const struct error *f
                         struct error *err);
 
 /*
- * Moves the task state when it is one of the `n_expected` states. NULL is the state None. A
+ * Moves the task state when it is one of the `n_expected` states. NULL is the state None, with
+ * which the instance's progress is put back to what it was. A
  * conflict comes back as UnexpectedTaskStateError or UnexpectedDeletingTaskStateError, a vanished
  * instance as InstanceNotFound.
  */
 int report_task_state(struct instance_request *op, const char *task_state,
                       const char *const *expected, size_t n_expected, struct error *err);
+
+/* Puts the instance's progress back where its task state is another's. Nothing depends on it. */
+void report_progress_back(const struct instance_request *op);
 
 /* What the database holds now. */
 int report_read_states(const struct instance_request *op, struct instance_states *ret_states,

@@ -29,6 +29,7 @@
 #include "common/throttle.h"
 #include "conf/conf.h"
 #include "control/control.h"
+#include "control/metrics_server.h"
 #include "glance_client/glance.h"
 
 /* Requests that wait for a slot hold a thread each; beyond this nova-compute takes them. */
@@ -122,6 +123,7 @@ int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
 void setup_undo(struct agent *agent)
 {
     control_stop(agent->control);
+    metrics_server_stop(agent->metrics_server);
     preflight_free(agent->preflight);
     state_watch_free(agent->state_watch);
     release_free(agent->release);

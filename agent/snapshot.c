@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/agent.h"
 #include "agent/backup.h"
@@ -88,8 +89,11 @@ static int journal_driver_freeze(void *arg, bool frozen, struct error *err)
 
 static void observe_instant(void *arg)
 {
-    (void)arg;
-    log_debug("the image will be the disk of this instant");
+    struct operation *op = arg;
+    struct tm utc;
+    time_t now = time(NULL);
+    if (gmtime_r(&now, &utc))
+        (void)strftime(op->instant, sizeof(op->instant), "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
 static void observe_copy(void *arg, uint64_t done_bytes, uint64_t total_bytes)
@@ -111,6 +115,7 @@ int snapshot_begin(struct operation *op, struct error *err)
         is_backup(op->base.request) ? IMAGE_BACKUP : IMAGE_SNAPSHOT_PENDING;
     op->driver_journal = (struct driver_journal){journal_driver_entry, journal_driver_freeze, op};
     op->observer = (struct driver_observer){observe_instant, observe_copy, op};
+    op->base.restores_progress = op->base.agent->conf->snapshot_agent.report_progress;
     op->driver_owner = (struct driver_owner){owner_has_instance, owner_wants_guest_to_run, op};
     return 0;
 }

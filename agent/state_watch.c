@@ -11,6 +11,7 @@
 #include "agent/conductor.h"
 #include "agent/instance.h"
 #include "agent/task_states.h"
+#include "agent/tenant_progress.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -21,6 +22,7 @@ struct watched_state {
     struct instance instance; /* nothing but its uuid */
     struct instance_turn *turn;
     struct cancellable *cancellable;
+    struct tenant_progress progress;
     /* guarded by the watch's lock */
     const char *task_state; /* NULL = nothing is expected, or the owner moves it */
     bool busy;              /* the thread is looking: all else stays as it is */
@@ -101,6 +103,17 @@ static void doubt_state(struct watched_state *watched, const char *task_state)
         cancel_conflict(watched, task_state);
 }
 
+/* One that comes late is refused: the state is another by then. */
+static void tell_progress(struct watched_state *watched)
+{
+    struct error err = ERROR_INIT;
+    int percent = tenant_progress_next(&watched->progress, clock_now_ms());
+    if (percent >= 0 &&
+        conductor_instance_save_progress(watched->watch->bus, watched->admin, &watched->instance,
+                                         percent, watched->task_state, &err) < 0)
+        log_debug("the progress of the server is not saved: %s", err.message);
+}
+
 static void look_at_state(struct watched_state *watched)
 {
     struct error err = ERROR_INIT;
@@ -117,8 +130,10 @@ static void look_at_state(struct watched_state *watched)
     else if (strcmp(states.task_state, watched->task_state) != 0 &&
              !state_watch_is_of_next(watched->turn, states.task_state))
         doubt_state(watched, states.task_state);
-    else
+    else {
         watched->may_be_of_next = false;
+        tell_progress(watched);
+    }
 }
 
 /* The next one to be looked at in this round. */
@@ -219,6 +234,7 @@ int state_watch_begin(struct state_watch *watch, const struct state_watch_subjec
     (void)snprintf(watched->instance.uuid, sizeof(watched->instance.uuid), "%s",
                    subject->instance_uuid);
     watched->instance.data = json_object();
+    tenant_progress_begin(&watched->progress, subject->job, subject->progress);
     int r = request_context_elevated(subject->admin, &watched->admin, err);
     if (r == 0 && !watched->instance.data)
         r = error_nomem(err);

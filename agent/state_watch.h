@@ -4,13 +4,15 @@
  * (nova.compute.manager:_init_instance), and a server without one may be stopped, rebooted or
  * snapshotted again by its tenant, and a saved guest is stopped for good by nova's own look at
  * power states: such a state is saved again. A state that somebody else has set cancels the
- * snapshot, and so does an instance that has moved to another host. One thread, which sleeps while
- * there is nothing to look after. Thread-safe; a NULL watch looks after nothing.
+ * snapshot, and so does an instance that has moved to another host. As long as the state is ours
+ * the instance's progress is saved with each look that finds it worth telling. One thread, which
+ * sleeps while there is nothing to look after. Thread-safe; a NULL watch looks after nothing.
  */
 #pragma once
 
 #include "agent/canceller.h"
 #include "agent/instance_queue.h"
+#include "agent/jobs.h"
 #include "amqp/bus.h"
 
 struct state_watch;
@@ -32,6 +34,8 @@ struct state_watch_subject {
     const struct request_context *admin; /* copied */
     struct instance_turn *turn;          /* borrowed until state_watch_end(), as the next */
     struct cancellable *cancellable;     /* what it is cancelled through */
+    struct job *job;                     /* whose percent are the instance's progress; NULL: none */
+    int progress;                        /* of the instance now; -1 = None */
 };
 
 /* Nothing is expected yet. Returns owned. */

@@ -2,6 +2,8 @@
 /* See throttled_image.h. */
 #include "agent/throttled_image.h"
 
+#include "common/metric.h"
+
 static ssize_t throttled_read(struct image_source *source, void *buffer, size_t length,
                               struct error *err)
 {
@@ -16,6 +18,7 @@ static ssize_t throttled_read(struct image_source *source, void *buffer, size_t 
     if (r < 0)
         return r;
     throttled->read_bytes += (uint64_t)n;
+    metric_add(METRIC_SENT_BYTES, 0, n);
     jobs_set_progress(throttled->job, throttled->read_bytes, source->size_bytes);
     return n;
 }

@@ -9,6 +9,7 @@
 #include "agent/block_device.h"
 #include "agent/conductor.h"
 #include "agent/freezer.h"
+#include "agent/image_provenance.h"
 #include "agent/instance.h"
 #include "agent/journal.h"
 #include "agent/task_states.h"
@@ -19,6 +20,7 @@
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "conf/conf.h"
+#include "driver/driver.h"
 #include "glance_client/glance.h"
 
 struct volume_backed {
@@ -135,6 +137,7 @@ static int snapshot_volumes(struct volume_backed *work, struct error *err)
     if (r < 0)
         return r;
     failpoint("volumes:frozen");
+    driver_tell_instant(&op->observer);
     (void)volume_snapshots_make(&work->snapshots, &failure);
     failpoint("volumes:made");
     struct error late = ERROR_INIT;
@@ -147,6 +150,7 @@ static int snapshot_volumes(struct volume_backed *work, struct error *err)
         return -failure.errnum;
     }
     op->summary.quiesce = op->quiesce.wanted ? SUMMARY_QUIESCE_YES : SUMMARY_QUIESCE_NO;
+    image_provenance_note(op);
     log_debug("%zu volumes are snapshotted", work->snapshots.count);
     return 0;
 }
@@ -198,6 +202,8 @@ static int complete_image(struct volume_backed *work, struct error *err)
                                              attributes, err)
                        : error_nomem(err);
     json_decref(attributes);
+    if (r == 0)
+        image_provenance_tell(op);
     if (r == 0)
         r = operation_upload_starts(op, err);
     if (r < 0)

@@ -11,6 +11,7 @@
 #include "amqp/topology.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/metric.h"
 
 #define LONG_PAUSE_MS 1000 /* is worth a warning */
 
@@ -50,6 +51,9 @@ static void put_back_held(struct attachment *attachment)
         (void)consumer_cancel(&attachment->consumer);
     nack_held(attachment);
     uint64_t now_ms = clock_now_ms();
+    metric_add(METRIC_PUT_BACKS, 0, put_back->n_held);
+    if (attachment->put_back_ms == 0)
+        attachment->put_back_ms = now_ms;
     uint64_t look_ms = put_back_given(put_back, now_ms, &came_back);
     if (attachment->phase == ATTACHMENT_WAITING) {
         if (look_ms > attachment->check_ms)
@@ -90,6 +94,13 @@ static int look_at_queue(struct attachment *attachment, struct queue_state *ret_
     return 0;
 }
 
+static void observe_put_back(struct attachment *attachment)
+{
+    if (attachment->put_back_ms != 0)
+        metric_observe(METRIC_PUT_BACK, 0, clock_now_ms() - attachment->put_back_ms);
+    attachment->put_back_ms = 0;
+}
+
 static void attach_beside_nova_compute(struct attachment *attachment)
 {
     bool told = attachment->phase == ATTACHMENT_WAITING;
@@ -98,6 +109,7 @@ static void attach_beside_nova_compute(struct attachment *attachment)
     if (!consumer_start_host_queue(&attachment->consumer, attachment->queue))
         return;
     set_phase(attachment, ATTACHMENT_DONE);
+    observe_put_back(attachment);
     if (told)
         log_info("attached to %s beside nova-compute", attachment->queue);
     else

@@ -52,6 +52,7 @@ struct attachment {
 
     /* SHARED */
     struct put_back put_back;
+    uint64_t put_back_ms;   /* since when no requests are taken because of it; 0: they are */
     struct absence absence; /* nova-compute's */
 };
 

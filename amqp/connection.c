@@ -17,6 +17,7 @@
 #include "amqp/status_text.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/metric.h"
 
 #define FRAMES_PER_RUN 256
 #define TRANSIENT_DENIED "transient_nonexcl_queues"
@@ -129,6 +130,7 @@ static void bring_up(struct connection *connection, uint64_t now_ms)
     if (r == 0 && !connection->broken) {
         log_info("%s connection: connected to AMQP server on %s:%u", setup->purpose, host->hostname,
                  host->port);
+        metric_add(METRIC_CONNECTIONS, METRIC_RABBITMQ, 1);
         connection->trouble[0] = '\0';
         return;
     }

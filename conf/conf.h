@@ -102,6 +102,7 @@ struct conf {
         char *attach;
         char *state_dir;
         char *control_socket;
+        char *metrics_address;
         char *nova_packages;
         int attach_poll_interval;
         int stall_timeout;
@@ -113,6 +114,7 @@ struct conf {
         char *compression_type;
         int disk_rate_limit, disk_rate_limit_host;
         int upload_rate_limit, upload_rate_limit_host;
+        bool report_progress, image_provenance;
     } snapshot_agent;
 
     /* What follows from these. */

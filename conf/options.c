@@ -306,6 +306,11 @@ const struct option options_table[] = {
          "UNIX socket on which the agent answers nova-snapshot(1). It is made for the agent's user "
          "alone, in a folder that has to be that user's alone as well and is made if it is "
          "missing. Empty: there is none."},
+    {STRING(snapshot_agent, metrics_address),
+     .help =
+         "Where a Prometheus finds GET /metrics over TCP, in the clear, for everybody who reaches "
+         "it: PORT, on 127.0.0.1 then, ADDRESS:PORT or [IPv6]:PORT. It is on control_socket in any "
+         "case. Empty: nowhere else."},
     {STRING(snapshot_agent, nova_packages),
      .help =
          "Folder of the Python packages nova-compute runs from (.../site-packages). It tells the "
@@ -362,6 +367,14 @@ const struct option options_table[] = {
      .help = "MiB/s at which one image is uploaded. 0: no limit."},
     {INT(snapshot_agent, upload_rate_limit_host, 0, 1 << 20), .default_value = "0",
      .help = "The same for all images of the host together. 0: no limit."},
+    {BOOL(snapshot_agent, report_progress), .default_value = "true",
+     .help =
+         "Shows tenants how far a snapshot is: in the server's progress, each 5 % and 5 seconds "
+         "at most, which is put back to what it was at the end."},
+    {BOOL(snapshot_agent, image_provenance), .default_value = "true",
+     .help =
+         "Tells on the image how it was made: properties snapshot_method (and why not the wanted "
+         "one), snapshot_quiesced (or why not), snapshot_instant (in UTC), snapshot_agent."},
 };
 /* clang-format on */
 

@@ -37,10 +37,11 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct rou
     struct MHD_Response *response =
         MHD_create_response_from_buffer(strlen(answer->text), answer->text, MHD_RESPMEM_MUST_COPY);
     unsigned status = answer->status;
+    const char *type = answer->type;
     routes_answer_done(answer);
     if (!response)
         return MHD_NO;
-    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     enum MHD_Result r = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return r;

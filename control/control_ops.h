@@ -16,6 +16,9 @@ struct control_rates {
     int disk, disk_host, upload, upload_host;
 };
 
+/* Of what metrics() makes. */
+#define CONTROL_METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
 struct control_log_level {
     const char *level;          /* "error", "warning", "info", "debug"; NULL: as it is */
     const char *const *modules; /* NULL-ended, as [snapshot_agent]debug_modules; NULL: as it is */
@@ -32,6 +35,9 @@ struct control_ops {
 
     /* An array of all, or with `id` of that one, if there is such a job. */
     json_t *(*jobs)(void *arg, const char *id);
+
+    /* Prometheus' text. */
+    char *(*metrics)(void *arg);
 
     int (*cancel_job)(void *arg, const char *id, struct error *err);
 

@@ -26,7 +26,7 @@ struct call {
 /* Takes the value; NULL: there was no memory for it. */
 static struct routes_answer answer_json(unsigned status, json_t *value)
 {
-    struct routes_answer answer = {.status = status};
+    struct routes_answer answer = {.status = status, .type = "application/json"};
     answer.text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     json_decref(value);
     return answer;
@@ -74,6 +74,11 @@ static struct routes_answer get_health(const struct call *call)
 static struct routes_answer get_status(const struct call *call)
 {
     return answer_json(OK, call->ops->status(call->arg));
+}
+
+static struct routes_answer get_metrics(const struct call *call)
+{
+    return (struct routes_answer){OK, call->ops->metrics(call->arg), CONTROL_METRICS_TYPE};
 }
 
 static struct routes_answer get_jobs(const struct call *call)
@@ -239,7 +244,7 @@ static const struct {
     {"GET", "/v1/jobs", get_jobs},           {"GET", "/v1/jobs/", get_job},
     {"DELETE", "/v1/jobs/", delete_job},     {"POST", "/v1/drain", post_drain},
     {"POST", "/v1/resume", post_resume},     {"PUT", "/v1/throttle", put_throttle},
-    {"PUT", "/v1/log-level", put_log_level},
+    {"PUT", "/v1/log-level", put_log_level}, {"GET", "/metrics", get_metrics},
 };
 
 /* What stands behind the row's path where one may; "" where none may; NULL: it is another path. */

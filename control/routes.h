@@ -16,7 +16,8 @@ struct routes_request {
 
 struct routes_answer {
     unsigned status;
-    char *text; /* JSON; NULL: there was no memory for it */
+    char *text;       /* NULL: there was no memory for it */
+    const char *type; /* of the text, constant */
 };
 
 /* Owned: routes_answer_done(). */

@@ -18,6 +18,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/metric.h"
 
 #define SLOTS 16
 #define SLOT_BYTES (2 * EXTENT_CLUSTER_BYTES)
@@ -121,6 +122,8 @@ static int slot_has_come(void *arg, int *error)
     LOCK_SCOPE(&reader->lock);
     slot->error = *error;
     slot->state = SLOT_READY;
+    if (*error == 0)
+        metric_add(METRIC_READ_BYTES, 0, (int64_t)slot->length);
     (void)pthread_cond_signal(&reader->changed);
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/metric.h"
 #include "driver/driver.h"
 #include "driver/libvirt/domain_events.h"
 
@@ -133,6 +134,7 @@ static int open_conn(struct libvirt_connection *connection, virConnectPtr *ret_c
         virConnectRegisterCloseCallback(conn, on_close, connection, NULL) < 0)
         return libvirt_error(err, "cannot listen to the events of %s", connection->uri);
     log_debug("connected to %s", connection->uri);
+    metric_add(METRIC_CONNECTIONS, METRIC_LIBVIRT, 1);
     *ret_conn = TAKE_PTR(conn);
     return 0;
 }

@@ -7,7 +7,9 @@
 #include <limits.h>
 #include <stddef.h>
 
+#include "common/clock.h"
 #include "common/log.h"
+#include "common/metric.h"
 #include "driver/journal.h"
 #include "driver/libvirt/domain.h"
 
@@ -65,6 +67,9 @@ int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, s
 static void set_thawed(struct guest_freeze *freeze)
 {
     freeze->thaw_needed = false;
+    if (freeze->frozen_ms != 0)
+        metric_observe(METRIC_FREEZE, 0, clock_now_ms() - freeze->frozen_ms);
+    freeze->frozen_ms = 0;
     if (freeze->told)
         driver_journal_thawed(freeze->journal);
     freeze->told = false;
@@ -72,6 +77,7 @@ static void set_thawed(struct guest_freeze *freeze)
 
 static int freezes_nothing(struct guest_freeze *freeze, const char *what, struct error *err)
 {
+    freeze->frozen_ms = 0;
     set_thawed(freeze);
     return error_set(err, EIO, EXC_INTERNAL_ERROR, "the guest agent %s", what);
 }
@@ -95,6 +101,7 @@ static int freeze_now(struct guest_freeze *freeze, virDomainPtr domain, struct e
     freeze->thaw_needed = true;
     int frozen = virDomainFSFreeze(domain, NULL, 0, 0);
     log_debug("guest agent: freeze answered with %d (filesystems, -1: failed)", frozen);
+    freeze->frozen_ms = frozen > 0 ? clock_now_ms() : 0;
     if (frozen > 0)
         return check_frozen(freeze, domain, err);
     if (frozen == 0)

@@ -20,6 +20,7 @@ struct guest_freeze {
     bool thaw_needed;                     /* the guest is, or may yet become, frozen by us */
     bool told;                            /* the journal has been told of a freeze */
     bool answers;                         /* it has told its time, before the freeze */
+    uint64_t frozen_ms;                   /* since when it is, of clock_now_ms(); 0: it is not */
 };
 
 /* Bounds every answer of the agent from now on; part of guest_freeze_start(). */

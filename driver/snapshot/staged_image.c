@@ -10,6 +10,7 @@
 
 #include "common/json.h"
 #include "common/log.h"
+#include "common/metric.h"
 #include "driver/image/image_stream.h"
 #include "driver/journal.h"
 
@@ -57,6 +58,7 @@ int staged_image_write(const struct driver_journal *journal, const struct stagin
         return 0;
     if (lstat(path, &st) < 0)
         return error_errno(err, errno, "cannot stat %s", path);
+    metric_add(METRIC_STAGED_BYTES, 0, (int64_t)st.st_blocks * 512);
     return driver_journal_write(journal,
                                 json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "step", "image", "path",
                                           path, "format", format, "size_bytes",

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a tenant gets from the agent: live and cold snapshots on the lab's real OpenStack."""
 
+import datetime
 import os
 import sys
 import tempfile
@@ -70,7 +71,7 @@ class Snapshot(unittest.TestCase):
             record = self.cloud.snapshot(self.server, "cold")
             self.assertIn("disable_libvirt_livesnapshot is set", agent.log())
         self.check(record, "running")
-        self.assertEqual(record.get("snapshot_method"), None if METHOD == "blockrebase" else
+        self.assertEqual(record.get("snapshot_method"), "cold" if METHOD == "blockrebase" else
                          f"cold, not {METHOD}: [workarounds]disable_libvirt_livesnapshot is set")
 
     def test_cold_paused(self):
@@ -128,6 +129,42 @@ class Snapshot(unittest.TestCase):
                 took = time.monotonic() - begin
             self.assertGreater(took, 0.9 * record["size"] / (20 << 20))
             self.check(record, "running")
+
+    def test_provenance(self):
+        """the image tells how it was made, when, and by whom"""
+        before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        with Agent():
+            record = self.cloud.snapshot(self.server, "provenance")
+        instant = datetime.datetime.strptime(record["snapshot_instant"], "%Y-%m-%dT%H:%M:%S%z")
+        self.assertLessEqual(before, instant)
+        self.assertLessEqual(instant, datetime.datetime.now(datetime.timezone.utc))
+        self.assertEqual(record["snapshot_method"], METHOD)
+        self.assertRegex(record["snapshot_agent"], r"^nova-snapshot-agent \d")
+        self.assertEqual(record["snapshot_quiesced"], "no: QEMU guest agent is not enabled")
+        self.check(record, "running")
+
+    def test_progress(self):
+        """a tenant sees how far it is, in steps, and nothing of it afterwards"""
+        write_pattern(self.server, "0x56", "350M", "128M")
+        before = self.cloud.server(self.server)["progress"]
+        seen = []
+        with Agent({"snapshot_agent": {"upload_rate_limit": "8"}}):
+            image, request_id = self.cloud.create_image(self.server, "progress")
+            while self.cloud.image(image)["status"] != "active":
+                now = self.cloud.server(self.server)["progress"]
+                if not seen or now != seen[-1][1]:
+                    seen.append((time.monotonic(), now))
+                time.sleep(0.2)
+            self.cloud.wait_image(image)
+            self.cloud.wait_event(self.server, request_id)
+            self.assertEqual(self.cloud.server(self.server)["progress"], before)
+        told = [percent for _, percent in seen]
+        self.assertGreaterEqual(len(told), 3, told)
+        self.assertEqual(told[0], before)
+        for (earlier, low), (later, high) in zip(seen[1:], seen[2:]):
+            self.assertGreaterEqual(high, low + 5, told)
+            self.assertGreater(later - earlier, 4.5, seen)
+        self.check(self.cloud.image(image), "running")
 
     def test_boots(self):
         """a server boots from the image and has its data"""

@@ -81,12 +81,14 @@ static void the_record_names_what_was_done(void **state)
     static char stream[] = "stream";
     (void)state;
     conf.snapshot_agent.live_snapshot_method = stream;
+    conf.snapshot_agent.image_provenance = true;
     take_options();
     snapshot();
     assert_string_equal(method_note(), "direct, not stream: the root disk is on RBD");
     assert_int_equal(teardown(state), 0);
     assert_int_equal(setup_rbd(state), 0);
     conf.snapshot_agent.live_snapshot_method = stream;
+    conf.snapshot_agent.image_provenance = true;
     take_options();
     world.fail_location = failure(EACCES, EXC_IMAGE_NOT_AUTHORIZED);
     snapshot();

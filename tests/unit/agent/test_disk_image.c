@@ -48,9 +48,14 @@ static struct fake_record snapshot(void)
     return snapshot_as_configured();
 }
 
+static const char *note(const char *name)
+{
+    return json_string_value(json_object_get(world.attributes, name));
+}
+
 static const char *method_note(void)
 {
-    return json_string_value(json_object_get(world.attributes, "snapshot_method"));
+    return note("snapshot_method");
 }
 
 static int set_up_stream(void **state)
@@ -58,6 +63,7 @@ static int set_up_stream(void **state)
     if (setup(state) < 0)
         return -1;
     conf.snapshot_agent.live_snapshot_method = stream;
+    conf.snapshot_agent.image_provenance = true;
     script.shows_disk = true;
     script.entries = json_pack("[{s:s}]", "step", "begin");
     script.on_call = change;
@@ -82,7 +88,7 @@ static void a_streamed_guest_is_brought_back(void **state)
     assert_int_equal(record.calls[FAKE_RECOVER], 1);
     assert_int_equal(record.recovered_entries, 1);
     assert_int_equal(world.image, ACTIVE);
-    assert_null(method_note());
+    assert_string_equal(method_note(), "stream");
     /* Before anybody may do anything else with the server. */
     assert_non_null(strstr(world.story, "put:5 state: "));
 }
@@ -174,7 +180,8 @@ static void a_guest_that_starts_is_read_running(void **state)
     assert_int_equal(record.calls[FAKE_EXTRACT], 2);
     assert_int_equal(record.plan.method, SNAPSHOT_METHOD_BLOCKCOPY);
     assert_int_equal(world.image, ACTIVE);
-    assert_null(method_note()); /* "cold, not blockcopy" was the first plan's */
+    assert_string_equal(method_note(),
+                        "blockcopy"); /* "cold, not blockcopy" was the first plan's */
 }
 
 static void a_guest_that_ran_for_a_moment_is_read_again(void **state)
@@ -343,7 +350,7 @@ static void what_needs_not_be_told_fails_nothing(void **state)
     }
 }
 
-static void novas_own_choice_is_not_told(void **state)
+static void novas_own_choice_needs_no_reason(void **state)
 {
     static char blockrebase_name[] = "blockrebase";
     (void)state;
@@ -352,7 +359,59 @@ static void novas_own_choice_is_not_told(void **state)
     script.shows_disk = false;
     struct fake_record record = snapshot();
     assert_int_equal(record.plan.method, SNAPSHOT_METHOD_COLD);
-    assert_null(method_note());
+    assert_string_equal(method_note(), "cold");
+}
+
+static void the_record_tells_the_instant_and_who_took_it(void **state)
+{
+    (void)state;
+    struct tm utc = {0};
+    time_t before = time(NULL);
+    script.quiesced = true;
+    (void)snapshot();
+    assert_string_equal(note("snapshot_quiesced"), "yes");
+    assert_string_equal(note("snapshot_agent"), "nova-snapshot-agent " VERSION);
+    assert_non_null(note("snapshot_instant"));
+    const char *end = strptime(note("snapshot_instant"), "%Y-%m-%dT%H:%M:%S", &utc);
+    assert_non_null(end);
+    assert_string_equal(end, "Z");
+    time_t instant = timegm(&utc);
+    assert_true(instant >= before && instant <= time(NULL));
+}
+
+static void why_it_was_not_frozen_is_told(void **state)
+{
+    (void)state;
+    (void)snapshot();
+    assert_string_equal(note("snapshot_quiesced"), "no: QEMU guest agent is not enabled");
+}
+
+static const char *const inherited[] = {"snapshot_method", "snapshot_instant"};
+
+static void snapshot_of_a_snapshot(void)
+{
+    struct rpc_request *request = fixture_request();
+    json_t *data = json_object_get(json_object_get(request->args, "instance"), "nova_object.data");
+    json_t *properties = json_object_get(data, "system_metadata");
+    for (size_t i = 0; i < ARRAY_SIZE(inherited); i++) {
+        char name[64];
+        (void)snprintf(name, sizeof(name), "image_%s", inherited[i]);
+        (void)json_object_set_new(properties, name, json_string("of the parent"));
+    }
+    take_options();
+    fake_driver_set_script(agent.driver, &script);
+    snapshot_serve(HANDED_OVER(request, state_dir_record(request)));
+}
+
+static void what_is_not_to_be_told_is_not_inherited_either(void **state)
+{
+    (void)state;
+    conf.snapshot_agent.image_provenance = false;
+    snapshot_of_a_snapshot();
+    for (size_t i = 0; i < ARRAY_SIZE(inherited); i++)
+        assert_string_equal(note(inherited[i]), "");
+    assert_null(note("snapshot_agent"));
+    assert_null(note("snapshot_quiesced"));
 }
 
 /* By default as well: stream writes next to nothing. */
@@ -436,7 +495,10 @@ int main(void)
         TEST(other_failures_are_none_of_the_method),
         TEST(encrypted_disks_are_not_touched),
         TEST(what_was_not_wanted_is_told_with_its_reason),
-        TEST(novas_own_choice_is_not_told),
+        TEST(novas_own_choice_needs_no_reason),
+        TEST(the_record_tells_the_instant_and_who_took_it),
+        TEST(why_it_was_not_frozen_is_told),
+        TEST(what_is_not_to_be_told_is_not_inherited_either),
         TEST(what_needs_not_be_told_fails_nothing),
         TEST(without_room_it_is_streamed),
         TEST(a_stopped_guest_is_streamed_without_room),

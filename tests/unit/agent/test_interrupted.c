@@ -136,16 +136,21 @@ static void an_image_is_left_for_the_next_start(void **state)
 {
     (void)state;
     script.entries = entries = json_pack("[{s:s}, {s:s}]", "step", "begin", "step", "image");
+    conf.snapshot_agent.image_provenance = true;
     world.on_upload = end_the_agent;
     live();
     assert_nothing_was_lost("image_uploading");
     assert_int_equal(record().images_left, 1);
+    json_decref(world.attributes);
+    world.attributes = NULL;
     assert_int_equal(record().calls[FAKE_RECOVER], 0);
     script.recovers_image = true;
     live_again();
     assert_int_equal(record().calls[FAKE_EXTRACT], 1);
     assert_int_equal(record().images_left, 1);
     assert_active();
+    assert_string_equal(json_string_member(world.attributes, "snapshot_method"), "blockrebase");
+    assert_int_equal(json_integer_value(world.progress), 0);
 }
 
 /* A disk that is shown is shown no longer: it is read again. */

@@ -46,6 +46,40 @@ static void tells_novas_story(void **state)
     json_decref(expected);
 }
 
+/* Whatever it comes to; the request of the fixture says 0. */
+static void the_progress_is_put_back(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        conf.snapshot_agent.report_progress = i != 2;
+        if (i == 1)
+            world.fail_upload = failure(EIO, EXC_INTERNAL_ERROR);
+        snapshot();
+        if (i == 2) {
+            assert_null(world.progress);
+        } else {
+            assert_int_equal(json_integer_value(world.progress), 0);
+            assert_true(json_is_integer(world.progress));
+        }
+        assert_null(strstr(world.story, "progress"));
+        (void)teardown(state);
+        (void)setup(state);
+    }
+}
+
+/* The state is the stop's then, the progress is not. */
+static void the_progress_is_put_back_beside_another_state(void **state)
+{
+    (void)state;
+    conf.snapshot_agent.report_progress = true;
+    world.when_saving = "image_uploading";
+    world.state_before_save = "powering-off";
+    snapshot();
+    assert_string_equal(world.task_state, "powering-off");
+    assert_non_null(strstr(world.story, "progress"));
+    assert_true(json_is_integer(world.progress));
+}
+
 static void each_failing_step_leaves_nothing(void **state)
 {
     for (int step = 0; step < 7; step++) {
@@ -447,6 +481,8 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(tells_novas_story),
+        TEST(the_progress_is_put_back),
+        TEST(the_progress_is_put_back_beside_another_state),
         TEST(each_failing_step_leaves_nothing),
         TEST(formats_decide_who_is_notified),
         TEST(a_failing_notification_is_no_failure),

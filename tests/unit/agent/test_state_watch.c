@@ -27,6 +27,7 @@ static const char *database; /* the task state there; NULL = None */
 static const char *host;     /* there */
 static bool is_silent;
 static unsigned looks, saves;
+static json_int_t told; /* the progress there; -1: never saved */
 
 int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_result,
                     struct error *err);
@@ -45,9 +46,18 @@ int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_r
     }
     if (strcmp(objmethod, "save") == 0) {
         const json_t *data = json_object_get(json_object_get(args, "objinst"), "nova_object.data");
+        const json_t *expected =
+            json_object_get(json_object_get(args, "kwargs"), "expected_task_state");
+        if (json_object_get(data, "progress")) {
+            assert_int_equal(json_object_size(data), 2); /* and the uuid */
+            assert_string_equal(json_string_value(json_array_get(expected, 0)), IMAGE_UPLOADING);
+            told = json_integer_value(json_object_get(data, "progress"));
+            *ret_result = json_pack("[{}, n]");
+            json_decref(args);
+            return 0;
+        }
         json_t *none = json_pack("[n]");
-        assert_json_equal(json_object_get(json_object_get(args, "kwargs"), "expected_task_state"),
-                          none);
+        assert_json_equal(expected, none);
         json_decref(none);
         assert_string_equal(json_string_value(json_object_get(data, "task_state")),
                             IMAGE_UPLOADING);
@@ -86,6 +96,7 @@ static int setup(void **state)
     host = "cmp1";
     is_silent = false;
     looks = saves = 0;
+    told = -1;
     request = fixture_request();
     assert_int_equal(canceller_new(NULL, 1000, &canceller, &err), 0);
     assert_int_equal(canceller_begin(canceller, FIXTURE_INSTANCE, FIXTURE_IMAGE, request->context,
@@ -255,6 +266,41 @@ static void a_silent_conductor_ends_nothing(void **state)
     assert_not_cancelled();
 }
 
+static json_int_t told_now(void)
+{
+    LOCK_SCOPE(&lock);
+    return told;
+}
+
+static void the_tenant_is_told_how_far_it_is(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct jobs *jobs = NULL;
+    struct job job = {.method = "snapshot_instance"};
+    struct watched_state *told_of = NULL;
+    const struct state_watch_subject subject = {.instance_uuid = FIXTURE_INSTANCE,
+                                                .admin = request->context,
+                                                .turn = turn,
+                                                .cancellable = cancellable,
+                                                .job = &job};
+    assert_int_equal(jobs_new(&jobs, &err), 0);
+    jobs_add(jobs, &job);
+    jobs_set_span(&job, 0, 100);
+    assert_int_equal(state_watch_begin(watch, &subject, &told_of, &err), 0);
+    state_watch_expect(told_of, IMAGE_UPLOADING);
+    assert_true(see_more(&looks, 3, WAIT_MS));
+    assert_int_equal(told_now(), -1);
+    jobs_set_progress(&job, 42, 100);
+    assert_true(see_more(&looks, 3, WAIT_MS));
+    assert_int_equal(told_now(), 42);
+    set_database("powering-off"); /* its progress is another's as well */
+    assert_cancelled(EXC_UNEXPECTED_TASK_STATE);
+    state_watch_end(told_of);
+    jobs_remove(&job);
+    jobs_free(jobs);
+}
+
 static void nobody_is_no_watch(void **state)
 {
     (void)state;
@@ -284,6 +330,7 @@ int main(void)
         TEST(a_silent_conductor_ends_nothing),
         TEST(an_instance_that_has_moved_is_not_ours),
         TEST(a_host_that_is_not_told_ends_nothing),
+        TEST(the_tenant_is_told_how_far_it_is),
         TEST(nobody_is_no_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,9 +101,14 @@ static void freezes_around_the_snapshots(void **state)
     (void)state;
     struct fake_record record;
     quiesce(true);
+    conf.snapshot_agent.image_provenance = true;
     snapshot();
     assert_true(world.frozen_at_create);
     assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(json_string_member(world.attributes, "snapshot_method"),
+                        "snapshots of its volumes");
+    assert_string_equal(json_string_member(world.attributes, "snapshot_quiesced"), "yes");
+    assert_non_null(json_string_member(world.attributes, "snapshot_instant"));
     fake_driver_get_record(agent.driver, &record);
     assert_int_equal(record.calls[FAKE_FREEZE], 1);
     assert_int_equal(record.calls[FAKE_THAW], 1);
@@ -113,9 +118,12 @@ static void a_guest_that_cannot_be_frozen_is_snapshotted_all_the_same(void **sta
 {
     (void)state;
     quiesce(false);
+    conf.snapshot_agent.image_provenance = true;
     script.errors[FAKE_FREEZE] = failure(EIO, EXC_INTERNAL_ERROR);
     snapshot();
     assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(json_string_member(world.attributes, "snapshot_quiesced"),
+                        "no: told to fail");
     assert_false(world.frozen_at_create);
 }
 

@@ -29,6 +29,7 @@
 #include "cinder_client/cinder.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/json.h"
 #include "conf/conf.h"
 #include "fixture.h"
 #include "glance_client/glance.h"
@@ -57,6 +58,7 @@ static struct {
     char task_state[64];  /* "" = None */
     const char *vm_state; /* NULL = active */
     bool instance_gone;
+    json_t *progress;     /* as it was saved at last; NULL: never */
     char story[TEXT_MAX]; /* what was called, one word each */
     enum { QUEUED, ACTIVE, DELETED } image;
     unsigned n_saving; /* so often Glance says that it still saves the image */
@@ -136,7 +138,15 @@ static int save(const json_t *args, struct error *err)
 {
     const json_t *data = json_object_get(json_object_get(args, "objinst"), "nova_object.data");
     const json_t *kwargs = json_object_get(args, "kwargs");
+    if (json_object_get(data, "progress")) {
+        json_decref(world.progress);
+        world.progress = json_incref(json_object_get(data, "progress"));
+    }
     if (!json_object_get(data, "task_state")) {
+        if (!json_object_get(data, "power_state")) {
+            tell("progress");
+            return 0;
+        }
         tell("power:%lld", json_integer_value(json_object_get(data, "power_state")));
         return 0;
     }
@@ -643,6 +653,7 @@ static int teardown(void **state)
     assert_int_equal(world.open_events, 0);
     assert_false(record.frozen);
     json_decref(world.attributes);
+    json_decref(world.progress);
     json_decref(world.records);
     json_decref(world.mappings);
     json_decref(world.connection_info);

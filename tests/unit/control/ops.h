@@ -54,6 +54,12 @@ static json_t *ops_jobs(void *arg, const char *id)
     return jobs;
 }
 
+static char *ops_metrics(void *arg)
+{
+    (void)arg;
+    return asked.no_memory ? NULL : strdup("a_metric 1\n");
+}
+
 static int ops_cancel_job(void *arg, const char *id, struct error *err)
 {
     (void)arg;
@@ -86,6 +92,7 @@ static const struct control_ops ops = {
     .health = ops_health,
     .status = ops_status,
     .jobs = ops_jobs,
+    .metrics = ops_metrics,
     .cancel_job = ops_cancel_job,
     .drain = ops_drain,
     .set_rates = ops_set_rates,

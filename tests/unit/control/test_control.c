@@ -87,6 +87,14 @@ static void it_answers_in_json(void **state)
     assert_non_null(strstr(text, "\r\n\r\n{\"host\":\"cmp1\"}"));
 }
 
+static void metrics_are_text(void **state)
+{
+    (void)state;
+    const char *text = ask("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_non_null(strstr(text, "Content-Type: " CONTROL_METRICS_TYPE "\r\n"));
+    assert_non_null(strstr(text, "\r\n\r\na_metric 1\n"));
+}
+
 static void a_body_may_come_in_pieces(void **state)
 {
     (void)state;
@@ -229,6 +237,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(it_answers_in_json),
+        TEST(metrics_are_text),
         TEST(a_body_may_come_in_pieces),
         TEST(only_its_user_may_connect),
         TEST(what_is_too_much_is_not_kept),

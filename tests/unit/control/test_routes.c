@@ -31,6 +31,7 @@ static void what_is_asked_is_answered(void **state)
     assert_string_equal(answer("GET", "/v1/status", ""), "200 {\"host\":\"cmp1\"}");
     assert_string_equal(answer("GET", "/v1/jobs", ""), "200 {\"jobs\":[{\"id\":7}]}");
     assert_string_equal(answer("GET", "/v1/jobs/7", ""), "200 {\"id\":7}");
+    assert_string_equal(answer("GET", "/metrics", ""), "200 a_metric 1\n");
     asked.healthy = false;
     assert_string_equal(answer("GET", "/healthz", ""), "503 {\"healthy\":false}");
     asked.no_memory = true;

@@ -12,6 +12,37 @@ static struct snapshot_plan plan;
 static struct snapshot_result result;
 static struct error err;
 
+/* What was told, as of how many calls before it. */
+static struct {
+    unsigned n_instants;
+    int instant_place;
+    unsigned n_copied;
+    uint64_t copied_bytes, total_bytes;
+} told;
+
+static inline void hear_instant(void *arg)
+{
+    (void)arg;
+    told.n_instants++;
+    told.instant_place = world.call_count;
+}
+
+static inline void hear_copied(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+    (void)arg;
+    told.n_copied++;
+    told.copied_bytes = done_bytes;
+    told.total_bytes = total_bytes;
+}
+
+/* For plan.observer; what was told before is forgotten. */
+static inline const struct driver_observer *listen_to_it(void)
+{
+    static const struct driver_observer observer = {hear_instant, hear_copied, NULL};
+    memset(&told, 0, sizeof(told));
+    return &observer;
+}
+
 /* `info` becomes that of a running guest with its disk in a file, which is made. */
 static inline void fill_info(void)
 {

@@ -56,7 +56,10 @@ static void good_snapshot_in_order(void **state)
     static const char *const order[] = {"find_domain",     "DetachDeviceFlags",
                                         "ManagedSave",     "qemu-img convert",
                                         "CreateWithFlags", "AttachDeviceFlags"};
+    plan.observer = listen_to_it();
     assert_int_equal(take(), 0);
+    assert_int_equal(told.n_instants, 1);
+    assert_in_range(told.instant_place, place_of("ManagedSave") + 1, place_of("qemu-img convert"));
     for (size_t i = 1; i < sizeof(order) / sizeof(order[0]); i++)
         assert_true(place_of(order[i - 1]) < place_of(order[i]));
     assert_guest_as_before(VIR_DOMAIN_RUNNING);

@@ -57,7 +57,10 @@ static void good_snapshot_in_order(void **state)
         "find_domain",       "GetBlockJobInfo", "GetXMLDesc-inactive", "qemu-img create",
         "Undefine-keep-all", "watch",           "BlockRebase",         "FSFreeze",
         "BlockJobAbort",     "FSThaw",          "SetAutostart",        "stream file"};
+    plan.observer = listen_to_it();
     assert_int_equal(take(), 0);
+    assert_int_equal(told.n_instants, 1);
+    assert_int_equal(told.instant_place, place_of("FSThaw"));
     assert_guest_as_before();
     assert_true(result.quiesced);
     for (size_t i = 1; i < sizeof(order) / sizeof(order[0]); i++)
@@ -338,7 +341,11 @@ static void limit_that_a_busy_guest_outruns_is_lifted(void **state)
 static void limit_that_can_be_kept_is_lifted_at_the_end(void **state)
 {
     (void)state;
+    plan.observer = listen_to_it();
     assert_int_equal(take_limited(100), 0);
+    assert_int_equal(told.n_copied, 10);
+    assert_int_equal(told.copied_bytes, 10000);
+    assert_int_equal(told.total_bytes, 10000);
     assert_int_equal(times_called("GetBlockJobInfo"), 11); /* one before, ten to the end */
     assert_true(place_of("BlockJobSetSpeed") < place_of("FSFreeze"));
     assert_image();

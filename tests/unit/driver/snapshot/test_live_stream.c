@@ -96,7 +96,10 @@ static void good_snapshot_in_order(void **state)
         "find_domain",    "GetBlockJobInfo", "GetJobInfo",  "journal-write", "qemu-img create",
         "journal-frozen", "FSFreeze",        "BackupBegin", "FSThaw",        "journal-thawed",
         "nbd new",        "nbd connect",     "stream"};
+    plan.observer = listen_to_it();
     assert_int_equal(take(), 0);
+    assert_int_equal(told.n_instants, 1);
+    assert_int_equal(told.instant_place, place_of("BackupBegin"));
     assert_true(result.quiesced);
     for (size_t i = 1; i < sizeof(order) / sizeof(order[0]); i++)
         assert_true(place_of(order[i - 1]) < place_of(order[i]));
