@@ -75,7 +75,7 @@ class RbdServer(unittest.TestCase):
         """Glance on Ceph: a snapshot within the cluster, content equal, as nova-compute's"""
         backend("glance-api", "rbd")
         image = self.base_in_ceph()
-        server = self.cloud.create_server("it-rbd-direct", image)
+        server = RbdServer.direct = self.cloud.create_server("it-rbd-direct", image)
         write_pattern(server, "0x55", "300M", "4M")
         native = self.cloud.snapshot(server, "same")
         with self.agent() as agent:
@@ -104,12 +104,12 @@ class RbdServer(unittest.TestCase):
         self.show_locations("false")
         self.addCleanup(self.show_locations, "true")
         with self.agent() as agent:
-            ours = self.cloud.snapshot(self.server, "hidden")
+            ours = self.cloud.snapshot(self.direct, "hidden")
             self.assertIn("Snapshot taken within the cluster" if takes else
                           "Performing standard snapshot because direct snapshot failed", agent.log())
-        flush(self.server)
-        assert_same_rbd(f"images/{ours['id']}@snap", f"vms/{self.server}_disk")
-        self.assertEqual(json.loads(ceph("snap", "ls", f"vms/{self.server}_disk",
+        flush(self.direct)
+        assert_same_rbd(f"images/{ours['id']}@snap", f"vms/{self.direct}_disk")
+        self.assertEqual(json.loads(ceph("snap", "ls", f"vms/{self.direct}_disk",
                                          "--format=json")), [])
 
     def show_locations(self, value):
