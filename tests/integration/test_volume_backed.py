@@ -38,7 +38,7 @@ class VolumeBacked(unittest.TestCase):
         cls.server = cls.cloud.boot_volume_server("it-volumes", root, "m1.tiny")
         cls.cloud.attach(cls.server, data)
         cls.root, cls.data = root, data
-        write_pattern(cls.server, "0x42", "1M", "2M", "virtio-disk1")
+        write_pattern(cls.server, "0x42", "1M", "2M", "vdb")
         wait_guest_agent(cls.server)
 
     @classmethod

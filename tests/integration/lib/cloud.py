@@ -296,11 +296,13 @@ def assert_same_content(image, fmt, server):
     run("qemu-img", "compare", "-U", "-f", fmt, "-F", "qcow2", image_file(image), disk_file(server))
 
 
-def write_pattern(server, pattern, offset, length, disk="virtio-disk0"):
+def disk_io(server, disk, command):
+    run(f"{REPO}/tests/integration/lib/disk-io", server, disk, command)
+
+
+def write_pattern(server, pattern, offset, length, disk="vda"):
     """Data on a guest's disk without an operating system in it."""
-    command = f'qemu-io -d /machine/peripheral/{disk}/virtio-backend "write -P {pattern} {offset} {length}"'
-    out = run("virsh", "-c", "qemu:///system", "qemu-monitor-command", server, "--hmp", command)
-    assert not out.strip(), out
+    disk_io(server, disk, f"write -P {pattern} {offset} {length}")
 
 
 def rbd(name):
