@@ -31,7 +31,8 @@ def sql(statement):
 
 def processes_of(service):
     """Every process of a lab's service: each carries the lab's mark in its environment."""
-    mark = f"NOVA_SNAPSHOT_LAB_SERVICE={LAB}:{service}\0".encode()
+    with open(f"{LAB}/etc/id", encoding="ascii") as file:
+        mark = f"NOVA_SNAPSHOT_LAB_SERVICE={file.read().strip()}:{service}\0".encode()
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:

@@ -9,7 +9,7 @@ placeholders() {
         nova-api neutron-stub ceph-mon ceph-mon-v1 ceph-first ceph-last; do
         printf 's|@PORT_%s@|%s|g;' "$name" "$(port_of "$name")"
     done
-    printf '%s' "s|@LAB@|$LAB|g;s|@PASSWORD@|$LAB_PASSWORD|g;s|@HOST@|$LAB_HOST|g;" \
+    printf '%s' "s|@LAB@|$LAB|g;s|@ID@|$LAB_ID|g;s|@PASSWORD@|$LAB_PASSWORD|g;s|@HOST@|$LAB_HOST|g;" \
         "s|@DOMAIN_PREFIX@|$LAB_DOMAIN_PREFIX|g;s|@PORT_BASE@|$LAB_PORT_BASE|g;" \
         "s|@TRANSPORT_URL@|rabbit://openstack:$LAB_PASSWORD@127.0.0.1:$(port_of rabbitmq)/|g;" \
         "s|@AUTH_URL@|http://127.0.0.1:$(port_of keystone)/v3|g;" \

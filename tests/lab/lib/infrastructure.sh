@@ -42,12 +42,17 @@ libvirt_answers() {
     timeout 20 virsh -q -c qemu:///system uri >/dev/null 2>&1
 }
 
+# Containers' processes are seen, and are not this machine's.
+pgrep_here() {
+    pgrep --ns $$ --nslist pid "$@"
+}
+
 # A daemon that someone else runs on this machine is used as it is.
 runs_elsewhere() {
     local pid
     while IFS= read -r pid; do
         is_ours "$pid" "$1" || return 0
-    done < <(pgrep -x "$1")
+    done < <(pgrep_here -x "$1")
     return 1
 }
 
@@ -76,7 +81,7 @@ lab_domains() {
 }
 
 guest_processes() {
-    pgrep -f "^[^ ]*qemu[^ ]* -name guest=$LAB_DOMAIN_PREFIX" || :
+    pgrep_here -f "^[^ ]*qemu[^ ]* -name guest=$LAB_DOMAIN_PREFIX" || :
 }
 
 remove_domains() {

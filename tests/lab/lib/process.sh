@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Processes of the lab. Each carries NOVA_SNAPSHOT_LAB_SERVICE=<lab>:<name> in its environment, which
-# its children inherit: that, not a pid alone, says that a process is ours.
+# Processes of the lab. Each carries NOVA_SNAPSHOT_LAB_SERVICE=<lab's id>:<name> in its environment,
+# which its children inherit: that, not a pid alone, says that a process is ours. A path would not do
+# for the id: a lab in a container may have the same.
 
 lab_mark() {
-    printf 'NOVA_SNAPSHOT_LAB_SERVICE=%s:%s' "$LAB" "$1"
+    printf 'NOVA_SNAPSHOT_LAB_SERVICE=%s:%s' "$LAB_ID" "$1"
 }
 
 # Every process of a service, children and orphans of a killed parent included.

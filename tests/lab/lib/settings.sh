@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What a lab decides once and keeps in its folder: ports and the password.
+# What a lab decides once and keeps in its folder: its id, ports and the password.
 
 readonly LAB_DEFAULT_PORT_BASE=26000
 LAB_HOST=cmp1
@@ -16,7 +16,8 @@ load_settings() {
     [[ $LAB_PORT_BASE =~ ^[0-9]{4,5}$ && $LAB_PORT_BASE -ge 1024 && $LAB_PORT_BASE -le 65500 ]] ||
         die "LAB_PORT_BASE=$LAB_PORT_BASE is not a port number between 1024 and 65500"
     LAB_PARTS=$(recorded_parts)
-    LAB_PASSWORD=
+    LAB_ID='' LAB_PASSWORD=''
+    [[ ! -s $LAB/etc/id ]] || LAB_ID=$(<"$LAB/etc/id")
     [[ ! -s $LAB/etc/password ]] || LAB_PASSWORD=$(<"$LAB/etc/password")
     # Domain names differ between labs that share one libvirtd, now or one after the other.
     LAB_DOMAIN_PREFIX=lab$(printf '%s' "$LAB $LAB_PORT_BASE" | md5sum | cut -c1-8)-
@@ -71,6 +72,7 @@ prepare_folders() {
     setpriv --reuid=libvirt-qemu --regid=kvm --clear-groups test -x "$LAB/nova/instances" ||
         die "user libvirt-qemu cannot reach $LAB/nova/instances: every folder above needs o+x"
     warn_of_apparmor
+    write_once "$LAB/etc/id" "$(</proc/sys/kernel/random/uuid)"
     write_once "$LAB/etc/port-base" "$LAB_PORT_BASE"
     (umask 077 && write_once "$LAB/etc/password" "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')")
     load_settings
