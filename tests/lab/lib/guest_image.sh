@@ -15,6 +15,8 @@ unpack_kernel() {
     }
     dpkg-deb -x "$to"/linux-image-*.deb "$to/kernel"
     rm -f -- "$to"/linux-image-*.deb
+    # Modules are below usr/lib since Debian 13, and depmod looks below lib.
+    [[ -e $to/kernel/lib ]] || ln -s usr/lib "$to/kernel/lib"
 }
 
 # These modules, dependencies first, each once.
