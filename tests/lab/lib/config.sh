@@ -11,6 +11,7 @@ placeholders() {
     done
     printf '%s' "s|@LAB@|$LAB|g;s|@ID@|$LAB_ID|g;s|@PASSWORD@|$LAB_PASSWORD|g;s|@HOST@|$LAB_HOST|g;" \
         "s|@DOMAIN_PREFIX@|$LAB_DOMAIN_PREFIX|g;s|@PORT_BASE@|$LAB_PORT_BASE|g;" \
+        "s|@QUORUM_QUEUES@|$(grep -qx quorum "$LAB/etc/queues" && echo true || echo false)|g;" \
         "s|@TRANSPORT_URL@|rabbit://openstack:$LAB_PASSWORD@127.0.0.1:$(port_of rabbitmq)/|g;" \
         "s|@AUTH_URL@|http://127.0.0.1:$(port_of keystone)/v3|g;" \
         "s|@DATABASE_SERVER@|mysql+pymysql://lab:$LAB_PASSWORD@127.0.0.1:$(port_of mariadb)|g;" \

@@ -93,6 +93,16 @@ remove_domains() {
     done
 }
 
+# Since 2023.2 a nova-compute that is new to its cell takes domains that are there for a sign that its
+# host name was changed, and ends.
+refuse_others_domains() {
+    local others
+    dpkg --compare-versions "$(dpkg-query -W -f='${Version}' nova-compute)" ge 2:28 || return 0
+    others=$(virsh_lab list --all --name | paste -sd' ')
+    [[ -z ${others// /} ]] ||
+        die "this release's nova-compute does not begin where libvirt has domains already: $others"
+}
+
 # Nova by itself would see only ten minutes after the next start that its guests are gone.
 record_guests_stopped() {
     is_ready mariadb && is_done database-nova || return 0

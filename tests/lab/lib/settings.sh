@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What a lab decides once and keeps in its folder: its id, ports and the password.
+# What a lab decides once and keeps in its folder: its id, ports, queues and the password.
 
 readonly LAB_DEFAULT_PORT_BASE=26000
 LAB_HOST=cmp1
@@ -73,6 +73,8 @@ prepare_folders() {
         die "user libvirt-qemu cannot reach $LAB/nova/instances: every folder above needs o+x"
     warn_of_apparmor
     write_once "$LAB/etc/id" "$(</proc/sys/kernel/random/uuid)"
+    [[ ${LAB_QUEUES:=classic} =~ ^(classic|quorum)$ ]] || die "LAB_QUEUES=$LAB_QUEUES: there are classic quorum"
+    write_once "$LAB/etc/queues" "$LAB_QUEUES"
     write_once "$LAB/etc/port-base" "$LAB_PORT_BASE"
     (umask 077 && write_once "$LAB/etc/password" "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')")
     load_settings
