@@ -174,6 +174,12 @@ build-check:
 broker-check:
 	$(Q)tests/broker-check
 
+# Build, unit tests, lab and what is seen in it on another release of Debian; SHORT=1: within 15 minutes.
+RELEASE ?= trixie
+.PHONY: release-check
+release-check:
+	$(Q)RELEASE=$(RELEASE) SHORT=$(SHORT) tests/release-check
+
 .PHONY: lint check demo chaos chaos-short soak bench bench-quick lab-up lab-down lab-status
 lint:
 	$(Q)tests/lint
@@ -272,6 +278,7 @@ help:
 	@echo 'make check-oldest   check-unit as if the libraries were the oldest that will do'
 	@echo 'make build-check    root: compilers and libraries of other releases, BUILDS="trixie:gcc-14 sid:clang"'
 	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
+	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie; SHORT=1 within 15 minutes'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
 	@echo 'make lint           house rules, include rule, clang-format, shellcheck; make tidy: clang-tidy'

@@ -97,6 +97,7 @@ remove_domains() {
 # host name was changed, and ends.
 refuse_others_domains() {
     local others
+    # shellcheck disable=SC2016
     dpkg --compare-versions "$(dpkg-query -W -f='${Version}' nova-compute)" ge 2:28 || return 0
     others=$(virsh_lab list --all --name | paste -sd' ')
     [[ -z ${others// /} ]] ||
