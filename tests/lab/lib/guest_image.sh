@@ -2,19 +2,24 @@
 # shellcheck shell=bash
 # Builds the guest: kernel and initramfs of a tiny system with a real qemu-guest-agent, and a disk.
 
-# Debian's cloud kernel, unpacked and not installed: vmlinuz and its modules below $1.
-unpack_kernel() {
-    local to=$1 package
+# Debian's cloud kernel is kept where apt keeps packages: prints its file.
+kernel_package() {
+    local package cache=/var/cache/apt/archives log
     package=$(apt-cache depends linux-image-cloud-amd64 |
         sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p')
     [[ -n $package ]] || die "apt-cache knows no linux-image-cloud-amd64: run apt-get update"
-    (cd "$to" && apt-get -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=300 -q download \
-        "$package") >"$to/download.log" 2>&1 || {
-        show_tail "$to/download.log"
-        die "cannot download the package $package"
-    }
-    dpkg-deb -x "$to"/linux-image-*.deb "$to/kernel"
-    rm -f -- "$to"/linux-image-*.deb
+    if ! compgen -G "$cache/${package}_*.deb" >/dev/null; then
+        log=$(cd "$cache/partial" && apt-get -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=300 -q \
+            download "$package" 2>&1 && mv -- "${package}"_*.deb ..) || die "cannot download the package $package: $log"
+    fi
+    compgen -G "$cache/${package}_*.deb" | sort -V | tail -n 1
+}
+
+# Not installed: vmlinuz and its modules below $1.
+unpack_kernel() {
+    local to=$1 package
+    package=$(kernel_package)
+    dpkg-deb -x "$package" "$to/kernel"
     # Modules are below usr/lib since Debian 13, and depmod looks below lib.
     [[ -e $to/kernel/lib ]] || ln -s usr/lib "$to/kernel/lib"
 }
