@@ -139,11 +139,11 @@ int glance_image_activate_empty(struct glance *glance, const struct request_cont
                                 const char *image_id, struct error *err);
 
 /*
- * Gives a queued image its data by reference: `url` is "rbd://<fsid>/<pool>/<image>/<snap>". POST
- * locations where Glance has it (2.17), else json-patch "add /locations/-". Verifies that the image
- * is active; waits for Glance's task, at most five minutes or stall_timeout_s. ImageNotAuthorized
- * (403) when Glance does not take locations from us, ImageUploadFailed when the image ends in
- * another state.
+ * Gives a queued image its data by reference: `url` is "rbd://<fsid>/<pool>/<image>/<snap>". By
+ * json-patch "add /locations/-" where Glance takes it, else by POST locations (2.17). Verifies that
+ * the image is active; waits for Glance's task, at most five minutes or stall_timeout_s.
+ * ImageNotAuthorized (403) when Glance does not take locations from us, ImageUploadFailed when the
+ * image ends in another state.
  */
 int glance_image_add_location(struct glance *glance, const struct request_context *context,
                               const char *image_id, const char *url, struct error *err);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Data by reference: the image's bytes are already where Glance would have put them. POST
- * /v2/images/{id}/locations (API 2.17) is answered with 202 and done by a task; older Glances take
- * "add /locations/-" in a PATCH when show_multiple_locations allows it (glance/api/v2/images.py).
+ * Data by reference: the image's bytes are already where Glance would have put them. "add
+ * /locations/-" in a PATCH is what nova-compute sends and leaves the record nova-compute's leaves;
+ * where show_multiple_locations forbids it, POST /v2/images/{id}/locations (API 2.17) is answered
+ * with 202 and done by a task, which reads all data for a hash (glance/api/v2/images.py).
  *
  * Both leave "queued" only once, so after an answer that leaves it open GET tells, as for a PUT.
  */
@@ -24,7 +25,7 @@ struct location {
     const struct request_context *context;
     const char *image_id;
     const char *url;
-    bool patch;      /* Glance has no POST */
+    bool post;       /* Glance takes no PATCH */
     bool maybe_done; /* a request without an answer was sent */
     struct retry retry;
     bool token_renewed;
@@ -35,7 +36,7 @@ struct location {
 static int location_refused(const struct location *location, bool accepted, struct error *err)
 {
     const struct error cause = *err;
-    if (!accepted || !location->patch)
+    if (!accepted || location->post)
         return error_set(err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED,
                          "upload of image %s: what became of it is not known: %s",
                          location->image_id, cause.message);
@@ -67,10 +68,10 @@ static int location_settle(const struct location *location, bool accepted, struc
 /* Returns owned; NULL = no memory. */
 static char *location_body(const struct location *location)
 {
-    json_t *body = location->patch
-                       ? json_pack("[{s:s, s:s, s:{s:s, s:{}}}]", "op", "add", "path",
-                                   "/locations/-", "value", "url", location->url, "metadata")
-                       : json_pack("{s:s, s:{}}", "url", location->url, "validation_data");
+    json_t *body = location->post
+                       ? json_pack("{s:s, s:{}}", "url", location->url, "validation_data")
+                       : json_pack("[{s:s, s:s, s:{s:s, s:{}}}]", "op", "add", "path",
+                                   "/locations/-", "value", "url", location->url, "metadata");
     char *text = json_dumps(body, JSON_COMPACT);
     json_decref(body);
     return text;
@@ -107,11 +108,11 @@ static int location_send(struct location *location, unsigned *ret_status, struct
     if (!body)
         return error_nomem(err);
     const struct glance_call call = {
-        .method = location->patch ? "PATCH" : "POST",
+        .method = location->post ? "POST" : "PATCH",
         .image_id = location->image_id,
-        .suffix = location->patch ? "" : "/locations",
+        .suffix = location->post ? "/locations" : "",
         .content_type =
-            location->patch ? "application/openstack-images-v2.1-json-patch" : "application/json",
+            location->post ? "application/json" : "application/openstack-images-v2.1-json-patch",
         .body = body,
     };
     struct http_response response;
@@ -136,13 +137,16 @@ static int location_attempt(struct location *location, struct error *err)
 {
     unsigned status = 0;
     int r = location_send(location, &status, err);
-    /* What older Glances know instead; a PATCH tells too when there is no such image. */
-    if (r == LOCATION_ANSWERED && !location->patch &&
-        (status == 404 || status == 405 || status == 501)) {
-        log_debug("image %s: Glance takes no POST of locations (%u), a PATCH is sent",
-                  location->image_id, status);
-        location->patch = true;
+    if (r == LOCATION_ANSWERED && !location->post && status == 403) {
+        const struct error forbidden = *err;
+        log_debug("image %s: Glance takes no PATCH of locations, a POST is sent",
+                  location->image_id);
+        location->post = true;
         r = location_send(location, &status, err);
+        if (r == LOCATION_ANSWERED && (status == 404 || status == 405 || status == 501)) {
+            *err = forbidden;
+            return -err->errnum;
+        }
     }
     if (r != LOCATION_ANSWERED)
         return r;

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import sys
 import unittest
 
@@ -12,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import tap
 from agent import Agent, assert_nothing_left
 from cloud import (LAB, REPO, Cloud, assert_same_rbd, domain_state, domain_xml, flush, image_file,
-                   rbd, run, write_pattern)
+                   lab_service, rbd, run, write_pattern)
 
 
 def backend(service, kind):
@@ -74,7 +75,7 @@ class RbdServer(unittest.TestCase):
         """Glance on Ceph: a snapshot within the cluster, content equal, as nova-compute's"""
         backend("glance-api", "rbd")
         image = self.base_in_ceph()
-        server = self.cloud.create_server("it-rbd-direct", image)
+        server = RbdServer.direct = self.cloud.create_server("it-rbd-direct", image)
         write_pattern(server, "0x55", "300M", "4M")
         native = self.cloud.snapshot(server, "same")
         with self.agent() as agent:
@@ -96,6 +97,29 @@ class RbdServer(unittest.TestCase):
         assert_same_rbd(f"vms/{second}_disk", f"images/{ours['id']}@snap")
         self.cloud.delete_server(second)
 
+    def test_3_locations_hidden(self):
+        """show_multiple_locations is off: Glance's own API takes them since 2.17, else a copy"""
+        versions = self.cloud.glance("GET", "/versions", ok=False).json()["versions"]
+        takes = "v2.17" in {version["id"] for version in versions}
+        self.show_locations("false")
+        self.addCleanup(self.show_locations, "true")
+        with self.agent() as agent:
+            ours = self.cloud.snapshot(self.direct, "hidden")
+            self.assertIn("Snapshot taken within the cluster" if takes else
+                          "Performing standard snapshot because direct snapshot failed", agent.log())
+        flush(self.direct)
+        assert_same_rbd(f"images/{ours['id']}@snap", f"vms/{self.direct}_disk")
+        self.assertEqual(json.loads(ceph("snap", "ls", f"vms/{self.direct}_disk",
+                                         "--format=json")), [])
+
+    def show_locations(self, value):
+        path = f"{LAB}/etc/glance/glance-api-rbd.conf"
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(re.sub("(?<=show_multiple_locations = ).*", value, text))
+        lab_service("restart", "glance-api")
+
     def base_in_ceph(self):
         """A raw image that Glance keeps in the cluster: disks are clones of it."""
         path = f"{LAB}/run/it-base.raw"
@@ -109,7 +133,7 @@ class RbdServer(unittest.TestCase):
         os.unlink(path)
         return image
 
-    def test_3_ceph_unknown(self):
+    def test_4_ceph_unknown(self):
         """a cluster that cannot be reached: given up in time, the guest untouched"""
         with self.agent({"libvirt": {"images_rbd_ceph_conf": "/nonexistent/ceph.conf"}}) as agent:
             image, request_id = self.cloud.create_image(self.server, "no-ceph")

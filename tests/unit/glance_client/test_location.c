@@ -28,6 +28,11 @@
         .method = "GET", .path = IMAGE_PATH,                                                       \
         .reply = "{\"id\": \"" IMAGE_ID "\", \"status\": \"" state "\", \"size\": null}"           \
     }
+/* show_multiple_locations is off. */
+#define NO_PATCH                                                                                   \
+    {                                                                                              \
+        PATCH, .status = 403                                                                       \
+    }
 /* Of a middlebox, or a Glance without POST. */
 #define NO_POST(code)                                                                              \
     {                                                                                              \
@@ -63,46 +68,53 @@ static int run(const struct http_step *steps, size_t count, struct error *err)
 static void the_task_is_waited_for(void **state)
 {
     (void)state;
-    EXPECT_SUCCESS({POST, .status = 202}, SHOWS("queued"), SHOWS("importing"), SHOWS("active"));
+    EXPECT_SUCCESS(NO_PATCH, {POST, .status = 202}, SHOWS("queued"), SHOWS("importing"),
+                   SHOWS("active"));
 }
 
-static void older_glances_get_a_patch(void **state)
+static void a_patch_comes_first(void **state)
+{
+    (void)state;
+    EXPECT_SUCCESS({PATCH, .reply = "{}"}, SHOWS("active"));
+    /* Once it is known to be forbidden, it is not sent again. */
+    EXPECT_SUCCESS(NO_PATCH, {POST, .status = 503}, SHOWS("queued"), {POST, .status = 202},
+                   SHOWS("active"));
+}
+
+static void the_first_refusal_is_told_where_there_is_no_post(void **state)
 {
     (void)state;
     static const unsigned codes[] = {404, 405, 501};
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
-        EXPECT_SUCCESS(NO_POST(codes[i]), {PATCH, .reply = "{}"}, SHOWS("active"));
-    /* Once it is known, it is not asked again. */
-    EXPECT_SUCCESS(NO_POST(404), {PATCH, .status = 503}, SHOWS("queued"), {PATCH, .reply = "{}"},
-                   SHOWS("active"));
+        EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 403, NO_PATCH, NO_POST(codes[i]));
 }
 
 static void refusals_are_final(void **state)
 {
     (void)state;
-    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 403, {POST, .status = 403});
-    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 403, NO_POST(404), {PATCH, .status = 403});
-    EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 404, NO_POST(404), {PATCH, .status = 404});
-    EXPECT_FAILURE(EINVAL, EXC_IMAGE_BAD_REQUEST, 400, {POST, .status = 400});
-    EXPECT_FAILURE(EINVAL, EXC_IMAGE_BAD_REQUEST, 400, NO_POST(404), {PATCH, .status = 400});
-    EXPECT_FAILURE(EDQUOT, EXC_IMAGE_QUOTA_EXCEEDED, 413, NO_POST(404), {PATCH, .status = 413});
+    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 403, NO_PATCH, {POST, .status = 403});
+    EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 404, {PATCH, .status = 404});
+    EXPECT_FAILURE(EINVAL, EXC_IMAGE_BAD_REQUEST, 400, NO_PATCH, {POST, .status = 400});
+    EXPECT_FAILURE(EINVAL, EXC_IMAGE_BAD_REQUEST, 400, {PATCH, .status = 400});
+    EXPECT_FAILURE(EDQUOT, EXC_IMAGE_QUOTA_EXCEEDED, 413, {PATCH, .status = 413});
     /* It holds data of someone else's: that it is active is no success of ours. */
-    EXPECT_FAILURE(EBUSY, EXC_GLANCE_HTTP_EXCEPTION, 409, {POST, .status = 409});
+    EXPECT_FAILURE(EBUSY, EXC_GLANCE_HTTP_EXCEPTION, 409, NO_PATCH, {POST, .status = 409});
 }
 
 static void a_missing_answer_is_looked_up(void **state)
 {
     (void)state;
-    EXPECT_SUCCESS({POST, .action = HTTP_DROP, .bytes = 5}, SHOWS("active"));
-    EXPECT_SUCCESS({POST, .status = 500}, SHOWS("importing"), SHOWS("active"));
-    EXPECT_SUCCESS({POST, .status = 504}, SHOWS("queued"), {POST, .status = 202}, SHOWS("active"));
-    /* The first one was carried out after all. */
-    EXPECT_SUCCESS({POST, .action = HTTP_DROP, .bytes = 5}, SHOWS("queued"), {POST, .status = 409},
+    EXPECT_SUCCESS(NO_PATCH, {POST, .action = HTTP_DROP, .bytes = 5}, SHOWS("active"));
+    EXPECT_SUCCESS(NO_PATCH, {POST, .status = 500}, SHOWS("importing"), SHOWS("active"));
+    EXPECT_SUCCESS(NO_PATCH, {POST, .status = 504}, SHOWS("queued"), {POST, .status = 202},
                    SHOWS("active"));
-    EXPECT_SUCCESS(NO_POST(405), {PATCH, .action = HTTP_DROP, .bytes = 5}, SHOWS("queued"),
+    /* The first one was carried out after all. */
+    EXPECT_SUCCESS(NO_PATCH, {POST, .action = HTTP_DROP, .bytes = 5}, SHOWS("queued"),
+                   {POST, .status = 409}, SHOWS("active"));
+    EXPECT_SUCCESS({PATCH, .action = HTTP_DROP, .bytes = 5}, SHOWS("queued"),
                    {PATCH, .status = 400}, SHOWS("active"));
-    EXPECT_FAILURE(EBUSY, EXC_GLANCE_HTTP_EXCEPTION, 409, {POST, .status = 502}, SHOWS("queued"),
-                   {POST, .status = 409}, SHOWS("queued"));
+    EXPECT_FAILURE(EBUSY, EXC_GLANCE_HTTP_EXCEPTION, 409, NO_PATCH, {POST, .status = 502},
+                   SHOWS("queued"), {POST, .status = 409}, SHOWS("queued"));
 }
 
 #define REFUSED                                                                                    \
@@ -114,34 +126,37 @@ static void a_missing_answer_is_looked_up(void **state)
 static void what_glance_took_is_no_failure(void **state)
 {
     (void)state;
-    EXPECT_SUCCESS(NO_POST(404), {PATCH, .reply = "{}"}, REFUSED, REFUSED);
-    EXPECT_FAILURE(EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0, {POST, .status = 202}, REFUSED, REFUSED);
-    EXPECT_FAILURE(EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0, NO_POST(404),
-                   {PATCH, .action = HTTP_DROP, .bytes = 5}, REFUSED, REFUSED);
+    EXPECT_SUCCESS({PATCH, .reply = "{}"}, REFUSED, REFUSED);
+    EXPECT_FAILURE(EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0, NO_PATCH, {POST, .status = 202}, REFUSED,
+                   REFUSED);
+    EXPECT_FAILURE(EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0, {PATCH, .action = HTTP_DROP, .bytes = 5},
+                   REFUSED, REFUSED);
 }
 
 static void what_passes_is_tried_again_three_times(void **state)
 {
     (void)state;
-    EXPECT_SUCCESS({POST, .status = 401}, {POST, .status = 429}, {POST, .status = 202},
+    EXPECT_SUCCESS(NO_PATCH, {POST, .status = 401}, {POST, .status = 429}, {POST, .status = 202},
                    SHOWS("active"));
-    EXPECT_FAILURE(EREMOTEIO, EXC_GLANCE_CONNECTION_FAILED, 503, {POST, .status = 503},
+    EXPECT_FAILURE(EREMOTEIO, EXC_GLANCE_CONNECTION_FAILED, 503, NO_PATCH, {POST, .status = 503},
                    SHOWS("queued"), {POST, .status = 503}, SHOWS("queued"), {POST, .status = 503},
                    SHOWS("queued"));
-    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 401, {POST, .status = 401},
+    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 401, NO_PATCH, {POST, .status = 401},
                    {POST, .status = 401}, {POST, .status = 401});
 }
 
 static void another_end_is_told(void **state)
 {
     (void)state;
-    EXPECT_FAILURE(EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0, {POST, .status = 202}, SHOWS("killed"));
-    EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 0, {POST, .status = 202}, SHOWS("deleted"));
-    EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 404, {POST, .status = 202}, SHOWS("queued"),
-                   {.method = "GET", .path = IMAGE_PATH, .status = 404});
-    struct http_step steps[151] = {{POST, .status = 202}};
+    EXPECT_FAILURE(EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0, NO_PATCH, {POST, .status = 202},
+                   SHOWS("killed"));
+    EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 0, NO_PATCH, {POST, .status = 202},
+                   SHOWS("deleted"));
+    EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 404, NO_PATCH, {POST, .status = 202},
+                   SHOWS("queued"), {.method = "GET", .path = IMAGE_PATH, .status = 404});
+    struct http_step steps[152] = {NO_PATCH, {POST, .status = 202}};
     struct error err = ERROR_INIT;
-    for (size_t i = 1; i < ARRAY_SIZE(steps); i++)
+    for (size_t i = 2; i < ARRAY_SIZE(steps); i++)
         steps[i] = (struct http_step)SHOWS("queued");
     assert_int_equal(run(steps, ARRAY_SIZE(steps), &err), -EREMOTEIO);
     expect_error(&err, EREMOTEIO, EXC_IMAGE_UPLOAD_FAILED, 0);
@@ -163,7 +178,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_task_is_waited_for),
-        cmocka_unit_test(older_glances_get_a_patch),
+        cmocka_unit_test(a_patch_comes_first),
+        cmocka_unit_test(the_first_refusal_is_told_where_there_is_no_post),
         cmocka_unit_test(refusals_are_final),
         cmocka_unit_test(a_missing_answer_is_looked_up),
         cmocka_unit_test(what_glance_took_is_no_failure),
