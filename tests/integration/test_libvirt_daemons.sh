@@ -37,6 +37,7 @@ configure() {
     done
     printf 'listen_tcp = 1\n' | tee -a $OWN/etc/libvirtd.conf >>$OWN/etc/virtproxyd.conf
     printf 'cgroup_controllers = []\nsecurity_driver = "none"\n' >>$OWN/etc/qemu.conf
+    [ -z "$ROOT" ] || printf 'namespaces = []\n' >>$OWN/etc/qemu.conf # a chroot cannot have any
     printf 'mech_list: digest-md5\nsasldb_path: %s/passwd.db\n' $OWN >$OWN/libvirt.conf
     echo secret | chroot "${ROOT:-/}" saslpasswd2 -p -c -a libvirt -f $OWN/passwd.db nova || exit 1
     export SASL_CONF_PATH=$OWN
