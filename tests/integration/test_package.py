@@ -3,7 +3,7 @@
 """Debian's package under a real systemd: installed, upgraded while a snapshot runs, removed, purged.
 
 The snapshot is one of the lab's OpenStack; the rest is private: RabbitMQ, and a systemd in
-namespaces of its own with a layer over the machine's files.
+namespaces of its own with a layer over the machine's files. Not a part of make check: make package-check.
 """
 
 import filecmp
