@@ -82,7 +82,8 @@ static void reload_on_signal(const struct watch *watch)
 static void drain_host(const struct watch *watch)
 {
     bus_stand_aside(watch->agent->bus, BUS_ASIDE_DRAINED, true);
-    log_info("drained: no request is taken any more until the next start, %u are under way",
+    log_info("drained: no request is taken until nova-snapshot resume or the next start, %u are "
+             "under way",
              workers_running(watch->agent->workers));
 }
 

@@ -163,7 +163,7 @@ class LifeTest(AloneTest):
         conductor.wait("served")
         self.manager.wait(f"STATUS=attached to {QUEUE}, 1 running")
         self.process.send_signal(signal.SIGUSR1)
-        self.wait_log("drained: no request is taken any more until the next start, 1 are under way")
+        self.wait_log("drained: no request is taken until nova-snapshot resume or the next start, 1 are under way")
         self.cast_snapshot(str(uuid.uuid4()))
         compute.wait("served", method="snapshot_instance")
         self.manager.wait(f"STATUS=detached from {QUEUE}, 0 running")
