@@ -178,7 +178,7 @@ class LifeTest(AloneTest):
         self.start(attach="exclusive")
         self.attached()
         self.process.send_signal(signal.SIGUSR1)
-        self.wait_log("drained: no request is taken any more")
+        self.wait_log("drained: no request is taken until")
         self.cast_snapshot()
         wait_for("a request that waits", lambda: self.broker.queues()[QUEUE] == (1, 0))
         self.assertEqual(self.records(), [])

@@ -202,7 +202,7 @@ class SystemdTest(unittest.TestCase):
         self.freeze()
         before = root.processes()
         root.systemctl("kill", "-s", "USR1", UNIT)
-        wait_for("its word", lambda: "drained: no request is taken any more" in self.log())
+        wait_for("its word", lambda: "drained: no request is taken until" in self.log())
         self.assertEqual(root.processes(), before)
         self.assertEqual(guest.status(), "frozen")
 
