@@ -50,7 +50,8 @@ static bool quiesce_guest_has_ended(struct libvirt_driver *driver, const char *u
 
 int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error *err)
 {
-    struct guest_freeze freeze = {.timeout_s = driver->freeze_timeout_s};
+    struct guest_freeze freeze = {.connection = driver->connection,
+                                  .timeout_s = driver->freeze_timeout_s};
     cleanup_domain virDomainPtr domain = NULL;
     int r = quiesce_find_running(driver, uuid, &domain, err);
     if (r < 0)
@@ -70,7 +71,9 @@ int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error
 static int quiesce_thaw(struct libvirt_driver *driver, virDomainPtr domain, const char *uuid,
                         struct error *err)
 {
-    struct guest_freeze freeze = {.timeout_s = driver->freeze_timeout_s, .thaw_needed = true};
+    struct guest_freeze freeze = {.connection = driver->connection,
+                                  .timeout_s = driver->freeze_timeout_s,
+                                  .thaw_needed = true};
     int r = guest_freeze_limit_agent(&freeze, domain, err);
     if (r == 0)
         r = guest_freeze_end(&freeze, domain, err);

@@ -18,7 +18,9 @@
 #include "common/log.h"
 #include "common/metric.h"
 #include "driver/driver.h"
+#include "driver/libvirt/credentials.h"
 #include "driver/libvirt/domain_events.h"
+#include "driver/libvirt/event_loop.h"
 
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT 5
@@ -29,13 +31,12 @@
 struct libvirt_connection {
     char *uri;
     struct domain_watches *watches;
-    pthread_t event_thread;
-    atomic_bool stopping;
-    atomic_bool is_lost; /* the connection, which may be one to a proxy that lives */
-    int wake_timer;
-    pthread_mutex_t lock; /* of all below; never taken by a callback */
-    virConnectPtr conn;   /* NULL until the first use */
-    bool opening;         /* a thread connects: a libvirtd may hang then, without keepalive */
+    struct event_loop loop;
+    atomic_bool is_lost;         /* the connection, which may be one to a proxy that lives */
+    pthread_mutex_t lock;        /* of all below; never taken by a callback */
+    virConnectPtr conn;          /* NULL until the first use */
+    struct domain_events events; /* of conn */
+    bool opening; /* a thread connects: a libvirtd may hang then, without keepalive */
     pthread_cond_t opened;
     struct error open_failure; /* of the last time */
 };
@@ -54,35 +55,6 @@ int libvirt_error(struct error *err, const char *format, ...)
     return error_set(err, EIO, EXC_LIBVIRT_ERROR, "%s: %s", what, text);
 }
 
-/* Errors are returned to callers; libvirt would print them as well. */
-static void ignore_error(void *opaque, virErrorPtr error)
-{
-    (void)opaque;
-    (void)error;
-}
-
-static void initialize_libvirt(void)
-{
-    (void)virInitialize();
-    virSetErrorFunc(NULL, ignore_error);
-    (void)virEventRegisterDefaultImpl();
-}
-
-static void *run_events(void *arg)
-{
-    struct libvirt_connection *connection = arg;
-    while (!atomic_load(&connection->stopping))
-        if (virEventRunDefaultImpl() < 0)
-            log_debug("libvirt's event loop failed, it goes on with the next event");
-    return NULL;
-}
-
-static void on_wake(int timer, void *opaque)
-{
-    (void)opaque;
-    virEventUpdateTimeout(timer, -1);
-}
-
 /* Told by a proxy as well, whose own connection it was. */
 static void on_close(virConnectPtr conn, int reason, void *opaque)
 {
@@ -93,45 +65,38 @@ static void on_close(virConnectPtr conn, int reason, void *opaque)
     domain_watches_disconnected(connection->watches);
 }
 
-/* libvirt forgets the other callbacks with the last reference to the connection. */
+/* Each callback holds a reference to the connection, also to one that is lost. */
 static void drop_conn(struct libvirt_connection *connection)
 {
     if (!connection->conn)
         return;
+    domain_events_deregister(connection->conn, &connection->events);
     (void)virConnectUnregisterCloseCallback(connection->conn, on_close);
     (void)virConnectClose(connection->conn);
     connection->conn = NULL;
 }
 
-/* What auth.conf answers is no longer asked. */
-static int refuse_to_answer(virConnectCredentialPtr questions, unsigned n_questions, void *opaque)
+static bool listen_to_conn(struct libvirt_connection *connection, virConnectPtr conn,
+                           struct domain_events *ret_events)
 {
-    (void)questions;
-    (void)opaque;
-    return n_questions == 0 ? 0 : -1;
-}
-
-/* SASL reads no auth.conf for a client that has no callback: nova.virt.libvirt.host._connect */
-static virConnectPtr open_with_credentials(const char *uri)
-{
-    static int types[] = {VIR_CRED_AUTHNAME, VIR_CRED_ECHOPROMPT, VIR_CRED_REALM,
-                          VIR_CRED_PASSPHRASE, VIR_CRED_NOECHOPROMPT};
-    virConnectAuth auth = {
-        .credtype = types, .ncredtype = ARRAY_SIZE(types), .cb = refuse_to_answer};
-    return virConnectOpenAuth(uri, &auth, 0);
+    if (domain_events_register(conn, connection->watches, ret_events) < 0)
+        return false;
+    if (virConnectRegisterCloseCallback(conn, on_close, connection, NULL) == 0)
+        return true;
+    domain_events_deregister(conn, ret_events);
+    return false;
 }
 
 static int open_conn(struct libvirt_connection *connection, virConnectPtr *ret_conn,
-                     struct error *err)
+                     struct domain_events *ret_events, struct error *err)
 {
     atomic_store(&connection->is_lost, false);
-    cleanup_conn virConnectPtr conn = open_with_credentials(connection->uri);
+    cleanup_conn virConnectPtr conn = credentials_open(connection->uri);
     if (!conn)
         return libvirt_error(err, "cannot connect to %s", connection->uri);
     /* A driver without keepalive (test:///default) is as good. */
     (void)virConnectSetKeepAlive(conn, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
-    if (domain_events_register(conn, connection->watches) < 0 ||
-        virConnectRegisterCloseCallback(conn, on_close, connection, NULL) < 0)
+    if (!listen_to_conn(connection, conn, ret_events))
         return libvirt_error(err, "cannot listen to the events of %s", connection->uri);
     log_debug("connected to %s", connection->uri);
     metric_add(METRIC_CONNECTIONS, METRIC_LIBVIRT, 1);
@@ -144,9 +109,12 @@ static void *run_open(void *arg)
     struct libvirt_connection *connection = arg;
     struct error failure = ERROR_INIT;
     virConnectPtr conn = NULL;
-    (void)open_conn(connection, &conn, &failure);
+    struct domain_events events;
+    (void)open_conn(connection, &conn, &events, &failure);
     LOCK_SCOPE(&connection->lock);
     connection->conn = conn;
+    if (conn)
+        connection->events = events;
     connection->open_failure = failure;
     connection->opening = false;
     (void)pthread_cond_broadcast(&connection->opened);
@@ -185,12 +153,24 @@ static int await_open(struct libvirt_connection *connection, struct error *err)
     return -err->errnum;
 }
 
+/* With the lock. The way to a proxy is alive when what is behind it has gone. */
+static bool conn_is_lost(struct libvirt_connection *connection, virConnectPtr conn)
+{
+    return conn != connection->conn || atomic_load(&connection->is_lost) ||
+           virConnectIsAlive(conn) != 1;
+}
+
+bool libvirt_connection_is_lost(struct libvirt_connection *connection, virDomainPtr domain)
+{
+    LOCK_SCOPE(&connection->lock);
+    return conn_is_lost(connection, virDomainGetConnect(domain));
+}
+
 static int get_once(struct libvirt_connection *connection, virConnectPtr *ret_conn,
                     struct error *err)
 {
     LOCK_SCOPE(&connection->lock);
-    if (connection->conn &&
-        (atomic_load(&connection->is_lost) || virConnectIsAlive(connection->conn) != 1)) {
+    if (connection->conn && conn_is_lost(connection, connection->conn)) {
         log_debug("the connection to %s is not alive, it is opened again", connection->uri);
         drop_conn(connection);
     }
@@ -249,20 +229,6 @@ int libvirt_connection_watch(struct libvirt_connection *connection, const char *
     return r < 0 ? r : domain_watch_new(connection->watches, uuid, disk_target, ret_watch, err);
 }
 
-static int start_events(struct libvirt_connection *connection, struct error *err)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, initialize_libvirt);
-    connection->wake_timer = virEventAddTimeout(-1, on_wake, connection, NULL);
-    if (connection->wake_timer < 0)
-        return libvirt_error(err, "cannot set up libvirt's event loop");
-    int r = pthread_create(&connection->event_thread, NULL, run_events, connection);
-    if (r == 0)
-        return 0;
-    (void)virEventRemoveTimeout(connection->wake_timer);
-    return error_errno(err, r, "cannot start libvirt's event loop");
-}
-
 static void release_connection(struct libvirt_connection *connection)
 {
     domain_watches_free(connection->watches);
@@ -283,7 +249,7 @@ int libvirt_connection_new(const char *uri, struct libvirt_connection **ret_conn
     connection->uri = strdup(uri);
     int r = connection->uri ? domain_watches_new(&connection->watches, err) : error_nomem(err);
     if (r == 0)
-        r = start_events(connection, err);
+        r = event_loop_start(&connection->loop, err);
     if (r < 0) {
         release_connection(connection);
         return r;
@@ -312,9 +278,6 @@ void libvirt_connection_free(struct libvirt_connection *connection)
         return;
     }
     drop_conn(connection);
-    atomic_store(&connection->stopping, true);
-    virEventUpdateTimeout(connection->wake_timer, 0);
-    (void)pthread_join(connection->event_thread, NULL);
-    (void)virEventRemoveTimeout(connection->wake_timer);
+    event_loop_stop(&connection->loop);
     release_connection(connection);
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <libvirt/libvirt.h>
+#include <stdbool.h>
 
 #include "common/error.h"
 #include "driver/libvirt/domain_watch.h"
@@ -39,6 +40,12 @@ int libvirt_connection_get(struct libvirt_connection *connection, unsigned patie
 int libvirt_connection_find_domain(struct libvirt_connection *connection, const char *uuid,
                                    unsigned patience_ms, const char *exc_missing,
                                    virDomainPtr *ret_domain, struct error *err);
+
+/*
+ * Whether the connection that `domain` was looked up with is lost, though a proxy between may live:
+ * look it up again. Forgets this thread's last libvirt error.
+ */
+bool libvirt_connection_is_lost(struct libvirt_connection *connection, virDomainPtr domain);
 
 /* How long a rollback waits for a libvirtd that is being restarted. */
 #define LIBVIRT_PATIENCE_MS 30000

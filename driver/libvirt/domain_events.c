@@ -2,7 +2,8 @@
 /* See domain_events.h. The callbacks only hand over: libvirt's event loop must not wait. */
 #include "driver/libvirt/domain_events.h"
 
-#include "common/cleanup.h"
+#include <stddef.h>
+
 #include "common/log.h"
 
 static void on_block_job(virConnectPtr conn, virDomainPtr domain, const char *disk, int type,
@@ -48,19 +49,37 @@ static void on_device_removed(virConnectPtr conn, virDomainPtr domain, const cha
 /* By way of the type that clang lets become any other; libvirt calls it as what it was. */
 #define DOMAIN_EVENT(callback) VIR_DOMAIN_EVENT_CALLBACK((void (*)(void))(callback))
 
-int domain_events_register(virConnectPtr conn, struct domain_watches *watches)
+static void deregister_first(virConnectPtr conn, const int *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        (void)virConnectDomainEventDeregisterAny(conn, ids[i]);
+}
+
+int domain_events_register(virConnectPtr conn, struct domain_watches *watches,
+                           struct domain_events *ret_events)
 {
     const struct {
         int event;
         virConnectDomainEventGenericCallback callback;
-    } events[] = {
+    } events[DOMAIN_EVENTS] = {
         {VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, DOMAIN_EVENT(on_block_job)},
         {VIR_DOMAIN_EVENT_ID_LIFECYCLE, DOMAIN_EVENT(on_lifecycle)},
         {VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, DOMAIN_EVENT(on_device_removed)},
     };
-    for (size_t i = 0; i < ARRAY_SIZE(events); i++)
-        if (virConnectDomainEventRegisterAny(conn, NULL, events[i].event, events[i].callback,
-                                             watches, NULL) < 0)
+    struct domain_events registered;
+    for (size_t i = 0; i < DOMAIN_EVENTS; i++) {
+        registered.ids[i] = virConnectDomainEventRegisterAny(conn, NULL, events[i].event,
+                                                             events[i].callback, watches, NULL);
+        if (registered.ids[i] < 0) {
+            deregister_first(conn, registered.ids, i);
             return -1;
+        }
+    }
+    *ret_events = registered;
     return 0;
+}
+
+void domain_events_deregister(virConnectPtr conn, const struct domain_events *events)
+{
+    deregister_first(conn, events->ids, DOMAIN_EVENTS);
 }

@@ -6,8 +6,19 @@
 
 #include "driver/libvirt/domain_watch.h"
 
+#define DOMAIN_EVENTS 3
+
+/* The callbacks of one connection: each holds a reference to it. */
+struct domain_events {
+    int ids[DOMAIN_EVENTS];
+};
+
 /*
- * From now on, until the last reference to the connection is gone, the event loop thread tells
- * `watches` (borrowed) what becomes of the domains. -1: libvirt says why.
+ * From now on the event loop thread tells `watches` (borrowed) what becomes of the domains. -1:
+ * libvirt says why, and nothing is registered.
  */
-int domain_events_register(virConnectPtr conn, struct domain_watches *watches);
+int domain_events_register(virConnectPtr conn, struct domain_watches *watches,
+                           struct domain_events *ret_events);
+
+/* Also of a connection that is lost. One callback may still be under way in the event loop. */
+void domain_events_deregister(virConnectPtr conn, const struct domain_events *events);

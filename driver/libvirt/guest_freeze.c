@@ -23,10 +23,10 @@ static bool agent_is_absent(int code)
 }
 
 /* Whether the freeze was carried out, or will be, is not known until a thaw succeeds. */
-static bool answer_was_lost(virDomainPtr domain)
+static bool answer_was_lost(const struct guest_freeze *freeze, virDomainPtr domain, int code)
 {
-    return virGetLastErrorCode() == VIR_ERR_AGENT_UNRESPONSIVE ||
-           virConnectIsAlive(virDomainGetConnect(domain)) != 1;
+    return code == VIR_ERR_AGENT_UNRESPONSIVE ||
+           libvirt_connection_is_lost(freeze->connection, domain);
 }
 
 /* What the agent says of itself. */
@@ -42,7 +42,8 @@ enum freeze_status {
  * time is not frozen. Its own guest-fsfreeze-status would have to go around libvirt, which then
  * marks the domain as tainted.
  */
-static enum freeze_status read_status(const struct guest_freeze *freeze, virDomainPtr domain)
+static enum freeze_status read_status(const struct guest_freeze *freeze, virDomainPtr domain,
+                                      struct error *ret_refusal)
 {
     long long seconds = 0;
     unsigned nanoseconds = 0;
@@ -50,9 +51,11 @@ static enum freeze_status read_status(const struct guest_freeze *freeze, virDoma
         return STATUS_UNKNOWN;
     if (virDomainGetTime(domain, &seconds, &nanoseconds, 0) == 0)
         return STATUS_THAWED;
-    if (answer_was_lost(domain))
+    const int code = virGetLastErrorCode();
+    (void)libvirt_error(ret_refusal, "it does not tell its time");
+    if (answer_was_lost(freeze, domain, code))
         return STATUS_UNANSWERED;
-    return agent_is_absent(virGetLastErrorCode()) ? STATUS_UNKNOWN : STATUS_FROZEN;
+    return agent_is_absent(code) ? STATUS_UNKNOWN : STATUS_FROZEN;
 }
 
 int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
@@ -84,7 +87,8 @@ static int freezes_nothing(struct guest_freeze *freeze, const char *what, struct
 
 static int check_frozen(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
 {
-    enum freeze_status status = read_status(freeze, domain);
+    struct error ignored = ERROR_INIT;
+    enum freeze_status status = read_status(freeze, domain, &ignored);
     if (status == STATUS_UNANSWERED)
         return error_set(err, EIO, EXC_INTERNAL_ERROR,
                          "the guest agent does not tell whether it has frozen the guest's "
@@ -107,7 +111,7 @@ static int freeze_now(struct guest_freeze *freeze, virDomainPtr domain, struct e
     if (frozen == 0)
         return freezes_nothing(freeze, "has found no filesystem to freeze", err);
     int r = libvirt_error(err, "cannot freeze the guest's filesystems");
-    if (answer_was_lost(domain))
+    if (answer_was_lost(freeze, domain, virGetLastErrorCode()))
         return r;
     if (freeze->answers)
         (void)virDomainFSThaw(domain, NULL, 0, 0); /* what was frozen before it failed */
@@ -135,13 +139,16 @@ int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, struct 
 
 int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
 {
+    struct error refusal = ERROR_INIT;
     if (!freeze->thaw_needed || !domain)
         return 0;
     if (virDomainFSThaw(domain, NULL, 0, 0) < 0)
         return libvirt_error(err, "cannot thaw the guest's filesystems");
-    if (read_status(freeze, domain) == STATUS_FROZEN)
-        return libvirt_error(
+    if (read_status(freeze, domain, &refusal) == STATUS_FROZEN) {
+        *err = refusal;
+        return error_prepend(
             err, "the guest agent is still as in a frozen guest after it has thawed one");
+    }
     log_debug("guest agent: the guest is thawed");
     set_thawed(freeze);
     return 0;
@@ -164,11 +171,10 @@ static void forget_freeze(struct guest_freeze *freeze)
     freeze->limited = false;
 }
 
-int guest_freeze_find_again(struct guest_freeze *freeze, struct libvirt_connection *connection,
-                            const char *uuid, virDomainPtr *domain, bool *ret_active,
-                            struct error *err)
+int guest_freeze_find_again(struct guest_freeze *freeze, const char *uuid, virDomainPtr *domain,
+                            bool *ret_active, struct error *err)
 {
-    int r = libvirt_domain_find_again(connection, uuid, domain, ret_active, err);
+    int r = libvirt_domain_find_again(freeze->connection, uuid, domain, ret_active, err);
     if (r == 0 && !*ret_active)
         forget_freeze(freeze);
     return r;

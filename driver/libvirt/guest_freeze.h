@@ -14,13 +14,14 @@
 #include "driver/libvirt/connection.h"
 
 struct guest_freeze {
-    const struct driver_journal *journal; /* borrowed: told before a freeze and after the thaw */
-    unsigned timeout_s;                   /* for every answer of the agent */
-    bool limited;                         /* the agent's time to answer was set: to be set back */
-    bool thaw_needed;                     /* the guest is, or may yet become, frozen by us */
-    bool told;                            /* the journal has been told of a freeze */
-    bool answers;                         /* it has told its time, before the freeze */
-    uint64_t frozen_ms;                   /* since when it is, of clock_now_ms(); 0: it is not */
+    struct libvirt_connection *connection; /* borrowed: of the domain */
+    const struct driver_journal *journal;  /* borrowed: told before a freeze and after the thaw */
+    unsigned timeout_s;                    /* for every answer of the agent */
+    bool limited;                          /* the agent's time to answer was set: to be set back */
+    bool thaw_needed;                      /* the guest is, or may yet become, frozen by us */
+    bool told;                             /* the journal has been told of a freeze */
+    bool answers;                          /* it has told its time, before the freeze */
+    uint64_t frozen_ms;                    /* since when it is, of clock_now_ms(); 0: it is not */
 };
 
 /* Bounds every answer of the agent from now on; part of guest_freeze_start(). */
@@ -42,6 +43,5 @@ int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain,
 /*
  * libvirt_domain_find_again(), after which the freeze of a guest that has ended is forgotten.
  */
-int guest_freeze_find_again(struct guest_freeze *freeze, struct libvirt_connection *connection,
-                            const char *uuid, virDomainPtr *domain, bool *ret_active,
-                            struct error *err);
+int guest_freeze_find_again(struct guest_freeze *freeze, const char *uuid, virDomainPtr *domain,
+                            bool *ret_active, struct error *err);

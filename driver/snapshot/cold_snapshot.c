@@ -25,7 +25,7 @@ json_t *cold_snapshot_entry(const struct cold_snapshot *op)
 static int cold_find_domain(void *arg, struct error *err)
 {
     struct cold_snapshot *op = arg;
-    if (op->domain && virConnectIsAlive(virDomainGetConnect(op->domain)) == 1)
+    if (op->domain && !libvirt_connection_is_lost(op->driver->connection, op->domain))
         return 0;
     cleanup_free_domain(&op->domain);
     op->domain = NULL;

@@ -238,7 +238,9 @@ int libvirt_direct_snapshot(struct libvirt_driver *driver, const struct guest_in
         .driver = driver,
         .info = info,
         .direct = direct,
-        .freeze = {.journal = direct->journal, .timeout_s = driver->freeze_timeout_s}};
+        .freeze = {.connection = driver->connection,
+                   .journal = direct->journal,
+                   .timeout_s = driver->freeze_timeout_s}};
     int r = direct_copy_disk(&op, ret_location, err);
     if (r < 0)
         direct_clear_away(&op, err);

@@ -37,8 +37,7 @@ int direct_copy_settle_guest(struct direct_copy *op, struct error *err)
     if (op->domain && direct_thaw(op, &failure) == 0)
         return 0;
     bool active = false; /* a guest that has ended is no longer frozen */
-    int r = guest_freeze_find_again(&op->freeze, op->driver->connection, op->info->uuid,
-                                    &op->domain, &active, err);
+    int r = guest_freeze_find_again(&op->freeze, op->info->uuid, &op->domain, &active, err);
     return r < 0 ? r : direct_thaw(op, err);
 }
 
@@ -211,7 +210,8 @@ int libvirt_direct_recover(struct recovery *recovery, struct error *err)
     __attribute__((cleanup(direct_copy_done))) struct direct_copy op = {
         .driver = driver,
         .info = recovery->info,
-        .freeze = {.timeout_s = driver->freeze_timeout_s,
+        .freeze = {.connection = driver->connection,
+                   .timeout_s = driver->freeze_timeout_s,
                    .limited = quiesce && !rebooted,
                    .thaw_needed = entries->frozen && !rebooted}};
     char fsid[RBD_NAME_MAX];

@@ -15,8 +15,7 @@ static int live_find_domain(void *arg, struct error *err)
 {
     struct live_snapshot *op = arg;
     bool active = false;
-    int r = guest_freeze_find_again(&op->freeze, op->driver->connection, op->info->uuid,
-                                    &op->domain, &active, err);
+    int r = guest_freeze_find_again(&op->freeze, op->info->uuid, &op->domain, &active, err);
     if (r < 0)
         return r;
     op->gone = !op->domain;

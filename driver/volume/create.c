@@ -137,8 +137,7 @@ static int create_find_domain(void *arg, struct error *err)
 {
     struct volume_snapshot *op = arg;
     bool active = false;
-    return guest_freeze_find_again(&op->freeze, op->driver->connection, op->uuid, &op->domain,
-                                   &active, err);
+    return guest_freeze_find_again(&op->freeze, op->uuid, &op->domain, &active, err);
 }
 
 static int create_thaw(void *arg, struct error *err)
@@ -213,7 +212,9 @@ int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,
         .driver = driver,
         .uuid = uuid,
         .overlay = overlay,
-        .freeze = {.journal = overlay->journal, .timeout_s = driver->freeze_timeout_s}};
+        .freeze = {.connection = driver->connection,
+                   .journal = overlay->journal,
+                   .timeout_s = driver->freeze_timeout_s}};
     struct error failure = ERROR_INIT;
     int r = create_prepare(&op, &failure);
     if (r == 0 && !op.already) {

@@ -32,7 +32,7 @@ static int merge_watch(struct merge_job *merge, struct error *err)
 
 static bool merge_connection_is_lost(const struct merge_job *merge)
 {
-    return merge->news.disconnected || virConnectIsAlive(virDomainGetConnect(merge->domain)) != 1;
+    return merge->news.disconnected || libvirt_connection_is_lost(merge->connection, merge->domain);
 }
 
 /* libvirtd was restarted. What it told meanwhile is lost, so that the job is looked for next. */

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The libvirt driver with each kind of daemon that a deployment may have: libvirtd, virtqemud where it
-# is installed, virtproxyd before it, and by TCP with SASL. They run in namespaces of their own, the
-# machine's libvirtd is not touched. LIBVIRT_ROOT=folder (tests/lab/root) takes them from another
-# release, as a container has them. Needs root and no lab. TAP.
+# The libvirt driver with each kind of daemon that a deployment may have: libvirtd, also by TCP with
+# SASL, and virtqemud and virtproxyd where they are installed, which Debian does not build. They run in
+# namespaces of their own, the machine's libvirtd is not touched. LIBVIRT_ROOT=folder (tests/lab/root)
+# takes them from another release, as a container has them. Needs root and no lab. TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 if [ "${1:-}" != --inner ]; then
@@ -70,6 +70,12 @@ kill_daemons() {
     daemons=()
 }
 
+# What the probe said, and behind it the daemons.
+told() {
+    cat "$DIR/said"
+    tail -n 30 $OWN/*.log
+}
+
 disk_of() { echo "$INSTANCES/$(uuid_of "$1")/disk"; }
 
 define() { # name
@@ -100,7 +106,7 @@ reconnect() { # what guest command that starts them
     kill_daemons
     "${@:3}"
     let_go && same_as_disk "$2" >/dev/null
-    result $? "$1: a snapshot after the daemons have died" "$(cat "$DIR/said")"
+    result $? "$1: a snapshot after the daemons have died" "$(told)"
     after=$(sed '1,/probe:again/d' "$DIR/said")
     grep -q "libvirt event: instance $(uuid_of "$2"), disk vda, block job" <<<"$after"
     result $? "$1: events are heard after that" "$after"
@@ -114,9 +120,9 @@ lose() { # what guest command that starts them
     kill_daemons
     "${@:3}"
     let_go
-    result $((!$?)) "$1: a snapshot whose daemons die fails" "$(cat "$DIR/said")"
+    result $((!$?)) "$1: a snapshot whose daemons die fails" "$(told)"
     diff <(echo "$before") <(picture "$2") >"$DIR/differs"
-    result $? "$1: the guest is as before" "$(cat "$DIR/differs" "$DIR/said")"
+    result $? "$1: the guest is as before" "$(cat "$DIR/differs")$(told)"
 }
 
 deployment() { # what uri command that starts them

@@ -79,11 +79,13 @@ hold_at() { # point guest method [option...]
     "$PROBE" uri=qemu:///system "instances=$INSTANCES" "snapshots=$SNAPSHOTS" "state=$STATE" "$@" \
         "$method" "$(uuid_of "$guest")" "$DIR/image" >"$DIR/said" 2>&1 &
     pid=$!
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         [ -e "$STATE/failpoint.reached" ] && return
         kill -0 $pid 2>/dev/null || return
         sleep 0.05
     done
+    echo "Bail out! $point is not reached: $(cat "$DIR/said")"
+    exit 1
 }
 let_go() { # leaves the probe's status
     rm -f "$STATE/failpoint"

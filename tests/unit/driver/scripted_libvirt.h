@@ -263,11 +263,13 @@ int __wrap_virConnectClose(virConnectPtr conn)
     return 0;
 }
 
-int __wrap_virConnectIsAlive(virConnectPtr conn);
-int __wrap_virConnectIsAlive(virConnectPtr conn)
+bool __wrap_libvirt_connection_is_lost(struct libvirt_connection *connection, virDomainPtr domain);
+bool __wrap_libvirt_connection_is_lost(struct libvirt_connection *connection, virDomainPtr domain)
 {
-    (void)conn;
-    return !world.connection_lost;
+    (void)connection;
+    (void)domain;
+    world.error = (virError){0}; /* as every call of libvirt does */
+    return world.connection_lost;
 }
 
 virConnectPtr __wrap_virDomainGetConnect(virDomainPtr domain);

@@ -198,6 +198,59 @@ int __wrap_virConnectRegisterCloseCallback(virConnectPtr conn, virConnectCloseFu
     return __real_virConnectRegisterCloseCallback(conn, callback, opaque, release);
 }
 
+/* libvirt keeps a connection as long as it has a callback of ours for its events. */
+static int callbacks_held, refused_event = -1;
+
+int __real_virConnectDomainEventRegisterAny(virConnectPtr conn, virDomainPtr domain, int event,
+                                            virConnectDomainEventGenericCallback callback,
+                                            void *opaque, virFreeCallback release);
+int __wrap_virConnectDomainEventRegisterAny(virConnectPtr conn, virDomainPtr domain, int event,
+                                            virConnectDomainEventGenericCallback callback,
+                                            void *opaque, virFreeCallback release);
+int __wrap_virConnectDomainEventRegisterAny(virConnectPtr conn, virDomainPtr domain, int event,
+                                            virConnectDomainEventGenericCallback callback,
+                                            void *opaque, virFreeCallback release)
+{
+    int id = event == refused_event ? -1
+                                    : __real_virConnectDomainEventRegisterAny(
+                                          conn, domain, event, callback, opaque, release);
+    callbacks_held += id >= 0;
+    return id;
+}
+
+int __real_virConnectDomainEventDeregisterAny(virConnectPtr conn, int id);
+int __wrap_virConnectDomainEventDeregisterAny(virConnectPtr conn, int id);
+int __wrap_virConnectDomainEventDeregisterAny(virConnectPtr conn, int id)
+{
+    int r = __real_virConnectDomainEventDeregisterAny(conn, id);
+    callbacks_held -= r == 0;
+    return r;
+}
+
+static void a_connection_that_is_given_up_has_no_callbacks(void **state)
+{
+    (void)state;
+    struct libvirt_connection *connection = NULL;
+    struct error err = ERROR_INIT;
+    virConnectPtr conn = NULL;
+    assert_int_equal(callbacks_held, 0);
+    assert_int_equal(libvirt_connection_new(uri, &connection, &err), 0);
+    refused_event = VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED;
+    assert_int_equal(libvirt_connection_get(connection, 0, &conn, &err), -EIO);
+    assert_int_equal(callbacks_held, 0);
+    refused_event = -1;
+    assert_int_equal(libvirt_connection_get(connection, 0, &conn, &err), 0);
+    const int of_one = callbacks_held;
+    assert_true(of_one > 0);
+    close_callback(conn, VIR_CONNECT_CLOSE_REASON_EOF, close_opaque);
+    (void)virConnectClose(conn);
+    assert_int_equal(libvirt_connection_get(connection, 0, &conn, &err), 0);
+    assert_int_equal(callbacks_held, of_one);
+    (void)virConnectClose(conn);
+    libvirt_connection_free(connection);
+    assert_int_equal(callbacks_held, 0);
+}
+
 /* virtproxyd, whose virtqemud has died: the way to it is as it was, and leads nowhere. */
 static void a_connection_lost_behind_a_proxy_is_opened_again(void **state)
 {
@@ -212,12 +265,20 @@ static void a_connection_lost_behind_a_proxy_is_opened_again(void **state)
     assert_int_equal(libvirt_connection_get(connection, 0, &same, &err), 0);
     assert_ptr_equal(same, first);
     assert_int_equal(libvirt_connection_watch(connection, UUID, "vda", &watch, &err), 0);
+    virDomainPtr domain = virDomainLookupByUUIDString(first, UUID);
+    assert_false(libvirt_connection_is_lost(connection, domain));
     close_callback(first, VIR_CONNECT_CLOSE_REASON_EOF, close_opaque);
     assert_true(domain_watch_wait(watch, 0, &news));
     assert_true(news.disconnected);
     assert_int_equal(virConnectIsAlive(first), 1);
+    assert_true(libvirt_connection_is_lost(connection, domain));
     assert_int_equal(libvirt_connection_get(connection, 0, &other, &err), 0);
     assert_ptr_not_equal(other, first);
+    assert_true(libvirt_connection_is_lost(connection, domain));
+    (void)virDomainFree(domain);
+    domain = virDomainLookupByUUIDString(other, UUID);
+    assert_false(libvirt_connection_is_lost(connection, domain));
+    (void)virDomainFree(domain);
     (void)virConnectClose(same);
     (void)virConnectClose(first);
     assert_int_equal(libvirt_connection_get(connection, 0, &same, &err), 0);
@@ -298,6 +359,7 @@ int main(void)
         cmocka_unit_test(cold_snapshot_stops_and_starts_the_guest),
         cmocka_unit_test(events_reach_the_watch),
         cmocka_unit_test(credentials_are_those_of_auth_conf),
+        cmocka_unit_test(a_connection_that_is_given_up_has_no_callbacks),
         cmocka_unit_test(a_connection_lost_behind_a_proxy_is_opened_again),
         cmocka_unit_test(unreachable_hypervisor_is_told),
         cmocka_unit_test(time_limits_are_needed),

@@ -696,6 +696,19 @@ static void frozen_state_is_read_back(void **state)
     assert_false(result.quiesced);
     assert_guest_as_before();
     assert_image();
+
+    set_up(state);
+    assert_int_equal(take(), 0);
+    assert_image();
+    place = place_of("FSThaw");
+    set_up(state);
+    world.fail_name = "GetTime"; /* it has gone since the thaw */
+    world.fail_from = place;
+    world.fail_code = VIR_ERR_AGENT_UNSYNCED;
+    assert_int_equal(take(), 0);
+    assert_true(result.quiesced);
+    assert_int_equal(times_called("FSThaw"), 1);
+    assert_image();
 }
 
 /* The image is good: it is only not known whether the guest stood still for all of its instant. */
