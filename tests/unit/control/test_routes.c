@@ -104,6 +104,8 @@ static void only_what_is_given_is_changed(void **state)
 static void what_makes_no_sense_changes_nothing(void **state)
 {
     (void)state;
+    static const char both_of_a_job[] =
+        "{\"job\": \"3\", \"upload_rate_limit\": 1, \"disk_rate_limit\": 1}";
     static const char *const throttles[] = {"",
                                             "{",
                                             "[]",
@@ -117,8 +119,7 @@ static void what_makes_no_sense_changes_nothing(void **state)
                                             "{\"job\": \"3\"}",
                                             "{\"job\": 3, \"upload_rate_limit\": 1}",
                                             "{\"job\": \"3\", \"disk_rate_limit\": 1}",
-                                            "{\"job\": \"3\", \"upload_rate_limit\": 1, "
-                                            "\"disk_rate_limit\": 1}"};
+                                            both_of_a_job};
     static const char *const levels[] = {"",
                                          "{}",
                                          "[]",
