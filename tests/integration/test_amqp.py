@@ -1095,15 +1095,15 @@ class Cluster(AmqpTest):
         if not broker.is_running:
             broker.start()
 
-    def both(self, query=""):
+    def both(self, path=""):
         return (f"rabbit://guest:guest@127.0.0.1:{broker.port},"
-                f"guest:guest@127.0.0.1:{self.second.port}/{query}")
+                f"guest:guest@127.0.0.1:{self.second.port}/{path}")
 
-    def fail_over(self, query="", **bus_options):
+    def fail_over(self, vhost="", query="", **bus_options):
         """The first node stops while a call waits for its answer and requests are in the queue."""
-        compute = self.oslo("server", "compute", HOST, url=self.both(query))
-        conductor = self.oslo("server", "conductor", "ctl1", url=self.both(query))
-        bus = self.bus(self.both(), **bus_options)
+        compute = self.oslo("server", "compute", HOST, url=self.both(vhost + query))
+        conductor = self.oslo("server", "conductor", "ctl1", url=self.both(vhost + query))
+        bus = self.bus(self.both(vhost), **bus_options)
         self.attached(bus)
         pending = bus.send(do="call", topic="conductor", version="3.0", method="object_action",
                            args={"seconds": 4, "number": 1}, timeout_ms=60000)
@@ -1118,10 +1118,11 @@ class Cluster(AmqpTest):
         self.assert_served_once(conductor, 1)
         self.assert_served_once(conductor, 2)
         self.attached(bus)
-        client = self.oslo("client", url=self.second.url())
+        client = self.oslo("client", url=self.second.url(vhost + query))
         for number in range(10, 15):
-            client.ask(do="cast", server=HOST, method="snapshot_instance", args={"number": number})
-            client.ask(do="cast", server=HOST, method="reboot_instance", args={"number": number})
+            for method in ("snapshot_instance", "reboot_instance"):
+                said = client.ask(do="cast", server=HOST, method=method, args={"number": number})
+                self.assertEqual(said["event"], "result", said)
         wait_for("all served", lambda: len(bus.events("served")) +
                  len(compute.events("served")) >= 10)
         for number in range(10, 15):
@@ -1134,8 +1135,12 @@ class Cluster(AmqpTest):
 
     def test_failover_quorum(self):
         """cluster: the same where all queues, also those for replies, are quorum queues"""
-        self.fail_over("?rabbit_quorum_queue=true", quorum=True, transient_quorum=True)
-        rows = self.second.ctl("list_queues", "--no-table-headers", "name", "type").splitlines()
+        broker.ctl("add_vhost", "quorum")
+        self.addCleanup(broker.ctl, "delete_vhost", "quorum")
+        broker.ctl("set_permissions", "-p", "quorum", "guest", ".*", ".*", ".*")
+        self.fail_over("quorum", "?rabbit_quorum_queue=true", quorum=True, transient_quorum=True)
+        rows = self.second.ctl("list_queues", "-p", "quorum", "--no-table-headers", "name",
+                               "type").splitlines()
         ours = [row for row in rows if row.startswith(("reply_", QUEUE))]
         self.assertEqual([row for row in ours if not row.endswith("quorum")], [])
         self.assertGreater(len(ours), 1)
