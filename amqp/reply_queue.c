@@ -2,6 +2,7 @@
 /* See reply_queue.h. */
 #include "amqp/reply_queue.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "amqp/channel.h"
@@ -49,6 +50,8 @@ int reply_queue_up(struct reply_queue *queue, struct error *err)
     if (queue->lost_ms != 0 && clock_now_ms() - queue->lost_ms > OUTAGE_MAX_MS)
         name_queue(queue);
     int r = consume_replies(queue, err);
+    if (r == -ENOENT) /* it is on a node that is down: RabbitMQ 4.3 keeps the name for it */
+        name_queue(queue);
     if (r < 0)
         return r;
     queue->is_consumed = true;

@@ -25,7 +25,10 @@ struct reply_queue {
 void reply_queue_init(struct reply_queue *queue, struct connection *connection,
                       const struct rabbit_options *options);
 
-/* The connection is new: declares and consumes it, under a new name after a long outage. */
+/*
+ * The connection is new: declares and consumes it, under a new name after a long outage; the next
+ * time under a new one as well where the broker cannot have this one, -ENOENT.
+ */
 int reply_queue_up(struct reply_queue *queue, struct error *err);
 void reply_queue_down(struct reply_queue *queue);
 
