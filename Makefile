@@ -293,7 +293,7 @@ install: all $(BUILD)/$(NAME).conf.sample $(BUILD)/$(NAME).conf.5 $(BUILD)/$(NAM
 	install -D -m 644 $(BUILD)/$(TOOL).bash $(DESTDIR)$(COMPLETIONDIR)/$(TOOL)
 	install -D -m 644 $(BUILD)/$(NAME).conf.sample $(DESTDIR)$(EXAMPLEDIR)/$(NAME).conf.sample
 	[ -e $(DESTDIR)$(SYSCONFDIR)/nova/$(NAME).conf ] || \
-		install -D -m 640 packaging/$(NAME).conf $(DESTDIR)$(SYSCONFDIR)/nova/$(NAME).conf
+		install -D -m 644 packaging/$(NAME).conf $(DESTDIR)$(SYSCONFDIR)/nova/$(NAME).conf
 	install -D -m 644 $(BUILD)/$(NAME).8 $(DESTDIR)$(MANDIR)/man8/$(NAME).8
 	install -D -m 644 $(BUILD)/$(NAME).conf.5 $(DESTDIR)$(MANDIR)/man5/$(NAME).conf.5
 	install -D -m 644 $(BUILD)/$(NAME).service $(DESTDIR)$(UNITDIR)/$(NAME).service

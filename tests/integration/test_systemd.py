@@ -22,7 +22,7 @@ sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 import amqp
 import tap
 from peers import REPO, Broker, wait_for
-from systemd_root import BINARY, UNIT, SystemdRoot
+from systemd_root import BINARY, OWN_CONF, UNIT, SystemdRoot
 
 LAB = os.environ.get("LAB", "/var/tmp/nova-agent-lab")
 HOST = "systemd.example.org"
@@ -218,6 +218,10 @@ class SystemdTest(unittest.TestCase):
         self.kill()
         self.assert_thawed()
         self.wait_nothing_left()
+
+    def test_own_conf(self):
+        """systemd: the configuration file that is installed is readable, whoever the agent runs as"""
+        self.assertEqual(root.output("stat", "-c", "%U %a", OWN_CONF), "root 644")
 
     def test_state_folder(self):
         """systemd: the state directory is made for the agent's user alone, and does"""

@@ -14,6 +14,7 @@ from peers import REPO, wait_for
 PREFIX = "/opt/nsa"
 UNIT = "nova-snapshot-agent.service"
 BINARY = f"{PREFIX}/sbin/nova-snapshot-agent"
+OWN_CONF = f"{PREFIX}/etc/nova/nova-snapshot-agent.conf"
 TARGETS = ("sysinit", "basic", "shutdown", "network-online")
 
 
