@@ -81,6 +81,16 @@ static void the_progress_is_put_back_beside_another_state(void **state)
     assert_string_equal(world.task_state, "powering-off");
     assert_non_null(strstr(world.story, "progress"));
     assert_true(json_is_integer(world.progress));
+
+    (void)teardown(state);
+    (void)setup(state);
+    conf.snapshot_agent.report_progress = true;
+    script.errors[FAKE_EXTRACT] = failure(EIO, EXC_INTERNAL_ERROR);
+    world.when_saving = ""; /* just before a failure clears its own */
+    world.state_before_save = "powering-off";
+    snapshot();
+    assert_string_equal(world.task_state, "powering-off");
+    assert_non_null(strstr(world.story, "conflict: progress"));
 }
 
 static void each_failing_step_leaves_nothing(void **state)
