@@ -32,7 +32,7 @@ json_t *operator_view_health(const struct agent *agent)
 {
     struct error trouble = ERROR_INIT;
     json_t *reasons = json_array();
-    if (preflight_check(agent->preflight, &trouble) < 0)
+    if (preflight_trouble(agent->preflight, &trouble) < 0)
         (void)json_array_append_new(
             reasons, json_sprintf("this host cannot take snapshots: %s", trouble.message));
     if (!bus_connected(agent->bus))
@@ -68,7 +68,7 @@ static json_t *view_limits(const struct agent *agent)
 json_t *operator_view_status(const struct agent *agent)
 {
     struct error trouble = ERROR_INIT;
-    bool is_fit = preflight_check(agent->preflight, &trouble) == 0;
+    bool is_fit = preflight_trouble(agent->preflight, &trouble) == 0;
     bool is_drained = bus_stands_aside(agent->bus, BUS_ASIDE_DRAINED);
     unsigned nova = release_version(agent->release);
     const struct live_values live = live_options_get(agent->live_options);

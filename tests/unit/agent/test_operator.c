@@ -18,8 +18,8 @@ static union sigval queued;
 static uint64_t disk_rate_of_host, upload_rate_of_host, rate_of_job;
 static struct error err;
 
-int __wrap_preflight_check(struct preflight *preflight, struct error *ret_err);
-int __wrap_preflight_check(struct preflight *preflight, struct error *ret_err)
+int __wrap_preflight_trouble(struct preflight *preflight, struct error *ret_err);
+int __wrap_preflight_trouble(struct preflight *preflight, struct error *ret_err)
 {
     (void)preflight;
     if (trouble.errnum != 0)
