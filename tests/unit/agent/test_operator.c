@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "agent/jobs.h"
+#include "agent/operator_view.h"
 #include "agent/preflight.h"
 #include "bus_state.h"
 #include "common/log.h"
@@ -125,6 +126,11 @@ static void the_status_tells_how_the_agent_is(void **state)
     assert_int_equal(json_integer_value(member(status, "slots.disk_operations.taken")), 0);
     assert_int_equal(json_integer_value(member(status, "limits.disk_rate_limit")), 0);
     assert_int_equal(json_integer_value(member(status, "running")), 0);
+    atomic_store(&agent.taking, 1); /* one that no worker has yet is under way as well */
+    json_t *of_taken = operator_view_status(&agent);
+    assert_int_equal(json_integer_value(member(of_taken, "running")), 1);
+    json_decref(of_taken);
+    atomic_store(&agent.taking, 0);
     json_decref(status);
     slots_release(agent.snapshot_slots);
 }
