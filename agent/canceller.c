@@ -320,6 +320,7 @@ unsigned canceller_image_unwanted(struct canceller *canceller, const char *image
         return 0;
     (void)error_set(&reason, ECANCELED, EXC_INTERNAL_ERROR,
                     "the snapshot was cancelled by an operator of the host");
+    reason.is_wish = true;
     LOCK_SCOPE(&canceller->lock);
     for (struct cancellable *cancellable = canceller->first; cancellable;
          cancellable = cancellable->next) {

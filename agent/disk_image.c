@@ -194,11 +194,6 @@ static int extract_image(struct operation *op, struct snapshot_result *ret_resul
     return 0;
 }
 
-static uint64_t lower_limit(uint64_t a, uint64_t b)
-{
-    return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
 /* What is read from a backup job, or from a stopped guest's disk, was not copied before. */
 static unsigned percent_before_upload(const struct operation *op)
 {
@@ -211,11 +206,12 @@ static int upload_within_limits(struct operation *op, struct image_source *image
     const struct agent *agent = op->base.agent;
     const struct live_values live = live_options_get(agent->live_options);
     struct throttled_image throttled;
-    uint64_t bytes_per_s =
-        lower_limit(live.upload_bytes_per_s, op->is_streamed ? live.disk_bytes_per_s : 0);
-    log_debug("uploading %llu bytes, limit %llu bytes/s (0 = none)",
-              (unsigned long long)image->size_bytes, (unsigned long long)bytes_per_s);
-    int r = throttled_image_begin(&throttled, image, &op->base.job, bytes_per_s, err);
+    uint64_t disk_bytes_per_s = op->is_streamed ? live.disk_bytes_per_s : 0;
+    log_debug("uploading %llu bytes, limit %llu bytes/s, of the disk %llu (0 = none)",
+              (unsigned long long)image->size_bytes, (unsigned long long)live.upload_bytes_per_s,
+              (unsigned long long)disk_bytes_per_s);
+    int r = throttled_image_begin(&throttled, image, &op->base.job, live.upload_bytes_per_s,
+                                  disk_bytes_per_s, err);
     throttled.shared[0] = agent->upload_throttle;
     throttled.shared[1] = op->is_streamed ? agent->disk_throttle : NULL;
     if (r == 0)

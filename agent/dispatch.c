@@ -178,8 +178,8 @@ static void serve_request(void *arg, struct rpc_request *request, void *claim)
 {
     struct agent *agent = arg;
     log_debug("%s of %s is acked", request->method, request->context->request_id);
-    atomic_fetch_sub(&agent->taking, 1);
     start_serving(agent, request, claim, true);
+    atomic_fetch_sub(&agent->taking, 1);
 }
 
 static void withdraw_request(void *arg, void *claim)
@@ -201,11 +201,11 @@ static bool doubt_request(void *arg, struct rpc_request *request, void *claim)
     }
     log_warning("the connection was lost before the broker had confirmed the ack of %s",
                 request->method);
-    atomic_fetch_sub(&agent->taking, 1);
     if (method->in_doubt == FIND_OUT)
         recovery_take(agent->recovery, agent, request, claim);
     else
         start_serving(agent, request, claim, false);
+    atomic_fetch_sub(&agent->taking, 1);
     return true;
 }
 

@@ -61,9 +61,9 @@ static void mark_failure(struct operation *op, const struct error *failure)
 {
     if (failure->errnum != 0 && !journal_last(op->base.record, "failure"))
         journal_mark(op->base.record, "failure",
-                     json_pack("{s:i, s:i, s:s, s:s, s:s}", "errnum", failure->errnum, "code",
+                     json_pack("{s:i, s:i, s:s, s:s, s:s, s:b}", "errnum", failure->errnum, "code",
                                failure->code, "exc", failure->exc, "module", failure->module,
-                               "message", failure->message));
+                               "message", failure->message, "is_wish", (int)failure->is_wish));
 }
 
 static void log_outcome(const struct finish *run)
@@ -74,7 +74,7 @@ static void log_outcome(const struct finish *run)
         outcome = METRIC_ACTIVE;
         (void)snprintf(text, sizeof(text), "is active");
     } else if (run->told.errnum != 0) {
-        outcome = METRIC_FAILED;
+        outcome = run->told.is_wish ? METRIC_UNWANTED : METRIC_FAILED;
         (void)snprintf(text, sizeof(text), "failed: %s", run->told.exc);
     }
     operation_log_summary(run->op, outcome, text);
@@ -92,7 +92,7 @@ void finish_operation(struct operation *op, const struct error *failure)
         log_warning("the image is complete, but what followed failed: %s: %s", failure->exc,
                     failure->message);
     mark_failure(op, failure);
-    if (run.told.errnum != 0)
+    if (run.told.errnum != 0 && !run.told.is_wish)
         preflight_suspect(op->base.agent->preflight);
     if (finish_run_all(&run, &err) < 0) {
         finish_postpone(op, &err);

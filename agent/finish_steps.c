@@ -161,11 +161,21 @@ static int finish_lost_state(struct operation *op, struct error *err)
     return r;
 }
 
-/* Clears the task state if it is still ours; somebody else's is left alone. */
+/* Somebody else's is left alone, but the progress beside it is ours. */
+static int finish_own_state(struct operation *op, struct error *conflict, struct error *err)
+{
+    const char *ours[] = {op->task_state, op->next_state, NULL};
+    int r = finish_or_give_up(report_task_state(&op->base, NULL, ours, ARRAY_SIZE(ours), conflict),
+                              "clearing the task state", conflict, err);
+    if (error_is(conflict, EXC_UNEXPECTED_TASK_STATE))
+        report_progress_back(&op->base);
+    return r;
+}
+
+/* Clears the task state if it is still ours. */
 static int finish_state(struct finish *run, struct error *err)
 {
     struct operation *op = run->op;
-    const char *ours[] = {op->task_state, op->next_state, NULL};
     struct error conflict = ERROR_INIT;
     int r = 0;
     if (run->failure->errnum == 0)
@@ -173,8 +183,7 @@ static int finish_state(struct finish *run, struct error *err)
     if (error_is(run->failure, EXC_UNEXPECTED_TASK_STATE)) /* also while it is being deleted */
         r = finish_lost_state(op, err);
     else
-        r = finish_or_give_up(report_task_state(&op->base, NULL, ours, ARRAY_SIZE(ours), &conflict),
-                              "clearing the task state", &conflict, err);
+        r = finish_own_state(op, &conflict, err);
     if (r < 0)
         return r;
     if (has_no_instance(&conflict))

@@ -14,6 +14,7 @@
 #include "common/throttle.h"
 
 struct live_options {
+    pthread_mutex_t changing; /* one change at a time; taken before `lock` */
     pthread_mutex_t lock;
     struct live_values values;
 };
@@ -41,6 +42,7 @@ int live_options_new(const struct conf *conf, struct live_options **ret_options,
     struct live_options *options = calloc(1, sizeof(*options));
     if (!options)
         return error_nomem(err);
+    (void)pthread_mutex_init(&options->changing, NULL);
     (void)pthread_mutex_init(&options->lock, NULL);
     options->values = live_options_of(conf);
     *ret_options = options;
@@ -49,8 +51,10 @@ int live_options_new(const struct conf *conf, struct live_options **ret_options,
 
 void live_options_free(struct live_options *options)
 {
-    if (options)
-        (void)pthread_mutex_destroy(&options->lock);
+    if (!options)
+        return;
+    (void)pthread_mutex_destroy(&options->lock);
+    (void)pthread_mutex_destroy(&options->changing);
     free(options);
 }
 
@@ -73,7 +77,7 @@ uint64_t live_options_disk_share(const struct live_values *values, unsigned snap
     return own == 0 || (share != 0 && share < own) ? share : own;
 }
 
-void live_options_apply(struct agent *agent, const struct live_values *values)
+static void apply_values(struct agent *agent, const struct live_values *values)
 {
     unsigned snapshots = slots_usage(agent->snapshot_slots).limit;
     live_options_set(agent->live_options, values);
@@ -85,4 +89,14 @@ void live_options_apply(struct agent *agent, const struct live_values *values)
              snapshot_method_name(values->wanted_method), values->disk_bytes_per_s >> 20,
              values->disk_host_bytes_per_s >> 20, values->upload_bytes_per_s >> 20,
              values->upload_host_bytes_per_s >> 20);
+}
+
+void live_options_change(struct agent *agent,
+                         void (*change)(struct live_values *values, const void *arg),
+                         const void *arg)
+{
+    LOCK_SCOPE(&agent->live_options->changing);
+    struct live_values values = live_options_get(agent->live_options);
+    change(&values, arg);
+    apply_values(agent, &values);
 }

@@ -38,5 +38,10 @@ struct live_values live_options_get(struct live_options *options);
  */
 uint64_t live_options_disk_share(const struct live_values *values, unsigned snapshots);
 
-/* The same for all parts of the agent that go by them, with a line of the log. */
-void live_options_apply(struct agent *agent, const struct live_values *values);
+/*
+ * Changes what they are now, for all parts of the agent that go by them, with a line of the log.
+ * One change at a time: none is lost to another. `change` may call nothing of these.
+ */
+void live_options_change(struct agent *agent,
+                         void (*change)(struct live_values *values, const void *arg),
+                         const void *arg);

@@ -44,7 +44,7 @@ static void write_state(const struct agent *agent, FILE *out)
                 "snapshots, is drained, or has no nova-compute.",
                 bus_attached(agent->bus));
     write_gauge(out, "host_ready", "1: the last look has found that this host can take snapshots.",
-                preflight_check(agent->preflight, &trouble) == 0);
+                preflight_trouble(agent->preflight, &trouble) == 0);
     write_gauge(out, "ending", "1: the agent takes no more requests and is about to end.",
                 shutdown_has_begun(agent->shutdown));
 }

@@ -209,6 +209,7 @@ bool operation_restore_failure(const struct operation *op, struct error *ret_fai
         return false;
     (void)error_set_foreign(ret_failure, errnum, module, exc, "%s", message);
     ret_failure->code = (int)json_integer_value(json_object_get(failure, "code"));
+    ret_failure->is_wish = json_is_true(json_object_get(failure, "is_wish"));
     return true;
 }
 
@@ -258,10 +259,12 @@ void operation_end_cancellable(struct operation *op, struct error *failure)
     state_watch_end(op->watched);
     op->watched = NULL;
     op->is_interrupted = operation_is_left(op, -failure->errnum);
-    if (failure->errnum != 0 && cancel_check(&reason) < 0 &&
-        strcmp(failure->exc, reason.exc) != 0) {
-        error_join(&reason, failure);
-        *failure = reason;
+    if (failure->errnum != 0 && cancel_check(&reason) < 0) {
+        if (strcmp(failure->exc, reason.exc) != 0) {
+            error_join(&reason, failure);
+            *failure = reason;
+        }
+        failure->is_wish = reason.is_wish;
     }
     canceller_end(op->cancellable);
     op->cancellable = NULL;

@@ -72,6 +72,15 @@ static void change_rate(uint64_t *bytes_per_s, int mib)
         *bytes_per_s = (uint64_t)mib << 20;
 }
 
+static void change_rates(struct live_values *values, const void *arg)
+{
+    const struct control_rates *rates = arg;
+    change_rate(&values->disk_bytes_per_s, rates->disk);
+    change_rate(&values->disk_host_bytes_per_s, rates->disk_host);
+    change_rate(&values->upload_bytes_per_s, rates->upload);
+    change_rate(&values->upload_host_bytes_per_s, rates->upload_host);
+}
+
 static int limit_job(struct agent *agent, const char *id, int mib, struct error *err)
 {
     if (!jobs_limit(agent->jobs, id, (uint64_t)mib << 20))
@@ -85,13 +94,8 @@ static int set_rates(void *arg, const struct control_rates *rates, struct error 
     struct agent *agent = arg;
     if (rates->job)
         return limit_job(agent, rates->job, rates->upload, err);
-    struct live_values values = live_options_get(agent->live_options);
-    change_rate(&values.disk_bytes_per_s, rates->disk);
-    change_rate(&values.disk_host_bytes_per_s, rates->disk_host);
-    change_rate(&values.upload_bytes_per_s, rates->upload);
-    change_rate(&values.upload_host_bytes_per_s, rates->upload_host);
     log_info("an operator changes the rate limits");
-    live_options_apply(agent, &values);
+    live_options_change(agent, change_rates, rates);
     return 0;
 }
 

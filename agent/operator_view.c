@@ -32,7 +32,7 @@ json_t *operator_view_health(const struct agent *agent)
 {
     struct error trouble = ERROR_INIT;
     json_t *reasons = json_array();
-    if (preflight_check(agent->preflight, &trouble) < 0)
+    if (preflight_trouble(agent->preflight, &trouble) < 0)
         (void)json_array_append_new(
             reasons, json_sprintf("this host cannot take snapshots: %s", trouble.message));
     if (!bus_connected(agent->bus))
@@ -65,10 +65,17 @@ static json_t *view_limits(const struct agent *agent)
                      mib_of(live.upload_host_bytes_per_s));
 }
 
+/* Whoever is taken is a worker's before it is not taken any more: looked at in this order. */
+static unsigned count_under_way(const struct agent *agent)
+{
+    unsigned n_taken = atomic_load(&agent->taking);
+    return n_taken + workers_running(agent->workers);
+}
+
 json_t *operator_view_status(const struct agent *agent)
 {
     struct error trouble = ERROR_INIT;
-    bool is_fit = preflight_check(agent->preflight, &trouble) == 0;
+    bool is_fit = preflight_trouble(agent->preflight, &trouble) == 0;
     bool is_drained = bus_stands_aside(agent->bus, BUS_ASIDE_DRAINED);
     unsigned nova = release_version(agent->release);
     const struct live_values live = live_options_get(agent->live_options);
@@ -82,7 +89,7 @@ json_t *operator_view_status(const struct agent *agent)
         snapshot_method_name(live.wanted_method), "log_level",
         operator_view_log_levels[log_get_level()], "slots", "snapshots",
         view_slots(agent->snapshot_slots), "disk_operations", view_slots(agent->disk_op_slots),
-        "running", (int)workers_running(agent->workers), "waiting_for_turn",
+        "running", (int)count_under_way(agent), "waiting_for_turn",
         (int)instance_queue_waiting(agent->instance_queue), "frozen_guests",
         (int)freezer_count(agent->freezer), "limits", view_limits(agent));
 }

@@ -193,15 +193,20 @@ int preflight_look(struct preflight *preflight, const struct request_context *co
     return preflight_check(preflight, err);
 }
 
-int preflight_check(struct preflight *preflight, struct error *err)
+int preflight_trouble(struct preflight *preflight, struct error *err)
 {
     if (!preflight)
         return 0;
     LOCK_SCOPE(&preflight->lock);
-    if (preflight->trouble.errnum == 0 || !has_nova_compute(preflight))
+    if (preflight->trouble.errnum == 0)
         return 0;
     *err = preflight->trouble;
     return -err->errnum;
+}
+
+int preflight_check(struct preflight *preflight, struct error *err)
+{
+    return preflight && has_nova_compute(preflight) ? preflight_trouble(preflight, err) : 0;
 }
 
 void preflight_suspect(struct preflight *preflight)

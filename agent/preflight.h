@@ -38,9 +38,12 @@ int preflight_start(struct preflight *preflight, unsigned timeout_ms, struct err
 int preflight_look(struct preflight *preflight, const struct request_context *context,
                    struct error *err);
 
+/* What the last look has found, for whoever asks. Does not wait for a look. */
+int preflight_trouble(struct preflight *preflight, struct error *err);
+
 /*
- * What the last look has found: 0, or -errno with the reason, and then the agent is detached
- * already. Does not wait for a look.
+ * The same for a request: 0, or -errno with the reason, and then the agent is detached already.
+ * Always 0 where there is no nova-compute that could serve it.
  */
 int preflight_check(struct preflight *preflight, struct error *err);
 

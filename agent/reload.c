@@ -42,6 +42,11 @@ static void apply_to_agent(struct agent *agent, const struct conf *conf)
              conf->DEFAULT.debug ? "true" : "false", snapshots, disk_ops);
 }
 
+static void take_configured(struct live_values *values, const void *arg)
+{
+    *values = live_options_of(arg);
+}
+
 static bool is_reloadable(const char *group, const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(reloadable); i++)
@@ -91,9 +96,8 @@ void reload_configuration(struct agent *agent, const struct conf_sources *source
     if (r < 0) {
         log_error("the configuration stays as it was: %s", err.message);
     } else {
-        const struct live_values live = live_options_of(conf);
         apply_to_agent(agent, conf);
-        live_options_apply(agent, &live);
+        live_options_change(agent, take_configured, conf);
         warn_of_others(agent->conf, conf);
     }
     conf_free(conf);

@@ -92,7 +92,7 @@ static void notify_status(struct sd_notifier *notifier)
     char status[sizeof(notifier->status)];
     struct agent *agent = notifier->agent;
     struct error trouble = ERROR_INIT;
-    bool is_fit = preflight_check(agent->preflight, &trouble) == 0;
+    bool is_fit = preflight_trouble(agent->preflight, &trouble) == 0;
     (void)snprintf(status, sizeof(status), "%s%s compute.%s, %u running%s%.200s",
                    notifier->is_stopping ? "ending: " : "", attachment_text(agent->bus),
                    agent->conf->DEFAULT.host, workers_running(agent->workers),

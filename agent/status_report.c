@@ -44,7 +44,7 @@ static void write_attachment(const struct agent *agent, FILE *out)
 static void write_host(const struct agent *agent, FILE *out)
 {
     struct error trouble = ERROR_INIT;
-    if (preflight_check(agent->preflight, &trouble) == 0)
+    if (preflight_trouble(agent->preflight, &trouble) == 0)
         (void)fputs("this host can take snapshots\n", out);
     else
         (void)fprintf(out, "this host cannot take snapshots: %s\n", trouble.message);

@@ -13,6 +13,8 @@ static ssize_t throttled_read(struct image_source *source, void *buffer, size_t 
     if (n <= 0)
         return n;
     int r = throttle_take(throttled->own, (uint64_t)n, err);
+    if (r == 0)
+        r = throttle_take(throttled->disk, (uint64_t)n, err);
     for (size_t i = 0; r == 0 && i < SHARED_THROTTLES; i++)
         r = throttle_take(throttled->shared[i], (uint64_t)n, err);
     if (r < 0)
@@ -37,13 +39,16 @@ static void throttled_close(struct image_source *source)
 }
 
 int throttled_image_begin(struct throttled_image *throttled, struct image_source *image,
-                          struct job *job, uint64_t bytes_per_s, struct error *err)
+                          struct job *job, uint64_t bytes_per_s, uint64_t disk_bytes_per_s,
+                          struct error *err)
 {
     static const struct image_source_ops ops = {
         .read = throttled_read, .rewind = throttled_rewind, .close = throttled_close};
     *throttled = (struct throttled_image){
         .base = {.ops = &ops, .size_bytes = image->size_bytes}, .image = image, .job = job};
     int r = throttle_new(bytes_per_s, &throttled->own, err);
+    if (r == 0)
+        r = throttle_new(disk_bytes_per_s, &throttled->disk, err);
     jobs_set_throttle(job, throttled->own);
     return r;
 }
@@ -52,4 +57,5 @@ void throttled_image_done(struct throttled_image *throttled)
 {
     jobs_set_throttle(throttled->job, NULL);
     throttle_free(throttled->own);
+    throttle_free(throttled->disk);
 }

@@ -66,6 +66,7 @@ struct error {
     int code;                        /* nova's `code` kwarg: the fault code, 500 unless said */
     int http_status;                 /* status of the REST answer behind it, 0 if none */
     bool passes;                     /* no answer about the matter: another time there may be one */
+    bool is_wish;                    /* an operator wanted it to end: nothing is wrong */
     char exc[ERROR_EXC_MAX];         /* exception class, e.g. EXC_IMAGE_NOT_FOUND */
     char module[ERROR_EXC_MAX];      /* its Python module, "nova.exception" unless remote */
     char message[ERROR_MESSAGE_MAX]; /* cut, never overflowing */

@@ -370,11 +370,16 @@ const struct option options_table[] = {
     {BOOL(snapshot_agent, report_progress), .default_value = "true",
      .help =
          "Shows tenants how far a snapshot is: in the server's progress, each 5 % and 5 seconds "
-         "at most, which is put back to what it was at the end."},
+         "at most, which is put back to what it was at the end. With nova's "
+         "[notifications]notify_on_state_change set, each save of it also sends "
+         "compute.instance.update."},
     {BOOL(snapshot_agent, image_provenance), .default_value = "true",
      .help =
          "Tells on the image how it was made: properties snapshot_method (and why not the wanted "
-         "one), snapshot_quiesced (or why not), snapshot_instant (in UTC), snapshot_agent."},
+         "one), snapshot_quiesced (or why not), snapshot_instant (in UTC), snapshot_agent. A "
+         "server "
+         "that is booted from such an image hands them on to the images nova-compute makes of it, "
+         "unless nova-api's [DEFAULT]non_inheritable_image_properties names these four, too."},
 };
 /* clang-format on */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an operator may ask of the daemon: HTTP with JSON on a UNIX socket, docs/design.md lists the
- * requests. One thread serves all connections; each has a deadline and a bound on what it may send.
+ * requests. One thread serves all connections; each ends after seconds of silence and has
+ * a bound on what it may send.
  */
 #pragma once
 

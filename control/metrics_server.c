@@ -17,6 +17,7 @@
 #include "control/control_ops.h"
 
 #define CONNECTIONS_MAX 8
+#define CONNECTIONS_OF_ONE_MAX 3 /* so that one that keeps them does not keep others out */
 #define CONNECTION_BYTES ((size_t)8 << 10)
 #define SILENCE_S 10U
 #define BACKLOG 8
@@ -160,7 +161,8 @@ int metrics_server_start(const char *address, char *(*text)(void *arg), void *ar
     server->daemon = MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, NULL, NULL, handle_request,
         server, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
+        (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_OF_ONE_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_END);
     if (!server->daemon) { /* and it has closed the socket */
         free(server);

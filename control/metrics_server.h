@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GET /metrics over TCP, for a Prometheus that cannot reach a UNIX socket, and nothing else: no
- * control. One thread answers all, each client within seconds.
+ * control. One thread answers all; a client that is silent for seconds is dropped, and one address
+ * has a few connections at most.
  */
 #pragma once
 

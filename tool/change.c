@@ -39,13 +39,16 @@ static enum invocation_exit post(const struct invocation *invocation, const char
     return status;
 }
 
-/* Drained, and nothing is under way any more. */
+/* Drained, and nothing is under way any more. That it is drained is a wish as long as it is
+ * attached. */
 static enum invocation_exit look_for_end(const struct invocation *invocation, bool *ret_ended)
 {
     const struct call call = {.method = "GET", .path = "/v1/status"};
     json_t *answer = NULL;
     enum invocation_exit status = call_agent(invocation, &call, &answer);
+    const char *state = json_string_value(json_object_get(answer, "state"));
     *ret_ended = json_is_true(json_object_get(answer, "drained")) &&
+                 !(state && strcmp(state, "attached") == 0) &&
                  json_integer_value(json_object_get(answer, "running")) == 0;
     json_decref(answer);
     return status;

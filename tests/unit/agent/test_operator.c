@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "agent/jobs.h"
+#include "agent/operator_view.h"
 #include "agent/preflight.h"
 #include "bus_state.h"
 #include "common/log.h"
@@ -18,8 +19,8 @@ static union sigval queued;
 static uint64_t disk_rate_of_host, upload_rate_of_host, rate_of_job;
 static struct error err;
 
-int __wrap_preflight_check(struct preflight *preflight, struct error *ret_err);
-int __wrap_preflight_check(struct preflight *preflight, struct error *ret_err)
+int __wrap_preflight_trouble(struct preflight *preflight, struct error *ret_err);
+int __wrap_preflight_trouble(struct preflight *preflight, struct error *ret_err)
 {
     (void)preflight;
     if (trouble.errnum != 0)
@@ -125,6 +126,11 @@ static void the_status_tells_how_the_agent_is(void **state)
     assert_int_equal(json_integer_value(member(status, "slots.disk_operations.taken")), 0);
     assert_int_equal(json_integer_value(member(status, "limits.disk_rate_limit")), 0);
     assert_int_equal(json_integer_value(member(status, "running")), 0);
+    atomic_store(&agent.taking, 1); /* one that no worker has yet is under way as well */
+    json_t *of_taken = operator_view_status(&agent);
+    assert_int_equal(json_integer_value(member(of_taken, "running")), 1);
+    json_decref(of_taken);
+    atomic_store(&agent.taking, 0);
     json_decref(status);
     slots_release(agent.snapshot_slots);
 }

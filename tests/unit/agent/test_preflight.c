@@ -274,6 +274,8 @@ static void without_nova_compute_requests_are_served_to_their_failure(void **sta
     assert_int_equal(n_handed_back, 0);
     assert_int_equal(atomic_load(&n_aside), 0);
     assert_string_equal(world.fault, "told to fail");
+    assert_int_equal(preflight_check(agent.preflight, &err), 0);
+    assert_int_equal(preflight_trouble(agent.preflight, &err), -ENOENT); /* operators see it */
 }
 
 static void without_a_preflight_all_is_well(void **state)
@@ -281,6 +283,7 @@ static void without_a_preflight_all_is_well(void **state)
     (void)state;
     assert_int_equal(preflight_look(NULL, NULL, &err), 0);
     assert_int_equal(preflight_check(NULL, &err), 0);
+    assert_int_equal(preflight_trouble(NULL, &err), 0);
     preflight_suspect(NULL);
     preflight_free(NULL);
 }

@@ -4,6 +4,9 @@
 #include <sched.h>
 
 #include "agent/dispatch.h"
+#include "agent/operation.h"
+#include "agent/preflight.h"
+#include "common/metric.h"
 #include "world.h"
 
 static void serve(struct rpc_request *request)
@@ -78,6 +81,16 @@ static void the_progress_is_put_back_beside_another_state(void **state)
     assert_string_equal(world.task_state, "powering-off");
     assert_non_null(strstr(world.story, "progress"));
     assert_true(json_is_integer(world.progress));
+
+    (void)teardown(state);
+    (void)setup(state);
+    conf.snapshot_agent.report_progress = true;
+    script.errors[FAKE_EXTRACT] = failure(EIO, EXC_INTERNAL_ERROR);
+    world.when_saving = ""; /* just before a failure clears its own */
+    world.state_before_save = "powering-off";
+    snapshot();
+    assert_string_equal(world.task_state, "powering-off");
+    assert_non_null(strstr(world.story, "conflict: progress"));
 }
 
 static void each_failing_step_leaves_nothing(void **state)
@@ -329,6 +342,56 @@ static void a_server_deleted_meanwhile_cancels_the_copy(void **state)
     assert_non_null(strstr(world.story, "fault event_error"));
 }
 
+static void cancel_as_operator(enum fake_call call, const char *uuid, void *userdata)
+{
+    (void)uuid, (void)userdata;
+    if (call != FAKE_EXTRACT)
+        return;
+    assert_int_equal(canceller_image_unwanted(agent.canceller, FIXTURE_IMAGE), 1);
+    wait_for_cancellation();
+}
+
+static enum metric_outcome outcome;
+static unsigned n_outcomes, n_suspicions;
+
+void __real_operation_log_summary(struct operation *op, enum metric_outcome of, const char *text);
+void __wrap_operation_log_summary(struct operation *op, enum metric_outcome of, const char *text);
+void __wrap_operation_log_summary(struct operation *op, enum metric_outcome of, const char *text)
+{
+    outcome = of;
+    n_outcomes++;
+    __real_operation_log_summary(op, of, text);
+}
+
+void __wrap_preflight_suspect(struct preflight *preflight);
+void __wrap_preflight_suspect(struct preflight *preflight)
+{
+    (void)preflight;
+    n_suspicions++;
+}
+
+/* It is told as a failure is, for the tenant has no image; but nothing is wrong with the host. */
+static void what_an_operator_cancels_has_not_failed(void **state)
+{
+    (void)state;
+    n_outcomes = n_suspicions = 0;
+    script.on_call = cancel_as_operator;
+    snapshot();
+    assert_int_equal(world.image, DELETED);
+    assert_non_null(strstr(world.story, "fault event_error"));
+    assert_int_equal(n_outcomes, 1);
+    assert_int_equal(outcome, METRIC_UNWANTED);
+    assert_int_equal(n_suspicions, 0);
+
+    (void)teardown(state);
+    (void)setup(state);
+    script.errors[FAKE_EXTRACT] = failure(EIO, EXC_INTERNAL_ERROR);
+    snapshot();
+    assert_int_equal(n_outcomes, 2);
+    assert_int_equal(outcome, METRIC_FAILED);
+    assert_int_equal(n_suspicions, 1);
+}
+
 /* What fails because of it does not hide it. */
 static void the_reason_of_a_cancellation_is_told(void **state)
 {
@@ -502,6 +565,7 @@ int main(void)
         TEST(arguments_are_checked),
         TEST(an_image_deleted_meanwhile_cancels_the_copy),
         TEST(a_server_deleted_meanwhile_cancels_the_copy),
+        TEST(what_an_operator_cancels_has_not_failed),
         TEST(the_reason_of_a_cancellation_is_told),
         TEST(a_guest_that_was_stopped_meanwhile_stays_off),
         TEST(what_lost_its_state_saves_no_other),

@@ -46,7 +46,8 @@ static void each_limit_is_kept(void **state)
         memory_source_init(&memory, PIECES * PIECE);
         assert_int_equal(throttle_new(RATE, &shared, &err), 0);
         assert_int_equal(
-            throttled_image_begin(&throttled, &memory.base, &job, which == 2 ? RATE : 0, &err), 0);
+            throttled_image_begin(&throttled, &memory.base, &job, which == 2 ? RATE : 0, 0, &err),
+            0);
         if (which < SHARED_THROTTLES)
             throttled.shared[which] = shared;
         assert_true(read_all(&throttled.base, memory.bytes) >= 1200);
@@ -59,8 +60,36 @@ static void each_limit_is_kept(void **state)
     }
 }
 
+/* Whoever lets an upload go faster has not asked for the guest's disk. */
+static void the_disks_limit_holds_whatever_an_operator_allows(void **state)
+{
+    (void)state;
+    const uint64_t allowed[] = {0, 100 * (uint64_t)RATE};
+    for (size_t i = 0; i < 2; i++) {
+        struct throttled_image throttled;
+        struct memory_source memory;
+        struct jobs *jobs = NULL;
+        struct job job = {.method = "snapshot_instance"};
+        memory_source_init(&memory, PIECES * PIECE);
+        assert_int_equal(jobs_new(&jobs, &err), 0);
+        jobs_add(jobs, &job);
+        assert_int_equal(
+            throttled_image_begin(&throttled, &memory.base, &job, RATE / 100, RATE, &err), 0);
+        throttled.shared[0] = throttled.shared[1] = NULL;
+        assert_true(jobs_limit(jobs, "1", allowed[i]));
+        uint64_t took_ms = read_all(&throttled.base, memory.bytes);
+        assert_true(took_ms >= 1200 && took_ms < 60000); /* not at the rate it began with */
+        throttled_image_done(&throttled);
+        memory_source_done(&memory);
+        jobs_remove(&job);
+        jobs_free(jobs);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_limit_is_kept)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_limit_is_kept),
+        cmocka_unit_test(the_disks_limit_holds_whatever_an_operator_allows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
