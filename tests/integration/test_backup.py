@@ -9,7 +9,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 import tap
-from agent import Agent, assert_nothing_left
+from agent import AS_NOVA, Agent, assert_nothing_left
 from cloud import Cloud, assert_same_content, wait_for
 
 
@@ -48,7 +48,7 @@ class Backup(unittest.TestCase):
         own = {"id", "self", "file", "checksum", "os_hash_value", "created_at", "updated_at",
                "size", "direct_url", "locations"}
         native = self.cloud.backup(self.server, "same", "same", 9)
-        with Agent():
+        with Agent(AS_NOVA):
             ours = self.cloud.backup(self.server, "same", "same", 9)
         self.assertEqual({k: v for k, v in ours.items() if k not in own},
                          {k: v for k, v in native.items() if k not in own})

@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 import tap
-from agent import Agent, assert_nothing_left
+from agent import AS_NOVA, Agent, assert_nothing_left
 from cloud import (LAB, REPO, Cloud, assert_same_rbd, domain_state, domain_xml, flush, image_file,
                    lab_service, rbd, run, write_pattern)
 
@@ -59,7 +59,7 @@ class RbdServer(unittest.TestCase):
         """Glance on files: suspended, copied, resumed; content equal"""
         native = self.cloud.snapshot(self.server, "same")
         self.xml = domain_xml(self.server)
-        with self.agent() as agent:
+        with self.agent(AS_NOVA) as agent:
             ours = self.cloud.snapshot(self.server, "same")
             self.assertIn("Performing standard snapshot because direct snapshot failed", agent.log())
         own = {"id", "self", "file", "checksum", "os_hash_value", "created_at", "updated_at",
@@ -78,7 +78,7 @@ class RbdServer(unittest.TestCase):
         server = RbdServer.direct = self.cloud.create_server("it-rbd-direct", image)
         write_pattern(server, "0x55", "300M", "4M")
         native = self.cloud.snapshot(server, "same")
-        with self.agent() as agent:
+        with self.agent(AS_NOVA) as agent:
             ours = self.cloud.snapshot(server, "same")
             self.assertIn("Snapshot taken within the cluster", agent.log())
             self.assertNotIn("the guest was down", agent.log())

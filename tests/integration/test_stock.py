@@ -14,10 +14,8 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 import tap
-from agent import Agent
+from agent import AS_NOVA, Agent
 from cloud import REPO, Cloud, run, write_pattern
-
-AS_NOVA = {"snapshot_agent": {"report_progress": "false", "image_provenance": "false"}}
 
 
 def traced(work):
