@@ -23,12 +23,12 @@ import urllib.request
 import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, f"{HERE}/lib", f"{HERE}/amqp"]
+sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 
 import amqp
 import tap
+from alone import Images
 from peers import REPO, Broker, Oslo, wait_for
-from test_life import Images
 
 HOST = "metrics.example.org"
 QUEUE = f"compute.{HOST}"
@@ -81,6 +81,7 @@ class RunningAgent:
         os.makedirs(f"{self.folder}/instances")
         glance = http.server.HTTPServer(("127.0.0.1", 0), Images)
         glance.images_are_there = False
+        glance.deleted = []
         threading.Thread(target=glance.serve_forever, daemon=True).start()
         test.addCleanup(glance.server_close)
         test.addCleanup(glance.shutdown)
