@@ -317,7 +317,7 @@ help:
 	@echo 'make check-oldest   check-unit as if the libraries were the oldest that will do'
 	@echo 'make build-check    root: compilers and libraries of other releases, BUILDS="trixie:gcc-14 sid:clang"'
 	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
-	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie; SHORT=1 within 15 minutes'
+	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie; SHORT=1 leaves most out'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
 	@echo 'make lint           house rules, include rule, clang-format, shellcheck; make tidy: clang-tidy'
