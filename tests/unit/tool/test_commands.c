@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The commands, from the command line to what is printed and the exit status. */
+#include "common/log.h"
 #include "stub_agent.h"
 #include "tool/command_doc.h"
 #include "tool/command_line.h"
@@ -287,5 +288,6 @@ int main(void)
         TEST(what_makes_no_sense_is_told),
         TEST(all_commands_are_documented),
     };
+    log_init(LOG_LEVEL_ERROR); /* as the tool does */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
