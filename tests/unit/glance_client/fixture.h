@@ -25,7 +25,7 @@ static inline void fixture_start_with(struct fixture *fixture, const struct http
     const struct glance_options options = {
         .endpoint_override = http_script_url(fixture->script),
         .num_retries = 3,
-        .stall_timeout_s = 1,
+        .stall_timeout_s = 5,
         .poll_interval_ms = 1,
         .own_session = own_session,
         .http = REST_HTTP_OPTIONS,
@@ -40,7 +40,7 @@ static inline void fixture_never_repeats(struct fixture *fixture, struct keyston
     struct error err = ERROR_INIT;
     const struct glance_options options = {
         .endpoint_override = http_script_url(fixture->script),
-        .stall_timeout_s = 1,
+        .stall_timeout_s = 5,
         .poll_interval_ms = 1,
         .http = REST_HTTP_OPTIONS,
     };
