@@ -95,9 +95,14 @@ int conductor_instance_save_progress(struct bus *bus, const struct request_conte
 {
     json_t *changes = json_pack("{s:o}", "progress", conductor_instance_progress(progress));
     json_t *expected = task_state ? json_pack("[s]", task_state) : NULL;
+    if (!changes || (task_state && !expected)) { /* never in any state for want of memory */
+        json_decref(changes);
+        json_decref(expected);
+        return error_nomem(err);
+    }
     const struct conductor_action save = {
         .objmethod = "save", .kwargs = save_kwargs(expected), .timeout_ms = STATES_MS};
-    json_t *primitive = changes ? save_primitive(instance, changes) : NULL;
+    json_t *primitive = save_primitive(instance, changes);
     json_decref(changes);
     json_decref(expected);
     return conductor_object_action(bus, context, primitive, &save, NULL, err);

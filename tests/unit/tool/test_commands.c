@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The commands, from the command line to what is printed and the exit status. */
 #include "common/log.h"
-#include "stub_agent.h"
+#include "scripted_agent.h"
 #include "tool/command_doc.h"
 #include "tool/command_line.h"
 
@@ -52,9 +52,9 @@ static int run(const char *words)
             *word++ = '\0';
     }
     static char option[] = "--socket";
-    if (stub.path[0] != '\0') {
+    if (scripted.path[0] != '\0') {
         argv[argc++] = option;
-        argv[argc++] = stub.path;
+        argv[argc++] = scripted.path;
     }
     (void)fflush(stdout);
     assert_true(dup2(fileno(out), STDOUT_FILENO) >= 0 && dup2(fileno(err), STDERR_FILENO) >= 0);
@@ -69,16 +69,16 @@ static int run(const char *words)
 static int tear_down(void **state)
 {
     (void)state;
-    if (stub.path[0] != '\0')
-        stub_end();
-    memset(&stub, 0, sizeof(stub));
+    if (scripted.path[0] != '\0')
+        scripted_end();
+    memset(&scripted, 0, sizeof(scripted));
     return 0;
 }
 
 #define HAS(text) assert_non_null(strstr(printed, text))
 #define ANSWERS(...)                                                                               \
-    static const struct stub_answer answers[] = {__VA_ARGS__, {.request = NULL}};                  \
-    stub_start(answers)
+    static const struct scripted_answer answers[] = {__VA_ARGS__, {.request = NULL}};              \
+    scripted_start(answers)
 
 static void the_status_is_for_people(void **state)
 {
@@ -101,7 +101,7 @@ static void json_is_what_the_agent_said(void **state)
     ANSWERS({"GET /v1/status", 200, "{\"host\":\"cmp1\",\"new\":[1]}", 0});
     assert_int_equal(run("status --json"), INVOCATION_DONE);
     assert_string_equal(printed, "{\n  \"host\": \"cmp1\",\n  \"new\": [\n    1\n  ]\n}\n");
-    assert_string_equal(stub.asked, "GET /v1/status\n");
+    assert_string_equal(scripted.asked, "GET /v1/status\n");
 }
 
 static void jobs_are_a_table(void **state)
@@ -128,7 +128,7 @@ static void one_job_is_shown(void **state)
     assert_int_equal(run("show 4"), INVOCATION_NO_JOB);
     assert_string_equal(complained, "nova-snapshot: 404: there is no such job\n");
     assert_int_equal(run("show ../status"), INVOCATION_NO_JOB);
-    assert_null(strstr(stub.asked, "status"));
+    assert_null(strstr(scripted.asked, "status"));
 }
 
 static void a_job_is_cancelled(void **state)
@@ -152,9 +152,9 @@ static void a_drain_waits_for_the_end(void **state)
             {"GET /v1/status", 200, "{\"drained\":true,\"state\":\"detached\",\"running\":0}", 0},
             {"POST /v1/resume", 202, "{\"drained\":false}", 0});
     assert_int_equal(run("drain"), INVOCATION_DONE);
-    assert_string_equal(stub.asked, "POST /v1/drain\n");
+    assert_string_equal(scripted.asked, "POST /v1/drain\n");
     assert_int_equal(run("drain --wait 30"), INVOCATION_DONE);
-    assert_int_equal(stub.given[4], 1);
+    assert_int_equal(scripted.given[4], 1);
     assert_int_equal(run("drain --wait 0"), INVOCATION_USAGE);
     assert_int_equal(run("resume"), INVOCATION_DONE);
 }
@@ -173,14 +173,14 @@ static void limits_are_sent_as_they_are_given(void **state)
     (void)state;
     ANSWERS({"PUT /v1/throttle", 200, STATUS, 0}, {"GET /v1/status", 200, STATUS, 0});
     assert_int_equal(run("throttle --disk 50 --upload-host=7"), INVOCATION_DONE);
-    assert_string_equal(stub.asked,
+    assert_string_equal(scripted.asked,
                         "PUT /v1/throttle {\"disk_rate_limit\":50,\"upload_rate_limit_host\":7}\n");
     HAS("limits        disk 50 MiB/s (host: none), upload none (host: 7 MiB/s)\n");
     assert_int_equal(run("throttle"), INVOCATION_DONE);
-    assert_non_null(strstr(stub.asked, "\nGET /v1/status\n"));
+    assert_non_null(strstr(scripted.asked, "\nGET /v1/status\n"));
     assert_int_equal(run("throttle 3 --upload 5"), INVOCATION_DONE);
     assert_non_null(
-        strstr(stub.asked, "\nPUT /v1/throttle {\"job\":\"3\",\"upload_rate_limit\":5}\n"));
+        strstr(scripted.asked, "\nPUT /v1/throttle {\"job\":\"3\",\"upload_rate_limit\":5}\n"));
     static const char *const bad[] = {"throttle --disk -1", "throttle --disk 1.5",
                                       "throttle --disk x", "throttle --disk 1048577"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -194,7 +194,8 @@ static void the_log_level_is_sent(void **state)
     ANSWERS({"PUT /v1/log-level", 200, STATUS, 0}, {"GET /v1/status", 200, STATUS, 0});
     assert_int_equal(run("log-level debug --modules driver,,amqp"), INVOCATION_DONE);
     assert_string_equal(
-        stub.asked, "PUT /v1/log-level {\"level\":\"debug\",\"modules\":[\"driver\",\"amqp\"]}\n");
+        scripted.asked,
+        "PUT /v1/log-level {\"level\":\"debug\",\"modules\":[\"driver\",\"amqp\"]}\n");
     assert_string_equal(printed, "log level info\n");
     assert_int_equal(run("log-level"), INVOCATION_DONE);
     assert_string_equal(printed, "log level info\n");
@@ -208,7 +209,7 @@ static void a_watch_ends_with_its_job(void **state)
     assert_int_equal(run("watch 3"), INVOCATION_DONE);
     HAS("3   2e0af6cc upload      [####");
     HAS("]  25 %  1.0 GiB  100.0 MiB/s  31 s left\n");
-    assert_int_equal(stub.given[0], 2);
+    assert_int_equal(scripted.given[0], 2);
     assert_int_equal(run("watch 3"), INVOCATION_NO_JOB);
     assert_int_equal(run("watch --interval 0"), INVOCATION_USAGE);
 }

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-struct stub_answer {
+struct scripted_answer {
     const char *request; /* "GET /v1/status" */
     unsigned status;
     const char *body;
@@ -27,30 +27,30 @@ struct stub_answer {
 };
 
 static struct {
-    const struct stub_answer *answers; /* ended by one without a request */
+    const struct scripted_answer *answers; /* ended by one without a request */
     unsigned given[16];
     char asked[4096]; /* "GET /v1/status\n", with a body behind a blank */
     char folder[32], path[64];
     int listener;
     pthread_t thread;
     atomic_bool stop;
-} stub;
+} scripted;
 
-static const struct stub_answer *stub_find(const char *request)
+static const struct scripted_answer *scripted_find(const char *request)
 {
-    for (unsigned i = 0; stub.answers[i].request; i++) {
-        const struct stub_answer *answer = &stub.answers[i];
+    for (unsigned i = 0; scripted.answers[i].request; i++) {
+        const struct scripted_answer *answer = &scripted.answers[i];
         if (strcmp(answer->request, request) != 0 ||
-            (answer->times > 0 && stub.given[i] >= answer->times))
+            (answer->times > 0 && scripted.given[i] >= answer->times))
             continue;
-        stub.given[i]++;
+        scripted.given[i]++;
         return answer;
     }
     return NULL;
 }
 
 /* The whole request, or what came of it. */
-static void stub_receive(int fd, char *text, size_t size)
+static void scripted_receive(int fd, char *text, size_t size)
 {
     size_t used = 0;
     struct pollfd entry = {.fd = fd, .events = POLLIN};
@@ -69,15 +69,15 @@ static void stub_receive(int fd, char *text, size_t size)
     }
 }
 
-static void stub_serve(int fd)
+static void scripted_serve(int fd)
 {
     char text[8192], request[256], head[256];
-    stub_receive(fd, text, sizeof(text));
+    scripted_receive(fd, text, sizeof(text));
     (void)snprintf(request, sizeof(request), "%.*s", (int)(strstr(text, " HTTP/") - text), text);
-    const struct stub_answer *answer = stub_find(request);
+    const struct scripted_answer *answer = scripted_find(request);
     const char *body = strstr(text, "\r\n\r\n");
-    size_t used = strlen(stub.asked);
-    (void)snprintf(stub.asked + used, sizeof(stub.asked) - used, "%s%s%s\n", request,
+    size_t used = strlen(scripted.asked);
+    (void)snprintf(scripted.asked + used, sizeof(scripted.asked) - used, "%s%s%s\n", request,
                    body && body[4] != '\0' ? " " : "", body ? body + 4 : "");
     if (!answer)
         return;
@@ -89,42 +89,42 @@ static void stub_serve(int fd)
     (void)!send(fd, answer->body, strlen(answer->body), MSG_NOSIGNAL);
 }
 
-static void *stub_run(void *arg)
+static void *scripted_run(void *arg)
 {
     (void)arg;
-    while (!stub.stop) {
-        struct pollfd entry = {.fd = stub.listener, .events = POLLIN};
+    while (!scripted.stop) {
+        struct pollfd entry = {.fd = scripted.listener, .events = POLLIN};
         if (poll(&entry, 1, 10) <= 0)
             continue;
-        int fd = accept4(stub.listener, NULL, NULL, SOCK_CLOEXEC);
+        int fd = accept4(scripted.listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             continue;
-        stub_serve(fd);
+        scripted_serve(fd);
         (void)close(fd);
     }
     return NULL;
 }
 
-static void stub_start(const struct stub_answer *answers)
+static void scripted_start(const struct scripted_answer *answers)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    memset(&stub, 0, sizeof(stub));
-    stub.answers = answers;
-    (void)strcpy(stub.folder, "/tmp/test-tool-XXXXXX");
-    assert_non_null(mkdtemp(stub.folder));
-    (void)snprintf(stub.path, sizeof(stub.path), "%s/control", stub.folder);
-    (void)strcpy(address.sun_path, stub.path);
-    stub.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(stub.listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(stub.listener, 8), 0);
-    assert_int_equal(pthread_create(&stub.thread, NULL, stub_run, NULL), 0);
+    memset(&scripted, 0, sizeof(scripted));
+    scripted.answers = answers;
+    (void)strcpy(scripted.folder, "/tmp/test-tool-XXXXXX");
+    assert_non_null(mkdtemp(scripted.folder));
+    (void)snprintf(scripted.path, sizeof(scripted.path), "%s/control", scripted.folder);
+    (void)strcpy(address.sun_path, scripted.path);
+    scripted.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(scripted.listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(scripted.listener, 8), 0);
+    assert_int_equal(pthread_create(&scripted.thread, NULL, scripted_run, NULL), 0);
 }
 
-static void stub_end(void)
+static void scripted_end(void)
 {
-    stub.stop = true;
-    (void)pthread_join(stub.thread, NULL);
-    (void)close(stub.listener);
-    assert_int_equal(unlink(stub.path), 0);
-    assert_int_equal(rmdir(stub.folder), 0);
+    scripted.stop = true;
+    (void)pthread_join(scripted.thread, NULL);
+    (void)close(scripted.listener);
+    assert_int_equal(unlink(scripted.path), 0);
+    assert_int_equal(rmdir(scripted.folder), 0);
 }
