@@ -32,6 +32,13 @@ void qemu_img_set_limits(unsigned cpu_limit_s, uint64_t address_space_limit_byte
     limits.address_space_bytes = address_space_limit_bytes;
 }
 
+enum process_sandbox qemu_img_sandbox(const char *path)
+{
+    if (strncmp(path, "rbd:", 4) == 0)
+        return PROCESS_SANDBOX_NETWORK;
+    return strncmp(path, "nbd:unix:", 9) == 0 ? PROCESS_SANDBOX_UNIX : PROCESS_SANDBOX_FILES;
+}
+
 /* Copies a string member into a buffer; absent leaves it "". False when it does not fit. */
 static bool copy_info_member(const json_t *object, const char *key, char *ret_text, size_t size)
 {
@@ -115,6 +122,7 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
                                 format ? "-f" : path, format, format ? path : NULL, NULL};
     const struct process_options options = {.argv = argv,
                                             .deadline_ms = INFO_DEADLINE_MS,
+                                            .sandbox = qemu_img_sandbox(path),
                                             .cpu_limit_s = limits.cpu_s,
                                             .address_space_limit_bytes = limits.address_space_bytes,
                                             .output_max_bytes = INFO_OUTPUT_MAX_BYTES};
@@ -146,6 +154,7 @@ static int run_measure(const char *const *argv, const char *path, uint64_t *ret_
 {
     const struct process_options options = {.argv = argv,
                                             .deadline_ms = INFO_DEADLINE_MS,
+                                            .sandbox = qemu_img_sandbox(path),
                                             .address_space_limit_bytes = limits.address_space_bytes,
                                             .output_max_bytes = INFO_OUTPUT_MAX_BYTES};
     cleanup_free char *text = NULL;
@@ -214,7 +223,8 @@ int qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error
     (void)snprintf(size, sizeof(size), "%" PRIu64, overlay->size_bytes);
     argv[count++] = overlay->path;
     argv[count++] = size;
-    const struct process_options options = {.argv = argv, .deadline_ms = CREATE_DEADLINE_MS};
+    const struct process_options options = {
+        .argv = argv, .deadline_ms = CREATE_DEADLINE_MS, .sandbox = PROCESS_SANDBOX_FILES};
     return process_run(&options, NULL, NULL, err);
 }
 
@@ -238,7 +248,8 @@ int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err)
         argv[count++] = rebase->backing_format;
     }
     argv[count++] = rebase->path;
-    const struct process_options options = {
-        .argv = argv, .stall_timeout_ms = seconds_ms(rebase->stall_timeout_s)};
+    const struct process_options options = {.argv = argv,
+                                            .stall_timeout_ms = seconds_ms(rebase->stall_timeout_s),
+                                            .sandbox = PROCESS_SANDBOX_FILES};
     return process_run(&options, NULL, NULL, err);
 }

@@ -230,7 +230,7 @@ static void stalled_conversion_is_given_up(void **state)
     char *old = strdup(getenv("PATH")); /* NOLINT(concurrency-mt-unsafe) */
     FILE *file = fopen(temp_path("qemu-img"), "we");
     assert_non_null(file);
-    assert_true(fputs("#!/bin/sh\nexec sleep 60\n", file) >= 0);
+    assert_true(fputs("#!/bin/sh\nkill -STOP $$\n", file) >= 0);
     fclose(file);
     assert_int_equal(chmod(temp_path("qemu-img"), 0755), 0);
     (void)snprintf(path, sizeof(path), "%s:%s", temp_folder, old);
@@ -281,8 +281,10 @@ static void looks_are_limited(void **state)
     struct qemu_img_info info;
     struct error err = ERROR_INIT;
     assert_non_null(file);
-    assert_true(fputs("#!/bin/sh\nprintf '{\"format\": \"raw\", \"virtual-size\": %d, "
-                      "\"cluster-size\": %d}' $(($(ulimit -v) / 1048576)) $(ulimit -t)\n",
+    assert_true(fputs("#!/bin/sh\nexec 3>\"$0.limits\" 4<\"$0.limits\"\n"
+                      "ulimit -v >&3; ulimit -t >&3; read -r kib <&4; read -r seconds <&4\n"
+                      "printf '{\"format\": \"raw\", \"virtual-size\": %d, \"cluster-size\": %d}'"
+                      " $((kib / 1048576)) $seconds\n",
                       file) >= 0);
     assert_int_equal(fclose(file), 0);
     assert_int_equal(chmod(temp_path("qemu-img"), 0755), 0);
