@@ -30,6 +30,7 @@
 #include "common/process_server.h"
 
 static struct error err;
+static char program[4096]; /* this one */
 
 static int try_exec(void)
 {
@@ -162,7 +163,7 @@ static int attempt_main(const char *name)
 
 static int attempt(const char *name, enum process_sandbox sandbox, char **ret_output)
 {
-    const char *const argv[] = {"/proc/self/exe", name, NULL};
+    const char *const argv[] = {program, name, NULL};
     const struct process_options options = {
         .argv = argv, .deadline_ms = 20000, .sandbox = sandbox, .output_max_bytes = 100};
     size_t size = 0;
@@ -249,7 +250,7 @@ static void who_starts_it_is_not_bound(void **state)
 static void a_server_that_was_killed_is_named(void **state)
 {
     (void)state;
-    const char *const argv[] = {"/proc/self/exe", "ptrace", NULL};
+    const char *const argv[] = {program, "ptrace", NULL};
     struct process_server *server = NULL;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     err = (struct error)ERROR_INIT;
@@ -259,7 +260,7 @@ static void a_server_that_was_killed_is_named(void **state)
     assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
     (void)error_set(&err, EIO, EXC_INTERNAL_ERROR, "it broke");
     assert_int_equal(process_server_blame(server, &err), -EIO);
-    assert_non_null(strstr(err.message, "it broke (/proc/self/exe was killed by the system call"));
+    assert_non_null(strstr(err.message, "was killed by the system call filter"));
     process_server_end(server);
     (void)close(fd);
 }
@@ -276,5 +277,7 @@ int main(int argc, char **argv)
     };
     if (argc == 2)
         return attempt_main(argv[1]);
+    if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0)
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
