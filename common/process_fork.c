@@ -50,7 +50,7 @@ static void make_environment(struct preparation *preparation)
     preparation->environment[count] = NULL;
 }
 
-/* As execvp(3) looks for it, which is nothing for a child of a threaded program to do. */
+/* In the folders of PATH; here, since a child of a threaded program may not. */
 static int find_program(struct preparation *preparation, struct error *err)
 {
     const char *name = preparation->start->argv[0];

@@ -219,6 +219,15 @@ class SystemdTest(unittest.TestCase):
         self.assert_thawed()
         self.wait_nothing_left()
 
+    def test_memory(self):
+        """systemd: who has the agent's user and capabilities, as its helpers have, sees none of its memory"""
+        capabilities = "-all,+dac_override,+dac_read_search,+chown,+fowner"
+        for pid in root.processes():
+            for name in ("mem", "environ", "fd/0"):
+                done = root.run("setpriv", "--bounding-set", capabilities, "--inh-caps=-all",
+                                "dd", f"if=/proc/{pid}/{name}", "bs=1", "count=0")
+                self.assertIn("Permission denied", done.stdout, name)
+
     def test_own_conf(self):
         """systemd: the configuration file that is installed is readable, whoever the agent runs as"""
         self.assertEqual(root.output("stat", "-c", "%U %a", OWN_CONF), "root 644")

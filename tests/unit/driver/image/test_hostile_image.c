@@ -109,7 +109,7 @@ static int stream(const char *format, struct image_source **ret_source)
     return image_stream_of_disk(&disk, "raw", ret_source, &err);
 }
 
-/* The chain is checked before; but a guest that writes to its disk may change it after that. */
+/* The chain is checked before; this is what holds should a check have a hole. */
 static void no_helper_connects_to_what_a_header_names(void **state)
 {
     (void)state;
