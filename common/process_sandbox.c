@@ -27,8 +27,8 @@
 /* What no helper of ours does. Names, since an older libseccomp does not know them all. */
 static const char *const deadly_calls[] = {
     /* other programs and processes */
-    "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev",
-    "process_madvise", "pidfd_getfd", "kcmp",
+    "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd",
+    "kcmp",
     /* mounts, namespaces */
     "mount", "umount", "umount2", "pivot_root", "chroot", "open_tree", "open_tree_attr",
     "move_mount", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "unshare", "setns",
@@ -37,9 +37,8 @@ static const char *const deadly_calls[] = {
     "setuid", "setuid32", "setreuid", "setreuid32", "setresuid", "setresuid32", "setgid",
     "setgid32", "setregid", "setregid32", "setresgid", "setresgid32", "setgroups", "setgroups32",
     "setfsuid", "setfsuid32", "setfsgid", "setfsgid32", "capset",
-    /* keys, programs in the kernel, what it shows of itself */
-    "add_key", "request_key", "keyctl", "bpf", "perf_event_open", "userfaultfd", "syslog",
-    "lookup_dcookie",
+    /* programs in the kernel, what it shows of itself */
+    "bpf", "perf_event_open", "userfaultfd", "syslog", "lookup_dcookie",
     /* the host */
     "init_module", "finit_module", "delete_module", "create_module", "kexec_load",
     "kexec_file_load", "reboot", "swapon", "swapoff", "acct", "settimeofday", "stime",
@@ -47,14 +46,15 @@ static const char *const deadly_calls[] = {
     "sethostname", "setdomainname", "vhangup", "iopl", "ioperm", "modify_ldt", "vm86", "vm86old",
     "mknod", "mknodat", "nfsservctl"};
 
-/* What glibc and QEMU try, and do without when it is refused. */
+/* What QEMU and its libraries may try, and do without when it is refused. */
 static const struct {
     const char *call;
     int errnum;
 } refused_calls[] = {
-    {"io_uring_setup", EPERM},
-    {"io_uring_enter", EPERM},
-    {"io_uring_register", EPERM},
+    {"io_uring_setup", EPERM},    {"io_uring_enter", EPERM},
+    {"io_uring_register", EPERM}, {"process_madvise", EPERM}, /* allocators */
+    {"add_key", EPERM},                                       /* Kerberos, of Ceph's libraries */
+    {"request_key", EPERM},       {"keyctl", EPERM},
     {"clone3", ENOSYS}, /* whose flags no filter can see: glibc comes back with clone */
 };
 

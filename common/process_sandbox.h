@@ -6,8 +6,8 @@
  * It names what is forbidden, and lets the rest through: what qemu-img, glibc and Ceph's libraries
  * need differs from release to release, and a list of it would fail snapshots after an upgrade.
  * What no release of them does kills the helper (SIGSYS): other programs and processes, mounts,
- * namespaces, keys, the kernel's modules, clocks and memory of others. What some try and can do
- * without is refused: sockets, io_uring, which would go around the filter.
+ * namespaces, the kernel's modules, clocks and memory of others. What some try and can do without
+ * is refused: sockets, keys, io_uring, which would go around the filter.
  */
 #pragma once
 

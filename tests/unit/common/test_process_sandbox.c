@@ -195,9 +195,8 @@ static void assert_killed(const char *name, enum process_sandbox sandbox)
 static void what_no_helper_does_kills_it(void **state)
 {
     (void)state;
-    static const char *const names[] = {"exec",      "execveat", "fork",   "mount",
-                                        "namespace", "ptrace",   "memory", "key",
-                                        "bpf",       "user",     "device"};
+    static const char *const names[] = {"exec",   "execveat", "fork", "mount", "namespace",
+                                        "ptrace", "memory",   "bpf",  "user",  "device"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         assert_killed(names[i], PROCESS_SANDBOX_FILES);
         assert_killed(names[i], PROCESS_SANDBOX_UNIX);
@@ -225,7 +224,13 @@ static void sockets_by_what_is_read(void **state)
     assert_errno("network", PROCESS_SANDBOX_UNIX, EACCES);
     assert_errno("unix", PROCESS_SANDBOX_NETWORK, 0);
     assert_errno("network", PROCESS_SANDBOX_NETWORK, 0);
+}
+
+static void what_it_can_do_without_is_refused(void **state)
+{
+    (void)state;
     assert_errno("uring", PROCESS_SANDBOX_NETWORK, EPERM);
+    assert_errno("key", PROCESS_SANDBOX_NETWORK, EPERM);
 }
 
 static void without_it_nothing_is_forbidden(void **state)
@@ -270,6 +275,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_no_helper_does_kills_it),
         cmocka_unit_test(what_it_does_goes_on),
         cmocka_unit_test(sockets_by_what_is_read),
+        cmocka_unit_test(what_it_can_do_without_is_refused),
         cmocka_unit_test(without_it_nothing_is_forbidden),
         cmocka_unit_test(who_starts_it_is_not_bound),
         cmocka_unit_test(a_server_that_was_killed_is_named),
