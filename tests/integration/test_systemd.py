@@ -84,9 +84,9 @@ class Guest:
 
 
 class HelperRoot(SystemdRoot):
-    programs = " ".join(f"build/tests/unit/{name}" for name in HELPER_TESTS)
-    install = (f"{SystemdRoot.install} && cd {REPO} && make -s {programs} >/dev/null && "
-               f"cp {programs} {PREFIX}")
+    programs = [f"build/tests/unit/{name}" for name in HELPER_TESTS]
+    targets = ["all", *programs]
+    install = f"{SystemdRoot.install} && cd {REPO} && cp {' '.join(programs)} {PREFIX}"
 
 
 def setUpModule():
