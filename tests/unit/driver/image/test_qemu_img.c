@@ -7,10 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <cmocka.h>
 
+#include "common/process_server.h"
 #include "driver/image/qemu_img.h"
 #include "tests/unit/canceller.h"
 #include "tests/unit/driver/temp_folder.h"
@@ -222,6 +225,36 @@ static void conversion_flattens(void **state)
     }
 }
 
+/* As a backup job shows a disk: the filter of system calls lets it connect there. */
+static void conversion_of_what_a_socket_shows(void **state)
+{
+    (void)state;
+    char source[512];
+    struct stat st;
+    struct error err = ERROR_INIT;
+    struct process_server *server = NULL;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct qemu_img_overlay disk = {.path = temp_path("shown"), .size_bytes = 3 << 20};
+    const char *const argv[] = {"qemu-nbd", "-x", "vda", "-r", "-f", "qcow2", disk.path, NULL};
+    const struct qemu_img_conversion conversion = {.source_path = source,
+                                                   .source_format = "raw",
+                                                   .target_path = temp_path("converted"),
+                                                   .target_format = "raw",
+                                                   .stall_timeout_s = 30};
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%.64s", temp_path("nbd"));
+    (void)snprintf(source, sizeof(source), "nbd:unix:%s:exportname=vda", address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)) | listen(fd, 1), 0);
+    assert_int_equal(qemu_img_create_overlay(&disk, &err), 0);
+    assert_int_equal(process_server_start(argv, fd, PROCESS_SANDBOX_FILES, &server, &err), 0);
+    (void)close(fd);
+    if (qemu_img_convert(&conversion, &err) < 0)
+        fail_msg("%s", err.message);
+    process_server_end(server);
+    assert_int_equal(stat(conversion.target_path, &st), 0);
+    assert_int_equal(st.st_size, 3 << 20);
+}
+
 /* A stand-in for qemu-img that hangs, found first in PATH. */
 static void stalled_conversion_is_given_up(void **state)
 {
@@ -313,6 +346,7 @@ int main(void)
         cmocka_unit_test(made_overlay_can_be_read_back),
         cmocka_unit_test(failures_have_novas_classes),
         cmocka_unit_test(conversion_flattens),
+        cmocka_unit_test(conversion_of_what_a_socket_shows),
         cmocka_unit_test(stalled_conversion_is_given_up),
         cmocka_unit_test(cancelled_helpers_tell_the_reason),
         cmocka_unit_test(looks_are_limited),
