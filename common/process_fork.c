@@ -114,16 +114,22 @@ static void set_descriptors(const struct preparation *preparation)
     (void)close_range((unsigned)first_closed, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
+/* As at the start of a program: what the agent's caller or a library ignores is theirs. */
+static void set_signals(void)
+{
+    sigset_t none;
+    /* What "systemctl kill" sends to all means the agent. */
+    for (int number = 1; number < NSIG; number++)
+        (void)signal(number, number == SIGUSR1 || number == SIGUSR2 ? SIG_IGN : SIG_DFL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /* Between fork and exec in a threaded program: async-signal-safe calls only. */
 static void __attribute__((noreturn)) child_main(struct preparation *preparation)
 {
     const struct process_start *start = preparation->start;
-    sigset_t none;
-    (void)signal(SIGUSR1, SIG_IGN); /* "systemctl kill" means the agent, and sends it to all */
-    (void)signal(SIGUSR2, SIG_IGN);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)signal(SIGPIPE, SIG_DFL);
+    set_signals();
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != preparation->parent)
