@@ -24,7 +24,8 @@ SOCKET = "/run/nova-snapshot-agent/control"
 BLOCK = re.compile(r"^```sh lab\n(.*?)^```$(?:\n^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 MARK = "-- block"
 LIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-DEFAULTS = {"snapshot_agent": {"live_snapshot_method": "blockrebase"}}
+# nova's way, as in the pages; slow enough for a snapshot to be seen under way.
+OPTIONS = {"snapshot_agent": {"live_snapshot_method": "blockrebase", "upload_rate_limit": 20}}
 
 
 def pages():
@@ -70,7 +71,7 @@ class Docs(unittest.TestCase):
     def check_page(self, blocks):
         before = self.images()
         try:
-            with Agent(DEFAULTS) as agent:
+            with Agent(OPTIONS) as agent:
                 said = self.run_blocks(blocks, agent)
         finally:
             self.cloud.images += self.images() - before
