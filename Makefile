@@ -192,8 +192,8 @@ release-check:
 	$(Q)RELEASE=$(RELEASE) SHORT=$(SHORT) tests/release-check
 
 .PHONY: lint check demo chaos chaos-short soak bench bench-quick lab-up lab-down lab-status
-lint:
-	$(Q)tests/lint
+lint: $(BUILD)/conf-doc $(BUILD)/tool-doc
+	$(Q)BUILD=$(BUILD) tests/lint
 
 check:
 	$(Q)tests/check
