@@ -163,11 +163,13 @@ int doctor_checks_left_overs(struct host_view *view, struct host_fact *fact, str
     unsigned n_records = count_names(journal, ".request");
     unsigned n_unreadable = count_names(journal, ".unreadable");
     unsigned n_folders = count_names(conf->libvirt.snapshots_directory, "");
-    bool is_clean = n_unreadable == 0 && n_records <= n_running && n_folders <= n_running;
-    (is_clean ? host_check_tell : host_check_warn)(
-        fact,
-        "%u requests are under way; there are %u records of requests, %u unreadable ones, and %u "
-        "folders in %s",
-        n_running, n_records, n_unreadable, n_folders, conf->libvirt.snapshots_directory);
+    if (n_unreadable == 0 && n_records <= n_running && n_folders <= n_running)
+        host_check_tell(fact, "none; %u requests are under way", n_running);
+    else
+        host_check_warn(fact,
+                        "%u requests are under way, but there are %u records of requests, %u "
+                        "unreadable ones, and %u folders in %s",
+                        n_running, n_records, n_unreadable, n_folders,
+                        conf->libvirt.snapshots_directory);
     return 0;
 }

@@ -91,7 +91,9 @@ static enum MHD_Result handle_request(void *arg, struct MHD_Connection *connecti
 static void end_request(void *arg, struct MHD_Connection *connection, void **request_arg,
                         enum MHD_RequestTerminationCode how)
 {
-    (void)arg, (void)connection, (void)how;
+    (void)arg;
+    if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, SILENCE_S);
     free(*request_arg);
     *request_arg = NULL;
 }

@@ -31,7 +31,9 @@ static bool find_program(char ret_path[static PATH_MAX])
     static const char *const places[] = {"", "/../sbin"};
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    self[n > 0 ? n : 0] = '\0';
+    if (n <= 0)
+        return false;
+    self[n] = '\0';
     const char *folder = dirname(self);
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         int length = snprintf(ret_path, PATH_MAX, "%s%s/nova-snapshot-agent", folder, places[i]);

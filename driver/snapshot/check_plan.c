@@ -3,6 +3,7 @@
  * Whether a snapshot could be taken now, for people who ask beforehand: what each method looks at
  * before it does anything, and no more.
  */
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "driver/snapshot/cold_snapshot.h"
 #include "driver/snapshot/live_snapshot.h"
@@ -50,6 +51,7 @@ static int check_stopped(const struct libvirt_driver *driver, const struct guest
 int libvirt_check_plan(struct libvirt_driver *driver, const struct guest_info *info,
                        const struct snapshot_plan *plan, uint64_t *ret_bytes, struct error *err)
 {
+    CANCEL_SHIELD(); /* room that is short ends snapshots, by their cancellation, and not a look */
     struct snapshot_plan looked_at = *plan;
     looked_at.journal = NULL;
     if (plan->method == SNAPSHOT_METHOD_COLD)

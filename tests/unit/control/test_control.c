@@ -210,6 +210,18 @@ static void a_slow_answer_holds_up_nobody(void **state)
     (void)close(fd);
 }
 
+/* Its answer gives it no more time than it had before. */
+static void a_client_that_was_answered_is_sent_away(void **state)
+{
+    char byte;
+    (void)state;
+    int fd = connect_to_it();
+    send_text(fd, "GET /v1/status HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_non_null(strstr(receive_all(fd), "cmp1"));
+    assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), 0); /* it was ended by the other side */
+    (void)close(fd);
+}
+
 static void no_memory_is_no_answer(void **state)
 {
     (void)state;
@@ -274,6 +286,7 @@ int main(void)
         TEST(no_place_is_held_for_ever),
         TEST(a_silent_client_is_sent_away),
         TEST(a_slow_answer_holds_up_nobody),
+        TEST(a_client_that_was_answered_is_sent_away),
         TEST(no_memory_is_no_answer),
         TEST(nobody_is_driven_out),
         TEST(the_place_of_one_that_died_is_taken),
