@@ -446,8 +446,7 @@ static void folders_and_programs(void **state)
     make_program("qemu-img");
     assert_int_equal(rmdir(snapshots), 0);
     assert_told("[libvirt]snapshots_directory", "ok", "not there yet");
-    conf.snapshot_agent.scratch_reserve = 1 << 30;
-    set_up(state);
+    assert_int_equal(mkdir(snapshots, 0755), 0);
     conf.snapshot_agent.scratch_reserve = 1 << 30;
     assert_told("room for snapshots", "warn", "less than [snapshot_agent]scratch_reserve");
     conf.snapshot_agent.scratch_reserve = 0;
