@@ -92,10 +92,9 @@ static void tell_other(const struct plan_input *input, enum snapshot_method meth
                      "nova-snapshot-agent(8) tell what each method needs");
 }
 
-static void tell_failure(const struct plan_input *input, const struct snapshot_plan *plan,
-                         const struct verdict *verdicts, json_t *report)
+static void tell_failure(const struct snapshot_plan *plan, const struct verdict *verdicts,
+                         json_t *report)
 {
-    (void)input;
     findings_add(report, "method", FINDINGS_FAIL,
                  "none can be used now: a snapshot would fail, for the reasons below",
                  verdicts[plan->method].trouble.errnum == ENOSPC
@@ -114,7 +113,7 @@ void doctor_method_look(const struct agent *agent, const struct plan_input *inpu
     }
     enum snapshot_method chosen = choose_method(input, *plan, verdicts);
     if (chosen == NONE)
-        tell_failure(input, plan, verdicts, report);
+        tell_failure(plan, verdicts, report);
     else
         tell_choice(input, plan, chosen, verdicts, report);
     for (unsigned method = 0; method < METHODS; method++)

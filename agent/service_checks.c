@@ -35,15 +35,23 @@ int service_checks_libvirt(struct host_view *view, struct host_fact *fact, struc
     return r;
 }
 
-static int check_room(const char *path, struct host_fact *fact, struct error *err)
+/* Before the agent has made its folders nobody misses them. */
+static bool may_be_missing(const struct host_view *view)
+{
+    return view->is_thorough && !view->is_serving;
+}
+
+static int check_room(const struct host_view *view, const char *path, struct host_fact *fact,
+                      struct error *err)
 {
     struct statvfs fs;
-    if (statvfs(path, &fs) < 0 && errno == ENOENT) {
+    int errnum = statvfs(path, &fs) < 0 ? errno : 0;
+    if (errnum == ENOENT && may_be_missing(view)) {
         host_check_tell(fact, "%s is not there yet", path);
         return 0;
     }
-    if (statvfs(path, &fs) < 0)
-        return error_errno(err, errno, "cannot look at the room in %s", path);
+    if (errnum != 0)
+        return error_errno(err, errnum, "cannot look at the room in %s", path);
     uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (free_bytes < ROOM_BYTES)
         return error_set(err, ENOSPC, EXC_INTERNAL_ERROR, "only %" PRIu64 " bytes are free in %s",
@@ -58,7 +66,7 @@ int service_checks_snapshots_room(struct host_view *view, struct host_fact *fact
     const struct conf *conf = view->agent->conf;
     const char *path = conf->libvirt.snapshots_directory;
     struct statvfs fs;
-    int r = check_room(path, fact, err);
+    int r = check_room(view, path, fact, err);
     if (r < 0 || statvfs(path, &fs) < 0)
         return r;
     uint64_t free_mib = ((uint64_t)fs.f_bavail * fs.f_frsize) >> 20;
@@ -73,7 +81,7 @@ int service_checks_snapshots_room(struct host_view *view, struct host_fact *fact
 
 int service_checks_state_room(struct host_view *view, struct host_fact *fact, struct error *err)
 {
-    return check_room(view->agent->conf->snapshot_agent.state_dir, fact, err);
+    return check_room(view, view->agent->conf->snapshot_agent.state_dir, fact, err);
 }
 
 static int get_token(struct keystone_session *session, struct error *err)

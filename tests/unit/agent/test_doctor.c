@@ -444,9 +444,6 @@ static void folders_and_programs(void **state)
     assert_int_equal(unlink(path), 0);
     assert_told("qemu-img", "fail", "qemu-img is not to be found");
     make_program("qemu-img");
-    assert_int_equal(rmdir(snapshots), 0);
-    assert_told("[libvirt]snapshots_directory", "ok", "not there yet");
-    assert_int_equal(mkdir(snapshots, 0755), 0);
     conf.snapshot_agent.scratch_reserve = 1 << 30;
     assert_told("room for snapshots", "warn", "less than [snapshot_agent]scratch_reserve");
     conf.snapshot_agent.scratch_reserve = 0;
@@ -455,6 +452,21 @@ static void folders_and_programs(void **state)
     const json_t *room = finding_of(report, "room for snapshots");
     assert_string_equal(json_string_member(room, "status"), "fail");
     assert_string_equal(json_string_member(room, "text"), "only 0 bytes are free in /sys");
+    json_decref(report);
+}
+
+static void what_the_agent_makes_need_not_be_there_before(void **state)
+{
+    (void)state;
+    assert_int_equal(rmdir(snapshots), 0);
+    assert_told("room for snapshots", "fail", "cannot look at the room in "); /* it was removed */
+    is_serving = false;
+    json_t *report = look();
+    assert_non_null(
+        strstr(json_string_member(finding_of(report, "[libvirt]snapshots_directory"), "text"),
+               "not there yet, the agent makes it"));
+    assert_string_equal(json_string_member(finding_of(report, "room for snapshots"), "status"),
+                        "ok");
     json_decref(report);
 }
 
@@ -543,6 +555,7 @@ int main(void)
         TEST(without_an_agent_that_is_what_fails),
         TEST(files_that_were_changed_are_told),
         TEST(folders_and_programs),
+        TEST(what_the_agent_makes_need_not_be_there_before),
         TEST(what_is_left_is_counted),
         TEST(apparmor_has_to_know_the_socket),
         TEST(a_look_ends_with_the_agent),

@@ -214,6 +214,17 @@ static void no_room_is_no_fit_host(void **state)
     assert_unfit_for("only 0 bytes are free in /sys");
 }
 
+static char removed[] = "/proc/nowhere";
+
+/* While it runs: nothing could be written down. */
+static void no_folder_is_no_fit_host(void **state)
+{
+    (void)state;
+    conf.snapshot_agent.state_dir = removed;
+    start();
+    assert_unfit_for("cannot look at the room in /proc/nowhere: No such file");
+}
+
 static void no_room_for_snapshots_is_no_fit_host(void **state)
 {
     (void)state;
@@ -316,6 +327,7 @@ int main(void)
         TEST(a_fit_host_is_served),
         TEST(what_is_wrong_is_told_and_over_when_it_is_right),
         TEST(no_room_is_no_fit_host),
+        TEST(no_folder_is_no_fit_host),
         TEST(no_room_for_snapshots_is_no_fit_host),
         TEST(a_thing_that_is_wrong_at_the_start_does_not_end_the_agent),
         TEST(a_request_that_meets_an_unfit_host_goes_back),
