@@ -14,6 +14,7 @@ struct canceller;
 struct cinder;
 struct control;
 struct conf;
+struct doctor;
 struct driver;
 struct freeze_ledger;
 struct freezer;
@@ -53,6 +54,7 @@ struct agent {
     struct workers *workers;                  /* threads */
     struct jobs *jobs;                        /* and what they are at */
     struct control *control;                  /* what operators ask; NULL: nothing */
+    struct doctor *doctor;                    /* looks at the host for them */
     struct metrics_server *metrics_server;    /* what a Prometheus asks over TCP; NULL: nothing */
     atomic_uint taking;                       /* accepted requests that have none yet */
     struct instance_queue *instance_queue;    /* one operation per instance */

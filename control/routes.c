@@ -97,6 +97,11 @@ static struct routes_answer get_job(const struct call *call)
                          : answer_json(OK, job);
 }
 
+static struct routes_answer get_doctor(const struct call *call)
+{
+    return answer_json(OK, call->ops->doctor(call->arg, call->id[0] != '\0' ? call->id : NULL));
+}
+
 static struct routes_answer delete_job(const struct call *call)
 {
     struct error err = ERROR_INIT;
@@ -245,6 +250,7 @@ static const struct {
     {"DELETE", "/v1/jobs/", delete_job},     {"POST", "/v1/drain", post_drain},
     {"POST", "/v1/resume", post_resume},     {"PUT", "/v1/throttle", put_throttle},
     {"PUT", "/v1/log-level", put_log_level}, {"GET", "/metrics", get_metrics},
+    {"GET", "/v1/doctor", get_doctor},       {"GET", "/v1/doctor/", get_doctor},
 };
 
 /* What stands behind the row's path where one may; "" where none may; NULL: it is another path. */

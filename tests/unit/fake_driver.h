@@ -11,6 +11,10 @@
 
 enum fake_call {
     FAKE_CHECK_HOST,
+    FAKE_DESCRIBE_HOST,
+    FAKE_FIND_GUEST,
+    FAKE_GUEST_AGENT,
+    FAKE_CHECK_PLAN,
     FAKE_GET_POWER_STATE,
     FAKE_INSPECT,
     FAKE_EXTRACT,
@@ -37,6 +41,9 @@ struct fake_script {
                                            direct_snapshot write them down */
     bool recovers_image;                /* recover finds the image */
     struct error errors[FAKE_CALL_MAX]; /* a call whose errnum is not 0 fails with it */
+    struct error plan_errors[SNAPSHOT_METHOD_COLD + 1]; /* of check_plan, by its method */
+    uint64_t plan_bytes;                                /* told by check_plan */
+    enum guest_agent agent;
     struct error read_error;  /* reading the image fails with it, if its errnum is not 0, */
     size_t read_error_offset; /* from this byte on */
     /* Runs inside the call, before it answers or fails; may block. NULL = nothing. */
