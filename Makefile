@@ -279,10 +279,10 @@ tags:
 deb:
 	$(Q)packaging/debian/build $(BUILD)/deb $(VERSION)
 
-# Installed, upgraded while a snapshot runs, purged: in the lab that is up.
+# What 'make check' does with Debian's package in the lab that is up, then how all packages are made.
 .PHONY: package-check
 package-check:
-	$(Q)LAB=$(LAB) tests/run-integration tests/integration/test_package.py
+	$(Q)LAB=$(LAB) tests/run-integration tests/integration/test_package.py tests/integration/test_package_build.py
 
 # What is committed, without its history.
 dist:
@@ -330,7 +330,7 @@ help:
 	@echo 'make lab-up         the private OpenStack alone; lab-down, lab-status; LAB_PARTS="ceph nfs"'
 	@echo 'make install        DESTDIR=, PREFIX=/usr/local'
 	@echo 'make deb            build/deb/*.deb, looked at by lintian'
-	@echo 'make package-check  root, in the lab: the package installed, upgraded, purged under a systemd'
+	@echo 'make package-check  root, in the lab: the package in the hands of a new user; made twice; the RPM'
 	@echo 'make dist           build/$(NAME)-$(VERSION).tar.gz of what is committed'
 	@echo 'make compile_commands, tags   for clangd and editors'
 	@echo 'Variables: WERROR=1, SAN=asan|tsan, BUILD=dir, CC, CFLAGS, V=1'
