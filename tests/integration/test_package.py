@@ -127,13 +127,14 @@ class StoryTest(unittest.TestCase):
                 "queues": sorted(run(self.cloud.env["LAB_RABBITMQCTL"], "-q", "list_queues",
                                      "--no-table-headers", "name").split())}
 
-    def ask_how_it_is(self, *wanted):
+    def ask_how_it_is(self, *wanted, is_well=True):
         """What a user asks when he wants to know what is wrong, until it is that."""
-        # The one place for what `nova-snapshot doctor` says, once there is one.
         def says():
             text = self.root.run("nova-snapshot", "status").stdout
             return all(word in text for word in wanted)
         wait_for(f"status with {wanted}", says, 90)
+        doctor = self.root.run("nova-snapshot", "doctor")
+        self.assertEqual(doctor.returncode, 0 if is_well else 5, doctor.stdout)
 
     # --- the chapters
     def install(self):
@@ -145,7 +146,8 @@ class StoryTest(unittest.TestCase):
         self.assertEqual(root.output("stat", "-c", "%U %G %a", OWN_CONF), "root nova 640")
         self.assertIn(INCLUDE, root.output("cat", LOCAL_PROFILE).splitlines())
         self.ask_how_it_is("takes no requests\n", "cannot take snapshots: "
-                           f"[DEFAULT]instances_path: {INSTANCES}: No such file or directory\n")
+                           f"[DEFAULT]instances_path: {INSTANCES}: No such file or directory\n",
+                           is_well=False)
 
     def follow_the_man_page(self):
         """FOLDERS ELSEWHERE: the lab is in /var/tmp, of which a service has its own."""
