@@ -79,7 +79,7 @@ static int forbid_call(scmp_filter_ctx filter, const char *name, uint32_t action
 static int forbid_programs(scmp_filter_ctx filter, const char *program)
 {
     int r = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execve), 1,
-                             SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)(uintptr_t)program));
+                             SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)(uintptr_t)program, 0));
     return r < 0 ? r
                  : seccomp_rule_add(
                        filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1,
@@ -92,7 +92,8 @@ static int forbid_sockets(scmp_filter_ctx filter, enum process_sandbox sandbox)
     if (sandbox == PROCESS_SANDBOX_FILES)
         return seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 0);
     if (sandbox == PROCESS_SANDBOX_UNIX)
-        return seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+        return seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 1,
+                                SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
     return 0;
 }
 
