@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -69,6 +70,25 @@ static bool is_possible(void)
         log_warning("the kernel has no filters of system calls (CONFIG_SECCOMP_FILTER), or does "
                     "not let us use them: qemu-img and qemu-nbd run without");
     return false;
+}
+
+/*
+ * It starts the program that it stands in for: "exec docker exec ... qemu-img". One that cannot be
+ * read is none, since its interpreter could not read it either.
+ */
+static bool is_script(const char *program)
+{
+    static atomic_bool told;
+    char start[2];
+    cleanup_close int fd = open(program, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, start, sizeof(start)) != sizeof(start) || memcmp(start, "#!", 2) != 0)
+        return false;
+    if (!atomic_exchange(&told, true))
+        log_warning("%s is a script, which may start other programs: it runs without a filter of "
+                    "system calls, and so does each helper that is one. To have the filter, put "
+                    "the folder of the program itself first in PATH",
+                    program);
+    return true;
 }
 
 static int forbid_call(scmp_filter_ctx filter, const char *name, uint32_t action)
@@ -152,7 +172,7 @@ struct sock_fprog process_sandbox_make(enum process_sandbox sandbox, const char 
     static atomic_bool told;
     struct sock_fprog filter = {0};
     struct error err = ERROR_INIT;
-    if (sandbox == PROCESS_SANDBOX_NONE || !is_possible())
+    if (sandbox == PROCESS_SANDBOX_NONE || !is_possible() || is_script(program))
         return filter;
     if (make_filter(sandbox, program, &filter, &err) < 0 && !atomic_exchange(&told, true))
         log_warning("%s; qemu-img and qemu-nbd run without while that is so", err.message);

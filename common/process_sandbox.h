@@ -29,7 +29,8 @@ enum process_sandbox {
  * it has become can know. Returns owned: process_sandbox_clear(). Thread-safe.
  *
  * Empty for PROCESS_SANDBOX_NONE, and, which is logged once each, where the kernel has no such
- * filters and where it cannot be made: a snapshot is worth more than its filter.
+ * filters, where `program` is a script ("#!"), which may start others, and where the filter cannot
+ * be made: a snapshot is worth more than its filter.
  */
 struct sock_fprog process_sandbox_make(enum process_sandbox sandbox, const char *program);
 

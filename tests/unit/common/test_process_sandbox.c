@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -309,6 +310,41 @@ static void a_server_that_was_killed_is_named(void **state)
     (void)close(fd);
 }
 
+static void make_script(char *path, const char *text)
+{
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(fchmod(fd, 0755), 0);
+    (void)close(fd);
+}
+
+static int run_twice(const char *path)
+{
+    const char *const argv[] = {path, NULL};
+    const struct process_options options = {
+        .argv = argv, .deadline_ms = 20000, .sandbox = PROCESS_SANDBOX_FILES};
+    warnings.count = 0;
+    err = (struct error)ERROR_INIT;
+    int r = process_run(&options, NULL, NULL, &err);
+    return r == 0 ? process_run(&options, NULL, NULL, &err) : r;
+}
+
+/* A wrapper around a container's program starts others: it is told of once, and can. */
+static void a_script_runs_without(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test-sandbox-XXXXXX";
+    make_script(path, "#!/bin/sh\n/bin/true && exec /bin/true\n");
+    int r = run_twice(path);
+    assert_int_equal(unlink(path), 0);
+    if (r < 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(warnings.count, 1);
+    assert_non_null(strstr(warnings.text, path));
+    assert_non_null(strstr(warnings.text, "without a filter of system calls"));
+}
+
 /* It costs the filter, not the snapshots. */
 static void a_filter_that_cannot_be_made(void **state)
 {
@@ -333,6 +369,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(without_it_nothing_is_forbidden),
         cmocka_unit_test(who_starts_it_is_not_bound),
         cmocka_unit_test(a_server_that_was_killed_is_named),
+        cmocka_unit_test(a_script_runs_without),
         cmocka_unit_test(a_filter_that_cannot_be_made),
     };
     if (argc == 2)
