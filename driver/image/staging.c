@@ -42,13 +42,12 @@ static void give_to_owner_above(const char *path, const struct stat *above)
                     (unsigned)above->st_uid);
 }
 
+/* What `path` is in. */
 static int make_parents(const char *path, struct error *err)
 {
     char part[DRIVER_PATH_MAX];
     struct stat above = {.st_uid = geteuid()}, st;
-    if (path[0] != '/' || (size_t)snprintf(part, sizeof(part), "%s/", path) >= sizeof(part))
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "snapshots_directory %s is not an absolute path of usable length", path);
+    (void)snprintf(part, sizeof(part), "%s", path);
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(part, 0755) == 0)
@@ -96,21 +95,22 @@ int staging_new(const char *parent, struct staging **ret_staging, struct error *
 {
     char directory[DRIVER_PATH_MAX], id[ID_HEX_SIZE], file[ID_HEX_SIZE];
     size_t length = strlen(parent);
-    int r = make_parents(parent, err);
-    if (r < 0)
-        return r;
     while (length > 0 && parent[length - 1] == '/')
         length--;
     id_new_hex(id);
     id_new_hex(file);
-    if ((size_t)snprintf(directory, sizeof(directory), "%.*s/" PREFIX "%s", (int)length, parent,
-                         id) >= sizeof(directory))
-        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", parent);
+    if (parent[0] != '/' || (size_t)snprintf(directory, sizeof(directory), "%.*s/" PREFIX "%s",
+                                             (int)length, parent, id) >= sizeof(directory))
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "snapshots_directory %s is not an absolute path of usable length", parent);
     return name_paths(directory, file, ret_staging, err);
 }
 
 int staging_make(struct staging *staging, enum staging_access access, struct error *err)
 {
+    int r = make_parents(staging->directory, err);
+    if (r < 0)
+        return r;
     if (mkdir(staging->directory, 0700) < 0)
         return error_errno(err, errno, "cannot make the directory %s", staging->directory);
     staging->made = true;
