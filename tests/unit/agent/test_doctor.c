@@ -341,8 +341,11 @@ static void what_does_not_answer_fails(void **state)
         assert_told(cases[i].check, "fail", cases[i].text);
         *cases[i].place = (struct error)ERROR_INIT;
     }
-    script.errors[FAKE_CHECK_HOST] = failure(ECONNREFUSED, "no libvirtd");
+    script.errors[FAKE_DESCRIBE_HOST] = failure(ECONNREFUSED, "no libvirtd");
     assert_told("libvirt", "fail", "no libvirtd");
+    struct fake_record record;
+    fake_driver_get_record(agent.driver, &record);
+    assert_int_equal(record.calls[FAKE_CHECK_HOST], 0); /* which makes folders */
 }
 
 /* What depends on it is not known then, and says so. */
