@@ -34,7 +34,8 @@ int staging_check(const char *parent, struct error *err);
 /* Logs what QEMU may not be able to pass through on the way to `parent`. */
 void staging_warn_of_closed_folders(const char *parent);
 
-/* Makes the directory, and those it is in when missing, as their owner whose the folder above is. */
+/* Makes the directory, and those it is in when missing, as their owner whose the folder above is.
+ */
 int staging_make(struct staging *staging, enum staging_access access, struct error *err);
 
 /*

@@ -313,11 +313,11 @@ static void coarse_clusters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(room_is_exact),         cmocka_unit_test(account_is_shared),
+        cmocka_unit_test(room_is_exact),          cmocka_unit_test(account_is_shared),
         cmocka_unit_test(who_asks_takes_no_room), cmocka_unit_test(folders_may_be_missing),
-        cmocka_unit_test(youngest_is_given_up),  cmocka_unit_test(what_was_written_is_doubted),
-        cmocka_unit_test(need_follows_the_data), cmocka_unit_test(reserved_space_is_no_data),
-        cmocka_unit_test(a_compressed_disk),     cmocka_unit_test(coarse_clusters),
+        cmocka_unit_test(youngest_is_given_up),   cmocka_unit_test(what_was_written_is_doubted),
+        cmocka_unit_test(need_follows_the_data),  cmocka_unit_test(reserved_space_is_no_data),
+        cmocka_unit_test(a_compressed_disk),      cmocka_unit_test(coarse_clusters),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
