@@ -46,6 +46,11 @@ static struct {
     unsigned version;
 } world;
 
+/* What happens to it while a look is under way. */
+static struct doctor *doctor;
+static void (*on_look)(void);
+static unsigned n_looks_beside;
+
 static int fail_with(const struct error *failure, struct error *ret_err)
 {
     if (failure->errnum != 0)
@@ -72,6 +77,8 @@ int __wrap_preflight_trouble(struct preflight *preflight, struct error *ret_err)
 int __wrap_preflight_trouble(struct preflight *preflight, struct error *ret_err)
 {
     (void)preflight;
+    if (on_look)
+        on_look();
     return fail_with(&world.unfit, ret_err);
 }
 
@@ -219,6 +226,8 @@ static int set_up(void **state)
     (void)state;
     memset(&world, 0, sizeof(world));
     world.version = 64;
+    on_look = NULL;
+    n_looks_beside = 0;
     err = (struct error)ERROR_INIT;
     bus_state.attached = bus_state.connected = is_serving = true;
     make_folder(instances, sizeof(instances), "instances", 0755);
@@ -249,12 +258,11 @@ static int tear_down(void **state)
 
 static json_t *look(void)
 {
-    struct doctor *doctor = NULL;
     fake_driver_set_script(agent.driver, &script);
     assert_int_equal(doctor_new(&agent, &sources, is_serving, &doctor, &err), 0);
-    json_t *report = doctor_look(doctor, NULL);
+    json_t *report = NULL;
+    assert_int_equal(doctor_look(doctor, NULL, &report, &err), 0);
     doctor_free(doctor);
-    assert_non_null(report);
     return report;
 }
 
@@ -527,18 +535,46 @@ static void apparmor_has_to_know_the_socket(void **state)
     assert_non_null(strstr(fact.text, "libvirt-qemu.d lets QEMU make the socket"));
 }
 
-/* The agent ends: what is asked for now is told as that. */
-static void a_look_ends_with_the_agent(void **state)
+static void look_beside(void)
+{
+    json_t *report = NULL;
+    struct error busy = ERROR_INIT;
+    assert_int_equal(doctor_look(doctor, NULL, &report, &busy), -EBUSY);
+    assert_non_null(strstr(busy.message, "another look is under way"));
+    assert_null(report);
+    n_looks_beside++;
+}
+
+/* Who would wait takes a place on the socket that status and cancel need. */
+static void one_look_at_a_time(void **state)
 {
     (void)state;
-    struct doctor *doctor = NULL;
-    assert_int_equal(doctor_new(&agent, &sources, true, &doctor, &err), 0);
+    on_look = look_beside;
+    json_decref(look());
+    assert_int_equal(n_looks_beside, 1);
+}
+
+static void stop_meanwhile(void)
+{
     doctor_stop(doctor);
-    json_t *report = doctor_look(doctor, NULL);
+}
+
+/* What is under way ends at its next wait, and none begins. */
+static void a_look_ends_with_the_agent(void **state)
+{
+    json_t *report = NULL;
+    (void)state;
+    on_look = stop_meanwhile;
+    assert_int_equal(doctor_new(&agent, &sources, true, &doctor, &err), 0);
+    assert_int_equal(doctor_look(doctor, NULL, &report, &err), 0);
     const json_t *last = finding_of(report, "qemu-img"); /* a helper is not run any more */
     assert_non_null(strstr(json_string_member(last, "text"), "the agent ends"));
     assert_int_equal(json_array_size(json_object_get(report, "findings")), 7);
     json_decref(report);
+    report = NULL;
+    assert_int_equal(doctor_look(doctor, NULL, &report, &err), -ECANCELED);
+    assert_string_equal(err.message, "the agent ends");
+    assert_null(report);
     doctor_free(doctor);
     doctor_stop(NULL);
     doctor_free(NULL);
@@ -561,6 +597,7 @@ int main(void)
         TEST(what_the_agent_makes_need_not_be_there_before),
         TEST(what_is_left_is_counted),
         TEST(apparmor_has_to_know_the_socket),
+        TEST(one_look_at_a_time),
         TEST(a_look_ends_with_the_agent),
     };
     return cmocka_run_group_tests(tests, start, finish);
