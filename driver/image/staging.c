@@ -17,8 +17,6 @@
 #include "common/same_file.h"
 #include "driver/driver.h"
 
-#define PREFIX "nova-snapshot-"
-
 struct staging {
     char *directory;
     char *image_path;
@@ -99,8 +97,9 @@ int staging_new(const char *parent, struct staging **ret_staging, struct error *
         length--;
     id_new_hex(id);
     id_new_hex(file);
-    if (parent[0] != '/' || (size_t)snprintf(directory, sizeof(directory), "%.*s/" PREFIX "%s",
-                                             (int)length, parent, id) >= sizeof(directory))
+    if (parent[0] != '/' ||
+        (size_t)snprintf(directory, sizeof(directory), "%.*s/" STAGING_PREFIX "%s", (int)length,
+                         parent, id) >= sizeof(directory))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "snapshots_directory %s is not an absolute path of usable length", parent);
     return name_paths(directory, file, ret_staging, err);
@@ -160,8 +159,8 @@ int staging_named(const char *directory, const char *file, struct staging **ret_
                   struct error *err)
 {
     const char *name = strrchr(directory, '/');
-    if (directory[0] != '/' || strncmp(name, "/" PREFIX, strlen("/" PREFIX)) != 0 ||
-        !is_hex_id(name + strlen("/" PREFIX)))
+    if (directory[0] != '/' || strncmp(name, "/" STAGING_PREFIX, strlen("/" STAGING_PREFIX)) != 0 ||
+        !is_hex_id(name + strlen("/" STAGING_PREFIX)))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "%.255s is no directory that a snapshot makes", directory);
     if (!is_hex_id(file))

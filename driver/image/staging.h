@@ -13,6 +13,8 @@
 
 struct staging;
 
+#define STAGING_PREFIX "nova-snapshot-" /* of the directory's name */
+
 /*
  * Who may pass through the directory: nobody else (0700), or whoever knows the names inside
  * (0701: QEMU runs as a user of its own and opens the delta by its path; nova does the same).

@@ -2,6 +2,7 @@
 /* agent/doctor.c and the checks of host_checks.c: what is told of a host when one thing is wrong.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +21,7 @@
 #include "agent/doctor_checks.h"
 #include "agent/local_checks.h"
 #include "agent/preflight.h"
+#include "agent/reload.h"
 #include "agent/workers.h"
 #include "amqp/bus_look.h"
 #include "bus_state.h"
@@ -40,7 +43,7 @@ static bool is_serving;
 
 /* What is wrong; all zero: nothing is. */
 static struct {
-    struct error broker, conductor, keystone, glance, cinder, unfit, files;
+    struct error broker, conductor, keystone, glance, cinder, cinder_endpoint, unfit, files;
     bool only_in_catalog, no_nova_compute, drained, files_differ;
     int pid;
     unsigned version;
@@ -147,9 +150,10 @@ int __wrap_cinder_endpoint(const struct cinder *cinder, const struct request_con
 int __wrap_cinder_endpoint(const struct cinder *cinder, const struct request_context *context,
                            char **ret_url, struct error *ret_err)
 {
-    (void)cinder, (void)context, (void)ret_err;
-    *ret_url = strdup("http://cinder/v3");
-    return 0;
+    (void)cinder, (void)context;
+    if (world.cinder_endpoint.errnum == 0)
+        *ret_url = strdup("http://cinder/v3");
+    return fail_with(&world.cinder_endpoint, ret_err);
 }
 
 int __wrap_cinder_reach(struct cinder *cinder, const struct request_context *context,
@@ -172,14 +176,15 @@ int __wrap_conf_load(const struct conf_source *items, size_t n, struct conf **re
     return fail_with(&world.files, ret_err);
 }
 
-void __wrap_conf_compare(const struct conf *a, const struct conf *b,
-                         void (*differs)(void *arg, const char *group, const char *name),
-                         void *arg);
-void __wrap_conf_compare(const struct conf *a, const struct conf *b,
-                         void (*differs)(void *arg, const char *group, const char *name), void *arg)
+void __wrap_reload_compare(const struct agent *of, const struct conf *with,
+                           void (*differs)(void *arg, const char *group, const char *name),
+                           void *arg);
+void __wrap_reload_compare(const struct agent *of, const struct conf *with,
+                           void (*differs)(void *arg, const char *group, const char *name),
+                           void *arg)
 {
-    assert_ptr_equal(a, &conf);
-    assert_null(b);
+    assert_ptr_equal(of, &agent);
+    assert_null(with);
     if (!world.files_differ)
         return;
     differs(arg, "DEFAULT", "host");
@@ -396,6 +401,32 @@ static void no_service_token_is_a_warning(void **state)
     (void)state;
     agent.service_session = NULL;
     assert_told("Keystone", "warn", "an upload that outlives the user's token fails");
+    world.keystone = failure(EACCES, "Keystone refused the credentials: 401"); /* of old */
+    json_t *report = look();
+    const json_t *keystone = finding_of(report, "Keystone");
+    assert_string_equal(json_string_member(keystone, "status"), "warn");
+    assert_non_null(strstr(json_string_member(keystone, "text"),
+                           "fails; [service_user] gets none: Keystone refused the credentials"));
+    json_decref(report);
+}
+
+/* Requests come with a user's token and catalog: what [service_user] may do does not matter. */
+static void cinder_may_not_know_the_service_user(void **state)
+{
+    (void)state;
+    static const int statuses[] = {401, 403};
+    for (int i = 0; i < 2; i++) {
+        world.cinder = failure(EACCES, "Cinder refused");
+        world.cinder.http_status = statuses[i];
+        assert_told("Cinder", "warn", "with their users' tokens: Cinder refused");
+    }
+    world.cinder.http_status = 404;
+    assert_told("Cinder", "fail", "Cinder refused");
+    world.cinder = (struct error)ERROR_INIT;
+    world.cinder_endpoint = failure(ENOENT, "the catalog has no volumev3");
+    assert_told("Cinder", "warn", "tokens: the catalog has no volumev3");
+    world.cinder_endpoint = failure(ENOTSUP, "none of API v3");
+    assert_told("Cinder", "fail", "none of API v3");
 }
 
 static void nova_compute_is_missed(void **state)
@@ -489,6 +520,19 @@ static void put_file(const char *path, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
+/* As if it were of an hour ago. */
+static void make_old(const char *path)
+{
+    const struct timespec times[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void put_old_file(const char *path)
+{
+    put_file(path, "x");
+    make_old(path);
+}
+
 static void what_is_left_is_counted(void **state)
 {
     char path[400];
@@ -496,12 +540,21 @@ static void what_is_left_is_counted(void **state)
     (void)snprintf(path, sizeof(path), "%s/cmp1.journal", state_dir);
     assert_int_equal(mkdir(path, 0700), 0);
     (void)snprintf(path, sizeof(path), "%s/cmp1.journal/1.request", state_dir);
-    put_file(path, "x");
+    put_file(path, "x"); /* its request has just begun */
+    assert_told("left-overs", "ok", "none");
+    make_old(path);
     assert_told("left-overs", "warn", "1 records of requests, 0 unreadable ones, and 0 folders");
     (void)snprintf(path, sizeof(path), "%s/cmp1.journal/1.request.unreadable", state_dir);
-    put_file(path, "x");
-    (void)snprintf(path, sizeof(path), "%s/tmp8a", snapshots);
+    put_old_file(path);
+    (void)snprintf(path, sizeof(path), "%s/tmp8a", snapshots); /* nova-compute's */
     assert_int_equal(mkdir(path, 0700), 0);
+    make_old(path);
+    assert_told("left-overs", "warn", "1 records of requests, 1 unreadable ones, and 0 folders");
+    assert_int_equal(rmdir(path), 0);
+    (void)snprintf(path, sizeof(path), "%s/nova-snapshot-8a", snapshots);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_told("left-overs", "warn", "1 records of requests, 1 unreadable ones, and 0 folders");
+    make_old(path);
     assert_told("left-overs", "warn", "1 records of requests, 1 unreadable ones, and 1 folders");
     assert_int_equal(rmdir(path), 0);
 }
@@ -589,6 +642,7 @@ int main(void)
         TEST(a_broker_that_refuses_the_password),
         TEST(wrong_credentials_leave_cinder_unasked),
         TEST(no_service_token_is_a_warning),
+        TEST(cinder_may_not_know_the_service_user),
         TEST(nova_compute_is_missed),
         TEST(the_agent_tells_why_it_takes_nothing),
         TEST(without_an_agent_that_is_what_fails),
