@@ -128,6 +128,19 @@ static void a_stopped_guest_is_streamed_without_a_byte(void **state)
     assert_int_equal(bytes, 300 * MIB);
 }
 
+/* Measuring a disk takes a minute at most, and ends with the agent. */
+static void a_look_can_be_cancelled(void **state)
+{
+    struct canceller canceller;
+    (void)state;
+    world.fail_name = "qemu-img measure";
+    canceller_enter(&canceller);
+    canceller_request(&canceller);
+    int r = check(SNAPSHOT_METHOD_COLD);
+    canceller_leave(&canceller);
+    assert_int_equal(r, -ECANCELED);
+}
+
 static const char *xml;
 
 static char *make_xml(void)
@@ -175,6 +188,7 @@ int main(void)
         TEST(what_is_written_is_told),
         TEST(what_a_method_lacks_is_told),
         TEST(a_stopped_guest_is_streamed_without_a_byte),
+        TEST(a_look_can_be_cancelled),
         TEST(the_agent_is_seen_by_its_channel),
     };
     return cmocka_run_group_tests(tests, fixture_start, fixture_finish);
