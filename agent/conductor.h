@@ -47,10 +47,11 @@ int conductor_instance_states(struct bus *bus, const struct request_context *con
                               const char *instance_uuid, struct instance_states *ret_states,
                               struct error *err);
 
-/* Loads the fields of `attributes` (NULL-ended) the request did not carry. */
+/* Loads the fields of `attributes` (NULL-ended) the request did not carry. 0 for `timeout_ms`:
+ * rpc_response_timeout. */
 int conductor_instance_load(struct bus *bus, const struct request_context *context,
                             struct instance *instance, const char *const *attributes,
-                            struct error *err);
+                            unsigned timeout_ms, struct error *err);
 
 int conductor_event_start(struct bus *bus, const struct request_context *context,
                           const char *instance_uuid, const char *event, const char *host,

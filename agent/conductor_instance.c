@@ -120,7 +120,7 @@ static json_t *missing_attributes(const struct instance *instance, const char *c
 
 int conductor_instance_load(struct bus *bus, const struct request_context *context,
                             struct instance *instance, const char *const *attributes,
-                            struct error *err)
+                            unsigned timeout_ms, struct error *err)
 {
     json_t *result = NULL;
     json_t *data;
@@ -135,6 +135,7 @@ int conductor_instance_load(struct bus *bus, const struct request_context *conte
         .versions = json_pack("{s:s, s:s}", "Instance", VERSION_LOADED, "Flavor", VERSION_FLAVOR),
         .args = json_pack("[s]", instance->uuid),
         .kwargs = json_pack("{s:o}", "expected_attrs", names),
+        .timeout_ms = timeout_ms,
     };
     int r = conductor_class_action(bus, context, &action, &result, err);
     if (r < 0)

@@ -10,7 +10,6 @@
 #include "agent/host_checks.h"
 #include "agent/preflight.h"
 #include "common/cancel.h"
-#include "common/cleanup.h"
 #include "common/findings.h"
 
 struct doctor {
@@ -61,17 +60,32 @@ static void look_at_host(const struct doctor *doctor, json_t *report)
     request_context_free(view.context);
 }
 
-json_t *doctor_look(struct doctor *doctor, const char *instance)
+static int make_report(const struct doctor *doctor, const char *instance, json_t **ret_report,
+                       struct error *err)
 {
-    LOCK_SCOPE(&doctor->looking);
-    struct cancel *before = cancel_enter(doctor->stop);
+    if (cancel_check(err) < 0)
+        return -err->errnum;
     json_t *report = findings_new(doctor->agent->conf->DEFAULT.host, VERSION, instance);
-    if (report && instance)
+    if (!report)
+        return error_nomem(err);
+    if (instance)
         doctor_instance_look(doctor->agent, instance, report);
-    else if (report)
+    else
         look_at_host(doctor, report);
+    *ret_report = report;
+    return 0;
+}
+
+int doctor_look(struct doctor *doctor, const char *instance, json_t **ret_report, struct error *err)
+{
+    if (pthread_mutex_trylock(&doctor->looking) != 0)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                         "another look is under way: ask again when it has ended, within a minute");
+    struct cancel *before = cancel_enter(doctor->stop);
+    int r = make_report(doctor, instance, ret_report, err);
     (void)cancel_enter(before);
-    return report;
+    (void)pthread_mutex_unlock(&doctor->looking);
+    return r;
 }
 
 void doctor_stop(struct doctor *doctor)

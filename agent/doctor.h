@@ -20,11 +20,12 @@ int doctor_new(const struct agent *agent, const struct conf_sources *sources, bo
                struct doctor **ret_doctor, struct error *err);
 
 /*
- * The report, owned; NULL when out of memory. `instance` is a UUID or libvirt's name, NULL: the
- * host. One look at a time, others wait for it; it takes seconds, within a minute as a rule. Any
- * thread.
+ * The report, owned. `instance` is a UUID or libvirt's name, NULL: the host. It takes seconds,
+ * within a minute as a rule. EBUSY, at once, while another look is under way: who waits holds a
+ * place that others need; ECANCELED after doctor_stop(). Any thread.
  */
-json_t *doctor_look(struct doctor *doctor, const char *instance);
+int doctor_look(struct doctor *doctor, const char *instance, json_t **ret_report,
+                struct error *err);
 
 /* A look that is under way ends soon, and none begins any more. NULL-safe. */
 void doctor_stop(struct doctor *doctor);

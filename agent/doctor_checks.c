@@ -3,18 +3,24 @@
 #include "agent/doctor_checks.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "agent/agent.h"
+#include "agent/reload.h"
 #include "agent/workers.h"
 #include "common/cleanup.h"
+#include "driver/image/staging.h"
 
 #define APPARMOR_ENABLED "/sys/module/apparmor/parameters/enabled"
 #define APPARMOR_PROFILES "/etc/apparmor.d"
 #define LINES_MAX 10000
+#define OLD_S 10
 
 struct names {
     char text[400];
@@ -49,7 +55,7 @@ static int compare_with_files(const struct host_view *view, struct names *differ
     struct conf *conf = NULL;
     int r = conf_load(view->sources->items, view->sources->n, &conf, err);
     if (r == 0)
-        conf_compare(view->agent->conf, conf, add_option, differing);
+        reload_compare(view->agent, conf, add_option, differing);
     conf_free(conf);
     return r;
 }
@@ -134,23 +140,31 @@ int doctor_checks_apparmor(struct host_view *view, struct host_fact *fact, struc
     return 0;
 }
 
-/* How many names in a folder end so; "" = all. */
-static unsigned count_names(const char *path, const char *end)
+/* A request that has just begun may not be among those that are counted as under way. */
+static bool is_old(DIR *folder, const char *name)
+{
+    struct stat st;
+    return fstatat(dirfd(folder), name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           time(NULL) - st.st_mtime >= OLD_S;
+}
+
+/* How many names in a folder begin and end so, and are not new. */
+static unsigned count_names(const char *path, const char *begin, const char *end)
 {
     unsigned n = 0;
     DIR *folder = opendir(path);
     const struct dirent *entry;
     while (folder && (entry = readdir(folder))) { /* NOLINT(concurrency-mt-unsafe) */
         size_t length = strlen(entry->d_name), tail = strlen(end);
-        n += entry->d_name[0] != '.' && length >= tail &&
-             strcmp(entry->d_name + length - tail, end) == 0;
+        n += strncmp(entry->d_name, begin, strlen(begin)) == 0 && length >= tail &&
+             strcmp(entry->d_name + length - tail, end) == 0 && is_old(folder, entry->d_name);
     }
     if (folder)
         (void)closedir(folder);
     return n;
 }
 
-/* What is under way has a record, and may have a folder. */
+/* What is under way has a record, and may have a folder. nova-compute has folders there, too. */
 int doctor_checks_left_overs(struct host_view *view, struct host_fact *fact, struct error *err)
 {
     const struct agent *agent = view->agent;
@@ -160,9 +174,9 @@ int doctor_checks_left_overs(struct host_view *view, struct host_fact *fact, str
     (void)snprintf(journal, sizeof(journal), "%s/%s.journal", conf->snapshot_agent.state_dir,
                    conf->DEFAULT.host);
     unsigned n_running = view->is_serving ? workers_running(agent->workers) : 0;
-    unsigned n_records = count_names(journal, ".request");
-    unsigned n_unreadable = count_names(journal, ".unreadable");
-    unsigned n_folders = count_names(conf->libvirt.snapshots_directory, "");
+    unsigned n_records = count_names(journal, "", ".request");
+    unsigned n_unreadable = count_names(journal, "", ".unreadable");
+    unsigned n_folders = count_names(conf->libvirt.snapshots_directory, STAGING_PREFIX, "");
     if (n_unreadable == 0 && n_records <= n_running && n_folders <= n_running)
         host_check_tell(fact, "none; %u requests are under way", n_running);
     else

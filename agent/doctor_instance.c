@@ -18,6 +18,8 @@
 #include "conf/conf.h"
 #include "driver/driver.h"
 
+#define CONDUCTOR_MS 5000
+
 struct look {
     const struct agent *agent;
     json_t *report;
@@ -80,7 +82,7 @@ static int ask_nova(struct look *look, struct instance_states *ret_states, struc
     if (r == 0)
         r = conductor_instance_states(bus, context, look->instance.uuid, ret_states, err);
     if (r == 0)
-        r = conductor_instance_load(bus, context, &look->instance, attributes, err);
+        r = conductor_instance_load(bus, context, &look->instance, attributes, CONDUCTOR_MS, err);
     request_context_free(context);
     return r;
 }

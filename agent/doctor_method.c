@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/statvfs.h>
 
+#include "common/cancel.h"
 #include "common/findings.h"
 
 #define METHODS (SNAPSHOT_METHOD_COLD + 1)
@@ -28,6 +29,21 @@ static void try_method(const struct agent *agent, const struct plan_input *input
     else
         (void)driver->ops->check_plan(driver, input->info, plan, &ret_verdict->bytes,
                                       &ret_verdict->trouble);
+}
+
+/* Fails when the look is to end: what was found then says nothing of the guest. */
+static int try_methods(const struct agent *agent, const struct plan_input *input,
+                       const struct snapshot_plan *plan, struct verdict *ret_verdicts,
+                       struct error *err)
+{
+    struct snapshot_plan tried = *plan;
+    for (unsigned method = 0; method < METHODS; method++) {
+        if (cancel_check(err) < 0)
+            return -err->errnum;
+        tried.method = (enum snapshot_method)method;
+        try_method(agent, input, &tried, &ret_verdicts[method]);
+    }
+    return cancel_check(err);
 }
 
 /* As disk_image.c goes on after a method that cannot be used, or has no room. NONE: it fails. */
@@ -106,10 +122,11 @@ void doctor_method_look(const struct agent *agent, const struct plan_input *inpu
                         const struct snapshot_plan *plan, json_t *report)
 {
     struct verdict verdicts[METHODS] = {{.bytes = 0}};
-    for (unsigned method = 0; method < METHODS; method++) {
-        struct snapshot_plan tried = *plan;
-        tried.method = (enum snapshot_method)method;
-        try_method(agent, input, &tried, &verdicts[method]);
+    struct error ends = ERROR_INIT;
+    if (try_methods(agent, input, plan, verdicts, &ends) < 0) {
+        findings_add(report, "method", FINDINGS_FAIL, ends.message,
+                     "ask again when it has started");
+        return;
     }
     enum snapshot_method chosen = choose_method(input, *plan, verdicts);
     if (chosen == NONE)

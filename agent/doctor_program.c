@@ -48,7 +48,7 @@ static json_t *look(const struct agent *agent, const struct conf_sources *source
     bus_stand_aside(agent->bus, BUS_ASIDE_DRAINED, true);
     (void)bus_start(agent->bus, CONNECTION_MS, &err);
     if (doctor_new(agent, sources, false, &doctor, &err) == 0)
-        report = doctor_look(doctor, instance);
+        (void)doctor_look(doctor, instance, &report, &err);
     doctor_free(doctor);
     return report;
 }

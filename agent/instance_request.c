@@ -26,7 +26,7 @@ int instance_request_begin(struct instance_request *op, struct error *err)
 int instance_request_load_properties(struct instance_request *op, struct error *err)
 {
     static const char *const attributes[] = {"system_metadata", NULL};
-    return conductor_instance_load(op->agent->bus, op->admin, &op->instance, attributes, err);
+    return conductor_instance_load(op->agent->bus, op->admin, &op->instance, attributes, 0, err);
 }
 
 void instance_request_end(struct instance_request *op)

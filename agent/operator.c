@@ -36,10 +36,10 @@ static json_t *view_jobs(void *arg, const char *id)
     return operator_view_jobs(arg, id);
 }
 
-static json_t *view_doctor(void *arg, const char *instance)
+static int view_doctor(void *arg, const char *instance, json_t **ret_report, struct error *err)
 {
     const struct agent *agent = arg;
-    return doctor_look(agent->doctor, instance);
+    return doctor_look(agent->doctor, instance, ret_report, err);
 }
 
 static int cancel_job(void *arg, const char *id, struct error *err)

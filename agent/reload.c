@@ -88,6 +88,30 @@ static void warn_of_others(const struct conf *old, const struct conf *conf)
         log_warning("needs a restart: %s", names.text);
 }
 
+static int mib_of(uint64_t bytes)
+{
+    return (int)(bytes >> 20);
+}
+
+void reload_compare(const struct agent *agent, const struct conf *conf,
+                    void (*differs)(void *arg, const char *group, const char *name), void *arg)
+{
+    struct conf in_force = *agent->conf; /* borrows all that the other owns */
+    const struct live_values live = live_options_get(agent->live_options);
+    char method[16];
+    (void)snprintf(method, sizeof(method), "%s", snapshot_method_name(live.wanted_method));
+    in_force.DEFAULT.debug = log_get_level() == LOG_LEVEL_DEBUG;
+    in_force.DEFAULT.max_concurrent_snapshots = (int)slots_usage(agent->snapshot_slots).limit;
+    in_force.compute.max_concurrent_disk_ops = (int)slots_usage(agent->disk_op_slots).limit;
+    in_force.snapshot_agent.debug_modules = conf->snapshot_agent.debug_modules;
+    in_force.snapshot_agent.live_snapshot_method = method;
+    in_force.snapshot_agent.disk_rate_limit = mib_of(live.disk_bytes_per_s);
+    in_force.snapshot_agent.disk_rate_limit_host = mib_of(live.disk_host_bytes_per_s);
+    in_force.snapshot_agent.upload_rate_limit = mib_of(live.upload_bytes_per_s);
+    in_force.snapshot_agent.upload_rate_limit_host = mib_of(live.upload_host_bytes_per_s);
+    conf_compare(&in_force, conf, differs, arg);
+}
+
 void reload_configuration(struct agent *agent, const struct conf_sources *sources)
 {
     struct conf *conf = NULL;

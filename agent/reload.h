@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "conf/conf.h"
 #include "conf/sources.h"
 
 /*
@@ -14,3 +15,10 @@
  * logged. Main thread.
  */
 void reload_configuration(struct agent *agent, const struct conf_sources *sources);
+
+/*
+ * conf_compare() of what is in force, which SIGHUP and operators change, with `conf`. debug_modules
+ * are left out: what is in force of them nobody keeps. Any thread.
+ */
+void reload_compare(const struct agent *agent, const struct conf *conf,
+                    void (*differs)(void *arg, const char *group, const char *name), void *arg);

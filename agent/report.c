@@ -204,7 +204,7 @@ int report_phase(struct instance_request *op, const char *image_id, const char *
                                              NULL};
     if (!notifications_are_on(op))
         return 0;
-    int r = conductor_instance_load(op->agent->bus, op->admin, &op->instance, attributes, err);
+    int r = conductor_instance_load(op->agent->bus, op->admin, &op->instance, attributes, 0, err);
     if (r == 0 && format_is(op, "unversioned"))
         r = phase_legacy(op, phase, err);
     if (r == 0 && format_is(op, "versioned"))

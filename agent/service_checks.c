@@ -20,16 +20,18 @@
 #define CINDER_MS 8000
 #define KEYSTONE_MS 8000
 
+#define NO_SERVICE_TOKEN "no service token is sent: an upload that outlives the user's token fails"
+
 /* Below it not even a journal's record, or the header of an overlay, is sure to be written. */
 #define ROOM_BYTES ((uint64_t)16 << 20)
 
+/* For an operator nothing is made, which check_host does to see whether it can be. */
 int service_checks_libvirt(struct host_view *view, struct host_fact *fact, struct error *err)
 {
     struct driver *driver = view->agent->driver;
     char text[DRIVER_TEXT_MAX] = "";
-    int r = driver->ops->check_host(driver, err);
-    if (r == 0 && fact)
-        r = driver->ops->describe_host(driver, text, err);
+    int r = view->is_thorough ? driver->ops->describe_host(driver, text, err)
+                              : driver->ops->check_host(driver, err);
     if (r == 0)
         host_check_tell(fact, "%s", text);
     return r;
@@ -93,22 +95,25 @@ static int get_token(struct keystone_session *session, struct error *err)
 }
 
 /* A token that is kept says nothing of a password that was changed since: an operator gets a new
- * one. */
+ * one. Where none is sent (send_service_user_token is false) nothing depends on it. */
 int service_checks_keystone(struct host_view *view, struct host_fact *fact, struct error *err)
 {
     const struct agent *agent = view->agent;
-    int r = 0;
+    struct error refusal = ERROR_INIT;
     if (view->is_thorough && agent->own_session)
-        r = keystone_session_context(agent->own_session, KEYSTONE_MS, &view->context, err);
+        (void)keystone_session_context(agent->own_session, KEYSTONE_MS, &view->context, &refusal);
     else if (agent->service_session)
-        r = get_token(agent->service_session, err);
-    if (r < 0)
+        (void)get_token(agent->service_session, &refusal);
+    if (refusal.errnum != 0 && agent->service_session) {
+        *err = refusal;
         return error_prepend(err, "[service_user]");
+    }
     if (agent->service_session)
         host_check_tell(fact, "gives a token for [service_user], which is sent with each request");
+    else if (refusal.errnum != 0)
+        host_check_warn(fact, NO_SERVICE_TOKEN "; [service_user] gets none: %s", refusal.message);
     else
-        host_check_warn(fact, "no service token is sent: an upload that outlives the user's token "
-                              "fails");
+        host_check_warn(fact, NO_SERVICE_TOKEN);
     return 0;
 }
 
@@ -150,18 +155,35 @@ int service_checks_glance(struct host_view *view, struct host_fact *fact, struct
     return 0;
 }
 
+/* Snapshots ask Cinder with a user's token and catalog: that ours has no entry, or may not, costs
+ * none. */
+static bool is_of_own_user(const struct error *trouble, bool has_endpoint)
+{
+    return has_endpoint ? trouble->http_status == 401 || trouble->http_status == 403
+                        : trouble->errnum == ENOENT;
+}
+
 int service_checks_cinder(struct host_view *view, struct host_fact *fact, struct error *err)
 {
     cleanup_free char *url = NULL;
+    struct error trouble = ERROR_INIT;
     if (!view->context) {
         host_check_warn(fact, "cannot be asked without a token of [service_user]");
         return 0;
     }
-    int r = cinder_endpoint(view->agent->cinder, view->context, &url, err);
+    int r = cinder_endpoint(view->agent->cinder, view->context, &url, &trouble);
     if (r == 0)
-        r = cinder_reach(view->agent->cinder, view->context, CINDER_MS, err);
-    if (r == 0)
+        r = cinder_reach(view->agent->cinder, view->context, CINDER_MS, &trouble);
+    if (r == 0) {
         host_check_tell(fact, "%s answers, with the token of [service_user]",
                         http_request_show_url(url).text);
+    } else if (is_of_own_user(&trouble, url != NULL)) {
+        host_check_warn(fact,
+                        "[service_user] may not ask it; snapshots ask with their users' tokens: %s",
+                        trouble.message);
+        r = 0;
+    } else {
+        *err = trouble;
+    }
     return r;
 }

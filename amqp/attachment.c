@@ -84,6 +84,8 @@ int attachment_look(struct attachment *attachment, struct queue_state *ret_other
     struct queue_state state = {0};
     int r = topology_look(attachment->connection, waiting ? TOPOLOGY_CHANNEL : SERVER_CHANNEL,
                           attachment->queue, &state, err);
+    if (r < 0 && !waiting) /* the channel, and what it held, is gone */
+        connection_drop(attachment->connection, err->message);
     if (r < 0 && (r != -ENOENT || !waiting))
         return r;
     if (attachment->phase == ATTACHMENT_DONE && state.consumers > 0)
@@ -168,8 +170,6 @@ static void check_attachment(struct attachment *attachment, uint64_t now_ms)
     int r = attachment_look(attachment, &others, &error);
     if (r < 0) {
         log_warning("cannot inspect queue %s: %s", attachment->queue, error.message);
-        if (attachment->phase != ATTACHMENT_WAITING) /* the channel, and what it held, is gone */
-            connection_drop(attachment->connection, error.message);
         return;
     }
     if (others.consumers == 0) {

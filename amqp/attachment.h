@@ -73,7 +73,7 @@ uint64_t attachment_next_ms(const struct attachment *attachment);
 
 /*
  * Who else consumes our queue, and what waits there: nobody and nothing when there is no such
- * queue.
+ * queue. While attached a failure costs the connection.
  */
 int attachment_look(struct attachment *attachment, struct queue_state *ret_others,
                     struct error *err);

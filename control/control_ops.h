@@ -40,8 +40,9 @@ struct control_ops {
     char *(*metrics)(void *arg);
 
     /* What is found of the host, or with `instance`, a UUID or a name, of how its snapshot would be
-     * taken; an object. It may take a minute, in which others are answered. */
-    json_t *(*doctor)(void *arg, const char *instance);
+     * taken; an object, owned. It may take a minute, in which others are answered; EBUSY: for
+     * somebody else it is being looked. */
+    int (*doctor)(void *arg, const char *instance, json_t **ret_report, struct error *err);
 
     int (*cancel_job)(void *arg, const char *id, struct error *err);
 

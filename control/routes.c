@@ -99,7 +99,10 @@ static struct routes_answer get_job(const struct call *call)
 
 static struct routes_answer get_doctor(const struct call *call)
 {
-    return answer_json(OK, call->ops->doctor(call->arg, call->id[0] != '\0' ? call->id : NULL));
+    struct error err = ERROR_INIT;
+    json_t *report = NULL;
+    int r = call->ops->doctor(call->arg, call->id[0] != '\0' ? call->id : NULL, &report, &err);
+    return answer_done(r, OK, report, &err);
 }
 
 static struct routes_answer delete_job(const struct call *call)

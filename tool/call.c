@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -107,6 +109,15 @@ enum invocation_exit call_agent(const struct invocation *invocation, const struc
     enum invocation_exit status = read_response(&response, ret_answer);
     http_response_done(&response);
     return status;
+}
+
+bool call_finds_nobody(const struct invocation *invocation)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path(invocation));
+    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 &&
+           (errno == ENOENT || errno == ECONNREFUSED || errno == EACCES);
 }
 
 bool call_print_json(const struct invocation *invocation, const json_t *answer)

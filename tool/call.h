@@ -21,5 +21,9 @@ struct call {
 enum invocation_exit call_agent(const struct invocation *invocation, const struct call *call,
                                 json_t **ret_answer);
 
+/* Whether nobody listens on the agent's socket, or this user may not ask there: an agent that is
+ * there and does not answer is another thing. */
+bool call_finds_nobody(const struct invocation *invocation);
+
 /* With --json prints the answer as it came, and is true: there is no more to say. */
 bool call_print_json(const struct invocation *invocation, const json_t *answer);

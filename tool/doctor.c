@@ -79,7 +79,7 @@ enum invocation_exit doctor_run(const struct invocation *invocation)
                    instance ? instance : "");
     const struct call call = {.method = "GET", .path = path, .timeout_ms = LOOK_MS};
     enum invocation_exit status = call_agent(invocation, &call, &report);
-    if (status == INVOCATION_UNREACHABLE)
+    if (status == INVOCATION_UNREACHABLE && call_finds_nobody(invocation))
         return run_program(invocation);
     if (status == INVOCATION_DONE) {
         if (!call_print_json(invocation, report))

@@ -100,16 +100,27 @@ int disk_space_need(const struct guest_info *info, unsigned parts, uint64_t *ret
     return 0;
 }
 
-/* The file system of the staging, by the folder above it. */
+/* "/a/b" to "/a", that to "/". */
+static void cut_to_folder_above(char *path)
+{
+    char *slash = strrchr(path, '/');
+    slash[slash == path] = '\0';
+}
+
+/* The file system of the staging, by the nearest folder above it that is there. */
 static int read_free_space(const struct staging *staging, dev_t *ret_file_system,
                            uint64_t *ret_free_bytes, struct error *err)
 {
     char parent[DRIVER_PATH_MAX];
     struct statvfs space;
     struct stat st;
+    int r;
     (void)snprintf(parent, sizeof(parent), "%s", staging_directory(staging));
-    *strrchr(parent, '/') = '\0';
-    if (stat(parent, &st) < 0 || statvfs(parent, &space) < 0)
+    do {
+        cut_to_folder_above(parent);
+        r = stat(parent, &st);
+    } while (r < 0 && errno == ENOENT && parent[1] != '\0');
+    if (r < 0 || statvfs(parent, &space) < 0)
         return error_errno(err, errno, "cannot read how much space is free in %s", parent);
     *ret_file_system = st.st_dev;
     *ret_free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
@@ -180,14 +191,18 @@ static void *watch_space(void *arg)
     return NULL;
 }
 
+/* With `lock`. */
+static int look_for_room(struct disk_space *space, uint64_t *ret_free_bytes, struct error *err)
+{
+    int r = read_free_space(space->staging, &space->file_system, ret_free_bytes, err);
+    return r < 0 ? r : check_fits(space, *ret_free_bytes, err);
+}
+
 static int enter_account(struct disk_space *space, struct error *err)
 {
     uint64_t free_bytes = 0;
     LOCK_SCOPE(&lock);
-    int r = read_free_space(space->staging, &space->file_system, &free_bytes, err);
-    if (r < 0)
-        return r;
-    r = check_fits(space, free_bytes, err);
+    int r = look_for_room(space, &free_bytes, err);
     if (r < 0)
         return r;
     r = pthread_create(&space->watcher, NULL, watch_space, space);
@@ -221,9 +236,14 @@ int disk_space_reserve(const struct staging *staging, uint64_t needed_bytes,
     return r;
 }
 
-uint64_t disk_space_bytes(const struct disk_space *space)
+int disk_space_fits(const struct staging *staging, uint64_t needed_bytes, uint64_t keep_free_bytes,
+                    struct error *err)
 {
-    return space->needed_bytes;
+    struct disk_space asked = {
+        .staging = staging, .needed_bytes = needed_bytes, .keep_free_bytes = keep_free_bytes};
+    uint64_t free_bytes = 0;
+    LOCK_SCOPE(&lock);
+    return look_for_room(&asked, &free_bytes, err);
 }
 
 static void leave_account(struct disk_space *space)

@@ -39,8 +39,10 @@ int disk_space_need(const struct guest_info *info, unsigned parts, uint64_t *ret
 int disk_space_reserve(const struct staging *staging, uint64_t needed_bytes,
                        uint64_t keep_free_bytes, struct disk_space **ret_space, struct error *err);
 
-/* What was reserved. */
-uint64_t disk_space_bytes(const struct disk_space *space);
+/* Whether that could be reserved now: 0, or its error. Nothing is, so that it costs no snapshot its
+ * room. */
+int disk_space_fits(const struct staging *staging, uint64_t needed_bytes, uint64_t keep_free_bytes,
+                    struct error *err);
 
 /*
  * InternalError (ENOSPC) when less than keep_free_bytes is free now, or next to nothing: the end of

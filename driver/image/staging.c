@@ -17,8 +17,6 @@
 #include "common/same_file.h"
 #include "driver/driver.h"
 
-#define PREFIX "nova-snapshot-"
-
 struct staging {
     char *directory;
     char *image_path;
@@ -42,13 +40,12 @@ static void give_to_owner_above(const char *path, const struct stat *above)
                     (unsigned)above->st_uid);
 }
 
+/* What `path` is in. */
 static int make_parents(const char *path, struct error *err)
 {
     char part[DRIVER_PATH_MAX];
     struct stat above = {.st_uid = geteuid()}, st;
-    if (path[0] != '/' || (size_t)snprintf(part, sizeof(part), "%s/", path) >= sizeof(part))
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "snapshots_directory %s is not an absolute path of usable length", path);
+    (void)snprintf(part, sizeof(part), "%s", path);
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(part, 0755) == 0)
@@ -96,21 +93,23 @@ int staging_new(const char *parent, struct staging **ret_staging, struct error *
 {
     char directory[DRIVER_PATH_MAX], id[ID_HEX_SIZE], file[ID_HEX_SIZE];
     size_t length = strlen(parent);
-    int r = make_parents(parent, err);
-    if (r < 0)
-        return r;
     while (length > 0 && parent[length - 1] == '/')
         length--;
     id_new_hex(id);
     id_new_hex(file);
-    if ((size_t)snprintf(directory, sizeof(directory), "%.*s/" PREFIX "%s", (int)length, parent,
-                         id) >= sizeof(directory))
-        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", parent);
+    if (parent[0] != '/' ||
+        (size_t)snprintf(directory, sizeof(directory), "%.*s/" STAGING_PREFIX "%s", (int)length,
+                         parent, id) >= sizeof(directory))
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "snapshots_directory %s is not an absolute path of usable length", parent);
     return name_paths(directory, file, ret_staging, err);
 }
 
 int staging_make(struct staging *staging, enum staging_access access, struct error *err)
 {
+    int r = make_parents(staging->directory, err);
+    if (r < 0)
+        return r;
     if (mkdir(staging->directory, 0700) < 0)
         return error_errno(err, errno, "cannot make the directory %s", staging->directory);
     staging->made = true;
@@ -160,8 +159,8 @@ int staging_named(const char *directory, const char *file, struct staging **ret_
                   struct error *err)
 {
     const char *name = strrchr(directory, '/');
-    if (directory[0] != '/' || strncmp(name, "/" PREFIX, strlen("/" PREFIX)) != 0 ||
-        !is_hex_id(name + strlen("/" PREFIX)))
+    if (directory[0] != '/' || strncmp(name, "/" STAGING_PREFIX, strlen("/" STAGING_PREFIX)) != 0 ||
+        !is_hex_id(name + strlen("/" STAGING_PREFIX)))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "%.255s is no directory that a snapshot makes", directory);
     if (!is_hex_id(file))

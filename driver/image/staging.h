@@ -13,6 +13,8 @@
 
 struct staging;
 
+#define STAGING_PREFIX "nova-snapshot-" /* of the directory's name */
+
 /*
  * Who may pass through the directory: nobody else (0700), or whoever knows the names inside
  * (0701: QEMU runs as a user of its own and opens the delta by its path; nova does the same).
@@ -20,9 +22,8 @@ struct staging;
 enum staging_access { STAGING_PRIVATE, STAGING_TRAVERSABLE };
 
 /*
- * Makes `parent` with its parents when missing, as their owner whose the folder above is, and
- * chooses the names below it: written down, they lead a later process to what staging_make() has
- * made. Returns owned.
+ * Chooses the names below `parent`, and makes nothing: written down, they lead a later process to
+ * what staging_make() has made. EINVAL: it is no absolute path, or too long. Returns owned.
  */
 int staging_new(const char *parent, struct staging **ret_staging, struct error *err);
 
@@ -35,7 +36,8 @@ int staging_check(const char *parent, struct error *err);
 /* Logs what QEMU may not be able to pass through on the way to `parent`. */
 void staging_warn_of_closed_folders(const char *parent);
 
-/* Makes the directory. */
+/* Makes the directory, and those it is in when missing, as their owner whose the folder above is.
+ */
 int staging_make(struct staging *staging, enum staging_access access, struct error *err);
 
 /*

@@ -3,7 +3,6 @@
  * Whether a snapshot could be taken now, for people who ask beforehand: what each method looks at
  * before it does anything, and no more.
  */
-#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "driver/snapshot/cold_snapshot.h"
 #include "driver/snapshot/live_snapshot.h"
@@ -20,7 +19,7 @@ static int check_live(struct libvirt_driver *driver, const struct guest_info *in
         r = (plan->method == SNAPSHOT_METHOD_STREAM ? live_stream_prepare : live_copy_prepare)(&op,
                                                                                                err);
     if (r == 0)
-        *ret_bytes = disk_space_bytes(op.space);
+        *ret_bytes = op.needed_bytes;
     return r;
 }
 
@@ -28,12 +27,12 @@ static int check_cold(struct libvirt_driver *driver, const struct guest_info *in
                       const struct snapshot_plan *plan, uint64_t *ret_bytes, struct error *err)
 {
     __attribute__((cleanup(cold_snapshot_done))) struct cold_snapshot op = {
-        .driver = driver, .info = info, .plan = plan};
+        .driver = driver, .info = info, .plan = plan, .looks_only = true};
     int r = disk_source_find(info, &driver->rbd, &op.source, err);
     if (r == 0)
         r = cold_snapshot_prepare(&op, err);
     if (r == 0)
-        *ret_bytes = disk_space_bytes(op.space);
+        *ret_bytes = op.needed_bytes;
     return r;
 }
 
@@ -51,7 +50,6 @@ static int check_stopped(const struct libvirt_driver *driver, const struct guest
 int libvirt_check_plan(struct libvirt_driver *driver, const struct guest_info *info,
                        const struct snapshot_plan *plan, uint64_t *ret_bytes, struct error *err)
 {
-    CANCEL_SHIELD(); /* room that is short ends snapshots, by their cancellation, and not a look */
     struct snapshot_plan looked_at = *plan;
     looked_at.journal = NULL;
     if (plan->method == SNAPSHOT_METHOD_COLD)

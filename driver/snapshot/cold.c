@@ -64,8 +64,10 @@ int cold_snapshot_prepare(struct cold_snapshot *op, struct error *err)
     r = staging_new(op->driver->snapshots_directory, &op->staging, err);
     if (r < 0)
         return r;
-    return staged_image_reserve(op->staging, op->info, DISK_SPACE_IMAGE, op->driver, &op->space,
-                                err);
+    r = disk_space_need(op->info, DISK_SPACE_IMAGE, &op->needed_bytes, err);
+    return r < 0 ? r
+                 : staged_image_reserve(op->staging, op->needed_bytes, op->driver,
+                                        op->looks_only ? NULL : &op->space, err);
 }
 
 /* Writes down what is about to be done, before anything is. */

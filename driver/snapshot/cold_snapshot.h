@@ -24,6 +24,8 @@ struct cold_snapshot {
     struct disk_source source;
     virDomainPtr domain; /* owned; NULL when there is none any more */
     struct staging *staging;
+    bool looks_only;       /* no room is reserved: check_plan.c */
+    uint64_t needed_bytes; /* the most that is written */
     struct disk_space *space;
     struct domain_watch *watch; /* of host devices */
     struct guest_rest rest;     /* for the time the disk is read */

@@ -71,7 +71,10 @@ int live_snapshot_begin(struct live_snapshot *op, unsigned disk_space_parts, str
     op->backup.socket_path = staging_socket_path(op->staging);
     if (!live_snapshot_is_streamed(op))
         disk_space_parts |= DISK_SPACE_IMAGE;
-    r = staged_image_reserve(op->staging, op->info, disk_space_parts, op->driver, &op->space, err);
+    r = disk_space_need(op->info, disk_space_parts, &op->needed_bytes, err);
+    if (r == 0)
+        r = staged_image_reserve(op->staging, op->needed_bytes, op->driver,
+                                 op->looks_only ? NULL : &op->space, err);
     if (r < 0)
         return r;
     if (op->plan->method == SNAPSHOT_METHOD_BLOCKREBASE)

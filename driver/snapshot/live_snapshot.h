@@ -28,11 +28,12 @@ struct live_snapshot {
     bool deleting;       /* nova-compute deletes the instance at the same time */
     bool stays_gone;     /* there is to be no domain of it any more */
     struct staging *staging;
+    uint64_t needed_bytes; /* the most that is written */
     struct disk_space *space;
     struct saved_definition definition;
     struct block_copy copy;
     struct backup_job backup;
-    bool looks_only;     /* nothing is to be changed, and nothing is taken: check_plan.c */
+    bool looks_only;     /* nothing is changed, taken or reserved: check_plan.c */
     bool may_be_stopped; /* QEMU may stop the guest whose overwritten data the backup cannot keep */
     struct guest_quiesce quiesce;
     struct guest_freeze freeze;

@@ -24,17 +24,15 @@ static const char *staged_path(const struct staging *staging, enum staged_image_
     return kind == STAGED_FILE ? staging_image_path(staging) : staging_delta_path(staging);
 }
 
-int staged_image_reserve(const struct staging *staging, const struct guest_info *info,
-                         unsigned parts, const struct libvirt_driver *driver,
-                         struct disk_space **ret_space, struct error *err)
+int staged_image_reserve(const struct staging *staging, uint64_t bytes,
+                         const struct libvirt_driver *driver, struct disk_space **ret_space,
+                         struct error *err)
 {
-    uint64_t bytes = 0;
-    int r = disk_space_need(info, parts, &bytes, err);
-    if (r < 0)
-        return r;
+    uint64_t keep_free_bytes = driver->scratch_reserve_bytes;
     log_debug("staging in %s: needs %" PRIu64 " bytes, keeps %" PRIu64 " bytes free",
-              staging_directory(staging), bytes, driver->scratch_reserve_bytes);
-    return disk_space_reserve(staging, bytes, driver->scratch_reserve_bytes, ret_space, err);
+              staging_directory(staging), bytes, keep_free_bytes);
+    return ret_space ? disk_space_reserve(staging, bytes, keep_free_bytes, ret_space, err)
+                     : disk_space_fits(staging, bytes, keep_free_bytes, err);
 }
 
 struct qemu_img_conversion staged_image_conversion(const struct staging *staging,

@@ -21,12 +21,12 @@ enum staged_image_kind {
 };
 
 /*
- * Reserves room for `parts` (enum disk_space_part) of what a snapshot of the disk writes: see
- * disk_space_reserve().
+ * Reserves room for the bytes a snapshot writes (disk_space_need()): see disk_space_reserve(). NULL
+ * for `ret_space`: it is only asked whether it could be, disk_space_fits().
  */
-int staged_image_reserve(const struct staging *staging, const struct guest_info *info,
-                         unsigned parts, const struct libvirt_driver *driver,
-                         struct disk_space **ret_space, struct error *err);
+int staged_image_reserve(const struct staging *staging, uint64_t bytes,
+                         const struct libvirt_driver *driver, struct disk_space **ret_space,
+                         struct error *err);
 
 /* How the image that is planned is converted at the driver's rate; the source is to be filled in.
  * Borrows all of them. */

@@ -242,12 +242,12 @@ static void loads_only_what_is_missing(void **state)
     struct instance instance;
     fixture_instance(&instance);
     static const char *const attributes[] = {"flavor", "metadata", NULL};
-    assert_int_equal(conductor_instance_load(NULL, NULL, &instance, attributes, &err), 0);
+    assert_int_equal(conductor_instance_load(NULL, NULL, &instance, attributes, 0, &err), 0);
     assert_int_equal(conductor.n, 0);
     json_object_del(instance.data, "flavor");
     json_decref(conductor.result);
     conductor.result = json_pack("{s:{s:{}}}", "nova_object.data", "flavor");
-    assert_int_equal(conductor_instance_load(NULL, NULL, &instance, attributes, &err), 0);
+    assert_int_equal(conductor_instance_load(NULL, NULL, &instance, attributes, 0, &err), 0);
     json_t *names = json_pack("[s]", "flavor");
     assert_json_equal(
         json_object_get(json_object_get(conductor.args[0], "kwargs"), "expected_attrs"), names);

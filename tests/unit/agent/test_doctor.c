@@ -2,6 +2,7 @@
 /* agent/doctor.c and the checks of host_checks.c: what is told of a host when one thing is wrong.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +21,7 @@
 #include "agent/doctor_checks.h"
 #include "agent/local_checks.h"
 #include "agent/preflight.h"
+#include "agent/reload.h"
 #include "agent/workers.h"
 #include "amqp/bus_look.h"
 #include "bus_state.h"
@@ -40,11 +43,16 @@ static bool is_serving;
 
 /* What is wrong; all zero: nothing is. */
 static struct {
-    struct error broker, conductor, keystone, glance, cinder, unfit, files;
+    struct error broker, conductor, keystone, glance, cinder, cinder_endpoint, unfit, files;
     bool only_in_catalog, no_nova_compute, drained, files_differ;
     int pid;
     unsigned version;
 } world;
+
+/* What happens to it while a look is under way. */
+static struct doctor *doctor;
+static void (*on_look)(void);
+static unsigned n_looks_beside;
 
 static int fail_with(const struct error *failure, struct error *ret_err)
 {
@@ -72,6 +80,8 @@ int __wrap_preflight_trouble(struct preflight *preflight, struct error *ret_err)
 int __wrap_preflight_trouble(struct preflight *preflight, struct error *ret_err)
 {
     (void)preflight;
+    if (on_look)
+        on_look();
     return fail_with(&world.unfit, ret_err);
 }
 
@@ -140,9 +150,10 @@ int __wrap_cinder_endpoint(const struct cinder *cinder, const struct request_con
 int __wrap_cinder_endpoint(const struct cinder *cinder, const struct request_context *context,
                            char **ret_url, struct error *ret_err)
 {
-    (void)cinder, (void)context, (void)ret_err;
-    *ret_url = strdup("http://cinder/v3");
-    return 0;
+    (void)cinder, (void)context;
+    if (world.cinder_endpoint.errnum == 0)
+        *ret_url = strdup("http://cinder/v3");
+    return fail_with(&world.cinder_endpoint, ret_err);
 }
 
 int __wrap_cinder_reach(struct cinder *cinder, const struct request_context *context,
@@ -165,14 +176,15 @@ int __wrap_conf_load(const struct conf_source *items, size_t n, struct conf **re
     return fail_with(&world.files, ret_err);
 }
 
-void __wrap_conf_compare(const struct conf *a, const struct conf *b,
-                         void (*differs)(void *arg, const char *group, const char *name),
-                         void *arg);
-void __wrap_conf_compare(const struct conf *a, const struct conf *b,
-                         void (*differs)(void *arg, const char *group, const char *name), void *arg)
+void __wrap_reload_compare(const struct agent *of, const struct conf *with,
+                           void (*differs)(void *arg, const char *group, const char *name),
+                           void *arg);
+void __wrap_reload_compare(const struct agent *of, const struct conf *with,
+                           void (*differs)(void *arg, const char *group, const char *name),
+                           void *arg)
 {
-    assert_ptr_equal(a, &conf);
-    assert_null(b);
+    assert_ptr_equal(of, &agent);
+    assert_null(with);
     if (!world.files_differ)
         return;
     differs(arg, "DEFAULT", "host");
@@ -219,6 +231,8 @@ static int set_up(void **state)
     (void)state;
     memset(&world, 0, sizeof(world));
     world.version = 64;
+    on_look = NULL;
+    n_looks_beside = 0;
     err = (struct error)ERROR_INIT;
     bus_state.attached = bus_state.connected = is_serving = true;
     make_folder(instances, sizeof(instances), "instances", 0755);
@@ -249,12 +263,11 @@ static int tear_down(void **state)
 
 static json_t *look(void)
 {
-    struct doctor *doctor = NULL;
     fake_driver_set_script(agent.driver, &script);
     assert_int_equal(doctor_new(&agent, &sources, is_serving, &doctor, &err), 0);
-    json_t *report = doctor_look(doctor, NULL);
+    json_t *report = NULL;
+    assert_int_equal(doctor_look(doctor, NULL, &report, &err), 0);
     doctor_free(doctor);
-    assert_non_null(report);
     return report;
 }
 
@@ -341,8 +354,11 @@ static void what_does_not_answer_fails(void **state)
         assert_told(cases[i].check, "fail", cases[i].text);
         *cases[i].place = (struct error)ERROR_INIT;
     }
-    script.errors[FAKE_CHECK_HOST] = failure(ECONNREFUSED, "no libvirtd");
+    script.errors[FAKE_DESCRIBE_HOST] = failure(ECONNREFUSED, "no libvirtd");
     assert_told("libvirt", "fail", "no libvirtd");
+    struct fake_record record;
+    fake_driver_get_record(agent.driver, &record);
+    assert_int_equal(record.calls[FAKE_CHECK_HOST], 0); /* which makes folders */
 }
 
 /* What depends on it is not known then, and says so. */
@@ -385,6 +401,32 @@ static void no_service_token_is_a_warning(void **state)
     (void)state;
     agent.service_session = NULL;
     assert_told("Keystone", "warn", "an upload that outlives the user's token fails");
+    world.keystone = failure(EACCES, "Keystone refused the credentials: 401"); /* of old */
+    json_t *report = look();
+    const json_t *keystone = finding_of(report, "Keystone");
+    assert_string_equal(json_string_member(keystone, "status"), "warn");
+    assert_non_null(strstr(json_string_member(keystone, "text"),
+                           "fails; [service_user] gets none: Keystone refused the credentials"));
+    json_decref(report);
+}
+
+/* Requests come with a user's token and catalog: what [service_user] may do does not matter. */
+static void cinder_may_not_know_the_service_user(void **state)
+{
+    (void)state;
+    static const int statuses[] = {401, 403};
+    for (int i = 0; i < 2; i++) {
+        world.cinder = failure(EACCES, "Cinder refused");
+        world.cinder.http_status = statuses[i];
+        assert_told("Cinder", "warn", "with their users' tokens: Cinder refused");
+    }
+    world.cinder.http_status = 404;
+    assert_told("Cinder", "fail", "Cinder refused");
+    world.cinder = (struct error)ERROR_INIT;
+    world.cinder_endpoint = failure(ENOENT, "the catalog has no volumev3");
+    assert_told("Cinder", "warn", "tokens: the catalog has no volumev3");
+    world.cinder_endpoint = failure(ENOTSUP, "none of API v3");
+    assert_told("Cinder", "fail", "none of API v3");
 }
 
 static void nova_compute_is_missed(void **state)
@@ -491,6 +533,19 @@ static void put_file(const char *path, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
+/* As if it were of an hour ago. */
+static void make_old(const char *path)
+{
+    const struct timespec times[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void put_old_file(const char *path)
+{
+    put_file(path, "x");
+    make_old(path);
+}
+
 static void what_is_left_is_counted(void **state)
 {
     char path[400];
@@ -498,12 +553,21 @@ static void what_is_left_is_counted(void **state)
     (void)snprintf(path, sizeof(path), "%s/cmp1.journal", state_dir);
     assert_int_equal(mkdir(path, 0700), 0);
     (void)snprintf(path, sizeof(path), "%s/cmp1.journal/1.request", state_dir);
-    put_file(path, "x");
+    put_file(path, "x"); /* its request has just begun */
+    assert_told("left-overs", "ok", "none");
+    make_old(path);
     assert_told("left-overs", "warn", "1 records of requests, 0 unreadable ones, and 0 folders");
     (void)snprintf(path, sizeof(path), "%s/cmp1.journal/1.request.unreadable", state_dir);
-    put_file(path, "x");
-    (void)snprintf(path, sizeof(path), "%s/tmp8a", snapshots);
+    put_old_file(path);
+    (void)snprintf(path, sizeof(path), "%s/tmp8a", snapshots); /* nova-compute's */
     assert_int_equal(mkdir(path, 0700), 0);
+    make_old(path);
+    assert_told("left-overs", "warn", "1 records of requests, 1 unreadable ones, and 0 folders");
+    assert_int_equal(rmdir(path), 0);
+    (void)snprintf(path, sizeof(path), "%s/nova-snapshot-8a", snapshots);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_told("left-overs", "warn", "1 records of requests, 1 unreadable ones, and 0 folders");
+    make_old(path);
     assert_told("left-overs", "warn", "1 records of requests, 1 unreadable ones, and 1 folders");
     assert_int_equal(rmdir(path), 0);
 }
@@ -537,18 +601,46 @@ static void apparmor_has_to_know_the_socket(void **state)
     assert_non_null(strstr(fact.text, "libvirt-qemu.d lets QEMU make the socket"));
 }
 
-/* The agent ends: what is asked for now is told as that. */
-static void a_look_ends_with_the_agent(void **state)
+static void look_beside(void)
+{
+    json_t *report = NULL;
+    struct error busy = ERROR_INIT;
+    assert_int_equal(doctor_look(doctor, NULL, &report, &busy), -EBUSY);
+    assert_non_null(strstr(busy.message, "another look is under way"));
+    assert_null(report);
+    n_looks_beside++;
+}
+
+/* Who would wait takes a place on the socket that status and cancel need. */
+static void one_look_at_a_time(void **state)
 {
     (void)state;
-    struct doctor *doctor = NULL;
-    assert_int_equal(doctor_new(&agent, &sources, true, &doctor, &err), 0);
+    on_look = look_beside;
+    json_decref(look());
+    assert_int_equal(n_looks_beside, 1);
+}
+
+static void stop_meanwhile(void)
+{
     doctor_stop(doctor);
-    json_t *report = doctor_look(doctor, NULL);
+}
+
+/* What is under way ends at its next wait, and none begins. */
+static void a_look_ends_with_the_agent(void **state)
+{
+    json_t *report = NULL;
+    (void)state;
+    on_look = stop_meanwhile;
+    assert_int_equal(doctor_new(&agent, &sources, true, &doctor, &err), 0);
+    assert_int_equal(doctor_look(doctor, NULL, &report, &err), 0);
     const json_t *last = finding_of(report, "qemu-img"); /* a helper is not run any more */
     assert_non_null(strstr(json_string_member(last, "text"), "the agent ends"));
     assert_int_equal(json_array_size(json_object_get(report, "findings")), 7);
     json_decref(report);
+    report = NULL;
+    assert_int_equal(doctor_look(doctor, NULL, &report, &err), -ECANCELED);
+    assert_string_equal(err.message, "the agent ends");
+    assert_null(report);
     doctor_free(doctor);
     doctor_stop(NULL);
     doctor_free(NULL);
@@ -572,6 +664,7 @@ int main(int argc, char **argv)
         TEST(a_broker_that_refuses_the_password),
         TEST(wrong_credentials_leave_cinder_unasked),
         TEST(no_service_token_is_a_warning),
+        TEST(cinder_may_not_know_the_service_user),
         TEST(nova_compute_is_missed),
         TEST(the_agent_tells_why_it_takes_nothing),
         TEST(without_an_agent_that_is_what_fails),
@@ -581,6 +674,7 @@ int main(int argc, char **argv)
         TEST(what_the_agent_makes_need_not_be_there_before),
         TEST(what_is_left_is_counted),
         TEST(apparmor_has_to_know_the_socket),
+        TEST(one_look_at_a_time),
         TEST(a_look_ends_with_the_agent),
     };
     return cmocka_run_group_tests(tests, start, finish);

@@ -28,7 +28,8 @@ static struct fake_script script;
 static struct error err, conductor_fails;
 static struct instance_states states;
 static const char *properties; /* system_metadata, as JSON */
-static bool from_volume;
+static bool from_volume, is_stopped_meanwhile;
+static struct doctor *stopped_meanwhile;
 
 int __wrap_conductor_instance_states(struct bus *bus, const struct request_context *context,
                                      const char *uuid, struct instance_states *ret_states,
@@ -49,12 +50,14 @@ int __wrap_conductor_instance_states(struct bus *bus, const struct request_conte
 
 int __wrap_conductor_instance_load(struct bus *bus, const struct request_context *context,
                                    struct instance *instance, const char *const *attributes,
-                                   struct error *ret_err);
+                                   unsigned timeout_ms, struct error *ret_err);
 int __wrap_conductor_instance_load(struct bus *bus, const struct request_context *context,
                                    struct instance *instance, const char *const *attributes,
-                                   struct error *ret_err)
+                                   unsigned timeout_ms, struct error *ret_err)
 {
     (void)bus, (void)context, (void)attributes, (void)ret_err;
+    assert_in_range(timeout_ms, 1, 10000);
+    doctor_stop(stopped_meanwhile);
     (void)json_object_set_new(instance->data, "system_metadata", json_loads(properties, 0, NULL));
     (void)json_object_set_new(instance->data, "root_device_name", json_string("/dev/vda"));
     (void)json_object_set_new(instance->data, "image_ref", json_string(from_volume ? "" : "i"));
@@ -67,7 +70,8 @@ static int set_up(void **state)
     err = conductor_fails = (struct error)ERROR_INIT;
     states = (struct instance_states){.vm_state = "active", .host = "cmp1"};
     properties = "{}";
-    from_volume = false;
+    from_volume = is_stopped_meanwhile = false;
+    stopped_meanwhile = NULL;
     conf = (struct conf){.DEFAULT = {.host = host},
                          .libvirt = {.virt_type = kvm, .snapshots_directory = tmp},
                          .snapshot_agent = {.live_snapshot_method = blockrebase}};
@@ -101,7 +105,9 @@ static json_t *look(const char *name)
     live_options_set(agent.live_options, &live);
     fake_driver_set_script(agent.driver, &script);
     assert_int_equal(doctor_new(&agent, NULL, true, &doctor, &err), 0);
-    json_t *report = doctor_look(doctor, name);
+    stopped_meanwhile = is_stopped_meanwhile ? doctor : NULL;
+    json_t *report = NULL;
+    assert_int_equal(doctor_look(doctor, name, &report, &err), 0);
     doctor_free(doctor);
     assert_string_equal(json_string_member(report, "instance"), name);
     return report;
@@ -302,6 +308,19 @@ static void what_is_not_ours_is_told(void **state)
     json_decref(report);
 }
 
+/* The agent ends: no method is measured any more, and of the guest nothing is said for it. */
+static void a_look_ends_with_the_agent(void **state)
+{
+    (void)state;
+    is_stopped_meanwhile = true;
+    json_t *report = foretell(NULL);
+    assert_told(report, "method", "fail", "the agent ends");
+    json_decref(report);
+    struct fake_record record;
+    fake_driver_get_record(agent.driver, &record);
+    assert_int_equal(record.calls[FAKE_CHECK_PLAN], 0);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -315,6 +334,7 @@ int main(void)
         TEST(the_guests_agent_is_asked_for),
         TEST(what_nova_knows_counts),
         TEST(what_is_not_ours_is_told),
+        TEST(a_look_ends_with_the_agent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,6 +170,45 @@ static void rates_and_the_method_change(void **state)
     assert_true(record.disk_bytes_per_s == 0);
 }
 
+static void add_name(void *arg, const char *group, const char *name)
+{
+    size_t used = strlen(arg);
+    (void)snprintf((char *)arg + used, 512 - used, "[%s]%s ", group, name);
+}
+
+/* What the file, as it is, has otherwise than the agent goes by. */
+static const char *compare(const char *text)
+{
+    static char names[512];
+    struct conf *now = NULL;
+    struct error err = ERROR_INIT;
+    names[0] = '\0';
+    write_file(text);
+    assert_int_equal(conf_load(sources.items, sources.n, &now, &err), 0);
+    reload_compare(&agent, now, add_name, names);
+    conf_free(now);
+    return names;
+}
+
+static void what_was_reloaded_is_in_force(void **state)
+{
+#define OWN "live_snapshot_method = stream\ndisk_rate_limit = 30\nupload_rate_limit_host = 5\n"
+    static const char changed[] = "[DEFAULT]\ndebug = true\nmax_concurrent_snapshots = 3\n" SAME
+                                  "[snapshot_agent]\ndebug_modules = amqp\n" OWN;
+    (void)state;
+    (void)reload(SAME);
+    assert_string_equal(compare(SAME), "");
+    assert_string_equal(compare(changed),
+                        "[DEFAULT]debug [DEFAULT]max_concurrent_snapshots "
+                        "[snapshot_agent]live_snapshot_method [snapshot_agent]disk_rate_limit "
+                        "[snapshot_agent]upload_rate_limit_host ");
+    (void)reload(changed);
+    assert_string_equal(compare(changed), "");
+    (void)reload(SAME);
+    (void)reload(SAME "[DEFAULT]\nhost = other\n");
+    assert_string_equal(compare(SAME "[DEFAULT]\nhost = other\n"), "[DEFAULT]host ");
+}
+
 static void all_else_needs_a_restart(void **state)
 {
     (void)state;
@@ -193,6 +232,7 @@ int main(void)
         cmocka_unit_test(the_log_level_changes_and_changes_back),
         cmocka_unit_test(the_limits_change),
         cmocka_unit_test(rates_and_the_method_change),
+        cmocka_unit_test(what_was_reloaded_is_in_force),
         cmocka_unit_test(all_else_needs_a_restart),
     };
     return cmocka_run_group_tests(tests, start, end);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* amqp/rpc_server.c, attachment.c, intake.c, consumer.c: what is said to the broker, and in which
  * order, beside nova-compute. The broker is played here. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@ static struct {
     struct queue_state queue; /* without our own consumer */
     bool is_consumed;         /* by us */
     bool writes;              /* write_down() */
+    bool fails_looks;
     bool takes_doubts;
 } world;
 
@@ -85,8 +87,10 @@ int __wrap_topology_look(struct connection *connection, amqp_channel_t channel, 
 int __wrap_topology_look(struct connection *connection, amqp_channel_t channel, const char *queue,
                          struct queue_state *ret_state, struct error *err)
 {
-    (void)connection, (void)err;
+    (void)connection;
     tell("look-%u ", channel);
+    if (world.fails_looks)
+        return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "the channel was closed");
     *ret_state = (struct queue_state){0};
     if (strcmp(queue, "compute.cmp1") != 0) /* another name of the host */
         return 0;
@@ -317,6 +321,23 @@ static void alone_it_does_not_attach(void **state)
     assert_false(atomic_load(&flags.attached));
 }
 
+/* The consuming channel is opened anew then, without its consumer: whoever has looked. */
+static void a_look_that_fails_costs_the_connection(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct queue_state others = {.ready = 77};
+    world.fails_looks = true;
+    assert_int_equal(rpc_server_look(server, &others, &err), -ECONNRESET);
+    expect_story("look-2 "); /* nothing is held there yet */
+    world.fails_looks = false;
+    attach_server();
+    world.fails_looks = true;
+    assert_int_equal(rpc_server_look(server, &others, &err), -ECONNRESET);
+    expect_story("look-1 drop ");
+    assert_int_equal(others.ready, 77);
+}
+
 static void what_is_served_is_written_and_acked_before(void **state)
 {
     (void)state;
@@ -466,6 +487,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(it_attaches_behind_its_prefetch),
         TEST(alone_it_does_not_attach),
+        TEST(a_look_that_fails_costs_the_connection),
         TEST(what_is_served_is_written_and_acked_before),
         TEST(what_cannot_be_written_is_put_back),
         cmocka_unit_test_setup_teardown(alone_it_keeps_what_cannot_be_written, setup_exclusive,

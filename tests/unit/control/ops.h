@@ -61,13 +61,15 @@ static char *ops_metrics(void *arg)
     return asked.no_memory ? NULL : strdup("a_metric 1\n");
 }
 
-static json_t *ops_doctor(void *arg, const char *instance)
+static int ops_doctor(void *arg, const char *instance, json_t **ret_report, struct error *err)
 {
     (void)arg;
-    (void)snprintf(asked.story, sizeof(asked.story), "doctor %s", instance ? instance : "-");
+    int r = told(err, "doctor %s", instance ? instance : "-");
     if (asked.on_doctor)
         asked.on_doctor();
-    return asked.no_memory ? NULL : json_pack("{s:s}", "status", "ok");
+    if (r == 0)
+        *ret_report = json_pack("{s:s}", "status", "ok");
+    return r;
 }
 
 static int ops_cancel_job(void *arg, const char *id, struct error *err)

@@ -36,6 +36,9 @@ static void what_is_asked_is_answered(void **state)
     assert_string_equal(asked.story, "doctor -");
     (void)answer("GET", "/v1/doctor/instance-0000001a", "");
     assert_string_equal(asked.story, "doctor instance-0000001a");
+    asked.errnum = EBUSY; /* one look at a time */
+    assert_memory_equal(answer("GET", "/v1/doctor", ""), "409 ", 4);
+    asked.errnum = 0;
     asked.healthy = false;
     assert_string_equal(answer("GET", "/healthz", ""), "503 {\"healthy\":false}");
     asked.no_memory = true;

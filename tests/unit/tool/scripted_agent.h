@@ -73,6 +73,8 @@ static void scripted_serve(int fd)
 {
     char text[8192], request[256], head[256];
     scripted_receive(fd, text, sizeof(text));
+    if (text[0] == '\0') /* who only looks whether it is there */
+        return;
     (void)snprintf(request, sizeof(request), "%.*s", (int)(strstr(text, " HTTP/") - text), text);
     const struct scripted_answer *answer = scripted_find(request);
     const char *body = strstr(text, "\r\n\r\n");

@@ -248,6 +248,17 @@ static void a_doctor_without_an_agent_needs_its_program(void **state)
                                     "runs\n");
 }
 
+/* Beside an agent that is there none looks itself. */
+static void a_doctor_waits_for_its_agent(void **state)
+{
+    (void)state;
+    ANSWERS({"GET /v1/doctor", 409, "{\"error\":{\"message\":\"another look is under way\"}}", 1});
+    assert_int_equal(run("doctor"), INVOCATION_FAILED);
+    assert_non_null(strstr(complained, "another look is under way"));
+    assert_int_equal(run("doctor"), INVOCATION_UNREACHABLE); /* the connection ends */
+    assert_null(strstr(complained, "nova-snapshot-agent is not to be found"));
+}
+
 static void nobody_answers(void **state)
 {
     (void)state;
@@ -321,6 +332,7 @@ int main(void)
         TEST(a_watch_ends_with_its_job),
         TEST(a_doctor_says_how_it_is),
         TEST(a_doctor_without_an_agent_needs_its_program),
+        TEST(a_doctor_waits_for_its_agent),
         TEST(nobody_answers),
         TEST(what_makes_no_sense_is_told),
         TEST(all_commands_are_documented),

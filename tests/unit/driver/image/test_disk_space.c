@@ -103,6 +103,44 @@ static void account_is_shared(void **state)
     staging_free(stagings[1]);
 }
 
+/* Who only asks costs no snapshot its room, and is told of what the snapshots have taken. */
+static void who_asks_takes_no_room(void **state)
+{
+    (void)state;
+    struct staging *stagings[2] = {new_staging(), new_staging()};
+    struct disk_space *spaces[2] = {NULL};
+    free_bytes = 100 * MIB;
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(disk_space_fits(stagings[1], 60 * MIB, 0, &err), 0);
+    assert_int_equal(reserve(stagings[0], 60 * MIB, 0, &spaces[0]), 0);
+    assert_int_equal(disk_space_fits(stagings[1], 40 * MIB, 0, &err), 0);
+    assert_int_equal(disk_space_fits(stagings[1], 40 * MIB, 0, &err), 0);
+    assert_int_equal(disk_space_fits(stagings[1], 40 * MIB + 1, 0, &err), -ENOSPC);
+    assert_non_null(strstr(err.message, "of which 62914560 bytes are reserved"));
+    assert_int_equal(reserve(stagings[1], 40 * MIB, 0, &spaces[1]), 0);
+    for (int i = 0; i < 2; i++) {
+        disk_space_release(spaces[i]);
+        staging_free(stagings[i]);
+    }
+}
+
+/* Where the folders will be made. */
+static void folders_may_be_missing(void **state)
+{
+    (void)state;
+    struct staging *staging = NULL;
+    free_bytes = 100 * MIB;
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(staging_new(temp_path("not/made/yet"), &staging, &err), 0);
+    assert_int_equal(disk_space_fits(staging, 100 * MIB, 0, &err), 0);
+    assert_int_equal(disk_space_fits(staging, 101 * MIB, 0, &err), -ENOSPC);
+    assert_int_equal(access(temp_path("not"), F_OK), -1);
+    staging_leave(staging);
+    assert_int_equal(staging_new("/not-even/one/of/them", &staging, &err), 0);
+    assert_int_equal(disk_space_fits(staging, 100 * MIB, 0, &err), 0);
+    staging_leave(staging);
+}
+
 static bool is_cancelled(struct cancel *cancel, int timeout_ms)
 {
     struct cancel *before = cancel_enter(cancel);
@@ -275,10 +313,11 @@ static void coarse_clusters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(room_is_exact),         cmocka_unit_test(account_is_shared),
-        cmocka_unit_test(youngest_is_given_up),  cmocka_unit_test(what_was_written_is_doubted),
-        cmocka_unit_test(need_follows_the_data), cmocka_unit_test(reserved_space_is_no_data),
-        cmocka_unit_test(a_compressed_disk),     cmocka_unit_test(coarse_clusters),
+        cmocka_unit_test(room_is_exact),          cmocka_unit_test(account_is_shared),
+        cmocka_unit_test(who_asks_takes_no_room), cmocka_unit_test(folders_may_be_missing),
+        cmocka_unit_test(youngest_is_given_up),   cmocka_unit_test(what_was_written_is_doubted),
+        cmocka_unit_test(need_follows_the_data),  cmocka_unit_test(reserved_space_is_no_data),
+        cmocka_unit_test(a_compressed_disk),      cmocka_unit_test(coarse_clusters),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
