@@ -31,6 +31,7 @@ static void snapshot_in_line(void)
                                               .request = request,
                                               .record = state_dir_record(request),
                                               .turn = own_turn});
+    instance_turn_free(own_turn);
     assert_string_equal(world.task_state, "");
     assert_int_equal(world.image, DELETED);
 }
