@@ -8,14 +8,12 @@
 #include "agent/instance_queue.h"
 #include "agent/journal.h"
 #include "agent/preflight.h"
-#include "agent/shutdown.h"
 #include "agent/temporary.h"
 #include "amqp/bus.h"
 #include "common/cancel.h"
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "common/retry.h"
 
 /*
  * All steps that are left. Fails with what the first of them has to wait for. A server is not kept
@@ -42,13 +40,14 @@ static int finish_run_steps(struct finish *run, struct error *err)
 /* With growing pauses, as long as services are away. */
 static int finish_run_all(struct finish *run, struct error *err)
 {
-    struct retry retry = temporary_retry();
+    struct operation *op = run->op;
+    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown, op->base.turn);
     struct error why = ERROR_INIT;
     int r = finish_run_steps(run, &why);
     if (r < 0)
-        log_warning("cleanup of %s is incomplete, will retry: %s: %s",
-                    run->op->base.request->method, why.exc, why.message);
-    while (r < 0 && !shutdown_has_begun(run->op->base.agent->shutdown) && retry_wait(&retry, 0)) {
+        log_warning("cleanup of %s is incomplete, will retry: %s: %s", op->base.request->method,
+                    why.exc, why.message);
+    while (r < 0 && temporary_wait_next(&wait)) {
         why = (struct error)ERROR_INIT;
         r = finish_run_steps(run, &why);
     }

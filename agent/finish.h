@@ -11,7 +11,7 @@
 /*
  * Brings the operation to its end. `failure` is why there is no image, or what went wrong after it
  * was there; its errnum is 0 when nothing did. What cannot be done because a service is away is
- * tried for an hour, and then left to the next start.
+ * tried until it can, see temporary.h, and left to the next start when the agent ends before.
  */
 void finish_operation(struct operation *op, const struct error *failure);
 

@@ -80,14 +80,15 @@ static int await_saved(struct operation *op, struct error *err)
     return -EAGAIN;
 }
 
-static int insist_for_a_while(struct retry retry, struct operation *op,
-                              int (*step)(struct operation *op, struct error *err),
-                              struct error *err)
+/* Until Glance has decided, but not for ever. */
+static int insist_on_saved(struct operation *op, struct error *err)
 {
+    static const struct retry_policy saving = {UINT_MAX, 1000, 5000, SAVING_MAX_MS};
+    struct retry retry = retry_begin(&saving);
     struct error failure = ERROR_INIT;
     int r;
-    while ((r = step(op, &failure)) < 0 && temporary_failure(&failure) &&
-           !shutdown_has_begun(op->base.agent->shutdown) && retry_wait(&retry, 0))
+    while ((r = await_saved(op, &failure)) < 0 && !shutdown_has_begun(op->base.agent->shutdown) &&
+           retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     if (r < 0)
         *err = failure;
@@ -98,19 +99,25 @@ static int insist_for_a_while(struct retry retry, struct operation *op,
 static int insist_on_step(struct operation *op,
                           int (*step)(struct operation *op, struct error *err), struct error *err)
 {
-    return insist_for_a_while(temporary_retry(), op, step, err);
+    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown, op->base.turn);
+    struct error failure = ERROR_INIT;
+    int r;
+    while ((r = step(op, &failure)) < 0 && temporary_failure(&failure) &&
+           temporary_wait_next(&wait))
+        failure = (struct error)ERROR_INIT;
+    if (r < 0)
+        *err = failure;
+    return r;
 }
 
 /* Nothing that the image may refer to can be undone before this is known. */
 static int learn_of_image(struct operation *op, struct error *err)
 {
-    static const struct retry_policy saving = {UINT_MAX, 1000, 5000, SAVING_MAX_MS};
     struct error still = ERROR_INIT;
     if (op->image_complete || !op->upload_started ||
         !(is_without_data(op) || operation_was_interrupted(op)))
         return 0;
-    if (operation_was_interrupted(op) &&
-        insist_for_a_while(retry_begin(&saving), op, await_saved, &still) < 0)
+    if (operation_was_interrupted(op) && insist_on_saved(op, &still) < 0)
         log_warning("cannot see the upload's end, judging the image as it is: %s", still.message);
     return insist_on_step(op, look_at_image, err);
 }

@@ -7,12 +7,10 @@
 #include "agent/recover.h"
 #include "agent/report.h"
 #include "agent/resume.h"
-#include "agent/shutdown.h"
 #include "agent/snapshot_int.h"
 #include "agent/temporary.h"
 #include "amqp/bus.h"
 #include "common/log.h"
-#include "common/retry.h"
 
 /* A request that kills the agent may do so only so often. */
 #define LIVES_MAX 3
@@ -25,7 +23,7 @@
 static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
 {
     const char *untouched = op->task_state;
-    struct retry retry = temporary_retry();
+    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown, NULL);
     struct error failure = ERROR_INIT;
     int r;
     *ret_ours = journal_last(op->base.record, "acked") != NULL;
@@ -34,8 +32,7 @@ static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
     instance_turn_pass(op->base.turn); /* whom it is given to may be this agent */
     recovery_await_redelivery(op->base.agent->recovery);
     while ((r = report_task_state(&op->base, untouched, &untouched, 1, &failure)) < 0 &&
-           temporary_failure(&failure) && !shutdown_has_begun(op->base.agent->shutdown) &&
-           retry_wait(&retry, 0))
+           temporary_failure(&failure) && temporary_wait_next(&wait))
         failure = (struct error)ERROR_INIT;
     log_debug("whether the request was acked is not known; its task state %s",
               r == 0 ? "is untouched" : "was moved, or nobody answers");

@@ -7,8 +7,26 @@
 #include "common/error.h"
 #include "common/retry.h"
 
+struct instance_turn;
+struct shutdown;
+
 /* What may be otherwise in a while: nobody answered, or a service is not itself. */
 bool temporary_failure(const struct error *err);
 
-/* The pauses until then: growing to some seconds, for an hour. */
-struct retry temporary_retry(void);
+/* The pauses until then: growing to some seconds, and after an hour of five minutes, for ever. */
+struct temporary_wait {
+    struct retry retry;              /* of the first hour */
+    const struct shutdown *shutdown; /* borrowed */
+    struct instance_turn *turn;      /* borrowed; NULL: none is held */
+};
+
+/* `turn` is what the caller holds while it tries. */
+struct temporary_wait temporary_wait_begin(const struct shutdown *shutdown,
+                                           struct instance_turn *turn);
+
+/*
+ * Waits before the next try. Others of the instance go on during a long pause, and the turn is the
+ * caller's again when this returns true. False when the agent is to end, or the thread's work is
+ * cancelled: the turn may have been passed then.
+ */
+bool temporary_wait_next(struct temporary_wait *wait);
