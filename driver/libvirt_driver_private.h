@@ -67,3 +67,9 @@ int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,
                           const struct volume_overlay *overlay, struct error *err);
 int libvirt_volume_delete(struct libvirt_driver *driver, const char *uuid,
                           const struct volume_merge *merge, struct error *err);
+
+/* driver_ops.visit_files and driver_ops.end_job: driver/libvirt_files.c. */
+int libvirt_visit_files(struct libvirt_driver *driver, driver_file_visit visit, void *arg,
+                        struct error *err);
+int libvirt_end_job(struct libvirt_driver *driver, const struct driver_file *file,
+                    struct error *err);

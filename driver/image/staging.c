@@ -156,12 +156,16 @@ static bool is_hex_id(const char *text)
     return strlen(text) == ID_HEX_SIZE - 1 && strspn(text, "0123456789abcdef") == ID_HEX_SIZE - 1;
 }
 
+bool staging_is_name(const char *name)
+{
+    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && is_hex_id(name + strlen(PREFIX));
+}
+
 int staging_named(const char *directory, const char *file, struct staging **ret_staging,
                   struct error *err)
 {
     const char *name = strrchr(directory, '/');
-    if (directory[0] != '/' || strncmp(name, "/" PREFIX, strlen("/" PREFIX)) != 0 ||
-        !is_hex_id(name + strlen("/" PREFIX)))
+    if (directory[0] != '/' || !staging_is_name(name + 1))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "%.255s is no directory that a snapshot makes", directory);
     if (!is_hex_id(file))

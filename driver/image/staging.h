@@ -38,6 +38,9 @@ void staging_warn_of_closed_folders(const char *parent);
 /* Makes the directory. */
 int staging_make(struct staging *staging, enum staging_access access, struct error *err);
 
+/* Whether a directory of this name is one that staging_new() can have chosen. */
+bool staging_is_name(const char *name);
+
 /*
  * The names that a staging_new() of an earlier process chose, whether or not anything was made:
  * enough to tell what is ours by its path. Nothing is removed before staging_claim(). EINVAL when

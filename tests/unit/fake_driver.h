@@ -21,6 +21,8 @@ enum fake_call {
     FAKE_VOLUME_SNAPSHOT_CREATE,
     FAKE_VOLUME_SNAPSHOT_DELETE,
     FAKE_RECOVER,
+    FAKE_VISIT_FILES,
+    FAKE_END_JOB,
     FAKE_CALL_MAX
 };
 
@@ -36,6 +38,8 @@ struct fake_script {
     const json_t *entries;              /* array: extract, also one that fails, and
                                            direct_snapshot write them down */
     bool recovers_image;                /* recover finds the image */
+    const struct driver_file *files;    /* told by visit_files, but for that of a job that ended; */
+    size_t n_files;                     /* borrowed */
     struct error errors[FAKE_CALL_MAX]; /* a call whose errnum is not 0 fails with it */
     struct error read_error;  /* reading the image fails with it, if its errnum is not 0, */
     size_t read_error_offset; /* from this byte on */
@@ -60,6 +64,7 @@ struct fake_record {
     char undone_location[DRIVER_PATH_MAX]; /* of the last undo_direct_snapshot */
     size_t recovered_entries;              /* of the last recover: how many it was given */
     bool host_rebooted;                    /* of the last recover */
+    char ended_job[DRIVER_PATH_MAX];       /* the file of the last end_job */
     unsigned images_made;
     unsigned images_closed; /* equal to images_made when nothing leaks */
     unsigned images_left;   /* of these: with what they were made of */
