@@ -12,6 +12,7 @@
 struct bus;
 struct canceller;
 struct cinder;
+struct clean;
 struct control;
 struct conf;
 struct driver;
@@ -53,6 +54,7 @@ struct agent {
     struct workers *workers;                  /* threads */
     struct jobs *jobs;                        /* and what they are at */
     struct control *control;                  /* what operators ask; NULL: nothing */
+    struct clean *clean;                      /* looks for what snapshots have left */
     struct metrics_server *metrics_server;    /* what a Prometheus asks over TCP; NULL: nothing */
     atomic_uint taking;                       /* accepted requests that have none yet */
     struct instance_queue *instance_queue;    /* one operation per instance */

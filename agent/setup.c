@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/canceller.h"
+#include "agent/clean.h"
 #include "agent/dispatch.h"
 #include "agent/freeze_ledger.h"
 #include "agent/freezer.h"
@@ -104,7 +105,9 @@ static int make_watches(struct agent *agent, const struct conf *conf, struct err
     if (r < 0)
         return r;
     r = release_new(agent->bus, conf->DEFAULT.host, &agent->release, err);
-    return r < 0 ? r : preflight_new(agent, PREFLIGHT_PAUSE_MS, &agent->preflight, err);
+    if (r == 0)
+        r = preflight_new(agent, PREFLIGHT_PAUSE_MS, &agent->preflight, err);
+    return r < 0 ? r : clean_new(agent, &agent->clean, err);
 }
 
 int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
@@ -124,6 +127,7 @@ void setup_undo(struct agent *agent)
 {
     control_stop(agent->control);
     metrics_server_stop(agent->metrics_server);
+    clean_free(agent->clean);
     preflight_free(agent->preflight);
     state_watch_free(agent->state_watch);
     release_free(agent->release);

@@ -184,16 +184,24 @@ static int set_rates(const struct call *call, json_t *object, struct error *err)
     return r < 0 ? r : call->ops->set_rates(call->arg, &rates, err);
 }
 
-static struct routes_answer put_throttle(const struct call *call)
+/* What the body asks for; the answer is the status then. */
+static struct routes_answer change(const struct call *call,
+                                   int (*set)(const struct call *call, json_t *object,
+                                              struct error *err))
 {
     struct error err = ERROR_INIT;
     json_t *object = NULL;
     int r = read_object(call, &object, &err);
     if (r < 0)
         return answer_failure(&err);
-    r = set_rates(call, object, &err);
+    r = set(call, object, &err);
     json_decref(object);
     return r == 0 ? get_status(call) : answer_failure(&err);
+}
+
+static struct routes_answer put_throttle(const struct call *call)
+{
+    return change(call, set_rates);
 }
 
 static int read_modules(const json_t *array, const char *modules[static MODULES_MAX + 1],
@@ -211,7 +219,7 @@ static int read_modules(const json_t *array, const char *modules[static MODULES_
     return 0;
 }
 
-static int set_log_level(const struct call *call, const json_t *object, struct error *err)
+static int set_log_level(const struct call *call, json_t *object, struct error *err)
 {
     const char *modules[MODULES_MAX + 1] = {NULL};
     const json_t *listed = json_object_get(object, "modules");
@@ -225,14 +233,24 @@ static int set_log_level(const struct call *call, const json_t *object, struct e
 
 static struct routes_answer put_log_level(const struct call *call)
 {
+    return change(call, set_log_level);
+}
+
+static struct routes_answer get_clean(const struct call *call)
+{
+    return answer_json(OK, call->ops->clean_view(call->arg));
+}
+
+static struct routes_answer post_clean(const struct call *call)
+{
     struct error err = ERROR_INIT;
     json_t *object = NULL;
-    int r = read_object(call, &object, &err);
-    if (r < 0)
-        return answer_failure(&err);
-    r = set_log_level(call, object, &err);
+    unsigned run = 0;
+    int r = call->request->body_bytes > 0 ? read_object(call, &object, &err) : 0;
+    if (r == 0)
+        r = call->ops->clean(call->arg, json_is_true(json_object_get(object, "apply")), &run, &err);
     json_decref(object);
-    return r == 0 ? get_status(call) : answer_failure(&err);
+    return answer_done(r, ACCEPTED, json_pack("{s:i}", "run", (int)run), &err);
 }
 
 static const struct {
@@ -245,6 +263,7 @@ static const struct {
     {"DELETE", "/v1/jobs/", delete_job},     {"POST", "/v1/drain", post_drain},
     {"POST", "/v1/resume", post_resume},     {"PUT", "/v1/throttle", put_throttle},
     {"PUT", "/v1/log-level", put_log_level}, {"GET", "/metrics", get_metrics},
+    {"POST", "/v1/clean", post_clean},       {"GET", "/v1/clean", get_clean},
 };
 
 /* What stands behind the row's path where one may; "" where none may; NULL: it is another path. */
