@@ -65,6 +65,7 @@ static json_t *clean_look_and_remove(struct clean *clean, bool apply)
     struct error ends = ERROR_INIT;
     struct clean_look look = {.agent = clean->agent, .agent_since = clean->agent_since};
     look.nova = clean_processes_nova_compute(clean->agent->conf->DEFAULT.instances_path);
+    look.other_agent = clean_processes_other_agent(clean->agent->conf->DEFAULT.instances_path);
     clean_host_find(&look);
     clean_nova_find(&look);
     if (apply && cancel_check(&ends) == 0)
@@ -111,6 +112,8 @@ int clean_start(struct clean *clean, bool apply, unsigned *ret_run, struct error
 json_t *clean_view(struct clean *clean)
 {
     LOCK_SCOPE(&clean->lock);
+    if (clean->run > 0 && !clean->running && !clean->result) /* there was no memory for it */
+        return NULL;
     json_t *view = json_pack("{s:i, s:b, s:b}", "run", (int)clean->run, "apply", (int)clean->apply,
                              "running", (int)clean->running);
     if (clean->result)

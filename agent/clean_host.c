@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/clean_files.h"
@@ -43,21 +44,38 @@ static void close_host(struct host *host)
     clean_files_done(&host->files);
 }
 
+/* Any program of Python's names its folders as nova-compute does. */
+static int check_private(const struct host *host, struct error *err)
+{
+    struct stat st;
+    if (fstat(host->fd, &st) < 0)
+        return error_errno(err, errno, "%s", host->path);
+    return st.st_mode & S_IWOTH ? error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                                            "everybody may make folders in snapshots_directory")
+                                : 0;
+}
+
 /* Who made a folder of this name then is at nothing any more; *why tells how that is known. */
 static int check_maker(const struct host *host, const char *name, time_t made, char *why,
                        size_t size, struct error *err)
 {
+    const struct clean_process *other = &host->look->other_agent;
     bool is_own = false;
     char nova[128];
     (void)clean_folder_is_named(name, &is_own);
     if (!is_own) {
         clean_look_tell_nova(host->look, nova, sizeof(nova));
         (void)snprintf(why, size, "nova-compute made it; %s", nova);
-        return clean_look_check_nova(host->look, made, 0, err);
+        int r = check_private(host, err);
+        return r < 0 ? r : clean_look_check_nova(host->look, made, 0, err);
     }
     (void)snprintf(why, size, "an agent that has ended made it; the journal does not know it");
     if (made >= host->look->agent_since)
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "it was made since this agent began");
+    if (other->state == CLEAN_PROCESS_RUNS && made >= other->since)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                         "another agent, which runs since %s, may have made it",
+                         clean_look_time(other->since).text);
     return clean_look_check_journal(host->look, name, err);
 }
 

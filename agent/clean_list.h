@@ -27,6 +27,7 @@ struct clean_item {
     char disk_target[DRIVER_FORMAT_MAX]; /* of a job */
     enum driver_file_use use;            /* of a job */
     uint64_t bytes;                      /* of a folder */
+    bool has_progress;                   /* of a task state: an agent has told how far it is */
     char why[ERROR_MESSAGE_MAX];         /* it is nobody's, or may be somebody's */
     char failure[ERROR_MESSAGE_MAX];
 };

@@ -22,7 +22,7 @@ int clean_look_check_nova(const struct clean_look *look, time_t time, unsigned s
 {
     if (clean_processes_is_before(&look->nova, time, skew_s))
         return 0;
-    if (look->nova.state == CLEAN_NOVA_UNKNOWN)
+    if (look->nova.state == CLEAN_PROCESS_UNKNOWN)
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                          "since when nova-compute runs cannot be seen from here: ProtectProc= of "
                          "the unit, hidepid or a container hides its process");
@@ -33,7 +33,7 @@ int clean_look_check_nova(const struct clean_look *look, time_t time, unsigned s
 
 void clean_look_tell_nova(const struct clean_look *look, char *text, size_t size)
 {
-    if (look->nova.state == CLEAN_NOVA_RUNS)
+    if (look->nova.state == CLEAN_PROCESS_RUNS)
         (void)snprintf(text, size, "older than the nova-compute that runs, since %s",
                        clean_look_time(look->nova.since).text);
     else

@@ -10,9 +10,10 @@
 #include "agent/clean_processes.h"
 
 struct clean_look {
-    struct agent *agent; /* borrowed */
-    time_t agent_since;  /* when this agent began */
-    struct clean_nova nova;
+    struct agent *agent;              /* borrowed */
+    time_t agent_since;               /* when this agent began */
+    struct clean_process other_agent; /* one that should not be: it would have another state_dir */
+    struct clean_process nova;
     struct clean_list list;
 };
 

@@ -7,12 +7,10 @@
 #include <string.h>
 
 #include "agent/clean_cloud.h"
-#include "agent/conductor.h"
 #include "agent/task_states.h"
 #include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/json.h"
-#include "glance_client/glance.h"
 
 #define AGENT_MARK "nova-snapshot-agent " /* how property snapshot_agent begins */
 #define SKEW_S 60                         /* so far other hosts' clocks may be off */
@@ -77,14 +75,22 @@ static const json_t *only_image(const json_t *images, const char *instance_uuid)
     return found;
 }
 
-/* The state was an agent's, which had gone on to its image after that, and has ended. */
+/* What an agent has saved of how far it is; nova-compute saves nothing of that. */
+static bool has_progress(const json_t *instance)
+{
+    json_int_t percent = json_integer_value(json_object_get(instance, "progress"));
+    return percent > 0 && percent < 100;
+}
+
+/* The state was an agent's, which had gone on after that, and has ended. */
 static int check_agents_upload(const struct clean_look *look, const struct clean_cloud *cloud,
                                const json_t *instance, struct error *err)
 {
     const json_t *image = only_image(cloud->images, text_of(instance, "uuid"));
     time_t state_time = clean_cloud_time(instance, "updated_at");
     if (strcmp(text_of(instance, "task_state"), IMAGE_UPLOADING) != 0 || !image ||
-        !is_agents(image) || state_time == 0 || clean_cloud_time(image, "updated_at") < state_time)
+        !is_agents(image) || state_time == 0 ||
+        (clean_cloud_time(image, "updated_at") < state_time && !has_progress(instance)))
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "it is no agent's upload");
     return clean_look_check_journal(look, text_of(image, "id"), err);
 }
@@ -124,6 +130,7 @@ static void find_state(struct clean_look *look, const struct clean_cloud *cloud,
     if (!item)
         return;
     (void)snprintf(item->instance, sizeof(item->instance), "%s", text_of(instance, "uuid"));
+    item->has_progress = has_progress(instance);
     if (judge_state(look, cloud, instance, why, sizeof(why), &err) < 0)
         clean_list_judge(item, CLEAN_LEFT, "%s", err.message);
     else
@@ -208,81 +215,4 @@ void clean_nova_find(struct clean_look *look)
     }
     if (r < 0)
         clean_list_trouble(&look->list, "images and task states cannot be looked at", &err);
-}
-
-/* Removal: what time has changed since is not removed */
-
-static int delete_image(const struct clean_look *look, const struct clean_cloud *cloud,
-                        const struct clean_item *item, struct error *err)
-{
-    struct error failure = ERROR_INIT;
-    bool waits = false;
-    int r = clean_look_check_journal(look, item->what, err);
-    if (r == 0)
-        r = clean_cloud_waits(look->agent, cloud, item->what, &waits, err);
-    if (r < 0 || !waits)
-        return r;
-    r = glance_image_delete(look->agent->glance, cloud->glance, item->what, &failure);
-    if (r == 0 || error_is(&failure, EXC_IMAGE_NOT_FOUND))
-        return 0;
-    *err = failure;
-    return r;
-}
-
-/* The server is its tenant's again only when nothing of the snapshot is left in its guest. */
-static int check_jobs(const struct clean_list *list, const char *uuid, struct error *err)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].kind == CLEAN_JOB && strcmp(list->items[i].instance, uuid) == 0 &&
-            list->items[i].verdict != CLEAN_DONE)
-            return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
-                             "a block job of the snapshot is left in the guest");
-    return 0;
-}
-
-static int clear_state(const struct clean_look *look, const struct clean_cloud *cloud,
-                       const struct clean_item *item, struct error *err)
-{
-    struct instance instance = {.progress = -1, .data = json_object()};
-    (void)snprintf(instance.uuid, sizeof(instance.uuid), "%s", item->instance);
-    json_t *changes = json_pack("{s:n}", "task_state");
-    json_t *expected = json_pack("[s]", item->what);
-    int r = check_jobs(&look->list, item->instance, err);
-    if (r == 0)
-        r = clean_look_check_journal(look, item->instance, err);
-    if (r == 0)
-        r = instance.data && changes && expected
-                ? conductor_instance_save(look->agent->bus, cloud->admin, &instance, changes,
-                                          expected, err)
-                : error_nomem(err);
-    json_decref(changes);
-    json_decref(expected);
-    instance_done(&instance);
-    return r;
-}
-
-static void remove_kind(struct clean_look *look, const struct clean_cloud *cloud,
-                        enum clean_kind kind)
-{
-    for (size_t i = 0; i < look->list.count; i++) {
-        struct clean_item *item = &look->list.items[i];
-        struct error err = ERROR_INIT;
-        if (item->kind != kind || item->verdict != CLEAN_NOBODYS)
-            continue;
-        int r = (kind == CLEAN_IMAGE ? delete_image : clear_state)(look, cloud, item, &err);
-        clean_list_conclude(item, r, &err);
-    }
-}
-
-void clean_nova_remove(struct clean_look *look)
-{
-    struct clean_cloud cloud;
-    struct error err = ERROR_INIT;
-    if (clean_cloud_open(look->agent, &cloud, &err) < 0) {
-        clean_list_trouble(&look->list, "images and task states cannot be removed", &err);
-        return;
-    }
-    remove_kind(look, &cloud, CLEAN_IMAGE);
-    remove_kind(look, &cloud, CLEAN_TASK_STATE);
-    clean_cloud_done(&cloud);
 }

@@ -19,8 +19,6 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 
-#define PROGRAM "nova-compute"
-#define MODULE "nova.cmd.compute"
 #define WORDS_MAX 4 /* of a command line: an interpreter with its options, and the program */
 /* PROC_PID_INIT_INO of the kernel: the namespace in which all processes are seen. */
 #define INITIAL_PID_NAMESPACE 0xEFFFFFFCu
@@ -40,19 +38,30 @@ static bool read_proc(int proc, const char *pid, const char *name, char *text, s
     return true;
 }
 
-/* Also one that has renamed itself: "nova-compute: worker". */
-bool clean_processes_is_nova_compute(const char *line, size_t length)
+/* Whether one of the first words is the program, also as one that has renamed itself, "NAME:
+ * worker", or a module of Python's. */
+static bool is_program(const char *program, const char *module, const char *line, size_t length)
 {
     const char *word = line;
+    size_t n = strlen(program);
     for (unsigned i = 0; i < WORDS_MAX && word < line + length; i++, word += strlen(word) + 1) {
         const char *slash = strrchr(word, '/');
         const char *name = slash ? slash + 1 : word;
-        size_t n = strlen(PROGRAM);
-        if (strcmp(name, MODULE) == 0 ||
-            (strncmp(name, PROGRAM, n) == 0 && strchr(": ", name[n]))) /* or its end */
+        if ((module && strcmp(name, module) == 0) ||
+            (strncmp(name, program, n) == 0 && strchr(": ", name[n]))) /* or its end */
             return true;
     }
     return false;
+}
+
+bool clean_processes_is_nova_compute(const char *line, size_t length)
+{
+    return is_program("nova-compute", "nova.cmd.compute", line, length);
+}
+
+static bool is_agent(const char *line, size_t length)
+{
+    return is_program("nova-snapshot-agent", NULL, line, length);
 }
 
 /* Whether the process has the same folder there. In doubt it has. */
@@ -96,37 +105,48 @@ static bool sees_all(int proc)
            namespace.st_ino == INITIAL_PID_NAMESPACE && faccessat(proc, "1", F_OK, 0) == 0;
 }
 
-struct clean_nova clean_processes_nova_compute(const char *instances_path)
+static struct clean_process look_for(bool (*is_it)(const char *line, size_t length),
+                                     const char *instances_path)
 {
-    struct clean_nova nova = {CLEAN_NOVA_UNKNOWN, 0};
+    struct clean_process found = {CLEAN_PROCESS_UNKNOWN, 0};
     DIR *folder = opendir("/proc");
     if (!folder)
-        return nova;
+        return found;
     int proc = dirfd(folder);
     bool all = sees_all(proc);
     for (const struct dirent *entry; (entry = readdir(folder));) {
         char line[4096];
         size_t length;
-        if (!isdigit((unsigned char)entry->d_name[0]))
+        if (!isdigit((unsigned char)entry->d_name[0]) ||
+            strtol(entry->d_name, NULL, 10) == getpid())
             continue;
         if (!read_proc(proc, entry->d_name, "cmdline", line, sizeof(line), &length)) {
             all = all && (errno == ENOENT || errno == ESRCH); /* it has ended */
             continue;
         }
-        bool is_ours = clean_processes_is_nova_compute(line, length) &&
-                       has_folder(proc, entry->d_name, instances_path);
+        bool is_ours = is_it(line, length) && has_folder(proc, entry->d_name, instances_path);
         time_t since = is_ours ? began_at(proc, entry->d_name) : 0;
-        if (since != 0 && (nova.state != CLEAN_NOVA_RUNS || since < nova.since))
-            nova = (struct clean_nova){CLEAN_NOVA_RUNS, since};
+        if (since != 0 && (found.state != CLEAN_PROCESS_RUNS || since < found.since))
+            found = (struct clean_process){CLEAN_PROCESS_RUNS, since};
     }
     (void)closedir(folder);
-    if (nova.state == CLEAN_NOVA_UNKNOWN && all)
-        nova.state = CLEAN_NOVA_NONE;
-    return nova;
+    if (found.state == CLEAN_PROCESS_UNKNOWN && all)
+        found.state = CLEAN_PROCESS_NONE;
+    return found;
 }
 
-bool clean_processes_is_before(const struct clean_nova *nova, time_t time, unsigned skew_s)
+struct clean_process clean_processes_nova_compute(const char *instances_path)
 {
-    return nova->state == CLEAN_NOVA_NONE ||
-           (nova->state == CLEAN_NOVA_RUNS && time + (time_t)skew_s < nova->since);
+    return look_for(clean_processes_is_nova_compute, instances_path);
+}
+
+struct clean_process clean_processes_other_agent(const char *instances_path)
+{
+    return look_for(is_agent, instances_path);
+}
+
+bool clean_processes_is_before(const struct clean_process *process, time_t time, unsigned skew_s)
+{
+    return process->state == CLEAN_PROCESS_NONE ||
+           (process->state == CLEAN_PROCESS_RUNS && time + (time_t)skew_s < process->since);
 }

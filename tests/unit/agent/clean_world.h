@@ -73,9 +73,12 @@ int __wrap_conductor_instance_save(struct bus *bus, const struct request_context
     size_t used = strlen(clean_world.story);
     (void)bus, (void)context, (void)err;
     assert_true(json_is_null(json_object_get(changes, "task_state")));
-    assert_int_equal(json_object_size(changes), 1);
-    (void)snprintf(clean_world.story + used, sizeof(clean_world.story) - used, "clear:%s:%s ",
-                   instance->uuid, json_string_value(json_array_get(expected_task_state, 0)));
+    const json_t *progress = json_object_get(changes, "progress");
+    assert_int_equal(json_object_size(changes), progress ? 2 : 1);
+    assert_int_equal(json_integer_value(progress), 0);
+    (void)snprintf(clean_world.story + used, sizeof(clean_world.story) - used, "clear:%s:%s%s ",
+                   instance->uuid, json_string_value(json_array_get(expected_task_state, 0)),
+                   progress ? ":progress" : "");
     return 0;
 }
 
@@ -151,7 +154,7 @@ static int clean_world_set_up(void **state)
     assert_int_equal(fake_driver_new(&clean_world.script, &clean_world.agent.driver, &err), 0);
     clean_world.look = (struct clean_look){.agent = &clean_world.agent,
                                            .agent_since = time(NULL) + 100,
-                                           .nova = {CLEAN_NOVA_RUNS, time(NULL) + 100}};
+                                           .nova = {CLEAN_PROCESS_RUNS, time(NULL) + 100}};
     return 0;
 }
 

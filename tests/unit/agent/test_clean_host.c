@@ -166,10 +166,10 @@ static void a_folder_of_a_nova_compute_that_runs_is_left(void **state)
     clean_world.look.nova.since = time(NULL) - 100;
     find();
     clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "nova-compute, which runs since");
-    clean_world.look.nova.state = CLEAN_NOVA_UNKNOWN;
+    clean_world.look.nova.state = CLEAN_PROCESS_UNKNOWN;
     find();
     clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "cannot be seen from here");
-    clean_world.look.nova.state = CLEAN_NOVA_NONE;
+    clean_world.look.nova.state = CLEAN_PROCESS_NONE;
     find();
     clean_world_is(CLEAN_FOLDER, CLEAN_NOBODYS, "no nova-compute runs");
 }
@@ -190,6 +190,27 @@ static void a_folder_of_this_agent_is_left(void **state)
     clean_world.look.agent_since = time(NULL) - 100;
     find();
     clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "since this agent began");
+}
+
+static void a_folder_of_another_agent_is_left(void **state)
+{
+    (void)state;
+    make_folder(OURS, FILE_NAME);
+    clean_world.look.other_agent = (struct clean_process){CLEAN_PROCESS_RUNS, time(NULL) - 100};
+    find();
+    clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "another agent, which runs since");
+    clean_world.look.other_agent.since = time(NULL) + 100;
+    find();
+    clean_world_is(CLEAN_FOLDER, CLEAN_NOBODYS, "");
+}
+
+static void folders_where_everybody_makes_them_are_left(void **state)
+{
+    (void)state;
+    make_folder(NOVAS, FILE_NAME);
+    assert_int_equal(chmod(clean_world.parent, 01777), 0);
+    find();
+    clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "everybody may make folders");
 }
 
 static void a_job_of_nobody_ends_and_its_folder_goes(void **state)
@@ -311,6 +332,8 @@ int main(void)
         TEST(a_folder_of_a_nova_compute_that_runs_is_left),
         TEST(a_folder_the_journal_knows_is_left),
         TEST(a_folder_of_this_agent_is_left),
+        TEST(a_folder_of_another_agent_is_left),
+        TEST(folders_where_everybody_makes_them_are_left),
         TEST(a_job_of_nobody_ends_and_its_folder_goes),
         TEST(a_job_of_a_nova_compute_that_runs_is_left),
         TEST(a_guest_with_a_request_keeps_its_job),

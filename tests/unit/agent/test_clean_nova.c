@@ -80,7 +80,7 @@ static void an_image_of_a_nova_compute_that_runs_is_left(void **state)
     clean_world.look.nova.since = time(NULL) + 100;
     find();
     clean_world_is(CLEAN_IMAGE, CLEAN_NOBODYS, "saving: ");
-    clean_world.look.nova.state = CLEAN_NOVA_UNKNOWN;
+    clean_world.look.nova.state = CLEAN_PROCESS_UNKNOWN;
     find();
     clean_world_is(CLEAN_IMAGE, CLEAN_LEFT, "cannot be seen from here");
 }
@@ -234,6 +234,25 @@ static void a_state_of_an_agents_upload_is_cleared(void **state)
     clean_world_is(CLEAN_IMAGE, CLEAN_NOBODYS, "");
 }
 
+/* How far it is was saved after the image's record. */
+static void a_state_of_an_agents_upload_that_went_on_is_cleared(void **state)
+{
+    (void)state;
+    clean_world.look.nova.since = 1;
+    add_instance("image_uploading", LATER);
+    mark(add_image(FIXTURE_IMAGE, "saving", LONG_AGO));
+    json_t *instance = json_array_get(clean_world.instances, 0);
+    (void)json_object_set_new(instance, "progress", json_integer(100)); /* of another's */
+    find();
+    clean_world_is(CLEAN_TASK_STATE, CLEAN_LEFT, "nova-compute");
+    (void)json_object_set_new(instance, "progress", json_integer(70));
+    find();
+    clean_nova_remove(&clean_world.look);
+    clean_world_is(CLEAN_TASK_STATE, CLEAN_DONE, "");
+    assert_string_equal(clean_world.story, "delete:" FIXTURE_IMAGE " clear:" FIXTURE_INSTANCE
+                                           ":image_uploading:progress ");
+}
+
 /* Each by what it lacks of the one above. */
 static void a_state_that_may_be_nova_computes_is_left(void **state)
 {
@@ -307,6 +326,7 @@ int main(void)
         TEST(a_state_of_a_nova_compute_that_runs_is_left),
         TEST(a_state_the_journal_knows_is_left),
         TEST(a_state_of_an_agents_upload_is_cleared),
+        TEST(a_state_of_an_agents_upload_that_went_on_is_cleared),
         TEST(a_state_that_may_be_nova_computes_is_left),
         TEST(a_state_stays_while_a_job_is_left),
         TEST(what_cannot_be_asked_is_told),

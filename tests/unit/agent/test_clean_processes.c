@@ -81,13 +81,13 @@ static void it_is_known_by_its_command_line(void **state)
 static void it_began_when_it_did(void **state)
 {
     (void)state;
-    struct clean_nova before = clean_processes_nova_compute(folder);
+    struct clean_process before = clean_processes_nova_compute(folder);
     time_t earliest = time(NULL) - 2; /* whole seconds and ticks */
     pid_t pid = start("nova-compute");
-    struct clean_nova nova = clean_processes_nova_compute(folder);
+    struct clean_process nova = clean_processes_nova_compute(folder);
     end(pid);
-    assert_int_equal(nova.state, CLEAN_NOVA_RUNS);
-    if (before.state == CLEAN_NOVA_RUNS)
+    assert_int_equal(nova.state, CLEAN_PROCESS_RUNS);
+    if (before.state == CLEAN_PROCESS_RUNS)
         earliest = before.since - 2;
     assert_in_range(nova.since, earliest, time(NULL));
 }
@@ -96,22 +96,22 @@ static void who_has_not_the_folder_is_another_hosts(void **state)
 {
     (void)state;
     pid_t pid = start("nova-compute");
-    struct clean_nova nova = clean_processes_nova_compute("/nonexistent");
+    struct clean_process nova = clean_processes_nova_compute("/nonexistent");
     end(pid);
-    assert_int_not_equal(nova.state, CLEAN_NOVA_RUNS);
+    assert_int_not_equal(nova.state, CLEAN_PROCESS_RUNS);
 }
 
 static void only_what_is_older_is_before_it(void **state)
 {
     (void)state;
-    struct clean_nova nova = {CLEAN_NOVA_RUNS, 1000};
+    struct clean_process nova = {CLEAN_PROCESS_RUNS, 1000};
     assert_true(clean_processes_is_before(&nova, 999, 0));
     assert_false(clean_processes_is_before(&nova, 1000, 0));
     assert_false(clean_processes_is_before(&nova, 999, 60));
     assert_true(clean_processes_is_before(&nova, 939, 60));
-    nova.state = CLEAN_NOVA_UNKNOWN;
+    nova.state = CLEAN_PROCESS_UNKNOWN;
     assert_false(clean_processes_is_before(&nova, 1, 0));
-    nova.state = CLEAN_NOVA_NONE;
+    nova.state = CLEAN_PROCESS_NONE;
     assert_true(clean_processes_is_before(&nova, 5000, 60));
 }
 
