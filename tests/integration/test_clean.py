@@ -55,6 +55,9 @@ class Clean(unittest.TestCase):
     def tearDownClass(cls):
         cls.cloud.clean()
 
+    def setUp(self):
+        self.cloud.action(self.server, "os-resetState", {"state": "active"})
+
     @classmethod
     def guest_as_it_is(cls):
         """The run of the guest, and its disks with what is below them."""
