@@ -16,9 +16,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/thaw_left.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 
+#define ARGUMENTS_MAX 32
 #define WORDS_MAX 4 /* of a command line: an interpreter with its options, and the program */
 /* PROC_PID_INIT_INO of the kernel: the namespace in which all processes are seen. */
 #define INITIAL_PID_NAMESPACE 0xEFFFFFFCu
@@ -59,9 +61,19 @@ bool clean_processes_is_nova_compute(const char *line, size_t length)
     return is_program("nova-compute", "nova.cmd.compute", line, length);
 }
 
-static bool is_agent(const char *line, size_t length)
+static bool is_nova_compute(char *line, size_t length)
 {
-    return is_program("nova-snapshot-agent", NULL, line, length);
+    return clean_processes_is_nova_compute(line, length);
+}
+
+/* Not its watchdog, which thaws after its end, and whose first words are the same. */
+static bool is_agent(char *line, size_t length)
+{
+    char *argv[ARGUMENTS_MAX];
+    int argc = 0;
+    for (char *word = line; argc < ARGUMENTS_MAX && word < line + length; word += strlen(word) + 1)
+        argv[argc++] = word;
+    return is_program("nova-snapshot-agent", NULL, line, length) && !thaw_left_is_asked(argc, argv);
 }
 
 /* Whether the process has the same folder there. In doubt it has. */
@@ -105,7 +117,7 @@ static bool sees_all(int proc)
            namespace.st_ino == INITIAL_PID_NAMESPACE && faccessat(proc, "1", F_OK, 0) == 0;
 }
 
-static struct clean_process look_for(bool (*is_it)(const char *line, size_t length),
+static struct clean_process look_for(bool (*is_it)(char *line, size_t length),
                                      const char *instances_path)
 {
     struct clean_process found = {CLEAN_PROCESS_UNKNOWN, 0};
@@ -137,7 +149,7 @@ static struct clean_process look_for(bool (*is_it)(const char *line, size_t leng
 
 struct clean_process clean_processes_nova_compute(const char *instances_path)
 {
-    return look_for(clean_processes_is_nova_compute, instances_path);
+    return look_for(is_nova_compute, instances_path);
 }
 
 struct clean_process clean_processes_other_agent(const char *instances_path)
