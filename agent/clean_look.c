@@ -26,6 +26,9 @@ int clean_look_check_nova(const struct clean_look *look, time_t time, unsigned s
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                          "since when nova-compute runs cannot be seen from here: ProtectProc= of "
                          "the unit, hidepid or a container hides its process");
+    if (look->nova.state == CLEAN_PROCESS_NONE)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "it is too young: it dates from %s",
+                         clean_look_time(time).text);
     return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                      "nova-compute, which runs since %s, may be at it: it dates from %s",
                      clean_look_time(look->nova.since).text, clean_look_time(time).text);

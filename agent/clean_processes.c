@@ -143,7 +143,7 @@ static struct clean_process look_for(bool (*is_it)(char *line, size_t length),
     }
     (void)closedir(folder);
     if (found.state == CLEAN_PROCESS_UNKNOWN && all)
-        found.state = CLEAN_PROCESS_NONE;
+        found = (struct clean_process){CLEAN_PROCESS_NONE, time(NULL)};
     return found;
 }
 
@@ -159,6 +159,5 @@ struct clean_process clean_processes_other_agent(const char *instances_path)
 
 bool clean_processes_is_before(const struct clean_process *process, time_t time, unsigned skew_s)
 {
-    return process->state == CLEAN_PROCESS_NONE ||
-           (process->state == CLEAN_PROCESS_RUNS && time + (time_t)skew_s < process->since);
+    return process->state != CLEAN_PROCESS_UNKNOWN && time + (time_t)skew_s < process->since;
 }

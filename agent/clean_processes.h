@@ -8,7 +8,7 @@
 
 struct clean_process {
     enum { CLEAN_PROCESS_UNKNOWN, CLEAN_PROCESS_NONE, CLEAN_PROCESS_RUNS } state;
-    time_t since; /* the oldest one that runs */
+    time_t since; /* the oldest one that runs; where none does, now: one may begin */
 };
 
 /*

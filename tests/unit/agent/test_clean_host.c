@@ -169,7 +169,7 @@ static void a_folder_of_a_nova_compute_that_runs_is_left(void **state)
     clean_world.look.nova.state = CLEAN_PROCESS_UNKNOWN;
     find();
     clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "cannot be seen from here");
-    clean_world.look.nova.state = CLEAN_PROCESS_NONE;
+    clean_world.look.nova = (struct clean_process){CLEAN_PROCESS_NONE, time(NULL) + 1};
     find();
     clean_world_is(CLEAN_FOLDER, CLEAN_NOBODYS, "no nova-compute runs");
 }

@@ -85,6 +85,21 @@ static void an_image_of_a_nova_compute_that_runs_is_left(void **state)
     clean_world_is(CLEAN_IMAGE, CLEAN_LEFT, "cannot be seen from here");
 }
 
+/* nova-api makes the image before it sets the state. */
+static void an_image_of_this_moment_is_left(void **state)
+{
+    (void)state;
+    clean_world.look.nova = (struct clean_process){CLEAN_PROCESS_NONE, time(NULL)};
+    add_instance(NULL, LONG_AGO);
+    add_image(FIXTURE_IMAGE, "queued", now_and(-5));
+    find();
+    clean_world_is(CLEAN_IMAGE, CLEAN_LEFT, "it is too young");
+    (void)json_array_clear(clean_world.images);
+    add_image(FIXTURE_IMAGE, "queued", now_and(-100));
+    find();
+    clean_world_is(CLEAN_IMAGE, CLEAN_NOBODYS, "no nova-compute runs");
+}
+
 static void an_image_without_an_age_is_left(void **state)
 {
     (void)state;
@@ -313,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_old_image_without_a_state_goes),
         TEST(an_image_of_a_nova_compute_that_runs_is_left),
+        TEST(an_image_of_this_moment_is_left),
         TEST(an_image_without_an_age_is_left),
         TEST(an_image_the_journal_knows_is_left),
         TEST(an_image_is_left_while_requests_may_wait),

@@ -112,7 +112,8 @@ static void only_what_is_older_is_before_it(void **state)
     nova.state = CLEAN_PROCESS_UNKNOWN;
     assert_false(clean_processes_is_before(&nova, 1, 0));
     nova.state = CLEAN_PROCESS_NONE;
-    assert_true(clean_processes_is_before(&nova, 5000, 60));
+    assert_true(clean_processes_is_before(&nova, 939, 60));
+    assert_false(clean_processes_is_before(&nova, 999, 60)); /* one may have begun since */
 }
 
 int main(void)
