@@ -21,7 +21,8 @@ Q := $(if $(V),,@)
 MODULES := common conf amqp driver glance_client cinder_client control agent
 # The oldest that will do; 'make check-oldest' builds as if these were here. Ceph's are headers alone.
 DEPS := 'libvirt >= 8.0.0' 'libnbd >= 1.10' 'librabbitmq >= 0.10.0' 'jansson >= 2.13' 'libcurl >= 7.76.0' \
-	'libmicrohttpd >= 0.9.72' 'libxml-2.0 >= 2.9.10' 'libcrypto >= 3.0.0' libssl 'libsystemd >= 247' uuid
+	'libmicrohttpd >= 0.9.72' 'libxml-2.0 >= 2.9.10' 'libcrypto >= 3.0.0' libssl 'libsystemd >= 247' \
+	'libseccomp >= 2.5.2' uuid
 TEST_DEPS := cmocka
 
 try = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
@@ -191,8 +192,8 @@ release-check:
 	$(Q)RELEASE=$(RELEASE) SHORT=$(SHORT) tests/release-check
 
 .PHONY: lint check demo chaos chaos-short soak bench bench-quick lab-up lab-down lab-status
-lint:
-	$(Q)tests/lint
+lint: $(BUILD)/conf-doc $(BUILD)/tool-doc
+	$(Q)BUILD=$(BUILD) tests/lint
 
 check:
 	$(Q)tests/check

@@ -15,6 +15,7 @@ struct cinder;
 struct clean;
 struct control;
 struct conf;
+struct doctor;
 struct driver;
 struct freeze_ledger;
 struct freezer;
@@ -55,6 +56,7 @@ struct agent {
     struct jobs *jobs;                        /* and what they are at */
     struct control *control;                  /* what operators ask; NULL: nothing */
     struct clean *clean;                      /* looks for what snapshots have left */
+    struct doctor *doctor;                    /* looks at the host for them */
     struct metrics_server *metrics_server;    /* what a Prometheus asks over TCP; NULL: nothing */
     atomic_uint taking;                       /* accepted requests that have none yet */
     struct instance_queue *instance_queue;    /* one operation per instance */

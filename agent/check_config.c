@@ -4,23 +4,27 @@
 
 #include <stdlib.h>
 
+#include "agent/host_checks.h"
 #include "agent/local_checks.h"
 #include "agent/setup.h"
 
-static void write_check(void *arg, const char *what, const struct error *trouble)
+static bool write_check(void *arg, const struct host_finding *finding)
 {
     FILE *out = arg;
-    if (trouble)
-        (void)fprintf(out, "# FAILED: %s: %s\n", what, trouble->message);
+    if (finding->trouble)
+        (void)fprintf(out, "# FAILED: %s: %s\n", finding->name, finding->trouble->message);
     else
-        (void)fprintf(out, "# good: %s\n", what);
+        (void)fprintf(out, "# good: %s\n", finding->name);
+    return true;
 }
 
 static unsigned write_checks(const struct conf *conf, FILE *out)
 {
+    const struct agent agent = {.conf = conf};
+    struct host_view view = {.agent = &agent};
     int pid = local_checks_lock_holder(conf);
     (void)fputs("\n# On this host:\n", out);
-    unsigned n_bad = local_checks_run(conf, write_check, out);
+    unsigned n_bad = host_checks_run(&view, HOST_CHECKS_LOCAL, write_check, out);
     if (pid > 0)
         (void)fprintf(out, "# an agent (pid %d) serves this host name now\n", pid);
     return n_bad;

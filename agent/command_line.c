@@ -10,6 +10,7 @@
 
 static const char help[] =
     "usage: nova-snapshot-agent [--config-file FILE]... [--config-dir DIR]... [--check-config]\n"
+    "                           [--doctor[=INSTANCE] [--json]]\n"
     "\n"
     "Takes instance snapshots beside nova-compute.\n"
     "\n"
@@ -19,6 +20,9 @@ static const char help[] =
     "                      /etc/nova/nova-snapshot-agent.conf\n"
     "  --check-config      print what is in force and where it is from, secrets hidden,\n"
     "                      look at what this host has, and end\n"
+    "  --doctor[=INSTANCE] look at this host, or at how a snapshot of an instance would be taken,\n"
+    "                      as nova-snapshot doctor, which asks the agent that runs; and end\n"
+    "  --json              with it: for programs\n"
     "  --version           print the version and end\n"
     "  --help              print this and end\n";
 
@@ -39,6 +43,8 @@ void command_line_parse(int argc, char **argv, struct command_line *ret_command_
         {"config-file", required_argument, NULL, 'f'},
         {"config-dir", required_argument, NULL, 'd'},
         {"check-config", no_argument, NULL, 'c'},
+        {"doctor", optional_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},
         {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -55,6 +61,13 @@ void command_line_parse(int argc, char **argv, struct command_line *ret_command_
             break;
         case 'c':
             line.check_config = true;
+            break;
+        case 'o':
+            line.doctor = true;
+            line.request.instance = optarg;
+            break;
+        case 'j':
+            line.request.as_json = true;
             break;
         case 'v':
             (void)puts("nova-snapshot-agent " VERSION);

@@ -5,11 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/doctor_program.h"
 #include "conf/sources.h"
 
 struct command_line {
     struct conf_sources sources;
     bool check_config;
+    bool doctor;
+    struct doctor_request request; /* with --doctor */
 };
 
 /*

@@ -54,6 +54,7 @@ static int make_plan(struct operation *op, struct error *err)
     int r = plan_snapshot(&input, &op->plan, &op->quiesce, &reason, err);
     if (r < 0)
         return r;
+    plan_tell(&op->info, &op->plan, reason);
     if (reason && !is_novas_rule(op))
         note_reason(op, reason);
     if (freezer_holds(agent->freezer, op->base.instance.uuid)) { /* whoever froze it thaws it */

@@ -4,19 +4,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/agent.h"
 #include "agent/private_file.h"
 #include "common/cleanup.h"
-#include "common/log.h"
+#include "common/process.h"
+#include "conf/conf.h"
+
+#define VERSION_MS 5000
 
 /* As common/process gives it to helpers. */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
@@ -55,24 +62,66 @@ static int check_writable(const char *path, struct error *err)
     return check_folder(folder, W_OK | X_OK, err);
 }
 
-static int check_instances(const struct conf *conf, struct error *err)
+/* Whose it is, and what room there is. */
+static void tell_folder(const char *path, const char *more, struct host_fact *fact)
 {
-    return check_folder(conf->DEFAULT.instances_path, R_OK | X_OK, err);
+    struct stat st;
+    struct statvfs fs;
+    struct passwd entry, *owner = NULL;
+    char names[1024], user[64];
+    if (!fact || stat(path, &st) < 0 || statvfs(path, &fs) < 0)
+        return;
+    (void)getpwuid_r(st.st_uid, &entry, names, sizeof(names), &owner);
+    (void)snprintf(user, sizeof(user), "%s", owner ? owner->pw_name : "a user without a name");
+    host_check_tell(fact, "%s: of %s (%u), mode %03o, %" PRIu64 " MiB free%s", path, user,
+                    st.st_uid, st.st_mode & 07777u, ((uint64_t)fs.f_bavail * fs.f_frsize) >> 20,
+                    more);
 }
 
-static int check_snapshots(const struct conf *conf, struct error *err)
+int local_checks_instances(struct host_view *view, struct host_fact *fact, struct error *err)
 {
-    return check_writable(conf->libvirt.snapshots_directory, err);
+    const char *path = view->agent->conf->DEFAULT.instances_path;
+    int r = check_folder(path, R_OK | X_OK, err);
+    if (r == 0)
+        tell_folder(path, "", fact);
+    return r;
 }
 
-static int check_state(const struct conf *conf, struct error *err)
+/* Where what a snapshot stages takes room that the guests' disks need as well. */
+static const char *shared_room(const struct conf *conf)
 {
-    const char *path = conf->snapshot_agent.state_dir;
+    struct stat snapshots, instances;
+    if (stat(conf->libvirt.snapshots_directory, &snapshots) < 0 ||
+        stat(conf->DEFAULT.instances_path, &instances) < 0)
+        return "";
+    return snapshots.st_dev == instances.st_dev ? ", shared with instances_path"
+                                                : ", on a file system of its own";
+}
+
+int local_checks_snapshots(struct host_view *view, struct host_fact *fact, struct error *err)
+{
+    const struct conf *conf = view->agent->conf;
+    const char *path = conf->libvirt.snapshots_directory;
+    int r = check_writable(path, err);
+    if (r < 0)
+        return r;
+    host_check_tell(fact, "%s: not there yet, the agent makes it", path);
+    tell_folder(path, shared_room(conf), fact);
+    return 0;
+}
+
+int local_checks_state(struct host_view *view, struct host_fact *fact, struct error *err)
+{
+    const char *path = view->agent->conf->snapshot_agent.state_dir;
     struct stat st;
     cleanup_close int fd = -1;
-    if (stat(path, &st) < 0 && errno == ENOENT)
-        return check_writable(path, err);
-    return private_file_open_folder(path, &fd, err);
+    bool is_missing = stat(path, &st) < 0 && errno == ENOENT;
+    int r = is_missing ? check_writable(path, err) : private_file_open_folder(path, &fd, err);
+    if (r < 0)
+        return r;
+    host_check_tell(fact, "%s: not there yet, the agent makes it", path);
+    tell_folder(path, "", fact);
+    return 0;
 }
 
 static int check_program(const char *name, struct error *err)
@@ -89,16 +138,38 @@ static int check_program(const char *name, struct error *err)
     return error_set(err, ENOENT, EXC_INTERNAL_ERROR, "%s is not to be found", name);
 }
 
-static int check_qemu_img(const struct conf *conf, struct error *err)
+/* "qemu-img version 7.2.22 (Debian ...)", the first line of what it says. */
+static int tell_version(const char *name, struct host_fact *fact, struct error *err)
 {
-    (void)conf;
-    return check_program("qemu-img", err);
+    const char *const argv[] = {name, "--version", NULL};
+    const struct process_options options = {
+        .argv = argv, .deadline_ms = VERSION_MS, .output_max_bytes = 4096};
+    cleanup_free char *output = NULL;
+    size_t size = 0;
+    int r = process_run(&options, &output, &size, err);
+    if (r < 0)
+        return r;
+    output[strcspn(output, "\n")] = '\0';
+    host_check_tell(fact, "%s", output);
+    return 0;
 }
 
-static int check_qemu_nbd(const struct conf *conf, struct error *err)
+static int check_tool(const char *name, struct host_fact *fact, struct error *err)
 {
-    (void)conf;
-    return check_program("qemu-nbd", err);
+    int r = check_program(name, err);
+    return r < 0 || !fact ? r : tell_version(name, fact, err);
+}
+
+int local_checks_qemu_img(struct host_view *view, struct host_fact *fact, struct error *err)
+{
+    (void)view;
+    return check_tool("qemu-img", fact, err);
+}
+
+int local_checks_qemu_nbd(struct host_view *view, struct host_fact *fact, struct error *err)
+{
+    (void)view;
+    return check_tool("qemu-nbd", fact, err);
 }
 
 /* A socket that nobody listens on is left by a daemon that died. */
@@ -116,25 +187,16 @@ static int knock_at_socket(const char *path, struct error *err)
     return 0;
 }
 
-/* Local system daemons only: of other URIs libvirt alone knows where they lead. */
-static int check_libvirt(const struct conf *conf, struct error *err)
+/* libvirtd or virtqemud: the one that is there says more. */
+static int knock_at_any(char *ret_path, size_t size, struct error *err)
 {
-    const char *uri = conf->libvirt.connection_uri;
-    const char *socket_path = uri ? strstr(uri, "socket=") : NULL;
-    char path[PATH_MAX];
-    if (socket_path) {
-        socket_path += strlen("socket=");
-        (void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(socket_path, "&#"), socket_path);
-        return knock_at_socket(path, err);
-    }
-    if (uri && uri[0] != '\0' && strcmp(uri, "qemu:///system") != 0)
-        return 0;
     int r = 0;
     for (size_t i = 0; i < ARRAY_SIZE(libvirt_sockets); i++) {
         struct error trouble = ERROR_INIT;
+        (void)snprintf(ret_path, size, "%s", libvirt_sockets[i]);
         if (knock_at_socket(libvirt_sockets[i], &trouble) == 0)
             return 0;
-        if (r == 0 || trouble.errnum != ENOENT) { /* the one that is there says more */
+        if (r == 0 || trouble.errnum != ENOENT) {
             r = -trouble.errnum;
             *err = trouble;
         }
@@ -142,38 +204,37 @@ static int check_libvirt(const struct conf *conf, struct error *err)
     return r;
 }
 
-/* A unit, or a container, has to show the agent the devices. */
-static int check_devices(const struct conf *conf, struct error *err)
+/* Local system daemons only: of other URIs libvirt alone knows where they lead. */
+int local_checks_libvirt(struct host_view *view, struct host_fact *fact, struct error *err)
 {
-    const char *type = conf->libvirt.images_type;
-    int r = type && strcmp(type, "lvm") == 0 ? check_folder(VOLUMES_FOLDER, R_OK | X_OK, err) : 0;
-    return r < 0 ? error_prepend(err, "see DISKS ON LVM in nova-snapshot-agent(8)") : 0;
+    const char *uri = view->agent->conf->libvirt.connection_uri;
+    const char *socket_path = uri ? strstr(uri, "socket=") : NULL;
+    char path[PATH_MAX];
+    int r;
+    if (socket_path) {
+        socket_path += strlen("socket=");
+        (void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(socket_path, "&#"), socket_path);
+        r = knock_at_socket(path, err);
+    } else if (uri && uri[0] != '\0' && strcmp(uri, "qemu:///system") != 0) {
+        host_check_tell(fact, "of %s libvirt alone knows", uri);
+        return 0;
+    } else {
+        r = knock_at_any(path, sizeof(path), err);
+    }
+    if (r == 0)
+        host_check_tell(fact, "%s is listened on", path);
+    return r;
 }
 
-unsigned local_checks_run(const struct conf *conf, local_check_tell tell, void *arg)
+/* A unit, or a container, has to show the agent the devices. */
+int local_checks_devices(struct host_view *view, struct host_fact *fact, struct error *err)
 {
-    static const struct {
-        const char *what;
-        int (*look)(const struct conf *conf, struct error *err);
-    } checks[] = {
-        {"[DEFAULT]instances_path", check_instances},
-        {"[libvirt]snapshots_directory", check_snapshots},
-        {"[snapshot_agent]state_dir", check_state},
-        {"[libvirt]images_type", check_devices},
-        {"qemu-img", check_qemu_img},
-        {"qemu-nbd", check_qemu_nbd},
-        {"libvirt's socket", check_libvirt},
-    };
-    unsigned n_bad = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
-        struct error err = ERROR_INIT;
-        int r = checks[i].look(conf, &err);
-        n_bad += r < 0;
-        if (r < 0)
-            log_debug("%s: %s", checks[i].what, err.message);
-        tell(arg, checks[i].what, r < 0 ? &err : NULL);
-    }
-    return n_bad;
+    const char *type = view->agent->conf->libvirt.images_type;
+    int r = type && strcmp(type, "lvm") == 0 ? check_folder(VOLUMES_FOLDER, R_OK | X_OK, err) : 0;
+    if (r < 0)
+        return error_prepend(err, "see DISKS ON LVM in nova-snapshot-agent(8)");
+    host_check_tell(fact, "%s", type ? type : "default");
+    return 0;
 }
 
 /* The pid in a line of /proc/locks ("1: FLOCK ADVISORY WRITE 77 08:01:4711 0 EOF"), 0 if none. */

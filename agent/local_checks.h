@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this host must have before a snapshot can be taken, looked at without making, changing or
- * asking anything: folders, programs, libvirt's socket.
+ * What the configuration names and this host must have: folders, programs, libvirt's socket. Looked
+ * at without making or changing anything, and, unless facts are wanted, without asking anybody.
+ * Rows of host_checks.c; they take no longer than the file systems do.
  */
 #pragma once
 
+#include "agent/host_check.h"
 #include "conf/conf.h"
 
-/* What became of one look; `trouble` NULL = all is well. Both borrowed. */
-typedef void (*local_check_tell)(void *arg, const char *what, const struct error *trouble);
-
-/*
- * Looks at everything, in the same order each time, and tells of each. Returns how much is not
- * well. Takes no longer than the file systems do. Any thread.
- */
-unsigned local_checks_run(const struct conf *conf, local_check_tell tell, void *arg);
+host_check_look local_checks_instances;
+host_check_look local_checks_snapshots;
+host_check_look local_checks_state;
+host_check_look local_checks_devices;
+host_check_look local_checks_qemu_img;
+host_check_look local_checks_qemu_nbd;
+host_check_look local_checks_libvirt;
 
 /*
  * Who serves this host: the pid in the lock file when another process holds it, 0 when nobody

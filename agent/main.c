@@ -5,11 +5,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "agent/agent.h"
 #include "agent/canceller.h"
 #include "agent/check_config.h"
 #include "agent/command_line.h"
+#include "agent/doctor.h"
 #include "agent/freezer.h"
 #include "agent/host_lock.h"
 #include "agent/metrics.h"
@@ -210,9 +212,13 @@ static void give_up_start(struct agent *agent, const struct error *err)
 static int serve_host(struct watch *watch, struct error *err)
 {
     log_info("nova-snapshot-agent %s serves host %s", VERSION, watch->agent->conf->DEFAULT.host);
-    operator_listen(watch->agent);
-    metrics_listen(watch->agent);
-    int r = serve_until_told(watch, err);
+    struct agent *agent = watch->agent;
+    int r = doctor_new(agent, &watch->line->sources, true, &agent->doctor, err);
+    if (r == 0) {
+        operator_listen(agent);
+        metrics_listen(agent);
+        r = serve_until_told(watch, err);
+    }
     if (r < 0)
         give_up_start(watch->agent, err);
     setup_undo(watch->agent);
@@ -254,31 +260,39 @@ static void keep_memory_small(void)
     (void)mallopt(M_ARENA_MAX, 2);
 }
 
+/* With the configuration: serves the host, or does what else was asked for. */
+static int do_as_asked(struct conf *conf, const struct command_line *line, struct error *err)
+{
+    if (line->doctor)
+        return doctor_program_run(conf, &line->sources, &line->request);
+    log_init(conf->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    log_set_debug_modules((const char *const *)conf->snapshot_agent.debug_modules);
+    if (line->check_config)
+        return check_config(conf, &line->sources, stdout, err);
+    return run_agent(conf, line, err) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     static struct command_line line;
     struct error err = ERROR_INIT;
     struct conf *conf = NULL;
-    int status = EXIT_SUCCESS;
+    int status = EXIT_FAILURE;
+    /* A helper that reads a tenant's disk has our user: it shall not open /proc/PID/mem of ours. */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (thaw_left_is_asked(argc, argv))
         return thaw_left_main(argv);
     keep_memory_small();
     command_line_parse(argc, argv, &line);
-    log_init(LOG_LEVEL_INFO);
+    log_init(line.doctor ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO);
     int r = conf_sources_complete(&line.sources, &err);
     if (r == 0)
         r = conf_load(line.sources.items, line.sources.n, &conf, &err);
-    if (r == 0) {
-        log_init(conf->DEFAULT.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-        log_set_debug_modules((const char *const *)conf->snapshot_agent.debug_modules);
-        if (line.check_config)
-            status = check_config(conf, &line.sources, stdout, &err);
-        else
-            r = run_agent(conf, &line, &err);
-    }
-    if (r < 0)
-        status = EXIT_FAILURE;
-    if (err.errnum != 0)
+    if (r == 0)
+        status = do_as_asked(conf, &line, &err);
+    else if (line.doctor)
+        status = doctor_program_refused(&err, &line.request);
+    if (err.errnum != 0 && !line.doctor)
         log_error("%s", err.message);
     conf_free(conf);
     conf_sources_done(&line.sources);

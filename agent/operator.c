@@ -12,6 +12,7 @@
 #include "agent/agent.h"
 #include "agent/canceller.h"
 #include "agent/clean.h"
+#include "agent/doctor.h"
 #include "agent/jobs.h"
 #include "agent/live_options.h"
 #include "agent/metrics.h"
@@ -34,6 +35,12 @@ static json_t *view_status(void *arg)
 static json_t *view_jobs(void *arg, const char *id)
 {
     return operator_view_jobs(arg, id);
+}
+
+static json_t *view_doctor(void *arg, const char *instance)
+{
+    const struct agent *agent = arg;
+    return doctor_look(agent->doctor, instance);
 }
 
 static int cancel_job(void *arg, const char *id, struct error *err)
@@ -154,6 +161,7 @@ const struct control_ops operator_ops = {
     .status = view_status,
     .jobs = view_jobs,
     .metrics = metrics_text,
+    .doctor = view_doctor,
     .cancel_job = cancel_job,
     .drain = ask_main_thread,
     .set_rates = set_rates,

@@ -97,9 +97,8 @@ static const char *image_format(const struct conf *conf, const struct guest_info
     return info->disk_format;
 }
 
-/* Why this method is out of the question; NULL when it is possible. */
-static const char *reason_against(enum snapshot_method method, const struct conf *conf,
-                                  const struct guest_info *info)
+const char *plan_reason_against(enum snapshot_method method, const struct conf *conf,
+                                const struct guest_info *info)
 {
     const char *format = image_format(conf, info);
     if (method == SNAPSHOT_METHOD_COLD)
@@ -117,7 +116,7 @@ static const char *reason_against(enum snapshot_method method, const struct conf
 
 bool plan_can_stream(const struct conf *conf, const struct guest_info *info)
 {
-    return !reason_against(SNAPSHOT_METHOD_STREAM, conf, info);
+    return !plan_reason_against(SNAPSHOT_METHOD_STREAM, conf, info);
 }
 
 enum snapshot_method plan_wanted_method(const struct conf *conf)
@@ -149,7 +148,7 @@ static const enum snapshot_method *methods_for(enum snapshot_method wanted)
 static enum snapshot_method first_possible(const enum snapshot_method *methods,
                                            const struct conf *conf, const struct guest_info *info)
 {
-    while (reason_against(*methods, conf, info))
+    while (plan_reason_against(*methods, conf, info))
         methods++;
     return *methods;
 }
@@ -168,8 +167,7 @@ bool plan_next_method(const struct conf *conf, enum snapshot_method wanted,
 }
 
 /* Whether it is taken within the cluster only shows when it was tried. */
-static void tell_plan(const struct guest_info *info, const struct snapshot_plan *plan,
-                      const char *reason)
+void plan_tell(const struct guest_info *info, const struct snapshot_plan *plan, const char *reason)
 {
     bool is_live =
         plan->method != SNAPSHOT_METHOD_COLD && info->power_state != POWER_STATE_SHUTDOWN;
@@ -188,7 +186,7 @@ int plan_snapshot(const struct plan_input *input, struct snapshot_plan *ret_plan
 {
     const struct conf *conf = input->conf;
     const struct guest_info *info = input->info;
-    const char *reason = reason_against(input->wanted, conf, info);
+    const char *reason = plan_reason_against(input->wanted, conf, info);
     struct snapshot_plan plan = {
         .method = first_possible(methods_for(input->wanted), conf, info),
         .image_format = image_format(conf, info),
@@ -200,7 +198,6 @@ int plan_snapshot(const struct plan_input *input, struct snapshot_plan *ret_plan
         return r;
     plan.quiesce = ret_quiesce->wanted;
     plan.require_quiesce = ret_quiesce->required;
-    tell_plan(info, &plan, reason);
     *ret_plan = plan;
     *ret_reason = reason;
     return 0;

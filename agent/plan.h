@@ -34,6 +34,13 @@ struct plan_quiesce {
 int plan_snapshot(const struct plan_input *input, struct snapshot_plan *ret_plan,
                   struct plan_quiesce *ret_quiesce, const char **ret_reason, struct error *err);
 
+/* For the log: how the snapshot is about to be taken, and why not as wanted (NULL: it is). */
+void plan_tell(const struct guest_info *info, const struct snapshot_plan *plan, const char *reason);
+
+/* Why this method is out of the question; NULL when nothing is known against it. A constant. */
+const char *plan_reason_against(enum snapshot_method method, const struct conf *conf,
+                                const struct guest_info *info);
+
 /* What live_snapshot_method names. */
 enum snapshot_method plan_wanted_method(const struct conf *conf);
 

@@ -3,34 +3,25 @@
 #include "agent/preflight.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "agent/agent.h"
-#include "agent/local_checks.h"
+#include "agent/host_checks.h"
 #include "amqp/bus.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "common/keystone.h"
 #include "common/log.h"
-#include "common/secret.h"
 #include "conf/conf.h"
-#include "driver/driver.h"
 #include "glance_client/glance.h"
 
 #define INTERVAL_MS 60000
 #define UNFIT_INTERVAL_MS 10000
 #define FRESH_MS 10000 /* a look as old as this is good enough for a request */
 #define GLANCE_URL_MS 300000
-#define GLANCE_MS 5000
-
-/* Below it not even a journal's record, or the header of an overlay, is sure to be written. */
-#define ROOM_BYTES ((uint64_t)16 << 20)
 
 struct preflight {
     struct agent *agent;
@@ -50,52 +41,22 @@ struct preflight {
     bool stopping;
 };
 
-static void keep_first(void *arg, const char *what, const struct error *trouble)
+static bool keep_first(void *arg, const struct host_finding *finding)
 {
     struct error *first = arg;
-    if (!trouble || first->errnum != 0)
-        return;
-    *first = *trouble;
-    (void)error_prepend(first, "%s", what);
+    if (!finding->trouble)
+        return true;
+    *first = *finding->trouble;
+    if (finding->is_local)
+        (void)error_prepend(first, "%s", finding->name);
+    return false;
 }
 
-static int check_room(const char *path, struct error *err)
-{
-    struct statvfs fs;
-    if (statvfs(path, &fs) < 0)
-        return error_errno(err, errno, "cannot look at the room in %s", path);
-    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    return free_bytes >= ROOM_BYTES
-               ? 0
-               : error_set(err, ENOSPC, EXC_INTERNAL_ERROR, "only %" PRIu64 " bytes are free in %s",
-                           free_bytes, path);
-}
-
-static int check_keystone(const struct agent *agent, struct error *err)
-{
-    char *token = NULL;
-    if (!agent->service_session)
-        return 0;
-    int r = keystone_session_get_token(agent->service_session, &token, err);
-    secret_free(token);
-    return r < 0 ? error_prepend(err, "[service_user]") : 0;
-}
-
-/* What is near first: it is the cheapest, and the rest may fail for it. */
 static int look_at_all(const struct preflight *preflight, struct error *err)
 {
-    const struct agent *agent = preflight->agent;
-    struct error local = ERROR_INIT;
-    if (local_checks_run(agent->conf, keep_first, &local) > 0) {
-        *err = local;
-        return -err->errnum;
-    }
-    if (agent->driver->ops->check_host(agent->driver, err) < 0 ||
-        check_room(agent->conf->libvirt.snapshots_directory, err) < 0 ||
-        check_room(agent->conf->snapshot_agent.state_dir, err) < 0 ||
-        check_keystone(agent, err) < 0)
-        return -err->errnum;
-    return glance_reach(agent->glance, preflight->glance_url, GLANCE_MS, err);
+    struct host_view view = {.agent = preflight->agent, .glance_url = preflight->glance_url};
+    (void)host_checks_run(&view, HOST_CHECKS_FIT, keep_first, err);
+    return -err->errnum;
 }
 
 static bool has_nova_compute(const struct preflight *preflight)

@@ -46,10 +46,8 @@ static int refuse_freeze(const struct instance_request *op, const struct error *
     if (!release_has(op->agent->release, &op->instance, RELEASE_REFUSES_WITH_409))
         return error_set(err, failure->errnum, EXC_INTERNAL_ERROR,
                          "Error from libvirt while quiescing: %s", failure->message);
-    (void)error_set(err, failure->errnum, EXC_INSTANCE_QUIESCE_FAILED,
-                    "Failed to quiesce instance: %s", failure->message);
-    err->code = 409;
-    return -err->errnum;
+    return error_set(err, failure->errnum, EXC_INSTANCE_QUIESCE_FAILED,
+                     "Failed to quiesce instance: %s", failure->message);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include "agent/canceller.h"
 #include "agent/clean.h"
 #include "agent/dispatch.h"
+#include "agent/doctor.h"
 #include "agent/freeze_ledger.h"
 #include "agent/freezer.h"
 #include "agent/instance_queue.h"
@@ -125,7 +126,9 @@ int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
 
 void setup_undo(struct agent *agent)
 {
+    doctor_stop(agent->doctor);
     control_stop(agent->control);
+    doctor_free(agent->doctor);
     metrics_server_stop(agent->metrics_server);
     clean_free(agent->clean);
     preflight_free(agent->preflight);

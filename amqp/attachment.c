@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "amqp/channel.h"
-#include "amqp/topology.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/metric.h"
@@ -75,12 +74,11 @@ void attachment_hold(struct attachment *attachment, const struct amqp_content *c
 }
 
 /*
- * Who else consumes our queue, and what waits there. While attached, and after putting back, the
- * question goes over the consuming channel, behind all of ours; while not, over a channel that may
- * be closed by the answer.
+ * While attached, and after putting back, the question goes over the consuming channel, behind all
+ * of ours; while not, over a channel that may be closed by the answer.
  */
-static int look_at_queue(struct attachment *attachment, struct queue_state *ret_others,
-                         struct error *err)
+int attachment_look(struct attachment *attachment, struct queue_state *ret_others,
+                    struct error *err)
 {
     bool waiting = attachment->phase == ATTACHMENT_WAITING;
     struct queue_state state = {0};
@@ -167,7 +165,7 @@ static void check_attachment(struct attachment *attachment, uint64_t now_ms)
     struct error error = ERROR_INIT;
     struct queue_state others = {0};
     attachment->check_ms = now_ms + poll_interval_ms(attachment);
-    int r = look_at_queue(attachment, &others, &error);
+    int r = attachment_look(attachment, &others, &error);
     if (r < 0) {
         log_warning("cannot inspect queue %s: %s", attachment->queue, error.message);
         if (attachment->phase != ATTACHMENT_WAITING) /* the channel, and what it held, is gone */

@@ -22,6 +22,7 @@
 #include "amqp/exclusive_queues.h"
 #include "amqp/host_claim.h"
 #include "amqp/put_back.h"
+#include "amqp/topology.h"
 
 /* Any thread. The bus's, which outlive the bus thread. */
 struct attachment_flags {
@@ -69,6 +70,13 @@ void attachment_down(struct attachment *attachment, bool in_doubt);
 /* Puts back what is held; attaches and detaches when it is time. Not while over. */
 void attachment_run(struct attachment *attachment, uint64_t now_ms);
 uint64_t attachment_next_ms(const struct attachment *attachment);
+
+/*
+ * Who else consumes our queue, and what waits there: nobody and nothing when there is no such
+ * queue.
+ */
+int attachment_look(struct attachment *attachment, struct queue_state *ret_others,
+                    struct error *err);
 
 /* A request that is not served: it goes back to the queue, at the latest with the next run. */
 void attachment_hold(struct attachment *attachment, const struct amqp_content *content);

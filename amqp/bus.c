@@ -68,7 +68,7 @@ static void consuming_method(void *arg, amqp_channel_t channel, const amqp_metho
         rpc_server_answered(bus->server);
 }
 
-static const char *connecting_trouble(const struct bus *bus)
+const char *bus_trouble(const struct bus *bus)
 {
     const char *trouble = connection_trouble(bus->consuming);
     return trouble[0] != '\0' ? trouble : connection_trouble(publisher_connection(bus->publisher));
@@ -83,8 +83,7 @@ static void note_connected(struct bus *bus)
     LOCK_SCOPE(&bus->lock);
     if (bus->connected)
         return;
-    (void)snprintf(bus->trouble.message, sizeof(bus->trouble.message), "%s",
-                   connecting_trouble(bus));
+    (void)snprintf(bus->trouble.message, sizeof(bus->trouble.message), "%s", bus_trouble(bus));
     if (!up)
         return;
     bus->connected = true;

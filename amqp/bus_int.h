@@ -47,5 +47,8 @@ struct bus {
     struct error trouble; /* why it is not connected */
 };
 
+/* Bus thread only: why it is not connected; "" when nothing is known. Borrowed. */
+const char *bus_trouble(const struct bus *bus);
+
 /* While a public function is in this scope, bus_free() waits: `settings` and `works` are there. */
 #define BUS_SCOPE(bus) BUS_WORK_SCOPE(&(bus)->works)

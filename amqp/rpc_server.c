@@ -196,6 +196,11 @@ void rpc_server_stand_aside(struct rpc_server *server)
     }
 }
 
+int rpc_server_look(struct rpc_server *server, struct queue_state *ret_others, struct error *err)
+{
+    return attachment_look(&server->attachment, ret_others, err);
+}
+
 void rpc_server_detach(struct rpc_server *server)
 {
     if (is_over(server))

@@ -61,5 +61,8 @@ void rpc_server_remember(struct rpc_server *server, const char *unique_id);
 /* `flags->aside` has changed: stops consuming, or begins again, and waits for the broker's word. */
 void rpc_server_stand_aside(struct rpc_server *server);
 
+/* attachment_look(). The connection is up. */
+int rpc_server_look(struct rpc_server *server, struct queue_state *ret_others, struct error *err);
+
 /* Stops consuming for good; waits for the broker's word that it has. */
 void rpc_server_detach(struct rpc_server *server);

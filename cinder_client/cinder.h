@@ -59,6 +59,11 @@ int cinder_endpoint(const struct cinder *cinder, const struct request_context *c
  * with the class of 404).
  */
 
+/* Whether it answers a request of this context, with what it says of limits; within
+ * `timeout_ms`. */
+int cinder_reach(struct cinder *cinder, const struct request_context *context, unsigned timeout_ms,
+                 struct error *err);
+
 struct cinder_volume {
     char id[ID_UUID_SIZE];
     char status[CINDER_STATUS_SIZE]; /* available, in-use, ... */

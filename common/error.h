@@ -57,6 +57,8 @@
 #define EXC_LIBVIRT_ERROR "libvirtError"
 #define EXC_PROCESS_EXECUTION_ERROR "ProcessExecutionError"
 #define EXC_GLANCE_HTTP_EXCEPTION "HTTPException"
+#define EXC_GLANCE_HTTP_CONFLICT "HTTPConflict"
+#define EXC_GLANCE_HTTP_SERVER_ERROR "HTTPInternalServerError"
 #define EXC_CINDER_CLIENT_EXCEPTION "ClientException"
 #define EXC_MESSAGING_TIMEOUT "MessagingTimeout"
 #define EXC_MESSAGE_DELIVERY_FAILURE "MessageDeliveryFailure"

@@ -98,7 +98,8 @@ static int unreachable_keystone(struct error *err)
                              "ConnectFailure", "Keystone cannot be reached: %s", cause.message);
 }
 
-static int request_token(struct keystone_session *session, unsigned total_ms,
+/* `url`: the session's, which gives no catalog, or the same without a query. */
+static int request_token(struct keystone_session *session, const char *url, unsigned total_ms,
                          struct http_response *ret_response, bool *ret_transient, struct error *err)
 {
     const struct http_header headers[] = {
@@ -107,7 +108,7 @@ static int request_token(struct keystone_session *session, unsigned total_ms,
     };
     const struct http_request request = {
         .method = "POST",
-        .url = session->url,
+        .url = url,
         .headers = headers,
         .header_count = ARRAY_SIZE(headers),
         .body = session->body,
@@ -137,7 +138,8 @@ static int fetch_token(struct keystone_session *session, char **ret_token, uint6
     do {
         http_response_done(&response);
         begun_ms = clock_now_ms();
-        r = request_token(session, retry_remaining_ms(&retry), &response, &transient, err);
+        r = request_token(session, session->url, retry_remaining_ms(&retry), &response, &transient,
+                          err);
         retry_after_ms = http_response_retry_after_ms(&response);
     } while (transient && retry_wait(&retry, retry_after_ms));
 
@@ -238,4 +240,33 @@ void keystone_session_invalidate(struct keystone_session *session, const char *t
     log_debug("the service token was refused: the next request fetches a new one");
     secret_free(session->token);
     session->token = NULL;
+}
+
+static int context_of_answer(const struct http_response *response,
+                             struct request_context **ret_context, struct error *err)
+{
+    json_t *values = NULL;
+    if (response->status != 201 && response->status != 200)
+        return keystone_token_refused(response, err);
+    int r = keystone_token_context(response, &values, err);
+    if (r == 0)
+        r = request_context_from_values(values, ret_context, err);
+    json_decref(values);
+    return r;
+}
+
+int keystone_session_context(struct keystone_session *session, unsigned timeout_ms,
+                             struct request_context **ret_context, struct error *err)
+{
+    struct http_response response = {0};
+    bool transient;
+    cleanup_free char *url = strndup(session->url, strcspn(session->url, "?"));
+    if (!url)
+        return error_nomem(err);
+    int r = request_token(session, url, timeout_ms, &response, &transient, err);
+    if (r < 0)
+        return r == -ECANCELED ? r : unreachable_keystone(err);
+    r = context_of_answer(&response, ret_context, err);
+    http_response_done(&response);
+    return r;
 }

@@ -10,6 +10,7 @@
 
 #include "common/error.h"
 #include "common/keystone_auth.h"
+#include "common/request_context.h"
 
 struct keystone_session;
 
@@ -24,6 +25,13 @@ int keystone_session_new(const struct keystone_options *options,
  */
 int keystone_session_get_token(struct keystone_session *session, char **ret_token,
                                struct error *err);
+
+/*
+ * A context of the session's own user, as a request brings one of its user's: with a new token, its
+ * project and its catalog. Asked for once, within `timeout_ms`; errors as above. Returns owned.
+ */
+int keystone_session_context(struct keystone_session *session, unsigned timeout_ms,
+                             struct request_context **ret_context, struct error *err);
 
 /* A service answered 401: forgets `token` if it is still the current one. */
 void keystone_session_invalidate(struct keystone_session *session, const char *token);

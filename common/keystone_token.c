@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "common/id.h"
 #include "common/json.h"
 
 #define KEYSTONEAUTH_HTTP "keystoneauth1.exceptions.http"
@@ -70,6 +72,58 @@ int keystone_token_parse(const struct http_response *response, char **ret_token,
         return r;
     *ret_token = strdup(value);
     return *ret_token ? 0 : error_nomem(err);
+}
+
+/* [{"interface": "public", "region", "url"}] as [{"region", "publicURL"}]. */
+static json_t *old_endpoints(const json_t *endpoints)
+{
+    size_t i;
+    const json_t *endpoint;
+    json_t *list = json_array();
+    json_array_foreach (endpoints, i, endpoint) {
+        char key[32];
+        const char *interface = json_string_member(endpoint, "interface");
+        (void)snprintf(key, sizeof(key), "%sURL", interface ? interface : "");
+        (void)json_array_append_new(list, json_pack("{s:s?, s:s?}", "region",
+                                                    json_string_member(endpoint, "region"), key,
+                                                    json_string_member(endpoint, "url")));
+    }
+    return list;
+}
+
+static json_t *old_catalog(const json_t *catalog)
+{
+    size_t i;
+    const json_t *service;
+    json_t *list = json_array();
+    json_array_foreach (catalog, i, service)
+        (void)json_array_append_new(
+            list, json_pack("{s:s?, s:s?, s:o}", "type", json_string_member(service, "type"),
+                            "name", json_string_member(service, "name"), "endpoints",
+                            old_endpoints(json_object_get(service, "endpoints"))));
+    return list;
+}
+
+int keystone_token_context(const struct http_response *response, json_t **ret_values,
+                           struct error *err)
+{
+    const char *value = http_response_header(response, "X-Subject-Token");
+    char request_id[ID_REQUEST_ID_SIZE];
+    json_t *answer = NULL, *token;
+    int r = http_response_json(response, "Keystone's answer", &answer, err);
+    if (r < 0)
+        return r;
+    r = json_need_object(answer, "token", "Keystone's answer", &token, err);
+    if (r == 0) {
+        id_new_request_id(request_id);
+        *ret_values =
+            json_pack("{s:s, s:s?, s:s?, s:o}", "request_id", request_id, "auth_token", value,
+                      "project_id", json_string_member(json_object_get(token, "project"), "id"),
+                      "service_catalog", old_catalog(json_object_get(token, "catalog")));
+        r = *ret_values ? 0 : error_nomem(err);
+    }
+    json_decref(answer);
+    return r;
 }
 
 int keystone_token_refused(const struct http_response *response, struct error *err)

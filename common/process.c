@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,6 +150,10 @@ static int attend_child(struct process *process, struct error *err)
 static int judge_status(struct process *process, int status, struct error *err)
 {
     const char *name = process->options->argv[0];
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        return error_set(err, ECANCELED, EXC_PROCESS_EXECUTION_ERROR,
+                         "%s was " PROCESS_SANDBOX_KILLED ": %s", name,
+                         process_tail_line(&process->tail));
     if (WIFSIGNALED(status))
         return error_set(err, ECANCELED, EXC_PROCESS_EXECUTION_ERROR,
                          "%s was killed by signal %d: %s", name, WTERMSIG(status),
@@ -165,6 +170,7 @@ int process_run(const struct process_options *options, char **ret_output, size_t
 {
     const struct process_start start = {.argv = options->argv,
                                         .listen_fd = -1,
+                                        .sandbox = options->sandbox,
                                         .cpu_limit_s = options->cpu_limit_s,
                                         .address_space_limit_bytes =
                                             options->address_space_limit_bytes};

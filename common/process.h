@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/process_sandbox.h"
 
 /* At least one of the two times must be given. 0 = no such limit, for every number. */
 struct process_options {
@@ -21,6 +22,7 @@ struct process_options {
     unsigned stall_timeout_ms;
     unsigned cpu_limit_s;               /* RLIMIT_CPU */
     uint64_t address_space_limit_bytes; /* RLIMIT_AS */
+    enum process_sandbox sandbox;       /* what it reads tells which; none unless given */
     size_t output_max_bytes;            /* of stdout; a helper that prints more is killed.
                                            0 = stdout is read and thrown away */
 };
@@ -28,7 +30,8 @@ struct process_options {
 /*
  * Runs the helper to its end. ETIMEDOUT for deadline and stall, EMSGSIZE for too much output,
  * ECANCELED for a signal or a non-zero exit status, whose message ends with what the helper said
- * last on stderr; ENOENT when there is no such program. Exception class InternalError.
+ * last on stderr, and tells when the filter of system calls has killed it; ENOENT when there is no
+ * such program. Exception class InternalError.
  *
  * Ends at once, with the group killed, when the calling thread's work is cancelled
  * (common/cancel.h): ECANCELED with that reason, which cancel_check() tells from a helper that

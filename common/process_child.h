@@ -7,19 +7,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/error.h"
-
-struct process_start {
-    const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
-    int listen_fd;           /* -1, or a listening socket: the child's descriptor 3, told of as
-                                sd_listen_fds(3) has it */
-    bool unattended;         /* what it prints beyond the room of a pipe is lost, it goes on */
-    unsigned cpu_limit_s;    /* RLIMIT_CPU, 0 = none */
-    uint64_t address_space_limit_bytes; /* RLIMIT_AS, 0 = none */
-};
+#include "common/process_fork.h"
 
 struct process_child {
     const char *name; /* argv[0] */
@@ -34,6 +25,12 @@ struct process_child {
  */
 int process_child_start(const struct process_start *start, struct process_child *ret_child,
                         struct error *err);
+
+/*
+ * Whether its filter of system calls has killed it (common/process_sandbox.h). Waits 100 ms for its
+ * end, which comes after that of its connections.
+ */
+bool process_child_broke_filter(const struct process_child *child);
 
 /*
  * Ends the whole group and reaps the leader, within 5 s. False when it would not die: there is no

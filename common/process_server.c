@@ -15,10 +15,11 @@ struct process_server {
     struct process_tail tail;
 };
 
-int process_server_start(const char *const *argv, int listen_fd, struct process_server **ret_server,
-                         struct error *err)
+int process_server_start(const char *const *argv, int listen_fd, enum process_sandbox sandbox,
+                         struct process_server **ret_server, struct error *err)
 {
-    const struct process_start start = {.argv = argv, .listen_fd = listen_fd, .unattended = true};
+    const struct process_start start = {
+        .argv = argv, .listen_fd = listen_fd, .unattended = true, .sandbox = sandbox};
     struct process_server *server = calloc(1, sizeof(*server));
     if (!server)
         return error_nomem(err);
@@ -38,6 +39,8 @@ int process_server_blame(struct process_server *server, struct error *err)
            (n < 0 && errno == EINTR))
         if (n > 0)
             process_tail_keep(&server->tail, buffer, (size_t)n);
+    if (process_child_broke_filter(&server->child))
+        return error_append(err, " (%s was " PROCESS_SANDBOX_KILLED ")", server->child.name);
     return error_append(err, " (%s: %s)", server->child.name, process_tail_line(&server->tail));
 }
 

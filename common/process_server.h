@@ -7,6 +7,7 @@
 #pragma once
 
 #include "common/error.h"
+#include "common/process_sandbox.h"
 
 struct process_server;
 
@@ -15,10 +16,13 @@ struct process_server;
  * borrowed for the time of the call, argv[0] for the life of the server; NULL-terminated, argv[0]
  * is looked up in PATH. Fails with what execve() fails with. Returns owned.
  */
-int process_server_start(const char *const *argv, int listen_fd, struct process_server **ret_server,
-                         struct error *err);
+int process_server_start(const char *const *argv, int listen_fd, enum process_sandbox sandbox,
+                         struct process_server **ret_server, struct error *err);
 
-/* Puts " (<program>: <what it said last>)" behind a message about it. Returns -err->errnum. */
+/*
+ * Puts " (<program>: <what it said last>)" behind a message about it, or that the filter of system
+ * calls has killed it. Returns -err->errnum.
+ */
 int process_server_blame(struct process_server *server, struct error *err);
 
 /* Kills it and waits until it has ended, at most 5 s. NULL-safe. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See control.h. libmicrohttpd calls back on its own thread, the only one that answers. */
+/* See control.h. libmicrohttpd calls back on a thread of each connection. */
 #include "control/control.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 #define CONNECTIONS_MAX 16
 #define CONNECTION_BYTES ((size_t)16 << 10) /* its head and buffers */
 #define SILENCE_S 5U
+#define ANSWER_S 180U /* what takes longest has given up by then */
 #define BODY_MAX_BYTES 4096
 
 struct control {
@@ -80,6 +81,8 @@ static enum MHD_Result handle_request(void *arg, struct MHD_Connection *connecti
     }
     const struct routes_request request = {
         .method = method, .path = path, .body = body->text, .body_bytes = body->used};
+    /* The time it takes to answer is silence, too. */
+    (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, ANSWER_S);
     struct routes_answer answer = routes_answer(control->ops, control->arg, &request);
     log_debug("control: %s %s: %u", method, path, answer.status);
     return send_answer(connection, &answer);
@@ -88,16 +91,19 @@ static enum MHD_Result handle_request(void *arg, struct MHD_Connection *connecti
 static void end_request(void *arg, struct MHD_Connection *connection, void **request_arg,
                         enum MHD_RequestTerminationCode how)
 {
-    (void)arg, (void)connection, (void)how;
+    (void)arg;
+    if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, SILENCE_S);
     free(*request_arg);
     *request_arg = NULL;
 }
 
 static struct MHD_Daemon *start_daemon(struct control *control, int fd)
 {
-    return MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, NULL,
-                            NULL, handle_request, control, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+    return MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+                                MHD_USE_POLL | MHD_USE_ITC,
+                            0, NULL, NULL, handle_request, control, MHD_OPTION_LISTEN_SOCKET,
+                            (MHD_socket)fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
                             MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
                             MHD_OPTION_NOTIFY_COMPLETED, end_request, NULL, MHD_OPTION_END);

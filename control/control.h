@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an operator may ask of the daemon: HTTP with JSON on a UNIX socket, docs/design.md lists the
- * requests. One thread serves all connections; each ends after seconds of silence and has
- * a bound on what it may send.
+ * requests. Each connection has a thread of its own, so that an answer that takes its time holds up
+ * nobody; it ends after seconds of silence, and has a bound on what it may send. When there are too
+ * many, the next one is turned away.
  */
 #pragma once
 
@@ -18,5 +19,5 @@ struct control;
 int control_start(const char *path, const struct control_ops *ops, void *arg,
                   struct control **ret_control, struct error *err);
 
-/* Answers nobody any more. NULL-safe. */
+/* Answers nobody any more; waits for answers that are being made. NULL-safe. */
 void control_stop(struct control *control);

@@ -25,8 +25,8 @@ struct control_log_level {
 };
 
 /*
- * Who answers. Called on the server's thread, on which all clients wait: each returns at once. What
- * cannot be done is EINVAL (400), ENOENT (404), EBUSY (409), else an error of ours (500).
+ * Who answers. Called on any thread of the server's; each returns at once but where it is said.
+ * What cannot be done is EINVAL (400), ENOENT (404), EBUSY (409), else an error of ours (500).
  */
 struct control_ops {
     /* An object with member "healthy". NULL: no memory; here and below. Owned. */
@@ -38,6 +38,10 @@ struct control_ops {
 
     /* Prometheus' text. */
     char *(*metrics)(void *arg);
+
+    /* What is found of the host, or with `instance`, a UUID or a name, of how its snapshot would be
+     * taken; an object. It may take a minute, in which others are answered. */
+    json_t *(*doctor)(void *arg, const char *instance);
 
     int (*cancel_job)(void *arg, const char *id, struct error *err);
 

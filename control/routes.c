@@ -8,6 +8,7 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "control/rates.h"
 
 #define BODY_MAX_BYTES 4096
 #define MODULES_MAX 32
@@ -97,6 +98,11 @@ static struct routes_answer get_job(const struct call *call)
                          : answer_json(OK, job);
 }
 
+static struct routes_answer get_doctor(const struct call *call)
+{
+    return answer_json(OK, call->ops->doctor(call->arg, call->id[0] != '\0' ? call->id : NULL));
+}
+
 static struct routes_answer delete_job(const struct call *call)
 {
     struct error err = ERROR_INIT;
@@ -134,53 +140,10 @@ static int read_object(const struct call *call, json_t **ret_object, struct erro
     return r;
 }
 
-static int read_rate(const char *name, const json_t *value, struct control_rates *rates,
-                     struct error *err)
-{
-    int *const fields[] = {&rates->disk, &rates->disk_host, &rates->upload, &rates->upload_host};
-    static const char *const names[] = {"disk_rate_limit", "disk_rate_limit_host",
-                                        "upload_rate_limit", "upload_rate_limit_host"};
-    json_int_t number = json_integer_value(value);
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (strcmp(name, names[i]) != 0)
-            continue;
-        if (!json_is_integer(value) || number < 0 || number > CONTROL_RATE_MAX)
-            return error_set(err, EINVAL, EXC_INVALID_INPUT,
-                             "%s is a number of MiB/s, 0 to %d, 0 = no limit", name,
-                             CONTROL_RATE_MAX);
-        *fields[i] = (int)number;
-        return 0;
-    }
-    return error_set(err, EINVAL, EXC_INVALID_INPUT, "there is no rate limit '%s'", name);
-}
-
-/* What is copied of a disk is limited when the copy begins. */
-static int read_job(const json_t *object, struct control_rates *rates, struct error *err)
-{
-    rates->job = json_string_member(object, "job");
-    if (rates->job && json_object_size(object) == 2 && rates->upload != CONTROL_RATE_KEPT)
-        return 0;
-    return error_set(err, EINVAL, EXC_INVALID_INPUT,
-                     "with job, a string, upload_rate_limit is given and no other limit");
-}
-
-static int read_rates(json_t *object, struct control_rates *rates, struct error *err)
-{
-    const char *name;
-    json_t *value;
-    int r = 0;
-    json_object_foreach (object, name, value) {
-        if (r == 0 && strcmp(name, "job") != 0)
-            r = read_rate(name, value, rates, err);
-    }
-    return r < 0 || !json_object_get(object, "job") ? r : read_job(object, rates, err);
-}
-
 static int set_rates(const struct call *call, json_t *object, struct error *err)
 {
-    struct control_rates rates = {NULL, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT,
-                                  CONTROL_RATE_KEPT};
-    int r = read_rates(object, &rates, err);
+    struct control_rates rates;
+    int r = rates_read(object, &rates, err);
     return r < 0 ? r : call->ops->set_rates(call->arg, &rates, err);
 }
 
@@ -264,6 +227,7 @@ static const struct {
     {"POST", "/v1/resume", post_resume},     {"PUT", "/v1/throttle", put_throttle},
     {"PUT", "/v1/log-level", put_log_level}, {"GET", "/metrics", get_metrics},
     {"POST", "/v1/clean", post_clean},       {"GET", "/v1/clean", get_clean},
+    {"GET", "/v1/doctor", get_doctor},       {"GET", "/v1/doctor/", get_doctor},
 };
 
 /* What stands behind the row's path where one may; "" where none may; NULL: it is another path. */

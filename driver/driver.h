@@ -36,6 +36,10 @@ enum disk_source_type { DISK_SOURCE_FILE, DISK_SOURCE_LVM, DISK_SOURCE_RBD, DISK
 #define DRIVER_PATH_MAX 4096
 #define DRIVER_FORMAT_MAX 32
 #define DRIVER_UUID_MAX 37
+#define DRIVER_TEXT_MAX 128
+
+/* The guest's own agent (qemu-ga), by the channel its definition has for it. */
+enum guest_agent { GUEST_AGENT_NO_CHANNEL, GUEST_AGENT_AWAY, GUEST_AGENT_CONNECTED };
 
 /* A guest, and what tells its root disk from its other disks. Strings are borrowed. */
 struct guest_id {
@@ -199,6 +203,14 @@ struct driver_ops {
      */
     int (*check_host)(struct driver *driver, struct error *err);
 
+    /* Who answers, for people: "libvirt 9.0.0, QEMU 7.2.22". Changes nothing. */
+    int (*describe_host)(struct driver *driver, char ret_text[static DRIVER_TEXT_MAX],
+                         struct error *err);
+
+    /* The UUID of the guest the hypervisor knows by this name. InstanceNotFound (ENOENT). */
+    int (*find_guest)(struct driver *driver, const char *name,
+                      char ret_uuid[static DRIVER_UUID_MAX], struct error *err);
+
     /* NOSTATE when the hypervisor knows no such domain; nova: _get_power_state. */
     int (*get_power_state)(struct driver *driver, const char *uuid, enum power_state *ret_state,
                            struct error *err);
@@ -211,6 +223,18 @@ struct driver_ops {
      */
     int (*inspect)(struct driver *driver, const struct guest_id *guest, struct guest_info *ret_info,
                    struct error *err);
+
+    /* Whether its agent is there to freeze it, as the hypervisor sees it: nobody is asked. */
+    int (*guest_agent)(struct driver *driver, const char *uuid, enum guest_agent *ret_agent,
+                       struct error *err);
+
+    /*
+     * Whether extract could begin now, as far as that can be told without changing anything; else
+     * its error: EOPNOTSUPP, ENOSPC. That a definition would be taken again is only tried by
+     * extract. *ret_bytes is the most that is expected to be written.
+     */
+    int (*check_plan)(struct driver *driver, const struct guest_info *info,
+                      const struct snapshot_plan *plan, uint64_t *ret_bytes, struct error *err);
 
     /*
      * Takes the snapshot and gives back the finished image, flattened, in plan->image_format.

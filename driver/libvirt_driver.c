@@ -29,6 +29,30 @@ static int ops_check_host(struct driver *driver, struct error *err)
     return libvirt_connection_get(self->connection, 0, &conn, err);
 }
 
+static int ops_describe_host(struct driver *driver, char ret_text[static DRIVER_TEXT_MAX],
+                             struct error *err)
+{
+    return libvirt_describe_host((struct libvirt_driver *)driver, ret_text, err);
+}
+
+static int ops_find_guest(struct driver *driver, const char *name,
+                          char ret_uuid[static DRIVER_UUID_MAX], struct error *err)
+{
+    return libvirt_find_guest((struct libvirt_driver *)driver, name, ret_uuid, err);
+}
+
+static int ops_guest_agent(struct driver *driver, const char *uuid, enum guest_agent *ret_agent,
+                           struct error *err)
+{
+    return libvirt_guest_agent((struct libvirt_driver *)driver, uuid, ret_agent, err);
+}
+
+static int ops_check_plan(struct driver *driver, const struct guest_info *info,
+                          const struct snapshot_plan *plan, uint64_t *ret_bytes, struct error *err)
+{
+    return libvirt_check_plan((struct libvirt_driver *)driver, info, plan, ret_bytes, err);
+}
+
 static int ops_get_power_state(struct driver *driver, const char *uuid, enum power_state *ret_state,
                                struct error *err)
 {
@@ -184,6 +208,10 @@ int libvirt_driver_new(const struct libvirt_driver_options *options, struct driv
                        struct error *err)
 {
     static const struct driver_ops ops = {.check_host = ops_check_host,
+                                          .describe_host = ops_describe_host,
+                                          .find_guest = ops_find_guest,
+                                          .guest_agent = ops_guest_agent,
+                                          .check_plan = ops_check_plan,
                                           .get_power_state = ops_get_power_state,
                                           .inspect = ops_inspect,
                                           .extract = ops_extract,

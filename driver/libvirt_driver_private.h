@@ -37,6 +37,18 @@ struct libvirt_driver {
 int libvirt_inspect(struct libvirt_driver *driver, const struct guest_id *guest,
                     struct guest_info *ret_info, struct error *err);
 
+/* driver_ops.describe_host, find_guest, guest_agent: driver/libvirt_look.c. */
+int libvirt_describe_host(struct libvirt_driver *driver, char ret_text[static DRIVER_TEXT_MAX],
+                          struct error *err);
+int libvirt_find_guest(struct libvirt_driver *driver, const char *name,
+                       char ret_uuid[static DRIVER_UUID_MAX], struct error *err);
+int libvirt_guest_agent(struct libvirt_driver *driver, const char *uuid,
+                        enum guest_agent *ret_agent, struct error *err);
+
+/* driver_ops.check_plan: driver/snapshot/check_plan.c. */
+int libvirt_check_plan(struct libvirt_driver *driver, const struct guest_info *info,
+                       const struct snapshot_plan *plan, uint64_t *ret_bytes, struct error *err);
+
 /* driver_ops.extract for each method: live.c, cold.c, live_stream.c, stopped_stream.c. */
 int libvirt_live_snapshot(struct libvirt_driver *driver, const struct guest_info *info,
                           const struct snapshot_plan *plan, struct snapshot_result *ret_result,

@@ -35,6 +35,14 @@ static const char *call_id(const struct glance_call *call)
     return call->image_id ? call->image_id : "list";
 }
 
+/* Of an answer that nova does not translate: glanceclient's own. */
+static const char *answer_class(unsigned status)
+{
+    if (http_status_is_transient(status))
+        return EXC_GLANCE_CONNECTION_FAILED;
+    return status == 500 ? EXC_GLANCE_HTTP_SERVER_ERROR : EXC_GLANCE_HTTP_EXCEPTION;
+}
+
 int glance_refused(const struct glance_call *call, const struct http_response *response,
                    struct error *err)
 {
@@ -59,7 +67,7 @@ int glance_refused(const struct glance_call *call, const struct http_response *r
             (void)error_set(err, EBUSY, EXC_IMAGE_DELETE_CONFLICT,
                             "Conflict deleting image. Reason: %s", reason);
         else
-            (void)error_set(err, EBUSY, EXC_GLANCE_HTTP_EXCEPTION,
+            (void)error_set(err, EBUSY, EXC_GLANCE_HTTP_CONFLICT,
                             "Glance refuses to change image %s: %s", id, reason);
         break;
     case 413:
@@ -72,9 +80,7 @@ int glance_refused(const struct glance_call *call, const struct http_response *r
                         reason);
         break;
     default:
-        (void)error_set(err, EREMOTEIO,
-                        http_status_is_transient(response->status) ? EXC_GLANCE_CONNECTION_FAILED
-                                                                   : EXC_GLANCE_HTTP_EXCEPTION,
+        (void)error_set(err, EREMOTEIO, answer_class(response->status),
                         "Glance answered %s of image %s with %s%s", call->method, id, reason,
                         response->status / 100 == 3 ? " (redirects are not followed)" : "");
         break;

@@ -75,9 +75,10 @@ int glance_reach(struct glance *glance, const char *of_catalog, unsigned timeout
 /*
  * Errors of all calls carry the class nova raises and the answer's http_status: ImageBadRequest
  * (400), ImageNotAuthorized (401, 403), ImageNotFound (404), ImageQuotaExceeded (413),
- * ImageUnacceptable (415), GlanceConnectionFailed (no answer, 429, 502, 503, 504 to the end),
- * InternalError (any other). Requests that may be repeated are, for at most three minutes; a 401 is
- * answered once with a fresh service token.
+ * ImageUnacceptable (415), GlanceConnectionFailed (no answer, 429, 502, 503, 504 to the end), else
+ * glanceclient's own: HTTPConflict (409), HTTPInternalServerError (500), HTTPException. Requests
+ * that may be repeated are, for at most three minutes; a 401 is answered once with a fresh service
+ * token.
  *
  * Reads the image. An image id that is not a UUID is refused before any request, here and
  * below (EINVAL, ImageNotFound). Fill of *ret_image is owned: glance_image_done().

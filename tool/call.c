@@ -51,7 +51,8 @@ static int send_call(struct http_client *client, const struct call *call,
                                          .url = url,
                                          .headers = headers,
                                          .header_count = ARRAY_SIZE(headers),
-                                         .total_ms = TIMEOUT_MS,
+                                         .total_ms =
+                                             call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS,
                                          .body = body,
                                          .body_bytes = body ? strlen(body) : 0};
     return http_request(client, &request, ret_response, &failure, err);

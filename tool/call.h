@@ -9,8 +9,9 @@
 struct call {
     const char *method;
     const char *path;
-    const char *id; /* goes behind the path; NULL: nothing */
-    json_t *body;   /* borrowed; NULL: none */
+    const char *id;      /* goes behind the path; NULL: nothing */
+    json_t *body;        /* borrowed; NULL: none */
+    unsigned timeout_ms; /* 0: what is answered at once */
 };
 
 /*

@@ -6,6 +6,7 @@
 
 #include "tool/change.h"
 #include "tool/clean.h"
+#include "tool/doctor.h"
 #include "tool/show.h"
 #include "tool/watch.h"
 
@@ -74,6 +75,15 @@ const struct command command_table[] = {
      .run = change_throttle,
      .options = {INVOCATION_DISK, INVOCATION_DISK_HOST, INVOCATION_UPLOAD, INVOCATION_UPLOAD_HOST},
      .n_options = 4},
+    {.name = "doctor",
+     .argument = "[INSTANCE]",
+     .summary = "Looks whether all is well, and says what to do.",
+     .more =
+         "Of each thing the agent needs: ok, warn or fail. With the UUID of a server, or "
+         "libvirt's name of its domain, how its snapshot would be taken now, why not otherwise, "
+         "and what it would write. The agent looks; where none answers its program does, with "
+         "the files nova-compute reads without arguments. Nothing is changed.",
+     .run = doctor_run},
     {.name = "log-level",
      .argument = "[LEVEL]",
      .summary = "Sets what is logged, or shows it: error, warning, info, debug.",

@@ -14,7 +14,7 @@ void command_doc_help(FILE *out)
                 "\n",
                 out);
     for (const struct command *command = command_table; command->name; command++)
-        (void)fprintf(out, "  %-10s%-9s%s\n", command->name,
+        (void)fprintf(out, "  %-10s%-11s%s\n", command->name,
                       command->argument ? command->argument : "", command->summary);
     (void)fputs("\nJOB is a number of the list, or the id of an image.\n\n", out);
     for (unsigned i = 0; i < INVOCATION_OPTIONS; i++) {

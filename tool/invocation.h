@@ -11,6 +11,7 @@ enum invocation_exit {
     INVOCATION_USAGE = 2,       /* the command line makes no sense */
     INVOCATION_UNREACHABLE = 3, /* no agent answers */
     INVOCATION_NO_JOB = 4,      /* it has ended, or there never was one */
+    INVOCATION_NOT_WELL = 5,    /* something that was looked at fails: FINDINGS_EXIT_FAIL */
 };
 
 /* In the order of command_options[]. */

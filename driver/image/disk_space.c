@@ -221,6 +221,11 @@ int disk_space_reserve(const struct staging *staging, uint64_t needed_bytes,
     return r;
 }
 
+uint64_t disk_space_bytes(const struct disk_space *space)
+{
+    return space->needed_bytes;
+}
+
 static void leave_account(struct disk_space *space)
 {
     LOCK_SCOPE(&lock);

@@ -39,6 +39,9 @@ int disk_space_need(const struct guest_info *info, unsigned parts, uint64_t *ret
 int disk_space_reserve(const struct staging *staging, uint64_t needed_bytes,
                        uint64_t keep_free_bytes, struct disk_space **ret_space, struct error *err);
 
+/* What was reserved. */
+uint64_t disk_space_bytes(const struct disk_space *space);
+
 /*
  * InternalError (ENOSPC) when less than keep_free_bytes is free now, or next to nothing: the end of
  * what has been written may be missing. Asked after a block copy was ended: one that failed in that

@@ -16,6 +16,7 @@
 #include "driver/image/nbd_launch.h"
 #include "driver/image/nbd_reader.h"
 #include "driver/image/qcow2_layout.h"
+#include "driver/image/qemu_img.h"
 #include "driver/image/zero_scan.h"
 #include "driver/image/zero_search.h"
 
@@ -231,7 +232,7 @@ static int launch_server(const struct image_stream_disk *disk, bool direct_io,
     const char *const argv[] = {
         "qemu-nbd", "--read-only", "--cache", direct_io ? "none" : "writeback",
         "--format", disk->format,  name,      NULL};
-    return nbd_launch(argv, disk->stall_timeout_s, ret_client, err);
+    return nbd_launch(argv, qemu_img_sandbox(disk->path), disk->stall_timeout_s, ret_client, err);
 }
 
 /* With O_DIRECT where the file takes it: the host's page cache would take twice the CPU. */

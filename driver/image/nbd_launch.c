@@ -43,8 +43,8 @@ static int make_connection(int *ret_listen_fd, int *ret_fd, struct error *err)
     return r < 0 ? error_errno(err, -r, "cannot make a socket for an NBD server") : 0;
 }
 
-int nbd_launch(const char *const *argv, unsigned stall_timeout_s, struct nbd_client **ret_client,
-               struct error *err)
+int nbd_launch(const char *const *argv, enum process_sandbox sandbox, unsigned stall_timeout_s,
+               struct nbd_client **ret_client, struct error *err)
 {
     struct nbd_client *client = NULL;
     cleanup_close int listen_fd = -1, fd = -1;
@@ -52,7 +52,7 @@ int nbd_launch(const char *const *argv, unsigned stall_timeout_s, struct nbd_cli
     if (r == 0)
         r = nbd_client_new(stall_timeout_s, &client, err);
     if (r == 0)
-        r = process_server_start(argv, listen_fd, &client->server, err);
+        r = process_server_start(argv, listen_fd, sandbox, &client->server, err);
     (void)close(listen_fd); /* the server's copy is the only one: its end ends the connection */
     listen_fd = -1;
     if (r == 0) {

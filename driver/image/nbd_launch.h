@@ -10,5 +10,5 @@
  * it. `argv` is borrowed for the time of the call, NULL-ended, argv[0] a constant. The server is
  * killed with the client, and when the calling thread ends. Returns owned.
  */
-int nbd_launch(const char *const *argv, unsigned stall_timeout_s, struct nbd_client **ret_client,
-               struct error *err);
+int nbd_launch(const char *const *argv, enum process_sandbox sandbox, unsigned stall_timeout_s,
+               struct nbd_client **ret_client, struct error *err);

@@ -32,6 +32,13 @@ void qemu_img_set_limits(unsigned cpu_limit_s, uint64_t address_space_limit_byte
     limits.address_space_bytes = address_space_limit_bytes;
 }
 
+enum process_sandbox qemu_img_sandbox(const char *path)
+{
+    if (strncmp(path, "rbd:", 4) == 0)
+        return PROCESS_SANDBOX_NETWORK;
+    return strncmp(path, "nbd:unix:", 9) == 0 ? PROCESS_SANDBOX_UNIX : PROCESS_SANDBOX_FILES;
+}
+
 /* Copies a string member into a buffer; absent leaves it "". False when it does not fit. */
 static bool copy_info_member(const json_t *object, const char *key, char *ret_text, size_t size)
 {
@@ -106,6 +113,19 @@ int qemu_img_parse_info(const char *text, size_t size, const char *path,
     return 0;
 }
 
+/* A look at an image, within nova's limits. */
+static int run_limited(const char *const *argv, const char *path, char **ret_text, size_t *ret_size,
+                       struct error *err)
+{
+    const struct process_options options = {.argv = argv,
+                                            .deadline_ms = INFO_DEADLINE_MS,
+                                            .cpu_limit_s = limits.cpu_s,
+                                            .address_space_limit_bytes = limits.address_space_bytes,
+                                            .sandbox = qemu_img_sandbox(path),
+                                            .output_max_bytes = INFO_OUTPUT_MAX_BYTES};
+    return process_run(&options, ret_text, ret_size, err);
+}
+
 int qemu_img_info(const char *path, const char *format, struct qemu_img_info *ret_info,
                   struct error *err)
 {
@@ -113,15 +133,10 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
         return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s", path);
     const char *const argv[] = {"qemu-img",           "info", "--force-share",      "--output=json",
                                 format ? "-f" : path, format, format ? path : NULL, NULL};
-    const struct process_options options = {.argv = argv,
-                                            .deadline_ms = INFO_DEADLINE_MS,
-                                            .cpu_limit_s = limits.cpu_s,
-                                            .address_space_limit_bytes = limits.address_space_bytes,
-                                            .output_max_bytes = INFO_OUTPUT_MAX_BYTES};
     cleanup_free char *text = NULL;
     size_t size = 0;
     struct error failure = ERROR_INIT;
-    if (process_run(&options, &text, &size, &failure) == 0)
+    if (run_limited(argv, path, &text, &size, &failure) == 0)
         return qemu_img_parse_info(text, size, path, ret_info, err);
     if (cancel_check(err) < 0)
         return -ECANCELED;
@@ -144,15 +159,11 @@ static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, stru
 static int run_measure(const char *const *argv, const char *path, uint64_t *ret_bytes,
                        struct error *err)
 {
-    const struct process_options options = {.argv = argv,
-                                            .deadline_ms = INFO_DEADLINE_MS,
-                                            .address_space_limit_bytes = limits.address_space_bytes,
-                                            .output_max_bytes = INFO_OUTPUT_MAX_BYTES};
     cleanup_free char *text = NULL;
     size_t size = 0;
     uint64_t bytes = 0;
     struct error failure = ERROR_INIT;
-    int r = process_run(&options, &text, &size, &failure);
+    int r = run_limited(argv, path, &text, &size, &failure);
     if (r == 0)
         r = read_measure(text, size, &bytes, &failure);
     if (r < 0)
@@ -214,7 +225,8 @@ int qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error
     (void)snprintf(size, sizeof(size), "%" PRIu64, overlay->size_bytes);
     argv[count++] = overlay->path;
     argv[count++] = size;
-    const struct process_options options = {.argv = argv, .deadline_ms = CREATE_DEADLINE_MS};
+    const struct process_options options = {
+        .argv = argv, .deadline_ms = CREATE_DEADLINE_MS, .sandbox = PROCESS_SANDBOX_FILES};
     return process_run(&options, NULL, NULL, err);
 }
 
@@ -238,7 +250,8 @@ int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err)
         argv[count++] = rebase->backing_format;
     }
     argv[count++] = rebase->path;
-    const struct process_options options = {
-        .argv = argv, .stall_timeout_ms = seconds_ms(rebase->stall_timeout_s)};
+    const struct process_options options = {.argv = argv,
+                                            .stall_timeout_ms = seconds_ms(rebase->stall_timeout_s),
+                                            .sandbox = PROCESS_SANDBOX_FILES};
     return process_run(&options, NULL, NULL, err);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/process_sandbox.h"
 #include "driver/driver.h"
 
 struct qemu_img_info {
@@ -54,6 +55,12 @@ int qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes, 
  */
 int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluster_size_bytes,
                            uint64_t *ret_bytes, struct error *err);
+
+/*
+ * What a helper may do that reads from there: no sockets for a file or device, UNIX ones for
+ * "nbd:unix:...", any for "rbd:...".
+ */
+enum process_sandbox qemu_img_sandbox(const char *path);
 
 struct qemu_img_overlay {
     const char *path;            /* the qcow2 file to make */

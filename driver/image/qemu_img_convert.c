@@ -81,8 +81,10 @@ int qemu_img_convert(const struct qemu_img_conversion *conversion, struct error 
     char rate[32];
     (void)snprintf(rate, sizeof(rate), "%" PRIu64, conversion->bytes_per_s);
     qemu_img_convert_arguments(conversion, supports_direct_io(conversion->target_path), rate, argv);
-    const struct process_options options = {
-        .argv = argv, .stall_timeout_ms = seconds_ms(conversion->stall_timeout_s)};
+    const struct process_options options = {.argv = argv,
+                                            .stall_timeout_ms =
+                                                seconds_ms(conversion->stall_timeout_s),
+                                            .sandbox = qemu_img_sandbox(conversion->source_path)};
     struct error failure = ERROR_INIT;
     if (process_run(&options, NULL, NULL, &failure) == 0)
         return 0;

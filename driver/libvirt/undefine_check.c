@@ -76,13 +76,20 @@ static int check_is_taken(const struct saved_definition *definition, virDomainPt
     return r;
 }
 
-int undefine_check(const struct saved_definition *definition, virDomainPtr domain,
-                   struct error *err)
+int undefine_check_kept(const struct saved_definition *definition, virDomainPtr domain,
+                        struct error *err)
 {
     if (!definition->xml)
         return 0;
     if (check_tpm(definition->xml, err) < 0 || check_tpm(definition->live, err) < 0 ||
         check_kept(domain, err) < 0)
         return -err->errnum;
-    return check_is_taken(definition, domain, err);
+    return 0;
+}
+
+int undefine_check(const struct saved_definition *definition, virDomainPtr domain,
+                   struct error *err)
+{
+    int r = undefine_check_kept(definition, domain, err);
+    return r < 0 || !definition->xml ? r : check_is_taken(definition, domain, err);
 }

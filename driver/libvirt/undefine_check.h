@@ -18,3 +18,7 @@
  */
 int undefine_check(const struct saved_definition *definition, virDomainPtr domain,
                    struct error *err);
+
+/* The same without giving libvirt the definition again: changes nothing, and knows less. */
+int undefine_check_kept(const struct saved_definition *definition, virDomainPtr domain,
+                        struct error *err);

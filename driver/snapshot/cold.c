@@ -52,8 +52,7 @@ static int cold_read_guest(struct cold_snapshot *op, struct error *err)
     return r < 0 ? r : host_devices_read(&op->devices, op->domain, err);
 }
 
-/* Chooses the names and writes down what is about to be done, before anything is. */
-static int cold_begin(struct cold_snapshot *op, struct error *err)
+int cold_snapshot_prepare(struct cold_snapshot *op, struct error *err)
 {
     int r = libvirt_connection_find_domain(op->driver->connection, op->info->uuid, 0,
                                            EXC_INSTANCE_NOT_FOUND, &op->domain, err);
@@ -65,10 +64,15 @@ static int cold_begin(struct cold_snapshot *op, struct error *err)
     r = staging_new(op->driver->snapshots_directory, &op->staging, err);
     if (r < 0)
         return r;
-    r = staged_image_reserve(op->staging, op->info, DISK_SPACE_IMAGE, op->driver, &op->space, err);
-    if (r < 0)
-        return r;
-    if (op->plan->journal)
+    return staged_image_reserve(op->staging, op->info, DISK_SPACE_IMAGE, op->driver, &op->space,
+                                err);
+}
+
+/* Writes down what is about to be done, before anything is. */
+static int cold_begin(struct cold_snapshot *op, struct error *err)
+{
+    int r = cold_snapshot_prepare(op, err);
+    if (r == 0 && op->plan->journal)
         r = driver_journal_write(op->plan->journal, cold_snapshot_entry(op), err);
     if (r < 0)
         return r;

@@ -37,6 +37,12 @@ struct cold_snapshot {
     uint64_t paused_since_ms; /* 0 = never */
 };
 
+/*
+ * All that comes before anything is done (cold.c): finds the domain and what has to come back,
+ * chooses the names, reserves room.
+ */
+int cold_snapshot_prepare(struct cold_snapshot *op, struct error *err);
+
 /* The journal's entry to begin with; NULL when out of memory. Returns owned. */
 json_t *cold_snapshot_entry(const struct cold_snapshot *op);
 

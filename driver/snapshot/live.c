@@ -78,20 +78,16 @@ static int live_start_copy(struct live_snapshot *op, struct error *err)
     return r == -EIO && op->copy.transient_job ? live_snapshot_unusable(op, err) : r;
 }
 
-/* Whether this disk can be copied, and what is about to be done, before anything is. */
-static int live_prepare_copy(struct live_snapshot *op, struct error *err)
+int live_copy_prepare(struct live_snapshot *op, struct error *err)
 {
     int r = live_snapshot_check(op, err);
-    if (r < 0)
-        return r;
-    r = live_snapshot_begin(op, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM, err);
-    failpoint("live:written-down");
-    return r;
+    return r < 0 ? r : live_snapshot_begin(op, DISK_SPACE_OVERLAY | DISK_SPACE_ROOM, err);
 }
 
 static int live_copy_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
-    int r = live_prepare_copy(op, err);
+    int r = live_copy_prepare(op, err);
+    failpoint("live:written-down");
     if (r < 0)
         return r;
     r = live_start_copy(op, err);

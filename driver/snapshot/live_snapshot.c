@@ -78,7 +78,8 @@ int live_snapshot_begin(struct live_snapshot *op, unsigned disk_space_parts, str
         r = saved_definition_read(&op->definition, op->domain, err);
     if (r < 0)
         return r;
-    r = undefine_check(&op->definition, op->domain, err);
+    r = op->looks_only ? undefine_check_kept(&op->definition, op->domain, err)
+                       : undefine_check(&op->definition, op->domain, err);
     if (r < 0 || !op->plan->journal)
         return r;
     return driver_journal_write(op->plan->journal, live_entry(op), err);

@@ -32,6 +32,7 @@ struct live_snapshot {
     struct saved_definition definition;
     struct block_copy copy;
     struct backup_job backup;
+    bool looks_only;     /* nothing is to be changed, and nothing is taken: check_plan.c */
     bool may_be_stopped; /* QEMU may stop the guest whose overwritten data the backup cannot keep */
     struct guest_quiesce quiesce;
     struct guest_freeze freeze;
@@ -52,6 +53,13 @@ int live_snapshot_check(const struct live_snapshot *op, struct error *err);
  * where it has to be a file, and writes down what is about to be done, before anything is.
  */
 int live_snapshot_begin(struct live_snapshot *op, unsigned disk_space_parts, struct error *err);
+
+/*
+ * All that comes before anything is done, by blockRebase or blockCopy (live.c), by a backup job
+ * (live_stream.c): whether the method can be used, and live_snapshot_begin().
+ */
+int live_copy_prepare(struct live_snapshot *op, struct error *err);
+int live_stream_prepare(struct live_snapshot *op, struct error *err);
 
 /* Lets QEMU open the file at staging_delta_path(), in case that libvirt does not. */
 int live_snapshot_give_delta(const struct live_snapshot *op, struct error *err);

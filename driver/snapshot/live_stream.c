@@ -87,8 +87,7 @@ static int stream_check_disk(struct live_snapshot *op, struct error *err)
     return disk_iothread_check(op->domain, op->info->disk_target, err);
 }
 
-/* Whether the method can be used, and what is about to be done, before anything is. */
-static int stream_prepare(struct live_snapshot *op, struct error *err)
+int live_stream_prepare(struct live_snapshot *op, struct error *err)
 {
     int r = live_snapshot_check(op, err);
     if (r < 0)
@@ -96,16 +95,13 @@ static int stream_prepare(struct live_snapshot *op, struct error *err)
     if (backup_job_check_idle(op->domain, err) < 0)
         return live_snapshot_unusable(op, err);
     r = stream_check_disk(op, err);
-    if (r < 0)
-        return r;
-    r = live_snapshot_begin(op, DISK_SPACE_ROOM, err);
-    failpoint("stream:written-down");
-    return r;
+    return r < 0 ? r : live_snapshot_begin(op, DISK_SPACE_ROOM, err);
 }
 
 static int stream_show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
-    int r = stream_prepare(op, err);
+    int r = live_stream_prepare(op, err);
+    failpoint("stream:written-down");
     if (r < 0)
         return r;
     r = stream_make_files(op, err);

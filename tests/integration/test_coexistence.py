@@ -16,6 +16,7 @@ import tap
 from agent import Agent
 from cloud import (LAB, REPO, Cloud, assert_same_content, cast_snapshot, lab_environment,
                    wait_for)
+from nova.objects.service import SERVICE_VERSION
 from oslo_config import cfg
 
 
@@ -44,7 +45,7 @@ class Shared(unittest.TestCase):
                 self.assertIn("output", output)
             self.cloud.snapshot(self.server, "after-foreign")
             agent.wait_log("is active")
-            agent.wait_log("nova-compute on this host has service version 64")  # Zed
+            agent.wait_log(f"nova-compute on this host has service version {SERVICE_VERSION}")
 
     def test_nova_compute_takes_over(self):
         """agent stopped: nova-compute takes the snapshot; agent killed: the same"""

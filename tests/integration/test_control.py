@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 
 import tap
-from alone import HOST, QUEUE, AloneTest
+from alone import BINARY, HOST, QUEUE, AloneTest
 from peers import REPO, wait_for
 
 TOOL = os.environ.get("TOOL", f"{REPO}/build/nova-snapshot")
@@ -144,6 +144,65 @@ class ControlTest(AloneTest):
         self.wait_log("the configuration was read again")
         wait_for("the configured limits", lambda: self.answer("status")["limits"]["disk_rate_limit"] == 0)
         self.assertEqual(self.answer("status")["log_level"], "info")
+
+    def not_ok(self, words=(), expect=5):
+        """{check: text} of what doctor finds that is not ok, besides what this machine's AppArmor has."""
+        report = json.loads(self.tool("doctor", *words, "--json", expect=expect))
+        return {finding["check"]: finding["text"] for finding in report["findings"]
+                if finding["status"] != "ok" and finding["check"] != "AppArmor"}
+
+    def test_doctor(self):
+        """control: doctor names what is missing, holds up nobody meanwhile, and not the agent's end"""
+        self.begin(rpc_response_timeout=5)
+        with subprocess.Popen([TOOL, "doctor", "--json", "--socket", f"{self.folder}/control"],
+                              stdout=subprocess.PIPE, text=True) as doctor:
+            self.wait_log("asking conductor: Service.get_by_host_and_binary", times=2)
+            self.assertEqual(self.answer("status")["state"], "attached")
+            self.assertIsNone(doctor.poll())
+            out, _ = doctor.communicate(timeout=60)
+        self.assertEqual((doctor.returncode, json.loads(out)["host"]), (5, HOST))
+        told = self.not_ok()
+        self.assertEqual(sorted(told), ["Cinder", "Keystone", "nova-compute"])
+        self.assertIn("nova-conductor does not tell its version", told["nova-compute"])
+        self.assertEqual(list(self.not_ok(["no-such-guest"])), ["guest"])
+        with subprocess.Popen([TOOL, "doctor", "--socket", f"{self.folder}/control"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as doctor:
+            self.wait_log("asking conductor: Service.get_by_host_and_binary", times=4)
+            self.process.send_signal(signal.SIGTERM)
+            self.assertEqual(self.process.wait(20), 0)
+            doctor.wait(60)
+
+    def program(self, prefix=()):
+        """The same, of the agent's program where none runs."""
+        done = subprocess.run([*prefix, BINARY, "--config-file", f"{self.folder}/nova.conf", "--doctor",
+                               "--json"], capture_output=True, text=True, timeout=90, check=False)
+        self.assertEqual(done.returncode, 5, done.stdout + done.stderr)
+        self.assertNotIn("s3cret", done.stdout + done.stderr)
+        return {finding["check"]: finding["text"] for finding in json.loads(done.stdout)["findings"]
+                if finding["status"] == "fail"}
+
+    def test_doctor_without_an_agent(self):
+        """control: doctor's program names what fails, takes no request and leaves nothing"""
+        compute = self.nova_compute()
+        self.configure(rpc_response_timeout=5)
+        os.makedirs(f"{self.folder}/instances/snapshots")
+        self.assertEqual(sorted(self.program()), ["agent", "nova-compute"])
+        self.cast_snapshot()
+        compute.wait("served", method="snapshot_instance")
+        self.glance_server.shutdown()
+        self.glance_server.server_close()
+        told = self.program()
+        self.assertIn("Glance cannot be reached", told["Glance"])
+        self.assertFalse(os.path.exists(f"{self.folder}/snapshot-agent"))
+        self.assertEqual(os.listdir(f"{self.folder}/instances/snapshots"), [])
+        url = self.broker.url()
+        self.configure(transport_url=url.replace(":guest@", ":wrong@"))
+        self.assertIn("ACCESS_REFUSED", self.program()["RabbitMQ"])
+        self.configure()
+        folder = f"{self.folder}/instances/snapshots"
+        told = self.program(["unshare", "--mount", "sh", "-c", f"mount --bind {folder} {folder} && "
+                             f"mount -o remount,ro,bind {folder} && exec \"$@\"", "sh"])
+        self.assertIn("Read-only file system", told["[libvirt]snapshots_directory"])
 
     def test_bad_clients(self):
         """control: clients that are stuck or talk nonsense hold nobody; an end in order takes the socket"""

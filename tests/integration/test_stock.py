@@ -7,29 +7,22 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
+import bus_trace
 import tap
 from agent import AS_NOVA, Agent
-from cloud import REPO, Cloud, run, write_pattern
+from cloud import Cloud, write_pattern
 
 
 def traced(work):
     """The messages published while work() ran."""
-    path = tempfile.mktemp(prefix="nova-snapshot-trace-")
-    run(f"{REPO}/tests/lab/trace", "start", path)
-    try:
+    with bus_trace.traced() as messages:
         result = work()
         time.sleep(1)  # the last notifications pass
-    finally:
-        run(f"{REPO}/tests/lab/trace", "stop")
-    with open(path, encoding="utf-8") as lines:
-        messages = [json.loads(line) for line in lines]
-    os.unlink(path)
     return result, messages
 
 

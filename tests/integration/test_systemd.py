@@ -22,7 +22,7 @@ sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 import amqp
 import tap
 from peers import REPO, Broker, wait_for
-from systemd_root import BINARY, OWN_CONF, UNIT, SystemdRoot
+from systemd_root import BINARY, OWN_CONF, PREFIX, UNIT, SystemdRoot
 
 LAB = os.environ.get("LAB", "/var/tmp/nova-agent-lab")
 HOST = "systemd.example.org"
@@ -45,6 +45,11 @@ DOMAIN = """<domain type='qemu'>
     <serial type='file'><source path='{folder}/console'/></serial>
   </devices>
 </domain>"""
+
+
+# What runs qemu-img and qemu-nbd as the agent does.
+HELPER_TESTS = ("common/test_process_sandbox", "driver/image/test_qemu_img",
+                "driver/image/test_image_stream")
 
 
 class Guest:
@@ -78,14 +83,20 @@ class Guest:
         shutil.rmtree(self.folder)
 
 
+class HelperRoot(SystemdRoot):
+    programs = [f"build/tests/unit/{name}" for name in HELPER_TESTS]
+    targets = ["all", *programs]
+    install = f"{SystemdRoot.install} && cd {REPO} && cp {' '.join(programs)} {PREFIX}"
+
+
 def setUpModule():
     global broker, guest, root
     broker = Broker()
     unittest.addModuleCleanup(broker.close)
     guest = Guest()
     unittest.addModuleCleanup(guest.close)
-    root = SystemdRoot(f"[DEFAULT]\nhost = {HOST}\ntransport_url = {broker.url()}\n"
-                       "[snapshot_agent]\nattach = exclusive\nfreeze_deadline = 3600\n")
+    root = HelperRoot(f"[DEFAULT]\nhost = {HOST}\ntransport_url = {broker.url()}\n"
+                      "[snapshot_agent]\nattach = exclusive\nfreeze_deadline = 3600\n")
     root.__enter__()
     unittest.addModuleCleanup(root.__exit__)
 
@@ -218,6 +229,23 @@ class SystemdTest(unittest.TestCase):
         self.kill()
         self.assert_thawed()
         self.wait_nothing_left()
+
+    def test_memory(self):
+        """systemd: who has the agent's user and capabilities, as its helpers have, sees none of its memory"""
+        capabilities = "-all,+dac_override,+dac_read_search,+chown,+fowner"
+        for pid in root.processes():
+            for name in ("mem", "environ", "fd/0"):
+                done = root.run("setpriv", "--bounding-set", capabilities, "--inh-caps=-all",
+                                "dd", f"if=/proc/{pid}/{name}", "bs=1", "count=0")
+                self.assertIn("Permission denied", done.stdout, name)
+
+    def test_helpers(self):
+        """systemd: qemu-img and qemu-nbd do under the unit's filter and their own what they do without"""
+        root.systemctl("stop", UNIT)
+        for name in HELPER_TESTS:
+            root.drop_in(f"Type=oneshot\\nRestart=no\\nWatchdogSec=0\\nExecStart=\\n"
+                         f"ExecStart={PREFIX}/{os.path.basename(name)}")
+            root.systemctl("start", UNIT)
 
     def test_own_conf(self):
         """systemd: the configuration file that is installed is readable, whoever the agent runs as"""

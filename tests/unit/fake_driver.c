@@ -64,6 +64,51 @@ static int fake_check_host(struct driver *driver, struct error *err)
     return begin((struct fake_driver *)driver, FAKE_CHECK_HOST, "", &script, err);
 }
 
+static int fake_describe_host(struct driver *driver, char ret_text[static DRIVER_TEXT_MAX],
+                              struct error *err)
+{
+    struct fake_script script;
+    int r = begin((struct fake_driver *)driver, FAKE_DESCRIBE_HOST, "", &script, err);
+    if (r == 0)
+        (void)snprintf(ret_text, DRIVER_TEXT_MAX, "fakevirt 1.2.3");
+    return r;
+}
+
+static int fake_find_guest(struct driver *driver, const char *name,
+                           char ret_uuid[static DRIVER_UUID_MAX], struct error *err)
+{
+    struct fake_script script;
+    int r = begin((struct fake_driver *)driver, FAKE_FIND_GUEST, name, &script, err);
+    if (r == 0)
+        (void)snprintf(ret_uuid, DRIVER_UUID_MAX, "%s", script.info.uuid);
+    return r;
+}
+
+static int fake_guest_agent(struct driver *driver, const char *uuid, enum guest_agent *ret_agent,
+                            struct error *err)
+{
+    struct fake_script script;
+    int r = begin((struct fake_driver *)driver, FAKE_GUEST_AGENT, uuid, &script, err);
+    if (r == 0)
+        *ret_agent = script.agent;
+    return r;
+}
+
+static int fake_check_plan(struct driver *driver, const struct guest_info *info,
+                           const struct snapshot_plan *plan, uint64_t *ret_bytes, struct error *err)
+{
+    struct fake_script script;
+    int r = begin((struct fake_driver *)driver, FAKE_CHECK_PLAN, info->uuid, &script, err);
+    if (r < 0)
+        return r;
+    if (script.plan_errors[plan->method].errnum != 0) {
+        *err = script.plan_errors[plan->method];
+        return -err->errnum;
+    }
+    *ret_bytes = script.plan_bytes;
+    return 0;
+}
+
 static int fake_get_power_state(struct driver *driver, const char *uuid,
                                 enum power_state *ret_state, struct error *err)
 {
@@ -366,6 +411,10 @@ static void fake_set_disk_rate(struct driver *driver, uint64_t bytes_per_s)
 int fake_driver_new(const struct fake_script *script, struct driver **ret_driver, struct error *err)
 {
     static const struct driver_ops ops = {.check_host = fake_check_host,
+                                          .describe_host = fake_describe_host,
+                                          .find_guest = fake_find_guest,
+                                          .guest_agent = fake_guest_agent,
+                                          .check_plan = fake_check_plan,
                                           .get_power_state = fake_get_power_state,
                                           .inspect = fake_inspect,
                                           .extract = fake_extract,

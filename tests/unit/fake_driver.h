@@ -11,6 +11,10 @@
 
 enum fake_call {
     FAKE_CHECK_HOST,
+    FAKE_DESCRIBE_HOST,
+    FAKE_FIND_GUEST,
+    FAKE_GUEST_AGENT,
+    FAKE_CHECK_PLAN,
     FAKE_GET_POWER_STATE,
     FAKE_INSPECT,
     FAKE_EXTRACT,
@@ -41,6 +45,9 @@ struct fake_script {
     const struct driver_file *files;    /* told by visit_files, but for that of a job that ended; */
     size_t n_files;                     /* borrowed */
     struct error errors[FAKE_CALL_MAX]; /* a call whose errnum is not 0 fails with it */
+    struct error plan_errors[SNAPSHOT_METHOD_COLD + 1]; /* of check_plan, by its method */
+    uint64_t plan_bytes;                                /* told by check_plan */
+    enum guest_agent agent;
     struct error read_error;  /* reading the image fails with it, if its errnum is not 0, */
     size_t read_error_offset; /* from this byte on */
     /* Runs inside the call, before it answers or fails; may block. NULL = nothing. */

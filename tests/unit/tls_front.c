@@ -69,7 +69,7 @@ static void add_extension(X509 *certificate, int nid, const char *value)
 
 static struct authority new_authority(const char *name)
 {
-    struct authority authority = {.key = EVP_EC_gen("P-256")};
+    struct authority authority = {.key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")};
     assert_non_null(authority.key);
     authority.certificate = new_certificate(authority.key, name, -7200, 7200);
     add_extension(authority.certificate, NID_basic_constraints, "critical,CA:TRUE");
@@ -103,7 +103,7 @@ static void write_authorities(struct tls_front *front)
 static void use_certificate(struct tls_front *front)
 {
     bool expired = front->kind == TLS_EXPIRED;
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     assert_non_null(key);
     X509 *certificate = new_certificate(key, "server", -7000, expired ? -3600 : 3600);
     add_extension(certificate, NID_subject_alt_name,

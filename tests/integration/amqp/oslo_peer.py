@@ -10,6 +10,7 @@ Options of [oslo_messaging_rabbit] may be given in the URL's query.
 """
 
 import json
+import os
 import sys
 import threading
 import time
@@ -24,6 +25,13 @@ lock = threading.Lock()
 def emit(**event):
     with lock:
         print(json.dumps(event), flush=True)
+
+
+def wait_for_file(path):
+    for _ in range(600):
+        if os.path.exists(path):
+            return
+        time.sleep(0.1)
 
 
 class Manager:
@@ -51,6 +59,8 @@ class Manager:
         self.note("object_action", args)
         if args.get("seconds"):
             time.sleep(args["seconds"])
+        if args.get("until"):
+            wait_for_file(args["until"])
         if args.get("conflict"):
             raise exception.UnexpectedDeletingTaskStateError(
                 instance_uuid="u", expected={"task_state": ["image_snapshot", None]},

@@ -22,6 +22,7 @@ class SystemdRoot:
     """with SystemdRoot(nova_conf) as root: root.systemctl("start", UNIT)"""
 
     layered = []
+    targets = ["all"]
     install = (f"make -s -C {REPO} install PREFIX={PREFIX} >/dev/null && "
                f"cp {PREFIX}/lib/systemd/system/{UNIT} /run/units/")
 
@@ -38,7 +39,7 @@ class SystemdRoot:
         self.text = b""
 
     def __enter__(self):
-        subprocess.run(["make", "-s", "-C", REPO], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["make", "-s", "-C", REPO, *self.targets], check=True, stdout=subprocess.DEVNULL)
         master, slave = pty.openpty()
         self.process = subprocess.Popen(
             [f"{REPO}/tests/integration/lib/systemd-root", *self.layered, self.folder,

@@ -19,7 +19,7 @@ static const struct guest_id guest = {.uuid = UUID, .root_device_name = "/dev/vd
 static void count_call(enum fake_call call, const char *uuid, void *userdata)
 {
     unsigned *counts = userdata;
-    assert_string_equal(uuid, call == FAKE_CHECK_HOST ? "" : UUID);
+    assert_string_equal(uuid, call == FAKE_CHECK_HOST || call == FAKE_DESCRIBE_HOST ? "" : UUID);
     counts[call]++;
 }
 
@@ -31,6 +31,8 @@ static void answers_as_scripted(void **state)
                                  .image = "0123456789",
                                  .image_size = 10,
                                  .quiesced = true,
+                                 .plan_bytes = 77,
+                                 .agent = GUEST_AGENT_AWAY,
                                  .on_call = count_call,
                                  .userdata = counts};
     struct driver *driver = NULL;
@@ -39,9 +41,15 @@ static void answers_as_scripted(void **state)
     struct snapshot_result result;
     struct fake_record record;
     enum power_state power_state;
-    char text[16];
+    enum guest_agent agent;
+    uint64_t bytes = 0;
+    char text[16], words[DRIVER_TEXT_MAX], found[DRIVER_UUID_MAX];
     assert_int_equal(fake_driver_new(&script, &driver, &err), 0);
     assert_int_equal(driver->ops->check_host(driver, &err), 0);
+    assert_int_equal(driver->ops->describe_host(driver, words, &err), 0);
+    assert_int_equal(driver->ops->find_guest(driver, UUID, found, &err), 0);
+    assert_int_equal(driver->ops->guest_agent(driver, UUID, &agent, &err), 0);
+    assert_int_equal(agent, GUEST_AGENT_AWAY);
     assert_int_equal(driver->ops->get_power_state(driver, UUID, &power_state, &err), 0);
     assert_int_equal(power_state, POWER_STATE_RUNNING);
     assert_int_equal(driver->ops->inspect(driver, &guest, &info, &err), 0);
@@ -50,6 +58,8 @@ static void answers_as_scripted(void **state)
     {
         char format[] = "qcow2";
         const struct snapshot_plan plan = {.image_format = format, .compress = true};
+        assert_int_equal(driver->ops->check_plan(driver, &info, &plan, &bytes, &err), 0);
+        assert_int_equal(bytes, 77);
         assert_int_equal(driver->ops->extract(driver, &info, &plan, &result, &err), 0);
         memset(format, 'x', sizeof(format) - 1);
     }

@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "agent/agent.h"
+#include "agent/host_checks.h"
 #include "agent/local_checks.h"
 
 static char folder[] = "/tmp/test-local-checks-XXXXXX";
@@ -85,20 +87,27 @@ static int tear_down(void **state)
     return system(command);
 }
 
-static void note(void *arg, const char *what, const struct error *trouble)
+static bool note(void *arg, const struct host_finding *finding)
 {
     char *bad = arg;
-    if (trouble) {
+    assert_true(finding->is_local);
+    assert_true(finding->remedy[0] != '\0');
+    assert_string_equal(finding->fact->text, ""); /* not asked for: it would run programs */
+    if (finding->trouble) {
         size_t used = strlen(bad);
-        (void)snprintf(bad + used, 1024 - used, "%s: %s; ", what, trouble->message);
+        (void)snprintf(bad + used, 1024 - used, "%s: %s; ", finding->name,
+                       finding->trouble->message);
     }
+    return true;
 }
 
 static const char *troubles(void)
 {
     static char bad[1024];
     bad[0] = '\0';
-    unsigned n = local_checks_run(&conf, note, bad);
+    const struct agent agent = {.conf = &conf};
+    struct host_view view = {.agent = &agent};
+    unsigned n = host_checks_run(&view, HOST_CHECKS_LOCAL, note, bad);
     assert_int_equal(n == 0, bad[0] == '\0');
     return bad;
 }

@@ -16,19 +16,39 @@ static unsigned n_handed_back;
 static const char *glance_of_catalog;
 static struct error err;
 
-unsigned __wrap_local_checks_run(const struct conf *of, local_check_tell tell_check, void *arg);
+#define GOOD_CHECK(name)                                                                           \
+    host_check_look __wrap_##name;                                                                 \
+    int __wrap_##name(struct host_view *view, struct host_fact *fact, struct error *failure_of)    \
+    {                                                                                              \
+        (void)view, (void)failure_of;                                                              \
+        assert_null(fact); /* nobody reads them */                                                 \
+        return 0;                                                                                  \
+    }
+GOOD_CHECK(local_checks_snapshots)
+GOOD_CHECK(local_checks_state)
+GOOD_CHECK(local_checks_devices)
+GOOD_CHECK(local_checks_qemu_nbd)
+GOOD_CHECK(local_checks_libvirt)
 
-unsigned __wrap_local_checks_run(const struct conf *of, local_check_tell tell_check, void *arg)
+/* The first of them. */
+host_check_look __wrap_local_checks_instances;
+int __wrap_local_checks_instances(struct host_view *view, struct host_fact *fact,
+                                  struct error *failure_of)
 {
-    struct error trouble = ERROR_INIT;
-    assert_ptr_equal(of, &conf);
+    (void)fact, (void)failure_of;
+    assert_ptr_equal(view->agent, &agent);
     atomic_fetch_add(&n_looks, 1);
+    return 0;
+}
+
+host_check_look __wrap_local_checks_qemu_img;
+int __wrap_local_checks_qemu_img(struct host_view *view, struct host_fact *fact,
+                                 struct error *failure_of)
+{
+    (void)view, (void)fact;
     int errnum = atomic_load(&local_errnum);
-    tell_check(arg, "[DEFAULT]instances_path", NULL);
-    if (errnum != 0)
-        (void)error_set(&trouble, errnum, EXC_INTERNAL_ERROR, "it is not to be found");
-    tell_check(arg, "qemu-img", errnum != 0 ? &trouble : NULL);
-    return errnum != 0;
+    return errnum == 0 ? 0
+                       : error_set(failure_of, errnum, EXC_INTERNAL_ERROR, "it is not to be found");
 }
 
 void __wrap_bus_stand_aside(struct bus *bus, enum bus_aside reason, bool on);
@@ -194,6 +214,17 @@ static void no_room_is_no_fit_host(void **state)
     assert_unfit_for("only 0 bytes are free in /sys");
 }
 
+static char removed[] = "/proc/nowhere";
+
+/* While it runs: nothing could be written down. */
+static void no_folder_is_no_fit_host(void **state)
+{
+    (void)state;
+    conf.snapshot_agent.state_dir = removed;
+    start();
+    assert_unfit_for("cannot look at the room in /proc/nowhere: No such file");
+}
+
 static void no_room_for_snapshots_is_no_fit_host(void **state)
 {
     (void)state;
@@ -296,6 +327,7 @@ int main(void)
         TEST(a_fit_host_is_served),
         TEST(what_is_wrong_is_told_and_over_when_it_is_right),
         TEST(no_room_is_no_fit_host),
+        TEST(no_folder_is_no_fit_host),
         TEST(no_room_for_snapshots_is_no_fit_host),
         TEST(a_thing_that_is_wrong_at_the_start_does_not_end_the_agent),
         TEST(a_request_that_meets_an_unfit_host_goes_back),

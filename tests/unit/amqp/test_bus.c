@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* amqp/bus.c, without a broker */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 
 #include "amqp/bus.h"
+#include "amqp/bus_look.h"
 #include "amqp/notifier.h"
 #include "amqp/rpc.h"
 #include "common/cleanup.h"
@@ -136,6 +138,27 @@ static void nothing_works_before_the_start(void **state)
     bus_free(NULL);
 }
 
+/* Why it cannot be looked at, in the words of the connection. */
+static void a_look_without_a_broker_tells_why(void **state)
+{
+    struct bus *bus = *state;
+    struct bus_look look = {.ready = 77};
+    struct error err = ERROR_INIT;
+    assert_int_equal(bus_look(bus, &look, &err), -ENOTCONN);
+    assert_string_equal(err.message, "the bus is not started");
+    assert_int_equal(bus_start(bus, 0, &err), 0);
+    for (int ms = 0; ms < 20000; ms += 10) {
+        err = (struct error)ERROR_INIT;
+        assert_int_equal(bus_look(bus, &look, &err), -ENOTCONN);
+        if (strstr(err.message, "127.0.0.1"))
+            break;
+        (void)poll(NULL, 0, 10);
+    }
+    assert_non_null(strstr(err.message, "127.0.0.1"));
+    assert_null(strstr(err.message, "s3cret"));
+    assert_int_equal(look.ready, 77);
+}
+
 static void without_a_broker_all_ends_in_time(void **state)
 {
     struct bus *bus = *state;
@@ -215,8 +238,8 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_checked),     TEST(nothing_works_before_the_start),
-        TEST(without_a_broker_all_ends_in_time), TEST(stopping_fails_what_waits),
-        TEST(a_watched_bus_shows_that_it_lives),
+        TEST(a_look_without_a_broker_tells_why), TEST(without_a_broker_all_ends_in_time),
+        TEST(stopping_fails_what_waits),         TEST(a_watched_bus_shows_that_it_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cinder_client/limits.c and cinder_client/attachment.c */
+/* cinder_client/limits.c, cinder_client/reach.c and cinder_client/attachment.c */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,6 +36,20 @@ static void limits_are_read(void **state)
     assert_int_equal(limits.used_snapshots, 3);
     assert_int_equal(limits.max_gigabytes, -1);
     assert_int_equal(limits.used_gigabytes, 70);
+    fixture_finish(&fixture);
+}
+
+static void a_cinder_that_answers_is_reached(void **state)
+{
+    (void)state;
+    const struct http_step steps[] = {{.method = "GET", .path = BASE "/limits", .reply = "{}"},
+                                      {.method = "GET", .path = BASE "/limits", .status = 403}};
+    struct fixture fixture;
+    struct error err = ERROR_INIT;
+    fixture_start(&fixture, steps, ARRAY_SIZE(steps));
+    assert_int_equal(cinder_reach(fixture.cinder, fixture.context, 20000, &err), 0);
+    assert_int_equal(cinder_reach(fixture.cinder, fixture.context, 20000, &err), -EACCES);
+    assert_non_null(strstr(err.message, "Cinder forbids GET of Limits of the project"));
     fixture_finish(&fixture);
 }
 
@@ -129,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_are_read),
+        cmocka_unit_test(a_cinder_that_answers_is_reached),
         cmocka_unit_test(unusable_limits_are_refused),
         cmocka_unit_test(an_attachment_is_read_with_its_microversion),
         cmocka_unit_test(attachment_failures),

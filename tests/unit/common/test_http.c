@@ -527,7 +527,7 @@ static char *take_pem(BIO *bio)
 
 static void make_certificate(struct tls_server *server)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     X509 *cert = X509_new();
     assert_non_null(key);
     assert_non_null(cert);

@@ -87,7 +87,7 @@ static void expect_refusal(enum http_failure wanted, const char *text)
     struct error err = ERROR_INIT;
     assert_true(request(&failure, &err) < 0);
     if (failure != wanted || !strstr(err.message, text))
-        fail_msg("failure %d, \"%s\" instead of \"%s\"", failure, err.message, text);
+        fail_msg("failure %d, \"%s\" instead of \"%s\"", (int)failure, err.message, text);
 }
 
 static int reset(void **state)

@@ -230,6 +230,53 @@ static void an_invalid_token_is_fetched_anew(void **state)
     http_script_finish(script);
 }
 
+#define CATALOG                                                                                    \
+    "{\"token\": {\"project\": {\"id\": \"P\"}, \"catalog\": [{\"type\": \"volumev3\", \"name\": " \
+    "\"cinder\", \"endpoints\": [{\"interface\": \"public\", \"region\": \"R\", \"url\": "         \
+    "\"http://c/v3\"}, {\"interface\": \"admin\", \"region\": \"R\", \"url\": \"http://a\"}]}, "   \
+    "{}]}}"
+
+/* As a request brings one; a password that was changed is seen, whatever token is kept. */
+static void a_context_of_our_own_has_a_catalog(void **state)
+{
+    (void)state;
+    const struct http_step steps[] = {
+        {.method = "POST",
+         .path = "/v3/auth/tokens",
+         .status = 201,
+         .reply_headers = CREATED("T9"),
+         .reply = CATALOG},
+        {.method = "POST", .path = "/v3/auth/tokens", .status = 401},
+        {.method = "POST",
+         .path = "/v3/auth/tokens",
+         .status = 201,
+         .reply_headers = CREATED("T9"),
+         .reply = "[]"},
+    };
+    struct http_script *script = http_script_start(steps, ARRAY_SIZE(steps));
+    const struct keystone_options options = password_options(http_script_url(script));
+    struct keystone_session *session = open_session(&options);
+    struct request_context *context = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(keystone_session_context(session, 20000, &context, &err), 0);
+    assert_string_equal(context->auth_token, "T9");
+    assert_string_equal(context->project_id, "P");
+    char *text = json_dumps(context->service_catalog, JSON_COMPACT | JSON_SORT_KEYS);
+    assert_string_equal(
+        text, "[{\"endpoints\":[{\"publicURL\":\"http://c/v3\",\"region\":\"R\"},{\"adminURL\":"
+              "\"http://a\",\"region\":\"R\"}],\"name\":\"cinder\",\"type\":\"volumev3\"},"
+              "{\"endpoints\":[],\"name\":null,\"type\":null}]");
+    free(text);
+    request_context_free(context);
+    context = NULL;
+    assert_int_equal(keystone_session_context(session, 20000, &context, &err), -EACCES);
+    assert_non_null(strstr(err.message, "Keystone refused the credentials"));
+    assert_true(keystone_session_context(session, 20000, &context, &err) < 0);
+    assert_null(context);
+    keystone_session_free(session);
+    http_script_finish(script);
+}
+
 static void passing_failures_are_tried_again(void **state)
 {
     (void)state;
@@ -460,6 +507,7 @@ int main(void)
         cmocka_unit_test(options_that_do_not_go_together_are_named),
         cmocka_unit_test(a_token_is_used_until_two_minutes_before_its_end),
         cmocka_unit_test(an_invalid_token_is_fetched_anew),
+        cmocka_unit_test(a_context_of_our_own_has_a_catalog),
         cmocka_unit_test(passing_failures_are_tried_again),
         cmocka_unit_test(refusals_are_explained),
         cmocka_unit_test(what_is_quoted_has_no_secret),

@@ -114,8 +114,10 @@ static void helper_gets_no_other_fd_and_no_signal_settings(void **state)
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
     void (*old_pipe)(int) = signal(SIGPIPE, SIG_IGN);
+    void (*old_hup)(int) = signal(SIGHUP, SIG_IGN); /* as nohup does */
     int r = run_shell("ls /proc/self/fd | wc -l; grep -E '^Sig(Blk|Ign)' /proc/self/status; cat",
                       (struct process_options){.output_max_bytes = 1000}, &output, &err);
+    signal(SIGHUP, old_hup);
     signal(SIGPIPE, old_pipe);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     assert_int_equal(r, 0);

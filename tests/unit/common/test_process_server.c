@@ -49,7 +49,7 @@ static struct process_server *start_server(const char *script, int *ret_client)
     int fd = listening(&name, &length);
     *ret_client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(*ret_client, (struct sockaddr *)&name, length), 0);
-    assert_int_equal(process_server_start(argv, fd, &server, &err), 0);
+    assert_int_equal(process_server_start(argv, fd, PROCESS_SANDBOX_NONE, &server, &err), 0);
     close(fd);
     return server;
 }
@@ -128,7 +128,7 @@ static void it_dies_with_who_has_started_it(void **state)
         const char *const argv[] = {"sleep", "60", NULL};
         struct process_server *server = NULL;
         (void)close(client);
-        if (process_server_start(argv, fd, &server, &err) == 0)
+        if (process_server_start(argv, fd, PROCESS_SANDBOX_NONE, &server, &err) == 0)
             (void)!write(ends[1], "", 1);
         (void)pause();
     }
@@ -152,7 +152,7 @@ static void a_program_that_is_missing(void **state)
     socklen_t length;
     struct process_server *server = NULL;
     int fd = listening(&name, &length);
-    assert_int_equal(process_server_start(argv, fd, &server, &err), -ENOENT);
+    assert_int_equal(process_server_start(argv, fd, PROCESS_SANDBOX_NONE, &server, &err), -ENOENT);
     assert_null(server);
     close(fd);
 }

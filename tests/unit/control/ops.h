@@ -18,6 +18,7 @@ static struct {
     bool healthy, no_memory;
     int errnum; /* of all that is to be done */
     char story[512];
+    void (*on_doctor)(void); /* may block; NULL: nothing */
 } asked;
 
 static int told(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -58,6 +59,15 @@ static char *ops_metrics(void *arg)
 {
     (void)arg;
     return asked.no_memory ? NULL : strdup("a_metric 1\n");
+}
+
+static json_t *ops_doctor(void *arg, const char *instance)
+{
+    (void)arg;
+    (void)snprintf(asked.story, sizeof(asked.story), "doctor %s", instance ? instance : "-");
+    if (asked.on_doctor)
+        asked.on_doctor();
+    return asked.no_memory ? NULL : json_pack("{s:s}", "status", "ok");
 }
 
 static int ops_cancel_job(void *arg, const char *id, struct error *err)
@@ -106,6 +116,7 @@ static const struct control_ops ops = {
     .status = ops_status,
     .jobs = ops_jobs,
     .metrics = ops_metrics,
+    .doctor = ops_doctor,
     .cancel_job = ops_cancel_job,
     .drain = ops_drain,
     .set_rates = ops_set_rates,

@@ -32,6 +32,10 @@ static void what_is_asked_is_answered(void **state)
     assert_string_equal(answer("GET", "/v1/jobs", ""), "200 {\"jobs\":[{\"id\":7}]}");
     assert_string_equal(answer("GET", "/v1/jobs/7", ""), "200 {\"id\":7}");
     assert_string_equal(answer("GET", "/metrics", ""), "200 a_metric 1\n");
+    assert_string_equal(answer("GET", "/v1/doctor", ""), "200 {\"status\":\"ok\"}");
+    assert_string_equal(asked.story, "doctor -");
+    (void)answer("GET", "/v1/doctor/instance-0000001a", "");
+    assert_string_equal(asked.story, "doctor instance-0000001a");
     asked.healthy = false;
     assert_string_equal(answer("GET", "/healthz", ""), "503 {\"healthy\":false}");
     asked.no_memory = true;

@@ -379,7 +379,7 @@ static void deleting(void **state)
     assert_non_null(strstr(err.message, "in use"));
     assert_int_equal(glance_image_delete(glance, fixture.context, IMAGE_ID, &err), 0);
     assert_int_equal(glance_image_delete(glance, fixture.context, IMAGE_ID, &err), -EREMOTEIO);
-    expect_error(&err, EREMOTEIO, EXC_GLANCE_HTTP_EXCEPTION, 500);
+    expect_error(&err, EREMOTEIO, EXC_GLANCE_HTTP_SERVER_ERROR, 500);
     fixture_finish(&fixture);
 }
 

@@ -144,10 +144,10 @@ static void refusals_and_repetitions(void **state)
     expect_error(&err, EDQUOT, EXC_IMAGE_QUOTA_EXCEEDED, 413);
     assert_true(glance_image_update(fixture.glance, fixture.context, IMAGE_ID, attributes, &err) <
                 0);
-    expect_error(&err, EBUSY, EXC_GLANCE_HTTP_EXCEPTION, 409);
+    expect_error(&err, EBUSY, EXC_GLANCE_HTTP_CONFLICT, 409);
     assert_true(glance_image_update(fixture.glance, fixture.context, IMAGE_ID, attributes, &err) <
                 0);
-    expect_error(&err, EREMOTEIO, EXC_GLANCE_HTTP_EXCEPTION, 500);
+    expect_error(&err, EREMOTEIO, EXC_GLANCE_HTTP_SERVER_ERROR, 500);
     json_decref(attributes);
     fixture_finish(&fixture);
 }

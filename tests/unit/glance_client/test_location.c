@@ -98,7 +98,7 @@ static void refusals_are_final(void **state)
     EXPECT_FAILURE(EINVAL, EXC_IMAGE_BAD_REQUEST, 400, {PATCH, .status = 400});
     EXPECT_FAILURE(EDQUOT, EXC_IMAGE_QUOTA_EXCEEDED, 413, {PATCH, .status = 413});
     /* It holds data of someone else's: that it is active is no success of ours. */
-    EXPECT_FAILURE(EBUSY, EXC_GLANCE_HTTP_EXCEPTION, 409, NO_PATCH, {POST, .status = 409});
+    EXPECT_FAILURE(EBUSY, EXC_GLANCE_HTTP_CONFLICT, 409, NO_PATCH, {POST, .status = 409});
 }
 
 static void a_missing_answer_is_looked_up(void **state)
@@ -113,7 +113,7 @@ static void a_missing_answer_is_looked_up(void **state)
                    {POST, .status = 409}, SHOWS("active"));
     EXPECT_SUCCESS({PATCH, .action = HTTP_DROP, .bytes = 5}, SHOWS("queued"),
                    {PATCH, .status = 400}, SHOWS("active"));
-    EXPECT_FAILURE(EBUSY, EXC_GLANCE_HTTP_EXCEPTION, 409, NO_PATCH, {POST, .status = 502},
+    EXPECT_FAILURE(EBUSY, EXC_GLANCE_HTTP_CONFLICT, 409, NO_PATCH, {POST, .status = 502},
                    SHOWS("queued"), {POST, .status = 409}, SHOWS("queued"));
 }
 

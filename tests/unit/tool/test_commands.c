@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The commands, from the command line to what is printed and the exit status. */
+#include "common/findings.h"
 #include "common/log.h"
 #include "scripted_agent.h"
 #include "tool/command_doc.h"
@@ -271,6 +272,39 @@ static void a_watch_ends_with_its_job(void **state)
     assert_int_equal(run("watch --interval 0"), INVOCATION_USAGE);
 }
 
+#define REPORT(status)                                                                             \
+    "{\"host\":\"cmp1\",\"status\":\"" status                                                      \
+    "\",\"findings\":[{\"check\":\"Glance\",\"status\":\"" status                                  \
+    "\",\"text\":\"it is how it is\",\"remedy\":\"start it\"}]}"
+
+static void a_doctor_says_how_it_is(void **state)
+{
+    (void)state;
+    ANSWERS({"GET /v1/doctor", 200, REPORT("warn"), 1}, {"GET /v1/doctor", 200, REPORT("fail"), 0},
+            {"GET /v1/doctor/instance-0000001a", 200, REPORT("ok"), 0});
+    assert_int_equal(run("doctor"), INVOCATION_DONE);
+    HAS("warn  Glance                         it is how it is\n");
+    HAS("-> start it\n");
+    assert_int_equal(run("doctor"), INVOCATION_NOT_WELL);
+    assert_int_equal(run("doctor --json"), INVOCATION_NOT_WELL);
+    HAS("  \"status\": \"fail\"");
+    assert_int_equal(run("doctor instance-0000001a"), INVOCATION_DONE);
+    assert_int_equal(run("doctor ../status"), INVOCATION_USAGE);
+    assert_null(strstr(scripted.asked, "status"));
+    assert_int_equal(INVOCATION_NOT_WELL, FINDINGS_EXIT_FAIL);
+}
+
+/* There is none beside this test. */
+static void a_doctor_without_an_agent_needs_its_program(void **state)
+{
+    (void)state;
+    assert_int_equal(run("doctor --socket /nowhere/control"), INVOCATION_UNREACHABLE);
+    assert_string_equal(complained, "nova-snapshot: no agent can be asked at /nowhere/control: No "
+                                    "such file or directory\nnova-snapshot: nova-snapshot-agent is "
+                                    "not to be found, which would look without an agent that "
+                                    "runs\n");
+}
+
 static void nobody_answers(void **state)
 {
     (void)state;
@@ -344,6 +378,8 @@ int main(void)
         TEST(limits_are_sent_as_they_are_given),
         TEST(the_log_level_is_sent),
         TEST(a_watch_ends_with_its_job),
+        TEST(a_doctor_says_how_it_is),
+        TEST(a_doctor_without_an_agent_needs_its_program),
         TEST(nobody_answers),
         TEST(what_makes_no_sense_is_told),
         TEST(all_commands_are_documented),

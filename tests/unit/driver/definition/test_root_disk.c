@@ -357,11 +357,36 @@ static void forge(const char *path, long at, const void *bytes, size_t size)
     (void)fclose(file);
 }
 
+/* Not files at all, under the names of the instance's own layers and of base images. */
+static void backing_files_are_plain_files(void **state)
+{
+    (void)state;
+    const char *const names[] = {temp_path(INSTANCE "/fifo"), temp_path(INSTANCE "/folder"),
+                                 temp_path(INSTANCE "/zero"), temp_path("_base/fifo"),
+                                 temp_path("_base/zero")};
+    assert_int_equal(mkfifo(names[0], 0600) | mkdir(names[1], 0700) | mkfifo(names[3], 0600), 0);
+    assert_int_equal(symlink("/dev/zero", names[2]) | symlink("/dev/zero", names[4]), 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        make_disk("qcow2", disk_path(), names[i], "raw");
+        describe("qcow2");
+        assert_refused("a base image below instances_path");
+        know_backing(names[i], "raw");
+        assert_refused("a base image below instances_path");
+    }
+}
+
 /* What QEMU would need very much memory or time for, or read beyond the end of. */
 static void forged_headers_are_refused(void **state)
 {
     (void)state;
     static const unsigned char much[] = {0x7f, 0xff, 0xff, 0xff};
+    static const unsigned char none[] = {0, 0, 0, 0}, tiny[] = {0, 0, 0, 8},
+                               large[] = {0, 0, 0, 22};
+    static const unsigned char crypto[] = {0x05, 0x37, 0xbe, 0x77, 0,    0,    0, 16,
+                                           0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0,
+                                           0,    0,    0,    0,    0,    0x10, 0, 0};
+    static const unsigned char long_format[] = {0xe2, 0x79, 0x2a, 0xca, 0, 0, 0, 200};
+    static const unsigned char bitmaps[] = {0x23, 0x85, 0x28, 0x75, 0, 0, 0, 7};
     static const unsigned char long_name[] = {0, 0, 0, 0, 0, 0, 2, 0, 0x7f, 0xff, 0xff, 0xff};
     static const struct {
         const char *what;
@@ -371,12 +396,18 @@ static void forged_headers_are_refused(void **state)
     } forgeries[] = {
         {"length of the backing file's name", 8, long_name, sizeof(long_name)},
         {"size of a cluster", 20, much, sizeof(much)},
+        {"clusters of one byte", 20, none, sizeof(none)},
+        {"clusters smaller than a sector", 20, tiny, sizeof(tiny)},
+        {"clusters larger than any", 20, large, sizeof(large)},
         {"length of the L1 table", 36, much, sizeof(much)},
         {"length of the refcounts", 56, much, sizeof(much)},
         {"number of snapshots", 60, much, sizeof(much)},
         {"a feature nobody knows", 72, much, sizeof(much)},
         {"length of the header", 100, much, sizeof(much)},
         {"length of an extension", 116, much, sizeof(much)},
+        {"an extension for encryption without any", 112, crypto, sizeof(crypto)},
+        {"name of a format of 200 bytes", 112, long_format, sizeof(long_format)},
+        {"bitmaps of another length", 112, bitmaps, sizeof(bitmaps)},
     };
     for (size_t i = 0; i < sizeof(forgeries) / sizeof(forgeries[0]); i++) {
         make_disk("qcow2", disk_path(), NULL, NULL);
@@ -665,6 +696,7 @@ int main(void)
         cmocka_unit_test_teardown(base_without_recorded_format, forget),
         cmocka_unit_test_teardown(data_in_another_file_is_refused, forget),
         cmocka_unit_test_teardown(extents_in_other_files_are_refused, forget),
+        cmocka_unit_test_teardown(backing_files_are_plain_files, forget),
         cmocka_unit_test_teardown(forged_headers_are_refused, forget),
         cmocka_unit_test_teardown(own_layers_are_good, forget),
         cmocka_unit_test_teardown(every_layer_is_checked, forget),

@@ -60,18 +60,20 @@ static int set_up(void **state)
     return 0;
 }
 
-int __real_nbd_launch(const char *const *argv, unsigned stall_timeout_s,
-                      struct nbd_client **ret_client, struct error *error);
-int __wrap_nbd_launch(const char *const *argv, unsigned stall_timeout_s,
-                      struct nbd_client **ret_client, struct error *error);
+int __real_nbd_launch(const char *const *argv, enum process_sandbox sandbox,
+                      unsigned stall_timeout_s, struct nbd_client **ret_client,
+                      struct error *error);
+int __wrap_nbd_launch(const char *const *argv, enum process_sandbox sandbox,
+                      unsigned stall_timeout_s, struct nbd_client **ret_client,
+                      struct error *error);
 
-int __wrap_nbd_launch(const char *const *argv, unsigned stall_timeout_s,
-                      struct nbd_client **ret_client, struct error *error)
+int __wrap_nbd_launch(const char *const *argv, enum process_sandbox sandbox,
+                      unsigned stall_timeout_s, struct nbd_client **ret_client, struct error *error)
 {
     for (const char *const *argument = argv; refuses_direct_io && *argument; argument++)
         if (strcmp(*argument, "none") == 0)
             return error_set(error, EIO, EXC_INTERNAL_ERROR, "O_DIRECT is not supported");
-    return __real_nbd_launch(argv, stall_timeout_s, ret_client, error);
+    return __real_nbd_launch(argv, sandbox, stall_timeout_s, ret_client, error);
 }
 
 /* Of a disk in `format`, at most `bytes_per_s`, as image `target`; may fail. */
@@ -254,7 +256,7 @@ static void a_server_that_is_missing(void **state)
     (void)state;
     static const char *const argv[] = {"/nonexistent/qemu-nbd", NULL};
     struct nbd_client *client = NULL;
-    assert_int_equal(nbd_launch(argv, 20, &client, &err), -ENOENT);
+    assert_int_equal(nbd_launch(argv, PROCESS_SANDBOX_FILES, 20, &client, &err), -ENOENT);
     assert_null(client);
     assert_string_equal(err.exc, EXC_OS_ERROR);
     err = (struct error)ERROR_INIT;
@@ -280,7 +282,8 @@ static void a_server_that_refuses(void **state)
     assert_non_null(strstr(err.message, "Image is not in qcow2 format"));
     assert_null(source);
     err = (struct error)ERROR_INIT;
-    assert_true(nbd_launch(long_winded, 20, &client, &err) < 0); /* it was not held up */
+    assert_true(nbd_launch(long_winded, PROCESS_SANDBOX_FILES, 20, &client, &err) <
+                0); /* it was not held up */
     assert_non_null(strstr(err.message, " no "));
     assert_true(strlen(err.message) < 800);
 }
@@ -520,7 +523,7 @@ static void a_client_that_dies(void **state)
     (void)state;
     pid_t child = fork();
     if (child == 0)
-        _exit(nbd_launch(argv, 60, &client, &err));
+        _exit(nbd_launch(argv, PROCESS_SANDBOX_FILES, 60, &client, &err));
     assert_true(child > 0);
     pid_t server = child_of(child);
     await_life(server, "sleep", true);
@@ -538,7 +541,7 @@ static void a_server_that_hangs(void **state)
     (void)snprintf(disk, sizeof(disk), "%s", temp_path("disk"));
     fill(disk, 64);
     const char *const argv[] = {"qemu-nbd", "--read-only", "--format", "raw", disk, NULL};
-    assert_int_equal(nbd_launch(argv, 1, &client, &err), 0);
+    assert_int_equal(nbd_launch(argv, PROCESS_SANDBOX_FILES, 1, &client, &err), 0);
     assert_int_equal(image_stream_open(client, "raw", 0, &source, &err), 0);
     pid_t server = child_of(getpid());
     assert_int_equal(kill(server, SIGSTOP), 0);

@@ -7,10 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <cmocka.h>
 
+#include "common/process_server.h"
 #include "driver/image/qemu_img.h"
 #include "tests/unit/canceller.h"
 #include "tests/unit/driver/temp_folder.h"
@@ -222,6 +225,36 @@ static void conversion_flattens(void **state)
     }
 }
 
+/* As a backup job shows a disk: the filter of system calls lets it connect there. */
+static void conversion_of_what_a_socket_shows(void **state)
+{
+    (void)state;
+    char source[512];
+    struct stat st;
+    struct error err = ERROR_INIT;
+    struct process_server *server = NULL;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct qemu_img_overlay disk = {.path = temp_path("shown"), .size_bytes = 3 << 20};
+    const char *const argv[] = {"qemu-nbd", "-x", "vda", "-r", "-f", "qcow2", disk.path, NULL};
+    const struct qemu_img_conversion conversion = {.source_path = source,
+                                                   .source_format = "raw",
+                                                   .target_path = temp_path("converted"),
+                                                   .target_format = "raw",
+                                                   .stall_timeout_s = 30};
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%.64s", temp_path("nbd"));
+    (void)snprintf(source, sizeof(source), "nbd:unix:%s:exportname=vda", address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)) | listen(fd, 1), 0);
+    assert_int_equal(qemu_img_create_overlay(&disk, &err), 0);
+    assert_int_equal(process_server_start(argv, fd, PROCESS_SANDBOX_FILES, &server, &err), 0);
+    (void)close(fd);
+    if (qemu_img_convert(&conversion, &err) < 0)
+        fail_msg("%s", err.message);
+    process_server_end(server);
+    assert_int_equal(stat(conversion.target_path, &st), 0);
+    assert_int_equal(st.st_size, 3 << 20);
+}
+
 /* A stand-in for qemu-img that hangs, found first in PATH. */
 static void stalled_conversion_is_given_up(void **state)
 {
@@ -230,7 +263,7 @@ static void stalled_conversion_is_given_up(void **state)
     char *old = strdup(getenv("PATH")); /* NOLINT(concurrency-mt-unsafe) */
     FILE *file = fopen(temp_path("qemu-img"), "we");
     assert_non_null(file);
-    assert_true(fputs("#!/bin/sh\nexec sleep 60\n", file) >= 0);
+    assert_true(fputs("#!/bin/sh\nkill -STOP $$\n", file) >= 0);
     fclose(file);
     assert_int_equal(chmod(temp_path("qemu-img"), 0755), 0);
     (void)snprintf(path, sizeof(path), "%s:%s", temp_folder, old);
@@ -281,8 +314,10 @@ static void looks_are_limited(void **state)
     struct qemu_img_info info;
     struct error err = ERROR_INIT;
     assert_non_null(file);
-    assert_true(fputs("#!/bin/sh\nprintf '{\"format\": \"raw\", \"virtual-size\": %d, "
-                      "\"cluster-size\": %d}' $(($(ulimit -v) / 1048576)) $(ulimit -t)\n",
+    assert_true(fputs("#!/bin/sh\nexec 3>\"$0.limits\" 4<\"$0.limits\"\n"
+                      "ulimit -v >&3; ulimit -t >&3; read -r kib <&4; read -r seconds <&4\n"
+                      "printf '{\"format\": \"raw\", \"virtual-size\": %d, \"cluster-size\": %d}'"
+                      " $((kib / 1048576)) $seconds\n",
                       file) >= 0);
     assert_int_equal(fclose(file), 0);
     assert_int_equal(chmod(temp_path("qemu-img"), 0755), 0);
@@ -311,6 +346,7 @@ int main(void)
         cmocka_unit_test(made_overlay_can_be_read_back),
         cmocka_unit_test(failures_have_novas_classes),
         cmocka_unit_test(conversion_flattens),
+        cmocka_unit_test(conversion_of_what_a_socket_shows),
         cmocka_unit_test(stalled_conversion_is_given_up),
         cmocka_unit_test(cancelled_helpers_tell_the_reason),
         cmocka_unit_test(looks_are_limited),

@@ -148,7 +148,7 @@ static void merge_counts_when_the_chain_says_so(void **state)
             merge.merge_target_file = commit ? "vol" : NULL;
             volume.course = courses[i];
             if (take_out() < 0)
-                fail_msg("%d: %s", courses[i], err.message);
+                fail_msg("%d: %s", (int)courses[i], err.message);
             assert_layers(2, without_a);
         }
     }

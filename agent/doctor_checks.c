@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See doctor_checks.h. */
+#include "agent/doctor_checks.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/workers.h"
+#include "common/cleanup.h"
+
+#define APPARMOR_ENABLED "/sys/module/apparmor/parameters/enabled"
+#define APPARMOR_PROFILES "/etc/apparmor.d"
+#define LINES_MAX 10000
+
+struct names {
+    char text[400];
+    size_t used;
+    bool is_cut;
+};
+
+static void add_name(struct names *names, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void add_name(struct names *names, const char *format, ...)
+{
+    size_t room = sizeof(names->text) - names->used;
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(names->text + names->used, room, format, args);
+    va_end(args);
+    names->is_cut = names->is_cut || n < 0 || (size_t)n >= room;
+    names->used = strlen(names->text);
+}
+
+static void add_option(void *arg, const char *group, const char *name)
+{
+    struct names *names = arg;
+    add_name(names, "%s[%s]%s", names->used > 0 ? ", " : "", group, name);
+}
+
+/* Against what the files say now. */
+static int compare_with_files(const struct host_view *view, struct names *differing,
+                              struct error *err)
+{
+    struct conf *conf = NULL;
+    int r = conf_load(view->sources->items, view->sources->n, &conf, err);
+    if (r == 0)
+        conf_compare(view->agent->conf, conf, add_option, differing);
+    conf_free(conf);
+    return r;
+}
+
+int doctor_checks_configuration(struct host_view *view, struct host_fact *fact, struct error *err)
+{
+    struct names read = {.used = 0}, differing = {.used = 0};
+    for (size_t i = 0; i < view->sources->n; i++)
+        add_name(&read, "%s%s%s", i > 0 ? ", " : "", view->sources->items[i].path,
+                 view->sources->items[i].is_folder ? "/*.conf" : "");
+    int r = view->is_serving ? compare_with_files(view, &differing, err) : 0;
+    if (r < 0)
+        return error_prepend(err, "the files have become wrong, the next start will fail");
+    if (differing.used > 0)
+        host_check_warn(fact, "the files differ from what the agent runs with: %s%s",
+                        differing.text, differing.is_cut ? "..." : "");
+    else
+        host_check_tell(fact, "read from %s%s", read.used > 0 ? read.text : "the environment alone",
+                        read.is_cut ? "..." : "");
+    return 0;
+}
+
+static bool file_has(const char *path, const char *text)
+{
+    char line[PATH_MAX];
+    cleanup_fclose FILE *file = fopen(path, "re");
+    for (int i = 0; file && i < LINES_MAX && fgets(line, sizeof(line), file); i++)
+        if (line[strspn(line, " \t")] != '#' && strstr(line, text))
+            return true;
+    return false;
+}
+
+static bool folder_has(const char *path, const char *text)
+{
+    char file[PATH_MAX + NAME_MAX + 2];
+    bool found = false;
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    while (folder && !found && (entry = readdir(folder))) { /* NOLINT(concurrency-mt-unsafe) */
+        (void)snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+        found = file_has(file, text);
+    }
+    if (folder)
+        (void)closedir(folder);
+    return found;
+}
+
+void doctor_checks_look_for_rule(const char *enabled_file, const char *profiles,
+                                 const char *snapshots_directory, struct host_fact *fact)
+{
+    char rule[PATH_MAX], path[PATH_MAX];
+    if (!file_has(enabled_file, "Y")) {
+        host_check_tell(fact, "is not on");
+        return;
+    }
+    (void)snprintf(rule, sizeof(rule), "%s/*/nbd/s", snapshots_directory);
+    static const char *const files[] = {"abstractions/libvirt-qemu",
+                                        "abstractions/nova-snapshot-agent",
+                                        "local/abstractions/libvirt-qemu"};
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", profiles, files[i]);
+        if (file_has(path, rule)) {
+            host_check_tell(fact, "%s lets QEMU make the socket a disk is streamed from", path);
+            return;
+        }
+    }
+    (void)snprintf(path, sizeof(path), "%s/abstractions/libvirt-qemu.d", profiles);
+    if (folder_has(path, rule))
+        host_check_tell(fact, "%s lets QEMU make the socket a disk is streamed from", path);
+    else
+        host_check_warn(fact,
+                        "no rule lets QEMU make %s: where AppArmor confines it, stream gives "
+                        "way to a copy",
+                        rule);
+}
+
+int doctor_checks_apparmor(struct host_view *view, struct host_fact *fact, struct error *err)
+{
+    (void)err;
+    doctor_checks_look_for_rule(APPARMOR_ENABLED, APPARMOR_PROFILES,
+                                view->agent->conf->libvirt.snapshots_directory, fact);
+    return 0;
+}
+
+/* How many names in a folder end so; "" = all. */
+static unsigned count_names(const char *path, const char *end)
+{
+    unsigned n = 0;
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    while (folder && (entry = readdir(folder))) { /* NOLINT(concurrency-mt-unsafe) */
+        size_t length = strlen(entry->d_name), tail = strlen(end);
+        n += entry->d_name[0] != '.' && length >= tail &&
+             strcmp(entry->d_name + length - tail, end) == 0;
+    }
+    if (folder)
+        (void)closedir(folder);
+    return n;
+}
+
+/* What is under way has a record, and may have a folder. */
+int doctor_checks_left_overs(struct host_view *view, struct host_fact *fact, struct error *err)
+{
+    const struct agent *agent = view->agent;
+    const struct conf *conf = agent->conf;
+    char journal[PATH_MAX];
+    (void)err;
+    (void)snprintf(journal, sizeof(journal), "%s/%s.journal", conf->snapshot_agent.state_dir,
+                   conf->DEFAULT.host);
+    unsigned n_running = view->is_serving ? workers_running(agent->workers) : 0;
+    unsigned n_records = count_names(journal, ".request");
+    unsigned n_unreadable = count_names(journal, ".unreadable");
+    unsigned n_folders = count_names(conf->libvirt.snapshots_directory, "");
+    if (n_unreadable == 0 && n_records <= n_running && n_folders <= n_running)
+        host_check_tell(fact, "none; %u requests are under way", n_running);
+    else
+        host_check_warn(fact,
+                        "%u requests are under way, but there are %u records of requests, %u "
+                        "unreadable ones, and %u folders in %s",
+                        n_running, n_records, n_unreadable, n_folders,
+                        conf->libvirt.snapshots_directory);
+    return 0;
+}

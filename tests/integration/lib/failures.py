@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ways a snapshot fails, for nova-compute as for the agent: each takes a scene, makes an attempt in it
+and gives what was seen of that."""
+
+import contextlib
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import http_proxy
+from attempt import BODIES, Attempt
+from cloud import LAB, disk_file, domain_xml, lab_service, run
+
+IMAGE, FILE = r"^/v2/images/[0-9a-f-]+$", r"^/v2/images/[^/]+/file"
+HALF = http_proxy.stall_after(64 << 10)  # of an upload
+SNAPSHOTS = f"{LAB}/nova/instances/snapshots"
+
+
+def virsh(*argv):
+    return run("virsh", "-c", "qemu:///system", *argv)
+
+
+class Scene:
+    """Servers in the states that rows ask for, and the way to Glance."""
+
+    def __init__(self, cloud, proxy):
+        self.cloud, self.proxy = cloud, proxy
+        base = cloud.image_named("lab-base")
+        with ThreadPoolExecutor() as pool:
+            volume = pool.submit(self.boot_from_volume)
+            self.required, self.stopped, *self.running = pool.map(
+                lambda image: cloud.create_server("it-failure", image),
+                [self.blank(os_require_quiesce="yes"), base, base, base])
+            self.volume = volume.result()
+        self.stopped_xml = domain_xml(self.stopped)
+        cloud.action(self.stopped, "os-stop", wait="SHUTOFF")
+
+    @property
+    def runs(self):
+        """Until it is deleted, then another."""
+        return self.running[-1]
+
+    def blank(self, **properties):
+        """An image with nothing in it, and these properties."""
+        image = self.cloud.glance("POST", "/v2/images", json={
+            "name": "it-blank", "disk_format": "raw", "container_format": "bare",
+            **properties}).json()["id"]
+        self.cloud.images.append(image)
+        self.cloud.glance("PUT", f"/v2/images/{image}/file", data=bytes(1 << 20),
+                          headers={"Content-Type": "application/octet-stream"})
+        return image
+
+    def boot_from_volume(self):
+        """Its guest agent, which there is said to be, never answers."""
+        volume = self.cloud.create_volume("it-failure", "ceph")
+        for action in ({"os-set_bootable": {"bootable": True}},
+                       {"os-set_image_metadata": {"metadata": {"hw_qemu_guest_agent": "yes",
+                                                               "os_require_quiesce": "yes"}}}):
+            self.cloud.cinder("POST", f"/volumes/{volume}/action", action)
+        return self.cloud.boot_volume_server("it-failure", volume)
+
+    @contextlib.contextmanager
+    def held(self, server, verb, path, action):
+        """A snapshot whose request to Glance waits while something else happens."""
+        rule = self.proxy.on(verb, path, action, 99)
+        attempt = Attempt(self.cloud, server)
+        if not rule.hit.wait(60):
+            raise AssertionError(f"no {verb} of {path}")
+        yield attempt
+        self.proxy.release()
+
+
+@contextlib.contextmanager
+def nova_compute_through(proxy, cloud):
+    """nova-compute, and the agent, which reads the same file, reach Glance through the proxy."""
+    path = cloud.env["LAB_NOVA_COMPUTE_CONF"]
+    with open(path, encoding="utf-8") as conf:
+        kept = conf.read()
+    try:
+        with open(path, "a", encoding="utf-8") as conf:
+            conf.write(f"\n[glance]\napi_servers = {proxy.url}\n")
+        lab_service("restart", "nova-compute")
+        yield
+    finally:
+        with open(path, "w", encoding="utf-8") as conf:
+            conf.write(kept)
+        lab_service("restart", "nova-compute")
+
+
+# --- ways it fails, and what makes them
+def plain(server):
+    return lambda scene: Attempt(scene.cloud, getattr(scene, server)).settle()
+
+
+def answered(code, verb="PUT", path=FILE, server="stopped", request="createImage"):
+    def act(scene):
+        scene.proxy.on(verb, path, http_proxy.answer(code), 99)
+        return Attempt(scene.cloud, getattr(scene, server), request).settle()
+    return act
+
+
+def delete_image(scene, attempt):
+    scene.cloud.glance("DELETE", f"/v2/images/{attempt.image}")
+
+
+def delete_server(scene, attempt):
+    scene.cloud.delete_server(attempt.server)
+    scene.running.remove(attempt.server)
+
+
+def reset_state(scene, attempt):
+    scene.cloud.action(attempt.server, "os-resetState", {"state": "active"})
+
+
+def ask_for_more(scene, attempt):
+    attempt.seen["more"] = {verb: scene.cloud.nova(
+        "POST", f"/servers/{attempt.server}/action", {verb: BODIES.get(verb)}, ok=False).status_code
+        for verb in ("createImage", "createBackup", "os-stop", "suspend", "shelve")}
+
+
+def while_held(happens, verb="PUT", path=FILE, action=HALF):
+    def act(scene):
+        with scene.held(scene.runs, verb, path, action) as attempt:
+            happens(scene, attempt)
+        return attempt.settle()
+    return act
+
+
+def without_domain(scene):
+    virsh("undefine", scene.stopped)
+    try:
+        return Attempt(scene.cloud, scene.stopped).settle(stuck=True)
+    finally:
+        with tempfile.NamedTemporaryFile("w", suffix=".xml") as out:
+            out.write(scene.stopped_xml)
+            out.flush()
+            virsh("define", out.name)
+        scene.cloud.action(scene.stopped, "os-resetState", {"state": "active"})
+        scene.cloud.action(scene.stopped, "os-stop", wait="SHUTOFF")
+
+
+def without_disk(server, instead=None):
+    """Its file is away, or there is one of another format."""
+    def act(scene):
+        disk = disk_file(getattr(scene, server))
+        os.rename(disk, f"{disk}.kept")
+        try:
+            if instead:
+                run("qemu-img", "create", "-f", instead, disk, "1G")
+            return Attempt(scene.cloud, getattr(scene, server)).settle()
+        finally:
+            os.rename(f"{disk}.kept", disk)
+    return act
+
+
+def without_room(scene):
+    os.makedirs(SNAPSHOTS, exist_ok=True)
+    run("mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "tmpfs", SNAPSHOTS)
+    try:
+        return Attempt(scene.cloud, scene.stopped).settle()
+    finally:
+        run("umount", SNAPSHOTS)
