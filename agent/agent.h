@@ -9,6 +9,8 @@
 
 #include <stdatomic.h>
 
+#include "agent/host_key.h"
+
 struct bus;
 struct canceller;
 struct cinder;
@@ -47,6 +49,7 @@ struct agent {
     struct freeze_ledger *freeze_ledger;      /* guests frozen now */
     struct freezer *freezer;                  /* guests frozen for volume snapshots */
     struct journal *journal;                  /* requests under way */
+    struct host_key key;                      /* by which it knows what it has made */
     struct recovery *recovery;                /* requests an earlier agent has left */
     struct preflight *preflight;              /* whether this host can take snapshots */
     struct release *release;                  /* of the nova-compute beside us */

@@ -43,6 +43,16 @@
 #define STATE_WATCH_INTERVAL_MS 2000
 #define PREFLIGHT_PAUSE_MS 1000
 
+/* Without it the agent serves its host as well. */
+static void read_key(struct agent *agent, const struct conf *conf)
+{
+    struct error err = ERROR_INIT;
+    if (host_key_read(conf->snapshot_agent.state_dir, conf->DEFAULT.host, &agent->key, &err) < 0)
+        log_warning("what this agent makes is not marked, 'nova-snapshot clean' will leave it "
+                    "alone: %s",
+                    err.message);
+}
+
 int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
 {
     const char *state_dir = conf->snapshot_agent.state_dir;
@@ -54,6 +64,8 @@ int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
         r = recovery_new(REDELIVERY_MS, dispatch_recover, &agent->recovery, err);
     if (r < 0)
         setup_undo(agent);
+    else
+        read_key(agent, conf);
     return r;
 }
 

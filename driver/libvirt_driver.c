@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libxml/parser.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,6 +191,8 @@ static int driver_copy_options(struct libvirt_driver *driver,
     driver->scratch_reserve_bytes = options->scratch_reserve_bytes;
     driver->snapshots_directory = strdup(options->snapshots_directory);
     driver->instances_path = strdup(options->instances_path);
+    (void)snprintf(driver->staging_mark, sizeof(driver->staging_mark), "%s",
+                   options->staging_mark ? options->staging_mark : "");
     driver->ceph_conf = strdup(options->rbd.ceph_conf ? options->rbd.ceph_conf : "");
     driver->rbd_user = strdup(options->rbd.user ? options->rbd.user : "");
     driver->policy =

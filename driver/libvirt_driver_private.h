@@ -14,12 +14,14 @@
 #include "driver/ceph/rbd_options.h"
 #include "driver/definition/root_disk.h"
 #include "driver/driver.h"
+#include "driver/image/staging.h"
 #include "driver/libvirt/connection.h"
 
 struct libvirt_driver {
     struct driver base;
     struct libvirt_connection *connection;
     char *snapshots_directory;
+    char staging_mark[STAGING_MARK_SIZE]; /* of the folders made there */
     char *instances_path;
     unsigned stall_timeout_s;
     unsigned freeze_timeout_s;

@@ -11,6 +11,8 @@
 #include "common/image_source.h"
 #include "driver/image/qemu_user.h"
 
+#define STAGING_MARK_SIZE 17 /* hex digits */
+
 struct staging;
 
 /*
@@ -22,9 +24,11 @@ enum staging_access { STAGING_PRIVATE, STAGING_TRAVERSABLE };
 /*
  * Makes `parent` with its parents when missing, as their owner whose the folder above is, and
  * chooses the names below it: written down, they lead a later process to what staging_make() has
- * made. Returns owned.
+ * made. `mark`, hex digits or "", is in the directory's name, as many as have room: by it the maker
+ * is known. Returns owned.
  */
-int staging_new(const char *parent, struct staging **ret_staging, struct error *err);
+int staging_new(const char *parent, const char *mark, struct staging **ret_staging,
+                struct error *err);
 
 /*
  * Whether directories can be made below `parent`, which is made when missing: InternalError naming
@@ -40,6 +44,9 @@ int staging_make(struct staging *staging, enum staging_access access, struct err
 
 /* Whether a directory of this name is one that staging_new() can have chosen. */
 bool staging_is_name(const char *name);
+
+/* Whether such a name has this mark, of which all digits that have room are given. */
+bool staging_has_mark(const char *name, const char *mark);
 
 /*
  * The names that a staging_new() of an earlier process chose, whether or not anything was made:

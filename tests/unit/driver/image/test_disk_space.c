@@ -34,7 +34,7 @@ int __wrap_statvfs(const char *path, struct statvfs *ret_space)
 static struct staging *new_staging(void)
 {
     struct staging *staging = NULL;
-    assert_int_equal(staging_new(temp_path("snapshots"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("snapshots"), "", &staging, &err), 0);
     assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
     return staging;
 }
