@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whose a file is: driver_ops.visit_files, and the end of a job that writes to one. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/cleanup.h"
 #include "driver/block/backup_job.h"
 #include "driver/block/block_copy.h"
+#include "driver/image/qemu_img.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt_driver_private.h"
 
@@ -28,6 +31,43 @@ static void tell_scratch(void *arg, const char *disk_target, const char *path)
     tell_file(arg, DRIVER_FILE_BACKUP, disk_target, path);
 }
 
+/*
+ * What is below the last layer that the definition of a guest that does not run tells of; libvirt
+ * looks there when it starts. A layer that is not there has nothing below it.
+ */
+static int visit_below(const struct files_visit *files, const struct domain_disk *disk,
+                       struct error *err)
+{
+    const struct disk_layer *last = &disk->layers[disk->layer_count - 1];
+    struct qemu_img_info layer = {.cluster_size_bytes = 0};
+    (void)snprintf(layer.backing_path, sizeof(layer.backing_path), "%s", last->path);
+    (void)snprintf(layer.backing_format, sizeof(layer.backing_format), "%s", last->format);
+    for (unsigned n = 0; layer.backing_path[0] == '/' && n < DISK_LAYERS_MAX; n++) {
+        struct error failure = ERROR_INIT;
+        struct qemu_img_info below = {.cluster_size_bytes = 0};
+        if (strcmp(layer.backing_format, "qcow2") != 0) /* nova makes no other that has a layer */
+            return 0;
+        int r = qemu_img_info(layer.backing_path, layer.backing_format, &below, &failure);
+        if (error_is(&failure, EXC_DISK_NOT_FOUND))
+            return 0;
+        if (r < 0) /* not as a domain that is gone, whatever qemu-img lacks */
+            return error_set(err, EIO, EXC_INVALID_DISK_INFO, "%s", failure.message);
+        tell_file(files, DRIVER_FILE_DISK, disk->target, below.backing_path);
+        layer = below;
+    }
+    return 0;
+}
+
+static int visit_disk(const struct files_visit *files, const struct domain_disk *disk, bool stopped,
+                      struct error *err)
+{
+    for (size_t k = 0; k < disk->layer_count; k++)
+        tell_file(files, DRIVER_FILE_DISK, disk->target, disk->layers[k].path);
+    if (disk->has_mirror)
+        tell_file(files, DRIVER_FILE_COPY, disk->target, disk->mirror_path);
+    return stopped && !disk->chain_known ? visit_below(files, disk, err) : 0;
+}
+
 static int visit_definition(const struct files_visit *files, virDomainPtr domain, unsigned flags,
                             struct error *err)
 {
@@ -38,15 +78,11 @@ static int visit_definition(const struct files_visit *files, virDomainPtr domain
     int r = domain_description_parse(xml, &description, err);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < description->disk_count; i++) {
-        const struct domain_disk *disk = &description->disks[i];
-        for (size_t k = 0; k < disk->layer_count; k++)
-            tell_file(files, DRIVER_FILE_DISK, disk->target, disk->layers[k].path);
-        if (disk->has_mirror)
-            tell_file(files, DRIVER_FILE_COPY, disk->target, disk->mirror_path);
-    }
+    bool stopped = flags == 0 && virDomainIsActive(domain) == 0;
+    for (size_t i = 0; r == 0 && i < description->disk_count; i++)
+        r = visit_disk(files, &description->disks[i], stopped, err);
     domain_description_free(description);
-    return 0;
+    return r;
 }
 
 /* One that has gone meanwhile has no files. */
@@ -89,11 +125,9 @@ int libvirt_visit_files(struct libvirt_driver *driver, driver_file_visit visit, 
 
 static int end_copy(const struct driver_file *file, virDomainPtr domain, struct error *err)
 {
-    struct block_copy copy = {.uuid = file->uuid,
-                              .disk_target = file->disk_target,
-                              .overlay_path = file->path,
-                              .running = true};
-    int r = block_copy_undo(&copy, domain, err);
+    struct block_copy copy = {
+        .uuid = file->uuid, .disk_target = file->disk_target, .overlay_path = file->path};
+    int r = block_copy_drop(&copy, domain, err);
     block_copy_done(&copy);
     return r;
 }

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "common/cancel.h"
+#include "driver/image/qemu_img.h"
 #include "tests/unit/driver/scripted_backup.h"
 
 static struct libvirt_driver driver;
@@ -36,6 +38,46 @@ int __wrap_virDomainGetUUIDString(virDomainPtr domain, char *uuid)
     return 0;
 }
 
+/* The headers of disks that do not run: /i/disk is on /i/layer, that on /s/tmp/base, a raw image.
+ */
+static const char *no_header;
+
+int __wrap_qemu_img_info(const char *path, const char *format, struct qemu_img_info *ret_info,
+                         struct error *ret_err);
+int __wrap_qemu_img_info(const char *path, const char *format, struct qemu_img_info *ret_info,
+                         struct error *ret_err)
+{
+    assert_string_equal(format, "qcow2");
+    if (no_header)
+        return error_set(ret_err, ENOENT, no_header, "it cannot be read");
+    bool is_top = strcmp(path, "/i/disk") == 0;
+    assert_string_equal(path, is_top ? "/i/disk" : "/i/layer");
+    (void)strcpy(ret_info->backing_path, is_top ? "/i/layer" : "/s/tmp/base");
+    (void)strcpy(ret_info->backing_format, is_top ? "qcow2" : "raw");
+    return 0;
+}
+
+static unsigned lasts; /* looks before the copy has ended that was asked to */
+static bool is_asked;
+
+static int ask_to_end(unsigned flags)
+{
+    bool acts;
+    assert_int_equal(flags, VIR_DOMAIN_BLOCK_JOB_ABORT_ASYNC);
+    assert_true(world.mirror);
+    if (fails("BlockJobAbort", &acts))
+        return -1;
+    is_asked = true;
+    return 0;
+}
+
+static char *look_at_copy(void)
+{
+    if (is_asked && lasts-- == 0)
+        world.mirror = false;
+    return current_xml();
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -43,6 +85,11 @@ static int set_up(void **state)
     memset(&backup_script, 0, sizeof(backup_script));
     err = (struct error)ERROR_INIT;
     told[0] = '\0';
+    no_header = NULL;
+    lasts = 0;
+    is_asked = false;
+    world.abort_job = ask_to_end;
+    world.make_xml = look_at_copy;
     return world.watches ? 0 : domain_watches_new(&world.watches, &err);
 }
 
@@ -76,8 +123,20 @@ static void a_guest_that_is_stopped_has_files(void **state)
     (void)state;
     world.active = false;
     assert_int_equal(libvirt_visit_files(&driver, tell, NULL, &err), 0);
-    assert_string_equal(told, "disk:vda:/i/disk ");
+    assert_string_equal(told, "disk:vda:/i/disk disk:vda:/i/layer disk:vda:/s/tmp/base ");
     assert_false(was_called("BackupGetXMLDesc"));
+}
+
+static void what_is_below_a_disk_that_is_away_is_nothing(void **state)
+{
+    (void)state;
+    world.active = false;
+    no_header = EXC_DISK_NOT_FOUND;
+    assert_int_equal(libvirt_visit_files(&driver, tell, NULL, &err), 0);
+    assert_string_equal(told, "disk:vda:/i/disk ");
+    no_header = EXC_INVALID_DISK_INFO;
+    assert_true(libvirt_visit_files(&driver, tell, NULL, &err) < 0);
+    assert_true(error_is(&err, EXC_INVALID_DISK_INFO));
 }
 
 static void one_that_has_gone_meanwhile_has_none(void **state)
@@ -121,6 +180,29 @@ static void the_job_ends_and_the_guest_goes_on(void **state)
     assert_int_equal(err.errnum, 0);
 }
 
+static void a_copy_is_waited_for_as_long_as_the_work_goes_on(void **state)
+{
+    (void)state;
+    struct cancel *cancel = NULL;
+    struct error end = ERROR_INIT;
+    world.mirror = true;
+    lasts = 2;
+    (void)strcpy(world.mirror_path, copy.path);
+    assert_int_equal(libvirt_end_job(&driver, &copy, &err), 0);
+    assert_false(world.mirror);
+
+    world.mirror = true;
+    is_asked = false;
+    lasts = 1000;
+    assert_int_equal(cancel_new(&cancel, &err), 0);
+    (void)error_set(&end, ECANCELED, EXC_INTERNAL_ERROR, "the agent ends");
+    cancel_request(cancel, &end);
+    (void)cancel_enter(cancel);
+    assert_int_equal(libvirt_end_job(&driver, &copy, &err), -ECANCELED);
+    (void)cancel_enter(NULL);
+    cancel_free(cancel);
+}
+
 static void others_jobs_go_on(void **state)
 {
     (void)state;
@@ -157,9 +239,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(disks_and_jobs_are_told, set_up),
         cmocka_unit_test_setup(a_guest_that_is_stopped_has_files, set_up),
+        cmocka_unit_test_setup(what_is_below_a_disk_that_is_away_is_nothing, set_up),
         cmocka_unit_test_setup(one_that_has_gone_meanwhile_has_none, set_up),
         cmocka_unit_test_setup(what_cannot_be_read_is_a_failure, set_up),
         cmocka_unit_test_setup(the_job_ends_and_the_guest_goes_on, set_up),
+        cmocka_unit_test_setup(a_copy_is_waited_for_as_long_as_the_work_goes_on, set_up),
         cmocka_unit_test_setup(others_jobs_go_on, set_up),
         cmocka_unit_test_setup(a_job_that_does_not_end_is_a_failure, set_up),
     };
