@@ -11,7 +11,7 @@
 
 #include "agent/agent.h"
 #include "agent/canceller.h"
-#include "agent/clean.h"
+#include "agent/clean/run.h"
 #include "agent/doctor.h"
 #include "agent/jobs.h"
 #include "agent/live_options.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/canceller.h"
-#include "agent/clean.h"
+#include "agent/clean/run.h"
 #include "agent/dispatch.h"
 #include "agent/doctor.h"
 #include "agent/freeze_ledger.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent/clean.c: a run at a time, from its begin to what it has found. */
-#include "agent/clean.h"
+/* agent/clean/run.c: a run at a time, from its begin to what it has found. */
+#include "agent/clean/run.h"
 
 #include <poll.h>
 #include <stdatomic.h>
 
-#include "clean_world.h"
 #include "common/json.h"
+#include "world.h"
 
 static struct clean *clean;
 static atomic_bool held; /* the run does not go on */
@@ -51,13 +51,14 @@ static json_t *await_end(void)
 
 static void add_image(void)
 {
+    char mark[HOST_KEY_MARK_SIZE];
+    assert_true(host_key_mark(&clean_world.agent.key, FIXTURE_IMAGE, mark));
     (void)json_array_append_new(clean_world.instances,
                                 json_pack("{s:s, s:n}", "uuid", FIXTURE_INSTANCE, "task_state"));
-    (void)json_array_append_new(clean_world.images,
-                                json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", FIXTURE_IMAGE,
-                                          "status", "queued", "image_type", "snapshot",
-                                          "instance_uuid", FIXTURE_INSTANCE, "snapshot_agent",
-                                          "nova-snapshot-agent 0.1.0"));
+    (void)json_array_append_new(
+        clean_world.images, json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", FIXTURE_IMAGE, "status",
+                                      "queued", "image_type", "snapshot", "instance_uuid",
+                                      FIXTURE_INSTANCE, "snapshot_mark", mark));
 }
 
 static const char *verdict_in(const json_t *view)

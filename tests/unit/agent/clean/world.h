@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a run of agent/clean.h looks at: folders, guests, a journal, Nova and Glance. */
+/* What a run of agent/clean/run.h looks at: folders, guests, a journal, Nova and Glance. */
 #pragma once
 
 #include <errno.h>
@@ -8,18 +8,18 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/clean_look.h"
+#include "agent/clean/look.h"
+#include "agent/clean/storage.h"
 #include "agent/conductor.h"
 #include "agent/instance_queue.h"
-#include "bus_state.h"
 #include "common/keystone.h"
 #include "conf/conf.h"
 #include "glance_client/glance.h"
-#include "state_dir.h"
+#include "tests/unit/agent/state_dir.h"
 #include "tests/unit/fake_driver.h"
 
 #define NOVAS "tmpab12_xyz"
-#define OURS "nova-snapshot-0123456789abcdef0123456789abcdef"
+#define THEIRS "nova-snapshot-0123456789abcdef0123456789abcdef"
 #define FILE_NAME "fedcba9876543210fedcba9876543210"
 
 static char clean_host[] = "cmp1";
@@ -29,23 +29,36 @@ static struct {
     struct agent agent;
     struct fake_script script;
     char parent[128];
+    char ours[64]; /* what the agent calls a folder of its own */
     struct driver_file files[4];
     char paths[4][256];
     struct clean_look look;
     json_t *instances, *images;
-    const char *status_now; /* of images when they are looked at again; NULL: queued */
+    const char *role; /* in which Glance is asked; NULL: admin */
+    bool is_shared;
     char story[512];
     struct error fail_list;
 } clean_world;
 
-int __wrap_keystone_session_get_token(struct keystone_session *session, char **ret_token,
-                                      struct error *err);
-int __wrap_keystone_session_get_token(struct keystone_session *session, char **ret_token,
-                                      struct error *err)
+int __wrap_keystone_session_context(struct keystone_session *session, unsigned timeout_ms,
+                                    struct request_context **ret_context, struct error *err);
+int __wrap_keystone_session_context(struct keystone_session *session, unsigned timeout_ms,
+                                    struct request_context **ret_context, struct error *err)
 {
-    (void)session, (void)err;
-    *ret_token = strdup("a-token");
-    return 0;
+    (void)session, (void)timeout_ms;
+    json_t *values = json_pack("{s:s, s:[s, s]}", "auth_token", "a-token", "roles", "service",
+                               clean_world.role ? clean_world.role : "admin");
+    int r = request_context_from_values(values, ret_context, err);
+    json_decref(values);
+    return r;
+}
+
+/* Whether others may use the disk this test runs on. */
+int __wrap_clean_storage_check_local(int fd, struct error *err);
+int __wrap_clean_storage_check_local(int fd, struct error *err)
+{
+    assert_true(fd >= 0);
+    return clean_world.is_shared ? error_set(err, EREMOTE, EXC_INTERNAL_ERROR, "it is a share") : 0;
 }
 
 int __wrap_conductor_instance_list(struct bus *bus, const struct request_context *context,
@@ -60,25 +73,6 @@ int __wrap_conductor_instance_list(struct bus *bus, const struct request_context
         return -err->errnum;
     }
     *ret_instances = json_incref(clean_world.instances);
-    return 0;
-}
-
-int __wrap_conductor_instance_save(struct bus *bus, const struct request_context *context,
-                                   struct instance *instance, json_t *changes,
-                                   json_t *expected_task_state, struct error *err);
-int __wrap_conductor_instance_save(struct bus *bus, const struct request_context *context,
-                                   struct instance *instance, json_t *changes,
-                                   json_t *expected_task_state, struct error *err)
-{
-    size_t used = strlen(clean_world.story);
-    (void)bus, (void)context, (void)err;
-    assert_true(json_is_null(json_object_get(changes, "task_state")));
-    const json_t *progress = json_object_get(changes, "progress");
-    assert_int_equal(json_object_size(changes), progress ? 2 : 1);
-    assert_int_equal(json_integer_value(progress), 0);
-    (void)snprintf(clean_world.story + used, sizeof(clean_world.story) - used, "clear:%s:%s%s ",
-                   instance->uuid, json_string_value(json_array_get(expected_task_state, 0)),
-                   progress ? ":progress" : "");
     return 0;
 }
 
@@ -114,9 +108,16 @@ int __wrap_glance_image_peek(struct glance *glance, const struct request_context
                              const char *image_id, unsigned timeout_ms,
                              struct glance_image *ret_image, struct error *err)
 {
-    (void)glance, (void)context, (void)image_id, (void)timeout_ms, (void)err;
-    ret_image->status = strdup(clean_world.status_now ? clean_world.status_now : "queued");
-    return 0;
+    size_t i;
+    json_t *image;
+    (void)glance, (void)context, (void)timeout_ms;
+    json_array_foreach (clean_world.images, i, image) {
+        if (strcmp(json_string_value(json_object_get(image, "id")), image_id) == 0) {
+            ret_image->object = json_incref(image);
+            return 0;
+        }
+    }
+    return error_set(err, ENOENT, EXC_IMAGE_NOT_FOUND, "it is not there");
 }
 
 int __wrap_glance_image_delete(struct glance *glance, const struct request_context *context,
@@ -131,14 +132,25 @@ int __wrap_glance_image_delete(struct glance *glance, const struct request_conte
     return 0;
 }
 
-/* All that is there was made long before the nova-compute and the agent that run. */
+/* That a host with this list of users has the folder. */
+static void clean_world_write_users(const char *text)
+{
+    char path[160];
+    (void)snprintf(path, sizeof(path), "%s/compute_nodes", clean_world.parent);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* All that is there was made long before the agent that runs, and that before nova-compute. */
 static int clean_world_set_up(void **state)
 {
     (void)state;
     struct error err = ERROR_INIT;
+    char mark[HOST_KEY_MARK_SIZE];
     memset(&clean_world, 0, sizeof(clean_world));
     state_dir_make();
-    bus_state.connected = bus_state.attached = true;
     (void)snprintf(clean_world.parent, sizeof(clean_world.parent), "%s/snapshots", state_dir.path);
     assert_int_equal(mkdir(clean_world.parent, 0755), 0);
     clean_world.conf.DEFAULT.host = clean_host;
@@ -152,9 +164,16 @@ static int clean_world_set_up(void **state)
     clean_world.script.files = clean_world.files;
     assert_int_equal(instance_queue_new(&clean_world.agent.instance_queue, &err), 0);
     assert_int_equal(fake_driver_new(&clean_world.script, &clean_world.agent.driver, &err), 0);
-    clean_world.look = (struct clean_look){.agent = &clean_world.agent,
-                                           .agent_since = time(NULL) + 100,
-                                           .nova = {CLEAN_PROCESS_RUNS, time(NULL) + 100}};
+    clean_world_write_users("{\"cmp1\": 1.0}");
+    clean_world.agent.key = (struct host_key){.known = true, .bytes = "a secret"};
+    assert_true(host_key_mark(&clean_world.agent.key, HOST_KEY_STAGING, mark));
+    (void)snprintf(clean_world.ours, sizeof(clean_world.ours),
+                   "nova-snapshot-%.16s0123456789abcdef", mark);
+    struct clean_clock begun = clean_look_clock();
+    begun.files += 100;
+    begun.now_ms += 100000;
+    clean_world.look = (struct clean_look){.agent = &clean_world.agent, .begun = begun};
+    clean_world.look.nova = (struct clean_process){true, begun.files + 100, begun.now_ms + 100000};
     return 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See clean_list.h. */
-#include "agent/clean_list.h"
+/* See list.h. */
+#include "agent/clean/list.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,10 @@ static const char *const kinds[] = {"job", "folder", "image", "task_state"};
 struct clean_item *clean_list_add(struct clean_list *list, enum clean_kind kind, const char *what)
 {
     struct clean_item *items = reallocarray(list->items, list->count + 1, sizeof(*items));
-    if (!items)
+    if (!items) {
+        list->lacks_some = true;
         return NULL;
+    }
     list->items = items;
     struct clean_item *item = &items[list->count++];
     *item = (struct clean_item){.kind = kind};
@@ -35,13 +38,16 @@ void clean_list_judge(struct clean_item *item, enum clean_verdict verdict, const
 
 void clean_list_conclude(struct clean_item *item, int r, const struct error *err)
 {
+    if (r == -EBUSY) {
+        clean_list_judge(item, CLEAN_LEFT, "%s", err->message);
+        return;
+    }
     item->verdict = r < 0 ? CLEAN_FAILED : CLEAN_DONE;
-    if (r < 0)
+    if (r < 0) {
         (void)snprintf(item->failure, sizeof(item->failure), "%s", err->message);
-    if (r < 0)
         log_warning("clean: %s %s cannot be removed: %s", kinds[item->kind], item->what,
                     err->message);
-    else
+    } else
         log_info("clean: %s %s is removed: %s", kinds[item->kind], item->what, item->why);
 }
 
@@ -71,10 +77,13 @@ static json_t *view_item(const struct clean_item *item)
 json_t *clean_list_view(const struct clean_list *list)
 {
     json_t *found = json_array();
+    json_t *troubles = list->troubles ? json_copy(list->troubles) : json_array();
     for (size_t i = 0; i < list->count; i++)
         (void)json_array_append_new(found, view_item(&list->items[i]));
-    return json_pack("{s:o, s:o}", "found", found, "troubles",
-                     list->troubles ? json_incref(list->troubles) : json_array());
+    if (list->lacks_some || json_array_size(found) < list->count)
+        (void)json_array_append_new(
+            troubles, json_string("there was no memory for all that was found: look again"));
+    return json_pack("{s:o, s:o}", "found", found, "troubles", troubles);
 }
 
 void clean_list_done(struct clean_list *list)

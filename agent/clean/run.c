@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See clean.h. */
-#include "agent/clean.h"
+/* See run.h. */
+#include "agent/clean/run.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "agent/clean_host.h"
-#include "agent/clean_nova.h"
+#include "agent/clean/host.h"
+#include "agent/clean/nova.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -15,7 +15,7 @@
 
 struct clean {
     struct agent *agent;
-    time_t agent_since;
+    struct clean_clock begun;
     struct cancel *cancel;
     pthread_t thread;
     pthread_mutex_t
@@ -38,7 +38,7 @@ int clean_new(struct agent *agent, struct clean **ret_clean, struct error *err)
         return r;
     }
     clean->agent = agent;
-    clean->agent_since = time(NULL);
+    clean->begun = clean_look_clock();
     (void)pthread_mutex_init(&clean->lock, NULL);
     *ret_clean = clean;
     return 0;
@@ -59,13 +59,11 @@ void clean_free(struct clean *clean)
     free(clean);
 }
 
-/* What is removed in one place may be what another waits for: guests first, their states last. */
 static json_t *clean_look_and_remove(struct clean *clean, bool apply)
 {
     struct error ends = ERROR_INIT;
-    struct clean_look look = {.agent = clean->agent, .agent_since = clean->agent_since};
+    struct clean_look look = {.agent = clean->agent, .begun = clean->begun};
     look.nova = clean_processes_nova_compute(clean->agent->conf->DEFAULT.instances_path);
-    look.other_agent = clean_processes_other_agent(clean->agent->conf->DEFAULT.instances_path);
     clean_host_find(&look);
     clean_nova_find(&look);
     if (apply && cancel_check(&ends) == 0)

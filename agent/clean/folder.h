@@ -13,12 +13,6 @@
 #include "common/error.h"
 
 /*
- * Whether only this machine can have files open below the folder: a file system that is known to be
- * local. EREMOTE naming its type.
- */
-int clean_folder_check_local(int parent_fd, struct error *err);
-
-/*
  * Whether a snapshot gives its folder such a name: nova-compute (tempfile.mkdtemp(), of
  * nova.utils.tempdir) or an agent (*ret_own).
  */

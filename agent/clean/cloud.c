@@ -1,53 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See clean_cloud.h. */
-#include "agent/clean_cloud.h"
+/* See cloud.h. */
+#include "agent/clean/cloud.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "agent/conductor.h"
-#include "amqp/bus.h"
 #include "common/cleanup.h"
-#include "common/json.h"
 #include "common/keystone.h"
-#include "common/secret.h"
 #include "conf/conf.h"
-#include "glance_client/glance.h"
 
-#define PEEK_MS 10000
+#define KEYSTONE_MS 20000
 
 static const char *const waiting[] = {"queued", "saving"};
-
-/* The administrator's context with our own token in it. */
-static int open_glance(const struct agent *agent, struct clean_cloud *cloud, struct error *err)
-{
-    char *token = NULL;
-    if (!agent->own_session)
-        return error_set(err, EACCES, EXC_INTERNAL_ERROR,
-                         "[service_user] has no credentials to ask Glance with");
-    int r = keystone_session_get_token(agent->own_session, &token, err);
-    if (r < 0)
-        return r;
-    json_t *values = json_copy(cloud->admin->values);
-    r = values && json_object_set_new(values, "auth_token", json_string(token)) == 0
-            ? request_context_from_values(values, &cloud->glance, err)
-            : error_nomem(err);
-    json_decref(values);
-    secret_free(token);
-    return r;
-}
 
 int clean_cloud_open(const struct agent *agent, struct clean_cloud *ret_cloud, struct error *err)
 {
     struct clean_cloud cloud = {NULL, NULL, NULL, NULL};
+    if (!agent->own_session)
+        return error_set(err, EACCES, EXC_INTERNAL_ERROR,
+                         "[service_user] has no credentials to ask Glance with");
     int r = request_context_new_admin(&cloud.admin, err);
     if (r == 0)
-        r = open_glance(agent, &cloud, err);
+        r = keystone_session_context(agent->own_session, KEYSTONE_MS, &cloud.glance, err);
     if (r < 0)
         clean_cloud_done(&cloud);
     else
         *ret_cloud = cloud;
     return r;
+}
+
+/* Glance's default policy: role admin, or only what is one's own project's or shared with it. */
+int clean_cloud_check_sees_all(const struct clean_cloud *cloud, struct error *err)
+{
+    size_t i;
+    const json_t *role;
+    json_array_foreach (json_object_get(cloud->glance->values, "roles"), i, role) {
+        if (json_is_string(role) && strcasecmp(json_string_value(role), "admin") == 0)
+            return 0;
+    }
+    return error_set(
+        err, EACCES, EXC_INTERNAL_ERROR,
+        "the user of [service_user] has no role admin in its project, and Glance shows "
+        "it no images of other projects");
 }
 
 static int list_images(const struct agent *agent, struct clean_cloud *cloud, const char *type,
@@ -76,30 +71,12 @@ int clean_cloud_read(const struct agent *agent, struct clean_cloud *cloud, struc
     return r;
 }
 
-int clean_cloud_waits(const struct agent *agent, const struct clean_cloud *cloud,
-                      const char *image_id, bool *ret_waits, struct error *err)
+bool clean_cloud_waits(const char *status)
 {
-    struct glance_image image = {0};
-    struct error failure = ERROR_INIT;
-    bool waits = false;
-    int r = glance_image_peek(agent->glance, cloud->glance, image_id, PEEK_MS, &image, &failure);
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(waiting); i++)
-        waits = waits || strcmp(image.status, waiting[i]) == 0;
-    glance_image_done(&image);
-    if (r < 0 && !error_is(&failure, EXC_IMAGE_NOT_FOUND)) {
-        *err = failure;
-        return r;
-    }
-    *ret_waits = waits;
-    return 0;
-}
-
-time_t clean_cloud_time(const json_t *object, const char *key)
-{
-    struct tm tm = {0};
-    const char *text = json_string_member(object, key);
-    const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-    return rest && strcmp(rest, "Z") == 0 ? timegm(&tm) : 0;
+    for (size_t i = 0; i < ARRAY_SIZE(waiting); i++)
+        if (strcmp(status, waiting[i]) == 0)
+            return true;
+    return false;
 }
 
 void clean_cloud_done(struct clean_cloud *cloud)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See clean_folder.h. */
-#include "agent/clean_folder.h"
+/* See folder.h. */
+#include "agent/clean/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -19,27 +18,6 @@
 #define SOCKET_FOLDER "nbd"
 #define SOCKET "s"
 #define ENTRIES_MAX 16
-
-int clean_folder_check_local(int parent_fd, struct error *err)
-{
-    /* Those of linux/magic.h, and ZFS and bcachefs, which it lacks. */
-    static const struct {
-        unsigned long type;
-        const char *name;
-    } local[] = {{0xef53, "ext4"},        {0x58465342, "xfs"},  {0x9123683e, "btrfs"},
-                 {0x01021994, "tmpfs"},   {0xf2f52010, "f2fs"}, {0x2fc12fc1, "zfs"},
-                 {0xca451a4e, "bcachefs"}};
-    struct statfs fs;
-    if (fstatfs(parent_fd, &fs) < 0)
-        return error_errno(err, errno, "its file system cannot be told");
-    for (size_t i = 0; i < ARRAY_SIZE(local); i++)
-        if (local[i].type == ((unsigned long)fs.f_type & 0xffffffff))
-            return 0;
-    return error_set(err, EREMOTE, EXC_INTERNAL_ERROR,
-                     "other hosts may use it: its file system (type 0x%lx) is not known to be this "
-                     "host's alone",
-                     (unsigned long)fs.f_type & 0xffffffff);
-}
 
 bool clean_folder_is_named(const char *name, bool *ret_own)
 {
