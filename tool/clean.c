@@ -30,7 +30,6 @@ static const char *action_of(const json_t *item)
         {"job", "would end it", "ended"},
         {"folder", "would remove it", "removed"},
         {"image", "would delete it", "deleted"},
-        {"task_state", "would clear it", "cleared"},
     };
     const char *verdict = text_of(item, "verdict");
     if (strcmp(verdict, "left") == 0)
@@ -73,16 +72,19 @@ static unsigned count(const json_t *found, const char *verdict)
     return n;
 }
 
-static void write_summary(const json_t *found, FILE *out)
+static void write_summary(const json_t *found, bool is_all, FILE *out)
 {
     unsigned nobodys = count(found, "nobodys");
     if (json_array_size(found) == 0)
-        (void)fputs("nothing is left of snapshots\n", out);
+        (void)fputs(is_all ? "nothing is left of snapshots\n"
+                           : "nothing was found, but not all could be looked at\n",
+                    out);
     else
         (void)fprintf(out, "%u removed, %u failed, %u left alone\n", count(found, "done"),
                       count(found, "failed"), count(found, "left"));
     if (nobodys > 0)
-        (void)fprintf(out, "%u to be removed: nova-snapshot clean --yes\n", nobodys);
+        (void)fprintf(out, "%u to be removed: nova-snapshot clean --yes looks again, and does it\n",
+                      nobodys);
 }
 
 static void write_result(const json_t *result)
@@ -97,7 +99,7 @@ static void write_result(const json_t *result)
     json_array_foreach (troubles, i, entry) {
         (void)fprintf(stderr, "nova-snapshot: %s\n", json_string_value(entry));
     }
-    write_summary(found, stdout);
+    write_summary(found, json_array_size(troubles) == 0, stdout);
 }
 
 static enum invocation_exit judge_result(const json_t *result)

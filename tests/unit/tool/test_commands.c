@@ -183,16 +183,16 @@ static void what_is_left_is_shown(void **state)
             {"GET /v1/clean", 200, "{\"run\":7,\"apply\":false,\"running\":true}", 1},
             {"GET /v1/clean", 200,
              RUN("false",
-                 LEFT("folder", "nobodys", "") "," LEFT("job", "left", "") "," LEFT("task_state",
-                                                                                    "nobodys", ""),
+                 LEFT("folder", "nobodys", "") "," LEFT("task_state", "left",
+                                                        "") "," LEFT("job", "nobodys", ""),
                  ""),
              0});
     assert_int_equal(run("clean"), INVOCATION_DONE);
     HAS("folder      would remove it  W (2.0 KiB)\n");
-    HAS("job         left alone       W\n");
-    HAS("task state  would clear it   W\n");
+    HAS("task state  left alone       W\n");
+    HAS("job         would end it     W\n");
     HAS("because\n");
-    HAS("2 to be removed: nova-snapshot clean --yes\n");
+    HAS("2 to be removed: nova-snapshot clean --yes looks again, and does it\n");
     assert_string_equal(scripted.asked, "POST /v1/clean {\"apply\":false}\nGET /v1/clean\n"
                                         "GET /v1/clean\n");
 }
@@ -220,6 +220,7 @@ static void what_is_left_is_removed(void **state)
     HAS("\"verdict\": \"done\"");
     assert_int_equal(run("clean"), INVOCATION_FAILED); /* not all could be looked at */
     assert_string_equal(complained, "nova-snapshot: no answer\n");
+    assert_string_equal(printed, "nothing was found, but not all could be looked at\n");
     assert_int_equal(run("clean"), INVOCATION_DONE);
     assert_string_equal(printed, "nothing is left of snapshots\n");
     assert_int_equal(run("clean"), INVOCATION_FAILED);
