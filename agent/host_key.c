@@ -16,7 +16,8 @@
 #include "common/cleanup.h"
 
 /* In place of whatever is there: all of it or nothing, also when the host goes down. */
-static int write_key(int folder, const char *name, struct host_key *key, struct error *err)
+static int write_key(int folder, const char *state_dir, const char *name, struct host_key *key,
+                     struct error *err)
 {
     char new_name[NAME_MAX + 1];
     cleanup_close int fd = -1;
@@ -24,7 +25,7 @@ static int write_key(int folder, const char *name, struct host_key *key, struct 
         return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long a name", name);
     if (unlinkat(folder, new_name, 0) < 0 && errno != ENOENT)
         return error_errno(err, errno, "cannot remove %s", new_name);
-    int r = private_file_open(folder, ".", new_name, O_WRONLY | O_CREAT | O_EXCL, &fd, err);
+    int r = private_file_open(folder, state_dir, new_name, O_WRONLY | O_CREAT | O_EXCL, &fd, err);
     if (r < 0)
         return r;
     if (getrandom(key->bytes, sizeof(key->bytes), 0) != (ssize_t)sizeof(key->bytes))
@@ -69,7 +70,7 @@ int host_key_read(const char *state_dir, const char *host, struct host_key *ret_
         return r;
     r = read_key(folder, state_dir, name, &key, &failure);
     if (r == -ENOENT)
-        r = write_key(folder, name, &key, err);
+        r = write_key(folder, state_dir, name, &key, err);
     else if (r < 0)
         *err = failure;
     if (r == 0)

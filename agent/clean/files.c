@@ -89,16 +89,16 @@ bool clean_files_is_in(const struct clean_file *file, const char *folder)
 static bool take_if_snapshots(const char *name, void *ret_folder)
 {
     bool is_own;
-    if (!clean_folder_is_named(name, &is_own))
-        return false;
-    (void)snprintf(ret_folder, NAME_MAX + 1, "%s", name);
-    return true;
+    if (clean_folder_is_named(name, &is_own))
+        (void)snprintf(ret_folder, NAME_MAX + 1, "%s", name);
+    return false; /* the next may be one as well, in a folder that only looks like one */
 }
 
 void clean_files_folder(const struct clean_file *file, char ret_folder[static NAME_MAX + 1])
 {
     ret_folder[0] = '\0';
-    if (!find_folder(file->path, take_if_snapshots, ret_folder))
+    (void)find_folder(file->path, take_if_snapshots, ret_folder);
+    if (ret_folder[0] == '\0')
         (void)find_folder(file->real, take_if_snapshots, ret_folder);
 }
 

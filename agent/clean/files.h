@@ -32,7 +32,7 @@ int clean_files_read(struct driver *driver, struct clean_files *ret_files, struc
  */
 bool clean_files_is_in(const struct clean_file *file, const char *folder);
 
-/* The name of the snapshot's folder it is in; "" when it is in none. */
+/* The name of the snapshot's folder it is in, the last that may be one; "" when it is in none. */
 void clean_files_folder(const struct clean_file *file, char ret_folder[static NAME_MAX + 1]);
 
 void clean_files_done(struct clean_files *files);

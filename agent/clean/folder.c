@@ -109,8 +109,9 @@ int clean_folder_read(int parent_fd, const char *name, struct clean_folder *ret_
 {
     struct clean_folder folder = {0};
     struct statx st;
-    if (statx(parent_fd, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME | STATX_CTIME, &st) < 0)
+    if (statx(parent_fd, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME | STATX_CTIME | STATX_UID, &st) < 0)
         return error_errno(err, errno, "%.64s", name);
+    folder.user = st.stx_uid;
     folder.made = (time_t)(st.stx_mask & STATX_BTIME ? st.stx_btime.tv_sec : st.stx_ctime.tv_sec);
     int r = visit_folder(parent_fd, name, look_at_entry, &folder, err);
     if (r == 0)

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "common/error.h"
@@ -21,6 +22,7 @@ bool clean_folder_is_named(const char *name, bool *ret_own);
 struct clean_folder {
     time_t made; /* where the file system does not tell: when its entries last changed */
     uint64_t bytes;
+    uid_t user; /* whose it is */
 };
 
 /* Reads it. EEXIST naming what it holds that no snapshot makes. */

@@ -36,26 +36,29 @@ void clean_judge_close(struct clean_host *host)
     clean_files_done(&host->files);
 }
 
-/* Any program of Python's names its folders as nova-compute does. */
-static int check_private(const struct clean_host *host, struct error *err)
+/* Any program of Python's names its folders as nova-compute does, whose the directory is. */
+static int check_private(const struct clean_host *host, uid_t user, struct error *err)
 {
     struct stat st;
     if (fstat(host->fd, &st) < 0)
         return error_errno(err, errno, "%s", host->path);
-    return st.st_mode & S_IWOTH ? error_set(err, EBUSY, EXC_INTERNAL_ERROR,
-                                            "everybody may make folders in snapshots_directory")
-                                : 0;
+    if (st.st_mode & S_IWOTH)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                         "everybody may make folders in snapshots_directory");
+    return st.st_uid == user ? 0
+                             : error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                                         "it is another user's than snapshots_directory");
 }
 
-/* Its name is one that Python gives to whoever asks, wherever and for whatever. */
-static int check_nova_made(const struct clean_host *host, time_t made, struct error *err)
+static int check_nova_made(const struct clean_host *host, const struct clean_folder *folder,
+                           struct error *err)
 {
     const struct conf *conf = host->look->agent->conf;
-    int r = check_private(host, err);
+    int r = check_private(host, folder->user, err);
     if (r == 0)
         r = clean_storage_check_users(host->fd, conf->DEFAULT.instances_path, conf->DEFAULT.host,
                                       err);
-    return r < 0 ? r : clean_look_check_nova(host->look, made, err);
+    return r < 0 ? r : clean_look_check_nova(host->look, folder->made, err);
 }
 
 static int check_own(const struct clean_host *host, const char *name, time_t made,
@@ -70,15 +73,15 @@ static int check_own(const struct clean_host *host, const char *name, time_t mad
     return clean_look_check_journal(host->look, name, err);
 }
 
-/* Who made a folder of this name then is at nothing any more; *ret_why tells how that is known. */
-static int check_maker(const struct clean_host *host, const char *name, time_t made,
-                       const char **ret_why, struct error *err)
+/* Who made the folder is at nothing any more; *ret_why tells how that is known. */
+static int check_maker(const struct clean_host *host, const char *name,
+                       const struct clean_folder *folder, const char **ret_why, struct error *err)
 {
     bool is_own = false;
     (void)clean_folder_is_named(name, &is_own);
     *ret_why = is_own ? "this agent made it, and its journal does not know it any more"
                       : "nova-compute made it, and has begun anew since";
-    return is_own ? check_own(host, name, made, err) : check_nova_made(host, made, err);
+    return is_own ? check_own(host, name, folder->made, err) : check_nova_made(host, folder, err);
 }
 
 struct left_out {
@@ -124,7 +127,7 @@ static int judge_content(const struct clean_host *host, const char *name, uint64
     *ret_bytes = folder.bytes;
     r = clean_storage_check_local(host->fd, err);
     if (r == 0)
-        r = check_maker(host, name, folder.made, ret_why, err);
+        r = check_maker(host, name, &folder, ret_why, err);
     return r < 0 ? r : clean_folder_check_closed(host->fd, name, is_of_job, &left_out, err);
 }
 

@@ -38,7 +38,7 @@ void clean_list_judge(struct clean_item *item, enum clean_verdict verdict, const
 
 void clean_list_conclude(struct clean_item *item, int r, const struct error *err)
 {
-    if (r == -EBUSY) {
+    if (r == -EBUSY || r == -EREMOTE || r == -EEXIST) {
         clean_list_judge(item, CLEAN_LEFT, "%s", err->message);
         return;
     }

@@ -50,8 +50,8 @@ struct clean_item *clean_list_add(struct clean_list *list, enum clean_kind kind,
 void clean_list_judge(struct clean_item *item, enum clean_verdict verdict, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* It was tried to remove it: done, left because it has turned out to be somebody's (EBUSY), or
- * failed with *err. */
+/* It was tried to remove it: done, left because it has turned out that it may be somebody's (EBUSY,
+ * EREMOTE, EEXIST), or failed with *err. */
 void clean_list_conclude(struct clean_item *item, int r, const struct error *err);
 
 /* Something could not be looked at. */

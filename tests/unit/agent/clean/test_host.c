@@ -3,6 +3,7 @@
  * somebody's. */
 #include "agent/clean/host.h"
 
+#include "agent/clean/files.h"
 #include "common/cancel.h"
 #include "world.h"
 
@@ -309,6 +310,34 @@ static void folders_where_everybody_makes_them_are_left(void **state)
     clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "everybody may make folders");
 }
 
+/* Where the test is not root it cannot make one. */
+static void a_folder_of_another_user_is_left(void **state)
+{
+    (void)state;
+    char path[512];
+    make_folder(NOVAS, FILE_NAME);
+    (void)snprintf(path, sizeof(path), "%s/" NOVAS, clean_world.parent);
+    bool is_given = chown(path, 65534, (gid_t)-1) == 0;
+    find();
+    if (is_given)
+        clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "another user's");
+    else
+        clean_world_is(CLEAN_FOLDER, CLEAN_NOBODYS, "");
+}
+
+/* As in a lab that is in such a folder itself. */
+static void the_last_folder_on_the_way_is_the_snapshots(void **state)
+{
+    (void)state;
+    char folder[NAME_MAX + 1];
+    char path[] = "/var/tmp/tmpqqqqqqqq/snapshots/" NOVAS "/" FILE_NAME;
+    const struct clean_file file = {.path = path};
+    clean_files_folder(&file, folder);
+    assert_string_equal(folder, NOVAS);
+    assert_true(clean_files_is_in(&file, NOVAS));
+    assert_false(clean_files_is_in(&file, FILE_NAME)); /* a file is no folder */
+}
+
 static void a_job_of_nobody_ends_and_its_folder_goes(void **state)
 {
     (void)state;
@@ -492,6 +521,8 @@ int main(void)
         TEST(a_folder_the_journal_knows_is_left),
         TEST(a_folder_of_this_agent_is_left),
         TEST(folders_where_everybody_makes_them_are_left),
+        TEST(a_folder_of_another_user_is_left),
+        TEST(the_last_folder_on_the_way_is_the_snapshots),
         TEST(a_job_of_nobody_ends_and_its_folder_goes),
         TEST(a_job_of_a_nova_compute_that_runs_is_left),
         TEST(a_guest_with_a_request_keeps_its_job),
