@@ -37,7 +37,10 @@ static void find_job(struct clean_host *host, const struct clean_file *file)
     if (clean_judge_job(host, item, &why, &err) < 0)
         clean_list_judge(item, CLEAN_LEFT, "%s", err.message);
     else
-        clean_list_judge(item, CLEAN_NOBODYS, "its folder is nobody's: %s", why);
+        clean_list_judge(item, CLEAN_NOBODYS,
+                         "its folder is nobody's: %s; look at the guest afterwards: it may be "
+                         "frozen (virsh domfsthaw) or lack its definition (reboot --hard)",
+                         why);
 }
 
 static void find_folder(struct clean_host *host, const char *name)

@@ -25,7 +25,7 @@ int __wrap_virConnectListAllDomains(virConnectPtr conn, virDomainPtr **domains, 
     assert_int_equal(flags, 0); /* all */
     if (fails("ListAllDomains", &acts))
         return -1;
-    *domains = calloc(2, sizeof(**domains));
+    *domains = calloc(2, sizeof(virDomainPtr));
     (*domains)[0] = the_domain();
     return 1;
 }
