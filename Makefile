@@ -260,9 +260,15 @@ compile_commands:
 	@echo "  GEN   $@.json"
 
 # .clang-tidy says which checks; what they find is on stdout, how many are suppressed on stderr.
+# cppcheck reads no headers of libraries but the one that is all macros: tests/cppcheck.cfg.
+CPPCHECK := cppcheck --quiet --error-exitcode=1 --template='{file}:{line}: {message} [{id}]' --std=c11 --max-configs=1 \
+	--enable=warning,performance,portability --suppressions-list=tests/cppcheck.suppressions \
+	$(addprefix --library=,posix gnu libcurl tests/cppcheck.cfg) \
+	--include=$(firstword $(wildcard /usr/include/sys/queue.h /usr/include/*/sys/queue.h)) -I. -D_GNU_SOURCE '-DVERSION=""'
 .PHONY: tidy
 tidy: compile_commands
-	@mkdir -p $(BUILD)
+	@mkdir -p $(BUILD)/cppcheck
+	$(Q)$(CPPCHECK) -j$(shell nproc) --cppcheck-build-dir=$(BUILD)/cppcheck $(sort $(filter-out tests/%,$(C_FILES)))
 	$(Q)printf '%s\n' $(sort $(C_FILES)) | xargs -n 8 -P $(shell nproc) clang-tidy -p . --quiet \
 		2>$(BUILD)/tidy.log || { grep -v ' generated' $(BUILD)/tidy.log; exit 1; }
 
@@ -274,10 +280,10 @@ tags:
 deb:
 	$(Q)packaging/debian/build $(BUILD)/deb $(VERSION)
 
-# Installed, upgraded while a snapshot runs, purged: in the lab that is up.
+# What 'make check' does with Debian's package in the lab that is up, then how all packages are made.
 .PHONY: package-check
 package-check:
-	$(Q)LAB=$(LAB) tests/run-integration tests/integration/test_package.py
+	$(Q)LAB=$(LAB) tests/run-integration tests/integration/test_package.py tests/integration/test_package_build.py
 
 # What is committed, without its history.
 dist:
@@ -321,11 +327,11 @@ help:
 	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie; SHORT=1 leaves most out'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
-	@echo 'make lint           house rules, include rule, clang-format, shellcheck; make tidy: clang-tidy'
+	@echo 'make lint           house rules, include rule, clang-format, shellcheck; make tidy: clang-tidy, cppcheck'
 	@echo 'make lab-up         the private OpenStack alone; lab-down, lab-status; LAB_PARTS="ceph nfs"'
 	@echo 'make install        DESTDIR=, PREFIX=/usr/local'
 	@echo 'make deb            build/deb/*.deb, looked at by lintian'
-	@echo 'make package-check  root, in the lab: the package installed, upgraded, purged under a systemd'
+	@echo 'make package-check  root, in the lab: the package in the hands of a new user; made twice; the RPM'
 	@echo 'make dist           build/$(NAME)-$(VERSION).tar.gz of what is committed'
 	@echo 'make compile_commands, tags   for clangd and editors'
 	@echo 'Variables: WERROR=1, SAN=asan|tsan, BUILD=dir, CC, CFLAGS, V=1'

@@ -37,17 +37,24 @@ static int finish_run_steps(struct finish *run, struct error *err)
     return -waits.errnum;
 }
 
+/* Others of the instance wait for its guest and its task state, and for nothing else. */
+static struct instance_turn *turn_to_pass(const struct operation *op)
+{
+    const unsigned before_others = 1u << FINISH_GUEST | 1u << FINISH_STATE;
+    return (op->ended & before_others) == before_others ? op->base.turn : NULL;
+}
+
 /* With growing pauses, as long as services are away. */
 static int finish_run_all(struct finish *run, struct error *err)
 {
     struct operation *op = run->op;
-    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown, op->base.turn);
+    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown);
     struct error why = ERROR_INIT;
     int r = finish_run_steps(run, &why);
     if (r < 0)
         log_warning("cleanup of %s is incomplete, will retry: %s: %s", op->base.request->method,
                     why.exc, why.message);
-    while (r < 0 && temporary_wait_next(&wait)) {
+    while (r < 0 && temporary_wait_next(&wait, turn_to_pass(op))) {
         why = (struct error)ERROR_INIT;
         r = finish_run_steps(run, &why);
     }

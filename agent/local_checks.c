@@ -138,12 +138,14 @@ static int check_program(const char *name, struct error *err)
     return error_set(err, ENOENT, EXC_INTERNAL_ERROR, "%s is not to be found", name);
 }
 
-/* "qemu-img version 7.2.22 (Debian ...)", the first line of what it says. */
+/* "qemu-img version 7.2.22 (Debian ...)", the first line of what it says; filtered as in use. */
 static int tell_version(const char *name, struct host_fact *fact, struct error *err)
 {
     const char *const argv[] = {name, "--version", NULL};
-    const struct process_options options = {
-        .argv = argv, .deadline_ms = VERSION_MS, .output_max_bytes = 4096};
+    const struct process_options options = {.argv = argv,
+                                            .deadline_ms = VERSION_MS,
+                                            .sandbox = PROCESS_SANDBOX_FILES,
+                                            .output_max_bytes = 4096};
     cleanup_free char *output = NULL;
     size_t size = 0;
     int r = process_run(&options, &output, &size, err);

@@ -99,11 +99,11 @@ static int insist_on_saved(struct operation *op, struct error *err)
 static int insist_on_step(struct operation *op,
                           int (*step)(struct operation *op, struct error *err), struct error *err)
 {
-    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown, op->base.turn);
+    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown);
     struct error failure = ERROR_INIT;
     int r;
     while ((r = step(op, &failure)) < 0 && temporary_failure(&failure) &&
-           temporary_wait_next(&wait))
+           temporary_wait_next(&wait, NULL))
         failure = (struct error)ERROR_INIT;
     if (r < 0)
         *err = failure;

@@ -23,7 +23,7 @@
 static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
 {
     const char *untouched = op->task_state;
-    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown, NULL);
+    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown);
     struct error failure = ERROR_INIT;
     int r;
     *ret_ours = journal_last(op->base.record, "acked") != NULL;
@@ -32,7 +32,7 @@ static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
     instance_turn_pass(op->base.turn); /* whom it is given to may be this agent */
     recovery_await_redelivery(op->base.agent->recovery);
     while ((r = report_task_state(&op->base, untouched, &untouched, 1, &failure)) < 0 &&
-           temporary_failure(&failure) && temporary_wait_next(&wait))
+           temporary_failure(&failure) && temporary_wait_next(&wait, NULL))
         failure = (struct error)ERROR_INIT;
     log_debug("whether the request was acked is not known; its task state %s",
               r == 0 ? "is untouched" : "was moved, or nobody answers");

@@ -23,12 +23,10 @@ bool temporary_failure(const struct error *err)
            error_is(err, EXC_CINDER_CONNECTION_FAILED) || strncmp(err->exc, "DB", 2) == 0;
 }
 
-struct temporary_wait temporary_wait_begin(const struct shutdown *shutdown,
-                                           struct instance_turn *turn)
+struct temporary_wait temporary_wait_begin(const struct shutdown *shutdown)
 {
     static const struct retry_policy first_hour = {UINT_MAX, 1000, 5000, 3600000};
-    return (struct temporary_wait){
-        .retry = retry_begin(&first_hour), .shutdown = shutdown, .turn = turn};
+    return (struct temporary_wait){.retry = retry_begin(&first_hour), .shutdown = shutdown};
 }
 
 /* The agent's end is noticed within seconds. False when it has begun, or the work is cancelled. */
@@ -42,26 +40,28 @@ static bool pause_for_long(const struct shutdown *shutdown)
     return !shutdown_has_begun(shutdown) && cancel_check(&cancelled) == 0;
 }
 
-static bool await_turn_again(const struct temporary_wait *wait)
+static bool await_turn_again(struct instance_turn *turn, const struct shutdown *shutdown)
 {
     struct error err = ERROR_INIT;
     int r;
-    instance_turn_join_again(wait->turn);
-    while ((r = instance_turn_await(wait->turn, clock_now_ms() + STEP_MS, &err)) == -ETIMEDOUT &&
-           !shutdown_has_begun(wait->shutdown))
+    instance_turn_join_again(turn);
+    while ((r = instance_turn_await(turn, clock_now_ms() + STEP_MS, &err)) == -ETIMEDOUT &&
+           !shutdown_has_begun(shutdown))
         err = (struct error)ERROR_INIT;
     return r == 0;
 }
 
-bool temporary_wait_next(struct temporary_wait *wait)
+bool temporary_wait_next(struct temporary_wait *wait, struct instance_turn *turn)
 {
     struct error cancelled = ERROR_INIT;
     if (shutdown_has_begun(wait->shutdown) || cancel_check(&cancelled) < 0)
         return false;
     if (retry_wait(&wait->retry, 0))
         return true;
-    log_debug("will try again in %d s, others of the instance go on meanwhile",
-              LONG_PAUSE_MS / 1000);
-    instance_turn_pass(wait->turn);
-    return pause_for_long(wait->shutdown) && await_turn_again(wait);
+    log_debug("will try again in %d s, others of the instance %s meanwhile", LONG_PAUSE_MS / 1000,
+              turn ? "go on" : "wait");
+    if (!turn)
+        return pause_for_long(wait->shutdown);
+    instance_turn_pass(turn);
+    return pause_for_long(wait->shutdown) && await_turn_again(turn, wait->shutdown);
 }

@@ -17,16 +17,13 @@ bool temporary_failure(const struct error *err);
 struct temporary_wait {
     struct retry retry;              /* of the first hour */
     const struct shutdown *shutdown; /* borrowed */
-    struct instance_turn *turn;      /* borrowed; NULL: none is held */
 };
 
-/* `turn` is what the caller holds while it tries. */
-struct temporary_wait temporary_wait_begin(const struct shutdown *shutdown,
-                                           struct instance_turn *turn);
+struct temporary_wait temporary_wait_begin(const struct shutdown *shutdown);
 
 /*
- * Waits before the next try. Others of the instance go on during a long pause, and the turn is the
- * caller's again when this returns true. False when the agent is to end, or the thread's work is
- * cancelled: the turn may have been passed then.
+ * Waits before the next try. `turn`, where it is not NULL, is the caller's: others of the instance
+ * go on during a long pause, and it is the caller's again when this returns true. False when the
+ * agent is to end, or the thread's work is cancelled: the turn may have been passed then.
  */
-bool temporary_wait_next(struct temporary_wait *wait);
+bool temporary_wait_next(struct temporary_wait *wait, struct instance_turn *turn);

@@ -73,3 +73,15 @@ void reply_queue_cancelled(struct reply_queue *queue)
     if (consume_replies(queue, &error) < 0)
         connection_drop(queue->connection, error.message);
 }
+
+void reply_queue_end(struct reply_queue *queue)
+{
+    struct error error = ERROR_INIT;
+    amqp_queue_delete_t method = {.queue = amqp_cstring_bytes(queue->name), .nowait = 1};
+    if (!queue->is_consumed)
+        return;
+    queue->is_consumed = false;
+    int status = amqp_send_method(connection_state(queue->connection), REPLY_CHANNEL,
+                                  AMQP_QUEUE_DELETE_METHOD, &method);
+    (void)channel_sent(queue->connection, status, "queue.delete", &error);
+}

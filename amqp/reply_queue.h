@@ -34,3 +34,9 @@ void reply_queue_down(struct reply_queue *queue);
 
 /* The broker cancelled the consumer: the queue is gone. Declares it again. */
 void reply_queue_cancelled(struct reply_queue *queue);
+
+/*
+ * No reply is waited for any more: deletes the queue, without waiting for an answer. oslo.messaging
+ * leaves its own to expire, half an hour after their end.
+ */
+void reply_queue_end(struct reply_queue *queue);

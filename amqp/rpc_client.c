@@ -329,6 +329,8 @@ void rpc_client_free(struct rpc_client *client)
     struct error error = ERROR_INIT;
     (void)messaging_error(&error, ECANCELED, EXC_MESSAGE_DELIVERY_FAILURE, "the bus is stopping");
     struct call *call;
+    if (TAILQ_EMPTY(&client->calls)) /* else a server would look for it, for a minute */
+        reply_queue_end(&client->reply_queue);
     while ((call = TAILQ_FIRST(&client->calls)))
         finish_call(call, -ECANCELED, &error);
     free(client);

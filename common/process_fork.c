@@ -216,10 +216,9 @@ int process_fork(const struct process_start *start, int stdout_fd, int stderr_fd
         .start = start, .parent = getpid(), .stdout_fd = stdout_fd, .stderr_fd = stderr_fd};
     make_environment(&preparation);
     int r = find_program(&preparation, err);
-    if (r == 0)
-        r = process_sandbox_make(start->sandbox, preparation.program, &preparation.filter, err);
     if (r < 0)
         return r;
+    preparation.filter = process_sandbox_make(start->sandbox, preparation.program);
     r = fork_child(&preparation, ret_pid, err);
     process_sandbox_clear(&preparation.filter);
     return r;

@@ -3,18 +3,20 @@
 #include "common/process_sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/error.h"
 #include "common/log.h"
 
 #define LIBSECCOMP_API 3 /* that with SCMP_ACT_KILL_PROCESS */
@@ -70,6 +72,25 @@ static bool is_possible(void)
     return false;
 }
 
+/*
+ * It starts the program that it stands in for: "exec docker exec ... qemu-img". One that cannot be
+ * read is none, since its interpreter could not read it either.
+ */
+static bool is_script(const char *program)
+{
+    static atomic_bool told;
+    char start[2];
+    cleanup_close int fd = open(program, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, start, sizeof(start)) != sizeof(start) || memcmp(start, "#!", 2) != 0)
+        return false;
+    if (!atomic_exchange(&told, true))
+        log_warning("%s is a script, which may start other programs: it runs without a filter of "
+                    "system calls, and so does each helper that is one. To have the filter, put "
+                    "the folder of the program itself first in PATH",
+                    program);
+    return true;
+}
+
 static int forbid_call(scmp_filter_ctx filter, const char *name, uint32_t action)
 {
     int number = seccomp_syscall_resolve_name(name);
@@ -79,7 +100,7 @@ static int forbid_call(scmp_filter_ctx filter, const char *name, uint32_t action
 static int forbid_programs(scmp_filter_ctx filter, const char *program)
 {
     int r = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execve), 1,
-                             SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)(uintptr_t)program));
+                             SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)(uintptr_t)program, 0));
     return r < 0 ? r
                  : seccomp_rule_add(
                        filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1,
@@ -92,7 +113,8 @@ static int forbid_sockets(scmp_filter_ctx filter, enum process_sandbox sandbox)
     if (sandbox == PROCESS_SANDBOX_FILES)
         return seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 0);
     if (sandbox == PROCESS_SANDBOX_UNIX)
-        return seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+        return seccomp_rule_add(filter, refuse, SCMP_SYS(socket), 1,
+                                SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
     return 0;
 }
 
@@ -109,34 +131,33 @@ static int add_rules(scmp_filter_ctx filter, enum process_sandbox sandbox, const
     return r == 0 ? forbid_sockets(filter, sandbox) : r;
 }
 
-/* libseccomp loads a filter itself, but not between fork and exec: it allocates memory. */
+/*
+ * libseccomp loads a filter itself, but not between fork and exec: it allocates memory. Ours has
+ * some hundred instructions; what is longer than PIPE_BUF is refused, as it may have been cut.
+ */
 static int export_code(scmp_filter_ctx filter, struct sock_fprog *ret_filter)
 {
-    struct stat st;
-    cleanup_close int fd = memfd_create("seccomp", MFD_CLOEXEC);
-    int r = fd < 0 ? -errno : seccomp_export_bpf(filter, fd);
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -errno;
+    cleanup_close int read_fd = fds[0], write_fd = fds[1];
+    int r = seccomp_export_bpf(filter, write_fd);
     if (r < 0)
         return r;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    size_t size = (size_t)st.st_size;
-    cleanup_free struct sock_filter *code = malloc(size);
+    cleanup_free struct sock_filter *code = malloc(PIPE_BUF);
     if (!code)
         return -ENOMEM;
-    if (size > BPF_MAXINSNS * sizeof(*code) || pread(fd, code, size, 0) != (ssize_t)size)
+    ssize_t size = read(read_fd, code, PIPE_BUF);
+    if (size <= 0 || size == PIPE_BUF)
         return -EIO;
-    ret_filter->len = (unsigned short)(size / sizeof(*code));
+    ret_filter->len = (unsigned short)((size_t)size / sizeof(*code));
     ret_filter->filter = TAKE_PTR(code);
     return 0;
 }
 
-int process_sandbox_make(enum process_sandbox sandbox, const char *program,
-                         struct sock_fprog *ret_filter, struct error *err)
+static int make_filter(enum process_sandbox sandbox, const char *program,
+                       struct sock_fprog *ret_filter, struct error *err)
 {
-    if (sandbox == PROCESS_SANDBOX_NONE || !is_possible()) {
-        *ret_filter = (struct sock_fprog){0};
-        return 0;
-    }
     (void)seccomp_api_set(LIBSECCOMP_API); /* else it asks by a call that a unit may forbid */
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     int r = filter ? add_rules(filter, sandbox, program) : -ENOMEM;
@@ -144,6 +165,18 @@ int process_sandbox_make(enum process_sandbox sandbox, const char *program,
         r = export_code(filter, ret_filter);
     seccomp_release(filter);
     return r < 0 ? error_errno(err, -r, "cannot make a filter of system calls") : 0;
+}
+
+struct sock_fprog process_sandbox_make(enum process_sandbox sandbox, const char *program)
+{
+    static atomic_bool told;
+    struct sock_fprog filter = {0};
+    struct error err = ERROR_INIT;
+    if (sandbox == PROCESS_SANDBOX_NONE || !is_possible() || is_script(program))
+        return filter;
+    if (make_filter(sandbox, program, &filter, &err) < 0 && !atomic_exchange(&told, true))
+        log_warning("%s; qemu-img and qemu-nbd run without while that is so", err.message);
+    return filter;
 }
 
 int process_sandbox_enter(const struct sock_fprog *filter)

@@ -13,8 +13,6 @@
 
 #include <linux/filter.h>
 
-#include "common/error.h"
-
 enum process_sandbox {
     PROCESS_SANDBOX_NONE,   /* for programs that read nothing of a tenant's */
     PROCESS_SANDBOX_FILES,  /* makes no sockets; it may use those it is given */
@@ -27,12 +25,14 @@ enum process_sandbox {
     "killed by the system call filter (the kernel's log has the call, at type=1326)"
 
 /*
- * Makes the filter of a child that is to execute `program`: by this very pointer, which no program
- * that it has become can know. Empty for PROCESS_SANDBOX_NONE, and where the kernel has no such
- * filters, which is logged once. InternalError. To be freed by process_sandbox_clear().
+ * The filter of a child that is to execute `program`: by this very pointer, which no program that
+ * it has become can know. Returns owned: process_sandbox_clear(). Thread-safe.
+ *
+ * Empty for PROCESS_SANDBOX_NONE, and, which is logged once each, where the kernel has no such
+ * filters, where `program` is a script ("#!"), which may start others, and where the filter cannot
+ * be made: a snapshot is worth more than its filter.
  */
-int process_sandbox_make(enum process_sandbox sandbox, const char *program,
-                         struct sock_fprog *ret_filter, struct error *err);
+struct sock_fprog process_sandbox_make(enum process_sandbox sandbox, const char *program);
 
 /*
  * Puts the calling process under it, for ever, with all that it executes (no_new_privs as well).

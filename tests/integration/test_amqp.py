@@ -806,6 +806,24 @@ class Calls(AmqpTest):
         self.assertEqual(self.call(bus)["event"], "result")
         self.assertEqual(len(conductor.events("served")), 2)
 
+    def test_reply_queue_ends(self):
+        """calls: an end in order takes the reply queue with it, unless a call still waits"""
+        conductor = self.oslo("server", "conductor", "ctl1")
+
+        def reply_queues():
+            return {name for name in broker.queues() if name.startswith("reply_")}
+        before = reply_queues()
+        bus = self.bus()
+        self.assertEqual(self.call(bus)["event"], "result")
+        self.assertEqual(bus.close(), 0)
+        wait_for("its reply queue to go", lambda: reply_queues() <= before)
+        bus = self.bus()
+        bus.send(do="call", topic="conductor", version="3.0", method="object_action",
+                 args={"seconds": 2}, timeout_ms=20000)
+        wait_for("the call", lambda: len(conductor.events("served")) == 2)
+        bus.close()
+        self.assertEqual(len(reply_queues() - before), 1)
+
     def test_unblocked(self):
         """calls: calls begun before and during a block are answered after it"""
         conductor = self.oslo("server", "conductor", "ctl1")

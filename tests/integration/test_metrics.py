@@ -18,7 +18,6 @@ import tempfile
 import threading
 import unittest
 import urllib.error
-import urllib.parse
 import urllib.request
 import uuid
 
@@ -29,11 +28,11 @@ import amqp
 import tap
 from alone import Images
 from peers import REPO, Broker, Oslo, wait_for
+from scraper import RULES, Prometheus, free_port, read
 
 HOST = "metrics.example.org"
 QUEUE = f"compute.{HOST}"
 BINARY = os.environ.get("AGENT", f"{REPO}/build/nova-snapshot-agent")
-RULES = f"{REPO}/packaging/prometheus/nova-snapshot-agent.rules.yml"
 DASHBOARD = f"{REPO}/packaging/grafana/nova-snapshot-agent.json"
 NAME = "nova_snapshot_agent_"
 
@@ -45,17 +44,6 @@ def setUpModule():
 
 def tearDownModule():
     broker.close()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def read(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return answer.headers["Content-Type"], answer.read().decode()
 
 
 def publish(method, version):
@@ -130,45 +118,6 @@ class RunningAgent:
     def end(self):
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait()
-
-
-class Prometheus:
-    """One that scrapes the agent each second, with the shipped rules."""
-
-    def __init__(self, test, agent):
-        self.folder = tempfile.mkdtemp(prefix="metrics-test-prometheus-")
-        test.addCleanup(shutil.rmtree, self.folder)
-        self.port = free_port()
-        config = f"{self.folder}/prometheus.yml"
-        with open(config, "w", encoding="utf-8") as out:
-            out.write("global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
-                      f"rule_files: ['{RULES}']\n"
-                      "scrape_configs:\n  - job_name: nova-snapshot-agent\n"
-                      f"    static_configs: [{{targets: ['127.0.0.1:{agent.port}']}}]\n")
-        with open(f"{self.folder}/log", "ab") as log:
-            self.process = subprocess.Popen(
-                ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={self.folder}/data",
-                 f"--web.listen-address=127.0.0.1:{self.port}"], stdout=log, stderr=log)
-        test.addCleanup(self.end)
-
-    def ask(self, path, **query):
-        url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        try:
-            return json.loads(read(url)[1])["data"]
-        except urllib.error.HTTPError as error:
-            if error.code == 503:  # it starts
-                return None
-            raise AssertionError(f"{query}: {error.read().decode()}") from None
-        except OSError:
-            return None
-
-    def query(self, expression):
-        answer = self.ask("query", query=expression)
-        return answer["result"] if answer else []
-
-    def end(self):
-        self.process.kill()
         self.process.wait()
 
 
@@ -251,7 +200,7 @@ class MetricsTest(unittest.TestCase):
         agent = self.start()
         agent.wait_value("attached", 1)
         publish("snapshot_instance", "6.0")
-        prometheus = Prometheus(self, agent)
+        prometheus = Prometheus(self, agent.port)
         wait_for("four scrapes", lambda: prometheus.query(
             'count_over_time(up{job="nova-snapshot-agent"}[1m]) >= 4'))
         queries = dashboard_queries()

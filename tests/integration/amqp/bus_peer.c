@@ -153,12 +153,20 @@ static void answer_kept(struct peer *peer)
         start_job(peer, NULL, request, serve_job);
 }
 
+static size_t count_kept(const struct peer *peer)
+{
+    LOCK_SCOPE(&lock);
+    return peer->n_kept;
+}
+
+/* Each once: what comes back to an attached bus before its confirm is kept again. */
 static void *hand_back_job(void *arg)
 {
     struct job *job = arg;
     struct rpc_request *request;
+    size_t left = count_kept(job->peer);
     uint64_t start_ms = clock_now_ms();
-    while ((request = next_kept(job->peer))) {
+    for (; left > 0 && (request = next_kept(job->peer)); left--) {
         struct error error = ERROR_INIT;
         int r = rpc_hand_back(job->peer->bus, request, &error);
         emit(json_pack("{s:s, s:s, s:i, s:s, s:I}", "event", "handed_back", "unique_id",

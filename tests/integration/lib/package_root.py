@@ -2,16 +2,18 @@
 """A systemd of our own in which Debian's package is installed, and what that changes of the machine."""
 
 import hashlib
+import json
 import os
 import stat
 import subprocess
 
-from peers import REPO
+from peers import REPO, wait_for
 from systemd_root import UNIT, SystemdRoot
 
 PACKAGE = "nova-snapshot-agent"
 # dpkg's own memory of what it did.
 NOT_LOOKED_AT = ("var/lib/dpkg", "var/log", "var/cache", "var/tmp")
+LIBVIRT = "/run/libvirt/libvirt-sock"
 UNIT_FOLDERS = "/etc/systemd/system", "/usr/lib/systemd/system"
 
 
@@ -22,20 +24,6 @@ def build(folder):
     assert done.returncode == 0, done.stdout
     return next(f"{folder}/build/deb/{name}" for name in os.listdir(f"{folder}/build/deb")
                 if name.startswith(f"{PACKAGE}_") and name.endswith(".deb"))
-
-
-def build_again(package, folder):
-    """Of the source package beside it: the path of the binary package."""
-    source = os.path.dirname(package)
-    description = next(name for name in os.listdir(source) if name.endswith(".dsc"))
-    os.makedirs(folder)
-    subprocess.run(["dpkg-source", "-x", f"{source}/{description}", f"{folder}/tree"], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    done = subprocess.run(["dpkg-buildpackage", "-us", "-uc", "-b", f"-j{os.cpu_count()}"], text=True,
-                          cwd=f"{folder}/tree", check=False, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
-    assert done.returncode == 0, done.stdout[-4000:]
-    return f"{folder}/{os.path.basename(package)}"
 
 
 def newer(package, folder):
@@ -72,19 +60,44 @@ class PackageRoot(SystemdRoot):
     """with PackageRoot(nova_conf) as root: root.dpkg("-i", package)"""
 
     layered = ["--layered"]
+    # libvirt is open to its group, as by Debian's polkit rule where there is a system bus.
     install = ("rm -rf /usr/sbin/policy-rc.d /var/lib/nova-snapshot-agent; "
-               "cp -p {folder}/nova/nova.conf /etc/nova/nova.conf")
+               "cp -p {folder}/nova/nova.conf /etc/nova/nova.conf; "
+               "mount --bind {folder}/libvirt-sock " + LIBVIRT)
 
     def __init__(self, nova_conf):
         super().__init__(nova_conf)
         os.chmod(f"{self.folder}/nova/nova.conf", 0o644)
         self.install = self.install.format(folder=self.folder)
+        self.libvirt = f"{self.folder}/libvirt-sock"
+
+    def __enter__(self):
+        self.socat = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", "socat",
+             f"UNIX-LISTEN:{self.libvirt},mode=660,group=libvirt,fork", f"UNIX-CONNECT:{LIBVIRT}"])
+        wait_for("a way to libvirt", lambda: os.path.exists(self.libvirt))
+        return super().__enter__()
+
+    def __exit__(self, *_):
+        super().__exit__()
+        self.socat.terminate()
+        self.socat.wait(10)
 
     def dpkg(self, *argv):
         done = self.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *argv)
         if done.returncode:
             raise AssertionError(f"dpkg {argv}: {done.stdout}\n{self.console()[-4000:]}")
         return done.stdout
+
+    def tool(self, *words):
+        """What `nova-snapshot` prints for root."""
+        done = self.run("nova-snapshot", *words)
+        if done.returncode:
+            raise AssertionError(f"nova-snapshot {words}: {done.stdout}\n{self.console()[-4000:]}")
+        return done.stdout
+
+    def jobs(self):
+        return json.loads(self.tool("jobs", "--json"))["jobs"]
 
     def changed(self):
         """{path: what it is now} of all that is not as on the machine."""
@@ -112,4 +125,4 @@ class PackageRoot(SystemdRoot):
         return self.output("stat", "-c", "%U", f"/proc/{self.main_pid()}")
 
 
-__all__ = ["PACKAGE", "UNIT", "PackageRoot", "build", "build_again", "newer"]
+__all__ = ["PACKAGE", "UNIT", "PackageRoot", "build", "newer"]

@@ -455,6 +455,19 @@ static void folders_and_programs(void **state)
     json_decref(report);
 }
 
+/* This program, see main(): it is looked at as it would be in a snapshot. */
+static void a_program_that_its_filter_kills(void **state)
+{
+    char path[200], self[4096] = "";
+    (void)state;
+    assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+    (void)snprintf(path, sizeof(path), "%s/qemu-img", folder);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink(self, path), 0);
+    assert_told("qemu-img", "fail", "qemu-img was killed by the system call filter");
+    assert_int_equal(unlink(path), 0);
+}
+
 static void what_the_agent_makes_need_not_be_there_before(void **state)
 {
     (void)state;
@@ -541,8 +554,17 @@ static void a_look_ends_with_the_agent(void **state)
     doctor_free(NULL);
 }
 
-int main(void)
+/* As qemu-img: a wrapper around another, and no script. */
+static int wrapper_main(void)
 {
+    execl("/bin/echo", "echo", "qemu-img version 7.2.22", NULL);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return wrapper_main();
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(all_is_well),
@@ -555,6 +577,7 @@ int main(void)
         TEST(without_an_agent_that_is_what_fails),
         TEST(files_that_were_changed_are_told),
         TEST(folders_and_programs),
+        TEST(a_program_that_its_filter_kills),
         TEST(what_the_agent_makes_need_not_be_there_before),
         TEST(what_is_left_is_counted),
         TEST(apparmor_has_to_know_the_socket),

@@ -72,9 +72,9 @@ static int tear_down(void **state)
 static void the_first_hour_holds_the_turn(void **state)
 {
     (void)state;
-    struct temporary_wait wait = temporary_wait_begin(end, turn);
+    struct temporary_wait wait = temporary_wait_begin(end);
     for (unsigned i = 0; i < 1000; i++)
-        assert_true(temporary_wait_next(&wait));
+        assert_true(temporary_wait_next(&wait, turn));
     assert_true(has_its_turn(turn));
     assert_false(has_its_turn(other));
     assert_int_equal(slept_ms, 0);
@@ -84,11 +84,11 @@ static void after_it_others_go_on_in_each_pause_of_five_minutes(void **state)
 {
     (void)state;
     struct error err = ERROR_INIT;
-    struct temporary_wait wait = temporary_wait_begin(end, turn);
+    struct temporary_wait wait = temporary_wait_begin(end);
     hour_is_over = true;
     for (unsigned i = 0; i < 50; i++) {
         slept_ms = other_had_it = 0;
-        assert_true(temporary_wait_next(&wait));
+        assert_true(temporary_wait_next(&wait, turn));
         assert_int_equal(slept_ms, 300000);
         assert_true(other_had_it > 0);
         assert_true(has_its_turn(turn));
@@ -98,15 +98,26 @@ static void after_it_others_go_on_in_each_pause_of_five_minutes(void **state)
     }
 }
 
+static void what_is_not_given_up_is_kept(void **state)
+{
+    (void)state;
+    struct temporary_wait wait = temporary_wait_begin(end);
+    hour_is_over = true;
+    assert_true(temporary_wait_next(&wait, NULL));
+    assert_int_equal(slept_ms, 300000);
+    assert_int_equal(other_had_it, 0);
+    assert_true(has_its_turn(turn));
+}
+
 static void the_end_of_the_agent_ends_it(void **state)
 {
     (void)state;
-    struct temporary_wait wait = temporary_wait_begin(end, NULL);
-    assert_true(temporary_wait_next(&wait));
+    struct temporary_wait wait = temporary_wait_begin(end);
+    assert_true(temporary_wait_next(&wait, NULL));
     ends = true;
-    assert_false(temporary_wait_next(&wait));
+    assert_false(temporary_wait_next(&wait, NULL));
     hour_is_over = true;
-    assert_false(temporary_wait_next(&wait));
+    assert_false(temporary_wait_next(&wait, NULL));
     assert_int_equal(slept_ms, 0);
 }
 
@@ -115,13 +126,13 @@ static void who_is_cancelled_does_not_wait(void **state)
     (void)state;
     struct error err = ERROR_INIT, reason = ERROR_INIT;
     struct cancel *cancel = NULL;
-    struct temporary_wait wait = temporary_wait_begin(end, turn);
+    struct temporary_wait wait = temporary_wait_begin(end);
     assert_int_equal(cancel_new(&cancel, &err), 0);
     (void)cancel_enter(cancel);
-    assert_true(temporary_wait_next(&wait));
+    assert_true(temporary_wait_next(&wait, turn));
     (void)error_set(&reason, ECANCELED, EXC_INTERNAL_ERROR, "not wanted any more");
     cancel_request(cancel, &reason);
-    assert_false(temporary_wait_next(&wait));
+    assert_false(temporary_wait_next(&wait, turn));
     (void)cancel_enter(NULL);
     cancel_free(cancel);
 }
@@ -132,6 +143,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_first_hour_holds_the_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(after_it_others_go_on_in_each_pause_of_five_minutes, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(what_is_not_given_up_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_the_agent_ends_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_cancelled_does_not_wait, set_up, tear_down),
     };

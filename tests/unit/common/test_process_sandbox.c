@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -26,11 +28,50 @@
 #include <cmocka.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/process.h"
 #include "common/process_server.h"
 
 static struct error err;
 static char program[4096]; /* this one */
+
+static struct {
+    unsigned count;
+    char text[1024]; /* of the last one */
+} warnings;
+
+void __wrap_log_write(enum log_level level, const struct log_place *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void __wrap_log_write(enum log_level level, const struct log_place *place, const char *format, ...)
+{
+    (void)place;
+    va_list args;
+    if (level != LOG_LEVEL_WARNING)
+        return;
+    warnings.count++;
+    va_start(args, format);
+    (void)vsnprintf(warnings.text, sizeof(warnings.text), format, args);
+    va_end(args);
+}
+
+/* Refused, as by Linux 6.3 where vm.memfd_noexec is 2, and by a unit that forbids such memory. */
+int __wrap_memfd_create(const char *name, unsigned flags);
+int __wrap_memfd_create(const char *name, unsigned flags)
+{
+    (void)name;
+    (void)flags;
+    errno = EACCES;
+    return -1;
+}
+
+static bool is_export_broken;
+int __wrap_seccomp_export_bpf(const void *filter, int fd);
+int __real_seccomp_export_bpf(const void *filter, int fd);
+
+int __wrap_seccomp_export_bpf(const void *filter, int fd)
+{
+    return is_export_broken ? -EFAULT : __real_seccomp_export_bpf(filter, fd);
+}
 
 static int try_exec(void)
 {
@@ -269,6 +310,55 @@ static void a_server_that_was_killed_is_named(void **state)
     (void)close(fd);
 }
 
+static void make_script(char *path, const char *text)
+{
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(fchmod(fd, 0755), 0);
+    (void)close(fd);
+}
+
+static int run_twice(const char *path)
+{
+    const char *const argv[] = {path, NULL};
+    const struct process_options options = {
+        .argv = argv, .deadline_ms = 20000, .sandbox = PROCESS_SANDBOX_FILES};
+    warnings.count = 0;
+    err = (struct error)ERROR_INIT;
+    int r = process_run(&options, NULL, NULL, &err);
+    return r == 0 ? process_run(&options, NULL, NULL, &err) : r;
+}
+
+/* A wrapper around a container's program starts others: it is told of once, and can. */
+static void a_script_runs_without(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test-sandbox-XXXXXX";
+    make_script(path, "#!/bin/sh\n/bin/true && exec /bin/true\n");
+    int r = run_twice(path);
+    assert_int_equal(unlink(path), 0);
+    if (r < 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(warnings.count, 1);
+    assert_non_null(strstr(warnings.text, path));
+    assert_non_null(strstr(warnings.text, "without a filter of system calls"));
+}
+
+/* It costs the filter, not the snapshots. */
+static void a_filter_that_cannot_be_made(void **state)
+{
+    (void)state;
+    warnings.count = 0;
+    is_export_broken = true;
+    assert_errno("fork", PROCESS_SANDBOX_FILES, 0);
+    assert_errno("network", PROCESS_SANDBOX_FILES, 0);
+    is_export_broken = false;
+    assert_int_equal(warnings.count, 1);
+    assert_non_null(strstr(warnings.text, "Bad address"));
+    assert_killed("fork", PROCESS_SANDBOX_FILES);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +369,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(without_it_nothing_is_forbidden),
         cmocka_unit_test(who_starts_it_is_not_bound),
         cmocka_unit_test(a_server_that_was_killed_is_named),
+        cmocka_unit_test(a_script_runs_without),
+        cmocka_unit_test(a_filter_that_cannot_be_made),
     };
     if (argc == 2)
         return attempt_main(argv[1]);
