@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a folder is this host's alone: what others may use there nobody here can see. Any thread.
- */
+/* Whether a folder is this host's alone: of what others do there nothing is seen. Any thread. */
 #pragma once
 
 #include "common/error.h"

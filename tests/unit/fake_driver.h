@@ -71,7 +71,7 @@ struct fake_record {
     char undone_location[DRIVER_PATH_MAX]; /* of the last undo_direct_snapshot */
     size_t recovered_entries;              /* of the last recover: how many it was given */
     bool host_rebooted;                    /* of the last recover */
-    char ended_job[DRIVER_PATH_MAX];       /* the file of the last end_job */
+    char ended_job[256];                   /* the file of the last end_job, cut off there */
     unsigned images_made;
     unsigned images_closed; /* equal to images_made when nothing leaks */
     unsigned images_left;   /* of these: with what they were made of */
