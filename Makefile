@@ -60,7 +60,7 @@ LDLIBS_ALL := $(call pkg_config,--libs $(DEPS)) -pthread
 TEST_CFLAGS := $(call pkg_config,--cflags $(TEST_DEPS)) -Wno-missing-prototypes -Wno-deprecated-declarations
 TEST_LDLIBS := $(call pkg_config,--libs $(TEST_DEPS))
 
-ROOMS := $(MODULES) $(patsubst %/,%,$(wildcard driver/*/))
+ROOMS := $(MODULES) $(patsubst %/,%,$(wildcard driver/*/ agent/*/))
 SRC := $(wildcard $(addsuffix /*.c,$(ROOMS)))
 OBJ := $(SRC:%.c=$(BUILD)/%.o)
 TOOL_SRC := $(wildcard tool/*.c)

@@ -9,9 +9,12 @@
 
 #include <stdatomic.h>
 
+#include "agent/host_key.h"
+
 struct bus;
 struct canceller;
 struct cinder;
+struct clean;
 struct control;
 struct conf;
 struct doctor;
@@ -46,6 +49,7 @@ struct agent {
     struct freeze_ledger *freeze_ledger;      /* guests frozen now */
     struct freezer *freezer;                  /* guests frozen for volume snapshots */
     struct journal *journal;                  /* requests under way */
+    struct host_key key;                      /* by which it knows what it has made */
     struct recovery *recovery;                /* requests an earlier agent has left */
     struct preflight *preflight;              /* whether this host can take snapshots */
     struct release *release;                  /* of the nova-compute beside us */
@@ -54,6 +58,7 @@ struct agent {
     struct workers *workers;                  /* threads */
     struct jobs *jobs;                        /* and what they are at */
     struct control *control;                  /* what operators ask; NULL: nothing */
+    struct clean *clean;                      /* looks for what snapshots have left */
     struct doctor *doctor;                    /* looks at the host for them */
     struct metrics_server *metrics_server;    /* what a Prometheus asks over TCP; NULL: nothing */
     atomic_uint taking;                       /* accepted requests that have none yet */

@@ -82,22 +82,27 @@ json_t *conductor_object_primitive(const char *name, const char *version, json_t
                      "nova_object.changes", changes);
 }
 
-static int check_list_type(const json_t *list, const char *wanted, struct error *err)
+static int check_list_type(const json_t *list, const char *wanted, unsigned major,
+                           struct error *err)
 {
+    char prefix[16];
     const char *name = json_string_member(list, "nova_object.name");
     const char *version = json_string_member(list, "nova_object.version");
-    if (name && version && strcmp(name, wanted) == 0 && strncmp(version, "1.", 2) == 0)
+    int length = snprintf(prefix, sizeof(prefix), "%u.", major);
+    if (name && version && strcmp(name, wanted) == 0 &&
+        strncmp(version, prefix, (size_t)length) == 0)
         return 0;
     return error_set(err, EPROTONOSUPPORT, EXC_INTERNAL_ERROR,
-                     "conductor answered with %.64s version '%.16s', only %s 1.x is understood",
-                     name ? name : "no nova object", version ? version : "(none)", wanted);
+                     "conductor answered with %.64s version '%.16s', only %s %u.x is understood",
+                     name ? name : "no nova object", version ? version : "(none)", wanted, major);
 }
 
-int conductor_list_data(const json_t *list, const char *name, json_t **ret_data, struct error *err)
+int conductor_list_data(const json_t *list, const char *name, unsigned major, json_t **ret_data,
+                        struct error *err)
 {
     size_t i;
     json_t *object;
-    int r = check_list_type(list, name, err);
+    int r = check_list_type(list, name, major, err);
     if (r < 0)
         return r;
     json_t *data = json_array();

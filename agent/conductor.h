@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * nova-conductor's RPC (topic "conductor", version 3.0) as a snapshot needs it: remoted methods of
- * Instance, InstanceActionEvent, InstanceFault, BlockDeviceMapping, BlockDeviceMappingList, Service
- * and ShareMappingList.
+ * Instance, InstanceList, InstanceActionEvent, InstanceFault, BlockDeviceMapping,
+ * BlockDeviceMappingList, Service and ShareMappingList.
  *
  * Objects are sent as minimal primitives: a listed but incomplete system_metadata would wipe the
  * rest, and a version newer than the conductor's would make it call itself (nova.objects.base). All
@@ -46,6 +46,10 @@ struct instance_states {
 int conductor_instance_states(struct bus *bus, const struct request_context *context,
                               const char *instance_uuid, struct instance_states *ret_states,
                               struct error *err);
+
+/* The instances of a host: an array of nova_object.data objects, with base fields alone. Owned. */
+int conductor_instance_list(struct bus *bus, const struct request_context *context,
+                            const char *host, json_t **ret_instances, struct error *err);
 
 /* Loads the fields of `attributes` (NULL-ended) the request did not carry. 0 for `timeout_ms`:
  * rpc_response_timeout. */

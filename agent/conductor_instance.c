@@ -10,9 +10,11 @@
 #include "common/log.h"
 
 #define VERSION_LOADED "2.7"
+#define VERSION_LIST "2.6"
 #define VERSION_FLAVOR "1.2"
 #define SAVE_ATTEMPTS 3
 #define STATES_MS 5000
+#define LIST_MS 20000
 
 static json_t *save_primitive(const struct instance *instance, json_t *changes)
 {
@@ -177,6 +179,27 @@ int conductor_instance_states(struct bus *bus, const struct request_context *con
         copy_state(ret_states->task_state, sizeof(ret_states->task_state), data, "task_state");
         copy_state(ret_states->host, sizeof(ret_states->host), data, "host");
     }
+    json_decref(result);
+    return r;
+}
+
+int conductor_instance_list(struct bus *bus, const struct request_context *context,
+                            const char *host, json_t **ret_instances, struct error *err)
+{
+    json_t *result = NULL;
+    const struct conductor_action action = {
+        .objname = "InstanceList",
+        .objmethod = "get_by_host",
+        .versions =
+            json_pack("{s:s, s:s}", "InstanceList", VERSION_LIST, "Instance", VERSION_LOADED),
+        .args = json_pack("[s]", host),
+        .kwargs = json_pack("{s:[]}", "expected_attrs"),
+        .timeout_ms = LIST_MS,
+    };
+    int r = conductor_class_action(bus, context, &action, &result, err);
+    if (r < 0)
+        return r;
+    r = conductor_list_data(result, "InstanceList", 2, ret_instances, err);
     json_decref(result);
     return r;
 }

@@ -31,5 +31,7 @@ int conductor_object_action(struct bus *bus, const struct request_context *conte
 json_t *conductor_object_primitive(const char *name, const char *version, json_t *data,
                                    json_t *changes);
 
-/* The nova_object.data of each object of a list primitive called `name`, version 1.x. Owned. */
-int conductor_list_data(const json_t *list, const char *name, json_t **ret_data, struct error *err);
+/* The nova_object.data of each object of a list primitive called `name`, version `major`.x. Owned.
+ */
+int conductor_list_data(const json_t *list, const char *name, unsigned major, json_t **ret_data,
+                        struct error *err);

@@ -25,7 +25,7 @@ int conductor_mapping_list(struct bus *bus, const struct request_context *contex
     int r = conductor_class_action(bus, context, &action, &result, err);
     if (r < 0)
         return r;
-    r = conductor_list_data(result, "BlockDeviceMappingList", ret_mappings, err);
+    r = conductor_list_data(result, "BlockDeviceMappingList", 1, ret_mappings, err);
     json_decref(result);
     return r;
 }
@@ -90,7 +90,7 @@ int conductor_mapping_list_shares(struct bus *bus, const struct request_context 
     int r = conductor_class_action(bus, context, &action, &result, err);
     if (r < 0)
         return r;
-    r = conductor_list_data(result, "ShareMappingList", ret_mappings, err);
+    r = conductor_list_data(result, "ShareMappingList", 1, ret_mappings, err);
     json_decref(result);
     return r;
 }

@@ -49,8 +49,7 @@ static const struct {
     {"AppArmor", DOCTOR, doctor_checks_apparmor,
      "add 'owner <that path> rw,' to /etc/apparmor.d/local/abstractions/libvirt-qemu"},
     {"left-overs", DOCTOR, doctor_checks_left_overs,
-     "records are taken up by the next start; of the rest the agent's log and "
-     "nova-snapshot(1) tell"},
+     "records are taken up by the next start; nova-snapshot clean shows the rest"},
     {"RabbitMQ", DOCTOR, peer_checks_broker,
      "[DEFAULT]transport_url has to be nova-compute's, its user needs configure, write and read "
      "permissions; rabbitmqctl list_permissions shows them"},

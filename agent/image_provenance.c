@@ -58,14 +58,18 @@ static void write_agent(const struct operation *op, char *text)
     (void)snprintf(text, TEXT_MAX, "nova-snapshot-agent %s", VERSION);
 }
 
+static void write_mark(const struct operation *op, char *text)
+{
+    (void)host_key_mark(&op->base.agent->key, op->arguments.image_id, text);
+}
+
 static const struct {
     const char *name;
     void (*write)(const struct operation *op, char *text); /* of TEXT_MAX; "": not known */
 } properties[] = {
-    {"snapshot_method", write_method},
-    {"snapshot_quiesced", write_quiesced},
-    {"snapshot_instant", write_instant},
-    {"snapshot_agent", write_agent},
+    {"snapshot_method", write_method},   {"snapshot_quiesced", write_quiesced},
+    {"snapshot_instant", write_instant}, {"snapshot_agent", write_agent},
+    {IMAGE_PROVENANCE_MARK, write_mark},
 };
 
 void image_provenance_note(struct operation *op)

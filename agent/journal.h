@@ -70,3 +70,10 @@ int journal_read_all(struct journal *journal,
                      void (*visit)(void *arg, struct rpc_request *request,
                                    struct journal_record *record),
                      void *arg, struct error *err);
+
+/*
+ * Whether any record, of a request under way or set aside, has this text in it: a name or an id
+ * that JSON writes as it is. Any thread.
+ */
+int journal_mentions(const struct journal *journal, const char *text, bool *ret_mentioned,
+                     struct error *err);

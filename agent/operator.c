@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "agent/canceller.h"
+#include "agent/clean/run.h"
 #include "agent/doctor.h"
 #include "agent/jobs.h"
 #include "agent/live_options.h"
@@ -143,6 +144,18 @@ static int set_log_level(void *arg, const struct control_log_level *wanted, stru
     return 0;
 }
 
+static int start_clean(void *arg, bool apply, unsigned *ret_run, struct error *err)
+{
+    const struct agent *agent = arg;
+    return clean_start(agent->clean, apply, ret_run, err);
+}
+
+static json_t *view_clean(void *arg)
+{
+    const struct agent *agent = arg;
+    return clean_view(agent->clean);
+}
+
 const struct control_ops operator_ops = {
     .health = view_health,
     .status = view_status,
@@ -153,6 +166,8 @@ const struct control_ops operator_ops = {
     .drain = ask_main_thread,
     .set_rates = set_rates,
     .set_log_level = set_log_level,
+    .clean = start_clean,
+    .clean_view = view_clean,
 };
 
 static int listen_on(struct agent *agent, const char *path, struct error *err)

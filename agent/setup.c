@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/canceller.h"
+#include "agent/clean/run.h"
 #include "agent/dispatch.h"
 #include "agent/doctor.h"
 #include "agent/freeze_ledger.h"
@@ -42,6 +43,16 @@
 #define STATE_WATCH_INTERVAL_MS 2000
 #define PREFLIGHT_PAUSE_MS 1000
 
+/* Without it the agent serves its host as well. */
+static void read_key(struct agent *agent, const struct conf *conf)
+{
+    struct error err = ERROR_INIT;
+    if (host_key_read(conf->snapshot_agent.state_dir, conf->DEFAULT.host, &agent->key, &err) < 0)
+        log_warning("what this agent makes is not marked, 'nova-snapshot clean' will leave it "
+                    "alone: %s",
+                    err.message);
+}
+
 int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
 {
     const char *state_dir = conf->snapshot_agent.state_dir;
@@ -53,6 +64,8 @@ int setup_state(struct agent *agent, const struct conf *conf, struct error *err)
         r = recovery_new(REDELIVERY_MS, dispatch_recover, &agent->recovery, err);
     if (r < 0)
         setup_undo(agent);
+    else
+        read_key(agent, conf);
     return r;
 }
 
@@ -105,7 +118,9 @@ static int make_watches(struct agent *agent, const struct conf *conf, struct err
     if (r < 0)
         return r;
     r = release_new(agent->bus, conf->DEFAULT.host, &agent->release, err);
-    return r < 0 ? r : preflight_new(agent, PREFLIGHT_PAUSE_MS, &agent->preflight, err);
+    if (r == 0)
+        r = preflight_new(agent, PREFLIGHT_PAUSE_MS, &agent->preflight, err);
+    return r < 0 ? r : clean_new(agent, &agent->clean, err);
 }
 
 int setup_agent(struct agent *agent, const struct conf *conf, struct error *err)
@@ -127,6 +142,7 @@ void setup_undo(struct agent *agent)
     control_stop(agent->control);
     doctor_free(agent->doctor);
     metrics_server_stop(agent->metrics_server);
+    clean_free(agent->clean);
     preflight_free(agent->preflight);
     state_watch_free(agent->state_watch);
     release_free(agent->release);

@@ -174,14 +174,17 @@ static int make_cinder(struct agent *agent, const struct conf *conf, struct erro
     return r < 0 ? error_prepend(err, "[cinder]") : 0;
 }
 
-static int make_driver(const struct conf *conf, struct driver **ret_driver, struct error *err)
+static int make_driver(struct agent *agent, const struct conf *conf, struct error *err)
 {
+    char mark[HOST_KEY_MARK_SIZE] = "";
+    (void)host_key_mark(&agent->key, HOST_KEY_STAGING, mark);
     const struct live_values live = live_options_of(conf);
     const unsigned snapshots = (unsigned)conf->DEFAULT.max_concurrent_snapshots;
     const struct libvirt_driver_options options = {
         .connection_uri = conf->libvirt.connection_uri,
         .virt_type = conf->libvirt.virt_type,
         .snapshots_directory = conf->libvirt.snapshots_directory,
+        .staging_mark = mark,
         .instances_path = conf->DEFAULT.instances_path,
         .stall_timeout_s = (unsigned)conf->snapshot_agent.stall_timeout,
         .freeze_timeout_s = (unsigned)conf->snapshot_agent.freeze_timeout,
@@ -192,7 +195,7 @@ static int make_driver(const struct conf *conf, struct driver **ret_driver, stru
         .deep_image_inspection = !conf->workarounds.disable_deep_image_inspection,
         .rbd = rbd_options(conf),
     };
-    return libvirt_driver_new(&options, ret_driver, err);
+    return libvirt_driver_new(&options, &agent->driver, err);
 }
 
 int setup_clients_make(struct agent *agent, const struct conf *conf, struct error *err)
@@ -206,6 +209,6 @@ int setup_clients_make(struct agent *agent, const struct conf *conf, struct erro
     r = make_cinder(agent, conf, err);
     if (r < 0)
         return r;
-    r = make_driver(conf, &agent->driver, err);
+    r = make_driver(agent, conf, err);
     return r < 0 ? r : make_bus(agent, conf, err);
 }

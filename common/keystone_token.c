@@ -104,6 +104,17 @@ static json_t *old_catalog(const json_t *catalog)
     return list;
 }
 
+/* [{"id", "name"}] as [name] */
+static json_t *names_of(const json_t *entries)
+{
+    size_t i;
+    const json_t *entry;
+    json_t *names = json_array();
+    json_array_foreach (entries, i, entry)
+        (void)json_array_append_new(names, json_string(json_string_member(entry, "name")));
+    return names;
+}
+
 int keystone_token_context(const struct http_response *response, json_t **ret_values,
                            struct error *err)
 {
@@ -117,9 +128,10 @@ int keystone_token_context(const struct http_response *response, json_t **ret_va
     if (r == 0) {
         id_new_request_id(request_id);
         *ret_values =
-            json_pack("{s:s, s:s?, s:s?, s:o}", "request_id", request_id, "auth_token", value,
+            json_pack("{s:s, s:s?, s:s?, s:o, s:o}", "request_id", request_id, "auth_token", value,
                       "project_id", json_string_member(json_object_get(token, "project"), "id"),
-                      "service_catalog", old_catalog(json_object_get(token, "catalog")));
+                      "roles", names_of(json_object_get(token, "roles")), "service_catalog",
+                      old_catalog(json_object_get(token, "catalog")));
         r = *ret_values ? 0 : error_nomem(err);
     }
     json_decref(answer);

@@ -376,10 +376,10 @@ const struct option options_table[] = {
     {BOOL(snapshot_agent, image_provenance), .default_value = "true",
      .help =
          "Tells on the image how it was made: properties snapshot_method (and why not the wanted "
-         "one), snapshot_quiesced (or why not), snapshot_instant (in UTC), snapshot_agent. A "
-         "server "
-         "that is booted from such an image hands them on to the images nova-compute makes of it, "
-         "unless nova-api's [DEFAULT]non_inheritable_image_properties names these four, too."},
+         "one), snapshot_quiesced (or why not), snapshot_instant (in UTC), snapshot_agent, and "
+         "snapshot_mark, by which 'nova-snapshot clean' knows its own. A server that is booted "
+         "from such an image hands them on to the images nova-compute makes of it, unless "
+         "nova-api's [DEFAULT]non_inheritable_image_properties names these five, too."},
 };
 /* clang-format on */
 

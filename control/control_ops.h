@@ -51,4 +51,9 @@ struct control_ops {
 
     int (*set_rates)(void *arg, const struct control_rates *rates, struct error *err);
     int (*set_log_level)(void *arg, const struct control_log_level *wanted, struct error *err);
+
+    /* Begins to look for what snapshots have left, and with `apply` to remove it; how the last such
+     * run is, an object. */
+    int (*clean)(void *arg, bool apply, unsigned *ret_run, struct error *err);
+    json_t *(*clean_view)(void *arg);
 };

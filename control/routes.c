@@ -8,6 +8,7 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "control/rates.h"
 
 #define BODY_MAX_BYTES 4096
 #define MODULES_MAX 32
@@ -142,66 +143,31 @@ static int read_object(const struct call *call, json_t **ret_object, struct erro
     return r;
 }
 
-static int read_rate(const char *name, const json_t *value, struct control_rates *rates,
-                     struct error *err)
-{
-    int *const fields[] = {&rates->disk, &rates->disk_host, &rates->upload, &rates->upload_host};
-    static const char *const names[] = {"disk_rate_limit", "disk_rate_limit_host",
-                                        "upload_rate_limit", "upload_rate_limit_host"};
-    json_int_t number = json_integer_value(value);
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (strcmp(name, names[i]) != 0)
-            continue;
-        if (!json_is_integer(value) || number < 0 || number > CONTROL_RATE_MAX)
-            return error_set(err, EINVAL, EXC_INVALID_INPUT,
-                             "%s is a number of MiB/s, 0 to %d, 0 = no limit", name,
-                             CONTROL_RATE_MAX);
-        *fields[i] = (int)number;
-        return 0;
-    }
-    return error_set(err, EINVAL, EXC_INVALID_INPUT, "there is no rate limit '%s'", name);
-}
-
-/* What is copied of a disk is limited when the copy begins. */
-static int read_job(const json_t *object, struct control_rates *rates, struct error *err)
-{
-    rates->job = json_string_member(object, "job");
-    if (rates->job && json_object_size(object) == 2 && rates->upload != CONTROL_RATE_KEPT)
-        return 0;
-    return error_set(err, EINVAL, EXC_INVALID_INPUT,
-                     "with job, a string, upload_rate_limit is given and no other limit");
-}
-
-static int read_rates(json_t *object, struct control_rates *rates, struct error *err)
-{
-    const char *name;
-    json_t *value;
-    int r = 0;
-    json_object_foreach (object, name, value) {
-        if (r == 0 && strcmp(name, "job") != 0)
-            r = read_rate(name, value, rates, err);
-    }
-    return r < 0 || !json_object_get(object, "job") ? r : read_job(object, rates, err);
-}
-
 static int set_rates(const struct call *call, json_t *object, struct error *err)
 {
-    struct control_rates rates = {NULL, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT,
-                                  CONTROL_RATE_KEPT};
-    int r = read_rates(object, &rates, err);
+    struct control_rates rates;
+    int r = rates_read(object, &rates, err);
     return r < 0 ? r : call->ops->set_rates(call->arg, &rates, err);
 }
 
-static struct routes_answer put_throttle(const struct call *call)
+/* What the body asks for; the answer is the status then. */
+static struct routes_answer change(const struct call *call,
+                                   int (*set)(const struct call *call, json_t *object,
+                                              struct error *err))
 {
     struct error err = ERROR_INIT;
     json_t *object = NULL;
     int r = read_object(call, &object, &err);
     if (r < 0)
         return answer_failure(&err);
-    r = set_rates(call, object, &err);
+    r = set(call, object, &err);
     json_decref(object);
     return r == 0 ? get_status(call) : answer_failure(&err);
+}
+
+static struct routes_answer put_throttle(const struct call *call)
+{
+    return change(call, set_rates);
 }
 
 static int read_modules(const json_t *array, const char *modules[static MODULES_MAX + 1],
@@ -219,7 +185,7 @@ static int read_modules(const json_t *array, const char *modules[static MODULES_
     return 0;
 }
 
-static int set_log_level(const struct call *call, const json_t *object, struct error *err)
+static int set_log_level(const struct call *call, json_t *object, struct error *err)
 {
     const char *modules[MODULES_MAX + 1] = {NULL};
     const json_t *listed = json_object_get(object, "modules");
@@ -233,14 +199,24 @@ static int set_log_level(const struct call *call, const json_t *object, struct e
 
 static struct routes_answer put_log_level(const struct call *call)
 {
+    return change(call, set_log_level);
+}
+
+static struct routes_answer get_clean(const struct call *call)
+{
+    return answer_json(OK, call->ops->clean_view(call->arg));
+}
+
+static struct routes_answer post_clean(const struct call *call)
+{
     struct error err = ERROR_INIT;
     json_t *object = NULL;
-    int r = read_object(call, &object, &err);
-    if (r < 0)
-        return answer_failure(&err);
-    r = set_log_level(call, object, &err);
+    unsigned run = 0;
+    int r = call->request->body_bytes > 0 ? read_object(call, &object, &err) : 0;
+    if (r == 0)
+        r = call->ops->clean(call->arg, json_is_true(json_object_get(object, "apply")), &run, &err);
     json_decref(object);
-    return r == 0 ? get_status(call) : answer_failure(&err);
+    return answer_done(r, ACCEPTED, json_pack("{s:i}", "run", (int)run), &err);
 }
 
 static const struct {
@@ -253,6 +229,7 @@ static const struct {
     {"DELETE", "/v1/jobs/", delete_job},     {"POST", "/v1/drain", post_drain},
     {"POST", "/v1/resume", post_resume},     {"PUT", "/v1/throttle", put_throttle},
     {"PUT", "/v1/log-level", put_log_level}, {"GET", "/metrics", get_metrics},
+    {"POST", "/v1/clean", post_clean},       {"GET", "/v1/clean", get_clean},
     {"GET", "/v1/doctor", get_doctor},       {"GET", "/v1/doctor/", get_doctor},
 };
 

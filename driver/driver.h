@@ -182,6 +182,18 @@ struct snapshot_result {
     uint32_t guest_paused_ms; /* managed save to start; 0 for live */
 };
 
+/* A file of a guest, or one that a job on its disk writes to. Strings are borrowed. */
+enum driver_file_use { DRIVER_FILE_DISK, DRIVER_FILE_COPY, DRIVER_FILE_BACKUP };
+
+struct driver_file {
+    enum driver_file_use use;
+    const char *uuid;
+    const char *disk_target; /* vda */
+    const char *path;        /* as the definition has it */
+};
+
+typedef void (*driver_file_visit)(void *arg, const struct driver_file *file);
+
 struct driver;
 
 struct driver_ops {
@@ -290,6 +302,19 @@ struct driver_ops {
      */
     int (*volume_snapshot_delete)(struct driver *driver, const char *uuid,
                                   const struct volume_merge *merge, struct error *err);
+
+    /*
+     * Tells of every file in the definitions and jobs of all guests, also those that do not run;
+     * some may come twice. On failure there may be more than were told.
+     */
+    int (*visit_files)(struct driver *driver, driver_file_visit visit, void *arg,
+                       struct error *err);
+
+    /*
+     * Ends the copy or backup that writes to the file, and waits until it is gone; the guest goes
+     * on with its disk. 0 also when there is no such job any more: others' are not touched.
+     */
+    int (*end_job)(struct driver *driver, const struct driver_file *file, struct error *err);
 
     /* At which disks are copied, from now on; 0 = no limit. */
     void (*set_disk_rate)(struct driver *driver, uint64_t bytes_per_s);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libxml/parser.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,6 +141,17 @@ static int ops_volume_snapshot_delete(struct driver *driver, const char *uuid,
     return libvirt_volume_delete((struct libvirt_driver *)driver, uuid, merge, err);
 }
 
+static int ops_visit_files(struct driver *driver, driver_file_visit visit, void *arg,
+                           struct error *err)
+{
+    return libvirt_visit_files((struct libvirt_driver *)driver, visit, arg, err);
+}
+
+static int ops_end_job(struct driver *driver, const struct driver_file *file, struct error *err)
+{
+    return libvirt_end_job((struct libvirt_driver *)driver, file, err);
+}
+
 static void ops_set_disk_rate(struct driver *driver, uint64_t bytes_per_s)
 {
     log_debug("disks are copied at %" PRIu64 " bytes/s at most (0: no limit)", bytes_per_s);
@@ -179,6 +191,8 @@ static int driver_copy_options(struct libvirt_driver *driver,
     driver->scratch_reserve_bytes = options->scratch_reserve_bytes;
     driver->snapshots_directory = strdup(options->snapshots_directory);
     driver->instances_path = strdup(options->instances_path);
+    (void)snprintf(driver->staging_mark, sizeof(driver->staging_mark), "%s",
+                   options->staging_mark ? options->staging_mark : "");
     driver->ceph_conf = strdup(options->rbd.ceph_conf ? options->rbd.ceph_conf : "");
     driver->rbd_user = strdup(options->rbd.user ? options->rbd.user : "");
     driver->policy =
@@ -211,6 +225,8 @@ int libvirt_driver_new(const struct libvirt_driver_options *options, struct driv
                                           .recover = ops_recover,
                                           .volume_snapshot_create = ops_volume_snapshot_create,
                                           .volume_snapshot_delete = ops_volume_snapshot_delete,
+                                          .visit_files = ops_visit_files,
+                                          .end_job = ops_end_job,
                                           .set_disk_rate = ops_set_disk_rate,
                                           .free = ops_free};
     if (options->stall_timeout_s == 0 || options->freeze_timeout_s == 0)

@@ -10,6 +10,7 @@ struct libvirt_driver_options {
     const char *connection_uri;          /* "" = by virt_type, as nova's _uri() */
     const char *virt_type;               /* kvm, qemu, lxc, parallels */
     const char *snapshots_directory;     /* made with its parents when missing */
+    const char *staging_mark;            /* as staging_new(); NULL: none */
     const char *instances_path;          /* backing files are expected below it */
     unsigned stall_timeout_s;            /* a block job or qemu-img without progress is given up */
     unsigned freeze_timeout_s;           /* the guest agent's time to answer a freeze */

@@ -14,12 +14,14 @@
 #include "driver/ceph/rbd_options.h"
 #include "driver/definition/root_disk.h"
 #include "driver/driver.h"
+#include "driver/image/staging.h"
 #include "driver/libvirt/connection.h"
 
 struct libvirt_driver {
     struct driver base;
     struct libvirt_connection *connection;
     char *snapshots_directory;
+    char staging_mark[STAGING_MARK_SIZE]; /* of the folders made there */
     char *instances_path;
     unsigned stall_timeout_s;
     unsigned freeze_timeout_s;
@@ -79,3 +81,9 @@ int libvirt_volume_create(struct libvirt_driver *driver, const char *uuid,
                           const struct volume_overlay *overlay, struct error *err);
 int libvirt_volume_delete(struct libvirt_driver *driver, const char *uuid,
                           const struct volume_merge *merge, struct error *err);
+
+/* driver_ops.visit_files and driver_ops.end_job: driver/libvirt_files.c. */
+int libvirt_visit_files(struct libvirt_driver *driver, driver_file_visit visit, void *arg,
+                        struct error *err);
+int libvirt_end_job(struct libvirt_driver *driver, const struct driver_file *file,
+                    struct error *err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tool/change.h"
+#include "tool/clean.h"
 #include "tool/doctor.h"
 #include "tool/show.h"
 #include "tool/watch.h"
@@ -26,6 +27,7 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
     [INVOCATION_INTERVAL] = {"interval", "SECONDS", "Looks as often; 1 unless it is given."},
     [INVOCATION_WAIT] = {"wait", "SECONDS",
                          "Waits so long for what is under way to end, and fails if it does not."},
+    [INVOCATION_YES] = {"yes", NULL, "Removes what is nobody's, instead of only showing it."},
 };
 
 const struct command command_table[] = {
@@ -88,6 +90,12 @@ const struct command command_table[] = {
      .more = "Until the next start, or until the configuration is read again.",
      .run = change_log_level,
      .options = {INVOCATION_MODULES},
+     .n_options = 1},
+    {.name = "clean",
+     .summary = "Shows what crashed snapshots have left on this host, or removes it.",
+     .more = CLEAN_MORE,
+     .run = clean_leftovers,
+     .options = {INVOCATION_YES},
      .n_options = 1},
     {.name = NULL},
 };

@@ -69,36 +69,51 @@ int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *
     return 0;
 }
 
-/* Whether any <scratch> of the job is our file. */
-static bool is_our_job(const struct backup_job *job, const xmlDoc *document)
-{
-    xmlNode *disks = xml_node_child_named(xmlDocGetRootElement(document), "disks");
-    for (xmlNode *disk = xml_node_child_named(disks, "disk"); disk;
-         disk = xml_node_next_named(disk->next, "disk")) {
-        char path[DRIVER_PATH_MAX];
-        if (xml_node_copy_attribute(xml_node_child_named(disk, "scratch"), "file", path,
-                                    sizeof(path)) &&
-            strcmp(path, job->scratch_path) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int find_job(const struct backup_job *job, virDomainPtr domain, bool *ret_there,
-                    struct error *err)
+int backup_job_visit_scratch(virDomainPtr domain,
+                             void (*visit)(void *arg, const char *disk_target, const char *path),
+                             void *arg, struct error *err)
 {
     cleanup_xml_document xmlDoc *document = NULL;
     cleanup_free char *xml = virDomainBackupGetXMLDesc(domain, 0);
-    *ret_there = false;
-    if (!xml && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_BACKUP)
+    if (!xml && (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_BACKUP ||
+                 virGetLastErrorCode() == VIR_ERR_NO_SUPPORT))
         return 0;
     if (!xml)
         return libvirt_error(err, "cannot read the backup job of the domain");
     int r = xml_node_parse(xml, "domainbackup", &document, err);
     if (r < 0)
         return r;
-    *ret_there = is_our_job(job, document);
+    xmlNode *disks = xml_node_child_named(xmlDocGetRootElement(document), "disks");
+    for (xmlNode *disk = xml_node_child_named(disks, "disk"); disk;
+         disk = xml_node_next_named(disk->next, "disk")) {
+        char target[DRIVER_FORMAT_MAX], path[DRIVER_PATH_MAX];
+        if (xml_node_copy_attribute(disk, "name", target, sizeof(target)) &&
+            xml_node_copy_attribute(xml_node_child_named(disk, "scratch"), "file", path,
+                                    sizeof(path)))
+            visit(arg, target, path);
+    }
     return 0;
+}
+
+struct search {
+    const char *scratch_path;
+    bool found;
+};
+
+static void compare_scratch(void *arg, const char *disk_target, const char *path)
+{
+    struct search *search = arg;
+    (void)disk_target;
+    search->found = search->found || strcmp(path, search->scratch_path) == 0;
+}
+
+static int find_job(const struct backup_job *job, virDomainPtr domain, bool *ret_there,
+                    struct error *err)
+{
+    struct search search = {.scratch_path = job->scratch_path};
+    int r = backup_job_visit_scratch(domain, compare_scratch, &search, err);
+    *ret_there = r == 0 && search.found;
+    return r;
 }
 
 /* Looks until the job is gone: not every libvirt sends an event for the end of a backup job. */

@@ -31,3 +31,11 @@ int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *
  * removed: without that libvirt refuses it.
  */
 int backup_job_undo(struct backup_job *job, virDomainPtr domain, struct error *err);
+
+/*
+ * Tells of each file in which the backup job of a domain, whoever has begun it, keeps what the
+ * guest overwrites; of none when there is no job. The strings are borrowed for the call.
+ */
+int backup_job_visit_scratch(virDomainPtr domain,
+                             void (*visit)(void *arg, const char *disk_target, const char *path),
+                             void *arg, struct error *err);

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 #include "common/cancel.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/retry.h"
 #include "driver/block/copy_progress.h"
 #include "driver/definition/xml_node.h"
 #include "driver/libvirt/domain.h"
@@ -246,6 +248,25 @@ int block_copy_undo(struct block_copy *copy, virDomainPtr domain, struct error *
         return -err->errnum;
     copy->running = false;
     return 0;
+}
+
+int block_copy_drop(struct block_copy *copy, virDomainPtr domain, struct error *err)
+{
+    static const struct retry_policy looks = {UINT_MAX, 50, 500, END_TIMEOUT_MS};
+    struct retry retry = retry_begin(&looks);
+    bool there = false;
+    int r = find_copy(copy, domain, &there, err);
+    if (r == 0 && there &&
+        virDomainBlockJobAbort(domain, copy->disk_target, VIR_DOMAIN_BLOCK_JOB_ABORT_ASYNC) < 0)
+        return libvirt_error(err, "cannot end the copy of disk %s", copy->disk_target);
+    while (r == 0 && there && retry_wait(&retry, 0))
+        r = find_copy(copy, domain, &there, err);
+    if (r == 0 && there)
+        r = cancel_check(err);
+    if (r == 0 && there)
+        r = error_set(err, ETIMEDOUT, EXC_INTERNAL_ERROR, "the copy of disk %s does not end",
+                      copy->disk_target);
+    return r;
 }
 
 void block_copy_done(struct block_copy *copy)

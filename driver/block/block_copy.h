@@ -49,5 +49,11 @@ int block_copy_confirm_end(struct block_copy *copy, virDomainPtr domain, struct 
 /* Ends it if it is still there, as libvirt's definition of the disk tells. */
 int block_copy_undo(struct block_copy *copy, virDomainPtr domain, struct error *err);
 
+/*
+ * The same for a copy whose overlay nobody wants: waits until it is gone, at most 30 s (ETIMEDOUT),
+ * whatever QEMU does, and no longer than the thread's work goes on (ECANCELED).
+ */
+int block_copy_drop(struct block_copy *copy, virDomainPtr domain, struct error *err);
+
 /* Frees what it holds; it does not end the copy. */
 void block_copy_done(struct block_copy *copy);

@@ -89,7 +89,8 @@ static int name_paths(const char *directory, const char *file, struct staging **
     return 0;
 }
 
-int staging_new(const char *parent, struct staging **ret_staging, struct error *err)
+int staging_new(const char *parent, const char *mark, struct staging **ret_staging,
+                struct error *err)
 {
     char directory[DRIVER_PATH_MAX], id[ID_HEX_SIZE], file[ID_HEX_SIZE];
     size_t length = strlen(parent);
@@ -97,6 +98,7 @@ int staging_new(const char *parent, struct staging **ret_staging, struct error *
         length--;
     id_new_hex(id);
     id_new_hex(file);
+    memcpy(id, mark, strnlen(mark, STAGING_MARK_SIZE - 1)); /* what is random still is 64 bits */
     if (parent[0] != '/' ||
         (size_t)snprintf(directory, sizeof(directory), "%.*s/" STAGING_PREFIX "%s", (int)length,
                          parent, id) >= sizeof(directory))
@@ -138,7 +140,7 @@ void staging_warn_of_closed_folders(const char *path)
 int staging_check(const char *parent, struct error *err)
 {
     struct staging *staging = NULL;
-    int r = staging_new(parent, &staging, err);
+    int r = staging_new(parent, "", &staging, err);
     if (r == 0)
         r = staging_make(staging, STAGING_TRAVERSABLE, err);
     staging_free(staging);
@@ -155,12 +157,24 @@ static bool is_hex_id(const char *text)
     return strlen(text) == ID_HEX_SIZE - 1 && strspn(text, "0123456789abcdef") == ID_HEX_SIZE - 1;
 }
 
+bool staging_is_name(const char *name)
+{
+    return strncmp(name, STAGING_PREFIX, strlen(STAGING_PREFIX)) == 0 &&
+           is_hex_id(name + strlen(STAGING_PREFIX));
+}
+
+bool staging_has_mark(const char *name, const char *mark)
+{
+    const size_t length = STAGING_MARK_SIZE - 1;
+    return staging_is_name(name) && strlen(mark) >= length &&
+           strncmp(name + strlen(STAGING_PREFIX), mark, length) == 0;
+}
+
 int staging_named(const char *directory, const char *file, struct staging **ret_staging,
                   struct error *err)
 {
     const char *name = strrchr(directory, '/');
-    if (directory[0] != '/' || strncmp(name, "/" STAGING_PREFIX, strlen("/" STAGING_PREFIX)) != 0 ||
-        !is_hex_id(name + strlen("/" STAGING_PREFIX)))
+    if (directory[0] != '/' || !staging_is_name(name + 1))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "%.255s is no directory that a snapshot makes", directory);
     if (!is_hex_id(file))

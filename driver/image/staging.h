@@ -11,6 +11,8 @@
 #include "common/image_source.h"
 #include "driver/image/qemu_user.h"
 
+#define STAGING_MARK_SIZE 17 /* hex digits */
+
 struct staging;
 
 #define STAGING_PREFIX "nova-snapshot-" /* of the directory's name */
@@ -23,9 +25,11 @@ enum staging_access { STAGING_PRIVATE, STAGING_TRAVERSABLE };
 
 /*
  * Chooses the names below `parent`, and makes nothing: written down, they lead a later process to
- * what staging_make() has made. EINVAL: it is no absolute path, or too long. Returns owned.
+ * what staging_make() has made. `mark`, hex digits or "", is in the directory's name, as many as
+ * have room: by it the maker is known. EINVAL: it is no absolute path, or too long. Returns owned.
  */
-int staging_new(const char *parent, struct staging **ret_staging, struct error *err);
+int staging_new(const char *parent, const char *mark, struct staging **ret_staging,
+                struct error *err);
 
 /*
  * Whether directories can be made below `parent`, which is made when missing: InternalError naming
@@ -39,6 +43,12 @@ void staging_warn_of_closed_folders(const char *parent);
 /* Makes the directory, and those it is in when missing, as their owner whose the folder above is.
  */
 int staging_make(struct staging *staging, enum staging_access access, struct error *err);
+
+/* Whether a directory of this name is one that staging_new() can have chosen. */
+bool staging_is_name(const char *name);
+
+/* Whether such a name has this mark, of which all digits that have room are given. */
+bool staging_has_mark(const char *name, const char *mark);
 
 /*
  * The names that a staging_new() of an earlier process chose, whether or not anything was made:

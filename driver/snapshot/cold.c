@@ -61,7 +61,7 @@ int cold_snapshot_prepare(struct cold_snapshot *op, struct error *err)
     r = cold_read_guest(op, err);
     if (r < 0)
         return r;
-    r = staging_new(op->driver->snapshots_directory, &op->staging, err);
+    r = staging_new(op->driver->snapshots_directory, op->driver->staging_mark, &op->staging, err);
     if (r < 0)
         return r;
     r = disk_space_need(op->info, DISK_SPACE_IMAGE, &op->needed_bytes, err);

@@ -64,7 +64,8 @@ int live_snapshot_check(const struct live_snapshot *op, struct error *err)
 
 int live_snapshot_begin(struct live_snapshot *op, unsigned disk_space_parts, struct error *err)
 {
-    int r = staging_new(op->driver->snapshots_directory, &op->staging, err);
+    int r =
+        staging_new(op->driver->snapshots_directory, op->driver->staging_mark, &op->staging, err);
     if (r < 0)
         return r;
     op->copy.overlay_path = op->backup.scratch_path = staging_delta_path(op->staging);

@@ -367,6 +367,35 @@ static int fake_volume_snapshot_delete(struct driver *driver, const char *uuid,
     return begin(self, FAKE_VOLUME_SNAPSHOT_DELETE, uuid, &script, err);
 }
 
+static int fake_visit_files(struct driver *driver, driver_file_visit visit, void *arg,
+                            struct error *err)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    struct fake_script script;
+    struct fake_record record;
+    int r = begin(self, FAKE_VISIT_FILES, "", &script, err);
+    if (r < 0)
+        return r;
+    fake_driver_get_record(driver, &record);
+    for (size_t i = 0; i < script.n_files; i++)
+        if (script.files[i].use == DRIVER_FILE_DISK ||
+            strcmp(script.files[i].path, record.ended_job) != 0)
+            visit(arg, &script.files[i]);
+    return 0;
+}
+
+static int fake_end_job(struct driver *driver, const struct driver_file *file, struct error *err)
+{
+    struct fake_driver *self = (struct fake_driver *)driver;
+    struct fake_script script;
+    int r = begin(self, FAKE_END_JOB, file->uuid, &script, err);
+    if (r < 0)
+        return r;
+    LOCK_SCOPE(&self->lock);
+    (void)snprintf(self->record.ended_job, sizeof(self->record.ended_job), "%s", file->path);
+    return 0;
+}
+
 static void fake_free(struct driver *driver)
 {
     unref((struct fake_driver *)driver);
@@ -396,6 +425,8 @@ int fake_driver_new(const struct fake_script *script, struct driver **ret_driver
                                           .undo_direct_snapshot = fake_undo_direct_snapshot,
                                           .volume_snapshot_create = fake_volume_snapshot_create,
                                           .volume_snapshot_delete = fake_volume_snapshot_delete,
+                                          .visit_files = fake_visit_files,
+                                          .end_job = fake_end_job,
                                           .set_disk_rate = fake_set_disk_rate,
                                           .free = fake_free};
     struct fake_driver *driver = calloc(1, sizeof(*driver));

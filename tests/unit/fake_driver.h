@@ -25,6 +25,8 @@ enum fake_call {
     FAKE_VOLUME_SNAPSHOT_CREATE,
     FAKE_VOLUME_SNAPSHOT_DELETE,
     FAKE_RECOVER,
+    FAKE_VISIT_FILES,
+    FAKE_END_JOB,
     FAKE_CALL_MAX
 };
 
@@ -40,6 +42,8 @@ struct fake_script {
     const json_t *entries;              /* array: extract, also one that fails, and
                                            direct_snapshot write them down */
     bool recovers_image;                /* recover finds the image */
+    const struct driver_file *files;    /* told by visit_files, but for that of a job that ended; */
+    size_t n_files;                     /* borrowed */
     struct error errors[FAKE_CALL_MAX]; /* a call whose errnum is not 0 fails with it */
     struct error plan_errors[SNAPSHOT_METHOD_COLD + 1]; /* of check_plan, by its method */
     uint64_t plan_bytes;                                /* told by check_plan */
@@ -67,6 +71,7 @@ struct fake_record {
     char undone_location[DRIVER_PATH_MAX]; /* of the last undo_direct_snapshot */
     size_t recovered_entries;              /* of the last recover: how many it was given */
     bool host_rebooted;                    /* of the last recover */
+    char ended_job[256];                   /* the file of the last end_job, cut off there */
     unsigned images_made;
     unsigned images_closed; /* equal to images_made when nothing leaks */
     unsigned images_left;   /* of these: with what they were made of */

@@ -379,6 +379,15 @@ static void the_record_tells_the_instant_and_who_took_it(void **state)
     assert_true(instant >= before && instant <= time(NULL));
 }
 
+static void the_record_has_a_mark_that_fits_no_other(void **state)
+{
+    (void)state;
+    agent.key = (struct host_key){.known = true, .bytes = "a secret"};
+    (void)snapshot();
+    assert_true(host_key_is_mark(&agent.key, FIXTURE_IMAGE, note("snapshot_mark")));
+    assert_false(host_key_is_mark(&agent.key, FIXTURE_INSTANCE, note("snapshot_mark")));
+}
+
 static void why_it_was_not_frozen_is_told(void **state)
 {
     (void)state;
@@ -386,7 +395,7 @@ static void why_it_was_not_frozen_is_told(void **state)
     assert_string_equal(note("snapshot_quiesced"), "no: QEMU guest agent is not enabled");
 }
 
-static const char *const inherited[] = {"snapshot_method", "snapshot_instant"};
+static const char *const inherited[] = {"snapshot_method", "snapshot_instant", "snapshot_mark"};
 
 static void snapshot_of_a_snapshot(void)
 {
@@ -497,6 +506,7 @@ int main(void)
         TEST(what_was_not_wanted_is_told_with_its_reason),
         TEST(novas_own_choice_needs_no_reason),
         TEST(the_record_tells_the_instant_and_who_took_it),
+        TEST(the_record_has_a_mark_that_fits_no_other),
         TEST(why_it_was_not_frozen_is_told),
         TEST(what_is_not_to_be_told_is_not_inherited_either),
         TEST(what_needs_not_be_told_fails_nothing),

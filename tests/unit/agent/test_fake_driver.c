@@ -83,10 +83,19 @@ static void answers_as_scripted(void **state)
     image_source_close(result.image);
 }
 
+static void count_file(void *arg, const struct driver_file *file)
+{
+    unsigned *n = arg;
+    assert_string_equal(file->uuid, UUID);
+    (*n)++;
+}
+
 static void keeps_what_it_was_asked(void **state)
 {
     (void)state;
-    struct fake_script script = {.location = "rbd://f/images/i/snap"};
+    unsigned n_files = 0;
+    struct driver_file files[] = {{DRIVER_FILE_COPY, UUID, "vda", "/s/copy"}};
+    struct fake_script script = {.location = "rbd://f/images/i/snap", .files = files, .n_files = 1};
     struct driver *driver = NULL;
     struct error err = ERROR_INIT;
     struct fake_record record;
@@ -122,6 +131,11 @@ static void keeps_what_it_was_asked(void **state)
     fake_driver_get_record(driver, &record);
     assert_int_equal(record.recovered_entries, 2);
     assert_true(record.host_rebooted);
+    assert_int_equal(driver->ops->visit_files(driver, count_file, &n_files, &err), 0);
+    assert_int_equal(driver->ops->end_job(driver, &files[0], &err), 0);
+    fake_driver_get_record(driver, &record);
+    assert_int_equal(n_files, 1);
+    assert_string_equal(record.ended_job, "/s/copy");
     for (int i = FAKE_FREEZE; i < FAKE_CALL_MAX; i++)
         assert_int_equal(record.calls[i], 1);
     driver_free(driver);

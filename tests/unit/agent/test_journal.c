@@ -470,6 +470,44 @@ static void nothing_begins_that_cannot_be_written(void **state)
     state_dir_make_folder("journal");
 }
 
+static bool is_mentioned(const char *text)
+{
+    bool mentioned = true;
+    assert_int_equal(journal_mentions(state_dir.journal, text, &mentioned, &err), 0);
+    return mentioned;
+}
+
+static void what_a_record_mentions_is_found(void **state)
+{
+    (void)state;
+    static char padding[70000];
+    struct journal_record *record = NULL;
+    struct rpc_request *request = fixture_request();
+    assert_false(is_mentioned(FIXTURE_IMAGE));
+    assert_int_equal(journal_begin(state_dir.journal, request, &record, &err), 0);
+    assert_true(is_mentioned(FIXTURE_IMAGE));
+    assert_true(is_mentioned(FIXTURE_INSTANCE));
+    assert_false(is_mentioned("nova-snapshot-0123"));
+    memset(padding, 'x', sizeof(padding) - 1);
+    for (unsigned i = 0; i < 300; i++) { /* wherever in the file it is */
+        char name[32];
+        (void)snprintf(name, sizeof(name), "nova-snapshot-%04u", i);
+        padding[sizeof(padding) - 2 - (size_t)i * 31 % 1000] = '\0';
+        assert_int_equal(journal_note(record, "driver", json_sprintf("%s%s", padding, name), &err),
+                         0);
+        assert_true(is_mentioned(name));
+        memset(padding, 'x', sizeof(padding) - 1);
+        i += i < 290 ? 10 : 0;
+    }
+    journal_set_aside(record, &(struct error){.message = "for people"});
+    assert_true(is_mentioned("nova-snapshot-0000"));
+    bool mentioned = true;
+    assert_int_equal(journal_mentions(state_dir.journal, "", &mentioned, &err), -EINVAL);
+    (void)state_dir_clear("journal");
+    state_dir_make_folder("journal");
+    rpc_request_free(request);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -486,6 +524,7 @@ int main(void)
         TEST(the_journal_is_the_agents_alone),
         TEST(another_boot_is_noticed),
         TEST(nothing_begins_that_cannot_be_written),
+        TEST(what_a_record_mentions_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

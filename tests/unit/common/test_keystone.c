@@ -234,7 +234,7 @@ static void an_invalid_token_is_fetched_anew(void **state)
     "{\"token\": {\"project\": {\"id\": \"P\"}, \"catalog\": [{\"type\": \"volumev3\", \"name\": " \
     "\"cinder\", \"endpoints\": [{\"interface\": \"public\", \"region\": \"R\", \"url\": "         \
     "\"http://c/v3\"}, {\"interface\": \"admin\", \"region\": \"R\", \"url\": \"http://a\"}]}, "   \
-    "{}]}}"
+    "{}], \"roles\": [{\"id\": \"1\", \"name\": \"admin\"}, {}]}}"
 
 /* As a request brings one; a password that was changed is seen, whatever token is kept. */
 static void a_context_of_our_own_has_a_catalog(void **state)
@@ -261,6 +261,9 @@ static void a_context_of_our_own_has_a_catalog(void **state)
     assert_int_equal(keystone_session_context(session, 20000, &context, &err), 0);
     assert_string_equal(context->auth_token, "T9");
     assert_string_equal(context->project_id, "P");
+    const json_t *roles = json_object_get(context->values, "roles");
+    assert_int_equal(json_array_size(roles), 1);
+    assert_string_equal(json_string_value(json_array_get(roles, 0)), "admin");
     char *text = json_dumps(context->service_catalog, JSON_COMPACT | JSON_SORT_KEYS);
     assert_string_equal(
         text, "[{\"endpoints\":[{\"publicURL\":\"http://c/v3\",\"region\":\"R\"},{\"adminURL\":"

@@ -100,6 +100,19 @@ static int ops_set_log_level(void *arg, const struct control_log_level *wanted, 
                                      : "all");
 }
 
+static int ops_clean(void *arg, bool apply, unsigned *ret_run, struct error *err)
+{
+    (void)arg;
+    *ret_run = 4;
+    return told(err, "clean %d", apply);
+}
+
+static json_t *ops_clean_view(void *arg)
+{
+    (void)arg;
+    return asked.no_memory ? NULL : json_pack("{s:i}", "run", 4);
+}
+
 static const struct control_ops ops = {
     .health = ops_health,
     .status = ops_status,
@@ -110,4 +123,6 @@ static const struct control_ops ops = {
     .drain = ops_drain,
     .set_rates = ops_set_rates,
     .set_log_level = ops_set_log_level,
+    .clean = ops_clean,
+    .clean_view = ops_clean_view,
 };

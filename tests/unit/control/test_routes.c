@@ -72,6 +72,26 @@ static void what_is_to_be_done_is_done(void **state)
     assert_string_equal(asked.story, "drain 0");
 }
 
+static void a_clean_removes_only_when_it_is_told_to(void **state)
+{
+    (void)state;
+    assert_string_equal(answer("POST", "/v1/clean", ""), "202 {\"run\":4}");
+    assert_string_equal(asked.story, "clean 0");
+    (void)answer("POST", "/v1/clean", "{\"apply\": true}");
+    assert_string_equal(asked.story, "clean 1");
+    static const char *const others[] = {"{}", "{\"apply\": false}", "{\"apply\": \"yes\"}"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        (void)answer("POST", "/v1/clean", others[i]);
+        assert_string_equal(asked.story, "clean 0");
+    }
+    asked.story[0] = '\0';
+    assert_memory_equal(answer("POST", "/v1/clean", "apply"), "400 ", 4);
+    assert_string_equal(answer("GET", "/v1/clean", ""), "200 {\"run\":4}");
+    assert_string_equal(asked.story, "");
+    asked.errnum = EBUSY;
+    assert_memory_equal(answer("POST", "/v1/clean", ""), "409 ", 4);
+}
+
 static void a_failure_has_its_status(void **state)
 {
     (void)state;
@@ -159,7 +179,7 @@ int main(void)
         TEST(what_is_asked_is_answered),     TEST(what_there_is_not_is_told),
         TEST(what_is_to_be_done_is_done),    TEST(a_failure_has_its_status),
         TEST(only_what_is_given_is_changed), TEST(what_makes_no_sense_changes_nothing),
-        TEST(many_modules_are_refused),
+        TEST(many_modules_are_refused),      TEST(a_clean_removes_only_when_it_is_told_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -417,7 +417,7 @@ char *__wrap_virDomainGetXMLDesc(virDomainPtr domain, unsigned flags)
         world.late_copy = NULL;
         return xml;
     }
-    return strdup(flags & VIR_DOMAIN_XML_SECURE ? world.definition : "<domain/>");
+    return strdup(flags & VIR_DOMAIN_XML_SECURE ? world.definition : "<domain><devices/></domain>");
 }
 
 /* The definition. */

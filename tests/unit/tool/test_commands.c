@@ -169,6 +169,64 @@ static void a_drain_waits_no_longer_than_it_may(void **state)
     assert_string_equal(complained, "nova-snapshot: requests are under way after 1 s\n");
 }
 
+#define LEFT(kind, verdict, more)                                                                  \
+    "{\"kind\":\"" kind "\",\"what\":\"W\",\"instance\":null,\"disk\":null,\"bytes\":2048,"        \
+    "\"verdict\":\"" verdict "\",\"why\":\"because\"" more "}"
+#define RUN(running, found, troubles)                                                              \
+    "{\"run\":7,\"apply\":false,\"running\":" running ",\"found\":[" found "],"                    \
+    "\"troubles\":[" troubles "]}"
+
+static void what_is_left_is_shown(void **state)
+{
+    (void)state;
+    ANSWERS({"POST /v1/clean", 202, "{\"run\":7}", 0},
+            {"GET /v1/clean", 200, "{\"run\":7,\"apply\":false,\"running\":true}", 1},
+            {"GET /v1/clean", 200,
+             RUN("false",
+                 LEFT("folder", "nobodys", "") "," LEFT("task_state", "left",
+                                                        "") "," LEFT("job", "nobodys", ""),
+                 ""),
+             0});
+    assert_int_equal(run("clean"), INVOCATION_DONE);
+    HAS("folder      would remove it  W (2.0 KiB)\n");
+    HAS("task state  left alone       W\n");
+    HAS("job         would end it     W\n");
+    HAS("because\n");
+    HAS("2 to be removed: nova-snapshot clean --yes looks again, and does it\n");
+    assert_string_equal(scripted.asked, "POST /v1/clean {\"apply\":false}\nGET /v1/clean\n"
+                                        "GET /v1/clean\n");
+}
+
+static void what_is_left_is_removed(void **state)
+{
+    (void)state;
+    ANSWERS(
+        {"POST /v1/clean", 202, "{\"run\":7}", 0},
+        {"GET /v1/clean", 200,
+         RUN("false",
+             LEFT("folder", "done", "") "," LEFT("image", "failed", ",\"failure\":\"no way\""), ""),
+         1},
+        {"GET /v1/clean", 200, RUN("false", LEFT("image", "done", ""), ""), 1},
+        {"GET /v1/clean", 200, RUN("false", "", "\"no answer\""), 1},
+        {"GET /v1/clean", 200, RUN("false", "", ""), 1},
+        {"GET /v1/clean", 200, "{\"run\":8,\"running\":false}", 0});
+    assert_int_equal(run("clean --yes"), INVOCATION_FAILED);
+    HAS("folder      removed          W (2.0 KiB)\n");
+    HAS("image       FAILED           W\n");
+    HAS("no way\n");
+    HAS("1 removed, 1 failed, 0 left alone\n");
+    assert_string_equal(scripted.asked, "POST /v1/clean {\"apply\":true}\nGET /v1/clean\n");
+    assert_int_equal(run("clean --yes --json"), INVOCATION_DONE);
+    HAS("\"verdict\": \"done\"");
+    assert_int_equal(run("clean"), INVOCATION_FAILED); /* not all could be looked at */
+    assert_string_equal(complained, "nova-snapshot: no answer\n");
+    assert_string_equal(printed, "nothing was found, but not all could be looked at\n");
+    assert_int_equal(run("clean"), INVOCATION_DONE);
+    assert_string_equal(printed, "nothing is left of snapshots\n");
+    assert_int_equal(run("clean"), INVOCATION_FAILED);
+    assert_string_equal(complained, "nova-snapshot: somebody else has begun another clean since\n");
+}
+
 static void limits_are_sent_as_they_are_given(void **state)
 {
     (void)state;
@@ -327,6 +385,8 @@ int main(void)
         TEST(a_job_is_cancelled),
         TEST(a_drain_waits_for_the_end),
         TEST(a_drain_waits_no_longer_than_it_may),
+        TEST(what_is_left_is_shown),
+        TEST(what_is_left_is_removed),
         TEST(limits_are_sent_as_they_are_given),
         TEST(the_log_level_is_sent),
         TEST(a_watch_ends_with_its_job),

@@ -34,7 +34,7 @@ int __wrap_statvfs(const char *path, struct statvfs *ret_space)
 static struct staging *new_staging(void)
 {
     struct staging *staging = NULL;
-    assert_int_equal(staging_new(temp_path("snapshots"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("snapshots"), "", &staging, &err), 0);
     assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
     return staging;
 }
@@ -131,12 +131,12 @@ static void folders_may_be_missing(void **state)
     struct staging *staging = NULL;
     free_bytes = 100 * MIB;
     err = (struct error)ERROR_INIT;
-    assert_int_equal(staging_new(temp_path("not/made/yet"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("not/made/yet"), "", &staging, &err), 0);
     assert_int_equal(disk_space_fits(staging, 100 * MIB, 0, &err), 0);
     assert_int_equal(disk_space_fits(staging, 101 * MIB, 0, &err), -ENOSPC);
     assert_int_equal(access(temp_path("not"), F_OK), -1);
     staging_leave(staging);
-    assert_int_equal(staging_new("/not-even/one/of/them", &staging, &err), 0);
+    assert_int_equal(staging_new("/not-even/one/of/them", "", &staging, &err), 0);
     assert_int_equal(disk_space_fits(staging, 100 * MIB, 0, &err), 0);
     staging_leave(staging);
 }

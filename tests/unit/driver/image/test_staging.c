@@ -65,7 +65,7 @@ static void directory_is_private(void **state)
         struct error err = ERROR_INIT;
         struct stat st;
         char directory[256];
-        assert_int_equal(staging_new(temp_path("a/b/c"), &staging, &err), 0);
+        assert_int_equal(staging_new(temp_path("a/b/c"), "", &staging, &err), 0);
         directory_of(staging, directory, sizeof(directory));
         if (access_kind == STAGING_PRIVATE)
             assert_int_equal(access(temp_path("a"), F_OK), -1); /* named, not made */
@@ -122,7 +122,7 @@ static void image_owns_the_directory(void **state)
     struct image_source *image = NULL;
     struct error err = ERROR_INIT;
     char directory[256], text[16];
-    assert_int_equal(staging_new(temp_path("d"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("d"), "", &staging, &err), 0);
     assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
     assert_true(staging_open_image(staging, &image, &err) < 0); /* not made yet: stays ours */
     write_file(staging_image_path(staging), "image");
@@ -147,7 +147,7 @@ static void a_left_image_keeps_its_files(void **state)
     struct staging *staging = NULL;
     struct error err = ERROR_INIT;
     char directory[256], file[64];
-    assert_int_equal(staging_new(temp_path("d"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("d"), "", &staging, &err), 0);
     assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
     write_file(staging_image_path(staging), "image");
     directory_of(staging, directory, sizeof(directory));
@@ -170,12 +170,12 @@ static void unusable_places_are_told(void **state)
     struct staging *staging = NULL;
     struct error err = ERROR_INIT;
     write_file(temp_path("file"), "");
-    assert_int_equal(staging_new("relative", &staging, &err), -EINVAL);
+    assert_int_equal(staging_new("relative", "", &staging, &err), -EINVAL);
     memset(longname, 'x', sizeof(longname) - 1);
     longname[0] = '/';
-    assert_int_equal(staging_new(longname, &staging, &err), -EINVAL);
+    assert_int_equal(staging_new(longname, "", &staging, &err), -EINVAL);
     assert_null(staging);
-    assert_int_equal(staging_new(temp_path("file/x"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("file/x"), "", &staging, &err), 0);
     assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), -ENOTDIR);
     staging_free(staging);
 }
@@ -187,7 +187,7 @@ static void taken_name_is_left_alone(void **state)
     struct staging *staging = NULL;
     struct error err = ERROR_INIT;
     char directory[256];
-    assert_int_equal(staging_new(temp_path("e"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("e"), "", &staging, &err), 0);
     directory_of(staging, directory, sizeof(directory));
     assert_int_equal(mkdir(temp_path("e"), 0755), 0);
     assert_int_equal(mkdir(directory, 0755), 0);
@@ -206,7 +206,7 @@ static void names_lead_back(void **state)
             struct staging *staging = NULL, *named = NULL;
             struct error err = ERROR_INIT;
             char directory[256];
-            assert_int_equal(staging_new(temp_path("f"), &staging, &err), 0);
+            assert_int_equal(staging_new(temp_path("f"), "", &staging, &err), 0);
             directory_of(staging, directory, sizeof(directory));
             if (made) {
                 assert_int_equal(staging_make(staging, STAGING_PRIVATE, &err), 0);
@@ -235,7 +235,7 @@ static void link_is_not_claimed(void **state)
     (void)state;
     struct staging *staging = NULL, *named = NULL;
     struct error err = ERROR_INIT;
-    assert_int_equal(staging_new(temp_path("g"), &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("g"), "", &staging, &err), 0);
     assert_int_equal(mkdir(temp_path("g"), 0755), 0);
     assert_int_equal(symlink("/etc", staging_directory(staging)), 0);
     assert_int_equal(staging_named(staging_directory(staging), staging_file(staging), &named, &err),
@@ -282,6 +282,28 @@ static void other_names_are_not_taken(void **state)
     }
 }
 
+/* Half of the name is the mark, half is still nobody's to guess. */
+static void a_mark_is_in_the_name(void **state)
+{
+    (void)state;
+    static const char mark[] = "00112233445566778899aabbccddeeff", other[] = "0011223344556678";
+    struct staging *staging = NULL, *next = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(staging_new(temp_path("m"), mark, &staging, &err), 0);
+    assert_int_equal(staging_new(temp_path("m"), mark, &next, &err), 0);
+    const char *name = strrchr(staging_directory(staging), '/') + 1;
+    assert_true(staging_is_name(name));
+    assert_true(staging_has_mark(name, mark));
+    assert_false(staging_has_mark(name, other));
+    assert_false(staging_has_mark(name, ""));
+    assert_string_not_equal(staging_directory(staging), staging_directory(next));
+    staging_free(staging);
+    staging_free(next);
+    assert_int_equal(staging_new(temp_path("m"), "", &staging, &err), 0);
+    assert_false(staging_has_mark(strrchr(staging_directory(staging), '/') + 1, mark));
+    staging_free(staging);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +317,7 @@ int main(void)
         cmocka_unit_test(link_is_not_claimed),
         cmocka_unit_test(other_names_are_not_taken),
         cmocka_unit_test(a_left_image_keeps_its_files),
+        cmocka_unit_test(a_mark_is_in_the_name),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
