@@ -103,7 +103,7 @@ static int stream_prepare(struct live_snapshot *op, struct error *err)
     return r;
 }
 
-static int stream_show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+int libvirt_live_stream_show(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
     int r = stream_prepare(op, err);
     if (r < 0)
@@ -164,7 +164,7 @@ int libvirt_live_stream(struct libvirt_driver *driver, const struct guest_info *
                                            EXC_INSTANCE_NOT_FOUND, &op.domain, err);
     if (r < 0)
         return r;
-    if (stream_show_disk(&op, &result.quiesced, &failure) == 0)
+    if (libvirt_live_stream_show(&op, &result.quiesced, &failure) == 0)
         (void)(live_snapshot_is_streamed(&op) ? stream_make_streamed
                                               : stream_make_staged)(&op, &result, &failure);
     if (failure.errnum != 0) {
