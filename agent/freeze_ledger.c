@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/private_file.h"
+#include "common/private_file.h"
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/log.h"

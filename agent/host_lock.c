@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-#include "agent/private_file.h"
+#include "common/private_file.h"
 #include "common/cleanup.h"
 
 static int refuse_second(int fd, const char *path, struct error *err)

@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent/private_file.h"
+#include "common/private_file.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 

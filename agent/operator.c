@@ -15,7 +15,7 @@
 #include "agent/live_options.h"
 #include "agent/metrics.h"
 #include "agent/operator_view.h"
-#include "agent/private_file.h"
+#include "common/private_file.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "conf/conf.h"
