@@ -60,7 +60,7 @@ static int look_at_file(const struct image_chain *chain, struct image_layer *lay
 }
 
 /* `format` "": what qemu-img takes it for, as of the first layer alone. */
-static int check_layer(struct image_layer *layer, struct qemu_img_info *ret_info, struct error *err)
+static int read_layer(struct image_layer *layer, struct qemu_img_info *ret_info, struct error *err)
 {
     int r = qemu_img_info(layer->path, layer->format[0] ? layer->format : NULL, ret_info, err);
     if (r < 0)
@@ -71,32 +71,42 @@ static int check_layer(struct image_layer *layer, struct qemu_img_info *ret_info
         return refuse_layer(err, layer->path, "it is encrypted, or its data is in another file");
     if (ret_info->backing_path[0] && !ret_info->backing_format[0])
         return refuse_layer(err, layer->path, "it names no format for the image it stands on");
-    layer->is_checked = image_check_can(layer->format);
-    return layer->is_checked ? image_check_run(layer->path, layer->format, err) : 0;
+    return 0;
 }
 
-int image_check_chain(const char *path, struct image_chain *ret_chain, struct error *err)
+static int read_chain(const char *path, struct image_chain *chain, struct error *err)
 {
     struct qemu_img_info info = {0};
-    *ret_chain =
-        (struct image_chain){.layers = calloc(IMAGE_CHECK_LAYERS_MAX, sizeof(*ret_chain->layers))};
-    if (!ret_chain->layers)
-        return error_nomem(err);
     (void)snprintf(info.backing_path, sizeof(info.backing_path), "%s", path);
     while (info.backing_path[0]) {
-        struct image_layer *layer = &ret_chain->layers[ret_chain->count];
-        if (ret_chain->count == IMAGE_CHECK_LAYERS_MAX)
+        struct image_layer *layer = &chain->layers[chain->count];
+        if (chain->count == IMAGE_CHECK_LAYERS_MAX)
             return refuse_layer(err, path, "it stands on too many images");
         memcpy(layer->path, info.backing_path, sizeof(layer->path));
         memcpy(layer->format, info.backing_format, sizeof(layer->format));
-        int r = look_at_file(ret_chain, layer, err);
+        int r = look_at_file(chain, layer, err);
         if (r == 0)
-            r = check_layer(layer, &info, err);
+            r = read_layer(layer, &info, err);
         if (r < 0)
             return r;
-        ret_chain->count++;
+        chain->count++;
     }
     return 0;
+}
+
+/* qemu-img opens what is below as well: from below on, so that the one at fault is named. */
+int image_check_chain(const char *path, struct image_chain *ret_chain, struct error *err)
+{
+    *ret_chain =
+        (struct image_chain){.layers = calloc(IMAGE_CHECK_LAYERS_MAX, sizeof(*ret_chain->layers))};
+    int r = ret_chain->layers ? read_chain(path, ret_chain, err) : error_nomem(err);
+    for (size_t i = ret_chain->count; r == 0 && i-- > 0;) {
+        struct image_layer *layer = &ret_chain->layers[i];
+        layer->is_checked = image_check_can(layer->format);
+        if (layer->is_checked)
+            r = image_check_run(layer->path, layer->format, err);
+    }
+    return r;
 }
 
 void image_check_chain_done(struct image_chain *chain)
