@@ -36,9 +36,10 @@ int instance_queue_join(struct instance_queue *queue, const char *instance_uuid,
 unsigned instance_queue_waiting(struct instance_queue *queue);
 
 /*
- * Waits for the turn, and for the domain's lock: 0 when nobody is before it; -ECANCELED with the reason when the thread's work
- * is cancelled first; -ETIMEDOUT at `deadline_ms` of clock_now_ms(). Its place is kept after a
- * failure. A NULL turn is that of a request nobody else can meet, here and below.
+ * Waits for the turn, and for the domain's lock: 0 when nobody is before it; -ECANCELED with the
+ * reason when the thread's work is cancelled first; -ETIMEDOUT at `deadline_ms` of clock_now_ms().
+ * Its place is kept after a failure. A NULL turn is that of a request nobody else can meet, here
+ * and below.
  */
 int instance_turn_await(struct instance_turn *turn, uint64_t deadline_ms, struct error *err);
 

@@ -14,9 +14,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/private_file.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/private_file.h"
 
 /* As common/process gives it to helpers. */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"

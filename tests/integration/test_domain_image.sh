@@ -92,9 +92,29 @@ refused() { # status text description arguments...
     left_as_before plain "refused: $description" "$before"
 }
 
+# What virsh has: a job of QEMU's that writes a file by itself.
+virsh_backup() { # guest file
+    $VIRSH backup-begin "$NAME-$1" /dev/stdin 2>&1 <<<"<domainbackup mode='push'><disks>
+        <disk name='vda' type='file'><target file='$2'/><driver type='qcow2'/></disk>
+        <disk name='vdb' backup='no'/></disks></domainbackup>"
+}
+
+# A folder that QEMU's user may not enter.
+test_closed_folder() {
+    local said
+    mkdir -m 700 "$DIR/closed"
+    said=$(virsh_backup plain "$DIR/closed/virsh")
+    result $((! $?)) "virsh cannot write into a folder that is closed to QEMU" "$said"
+    said=$(tool "$NAME-plain" -o "$DIR/closed/image")
+    result $? "the tool can" "$said"
+    flush "$NAME-plain"
+    same "$DIR/closed/image" qcow2 "$DISKS/plain.vda" qcow2 "into a folder that is closed to QEMU"
+}
+
 test_one_disk() {
     local format method said
     make_guest plain
+    test_closed_folder
     for format in qcow2 raw vmdk vdi; do
         write_disk plain 0x2$((RANDOM % 10)) 30M 1M
         image $format "running, as $format"
@@ -138,8 +158,10 @@ test_refusals() {
 }
 
 test_stopped() {
-    local format
+    local format said
     $VIRSH destroy "$NAME-plain"
+    said=$(virsh_backup plain "$DIR/virsh")
+    result $((! $?)) "virsh makes no image of a stopped domain" "$said"
     for format in qcow2 raw vmdk; do
         image $format "stopped, as $format"
     done

@@ -66,7 +66,8 @@ static int find_disk(const char *wanted)
         for (const char *letter = "abcd"; *letter; letter++) {
             const char path[] = {'/', 'd', 'e', 'v', '/', *bus, 'd', *letter, '\0'};
             int fd = open(path, O_RDWR | O_DIRECT | O_DSYNC);
-            if (fd >= 0 && pread(fd, block, BLOCK, 0) == BLOCK && strcmp((char *)block, wanted) == 0)
+            if (fd >= 0 && pread(fd, block, BLOCK, 0) == BLOCK &&
+                strcmp((char *)block, wanted) == 0)
                 return fd;
             (void)close(fd);
         }
