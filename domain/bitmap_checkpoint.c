@@ -82,15 +82,12 @@ int bitmap_checkpoint_describe(const char *name, const char *id, json_t *images,
     return *ret_xml ? 0 : error_nomem(err);
 }
 
-/* The description as JSON, owned; NULL when it is none of ours. */
-static json_t *read_description(virDomainCheckpointPtr checkpoint)
+json_t *bitmap_checkpoint_description(const char *xml)
 {
     struct error ignored = ERROR_INIT;
     json_t *description = NULL;
     cleanup_xml_document xmlDoc *document = NULL;
-    cleanup_free char *xml =
-        virDomainCheckpointGetXMLDesc(checkpoint, VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN);
-    if (!xml || xml_node_parse(xml, "domaincheckpoint", &document, &ignored) < 0)
+    if (xml_node_parse(xml, "domaincheckpoint", &document, &ignored) < 0)
         return NULL;
     xmlNode *node = xml_node_child_named(xmlDocGetRootElement(document), "description");
     xmlChar *text = node ? xmlNodeGetContent(node) : NULL;
@@ -99,6 +96,13 @@ static json_t *read_description(virDomainCheckpointPtr checkpoint)
                          "a checkpoint's description", &description, &ignored);
     xmlFree(text);
     return description;
+}
+
+static json_t *read_description(virDomainCheckpointPtr checkpoint)
+{
+    cleanup_free char *xml =
+        virDomainCheckpointGetXMLDesc(checkpoint, VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN);
+    return xml ? bitmap_checkpoint_description(xml) : NULL;
 }
 
 int bitmap_checkpoint_images(const struct session *session, const char *name, json_t **ret_images,

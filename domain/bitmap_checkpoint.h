@@ -25,6 +25,9 @@ int bitmap_checkpoint_check_name(const struct session *session, const char *name
 int bitmap_checkpoint_describe(const char *name, const char *id, json_t *images, char **ret_xml,
                                struct error *err);
 
+/* A checkpoint's description as JSON, from its XML; owned, NULL when it is none of ours. Pure. */
+json_t *bitmap_checkpoint_description(const char *xml);
+
 /*
  * The images of one of ours, by target; returned owned. ENOENT when there is no checkpoint of
  * the name, EINVAL when it is none that was made with images.

@@ -89,7 +89,7 @@ static int begin_session(struct session *session, const struct session_options *
 {
     const char *state_dir = options->state_dir ? options->state_dir : SESSION_STATE_DIR;
     int r = interrupt_begin(err);
-    if (r == 0)
+    if (r == 0 && !options->looks_only)
         r = make_state_dir(state_dir, err);
     if (r < 0)
         return r;
@@ -97,7 +97,7 @@ static int begin_session(struct session *session, const struct session_options *
     r = make_driver(options, state_dir, &session->driver, err);
     if (r == 0)
         r = find_domain(session, name, err);
-    if (r < 0)
+    if (r < 0 || options->looks_only)
         return r;
     r = domain_lock_take(session->uuid, &session->lock_fd, err);
     return r < 0 ? r : record_open(state_dir, session->uuid, &session->record, err);

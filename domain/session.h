@@ -17,6 +17,7 @@
 struct session_options {
     const char *uri;       /* NULL: qemu:///system */
     const char *state_dir; /* NULL: SESSION_STATE_DIR */
+    bool looks_only;       /* no lock and no record are taken, and nothing may be changed */
 };
 
 struct session {
@@ -24,7 +25,7 @@ struct session {
     virDomainPtr domain;
     char uuid[DRIVER_UUID_MAX];
     int lock_fd;
-    struct record *record;         /* empty: nothing is begun */
+    struct record *record;         /* empty: nothing is begun; NULL: it looks only */
     struct driver_journal journal; /* writes into the record, as "driver" */
 };
 

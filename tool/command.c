@@ -54,6 +54,7 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
     [INVOCATION_CHAIN_VERIFY] = {"chain-verify", NULL,
                                  "Makes nothing: checks the image at --output and all those it "
                                  "stands on."},
+    [INVOCATION_TREE] = {"tree", NULL, "Each below the one it was made after."},
     [INVOCATION_CONNECT] = {"connect", "URI", "libvirt's URI, qemu:///system unless it is given."},
     [INVOCATION_STATE_DIR] = {"state-dir", "FOLDER",
                               "Where is written down what is done, /var/lib/nova-snapshot unless "
@@ -126,6 +127,16 @@ const struct command command_table[] = {
                  INVOCATION_SINCE, INVOCATION_CHAIN_VERIFY, INVOCATION_CONNECT,
                  INVOCATION_STATE_DIR},
      .n_options = 12},
+    {.name = "domain checkpoints",
+     .argument = "DOMAIN",
+     .summary = "Lists the points of its past a domain has.",
+     .more =
+         "Snapshots of libvirt's, the current one with a star, and the checkpoints increments are "
+         "made since: whether one holds the guest's memory, what its files take on disk, and which "
+         "of them have gone. Changes nothing.",
+     .run = domain_checkpoints,
+     .options = {INVOCATION_TREE, INVOCATION_CONNECT},
+     .n_options = 2},
     {.name = NULL},
 };
 

@@ -10,9 +10,11 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "domain/checkpoint_list.h"
 #include "domain/image.h"
 #include "domain/image_check.h"
 #include "domain/session.h"
+#include "tool/domain_list.h"
 #include "tool/domain_progress.h"
 #include "tool/domain_report.h"
 
@@ -31,11 +33,12 @@ static enum invocation_exit open_failed(const struct error *err)
                     err->message);
 }
 
-static enum invocation_exit open_session(const struct invocation *invocation,
+static enum invocation_exit open_session(const struct invocation *invocation, bool looks_only,
                                          struct session **ret_session)
 {
     const struct session_options options = {.uri = invocation->values[INVOCATION_CONNECT],
-                                            .state_dir = invocation->values[INVOCATION_STATE_DIR]};
+                                            .state_dir = invocation->values[INVOCATION_STATE_DIR],
+                                            .looks_only = looks_only};
     struct error err = ERROR_INIT;
     log_set_level(LOG_LEVEL_WARNING);
     return session_open(&options, invocation->argument, ret_session, &err) < 0 ? open_failed(&err)
@@ -63,7 +66,7 @@ static enum invocation_exit make_image(const struct invocation *invocation,
     struct session *session = NULL;
     struct image_report report = {0};
     struct error err = ERROR_INIT;
-    enum invocation_exit status = open_session(invocation, &session);
+    enum invocation_exit status = open_session(invocation, false, &session);
     if (status != INVOCATION_DONE)
         return status;
     int r = image_take(session, request, &report, &err);
@@ -105,4 +108,21 @@ enum invocation_exit domain_image(const struct invocation *invocation)
         return complain(INVOCATION_USAGE, err.message);
     domain_progress_begin(&progress);
     return make_image(invocation, &request);
+}
+
+enum invocation_exit domain_checkpoints(const struct invocation *invocation)
+{
+    struct session *session = NULL;
+    struct checkpoint_list list = {0};
+    struct error err = ERROR_INIT;
+    enum invocation_exit status = open_session(invocation, true, &session);
+    if (status != INVOCATION_DONE)
+        return status;
+    if (checkpoint_list_read(session, &list, &err) < 0)
+        status = complain(INVOCATION_FAILED, err.message);
+    else
+        domain_list_write(invocation, &list, stdout);
+    checkpoint_list_done(&list);
+    session_close(session);
+    return status;
 }

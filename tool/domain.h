@@ -5,3 +5,4 @@
 #include "tool/invocation.h"
 
 enum invocation_exit domain_image(const struct invocation *invocation);
+enum invocation_exit domain_checkpoints(const struct invocation *invocation);

@@ -18,11 +18,6 @@ disk_xml() { # target format file
       <source file='$3'/><target dev='$1' bus='virtio'/></disk>"
 }
 tool() { "$TOOL" domain image "$@" --state-dir "$STATE" 2>&1; }
-# A checkpoint goes with the domain's definition: so has whatever removes that to know of it.
-forget() { # guest
-    $VIRSH destroy "$NAME-$1" >/dev/null 2>&1
-    $VIRSH undefine --checkpoints-metadata "$NAME-$1" >/dev/null 2>&1
-}
 job_of() { $VIRSH domjobinfo "$NAME-$1" 2>&1 | head -n 1; }
 whole_picture() { # guest
     picture "$1"
@@ -351,6 +346,32 @@ test_lock_and_interrupt() {
     left_as_before writes "interrupted" "$before"
 }
 
+# What virsh has made, and what an image was made with.
+test_checkpoints() {
+    local said
+    make_guest past
+    $VIRSH snapshot-create-as "$NAME-past" first >/dev/null
+    $VIRSH snapshot-create-as "$NAME-past" second --memspec "file=$DISKS/second.memory" \
+        --diskspec "vda,file=$DISKS/second.vda" --diskspec vdb,snapshot=no >/dev/null
+    tool "$NAME-past" -o "$DIR/monday" --checkpoint monday >/dev/null
+    said=$("$TOOL" domain checkpoints "$NAME-past" --tree 2>&1)
+    result $? "checkpoints are listed" "$said"
+    grep -qE '^  first +internal +with memory' <<<"$said"
+    result $? "the first snapshot" "$said"
+    grep -qE '^\*   second +external +with memory' <<<"$said"
+    result $? "the second one, below it, is the current one" "$said"
+    said=$("$TOOL" domain checkpoints "$NAME-past" --json 2>&1)
+    [ "$(jq -r '.checkpoints[1].layers[] | select(.disk == "vda").path' <<<"$said")" = "$DISKS/past.vda" ]
+    result $? "the layer that keeps the instant is told" "$said"
+    [ "$(jq '.checkpoints[1].layers[] | select(.disk == "memory").size_on_disk_bytes' <<<"$said")" -gt 65536 ]
+    result $? "what its memory takes is told" "$said"
+    rm "$DISKS/second.memory"
+    said=$("$TOOL" domain checkpoints "$NAME-past" 2>&1)
+    grep -qF "memory has gone: $DISKS/second.memory" <<<"$said"
+    result $? "a file that has gone is told" "$said"
+    remove past
+}
+
 mkdir -m 711 "$STATE"
 test_one_disk
 test_refusals
@@ -360,6 +381,7 @@ test_kills_of_blockrebase
 test_increments
 test_lock_and_interrupt
 test_kills
-forget writes
+remove writes
+test_checkpoints
 echo "1..$count"
 [ "$failures" -eq 0 ]
