@@ -145,6 +145,11 @@ int bitmap_checkpoint_remove(const struct session *session, const char *name, co
     const char *of_it = json_string_member(description, ID_KEY);
     bool is_ours = of_it && strcmp(of_it, id) == 0;
     json_decref(description);
+    if (is_ours && !active) /* libvirt merges it into its parent, which takes QEMU */
+        return error_set(err, EAGAIN, EXC_INTERNAL_ERROR,
+                         "checkpoint %s has no image and is to be removed, which only a running "
+                         "domain's can be: start it",
+                         name);
     if (is_ours && virDomainCheckpointDelete(checkpoint, 0) < 0)
         return libvirt_error(err, "cannot remove checkpoint %s, which has no image", name);
     return 0;

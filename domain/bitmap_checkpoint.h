@@ -35,6 +35,7 @@ json_t *bitmap_checkpoint_description(const char *xml);
 int bitmap_checkpoint_images(const struct session *session, const char *name, json_t **ret_images,
                              struct error *err);
 
-/* Removes the one of that name and id, if there is one: another's stays. */
+/* Removes the one of that name and id, if there is one: another's stays. EAGAIN when the domain
+ * does not run. */
 int bitmap_checkpoint_remove(const struct session *session, const char *name, const char *id,
                              struct error *err);

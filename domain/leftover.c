@@ -3,6 +3,7 @@
 #include "domain/leftover.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,10 +72,17 @@ static int remove_checkpoint(void *op, struct error *err)
                                                 : bitmap_checkpoint_remove(session, name, id, err);
 }
 
+/* Somebody else's file stays, where the file system can tell. */
+static int put_in_place(const char *partial, const char *path)
+{
+    int r = renameat2(AT_FDCWD, partial, AT_FDCWD, path, RENAME_NOREPLACE);
+    return r < 0 && errno == EINVAL ? rename(partial, path) : r;
+}
+
 /* A file that was put in place by an earlier try is not there under its partial name. */
 static int settle_file(const char *partial, const char *path, bool complete, struct error *err)
 {
-    int r = complete ? rename(partial, path) : unlink(partial);
+    int r = complete ? put_in_place(partial, path) : unlink(partial);
     if (r == 0 || errno == ENOENT)
         return 0;
     return complete ? error_errno(err, errno, "cannot give %s its name, %s", partial, path)

@@ -89,6 +89,7 @@ static int begin_session(struct session *session, const struct session_options *
 {
     const char *state_dir = options->state_dir ? options->state_dir : SESSION_STATE_DIR;
     int r = interrupt_begin(err);
+    (void)umask(0022); /* what is private is made so by its own mode */
     if (r == 0 && !options->looks_only)
         r = make_state_dir(state_dir, err);
     if (r < 0)

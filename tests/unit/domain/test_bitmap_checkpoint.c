@@ -20,6 +20,7 @@ static struct session session;
 static struct libvirt_driver driver;
 static const char *kept; /* the XML of the only checkpoint, "monday"; NULL: there is none */
 static unsigned deleted;
+static bool runs;
 static int last_code;
 
 static virDomainCheckpointPtr some_checkpoint(void)
@@ -79,7 +80,7 @@ int __wrap_libvirt_domain_find_again(struct libvirt_connection *connection, cons
     (void)uuid;
     (void)error;
     *domain = (virDomainPtr)(void *)&anything;
-    *ret_active = true;
+    *ret_active = runs;
     return 0;
 }
 
@@ -97,6 +98,7 @@ static int set_up(void **state)
     session = (struct session){.driver = &driver};
     kept = NULL;
     deleted = 0;
+    runs = true;
     return 0;
 }
 
@@ -117,6 +119,11 @@ static void what_is_described_is_read_again(void **state)
     assert_true(json_equal(found, images));
     assert_int_equal(bitmap_checkpoint_remove(&session, "monday", "43", &err), 0);
     assert_int_equal(deleted, 0);
+    runs = false;
+    assert_int_equal(bitmap_checkpoint_remove(&session, "monday", "42", &err), -EAGAIN);
+    assert_int_equal(deleted, 0);
+    runs = true;
+    err = (struct error)ERROR_INIT;
     assert_int_equal(bitmap_checkpoint_remove(&session, "monday", "42", &err), 0);
     assert_int_equal(deleted, 1);
     json_decref(found);

@@ -125,6 +125,27 @@ static void it_has_its_name_when_it_is_complete(void **state)
     assert_int_equal(unlink(file.path), 0);
 }
 
+static void a_file_that_came_in_between_stays(void **state)
+{
+    (void)state;
+    struct image_file file;
+    struct memory_source source;
+    write_raw(&file, &source);
+    assert_int_equal(record_note(session.record, "complete", json_true(), &err), 0);
+    FILE *other = fopen(file.path, "we");
+    assert_non_null(other);
+    assert_int_equal(fclose(other), 0);
+    assert_int_equal(leftover_undo(&session, &err), -EEXIST);
+    assert_non_null(strstr(err.message, file.path));
+    assert_content(file.partial, &source);
+    assert_int_equal(unlink(file.path), 0); /* as its owner is told to */
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(leftover_undo(&session, &err), 0);
+    assert_content(file.path, &source);
+    assert_int_equal(unlink(file.path), 0);
+    memory_source_done(&source);
+}
+
 static void it_is_gone_when_it_is_not(void **state)
 {
     (void)state;
@@ -220,9 +241,10 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(it_has_its_name_when_it_is_complete), TEST(it_is_gone_when_it_is_not),
-        TEST(storage_that_lies_is_found_out),      TEST(an_image_of_another_size_is_none),
-        TEST(a_source_that_fails_or_ends_early),   TEST(names_that_cannot_be_used),
+        TEST(it_has_its_name_when_it_is_complete), TEST(a_file_that_came_in_between_stays),
+        TEST(it_is_gone_when_it_is_not),           TEST(storage_that_lies_is_found_out),
+        TEST(an_image_of_another_size_is_none),    TEST(a_source_that_fails_or_ends_early),
+        TEST(names_that_cannot_be_used),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
