@@ -72,7 +72,7 @@ image() {
         result 1 "$description" "$said"
         return
     }
-    flush "$NAME-plain"
+    flush plain
     same "$DIR/image" "$format" "$DISKS/plain.vda" qcow2 "$description"
     left_as_before plain "$description" "$before"
 }
@@ -102,7 +102,7 @@ test_closed_folder() {
     result $((! $?)) "virsh cannot write into a folder that is closed to QEMU" "$said"
     said=$(tool "$NAME-plain" -o "$DIR/closed/image")
     result $? "the tool can" "$said"
-    flush "$NAME-plain"
+    flush plain
     same "$DIR/closed/image" qcow2 "$DISKS/plain.vda" qcow2 "into a folder that is closed to QEMU"
 }
 
@@ -125,7 +125,7 @@ test_one_disk() {
     $VIRSH resume "$NAME-plain"
     "$TOOL" domain image "$NAME-plain" -o - --format raw --state-dir "$STATE" 2>"$DIR/said" |
         dd of="$DIR/piped" bs=64k iflag=fullblock status=none
-    flush "$NAME-plain"
+    flush plain
     same "$DIR/piped" raw "$DISKS/plain.vda" qcow2 "into a pipe"
     grep -qF "$(sha256sum "$DIR/piped" | cut -d' ' -f1)" "$DIR/said"
     result $? "into a pipe: its SHA-256 is told" "$(cat "$DIR/said")"
