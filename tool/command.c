@@ -11,7 +11,8 @@
 #include "tool/watch.h"
 
 const struct command_option command_options[INVOCATION_OPTIONS] = {
-    [INVOCATION_JSON] = {"json", NULL, "Prints what the agent has answered, for programs."},
+    [INVOCATION_JSON] =
+        {"json", NULL, "Prints JSON, for programs: what the agent has answered, or what was done."},
     [INVOCATION_SOCKET] = {"socket", "PATH",
                            "Where the agent listens, when [snapshot_agent]control_socket is not "
                            "its default."},
