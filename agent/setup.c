@@ -77,6 +77,7 @@ static int make_limits(struct agent *agent, const struct conf *conf, struct erro
     r = instance_queue_new(&agent->instance_queue, err);
     if (r < 0)
         return r;
+    instance_queue_lock_domains(agent->instance_queue);
     r = shutdown_new(&agent->shutdown, err);
     if (r < 0)
         return r;

@@ -9,6 +9,8 @@
 #define VERSION_3 3
 #define REFCOUNT_ORDER 4 /* 2^4 bits */
 #define HEADER_BYTES 104
+#define EXTENSION_BACKING_FORMAT 0xe2792aca
+#define EXTENSION_HEAD_BYTES 8
 #define COPIED (UINT64_C(1) << 63) /* refcount is exactly one */
 #define ENTRIES_PER_TABLE (EXTENT_CLUSTER_BYTES / sizeof(uint64_t))
 #define ENTRIES_PER_REFCOUNT_BLOCK (EXTENT_CLUSTER_BYTES / sizeof(uint16_t))
@@ -91,6 +93,21 @@ static void put_64(unsigned char *at, uint64_t value)
     memcpy(at, &big, sizeof(big));
 }
 
+/* Its format is an extension, which the end of extensions (all zero) follows; then its path. */
+static void name_backing(const struct qcow2_backing *backing, unsigned char *cluster)
+{
+    size_t length = strlen(backing->path), format_length = strlen(backing->format);
+    unsigned char *extension = cluster + HEADER_BYTES;
+    put_32(extension, EXTENSION_BACKING_FORMAT);
+    put_32(extension + 4, format_length);
+    memcpy(extension + EXTENSION_HEAD_BYTES, backing->format, format_length);
+    size_t at = HEADER_BYTES + EXTENSION_HEAD_BYTES + (size_t)divide_up(format_length, 8) * 8 +
+                EXTENSION_HEAD_BYTES;
+    memcpy(cluster + at, backing->path, length);
+    put_64(cluster + 8, at);
+    put_32(cluster + 16, length);
+}
+
 static void make_header(const struct qcow2_layout *layout, unsigned char *cluster)
 {
     put_32(cluster, MAGIC);
@@ -103,6 +120,8 @@ static void make_header(const struct qcow2_layout *layout, unsigned char *cluste
     put_32(cluster + 56, layout->refcount_blocks - layout->refcount_table);
     put_32(cluster + 96, REFCOUNT_ORDER);
     put_32(cluster + 100, HEADER_BYTES);
+    if (layout->backing.path)
+        name_backing(&layout->backing, cluster);
 }
 
 /* Pointers to `count` clusters that follow one another. */

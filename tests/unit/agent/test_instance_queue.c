@@ -9,11 +9,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "agent/instance_queue.h"
+#include "common/cancel.h"
 #include "common/clock.h"
+#include "common/domain_lock.h"
+#include "common/id.h"
 #include "tests/unit/canceller.h"
 
 #define ONE "2e0af6cc-8dab-4d5d-b039-8bb41cec430e"
@@ -196,6 +200,53 @@ static void many_threads_never_meet(void **state)
     assert_int_equal(atomic_load(&served), 32);
 }
 
+static void a_turn_holds_the_domains_lock(void **state)
+{
+    (void)state;
+    char uuid[ID_UUID_SIZE];
+    struct error err = ERROR_INIT;
+    int fd = -1;
+    id_new_uuid(uuid); /* of nobody who tests at the same time */
+    assert_int_equal(domain_lock_take(uuid, &fd, &err), 0);
+    instance_queue_lock_domains(queue);
+    struct instance_turn *first = join(uuid), *second = join(uuid);
+    assert_false(has_turn(first));
+    (void)close(fd);
+    assert_true(has_turn(first));
+    assert_true(has_turn(first)); /* as often as one likes */
+    assert_int_equal(domain_lock_take(uuid, &fd, &err), -EBUSY);
+    instance_turn_free(first);
+    assert_true(has_turn(second));
+    instance_turn_free(second);
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(domain_lock_take(uuid, &fd, &err), 0);
+    (void)close(fd);
+}
+
+static void waiting_for_the_domains_lock_is_cancelled(void **state)
+{
+    (void)state;
+    char uuid[ID_UUID_SIZE];
+    struct error err = ERROR_INIT, reason = ERROR_INIT;
+    struct cancel *cancel = NULL;
+    int fd = -1;
+    id_new_uuid(uuid);
+    assert_int_equal(domain_lock_take(uuid, &fd, &err), 0);
+    instance_queue_lock_domains(queue);
+    struct instance_turn *turn = join(uuid);
+    assert_int_equal(cancel_new(&cancel, &err), 0);
+    (void)error_set(&reason, ECANCELED, EXC_IMAGE_NOT_FOUND, "the image is gone");
+    cancel_request(cancel, &reason);
+    (void)cancel_enter(cancel);
+    /* The turn is there at once, which counts; the lock is not. */
+    assert_int_equal(instance_turn_await(turn, NEVER_MS, &err), -ECANCELED);
+    assert_string_equal(err.message, "the image is gone");
+    (void)cancel_enter(NULL);
+    cancel_free(cancel);
+    instance_turn_free(turn);
+    (void)close(fd);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -209,6 +260,8 @@ int main(void)
         TEST(a_request_without_a_line_goes_on),
         TEST(what_stands_behind_one_that_is_left_is_told),
         TEST(many_threads_never_meet),
+        TEST(a_turn_holds_the_domains_lock),
+        TEST(waiting_for_the_domains_lock_is_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
