@@ -28,6 +28,7 @@ struct image_stream {
     bool is_qcow2;                            /* else raw */
     char backing_path[QCOW2_BACKING_MAX + 1]; /* "" = it has none */
     char backing_format[DRIVER_FORMAT_MAX];
+    char mark[QCOW2_MARK_MAX + 1]; /* "" = it has none */
     struct qcow2_layout layout;
     struct qcow2_metadata metadata;
     unsigned char cluster[EXTENT_CLUSTER_BYTES]; /* of metadata, which is partly taken */
@@ -168,6 +169,8 @@ static int stream_prepare(struct image_stream *stream, uint64_t bytes_per_s, str
     if (is_layer)
         stream->layout.backing =
             (struct qcow2_backing){stream->backing_path, stream->backing_format};
+    if (stream->mark[0] != '\0')
+        stream->layout.mark = stream->mark;
     stream->base.size_bytes = stream->is_qcow2 ? qcow2_layout_image_bytes(&stream->layout)
                                                : extent_map_disk_bytes(stream->map);
     log_debug("image stream: %s of %" PRIu64 " bytes, %" PRIu64 " of %" PRIu64
@@ -211,18 +214,27 @@ int image_stream_open(struct nbd_client *client, const char *format, uint64_t by
     return stream ? stream_begin(stream, bytes_per_s, ret_source, err) : error_nomem(err);
 }
 
-int image_stream_open_layer(struct nbd_client *client, const struct qcow2_backing *backing,
-                            struct image_source **ret_source, struct error *err)
+/* Cuts nothing off. */
+static bool copy_name(char *to, size_t size, const char *name)
 {
-    if (strlen(backing->path) > QCOW2_BACKING_MAX || strlen(backing->format) >= DRIVER_FORMAT_MAX)
-        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR,
-                         "%s: no header takes so long a name", backing->path);
+    int n = snprintf(to, size, "%s", name ? name : "");
+    return n >= 0 && (size_t)n < size;
+}
+
+int image_stream_open_marked(struct nbd_client *client, const struct qcow2_backing *backing,
+                             const char *mark, struct image_source **ret_source, struct error *err)
+{
+    const char *path = backing ? backing->path : NULL, *format = backing ? backing->format : NULL;
     struct image_stream *stream = stream_new(client, true);
     if (!stream)
         return error_nomem(err);
-    (void)snprintf(stream->backing_path, sizeof(stream->backing_path), "%s", backing->path);
-    (void)snprintf(stream->backing_format, sizeof(stream->backing_format), "%s", backing->format);
-    return stream_begin(stream, 0, ret_source, err);
+    if (copy_name(stream->backing_path, sizeof(stream->backing_path), path) &&
+        copy_name(stream->backing_format, sizeof(stream->backing_format), format) &&
+        copy_name(stream->mark, sizeof(stream->mark), mark))
+        return stream_begin(stream, 0, ret_source, err);
+    free(stream);
+    return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s: no header takes so long a name",
+                     path ? path : mark);
 }
 
 /* tmpfs and some network file systems do not take O_DIRECT. */

@@ -25,12 +25,13 @@ int image_stream_open(struct nbd_client *client, const char *format, uint64_t by
                       struct image_source **ret_source, struct error *err);
 
 /*
- * A qcow2 image of those clusters of the disk that nbd_client_map() tells, whatever is in them, on
- * a backing file that has the others. `backing` is copied. Takes the client on success.
- * ENAMETOOLONG; as above.
+ * A qcow2 image with a mark (qcow2_mark.h; NULL: none), of the whole disk or, on a backing file
+ * that has the others, of those clusters that nbd_client_map() tells, whatever is in them.
+ * `backing` (NULL: none) and `mark` are copied. Takes the client on success. ENAMETOOLONG; as
+ * above.
  */
-int image_stream_open_layer(struct nbd_client *client, const struct qcow2_backing *backing,
-                            struct image_source **ret_source, struct error *err);
+int image_stream_open_marked(struct nbd_client *client, const struct qcow2_backing *backing,
+                             const char *mark, struct image_source **ret_source, struct error *err);
 
 /* A disk that nobody writes to. Everything is borrowed for the time of a call. */
 struct image_stream_disk {

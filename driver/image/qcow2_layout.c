@@ -93,19 +93,31 @@ static void put_64(unsigned char *at, uint64_t value)
     memcpy(at, &big, sizeof(big));
 }
 
-/* Its format is an extension, which the end of extensions (all zero) follows; then its path. */
-static void name_backing(const struct qcow2_backing *backing, unsigned char *cluster)
+/* Returns where the next one begins. */
+static size_t put_extension(unsigned char *cluster, size_t at, uint32_t type, const char *text)
 {
-    size_t length = strlen(backing->path), format_length = strlen(backing->format);
-    unsigned char *extension = cluster + HEADER_BYTES;
-    put_32(extension, EXTENSION_BACKING_FORMAT);
-    put_32(extension + 4, format_length);
-    memcpy(extension + EXTENSION_HEAD_BYTES, backing->format, format_length);
-    size_t at = HEADER_BYTES + EXTENSION_HEAD_BYTES + (size_t)divide_up(format_length, 8) * 8 +
-                EXTENSION_HEAD_BYTES;
-    memcpy(cluster + at, backing->path, length);
+    size_t length = strlen(text);
+    put_32(cluster + at, type);
+    put_32(cluster + at + 4, length);
+    memcpy(cluster + at + EXTENSION_HEAD_BYTES, text, length);
+    return at + EXTENSION_HEAD_BYTES + (size_t)divide_up(length, 8) * 8;
+}
+
+/* Behind the end of extensions, which is all zero, comes the path of the backing file. */
+static void put_extensions(const struct qcow2_layout *layout, unsigned char *cluster)
+{
+    size_t at = HEADER_BYTES;
+    const char *path = layout->backing.path;
+    if (path)
+        at = put_extension(cluster, at, EXTENSION_BACKING_FORMAT, layout->backing.format);
+    if (layout->mark)
+        at = put_extension(cluster, at, QCOW2_MARK_EXTENSION, layout->mark);
+    at += EXTENSION_HEAD_BYTES;
+    if (!path)
+        return;
+    memcpy(cluster + at, path, strlen(path));
     put_64(cluster + 8, at);
-    put_32(cluster + 16, length);
+    put_32(cluster + 16, strlen(path));
 }
 
 static void make_header(const struct qcow2_layout *layout, unsigned char *cluster)
@@ -120,8 +132,7 @@ static void make_header(const struct qcow2_layout *layout, unsigned char *cluste
     put_32(cluster + 56, layout->refcount_blocks - layout->refcount_table);
     put_32(cluster + 96, REFCOUNT_ORDER);
     put_32(cluster + 100, HEADER_BYTES);
-    if (layout->backing.path)
-        name_backing(&layout->backing, cluster);
+    put_extensions(layout, cluster);
 }
 
 /* Pointers to `count` clusters that follow one another. */

@@ -22,6 +22,8 @@ struct qcow2_backing {
 };
 
 #define QCOW2_BACKING_MAX 1023 /* qcow2.txt: the longest a reader takes */
+#define QCOW2_MARK_MAX 79
+#define QCOW2_MARK_EXTENSION 0x4e736d6b /* a header extension of ours, which QEMU leaves alone */
 
 struct qcow2_layout {
     const struct extent_map *map; /* borrowed; constant from here on */
@@ -31,6 +33,7 @@ struct qcow2_layout {
     uint64_t clusters; /* of the whole image */
     uint64_t l1_entries;
     struct qcow2_backing backing; /* borrowed; to be set before the first byte. No path: none */
+    const char *mark;             /* borrowed; which image it is (qcow2_mark.h). NULL: none */
 };
 
 /* Decides it. `map` is borrowed for the life of the layout and constant from here on. */

@@ -31,6 +31,7 @@
 #include "driver/image/image_stream.h"
 #include "driver/image/nbd_launch.h"
 #include "driver/image/qcow2_layout.h"
+#include "driver/image/qcow2_mark.h"
 #include "tests/unit/canceller.h"
 #include "tests/unit/driver/temp_folder.h"
 
@@ -594,7 +595,7 @@ static void a_layer_of_what_a_bitmap_tells(void **state)
     assert_int_equal(nbd_client_new(20, &client, &err), 0);
     assert_int_equal(nbd_client_ask_bitmap(client, "since", &err), 0);
     assert_int_equal(nbd_client_connect(client, socket, "vda", &err), 0);
-    assert_int_equal(image_stream_open_layer(client, &backing, &source, &err), 0);
+    assert_int_equal(image_stream_open_marked(client, &backing, "42.vda", &source, &err), 0);
     assert_int_equal(save(source, layer), source->size_bytes);
     image_source_close(source); /* whose only client it was: the server ends */
     assert_int_equal(
@@ -604,6 +605,14 @@ static void a_layer_of_what_a_bitmap_tells(void **state)
                          layer, layer),
                      0);
     assert_true(bytes_of(layer) < 3 * MIB); /* 2.2 MiB were written since */
+    char mark[QCOW2_MARK_MAX + 1];
+    assert_int_equal(qcow2_mark_read(layer, mark, &err), 0);
+    assert_string_equal(mark, "42.vda");
+    assert_int_equal(run("qemu-img rebase -q -u -f qcow2 -b %s -F qcow2 %s", base, layer), 0);
+    assert_int_equal(qcow2_mark_read(layer, mark, &err), 0);
+    assert_string_equal(mark, "42.vda"); /* QEMU has written the header anew */
+    assert_int_equal(qcow2_mark_read(base, mark, &err), 0);
+    assert_string_equal(mark, ""); /* of another's image */
 }
 
 static void a_bitmap_that_there_is_not(void **state)
@@ -622,7 +631,7 @@ static void a_bitmap_that_there_is_not(void **state)
     assert_int_equal(nbd_client_new(20, &client, &err), 0);
     assert_int_equal(nbd_client_ask_bitmap(client, "since", &err), 0);
     assert_int_equal(nbd_client_connect(client, socket, "vda", &err), 0);
-    assert_int_equal(image_stream_open_layer(client, &backing, &source, &err), -ENOTSUP);
+    assert_int_equal(image_stream_open_marked(client, &backing, "42.vda", &source, &err), -ENOTSUP);
     nbd_client_free(client);
     char longest[200];
     memset(longest, 'b', sizeof(longest) - 1);
