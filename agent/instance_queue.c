@@ -22,9 +22,9 @@
 struct instance_turn {
     struct instance_queue *queue;
     char instance_uuid[ID_UUID_SIZE];
-    int fd;      /* eventfd, readable from its turn on */
-    int lock_fd; /* of the domain's lock; -1: not held */
-    bool past;   /* it stands in the line no more */
+    int fd;                   /* eventfd, readable from its turn on */
+    struct domain_lock *lock; /* NULL: not held */
+    bool past;                /* it stands in the line no more */
     bool follows_left;
     struct instance_turn *next;
 };
@@ -32,7 +32,7 @@ struct instance_turn {
 struct instance_queue {
     pthread_mutex_t lock;        /* guards the line */
     struct instance_turn *first; /* all instances in one line, in the order of arrival */
-    bool locks_domains;          /* constant when anybody stands in it */
+    const char *lock_folder;     /* constant when anybody stands in it; NULL: none is locked */
 };
 
 int instance_queue_new(struct instance_queue **ret_queue, struct error *err)
@@ -45,9 +45,9 @@ int instance_queue_new(struct instance_queue **ret_queue, struct error *err)
     return 0;
 }
 
-void instance_queue_lock_domains(struct instance_queue *queue)
+void instance_queue_lock_domains(struct instance_queue *queue, const char *folder)
 {
-    queue->locks_domains = true;
+    queue->lock_folder = folder;
 }
 
 void instance_queue_free(struct instance_queue *queue)
@@ -91,7 +91,6 @@ int instance_queue_join(struct instance_queue *queue, const char *instance_uuid,
         return error_errno(err, saved_errno, "cannot stand in line for instance %s", instance_uuid);
     }
     turn->queue = queue;
-    turn->lock_fd = -1;
     (void)snprintf(turn->instance_uuid, sizeof(turn->instance_uuid), "%s", instance_uuid);
     log_debug("instance %s: a request stands in line", instance_uuid);
     append_turn(queue, turn);
@@ -111,18 +110,22 @@ unsigned instance_queue_waiting(struct instance_queue *queue)
 /* One that the operators' tool has is asked for again and again: it tells nobody when it ends. */
 static int await_lock(struct instance_turn *turn, uint64_t deadline_ms, struct error *err)
 {
-    for (bool told = false; turn->lock_fd < 0; told = true) {
-        struct error busy = ERROR_INIT;
-        int r = domain_lock_take(turn->instance_uuid, &turn->lock_fd, &busy);
-        if (r == 0)
+    for (bool told = false; !turn->lock; told = true) {
+        struct error failure = ERROR_INIT;
+        int r =
+            domain_lock_take(turn->queue->lock_folder, turn->instance_uuid, &turn->lock, &failure);
+        if (r < 0 && r != -EBUSY) /* no reason to take no snapshots */
+            log_warning("nova-snapshot domain is not kept from the guest meanwhile: %s",
+                        failure.message);
+        if (r != -EBUSY)
             break;
-        if (r != -EBUSY || clock_now_ms() >= deadline_ms) {
-            *err = busy;
-            err->errnum = r == -EBUSY ? ETIMEDOUT : busy.errnum;
-            return -err->errnum;
+        if (clock_now_ms() >= deadline_ms) {
+            *err = failure;
+            err->errnum = ETIMEDOUT;
+            return -ETIMEDOUT;
         }
         if (!told)
-            log_info("the request waits: %s", busy.message);
+            log_info("the request waits: %s", failure.message);
         struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
         (void)poll(&cancelled, 1, LOOK_MS);
         if (cancel_check(err) < 0)
@@ -138,7 +141,7 @@ int instance_turn_await(struct instance_turn *turn, uint64_t deadline_ms, struct
     int r = cancel_await(turn->fd, deadline_ms, err);
     log_debug("instance %s: %s", turn->instance_uuid,
               r == 0 ? "its turn has come" : "the turn did not come");
-    return r == 0 && turn->queue->locks_domains ? await_lock(turn, deadline_ms, err) : r;
+    return r == 0 && turn->queue->lock_folder ? await_lock(turn, deadline_ms, err) : r;
 }
 
 bool instance_turn_is_waited_for(const struct instance_turn *turn)
@@ -154,9 +157,7 @@ void instance_turn_pass(struct instance_turn *turn)
     if (!turn || turn->past)
         return;
     LOCK_SCOPE(&turn->queue->lock);
-    if (turn->lock_fd >= 0) /* before the next one has its turn */
-        (void)close(turn->lock_fd);
-    turn->lock_fd = -1;
+    domain_lock_release(TAKE_PTR(turn->lock)); /* before the next one has its turn */
     struct instance_turn **link = &turn->queue->first;
     while (*link != turn)
         link = &(*link)->next;

@@ -31,6 +31,7 @@ struct backup_set {
     struct image_source *sources[SOURCE_DISKS_MAX];
     json_t *earlier; /* images of the checkpoint, by target; NULL: these are no increments */
     char *checkpoint_xml;
+    char checkpoint_id[ID_HEX_SIZE]; /* "": none is made */
 };
 
 /* The first disk is looked at by the driver itself. */
@@ -57,26 +58,44 @@ static int check_set(const struct backup_set *set, struct error *err)
     return r;
 }
 
-/* Writes down what is about to be made. */
-static int plan_checkpoint(struct backup_set *set, struct error *err)
+/* Tells the image of a disk from all others: the next increment looks for it. NULL: none will come.
+ */
+static const char *mark_of(const struct backup_set *set, const char *target,
+                           char mark[static QCOW2_MARK_MAX + 1])
 {
-    char id[ID_HEX_SIZE];
-    const char *name = set->request->checkpoint;
-    id_new_hex(id);
+    if (set->checkpoint_id[0] == '\0')
+        return NULL;
+    (void)snprintf(mark, QCOW2_MARK_MAX + 1, "%s.%s", set->checkpoint_id, target);
+    return mark;
+}
+
+static json_t *describe_images(const struct backup_set *set)
+{
+    char mark[QCOW2_MARK_MAX + 1];
     json_t *images = json_object();
     for (size_t i = 0; i < set->report->count; i++) {
         const struct image_file *file = &set->report->files[i];
-        (void)json_object_set_new(
-            images, file->target,
-            json_pack("{s:s, s:s}", "path", file->path, "format", file->format));
+        (void)json_object_set_new(images, file->target,
+                                  json_pack("{s:s, s:s, s:s}", "path", file->path, "format",
+                                            file->format, "mark",
+                                            mark_of(set, file->target, mark)));
     }
-    int r = bitmap_checkpoint_describe(name, id, images, &set->checkpoint_xml, err);
+    return images;
+}
+
+/* Writes down what is about to be made. */
+static int plan_checkpoint(struct backup_set *set, struct error *err)
+{
+    const char *name = set->request->checkpoint;
+    id_new_hex(set->checkpoint_id);
+    json_t *images = describe_images(set);
+    int r = bitmap_checkpoint_describe(name, set->checkpoint_id, images, &set->checkpoint_xml, err);
     json_decref(images);
     if (r < 0)
         return r;
     set->op.backup.checkpoint_xml = set->checkpoint_xml;
     return record_note(set->session->record, "checkpoint",
-                       json_pack("{s:s, s:s}", "name", name, "id", id), err);
+                       json_pack("{s:s, s:s}", "name", name, "id", set->checkpoint_id), err);
 }
 
 /* Where QEMU keeps what the guest overwrites of a disk beside the first; libvirt may let it by
@@ -148,11 +167,13 @@ static int open_stream(const struct backup_set *set, size_t i, struct nbd_client
         r = nbd_client_connect(client, set->op.backup.socket_path, file->target, err);
     if (r < 0)
         return r;
+    char path[PATH_MAX], text[QCOW2_MARK_MAX + 1];
+    const char *mark = mark_of(set, file->target, text);
     if (!set->earlier)
-        return image_stream_open(client, file->format, 0, ret_source, err);
-    char path[PATH_MAX];
+        return mark ? image_stream_open_marked(client, NULL, mark, ret_source, err)
+                    : image_stream_open(client, file->format, 0, ret_source, err);
     const struct qcow2_backing backing = earlier_image_backing(set->earlier, file, path);
-    return image_stream_open_layer(client, &backing, ret_source, err);
+    return image_stream_open_marked(client, &backing, mark, ret_source, err);
 }
 
 static int write_file(struct backup_set *set, size_t i, struct error *err)

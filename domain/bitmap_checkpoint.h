@@ -3,7 +3,7 @@
  * libvirt's checkpoints (virDomainCheckpoint): dirty bitmaps in a running domain's qcow2 disks,
  * which tell what was written since the instant of an image. Ours have a description that names the
  * images of that instant, as JSON: {"nova_snapshot": id, "images": {"vda": {"path": path, "format":
- * format}}}.
+ * format, "mark": mark}}} (driver/image/qcow2_mark.h).
  */
 #pragma once
 

@@ -9,23 +9,32 @@
 #include <unistd.h>
 
 #include "common/json.h"
+#include "driver/image/qcow2_mark.h"
 #include "driver/image/qemu_img.h"
 
 int earlier_image_check(const json_t *images, const struct guest_info *info, const char *name,
                         struct error *err)
 {
     struct qemu_img_info header = {0};
+    char found[QCOW2_MARK_MAX + 1];
     const json_t *image = json_object_get(images, info->disk_target);
     const char *path = json_string_member(image, "path");
     const char *format = json_string_member(image, "format");
-    if (!path || !format)
+    const char *mark = json_string_member(image, "mark");
+    if (!path || !format || !mark)
         return error_set(err, ENOENT, EXC_INTERNAL_ERROR,
                          "there is no image of disk %s at checkpoint %s: make a full one first",
                          info->disk_target, name);
     if (access(path, F_OK) < 0)
         return error_errno(err, errno, "%s, the image of disk %s at checkpoint %s", path,
                            info->disk_target, name);
-    int r = qemu_img_info(path, format, &header, err);
+    int r = qcow2_mark_read(path, found, err);
+    if (r == 0 && strcmp(found, mark) != 0)
+        return error_set(err, EINVAL, EXC_INVALID_DISK_INFO,
+                         "%s is another image than the one of disk %s at checkpoint %s", path,
+                         info->disk_target, name);
+    if (r == 0)
+        r = qemu_img_info(path, format, &header, err);
     if (r < 0)
         return r;
     return header.virtual_size_bytes <= info->virtual_size_bytes
@@ -45,6 +54,7 @@ struct qcow2_backing earlier_image_backing(const json_t *images, const struct im
     const char *own = strrchr(file->path, '/');
     bool same = own && (size_t)(own - file->path) + 1 == folder &&
                 strncmp(earlier, file->path, folder) == 0;
-    (void)snprintf(path, PATH_MAX, "%s", same ? slash + 1 : earlier);
+    /* QEMU takes what is before a colon for a protocol, unless a slash comes first. */
+    (void)snprintf(path, PATH_MAX, "%s%s", same ? "./" : "", same ? slash + 1 : earlier);
     return (struct qcow2_backing){path, json_string_member(image, "format")};
 }

@@ -36,11 +36,37 @@ static int name_file(const struct image_request *request, const struct guest_inf
     return 0;
 }
 
-static int name_files(const struct image_request *request, const struct source_disks *disks,
-                      struct image_report *report, struct error *err)
+/* One that is there already stays, whatever becomes of the images. */
+static int make_folder(struct session *session, const char *output, struct error *err)
 {
-    if (request->all_disks && mkdir(request->output, FOLDER_MODE) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "cannot make %s", request->output);
+    char path[PATH_MAX];
+    struct image_file folder;
+    struct error failure = ERROR_INIT;
+    int n = snprintf(path, sizeof(path), "%s", output);
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", output);
+    while (n > 1 && path[n - 1] == '/')
+        path[--n] = '\0';
+    int r = image_file_name(path, &folder, &failure);
+    if (r == -EEXIST)
+        return 0;
+    if (r < 0) {
+        *err = failure;
+        return r;
+    }
+    r = record_note(session->record, "folder", json_pack("{s:s}", "path", folder.path), err);
+    if (r == 0 && mkdir(folder.path, FOLDER_MODE) < 0)
+        r = error_errno(err, errno, "cannot make %s", folder.path);
+    failpoint("domain:folder-made");
+    return r;
+}
+
+static int name_files(struct session *session, const struct image_request *request,
+                      const struct source_disks *disks, struct image_report *report,
+                      struct error *err)
+{
+    if (request->all_disks && make_folder(session, request->output, err) < 0)
+        return -err->errnum;
     report->files = calloc(disks->count, sizeof(*report->files));
     if (!report->files)
         return error_nomem(err);
@@ -81,13 +107,23 @@ static int verify_files(struct image_report *report, const struct image_observer
     return r;
 }
 
+/* By its name it is found again, should it be lost. */
+static int note_domain(struct session *session, struct error *err)
+{
+    const char *name = virDomainGetName(session->domain);
+    return name ? record_note(session->record, "domain", json_pack("{s:s}", "name", name), err)
+                : libvirt_error(err, "cannot read the domain's name");
+}
+
 static int make_and_verify(struct session *session, const struct image_request *request,
                            struct source_disks *disks, struct image_report *report,
                            struct error *err)
 {
     int r = source_disks_read(session, request->disk, request->all_disks, disks, err);
     if (r == 0)
-        r = name_files(request, disks, report, err);
+        r = note_domain(session, err);
+    if (r == 0)
+        r = name_files(session, request, disks, report, err);
     if (r == 0)
         r = make_files(session, request, disks, report, err);
     if (r == 0)
@@ -98,14 +134,6 @@ static int make_and_verify(struct session *session, const struct image_request *
     return r;
 }
 
-static int undo_earlier(struct session *session, struct error *err)
-{
-    int r = leftover_undo(session, err);
-    return r < 0 ? error_prepend(err, "what an earlier command has left on the domain cannot be "
-                                      "undone, the next one will try again")
-                 : 0;
-}
-
 int image_take(struct session *session, const struct image_request *request,
                struct image_report *ret_report, struct error *err)
 {
@@ -114,7 +142,9 @@ int image_take(struct session *session, const struct image_request *request,
     *ret_report = (struct image_report){0};
     int r = image_request_check(request, err);
     if (r == 0)
-        r = undo_earlier(session, err);
+        r = leftover_undo_earlier(session, err);
+    if (r == 0)
+        r = session_need_domain(session, err);
     if (r < 0)
         return r;
     (void)make_and_verify(session, request, &disks, ret_report, &failure);

@@ -12,8 +12,8 @@
  * Makes and verifies them. All of them are there when it returns 0, and none when it does not,
  * unless they were whole and only what was left could not be cleared up. The guest is as it was in
  * both cases, but for a checkpoint that was asked for. First what an earlier command has left is
- * undone. EINVAL for a request that makes no sense, EEXIST for a file that is there. Free with
- * image_report_done(), also after a failure.
+ * undone. ENOENT when the domain is lost for good, EINVAL for a request that makes no sense,
+ * EEXIST for a file that is there. Free with image_report_done(), also after a failure.
  */
 int image_take(struct session *session, const struct image_request *request,
                struct image_report *ret_report, struct error *err);

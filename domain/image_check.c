@@ -14,6 +14,8 @@
 #include "driver/image/qemu_img.h"
 
 #define CHECK_STALL_MS 120000
+#define FOUND_DAMAGE 2 /* qemu-img(1), check */
+#define FOUND_LEAKS 3
 
 bool image_check_can(const char *format)
 {
@@ -27,13 +29,19 @@ bool image_check_can(const char *format)
 int image_check_run(const char *path, const char *format, struct error *err)
 {
     const char *const argv[] = {"qemu-img", "check", "-q", "-f", format, path, NULL};
-    const struct process_options options = {.argv = argv, .stall_timeout_ms = CHECK_STALL_MS};
+    int status = 0;
+    const struct process_options options = {.argv = argv,
+                                            .stall_timeout_ms = CHECK_STALL_MS,
+                                            .sandbox = qemu_img_sandbox(path),
+                                            .ret_status = &status};
     struct error failure = ERROR_INIT;
     if (process_run(&options, NULL, NULL, &failure) == 0)
         return 0;
     if (cancel_check(err) < 0)
         return -ECANCELED;
-    return error_set(err, EINVAL, EXC_INVALID_DISK_INFO, "%s is damaged: %s", path,
+    return error_set(err, EINVAL, EXC_INVALID_DISK_INFO, "%s %s: %s", path,
+                     status == FOUND_DAMAGE || status == FOUND_LEAKS ? "is damaged"
+                                                                     : "cannot be checked",
                      failure.message);
 }
 

@@ -15,7 +15,8 @@
 /* Whether qemu-img has a check for the format. */
 bool image_check_can(const char *format);
 
-/* `qemu-img check`: InvalidDiskInfo with what it says unless the file is without fault. */
+/* `qemu-img check`: InvalidDiskInfo with what it says unless the file is without fault, "is
+ * damaged" only where it has found one. */
 int image_check_run(const char *path, const char *format, struct error *err);
 
 struct image_layer {

@@ -16,10 +16,10 @@
 #include "common/cleanup.h"
 #include "common/failpoint.h"
 #include "common/id.h"
-#include "domain/image_digest.h"
+#include "domain/image_output.h"
+#include "domain/image_settle.h"
 
 #define PIECE_BYTES (1U << 20)
-#define ZEROES_BYTES (64U << 10)
 #define FILE_MODE 0600
 
 void image_file_tell(const struct image_observer *observer, enum image_phase phase,
@@ -65,42 +65,6 @@ int image_file_name(const char *path, struct image_file *ret_file, struct error 
     return 0;
 }
 
-static bool is_zero(const unsigned char *data, size_t length)
-{
-    return data[0] == 0 && memcmp(data, data + 1, length - 1) == 0;
-}
-
-static int write_all(int fd, const unsigned char *data, size_t length, struct error *err)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, data, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(err, errno, "cannot write the image");
-        data += n;
-        length -= (size_t)n;
-    }
-    return 0;
-}
-
-/* What is zero is left out of a file, which gets its length at the end. */
-static int write_sparse(int fd, const unsigned char *data, size_t length, struct error *err)
-{
-    for (size_t piece; length > 0; data += piece, length -= piece) {
-        piece = length < ZEROES_BYTES ? length : ZEROES_BYTES;
-        if (is_zero(data, piece)) {
-            if (lseek(fd, (off_t)piece, SEEK_CUR) < 0)
-                return error_errno(err, errno, "cannot write the image");
-            continue;
-        }
-        int r = write_all(fd, data, piece, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 static int copy_image(struct image_file *file, int fd, struct image_source *source,
                       const struct image_observer *observer, struct error *err)
 {
@@ -115,7 +79,8 @@ static int copy_image(struct image_file *file, int fd, struct image_source *sour
             return (int)n;
         if (n == 0)
             break;
-        int r = (is_stdout ? write_all : write_sparse)(fd, buffer, (size_t)n, err);
+        int r = (is_stdout ? image_output_write_stream : image_output_write_sparse)(fd, buffer,
+                                                                                    (size_t)n, err);
         if (r < 0 || cancel_check(err) < 0)
             return -err->errnum;
         image_digest_add(digest, buffer, (size_t)n);
@@ -135,8 +100,10 @@ static int copy_image(struct image_file *file, int fd, struct image_source *sour
 static int write_file(struct image_file *file, struct session *session, struct image_source *source,
                       const struct image_observer *observer, struct error *err)
 {
-    int r = record_note(session->record, "file",
-                        json_pack("{s:s, s:s}", "partial", file->partial, "path", file->path), err);
+    json_t *note = NULL;
+    int r = image_settle_note(file->partial, file->path, &note, err);
+    if (r == 0)
+        r = record_note(session->record, "file", note, err);
     if (r < 0)
         return r;
     cleanup_close int fd =
@@ -153,10 +120,20 @@ static int write_file(struct image_file *file, struct session *session, struct i
     return 0;
 }
 
+/* What a full disk or quota has not told yet. A pipe has nothing to sync. */
+static int sync_stdout(struct error *err)
+{
+    return fsync(STDOUT_FILENO) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP
+               ? 0
+               : error_errno(err, errno, "cannot write the image");
+}
+
 int image_file_write(struct image_file *file, struct session *session, struct image_source *source,
                      const struct image_observer *observer, struct error *err)
 {
     file->size_bytes = 0;
-    return file->path[0] == '\0' ? copy_image(file, STDOUT_FILENO, source, observer, err)
-                                 : write_file(file, session, source, observer, err);
+    if (file->path[0] != '\0')
+        return write_file(file, session, source, observer, err);
+    int r = copy_image(file, STDOUT_FILENO, source, observer, err);
+    return r < 0 ? r : sync_stdout(err);
 }

@@ -28,6 +28,8 @@ int interrupt_begin(struct error *err)
 {
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     pthread_t thread;
+    if (interrupt.cancel)
+        return 0;
     int r = cancel_new(&interrupt.cancel, err);
     if (r < 0)
         return r;

@@ -6,7 +6,7 @@
 
 /*
  * From here on SIGINT, SIGTERM and SIGHUP cancel the calling thread's work (common/cancel.h), and a
- * reader of standard output that goes away is an error of writing. Once, before other threads are
- * started; holds for the life of the process.
+ * reader of standard output that goes away is an error of writing. Before other threads are
+ * started; holds for the life of the process, however often it is called.
  */
 int interrupt_begin(struct error *err);

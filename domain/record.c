@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,19 +20,35 @@
 
 #define FILE_MAX_BYTES (16U << 20)
 #define BOOT "boot"
+#define RESTART "restart"
 
 struct record {
     char folder[PRIVATE_FILE_FOLDER_SIZE];
     char name[ID_UUID_SIZE];
+    char path[PATH_MAX];
     int folder_fd;
     int fd;        /* -1: there is no file yet */
     json_t *notes; /* name -> array of its values */
     bool host_rebooted;
+    bool is_spoilt; /* it ends with half a line: nothing can be added */
 };
+
+/* What was noted before counts no more; `kept` is of the form of record->notes. */
+static int restart_notes(struct record *record, json_t *kept, struct error *err)
+{
+    json_t *boot = json_incref(json_object_get(record->notes, BOOT));
+    (void)json_object_clear(record->notes);
+    bool is_done = json_object_update(record->notes, kept) == 0 &&
+                   (!boot || json_object_set(record->notes, BOOT, boot) == 0);
+    json_decref(boot);
+    return is_done ? 0 : error_nomem(err);
+}
 
 static int add_value(struct record *record, const char *name, json_t *value, struct error *err)
 {
     json_t *values = json_object_get(record->notes, name);
+    if (strcmp(name, RESTART) == 0)
+        return restart_notes(record, value, err);
     if (!values) {
         values = json_array();
         if (json_object_set_new(record->notes, name, values) < 0)
@@ -63,9 +80,9 @@ static int add_lines(struct record *record, const char *text, size_t length, str
     if (r < 0)
         return error_set(
             err, EBADMSG, EXC_INTERNAL_ERROR,
-            "%s/%s, which tells what an earlier command has left, cannot be read: look "
-            "at the domain, then remove it",
-            record->folder, record->name);
+            "%s, which tells what an earlier command has left, cannot be read: look at the domain, "
+            "then remove it",
+            record->path);
     return 0;
 }
 
@@ -128,6 +145,7 @@ int record_open(const char *state_dir, const char *uuid, struct record **ret_rec
     int r = n < 0 || (size_t)n >= sizeof(record->folder)
                 ? error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "the state folder %s", state_dir)
                 : private_file_open_folder(record->folder, &record->folder_fd, err);
+    (void)snprintf(record->path, sizeof(record->path), "%s/%s", record->folder, record->name);
     if (r == 0)
         r = record->notes ? read_record(record, err) : error_nomem(err);
     if (r < 0) {
@@ -150,6 +168,26 @@ void record_close(struct record *record)
     free(record);
 }
 
+static int refuse_note(const struct record *record, int errnum, struct error *err)
+{
+    return error_errno(err, errnum, "cannot write %s", record->path);
+}
+
+/* On disk when it returns 0, and else not begun: what comes behind half a line could not be read.
+ */
+static int append(struct record *record, const char *text, size_t length, struct error *err)
+{
+    struct stat st;
+    if (record->is_spoilt || fstat(record->fd, &st) < 0)
+        return refuse_note(record, EIO, err);
+    ssize_t n = write(record->fd, text, length);
+    if (n == (ssize_t)length && fdatasync(record->fd) == 0)
+        return 0;
+    int saved_errno = n < 0 || n == (ssize_t)length ? errno : ENOSPC;
+    record->is_spoilt = ftruncate(record->fd, st.st_size) < 0;
+    return refuse_note(record, saved_errno, err);
+}
+
 static int write_line(struct record *record, const char *name, json_t *value, struct error *err)
 {
     json_t *line = json_pack("{s:O}", name, value);
@@ -159,14 +197,10 @@ static int write_line(struct record *record, const char *name, json_t *value, st
         return error_nomem(err);
     size_t length = strlen(text);
     text[length] = '\n'; /* in place of the NUL */
-    ssize_t n = write(record->fd, text, length + 1);
-    int saved_errno = n < 0 ? errno : ENOSPC;
+    int r = append(record, text, length + 1, err);
     text[length] = '\0';
     secret_free(text);
-    if (n != (ssize_t)length + 1 || fdatasync(record->fd) < 0)
-        return error_errno(err, n == (ssize_t)length + 1 ? errno : saved_errno,
-                           "cannot write %s/%s", record->folder, record->name);
-    return add_value(record, name, value, err);
+    return r < 0 ? r : add_value(record, name, value, err);
 }
 
 static int begin_file(struct record *record, struct error *err)
@@ -192,9 +226,19 @@ int record_note(struct record *record, const char *name, json_t *value, struct e
     return r;
 }
 
+int record_restart(struct record *record, json_t *kept, struct error *err)
+{
+    return record_note(record, RESTART, kept, err);
+}
+
 json_t *record_all(const struct record *record, const char *name)
 {
     return json_object_get(record->notes, name);
+}
+
+const char *record_path(const struct record *record)
+{
+    return record->path;
 }
 
 bool record_is_empty(const struct record *record)
@@ -212,10 +256,10 @@ int record_end(struct record *record, struct error *err)
     if (record->fd < 0)
         return 0;
     if (unlinkat(record->folder_fd, record->name, 0) < 0)
-        return error_errno(err, errno, "cannot remove %s/%s", record->folder, record->name);
+        return error_errno(err, errno, "cannot remove %s", record->path);
     (void)close(record->fd);
     record->fd = -1;
-    record->host_rebooted = false;
+    record->host_rebooted = record->is_spoilt = false;
     (void)json_object_clear(record->notes);
     return 0;
 }

@@ -25,12 +25,23 @@ int record_open(const char *state_dir, const char *uuid, struct record **ret_rec
 /* NULL-safe. The file stays. */
 void record_close(struct record *record);
 
-/* On disk when it returns 0. Takes `value`, also on failure; NULL is one there was no memory for.
+/*
+ * On disk when it returns 0; after a failure the record is as it was, or takes no more. Takes
+ * `value`, also on failure; NULL is one there was no memory for.
  */
 int record_note(struct record *record, const char *name, json_t *value, struct error *err);
 
+/*
+ * All that was noted before is done, but for `kept`: an object whose members are what record_all()
+ * is to return. In one step. Takes it; errors as record_note().
+ */
+int record_restart(struct record *record, json_t *kept, struct error *err);
+
 /* All values of a name in their order, an array; NULL: there is none. Borrowed. */
 json_t *record_all(const struct record *record, const char *name);
+
+/* The file's path, for messages. Borrowed. */
+const char *record_path(const struct record *record);
 
 /* Whether there is any. */
 bool record_is_empty(const struct record *record);

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "driver/image/image_stream.h"
 #include "driver/journal.h"
+#include "driver/libvirt/guest_freeze.h"
 #include "driver/libvirt/guest_rest.h"
 
 struct making {
@@ -60,6 +61,17 @@ static size_t list_methods(const struct image_request *request, const struct gue
     return n;
 }
 
+/* Whoever has frozen the guest could not thaw it while it is saved. */
+static int check_thawed(const struct session *session, const struct guest_info *info,
+                        enum snapshot_method method, struct error *err)
+{
+    struct guest_freeze freeze = {.connection = session->driver->connection,
+                                  .timeout_s = session->driver->freeze_timeout_s};
+    return method == SNAPSHOT_METHOD_COLD && info->power_state == POWER_STATE_RUNNING
+               ? guest_freeze_check_thawed(&freeze, session->domain, err)
+               : 0;
+}
+
 static int extract(struct making *making, const struct guest_info *info,
                    struct snapshot_result *ret_result, struct error *err)
 {
@@ -78,7 +90,9 @@ static int extract(struct making *making, const struct guest_info *info,
     for (size_t i = 0; i < n && r == -EOPNOTSUPP; i++) {
         struct error failure = ERROR_INIT;
         plan.method = methods[i];
-        r = driver->ops->extract(driver, info, &plan, ret_result, &failure);
+        r = check_thawed(making->session, info, plan.method, &failure);
+        if (r == 0)
+            r = driver->ops->extract(driver, info, &plan, ret_result, &failure);
         if (r == -EOPNOTSUPP && i + 1 < n)
             log_warning("by %s, not %s: %s", snapshot_method_name(methods[i + 1]),
                         snapshot_method_name(methods[i]), failure.message);

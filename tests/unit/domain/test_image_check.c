@@ -52,6 +52,16 @@ static void a_whole_chain(void **state)
     assert_int_equal(chain.layers[2].virtual_size_bytes, 4 << 20);
 }
 
+static void a_colon_in_a_name(void **state)
+{
+    (void)state;
+    run("qemu-img create -q -f qcow2 ./nbd:base 4M && qemu-img create -q -f qcow2 -u "
+        "-b ./nbd:base -F qcow2 ./top:layer 4M");
+    if (image_check_chain(temp_path("top:layer"), &chain, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(chain.count, 2);
+}
+
 static void damaged(const char *command, const char *reason)
 {
     run(command);
@@ -67,7 +77,9 @@ static void what_is_wrong_is_named(void **state)
     (void)state;
     run("qemu-img create -q -f raw base 4M && qemu-img create -q -f qcow2 -b base -F raw middle && "
         "qemu-img create -q -f qcow2 -b middle -F qcow2 top && cp middle kept && cp top kept-top");
-    damaged("qemu-io -f raw -c 'write -q -P 255 64k 4k' middle", "middle");
+    damaged("qemu-io -f raw -c 'write -q -P 255 64k 4k' middle", "middle cannot be checked: ");
+    damaged("cp kept middle && qemu-io -f raw -c 'write -q -P 3 131073 1' middle",
+            "middle is damaged: "); /* a refcount */
     damaged("rm middle", "middle");
     damaged("cp kept middle && rm base && mkdir base", "base: it is no plain file");
     damaged("rmdir base && qemu-img create -q -f raw base 4M && rm -f middle && "
@@ -77,6 +89,14 @@ static void what_is_wrong_is_named(void **state)
     damaged("cp kept middle && cp kept-top top && qemu-img rebase -u -f qcow2 -b '' top && "
             "qemu-img create -q -f qcow2 -o data_file=data top 4M",
             "its data is in another file");
+}
+
+/* What cannot be opened is not said to be damaged. */
+static void a_check_that_cannot_be_made(void **state)
+{
+    (void)state;
+    assert_int_equal(image_check_run(temp_path("nowhere"), "qcow2", &err), -EINVAL);
+    assert_non_null(strstr(err.message, "nowhere cannot be checked: "));
 }
 
 static void only_some_formats_have_a_check(void **state)
@@ -91,7 +111,9 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_whole_chain),
+        TEST(a_colon_in_a_name),
         TEST(what_is_wrong_is_named),
+        TEST(a_check_that_cannot_be_made),
         TEST(only_some_formats_have_a_check),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
