@@ -57,6 +57,7 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
                                  "Makes nothing: checks the image at --output and all those it "
                                  "stands on."},
     [INVOCATION_TREE] = {"tree", NULL, "Each below the one it was made after."},
+    [INVOCATION_ALL] = {"all", NULL, "All domains that an earlier command has left something of."},
     [INVOCATION_CONNECT] = {"connect", "URI", "libvirt's URI, qemu:///system unless it is given."},
     [INVOCATION_STATE_DIR] = {"state-dir", "FOLDER",
                               "Where is written down what is done, /var/lib/nova-snapshot unless "
@@ -129,7 +130,8 @@ const struct command command_table[] = {
      .summary = "Makes an image of a domain's disk.",
      .more = "Of any domain of this host's libvirt, by its name or uuid, without the agent and as "
              "root. The guest runs on, and is as it was however this ends; what a killed command "
-             "has left is undone by the next one on the domain. The image is read back and "
+             "has left is undone by the next one on the domain, or by domain recover. The image is "
+             "read back and "
              "compared with what was written by SHA-256, and checked by qemu-img; what goes to "
              "standard output is not.",
      .run = domain_image,
@@ -148,6 +150,16 @@ const struct command command_table[] = {
      .run = domain_checkpoints,
      .options = {INVOCATION_TREE, INVOCATION_CONNECT},
      .n_options = 2},
+    {.name = "domain recover",
+     .argument = "[DOMAIN]",
+     .summary = "Undoes what a killed command has left.",
+     .more =
+         "Of a domain by its name or uuid, or of all: a guest that is frozen, saved or without its "
+         "definition is brought back, a job is ended, files go. For each is told whether there was "
+         "something to undo. At each start of a host, --all leaves nothing behind.",
+     .run = domain_recover,
+     .options = {INVOCATION_ALL, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
+     .n_options = 3},
     {.name = NULL},
 };
 
@@ -174,5 +186,6 @@ bool command_takes(const struct command *command, enum invocation_option option)
     for (unsigned i = 0; i < command->n_options; i++)
         if (command->options[i] == option)
             return true;
-    return option < COMMAND_COMMON_OPTIONS;
+    return option == INVOCATION_JSON ||
+           (option == INVOCATION_SOCKET && strncmp(command->name, "domain ", 7) != 0);
 }

@@ -29,7 +29,8 @@ struct command_option {
     char letter; /* a short form; NUL: none */
 };
 
-/* By enum invocation_option. The first two are for all commands. */
+/* By enum invocation_option. The first two are for all commands, the second for those that ask an
+ * agent. */
 extern const struct command_option command_options[INVOCATION_OPTIONS];
 #define COMMAND_COMMON_OPTIONS 2
 

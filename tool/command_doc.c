@@ -15,7 +15,7 @@ void command_doc_help(FILE *out)
                 "\n",
                 out);
     for (const struct command *command = command_table; command->name; command++)
-        (void)fprintf(out, "  %-13s%-11s%s\n", command->name,
+        (void)fprintf(out, "  %-19s%-11s%s\n", command->name,
                       command->argument ? command->argument : "", command->summary);
     (void)fputs("\nJOB is a number of the list, or the id of an image.\n\n", out);
     for (unsigned i = 0; i < INVOCATION_OPTIONS; i++) {
@@ -100,7 +100,8 @@ static void write_case(const struct command *command, FILE *out)
 {
     static const enum invocation_option common[] = {INVOCATION_JSON, INVOCATION_SOCKET};
     (void)fprintf(out, "    \"%s\") words=\"", command->name);
-    write_options(common, COMMAND_COMMON_OPTIONS, out);
+    for (unsigned i = 0; i < COMMAND_COMMON_OPTIONS; i++)
+        write_options(&common[i], command_takes(command, common[i]) ? 1 : 0, out);
     write_options(command->options, command->n_options, out);
     (void)fprintf(out, "%s%s\" ;;\n", takes_job(command) ? " $(_nova_snapshot_jobs)" : "",
                   takes_domain(command) ? " $(_nova_snapshot_domains)" : "");

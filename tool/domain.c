@@ -3,6 +3,7 @@
 #include "tool/domain.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include "domain/checkpoint_list.h"
 #include "domain/image.h"
 #include "domain/image_check.h"
+#include "domain/leftover.h"
+#include "domain/record_list.h"
 #include "domain/session.h"
 #include "tool/domain_list.h"
 #include "tool/domain_progress.h"
@@ -33,16 +36,14 @@ static enum invocation_exit open_failed(const struct error *err)
                     err->message);
 }
 
-static enum invocation_exit open_session(const struct invocation *invocation, bool looks_only,
-                                         struct session **ret_session)
+static int open_session(const struct invocation *invocation, const char *name, bool looks_only,
+                        struct session **ret_session, struct error *err)
 {
     const struct session_options options = {.uri = invocation->values[INVOCATION_CONNECT],
                                             .state_dir = invocation->values[INVOCATION_STATE_DIR],
                                             .looks_only = looks_only};
-    struct error err = ERROR_INIT;
     log_set_level(LOG_LEVEL_WARNING);
-    return session_open(&options, invocation->argument, ret_session, &err) < 0 ? open_failed(&err)
-                                                                               : INVOCATION_DONE;
+    return session_open(&options, name, ret_session, err);
 }
 
 static enum invocation_exit verify_chain(const struct invocation *invocation, const char *output)
@@ -66,9 +67,9 @@ static enum invocation_exit make_image(const struct invocation *invocation,
     struct session *session = NULL;
     struct image_report report = {0};
     struct error err = ERROR_INIT;
-    enum invocation_exit status = open_session(invocation, false, &session);
-    if (status != INVOCATION_DONE)
-        return status;
+    enum invocation_exit status = INVOCATION_DONE;
+    if (open_session(invocation, invocation->argument, false, &session, &err) < 0)
+        return open_failed(&err);
     int r = image_take(session, request, &report, &err);
     domain_progress_end(request->observer->arg);
     if (r == 0)
@@ -102,6 +103,8 @@ enum invocation_exit domain_image(const struct invocation *invocation)
         return verify_chain(invocation, request.output);
     if (!output)
         return complain(INVOCATION_USAGE, "an image needs an --output");
+    if (to_stdout && (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
+        return complain(INVOCATION_USAGE, "standard output is closed");
     if (to_stdout && isatty(STDOUT_FILENO) == 1)
         return complain(INVOCATION_USAGE, "an image is nothing for a terminal");
     if (image_request_check(&request, &err) < 0)
@@ -115,14 +118,67 @@ enum invocation_exit domain_checkpoints(const struct invocation *invocation)
     struct session *session = NULL;
     struct checkpoint_list list = {0};
     struct error err = ERROR_INIT;
-    enum invocation_exit status = open_session(invocation, true, &session);
-    if (status != INVOCATION_DONE)
-        return status;
+    enum invocation_exit status = INVOCATION_DONE;
+    if (open_session(invocation, invocation->argument, true, &session, &err) < 0)
+        return open_failed(&err);
     if (checkpoint_list_read(session, &list, &err) < 0)
         status = complain(INVOCATION_FAILED, err.message);
     else
         domain_list_write(invocation, &list, stdout);
     checkpoint_list_done(&list);
     session_close(session);
+    return status;
+}
+
+static enum invocation_exit recover_one(const struct invocation *invocation, const char *name,
+                                        json_t *domains)
+{
+    struct session *session = NULL;
+    struct error err = ERROR_INIT;
+    const char *outcome = "nothing to undo";
+    enum invocation_exit status = INVOCATION_DONE;
+    int r = open_session(invocation, name, false, &session, &err);
+    if (r == 0 && !record_is_empty(session->record)) {
+        r = leftover_undo_earlier(session, &err);
+        outcome = record_is_empty(session->record) ? "undone" : "undone but for a checkpoint";
+    }
+    if (r == -EBUSY && !session) /* its command is alive, and undoes itself what it does */
+        outcome = "at work";
+    else if (r < 0)
+        status = session ? complain(INVOCATION_FAILED, err.message) : open_failed(&err);
+    if (status == INVOCATION_DONE)
+        (void)json_array_append_new(domains,
+                                    json_pack("{s:s, s:s}", "domain", name, "outcome", outcome));
+    session_close(session);
+    return status;
+}
+
+/* All that something is written down of; the first failure is told by the exit status. */
+static enum invocation_exit recover_all(const struct invocation *invocation, json_t *domains)
+{
+    const char *state_dir = invocation->values[INVOCATION_STATE_DIR];
+    cleanup_free char(*uuids)[ID_UUID_SIZE] = NULL;
+    enum invocation_exit status = INVOCATION_DONE;
+    struct error err = ERROR_INIT;
+    size_t count = 0;
+    if (record_list_uuids(state_dir ? state_dir : SESSION_STATE_DIR, &uuids, &count, &err) < 0)
+        return complain(INVOCATION_FAILED, err.message);
+    for (size_t i = 0; i < count; i++) {
+        enum invocation_exit of_one = recover_one(invocation, uuids[i], domains);
+        status = status == INVOCATION_DONE ? of_one : status;
+    }
+    return status;
+}
+
+enum invocation_exit domain_recover(const struct invocation *invocation)
+{
+    bool all = invocation->values[INVOCATION_ALL] != NULL;
+    if (all == (invocation->argument != NULL))
+        return complain(INVOCATION_USAGE, "it is either a DOMAIN or --all");
+    json_t *domains = json_array();
+    enum invocation_exit status = all ? recover_all(invocation, domains)
+                                      : recover_one(invocation, invocation->argument, domains);
+    domain_report_recovery(invocation, domains, stdout);
+    json_decref(domains);
     return status;
 }

@@ -6,3 +6,4 @@
 
 enum invocation_exit domain_image(const struct invocation *invocation);
 enum invocation_exit domain_checkpoints(const struct invocation *invocation);
+enum invocation_exit domain_recover(const struct invocation *invocation);

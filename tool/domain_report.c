@@ -2,8 +2,6 @@
 /* See domain_report.h. */
 #include "tool/domain_report.h"
 
-#include <jansson.h>
-
 #include "tool/units.h"
 
 /* What was looked at, and what was not. */
@@ -96,4 +94,17 @@ void domain_report_chain(const struct invocation *invocation, const struct image
                                         : "its format has no qemu-img check");
     }
     (void)fprintf(out, "%zu layers, each where the one above names it\n", chain->count);
+}
+
+void domain_report_recovery(const struct invocation *invocation, json_t *domains, FILE *out)
+{
+    size_t i;
+    const json_t *domain;
+    if (invocation->values[INVOCATION_JSON]) {
+        write_json(json_pack("{s:O}", "domains", domains), out);
+        return;
+    }
+    json_array_foreach (domains, i, domain)
+        (void)fprintf(out, "%s: %s\n", json_string_value(json_object_get(domain, "domain")),
+                      json_string_value(json_object_get(domain, "outcome")));
 }

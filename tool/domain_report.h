@@ -2,6 +2,7 @@
 /* What a command on a domain has done, for people or, with --json, for programs. */
 #pragma once
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "domain/image_check.h"
@@ -13,3 +14,6 @@ void domain_report_images(const struct invocation *invocation, const char *uuid,
 
 void domain_report_chain(const struct invocation *invocation, const struct image_chain *chain,
                          FILE *out);
+
+/* `domains`: objects with the members domain and outcome, both texts. Borrowed. */
+void domain_report_recovery(const struct invocation *invocation, json_t *domains, FILE *out);
