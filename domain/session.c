@@ -118,7 +118,7 @@ static int begin_session(struct session *session, const struct session_options *
         r = find_domain(session, options, name, err);
     if (r < 0 || options->looks_only)
         return r;
-    r = domain_lock_take(DOMAIN_LOCK_FOLDER, session->uuid, &session->lock, err);
+    r = domain_lock_take(options->lock_folder, session->uuid, &session->lock, err);
     return r < 0 ? r : record_open(options->state_dir, session->uuid, &session->record, err);
 }
 
@@ -132,6 +132,8 @@ int session_open(const struct session_options *options, const char *domain_name,
     session->journal = (struct driver_journal){write_entry, note_frozen, session};
     if (!chosen.state_dir)
         chosen.state_dir = SESSION_STATE_DIR;
+    if (!chosen.lock_folder)
+        chosen.lock_folder = DOMAIN_LOCK_FOLDER;
     int r = begin_session(session, &chosen, domain_name, err);
     if (r < 0) {
         session_close(session);

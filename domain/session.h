@@ -16,9 +16,10 @@
 #define SESSION_STATE_DIR "/var/lib/nova-snapshot"
 
 struct session_options {
-    const char *uri;       /* NULL: qemu:///system */
-    const char *state_dir; /* NULL: SESSION_STATE_DIR */
-    bool looks_only;       /* no lock and no record are taken, and nothing may be changed */
+    const char *uri;         /* NULL: qemu:///system */
+    const char *state_dir;   /* NULL: SESSION_STATE_DIR */
+    const char *lock_folder; /* NULL: DOMAIN_LOCK_FOLDER */
+    bool looks_only;         /* no lock and no record are taken, and nothing may be changed */
 };
 
 struct session {

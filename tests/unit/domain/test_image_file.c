@@ -23,6 +23,7 @@ static struct error err;
 static struct session session;
 static int recovery_fails; /* errno */
 static unsigned recoveries, removed_checkpoints;
+static bool guest_rests; /* so that no checkpoint can be removed */
 
 int __wrap_libvirt_recover(struct libvirt_driver *driver, const struct driver_recovery *wanted,
                            struct image_source **ret_image, struct error *error);
@@ -43,9 +44,10 @@ int __wrap_bitmap_checkpoint_remove(const struct session *of, const char *name, 
                                     struct error *error)
 {
     (void)of;
-    (void)error;
     assert_string_equal(name, "monday");
     assert_string_equal(id, "42");
+    if (guest_rests)
+        return error_set(error, EAGAIN, EXC_INTERNAL_ERROR, "it does not run");
     removed_checkpoints++;
     return 0;
 }
@@ -55,6 +57,7 @@ static int set_up(void **state)
     (void)state;
     err = (struct error)ERROR_INIT;
     recovery_fails = 0;
+    guest_rests = false;
     recoveries = removed_checkpoints = 0;
     session_of_test_begin(&session);
     return 0;
@@ -172,6 +175,75 @@ static void it_is_gone_when_it_is_not(void **state)
     memory_source_done(&source);
 }
 
+static void note_checkpoint(void)
+{
+    assert_int_equal(record_note(session.record, "checkpoint",
+                                 json_pack("{s:s, s:s}", "name", "monday", "id", "42"), &err),
+                     0);
+}
+
+/* It is in nobody's way: all else is settled, and the next images are made. */
+static void a_checkpoint_of_a_guest_that_rests_is_kept_in_mind(void **state)
+{
+    (void)state;
+    struct image_file file;
+    struct memory_source source;
+    write_raw(&file, &source);
+    note_checkpoint();
+    guest_rests = true;
+    assert_int_equal(leftover_undo(&session, &err), 0);
+    assert_int_equal(access(file.partial, F_OK), -1);
+    assert_false(record_is_empty(session.record));
+    memory_source_done(&source);
+    write_raw(&file, &source);
+    assert_int_equal(record_note(session.record, "complete", json_true(), &err), 0);
+    assert_int_equal(leftover_undo(&session, &err), 0);
+    assert_content(file.path, &source);
+    assert_false(record_is_empty(session.record));
+    session_of_test_end(&session); /* another process */
+    session_of_test_begin(&session);
+    guest_rests = false;
+    assert_int_equal(leftover_undo(&session, &err), 0);
+    assert_int_equal(removed_checkpoints, 1);
+    assert_content(file.path, &source);
+    assert_true(record_is_empty(session.record));
+    memory_source_done(&source);
+    assert_int_equal(unlink(file.path), 0);
+}
+
+static void note_folder(const char *path)
+{
+    assert_int_equal(record_note(session.record, "folder", json_pack("{s:s}", "path", path), &err),
+                     0);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void a_folder_that_was_made_goes_with_its_images(void **state)
+{
+    (void)state;
+    struct image_file file;
+    struct memory_source source;
+    const char *folder = temp_path("set"), *path = temp_path("set/vda");
+    note_folder(folder);
+    memory_source_init(&source, LENGTH);
+    assert_int_equal(image_file_name(path, &file, &err), 0);
+    assert_int_equal(image_file_write(&file, &session, &source.base, NULL, &err), 0);
+    guest_rests = true; /* so that there is something to do after it */
+    note_checkpoint();
+    assert_int_equal(leftover_undo(&session, &err), 0);
+    assert_int_equal(access(folder, F_OK), -1);
+    guest_rests = false;
+    assert_int_equal(leftover_undo(&session, &err), 0);
+    note_folder(folder);
+    FILE *other = fopen(path, "we"); /* somebody else's */
+    assert_non_null(other);
+    assert_int_equal(fclose(other), 0);
+    assert_int_equal(leftover_undo(&session, &err), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    memory_source_done(&source);
+}
+
 static void storage_that_lies_is_found_out(void **state)
 {
     (void)state;
@@ -241,10 +313,15 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(it_has_its_name_when_it_is_complete), TEST(a_file_that_came_in_between_stays),
-        TEST(it_is_gone_when_it_is_not),           TEST(storage_that_lies_is_found_out),
-        TEST(an_image_of_another_size_is_none),    TEST(a_source_that_fails_or_ends_early),
+        TEST(it_has_its_name_when_it_is_complete),
+        TEST(a_file_that_came_in_between_stays),
+        TEST(it_is_gone_when_it_is_not),
+        TEST(storage_that_lies_is_found_out),
+        TEST(an_image_of_another_size_is_none),
+        TEST(a_source_that_fails_or_ends_early),
         TEST(names_that_cannot_be_used),
+        TEST(a_checkpoint_of_a_guest_that_rests_is_kept_in_mind),
+        TEST(a_folder_that_was_made_goes_with_its_images),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

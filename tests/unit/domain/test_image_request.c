@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* domain/image_request.c, earlier_image.c: what goes together, and what an increment stands on. */
+/* domain/image_request.c: what goes together. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include "domain/earlier_image.h"
 #include "domain/image_request.h"
 
 static void what_makes_sense(void **state)
@@ -62,50 +61,11 @@ static void what_does_not(void **state)
     }
 }
 
-static struct qcow2_backing backing_of(const char *earlier, const char *own, char path[PATH_MAX])
-{
-    struct image_file file = {.target = "vda"};
-    static json_t *images;
-    json_decref(images);
-    images = json_pack("{s:{s:s, s:s}}", "vda", "path", earlier, "format", "qcow2");
-    (void)snprintf(file.path, sizeof(file.path), "%s", own);
-    struct qcow2_backing backing = earlier_image_backing(images, &file, path);
-    assert_string_equal(backing.format, "qcow2");
-    return backing;
-}
-
-static void a_chain_in_one_folder_can_be_moved(void **state)
-{
-    char path[PATH_MAX];
-    (void)state;
-    assert_string_equal(backing_of("/b/one", "/b/two", path).path, "one");
-    assert_string_equal(backing_of("/b/one", "/bb/two", path).path, "/b/one");
-    assert_string_equal(backing_of("/b/c/one", "/b/two", path).path, "/b/c/one");
-    assert_string_equal(backing_of("/one", "/two", path).path, "one");
-}
-
-static void an_image_that_nobody_has(void **state)
-{
-    struct error err = ERROR_INIT;
-    const struct guest_info vda = {.disk_target = "vda"}, vdb = {.disk_target = "vdb"};
-    (void)state;
-    json_t *images =
-        json_pack("{s:{s:s, s:s}}", "vda", "path", "/nowhere/image", "format", "qcow2");
-    assert_int_equal(earlier_image_check(images, &vda, "monday", &err), -ENOENT);
-    assert_non_null(strstr(err.message, "/nowhere/image"));
-    err = (struct error)ERROR_INIT;
-    assert_int_equal(earlier_image_check(images, &vdb, "monday", &err), -ENOENT);
-    assert_non_null(strstr(err.message, "vdb at checkpoint monday"));
-    json_decref(images);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_makes_sense),
         cmocka_unit_test(what_does_not),
-        cmocka_unit_test(a_chain_in_one_folder_can_be_moved),
-        cmocka_unit_test(an_image_that_nobody_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

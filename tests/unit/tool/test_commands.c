@@ -259,6 +259,15 @@ static void nobody_answers(void **state)
     assert_int_equal(run("jobs"), INVOCATION_FAILED);
 }
 
+static void what_was_left_of_domains_is_undone(void **state)
+{
+    (void)state;
+    assert_int_equal(run("domain recover --all --state-dir /nowhere --json"), INVOCATION_DONE);
+    HAS("\"domains\": []");
+    assert_int_equal(run("domain recover --all --state-dir /dev/null"), INVOCATION_FAILED);
+    assert_non_null(strstr(complained, "/dev/null/records"));
+}
+
 static void what_makes_no_sense_is_told(void **state)
 {
     static const struct {
@@ -279,6 +288,9 @@ static void what_makes_no_sense_is_told(void **state)
         {"domain image a b", "unexpected argument 'b'"},
         {"domain image a", "an image needs an --output"},
         {"domain image a --wait 3", "domain image takes no --wait"},
+        {"domain image a --socket /b", "domain image takes no --socket"},
+        {"domain recover", "either a DOMAIN or --all"},
+        {"domain recover a --all", "either a DOMAIN or --all"},
         {"domain image a -o", "requires an argument"},
         {"domain image a -o /nowhere --format ova", "raw, qcow2, vmdk or vdi"},
         {"domain image a -o /nowhere --method magic", "stream, blockcopy, blockrebase or cold"},
@@ -334,6 +346,7 @@ int main(void)
         TEST(a_doctor_says_how_it_is),
         TEST(a_doctor_without_an_agent_needs_its_program),
         TEST(nobody_answers),
+        TEST(what_was_left_of_domains_is_undone),
         TEST(what_makes_no_sense_is_told),
         TEST(all_commands_are_documented),
     };
