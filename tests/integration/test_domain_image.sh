@@ -132,6 +132,9 @@ test_one_disk() {
     said=$("$TOOL" domain image "$NAME-plain" -o - --format raw --state-dir "$STATE" 2>&1 >/dev/full)
     result $((! $?)) "a pipe that takes no more: fails" "$said"
     nothing_left "a pipe that takes no more"
+    "$TOOL" domain image "$NAME-plain" -o - --state-dir "$STATE" 2>"$DIR/said" >&-
+    [ $? -eq 2 ] && grep -q 'standard output is closed' "$DIR/said"
+    result $? "standard output that is closed is refused" "$(cat "$DIR/said")"
     rm -f "$DIR/image"
     tool "$(uuid_of plain)" -o "$DIR/image" --disk vdb >/dev/null
     same "$DIR/image" qcow2 "$DISKS/plain.vdb" qcow2 "the disk that is named, of a domain's uuid"
@@ -146,6 +149,7 @@ test_refusals() {
     refused 2 'one disk, not all' "all disks into one pipe" "$NAME-plain" -o - --all-disks
     refused 2 'a qcow2 image' "a raw increment" "$NAME-plain" -o "$DIR/new" --format raw \
         --incremental-since one
+    refused 2 'takes no --socket' "a socket of an agent" "$NAME-plain" -o "$DIR/new" --socket /nowhere
     refused 1 'guest agent' "a freeze without an agent" "$NAME-plain" -o "$DIR/new" --quiesce
     refused 1 'cannot find the folder' "a folder that there is not" "$NAME-plain" -o "$DIR/no/new"
     [ ! -e "$DIR/new" ]
@@ -262,12 +266,16 @@ refused_of_chain() { # folder
     said=$(tool "$NAME-writes" -o "$DIR/again.qcow2" --incremental-since cp3)
     [ $? -eq 1 ] && grep -q '3/vda.qcow2' <<<"$said"
     result $? "an increment on an image that has gone is refused" "$said"
+    cp "$1/3/vdb.qcow2" "$1/3/vda.qcow2"
+    said=$(tool "$NAME-writes" -o "$DIR/again.qcow2" --incremental-since cp3)
+    [ $? -eq 1 ] && grep -q 'is another image than the one of disk vda' <<<"$said"
+    result $? "an increment on another image is refused" "$said"
     mv "$DIR/away" "$1/3/vda.qcow2"
 }
 
-# killed POINT DESCRIPTION arguments...: and the next command brings all back.
+# killed POINT arguments...: and the next command brings all back.
 killed() {
-    local point=$1 before said
+    local point=$1 before said is_whole='' files
     shift
     rm -rf "$DIR/new" "$DIR/after"
     before=$(whole_picture writes)
@@ -278,16 +286,20 @@ killed() {
     }
     said=$(tool "$NAME-writes" -o "$DIR/after" --disk vdb)
     result $? "killed at $point ($*): the next command works" "$said"
-    case $point in
-    domain:complete | domain:guest-is-back) [ -e "$DIR/new" ] ;; # all was there but the name
-    *) [ ! -e "$DIR/new" ] || [ -z "$(ls "$DIR/new")" ] ;;
+    case $point in # all was there but the name
+    domain:complete | domain:guest-is-back | domain:file-settled) is_whole=1 ;;
     esac
-    result $? "killed at $point ($*): a whole image or none" "$(ls -l "$DIR/new" 2>&1)"
-    [ "$point" = domain:complete ] &&
-        is_prefix "$(find "$DIR/new" -name 'vda*' -o -name new -type f | head -n 1)" \
-            "$DISKS/content" "killed at $point ($*)"
-    case $* in *--checkpoint*)
-        [ "$point" = domain:complete ] && $VIRSH checkpoint-delete "$NAME-writes" new ;;
+    mapfile -t files < <(find "$DIR/new" -type f 2>/dev/null)
+    case "$is_whole $*" in
+    '1 '*--all-disks*) [ ${#files[@]} -eq 2 ] ;;
+    '1 '*) [ ${#files[@]} -eq 1 ] ;;
+    *) [ ! -e "$DIR/new" ] ;;
+    esac
+    result $? "killed at $point ($*): whole images or none" "$(ls -lR "$DIR/new" 2>&1)"
+    [ -n "$is_whole" ] && is_prefix "$(printf '%s\n' "${files[@]}" | grep -v 'vdb\.qcow2$')" \
+        "$DISKS/content" "killed at $point ($*)"
+    case "$is_whole $*" in
+    '1 '*--checkpoint*) $VIRSH checkpoint-delete "$NAME-writes" new >/dev/null ;;
     esac
     left_as_before writes "killed at $point ($*)" "$before"
     writes_on writes 5 60
@@ -306,20 +318,101 @@ test_kills_of_blockrebase() {
 
 test_kills() {
     local point
-    for point in $(points_of stream) domain:file-made domain:file-written domain:verified \
-        domain:complete domain:guest-is-back; do
-        killed "$point"
+    for point in $(points_of stream) $(points_of domain); do
+        case $point in domain:folder-made | domain:job-*) continue ;; esac # of a set
+        case $point in domain:extracted) killed "$point" --compress ;; *) killed "$point" ;; esac
     done
-    for point in live:converted live:image-written-down domain:extracted; do
+    for point in live:converted live:image-written-down; do
         killed "$point" --compress
     done
     for point in $(points_of cold); do
         killed "$point" --method cold
     done
-    for point in stream:written-down stream:files-made stream:begun domain:job-begun \
-        domain:file-made domain:file-written domain:job-ended domain:verified domain:complete; do
+}
+
+test_kills_of_set() {
+    local point
+    for point in $(points_of stream) $(points_of domain); do
+        case $point in # of one disk
+        stream:connected | stream:mapped | stream:job-ended | domain:extracted) continue ;;
+        esac
         killed "$point" --all-disks --checkpoint new --incremental-since cp3
     done
+}
+
+recover() { # arguments...
+    "$TOOL" domain recover "$@" --state-dir "$STATE" 2>&1
+}
+
+# Killed while libvirt has no definition of the guest, which then ends.
+test_lost_domain() {
+    local before said
+    make_guest lost
+    before=$($VIRSH dumpxml --inactive --security-info "$NAME-lost")
+    for again in recover image; do
+        [ "$(state_of lost)" = running ] || $VIRSH start "$NAME-lost"
+        kill_at live:undefined "$NAME-lost" -o "$DIR/new" --method blockrebase
+        result $? "lost: killed" "$(cat "$DIR/said")"
+        $VIRSH destroy "$NAME-lost"
+        $VIRSH dominfo "$NAME-lost" >/dev/null 2>&1
+        result $((! $?)) "lost: libvirt does not know the domain"
+        rm -f "$DIR/image"
+        case $again in
+        recover) said=$(recover "$NAME-lost") && grep -q "^$NAME-lost: undone$" <<<"$said" ;;
+        image) said=$(tool "$NAME-lost" -o "$DIR/image") ;;
+        esac
+        result $? "lost: it is found by its name ($again)" "$said"
+        [ "$(state_of lost)" = "shut off" ] &&
+            [ "$before" = "$($VIRSH dumpxml --inactive --security-info "$NAME-lost")" ]
+        result $? "lost: its definition is back ($again)" "$(state_of lost)"
+        nothing_left "lost ($again)"
+    done
+    same "$DIR/image" qcow2 "$DISKS/lost.vda" qcow2 "lost: the image"
+    said=$(recover --all) && [ -z "$said" ]
+    result $? "lost: nothing is left to undo" "$said"
+    test_lost_checkpoint
+    remove lost
+}
+
+# A checkpoint that has no image, of a guest that has ended since: QEMU alone could remove it.
+test_lost_checkpoint() {
+    local said
+    $VIRSH start "$NAME-lost"
+    kill_at domain:file-made "$NAME-lost" --all-disks -o "$DIR/new" --checkpoint lost
+    result $? "a checkpoint of a guest that ends: killed" "$(cat "$DIR/said")"
+    $VIRSH destroy "$NAME-lost"
+    rm -f "$DIR/image"
+    said=$(tool "$NAME-lost" -o "$DIR/image")
+    result $? "a checkpoint of a guest that ends is in nobody's way" "$said"
+    same "$DIR/image" qcow2 "$DISKS/lost.vda" qcow2 "a checkpoint of a guest that ends: the image"
+    said=$(recover --all)
+    grep -q 'undone but for a checkpoint' <<<"$said"
+    result $? "a checkpoint of a guest that ends is kept in mind" "$said"
+    $VIRSH start "$NAME-lost"
+    said=$(recover "$NAME-lost") && [ -z "$($VIRSH checkpoint-list --name "$NAME-lost")" ]
+    result $? "a checkpoint of a guest that ends: goes when it runs" "$said"
+    nothing_left "a checkpoint of a guest that ends"
+}
+
+# Nobody reads the pipe: what is interrupted ends all the same.
+test_stalled_pipe() {
+    local before pid
+    before=$(whole_picture writes)
+    mkfifo "$DIR/pipe"
+    exec 9<>"$DIR/pipe"
+    "$TOOL" domain image "$NAME-writes" -o - --state-dir "$STATE" >"$DIR/pipe" 2>"$DIR/said" 9>&- &
+    pid=$!
+    dd of="$DIR/piped" bs=4k count=1 status=none <&9 # it is being written
+    kill -TERM $pid
+    for _ in $(seq 300); do
+        kill -0 $pid 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL $pid 2>/dev/null
+    result $((! $?)) "a pipe that nobody reads: it ends when it is told to" "$(cat "$DIR/said")"
+    wait $pid
+    exec 9>&-
+    left_as_before writes "a pipe that nobody reads" "$before"
 }
 
 test_lock_and_interrupt() {
@@ -378,9 +471,12 @@ test_refusals
 test_stopped
 test_one_instant
 test_kills_of_blockrebase
+test_lost_domain
 test_increments
 test_lock_and_interrupt
+test_stalled_pipe
 test_kills
+test_kills_of_set
 remove writes
 test_checkpoints
 echo "1..$count"
