@@ -79,9 +79,9 @@ static int remove_checkpoints(struct leftover *leftover, const char *note_name, 
         struct error failure = ERROR_INIT;
         const char *name = json_string_member(note, "name"), *id = json_string_member(note, "id");
         int r = name && id ? bitmap_checkpoint_remove(session, name, id, &failure) : 0;
-        if (r == -EAGAIN)
+        if (r == -EAGAIN) {
             leftover->deferred = failure;
-        else if (r < 0) {
+        } else if (r < 0) {
             *err = failure;
             result = r;
         }
@@ -189,7 +189,8 @@ int leftover_undo_earlier(struct session *session, struct error *err)
     int r = leftover_undo(session, err);
     return r < 0 ? error_prepend(err,
                                  "what an earlier command has left on the domain cannot be undone, "
-                                 "the next one will try again (%s tells of it)",
+                                 "the next one will try again, unless %s is removed, which tells "
+                                 "of it",
                                  record_path(session->record))
                  : 0;
 }

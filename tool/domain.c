@@ -143,7 +143,7 @@ static enum invocation_exit recover_one(const struct invocation *invocation, con
         outcome = record_is_empty(session->record) ? "undone" : "undone but for a checkpoint";
     }
     if (r == -EBUSY && !session) /* its command is alive, and undoes itself what it does */
-        outcome = "at work";
+        outcome = err.message;
     else if (r < 0)
         status = session ? complain(INVOCATION_FAILED, err.message) : open_failed(&err);
     if (status == INVOCATION_DONE)

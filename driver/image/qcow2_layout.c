@@ -93,13 +93,19 @@ static void put_64(unsigned char *at, uint64_t value)
     memcpy(at, &big, sizeof(big));
 }
 
+/* Without its end: its length is told elsewhere. */
+static void put_text(unsigned char *at, const void *text, size_t length)
+{
+    memcpy(at, text, length);
+}
+
 /* Returns where the next one begins. */
 static size_t put_extension(unsigned char *cluster, size_t at, uint32_t type, const char *text)
 {
     size_t length = strlen(text);
     put_32(cluster + at, type);
     put_32(cluster + at + 4, length);
-    memcpy(cluster + at + EXTENSION_HEAD_BYTES, text, length);
+    put_text(cluster + at + EXTENSION_HEAD_BYTES, text, length);
     return at + EXTENSION_HEAD_BYTES + (size_t)divide_up(length, 8) * 8;
 }
 
@@ -115,7 +121,7 @@ static void put_extensions(const struct qcow2_layout *layout, unsigned char *clu
     at += EXTENSION_HEAD_BYTES;
     if (!path)
         return;
-    memcpy(cluster + at, path, strlen(path));
+    put_text(cluster + at, path, strlen(path));
     put_64(cluster + 8, at);
     put_32(cluster + 16, strlen(path));
 }
