@@ -17,7 +17,7 @@
 #include "common/id.h"
 
 #define FOLDER_MODE 0700
-#define FILE_MODE 0644 /* the other one of the two users has to open it */
+#define FILE_MODE 0644 /* the other one of the two users has to open it: umask 022 */
 #define LINE_MAX_BYTES 256
 
 struct domain_lock {
@@ -76,11 +76,11 @@ static int lock_file(struct domain_lock *lock, struct error *err)
 {
     struct stat st = {.st_nlink = 0};
     while (st.st_nlink == 0) {
-        cleanup_close int fd = openat(lock->folder_fd, lock->name,
-                                      O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+        cleanup_close int fd =
+            openat(lock->folder_fd, lock->name,
+                   O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, FILE_MODE);
         if (fd < 0)
             return error_errno(err, errno, "cannot lock the domain");
-        (void)fchmod(fd, FILE_MODE); /* whatever the umask */
         bool is_busy = flock(fd, LOCK_EX | LOCK_NB) < 0;
         if (is_busy && errno != EWOULDBLOCK)
             return error_errno(err, errno, "cannot lock the domain");
