@@ -63,14 +63,20 @@ TEST_LDLIBS := $(call pkg_config,--libs $(TEST_DEPS))
 ROOMS := $(MODULES) $(patsubst %/,%,$(wildcard driver/*/ agent/*/))
 SRC := $(wildcard $(addsuffix /*.c,$(ROOMS)))
 OBJ := $(SRC:%.c=$(BUILD)/%.o)
-TOOL_SRC := $(wildcard tool/*.c)
+TOOL_SRC := $(wildcard tool/*.c domain/*.c)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o)
 objects_of = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
 module_objects = $(filter $(BUILD)/$(1)/%,$(OBJ) $(filter-out %/main.o,$(TOOL_OBJ)))
 
-# A unit test in tests/unit/<module>/ is linked with that module and common; agent tests with all.
+# What a module stands on; the agent's tests are linked with all.
+below_domain := driver common
+below_tool := domain $(below_domain)
+below = $(or $(below_$(1)),common)
+with_below = $(sort $(foreach module,$(1) $(call below,$(1)),$(call module_objects,$(module))))
+
+# A unit test in tests/unit/<module>/ is linked with that module and what it stands on.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/unit/,$(ROOMS) tool))) $(FUZZ_SRC)
+TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/unit/,$(ROOMS) domain tool))) $(FUZZ_SRC)
 TEST_BIN := $(TEST_SRC:%.c=$(BUILD)/%)
 TEST_SUPPORT := $(call objects_of,tests/unit)
 
@@ -84,7 +90,7 @@ $(BUILD)/$(NAME): $(OBJ)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
-$(BUILD)/$(TOOL): $(TOOL_OBJ) $(call module_objects,common)
+$(BUILD)/$(TOOL): $(BUILD)/tool/main.o $(call with_below,tool)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
@@ -108,12 +114,12 @@ wraps = $$(nm --defined-only $(1) | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
 agent_objects = $(filter-out $(BUILD)/agent/main.o,$(OBJ))
 define unit_test
 $(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(TEST_SUPPORT) \
-		$(if $(filter agent,$(1)),$(agent_objects),$(sort $(call module_objects,common) $(call module_objects,$(1))))
+		$(if $(filter agent,$(1)),$(agent_objects),$(call with_below,$(1)))
 	@echo "  LD    $$@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $$@ $$^ $$(call wraps,$$<) \
 		$(LDLIBS_ALL) $(TEST_LDLIBS)
 endef
-$(foreach module,$(MODULES) tool,$(eval $(call unit_test,$(module))))
+$(foreach module,$(MODULES) domain tool,$(eval $(call unit_test,$(module))))
 
 # What reads text from outside: given its kept corpus as a unit test, or by libFuzzer what it thinks of.
 FUZZ_MAIN := $(if $(filter fuzz,$(SAN)),,$(BUILD)/tests/fuzz/replay.o)
@@ -219,7 +225,7 @@ lab-down lab-status: lab-%:
 	$(Q)LAB=$(LAB) tests/lab/$*
 
 # The tool's man page and completion come from its table of commands.
-$(BUILD)/tool-doc: $(BUILD)/tool/doc/doc.o $(call module_objects,tool) $(call module_objects,common)
+$(BUILD)/tool-doc: $(BUILD)/tool/doc/doc.o $(call with_below,tool)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
@@ -273,7 +279,7 @@ tidy: compile_commands
 		2>$(BUILD)/tidy.log || { grep -v ' generated' $(BUILD)/tidy.log; exit 1; }
 
 tags:
-	$(Q)ctags -o $@ $(C_FILES) $(wildcard $(addsuffix /*.h,$(ROOMS) tool) tests/unit/*.h tests/unit/*/*.h tests/unit/*/*/*.h)
+	$(Q)ctags -o $@ $(C_FILES) $(wildcard $(addsuffix /*.h,$(ROOMS) domain tool) tests/unit/*.h tests/unit/*/*.h tests/unit/*/*/*.h)
 
 # Debian's packages, in build/deb: source, binary, and what lintian says of them.
 .PHONY: deb

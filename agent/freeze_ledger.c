@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/private_file.h"
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/log.h"
+#include "common/private_file.h"
 
 struct freeze_ledger {
     char folder[PRIVATE_FILE_FOLDER_SIZE];

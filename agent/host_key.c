@@ -12,8 +12,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "agent/private_file.h"
 #include "common/cleanup.h"
+#include "common/private_file.h"
 
 /* In place of whatever is there: all of it or nothing, also when the host goes down. */
 static int write_key(int folder, const char *state_dir, const char *name, struct host_key *key,

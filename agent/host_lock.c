@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/file.h>
 
-#include "agent/private_file.h"
 #include "common/cleanup.h"
+#include "common/private_file.h"
 
 static int refuse_second(int fd, const char *path, struct error *err)
 {

@@ -3,6 +3,7 @@
 #include "agent/instance_queue.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,14 +12,19 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/domain_lock.h"
 #include "common/id.h"
 #include "common/log.h"
+
+#define LOOK_MS 200
 
 struct instance_turn {
     struct instance_queue *queue;
     char instance_uuid[ID_UUID_SIZE];
-    int fd;    /* eventfd, readable from its turn on */
-    bool past; /* it stands in the line no more */
+    int fd;                   /* eventfd, readable from its turn on */
+    struct domain_lock *lock; /* NULL: not held */
+    bool past;                /* it stands in the line no more */
     bool follows_left;
     struct instance_turn *next;
 };
@@ -26,6 +32,7 @@ struct instance_turn {
 struct instance_queue {
     pthread_mutex_t lock;        /* guards the line */
     struct instance_turn *first; /* all instances in one line, in the order of arrival */
+    const char *lock_folder;     /* constant when anybody stands in it; NULL: none is locked */
 };
 
 int instance_queue_new(struct instance_queue **ret_queue, struct error *err)
@@ -36,6 +43,11 @@ int instance_queue_new(struct instance_queue **ret_queue, struct error *err)
     (void)pthread_mutex_init(&queue->lock, NULL);
     *ret_queue = queue;
     return 0;
+}
+
+void instance_queue_lock_domains(struct instance_queue *queue, const char *folder)
+{
+    queue->lock_folder = folder;
 }
 
 void instance_queue_free(struct instance_queue *queue)
@@ -95,6 +107,33 @@ unsigned instance_queue_waiting(struct instance_queue *queue)
     return n;
 }
 
+/* One that the operators' tool has is asked for again and again: it tells nobody when it ends. */
+static int await_lock(struct instance_turn *turn, uint64_t deadline_ms, struct error *err)
+{
+    for (bool told = false; !turn->lock; told = true) {
+        struct error failure = ERROR_INIT;
+        int r =
+            domain_lock_take(turn->queue->lock_folder, turn->instance_uuid, &turn->lock, &failure);
+        if (r < 0 && r != -EBUSY) /* no reason to take no snapshots */
+            log_warning("nova-snapshot domain is not kept from the guest meanwhile: %s",
+                        failure.message);
+        if (r != -EBUSY)
+            break;
+        if (clock_now_ms() >= deadline_ms) {
+            *err = failure;
+            err->errnum = ETIMEDOUT;
+            return -ETIMEDOUT;
+        }
+        if (!told)
+            log_info("the request waits: %s", failure.message);
+        struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
+        (void)poll(&cancelled, 1, LOOK_MS);
+        if (cancel_check(err) < 0)
+            return -err->errnum;
+    }
+    return 0;
+}
+
 int instance_turn_await(struct instance_turn *turn, uint64_t deadline_ms, struct error *err)
 {
     if (!turn)
@@ -102,7 +141,7 @@ int instance_turn_await(struct instance_turn *turn, uint64_t deadline_ms, struct
     int r = cancel_await(turn->fd, deadline_ms, err);
     log_debug("instance %s: %s", turn->instance_uuid,
               r == 0 ? "its turn has come" : "the turn did not come");
-    return r;
+    return r == 0 && turn->queue->lock_folder ? await_lock(turn, deadline_ms, err) : r;
 }
 
 bool instance_turn_is_waited_for(const struct instance_turn *turn)
@@ -118,6 +157,7 @@ void instance_turn_pass(struct instance_turn *turn)
     if (!turn || turn->past)
         return;
     LOCK_SCOPE(&turn->queue->lock);
+    domain_lock_release(TAKE_PTR(turn->lock)); /* before the next one has its turn */
     struct instance_turn **link = &turn->queue->first;
     while (*link != turn)
         link = &(*link)->next;

@@ -19,6 +19,13 @@ struct instance_turn; /* a place in the line of an instance; used by one thread 
 /* Returns owned. */
 int instance_queue_new(struct instance_queue **ret_queue, struct error *err);
 
+/*
+ * From here on whoever has a turn also holds the domain's lock (common/domain_lock.h), so that the
+ * operators' tool is not at work on the guest. `folder` is where they are locked, borrowed. Before
+ * anybody stands in it.
+ */
+void instance_queue_lock_domains(struct instance_queue *queue, const char *folder);
+
 /* NULL-safe. Nobody may stand in it. */
 void instance_queue_free(struct instance_queue *queue);
 
@@ -30,9 +37,10 @@ int instance_queue_join(struct instance_queue *queue, const char *instance_uuid,
 unsigned instance_queue_waiting(struct instance_queue *queue);
 
 /*
- * Waits for the turn: 0 when nobody is before it; -ECANCELED with the reason when the thread's work
- * is cancelled first; -ETIMEDOUT at `deadline_ms` of clock_now_ms(). Its place is kept after a
- * failure. A NULL turn is that of a request nobody else can meet, here and below.
+ * Waits for the turn, and for the domain's lock where that can be had: 0 when nobody is before it;
+ * -ECANCELED with the reason when the thread's work is cancelled first; -ETIMEDOUT at `deadline_ms`
+ * of clock_now_ms(). Its place is kept after a failure. A NULL turn is that of a request nobody
+ * else can meet, here and below.
  */
 int instance_turn_await(struct instance_turn *turn, uint64_t deadline_ms, struct error *err);
 

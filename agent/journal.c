@@ -10,23 +10,13 @@
 #include <unistd.h>
 
 #include "agent/journal_int.h"
-#include "agent/private_file.h"
 #include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/id.h"
 #include "common/log.h"
 #include "common/metric.h"
+#include "common/private_file.h"
 #include "common/secret.h"
-
-static int read_boot_id(char boot_id[static JOURNAL_BOOT_ID_SIZE], struct error *err)
-{
-    cleanup_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, boot_id, JOURNAL_BOOT_ID_SIZE - 1);
-    if (n < 0)
-        return error_errno(err, errno, "cannot read the kernel's boot id");
-    boot_id[n] = '\0';
-    return 0;
-}
 
 int journal_open(const char *state_dir, const char *host, struct journal **ret_journal,
                  struct error *err)
@@ -38,7 +28,7 @@ int journal_open(const char *state_dir, const char *host, struct journal **ret_j
     int r = private_file_open_state_folder(state_dir, host, "journal", journal->folder,
                                            &journal->fd, err);
     if (r == 0)
-        r = read_boot_id(journal->boot_id, err);
+        r = id_read_boot(journal->boot_id, err);
     if (r < 0) {
         journal_free(journal);
         return r;

@@ -6,17 +6,17 @@
 #include <sys/types.h>
 
 #include "agent/journal.h"
-#include "agent/private_file.h"
+#include "common/id.h"
+#include "common/private_file.h"
 
 #define JOURNAL_FORMAT 1
-#define JOURNAL_BOOT_ID_SIZE 37
 #define JOURNAL_FILE_MAX_BYTES (64u << 20)
 #define JOURNAL_SUFFIX ".request"
 
 struct journal {
     char folder[PRIVATE_FILE_FOLDER_SIZE];
-    int fd;                             /* of the folder */
-    char boot_id[JOURNAL_BOOT_ID_SIZE]; /* of the running kernel */
+    int fd;                     /* of the folder */
+    char boot_id[ID_UUID_SIZE]; /* of the running kernel */
 };
 
 struct journal_record {

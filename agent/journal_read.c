@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include "agent/journal_int.h"
-#include "agent/private_file.h"
 #include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/metric.h"
+#include "common/private_file.h"
 #include "common/retry.h"
 
 static int read_all(int fd, char **ret_text, size_t *ret_length, struct error *err)

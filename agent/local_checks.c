@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/private_file.h"
 #include "common/cleanup.h"
+#include "common/private_file.h"
 #include "common/process.h"
 #include "conf/conf.h"
 

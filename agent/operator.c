@@ -17,9 +17,9 @@
 #include "agent/live_options.h"
 #include "agent/metrics.h"
 #include "agent/operator_view.h"
-#include "agent/private_file.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/private_file.h"
 #include "conf/conf.h"
 
 static json_t *view_health(void *arg)

@@ -25,6 +25,7 @@
 #include "amqp/bus.h"
 #include "cinder_client/cinder.h"
 #include "common/clock.h"
+#include "common/domain_lock.h"
 #include "common/failpoint.h"
 #include "common/keystone.h"
 #include "common/log.h"
@@ -90,6 +91,7 @@ static int make_limits(struct agent *agent, const struct conf *conf, struct erro
     r = instance_queue_new(&agent->instance_queue, err);
     if (r < 0)
         return r;
+    instance_queue_lock_domains(agent->instance_queue, DOMAIN_LOCK_FOLDER);
     r = shutdown_new(&agent->shutdown, err);
     if (r < 0)
         return r;

@@ -3,9 +3,13 @@
 #include "common/id.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <uuid/uuid.h>
+
+#include "common/cleanup.h"
 
 void id_new_uuid(char ret_id[static ID_UUID_SIZE])
 {
@@ -30,6 +34,16 @@ void id_new_request_id(char ret_id[static ID_REQUEST_ID_SIZE])
     char text[ID_UUID_SIZE];
     id_new_uuid(text);
     (void)snprintf(ret_id, ID_REQUEST_ID_SIZE, "req-%s", text);
+}
+
+int id_read_boot(char ret_id[static ID_UUID_SIZE], struct error *err)
+{
+    cleanup_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, ret_id, ID_UUID_SIZE - 1);
+    if (n < 0)
+        return error_errno(err, errno, "cannot read the kernel's boot id");
+    ret_id[n] = '\0';
+    return 0;
 }
 
 bool id_is_uuid(const char *text)

@@ -150,6 +150,8 @@ static int attend_child(struct process *process, struct error *err)
 static int judge_status(struct process *process, int status, struct error *err)
 {
     const char *name = process->options->argv[0];
+    if (WIFEXITED(status) && process->options->ret_status)
+        *process->options->ret_status = WEXITSTATUS(status);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
         return error_set(err, ECANCELED, EXC_PROCESS_EXECUTION_ERROR,
                          "%s was " PROCESS_SANDBOX_KILLED ": %s", name,

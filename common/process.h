@@ -25,6 +25,7 @@ struct process_options {
     enum process_sandbox sandbox;       /* what it reads tells which; none unless given */
     size_t output_max_bytes;            /* of stdout; a helper that prints more is killed.
                                            0 = stdout is read and thrown away */
+    int *ret_status; /* of a helper that has ended by itself: its exit status. NULL: not asked */
 };
 
 /*

@@ -8,7 +8,7 @@
 #include "common/json.h"
 #include "common/log.h"
 
-#define ENTRIES_MAX 64
+#define ENTRIES_MAX 256 /* of as many images as there are disks, one after the other */
 
 int driver_journal_write(const struct driver_journal *journal, json_t *entry, struct error *err)
 {

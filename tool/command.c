@@ -2,16 +2,19 @@
 /* See command.h. What is made of it: command_doc.h. */
 #include "tool/command.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tool/change.h"
 #include "tool/clean.h"
 #include "tool/doctor.h"
+#include "tool/domain.h"
 #include "tool/show.h"
 #include "tool/watch.h"
 
 const struct command_option command_options[INVOCATION_OPTIONS] = {
-    [INVOCATION_JSON] = {"json", NULL, "Prints what the agent has answered, for programs."},
+    [INVOCATION_JSON] =
+        {"json", NULL, "Prints JSON, for programs: what the agent has answered, or what was done."},
     [INVOCATION_SOCKET] = {"socket", "PATH",
                            "Where the agent listens, when [snapshot_agent]control_socket is not "
                            "its default."},
@@ -28,6 +31,39 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
     [INVOCATION_WAIT] = {"wait", "SECONDS",
                          "Waits so long for what is under way to end, and fails if it does not."},
     [INVOCATION_YES] = {"yes", NULL, "Removes what is nobody's, instead of only showing it."},
+    [INVOCATION_OUTPUT] = {"output", "FILE",
+                           "The file that is made, which has this name when it is whole; with "
+                           "--all-disks a folder, for files <disk>.<format>. - is standard output.",
+                           'o'},
+    [INVOCATION_DOMAIN_DISK] = {"disk", "TARGET",
+                                "Of a domain: the disk with this target, as vda; the first one "
+                                "unless it is given."},
+    [INVOCATION_ALL_DISKS] = {"all-disks", NULL,
+                              "All hard disks at one instant: one backup job, within one freeze."},
+    [INVOCATION_FORMAT] = {"format", "FORMAT",
+                           "qcow2, which it is unless it is given, raw, vmdk or vdi."},
+    [INVOCATION_COMPRESS] = {"compress", NULL, "A compressed qcow2 image."},
+    [INVOCATION_METHOD] = {"method", "METHOD",
+                           "stream, blockcopy, blockrebase or cold, and no other. Unless it is "
+                           "given: stream, else blockcopy. cold saves a running guest to disk "
+                           "meanwhile."},
+    [INVOCATION_QUIESCE] =
+        {"quiesce", NULL, "Has the guest agent freeze the filesystems for the instant, or fails."},
+    [INVOCATION_CHECKPOINT] = {"checkpoint", "NAME",
+                               "Makes a checkpoint of libvirt's at the same instant, for a later "
+                               "--incremental-since. Of qcow2 disks of a running guest."},
+    [INVOCATION_SINCE] = {"incremental-since", "NAME",
+                          "Only what was written since this checkpoint: a qcow2 image whose "
+                          "backing file is the image that the checkpoint was made with."},
+    [INVOCATION_CHAIN_VERIFY] = {"chain-verify", NULL,
+                                 "Makes nothing: checks the image at --output and all those it "
+                                 "stands on."},
+    [INVOCATION_TREE] = {"tree", NULL, "Each below the one it was made after."},
+    [INVOCATION_ALL] = {"all", NULL, "All domains that an earlier command has left something of."},
+    [INVOCATION_CONNECT] = {"connect", "URI", "libvirt's URI, qemu:///system unless it is given."},
+    [INVOCATION_STATE_DIR] = {"state-dir", "FOLDER",
+                              "Where is written down what is done, /var/lib/nova-snapshot unless "
+                              "it is given."},
 };
 
 const struct command command_table[] = {
@@ -97,10 +133,45 @@ const struct command command_table[] = {
      .run = clean_leftovers,
      .options = {INVOCATION_YES},
      .n_options = 1},
+    {.name = "domain image",
+     .argument = "DOMAIN",
+     .summary = "Makes an image of a domain's disk.",
+     .more = "Of any domain of this host's libvirt, by its name or uuid, without the agent and as "
+             "root. The guest runs on, and is as it was however this ends; what a killed command "
+             "has left is undone by the next one on the domain, or by domain recover. The image is "
+             "read back and "
+             "compared with what was written by SHA-256, and checked by qemu-img; what goes to "
+             "standard output is not.",
+     .run = domain_image,
+     .options = {INVOCATION_OUTPUT, INVOCATION_DOMAIN_DISK, INVOCATION_ALL_DISKS, INVOCATION_FORMAT,
+                 INVOCATION_COMPRESS, INVOCATION_METHOD, INVOCATION_QUIESCE, INVOCATION_CHECKPOINT,
+                 INVOCATION_SINCE, INVOCATION_CHAIN_VERIFY, INVOCATION_CONNECT,
+                 INVOCATION_STATE_DIR},
+     .n_options = 12},
+    {.name = "domain checkpoints",
+     .argument = "DOMAIN",
+     .summary = "Lists the points of its past a domain has.",
+     .more =
+         "Snapshots of libvirt's, the current one with a star, and the checkpoints increments are "
+         "made since: whether one holds the guest's memory, what its files take on disk, and which "
+         "of them have gone. Changes nothing.",
+     .run = domain_checkpoints,
+     .options = {INVOCATION_TREE, INVOCATION_CONNECT},
+     .n_options = 2},
+    {.name = "domain recover",
+     .argument = "[DOMAIN]",
+     .summary = "Undoes what a killed command has left.",
+     .more =
+         "Of a domain by its name or uuid, or of all: a guest that is frozen, saved or without its "
+         "definition is brought back, a job is ended, files go. For each is told whether there was "
+         "something to undo. At each start of a host, --all leaves nothing behind.",
+     .run = domain_recover,
+     .options = {INVOCATION_ALL, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
+     .n_options = 3},
     {.name = NULL},
 };
 
-const struct command *command_find(const char *name)
+static const struct command *find_name(const char *name)
 {
     for (const struct command *command = command_table; command->name; command++)
         if (strcmp(command->name, name) == 0)
@@ -108,10 +179,21 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
+const struct command *command_find(int n, char *const *words, int *ret_used)
+{
+    char two[64];
+    const struct command *command = NULL;
+    if (n > 1 && (size_t)snprintf(two, sizeof(two), "%s %s", words[0], words[1]) < sizeof(two))
+        command = find_name(two);
+    *ret_used = command ? 2 : 1;
+    return command || n == 0 ? command : find_name(words[0]);
+}
+
 bool command_takes(const struct command *command, enum invocation_option option)
 {
     for (unsigned i = 0; i < command->n_options; i++)
         if (command->options[i] == option)
             return true;
-    return option < COMMAND_COMMON_OPTIONS;
+    return option == INVOCATION_JSON ||
+           (option == INVOCATION_SOCKET && strncmp(command->name, "domain ", 7) != 0);
 }

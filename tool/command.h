@@ -8,10 +8,10 @@
 
 #include "tool/invocation.h"
 
-#define COMMAND_OPTIONS_MAX 5
+#define COMMAND_OPTIONS_MAX 12
 
 struct command {
-    const char *name;
+    const char *name;     /* a word, or two: what it is done to, and what */
     const char *argument; /* "JOB"; "[JOB]": it may be left out; NULL: none */
     const char *summary;  /* a line */
     const char *more;     /* what else the man page says; NULL: nothing */
@@ -23,17 +23,20 @@ struct command {
 extern const struct command command_table[]; /* ended by one without a name */
 
 struct command_option {
-    const char *name;
+    const char *name;     /* two may have one, which no command takes both of */
     const char *argument; /* NULL: none */
     const char *help;
+    char letter; /* a short form; NUL: none */
 };
 
-/* By enum invocation_option. The first two are for all commands. */
+/* By enum invocation_option. The first two are for all commands, the second for those that ask an
+ * agent. */
 extern const struct command_option command_options[INVOCATION_OPTIONS];
 #define COMMAND_COMMON_OPTIONS 2
 
-/* NULL when there is none. */
-const struct command *command_find(const char *name);
+/* The one that the first of `n` words, or the first two, are the name of, and how many those are;
+ * NULL when there is none. */
+const struct command *command_find(int n, char *const *words, int *ret_used);
 
 /* True when the command takes the option. */
 bool command_takes(const struct command *command, enum invocation_option option);

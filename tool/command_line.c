@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tool/command_doc.h"
 
@@ -21,6 +22,30 @@ static void list_options(struct option options[static INVOCATION_OPTIONS + 3])
     options[INVOCATION_OPTIONS] = (struct option){"help", no_argument, NULL, OPTION_HELP};
     options[INVOCATION_OPTIONS + 1] = (struct option){"version", no_argument, NULL, OPTION_VERSION};
     options[INVOCATION_OPTIONS + 2] = (struct option){NULL, 0, NULL, 0};
+}
+
+/* What getopt() takes of short options. */
+static void list_letters(char letters[static 2 * INVOCATION_OPTIONS + 1])
+{
+    for (unsigned i = 0; i < INVOCATION_OPTIONS; i++) {
+        if (command_options[i].letter == '\0')
+            continue;
+        *letters++ = command_options[i].letter;
+        if (command_options[i].argument)
+            *letters++ = ':';
+    }
+    *letters = '\0';
+}
+
+/* The place in command_options[] of what getopt_long() has given back; INVOCATION_OPTIONS: none. */
+static unsigned find_option(int option)
+{
+    unsigned i = 0;
+    if (option >= FIRST_OPTION)
+        return (unsigned)(option - FIRST_OPTION);
+    while (i < INVOCATION_OPTIONS && command_options[i].letter != option)
+        i++;
+    return i;
 }
 
 static const struct command *end_with(enum invocation_exit status, enum invocation_exit *ret_exit)
@@ -48,8 +73,25 @@ static bool take_argument(const struct command *command, int n, char **words,
     return true;
 }
 
-static bool check_options(const struct command *command, const struct invocation *invocation)
+/* getopt_long() finds the first of a name; the command may know the other one. */
+static void give_to_namesake(const struct command *command, struct invocation *invocation,
+                             unsigned given)
 {
+    for (unsigned i = 0; i < INVOCATION_OPTIONS; i++) {
+        if (i == given || !command_takes(command, i) ||
+            strcmp(command_options[i].name, command_options[given].name) != 0)
+            continue;
+        invocation->values[i] = invocation->values[given];
+        invocation->values[given] = NULL;
+        return;
+    }
+}
+
+static bool check_options(const struct command *command, struct invocation *invocation)
+{
+    for (unsigned i = 0; i < INVOCATION_OPTIONS; i++)
+        if (invocation->values[i] && !command_takes(command, i))
+            give_to_namesake(command, invocation, i);
     for (unsigned i = 0; i < INVOCATION_OPTIONS; i++) {
         if (!invocation->values[i] || command_takes(command, i))
             continue;
@@ -65,10 +107,12 @@ const struct command *command_line_parse(int argc, char **argv, struct invocatio
 {
     struct option options[INVOCATION_OPTIONS + 3];
     struct invocation invocation = {.argument = NULL};
-    int option;
+    char letters[2 * INVOCATION_OPTIONS + 1];
+    int option, used = 0;
     list_options(options);
+    list_letters(letters);
     optind = 0; /* from the beginning, also a second time */
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
         if (option == OPTION_HELP) {
             command_doc_help(stdout);
             return end_with(INVOCATION_DONE, ret_exit);
@@ -77,18 +121,19 @@ const struct command *command_line_parse(int argc, char **argv, struct invocatio
             (void)puts("nova-snapshot " VERSION);
             return end_with(INVOCATION_DONE, ret_exit);
         }
-        if (option < FIRST_OPTION)
+        unsigned place = find_option(option);
+        if (place == INVOCATION_OPTIONS)
             return end_with(INVOCATION_USAGE, ret_exit);
-        invocation.values[option - FIRST_OPTION] = optarg ? optarg : "";
+        invocation.values[place] = optarg ? optarg : "";
     }
-    const struct command *command = optind < argc ? command_find(argv[optind]) : NULL;
+    const struct command *command = command_find(argc - optind, argv + optind, &used);
     if (!command) {
         (void)fprintf(stderr, "nova-snapshot: %s%s\n",
                       optind < argc ? "there is no command " : "no command is given",
                       optind < argc ? argv[optind] : "");
         return end_with(INVOCATION_USAGE, ret_exit);
     }
-    if (!take_argument(command, argc - optind - 1, argv + optind + 1, &invocation) ||
+    if (!take_argument(command, argc - optind - used, argv + optind + used, &invocation) ||
         !check_options(command, &invocation))
         return end_with(INVOCATION_USAGE, ret_exit);
     *ret_invocation = invocation;

@@ -7,10 +7,10 @@
 /* Documented in the man page. */
 enum invocation_exit {
     INVOCATION_DONE = 0,
-    INVOCATION_FAILED = 1,      /* the agent has refused it, or it did not end in time */
+    INVOCATION_FAILED = 1,      /* it was refused, failed, or did not end in time */
     INVOCATION_USAGE = 2,       /* the command line makes no sense */
-    INVOCATION_UNREACHABLE = 3, /* no agent answers */
-    INVOCATION_NO_JOB = 4,      /* it has ended, or there never was one */
+    INVOCATION_UNREACHABLE = 3, /* no agent answers, or no libvirtd */
+    INVOCATION_NO_JOB = 4,      /* it has ended, or there never was one; nor such a domain */
     INVOCATION_NOT_WELL = 5,    /* something that was looked at fails: FINDINGS_EXIT_FAIL */
 };
 
@@ -26,6 +26,20 @@ enum invocation_option {
     INVOCATION_INTERVAL,
     INVOCATION_WAIT,
     INVOCATION_YES,
+    INVOCATION_OUTPUT,
+    INVOCATION_DOMAIN_DISK,
+    INVOCATION_ALL_DISKS,
+    INVOCATION_FORMAT,
+    INVOCATION_COMPRESS,
+    INVOCATION_METHOD,
+    INVOCATION_QUIESCE,
+    INVOCATION_CHECKPOINT,
+    INVOCATION_SINCE,
+    INVOCATION_CHAIN_VERIFY,
+    INVOCATION_TREE,
+    INVOCATION_ALL,
+    INVOCATION_CONNECT,
+    INVOCATION_STATE_DIR,
     INVOCATION_OPTIONS
 };
 

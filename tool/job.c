@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "tool/bar.h"
 #include "tool/units.h"
 
-#define BAR_MIN 10
 #define LINE_MAX_CHARS 512
 #define SHORT_ID 8 /* of a server, where there is little room */
 
@@ -111,22 +111,6 @@ void job_write_one(const json_t *value, FILE *out)
                       units_rate(job.bytes_per_s).text, units_time(job.seconds_left).text);
 }
 
-/* Between what stands before it and behind it. */
-static void write_line(const struct job_view *job, const char *before, const char *behind,
-                       unsigned columns, FILE *out)
-{
-    char bar[LINE_MAX_CHARS];
-    size_t others = strlen(before) + strlen(behind) + 4;
-    size_t width = columns > others + BAR_MIN ? columns - others : BAR_MIN;
-    if (width > sizeof(bar) - 1)
-        width = sizeof(bar) - 1;
-    size_t full = width * (size_t)job->percent / 100;
-    memset(bar, '.', width);
-    memset(bar, '#', full);
-    bar[width] = '\0';
-    (void)fprintf(out, "%s [%s] %s", before, bar, behind);
-}
-
 void job_write_bar(const json_t *value, unsigned columns, FILE *out)
 {
     const struct job_view job = job_read(value);
@@ -140,6 +124,6 @@ void job_write_bar(const json_t *value, unsigned columns, FILE *out)
     (void)snprintf(behind, sizeof(behind), "%3d %%  %s  %s  %s left", job.percent,
                    units_bytes(job.bytes).text, units_rate(job.bytes_per_s).text,
                    units_time(job.seconds_left).text);
-    write_line(&job, before, behind, columns, out);
+    bar_write(&(const struct bar){before, behind, (unsigned)job.percent}, columns, out);
     (void)fputc('\n', out);
 }

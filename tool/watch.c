@@ -6,15 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/json.h"
+#include "tool/bar.h"
 #include "tool/call.h"
 #include "tool/job.h"
 #include "tool/number.h"
 
-#define COLUMNS 100 /* where there is no terminal that says */
 #define INTERVAL_MAX_S 3600
 
 struct watch {
@@ -23,13 +22,6 @@ struct watch {
     unsigned n_lines; /* of the last look, on a terminal */
     unsigned n_found;
 };
-
-static unsigned columns_of_terminal(void)
-{
-    struct winsize size;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col - 1U
-                                                                           : COLUMNS;
-}
 
 static bool is_wanted(const struct watch *watch, const json_t *job)
 {
@@ -50,7 +42,7 @@ static void write_jobs(struct watch *watch, const json_t *jobs)
 {
     size_t i;
     const json_t *job;
-    unsigned columns = watch->is_terminal ? columns_of_terminal() : COLUMNS;
+    unsigned columns = bar_columns(STDOUT_FILENO);
     watch->n_found = 0;
     go_back(watch);
     json_array_foreach (jobs, i, job) {

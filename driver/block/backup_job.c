@@ -29,6 +29,17 @@ int backup_job_check_idle(virDomainPtr domain, struct error *err)
                      info.type);
 }
 
+static void describe_disk(xmlNode *disks, const char *target, const char *scratch_path)
+{
+    xmlNode *disk = xml_node_add_child(disks, "disk");
+    xml_node_set_attribute(disk, "name", target);
+    xml_node_set_attribute(disk, "backup", "yes");
+    xml_node_set_attribute(disk, "type", "file");
+    xml_node_set_attribute(disk, "exportname", target);
+    xml_node_set_attribute(xml_node_add_child(disk, "driver"), "type", "qcow2");
+    xml_node_set_attribute(xml_node_add_child(disk, "scratch"), "file", scratch_path);
+}
+
 /* Disks that are not listed take no part. Returns owned: xmlFree(). */
 static xmlChar *describe_job(const struct backup_job *job)
 {
@@ -41,13 +52,13 @@ static xmlChar *describe_job(const struct backup_job *job)
     xmlNode *server = xml_node_add_child(root, "server");
     xml_node_set_attribute(server, "transport", "unix");
     xml_node_set_attribute(server, "socket", job->socket_path);
-    xmlNode *disk = xml_node_add_child(xml_node_add_child(root, "disks"), "disk");
-    xml_node_set_attribute(disk, "name", job->disk_target);
-    xml_node_set_attribute(disk, "backup", "yes");
-    xml_node_set_attribute(disk, "type", "file");
-    xml_node_set_attribute(disk, "exportname", job->disk_target);
-    xml_node_set_attribute(xml_node_add_child(disk, "driver"), "type", "qcow2");
-    xml_node_set_attribute(xml_node_add_child(disk, "scratch"), "file", job->scratch_path);
+    if (job->incremental)
+        xmlNodeAddContent(xml_node_add_child(root, "incremental"),
+                          (const xmlChar *)job->incremental);
+    xmlNode *disks = xml_node_add_child(root, "disks");
+    describe_disk(disks, job->disk_target, job->scratch_path);
+    for (size_t i = 0; i < job->n_others; i++)
+        describe_disk(disks, job->others[i].target, job->others[i].scratch_path);
     xmlDocDumpMemory(document, &text, &size);
     return text;
 }
@@ -58,7 +69,7 @@ int backup_job_begin(struct backup_job *job, virDomainPtr domain, struct error *
     if (!xml)
         return error_nomem(err);
     job->running = job->may_come = true; /* also when the answer is lost */
-    int r = virDomainBackupBegin(domain, (const char *)xml, NULL,
+    int r = virDomainBackupBegin(domain, (const char *)xml, job->checkpoint_xml,
                                  VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL);
     xmlFree(xml);
     if (r < 0)

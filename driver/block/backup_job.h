@@ -8,15 +8,26 @@
 
 #include <libvirt/libvirt.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/error.h"
 
+/* A disk of the job beside its first one. */
+struct backup_job_disk {
+    const char *target, *scratch_path; /* borrowed, as in struct backup_job */
+};
+
 struct backup_job {
-    const char *disk_target;  /* borrowed: vda, and the name of the export */
-    const char *scratch_path; /* borrowed: made before; what tells ours from others */
-    const char *socket_path;  /* borrowed: QEMU makes it */
-    bool running;             /* the job is, or may be, there */
-    bool may_come;            /* it may yet come: nobody knows what became of the request */
+    const char *disk_target;              /* borrowed: vda, and the name of the export */
+    const char *scratch_path;             /* borrowed: made before; what tells ours from others */
+    const char *socket_path;              /* borrowed: QEMU makes it */
+    const struct backup_job_disk *others; /* borrowed: further disks, of the same instant */
+    size_t n_others;
+    const char *incremental;    /* borrowed: a checkpoint. What was written since is exported too,
+                                   as dirty bitmap "backup-" and the target. NULL: nothing is */
+    const char *checkpoint_xml; /* borrowed: of one made at the same instant; NULL: none */
+    bool running;               /* the job is, or may be, there */
+    bool may_come;              /* it may yet come: nobody knows what became of the request */
 };
 
 /* EBUSY when the domain has another job, which libvirt would wait for. */

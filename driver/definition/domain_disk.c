@@ -81,7 +81,10 @@ static int read_layers(const xmlNode *element, struct domain_disk *disk, struct 
 int domain_disk_read(const xmlNode *element, struct domain_disk *ret_disk, struct error *err)
 {
     const xmlNode *mirror = xml_node_child_named(element, "mirror");
-    *ret_disk = (struct domain_disk){.has_mirror = mirror != NULL};
+    *ret_disk =
+        (struct domain_disk){.is_hard_disk = !xml_node_attribute_is(element, "device", "cdrom") &&
+                                             !xml_node_attribute_is(element, "device", "floppy"),
+                             .has_mirror = mirror != NULL};
     ret_disk->mirror_path = source_path(mirror);
     if (!ret_disk->mirror_path)
         return error_nomem(err);

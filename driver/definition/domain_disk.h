@@ -24,6 +24,7 @@ struct domain_disk {
     size_t layer_count;             /* at least 1 */
     bool chain_known;               /* the last layer is the end: libvirt knows of active guests,
                                        and else at most of what it has added itself */
+    bool is_hard_disk;              /* no CD, no floppy */
     bool has_mirror;                /* <mirror>: a block copy on this disk */
     char *mirror_path;              /* owned; "" when it is no file or device */
     const char *problem;            /* what is wrong with the element; NULL = nothing */

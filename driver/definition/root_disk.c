@@ -166,6 +166,14 @@ static int check_base(const struct walk *walk, struct qemu_img_info *header, str
     return strcmp(base.format, format) == 0 ? 0 : check_standalone(path, format, &base, err);
 }
 
+static enum layer_place find_place(const struct walk *walk, const char *path)
+{
+    const struct root_disk_policy *policy = walk->policy;
+    return policy->instances_path ? layer_place_of(path, walk->uuid, policy->instances_path,
+                                                   policy->snapshots_directory)
+                                  : LAYER_OWN;
+}
+
 /* Checks what is below the layer. *ret_last: nothing, or a base image, which is the end. */
 static int check_below(const struct walk *walk, struct qemu_img_info *header, bool *ret_last,
                        struct error *err)
@@ -179,9 +187,7 @@ static int check_below(const struct walk *walk, struct qemu_img_info *header, bo
     if (header->backing_path[0] == '/' && access(header->backing_path, F_OK) < 0 && errno == ENOENT)
         return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s, the backing file of %s",
                          header->backing_path, walk->path);
-    enum layer_place place =
-        layer_place_of(header->backing_path, walk->uuid, walk->policy->instances_path,
-                       walk->policy->snapshots_directory);
+    enum layer_place place = find_place(walk, header->backing_path);
     if (place == LAYER_ELSEWHERE)
         return error_set(err, EINVAL, EXC_INVALID_DISK_INFO,
                          "Disk info file is invalid: %s: its backing file %s is neither in the "

@@ -13,7 +13,8 @@
 #include "driver/driver.h"
 
 struct root_disk_policy {
-    const char *instances_path;      /* base images are below it, outside every instance's folder */
+    const char *instances_path;      /* base images are below it, outside every instance's folder;
+                                        NULL: no nova, a layer may be wherever its header says */
     const char *snapshots_directory; /* and outside this one, which may be below it as well */
     bool deep_image_inspection;      /* look into the base image as if its format were not known */
 };

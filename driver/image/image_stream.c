@@ -15,7 +15,6 @@
 #include "driver/driver.h"
 #include "driver/image/nbd_launch.h"
 #include "driver/image/nbd_reader.h"
-#include "driver/image/qcow2_layout.h"
 #include "driver/image/qemu_img.h"
 #include "driver/image/zero_scan.h"
 #include "driver/image/zero_search.h"
@@ -25,8 +24,11 @@ struct image_stream {
     struct nbd_client *client;
     struct extent_map *map;
     struct nbd_reader *reader;
-    uint64_t position; /* in the image */
-    bool is_qcow2;     /* else raw */
+    uint64_t position;                        /* in the image */
+    bool is_qcow2;                            /* else raw */
+    char backing_path[QCOW2_BACKING_MAX + 1]; /* "" = it has none */
+    char backing_format[DRIVER_FORMAT_MAX];
+    char mark[QCOW2_MARK_MAX + 1]; /* "" = it has none */
     struct qcow2_layout layout;
     struct qcow2_metadata metadata;
     unsigned char cluster[EXTENT_CLUSTER_BYTES]; /* of metadata, which is partly taken */
@@ -157,12 +159,18 @@ static int stream_prepare(struct image_stream *stream, uint64_t bytes_per_s, str
     int r = nbd_client_map(stream->client, &stream->map, err);
     if (r < 0)
         return r;
-    if (stream->is_qcow2 && find_zeroes(stream, bytes_per_s, err) < 0)
+    bool is_layer = stream->backing_path[0] != '\0'; /* whose zeroes hide what is below */
+    if (stream->is_qcow2 && !is_layer && find_zeroes(stream, bytes_per_s, err) < 0)
         return -err->errnum;
     r = nbd_reader_new(stream->client, stream->map, &stream->reader, err);
     if (r < 0)
         return r;
     qcow2_layout_plan(stream->map, &stream->layout);
+    if (is_layer)
+        stream->layout.backing =
+            (struct qcow2_backing){stream->backing_path, stream->backing_format};
+    if (stream->mark[0] != '\0')
+        stream->layout.mark = stream->mark;
     stream->base.size_bytes = stream->is_qcow2 ? qcow2_layout_image_bytes(&stream->layout)
                                                : extent_map_disk_bytes(stream->map);
     log_debug("image stream: %s of %" PRIu64 " bytes, %" PRIu64 " of %" PRIu64
@@ -172,17 +180,23 @@ static int stream_prepare(struct image_stream *stream, uint64_t bytes_per_s, str
     return stream_rewind(&stream->base, err);
 }
 
-int image_stream_open(struct nbd_client *client, const char *format, uint64_t bytes_per_s,
-                      struct image_source **ret_source, struct error *err)
+static struct image_stream *stream_new(struct nbd_client *client, bool is_qcow2)
 {
     static const struct image_source_ops ops = {
         .read = stream_read, .rewind = stream_rewind, .close = stream_close};
     struct image_stream *stream = calloc(1, sizeof(*stream));
     if (!stream)
-        return error_nomem(err);
+        return NULL;
     stream->base.ops = &ops;
     stream->client = client;
-    stream->is_qcow2 = strcmp(format, "qcow2") == 0;
+    stream->is_qcow2 = is_qcow2;
+    return stream;
+}
+
+/* Gives the client back on failure. */
+static int stream_begin(struct image_stream *stream, uint64_t bytes_per_s,
+                        struct image_source **ret_source, struct error *err)
+{
     int r = stream_prepare(stream, bytes_per_s, err);
     if (r < 0) {
         stream->client = NULL;
@@ -191,6 +205,36 @@ int image_stream_open(struct nbd_client *client, const char *format, uint64_t by
     }
     *ret_source = &stream->base;
     return 0;
+}
+
+int image_stream_open(struct nbd_client *client, const char *format, uint64_t bytes_per_s,
+                      struct image_source **ret_source, struct error *err)
+{
+    struct image_stream *stream = stream_new(client, strcmp(format, "qcow2") == 0);
+    return stream ? stream_begin(stream, bytes_per_s, ret_source, err) : error_nomem(err);
+}
+
+/* Cuts nothing off. */
+static bool copy_name(char *to, size_t size, const char *name)
+{
+    int n = snprintf(to, size, "%s", name ? name : "");
+    return n >= 0 && (size_t)n < size;
+}
+
+int image_stream_open_marked(struct nbd_client *client, const struct qcow2_backing *backing,
+                             const char *mark, struct image_source **ret_source, struct error *err)
+{
+    const char *path = backing ? backing->path : NULL, *format = backing ? backing->format : NULL;
+    struct image_stream *stream = stream_new(client, true);
+    if (!stream)
+        return error_nomem(err);
+    if (copy_name(stream->backing_path, sizeof(stream->backing_path), path) &&
+        copy_name(stream->backing_format, sizeof(stream->backing_format), format) &&
+        copy_name(stream->mark, sizeof(stream->mark), mark))
+        return stream_begin(stream, 0, ret_source, err);
+    free(stream);
+    return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s: no header takes so long a name",
+                     path ? path : mark);
 }
 
 /* tmpfs and some network file systems do not take O_DIRECT. */

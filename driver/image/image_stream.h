@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "common/image_source.h"
 #include "driver/image/nbd_client.h"
+#include "driver/image/qcow2_layout.h"
 
 /* "raw" and "qcow2" if it is not compressed: others have no size before they are made. */
 bool image_stream_can_make(const char *format, bool compress);
@@ -22,6 +23,15 @@ bool image_stream_can_make(const char *format, bool compress);
  */
 int image_stream_open(struct nbd_client *client, const char *format, uint64_t bytes_per_s,
                       struct image_source **ret_source, struct error *err);
+
+/*
+ * A qcow2 image with a mark (qcow2_mark.h; NULL: none), of the whole disk or, on a backing file
+ * that has the others, of those clusters that nbd_client_map() tells, whatever is in them.
+ * `backing` (NULL: none) and `mark` are copied. Takes the client on success. ENAMETOOLONG; as
+ * above.
+ */
+int image_stream_open_marked(struct nbd_client *client, const struct qcow2_backing *backing,
+                             const char *mark, struct image_source **ret_source, struct error *err);
 
 /* A disk that nobody writes to. Everything is borrowed for the time of a call. */
 struct image_stream_disk {

@@ -102,15 +102,29 @@ int nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client, str
     if (!client)
         return error_nomem(err);
     client->stall_timeout_s = stall_timeout_s;
+    (void)snprintf(client->context, sizeof(client->context), LIBNBD_CONTEXT_BASE_ALLOCATION);
     client->handle = nbd_create();
-    if (!client->handle ||
-        nbd_add_meta_context(client->handle, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
+    if (!client->handle || nbd_add_meta_context(client->handle, client->context) < 0 ||
         !leave_buffers_alone(client->handle)) {
         (void)nbd_client_error(client, err, "cannot make an NBD client");
         nbd_client_free(client);
         return -err->errnum;
     }
     *ret_client = client;
+    return 0;
+}
+
+int nbd_client_ask_bitmap(struct nbd_client *client, const char *bitmap, struct error *err)
+{
+    char context[sizeof(client->context)];
+    int n = snprintf(context, sizeof(context), "qemu:dirty-bitmap:%s", bitmap);
+    if (n < 0 || (size_t)n >= sizeof(context))
+        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "the bitmap's name %s is too long",
+                         bitmap);
+    if (nbd_clear_meta_contexts(client->handle) < 0 ||
+        nbd_add_meta_context(client->handle, context) < 0)
+        return nbd_client_error(client, err, "cannot ask for a dirty bitmap");
+    memcpy(client->context, context, sizeof(context));
     return 0;
 }
 
@@ -158,20 +172,28 @@ void nbd_client_free(struct nbd_client *client)
 /* One question for the block status of a part of the disk. */
 struct status_question {
     struct extent_map *map;
+    const char *context;
+    bool is_bitmap;       /* else base:allocation */
     uint64_t offset, end; /* what is not answered yet */
     bool answered;
     int error;
 };
+
+/* nbd.txt, "Metadata contexts": what is set is dirty, NBD_STATE_DIRTY. */
+static bool is_wanted(const struct status_question *question, uint32_t state)
+{
+    return question->is_bitmap ? (state & 1) != 0 : !(state & LIBNBD_STATE_ZERO);
+}
 
 static int take_extents(void *arg, const char *context, uint64_t offset, uint32_t *entries,
                         size_t n_entries, int *error)
 {
     struct status_question *question = arg;
     (void)error;
-    if (strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) != 0 || offset != question->offset)
+    if (strcmp(context, question->context) != 0 || offset != question->offset)
         return 0;
     for (size_t i = 0; i + 1 < n_entries && question->offset < question->end; i += 2) {
-        if (!(entries[i + 1] & LIBNBD_STATE_ZERO))
+        if (is_wanted(question, entries[i + 1]))
             extent_map_add(question->map, question->offset, entries[i]);
         question->offset += entries[i];
     }
@@ -218,9 +240,12 @@ static int ask_status(struct nbd_client *client, struct status_question *questio
 
 int nbd_client_map(struct nbd_client *client, struct extent_map **ret_map, struct error *err)
 {
-    struct status_question question = {0};
-    if (nbd_can_meta_context(client->handle, LIBNBD_CONTEXT_BASE_ALLOCATION) <= 0)
-        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "the NBD server has no block status");
+    struct status_question question = {
+        .context = client->context,
+        .is_bitmap = strcmp(client->context, LIBNBD_CONTEXT_BASE_ALLOCATION) != 0};
+    if (nbd_can_meta_context(client->handle, client->context) <= 0)
+        return error_set(err, ENOTSUP, EXC_INTERNAL_ERROR, "the NBD server has no block status %s",
+                         client->context);
     unsigned questions = 0;
     int r = extent_map_new(client->disk_bytes, &question.map, err);
     for (; r == 0 && question.offset < client->disk_bytes; questions++)

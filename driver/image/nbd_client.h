@@ -17,10 +17,17 @@ struct nbd_client {
     unsigned stall_timeout_s;
     uint64_t disk_bytes;
     struct process_server *server; /* of our own; NULL: QEMU */
+    char context[64];              /* which block status is asked for */
 };
 
 /* Returns owned, not connected. */
 int nbd_client_new(unsigned stall_timeout_s, struct nbd_client **ret_client, struct error *err);
+
+/*
+ * nbd_client_map() is to tell which clusters are set in a dirty bitmap of QEMU's (nbd.txt:
+ * qemu:dirty-bitmap:NAME), and not which hold data. Before connecting. ENAMETOOLONG.
+ */
+int nbd_client_ask_bitmap(struct nbd_client *client, const char *bitmap, struct error *err);
 
 /*
  * Connects to a UNIX socket. Ends when the thread's work is cancelled. After a failure the server
@@ -33,8 +40,8 @@ int nbd_client_connect(struct nbd_client *client, const char *socket_path, const
 void nbd_client_free(struct nbd_client *client);
 
 /*
- * Which clusters hold data, as the server's block status (base:allocation) says. ENOTSUP when it
- * has none; ECANCELED. Returns owned.
+ * Which clusters hold data, as the server's block status (base:allocation) says, or are set in the
+ * bitmap of nbd_client_ask_bitmap(). ENOTSUP when it has none; ECANCELED. Returns owned.
  */
 int nbd_client_map(struct nbd_client *client, struct extent_map **ret_map, struct error *err);
 

@@ -9,6 +9,8 @@
 #define VERSION_3 3
 #define REFCOUNT_ORDER 4 /* 2^4 bits */
 #define HEADER_BYTES 104
+#define EXTENSION_BACKING_FORMAT 0xe2792aca
+#define EXTENSION_HEAD_BYTES 8
 #define COPIED (UINT64_C(1) << 63) /* refcount is exactly one */
 #define ENTRIES_PER_TABLE (EXTENT_CLUSTER_BYTES / sizeof(uint64_t))
 #define ENTRIES_PER_REFCOUNT_BLOCK (EXTENT_CLUSTER_BYTES / sizeof(uint16_t))
@@ -91,6 +93,39 @@ static void put_64(unsigned char *at, uint64_t value)
     memcpy(at, &big, sizeof(big));
 }
 
+/* Without its end: its length is told elsewhere. */
+static void put_text(unsigned char *at, const void *text, size_t length)
+{
+    memcpy(at, text, length);
+}
+
+/* Returns where the next one begins. */
+static size_t put_extension(unsigned char *cluster, size_t at, uint32_t type, const char *text)
+{
+    size_t length = strlen(text);
+    put_32(cluster + at, type);
+    put_32(cluster + at + 4, length);
+    put_text(cluster + at + EXTENSION_HEAD_BYTES, text, length);
+    return at + EXTENSION_HEAD_BYTES + (size_t)divide_up(length, 8) * 8;
+}
+
+/* Behind the end of extensions, which is all zero, comes the path of the backing file. */
+static void put_extensions(const struct qcow2_layout *layout, unsigned char *cluster)
+{
+    size_t at = HEADER_BYTES;
+    const char *path = layout->backing.path;
+    if (path)
+        at = put_extension(cluster, at, EXTENSION_BACKING_FORMAT, layout->backing.format);
+    if (layout->mark)
+        at = put_extension(cluster, at, QCOW2_MARK_EXTENSION, layout->mark);
+    at += EXTENSION_HEAD_BYTES;
+    if (!path)
+        return;
+    put_text(cluster + at, path, strlen(path));
+    put_64(cluster + 8, at);
+    put_32(cluster + 16, strlen(path));
+}
+
 static void make_header(const struct qcow2_layout *layout, unsigned char *cluster)
 {
     put_32(cluster, MAGIC);
@@ -103,6 +138,7 @@ static void make_header(const struct qcow2_layout *layout, unsigned char *cluste
     put_32(cluster + 56, layout->refcount_blocks - layout->refcount_table);
     put_32(cluster + 96, REFCOUNT_ORDER);
     put_32(cluster + 100, HEADER_BYTES);
+    put_extensions(layout, cluster);
 }
 
 /* Pointers to `count` clusters that follow one another. */

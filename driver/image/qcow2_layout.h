@@ -4,8 +4,9 @@
  * L1 and L2 tables come first and can be made from the map alone, the data clusters follow in the
  * order of the disk. So the size is known in advance and nothing is ever gone back to.
  *
- * Version 3, clusters of 64 KiB, refcounts of 16 bits, no backing file (docs/interop/qcow2.txt of
- * QEMU). Pure. Memory is used for the map alone: metadata is made as it is asked for.
+ * Version 3, clusters of 64 KiB, refcounts of 16 bits, with a backing file where one is named
+ * (docs/interop/qcow2.txt of QEMU). Pure. Memory is used for the map alone: metadata is made as it
+ * is asked for.
  */
 #pragma once
 
@@ -14,6 +15,16 @@
 
 #include "driver/image/extent_map.h"
 
+/* What clusters that are not in the image are read from. */
+struct qcow2_backing {
+    const char *path; /* as the header is to name it: 1 to QCOW2_BACKING_MAX bytes */
+    const char *format;
+};
+
+#define QCOW2_BACKING_MAX 1023 /* qcow2.txt: the longest a reader takes */
+#define QCOW2_MARK_MAX 79
+#define QCOW2_MARK_EXTENSION 0x4e736d6b /* a header extension of ours, which QEMU leaves alone */
+
 struct qcow2_layout {
     const struct extent_map *map; /* borrowed; constant from here on */
     uint64_t data_clusters;
@@ -21,6 +32,8 @@ struct qcow2_layout {
     uint64_t refcount_table, refcount_blocks, l1_table, l2_tables, data;
     uint64_t clusters; /* of the whole image */
     uint64_t l1_entries;
+    struct qcow2_backing backing; /* borrowed; to be set before the first byte. No path: none */
+    const char *mark;             /* borrowed; which image it is (qcow2_mark.h). NULL: none */
 };
 
 /* Decides it. `map` is borrowed for the life of the layout and constant from here on. */

@@ -164,6 +164,20 @@ int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain,
     return 0;
 }
 
+int guest_freeze_check_thawed(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
+{
+    struct error ignored = ERROR_INIT, refusal = ERROR_INIT;
+    if (guest_freeze_limit_agent(freeze, domain, &ignored) < 0)
+        return 0;
+    freeze->answers = true; /* or it is away, which the question tells */
+    enum freeze_status status = read_status(freeze, domain, &refusal);
+    (void)guest_freeze_release_agent(freeze, domain, &ignored);
+    return status == STATUS_FROZEN
+               ? error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                           "somebody else has frozen the guest's filesystems: %s", refusal.message)
+               : 0;
+}
+
 /* The guest has ended: nothing of it is frozen, there is no agent any more. */
 static void forget_freeze(struct guest_freeze *freeze)
 {

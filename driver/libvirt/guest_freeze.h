@@ -41,6 +41,12 @@ int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct er
 int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
 
 /*
+ * EBUSY when the agent answers as in a frozen guest, before anything was begun; a guest without an
+ * agent is not frozen.
+ */
+int guest_freeze_check_thawed(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
+
+/*
  * libvirt_domain_find_again(), after which the freeze of a guest that has ended is forgotten.
  */
 int guest_freeze_find_again(struct guest_freeze *freeze, const char *uuid, virDomainPtr *domain,

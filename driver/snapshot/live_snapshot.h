@@ -66,6 +66,13 @@ int live_stream_prepare(struct live_snapshot *op, struct error *err);
 int live_snapshot_give_delta(const struct live_snapshot *op, struct error *err);
 
 /*
+ * In live_stream.c: begins the backup job that shows the disk, and those of op->backup.others,
+ * whose scratch files are there already, at op->backup.socket_path. live_undo() ends it, also after
+ * a failure.
+ */
+int libvirt_live_stream_show(struct live_snapshot *op, bool *ret_quiesced, struct error *err);
+
+/*
  * The failure of libvirt to begin, or to undefine, is one of the method, unless the guest or
  * libvirtd has gone: turns *err into EOPNOTSUPP. Returns -errno.
  */

@@ -98,7 +98,7 @@ int live_stream_prepare(struct live_snapshot *op, struct error *err)
     return r < 0 ? r : live_snapshot_begin(op, DISK_SPACE_ROOM, err);
 }
 
-static int stream_show_disk(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
+int libvirt_live_stream_show(struct live_snapshot *op, bool *ret_quiesced, struct error *err)
 {
     int r = live_stream_prepare(op, err);
     failpoint("stream:written-down");
@@ -160,7 +160,7 @@ int libvirt_live_stream(struct libvirt_driver *driver, const struct guest_info *
                                            EXC_INSTANCE_NOT_FOUND, &op.domain, err);
     if (r < 0)
         return r;
-    if (stream_show_disk(&op, &result.quiesced, &failure) == 0)
+    if (libvirt_live_stream_show(&op, &result.quiesced, &failure) == 0)
         (void)(live_snapshot_is_streamed(&op) ? stream_make_streamed
                                               : stream_make_staged)(&op, &result, &failure);
     if (failure.errnum != 0) {

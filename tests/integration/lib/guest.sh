@@ -12,7 +12,7 @@ SNAPSHOTS=$DIR/snapshots
 cleanup() {
     for domain in $($VIRSH list --all --name 2>/dev/null | grep "^$NAME-"); do
         $VIRSH destroy "$domain" >/dev/null 2>&1
-        $VIRSH undefine --managed-save --nvram "$domain" >/dev/null 2>&1
+        $VIRSH undefine --managed-save --nvram --snapshots-metadata --checkpoints-metadata "$domain" >/dev/null 2>&1
     done
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null; done
     umount "$DIR/small" 2>/dev/null
@@ -25,7 +25,7 @@ uuid_of() { echo "$NAME $1" | md5sum | sed -E 's/^(.{8})(.{4})(.{4})(.{4})(.{12}
 state_of() { $VIRSH domstate "$NAME-$1" 2>&1; }
 remove() {
     $VIRSH destroy "$NAME-$1" >/dev/null 2>&1
-    $VIRSH undefine --managed-save --nvram "$NAME-$1" >/dev/null 2>&1
+    $VIRSH undefine --managed-save --nvram --snapshots-metadata --checkpoints-metadata "$NAME-$1" >/dev/null 2>&1
 }
 
 # define_guest NAME DISK-XML: DOMAIN, OS, DEVICES: XML put inside <domain>, <os> and <devices>;

@@ -22,10 +22,10 @@ build_writing_guest() {
 
 # A raw file its root disk can be made from: the label it is known by, data, zeros and data, within
 # its records' place and around it.
-build_writing_content() { # file
+build_writing_content() { # file [label]
     qemu-img create -q -f raw "$1" 64M
     qemu-io -f raw -c 'write -q -P 0xba 4k 15M' -c 'write -q -P 0xbb 40M 4M' "$1"
-    printf 'root of a writing guest' | dd of="$1" conv=notrunc status=none
+    printf '%s' "${2:-root of a writing guest}" | dd of="$1" conv=notrunc status=none
 }
 
 # As define_guest, with all its variables.

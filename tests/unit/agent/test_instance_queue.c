@@ -9,12 +9,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "agent/instance_queue.h"
+#include "common/cancel.h"
 #include "common/clock.h"
+#include "common/domain_lock.h"
 #include "tests/unit/canceller.h"
+#include "tests/unit/driver/temp_folder.h"
 
 #define ONE "2e0af6cc-8dab-4d5d-b039-8bb41cec430e"
 #define ONE_IN_CAPITALS "2E0AF6CC-8DAB-4D5D-B039-8BB41CEC430E"
@@ -196,6 +200,66 @@ static void many_threads_never_meet(void **state)
     assert_int_equal(atomic_load(&served), 32);
 }
 
+/* NULL: another has it. */
+static struct domain_lock *try_lock(const char *uuid)
+{
+    struct domain_lock *lock = NULL;
+    struct error err = ERROR_INIT;
+    int r = domain_lock_take(temp_path("locks"), uuid, &lock, &err);
+    assert_true(r == 0 || r == -EBUSY);
+    return lock;
+}
+
+static void a_turn_holds_the_domains_lock(void **state)
+{
+    (void)state;
+    struct domain_lock *lock = try_lock(ONE);
+    instance_queue_lock_domains(queue, temp_path("locks"));
+    struct instance_turn *first = join(ONE), *second = join(ONE);
+    assert_false(has_turn(first));
+    domain_lock_release(lock);
+    assert_true(has_turn(first));
+    assert_true(has_turn(first)); /* as often as one likes */
+    assert_null(try_lock(ONE));
+    instance_turn_free(first);
+    assert_true(has_turn(second));
+    instance_turn_free(second);
+    lock = try_lock(ONE);
+    assert_non_null(lock);
+    domain_lock_release(lock);
+}
+
+/* As in a container that was given no such folder. */
+static void where_nothing_can_be_locked_snapshots_are_taken(void **state)
+{
+    (void)state;
+    instance_queue_lock_domains(queue, temp_path("no/locks"));
+    struct instance_turn *turn = join(ONE);
+    assert_true(has_turn(turn));
+    instance_turn_free(turn);
+}
+
+static void waiting_for_the_domains_lock_is_cancelled(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT, reason = ERROR_INIT;
+    struct cancel *cancel = NULL;
+    struct domain_lock *lock = try_lock(ONE);
+    instance_queue_lock_domains(queue, temp_path("locks"));
+    struct instance_turn *turn = join(ONE);
+    assert_int_equal(cancel_new(&cancel, &err), 0);
+    (void)error_set(&reason, ECANCELED, EXC_IMAGE_NOT_FOUND, "the image is gone");
+    cancel_request(cancel, &reason);
+    (void)cancel_enter(cancel);
+    /* The turn is there at once, which counts; the lock is not. */
+    assert_int_equal(instance_turn_await(turn, NEVER_MS, &err), -ECANCELED);
+    assert_string_equal(err.message, "the image is gone");
+    (void)cancel_enter(NULL);
+    cancel_free(cancel);
+    instance_turn_free(turn);
+    domain_lock_release(lock);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -209,6 +273,9 @@ int main(void)
         TEST(a_request_without_a_line_goes_on),
         TEST(what_stands_behind_one_that_is_left_is_told),
         TEST(many_threads_never_meet),
+        TEST(a_turn_holds_the_domains_lock),
+        TEST(where_nothing_can_be_locked_snapshots_are_taken),
+        TEST(waiting_for_the_domains_lock_is_cancelled),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

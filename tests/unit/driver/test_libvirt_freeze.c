@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "driver/libvirt/guest_freeze.h"
 #include "tests/unit/driver/scripted_libvirt.h"
 
 static struct libvirt_driver driver = {.freeze_timeout_s = 5};
@@ -95,6 +96,27 @@ static void freeze_of_somebody_else_is_refused_and_kept(void **state)
     assert_agent_is_free();
 }
 
+/* Before it is saved. */
+static void a_frozen_guest_is_told_from_others(void **state)
+{
+    (void)state;
+    struct guest_freeze freeze = {.timeout_s = 5};
+    cleanup_domain virDomainPtr domain = NULL;
+    assert_int_equal(libvirt_connection_find_domain(driver.connection, UUID, 0,
+                                                    EXC_INSTANCE_NOT_FOUND, &domain, &err),
+                     0);
+    assert_int_equal(guest_freeze_check_thawed(&freeze, domain, &err), 0);
+    assert_agent_is_free();
+    world.fail_name = "GetTime"; /* no agent, no freeze */
+    world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
+    assert_int_equal(guest_freeze_check_thawed(&freeze, domain, &err), 0);
+    world.fail_name = NULL;
+    world.frozen_by_other = true;
+    assert_int_equal(guest_freeze_check_thawed(&freeze, domain, &err), -EBUSY);
+    assert_false(was_called("FSThaw"));
+    assert_agent_is_free();
+}
+
 static void ended_guest_needs_no_thaw(void **state)
 {
     (void)state;
@@ -151,6 +173,7 @@ int main(void)
         cmocka_unit_test(guest_that_cannot_answer_is_not_asked),
         cmocka_unit_test_setup(lost_answer_is_told_from_a_refusal, set_up),
         cmocka_unit_test_setup(freeze_of_somebody_else_is_refused_and_kept, set_up),
+        cmocka_unit_test_setup(a_frozen_guest_is_told_from_others, set_up),
         cmocka_unit_test_setup(ended_guest_needs_no_thaw, set_up),
         cmocka_unit_test_setup(thaw_that_fails_is_told_and_may_be_repeated, set_up),
         cmocka_unit_test(each_call_fails_in_turn),

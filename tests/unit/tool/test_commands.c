@@ -328,6 +328,15 @@ static void nobody_answers(void **state)
     assert_int_equal(run("jobs"), INVOCATION_FAILED);
 }
 
+static void what_was_left_of_domains_is_undone(void **state)
+{
+    (void)state;
+    assert_int_equal(run("domain recover --all --state-dir /nowhere --json"), INVOCATION_DONE);
+    HAS("\"domains\": []");
+    assert_int_equal(run("domain recover --all --state-dir /dev/null"), INVOCATION_FAILED);
+    assert_non_null(strstr(complained, "/dev/null/records"));
+}
+
 static void what_makes_no_sense_is_told(void **state)
 {
     static const struct {
@@ -342,6 +351,21 @@ static void what_makes_no_sense_is_told(void **state)
         {"resume --disk 3", "resume takes no --disk"},
         {"drain --wait", "--wait"},
         {"status --loud", "loud"},
+        {"domain", "there is no command domain"},
+        {"domain explode", "there is no command domain"},
+        {"domain image", "domain image needs a DOMAIN"},
+        {"domain image a b", "unexpected argument 'b'"},
+        {"domain image a", "an image needs an --output"},
+        {"domain image a --wait 3", "domain image takes no --wait"},
+        {"domain image a --socket /b", "domain image takes no --socket"},
+        {"domain recover", "either a DOMAIN or --all"},
+        {"domain recover a --all", "either a DOMAIN or --all"},
+        {"domain image a -o", "requires an argument"},
+        {"domain image a -o /nowhere --format ova", "raw, qcow2, vmdk or vdi"},
+        {"domain image a -o /nowhere --method magic", "stream, blockcopy, blockrebase or cold"},
+        {"domain image a -o /nowhere --disk vda --all-disks", "either one disk or all"},
+        {"domain image a --chain-verify", "needs the --output"},
+        {"status -o file", "status takes no --output"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -361,7 +385,7 @@ static void all_commands_are_documented(void **state)
                                                   command_doc_completion};
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        char text[16384] = "", line[64];
+        char text[32768] = "", line[64];
         FILE *out = fmemopen(text, sizeof(text), "w");
         writers[i](out);
         (void)fclose(out);
@@ -394,6 +418,7 @@ int main(void)
         TEST(a_doctor_without_an_agent_needs_its_program),
         TEST(a_doctor_waits_for_its_agent),
         TEST(nobody_answers),
+        TEST(what_was_left_of_domains_is_undone),
         TEST(what_makes_no_sense_is_told),
         TEST(all_commands_are_documented),
     };

@@ -31,6 +31,7 @@
 #include "driver/image/image_stream.h"
 #include "driver/image/nbd_launch.h"
 #include "driver/image/qcow2_layout.h"
+#include "driver/image/qcow2_mark.h"
 #include "tests/unit/canceller.h"
 #include "tests/unit/driver/temp_folder.h"
 
@@ -568,6 +569,79 @@ static void a_cancelled_read(void **state)
     image_source_close(source);
 }
 
+/* As a backup job shows it: what a bitmap has is taken, zeroes too, and nothing else. */
+static void a_layer_of_what_a_bitmap_tells(void **state)
+{
+    (void)state;
+    char base[256], disk[256], layer[256], socket[256], pid_file[256];
+    struct nbd_client *client = NULL;
+    struct image_source *source = NULL;
+    const struct qcow2_backing backing = {"layer-base", "qcow2"};
+    (void)snprintf(base, sizeof(base), "%s", temp_path("layer-base"));
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("layer-disk"));
+    (void)snprintf(layer, sizeof(layer), "%s", temp_path("layer"));
+    (void)snprintf(socket, sizeof(socket), "%s", temp_path("layer-socket"));
+    (void)snprintf(pid_file, sizeof(pid_file), "%s", temp_path("layer-pid"));
+    assert_int_equal(run("qemu-img create -q -f qcow2 %s 33M && "
+                         "qemu-io -f qcow2 -c 'write -q -P 1 0 8M' %s && cp %s %s && "
+                         "qemu-img bitmap --add %s since && qemu-io -f qcow2 "
+                         "-c 'write -q -P 2 1M 100k' -c 'write -q -z 4M 1M' "
+                         "-c 'write -q -P 3 32M 1M' %s",
+                         base, base, base, disk, disk, disk),
+                     0);
+    assert_int_equal(run("qemu-nbd --fork --pid-file=%s -r -k %s -x vda -B since -f qcow2 %s",
+                         pid_file, socket, disk),
+                     0);
+    assert_int_equal(nbd_client_new(20, &client, &err), 0);
+    assert_int_equal(nbd_client_ask_bitmap(client, "since", &err), 0);
+    assert_int_equal(nbd_client_connect(client, socket, "vda", &err), 0);
+    assert_int_equal(image_stream_open_marked(client, &backing, "42.vda", &source, &err), 0);
+    assert_int_equal(save(source, layer), source->size_bytes);
+    image_source_close(source); /* whose only client it was: the server ends */
+    assert_int_equal(
+        run("qemu-img check -q -f qcow2 %s && qemu-img compare -q %s %s", layer, layer, disk), 0);
+    assert_int_equal(run("qemu-img info %s | grep -q '^backing file: layer-base ' && "
+                         "qemu-img info %s | grep -q '^backing file format: qcow2'",
+                         layer, layer),
+                     0);
+    assert_true(bytes_of(layer) < 3 * MIB); /* 2.2 MiB were written since */
+    char mark[QCOW2_MARK_MAX + 1];
+    assert_int_equal(qcow2_mark_read(layer, mark, &err), 0);
+    assert_string_equal(mark, "42.vda");
+    assert_int_equal(run("qemu-img rebase -q -u -f qcow2 -b %s -F qcow2 %s", base, layer), 0);
+    assert_int_equal(qcow2_mark_read(layer, mark, &err), 0);
+    assert_string_equal(mark, "42.vda"); /* QEMU has written the header anew */
+    assert_int_equal(qcow2_mark_read(base, mark, &err), 0);
+    assert_string_equal(mark, ""); /* of another's image */
+}
+
+static void a_bitmap_that_there_is_not(void **state)
+{
+    (void)state;
+    char disk[256], socket[256];
+    struct nbd_client *client = NULL;
+    struct image_source *source = NULL;
+    const struct qcow2_backing backing = {"base", "qcow2"};
+    (void)snprintf(disk, sizeof(disk), "%s", temp_path("no-bitmap"));
+    (void)snprintf(socket, sizeof(socket), "%s", temp_path("no-bitmap-socket"));
+    assert_int_equal(run("qemu-img create -q -f qcow2 %s 1M && "
+                         "qemu-nbd --fork -r -k %s -x vda -f qcow2 %s",
+                         disk, socket, disk),
+                     0);
+    assert_int_equal(nbd_client_new(20, &client, &err), 0);
+    assert_int_equal(nbd_client_ask_bitmap(client, "since", &err), 0);
+    assert_int_equal(nbd_client_connect(client, socket, "vda", &err), 0);
+    assert_int_equal(image_stream_open_marked(client, &backing, "42.vda", &source, &err), -ENOTSUP);
+    nbd_client_free(client);
+    char longest[200];
+    memset(longest, 'b', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(nbd_client_new(20, &client, &err), 0);
+    assert_int_equal(nbd_client_ask_bitmap(client, longest, &err), -ENAMETOOLONG);
+    nbd_client_free(client);
+}
+
 /* The sizes of the format itself: more than one refcount block, more than one L1 cluster. */
 static void layouts_of_large_disks(void **state)
 {
@@ -594,6 +668,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(disks_of_all_kinds, set_up),
+        cmocka_unit_test_setup(a_layer_of_what_a_bitmap_tells, set_up),
+        cmocka_unit_test_setup(a_bitmap_that_there_is_not, set_up),
         cmocka_unit_test_setup(scattered_chain, set_up),
         cmocka_unit_test_setup(written_zeroes, set_up),
         cmocka_unit_test_setup(zeroes_at_a_limited_rate, set_up),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See private_file.h. */
-#include "agent/private_file.h"
+#include "common/private_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folders and files that are the agent's own user's alone, because what is in them is obeyed, and
- * secret. Whoever could write them would command the agent, which runs as root as a rule.
+ * Folders and files that are this process's own user's alone, because what is in them is obeyed,
+ * and secret. Whoever could write them would command it, and it runs as root as a rule.
  */
 #pragma once
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Image files, and those they stand on, looked at by qemu-img. Thread-safe. */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "driver/driver.h"
+
+#define IMAGE_CHECK_LAYERS_MAX 256
+
+/* Whether qemu-img has a check for the format. */
+bool image_check_can(const char *format);
+
+/* `qemu-img check`: InvalidDiskInfo with what it says unless the file is without fault, "is
+ * damaged" only where it has found one. */
+int image_check_run(const char *path, const char *format, struct error *err);
+
+struct image_layer {
+    char path[DRIVER_PATH_MAX];
+    char format[DRIVER_FORMAT_MAX];
+    uint64_t virtual_size_bytes;
+    uint64_t size_on_disk_bytes;
+    bool is_checked; /* else its format has no check */
+};
+
+struct image_chain {
+    struct image_layer *layers; /* owned, from the file on down */
+    size_t count;
+};
+
+/*
+ * Follows an image file and what it stands on to the end, and checks each layer: InvalidDiskInfo
+ * when one is not there, is no plain file, is below itself, has its data in another file or is
+ * encrypted, when a layer does not name the format of the one below, or qemu-img finds a fault.
+ * Free with image_check_chain_done(), also after a failure.
+ */
+int image_check_chain(const char *path, struct image_chain *ret_chain, struct error *err);
+
+void image_check_chain_done(struct image_chain *chain);

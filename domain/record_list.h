@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The records there are, also of domains that libvirt does not know any more. See record.h. */
+#pragma once
+
+#include <stddef.h>
+
+#include "common/error.h"
+#include "common/id.h"
+
+/*
+ * The uuids of their domains, in no order; none where nothing was ever written down. Returned
+ * owned: free().
+ */
+int record_list_uuids(const char *state_dir, char (**ret_uuids)[ID_UUID_SIZE], size_t *ret_count,
+                      struct error *err);
+
+/*
+ * The uuid of the domain that has a record and this name or uuid. ENOENT when there is none, and
+ * when two have the name.
+ */
+int record_list_find(const char *state_dir, const char *name, char ret_uuid[static ID_UUID_SIZE],
+                     struct error *err);

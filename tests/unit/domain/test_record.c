@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain/record.c: what is written down outlives who wrote it, and half a line is none. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "domain/record.h"
+#include "domain/record_list.h"
+#include "tests/unit/driver/temp_folder.h"
+
+#define UUID "2e0af6cc-8dab-4d5d-b039-8bb41cec430e"
+
+static struct error err;
+
+static int set_up(void **state)
+{
+    (void)state;
+    err = (struct error)ERROR_INIT;
+    return 0;
+}
+
+static struct record *open_record(void)
+{
+    struct record *record = NULL;
+    if (record_open(temp_folder, UUID, &record, &err) < 0)
+        fail_msg("%s", err.message);
+    return record;
+}
+
+static const char *path_of_record(void)
+{
+    return temp_path("records/" UUID);
+}
+
+static void append(const char *text)
+{
+    FILE *file = fopen(path_of_record(), "ae");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static const char *value_at(const struct record *record, const char *name, size_t i)
+{
+    return json_string_value(json_array_get(record_all(record, name), i));
+}
+
+static void notes_outlive_the_process(void **state)
+{
+    (void)state;
+    struct record *record = open_record();
+    assert_true(record_is_empty(record));
+    assert_int_equal(access(path_of_record(), F_OK), -1);
+    assert_int_equal(record_note(record, "file", json_string("one"), &err), 0);
+    assert_int_equal(record_note(record, "file", json_string("two"), &err), 0);
+    assert_int_equal(record_note(record, "complete", json_true(), &err), 0);
+    record_close(record);
+    record = open_record();
+    assert_false(record_is_empty(record));
+    assert_false(record_host_rebooted(record));
+    assert_string_equal(value_at(record, "file", 0), "one");
+    assert_string_equal(value_at(record, "file", 1), "two");
+    assert_int_equal(json_array_size(record_all(record, "file")), 2);
+    assert_non_null(record_all(record, "complete"));
+    assert_null(record_all(record, "checkpoint"));
+    assert_int_equal(record_end(record, &err), 0);
+    assert_true(record_is_empty(record));
+    assert_null(record_all(record, "file"));
+    assert_int_equal(access(path_of_record(), F_OK), -1);
+    assert_int_equal(record_note(record, "file", json_string("three"), &err), 0);
+    assert_string_equal(value_at(record, "file", 0), "three");
+    assert_int_equal(record_end(record, &err), 0);
+    record_close(record);
+}
+
+static void half_a_line_is_none(void **state)
+{
+    (void)state;
+    struct record *record = open_record();
+    assert_int_equal(record_note(record, "file", json_string("one"), &err), 0);
+    record_close(record);
+    append("{\"complete\":tr");
+    record = open_record();
+    assert_null(record_all(record, "complete"));
+    assert_string_equal(value_at(record, "file", 0), "one");
+    assert_int_equal(record_end(record, &err), 0);
+    record_close(record);
+}
+
+/* No room for a note: what is noted later can be read all the same. */
+static void a_note_that_is_cut_short_is_none(void **state)
+{
+    (void)state;
+    struct record *record = open_record();
+    struct stat st;
+    struct rlimit limit, unlimited;
+    assert_int_equal(record_note(record, "file", json_string("one"), &err), 0);
+    assert_int_equal(stat(path_of_record(), &st), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    limit = (struct rlimit){(rlim_t)st.st_size + 5, unlimited.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_true(record_note(record, "file", json_string("cut"), &err) < 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(record_note(record, "file", json_string("two"), &err), 0);
+    record_close(record);
+    record = open_record();
+    assert_int_equal(json_array_size(record_all(record, "file")), 2);
+    assert_string_equal(value_at(record, "file", 1), "two");
+    assert_int_equal(record_end(record, &err), 0);
+    record_close(record);
+}
+
+static void what_is_settled_counts_no_more(void **state)
+{
+    (void)state;
+    struct record *record = open_record();
+    assert_int_equal(record_note(record, "file", json_string("one"), &err), 0);
+    assert_int_equal(record_note(record, "complete", json_true(), &err), 0);
+    assert_int_equal(record_restart(record, json_pack("{s:[s]}", "abandoned", "monday"), &err), 0);
+    assert_int_equal(record_note(record, "file", json_string("two"), &err), 0);
+    for (int i = 0; i < 2; i++) { /* also who reads it again */
+        assert_null(record_all(record, "complete"));
+        assert_int_equal(json_array_size(record_all(record, "file")), 1);
+        assert_string_equal(value_at(record, "file", 0), "two");
+        assert_string_equal(value_at(record, "abandoned", 0), "monday");
+        record_close(record);
+        record = open_record();
+    }
+    assert_false(record_host_rebooted(record));
+    assert_int_equal(record_end(record, &err), 0);
+    record_close(record);
+}
+
+static void a_domain_is_found_by_what_is_written_down(void **state)
+{
+    (void)state;
+    char uuid[ID_UUID_SIZE], (*uuids)[ID_UUID_SIZE] = NULL;
+    size_t count = 0;
+    struct record *record = open_record();
+    assert_int_equal(record_list_uuids(temp_path("nowhere"), &uuids, &count, &err), 0);
+    assert_int_equal(count, 0);
+    assert_int_equal(record_list_find(temp_folder, "web", uuid, &err), -ENOENT);
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(record_note(record, "domain", json_pack("{s:s}", "name", "web"), &err), 0);
+    assert_int_equal(record_list_find(temp_folder, "web", uuid, &err), 0);
+    assert_string_equal(uuid, UUID);
+    assert_int_equal(
+        record_list_find(temp_folder, "2E0AF6CC-8DAB-4D5D-B039-8BB41CEC430E", uuid, &err), 0);
+    assert_string_equal(uuid, UUID);
+    assert_int_equal(record_list_find(temp_folder, "we", uuid, &err), -ENOENT);
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(record_list_uuids(temp_folder, &uuids, &count, &err), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(uuids[0], UUID);
+    free(uuids);
+    assert_int_equal(record_end(record, &err), 0);
+    record_close(record);
+}
+
+static void a_host_that_was_started_anew(void **state)
+{
+    (void)state;
+    struct record *record = open_record();
+    assert_int_equal(record_note(record, "file", json_string("one"), &err), 0);
+    assert_int_equal(record_end(record, &err), 0);
+    record_close(record);
+    int fd = open(path_of_record(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    append("{\"boot\":\"another\"}\n{\"file\":\"one\"}\n");
+    record = open_record();
+    assert_true(record_host_rebooted(record));
+    assert_int_equal(record_end(record, &err), 0);
+    assert_false(record_host_rebooted(record));
+    record_close(record);
+}
+
+/* What is in it is obeyed: what nobody can read is not guessed at, and others may not write it. */
+static void a_record_that_cannot_be_trusted(void **state)
+{
+    (void)state;
+    struct record *record = open_record();
+    assert_int_equal(record_note(record, "file", json_string("one"), &err), 0);
+    record_close(record);
+    append("no json\n{\"complete\":true}\n");
+    assert_int_equal(record_open(temp_folder, UUID, &record, &err), -EBADMSG);
+    assert_non_null(strstr(err.message, path_of_record()));
+    assert_int_equal(unlink(path_of_record()), 0);
+    err = (struct error)ERROR_INIT;
+    record = open_record();
+    assert_int_equal(record_note(record, "file", json_string("one"), &err), 0);
+    record_close(record);
+    assert_int_equal(chmod(path_of_record(), 0666), 0);
+    assert_int_equal(record_open(temp_folder, UUID, &record, &err), -EPERM);
+    assert_int_equal(unlink(path_of_record()), 0);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup(function, set_up)
+    const struct CMUnitTest tests[] = {
+        TEST(notes_outlive_the_process),
+        TEST(half_a_line_is_none),
+        TEST(a_note_that_is_cut_short_is_none),
+        TEST(what_is_settled_counts_no_more),
+        TEST(a_domain_is_found_by_what_is_written_down),
+        TEST(a_host_that_was_started_anew),
+        TEST(a_record_that_cannot_be_trusted),
+    };
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
+}

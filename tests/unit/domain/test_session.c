@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain/session.c: a domain is found, also one that libvirt has lost; libvirt's own test driver.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "domain/session.h"
+#include "tests/unit/driver/temp_folder.h"
+
+#define LOST "2e0af6cc-8dab-4d5d-b039-8bb41cec430e"
+
+static struct error err;
+static struct session *session;
+
+static int set_up(void **state)
+{
+    (void)state;
+    err = (struct error)ERROR_INIT;
+    session = NULL;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    session_close(session);
+    return 0;
+}
+
+static int open_session(const char *name, bool looks_only)
+{
+    const struct session_options options = {.uri = "test:///default",
+                                            .state_dir = temp_folder,
+                                            .lock_folder = temp_path("locks"),
+                                            .looks_only = looks_only};
+    return session_open(&options, name, &session, &err);
+}
+
+static void write_down(const char *name)
+{
+    struct record *record = NULL;
+    assert_int_equal(record_open(temp_folder, LOST, &record, &err), 0);
+    assert_int_equal(record_note(record, "domain", json_pack("{s:s}", "name", name), &err), 0);
+    record_close(record);
+}
+
+static void one_that_libvirt_knows(void **state)
+{
+    (void)state;
+    char uuid[DRIVER_UUID_MAX];
+    if (open_session("test", false) < 0)
+        fail_msg("%s", err.message);
+    assert_non_null(session->domain);
+    assert_true(record_is_empty(session->record));
+    memcpy(uuid, session->uuid, sizeof(uuid));
+    session_close(session);
+    session = NULL;
+    assert_int_equal(open_session(uuid, true), 0);
+    assert_non_null(session->domain);
+}
+
+static void one_that_nobody_knows(void **state)
+{
+    (void)state;
+    assert_int_equal(open_session("web", false), -ENOENT);
+    assert_string_equal(err.exc, EXC_INSTANCE_NOT_FOUND);
+    assert_null(session);
+}
+
+static void one_that_was_lost(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"web", LOST};
+    write_down("web");
+    for (size_t i = 0; i < 2; i++) {
+        if (open_session(names[i], false) < 0)
+            fail_msg("%s", err.message);
+        assert_null(session->domain);
+        assert_string_equal(session->uuid, LOST);
+        assert_false(record_is_empty(session->record));
+        assert_int_equal(session_need_domain(session, &err), -ENOENT); /* it did not come back */
+        session_close(session);
+        session = NULL;
+        err = (struct error)ERROR_INIT;
+    }
+    assert_int_equal(open_session("web", true), -ENOENT); /* nothing there to be looked at */
+}
+
+/* The guest may be somebody else's to thaw, or thawed by now. */
+static void a_freeze_that_is_over_is_written_down(void **state)
+{
+    (void)state;
+    assert_int_equal(open_session("test", false), 0);
+    const struct driver_journal *journal = &session->journal;
+    json_t *freeze = json_pack("{s:s}", "step", "freeze");
+    assert_int_equal(journal->write(journal->arg, freeze, &err), 0);
+    assert_int_equal(journal->frozen(journal->arg, true, &err), 0);
+    assert_int_equal(json_array_size(record_all(session->record, "driver")), 1);
+    assert_int_equal(journal->frozen(journal->arg, false, &err), 0);
+    const json_t *last = json_array_get(record_all(session->record, "driver"), 1);
+    assert_string_equal(json_string_value(json_object_get(last, "step")), "thaw");
+    json_decref(freeze);
+    assert_int_equal(record_end(session->record, &err), 0);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(one_that_libvirt_knows),
+        TEST(one_that_nobody_knows),
+        TEST(one_that_was_lost),
+        TEST(a_freeze_that_is_over_is_written_down),
+    };
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
+}
