@@ -15,6 +15,9 @@
 /* Servers blacklist a reply queue for 60 s after 60 s without it (ObsoleteReplyQueuesCache). */
 #define OUTAGE_MAX_MS 60000
 
+/* A node that stops takes its queues with it within seconds; RabbitMQ 4.3 keeps names for it. */
+#define NODE_STOPS_MS 10000
+
 static void name_queue(struct reply_queue *queue)
 {
     char hex[ID_HEX_SIZE];
@@ -47,10 +50,12 @@ static int consume_replies(struct reply_queue *queue, struct error *err)
 
 int reply_queue_up(struct reply_queue *queue, struct error *err)
 {
-    if (queue->lost_ms != 0 && clock_now_ms() - queue->lost_ms > OUTAGE_MAX_MS)
+    uint64_t lost_for_ms = queue->lost_ms != 0 ? clock_now_ms() - queue->lost_ms : 0;
+    if (lost_for_ms > OUTAGE_MAX_MS)
         name_queue(queue);
     int r = consume_replies(queue, err);
-    if (r == -ENOENT) /* it is on a node that is down: RabbitMQ 4.3 keeps the name for it */
+    /* It is on a node that is down. What servers have for us they try to send to the old name. */
+    if (r == -ENOENT && (queue->lost_ms == 0 || lost_for_ms > NODE_STOPS_MS))
         name_queue(queue);
     if (r < 0)
         return r;

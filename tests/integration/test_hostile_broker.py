@@ -8,6 +8,7 @@ behaves. Needs no lab; built with ASan. BUS_PEER names another build of the prog
 """
 
 import concurrent.futures
+import json
 import os
 import re
 import resource
@@ -233,6 +234,65 @@ class SlowDisk(unittest.TestCase):
         self.bus.process.stdin.close()
         self.bus.wait("withdrawn")
         wait_for("it is nova-compute's", lambda: self.broker.compute == [2])
+
+
+class ReplyQueue(unittest.TestCase):
+    """A node that is down has the queue of replies, and a server an answer for it."""
+
+    def begin(self):
+        self.calls, self.denied, self.is_denied = [], set(), False
+        self.broker = ScriptedBroker(HOST, self.mode)
+        self.addCleanup(self.broker.close)
+        self.bus = Bus(f"rabbit://127.0.0.1:{self.broker.port}/", server=HOST, heartbeat=2,
+                       retry_backoff=0, retry_interval=1)
+        self.addCleanup(self.bus.close)
+        wait_for("attached", self.bus.attached)
+
+    def mode(self, connection, point):
+        if point == "published" and connection.last["key"] == "conductor":
+            self.calls.append(connection.last)
+        if point != "queue.declare":
+            return False
+        name, _ = connection.name_at(connection.arguments, 2)
+        if not name.startswith("reply_") or not (self.is_denied or name in self.denied):
+            return False
+        self.denied.add(name)
+        connection.close_channel(404, f"NOT_FOUND - queue '{name}' process is stopped by supervisor")
+        return True
+
+    def call(self):
+        return self.bus.send(do="call", topic="conductor", version="3.0", method="m", args={},
+                             timeout_ms=50000)
+
+    def lose_the_node(self):
+        for connection in list(self.broker.connections):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def test_answer_under_the_old_name(self):
+        """reply queue: its node stops, and what a server has for it still arrives"""
+        self.begin()
+        self.broker.answer, answer = lambda message: None, self.broker.answer
+        waiting = self.call()
+        wait_for("the call", lambda: self.calls)
+        self.is_denied = True
+        self.lose_the_node()
+        wait_for("no queue yet", lambda: self.denied)
+        self.is_denied, self.denied = False, set()
+        wait_for("attached again", lambda: self.bus.attached() and self.broker.consuming())
+        answer(self.calls[0])
+        self.assertEqual(self.bus.answer(waiting)["event"], "result")
+
+    def test_name_that_stays_taken(self):
+        """reply queue: where the broker keeps its name for that node, it gets another one"""
+        self.begin()
+        self.is_denied = True
+        self.lose_the_node()
+        wait_for("no queue yet", lambda: self.denied)
+        self.is_denied = False
+        self.assertEqual(self.bus.answer(self.call())["event"], "result")
+        self.assertEqual(len(self.denied), 1)
+        self.assertNotIn(json.loads(json.loads(self.calls[-1]["body"])["oslo.message"])["_reply_q"],
+                         self.denied)
 
 
 def add_test(number, name):
