@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""nova-snapshot clean, with what killed nova-computes and agents really leave behind."""
+"""nova-snapshot clean, with what killed nova-computes and agents really leave behind. Another lab's
+nova-compute on this machine, also in a folder of its own, would be taken for one that may be at it."""
 
 import glob
 import json
