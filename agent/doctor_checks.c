@@ -53,7 +53,7 @@ static int compare_with_files(const struct host_view *view, struct names *differ
                               struct error *err)
 {
     struct conf *conf = NULL;
-    int r = conf_load(view->sources->items, view->sources->n, &conf, err);
+    int r = conf_load_to_compare(view->sources->items, view->sources->n, &conf, err);
     if (r == 0)
         reload_compare(view->agent, conf, add_option, differing);
     conf_free(conf);

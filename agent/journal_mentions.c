@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the journal knows of, for who may remove only what it does not. See journal.h. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 
 #include "agent/journal_int.h"
 #include "common/cleanup.h"
+#include "common/folder.h"
 
 #define CHUNK_BYTES 65536
 #define TEXT_MAX_BYTES 256
@@ -45,6 +45,15 @@ static int search_record(int folder, const char *name, const char *text, bool *r
     return S_ISREG(st.st_mode) ? search_file(fd, text, ret_found) : 0;
 }
 
+/* The records of a folder that was removed or replaced are lost, not their requests. */
+static int check_in_place(const struct journal *journal, int fd)
+{
+    struct stat ours, there;
+    if (fstat(fd, &ours) < 0 || stat(journal->folder, &there) < 0)
+        return -errno;
+    return ours.st_dev == there.st_dev && ours.st_ino == there.st_ino ? 0 : -ESTALE;
+}
+
 int journal_mentions(const struct journal *journal, const char *text, bool *ret_mentioned,
                      struct error *err)
 {
@@ -53,10 +62,11 @@ int journal_mentions(const struct journal *journal, const char *text, bool *ret_
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "no record can be searched for this");
     int fd = openat(journal->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-    int r = folder ? 0 : -errno;
+    int r = folder ? check_in_place(journal, fd) : -errno;
     if (!folder && fd >= 0)
         (void)close(fd);
-    for (const struct dirent *entry; r == 0 && !found && folder && (entry = readdir(folder));)
+    const struct dirent *entry = NULL;
+    while (r == 0 && !found && (r = folder_next(folder, &entry)) == 0 && entry)
         if (entry->d_name[0] != '.')
             r = search_record(fd, entry->d_name, text, &found);
     if (folder)

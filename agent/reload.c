@@ -10,24 +10,8 @@
 
 #include "agent/live_options.h"
 #include "agent/slots.h"
-#include "common/cleanup.h"
 #include "common/log.h"
 #include "conf/conf.h"
-
-static const struct {
-    const char *group;
-    const char *name;
-} reloadable[] = {
-    {"DEFAULT", "debug"},
-    {"snapshot_agent", "debug_modules"},
-    {"DEFAULT", "max_concurrent_snapshots"},
-    {"compute", "max_concurrent_disk_ops"},
-    {"snapshot_agent", "live_snapshot_method"},
-    {"snapshot_agent", "disk_rate_limit"},
-    {"snapshot_agent", "disk_rate_limit_host"},
-    {"snapshot_agent", "upload_rate_limit"},
-    {"snapshot_agent", "upload_rate_limit_host"},
-};
 
 static void apply_to_agent(struct agent *agent, const struct conf *conf)
 {
@@ -47,14 +31,6 @@ static void take_configured(struct live_values *values, const void *arg)
     *values = live_options_of(arg);
 }
 
-static bool is_reloadable(const char *group, const char *name)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(reloadable); i++)
-        if (strcmp(reloadable[i].group, group) == 0 && strcmp(reloadable[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* The names, as far as one line holds them. */
 struct names {
     char text[2048];
@@ -65,8 +41,6 @@ struct names {
 static void add_name(void *arg, const char *group, const char *name)
 {
     struct names *names = arg;
-    if (is_reloadable(group, name))
-        return;
     size_t room = sizeof(names->text) - names->used;
     int n = snprintf(names->text + names->used, room, "%s[%s]%s", names->used > 0 ? ", " : "",
                      group, name);
@@ -76,16 +50,6 @@ static void add_name(void *arg, const char *group, const char *name)
     }
     names->text[names->used] = '\0';
     names->n_left_out++;
-}
-
-static void warn_of_others(const struct conf *old, const struct conf *conf)
-{
-    struct names names = {.used = 0};
-    conf_compare(old, conf, add_name, &names);
-    if (names.n_left_out > 0)
-        log_warning("needs a restart: %s and %u more", names.text, names.n_left_out);
-    else if (names.used > 0)
-        log_warning("needs a restart: %s", names.text);
 }
 
 static int mib_of(uint64_t bytes)
@@ -112,6 +76,17 @@ void reload_compare(const struct agent *agent, const struct conf *conf,
     conf_compare(&in_force, conf, differs, arg);
 }
 
+/* Once all that can be changed is. */
+static void warn_of_others(const struct agent *agent, const struct conf *conf)
+{
+    struct names names = {.used = 0};
+    reload_compare(agent, conf, add_name, &names);
+    if (names.n_left_out > 0)
+        log_warning("needs a restart: %s and %u more", names.text, names.n_left_out);
+    else if (names.used > 0)
+        log_warning("needs a restart: %s", names.text);
+}
+
 void reload_configuration(struct agent *agent, const struct conf_sources *sources)
 {
     struct conf *conf = NULL;
@@ -122,7 +97,7 @@ void reload_configuration(struct agent *agent, const struct conf_sources *source
     } else {
         apply_to_agent(agent, conf);
         live_options_change(agent, take_configured, conf);
-        warn_of_others(agent->conf, conf);
+        warn_of_others(agent, conf);
     }
     conf_free(conf);
 }

@@ -144,6 +144,10 @@ struct conf_source {
 int conf_load(const struct conf_source *sources, size_t n_sources, struct conf **ret_conf,
               struct error *err);
 
+/* The same for conf_compare(): without the warnings, which the start has given. */
+int conf_load_to_compare(const struct conf_source *sources, size_t n_sources,
+                         struct conf **ret_conf, struct error *err);
+
 /*
  * Calls `differs` for every option whose value is not the same in both, in the order of the sample
  * file. Not set and empty are the same.

@@ -80,12 +80,10 @@ static bool read_number(const char *text, size_t length, long *ret_value)
     return used > 0 && isdigit((unsigned char)digits[used - 1]);
 }
 
-/* What nova takes and we cannot: the nearest that we can. */
-static int take_limit(const struct option *option, int limit, int *to)
+static int take_limit(int limit, int *to)
 {
-    log_warning("[%s]%s is out of range: %d is used instead", option->group, option->name, limit);
     *to = limit;
-    return 0;
+    return 1;
 }
 
 /* An empty number is None to oslo: with most of them nova would not start, and the default stays.
@@ -101,9 +99,9 @@ static int store_int(const struct option *option, const char *text, int *to, str
     }
     bool number = read_number(text, length, &value);
     if (number && value > option->max && (option->lax || option->max == INT_MAX))
-        return take_limit(option, option->max, to);
+        return take_limit(option->max, to);
     if (number && value < option->min && option->lax)
-        return take_limit(option, option->min, to);
+        return take_limit(option->min, to);
     if (!number || value < option->min || value > option->max)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "'%.*s' is no whole number from %d to %d",
                          length > 80 ? 80 : (int)length, text, option->min, option->max);

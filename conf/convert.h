@@ -10,7 +10,8 @@ int convert_clear(const struct option *option, void *field, struct error *err);
 
 /*
  * Converts as oslo_config.types does and stores; an old value is freed. The text of an OPTION_MULTI
- * is added to the list. The error says what was expected.
+ * is added to the list. 1 when nova takes the number and we cannot: the nearest that we can is
+ * stored. The error says what was expected.
  */
 int convert_store(const struct option *option, const char *text, void *field, struct error *err);
 

@@ -31,9 +31,10 @@ static void warn_of_other_sources(const struct lookup *lookup)
 {
     const struct assignment *item = lookup_find(lookup, options_find("DEFAULT", "config_source"));
     if (item && item->value[0] != '\0')
-        log_warning("[DEFAULT]config_source: the options that nova gets from '%s' are not read by "
-                    "the agent",
-                    item->value);
+        lookup_warning(lookup,
+                       "[DEFAULT]config_source: the options that nova gets from '%s' are not read "
+                       "by the agent",
+                       item->value);
 }
 
 static int read_sources(struct lookup *lookup, const struct conf_source *sources, size_t n,
@@ -71,7 +72,8 @@ static int load_options(struct lookup *lookup, struct conf *conf, struct error *
             return r;
         }
         if (r < 0)
-            log_warning("%s (not used: send_service_user_token is false)", trouble.message);
+            lookup_warning(lookup, "%s (not used: send_service_user_token is false)",
+                           trouble.message);
         const char *section = conf->service_user.auth_section;
         lookup->plugin_group = section && section[0] != '\0' ? section : NULL;
     }
@@ -108,14 +110,15 @@ static int load_conf(struct lookup *lookup, const struct conf_source *sources, s
     return load_transports(lookup, conf, err);
 }
 
-int conf_load(const struct conf_source *sources, size_t n_sources, struct conf **ret_conf,
-              struct error *err)
+static int load_new(const struct conf_source *sources, size_t n_sources, bool is_quiet,
+                    struct conf **ret_conf, struct error *err)
 {
     struct conf *conf = calloc(1, sizeof(*conf));
     struct lookup *lookup = calloc(1, sizeof(*lookup));
     int r = -ENOMEM;
     if (conf && lookup) {
         lookup->group = "DEFAULT";
+        lookup->is_quiet = is_quiet;
         r = load_conf(lookup, sources, n_sources, conf, err);
         assignments_done(&lookup->in);
     } else {
@@ -128,6 +131,18 @@ int conf_load(const struct conf_source *sources, size_t n_sources, struct conf *
     }
     *ret_conf = conf;
     return 0;
+}
+
+int conf_load(const struct conf_source *sources, size_t n_sources, struct conf **ret_conf,
+              struct error *err)
+{
+    return load_new(sources, n_sources, false, ret_conf, err);
+}
+
+int conf_load_to_compare(const struct conf_source *sources, size_t n_sources,
+                         struct conf **ret_conf, struct error *err)
+{
+    return load_new(sources, n_sources, true, ret_conf, err);
 }
 
 static void free_notification_rabbit(struct conf *conf)

@@ -8,6 +8,16 @@
 #include "common/secret.h"
 #include "conf/convert.h"
 
+int load_option_store(const struct lookup *lookup, const struct option *option, const char *text,
+                      void *field, struct error *err)
+{
+    int r = convert_store(option, text, field, err);
+    if (r > 0)
+        lookup_warning(lookup, "[%s]%s is out of range: %d is used instead", option->group,
+                       option->name, *(const int *)field);
+    return r < 0 ? r : 0;
+}
+
 /* Puts "file:line: [group]name" in front of what is wrong with a value. */
 static int blame_option(const struct lookup *lookup, const struct option *option,
                         const struct assignment *item, struct error *err)
@@ -30,7 +40,7 @@ static int store_value(struct lookup *lookup, const struct option *option, const
                          "a $ in it is neither doubled nor that of an option");
     if (r < 0)
         return r;
-    r = convert_store(option, value, field, err);
+    r = load_option_store(lookup, option, value, field, err);
     secret_free(value);
     return r;
 }

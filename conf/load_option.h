@@ -5,6 +5,10 @@
 #include "conf/lookup.h"
 #include "conf/origins.h"
 
+/* convert_store(), with a warning where another number is stored. */
+int load_option_store(const struct lookup *lookup, const struct option *option, const char *text,
+                      void *field, struct error *err);
+
 /*
  * Fills `field` with the default, then with what counts for the option, and notes its origin. The
  * error names file and line.

@@ -15,6 +15,7 @@
 
 /* Where a query goes: one of the two sets of [oslo_messaging_rabbit]. */
 struct target {
+    const struct lookup *lookup;
     struct rabbit_options *options;
     struct conf_origins *origins;
     enum origins_set set;
@@ -30,13 +31,14 @@ static int apply_query(const struct target *target, const struct transport_query
 {
     const struct option *option = options_find(OPTIONS_RABBIT_GROUP, query->name);
     if (!option) {
-        log_warning("%s: '%s' in its query is unknown and has no effect", target->url_option,
-                    query->name);
+        lookup_warning(target->lookup, "%s: '%s' in its query is unknown and has no effect",
+                       target->url_option, query->name);
         return 0;
     }
     if (option->type == OPTION_OTHERS)
         return 0;
-    int r = convert_store(option, query->value, options_rabbit_field(target->options, option), err);
+    int r = load_option_store(target->lookup, option, query->value,
+                              options_rabbit_field(target->options, option), err);
     if (r < 0)
         return error_prepend(err, "%s: %s", target->url_option, query->name);
     return origins_note_query(target->origins, target->set, option, target->url_option, err);
@@ -76,22 +78,23 @@ static int parse_url(const char *text, const char *url_option, struct transport_
 }
 
 /* Nova can send them with Kafka or AMQP 1.0, and its snapshots do not depend on it. */
-static bool go_elsewhere(const char *own)
+static bool go_elsewhere(const struct lookup *lookup, const char *own)
 {
     if (!own || !strstr(own, "://") || transport_url_is_rabbit(own))
         return false;
-    log_warning("%s: no notifications are sent: only rabbit:// is supported", NOTIFICATION_URL);
+    lookup_warning(lookup, "%s: no notifications are sent: only rabbit:// is supported",
+                   NOTIFICATION_URL);
     return true;
 }
 
 int load_transports(struct lookup *lookup, struct conf *conf, struct error *err)
 {
     const char *own = conf->oslo_messaging_notifications.transport_url;
-    conf->notifications_elsewhere = go_elsewhere(own);
+    conf->notifications_elsewhere = go_elsewhere(lookup, own);
     bool has_own = own && own[0] != '\0' && !conf->notifications_elsewhere;
-    const struct target rpc = {&conf->oslo_messaging_rabbit, conf->origins, ORIGINS_OPTIONS,
+    const struct target rpc = {lookup, &conf->oslo_messaging_rabbit, conf->origins, ORIGINS_OPTIONS,
                                RPC_URL};
-    const struct target notifications = {&conf->notification_rabbit, conf->origins,
+    const struct target notifications = {lookup, &conf->notification_rabbit, conf->origins,
                                          ORIGINS_NOTIFICATIONS, NOTIFICATION_URL};
     int r = parse_url(conf->DEFAULT.transport_url, RPC_URL, &conf->url, err);
     if (r < 0)

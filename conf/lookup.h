@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "common/log.h"
 #include "conf/assignments.h"
 #include "conf/installed.h"
 #include "conf/options.h"
@@ -15,7 +16,10 @@ struct lookup {
     const char *plugin_group; /* where the auth plugin's options are; NULL = in their own */
     const char *group;        /* of the value that is being substituted */
     unsigned depth;
+    bool is_quiet; /* all this warns of has been said before */
 };
+
+#define lookup_warning(lookup, ...) ((lookup)->is_quiet ? (void)0 : log_warning(__VA_ARGS__))
 
 /* The group in which an option is looked for. */
 const char *lookup_group(const struct lookup *lookup, const struct option *option);

@@ -2,7 +2,6 @@
 /* See folder.h. */
 #include "agent/clean/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/folder.h"
 #include "common/id.h"
 #include "driver/image/staging.h"
 
@@ -44,31 +44,37 @@ static int open_folder(int parent_fd, const char *name, int *ret_fd, struct erro
     return *ret_fd < 0 ? error_errno(err, errno, "%s cannot be opened", name) : 0;
 }
 
+static int visit_entry(int fd, const char *name, entry_visit visit, void *arg, struct error *err)
+{
+    struct stat st;
+    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return visit(fd, name, &st, arg, err);
+    return errno == ENOENT ? 0 : error_errno(err, errno, "%.64s", name);
+}
+
 /* Of what is in it, until one fails. */
 static int visit_entries(int fd, entry_visit visit, void *arg, struct error *err)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     DIR *folder = copy < 0 ? NULL : fdopendir(copy);
-    int r = folder ? 0 : error_errno(err, errno, "it cannot be read");
+    const struct dirent *entry = NULL;
     unsigned n = 0;
-    if (!folder && copy >= 0)
-        (void)close(copy);
-    if (folder)
-        rewinddir(folder);
-    for (const struct dirent *entry; r == 0 && folder && (entry = readdir(folder));) {
-        struct stat st;
+    if (!folder) {
+        int saved_errno = errno;
+        cleanup_close_fd(&copy);
+        return error_errno(err, saved_errno, "it cannot be read");
+    }
+    rewinddir(folder);
+    int r = 0, next = 0;
+    while (r == 0 && (next = folder_next(folder, &entry)) == 0 && entry) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        if (++n > ENTRIES_MAX)
-            r = error_set(err, EEXIST, EXC_INTERNAL_ERROR, "it holds more than a snapshot makes");
-        else if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-            r = visit(fd, entry->d_name, &st, arg, err);
-        else if (errno != ENOENT)
-            r = error_errno(err, errno, "%.64s", entry->d_name);
+        r = ++n > ENTRIES_MAX
+                ? error_set(err, EEXIST, EXC_INTERNAL_ERROR, "it holds more than a snapshot makes")
+                : visit_entry(fd, entry->d_name, visit, arg, err);
     }
-    if (folder)
-        (void)closedir(folder);
-    return r;
+    (void)closedir(folder);
+    return next < 0 ? error_errno(err, -next, "it cannot be read") : r;
 }
 
 static int visit_folder(int parent_fd, const char *name, entry_visit visit, void *arg,

@@ -2,7 +2,6 @@
 /* See host.h. */
 #include "agent/clean/host.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #include "agent/instance_queue.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
-#include "common/clock.h"
+#include "common/folder.h"
 #include "common/retry.h"
 
 #define CLOSED_MS 5000
@@ -72,14 +71,15 @@ static int find_folders(struct clean_host *host, struct error *err)
         cleanup_close_fd(&fd);
         return error_errno(err, saved_errno, "%s", host->path);
     }
-    int r = 0;
-    for (const struct dirent *entry; r == 0 && (entry = readdir(folder));) {
+    const struct dirent *entry = NULL;
+    int r = 0, next = 0;
+    while (r == 0 && (next = folder_next(folder, &entry)) == 0 && entry) {
         r = cancel_check(err);
         if (r == 0 && clean_folder_is_named(entry->d_name, &is_own))
             find_folder(host, entry->d_name);
     }
     (void)closedir(folder);
-    return r;
+    return next < 0 ? error_errno(err, -next, "%s cannot be read", host->path) : r;
 }
 
 void clean_host_find(struct clean_look *look)
@@ -106,13 +106,7 @@ static int end_job(const struct clean_host *host, struct clean_item *item, struc
     const struct driver_file file = {item->use, item->instance, item->disk_target, item->what};
     struct instance_turn *turn = NULL;
     const char *why;
-    int r = instance_queue_join(agent->instance_queue, item->instance, &turn, err);
-    if (r == 0)
-        r = instance_turn_await(turn, clock_now_ms(), err);
-    if (r == -ETIMEDOUT) {
-        *err = (struct error)ERROR_INIT;
-        r = error_set(err, EBUSY, EXC_INTERNAL_ERROR, "a request on the server is under way");
-    }
+    int r = clean_look_take_turn(host->look, item->instance, &turn, err);
     if (r == 0)
         r = clean_judge_job(host, item, &why, err);
     if (r == 0)

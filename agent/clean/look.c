@@ -20,6 +20,25 @@ int clean_look_check_journal(const struct clean_look *look, const char *text, st
     return r;
 }
 
+int clean_look_take_turn(const struct clean_look *look, const char *instance_uuid,
+                         struct instance_turn **ret_turn, struct error *err)
+{
+    struct instance_turn *turn = NULL;
+    struct error failure = ERROR_INIT;
+    int r = instance_queue_join(look->agent->instance_queue, instance_uuid, &turn, &failure);
+    if (r == 0)
+        r = instance_turn_await(turn, clock_now_ms(), &failure);
+    if (r == 0) {
+        *ret_turn = turn;
+        return 0;
+    }
+    instance_turn_free(turn);
+    if (r == -ETIMEDOUT)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "a request on the server is under way");
+    *err = failure;
+    return r;
+}
+
 struct clean_clock clean_look_clock(void)
 {
     return (struct clean_clock){time(NULL), clock_now_ms()};
@@ -41,13 +60,15 @@ int clean_look_check_nova(const struct clean_look *look, time_t made, struct err
                          "no nova-compute is seen that would have begun later: it does not run, or "
                          "ProtectProc= of the unit, hidepid or a container hides processes");
     if (made + CLOCK_SLACK_S >= nova->since)
-        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
-                         "nova-compute, which runs since %s, may be at it: it dates from %s",
-                         clean_look_time(nova->since).text, clean_look_time(made).text);
+        return error_set(
+            err, EBUSY, EXC_INTERNAL_ERROR,
+            "nova-compute (pid %d), which runs since %s, may be at it: it dates from %s",
+            (int)nova->pid, clean_look_time(nova->since).text, clean_look_time(made).text);
     if (nova->since_ms <= look->begun.now_ms)
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
-                         "nova-compute began before this agent, and the clock may have been set "
-                         "between: restart nova-compute, and look again");
+                         "nova-compute (pid %d) began before this agent, and the clock may have "
+                         "been set between: restart nova-compute, and look again",
+                         (int)nova->pid);
     if (is_set_since(&look->begun))
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                          "the clock was set while this agent ran: restart it, then nova-compute, "

@@ -8,6 +8,7 @@
 #include "agent/agent.h"
 #include "agent/clean/list.h"
 #include "agent/clean/processes.h"
+#include "agent/instance_queue.h"
 
 /* The clock of files at some moment, beside one that is never set. */
 struct clean_clock {
@@ -26,6 +27,10 @@ struct clean_look {
 /* EBUSY when the journal knows this name or id: a request that is under way, waits or was set
  * aside. */
 int clean_look_check_journal(const struct clean_look *look, const char *text, struct error *err);
+
+/* EBUSY while a request on the server is under way, whatever the journal knows. Returns owned. */
+int clean_look_take_turn(const struct clean_look *look, const char *instance_uuid,
+                         struct instance_turn **ret_turn, struct error *err);
 
 /*
  * EBUSY unless it is certain that no nova-compute of this host which runs has made a file that

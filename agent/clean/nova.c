@@ -145,11 +145,15 @@ void clean_nova_find(struct clean_look *look)
 
 /* One that has gone meanwhile needs nothing. */
 static int delete_image(const struct clean_look *look, const struct clean_cloud *cloud,
-                        const char *id, struct error *err)
+                        const struct clean_item *item, struct error *err)
 {
+    const char *id = item->what;
     struct glance_image image = {0};
+    struct instance_turn *turn = NULL;
     struct error failure = ERROR_INIT;
-    int r = clean_look_check_journal(look, id, &failure);
+    int r = clean_look_take_turn(look, item->instance, &turn, &failure);
+    if (r == 0)
+        r = clean_look_check_journal(look, id, &failure);
     if (r == 0)
         r = glance_image_peek(look->agent->glance, cloud->glance, id, PEEK_MS, &image, &failure);
     if (r == 0)
@@ -157,6 +161,7 @@ static int delete_image(const struct clean_look *look, const struct clean_cloud 
     if (r == 0)
         r = glance_image_delete(look->agent->glance, cloud->glance, id, &failure);
     glance_image_done(&image);
+    instance_turn_free(turn);
     if (r == 0 || error_is(&failure, EXC_IMAGE_NOT_FOUND))
         return 0;
     *err = failure;
@@ -172,7 +177,7 @@ static void delete_images(struct clean_look *look, const struct clean_cloud *clo
             continue;
         int r = cancel_check(&err);
         if (r == 0)
-            r = delete_image(look, cloud, item->what, &err);
+            r = delete_image(look, cloud, item, &err);
         clean_list_conclude(item, r, &err);
     }
 }

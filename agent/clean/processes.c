@@ -3,7 +3,6 @@
 #include "agent/clean/processes.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,6 +17,7 @@
 
 #include "common/cleanup.h"
 #include "common/clock.h"
+#include "common/folder.h"
 
 #define LINE_MAX_BYTES 4096
 /* PROC_PID_INIT_INO of the kernel: the namespace in which all processes are seen. */
@@ -91,7 +91,7 @@ static bool has_folder(int proc, const char *pid, const char *folder)
            its.st_dev == ours.st_dev && its.st_ino == ours.st_ino;
 }
 
-/* When it began, of clock_now_ms(). 0 when it has ended. Source: proc(5). */
+/* When it began, of clock_now_ms(). 0 when that cannot be read. Source: proc(5). */
 static uint64_t began_at_ms(int proc, const char *pid)
 {
     char text[1024];
@@ -124,13 +124,17 @@ static bool look_at(int proc, const char *pid, const char *instances_path,
     if (!read_proc(proc, pid, "cmdline", line, sizeof(line), &length))
         return errno == ENOENT || errno == ESRCH; /* it has ended */
     enum clean_process_kind kind = clean_processes_kind(line, length);
-    uint64_t since_ms = kind == CLEAN_PROCESS_OTHER ? 0 : began_at_ms(proc, pid);
-    if (since_ms == 0)
+    if (kind == CLEAN_PROCESS_OTHER)
         return true;
+    uint64_t since_ms = began_at_ms(proc, pid);
+    if (since_ms == 0)
+        return faccessat(proc, pid, F_OK, 0) < 0;
     found->seen =
         found->seen || (kind == CLEAN_PROCESS_IS && has_folder(proc, pid, instances_path));
-    if (found->since_ms == 0 || since_ms < found->since_ms)
+    if (found->pid == 0 || since_ms < found->since_ms) {
+        found->pid = (pid_t)strtol(pid, NULL, 10);
         found->since_ms = since_ms;
+    }
     return true;
 }
 
@@ -143,7 +147,8 @@ struct clean_process clean_processes_nova_compute(const char *instances_path)
     if (!folder)
         return found;
     bool all = sees_all(dirfd(folder));
-    for (const struct dirent *entry; all && (entry = readdir(folder));)
+    const struct dirent *entry = NULL;
+    while (all && (all = folder_next(folder, &entry) == 0) && entry)
         if (isdigit((unsigned char)entry->d_name[0]) && strtol(entry->d_name, NULL, 10) != getpid())
             all = look_at(dirfd(folder), entry->d_name, instances_path, &found);
     (void)closedir(folder);

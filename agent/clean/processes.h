@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 /* How a command line looks, words that end with a NUL each. */
@@ -16,7 +17,8 @@ enum clean_process_kind {
 
 struct clean_process {
     bool seen;         /* one that is, and works in the folder; else nothing can be said of it */
-    time_t since;      /* by the clock of files as it is set now; of the oldest that may be one */
+    pid_t pid;         /* of the oldest that may be one, as what follows */
+    time_t since;      /* by the clock of files as it is set now */
     uint64_t since_ms; /* the same, of clock_now_ms() */
 };
 

@@ -33,6 +33,19 @@ int __wrap_ftruncate(int fd, off_t length)
     return -1;
 }
 
+static bool reading_fails;
+
+struct dirent *__real_readdir(DIR *folder);
+struct dirent *__wrap_readdir(DIR *folder);
+
+struct dirent *__wrap_readdir(DIR *folder)
+{
+    if (!reading_fails)
+        return __real_readdir(folder);
+    errno = EIO;
+    return NULL;
+}
+
 static unsigned n_opens_fail;
 static int open_errnum;
 
@@ -55,6 +68,7 @@ static int setup(void **state)
     (void)state;
     err = (struct error)ERROR_INIT;
     cutting_fails = false;
+    reading_fails = false;
     n_opens_fail = 0;
     (void)signal(SIGXFSZ, SIG_IGN);
     state_dir_make();
@@ -508,6 +522,29 @@ static void what_a_record_mentions_is_found(void **state)
     rpc_request_free(request);
 }
 
+static void a_journal_that_cannot_be_read_mentions_nothing(void **state)
+{
+    (void)state;
+    bool mentioned = true;
+    reading_fails = true;
+    int r = journal_mentions(state_dir.journal, FIXTURE_IMAGE, &mentioned, &err);
+    reading_fails = false;
+    assert_int_equal(r, -EIO);
+}
+
+/* What is under way goes on without its record; "not mentioned" would have it removed. */
+static void a_journal_that_was_replaced_mentions_nothing(void **state)
+{
+    (void)state;
+    bool mentioned = true;
+    (void)state_dir_clear("journal");
+    assert_int_equal(journal_mentions(state_dir.journal, FIXTURE_IMAGE, &mentioned, &err), -ENOENT);
+    err = (struct error)ERROR_INIT;
+    state_dir_make_folder("journal");
+    assert_int_equal(journal_mentions(state_dir.journal, FIXTURE_IMAGE, &mentioned, &err), -ESTALE);
+    assert_non_null(strstr(err.message, "cannot be read"));
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -525,6 +562,8 @@ int main(void)
         TEST(another_boot_is_noticed),
         TEST(nothing_begins_that_cannot_be_written),
         TEST(what_a_record_mentions_is_found),
+        TEST(a_journal_that_cannot_be_read_mentions_nothing),
+        TEST(a_journal_that_was_replaced_mentions_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,10 +12,22 @@
 
 #include <cmocka.h>
 
+#include "common/log.h"
 #include "conf/conf.h"
 #include "conf/options.h"
 
 static char folder[] = "/tmp/test-conf-XXXXXX";
+
+static unsigned warnings;
+
+void __real_log_write(enum log_level level, const struct log_place *place, const char *format, ...);
+void __wrap_log_write(enum log_level level, const struct log_place *place, const char *format, ...);
+
+void __wrap_log_write(enum log_level level, const struct log_place *place, const char *format, ...)
+{
+    (void)place, (void)format;
+    warnings += level == LOG_LEVEL_WARNING;
+}
 
 static int make_folder(void **state)
 {
@@ -98,6 +110,33 @@ static void defaults_are_novas(void **state)
     assert_string_equal(conf->notifications.notification_format, "unversioned");
     assert_string_equal(conf->snapshot_agent.attach, "shared");
     conf_free(conf);
+}
+
+/* Who only compares, as doctor does at each look, repeats no warning. */
+static void warnings_are_given_once(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct conf *started = NULL, *read = NULL;
+    const struct conf_source source = {
+        write_file("warns.conf",
+                   "[DEFAULT]\nconfig_source = etcd\n"
+                   "transport_url = rabbit://h/?no_such=1&heartbeat_timeout_threshold=90000\n"
+                   "[oslo_messaging_notifications]\ntransport_url = kafka://n/\n"
+                   "[oslo_messaging_rabbit]\nheartbeat_timeout_threshold = 100000\n"
+                   "[service_user]\ninsecure = maybe\n"),
+        false};
+    warnings = 0;
+    assert_int_equal(conf_load(&source, 1, &started, &err), 0);
+    unsigned given = warnings;
+    assert_int_equal(conf_load_to_compare(&source, 1, &read, &err), 0);
+    (void)unlink(source.path);
+    assert_int_equal(given, 6);
+    assert_int_equal(warnings, given);
+    assert_int_equal(read->oslo_messaging_rabbit.heartbeat_timeout_threshold_s,
+                     started->oslo_messaging_rabbit.heartbeat_timeout_threshold_s);
+    conf_free(started);
+    conf_free(read);
 }
 
 static void a_lists_items_are_of_its_choices(void **state)
@@ -589,6 +628,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_novas),
+        cmocka_unit_test(warnings_are_given_once),
         cmocka_unit_test(a_lists_items_are_of_its_choices),
         cmocka_unit_test(values_refer_to_others),
         cmocka_unit_test(booleans_and_lists_in_oslos_forms),

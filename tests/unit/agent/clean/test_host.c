@@ -233,10 +233,10 @@ static void what_dates_from_a_nova_compute_that_runs_is_left(void **state)
     make_folder(NOVAS, FILE_NAME);
     clean_world.look.nova.since = time(NULL) - 100;
     find();
-    clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "nova-compute, which runs since");
+    clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "nova-compute (pid 4711), which runs since");
     clean_world.look.nova.since = time(NULL) + 1; /* seconds are rounded */
     find();
-    clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "nova-compute, which runs since");
+    clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "nova-compute (pid 4711), which runs since");
 }
 
 /* That none runs is nothing that can be seen: it may be hidden. */
@@ -371,7 +371,7 @@ static void a_job_of_a_nova_compute_that_runs_is_left(void **state)
     use_file(DRIVER_FILE_COPY, NOVAS, FILE_NAME ".delta");
     clean_world.look.nova.since = time(NULL) - 100;
     find();
-    clean_world_is(CLEAN_JOB, CLEAN_LEFT, "nova-compute, which runs since");
+    clean_world_is(CLEAN_JOB, CLEAN_LEFT, "nova-compute (pid 4711), which runs since");
     clean_world_is(CLEAN_FOLDER, CLEAN_LEFT, "");
     clean_host_remove(&clean_world.look);
     assert_int_equal(record().calls[FAKE_END_JOB], 0);

@@ -120,6 +120,24 @@ static void an_image_the_journal_knows_is_left(void **state)
     clean_world_is(CLEAN_IMAGE, CLEAN_LEFT, "the journal knows it");
 }
 
+/* By this agent, whose journal somebody has removed. */
+static void an_image_of_a_server_in_work_is_left(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct instance_turn *turn = NULL;
+    add_instance(NULL);
+    mark(add_image(FIXTURE_IMAGE, "saving"), FIXTURE_IMAGE);
+    find();
+    clean_world_is(CLEAN_IMAGE, CLEAN_NOBODYS, "");
+    assert_int_equal(
+        instance_queue_join(clean_world.agent.instance_queue, FIXTURE_INSTANCE, &turn, &err), 0);
+    clean_nova_remove(&clean_world.look);
+    instance_turn_free(turn);
+    clean_world_is(CLEAN_IMAGE, CLEAN_LEFT, "a request on the server is under way");
+    assert_string_equal(clean_world.story, "");
+}
+
 static void images_of_other_hosts_are_not_seen(void **state)
 {
     (void)state;
@@ -264,6 +282,7 @@ int main(void)
         TEST(a_mark_that_is_inherited_is_another_images),
         TEST(an_image_without_our_mark_is_left),
         TEST(an_image_the_journal_knows_is_left),
+        TEST(an_image_of_a_server_in_work_is_left),
         TEST(images_of_other_hosts_are_not_seen),
         TEST(an_image_that_is_active_by_now_stays),
         TEST(an_image_that_has_gone_by_now_needs_nothing),

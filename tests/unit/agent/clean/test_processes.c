@@ -98,7 +98,8 @@ static void it_began_when_it_did(void **state)
     if (before.since_ms != 0) {
         earliest = before.since - 3;
         earliest_ms = before.since_ms;
-    }
+    } else
+        assert_int_equal(nova.pid, pid);
     assert_in_range(nova.since, earliest, time(NULL));
     assert_in_range(nova.since_ms, earliest_ms, clock_now_ms());
 }

@@ -173,7 +173,8 @@ static int clean_world_set_up(void **state)
     begun.files += 100;
     begun.now_ms += 100000;
     clean_world.look = (struct clean_look){.agent = &clean_world.agent, .begun = begun};
-    clean_world.look.nova = (struct clean_process){true, begun.files + 100, begun.now_ms + 100000};
+    clean_world.look.nova =
+        (struct clean_process){true, 4711, begun.files + 100, begun.now_ms + 100000};
     return 0;
 }
 
