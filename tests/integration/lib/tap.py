@@ -40,6 +40,11 @@ class TapResult(unittest.TestResult):
         super().addFailure(test, err)
         self.failed(test, err)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.failed(subtest, err)
+
     def addSkip(self, test, reason):
         raise AssertionError(f"{test.id()} was skipped: {reason}")
 
