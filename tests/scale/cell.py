@@ -6,31 +6,51 @@ import json
 import os
 import signal
 import time
-import uuid
 
+from names import host_name, new_server
 from peers import Broker, Peer, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DURABLE = "?amqp_durable_queues=true"
 PROCESSES = 4  # of nova-computes: a Python for each host would need the memory of all hosts
-START_S = 180
-SETTLE_S = 240
+START_S = 300
+SETTLE_S = 300
 QUIET_S = 10
 COLLECTED = "[erlang:garbage_collect(P) || P <- erlang:processes()], erlang:memory(total)."
 
 Usage = collections.namedtuple("Usage", "connections channels queues broker_kib")
 
 
+class SparingBroker(Broker):
+    """RabbitMQ's own buffers are as large as the kernel's, over loopback 4 MiB a connection: here
+    they are what its guide to many connections advises."""
+
+    def start(self, *peer):
+        if not getattr(self, "is_sparing", False):
+            with open(f"{self.folder}/options", "a", encoding="ascii") as options:
+                options.write("tcp_listen_options.sndbuf = 32768\n"
+                              "tcp_listen_options.recbuf = 32768\n")
+        self.is_sparing = True
+        super().start(*peer)
+
+
+def connecting_pid(row):
+    """Both oslo.messaging and the agent name a connection program:pid:id."""
+    names = [value for key, _, value in row["client_properties"] if key == "connection_name"]
+    return int(names[0].split(":")[1])
+
+
 class Cell:
-    def __init__(self, hosts, durable):
-        self.hosts = hosts
-        self.durable = durable
-        self.broker = Broker()
+    def __init__(self, n_hosts, durable):
+        self.hosts = [host_name(number) for number in range(n_hosts)]
+        self.broker = SparingBroker()
         self.url = self.broker.url(DURABLE if durable else "")
         self.peers = []
+        self.computes = []
+
+    def start(self):
         self.conductor = self.peer("conductor")
         self.caster = self.peer("caster")
-        self.computes = []
 
     def peer(self, role, *hosts):
         peer = Peer("/usr/bin/python3", f"{HERE}/oslo_hosts.py", self.url, role, *hosts)
@@ -40,15 +60,18 @@ class Cell:
         return peer
 
     def start_computes(self):
-        """At the same time, each of them a share."""
+        """At the same time; each has its share of the hosts."""
         self.computes = [self.peer("computes", *self.hosts[n::PROCESSES])
                          for n in range(PROCESSES) if self.hosts[n::PROCESSES]]
         for peer in self.computes:
             peer.wait("started", START_S)
 
-    def usage(self):
-        rows = json.loads(self.broker.ctl("list_connections", "channels", "--formatter", "json"))
-        return Usage(len(rows), sum(row["channels"] for row in rows), len(self.broker.queues()),
+    def usage(self, of_pids):
+        """Of the broker; connections and channels of these processes alone."""
+        rows = json.loads(self.broker.ctl("list_connections", "channels", "client_properties",
+                                          "--formatter", "json"))
+        channels = [row["channels"] for row in rows if connecting_pid(row) in of_pids]
+        return Usage(len(channels), sum(channels), len(self.broker.queues()),
                      int(self.broker.ctl("eval", COLLECTED)) // 1024)
 
     def wait_consumers(self, number):
@@ -59,6 +82,10 @@ class Cell:
         begun = time.monotonic()
         wait_for(f"{number} consumers of each of {len(self.hosts)} queues", ready, START_S)
         return time.monotonic() - begun
+
+    def restart_broker(self):
+        self.broker.stop()
+        self.broker.start()
 
     def kill_broker(self):
         """Without a word; then it is started again."""
@@ -73,56 +100,54 @@ class Cell:
 
 
 class Burst:
-    """`count` casts over all hosts, one after another as fast as oslo sends; what became of them."""
+    """`count` casts over all hosts, as fast as oslo sends; when half are sent, `meanwhile` is called.
 
-    def __init__(self, cell, fleet, count, kill):
+    Nova-conductor tells: whoever moves the task state of a server on has taken its request, and
+    whoever finds that it was moved has got one that another has taken.
+    """
+
+    def __init__(self, cell, fleet, count, meanwhile=None):
         self.cell = cell
         self.fleet = fleet
-        self.casts = [(cell.hosts[n % len(cell.hosts)], str(uuid.uuid4())) for n in range(count)]
-        begun = time.monotonic()
+        self.servers = [new_server(n % len(cell.hosts)) for n in range(count)]
+        self.begun = time.monotonic()
         halves = len(cell.caster.events("half"))
-        number = cell.caster.send(casts=self.casts)
-        if kill:
+        number = cell.caster.send(servers=self.servers)
+        if meanwhile:
             wait_for("half of them", lambda: len(cell.caster.events("half")) > halves, START_S)
-            cell.kill_broker()
+            meanwhile()
         self.unsent = dict(cell.caster.answer(number, START_S)["unsent"])
-        self.sent_s = time.monotonic() - begun
+        self.sent_s = time.monotonic() - self.begun
         self.await_end()
-        self.ended_s = self.changed - begun
 
-    def served_by_computes(self):
-        return [event["image"] for peer in self.cell.computes for event in peer.events("served")]
-
-    def count_served(self):
-        images = {image for _, image in self.casts}
-        self.by_compute = [image for image in self.served_by_computes() if image in images]
-        ended = self.fleet.served() if self.fleet else []
-        self.by_agent = [image for image in ended if image in images]
-        self.times = collections.Counter(self.by_compute + self.by_agent)
+    def told(self, event):
+        """{server: who} by nova-conductor."""
+        servers = set(self.servers)
+        return {told["server"]: told["by"] for told in self.cell.conductor.events(event)
+                if told["server"] in servers}
 
     def await_end(self):
         """Until nothing has come for a while, and no agent is at anything."""
-        self.changed = time.monotonic()
-        deadline = self.changed + SETTLE_S
-        last = 0
+        changed = time.monotonic()
+        deadline = changed + SETTLE_S
+        self.taken = {}
         while time.monotonic() < deadline:
-            self.count_served()
+            before, self.taken = len(self.taken), self.told("taken")
             now = time.monotonic()
-            if self.times.total() != last:
-                last, self.changed = self.times.total(), now
-            elif now - self.changed > QUIET_S and not (self.fleet and self.fleet.records()):
+            if len(self.taken) != before:
+                changed = now
+            elif now - changed > QUIET_S and not (self.fleet and self.fleet.records()):
+                self.taken_s = changed - self.begun
                 return
             time.sleep(0.5)
         raise AssertionError(f"after {SETTLE_S} s requests are still under way")
 
-    def lost(self):
-        return [image for _, image in self.casts
-                if not self.times[image] and image not in self.unsent]
+    def by(self, who):
+        return sum(taker == who for taker in self.taken.values())
+
+    def lost(self, first=0, end=None):
+        return [server for server in self.servers[first:end]
+                if server not in self.taken and server not in self.unsent]
 
     def twice(self):
-        return [image for image, times in self.times.items() if times > 1]
-
-    def unheard(self):
-        """Ended by an agent, and nova-conductor has heard nothing of it."""
-        begun = {event["image"] for event in self.cell.conductor.events("begun")}
-        return [image for image in self.by_agent if image not in begun]
+        return [f"{server} by {who}" for server, who in self.told("refused").items()]

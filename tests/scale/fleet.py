@@ -3,8 +3,10 @@
 
 import glob
 import http.server
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -18,7 +20,7 @@ END_S = 120
 
 
 class Glance(http.server.ThreadingHTTPServer):
-    """Answers, and has lost all images; `looks` has when somebody looked whether it is there."""
+    """All images are there, queued; `looks` has when somebody looked whether Glance is."""
 
     request_queue_size = 1024
     daemon_threads = True
@@ -26,24 +28,34 @@ class Glance(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Asked)
         self.looks = []
-        self.deleted = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def url(self):
         return f"http://127.0.0.1:{self.server_port}"
 
+    def handle_error(self, request, client_address):
+        """An agent that has waited for as long as it does is gone when the answer comes."""
+
 
 class Asked(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # agents keep their connections
+
+    def answer(self, status, body=b""):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def do_GET(self):
-        if "/images/" not in self.path:
+        if "/images/" in self.path:
+            image = {"id": self.path.rsplit("/", 1)[-1], "status": "queued"}
+            self.answer(200, json.dumps(image).encode())
+        else:
             self.server.looks.append(time.monotonic())
-        self.send_error(404)
+            self.answer(300)
 
     def do_DELETE(self):
-        self.server.deleted.append(self.path.rsplit("/", 1)[-1])
-        self.send_error(404)
-
-    do_HEAD = do_PATCH = do_PUT = do_GET
+        self.answer(204)
 
     def log_message(self, *_):
         pass
@@ -71,10 +83,13 @@ def memory_kib(pid):
             "Private": int(rows["Private_Clean"]) + int(rows["Private_Dirty"])}
 
 
-def cpu_s(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_ms(pid):
+    """What all its threads have used so far."""
+    used_ns = 0
+    for name in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+        with open(name, encoding="ascii") as stat:
+            used_ns += int(stat.read().split()[0])
+    return used_ns / 1e6
 
 
 class Fleet:
@@ -105,37 +120,37 @@ class Fleet:
                 self.processes[host] = subprocess.Popen(
                     [BINARY, "--config-file", f"{folder}/nova.conf"], stderr=log, stdout=log)
 
-    def log(self, host):
-        with open(f"{self.folder}/{host}/log", encoding="utf-8", errors="replace") as lines:
-            return lines.read()
-
-    def served(self):
-        """The image of each request that has ended, as often as one has."""
-        return [image for host in self.hosts
-                for image in re.findall(r"Snapshot image (\S+) ", self.log(host))]
-
     def records(self):
         """Requests that are in a journal."""
         return glob.glob(f"{self.folder}/*/state/*.journal/*.request")
 
+    def pids(self):
+        return {process.pid for process in self.processes.values()}
+
     def memory(self):
         """Of each agent with its watchdog, in KiB."""
-        children = children_of([process.pid for process in self.processes.values()])
+        children = children_of(self.pids())
         return [{kind: sum(memory_kib(pid)[kind] for pid in (agent, *watchdogs))
                  for kind in ("Rss", "Pss", "Private")} for agent, watchdogs in children.items()]
 
-    def cpu_s(self):
-        return sum(cpu_s(process.pid) for process in self.processes.values())
+    def cpu_ms(self):
+        return sum(cpu_ms(pid) for pid in self.pids())
 
     def fallen(self):
-        return [host for host, process in self.processes.items() if process.poll() is not None]
+        """Each with what it has said last."""
+        return [f"{host}: {self.last_line(host)}" for host, process in self.processes.items()
+                if process.poll() is not None]
+
+    def last_line(self, host):
+        with open(f"{self.folder}/{host}/log", encoding="utf-8", errors="replace") as log:
+            return (log.read().splitlines() or [""])[-1]
 
     def end(self):
-        """In order; {host: exit status} of those that did not end so."""
+        """In order; those that did not."""
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + END_S
-        bad = {}
+        bad = []
         for host, process in self.processes.items():
             try:
                 status = process.wait(max(1, deadline - time.monotonic()))
@@ -143,11 +158,12 @@ class Fleet:
                 process.kill()
                 status = process.wait()
             if status:
-                bad[host] = status
+                bad.append(f"{host}, status {status}: {self.last_line(host)}")
         return bad
 
-    def kill(self):
+    def close(self):
         for process in self.processes.values():
             if process.poll() is None:
                 process.kill()
             process.wait()
+        shutil.rmtree(self.folder)

@@ -3,7 +3,7 @@
 """What is around the agents, made of the real oslo.messaging: JSON lines on stdin and stdout.
 
 oslo_hosts.py URL computes HOST...   a nova-compute for each, as the broker sees them
-oslo_hosts.py URL conductor          knows no instance; tells what is begun
+oslo_hosts.py URL conductor          has the task states of all servers, tells who takes a request
 oslo_hosts.py URL caster             casts snapshots, as nova-api
 """
 
@@ -15,6 +15,8 @@ import threading
 import oslo_messaging
 from nova import exception
 from oslo_config import cfg
+
+from names import host_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CAPTURED = f"{HERE}/../unit/agent/data/snapshot_instance.json"
@@ -34,7 +36,7 @@ def new_transport(url):
 
 def new_client(transport, **target):
     return oslo_messaging.RPCClient(transport, oslo_messaging.Target(exchange="nova", **target),
-                                    timeout=60)
+                                    timeout=20)
 
 
 def new_server(transport, topic, host, endpoint):
@@ -46,26 +48,66 @@ def new_server(transport, topic, host, endpoint):
 class Compute:
     target = oslo_messaging.Target(version="6.1")
 
-    def __init__(self, host):
-        self.host = host
+    def __init__(self, client):
+        self.client = client
 
     def snapshot_instance(self, ctxt, image_id, instance):
-        emit(event="served", by=self.host, image=image_id)
+        """Asked again when the broker has lost the answer."""
+        for _ in range(2):
+            try:
+                self.client.call({}, "begin", server=image_id)
+                return
+            except oslo_messaging.MessagingTimeout:
+                continue
 
 
 class Conductor:
+    """Keeps task states as nova-api has left them; whoever moves one on has taken the request."""
+
     target = oslo_messaging.Target(version="3.0")
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.states = {}
+        self.takers = {}
 
     def report_state(self, ctxt):
         return True
 
+    def state(self, server):
+        return self.states.get(server, "image_snapshot_pending")
+
+    def move(self, server, state, expected, taker):
+        """As Instance.save() does; a nova-compute that is refused here deletes the image."""
+        with self.lock:
+            found = self.state(server)
+            if expected and found not in expected:
+                emit(event="refused", by=taker, server=server, state=found)
+                raise exception.UnexpectedTaskStateError(
+                    instance_uuid=server, expected={"task_state": expected},
+                    actual={"task_state": found})
+            self.states[server] = state
+            if found == "image_snapshot_pending":
+                self.takers[server] = taker
+                emit(event="taken", by=taker, server=server)
+
+    def begin(self, ctxt, server):
+        if self.takers.get(server) != "nova-compute":
+            self.move(server, "image_snapshot", ["image_snapshot_pending"], "nova-compute")
+
     def object_action(self, ctxt, objinst, objmethod, args, kwargs):
-        raise exception.InstanceNotFound(instance_id="u")
+        data = objinst["nova_object.data"]
+        if objinst["nova_object.name"] == "Instance" and "task_state" in data:
+            self.move(data["uuid"], data["task_state"], kwargs.get("expected_task_state"), "agent")
+        return [{}, None]
 
     def object_class_action_versions(self, ctxt, objname, objmethod, object_versions, args, kwargs):
-        if objmethod == "event_start":
-            emit(event="begun", image=ctxt["request_id"].removeprefix("req-"))
-        raise exception.InstanceNotFound(instance_id="u")
+        if objname != "Instance":
+            return None
+        return {"nova_object.name": "Instance", "nova_object.namespace": "nova",
+                "nova_object.version": object_versions["Instance"], "nova_object.changes": [],
+                "nova_object.data": {"uuid": args[0], "host": host_of(args[0]),
+                                     "vm_state": "active", "task_state": self.state(args[0])}}
 
 
 def run_computes(url, hosts):
@@ -73,9 +115,10 @@ def run_computes(url, hosts):
     servers = []
     for host in hosts:
         transport = new_transport(url)
-        servers.append(new_server(transport, "compute", host, Compute(host)))
+        conductor = new_client(transport, topic="conductor", version="3.0")
+        servers.append(new_server(transport, "compute", host, Compute(conductor)))
         servers[-1].start()
-        new_client(transport, topic="conductor", version="3.0").call({}, "report_state")
+        conductor.call({}, "report_state")
     emit(event="started")
     sys.stdin.read()
 
@@ -87,21 +130,21 @@ def run_conductor(url):
     sys.stdin.read()
 
 
-def cast_all(client, message, casts):
+def cast_all(client, message, servers):
     """Those that oslo has not sent are its caller's: as nova-api, we would tell the user."""
     context = {key.removeprefix("_context_"): value for key, value in message.items()
                if key.startswith("_context_")}
     instance = message["args"]["instance"]
     unsent = []
-    for number, (host, image) in enumerate(casts):
-        context["request_id"] = f"req-{image}"
-        instance["nova_object.data"].update(uuid=image, host=host)
+    for number, server in enumerate(servers):
+        context["request_id"] = f"req-{server}"
+        instance["nova_object.data"].update(uuid=server, host=host_of(server))
         try:
-            client.prepare(server=host, version="6.0").cast(
-                context, "snapshot_instance", image_id=image, instance=instance)
+            client.prepare(server=host_of(server), version="6.0").cast(
+                context, "snapshot_instance", image_id=server, instance=instance)
         except oslo_messaging.MessagingException as error:
-            unsent.append((image, str(error)))
-        if number == len(casts) // 2:
+            unsent.append((server, str(error)))
+        if number == len(servers) // 2:
             emit(event="half")
     return unsent
 
@@ -113,7 +156,7 @@ def run_caster(url):
     emit(event="started")
     for line in sys.stdin:
         command = json.loads(line)
-        emit(event="result", id=command["id"], unsent=cast_all(client, message, command["casts"]))
+        emit(event="result", id=command["id"], unsent=cast_all(client, message, command["servers"]))
 
 
 def main():
@@ -126,6 +169,7 @@ def main():
         run_conductor(url)
     else:
         run_caster(url)
+    os._exit(0)  # oslo's threads go on
 
 
 main()
