@@ -197,6 +197,11 @@ RELEASE ?= trixie
 release-check:
 	$(Q)RELEASE=$(RELEASE) SHORT=$(SHORT) tests/release-check
 
+# Many agents on one broker of their own; the table is a page of the documents.
+.PHONY: scale
+scale: $(BUILD)/$(NAME)
+	$(Q)tests/scale/run --output docs/scale.txt
+
 .PHONY: lint check demo chaos chaos-short soak bench bench-quick lab-up lab-down lab-status
 lint: $(BUILD)/conf-doc $(BUILD)/tool-doc
 	$(Q)BUILD=$(BUILD) tests/lint
@@ -333,6 +338,7 @@ help:
 	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie; SHORT=1 leaves most out'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
+	@echo 'make scale          200 agents on one RabbitMQ of their own, 2,000 requests at a time'
 	@echo 'make lint           house rules, include rule, clang-format, shellcheck; make tidy: clang-tidy, cppcheck'
 	@echo 'make lab-up         the private OpenStack alone; lab-down, lab-status; LAB_PARTS="ceph nfs"'
 	@echo 'make install        DESTDIR=, PREFIX=/usr/local'

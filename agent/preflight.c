@@ -15,12 +15,13 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/retry.h"
 #include "conf/conf.h"
 #include "glance_client/glance.h"
 
 #define INTERVAL_MS 60000
-#define UNFIT_INTERVAL_MS 10000
-#define FRESH_MS 10000 /* a look as old as this is good enough for a request */
+#define UNFIT_INTERVAL_MS 10000 /* the first; doubled up to INTERVAL_MS */
+#define FRESH_MS 10000          /* a look as old as this is good enough for a request */
 #define GLANCE_URL_MS 300000
 
 struct preflight {
@@ -38,6 +39,7 @@ struct preflight {
     struct error trouble; /* errnum 0 = none */
     uint64_t looked_ms;   /* 0 = never */
     uint64_t next_ms;     /* when the thread looks again */
+    uint64_t unfit_interval_ms;
     bool stopping;
 };
 
@@ -74,13 +76,21 @@ static void tell_change(const struct preflight *preflight, const struct error *t
         log_info("this host can take snapshots again");
 }
 
+/* A service that is back must not be asked by all hosts at once, nor by each all the time. */
+static uint64_t next_interval_ms(struct preflight *preflight, bool is_fit)
+{
+    uint64_t interval_ms = is_fit ? INTERVAL_MS : preflight->unfit_interval_ms;
+    preflight->unfit_interval_ms =
+        is_fit ? UNFIT_INTERVAL_MS : earlier_ms(2 * interval_ms, INTERVAL_MS);
+    return retry_jitter_ms(interval_ms);
+}
+
 static void note_look(struct preflight *preflight, const struct error *trouble)
 {
     LOCK_SCOPE(&preflight->lock);
     preflight->trouble = *trouble;
     preflight->looked_ms = clock_now_ms();
-    preflight->next_ms =
-        preflight->looked_ms + (trouble->errnum == 0 ? INTERVAL_MS : UNFIT_INTERVAL_MS);
+    preflight->next_ms = preflight->looked_ms + next_interval_ms(preflight, trouble->errnum == 0);
     (void)pthread_cond_broadcast(&preflight->changed);
 }
 
@@ -228,6 +238,7 @@ int preflight_new(struct agent *agent, unsigned pause_ms, struct preflight **ret
         return error_nomem(err);
     preflight->agent = agent;
     preflight->pause_ms = pause_ms;
+    preflight->unfit_interval_ms = UNFIT_INTERVAL_MS;
     (void)pthread_mutex_init(&preflight->looking, NULL);
     (void)pthread_mutex_init(&preflight->lock, NULL);
     clock_cond_init(&preflight->changed);

@@ -73,7 +73,7 @@ static void retry_later(struct connection *connection, uint64_t now_ms)
     connection->phase = PHASE_DOWN;
     log_write(is_said ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, LOG_HERE,
               "%s connection: %s; trying again in %" PRIu64 " s", connection->setup.purpose,
-              connection->trouble, pause_ms / 1000);
+              connection->trouble, (pause_ms + 999) / 1000);
 }
 
 static void *connector_main(void *arg)

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "common/retry.h"
+
 static void shuffle_hosts(struct failover *failover)
 {
     for (unsigned i = failover->url->n_hosts; i > 1; i--) {
@@ -45,7 +47,7 @@ void failover_failed(struct failover *failover, uint64_t now_ms)
     if (failover->position != 0)
         return;
     unsigned pause_s = failover->pause_s > 0 ? failover->pause_s : 1;
-    failover->retry_ms = now_ms + (uint64_t)pause_s * 1000;
+    failover->retry_ms = now_ms + retry_jitter_ms((uint64_t)pause_s * 1000);
     failover->pause_s = pause_s + options->rabbit_retry_backoff_s;
     if (failover->pause_s > options->rabbit_interval_max_s)
         failover->pause_s = options->rabbit_interval_max_s;

@@ -2,7 +2,8 @@
 /*
  * Which host of a transport_url is tried next, and when. The order and the pauses are kombu's:
  * hosts shuffled at the start, round-robin (or shuffled again), a pause only after a whole round,
- * growing from rabbit_retry_interval by rabbit_retry_backoff up to rabbit_interval_max.
+ * growing from rabbit_retry_interval by rabbit_retry_backoff up to rabbit_interval_max. Up to half
+ * of a pause is left out, by chance: all hosts of a cell lose their broker at the same instant.
  * Times are clock_now_ms(). Bus thread only.
  */
 #pragma once

@@ -20,8 +20,7 @@ struct retry retry_begin(const struct retry_policy *policy)
     };
 }
 
-/* Clients that failed together must not come back together. */
-static uint64_t jittered_ms(uint64_t delay_ms)
+uint64_t retry_jitter_ms(uint64_t delay_ms)
 {
     uint32_t random = 0;
     (void)!getrandom(&random, sizeof(random), 0);
@@ -55,7 +54,7 @@ bool retry_wait(struct retry *retry, unsigned min_delay_ms)
 {
     if (retry->attempt >= retry->policy.attempts)
         return false;
-    uint64_t delay_ms = jittered_ms(exponential_ms(retry));
+    uint64_t delay_ms = retry_jitter_ms(exponential_ms(retry));
     if (delay_ms < min_delay_ms)
         delay_ms = min_delay_ms;
     if (clock_now_ms() + delay_ms >= retry->deadline_ms)

@@ -8,7 +8,7 @@
  *         r = attempt(retry_remaining_ms(&retry));
  *     while (is_transient(r) && retry_wait(&retry, 0));
  *
- * Plain data, used by one thread.
+ * struct retry is plain data, used by one thread.
  */
 #pragma once
 
@@ -43,3 +43,9 @@ void retry_allow_another(struct retry *retry);
 
 /* Time left until the deadline, at least 1. */
 unsigned retry_remaining_ms(const struct retry *retry);
+
+/*
+ * Between half and all of `delay_ms`: who has failed, or was started, together must not come back
+ * together. Any thread.
+ */
+uint64_t retry_jitter_ms(uint64_t delay_ms);

@@ -5,6 +5,7 @@
 #include "agent/dispatch.h"
 #include "agent/local_checks.h"
 #include "agent/preflight.h"
+#include "common/retry.h"
 #include "world.h"
 
 static char shared[] = "shared", exclusive[] = "exclusive", standard[] = "default";
@@ -90,6 +91,26 @@ int __wrap_glance_reach(struct glance *glance, const char *of_catalog, unsigned 
                                    "Glance cannot be reached");
 }
 
+static atomic_uint looks_at_once; /* that many follow without a pause */
+static unsigned intervals_s[16];
+static atomic_uint n_intervals;
+
+uint64_t __real_retry_jitter_ms(uint64_t delay_ms);
+uint64_t __wrap_retry_jitter_ms(uint64_t delay_ms);
+
+uint64_t __wrap_retry_jitter_ms(uint64_t delay_ms)
+{
+    unsigned n = atomic_load(&n_intervals);
+    if (n < ARRAY_SIZE(intervals_s)) {
+        intervals_s[n] = (unsigned)(delay_ms / 1000);
+        atomic_fetch_add(&n_intervals, 1);
+    }
+    if (atomic_load(&looks_at_once) == 0)
+        return __real_retry_jitter_ms(delay_ms);
+    atomic_fetch_sub(&looks_at_once, 1);
+    return 0;
+}
+
 int __wrap_rpc_hand_back(struct bus *bus, const struct rpc_request *request, struct error *ignored);
 
 int __wrap_rpc_hand_back(struct bus *bus, const struct rpc_request *request, struct error *ignored)
@@ -111,6 +132,8 @@ static int setup_preflight(void **state)
     atomic_store(&n_aside, 0);
     atomic_store(&n_back, 0);
     atomic_store(&is_aside, false);
+    atomic_store(&looks_at_once, 0);
+    atomic_store(&n_intervals, 0);
     n_handed_back = 0;
     conf.libvirt.images_type = standard;
     conf.libvirt.snapshots_directory = conf.snapshot_agent.state_dir = folder;
@@ -233,6 +256,36 @@ static void no_room_for_snapshots_is_no_fit_host(void **state)
     assert_unfit_for("only 0 bytes are free in /sys");
 }
 
+/* Ten thousand hosts that look each ten seconds would keep a Keystone down that comes back. */
+static void what_stays_wrong_is_looked_at_less_often(void **state)
+{
+    (void)state;
+    static const unsigned expected_s[] = {10, 20, 40, 60, 60};
+    atomic_store(&keystone_errnum, EACCES);
+    atomic_store(&looks_at_once, ARRAY_SIZE(expected_s) - 1);
+    start();
+    await(&n_intervals, ARRAY_SIZE(expected_s));
+    for (unsigned i = 0; i < ARRAY_SIZE(expected_s); i++)
+        assert_int_equal(intervals_s[i], expected_s[i]);
+}
+
+static void what_is_wrong_again_is_looked_at_soon(void **state)
+{
+    (void)state;
+    static const unsigned expected_s[] = {10, 20, 60, 10};
+    atomic_store(&keystone_errnum, EACCES);
+    atomic_store(&looks_at_once, 1);
+    start();
+    await(&n_intervals, 2);
+    for (unsigned n = 3; n <= 4; n++) {
+        atomic_store(&keystone_errnum, n == 4 ? EACCES : 0);
+        preflight_suspect(agent.preflight);
+        await(&n_intervals, n);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(expected_s); i++)
+        assert_int_equal(intervals_s[i], expected_s[i]);
+}
+
 static void a_thing_that_is_wrong_at_the_start_does_not_end_the_agent(void **state)
 {
     (void)state;
@@ -329,6 +382,8 @@ int main(void)
         TEST(no_room_is_no_fit_host),
         TEST(no_folder_is_no_fit_host),
         TEST(no_room_for_snapshots_is_no_fit_host),
+        TEST(what_stays_wrong_is_looked_at_less_often),
+        TEST(what_is_wrong_again_is_looked_at_soon),
         TEST(a_thing_that_is_wrong_at_the_start_does_not_end_the_agent),
         TEST(a_request_that_meets_an_unfit_host_goes_back),
         TEST(a_fresh_look_is_not_repeated),
