@@ -20,8 +20,9 @@
 #include "glance_client/glance.h"
 
 #define INTERVAL_MS 60000
-#define UNFIT_INTERVAL_MS 10000 /* the first; doubled up to INTERVAL_MS */
-#define FRESH_MS 10000          /* a look as old as this is good enough for a request */
+#define UNFIT_INTERVAL_MS 10000 /* the first; doubled up to the next */
+#define UNFIT_INTERVAL_MAX_MS 30000
+#define FRESH_MS 10000 /* a look as old as this is good enough for a request */
 #define GLANCE_URL_MS 300000
 
 struct preflight {
@@ -81,7 +82,7 @@ static uint64_t next_interval_ms(struct preflight *preflight, bool is_fit)
 {
     uint64_t interval_ms = is_fit ? INTERVAL_MS : preflight->unfit_interval_ms;
     preflight->unfit_interval_ms =
-        is_fit ? UNFIT_INTERVAL_MS : earlier_ms(2 * interval_ms, INTERVAL_MS);
+        is_fit ? UNFIT_INTERVAL_MS : earlier_ms(2 * interval_ms, UNFIT_INTERVAL_MAX_MS);
     return retry_jitter_ms(interval_ms);
 }
 

@@ -260,7 +260,7 @@ static void no_room_for_snapshots_is_no_fit_host(void **state)
 static void what_stays_wrong_is_looked_at_less_often(void **state)
 {
     (void)state;
-    static const unsigned expected_s[] = {10, 20, 40, 60, 60};
+    static const unsigned expected_s[] = {10, 20, 30, 30};
     atomic_store(&keystone_errnum, EACCES);
     atomic_store(&looks_at_once, ARRAY_SIZE(expected_s) - 1);
     start();
