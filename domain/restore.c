@@ -119,14 +119,11 @@ static int read_record(struct restoring *restoring, struct error *err)
                  : save_record_of_managed(restoring->session, restoring->path, err);
     if (r < 0)
         return r;
-    r = save_record_read(restoring->path, &restoring->record, &failure);
-    if (r < 0 && (r != -ENOENT || !restoring->request->force))
-        *err = failure;
-    if (r == -ENOENT)
-        return restoring->request->force
-                   ? 0
-                   : error_prepend(err, "what the disks were when it was saved is not known");
-    return r;
+    if (save_record_read(restoring->path, &restoring->record, &failure) == 0 ||
+        restoring->request->force)
+        return 0;
+    *err = failure;
+    return error_prepend(err, "what the disks were when it was saved is not known");
 }
 
 /* That it is the record of this very memory. */

@@ -63,7 +63,8 @@ int save_record_write(const char *path, const json_t *content, struct error *err
     cleanup_free char *text = content ? json_dumps(content, JSON_INDENT(1)) : NULL;
     if (!text)
         return error_nomem(err);
-    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, MODE);
+    (void)unlink(path); /* of an earlier try; whose else it is, it is not written to */
+    cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
     return fd < 0 ? error_errno(err, errno, "cannot make %s", path)
                   : write_all(fd, text, path, err);
 }

@@ -3,7 +3,7 @@
  * What is kept of a saved guest for its restore: FILE.disks beside the memory, or
  * <state>/saved/<uuid> for one that libvirt keeps. On one thread.
  *
- * A JSON object:
+ * A JSON object, of version 1:
  *   uuid, name    of the domain
  *   stopped_ms    since when the guest stands still, of the epoch
  *   memory        {size_bytes, tail_sha256}: which file it is the record of; not of one libvirt

@@ -176,6 +176,8 @@ static int decide(struct session *session, const json_t *note, struct error *err
     r = is_whole(session, memory_of(note), &whole, err);
     if (r < 0 || !whole)
         return r;
+    log_warning("the guest is saved, by a command that did not come to its end: `domain restore` "
+                "lets it go on");
     return is_record_written(note) ? record_note(session->record, "saved", json_true(), err)
                                    : keep_late(session, note, is_active, err);
 }
@@ -197,11 +199,25 @@ static int settle_save(struct session *session, struct error *err)
     return r < 0 || !note ? r : put_in_place(session, note, err);
 }
 
-/* The memory stays: it is only marked. What libvirt kept has gone with the start. */
+/* The memory stays: it is only marked, where that can be. */
+static void mark_used(const char *path)
+{
+    struct error failure = ERROR_INIT;
+    json_t *content = NULL;
+    int r = save_record_read(path, &content, &failure);
+    if (r == 0 && json_object_set_new(content, "used_ms", json_integer(save_record_now_ms())) < 0)
+        r = error_nomem(&failure);
+    if (r == 0)
+        r = save_record_replace(path, content, &failure);
+    json_decref(content);
+    if (r < 0)
+        log_warning("the memory is not marked as used: %s", failure.message);
+}
+
+/* What libvirt kept has gone with the start. */
 static int settle_restore(struct session *session, struct error *err)
 {
     bool is_active = false;
-    json_t *content = NULL;
     const json_t *note = last_note(session, "restore");
     const char *path = json_string_member(note, "disks");
     int r = path && path[0] != '\0' ? find_domain(session, &is_active, err) : 0;
@@ -211,13 +227,8 @@ static int settle_restore(struct session *session, struct error *err)
         return unlink(path) == 0 || errno == ENOENT
                    ? 0
                    : error_errno(err, errno, "cannot remove %s", path);
-    r = save_record_read(path, &content, err);
-    if (r == 0 && json_object_set_new(content, "used_ms", json_integer(save_record_now_ms())) < 0)
-        r = error_nomem(err);
-    if (r == 0)
-        r = save_record_replace(path, content, err);
-    json_decref(content);
-    return r;
+    mark_used(path);
+    return 0;
 }
 
 int save_settle(struct session *session, struct error *err)

@@ -49,8 +49,8 @@ static void tell_saved(const struct invocation *invocation, const char *uuid,
                      units_bytes((uint64_t)st.st_size).text);
     else
         (void)printf("%s: saved, libvirt keeps it\n", invocation->argument);
-    (void)printf("    %s tells %zu files of its disks from changed ones, by their times%s\n",
-                 report->disks, report->layer_count, verified ? " and their SHA-256" : "");
+    (void)printf("    %s tells its disks, of %zu files, from changed ones: by times%s\n",
+                 report->disks, report->layer_count, verified ? " and SHA-256" : "");
     (void)printf("    it took %.1f s; the guest has stood still since it began\n",
                  (double)report->took_ms / 1000);
 }
@@ -160,7 +160,7 @@ enum invocation_exit domain_restore(const struct invocation *invocation)
         return domain_session_complain(INVOCATION_FAILED, "there is no such file");
     log_set_level(LOG_LEVEL_WARNING);
     if (file && restore_read_uuid(invocation->values[INVOCATION_CONNECT], file, uuid, &err) < 0)
-        return domain_session_complain(INVOCATION_FAILED, err.message);
+        return domain_session_failed(&err);
     domain_progress_begin(&progress);
     return restore(invocation, file ? uuid : invocation->argument, &request);
 }
