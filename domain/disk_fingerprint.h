@@ -5,7 +5,7 @@
  *
  * Layers are those of disk_layers.h, and with their fingerprint have also size_bytes, inode,
  * mtime_ns and ctime_ns, with sha256 where it was asked for. A file's times change with each write
- * through a file system, mtime with the content, ctime with anything: no program can set it. A
+ * through a file system, mtime with the content, ctime with anything: only the clock sets it. A
  * backing file's ctime is left out, since it changes when another guest on it is started (libvirt:
  * chown); its mtime, which rsync and cp can set back, is not. Times tell nothing of a device: it
  * has a SHA-256 or no fingerprint.
