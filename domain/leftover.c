@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "domain/bitmap_checkpoint.h"
 #include "domain/image_settle.h"
+#include "domain/save_settle.h"
 #include "driver/image/staging.h"
 #include "driver/snapshot/recover.h"
 #include "driver/undo.h"
@@ -115,6 +116,12 @@ static int settle_files(void *op, struct error *err)
     return r;
 }
 
+static int settle_saved(void *op, struct error *err)
+{
+    const struct leftover *leftover = op;
+    return save_settle(leftover->session, err);
+}
+
 /* Notes of what is still to be done when all else is. */
 static json_t *what_is_left(const struct leftover *leftover, bool with_folder)
 {
@@ -168,6 +175,7 @@ int leftover_undo(struct session *session, struct error *err)
         {"remove the checkpoint", remove_checkpoint},
         {"remove checkpoints of before", remove_abandoned},
         {"settle the files", settle_files},
+        {"end a save or a restore", settle_saved},
     };
     const struct undo undo = {.steps = steps, .count = ARRAY_SIZE(steps)};
     struct leftover leftover = {session, ERROR_INIT};

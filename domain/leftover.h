@@ -11,6 +11,7 @@
  *   folder       {path}: one that is made for the images
  *   file         an image (image_settle.h)
  *   complete     all files are whole and verified: they are put in place, the checkpoint stays
+ *   save, saved, restore  of a guest's memory (save_settle.h)
  *   abandoned    {name, id}: a checkpoint that could not be removed, of a command that is settled
  */
 #pragma once

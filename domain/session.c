@@ -81,6 +81,10 @@ static int find_domain(struct session *session, const struct session_options *op
         return virDomainGetUUIDString(session->domain, session->uuid) < 0
                    ? libvirt_error(err, "cannot read the domain's uuid")
                    : 0;
+    if (options->takes_unknown && id_is_uuid(name)) {
+        (void)snprintf(session->uuid, sizeof(session->uuid), "%s", name);
+        return 0;
+    }
     if (!options->looks_only &&
         record_list_find(options->state_dir, name, session->uuid, &none) == 0)
         return 0;
@@ -132,6 +136,7 @@ int session_open(const struct session_options *options, const char *domain_name,
     session->journal = (struct driver_journal){write_entry, note_frozen, session};
     if (!chosen.state_dir)
         chosen.state_dir = SESSION_STATE_DIR;
+    session->state_dir = chosen.state_dir;
     if (!chosen.lock_folder)
         chosen.lock_folder = DOMAIN_LOCK_FOLDER;
     int r = begin_session(session, &chosen, domain_name, err);

@@ -20,11 +20,14 @@ struct session_options {
     const char *state_dir;   /* NULL: SESSION_STATE_DIR */
     const char *lock_folder; /* NULL: DOMAIN_LOCK_FOLDER */
     bool looks_only;         /* no lock and no record are taken, and nothing may be changed */
+    bool takes_unknown;      /* its uuid is given, of which libvirt may know no domain yet */
 };
 
 struct session {
     struct libvirt_driver *driver; /* its snapshots_directory is below the state folder */
-    virDomainPtr domain;           /* NULL: libvirt knows it no more, but there is a record of it */
+    const char *state_dir;         /* borrowed from the options */
+    virDomainPtr domain; /* NULL: libvirt knows it no more, but there is a record of it, or
+                            it takes unknown ones */
     char uuid[DRIVER_UUID_MAX];
     struct domain_lock *lock;
     struct record *record;         /* empty: nothing is begun; NULL: it looks only */

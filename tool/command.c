@@ -9,6 +9,7 @@
 #include "tool/clean.h"
 #include "tool/doctor.h"
 #include "tool/domain.h"
+#include "tool/domain_save.h"
 #include "tool/show.h"
 #include "tool/watch.h"
 
@@ -60,6 +61,17 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
                                  "stands on."},
     [INVOCATION_TREE] = {"tree", NULL, "Each below the one it was made after."},
     [INVOCATION_ALL] = {"all", NULL, "All domains that an earlier command has left something of."},
+    [INVOCATION_MANAGED] = {"managed", NULL,
+                            "libvirt keeps the memory, and the next start of the domain, whoever "
+                            "asks for it, goes on from there."},
+    [INVOCATION_RUNNING] = {"running", NULL, "The guest runs afterwards, however it was."},
+    [INVOCATION_PAUSED] = {"paused", NULL, "The guest is paused afterwards, however it was."},
+    [INVOCATION_VERIFY_DISKS] = {"verify-disks", NULL,
+                                 "By a SHA-256 of each disk as well, which is read for it."},
+    [INVOCATION_FORCE_RESTORE] =
+        {"force", NULL,
+         "Also onto disks that have changed, or of which nothing is known: what "
+         "the guest still has in memory of them may destroy them."},
     [INVOCATION_CONNECT] = {"connect", "URI", "libvirt's URI, qemu:///system unless it is given."},
     [INVOCATION_STATE_DIR] = {"state-dir", "FOLDER",
                               "Where is written down what is done, /var/lib/nova-snapshot unless "
@@ -158,6 +170,28 @@ const struct command command_table[] = {
      .run = domain_checkpoints,
      .options = {INVOCATION_TREE, INVOCATION_CONNECT},
      .n_options = 2},
+    {.name = "domain save",
+     .argument = "DOMAIN",
+     .summary = "Saves a guest's memory to a file and stops it.",
+     .more =
+         "Without --managed to the file at --output, which is never overwritten. Beside it, in "
+         "FILE.disks, is written what tells later whether a disk has changed. A save that fails "
+         "or is interrupted while the memory is written leaves the guest as it was; after kill "
+         "-9 domain recover ends with a guest that runs, or one that is saved.",
+     .run = domain_save,
+     .options = {INVOCATION_OUTPUT, INVOCATION_MANAGED, INVOCATION_RUNNING, INVOCATION_PAUSED,
+                 INVOCATION_VERIFY_DISKS, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
+     .n_options = 7},
+    {.name = "domain restore",
+     .argument = "FILE|DOMAIN",
+     .summary = "Lets a saved guest go on.",
+     .more = "From a file, or a domain from what libvirt keeps of it; it is a file if there is one "
+             "of the name. Refused when a disk has changed since, or nothing tells whether it has. "
+             "The file stays.",
+     .run = domain_restore,
+     .options = {INVOCATION_RUNNING, INVOCATION_PAUSED, INVOCATION_VERIFY_DISKS,
+                 INVOCATION_FORCE_RESTORE, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
+     .n_options = 6},
     {.name = "domain recover",
      .argument = "[DOMAIN]",
      .summary = "Undoes what a killed command has left.",

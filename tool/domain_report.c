@@ -14,7 +14,7 @@ static const char *verification(const struct image_file *file)
                : "verified: reads back as it was written; its format has no qemu-img check";
 }
 
-static void write_json(json_t *value, FILE *out)
+void domain_report_json(json_t *value, FILE *out)
 {
     (void)json_dumpf(value, out, JSON_INDENT(2));
     (void)fputc('\n', out);
@@ -35,11 +35,11 @@ static void write_images_json(const char *uuid, const struct image_report *repor
     json_t *images = json_array();
     for (size_t i = 0; i < report->count; i++)
         (void)json_array_append_new(images, pack_image(&report->files[i]));
-    write_json(json_pack("{s:s, s:s, s:b, s:s*, s:i, s:o}", "uuid", uuid, "method", report->method,
-                         "quiesced", report->quiesced, "instant",
-                         report->instant[0] != '\0' ? report->instant : NULL, "guest_paused_ms",
-                         (int)report->guest_paused_ms, "images", images),
-               out);
+    domain_report_json(json_pack("{s:s, s:s, s:b, s:s*, s:i, s:o}", "uuid", uuid, "method",
+                                 report->method, "quiesced", report->quiesced, "instant",
+                                 report->instant[0] != '\0' ? report->instant : NULL,
+                                 "guest_paused_ms", (int)report->guest_paused_ms, "images", images),
+                       out);
 }
 
 void domain_report_images(const struct invocation *invocation, const char *uuid,
@@ -76,7 +76,7 @@ static void write_chain_json(const struct image_chain *chain, FILE *out)
                               (json_int_t)layer->virtual_size_bytes, "size_on_disk_bytes",
                               (json_int_t)layer->size_on_disk_bytes, "checked", layer->is_checked));
     }
-    write_json(json_pack("{s:o}", "layers", layers), out);
+    domain_report_json(json_pack("{s:o}", "layers", layers), out);
 }
 
 void domain_report_chain(const struct invocation *invocation, const struct image_chain *chain,
@@ -101,7 +101,7 @@ void domain_report_recovery(const struct invocation *invocation, json_t *domains
     size_t i;
     const json_t *domain;
     if (invocation->values[INVOCATION_JSON]) {
-        write_json(json_pack("{s:O}", "domains", domains), out);
+        domain_report_json(json_pack("{s:O}", "domains", domains), out);
         return;
     }
     json_array_foreach (domains, i, domain)

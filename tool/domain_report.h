@@ -9,6 +9,9 @@
 #include "domain/image_report.h"
 #include "tool/invocation.h"
 
+/* Writes any JSON. Takes it. */
+void domain_report_json(json_t *value, FILE *out);
+
 void domain_report_images(const struct invocation *invocation, const char *uuid,
                           const struct image_report *report, FILE *out);
 

@@ -18,13 +18,16 @@
 #include "driver/libvirt/connection.h"
 
 #define STALL_CHECKS 4
+#define TELL_CHECKS 150 /* instead, when somebody wants to know how far it is */
 #define ABORT_AGAIN_MS 200
 #define AWAIT_STEP_MS 100
 #define ABORT_TIMEOUT_MS 30000
 
-/* A second thread watches over virDomainManagedSave(), which blocks until all is written. */
+/* A second thread watches over libvirt's call, which blocks until all is written. */
 struct save_watch {
     virDomainPtr domain;
+    const struct managed_save_target *target;
+    unsigned checks; /* so many without progress are a stall */
     unsigned check_ms;
     int ended_fd;          /* eventfd: the call has returned */
     struct cancel *cancel; /* of the thread that makes it */
@@ -57,7 +60,7 @@ static void *watch_save(void *arg)
     virDomainJobInfo seen = {0};
     int heard = NOTHING;
     (void)cancel_enter(watch->cancel);
-    for (unsigned idle = 0; idle < STALL_CHECKS && heard == NOTHING;) {
+    for (unsigned idle = 0; idle < watch->checks && heard == NOTHING;) {
         virDomainJobInfo job = {0};
         heard = wait_for_end(watch, watch->check_ms);
         if (heard != NOTHING)
@@ -67,6 +70,8 @@ static void *watch_save(void *arg)
         bool moved = job.dataProcessed != seen.dataProcessed || job.type != seen.type;
         idle = moved ? 0 : idle + 1;
         seen = job;
+        if (moved && watch->target->progress)
+            watch->target->progress(watch->target->arg, job.dataProcessed, job.dataTotal);
     }
     watch->stalled = heard == NOTHING;
     if (heard == ENDED)
@@ -77,6 +82,13 @@ static void *watch_save(void *arg)
     return NULL;
 }
 
+static int save_memory(const struct save_watch *watch)
+{
+    const struct managed_save_target *target = watch->target;
+    return target->file ? virDomainSaveFlags(watch->domain, target->file, NULL, target->flags)
+                        : virDomainManagedSave(watch->domain, target->flags);
+}
+
 static int save_watched(struct save_watch *watch, struct error *err)
 {
     pthread_t thread;
@@ -84,7 +96,7 @@ static int save_watched(struct save_watch *watch, struct error *err)
     if (r != 0)
         return error_errno(err, r, "cannot watch over the managed save");
     const uint64_t begin_ms = clock_now_ms();
-    r = virDomainManagedSave(watch->domain, 0);
+    r = save_memory(watch);
     log_debug("managed save: %s after %" PRIu64 " ms", r < 0 ? "failed" : "complete",
               clock_now_ms() - begin_ms);
     if (r < 0)
@@ -96,9 +108,18 @@ static int save_watched(struct save_watch *watch, struct error *err)
 
 int managed_save(virDomainPtr domain, unsigned stall_timeout_s, struct error *err)
 {
+    return managed_save_to(domain, &(const struct managed_save_target){0}, stall_timeout_s, err);
+}
+
+int managed_save_to(virDomainPtr domain, const struct managed_save_target *target,
+                    unsigned stall_timeout_s, struct error *err)
+{
     cleanup_close int ended_fd = eventfd(0, EFD_CLOEXEC);
+    const unsigned checks = target->progress ? TELL_CHECKS : STALL_CHECKS;
     struct save_watch watch = {.domain = domain,
-                               .check_ms = seconds_ms(stall_timeout_s) / STALL_CHECKS,
+                               .target = target,
+                               .checks = checks,
+                               .check_ms = seconds_ms(stall_timeout_s) / checks,
                                .ended_fd = ended_fd,
                                .cancel = cancel_current()};
     if (ended_fd < 0)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <libvirt/libvirt.h>
+#include <stdint.h>
 
 #include "common/error.h"
 
@@ -12,6 +13,20 @@
  * and when cancelled (ECANCELED). After a failure the guest may have been left paused.
  */
 int managed_save(virDomainPtr domain, unsigned stall_timeout_s, struct error *err);
+
+struct managed_save_target {
+    const char *file; /* virDomainSaveFlags() makes it; NULL: where libvirt keeps it */
+    unsigned flags;   /* VIR_DOMAIN_SAVE_*: how the guest is to be afterwards; 0: as it is */
+
+    /* Told on a thread of its own, which it may not keep waiting, how much is written of what was
+     * to be at first. NULL: nobody wants to know. */
+    void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+    void *arg;
+};
+
+/* The same to a target, which is borrowed. A file that is there would be replaced. */
+int managed_save_to(virDomainPtr domain, const struct managed_save_target *target,
+                    unsigned stall_timeout_s, struct error *err);
 
 /*
  * Waits for a save of the domain whose caller is gone, if one is running. It is ended when nothing

@@ -16,7 +16,7 @@ static inline void session_of_test_begin(struct session *session)
     static char work[64];
     (void)snprintf(work, sizeof(work), "%s/work", temp_folder);
     session_driver.snapshots_directory = work;
-    *session = (struct session){.driver = &session_driver, .uuid = UUID};
+    *session = (struct session){.driver = &session_driver, .state_dir = temp_folder, .uuid = UUID};
     if (record_open(temp_folder, UUID, &session->record, &error) < 0)
         fail_msg("%s", error.message);
 }

@@ -365,6 +365,11 @@ static void what_makes_no_sense_is_told(void **state)
         {"domain image a -o /nowhere --method magic", "stream, blockcopy, blockrebase or cold"},
         {"domain image a -o /nowhere --disk vda --all-disks", "either one disk or all"},
         {"domain image a --chain-verify", "needs the --output"},
+        {"domain save a", "either an --output or --managed"},
+        {"domain save a -o /nowhere --managed", "either an --output or --managed"},
+        {"domain save a -o -", "memory goes to a file"},
+        {"domain save a --managed --running --paused", "either --running or --paused"},
+        {"domain restore a --running --paused", "either --running or --paused"},
         {"status -o file", "status takes no --output"},
     };
     (void)state;

@@ -43,6 +43,15 @@ int __wrap_virDomainManagedSave(virDomainPtr domain, unsigned flags)
     return -1;
 }
 
+int __wrap_virDomainSaveFlags(virDomainPtr domain, const char *to, const char *xml, unsigned flags);
+int __wrap_virDomainSaveFlags(virDomainPtr domain, const char *to, const char *xml, unsigned flags)
+{
+    assert_string_equal(to, "/backup/memory");
+    assert_null(xml);
+    assert_int_equal(flags, VIR_DOMAIN_SAVE_PAUSED);
+    return __wrap_virDomainManagedSave(domain, 0);
+}
+
 int __wrap_virDomainGetJobInfo(virDomainPtr domain, virDomainJobInfoPtr info);
 int __wrap_virDomainGetJobInfo(virDomainPtr domain, virDomainJobInfoPtr info)
 {
@@ -101,6 +110,28 @@ static void save_without_progress_is_given_up(void **state)
     assert_int_equal(save.looks, 10); /* six with progress, four without */
 }
 
+static void note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+    (void)total_bytes;
+    uint64_t *seen = arg;
+    assert_true(done_bytes > *seen);
+    *seen = done_bytes;
+}
+
+/* Looked at more often, and given up as late. */
+static void a_save_to_a_file_tells_its_progress(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    uint64_t seen = 0;
+    const struct managed_save_target target = {"/backup/memory", VIR_DOMAIN_SAVE_PAUSED,
+                                               note_progress, &seen};
+    save.moving_for = 6;
+    assert_int_equal(managed_save_to(NULL, &target, 1, &err), -ETIMEDOUT);
+    assert_int_equal(seen, 6);
+    assert_int_equal(save.looks, 156);
+}
+
 static void a_cancelled_save_is_aborted(void **state)
 {
     (void)state;
@@ -129,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(good_and_failed_saves, reset),
         cmocka_unit_test_setup(save_without_progress_is_given_up, reset),
+        cmocka_unit_test_setup(a_save_to_a_file_tells_its_progress, reset),
         cmocka_unit_test_setup(a_cancelled_save_is_aborted, reset),
     };
     return cmocka_run_group_tests(tests, set_up_group, NULL);

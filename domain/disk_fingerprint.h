@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What tells, of the disks of a guest that does not run, whether anything writes to them from now
+ * on. On one thread.
+ *
+ * Layers are those of disk_layers.h, and with their fingerprint have also size_bytes, inode,
+ * mtime_ns and ctime_ns, with sha256 where it was asked for. A file's times change with each write
+ * through a file system, mtime with the content, ctime with anything: only the clock sets it. A
+ * backing file's ctime is left out, since it changes when another guest on it is started (libvirt:
+ * chown); its mtime, which rsync and cp can set back, is not. Times tell nothing of a device: it
+ * has a SHA-256 or no fingerprint.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "domain/image_file.h"
+
+/*
+ * Returns the layers with their fingerprints, owned. It has waited until another write would change
+ * the times. EBUSY naming a file that is being written to; what open() says; ECANCELED while
+ * it reads for a digest, which `observer` (NULL: nobody) is told of.
+ */
+int disk_fingerprint_take(const json_t *layers, bool digest, const struct image_observer *observer,
+                          json_t **ret_layers, struct error *err);
+
+/*
+ * ESTALE naming each disk that has changed since its fingerprint was taken, and what has. One whose
+ * times alone are others is read where it has a SHA-256, which then decides; with `digest` all are
+ * read, and EINVAL where one has none.
+ */
+int disk_fingerprint_compare(const json_t *layers, bool digest,
+                             const struct image_observer *observer, struct error *err);
+
+/* The latest mtime_ns of all layers that have one, 0 where none has; and whose that is, borrowed.
+ */
+json_int_t disk_fingerprint_written_ns(const json_t *layers, const char **ret_path);

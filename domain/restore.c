@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See restore.h. */
+#include "domain/restore.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/failpoint.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "domain/disk_fingerprint.h"
+#include "domain/disk_layers.h"
+#include "domain/interrupt.h"
+#include "domain/leftover.h"
+#include "domain/save_record.h"
+#include "driver/definition/xml_node.h"
+#include "driver/libvirt/domain.h"
+
+struct restoring {
+    struct session *session;
+    const struct restore_request *request;
+    char path[PATH_MAX]; /* of the record of the disks */
+    json_t *record;      /* owned; NULL: there is none */
+    char *xml;           /* owned: the definition that is kept with the memory */
+    char *name;          /* owned */
+};
+
+/* The text of a child of <domain>; NULL when there is none. Owned. */
+static char *text_of(const char *xml, const char *element)
+{
+    struct error ignored = ERROR_INIT;
+    cleanup_xml_document xmlDoc *document = NULL;
+    xmlNode *devices = NULL;
+    if (xml_node_parse_domain(xml, &document, &devices, &ignored) < 0)
+        return NULL;
+    xmlNode *node = xml_node_child_named(xmlDocGetRootElement(document), element);
+    xmlChar *content = node ? xmlNodeGetContent(node) : NULL;
+    char *text = content ? strdup((const char *)content) : NULL;
+    xmlFree(content);
+    return text;
+}
+
+static int read_uuid(struct libvirt_connection *connection, const char *file,
+                     char ret_uuid[static DRIVER_UUID_MAX], struct error *err)
+{
+    cleanup_conn virConnectPtr conn = NULL;
+    int r = libvirt_connection_get(connection, 0, &conn, err);
+    if (r < 0)
+        return r;
+    cleanup_free char *xml = virDomainSaveImageGetXMLDesc(conn, file, 0);
+    if (!xml)
+        return libvirt_error(err, "%s is no saved memory that is complete", file);
+    cleanup_free char *uuid = text_of(xml, "uuid");
+    if (!uuid || strlen(uuid) >= DRIVER_UUID_MAX)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s does not tell of which domain it is",
+                         file);
+    (void)snprintf(ret_uuid, DRIVER_UUID_MAX, "%s", uuid);
+    return 0;
+}
+
+int restore_read_uuid(const char *uri, const char *file, char ret_uuid[static DRIVER_UUID_MAX],
+                      struct error *err)
+{
+    struct libvirt_connection *connection = NULL;
+    int r = interrupt_begin(err);
+    if (r == 0)
+        r = libvirt_connection_new(uri ? uri : "qemu:///system", &connection, err);
+    if (r == 0)
+        r = read_uuid(connection, file, ret_uuid, err);
+    libvirt_connection_free(connection);
+    return r;
+}
+
+static int check_rests(const struct restoring *restoring, struct error *err)
+{
+    virDomainPtr domain = restoring->session->domain;
+    const char *file = restoring->request->file;
+    int active = domain ? virDomainIsActive(domain) : 0;
+    int saved = domain && active == 0 ? virDomainHasManagedSaveImage(domain, 0) : 0;
+    if (active < 0 || saved < 0)
+        return libvirt_error(err, "cannot read whether the domain runs or is saved");
+    if (active == 1)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                         "the domain runs: what it has written since is not in the memory, and "
+                         "what it keeps in memory now would be lost");
+    if (file && saved == 1)
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                         "libvirt keeps a saved memory of the domain as well, which could not be "
+                         "restored afterwards: `virsh managedsave-remove` removes it");
+    return file || saved == 1 ? 0
+                              : error_set(err, ENOENT, EXC_INTERNAL_ERROR,
+                                          "libvirt keeps no saved memory of the domain");
+}
+
+/* libvirt would start the guest anew, had it no whole memory: it is read first. */
+static int read_definition(struct restoring *restoring, struct error *err)
+{
+    struct session *session = restoring->session;
+    const char *file = restoring->request->file;
+    cleanup_conn virConnectPtr conn = NULL;
+    int r = libvirt_connection_get(session->driver->connection, 0, &conn, err);
+    if (r < 0)
+        return r;
+    restoring->xml = file ? virDomainSaveImageGetXMLDesc(conn, file, 0)
+                          : virDomainManagedSaveGetXMLDesc(session->domain, 0);
+    if (!restoring->xml)
+        return libvirt_error(err, "cannot read the saved memory");
+    restoring->name = text_of(restoring->xml, "name");
+    return restoring->name ? 0 : error_nomem(err);
+}
+
+static int read_record(struct restoring *restoring, struct error *err)
+{
+    const char *file = restoring->request->file;
+    struct error failure = ERROR_INIT;
+    int r = file ? save_record_beside(file, restoring->path, err)
+                 : save_record_of_managed(restoring->session, restoring->path, err);
+    if (r < 0)
+        return r;
+    if (save_record_read(restoring->path, &restoring->record, &failure) == 0 ||
+        restoring->request->force)
+        return 0;
+    *err = failure;
+    return error_prepend(err, "what the disks were when it was saved is not known");
+}
+
+/* That it is the record of this very memory. */
+static int check_memory(const struct restoring *restoring, struct error *err)
+{
+    json_t *memory = NULL;
+    const char *uuid = json_string_member(restoring->record, "uuid");
+    bool is_it = uuid && strcmp(uuid, restoring->session->uuid) == 0;
+    if (is_it && restoring->request->file) {
+        int r = save_record_describe_memory(restoring->request->file, &memory, err);
+        if (r < 0)
+            return r;
+        is_it = json_equal(memory, json_object_get(restoring->record, "memory"));
+        json_decref(memory);
+    }
+    return is_it ? 0
+                 : error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                             "%s is the record of another saved memory", restoring->path);
+}
+
+static int check_disks(const struct restoring *restoring, struct error *err)
+{
+    const json_t *known = json_object_get(restoring->record, "layers");
+    const char *unknown = json_string_member(restoring->record, "unknown");
+    json_t *layers = NULL;
+    int r = unknown ? error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                                "what the disks were when it was saved is not known: %s", unknown)
+                    : check_memory(restoring, err);
+    if (r == 0)
+        r = disk_layers_list(restoring->xml, &layers, err);
+    if (r == 0)
+        r = disk_layers_check_known(layers, known, err);
+    json_decref(layers);
+    return r < 0 ? r
+                 : disk_fingerprint_compare(known, restoring->request->verify_disks,
+                                            restoring->request->observer, err);
+}
+
+/* 0 with *ret_is_checked false when it is forced. */
+static int check(const struct restoring *restoring, bool *ret_is_checked, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    if (!restoring->record) {
+        log_warning("restoring onto disks of which nothing is known");
+        return 0;
+    }
+    int r = check_disks(restoring, &failure);
+    *ret_is_checked = r == 0;
+    if (r == 0 || (restoring->request->force && r != -ECANCELED)) {
+        if (r < 0)
+            log_warning("restoring all the same: %s", failure.message);
+        return 0;
+    }
+    *err = failure;
+    return error_append(err, "; a guest that goes on with other disks than it knows destroys "
+                             "them, --force does it all the same");
+}
+
+static int note_restore(const struct restoring *restoring, struct error *err)
+{
+    struct record *record = restoring->session->record;
+    int r = record_note(record, "domain", json_pack("{s:s}", "name", restoring->name), err);
+    return r < 0 ? r
+                 : record_note(record, "restore",
+                               json_pack("{s:b, s:s}", "is_managed", !restoring->request->file,
+                                         "disks", restoring->record ? restoring->path : ""),
+                               err);
+}
+
+static int start_managed(const struct restoring *restoring, struct error *err)
+{
+    virDomainPtr domain = restoring->session->domain;
+    unsigned flags = restoring->request->flags;
+    bool paused = flags & VIR_DOMAIN_SAVE_PAUSED;
+    enum power_state state;
+    if (virDomainCreateWithFlags(domain, paused ? VIR_DOMAIN_START_PAUSED : 0) < 0)
+        return libvirt_error(err, "cannot start the guest from its saved memory, which stays");
+    int r = flags & VIR_DOMAIN_SAVE_RUNNING ? libvirt_domain_power_state(domain, &state, err) : 0;
+    if (r < 0 || !(flags & VIR_DOMAIN_SAVE_RUNNING) || state != POWER_STATE_PAUSED)
+        return r;
+    return virDomainResume(domain) < 0 ? libvirt_error(err, "cannot let the guest run") : 0;
+}
+
+static int start_from_file(const struct restoring *restoring, struct error *err)
+{
+    cleanup_conn virConnectPtr conn = NULL;
+    const struct restore_request *request = restoring->request;
+    int r = libvirt_connection_get(restoring->session->driver->connection, 0, &conn, err);
+    if (r == 0 && virDomainRestoreFlags(conn, request->file, NULL, request->flags) < 0)
+        r = libvirt_error(err, "cannot start the guest from its saved memory, which stays");
+    return r;
+}
+
+static int start_guest(const struct restoring *restoring, struct restore_report *report,
+                       struct error *err)
+{
+    struct session *session = restoring->session;
+    enum power_state state;
+    int r =
+        restoring->request->file ? start_from_file(restoring, err) : start_managed(restoring, err);
+    failpoint("restore:started");
+    if (r == 0)
+        r = session_need_domain(session, err);
+    if (r == 0)
+        r = libvirt_domain_power_state(session->domain, &state, err);
+    if (r < 0)
+        return r;
+    json_int_t stopped_ms = json_integer_value(json_object_get(restoring->record, "stopped_ms"));
+    report->is_paused = state == POWER_STATE_PAUSED;
+    report->stood_still_ms = stopped_ms > 0 ? save_record_now_ms() - stopped_ms : 0;
+    return 0;
+}
+
+static int restore_guest(struct restoring *restoring, struct restore_report *report,
+                         struct error *err)
+{
+    int r = check_rests(restoring, err);
+    if (r == 0)
+        r = read_definition(restoring, err);
+    if (r == 0)
+        r = read_record(restoring, err);
+    if (r == 0)
+        r = check(restoring, &report->is_checked, err);
+    if (r == 0)
+        r = note_restore(restoring, err);
+    failpoint("restore:noted");
+    return r < 0 ? r : start_guest(restoring, report, err);
+}
+
+int restore_run(struct session *session, const struct restore_request *request,
+                struct restore_report *ret_report, struct error *err)
+{
+    struct restoring restoring = {.session = session, .request = request};
+    struct error failure = ERROR_INIT, left = ERROR_INIT;
+    *ret_report = (struct restore_report){0};
+    int r = leftover_undo_earlier(session, err);
+    if (r == 0 && !request->file)
+        r = session_need_domain(session, err);
+    if (r < 0)
+        return r;
+    (void)restore_guest(&restoring, ret_report, &failure);
+    if (leftover_undo(session, &left) < 0)
+        error_join(&failure, &left);
+    json_decref(restoring.record);
+    free(restoring.xml);
+    free(restoring.name);
+    if (failure.errnum != 0)
+        *err = failure;
+    return -failure.errnum;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See save_settle.h. */
+#include "domain/save_settle.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/failpoint.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "domain/disk_fingerprint.h"
+#include "domain/disk_layers.h"
+#include "domain/image_settle.h"
+#include "domain/save_record.h"
+#include "driver/libvirt/domain.h"
+#include "driver/libvirt/managed_save.h"
+
+#define REASON_SIZE 512
+
+static const json_t *last_note(const struct session *session, const char *name)
+{
+    const json_t *all = record_all(session->record, name);
+    return json_array_get(all, json_array_size(all) - 1);
+}
+
+/* What the memory is called until the end; NULL: libvirt keeps it. Borrowed. */
+static const char *memory_of(const json_t *note)
+{
+    return json_string_member(json_object_get(note, "memory"), "partial");
+}
+
+/* `layers` is owned; NULL with a reason: nobody knows what the disks were. */
+static json_t *pack_record(const struct session *session, const json_t *note, json_t *memory,
+                           json_t *layers, const char *unknown)
+{
+    return json_pack("{s:i, s:s, s:O*, s:O*, s:o*, s:o, s:s*}", "version", 1, "uuid", session->uuid,
+                     "name", json_object_get(note, "name"), "stopped_ms",
+                     json_object_get(note, "stopped_ms"), "memory", memory, "layers",
+                     layers ? layers : json_array(), "unknown", layers ? NULL : unknown);
+}
+
+static int write_record(struct session *session, const json_t *note, json_t *layers,
+                        const char *unknown, struct error *err)
+{
+    json_t *memory = NULL;
+    const char *file = memory_of(note);
+    const char *path = json_string_member(json_object_get(note, "disks"), "partial");
+    int r = file ? save_record_describe_memory(file, &memory, err) : 0;
+    if (r < 0) {
+        json_decref(layers);
+        return r;
+    }
+    json_t *content = pack_record(session, note, memory, layers, unknown);
+    r = save_record_write(path ? path : "", content, err);
+    json_decref(content);
+    failpoint("save:disks-written");
+    return r < 0 ? r : record_note(session->record, "saved", json_true(), err);
+}
+
+int save_settle_keep(struct session *session, bool digest, const struct image_observer *observer,
+                     struct error *err)
+{
+    const json_t *note = last_note(session, "save");
+    json_t *layers = NULL;
+    int r = disk_fingerprint_take(json_object_get(note, "layers"), digest, observer, &layers, err);
+    return r < 0 ? r : write_record(session, note, layers, NULL, err);
+}
+
+/*
+ * Fingerprints that are taken late are good when no disk was written to since the memory was: its
+ * last word comes when the guest has let go of its disks. "" in `ret_reason` when they are.
+ */
+static void doubt_layers(const json_t *layers, const char *memory, char ret_reason[REASON_SIZE])
+{
+    struct stat st;
+    const char *path = "", *device = disk_layers_device(layers);
+    json_int_t written_ns = disk_fingerprint_written_ns(layers, &path);
+    ret_reason[0] = '\0';
+    if (device)
+        (void)snprintf(ret_reason, REASON_SIZE,
+                       "the save was killed before disk %s, a device, was read", device);
+    else if (!memory || stat(memory, &st) < 0)
+        (void)snprintf(ret_reason, REASON_SIZE,
+                       "the save was killed before it looked at the disks");
+    else if (written_ns > (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec)
+        (void)snprintf(ret_reason, REASON_SIZE,
+                       "the save was killed before it looked at the disks, and %.300s has been "
+                       "written to since",
+                       path);
+}
+
+/* The guest is saved, by a command that did not come to its end. */
+static int keep_late(struct session *session, const json_t *note, bool is_started,
+                     struct error *err)
+{
+    char reason[REASON_SIZE] = "the domain was started after it was saved";
+    struct error failure = ERROR_INIT;
+    json_t *layers = NULL;
+    if (!is_started) {
+        if (disk_fingerprint_take(json_object_get(note, "layers"), false, NULL, &layers, &failure) <
+            0)
+            (void)snprintf(reason, sizeof(reason), "%.500s", failure.message);
+        else
+            doubt_layers(layers, memory_of(note), reason);
+    }
+    if (reason[0] != '\0') {
+        json_decref(layers);
+        layers = NULL;
+        log_warning("the guest is saved, but what its disks were is not known: %s", reason);
+    }
+    return write_record(session, note, layers, reason, err);
+}
+
+/* A save that failed may have left it paused, and libvirt with a memory of before. */
+static int let_go_on(const struct session *session, const json_t *note, struct error *err)
+{
+    int state = 0, reason = 0;
+    int saved = virDomainHasManagedSaveImage(session->domain, 0);
+    if (json_is_true(json_object_get(note, "is_managed")) && saved == 1 &&
+        virDomainManagedSaveRemove(session->domain, 0) < 0)
+        return libvirt_error(err, "cannot remove the saved memory of a guest that runs");
+    if (virDomainGetState(session->domain, &state, &reason, 0) < 0)
+        return libvirt_error(err, "cannot read the domain's state");
+    if (!json_is_true(json_object_get(note, "is_running")) || state != VIR_DOMAIN_PAUSED ||
+        reason != VIR_DOMAIN_PAUSED_SAVE)
+        return 0;
+    return virDomainResume(session->domain) < 0
+               ? libvirt_error(err, "cannot let the guest run again")
+               : 0;
+}
+
+static int find_domain(struct session *session, bool *ret_active, struct error *err)
+{
+    return libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
+                                     ret_active, err);
+}
+
+static int is_whole(const struct session *session, const char *memory, bool *ret_is_whole,
+                    struct error *err)
+{
+    int saved = memory || !session->domain ? 0 : virDomainHasManagedSaveImage(session->domain, 0);
+    if (saved < 0)
+        return libvirt_error(err, "cannot read whether the guest is saved");
+    *ret_is_whole = memory ? save_record_memory_is_whole(memory) : saved == 1;
+    return 0;
+}
+
+/* The name is nobody else's: what can be read was written to its end, in time. */
+static bool is_record_written(const json_t *note)
+{
+    struct error ignored = ERROR_INIT;
+    json_t *content = NULL;
+    const char *path = json_string_member(json_object_get(note, "disks"), "partial");
+    bool is_written = path && save_record_read(path, &content, &ignored) == 0;
+    json_decref(content);
+    return is_written;
+}
+
+/* libvirtd goes on to save the guest of a client that has died. */
+static int decide(struct session *session, const json_t *note, struct error *err)
+{
+    bool is_active = false, whole = false;
+    int r = find_domain(session, &is_active, err);
+    if (r == 0 && session->domain)
+        r = managed_save_await(session->domain, session->driver->stall_timeout_s, err);
+    if (r == 0)
+        r = find_domain(session, &is_active, err);
+    if (r < 0)
+        return r;
+    if (is_active && (json_int_t)(int)virDomainGetID(session->domain) ==
+                         json_integer_value(json_object_get(note, "id")))
+        return let_go_on(session, note, err);
+    r = is_whole(session, memory_of(note), &whole, err);
+    if (r < 0 || !whole)
+        return r;
+    log_warning("the guest is saved, by a command that did not come to its end: `domain restore` "
+                "lets it go on");
+    return is_record_written(note) ? record_note(session->record, "saved", json_true(), err)
+                                   : keep_late(session, note, is_active, err);
+}
+
+/* The record of the disks first: no memory is without it. */
+static int put_in_place(const struct session *session, const json_t *note, struct error *err)
+{
+    bool is_saved = record_all(session->record, "saved") != NULL;
+    const json_t *memory = json_object_get(note, "memory");
+    int r = image_settle(json_object_get(note, "disks"), is_saved, err);
+    failpoint("save:disks-in-place");
+    return r == 0 && memory ? image_settle(memory, is_saved, err) : r;
+}
+
+static int settle_save(struct session *session, struct error *err)
+{
+    const json_t *note = last_note(session, "save");
+    int r = note && !record_all(session->record, "saved") ? decide(session, note, err) : 0;
+    return r < 0 || !note ? r : put_in_place(session, note, err);
+}
+
+/* The memory stays: it is only marked, where that can be. */
+static void mark_used(const char *path)
+{
+    struct error failure = ERROR_INIT;
+    json_t *content = NULL;
+    int r = save_record_read(path, &content, &failure);
+    if (r == 0 && json_object_set_new(content, "used_ms", json_integer(save_record_now_ms())) < 0)
+        r = error_nomem(&failure);
+    if (r == 0)
+        r = save_record_replace(path, content, &failure);
+    json_decref(content);
+    if (r < 0)
+        log_warning("the memory is not marked as used: %s", failure.message);
+}
+
+/* What libvirt kept has gone with the start. */
+static int settle_restore(struct session *session, struct error *err)
+{
+    bool is_active = false;
+    const json_t *note = last_note(session, "restore");
+    const char *path = json_string_member(note, "disks");
+    int r = path && path[0] != '\0' ? find_domain(session, &is_active, err) : 0;
+    if (r < 0 || !is_active)
+        return r;
+    if (json_is_true(json_object_get(note, "is_managed")))
+        return unlink(path) == 0 || errno == ENOENT
+                   ? 0
+                   : error_errno(err, errno, "cannot remove %s", path);
+    mark_used(path);
+    return 0;
+}
+
+int save_settle(struct session *session, struct error *err)
+{
+    int r = settle_save(session, err);
+    return r < 0 ? r : settle_restore(session, err);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a command on a domain begins, and what it says and ends with when it cannot. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "domain/session.h"
+#include "tool/invocation.h"
+
+/* Says it on standard error. Returns `status`. */
+enum invocation_exit domain_session_complain(enum invocation_exit status, const char *text);
+
+/* The same of a session that could not be opened. */
+enum invocation_exit domain_session_failed(const struct error *err);
+
+/* session_open() with what the command line says. */
+int domain_session_open(const struct invocation *invocation, const char *name, bool looks_only,
+                        struct session **ret_session, struct error *err);
