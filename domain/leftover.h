@@ -11,6 +11,8 @@
  *   folder       {path}: one that is made for the images
  *   file         an image (image_settle.h)
  *   complete     all files are whole and verified: they are put in place, the checkpoint stays
+ *   snapshot     a checkpoint with a way back, made by libvirt (checkpoint_settle.h)
+ *   made         libvirt said that it is
  *   abandoned    {name, id}: a checkpoint that could not be removed, of a command that is settled
  */
 #pragma once

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
-#include "common/log.h"
 #include "domain/checkpoint_list.h"
 #include "domain/image.h"
 #include "domain/image_check.h"
@@ -20,31 +19,7 @@
 #include "tool/domain_list.h"
 #include "tool/domain_progress.h"
 #include "tool/domain_report.h"
-
-static enum invocation_exit complain(enum invocation_exit status, const char *text)
-{
-    (void)fprintf(stderr, "nova-snapshot: %s\n", text);
-    return status;
-}
-
-static enum invocation_exit open_failed(const struct error *err)
-{
-    bool no_libvirt = error_is(err, EXC_LIBVIRT_ERROR) || err->errnum == ETIMEDOUT;
-    return complain(error_is(err, EXC_INSTANCE_NOT_FOUND) ? INVOCATION_NO_JOB
-                    : no_libvirt                          ? INVOCATION_UNREACHABLE
-                                                          : INVOCATION_FAILED,
-                    err->message);
-}
-
-static int open_session(const struct invocation *invocation, const char *name, bool looks_only,
-                        struct session **ret_session, struct error *err)
-{
-    const struct session_options options = {.uri = invocation->values[INVOCATION_CONNECT],
-                                            .state_dir = invocation->values[INVOCATION_STATE_DIR],
-                                            .looks_only = looks_only};
-    log_set_level(LOG_LEVEL_WARNING);
-    return session_open(&options, name, ret_session, err);
-}
+#include "tool/domain_session.h"
 
 static enum invocation_exit verify_chain(const struct invocation *invocation, const char *output)
 {
@@ -52,13 +27,14 @@ static enum invocation_exit verify_chain(const struct invocation *invocation, co
     struct image_chain chain = {0};
     cleanup_free char *path = output ? realpath(output, NULL) : NULL;
     if (!output)
-        return complain(INVOCATION_USAGE, "--chain-verify needs the --output of a file");
+        return domain_session_complain(INVOCATION_USAGE,
+                                       "--chain-verify needs the --output of a file");
     int r = path ? image_check_chain(path, &chain, &err)
                  : error_errno(&err, errno, "cannot find %s", output);
     if (r == 0)
         domain_report_chain(invocation, &chain, stdout);
     image_check_chain_done(&chain);
-    return r < 0 ? complain(INVOCATION_FAILED, err.message) : INVOCATION_DONE;
+    return r < 0 ? domain_session_complain(INVOCATION_FAILED, err.message) : INVOCATION_DONE;
 }
 
 static enum invocation_exit make_image(const struct invocation *invocation,
@@ -68,14 +44,14 @@ static enum invocation_exit make_image(const struct invocation *invocation,
     struct image_report report = {0};
     struct error err = ERROR_INIT;
     enum invocation_exit status = INVOCATION_DONE;
-    if (open_session(invocation, invocation->argument, false, &session, &err) < 0)
-        return open_failed(&err);
+    if (domain_session_open(invocation, invocation->argument, false, &session, &err) < 0)
+        return domain_session_open_failed(&err);
     int r = image_take(session, request, &report, &err);
     domain_progress_end(request->observer->arg);
     if (r == 0)
         domain_report_images(invocation, session->uuid, &report, request->output ? stdout : stderr);
     else
-        status = complain(INVOCATION_FAILED, err.message);
+        status = domain_session_complain(INVOCATION_FAILED, err.message);
     image_report_done(&report);
     session_close(session);
     return status;
@@ -102,13 +78,13 @@ enum invocation_exit domain_image(const struct invocation *invocation)
     if (values[INVOCATION_CHAIN_VERIFY])
         return verify_chain(invocation, request.output);
     if (!output)
-        return complain(INVOCATION_USAGE, "an image needs an --output");
+        return domain_session_complain(INVOCATION_USAGE, "an image needs an --output");
     if (to_stdout && (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
-        return complain(INVOCATION_USAGE, "standard output is closed");
+        return domain_session_complain(INVOCATION_USAGE, "standard output is closed");
     if (to_stdout && isatty(STDOUT_FILENO) == 1)
-        return complain(INVOCATION_USAGE, "an image is nothing for a terminal");
+        return domain_session_complain(INVOCATION_USAGE, "an image is nothing for a terminal");
     if (image_request_check(&request, &err) < 0)
-        return complain(INVOCATION_USAGE, err.message);
+        return domain_session_complain(INVOCATION_USAGE, err.message);
     domain_progress_begin(&progress);
     return make_image(invocation, &request);
 }
@@ -119,10 +95,10 @@ enum invocation_exit domain_checkpoints(const struct invocation *invocation)
     struct checkpoint_list list = {0};
     struct error err = ERROR_INIT;
     enum invocation_exit status = INVOCATION_DONE;
-    if (open_session(invocation, invocation->argument, true, &session, &err) < 0)
-        return open_failed(&err);
+    if (domain_session_open(invocation, invocation->argument, true, &session, &err) < 0)
+        return domain_session_open_failed(&err);
     if (checkpoint_list_read(session, &list, &err) < 0)
-        status = complain(INVOCATION_FAILED, err.message);
+        status = domain_session_complain(INVOCATION_FAILED, err.message);
     else
         domain_list_write(invocation, &list, stdout);
     checkpoint_list_done(&list);
@@ -137,7 +113,7 @@ static enum invocation_exit recover_one(const struct invocation *invocation, con
     struct error err = ERROR_INIT;
     const char *outcome = "nothing to undo";
     enum invocation_exit status = INVOCATION_DONE;
-    int r = open_session(invocation, name, false, &session, &err);
+    int r = domain_session_open(invocation, name, false, &session, &err);
     if (r == 0 && !record_is_empty(session->record)) {
         r = leftover_undo_earlier(session, &err);
         outcome = record_is_empty(session->record) ? "undone" : "undone but for a checkpoint";
@@ -145,7 +121,8 @@ static enum invocation_exit recover_one(const struct invocation *invocation, con
     if (r == -EBUSY && !session) /* its command is alive, and undoes itself what it does */
         outcome = err.message;
     else if (r < 0)
-        status = session ? complain(INVOCATION_FAILED, err.message) : open_failed(&err);
+        status = session ? domain_session_complain(INVOCATION_FAILED, err.message)
+                         : domain_session_open_failed(&err);
     if (status == INVOCATION_DONE)
         (void)json_array_append_new(domains,
                                     json_pack("{s:s, s:s}", "domain", name, "outcome", outcome));
@@ -162,7 +139,7 @@ static enum invocation_exit recover_all(const struct invocation *invocation, jso
     struct error err = ERROR_INIT;
     size_t count = 0;
     if (record_list_uuids(state_dir ? state_dir : SESSION_STATE_DIR, &uuids, &count, &err) < 0)
-        return complain(INVOCATION_FAILED, err.message);
+        return domain_session_complain(INVOCATION_FAILED, err.message);
     for (size_t i = 0; i < count; i++) {
         enum invocation_exit of_one = recover_one(invocation, uuids[i], domains);
         status = status == INVOCATION_DONE ? of_one : status;
@@ -174,7 +151,7 @@ enum invocation_exit domain_recover(const struct invocation *invocation)
 {
     bool all = invocation->values[INVOCATION_ALL] != NULL;
     if (all == (invocation->argument != NULL))
-        return complain(INVOCATION_USAGE, "it is either a DOMAIN or --all");
+        return domain_session_complain(INVOCATION_USAGE, "it is either a DOMAIN or --all");
     json_t *domains = json_array();
     enum invocation_exit status = all ? recover_all(invocation, domains)
                                       : recover_one(invocation, invocation->argument, domains);
