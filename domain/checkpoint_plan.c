@@ -127,10 +127,9 @@ static int read_state(const struct session *session, const struct checkpoint_req
     plan->runs = plan->is_running || state == POWER_STATE_PAUSED;
     plan->is_internal = request->internal;
     plan->has_memory = plan->runs && !request->disk_only;
-    if (state == POWER_STATE_SUSPENDED || state == POWER_STATE_NOSTATE)
+    if (!plan->runs && state != POWER_STATE_SHUTDOWN)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "the guest is suspended by itself, or in no state libvirt tells: wake or "
-                         "stop it first");
+                         "the guest has suspended itself, or has crashed: wake or stop it first");
     if (!plan->runs && (request->memory || request->live || request->halt || request->quiesce))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "the domain does not run: there is no memory to keep, and nothing to "

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,10 +76,10 @@ static int make(struct session *session, const struct checkpoint_plan *plan,
     return r < 0 ? r : call_libvirt(session, plan, request, report, err);
 }
 
-/* libvirt's error has no hint: QEMU 7.2 saves no memory a second time until the guest has run. */
-static void explain(const struct checkpoint_plan *plan, struct error *err)
+/* QEMU 7.2 saves no memory a second time until the guest has run, and does not say what to do. */
+static void explain(struct error *err)
 {
-    if (plan->runs && !plan->is_running && plan->has_memory && err->errnum == EIO)
+    if (strstr(err->message, "previous migration"))
         (void)error_append(err, "; a paused guest whose memory was saved before has to run for a "
                                 "moment first");
 }
@@ -112,7 +113,7 @@ int checkpoint_take(struct session *session, const struct checkpoint_request *re
     if (r < 0)
         return r;
     if (make(session, plan, request, ret_report, &failure) < 0)
-        explain(plan, &failure);
+        explain(&failure);
     if (leftover_undo(session, &left) < 0)
         error_join(&failure, &left);
     fill_report(plan, request, ret_report);

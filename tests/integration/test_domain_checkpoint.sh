@@ -233,9 +233,12 @@ test_refusals() {
 }
 
 refuse_devices() {
+    local said
     qemu-img create -q -f qcow2 "$DISKS/a.img" 16M
     SHUT=1 OS="<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader>" \
         define_guest uefi "$(disk_xml vda qcow2 "$DISKS/a.img")" || exit 1
+    said=$($VIRSH snapshot-create-as "$NAME-uefi" inside 2>&1)
+    result $((! $?)) "virsh makes no internal one with UEFI" "$said"
     refused uefi 1 'UEFI' --internal
     remove uefi
     SHUT=1 define_guest net "$(disk_xml vda qcow2 "$DISKS/a.img")
@@ -246,9 +249,26 @@ refuse_devices() {
     remove net
 }
 
+# libvirt's checkpoints of increments beside one to come back to.
+test_bitmaps() {
+    local guest=marked said
+    qemu-img create -q -f qcow2 "$DISKS/$guest.img" 16M
+    define_guest $guest "$(disk_xml vda qcow2 "$DISKS/$guest.img")" || exit 1
+    $VIRSH checkpoint-create-as "$NAME-$guest" bitmap >/dev/null
+    said=$(tool $guest --name beside)
+    result $? "beside a checkpoint of increments" "$said"
+    said=$("$TOOL" domain checkpoints "$NAME-$guest" 2>&1)
+    grep -q '^  bitmap' <<<"$said" && grep -q '^\* beside' <<<"$said"
+    result $? "beside a checkpoint of increments: both are listed" "$said"
+    $VIRSH destroy "$NAME-$guest"
+    said=$($VIRSH snapshot-create-as "$NAME-$guest" rested --disk-only 2>&1)
+    result $((! $?)) "virsh makes none of a stopped domain with a checkpoint of increments" "$said"
+    refused $guest 1 'has checkpoints of increments'
+    remove $guest
+}
+
 # Whatever the command came to: all of it or nothing, and a guest that writes on.
-whole_or_nothing() { # guest name description
-    local said
+whole_or_nothing() { # guest name description: $made; what recover has $said
     said=$(recover "$1")
     result $? "$3: recover" "$said"
     if $VIRSH snapshot-list --name "$NAME-$1" | grep -qx "$2"; then
@@ -268,7 +288,7 @@ whole_or_nothing() { # guest name description
 }
 
 test_kills() {
-    local guest=killed boots=1 point pid i made expected
+    local guest=killed boots=1 point pid i made said expected
     make_guest $guest qcow2
     for point in written-down memory-file-made made libvirt-is-done; do
         echo "checkpoint:$point kill" >"$STATE/failpoint"
@@ -279,6 +299,8 @@ test_kills() {
         case $point in written-down | memory-file-made) expected=no ;; *) expected=yes ;; esac
         [ "$made" = $expected ]
         result $? "killed at $point: what was made stays, and nothing else" "made: $made"
+        [ $expected = no ] || grep -q "made all the same" <<<"$said" || [ $point = libvirt-is-done ]
+        result $? "killed at $point: that it was made is told" "$said"
     done
     for i in 0 3 6 10 20; do # while libvirt is at it
         "$TOOL" domain checkpoint "$NAME-$guest" --name "in-$i" --state-dir "$STATE" >"$DIR/said" 2>&1 &
@@ -302,6 +324,7 @@ test_external raw
 test_external qcow2
 test_memory_fits
 test_refusals
+test_bitmaps
 test_internal
 test_kills
 echo "1..$count"

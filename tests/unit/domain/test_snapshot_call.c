@@ -128,5 +128,5 @@ int main(void)
         TEST(one_that_came_to_its_end_before),
         TEST(one_that_writes_no_more),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return virInitialize() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
