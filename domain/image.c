@@ -107,21 +107,13 @@ static int verify_files(struct image_report *report, const struct image_observer
     return r;
 }
 
-/* By its name it is found again, should it be lost. */
-static int note_domain(struct session *session, struct error *err)
-{
-    const char *name = virDomainGetName(session->domain);
-    return name ? record_note(session->record, "domain", json_pack("{s:s}", "name", name), err)
-                : libvirt_error(err, "cannot read the domain's name");
-}
-
 static int make_and_verify(struct session *session, const struct image_request *request,
                            struct source_disks *disks, struct image_report *report,
                            struct error *err)
 {
     int r = source_disks_read(session, request->disk, request->all_disks, disks, err);
     if (r == 0)
-        r = note_domain(session, err);
+        r = session_note_domain(session, err);
     if (r == 0)
         r = name_files(session, request, disks, report, err);
     if (r == 0)

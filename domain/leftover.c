@@ -12,6 +12,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/bitmap_checkpoint.h"
+#include "domain/checkpoint_settle.h"
 #include "domain/image_settle.h"
 #include "domain/save_settle.h"
 #include "driver/image/staging.h"
@@ -41,6 +42,12 @@ static int bring_guest_back(void *op, struct error *err)
     image_source_close(image); /* nobody asks for it any more */
     failpoint("domain:guest-is-back");
     return r;
+}
+
+static int settle_checkpoint(void *op, struct error *err)
+{
+    const struct leftover *leftover = op;
+    return checkpoint_settle(leftover->session, err);
 }
 
 static int remove_scratch_file(const struct session *session, const json_t *note, struct error *err)
@@ -171,6 +178,7 @@ int leftover_undo(struct session *session, struct error *err)
 {
     static const struct undo_step steps[] = {
         {"bring the guest back", bring_guest_back},
+        {"settle a checkpoint with a way back", settle_checkpoint},
         {"remove the scratch files", remove_scratch_files},
         {"remove the checkpoint", remove_checkpoint},
         {"remove checkpoints of before", remove_abandoned},

@@ -12,6 +12,8 @@
  *   file         an image (image_settle.h)
  *   complete     all files are whole and verified: they are put in place, the checkpoint stays
  *   save, saved, restore  of a guest's memory (save_settle.h)
+ *   snapshot     a checkpoint with a way back, made by libvirt (checkpoint_settle.h)
+ *   made         libvirt said that it is
  *   abandoned    {name, id}: a checkpoint that could not be removed, of a command that is settled
  */
 #pragma once

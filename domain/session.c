@@ -156,6 +156,13 @@ int session_need_domain(struct session *session, struct error *err)
                                                 EXC_INSTANCE_NOT_FOUND, &session->domain, err);
 }
 
+int session_note_domain(struct session *session, struct error *err)
+{
+    const char *name = virDomainGetName(session->domain);
+    return name ? record_note(session->record, "domain", json_pack("{s:s}", "name", name), err)
+                : libvirt_error(err, "cannot read the domain's name");
+}
+
 void session_close(struct session *session)
 {
     if (!session)

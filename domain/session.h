@@ -47,5 +47,8 @@ int session_open(const struct session_options *options, const char *domain_name,
 /* Looks for a domain that was not there: ENOENT with InstanceNotFound when it still is not. */
 int session_need_domain(struct session *session, struct error *err);
 
+/* Writes down what the domain is called: by its name it is found again, should it be lost. */
+int session_note_domain(struct session *session, struct error *err);
+
 /* NULL-safe. */
 void session_close(struct session *session);

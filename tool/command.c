@@ -76,6 +76,24 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
     [INVOCATION_STATE_DIR] = {"state-dir", "FOLDER",
                               "Where is written down what is done, /var/lib/nova-snapshot unless "
                               "it is given."},
+    [INVOCATION_NAME] = {"name", "NAME", "What it is called; the time, unless it is given."},
+    [INVOCATION_DISK_ONLY] = {"disk-only", NULL, "Without the memory of a guest that has any."},
+    [INVOCATION_MEMORY] = {"memory", NULL,
+                           "With memory, which it is of a guest that runs; fails where there is "
+                           "none."},
+    [INVOCATION_INTERNAL] = {"internal", NULL,
+                             "Inside the disks' own files, which are to be qcow2: of a domain that "
+                             "runs with its memory, of a stopped one without."},
+    [INVOCATION_LIVE] = {"live", NULL,
+                         "The guest runs on while its memory is written, and stands still for the "
+                         "rest of it alone. It takes longer."},
+    [INVOCATION_HALT] = {"halt", NULL, "The guest is ended at that instant."},
+    [INVOCATION_DISK_FILE] = {"disk", "TARGET=FILE",
+                              "The file the guest writes to from then on, as vda=/srv/web.vda; "
+                              "<disk>.<name> unless it is given. As often as there are disks."},
+    [INVOCATION_MEMORY_FILE] = {"memory-file", "FILE",
+                                "Where memory is kept; <first disk>.<name>.memory unless it is "
+                                "given."},
 };
 
 const struct command command_table[] = {
@@ -160,6 +178,24 @@ const struct command command_table[] = {
                  INVOCATION_SINCE, INVOCATION_CHAIN_VERIFY, INVOCATION_CONNECT,
                  INVOCATION_STATE_DIR},
      .n_options = 12},
+    {.name = "domain checkpoint",
+     .argument = "DOMAIN",
+     .summary = "Makes a point that one may go back to.",
+     .more =
+         "A snapshot of libvirt's, of all writable disks at one instant and, of a guest that runs "
+         "or is paused, its memory. External unless it is told otherwise: the disks' files stay as "
+         "they are, and the guest writes to new ones on top of them. No file is overwritten. How "
+         "long the guest stood still is told, by libvirt's events. What cannot work is said before "
+         "anything is touched: a disk that is not qcow2 or UEFI with --internal, a device of the "
+         "host's or a TPM with memory, a job under way, a network disk. Disks that are read-only, "
+         "shared, or marked snapshot='no' are left out, and told. When the command is killed "
+         "libvirt goes on; domain recover tells whether it was made, and removes the files if it "
+         "was not.",
+     .run = domain_checkpoint,
+     .options = {INVOCATION_NAME, INVOCATION_DISK_ONLY, INVOCATION_MEMORY, INVOCATION_INTERNAL,
+                 INVOCATION_LIVE, INVOCATION_HALT, INVOCATION_QUIESCE, INVOCATION_DISK_FILE,
+                 INVOCATION_MEMORY_FILE, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
+     .n_options = 11},
     {.name = "domain checkpoints",
      .argument = "DOMAIN",
      .summary = "Lists the points of its past a domain has.",

@@ -102,6 +102,20 @@ static bool check_options(const struct command *command, struct invocation *invo
     return true;
 }
 
+/* getopt_long() finds the first option of a name, whichever of them the command takes. False when
+ * there are too many. */
+static bool add_disk(struct invocation *invocation, unsigned place, const char *value)
+{
+    if (place != INVOCATION_DISK)
+        return true;
+    if (invocation->disk_count == INVOCATION_DISKS_MAX) {
+        (void)fputs("nova-snapshot: too many --disk\n", stderr);
+        return false;
+    }
+    invocation->disks[invocation->disk_count++] = value;
+    return true;
+}
+
 const struct command *command_line_parse(int argc, char **argv, struct invocation *ret_invocation,
                                          enum invocation_exit *ret_exit)
 {
@@ -122,7 +136,7 @@ const struct command *command_line_parse(int argc, char **argv, struct invocatio
             return end_with(INVOCATION_DONE, ret_exit);
         }
         unsigned place = find_option(option);
-        if (place == INVOCATION_OPTIONS)
+        if (place == INVOCATION_OPTIONS || !add_disk(&invocation, place, optarg))
             return end_with(INVOCATION_USAGE, ret_exit);
         invocation.values[place] = optarg ? optarg : "";
     }

@@ -5,5 +5,6 @@
 #include "tool/invocation.h"
 
 enum invocation_exit domain_image(const struct invocation *invocation);
+enum invocation_exit domain_checkpoint(const struct invocation *invocation);
 enum invocation_exit domain_checkpoints(const struct invocation *invocation);
 enum invocation_exit domain_recover(const struct invocation *invocation);

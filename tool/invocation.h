@@ -45,11 +45,23 @@ enum invocation_option {
     INVOCATION_FORCE_RESTORE,
     INVOCATION_CONNECT,
     INVOCATION_STATE_DIR,
+    INVOCATION_NAME,
+    INVOCATION_DISK_ONLY,
+    INVOCATION_MEMORY,
+    INVOCATION_INTERNAL,
+    INVOCATION_LIVE,
+    INVOCATION_HALT,
+    INVOCATION_DISK_FILE,
+    INVOCATION_MEMORY_FILE,
     INVOCATION_OPTIONS
 };
 
+#define INVOCATION_DISKS_MAX 32
+
 /* Strings are those of argv. */
 struct invocation {
-    const char *argument;                   /* NULL: none */
-    const char *values[INVOCATION_OPTIONS]; /* NULL: not given; "" where it has none */
+    const char *argument;                    /* NULL: none */
+    const char *values[INVOCATION_OPTIONS];  /* NULL: not given; "" where it has none */
+    const char *disks[INVOCATION_DISKS_MAX]; /* of every --disk, in their order */
+    unsigned disk_count;
 };

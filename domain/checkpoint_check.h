@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What keeps libvirt from making a checkpoint, found before anything is touched. On one thread. */
+#pragma once
+
+#include "common/error.h"
+#include "domain/checkpoint_plan.h"
+#include "domain/session.h"
+
+/*
+ * EBUSY for a job under way or a guest that somebody has frozen, ENOSPC when the memory might not
+ * fit, EINVAL naming the device or the state for all else.
+ */
+int checkpoint_check(const struct session *session, const struct checkpoint_plan *plan,
+                     const struct checkpoint_request *request, struct error *err);
+
+/* For its test: what the definition has that a checkpoint of this kind cannot be made with. */
+int checkpoint_check_devices(const char *domain_xml, bool is_internal, bool has_memory,
+                             struct error *err);

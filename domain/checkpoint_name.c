@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See checkpoint_name.h. */
+#include "domain/checkpoint_name.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "domain/image_file.h"
+#include "driver/libvirt/connection.h"
+
+#define NAME_BYTES_MAX 255 /* of a file */
+
+static void cleanup_free_snapshot(virDomainSnapshotPtr *snapshot)
+{
+    if (*snapshot)
+        (void)virDomainSnapshotFree(*snapshot);
+}
+
+#define cleanup_snapshot __attribute__((cleanup(cleanup_free_snapshot)))
+
+static int choose_name(virDomainPtr domain, const char *wanted, struct checkpoint_plan *plan,
+                       struct error *err)
+{
+    time_t now = time(NULL);
+    struct tm utc;
+    if (wanted)
+        (void)snprintf(plan->name, sizeof(plan->name), "%s", wanted);
+    else if (gmtime_r(&now, &utc))
+        (void)strftime(plan->name, sizeof(plan->name), "%Y%m%dT%H%M%SZ", &utc);
+    cleanup_snapshot virDomainSnapshotPtr snapshot =
+        virDomainSnapshotLookupByName(domain, plan->name, 0);
+    if (snapshot)
+        return error_set(err, EEXIST, EXC_INTERNAL_ERROR, "the domain has a checkpoint %s already",
+                         plan->name);
+    return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT
+               ? 0
+               : libvirt_error(err, "cannot look for checkpoint %s", plan->name);
+}
+
+/* "" when the domain has none. */
+static void read_current(virDomainPtr domain, char ret_name[static CHECKPOINT_NAME_SIZE])
+{
+    cleanup_snapshot virDomainSnapshotPtr current = virDomainSnapshotCurrent(domain, 0);
+    const char *name = current ? virDomainSnapshotGetName(current) : NULL;
+    (void)snprintf(ret_name, CHECKPOINT_NAME_SIZE, "%s", name ? name : "");
+}
+
+bool checkpoint_name_overlay(const char *base, const char *earlier, const char *name,
+                             char ret_path[static DRIVER_PATH_MAX])
+{
+    size_t length = strlen(base), tail = strlen(earlier);
+    if (tail > 0 && length > tail + 1 && base[length - tail - 1] == '.' &&
+        base[length - tail - 2] != '/' && strcmp(base + length - tail, earlier) == 0)
+        length -= tail + 1;
+    int n = snprintf(ret_path, DRIVER_PATH_MAX, "%.*s.%s", (int)length, base, name);
+    const char *slash = strrchr(ret_path, '/');
+    return n > 0 && n < DRIVER_PATH_MAX && slash && strlen(slash + 1) <= NAME_BYTES_MAX;
+}
+
+/* A name nobody has, absolute. */
+static int take_path(const char *path, char ret_path[static DRIVER_PATH_MAX], struct error *err)
+{
+    struct image_file file;
+    int r = image_file_name(path, &file, err);
+    if (r < 0)
+        return r;
+    int n = snprintf(ret_path, DRIVER_PATH_MAX, "%s", file.path);
+    return n < DRIVER_PATH_MAX
+               ? 0
+               : error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", path);
+}
+
+static int name_overlay(const struct checkpoint_request *request, const char *earlier,
+                        const struct checkpoint_plan *plan, struct checkpoint_disk *disk,
+                        struct error *err)
+{
+    char path[DRIVER_PATH_MAX];
+    struct stat st;
+    const char *given = checkpoint_request_file(request, disk->target);
+    if (given)
+        return take_path(given, disk->overlay, err);
+    if (stat(disk->base, &st) < 0 || !S_ISREG(st.st_mode))
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "disk %s is no file that another could be put beside: say where the guest "
+                         "is to write from then on, --disk %s=FILE",
+                         disk->target, disk->target);
+    if (!checkpoint_name_overlay(disk->base, earlier, plan->name, path))
+        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s.%s is too long", disk->base,
+                         plan->name);
+    return take_path(path, disk->overlay, err);
+}
+
+static int name_memory(const struct checkpoint_request *request, struct checkpoint_plan *plan,
+                       struct error *err)
+{
+    char path[DRIVER_PATH_MAX];
+    if (request->memory_file)
+        return take_path(request->memory_file, plan->memory_file, err);
+    int n = snprintf(path, sizeof(path), "%s.memory", plan->disks[0].overlay);
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long",
+                         plan->disks[0].overlay);
+    return take_path(path, plan->memory_file, err);
+}
+
+/* Each --disk is one that takes part, and no file is meant for two. */
+static int check_files(const struct checkpoint_request *request, const struct checkpoint_plan *plan,
+                       struct error *err)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < plan->disk_count; i++) {
+        const char *overlay = plan->disks[i].overlay;
+        used += checkpoint_request_file(request, plan->disks[i].target) != NULL;
+        bool is_taken = strcmp(overlay, plan->memory_file) == 0;
+        for (size_t j = 0; j < i; j++)
+            is_taken |= strcmp(overlay, plan->disks[j].overlay) == 0;
+        if (is_taken)
+            return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s would be two files at once",
+                             overlay);
+    }
+    return used == request->disk_count
+               ? 0
+               : error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                           "a --disk is none that takes part: see `virsh domblklist`");
+}
+
+int checkpoint_name_all(virDomainPtr domain, const struct checkpoint_request *request,
+                        struct checkpoint_plan *plan, struct error *err)
+{
+    char earlier[CHECKPOINT_NAME_SIZE];
+    int r = choose_name(domain, request->name, plan, err);
+    if (r < 0 || plan->is_internal)
+        return r;
+    read_current(domain, earlier);
+    for (size_t i = 0; r == 0 && i < plan->disk_count; i++)
+        r = name_overlay(request, earlier, plan, &plan->disks[i], err);
+    if (r == 0 && plan->has_memory)
+        r = name_memory(request, plan, err);
+    return r < 0 ? r : check_files(request, plan, err);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a checkpoint and its files are called. On one thread. */
+#pragma once
+
+#include <libvirt/libvirt.h>
+
+#include "common/error.h"
+#include "domain/checkpoint_plan.h"
+
+/*
+ * Fills the names of a plan whose disks are known: those of the request, else <disk>.<name> beside
+ * the disk and <first disk>.<name>.memory. A disk that an earlier checkpoint of ours made loses
+ * that one's name first: they do not grow. EEXIST when one is there, or the domain has a
+ * checkpoint of the name; EINVAL for a --disk that takes no part.
+ */
+int checkpoint_name_all(virDomainPtr domain, const struct checkpoint_request *request,
+                        struct checkpoint_plan *plan, struct error *err);
+
+/* For its test: <base>.<name>, where `earlier` is the current checkpoint's name or "". False when
+ * it does not fit. */
+bool checkpoint_name_overlay(const char *base, const char *earlier, const char *name,
+                             char ret_path[static DRIVER_PATH_MAX]);

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See checkpoint_settle.h. */
+#include "domain/checkpoint_settle.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/failpoint.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "domain/file_user.h"
+#include "driver/libvirt/domain.h"
+#include "driver/libvirt/guest_freeze.h"
+
+#define LIBVIRT_TIMEOUT_MS 600000
+#define LOOK_MS 200
+
+json_t *checkpoint_settle_note(const struct checkpoint_plan *plan,
+                               const struct checkpoint_request *request)
+{
+    json_t *disks = json_array();
+    for (size_t i = 0; !plan->is_internal && i < plan->disk_count; i++) {
+        const struct checkpoint_disk *disk = &plan->disks[i];
+        (void)json_array_append_new(disks, json_pack("{s:s, s:s, s:s}", "target", disk->target,
+                                                     "base", disk->base, "overlay", disk->overlay));
+    }
+    return json_pack("{s:s, s:b, s:b, s:b, s:s*, s:o}", "name", plan->name, "was_running",
+                     plan->is_running, "halts", request->halt, "quiesce", request->quiesce,
+                     "memory", plan->memory_file[0] != '\0' ? plan->memory_file : NULL, "disks",
+                     disks);
+}
+
+static bool says(const json_t *note, const char *key)
+{
+    return json_is_true(json_object_get(note, key));
+}
+
+/* libvirt answers when its work is done: what it is at holds the domain's lock. */
+static int await_libvirt(virDomainPtr domain, struct error *err)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    uint64_t deadline_ms = clock_now_ms() + LIBVIRT_TIMEOUT_MS;
+    virDomainJobInfo job;
+    while (clock_now_ms() < deadline_ms) {
+        int r = virDomainGetJobInfo(domain, &job);
+        int code = r < 0 ? virGetLastErrorCode() : VIR_ERR_OK;
+        if (code == VIR_ERR_OPERATION_INVALID || (r == 0 && job.type == VIR_DOMAIN_JOB_NONE))
+            return 0; /* it does not run, or has none */
+        if (r < 0 && code != VIR_ERR_OPERATION_TIMEOUT)
+            return libvirt_error(err, "cannot read what libvirt is at");
+        (void)nanosleep(&pause, NULL);
+    }
+    return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                     "libvirt is still at a job of the domain: wait for it, or end it with `virsh "
+                     "domjobabort`");
+}
+
+/* It was thawed before: if it is frozen now, it was for this. */
+static int thaw(const struct session *session, virDomainPtr domain, struct error *err)
+{
+    struct guest_freeze freeze = {.connection = session->driver->connection,
+                                  .timeout_s = session->driver->freeze_timeout_s};
+    struct error frozen = ERROR_INIT;
+    freeze.thaw_needed = guest_freeze_check_thawed(&freeze, domain, &frozen) < 0;
+    if (!freeze.thaw_needed)
+        return 0;
+    int r = guest_freeze_limit_agent(&freeze, domain, err);
+    if (r == 0)
+        r = guest_freeze_end(&freeze, domain, err);
+    return r < 0 ? r : guest_freeze_release_agent(&freeze, domain, err);
+}
+
+/* One that was stopped for this, and not by a user since. */
+static int resume(virDomainPtr domain, struct error *err)
+{
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    if (virDomainGetState(domain, &state, &reason, 0) < 0)
+        return libvirt_error(err, "cannot read whether the guest stands still");
+    bool is_ours = reason == VIR_DOMAIN_PAUSED_SNAPSHOT || reason == VIR_DOMAIN_PAUSED_SAVE ||
+                   reason == VIR_DOMAIN_PAUSED_MIGRATION;
+    if (state != VIR_DOMAIN_PAUSED || !is_ours)
+        return 0;
+    return virDomainResume(domain) < 0 ? libvirt_error(err, "cannot let the guest go on") : 0;
+}
+
+static int bring_guest_back(const struct session *session, virDomainPtr domain, const json_t *note,
+                            struct error *err)
+{
+    int r = says(note, "quiesce") ? thaw(session, domain, err) : 0;
+    if (r == 0 && says(note, "was_running") && !says(note, "halts"))
+        r = resume(domain, err);
+    return r;
+}
+
+/* libvirt makes the files of a stopped domain root's, for all to read. */
+static int give_overlay(const json_t *disk, struct error *err)
+{
+    struct stat base, overlay;
+    const char *of_base = json_string_member(disk, "base");
+    const char *path = json_string_member(disk, "overlay");
+    if (!path || !of_base || stat(of_base, &base) < 0 || lstat(path, &overlay) < 0 ||
+        !S_ISREG(overlay.st_mode) || !S_ISREG(base.st_mode))
+        return 0;
+    if (chmod(path, base.st_mode & 0777) < 0 || chown(path, base.st_uid, base.st_gid) < 0)
+        return error_errno(err, errno, "cannot give %s the owner of %s", path, of_base);
+    return 0;
+}
+
+/* What was made stays, whatever the command came to. */
+static int keep(const struct session *session, const json_t *note, bool is_active,
+                struct error *err)
+{
+    size_t i;
+    const json_t *disk;
+    int r = 0;
+    json_array_foreach (json_object_get(note, "disks"), i, disk) {
+        if (!is_active && r == 0)
+            r = give_overlay(disk, err);
+    }
+    if (r == 0 && !record_all(session->record, "made"))
+        log_warning("checkpoint %s was made all the same: it stays",
+                    json_string_member(note, "name"));
+    return r;
+}
+
+static int remove_file(virDomainPtr domain, const char *path, struct error *err)
+{
+    bool is_used = true;
+    struct stat st;
+    if (!path || (lstat(path, &st) < 0 && errno == ENOENT))
+        return 0;
+    int r = file_user_find(domain, path, &is_used, err);
+    if (r < 0)
+        return r;
+    if (is_used)
+        log_warning("no checkpoint was made, but %s is in use: it stays", path);
+    else if (unlink(path) < 0 && errno != ENOENT)
+        return error_errno(err, errno, "cannot remove %s", path);
+    return 0;
+}
+
+static int remove_files(virDomainPtr domain, const json_t *note, struct error *err)
+{
+    size_t i;
+    const json_t *disk;
+    int r = 0;
+    json_array_foreach (json_object_get(note, "disks"), i, disk) {
+        if (r == 0)
+            r = remove_file(domain, json_string_member(disk, "overlay"), err);
+    }
+    return r < 0 ? r : remove_file(domain, json_string_member(note, "memory"), err);
+}
+
+static int settle_files(const struct session *session, virDomainPtr domain, bool is_active,
+                        const json_t *note, struct error *err)
+{
+    const char *name = json_string_member(note, "name");
+    virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(domain, name ? name : "", 0);
+    if (snapshot) {
+        (void)virDomainSnapshotFree(snapshot);
+        return keep(session, note, is_active, err);
+    }
+    return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT
+               ? remove_files(domain, note, err)
+               : libvirt_error(err, "cannot look for checkpoint %s", name ? name : "");
+}
+
+int checkpoint_settle(struct session *session, struct error *err)
+{
+    bool is_active = false;
+    cleanup_domain virDomainPtr domain = NULL;
+    const json_t *note = json_array_get(record_all(session->record, "snapshot"), 0);
+    if (!note)
+        return 0;
+    int r = libvirt_domain_find_again(session->driver->connection, session->uuid, &domain,
+                                      &is_active, err);
+    if (r == 0 && !domain) {
+        log_warning("the domain has gone: the files of checkpoint %s stay",
+                    json_string_member(note, "name"));
+        return 0;
+    }
+    if (r == 0 && !record_all(session->record, "made"))
+        r = await_libvirt(domain, err);
+    failpoint("checkpoint:libvirt-is-done");
+    if (r == 0 && is_active && virDomainIsActive(domain) == 1)
+        r = bring_guest_back(session, domain, note, err);
+    return r < 0 ? r : settle_files(session, domain, is_active, note, err);
+}

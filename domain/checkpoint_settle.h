@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How the making of a checkpoint ends, also that of a command that has died: libvirt goes on with
+ * what it was asked for. On one thread.
+ *
+ * Its note in the record: {name, was_running, halts, quiesce, memory: its file, if there is to be
+ * one, disks: [{target, base, overlay}]}; a note "made" behind it when libvirt said that it is.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "common/error.h"
+#include "domain/checkpoint_plan.h"
+#include "domain/session.h"
+
+/* The note of what is about to be made. Returned owned; NULL without memory. */
+json_t *checkpoint_settle_note(const struct checkpoint_plan *plan,
+                               const struct checkpoint_request *request);
+
+/*
+ * Waits for libvirt to be done, brings a guest back that stands still or is frozen, and, where the
+ * domain has no such checkpoint, removes the files that nothing names. To be called again after a
+ * failure; nothing to do when none is noted. EBUSY when libvirt is still at it.
+ */
+int checkpoint_settle(struct session *session, struct error *err);

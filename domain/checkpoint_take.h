@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command `domain checkpoint`: a point of a domain's present that one may come back to, made by
+ * libvirt (virDomainSnapshotCreateXML) and known to it alone. On one thread.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/error.h"
+#include "domain/checkpoint_plan.h"
+#include "domain/session.h"
+
+struct checkpoint_report {
+    struct checkpoint_plan plan; /* owned: what was made */
+    uint64_t memory_bytes;       /* on disk, of an external one */
+    uint64_t stood_still_ms;     /* the guest; 0: it did not, or has not gone on */
+    uint64_t frozen_ms;          /* its filesystems, at most; 0: they were not */
+    bool is_halted;              /* the guest was stopped at that instant */
+};
+
+/*
+ * All of it is there when it returns 0. When it does not, nothing is, unless the message says that
+ * it was made all the same; the guest is as it was. First what an earlier command has left is
+ * undone. Errors as checkpoint_check() and libvirt. Free with checkpoint_take_done(), also after
+ * a failure.
+ */
+int checkpoint_take(struct session *session, const struct checkpoint_request *request,
+                    struct checkpoint_report *ret_report, struct error *err);
+
+/* Frees what is in it. */
+void checkpoint_take_done(struct checkpoint_report *report);

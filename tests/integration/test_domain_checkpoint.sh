@@ -1,0 +1,332 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# nova-snapshot domain checkpoint on domains of this host's libvirt. Needs root. TAP.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/integration/lib/guest.sh
+. tests/integration/lib/guest.sh
+# shellcheck source=tests/integration/lib/writing_guest.sh
+. tests/integration/lib/writing_guest.sh
+STATE=$DIR/state
+DISKS=$DIR/disks
+TOOL=$BUILD/nova-snapshot
+mkdir "$DISKS"
+mkdir -m 711 "$STATE"
+make -s BUILD="$BUILD" "$TOOL" || exit 1
+
+disk_xml() { # target format file
+    echo "<disk type='file' device='disk'><driver name='qemu' type='$2'/>
+      <source file='$3'/><target dev='$1' bus='virtio'/></disk>"
+}
+tool() { # guest arguments...
+    local guest=$1
+    shift
+    "$TOOL" domain checkpoint "$NAME-$guest" "$@" --state-dir "$STATE" 2>&1
+}
+recover() { "$TOOL" domain recover "$NAME-$1" --state-dir "$STATE" 2>&1; }
+listed() { # guest name pattern description
+    local said
+    said=$("$TOOL" domain checkpoints "$NAME-$1" 2>&1)
+    grep -qE "^\* +$2 +$3" <<<"$said"
+    result $? "$4: is listed" "$said"
+}
+# What has to be the same when nothing was made.
+whole_picture() { # guest
+    picture "$1"
+    $VIRSH dumpxml "$NAME-$1" | grep -E "<(source|backingStore|memory)"
+    $VIRSH snapshot-list --name "$NAME-$1"
+    ls "$DISKS"
+    find "$STATE/records" -type f 2>/dev/null
+}
+file_of() { # guest target: what it writes to
+    $VIRSH domblklist "$NAME-$1" | awk -v disk="$2" '$1 == disk { print $2 }'
+}
+is_prefix() { # image content description [qemu-img options...]: the number in $last
+    local image=$1 content=$2 description=$3
+    shift 3
+    last=$(qemu-img convert -U "$@" -O raw "$image" "$DIR/flat" 2>&1 &&
+        tests/integration/lib/prefix.py "$content" "$DIR/flat" 2>&1)
+    [[ $last =~ ^[0-9]+$ ]]
+    result $? "$description: the disk of one instant" "$last"
+}
+both_of_one_instant() { # first-image second-image description [qemu-img options...]
+    local first last images=("$1" "$2") description=$3
+    shift 3
+    is_prefix "${images[0]}" "$DISKS/content" "$description, the first disk" "$@"
+    first=$last
+    is_prefix "${images[1]}" "$DISKS/content2" "$description, the second disk" "$@"
+    [ "$first" -gt 0 ] && [ $((first - last)) -ge 0 ] && [ $((first - last)) -le 1 ]
+    result $? "$description: both disks are of one instant" "records $first and $last"
+}
+
+# Two disks that a guest writes to: qcow2 on raw ones, or raw ones themselves.
+make_guest() { # name qcow2|raw
+    local disk
+    for disk in '' 2; do
+        if [ "$2" = raw ]; then
+            cp "$DISKS/content$disk" "$DISKS/$1$disk.img"
+        else
+            qemu-img create -q -f qcow2 -b "$DISKS/content$disk" -F raw "$DISKS/$1$disk.img"
+        fi
+    done
+    define_writing_guest "$1" "$(disk_xml vda "$2" "$DISKS/$1.img")
+        $(disk_xml vdb "$2" "$DISKS/${1}2.img")
+        <disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>" || exit 1
+    writes_on "$1" 50 240
+    result $? "$1: the guest writes" "$(cat "$(console_of "$1")")"
+}
+goes_on() { # guest description
+    writes_on "$1" 20 120
+    result $? "$2: the guest writes on" "$(state_of "$1"), $(tail -n 3 "$(console_of "$1")")"
+    [ "$(boots_of "$1")" -eq "$boots" ]
+    result $? "$2: it was not started anew" "$(boots_of "$1") boots"
+}
+
+# external GUEST STATE NAME HOLDS arguments...
+external() {
+    local guest=$1 state=$2 name=$3 holds=$4 vda vdb said what
+    shift 4
+    what="external, $state ${*:-by default}"
+    vda=$(file_of "$guest" vda) vdb=$(file_of "$guest" vdb)
+    said=$(tool "$guest" --name "$name" "$@")
+    result $? "$what: is made" "$said"
+    [ "$(state_of "$guest")" = "$state" ]
+    result $? "$what: the guest is as it was" "$(state_of "$guest")"
+    [ "$(file_of "$guest" vda)" = "$DISKS/$guest.img.$name" ] &&
+        [ "$(file_of "$guest" vdb)" = "$DISKS/${guest}2.img.$name" ]
+    result $? "$what: it writes to files beside its disks" "$said"
+    both_of_one_instant "$vda" "$vdb" "$what"
+    listed "$guest" "$name" "external +$holds" "$what"
+    case "$state $*" in
+    'shut off'* | *--disk-only*) [ ! -e "$DISKS/$guest.img.$name.memory" ] ;;
+    *) [ "$(stat -c %a "$DISKS/$guest.img.$name.memory")" = 600 ] ;;
+    esac
+    result $? "$what: memory is where it is told, for nobody else" "$(ls -l "$DISKS")"
+    case "$state $*" in
+    'running --disk-only') grep -q 'did not stand still' <<<"$said" ;;
+    running*) grep -qE 'stood still for [0-9]+\.[0-9]{3} s' <<<"$said" ;;
+    esac
+    result $? "$what: how long it stood still is told" "$said"
+}
+
+test_external() { # format
+    local guest=$1 boots=1
+    make_guest "$guest" "$1"
+    [ "$1" = qcow2 ] || refused "$guest" 1 'disk vda: it is not qcow2' --internal
+    external "$guest" running disk 'power cut' --disk-only
+    goes_on "$guest" "external, disk"
+    external "$guest" running memory 'with memory'
+    goes_on "$guest" "external, memory"
+    external "$guest" running live 'with memory' --live
+    goes_on "$guest" "external, live"
+    $VIRSH suspend "$NAME-$guest"
+    external "$guest" paused paused-disk 'power cut' --disk-only
+    external "$guest" paused paused 'with memory'
+    said=$(tool "$guest" --name again)
+    [ $? -eq 1 ] && grep -q 'has to run for a moment first' <<<"$said"
+    result $? "a second memory of a paused guest fails, and says why" "$said"
+    $VIRSH resume "$NAME-$guest"
+    goes_on "$guest" "external, paused"
+    said=$(tool "$guest" --name halted --halt) && [ "$(state_of "$guest")" = 'shut off' ] &&
+        grep -q 'was ended' <<<"$said"
+    result $? "--halt ends the guest at that instant" "$said, $(state_of "$guest")"
+    external "$guest" 'shut off' rested 'at rest'
+    [ "$(stat -c %a "$DISKS/$guest.img.rested")" = "$(stat -c %a "$DISKS/$guest.img.halted")" ]
+    result $? "a stopped domain's new file is no more open than its disk" "$(ls -l "$DISKS")"
+    $VIRSH start "$NAME-$guest"
+    boots=2
+    goes_on "$guest" "external, stopped"
+}
+
+# Memory and disks are of one instant: woken, the guest goes on where its disks are.
+test_memory_fits() {
+    local guest=qcow2 vda vdb boots
+    vda=$(file_of $guest vda) vdb=$(file_of $guest vdb)
+    tool $guest --name woken --memory-file "$DISKS/elsewhere" >"$DIR/said"
+    result $? "memory in a file that is named" "$(cat "$DIR/said")"
+    $VIRSH destroy "$NAME-$guest"
+    boots=$(boots_of $guest)
+    $VIRSH restore "$DISKS/elsewhere" >"$DIR/said" 2>&1
+    result $? "the guest wakes up of it, on the disks that hold the instant" "$(cat "$DIR/said")"
+    goes_on $guest "woken"
+    $VIRSH suspend "$NAME-$guest"
+    flush $guest
+    both_of_one_instant "$vda" "$vdb" "woken: no record is missing"
+    remove $guest
+}
+
+test_internal() {
+    local guest=inside boots=1 said state
+    make_guest $guest qcow2
+    for state in running paused; do
+        [ $state = running ] || $VIRSH suspend "$NAME-$guest"
+        said=$(tool $guest --name $state --internal)
+        result $? "internal, $state: is made" "$said"
+        [ "$(state_of $guest)" = $state ]
+        result $? "internal, $state: the guest is as it was" "$(state_of $guest)"
+        flush $guest
+        both_of_one_instant "$DISKS/$guest.img" "$DISKS/${guest}2.img" "internal, $state" \
+            -f qcow2 -l "snapshot.name=$state"
+        listed $guest $state 'internal +with memory' "internal, $state"
+        [ $state = paused ] || grep -q 'stood still for' <<<"$said"
+        result $? "internal, $state: how long it stood still is told" "$said"
+    done
+    $VIRSH resume "$NAME-$guest"
+    goes_on $guest internal
+    said=$(tool $guest --internal --disk-only)
+    [ $? -eq 1 ] && grep -q 'has its memory' <<<"$said"
+    result $? "internal, without memory, of a guest that runs: refused" "$said"
+    $VIRSH destroy "$NAME-$guest"
+    said=$(tool $guest --name rested --internal)
+    result $? "internal, stopped: is made" "$said"
+    listed $guest rested 'internal +at rest' "internal, stopped"
+    both_of_one_instant "$DISKS/$guest.img" "$DISKS/${guest}2.img" "internal, stopped" \
+        -f qcow2 -l snapshot.name=rested
+    remove $guest
+}
+
+refused() { # guest status text arguments...
+    local guest=$1 status=$2 text=$3 before said found
+    shift 3
+    before=$(whole_picture "$guest")
+    said=$(tool "$guest" "$@")
+    found=$?
+    [ $found -eq "$status" ] && grep -qF -- "$text" <<<"$said"
+    result $? "refused: $text" "status $found, not $status: $said"
+    [ "$before" = "$(whole_picture "$guest")" ]
+    result $? "refused ($text): nothing has changed" "$(diff <(echo "$before") <(whole_picture "$guest"))"
+}
+# What virsh does with a memory file that is there already.
+virsh_overwrites() { # guest
+    echo mine >"$DISKS/mine"
+    $VIRSH snapshot-create-as "$NAME-$1" overwritten --memspec "file=$DISKS/mine" --no-metadata \
+        --diskspec "vda,file=$DISKS/$1.virsh" --diskspec vdb,snapshot=no >/dev/null 2>&1
+    [ -s "$DISKS/mine" ] && [ "$(head -c 4 "$DISKS/mine")" != mine ]
+    result $? "virsh writes over a memory file that is there"
+    echo mine >"$DISKS/mine"
+    refused "$1" 1 "$DISKS/mine is there already" --memory-file "$DISKS/mine"
+    [ "$(cat "$DISKS/mine")" = mine ]
+    result $? "the tool does not"
+}
+
+test_refusals() {
+    local guest=raw
+    virsh_overwrites $guest
+    refused $guest 1 'has a checkpoint live already' --name live
+    refused $guest 1 "$DISKS/content is there already" --disk "vda=$DISKS/content"
+    refused $guest 1 'is none that takes part' --disk "vdq=$DISKS/new"
+    refused $guest 1 'would be two files' --disk "vda=$DISKS/new" --disk "vdb=$DISKS/new"
+    refused $guest 1 'cannot find the folder' --memory-file "$DISKS/none/new"
+    refused $guest 1 'guest agent' --disk-only --quiesce
+    refused $guest 2 'would wake up frozen' --quiesce
+    refused $guest 2 'either --disk-only or' --disk-only --memory
+    refused $guest 2 'either --live or' --live --halt
+    refused $guest 2 'no --disk and no' --internal --memory-file "$DISKS/new"
+    refused $guest 2 'can have that --name' --name ../evil
+    $VIRSH blockcopy "$NAME-$guest" vdb --dest "$DISKS/copy" --transient-job >/dev/null
+    refused $guest 1 'disk vdb: it is being copied'
+    $VIRSH blockjob "$NAME-$guest" vdb --abort
+    $VIRSH destroy "$NAME-$guest"
+    refused $guest 1 'does not run' --memory
+    remove $guest
+    refuse_devices
+}
+
+refuse_devices() {
+    local said
+    qemu-img create -q -f qcow2 "$DISKS/a.img" 16M
+    SHUT=1 OS="<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader>" \
+        define_guest uefi "$(disk_xml vda qcow2 "$DISKS/a.img")" || exit 1
+    said=$($VIRSH snapshot-create-as "$NAME-uefi" inside 2>&1)
+    result $((! $?)) "virsh makes no internal one with UEFI" "$said"
+    refused uefi 1 'UEFI' --internal
+    remove uefi
+    SHUT=1 define_guest net "$(disk_xml vda qcow2 "$DISKS/a.img")
+        <disk type='network' device='disk'><driver name='qemu' type='raw'/>
+        <source protocol='nbd' name='x'><host name='127.0.0.1' port='1'/></source>
+        <target dev='vdb' bus='virtio'/></disk>" || exit 1
+    refused net 1 'disk vdb: it is neither a file nor a block device'
+    remove net
+}
+
+# libvirt's checkpoints of increments beside one to come back to.
+test_bitmaps() {
+    local guest=marked said
+    qemu-img create -q -f qcow2 "$DISKS/$guest.img" 16M
+    define_guest $guest "$(disk_xml vda qcow2 "$DISKS/$guest.img")" || exit 1
+    $VIRSH checkpoint-create-as "$NAME-$guest" bitmap >/dev/null
+    said=$(tool $guest --name beside)
+    result $? "beside a checkpoint of increments" "$said"
+    said=$("$TOOL" domain checkpoints "$NAME-$guest" 2>&1)
+    grep -q '^  bitmap' <<<"$said" && grep -q '^\* beside' <<<"$said"
+    result $? "beside a checkpoint of increments: both are listed" "$said"
+    $VIRSH destroy "$NAME-$guest"
+    said=$($VIRSH snapshot-create-as "$NAME-$guest" rested --disk-only 2>&1)
+    result $((! $?)) "virsh makes none of a stopped domain with a checkpoint of increments" "$said"
+    refused $guest 1 'has checkpoints of increments'
+    remove $guest
+}
+
+# Whatever the command came to: all of it or nothing, and a guest that writes on.
+whole_or_nothing() { # guest name description: $made; what recover has $said
+    said=$(recover "$1")
+    result $? "$3: recover" "$said"
+    if $VIRSH snapshot-list --name "$NAME-$1" | grep -qx "$2"; then
+        [ "$(file_of "$1" vda)" = "$DISKS/$1.img.$2" ] &&
+            [ "$(file_of "$1" vdb)" = "$DISKS/${1}2.img.$2" ] &&
+            [ -s "$DISKS/$1.img.$2.memory" ]
+        result $? "$3: all of it is there" "$said, $(ls -l "$DISKS")"
+        made=yes
+    else
+        ! ls "$DISKS/$1"*".$2"* >/dev/null 2>&1
+        result $? "$3: nothing of it is there" "$said, $(ls -l "$DISKS")"
+        made=no
+    fi
+    [ -z "$(find "$STATE/records" -type f)" ]
+    result $? "$3: nothing is written down any more" "$(cat "$STATE"/records/* 2>&1)"
+    goes_on "$1" "$3"
+}
+
+test_kills() {
+    local guest=killed boots=1 point pid i made said expected
+    make_guest $guest qcow2
+    for point in written-down memory-file-made made libvirt-is-done; do
+        echo "checkpoint:$point kill" >"$STATE/failpoint"
+        (tool $guest --name "at-$point" >"$DIR/said") 2>"$DIR/shells"
+        [ $? -eq 137 ]
+        result $? "killed at $point" "$(cat "$DIR/said")"
+        whole_or_nothing $guest "at-$point" "killed at $point"
+        case $point in written-down | memory-file-made) expected=no ;; *) expected=yes ;; esac
+        [ "$made" = $expected ]
+        result $? "killed at $point: what was made stays, and nothing else" "made: $made"
+        [ $point = made ] || continue # before it could say so itself
+        grep -q "checkpoint at-made was made all the same" <<<"$said"
+        result $? "killed at $point: that it was made is told" "$said"
+    done
+    for i in 0 3 6 10 20; do # while libvirt is at it
+        "$TOOL" domain checkpoint "$NAME-$guest" --name "in-$i" --state-dir "$STATE" >"$DIR/said" 2>&1 &
+        pid=$!
+        for _ in $(seq 2000); do
+            [ -e "$DISKS/$guest.img.in-$i.memory" ] && break
+            sleep 0.01
+        done
+        sleep "$(printf '0.%02d' $i)"
+        kill -KILL $pid 2>/dev/null
+        wait $pid 2>"$DIR/shells"
+        whole_or_nothing $guest "in-$i" "killed ${i}0 ms after it has begun"
+    done
+    remove $guest
+}
+
+build_writing_guest
+build_writing_content "$DISKS/content"
+build_writing_content "$DISKS/content2" 'other of a writing guest'
+test_external raw
+test_external qcow2
+test_memory_fits
+test_refusals
+test_bitmaps
+test_internal
+test_kills
+echo "1..$count"
+[ "$failures" -eq 0 ]

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain/checkpoint_plan.c, checkpoint_plan_xml.c, checkpoint_name.c: what takes part, and under
+ * which names. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <libvirt/libvirt.h>
+
+#include "common/cleanup.h"
+#include "domain/checkpoint_name.h"
+#include "domain/checkpoint_plan.h"
+#include "driver/definition/xml_node.h"
+
+static struct error err;
+static struct checkpoint_plan plan;
+
+static int set_up(void **state)
+{
+    (void)state;
+    err = (struct error)ERROR_INIT;
+    plan = (struct checkpoint_plan){0};
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    checkpoint_plan_done(&plan);
+    return 0;
+}
+
+#define DISK(inner) "<disk type='file' device='disk'>" inner "</disk>"
+#define QCOW2(file, target)                                                                        \
+    "<driver type='qcow2'/><source file='" file "'/><target dev='" target "'/>"
+
+static int read_disks(const char *disks)
+{
+    char xml[4096];
+    cleanup_xml_document xmlDoc *document = NULL;
+    xmlNode *devices = NULL;
+    (void)snprintf(xml, sizeof(xml), "<domain><devices>%s</devices></domain>", disks);
+    if (xml_node_parse_domain(xml, &document, &devices, &err) < 0)
+        fail_msg("%s", err.message);
+    return checkpoint_plan_read_disks(devices, &plan, &err);
+}
+
+static void what_cannot_change_is_left_out(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        read_disks(
+            DISK(QCOW2("/d/a", "vda")) DISK(QCOW2("/d/b", "vdb") "<readonly/>") DISK(
+                QCOW2("/d/c", "vdc") "<shareable/>")
+                DISK("<target dev='vdd'/>") "<disk type='file' device='disk' snapshot='no'>" QCOW2(
+                    "/d/e",
+                    "vde") "</disk><disk type='file' device='cdrom'>" QCOW2("/d/f",
+                                                                            "sda") "</disk>"),
+        0);
+    assert_int_equal(plan.disk_count, 1);
+    assert_string_equal(plan.disks[0].target, "vda");
+    assert_string_equal(plan.disks[0].base, "/d/a");
+    assert_int_equal(plan.omission_count, 5);
+    assert_string_equal(plan.omissions[1].what, "vdc");
+    assert_string_equal(plan.omissions[1].why, "it is shared with other guests");
+}
+
+static void refused(const char *disks, bool is_internal, const char *text)
+{
+    checkpoint_plan_done(&plan);
+    err = (struct error)ERROR_INIT;
+    plan.is_internal = is_internal;
+    assert_int_equal(read_disks(disks), -EINVAL);
+    if (!strstr(err.message, text))
+        fail_msg("%s", err.message);
+}
+
+static void what_cannot_take_part_is_named(void **state)
+{
+    (void)state;
+    refused("<disk type='network' device='disk'><driver type='raw'/><source protocol='nbd'/>"
+            "<target dev='vdb'/></disk>",
+            false, "disk vdb: it is neither a file");
+    refused(DISK(QCOW2("/d/a", "vda") "<encryption format='luks'/>"), false,
+            "disk vda: it is encrypted");
+    refused(DISK(QCOW2("/d/a", "vda") "<mirror type='file'/>"), false, "disk vda: it is being");
+    refused(DISK("<driver type='raw'/><source file='/d/a'/><target dev='vda'/>"), true,
+            "disk vda: it is not qcow2");
+    refused("<disk type='file' device='cdrom'><target dev='sda'/></disk>", false,
+            "no disk that can take part");
+}
+
+static void libvirt_is_told_of_all(void **state)
+{
+    (void)state;
+    cleanup_free char *xml = NULL;
+    assert_int_equal(
+        read_disks(DISK(QCOW2("/d/a", "vda")) DISK(QCOW2("/d/b", "vdb") "<readonly/>")), 0);
+    plan.has_memory = true;
+    (void)snprintf(plan.name, sizeof(plan.name), "a&b");
+    (void)snprintf(plan.memory_file, sizeof(plan.memory_file), "/d/m");
+    (void)snprintf(plan.disks[0].overlay, sizeof(plan.disks[0].overlay), "/d/a.'<");
+    assert_int_equal(checkpoint_plan_xml(&plan, &xml, &err), 0);
+    const char *const parts[] = {
+        "<name>a&amp;b</name>", "<memory snapshot=\"external\" file=\"/d/m\"/>",
+        "<disk name=\"vda\" snapshot=\"external\" type=\"file\"><driver type=\"qcow2\"/>"
+        "<source file=\"/d/a.'&lt;\"/></disk>",
+        "<disk name=\"vdb\" snapshot=\"no\"/>"};
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+        if (!strstr(xml, parts[i]))
+            fail_msg("%s is not in %s", parts[i], xml);
+}
+
+static void flags_of_each_kind(void **state)
+{
+    (void)state;
+    const struct checkpoint_request plain = {0}, live = {.live = true};
+    plan.runs = true;
+    assert_int_equal(checkpoint_plan_flags(&plan, &plain),
+                     VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC | VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY);
+    plan.has_memory = true;
+    assert_int_equal(checkpoint_plan_flags(&plan, &live),
+                     VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC | VIR_DOMAIN_SNAPSHOT_CREATE_LIVE);
+    plan.is_internal = true;
+    assert_int_equal(checkpoint_plan_flags(&plan, &plain), 0);
+}
+
+static void names_do_not_grow(void **state)
+{
+    (void)state;
+    char path[DRIVER_PATH_MAX], long_name[256];
+    assert_true(checkpoint_name_overlay("/d/web.qcow2", "", "one", path));
+    assert_string_equal(path, "/d/web.qcow2.one");
+    assert_true(checkpoint_name_overlay("/d/web.qcow2.one", "one", "two", path));
+    assert_string_equal(path, "/d/web.qcow2.two");
+    assert_true(checkpoint_name_overlay("/d/web.qcow2", "one", "two", path));
+    assert_string_equal(path, "/d/web.qcow2.two");
+    assert_true(checkpoint_name_overlay("/d/.one", "one", "two", path)); /* all of its name */
+    assert_string_equal(path, "/d/.one.two");
+    memset(long_name, 'n', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = '\0';
+    assert_false(checkpoint_name_overlay("/d/web", "", long_name, path));
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(what_cannot_change_is_left_out),
+        TEST(what_cannot_take_part_is_named),
+        TEST(libvirt_is_told_of_all),
+        TEST(flags_of_each_kind),
+        TEST(names_do_not_grow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
