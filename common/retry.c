@@ -23,7 +23,7 @@ struct retry retry_begin(const struct retry_policy *policy)
 uint64_t retry_jitter_ms(uint64_t delay_ms)
 {
     uint32_t random = 0;
-    (void)!getrandom(&random, sizeof(random), 0);
+    (void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
     uint64_t half = delay_ms / 2;
     return delay_ms - half + (half * random >> 32);
 }

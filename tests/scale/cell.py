@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 DURABLE = "?amqp_durable_queues=true"
 PROCESSES = 4  # of nova-computes: a Python for each host would need the memory of all hosts
 START_S = 300
-SETTLE_S = 300
+SETTLE_S = 120
 QUIET_S = 10
 COLLECTED = "[erlang:garbage_collect(P) || P <- erlang:processes()], erlang:memory(total)."
 
@@ -137,10 +137,10 @@ class Burst:
             if len(self.taken) != before:
                 changed = now
             elif now - changed > QUIET_S and not (self.fleet and self.fleet.records()):
-                self.taken_s = changed - self.begun
-                return
+                break
             time.sleep(0.5)
-        raise AssertionError(f"after {SETTLE_S} s requests are still under way")
+        self.taken_s = changed - self.begun
+        self.under_way = self.fleet.records() if self.fleet else []
 
     def by(self, who):
         return sum(taker == who for taker in self.taken.values())

@@ -53,9 +53,9 @@ class Compute:
 
     def snapshot_instance(self, ctxt, image_id, instance):
         """Asked again when the broker has lost the answer."""
-        for _ in range(2):
+        for again in (False, True):
             try:
-                self.client.call({}, "begin", server=image_id)
+                self.client.call({}, "begin", server=image_id, again=again)
                 return
             except oslo_messaging.MessagingTimeout:
                 continue
@@ -91,8 +91,8 @@ class Conductor:
                 self.takers[server] = taker
                 emit(event="taken", by=taker, server=server)
 
-    def begin(self, ctxt, server):
-        if self.takers.get(server) != "nova-compute":
+    def begin(self, ctxt, server, again):
+        if not again or self.takers.get(server) != "nova-compute":
             self.move(server, "image_snapshot", ["image_snapshot_pending"], "nova-compute")
 
     def object_action(self, ctxt, objinst, objmethod, args, kwargs):
