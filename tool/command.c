@@ -32,10 +32,10 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
     [INVOCATION_WAIT] = {"wait", "SECONDS",
                          "Waits so long for what is under way to end, and fails if it does not."},
     [INVOCATION_YES] = {"yes", NULL, "Removes what is nobody's, instead of only showing it."},
-    [INVOCATION_OUTPUT] = {"output", "FILE",
-                           "The file that is made, which has this name when it is whole; with "
-                           "--all-disks a folder, for files <disk>.<format>. - is standard output.",
-                           'o'},
+    [INVOCATION_OUTPUT] =
+        {"output", "FILE",
+         "The file that is made, which has this name when it is whole; with "
+         "--all-disks a folder, for files <disk>.<format>. - is standard output."},
     [INVOCATION_DOMAIN_DISK] = {"disk", "TARGET",
                                 "Of a domain: the disk with this target, as vda; the first one "
                                 "unless it is given."},
@@ -95,6 +95,8 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
                                 "Where memory is kept; <first disk>.<name>.memory unless it is "
                                 "given."},
 };
+
+const char command_letters[INVOCATION_OPTIONS] = {[INVOCATION_OUTPUT] = 'o'};
 
 const struct command command_table[] = {
     {.name = "status",

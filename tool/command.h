@@ -26,12 +26,12 @@ struct command_option {
     const char *name;     /* two may have one, which no command takes both of */
     const char *argument; /* NULL: none */
     const char *help;
-    char letter; /* a short form; NUL: none */
 };
 
 /* By enum invocation_option. The first two are for all commands, the second for those that ask an
  * agent. */
 extern const struct command_option command_options[INVOCATION_OPTIONS];
+extern const char command_letters[INVOCATION_OPTIONS]; /* short forms; NUL: it has none */
 #define COMMAND_COMMON_OPTIONS 2
 
 /* The one that the first of `n` words, or the first two, are the name of, and how many those are;

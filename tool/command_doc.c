@@ -20,9 +20,9 @@ void command_doc_help(FILE *out)
     (void)fputs("\nJOB is a number of the list, or the id of an image.\n\n", out);
     for (unsigned i = 0; i < INVOCATION_OPTIONS; i++) {
         const struct command_option *option = &command_options[i];
-        if (option->letter != '\0')
-            (void)fprintf(out, "  -%c,", option->letter);
-        (void)fprintf(out, "%s--%s%s%s\n      %s\n", option->letter != '\0' ? " " : "  ",
+        if (command_letters[i] != '\0')
+            (void)fprintf(out, "  -%c,", command_letters[i]);
+        (void)fprintf(out, "%s--%s%s%s\n      %s\n", command_letters[i] != '\0' ? " " : "  ",
                       option->name, option->argument ? " " : "",
                       option->argument ? option->argument : "", option->help);
     }
@@ -42,8 +42,9 @@ static void write_roff(const char *text, FILE *out)
 static void write_man_option(const struct command_option *option, FILE *out)
 {
     (void)fputs(".TP\n.BR ", out);
-    if (option->letter != '\0')
-        (void)fprintf(out, "\\-%c \", \" ", option->letter);
+    char letter = command_letters[option - command_options];
+    if (letter != '\0')
+        (void)fprintf(out, "\\-%c \", \" ", letter);
     (void)fputs("\\-\\-", out);
     write_roff(option->name, out);
     if (option->argument)

@@ -28,9 +28,9 @@ static void list_options(struct option options[static INVOCATION_OPTIONS + 3])
 static void list_letters(char letters[static 2 * INVOCATION_OPTIONS + 1])
 {
     for (unsigned i = 0; i < INVOCATION_OPTIONS; i++) {
-        if (command_options[i].letter == '\0')
+        if (command_letters[i] == '\0')
             continue;
-        *letters++ = command_options[i].letter;
+        *letters++ = command_letters[i];
         if (command_options[i].argument)
             *letters++ = ':';
     }
@@ -43,7 +43,7 @@ static unsigned find_option(int option)
     unsigned i = 0;
     if (option >= FIRST_OPTION)
         return (unsigned)(option - FIRST_OPTION);
-    while (i < INVOCATION_OPTIONS && command_options[i].letter != option)
+    while (i < INVOCATION_OPTIONS && command_letters[i] != option)
         i++;
     return i;
 }
