@@ -3,6 +3,7 @@
 #include "domain/checkpoint_settle.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libvirt/virterror.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,7 +15,8 @@
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "domain/file_user.h"
+#include "domain/layer_map.h"
+#include "driver/image/qemu_img.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/guest_freeze.h"
 
@@ -104,10 +106,11 @@ static int give_overlay(const json_t *disk, struct error *err)
     struct stat base, overlay;
     const char *of_base = json_string_member(disk, "base");
     const char *path = json_string_member(disk, "overlay");
-    if (!path || !of_base || stat(of_base, &base) < 0 || lstat(path, &overlay) < 0 ||
+    cleanup_close int fd = path ? open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+    if (fd < 0 || !of_base || stat(of_base, &base) < 0 || fstat(fd, &overlay) < 0 ||
         !S_ISREG(overlay.st_mode) || !S_ISREG(base.st_mode))
         return 0;
-    if (chmod(path, base.st_mode & 0777) < 0 || chown(path, base.st_uid, base.st_gid) < 0)
+    if (fchmod(fd, base.st_mode & 0777) < 0 || fchown(fd, base.st_uid, base.st_gid) < 0)
         return error_errno(err, errno, "cannot give %s the owner of %s", path, of_base);
     return 0;
 }
@@ -129,32 +132,51 @@ static int keep(const struct session *session, const json_t *note, bool is_activ
     return r;
 }
 
-static int remove_file(virDomainPtr domain, const char *path, struct error *err)
+/* Nobody else's: libvirt made it, on the disk that was to be kept. */
+static bool is_made_on(const char *overlay, const char *base)
 {
-    bool is_used = true;
-    struct stat st;
-    if (!path || (lstat(path, &st) < 0 && errno == ENOENT))
+    struct error ignored = ERROR_INIT;
+    struct qemu_img_info info = {0};
+    return base && qemu_img_info(overlay, "qcow2", &info, &ignored) == 0 &&
+           strcmp(info.backing_path, base) == 0;
+}
+
+static int remove_file(const struct layer_map *map, const char *path, struct error *err)
+{
+    const struct layer_name *user = layer_map_find_user(map, path);
+    if (user || qemu_img_is_written(path)) {
+        log_warning("no checkpoint was made, but %s is in use%s%s: it stays", path,
+                    user ? " by domain " : "", user ? user->domain : "");
         return 0;
-    int r = file_user_find(domain, path, &is_used, err);
-    if (r < 0)
-        return r;
-    if (is_used)
-        log_warning("no checkpoint was made, but %s is in use: it stays", path);
-    else if (unlink(path) < 0 && errno != ENOENT)
-        return error_errno(err, errno, "cannot remove %s", path);
+    }
+    return unlink(path) == 0 || errno == ENOENT ? 0
+                                                : error_errno(err, errno, "cannot remove %s", path);
+}
+
+static int remove_overlay(const struct layer_map *map, const json_t *disk, struct error *err)
+{
+    const char *path = json_string_member(disk, "overlay");
+    if (!path || (access(path, F_OK) < 0 && errno == ENOENT))
+        return 0;
+    if (is_made_on(path, json_string_member(disk, "base")))
+        return remove_file(map, path, err);
+    log_warning("no checkpoint was made, but %s, which is no layer of it, is there: it stays",
+                path);
     return 0;
 }
 
-static int remove_files(virDomainPtr domain, const json_t *note, struct error *err)
+static int remove_files(const struct session *session, const json_t *note, struct error *err)
 {
+    cleanup_layer_map struct layer_map map = {0};
+    const char *memory = json_string_member(note, "memory");
     size_t i;
     const json_t *disk;
-    int r = 0;
+    int r = layer_map_read(session, &map, err);
     json_array_foreach (json_object_get(note, "disks"), i, disk) {
         if (r == 0)
-            r = remove_file(domain, json_string_member(disk, "overlay"), err);
+            r = remove_overlay(&map, disk, err);
     }
-    return r < 0 ? r : remove_file(domain, json_string_member(note, "memory"), err);
+    return r < 0 || !memory ? r : remove_file(&map, memory, err);
 }
 
 static int settle_files(const struct session *session, virDomainPtr domain, bool is_active,
@@ -166,9 +188,24 @@ static int settle_files(const struct session *session, virDomainPtr domain, bool
         (void)virDomainSnapshotFree(snapshot);
         return keep(session, note, is_active, err);
     }
-    return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT
-               ? remove_files(domain, note, err)
-               : libvirt_error(err, "cannot look for checkpoint %s", name ? name : "");
+    if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
+        return libvirt_error(err, "cannot look for checkpoint %s", name ? name : "");
+    if (!record_all(session->record, "made"))
+        return remove_files(session, note, err);
+    log_warning("checkpoint %s has been deleted since it was made: its files stay", name);
+    return 0;
+}
+
+/* libvirt was asked for nothing: a file with something in it is somebody else's. */
+static int remove_reserved(const json_t *note, struct error *err)
+{
+    struct stat st;
+    const char *memory = json_string_member(note, "memory");
+    if (!memory || lstat(memory, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > 0)
+        return 0;
+    return unlink(memory) == 0 || errno == ENOENT
+               ? 0
+               : error_errno(err, errno, "cannot remove %s", memory);
 }
 
 int checkpoint_settle(struct session *session, struct error *err)
@@ -185,10 +222,13 @@ int checkpoint_settle(struct session *session, struct error *err)
                     json_string_member(note, "name"));
         return 0;
     }
-    if (r == 0 && !record_all(session->record, "made"))
+    if (r == 0 && !record_all(session->record, "begun"))
+        return remove_reserved(note, err);
+    bool is_made = record_all(session->record, "made") != NULL;
+    if (r == 0 && !is_made)
         r = await_libvirt(domain, err);
     failpoint("checkpoint:libvirt-is-done");
-    if (r == 0 && is_active && virDomainIsActive(domain) == 1)
+    if (r == 0 && !is_made && is_active && virDomainIsActive(domain) == 1)
         r = bring_guest_back(session, domain, note, err);
     return r < 0 ? r : settle_files(session, domain, is_active, note, err);
 }

@@ -73,6 +73,8 @@ static int make(struct session *session, const struct checkpoint_plan *plan,
     failpoint("checkpoint:memory-file-made");
     if (request->quiesce) /* by libvirt, which thaws by itself whatever becomes of this process */
         r = guest_freeze_limit_agent(&freeze, session->domain, err);
+    if (r == 0)
+        r = record_note(session->record, "begun", json_true(), err);
     return r < 0 ? r : call_libvirt(session, plan, request, report, err);
 }
 

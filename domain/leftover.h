@@ -13,7 +13,7 @@
  *   complete     all files are whole and verified: they are put in place, the checkpoint stays
  *   save, saved, restore  of a guest's memory (save_settle.h)
  *   snapshot     a checkpoint with a way back, made by libvirt (checkpoint_settle.h)
- *   made         libvirt said that it is
+ *   begun, made  libvirt is asked for it; it said that it is
  *   abandoned    {name, id}: a checkpoint that could not be removed, of a command that is settled
  */
 #pragma once

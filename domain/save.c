@@ -19,8 +19,6 @@
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
 
-#define NOVA_NAMESPACE "http://openstack.org/xmlns/libvirt/nova/"
-
 struct saving {
     struct session *session;
     const struct save_request *request;
@@ -73,9 +71,6 @@ static int look(struct saving *saving, struct error *err)
         r = list_layers(saving, xml, err);
     if (r == 0)
         r = name_files(saving, err);
-    if (r == 0 && strstr(xml, NOVA_NAMESPACE))
-        log_warning("the domain is nova's, which takes it for stopped: it may not start, rebuild, "
-                    "resize or migrate the server before it is restored");
     return r;
 }
 

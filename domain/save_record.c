@@ -152,10 +152,17 @@ int save_record_describe_memory(const char *file, json_t **ret_memory, struct er
     return 0;
 }
 
-bool save_record_memory_is_whole(const char *file)
+int save_record_memory_is_whole(const char *file, bool *ret_is_whole, struct error *err)
 {
     char word[sizeof(WHOLE) - 1];
     cleanup_close int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    return fd >= 0 && pread(fd, word, sizeof(word), 0) == (ssize_t)sizeof(word) &&
-           memcmp(word, WHOLE, sizeof(word)) == 0;
+    if (fd < 0 && errno == ENOENT) {
+        *ret_is_whole = false;
+        return 0;
+    }
+    ssize_t n = fd < 0 ? -1 : pread(fd, word, sizeof(word), 0);
+    if (n < 0)
+        return error_errno(err, errno, "cannot read whether the memory in %s is whole", file);
+    *ret_is_whole = n == (ssize_t)sizeof(word) && memcmp(word, WHOLE, sizeof(word)) == 0;
+    return 0;
 }

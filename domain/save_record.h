@@ -44,6 +44,7 @@ int save_record_describe_memory(const char *file, json_t **ret_memory, struct er
 
 /*
  * Whether a memory file is complete: libvirt gives it another first word when all is written
- * (libvirt: src/qemu/qemu_saveimage.h, QEMU_SAVE_MAGIC). False when there is none.
+ * (libvirt: src/qemu/qemu_saveimage.h, QEMU_SAVE_MAGIC). False when there is none; an error when
+ * that cannot be told.
  */
-bool save_record_memory_is_whole(const char *file);
+int save_record_memory_is_whole(const char *file, bool *ret_is_whole, struct error *err);

@@ -141,10 +141,12 @@ static int find_domain(struct session *session, bool *ret_active, struct error *
 static int is_whole(const struct session *session, const char *memory, bool *ret_is_whole,
                     struct error *err)
 {
-    int saved = memory || !session->domain ? 0 : virDomainHasManagedSaveImage(session->domain, 0);
+    if (memory)
+        return save_record_memory_is_whole(memory, ret_is_whole, err);
+    int saved = session->domain ? virDomainHasManagedSaveImage(session->domain, 0) : 0;
     if (saved < 0)
         return libvirt_error(err, "cannot read whether the guest is saved");
-    *ret_is_whole = memory ? save_record_memory_is_whole(memory) : saved == 1;
+    *ret_is_whole = saved == 1;
     return 0;
 }
 
@@ -170,8 +172,10 @@ static int decide(struct session *session, const json_t *note, struct error *err
         r = find_domain(session, &is_active, err);
     if (r < 0)
         return r;
-    if (is_active && (json_int_t)(int)virDomainGetID(session->domain) ==
-                         json_integer_value(json_object_get(note, "id")))
+    /* libvirt counts anew when the host has been started anew. */
+    if (is_active && !record_host_rebooted(session->record) &&
+        (json_int_t)(int)virDomainGetID(session->domain) ==
+            json_integer_value(json_object_get(note, "id")))
         return let_go_on(session, note, err);
     r = is_whole(session, memory_of(note), &whole, err);
     if (r < 0 || !whole)
@@ -223,6 +227,8 @@ static int settle_restore(struct session *session, struct error *err)
     int r = path && path[0] != '\0' ? find_domain(session, &is_active, err) : 0;
     if (r < 0 || !is_active)
         return r;
+    if (virDomainIsActive(session->domain) != 1)
+        return libvirt_error(err, "cannot read whether the guest runs");
     if (json_is_true(json_object_get(note, "is_managed")))
         return unlink(path) == 0 || errno == ENOENT
                    ? 0

@@ -88,6 +88,8 @@ static enum invocation_exit take(const struct invocation *invocation,
     else
         report_text(&report, stdout);
     checkpoint_take_done(&report);
+    if (status == INVOCATION_DONE)
+        domain_session_warn_of_nova(session, NOVA_GUEST_CHECKPOINT);
     session_close(session);
     return status;
 }

@@ -70,6 +70,8 @@ static enum invocation_exit save(const struct invocation *invocation,
         tell_saved(invocation, session->uuid, &report);
     else
         status = domain_session_complain(INVOCATION_FAILED, err.message);
+    if (status == INVOCATION_DONE)
+        domain_session_warn_of_nova(session, NOVA_GUEST_SAVE);
     session_close(session);
     return status;
 }
@@ -130,6 +132,8 @@ static enum invocation_exit restore(const struct invocation *invocation, const c
         tell_restored(invocation, session->uuid, &report);
     else
         status = domain_session_complain(INVOCATION_FAILED, err.message);
+    if (status == INVOCATION_DONE)
+        domain_session_warn_of_nova(session, NOVA_GUEST_RESTORE);
     session_close(session);
     return status;
 }

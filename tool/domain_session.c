@@ -31,3 +31,10 @@ int domain_session_open(const struct invocation *invocation, const char *name, b
     log_set_level(LOG_LEVEL_WARNING);
     return session_open(&options, name, ret_session, err);
 }
+
+void domain_session_warn_of_nova(const struct session *session, enum nova_guest_command command)
+{
+    const char *warning = nova_guest_warning_of(session, command);
+    if (warning)
+        (void)fprintf(stderr, "nova-snapshot: %s\n", warning);
+}

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "common/error.h"
+#include "domain/nova_guest.h"
 #include "domain/session.h"
 #include "tool/invocation.h"
 
@@ -17,3 +18,6 @@ enum invocation_exit domain_session_failed(const struct error *err);
 /* session_open() with what the command line says. */
 int domain_session_open(const struct invocation *invocation, const char *name, bool looks_only,
                         struct session **ret_session, struct error *err);
+
+/* Behind what `command` has done: what nova must not do now, on standard error. */
+void domain_session_warn_of_nova(const struct session *session, enum nova_guest_command command);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* domain/checkpoint_check.c, file_user.c: what a definition has against a checkpoint, and which
- * files it needs. */
+/* domain/checkpoint_check.c: what a definition has against a checkpoint. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +10,6 @@
 #include <cmocka.h>
 
 #include "domain/checkpoint_check.h"
-#include "domain/file_user.h"
 
 static struct error err;
 
@@ -65,35 +63,12 @@ static void devices_with_a_state_of_their_own(void **state)
     taken(DOMAIN("", PCI), false, false);
 }
 
-static void a_file_is_needed_by_whom_names_it(void **state)
-{
-    (void)state;
-    static const char xml[] =
-        "<domainsnapshot><memory file='/d/m'/><domain><devices><disk><source file='/d/a&amp;b'/>"
-        "<backingStore><source dev='/dev/c'/></backingStore></disk></devices></domain>"
-        "</domainsnapshot>";
-    static const struct {
-        const char *path;
-        bool is_named;
-    } files[] = {{"/d/m", true}, {"/d/a&b", true}, {"/dev/c", true}, {"/d/a", false}};
-    for (size_t i = 0; i < 4; i++) {
-        bool is_named = !files[i].is_named;
-        assert_int_equal(file_user_is_named(xml, "domainsnapshot", files[i].path, &is_named, &err),
-                         0);
-        assert_int_equal(is_named, files[i].is_named);
-    }
-    bool untouched = true;
-    assert_int_equal(file_user_is_named("<other/>", "domain", "/d/m", &untouched, &err), -EINVAL);
-    assert_true(untouched);
-}
-
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, NULL)
     const struct CMUnitTest tests[] = {
         TEST(firmware_with_variables),
         TEST(devices_with_a_state_of_their_own),
-        TEST(a_file_is_needed_by_whom_names_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,8 +109,8 @@ static void libvirt_is_told_of_all(void **state)
     assert_int_equal(checkpoint_plan_xml(&plan, &xml, &err), 0);
     const char *const parts[] = {
         "<name>a&amp;b</name>", "<memory snapshot=\"external\" file=\"/d/m\"/>",
-        "<disk name=\"vda\" snapshot=\"external\" type=\"file\"><driver type=\"qcow2\"/>"
-        "<source file=\"/d/a.'&lt;\"/></disk>",
+        ("<disk name=\"vda\" snapshot=\"external\" type=\"file\"><driver type=\"qcow2\"/>"
+         "<source file=\"/d/a.'&lt;\"/></disk>"),
         "<disk name=\"vdb\" snapshot=\"no\"/>"};
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
         if (!strstr(xml, parts[i]))

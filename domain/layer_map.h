@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The files that this host's domains and their snapshots name, and those they stand on: who needs a
+ * layer. What libvirt does not know of, as another host on the same share, is not in it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "common/error.h"
+#include "domain/session.h"
+#include "driver/driver.h"
+
+#define LAYER_MAP_NONE SIZE_MAX
+
+struct layer_file {
+    char path[DRIVER_PATH_MAX];
+    char format[DRIVER_FORMAT_MAX]; /* as who names it says; "": nobody has */
+    struct stat st;
+    bool is_there;
+    size_t below; /* what its header stands on; LAYER_MAP_NONE: nothing */
+};
+
+enum layer_name_kind {
+    LAYER_NAME_DISK,    /* a domain's definition, active or not; what its disk is copied to */
+    LAYER_NAME_STATE,   /* a snapshot: what the disk was then */
+    LAYER_NAME_OVERLAY, /* a snapshot: the layer it was made with */
+    LAYER_NAME_MEMORY,
+};
+
+struct layer_name {
+    size_t file;
+    enum layer_name_kind kind;
+    bool is_own;      /* of the session's domain */
+    bool is_internal; /* of a snapshot that is inside the file */
+    char *domain;     /* owned */
+    char *snapshot;   /* owned; NULL: it is a domain's definition */
+};
+
+struct layer_map {
+    virConnectPtr conn;
+    struct layer_file *files; /* owned */
+    size_t file_count;
+    struct layer_name *names; /* owned */
+    size_t name_count;
+};
+
+/*
+ * Asks libvirt for all domains, and reads the headers of all their files: InvalidDiskInfo naming
+ * one that is there and cannot be read, or whose backing file cannot be told. Free with
+ * layer_map_done(), also after a failure.
+ */
+int layer_map_read(const struct session *session, struct layer_map *ret_map, struct error *err);
+
+void layer_map_done(struct layer_map *map);
+
+#define cleanup_layer_map __attribute__((cleanup(layer_map_done)))
+
+/* By what it is, not by what it is called; LAYER_MAP_NONE. */
+size_t layer_map_find(const struct layer_map *map, const char *path);
+
+/* The name of whoever needs the file: it is theirs, or a layer that stands on it; NULL: nobody. */
+const struct layer_name *layer_map_find_user(const struct layer_map *map, const char *path);
+
+/* Whether `file` is `layer` or stands on it, by however many layers. */
+bool layer_map_reaches(const struct layer_map *map, size_t file, size_t layer);
+
+/* For layer_map_read.c. A file is in the map once. */
+int layer_map_add_file(struct layer_map *map, const char *path, const char *format,
+                       size_t *ret_file, struct error *err);
+
+/* Copies `name` but for its file, which is that at `path`; one without a path is passed over. */
+int layer_map_add_name(struct layer_map *map, const struct layer_name *name, const char *path,
+                       const char *format, struct error *err);

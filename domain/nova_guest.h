@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Domains that are nova's: it keeps an account of its own of their disks, and of no checkpoints.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "domain/session.h"
+
+enum nova_guest_command {
+    NOVA_GUEST_CHECKPOINT,
+    NOVA_GUEST_SAVE,
+    NOVA_GUEST_RESTORE,
+};
+
+/* Whether it is nova's: nova:instance is in its metadata (nova.virt.libvirt.config). Pure. */
+bool nova_guest_is(const char *domain_xml);
+
+/* What has to be told of such a domain behind the command; NULL: it is not nova's. Pure. */
+const char *nova_guest_warning(const char *domain_xml, enum nova_guest_command command);
+
+/* The same of the session's domain; NULL also where libvirt does not tell. */
+const char *nova_guest_warning_of(const struct session *session, enum nova_guest_command command);
