@@ -165,10 +165,10 @@ int __wrap_cinder_reach(struct cinder *cinder, const struct request_context *con
     return fail_with(&world.cinder, ret_err);
 }
 
-int __wrap_conf_load(const struct conf_source *items, size_t n, struct conf **ret_conf,
-                     struct error *ret_err);
-int __wrap_conf_load(const struct conf_source *items, size_t n, struct conf **ret_conf,
-                     struct error *ret_err)
+int __wrap_conf_load_to_compare(const struct conf_source *items, size_t n, struct conf **ret_conf,
+                                struct error *ret_err);
+int __wrap_conf_load_to_compare(const struct conf_source *items, size_t n, struct conf **ret_conf,
+                                struct error *ret_err)
 {
     assert_int_equal(n, 1);
     assert_string_equal(items[0].path, conf_file);
