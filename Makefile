@@ -197,6 +197,11 @@ RELEASE ?= trixie
 release-check:
 	$(Q)RELEASE=$(RELEASE) SHORT=$(SHORT) tests/release-check
 
+# Checkpoints of bare domains with all their matrix and kills; 'make check' has images and virsh alone.
+.PHONY: domain-check
+domain-check:
+	$(Q)tests/run-integration $(wildcard tests/integration/test_domain_*.sh)
+
 # Many agents on one broker of their own; the table is a page of the documents.
 .PHONY: scale
 scale: $(BUILD)/$(NAME)
@@ -336,6 +341,7 @@ help:
 	@echo 'make build-check    root: compilers and libraries of other releases, BUILDS="trixie:gcc-14 sid:clang"'
 	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
 	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie; SHORT=1 leaves most out'
+	@echo 'make domain-check   root: nova-snapshot domain on every kind of guest, killed at every step'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
 	@echo 'make scale          200 agents on one RabbitMQ of their own, 2,000 requests at a time'

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # nova-snapshot domain checkpoint on domains of this host's libvirt. Needs root. TAP.
+# Not a part of make check: make domain-check.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/integration/lib/guest.sh
