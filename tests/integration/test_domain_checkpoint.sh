@@ -319,6 +319,32 @@ test_kills() {
     remove $guest
 }
 
+# What is there when a killed command is settled may be somebody else's, or needed.
+test_others() {
+    local guest=others said
+    qemu-img create -q -f qcow2 "$DISKS/$guest.img" 16M
+    define_guest $guest "$(disk_xml vda qcow2 "$DISKS/$guest.img")" || exit 1
+    echo "checkpoint:written-down kill" >"$STATE/failpoint"
+    (tool $guest --name foreign --disk-only >"$DIR/said") 2>"$DIR/shells"
+    echo "somebody's" >"$DISKS/$guest.img.foreign"
+    said=$(recover $guest)
+    grep -q "somebody's" "$DISKS/$guest.img.foreign"
+    result $? "a file that somebody has put there stays" "$said"
+    echo "checkpoint:made kill" >"$STATE/failpoint"
+    (tool $guest --name needed --disk-only >"$DIR/said") 2>"$DIR/shells"
+    $VIRSH snapshot-delete "$NAME-$guest" needed --metadata >/dev/null
+    $VIRSH snapshot-create-as "$NAME-$guest" above --disk-only \
+        --diskspec "vda,file=$DISKS/$guest.above" >/dev/null
+    $VIRSH snapshot-delete "$NAME-$guest" above --metadata >/dev/null
+    $VIRSH destroy "$NAME-$guest"
+    said=$(recover $guest)
+    [ -e "$DISKS/$guest.img.needed" ] && qemu-img info "$DISKS/$guest.above" >/dev/null 2>&1
+    result $? "a layer that others stand on stays" "$said"
+    [ -z "$(find "$STATE/records" -type f)" ]
+    result $? "files of others: nothing is written down any more" "$(cat "$STATE"/records/* 2>&1)"
+    remove $guest
+}
+
 build_writing_guest
 build_writing_content "$DISKS/content"
 build_writing_content "$DISKS/content2" 'other of a writing guest'
@@ -329,5 +355,6 @@ test_refusals
 test_bitmaps
 test_internal
 test_kills
+test_others
 echo "1..$count"
 [ "$failures" -eq 0 ]

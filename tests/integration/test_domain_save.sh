@@ -321,6 +321,19 @@ test_killed_while_writing() { # guest
     goes_on "$guest" "killed while its memory is written" "$boots" "$before"
 }
 
+# What it was saved on is kept by a checkpoint then, and changes by nothing that its file tells.
+test_checkpointed() { # guest
+    local guest=$1 disk=$DISKS/$1
+    $VIRSH start "$NAME-$guest" >/dev/null
+    rm -f "$MEMORY_FILE" "$MEMORY_FILE.disks"
+    saves "$guest" "before a checkpoint" -o "$MEMORY_FILE" --verify-disks
+    $VIRSH snapshot-create-as "$NAME-$guest" kept --disk-only --diskspec "vda,file=$disk.vda.kept" \
+        --diskspec "vdb,file=$disk.vdb.kept" >/dev/null
+    refused "a disk that a checkpoint keeps" 'on disk vda .* stands another layer now' \
+        "$MEMORY_FILE" --verify-disks
+    $VIRSH snapshot-delete "$NAME-$guest" kept --metadata >/dev/null
+}
+
 build_writing_guest
 make_guest cow qcow2
 there_and_back cow file running
@@ -337,6 +350,7 @@ make_guest flat raw
 there_and_back flat file paused
 there_and_back flat managed running
 test_started_since flat
+test_checkpointed flat
 remove flat
 echo "1..$count"
 [ "$failures" -eq 0 ]
