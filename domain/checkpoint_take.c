@@ -71,10 +71,9 @@ static int make(struct session *session, const struct checkpoint_plan *plan,
         return r;
     }
     failpoint("checkpoint:memory-file-made");
-    if (request->quiesce) /* by libvirt, which thaws by itself whatever becomes of this process */
+    r = record_note(session->record, "begun", json_true(), err);
+    if (r == 0 && request->quiesce) /* libvirt thaws whatever becomes of this process */
         r = guest_freeze_limit_agent(&freeze, session->domain, err);
-    if (r == 0)
-        r = record_note(session->record, "begun", json_true(), err);
     return r < 0 ? r : call_libvirt(session, plan, request, report, err);
 }
 
