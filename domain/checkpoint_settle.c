@@ -91,6 +91,15 @@ static int resume(virDomainPtr domain, struct error *err)
     return virDomainResume(domain) < 0 ? libvirt_error(err, "cannot let the guest go on") : 0;
 }
 
+/* It was made: libvirt has thawed the guest, and a freeze of now is somebody else's. */
+static void release_agent(const struct session *session, virDomainPtr domain, const json_t *note)
+{
+    struct guest_freeze freeze = {.connection = session->driver->connection, .limited = true};
+    struct error failure = ERROR_INIT;
+    if (says(note, "quiesce") && guest_freeze_release_agent(&freeze, domain, &failure) < 0)
+        log_warning("%s", failure.message);
+}
+
 static int bring_guest_back(const struct session *session, virDomainPtr domain, const json_t *note,
                             struct error *err)
 {
@@ -228,7 +237,10 @@ int checkpoint_settle(struct session *session, struct error *err)
     if (r == 0 && !is_made)
         r = await_libvirt(domain, err);
     failpoint("checkpoint:libvirt-is-done");
-    if (r == 0 && !is_made && is_active && virDomainIsActive(domain) == 1)
+    bool is_running = r == 0 && is_active && virDomainIsActive(domain) == 1;
+    if (is_running && is_made)
+        release_agent(session, domain, note);
+    else if (is_running)
         r = bring_guest_back(session, domain, note, err);
     return r < 0 ? r : settle_files(session, domain, is_active, note, err);
 }
