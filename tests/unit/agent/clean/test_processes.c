@@ -3,6 +3,7 @@
 #include "agent/clean/processes.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,6 +42,16 @@ static void end(pid_t pid)
 {
     (void)kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* Not where there is no openat2(), as under valgrind: whose folder it is cannot be told there. */
+static bool folders_are_told(void)
+{
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+    long fd = syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof(how));
+    if (fd >= 0)
+        (void)close((int)fd);
+    return fd >= 0;
 }
 
 /* In a container, as where this test may be built, nobody is. */
@@ -92,7 +104,7 @@ static void it_began_when_it_did(void **state)
     pid_t pid = start("nova-compute");
     struct clean_process nova = clean_processes_nova_compute(folder);
     end(pid);
-    assert_int_equal(nova.seen, all_are_seen());
+    assert_int_equal(nova.seen, all_are_seen() && folders_are_told());
     if (!nova.seen)
         return;
     if (before.since_ms != 0) {
