@@ -68,14 +68,7 @@ static int thaw(const struct session *session, virDomainPtr domain, struct error
 {
     struct guest_freeze freeze = {.connection = session->driver->connection,
                                   .timeout_s = session->driver->freeze_timeout_s};
-    struct error frozen = ERROR_INIT;
-    freeze.thaw_needed = guest_freeze_check_thawed(&freeze, domain, &frozen) < 0;
-    if (!freeze.thaw_needed)
-        return 0;
-    int r = guest_freeze_limit_agent(&freeze, domain, err);
-    if (r == 0)
-        r = guest_freeze_end(&freeze, domain, err);
-    return r < 0 ? r : guest_freeze_release_agent(&freeze, domain, err);
+    return guest_freeze_end_left(&freeze, domain, err);
 }
 
 /* One that was stopped for this, and not by a user since. */
