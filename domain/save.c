@@ -13,6 +13,7 @@
 #include "domain/disk_layers.h"
 #include "domain/image_settle.h"
 #include "domain/leftover.h"
+#include "domain/pending_call.h"
 #include "domain/save_check.h"
 #include "domain/save_record.h"
 #include "domain/save_settle.h"
@@ -125,7 +126,11 @@ static int write_memory(struct saving *saving, struct save_report *report, struc
     int r = note_save(saving, report->stopped_ms, err);
     failpoint("save:noted");
     if (r == 0)
+        r = pending_call_begin(session, err);
+    if (r == 0)
         r = managed_save_to(session->domain, &target, session->driver->stall_timeout_s, err);
+    if (r < 0)
+        pending_call_failed(session);
     report->took_ms = save_record_now_ms() - report->stopped_ms;
     failpoint("save:memory-written");
     return r;

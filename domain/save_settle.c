@@ -3,22 +3,26 @@
 #include "domain/save_settle.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/disk_fingerprint.h"
 #include "domain/disk_layers.h"
 #include "domain/image_settle.h"
+#include "domain/pending_call.h"
 #include "domain/save_record.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
 
 #define REASON_SIZE 512
+#define LOOK_MS 200
 
 static const json_t *last_note(const struct session *session, const char *name)
 {
@@ -161,21 +165,39 @@ static bool is_record_written(const json_t *note)
     return is_written;
 }
 
-/* libvirtd goes on to save the guest of a client that has died. */
+/* libvirt counts anew when the host has been started anew. */
+static bool is_same_run(const struct session *session, const json_t *note, bool is_active)
+{
+    return is_active && !record_host_rebooted(session->record) &&
+           (json_int_t)(int)virDomainGetID(session->domain) ==
+               json_integer_value(json_object_get(note, "id"));
+}
+
+/* libvirtd goes on to save the guest of a client that has died, or is yet to begin with it. */
+static int await_libvirt(struct session *session, const json_t *note, bool *ret_active,
+                         struct error *err)
+{
+    uint64_t until_ms = pending_call_until_ms(session);
+    for (;;) {
+        bool may_come = clock_now_ms() < until_ms;
+        int r = find_domain(session, ret_active, err);
+        if (r == 0 && session->domain)
+            r = managed_save_await(session->domain, session->driver->stall_timeout_s, err);
+        if (r == 0)
+            r = find_domain(session, ret_active, err);
+        if (r < 0 || !may_come || !is_same_run(session, note, *ret_active))
+            return r;
+        (void)poll(NULL, 0, LOOK_MS);
+    }
+}
+
 static int decide(struct session *session, const json_t *note, struct error *err)
 {
     bool is_active = false, whole = false;
-    int r = find_domain(session, &is_active, err);
-    if (r == 0 && session->domain)
-        r = managed_save_await(session->domain, session->driver->stall_timeout_s, err);
-    if (r == 0)
-        r = find_domain(session, &is_active, err);
+    int r = await_libvirt(session, note, &is_active, err);
     if (r < 0)
         return r;
-    /* libvirt counts anew when the host has been started anew. */
-    if (is_active && !record_host_rebooted(session->record) &&
-        (json_int_t)(int)virDomainGetID(session->domain) ==
-            json_integer_value(json_object_get(note, "id")))
+    if (is_same_run(session, note, is_active))
         return let_go_on(session, note, err);
     r = is_whole(session, memory_of(note), &whole, err);
     if (r < 0 || !whole)
