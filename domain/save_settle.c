@@ -165,6 +165,19 @@ static bool is_record_written(const json_t *note)
     return is_written;
 }
 
+/* What is not whole, libvirt may still write to: the one that knows the domain says so. */
+static int check_is_known(const struct session *session, const char *memory, struct error *err)
+{
+    if (session->domain || !memory || record_host_rebooted(session->record) ||
+        (access(memory, F_OK) < 0 && errno == ENOENT))
+        return 0;
+    return error_set(
+        err, EBUSY, EXC_INTERNAL_ERROR,
+        "libvirt knows no such domain, and nobody can tell whether its memory is still "
+        "being written to %s: remove that, if it is not",
+        memory);
+}
+
 /* libvirt counts anew when the host has been started anew. */
 static bool is_same_run(const struct session *session, const json_t *note, bool is_active)
 {
@@ -201,7 +214,7 @@ static int decide(struct session *session, const json_t *note, struct error *err
         return let_go_on(session, note, err);
     r = is_whole(session, memory_of(note), &whole, err);
     if (r < 0 || !whole)
-        return r;
+        return r < 0 ? r : check_is_known(session, memory_of(note), err);
     log_warning("the guest is saved, by a command that did not come to its end: `domain restore` "
                 "lets it go on");
     return is_record_written(note) ? record_note(session->record, "saved", json_true(), err)

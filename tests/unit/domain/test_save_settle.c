@@ -65,7 +65,7 @@ static int tear_down(void **state)
 {
     (void)state;
     (void)record_end(session->record, &err);
-    if (virDomainIsActive(session->domain) == 0)
+    if (session->domain && virDomainIsActive(session->domain) == 0)
         (void)virDomainCreate(session->domain);
     session_close(session);
     (void)unlink(memory);
@@ -122,12 +122,29 @@ static void one_that_was_refused_is_not_waited_for(void **state)
     assert_int_equal(access(memory_partial, F_OK), -1);
 }
 
+/* As with another --connect: the libvirt that knows it may be at it still. */
+static void memory_of_an_unknown_domain_stays(void **state)
+{
+    (void)state;
+    note_save();
+    write_file(memory_partial, "LibvirtQemudPart");
+    (void)virDomainFree(session->domain);
+    session->domain = NULL;
+    (void)snprintf(session->uuid, sizeof(session->uuid), "2e0af6cc-8dab-4d5d-b039-8bb41cec430e");
+    assert_int_equal(save_settle(session, &err), -EBUSY);
+    assert_int_equal(access(memory_partial, F_OK), 0);
+    assert_int_equal(unlink(memory_partial), 0);
+    err = (struct error)ERROR_INIT;
+    settle();
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_save_that_comes_late_is_kept),
         TEST(one_that_was_refused_is_not_waited_for),
+        TEST(memory_of_an_unknown_domain_stays),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
