@@ -267,6 +267,42 @@ int disk_fingerprint_compare(const json_t *layers, bool digest,
     return -all.errnum;
 }
 
+static int renew_layer(json_t *layer, json_int_t until_ns, struct error *err)
+{
+    json_t *now = NULL;
+    int r = json_is_true(json_object_get(layer, "is_top")) ? look_at_layer(layer, &now, err) : 0;
+    if (r < 0 || !now)
+        return r;
+    json_t *ctime_ns = json_object_get(now, "ctime_ns");
+    bool is_known = !differs(layer, now, "size_bytes") && !differs(layer, now, "inode") &&
+                    !differs(layer, now, "mtime_ns") && json_integer_value(ctime_ns) <= until_ns;
+    if (!is_known)
+        r = error_set(err, ESTALE, EXC_INTERNAL_ERROR, "%s has changed since",
+                      json_string_value(json_object_get(layer, "path")));
+    else if (ctime_ns && json_object_set(layer, "ctime_ns", ctime_ns) < 0)
+        r = error_nomem(err);
+    json_decref(now);
+    return r;
+}
+
+int disk_fingerprint_renew(const json_t *layers, json_int_t until_ns, json_t **ret_layers,
+                           struct error *err)
+{
+    json_t *renewed = json_deep_copy(layers), *layer;
+    size_t i;
+    int r = renewed ? 0 : error_nomem(err);
+    json_array_foreach (renewed, i, layer) {
+        if (r == 0)
+            r = renew_layer(layer, until_ns, err);
+    }
+    if (r < 0) {
+        json_decref(renewed);
+        return r;
+    }
+    *ret_layers = renewed;
+    return 0;
+}
+
 json_int_t disk_fingerprint_written_ns(const json_t *layers, const char **ret_path)
 {
     json_int_t latest = 0;

@@ -34,6 +34,14 @@ int disk_fingerprint_take(const json_t *layers, bool digest, const struct image_
 int disk_fingerprint_compare(const json_t *layers, bool digest,
                              const struct image_observer *observer, struct error *err);
 
+/*
+ * Returns the layers, of which those that a guest writes to have their times of change of now,
+ * owned: owner or mode may have changed until `until_ns` of the epoch, as by a guest that was not
+ * started after all. ESTALE naming one whose content may have, or that has changed later.
+ */
+int disk_fingerprint_renew(const json_t *layers, json_int_t until_ns, json_t **ret_layers,
+                           struct error *err);
+
 /* The latest mtime_ns of all layers that have one, 0 where none has; and whose that is, borrowed.
  */
 json_int_t disk_fingerprint_written_ns(const json_t *layers, const char **ret_path);

@@ -15,6 +15,7 @@
 #include "domain/interrupt.h"
 #include "domain/layer_map.h"
 #include "domain/leftover.h"
+#include "domain/restore_settle.h"
 #include "domain/save_record.h"
 #include "driver/definition/xml_node.h"
 #include "driver/libvirt/domain.h"
@@ -223,14 +224,15 @@ static int check(const struct restoring *restoring, bool *ret_is_checked, struct
                              "them, --force does it all the same");
 }
 
-static int note_restore(const struct restoring *restoring, struct error *err)
+static int note_restore(const struct restoring *restoring, bool is_checked, struct error *err)
 {
     struct record *record = restoring->session->record;
     int r = record_note(record, "domain", json_pack("{s:s}", "name", restoring->name), err);
     return r < 0 ? r
                  : record_note(record, "restore",
-                               json_pack("{s:b, s:s}", "is_managed", !restoring->request->file,
-                                         "disks", restoring->record ? restoring->path : ""),
+                               json_pack("{s:b, s:s, s:b}", "is_managed", !restoring->request->file,
+                                         "disks", restoring->record ? restoring->path : "",
+                                         "is_checked", is_checked),
                                err);
 }
 
@@ -266,6 +268,8 @@ static int start_guest(const struct restoring *restoring, struct restore_report 
     int r =
         restoring->request->file ? start_from_file(restoring, err) : start_managed(restoring, err);
     failpoint("restore:started");
+    if (r < 0)
+        restore_settle_refused(session);
     if (r == 0)
         r = session_need_domain(session, err);
     if (r == 0)
@@ -289,7 +293,7 @@ static int restore_guest(struct restoring *restoring, struct restore_report *rep
     if (r == 0)
         r = check(restoring, &report->is_checked, err);
     if (r == 0)
-        r = note_restore(restoring, err);
+        r = note_restore(restoring, report->is_checked, err);
     failpoint("restore:noted");
     return r < 0 ? r : start_guest(restoring, report, err);
 }

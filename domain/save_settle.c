@@ -231,49 +231,9 @@ static int put_in_place(const struct session *session, const json_t *note, struc
     return r == 0 && memory ? image_settle(memory, is_saved, err) : r;
 }
 
-static int settle_save(struct session *session, struct error *err)
+int save_settle(struct session *session, struct error *err)
 {
     const json_t *note = last_note(session, "save");
     int r = note && !record_all(session->record, "saved") ? decide(session, note, err) : 0;
     return r < 0 || !note ? r : put_in_place(session, note, err);
-}
-
-/* The memory stays: it is only marked, where that can be. */
-static void mark_used(const char *path)
-{
-    struct error failure = ERROR_INIT;
-    json_t *content = NULL;
-    int r = save_record_read(path, &content, &failure);
-    if (r == 0 && json_object_set_new(content, "used_ms", json_integer(save_record_now_ms())) < 0)
-        r = error_nomem(&failure);
-    if (r == 0)
-        r = save_record_replace(path, content, &failure);
-    json_decref(content);
-    if (r < 0)
-        log_warning("the memory is not marked as used: %s", failure.message);
-}
-
-/* What libvirt kept has gone with the start. */
-static int settle_restore(struct session *session, struct error *err)
-{
-    bool is_active = false;
-    const json_t *note = last_note(session, "restore");
-    const char *path = json_string_member(note, "disks");
-    int r = path && path[0] != '\0' ? find_domain(session, &is_active, err) : 0;
-    if (r < 0 || !is_active)
-        return r;
-    if (virDomainIsActive(session->domain) != 1)
-        return libvirt_error(err, "cannot read whether the guest runs");
-    if (json_is_true(json_object_get(note, "is_managed")))
-        return unlink(path) == 0 || errno == ENOENT
-                   ? 0
-                   : error_errno(err, errno, "cannot remove %s", path);
-    mark_used(path);
-    return 0;
-}
-
-int save_settle(struct session *session, struct error *err)
-{
-    int r = settle_save(session, err);
-    return r < 0 ? r : settle_restore(session, err);
 }
