@@ -66,7 +66,7 @@ static int look_at_layer(const json_t *layer, json_t **ret_seen, struct error *e
     return 0;
 }
 
-static int look_at_layers(const json_t *layers, json_t **ret_seen, struct error *err)
+int disk_fingerprint_look(const json_t *layers, json_t **ret_seen, struct error *err)
 {
     json_t *all = json_array(), *seen = NULL;
     const json_t *layer;
@@ -113,12 +113,12 @@ static const char *path_of_difference(const json_t *before, const json_t *after)
 static int look_until_settled(const json_t *layers, json_t **ret_seen, struct error *err)
 {
     json_t *before = NULL, *after = NULL;
-    int r = look_at_layers(layers, &before, err);
+    int r = disk_fingerprint_look(layers, &before, err);
     if (r < 0)
         return r;
     for (unsigned i = 0; i < TRIES; i++) {
         (void)poll(NULL, 0, tick_of(before));
-        r = look_at_layers(layers, &after, err);
+        r = disk_fingerprint_look(layers, &after, err);
         if (r < 0 || json_equal(before, after))
             break;
         if (i + 1 == TRIES)
@@ -301,19 +301,4 @@ int disk_fingerprint_renew(const json_t *layers, json_int_t until_ns, json_t **r
     }
     *ret_layers = renewed;
     return 0;
-}
-
-json_int_t disk_fingerprint_written_ns(const json_t *layers, const char **ret_path)
-{
-    json_int_t latest = 0;
-    const json_t *layer;
-    size_t i;
-    json_array_foreach (layers, i, layer) {
-        json_int_t mtime_ns = json_integer_value(json_object_get(layer, "mtime_ns"));
-        if (mtime_ns > latest) {
-            latest = mtime_ns;
-            *ret_path = json_string_member(layer, "path");
-        }
-    }
-    return latest;
 }

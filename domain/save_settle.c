@@ -14,14 +14,13 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/disk_fingerprint.h"
-#include "domain/disk_layers.h"
 #include "domain/image_settle.h"
+#include "domain/late_fingerprint.h"
 #include "domain/pending_call.h"
 #include "domain/save_record.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
 
-#define REASON_SIZE 512
 #define LOOK_MS 200
 
 static const json_t *last_note(const struct session *session, const char *name)
@@ -73,34 +72,11 @@ int save_settle_keep(struct session *session, bool digest, const struct image_ob
     return r < 0 ? r : write_record(session, note, layers, NULL, err);
 }
 
-/*
- * Fingerprints that are taken late are good when no disk was written to since the memory was: its
- * last word comes when the guest has let go of its disks. "" in `ret_reason` when they are.
- */
-static void doubt_layers(const json_t *layers, const char *memory, char ret_reason[REASON_SIZE])
-{
-    struct stat st;
-    const char *path = "", *device = disk_layers_device(layers);
-    json_int_t written_ns = disk_fingerprint_written_ns(layers, &path);
-    ret_reason[0] = '\0';
-    if (device)
-        (void)snprintf(ret_reason, REASON_SIZE,
-                       "the save was killed before disk %s, a device, was read", device);
-    else if (!memory || stat(memory, &st) < 0)
-        (void)snprintf(ret_reason, REASON_SIZE,
-                       "the save was killed before it looked at the disks");
-    else if (written_ns > (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec)
-        (void)snprintf(ret_reason, REASON_SIZE,
-                       "the save was killed before it looked at the disks, and %.300s has been "
-                       "written to since",
-                       path);
-}
-
 /* The guest is saved, by a command that did not come to its end. */
 static int keep_late(struct session *session, const json_t *note, bool is_started,
                      struct error *err)
 {
-    char reason[REASON_SIZE] = "the domain was started after it was saved";
+    char reason[LATE_FINGERPRINT_REASON_SIZE] = "the domain was started after it was saved";
     struct error failure = ERROR_INIT;
     json_t *layers = NULL;
     if (!is_started) {
@@ -108,7 +84,8 @@ static int keep_late(struct session *session, const json_t *note, bool is_starte
             0)
             (void)snprintf(reason, sizeof(reason), "%.500s", failure.message);
         else
-            doubt_layers(layers, memory_of(note), reason);
+            late_fingerprint_doubt(json_object_get(note, "layers"), layers, memory_of(note),
+                                   reason);
     }
     if (reason[0] != '\0') {
         json_decref(layers);

@@ -5,8 +5,9 @@
  *
  * Notes of the record:
  *   save      {is_managed, is_running, id, name, stopped_ms, layers, disks, memory}: a save is
- *             about to begin of the run `id`; `disks` and `memory` are notes of image_settle.h,
- *             the second not of one that libvirt keeps
+ *             about to begin of the run `id`; `layers` as they were then, of
+ *             disk_fingerprint.h; `disks` and `memory` are notes of image_settle.h, the second
+ *             not of one that libvirt keeps
  *   saved     the memory is whole, and the file of the disks is written
  */
 #pragma once
