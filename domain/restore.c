@@ -149,6 +149,20 @@ static int note_restore(const struct restoring *restoring, bool is_checked, stru
                                err);
 }
 
+/* libvirt boots it where the memory has gone since it was looked at, or is of no use to it. */
+static int check_goes_on(virDomainPtr domain, bool paused, struct error *err)
+{
+    int state = 0, reason = 0;
+    if (virDomainGetState(domain, &state, &reason, 0) < 0)
+        return libvirt_error(err, "cannot read whether the guest goes on");
+    bool is_booted = paused ? state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_USER
+                            : state == VIR_DOMAIN_RUNNING && reason == VIR_DOMAIN_RUNNING_BOOTED;
+    return is_booted ? error_set(err, EIO, EXC_INTERNAL_ERROR,
+                                 "libvirt has started the guest anew: its saved memory had gone "
+                                 "meanwhile, or was of no use")
+                     : 0;
+}
+
 static int start_managed(const struct restoring *restoring, struct error *err)
 {
     virDomainPtr domain = restoring->session->domain;
@@ -157,7 +171,9 @@ static int start_managed(const struct restoring *restoring, struct error *err)
     enum power_state state;
     if (virDomainCreateWithFlags(domain, paused ? VIR_DOMAIN_START_PAUSED : 0) < 0)
         return libvirt_error(err, "cannot start the guest from its saved memory, which stays");
-    int r = flags & VIR_DOMAIN_SAVE_RUNNING ? libvirt_domain_power_state(domain, &state, err) : 0;
+    int r = check_goes_on(domain, paused, err);
+    if (r == 0 && flags & VIR_DOMAIN_SAVE_RUNNING)
+        r = libvirt_domain_power_state(domain, &state, err);
     if (r < 0 || !(flags & VIR_DOMAIN_SAVE_RUNNING) || state != POWER_STATE_PAUSED)
         return r;
     return virDomainResume(domain) < 0 ? libvirt_error(err, "cannot let the guest run") : 0;
