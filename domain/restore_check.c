@@ -10,19 +10,27 @@
 #include "domain/restore_int.h"
 #include "domain/save_record.h"
 
-/* That it is the record of this very memory. */
+static int describe_memory(const struct restoring *restoring, json_t **ret_memory,
+                           struct error *err)
+{
+    const char *file = restoring->request->file;
+    return file ? save_record_describe_memory(file, ret_memory, err)
+                : save_record_describe_kept(restoring->session, ret_memory, err);
+}
+
+/* That it is the record of this very memory; of one that libvirt keeps it may not be known. */
 static int check_memory(const struct restoring *restoring, struct error *err)
 {
     json_t *memory = NULL;
+    const json_t *known = json_object_get(restoring->record, "memory");
     const char *uuid = json_string_member(restoring->record, "uuid");
     bool is_it = uuid && strcmp(uuid, restoring->session->uuid) == 0;
-    if (is_it && restoring->request->file) {
-        int r = save_record_describe_memory(restoring->request->file, &memory, err);
-        if (r < 0)
-            return r;
-        is_it = json_equal(memory, json_object_get(restoring->record, "memory"));
-        json_decref(memory);
-    }
+    int r = is_it ? describe_memory(restoring, &memory, err) : 0;
+    if (r < 0)
+        return r;
+    is_it =
+        is_it && (json_equal(memory, known) || (!restoring->request->file && (!memory || !known)));
+    json_decref(memory);
     return is_it ? 0
                  : error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                              "%s is the record of another saved memory", restoring->path);

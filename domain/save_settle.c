@@ -51,7 +51,8 @@ static int write_record(struct session *session, const json_t *note, json_t *lay
     json_t *memory = NULL;
     const char *file = memory_of(note);
     const char *path = json_string_member(json_object_get(note, "disks"), "partial");
-    int r = file ? save_record_describe_memory(file, &memory, err) : 0;
+    int r = file ? save_record_describe_memory(file, &memory, err)
+                 : save_record_describe_kept(session, &memory, err);
     if (r < 0) {
         json_decref(layers);
         return r;

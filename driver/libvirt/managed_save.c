@@ -8,8 +8,10 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
@@ -176,4 +178,14 @@ int managed_save_await(virDomainPtr domain, unsigned stall_timeout_s, struct err
                      "saving the guest's memory made no progress for %u s and did not let itself "
                      "be ended",
                      stall_timeout_s);
+}
+
+bool managed_save_file(virDomainPtr domain, char ret_path[static PATH_MAX])
+{
+    cleanup_free char *uri = virConnectGetURI(virDomainGetConnect(domain));
+    const char *name = virDomainGetName(domain);
+    if (!uri || !name || strcmp(uri, "qemu:///system") != 0)
+        return false;
+    int n = snprintf(ret_path, PATH_MAX, "/var/lib/libvirt/qemu/save/%s.save", name);
+    return n > 0 && n < PATH_MAX && access(ret_path, R_OK) == 0;
 }

@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "domain/restore.h"
+#include "domain/save_record.h"
+#include "driver/libvirt/managed_save.h"
 #include "tests/unit/driver/temp_folder.h"
 
 static struct error err;
@@ -21,7 +23,9 @@ static int state_of_start, reason_of_start; /* what libvirt says of the guest */
 char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags);
 char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags)
 {
-    return virDomainGetXMLDesc(domain, flags);
+    (void)domain;
+    (void)flags;
+    return strdup("<domain type='test'><name>test</name><devices/></domain>");
 }
 
 int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
@@ -43,12 +47,24 @@ int __wrap_virDomainCreateWithFlags(virDomainPtr domain, unsigned flags)
     return virDomainCreate(domain);
 }
 
+/* Where libvirt keeps the memory; NULL: nobody knows. */
+static const char *kept;
+
+bool __wrap_managed_save_file(virDomainPtr domain, char ret_path[static PATH_MAX]);
+bool __wrap_managed_save_file(virDomainPtr domain, char ret_path[static PATH_MAX])
+{
+    (void)domain;
+    (void)snprintf(ret_path, PATH_MAX, "%s", kept ? kept : "");
+    return kept != NULL;
+}
+
 static int set_up(void **state)
 {
     (void)state;
     const struct session_options options = {
         .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
     err = (struct error)ERROR_INIT;
+    kept = NULL;
     session = NULL;
     if (session_open(&options, "test", &session, &err) < 0)
         return -1;
@@ -102,6 +118,60 @@ static void one_that_was_started_anew_and_paused(void **state)
     assert_non_null(strstr(err.message, "anew"));
 }
 
+static void write_kept(const char *text)
+{
+    FILE *file = fopen(kept, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void write_record(json_t *memory)
+{
+    char path[PATH_MAX];
+    json_t *content =
+        json_pack("{s:s, s:o*, s:[]}", "uuid", session->uuid, "memory", memory, "layers");
+    if (save_record_of_managed(session, path, &err) < 0 ||
+        save_record_write(path, content, &err) < 0)
+        fail_msg("%s", err.message);
+    json_decref(content);
+}
+
+static int restore_checked(void)
+{
+    const struct restore_request request = {.flags = 0};
+    state_of_start = VIR_DOMAIN_RUNNING;
+    reason_of_start = VIR_DOMAIN_RUNNING_RESTORED;
+    return restore_run(session, &request, &report, &err);
+}
+
+/* The guest went on from its memory by virsh, and was saved by virsh again. */
+static void a_later_memory_without_a_record(void **state)
+{
+    (void)state;
+    json_t *memory = NULL;
+    kept = temp_path("test.save");
+    write_kept("the first memory");
+    if (save_record_describe_memory(kept, &memory, &err) < 0)
+        fail_msg("%s", err.message);
+    write_record(memory);
+    write_kept("the other memory");
+    assert_int_equal(restore_checked(), -EINVAL);
+    assert_non_null(strstr(err.message, "another saved memory"));
+    write_kept("the first memory");
+    err = (struct error)ERROR_INIT;
+    if (restore_checked() < 0)
+        fail_msg("%s", err.message);
+}
+
+static void a_memory_of_a_libvirt_that_keeps_it_elsewhere(void **state)
+{
+    (void)state;
+    write_record(NULL);
+    if (restore_checked() < 0)
+        fail_msg("%s", err.message);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -110,6 +180,8 @@ int main(void)
         TEST(one_that_goes_on_paused),
         TEST(one_that_was_started_anew),
         TEST(one_that_was_started_anew_and_paused),
+        TEST(a_later_memory_without_a_record),
+        TEST(a_memory_of_a_libvirt_that_keeps_it_elsewhere),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
