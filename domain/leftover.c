@@ -14,7 +14,6 @@
 #include "domain/bitmap_checkpoint.h"
 #include "domain/checkpoint_settle.h"
 #include "domain/image_settle.h"
-#include "domain/restore_settle.h"
 #include "domain/save_settle.h"
 #include "driver/image/staging.h"
 #include "driver/snapshot/recover.h"
@@ -127,8 +126,7 @@ static int settle_files(void *op, struct error *err)
 static int settle_saved(void *op, struct error *err)
 {
     const struct leftover *leftover = op;
-    int r = save_settle(leftover->session, err);
-    return r < 0 ? r : restore_settle(leftover->session, err);
+    return save_settle(leftover->session, err);
 }
 
 /* Notes of what is still to be done when all else is. */

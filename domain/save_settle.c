@@ -17,6 +17,7 @@
 #include "domain/image_settle.h"
 #include "domain/late_fingerprint.h"
 #include "domain/pending_call.h"
+#include "domain/restore_settle.h"
 #include "domain/save_record.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
@@ -209,9 +210,15 @@ static int put_in_place(const struct session *session, const json_t *note, struc
     return r == 0 && memory ? image_settle(memory, is_saved, err) : r;
 }
 
-int save_settle(struct session *session, struct error *err)
+static int settle_save(struct session *session, struct error *err)
 {
     const json_t *note = last_note(session, "save");
     int r = note && !record_all(session->record, "saved") ? decide(session, note, err) : 0;
     return r < 0 || !note ? r : put_in_place(session, note, err);
+}
+
+int save_settle(struct session *session, struct error *err)
+{
+    int r = settle_save(session, err);
+    return r < 0 ? r : restore_settle(session, err);
 }

@@ -27,7 +27,7 @@ int save_settle_keep(struct session *session, bool digest, const struct image_ob
  * Brings to its end what the record tells of; nothing is nothing to do. A guest that is not saved
  * after all runs again, and what there is of its memory goes. One that is saved stays so: its files
  * get their names. What was left at an earlier time has fingerprints only where no disk has been
- * written to since. EBUSY when nobody can tell what libvirt is at. To be called again after a
- * failure.
+ * written to since. EBUSY when nobody can tell what libvirt is at. Then a restore
+ * (restore_settle.h). To be called again after a failure.
  */
 int save_settle(struct session *session, struct error *err);
