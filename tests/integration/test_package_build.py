@@ -93,7 +93,7 @@ def container_image(release):
     base = output(*buildah, "from", "scratch").strip()
     output(*buildah, "copy", "--quiet", base, root, "/")
     output(*buildah, "run", "--isolation", "chroot", base, "--", "rm", "/usr/sbin/policy-rc.d")
-    output(*buildah, "commit", "--quiet", base, "debian")
+    output(*buildah, "commit", "--quiet", base, "localhost/debian")
     output(*buildah, "bud", "--isolation", "chroot", "--network", "host", "--build-arg",
            "BASE=localhost/debian", "--tag", PACKAGE, "-f", "packaging/container/Dockerfile", ".",
            cwd=source)
