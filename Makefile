@@ -256,11 +256,15 @@ $(BUILD)/$(NAME).conf.sample: $(BUILD)/conf-doc
 $(BUILD)/$(NAME).conf.5: docs/$(NAME).conf.5.in $(BUILD)/conf-doc
 	$(Q){ sed 's/@VERSION@/$(VERSION)/' $<; $(BUILD)/conf-doc man; } >$@
 
-$(BUILD)/$(NAME).8: docs/$(NAME).8.in
+# What needs nothing that was built may come first.
+$(BUILD):
+	@mkdir -p $@
+
+$(BUILD)/$(NAME).8: docs/$(NAME).8.in | $(BUILD)
 	$(Q)sed 's/@VERSION@/$(VERSION)/' $< >$@
 
 # Each time: it names SBINDIR, and the installation before may have had another.
-$(BUILD)/$(NAME).service: packaging/$(NAME).service.in FORCE
+$(BUILD)/$(NAME).service: packaging/$(NAME).service.in FORCE | $(BUILD)
 	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|' $< >$@
 
 # For editors and tools that read C.
@@ -302,8 +306,7 @@ package-check:
 	$(Q)LAB=$(LAB) tests/run-integration tests/integration/test_package.py tests/integration/test_package_build.py
 
 # What is committed, without its history.
-dist:
-	@mkdir -p $(BUILD)
+dist: | $(BUILD)
 	$(Q)git archive --prefix=$(NAME)-$(VERSION)/ -o $(BUILD)/$(NAME)-$(VERSION).tar.gz HEAD
 	@echo "  DIST  $(BUILD)/$(NAME)-$(VERSION).tar.gz"
 

@@ -203,6 +203,7 @@ class Faults(unittest.TestCase):
         assert_same_content(image, "qcow2", self.server)
         self.assert_unharmed(self.server)
 
+    @tap.any_method
     def test_broker_restarted(self):
         """broker restarted during the snapshot: it ends well and the agent attaches again"""
         proxy = self.proxy(hold_after=8 << 20)
@@ -222,6 +223,7 @@ class Faults(unittest.TestCase):
         assert_same_content(image, "qcow2", self.server)
         self.assert_unharmed(self.server)
 
+    @tap.any_method
     def test_state_reset_by_admin(self):
         """task state reset by an administrator during the upload: the whole image is kept"""
         proxy = self.proxy(hold_after=8 << 20)
@@ -235,6 +237,7 @@ class Faults(unittest.TestCase):
         assert_same_content(image, "qcow2", self.server)
         self.assert_unharmed(self.server)
 
+    @tap.any_method
     def test_glance_unreachable(self):
         """Glance unreachable from the agent: nova-compute takes the snapshot, whose Glance answers"""
         with Agent({"glance": {"api_servers": "http://127.0.0.1:9", "num_retries": "0"}},
@@ -248,6 +251,7 @@ class Faults(unittest.TestCase):
         self.cloud.glance("DELETE", f"/v2/images/{image}")
         self.assert_unharmed(self.server)
 
+    @tap.any_method
     def test_no_domain(self):
         """the hypervisor knows no such guest: image gone, state cleared, fault recorded"""
         server = self.cloud.create_server("it-no-domain", self.base)
@@ -268,6 +272,7 @@ class Faults(unittest.TestCase):
         virsh("define", path)
         os.unlink(path)
 
+    @tap.any_method
     def test_forged_backing_file(self):
         """a root disk whose header names another backing file is refused, the guest untouched"""
         server = self.cloud.create_server("it-forged", self.base)
@@ -280,6 +285,7 @@ class Faults(unittest.TestCase):
         self.assert_unharmed(server, "shut off")
         self.cloud.delete_server(server)
 
+    @tap.any_method
     def test_lying_format(self):
         """a root disk that is not what the domain says is refused, the guest untouched"""
         server = self.cloud.create_server("it-lying", self.base)
@@ -309,6 +315,7 @@ class Faults(unittest.TestCase):
             run("umount", folder)
         self.assert_unharmed(self.server)
 
+    @tap.any_method
     def test_required_quiesce_without_agent(self):
         """os_require_quiesce without a guest agent: refused before the guest is touched"""
         self.cloud.glance("PATCH", f"/v2/images/{self.base}", json=[
@@ -353,6 +360,7 @@ class BadConfiguration(unittest.TestCase):
         finally:
             os.unlink(path)
 
+    @tap.any_method
     def test_errors_name_file_and_line(self):
         """bad values and unknown keys are named with file and line"""
         for text, words in [

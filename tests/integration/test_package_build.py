@@ -82,6 +82,25 @@ def container_packages():
             re.findall(r"install -y --no-install-recommends ([^&\n]+)", text)]
 
 
+def container_image(release):
+    """Made of what is committed and nothing but Debian's release: what runs a command in it."""
+    buildah = ["buildah", "--storage-driver", "vfs", "--root", f"{folder}/{release}/images",
+               "--runroot", f"{folder}/{release}/run"]
+    source = f"{folder}/{release}/source"
+    output("git", "clone", "-q", REPO, source)
+    root = output(f"{REPO}/tests/lab/root", release, "ca-certificates",
+                  env={**os.environ, "ROOTS": f"{folder}/{release}"}).splitlines()[-1]
+    base = output(*buildah, "from", "scratch").strip()
+    output(*buildah, "copy", "--quiet", base, root, "/")
+    output(*buildah, "run", "--isolation", "chroot", base, "--", "rm", "/usr/sbin/policy-rc.d")
+    output(*buildah, "commit", "--quiet", base, "localhost/debian")
+    output(*buildah, "bud", "--isolation", "chroot", "--network", "host", "--build-arg",
+           "BASE=localhost/debian", "--tag", PACKAGE, "-f", "packaging/container/Dockerfile", ".",
+           cwd=source)
+    made = output(*buildah, "from", f"localhost/{PACKAGE}").strip()
+    return lambda *argv: output(*buildah, "run", "--isolation", "chroot", made, "--", *argv)
+
+
 def lab_packages(group):
     with open(f"{REPO}/tests/lab/packages", encoding="utf-8") as file:
         text = re.search(rf"^\[{group}\]\n(.*?)(?=^\[|\Z)", file.read(), re.MULTILINE | re.DOTALL)[1]
@@ -113,6 +132,17 @@ class PackageBuildTest(unittest.TestCase):
         self.assertLessEqual(libraries, lab_packages("build"))
         needed = set(re.findall(r"lib[a-z0-9.+-]+", output("dpkg-deb", "-f", package, "Depends")))
         self.assertLessEqual(needed - EVERYWHERE - control_field("Depends"), runs_with)
+
+    def test_container_image(self):
+        """package build: the container is built on Debian 12 and 13, and all it runs is in it"""
+        for release in ("bookworm", "trixie"):
+            with self.subTest(release):
+                run = container_image(release)
+                self.assertIn(PACKAGE, run("nova-snapshot-agent", "--version"))
+                self.assertIn("domain image", run("nova-snapshot", "--help"))
+                run("qemu-img", "--version")
+                self.assertEqual(run("stat", "-c", "%a", f"/var/lib/{PACKAGE}").strip(), "700")
+                run("sh", "-c", "ls /usr/lib/*/sasl2/libscram.so /usr/lib/*/qemu/block-rbd.so")
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ class Snapshot(unittest.TestCase):
             self.assertIn("Beginning live snapshot", agent.log())
         self.check(record, "paused")
 
+    @tap.any_method
     def test_cold_running(self):
         """a running server without live snapshots: saved, converted, running again"""
         with Agent(COLD) as agent:
@@ -74,6 +75,7 @@ class Snapshot(unittest.TestCase):
         self.assertEqual(record.get("snapshot_method"), "cold" if METHOD == "blockrebase" else
                          f"cold, not {METHOD}: [workarounds]disable_libvirt_livesnapshot is set")
 
+    @tap.any_method
     def test_cold_paused(self):
         """a paused server without live snapshots comes back paused"""
         self.cloud.action(self.server, "pause", wait="PAUSED")
@@ -92,6 +94,7 @@ class Snapshot(unittest.TestCase):
                           agent.log())
         self.check(record, "shut off")
 
+    @tap.any_method
     def test_suspended(self):
         """a suspended server: converted, its saved memory untouched"""
         self.cloud.action(self.server, "suspend", wait="SUSPENDED")
@@ -178,6 +181,7 @@ class Snapshot(unittest.TestCase):
             disk_file(self.server))
         self.cloud.delete_server(second)
 
+    @tap.any_method
     def test_member_of_a_project(self):
         """a tenant with the role member, whose token the service token accompanies"""
         demo = Cloud("demo-openrc.sh")
@@ -190,6 +194,7 @@ class Snapshot(unittest.TestCase):
         finally:
             demo.clean()
 
+    @tap.any_method
     def test_concurrent(self):
         """several servers at once, one slot: all become active, the bus goes on"""
         others = [self.cloud.create_server(f"it-many-{i}", self.base) for i in range(2)]

@@ -11,9 +11,10 @@ import time
 
 import known_secrets
 from cloud import LAB, REPO, lab_environment, wait_for
+from tap import DEFAULT_METHOD
 
 BINARY = os.environ.get("AGENT", f"{REPO}/build/nova-snapshot-agent")
-METHOD = os.environ.get("LIVE_SNAPSHOT_METHOD", "blockrebase")  # of all agents that name none
+METHOD = os.environ.get("LIVE_SNAPSHOT_METHOD", DEFAULT_METHOD)  # of all agents that name none
 # Without what nova-compute does not tell: its records and messages are compared with the agent's.
 AS_NOVA = {"snapshot_agent": {"report_progress": "false", "image_provenance": "false"}}
 
