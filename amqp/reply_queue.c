@@ -53,12 +53,18 @@ int reply_queue_up(struct reply_queue *queue, struct error *err)
     uint64_t lost_for_ms = queue->lost_ms != 0 ? clock_now_ms() - queue->lost_ms : 0;
     if (lost_for_ms > OUTAGE_MAX_MS)
         name_queue(queue);
-    int r = consume_replies(queue, err);
+    struct error failure = ERROR_INIT;
+    int r = consume_replies(queue, &failure);
     /* It is on a node that is down. What servers have for us they try to send to the old name. */
-    if (r == -ENOENT && (queue->lost_ms == 0 || lost_for_ms > NODE_STOPS_MS))
+    if (r == -ENOENT && (queue->lost_ms == 0 || lost_for_ms > NODE_STOPS_MS)) {
         name_queue(queue);
-    if (r < 0)
+        failure = (struct error)ERROR_INIT;
+        r = consume_replies(queue, &failure);
+    }
+    if (r < 0) {
+        *err = failure;
         return r;
+    }
     queue->is_consumed = true;
     queue->lost_ms = 0;
     return 0;

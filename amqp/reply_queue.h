@@ -27,7 +27,7 @@ void reply_queue_init(struct reply_queue *queue, struct connection *connection,
 
 /*
  * The connection is new: declares and consumes it, under a new name after a long outage. Where the
- * broker cannot have this one, -ENOENT; when that lasts, the next time under a new one as well.
+ * broker cannot have this one, -ENOENT; when that lasts, under a new one as well.
  */
 int reply_queue_up(struct reply_queue *queue, struct error *err);
 void reply_queue_down(struct reply_queue *queue);

@@ -118,11 +118,12 @@ static int check_at_rest(virDomainPtr domain, struct error *err)
                : 0;
 }
 
+/* And that its agent answers: else nobody could tell afterwards whether it was thawed. */
 static int check_thawed(const struct session *session, struct error *err)
 {
     struct guest_freeze freeze = {.connection = session->driver->connection,
                                   .timeout_s = session->driver->freeze_timeout_s};
-    return guest_freeze_check_thawed(&freeze, session->domain, err);
+    return guest_freeze_need_thawed(&freeze, session->domain, err);
 }
 
 int checkpoint_check(const struct session *session, const struct checkpoint_plan *plan,

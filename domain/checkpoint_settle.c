@@ -16,6 +16,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/layer_map.h"
+#include "domain/pending_call.h"
 #include "driver/image/qemu_img.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/guest_freeze.h"
@@ -44,18 +45,40 @@ static bool says(const json_t *note, const char *key)
 }
 
 /* libvirt answers when its work is done: what it is at holds the domain's lock. */
-static int await_libvirt(virDomainPtr domain, struct error *err)
+static int has_job(virDomainPtr domain, bool *ret_has, struct error *err)
+{
+    virDomainJobInfo job = {0};
+    int r = virDomainGetJobInfo(domain, &job);
+    int code = r < 0 ? virGetLastErrorCode() : VIR_ERR_OK;
+    if (r < 0 && code != VIR_ERR_OPERATION_INVALID && code != VIR_ERR_OPERATION_TIMEOUT)
+        return libvirt_error(err, "cannot read what libvirt is at");
+    *ret_has = r < 0 ? code == VIR_ERR_OPERATION_TIMEOUT /* it is invalid where none runs */
+                     : job.type != VIR_DOMAIN_JOB_NONE;
+    return 0;
+}
+
+static bool is_there(virDomainPtr domain, const char *name)
+{
+    virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(domain, name, 0);
+    if (snapshot)
+        (void)virDomainSnapshotFree(snapshot);
+    return snapshot != NULL;
+}
+
+/* The job is asked for last: there is a checkpoint also while it is made. */
+static int await_libvirt(const struct session *session, virDomainPtr domain, const json_t *note,
+                         struct error *err)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    const char *name = json_string_member(note, "name");
+    uint64_t until_ms = pending_call_until_ms(session);
     uint64_t deadline_ms = clock_now_ms() + LIBVIRT_TIMEOUT_MS;
-    virDomainJobInfo job;
     while (clock_now_ms() < deadline_ms) {
-        int r = virDomainGetJobInfo(domain, &job);
-        int code = r < 0 ? virGetLastErrorCode() : VIR_ERR_OK;
-        if (code == VIR_ERR_OPERATION_INVALID || (r == 0 && job.type == VIR_DOMAIN_JOB_NONE))
-            return 0; /* it does not run, or has none */
-        if (r < 0 && code != VIR_ERR_OPERATION_TIMEOUT)
-            return libvirt_error(err, "cannot read what libvirt is at");
+        bool is_busy = false;
+        bool may_come = clock_now_ms() < until_ms && !is_there(domain, name ? name : "");
+        int r = has_job(domain, &is_busy, err);
+        if (r < 0 || (!is_busy && !may_come))
+            return r;
         (void)nanosleep(&pause, NULL);
     }
     return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
@@ -68,14 +91,7 @@ static int thaw(const struct session *session, virDomainPtr domain, struct error
 {
     struct guest_freeze freeze = {.connection = session->driver->connection,
                                   .timeout_s = session->driver->freeze_timeout_s};
-    struct error frozen = ERROR_INIT;
-    freeze.thaw_needed = guest_freeze_check_thawed(&freeze, domain, &frozen) < 0;
-    if (!freeze.thaw_needed)
-        return 0;
-    int r = guest_freeze_limit_agent(&freeze, domain, err);
-    if (r == 0)
-        r = guest_freeze_end(&freeze, domain, err);
-    return r < 0 ? r : guest_freeze_release_agent(&freeze, domain, err);
+    return guest_freeze_end_left(&freeze, domain, err);
 }
 
 /* One that was stopped for this, and not by a user since. */
@@ -235,7 +251,7 @@ int checkpoint_settle(struct session *session, struct error *err)
         return remove_reserved(note, err);
     bool is_made = record_all(session->record, "made") != NULL;
     if (r == 0 && !is_made)
-        r = await_libvirt(domain, err);
+        r = await_libvirt(session, domain, note, err);
     failpoint("checkpoint:libvirt-is-done");
     bool is_running = r == 0 && is_active && virDomainIsActive(domain) == 1;
     if (is_running && is_made)

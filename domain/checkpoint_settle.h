@@ -19,8 +19,9 @@ json_t *checkpoint_settle_note(const struct checkpoint_plan *plan,
                                const struct checkpoint_request *request);
 
 /*
- * Waits for libvirt to be done, brings a guest back that stands still or is frozen, and, where the
- * domain has no such checkpoint, removes the files that nothing names. To be called again after a
- * failure; nothing to do when none is noted. EBUSY when libvirt is still at it.
+ * Waits for libvirt to be done, also with a call that waits for its turn (pending_call.h), brings a
+ * guest back that stands still or is frozen, and, where the domain has no such checkpoint, removes
+ * the files that nothing names. To be called again after a failure; nothing to do when none is
+ * noted. EBUSY when libvirt is still at it.
  */
 int checkpoint_settle(struct session *session, struct error *err);

@@ -15,6 +15,7 @@
 #include "domain/checkpoint_name.h"
 #include "domain/checkpoint_settle.h"
 #include "domain/leftover.h"
+#include "domain/pending_call.h"
 #include "domain/snapshot_call.h"
 #include "domain/standstill.h"
 #include "driver/libvirt/guest_freeze.h"
@@ -71,10 +72,14 @@ static int make(struct session *session, const struct checkpoint_plan *plan,
         return r;
     }
     failpoint("checkpoint:memory-file-made");
-    r = record_note(session->record, "begun", json_true(), err);
+    r = pending_call_begin(session, err);
     if (r == 0 && request->quiesce) /* libvirt thaws whatever becomes of this process */
         r = guest_freeze_limit_agent(&freeze, session->domain, err);
-    return r < 0 ? r : call_libvirt(session, plan, request, report, err);
+    if (r == 0)
+        r = call_libvirt(session, plan, request, report, err);
+    if (r < 0)
+        pending_call_failed(session);
+    return r;
 }
 
 /* QEMU 7.2 saves no memory a second time until the guest has run, and does not say what to do. */

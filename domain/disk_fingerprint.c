@@ -66,7 +66,7 @@ static int look_at_layer(const json_t *layer, json_t **ret_seen, struct error *e
     return 0;
 }
 
-static int look_at_layers(const json_t *layers, json_t **ret_seen, struct error *err)
+int disk_fingerprint_look(const json_t *layers, json_t **ret_seen, struct error *err)
 {
     json_t *all = json_array(), *seen = NULL;
     const json_t *layer;
@@ -113,12 +113,12 @@ static const char *path_of_difference(const json_t *before, const json_t *after)
 static int look_until_settled(const json_t *layers, json_t **ret_seen, struct error *err)
 {
     json_t *before = NULL, *after = NULL;
-    int r = look_at_layers(layers, &before, err);
+    int r = disk_fingerprint_look(layers, &before, err);
     if (r < 0)
         return r;
     for (unsigned i = 0; i < TRIES; i++) {
         (void)poll(NULL, 0, tick_of(before));
-        r = look_at_layers(layers, &after, err);
+        r = disk_fingerprint_look(layers, &after, err);
         if (r < 0 || json_equal(before, after))
             break;
         if (i + 1 == TRIES)
@@ -267,17 +267,38 @@ int disk_fingerprint_compare(const json_t *layers, bool digest,
     return -all.errnum;
 }
 
-json_int_t disk_fingerprint_written_ns(const json_t *layers, const char **ret_path)
+static int renew_layer(json_t *layer, json_int_t until_ns, struct error *err)
 {
-    json_int_t latest = 0;
-    const json_t *layer;
+    json_t *now = NULL;
+    int r = json_is_true(json_object_get(layer, "is_top")) ? look_at_layer(layer, &now, err) : 0;
+    if (r < 0 || !now)
+        return r;
+    json_t *ctime_ns = json_object_get(now, "ctime_ns");
+    bool is_known = !differs(layer, now, "size_bytes") && !differs(layer, now, "inode") &&
+                    !differs(layer, now, "mtime_ns") && json_integer_value(ctime_ns) <= until_ns;
+    if (!is_known)
+        r = error_set(err, ESTALE, EXC_INTERNAL_ERROR, "%s has changed since",
+                      json_string_value(json_object_get(layer, "path")));
+    else if (ctime_ns && json_object_set(layer, "ctime_ns", ctime_ns) < 0)
+        r = error_nomem(err);
+    json_decref(now);
+    return r;
+}
+
+int disk_fingerprint_renew(const json_t *layers, json_int_t until_ns, json_t **ret_layers,
+                           struct error *err)
+{
+    json_t *renewed = json_deep_copy(layers), *layer;
     size_t i;
-    json_array_foreach (layers, i, layer) {
-        json_int_t mtime_ns = json_integer_value(json_object_get(layer, "mtime_ns"));
-        if (mtime_ns > latest) {
-            latest = mtime_ns;
-            *ret_path = json_string_member(layer, "path");
-        }
+    int r = renewed ? 0 : error_nomem(err);
+    json_array_foreach (renewed, i, layer) {
+        if (r == 0)
+            r = renew_layer(layer, until_ns, err);
     }
-    return latest;
+    if (r < 0) {
+        json_decref(renewed);
+        return r;
+    }
+    *ret_layers = renewed;
+    return 0;
 }

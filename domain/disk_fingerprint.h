@@ -18,6 +18,9 @@
 #include "common/error.h"
 #include "domain/image_file.h"
 
+/* Returns the layers as they are at this moment, owned; what open() says. */
+int disk_fingerprint_look(const json_t *layers, json_t **ret_seen, struct error *err);
+
 /*
  * Returns the layers with their fingerprints, owned. It has waited until another write would change
  * the times. EBUSY naming a file that is being written to; what open() says; ECANCELED while
@@ -34,6 +37,10 @@ int disk_fingerprint_take(const json_t *layers, bool digest, const struct image_
 int disk_fingerprint_compare(const json_t *layers, bool digest,
                              const struct image_observer *observer, struct error *err);
 
-/* The latest mtime_ns of all layers that have one, 0 where none has; and whose that is, borrowed.
+/*
+ * Returns the layers, of which those that a guest writes to have their times of change of now,
+ * owned: owner or mode may have changed until `until_ns` of the epoch, as by a guest that was not
+ * started after all. ESTALE naming one whose content may have, or that has changed later.
  */
-json_int_t disk_fingerprint_written_ns(const json_t *layers, const char **ret_path);
+int disk_fingerprint_renew(const json_t *layers, json_int_t until_ns, json_t **ret_layers,
+                           struct error *err);

@@ -10,23 +10,13 @@
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "domain/disk_fingerprint.h"
-#include "domain/disk_layers.h"
 #include "domain/interrupt.h"
-#include "domain/layer_map.h"
 #include "domain/leftover.h"
+#include "domain/restore_int.h"
+#include "domain/restore_settle.h"
 #include "domain/save_record.h"
 #include "driver/definition/xml_node.h"
 #include "driver/libvirt/domain.h"
-
-struct restoring {
-    struct session *session;
-    const struct restore_request *request;
-    char path[PATH_MAX]; /* of the record of the disks */
-    json_t *record;      /* owned; NULL: there is none */
-    char *xml;           /* owned: the definition that is kept with the memory */
-    char *name;          /* owned */
-};
 
 /* The text of a child of <domain>; NULL when there is none. Owned. */
 static char *text_of(const char *xml, const char *element)
@@ -127,82 +117,6 @@ static int read_record(struct restoring *restoring, struct error *err)
     return error_prepend(err, "what the disks were when it was saved is not known");
 }
 
-/* That it is the record of this very memory. */
-static int check_memory(const struct restoring *restoring, struct error *err)
-{
-    json_t *memory = NULL;
-    const char *uuid = json_string_member(restoring->record, "uuid");
-    bool is_it = uuid && strcmp(uuid, restoring->session->uuid) == 0;
-    if (is_it && restoring->request->file) {
-        int r = save_record_describe_memory(restoring->request->file, &memory, err);
-        if (r < 0)
-            return r;
-        is_it = json_equal(memory, json_object_get(restoring->record, "memory"));
-        json_decref(memory);
-    }
-    return is_it ? 0
-                 : error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                             "%s is the record of another saved memory", restoring->path);
-}
-
-/* That the domain's disks are still the layers it was saved on, and no layer stands on one. */
-static int check_layer(const struct layer_map *map, const char *disk, const char *path,
-                       bool is_known, struct error *err)
-{
-    size_t file = layer_map_find(map, path);
-    bool is_disk = !is_known;
-    for (size_t i = 0; file != LAYER_MAP_NONE && i < map->name_count; i++) {
-        const struct layer_name *name = &map->names[i];
-        if (name->file != file && layer_map_reaches(map, name->file, file))
-            return error_set(
-                err, EINVAL, EXC_INTERNAL_ERROR,
-                "on disk %s (%s) stands another layer now, which %s of domain %s needs", disk, path,
-                name->snapshot ? "a checkpoint" : "the definition", name->domain);
-        is_disk |= name->file == file && name->is_own && name->kind == LAYER_NAME_DISK;
-    }
-    return is_disk
-               ? 0
-               : error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                           "disk %s is another file than %s now, as after a revert", disk, path);
-}
-
-static int check_users(const struct restoring *restoring, const json_t *layers, struct error *err)
-{
-    cleanup_layer_map struct layer_map map = {0};
-    const json_t *layer;
-    size_t i;
-    int r = layer_map_read(restoring->session, &map, err);
-    json_array_foreach (layers, i, layer) {
-        const char *disk = json_string_member(layer, "disk");
-        const char *path = json_string_member(layer, "path");
-        bool is_disk = json_is_true(json_object_get(layer, "is_top")) && disk && path &&
-                       strcmp(disk, "nvram") != 0;
-        if (r == 0 && is_disk)
-            r = check_layer(&map, disk, path, restoring->session->domain != NULL, err);
-    }
-    return r;
-}
-
-static int check_disks(const struct restoring *restoring, struct error *err)
-{
-    const json_t *known = json_object_get(restoring->record, "layers");
-    const char *unknown = json_string_member(restoring->record, "unknown");
-    json_t *layers = NULL;
-    int r = unknown ? error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                                "what the disks were when it was saved is not known: %s", unknown)
-                    : check_memory(restoring, err);
-    if (r == 0)
-        r = disk_layers_list(restoring->xml, &layers, err);
-    if (r == 0)
-        r = disk_layers_check_known(layers, known, err);
-    if (r == 0)
-        r = check_users(restoring, layers, err);
-    json_decref(layers);
-    return r < 0 ? r
-                 : disk_fingerprint_compare(known, restoring->request->verify_disks,
-                                            restoring->request->observer, err);
-}
-
 /* 0 with *ret_is_checked false when it is forced. */
 static int check(const struct restoring *restoring, bool *ret_is_checked, struct error *err)
 {
@@ -211,7 +125,7 @@ static int check(const struct restoring *restoring, bool *ret_is_checked, struct
         log_warning("restoring onto disks of which nothing is known");
         return 0;
     }
-    int r = check_disks(restoring, &failure);
+    int r = restore_check_disks(restoring, &failure);
     *ret_is_checked = r == 0;
     if (r == 0 || (restoring->request->force && r != -ECANCELED)) {
         if (r < 0)
@@ -223,15 +137,30 @@ static int check(const struct restoring *restoring, bool *ret_is_checked, struct
                              "them, --force does it all the same");
 }
 
-static int note_restore(const struct restoring *restoring, struct error *err)
+static int note_restore(const struct restoring *restoring, bool is_checked, struct error *err)
 {
     struct record *record = restoring->session->record;
     int r = record_note(record, "domain", json_pack("{s:s}", "name", restoring->name), err);
     return r < 0 ? r
                  : record_note(record, "restore",
-                               json_pack("{s:b, s:s}", "is_managed", !restoring->request->file,
-                                         "disks", restoring->record ? restoring->path : ""),
+                               json_pack("{s:b, s:s, s:b}", "is_managed", !restoring->request->file,
+                                         "disks", restoring->record ? restoring->path : "",
+                                         "is_checked", is_checked),
                                err);
+}
+
+/* libvirt boots it where the memory has gone since it was looked at, or is of no use to it. */
+static int check_goes_on(virDomainPtr domain, bool paused, struct error *err)
+{
+    int state = 0, reason = 0;
+    if (virDomainGetState(domain, &state, &reason, 0) < 0)
+        return libvirt_error(err, "cannot read whether the guest goes on");
+    bool is_booted = paused ? state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_USER
+                            : state == VIR_DOMAIN_RUNNING && reason == VIR_DOMAIN_RUNNING_BOOTED;
+    return is_booted ? error_set(err, EIO, EXC_INTERNAL_ERROR,
+                                 "libvirt has started the guest anew: its saved memory had gone "
+                                 "meanwhile, or was of no use")
+                     : 0;
 }
 
 static int start_managed(const struct restoring *restoring, struct error *err)
@@ -242,7 +171,9 @@ static int start_managed(const struct restoring *restoring, struct error *err)
     enum power_state state;
     if (virDomainCreateWithFlags(domain, paused ? VIR_DOMAIN_START_PAUSED : 0) < 0)
         return libvirt_error(err, "cannot start the guest from its saved memory, which stays");
-    int r = flags & VIR_DOMAIN_SAVE_RUNNING ? libvirt_domain_power_state(domain, &state, err) : 0;
+    int r = check_goes_on(domain, paused, err);
+    if (r == 0 && flags & VIR_DOMAIN_SAVE_RUNNING)
+        r = libvirt_domain_power_state(domain, &state, err);
     if (r < 0 || !(flags & VIR_DOMAIN_SAVE_RUNNING) || state != POWER_STATE_PAUSED)
         return r;
     return virDomainResume(domain) < 0 ? libvirt_error(err, "cannot let the guest run") : 0;
@@ -266,6 +197,8 @@ static int start_guest(const struct restoring *restoring, struct restore_report 
     int r =
         restoring->request->file ? start_from_file(restoring, err) : start_managed(restoring, err);
     failpoint("restore:started");
+    if (r < 0)
+        restore_settle_refused(session);
     if (r == 0)
         r = session_need_domain(session, err);
     if (r == 0)
@@ -289,7 +222,7 @@ static int restore_guest(struct restoring *restoring, struct restore_report *rep
     if (r == 0)
         r = check(restoring, &report->is_checked, err);
     if (r == 0)
-        r = note_restore(restoring, err);
+        r = note_restore(restoring, report->is_checked, err);
     failpoint("restore:noted");
     return r < 0 ? r : start_guest(restoring, report, err);
 }

@@ -10,9 +10,11 @@
 #include "common/cleanup.h"
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "domain/disk_fingerprint.h"
 #include "domain/disk_layers.h"
 #include "domain/image_settle.h"
 #include "domain/leftover.h"
+#include "domain/pending_call.h"
 #include "domain/save_check.h"
 #include "domain/save_record.h"
 #include "domain/save_settle.h"
@@ -47,16 +49,21 @@ static int name_files(struct saving *saving, struct error *err)
     return r < 0 ? r : image_file_name(path, &saving->disks, err);
 }
 
+/* As they are before: which files they are is known then whatever becomes of the command. */
 static int list_layers(struct saving *saving, const char *xml, struct error *err)
 {
-    int r = disk_layers_list(xml, &saving->layers, err);
-    const char *device = r == 0 ? disk_layers_device(saving->layers) : NULL;
-    return !device || saving->request->verify_disks
-               ? r
-               : error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                           "disk %s is a device, which keeps no time of its last write: only "
-                           "--verify-disks can tell whether it has changed",
-                           device);
+    json_t *layers = NULL;
+    int r = disk_layers_list(xml, &layers, err);
+    const char *device = r == 0 ? disk_layers_device(layers) : NULL;
+    if (device && !saving->request->verify_disks)
+        r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                      "disk %s is a device, which keeps no time of its last write: only "
+                      "--verify-disks can tell whether it has changed",
+                      device);
+    if (r == 0)
+        r = disk_fingerprint_look(layers, &saving->layers, err);
+    json_decref(layers);
+    return r;
 }
 
 /* All that can be found out while the guest runs. */
@@ -125,7 +132,11 @@ static int write_memory(struct saving *saving, struct save_report *report, struc
     int r = note_save(saving, report->stopped_ms, err);
     failpoint("save:noted");
     if (r == 0)
+        r = pending_call_begin(session, err);
+    if (r == 0)
         r = managed_save_to(session->domain, &target, session->driver->stall_timeout_s, err);
+    if (r < 0)
+        pending_call_failed(session);
     report->took_ms = save_record_now_ms() - report->stopped_ms;
     failpoint("save:memory-written");
     return r;

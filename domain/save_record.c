@@ -15,6 +15,7 @@
 #include "common/json.h"
 #include "common/private_file.h"
 #include "domain/image_digest.h"
+#include "driver/libvirt/managed_save.h"
 
 #define MAX_BYTES (4U << 20)
 #define TAIL_BYTES (1U << 20) /* the state of the devices, which no two saves have in common */
@@ -150,6 +151,14 @@ int save_record_describe_memory(const char *file, json_t **ret_memory, struct er
         return error_nomem(err);
     *ret_memory = memory;
     return 0;
+}
+
+int save_record_describe_kept(const struct session *session, json_t **ret_memory, struct error *err)
+{
+    char file[PATH_MAX];
+    return session->domain && managed_save_file(session->domain, file)
+               ? save_record_describe_memory(file, ret_memory, err)
+               : 0;
 }
 
 int save_record_memory_is_whole(const char *file, bool *ret_is_whole, struct error *err)

@@ -6,9 +6,11 @@
  * A JSON object, of version 1:
  *   uuid, name    of the domain
  *   stopped_ms    since when the guest stands still, of the epoch
- *   memory        {size_bytes, tail_sha256}: which file it is the record of; not of one libvirt
- * keeps layers        of its disks, with their fingerprints (disk_fingerprint.h) unknown       why
- * the layers have none; absent: they have used_ms       when it was restored last; absent: never
+ *   memory        {size_bytes, tail_sha256}: which memory it is the record of; absent where libvirt
+ *                 keeps it in a file that is not known
+ *   layers        of its disks, with their fingerprints (disk_fingerprint.h)
+ *   unknown       why the layers have none; absent: they have
+ *   used_ms       when it was restored last; absent: never
  */
 #pragma once
 
@@ -41,6 +43,10 @@ json_int_t save_record_now_ms(void);
 
 /* What tells this memory file from others, also where it was copied to. Returned owned. */
 int save_record_describe_memory(const char *file, json_t **ret_memory, struct error *err);
+
+/* The same of the one that libvirt keeps; *ret_memory stays where its file is not known. */
+int save_record_describe_kept(const struct session *session, json_t **ret_memory,
+                              struct error *err);
 
 /*
  * Whether a memory file is complete: libvirt gives it another first word when all is written

@@ -3,22 +3,26 @@
 #include "domain/save_settle.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/disk_fingerprint.h"
-#include "domain/disk_layers.h"
 #include "domain/image_settle.h"
+#include "domain/late_fingerprint.h"
+#include "domain/pending_call.h"
+#include "domain/restore_settle.h"
 #include "domain/save_record.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
 
-#define REASON_SIZE 512
+#define LOOK_MS 200
 
 static const json_t *last_note(const struct session *session, const char *name)
 {
@@ -48,7 +52,8 @@ static int write_record(struct session *session, const json_t *note, json_t *lay
     json_t *memory = NULL;
     const char *file = memory_of(note);
     const char *path = json_string_member(json_object_get(note, "disks"), "partial");
-    int r = file ? save_record_describe_memory(file, &memory, err) : 0;
+    int r = file ? save_record_describe_memory(file, &memory, err)
+                 : save_record_describe_kept(session, &memory, err);
     if (r < 0) {
         json_decref(layers);
         return r;
@@ -69,34 +74,11 @@ int save_settle_keep(struct session *session, bool digest, const struct image_ob
     return r < 0 ? r : write_record(session, note, layers, NULL, err);
 }
 
-/*
- * Fingerprints that are taken late are good when no disk was written to since the memory was: its
- * last word comes when the guest has let go of its disks. "" in `ret_reason` when they are.
- */
-static void doubt_layers(const json_t *layers, const char *memory, char ret_reason[REASON_SIZE])
-{
-    struct stat st;
-    const char *path = "", *device = disk_layers_device(layers);
-    json_int_t written_ns = disk_fingerprint_written_ns(layers, &path);
-    ret_reason[0] = '\0';
-    if (device)
-        (void)snprintf(ret_reason, REASON_SIZE,
-                       "the save was killed before disk %s, a device, was read", device);
-    else if (!memory || stat(memory, &st) < 0)
-        (void)snprintf(ret_reason, REASON_SIZE,
-                       "the save was killed before it looked at the disks");
-    else if (written_ns > (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec)
-        (void)snprintf(ret_reason, REASON_SIZE,
-                       "the save was killed before it looked at the disks, and %.300s has been "
-                       "written to since",
-                       path);
-}
-
 /* The guest is saved, by a command that did not come to its end. */
 static int keep_late(struct session *session, const json_t *note, bool is_started,
                      struct error *err)
 {
-    char reason[REASON_SIZE] = "the domain was started after it was saved";
+    char reason[LATE_FINGERPRINT_REASON_SIZE] = "the domain was started after it was saved";
     struct error failure = ERROR_INIT;
     json_t *layers = NULL;
     if (!is_started) {
@@ -104,7 +86,8 @@ static int keep_late(struct session *session, const json_t *note, bool is_starte
             0)
             (void)snprintf(reason, sizeof(reason), "%.500s", failure.message);
         else
-            doubt_layers(layers, memory_of(note), reason);
+            late_fingerprint_doubt(json_object_get(note, "layers"), layers, memory_of(note),
+                                   reason);
     }
     if (reason[0] != '\0') {
         json_decref(layers);
@@ -161,25 +144,56 @@ static bool is_record_written(const json_t *note)
     return is_written;
 }
 
-/* libvirtd goes on to save the guest of a client that has died. */
+/* What is not whole, libvirt may still write to: the one that knows the domain says so. */
+static int check_is_known(const struct session *session, const char *memory, struct error *err)
+{
+    if (session->domain || !memory || record_host_rebooted(session->record) ||
+        (access(memory, F_OK) < 0 && errno == ENOENT))
+        return 0;
+    return error_set(
+        err, EBUSY, EXC_INTERNAL_ERROR,
+        "libvirt knows no such domain, and nobody can tell whether its memory is still "
+        "being written to %s: remove that, if it is not",
+        memory);
+}
+
+/* libvirt counts anew when the host has been started anew. */
+static bool is_same_run(const struct session *session, const json_t *note, bool is_active)
+{
+    return is_active && !record_host_rebooted(session->record) &&
+           (json_int_t)(int)virDomainGetID(session->domain) ==
+               json_integer_value(json_object_get(note, "id"));
+}
+
+/* libvirtd goes on to save the guest of a client that has died, or is yet to begin with it. */
+static int await_libvirt(struct session *session, const json_t *note, bool *ret_active,
+                         struct error *err)
+{
+    uint64_t until_ms = pending_call_until_ms(session);
+    for (;;) {
+        bool may_come = clock_now_ms() < until_ms;
+        int r = find_domain(session, ret_active, err);
+        if (r == 0 && session->domain)
+            r = managed_save_await(session->domain, session->driver->stall_timeout_s, err);
+        if (r == 0)
+            r = find_domain(session, ret_active, err);
+        if (r < 0 || !may_come || !is_same_run(session, note, *ret_active))
+            return r;
+        (void)poll(NULL, 0, LOOK_MS);
+    }
+}
+
 static int decide(struct session *session, const json_t *note, struct error *err)
 {
     bool is_active = false, whole = false;
-    int r = find_domain(session, &is_active, err);
-    if (r == 0 && session->domain)
-        r = managed_save_await(session->domain, session->driver->stall_timeout_s, err);
-    if (r == 0)
-        r = find_domain(session, &is_active, err);
+    int r = await_libvirt(session, note, &is_active, err);
     if (r < 0)
         return r;
-    /* libvirt counts anew when the host has been started anew. */
-    if (is_active && !record_host_rebooted(session->record) &&
-        (json_int_t)(int)virDomainGetID(session->domain) ==
-            json_integer_value(json_object_get(note, "id")))
+    if (is_same_run(session, note, is_active))
         return let_go_on(session, note, err);
     r = is_whole(session, memory_of(note), &whole, err);
     if (r < 0 || !whole)
-        return r;
+        return r < 0 ? r : check_is_known(session, memory_of(note), err);
     log_warning("the guest is saved, by a command that did not come to its end: `domain restore` "
                 "lets it go on");
     return is_record_written(note) ? record_note(session->record, "saved", json_true(), err)
@@ -203,42 +217,8 @@ static int settle_save(struct session *session, struct error *err)
     return r < 0 || !note ? r : put_in_place(session, note, err);
 }
 
-/* The memory stays: it is only marked, where that can be. */
-static void mark_used(const char *path)
-{
-    struct error failure = ERROR_INIT;
-    json_t *content = NULL;
-    int r = save_record_read(path, &content, &failure);
-    if (r == 0 && json_object_set_new(content, "used_ms", json_integer(save_record_now_ms())) < 0)
-        r = error_nomem(&failure);
-    if (r == 0)
-        r = save_record_replace(path, content, &failure);
-    json_decref(content);
-    if (r < 0)
-        log_warning("the memory is not marked as used: %s", failure.message);
-}
-
-/* What libvirt kept has gone with the start. */
-static int settle_restore(struct session *session, struct error *err)
-{
-    bool is_active = false;
-    const json_t *note = last_note(session, "restore");
-    const char *path = json_string_member(note, "disks");
-    int r = path && path[0] != '\0' ? find_domain(session, &is_active, err) : 0;
-    if (r < 0 || !is_active)
-        return r;
-    if (virDomainIsActive(session->domain) != 1)
-        return libvirt_error(err, "cannot read whether the guest runs");
-    if (json_is_true(json_object_get(note, "is_managed")))
-        return unlink(path) == 0 || errno == ENOENT
-                   ? 0
-                   : error_errno(err, errno, "cannot remove %s", path);
-    mark_used(path);
-    return 0;
-}
-
 int save_settle(struct session *session, struct error *err)
 {
     int r = settle_save(session, err);
-    return r < 0 ? r : settle_restore(session, err);
+    return r < 0 ? r : restore_settle(session, err);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a save or a restore ends, also that of a command that has died: the guest runs, or it is
- * saved. On one thread.
+ * How a save ends, also that of a command that has died: the guest runs, or it is saved. On one
+ * thread.
  *
  * Notes of the record:
  *   save      {is_managed, is_running, id, name, stopped_ms, layers, disks, memory}: a save is
- * about to begin of the run `id`; `disks` and `memory` are notes of image_settle.h, the second not
- * of one that libvirt keeps saved     the memory is whole, and the file of the disks is written
- *   restore   {is_managed, disks}: a guest is about to be started from its memory; `disks` is the
- *             path of its record, "" when it has none
+ *             about to begin of the run `id`; `layers` as they were then, of
+ *             disk_fingerprint.h; `disks` and `memory` are notes of image_settle.h, the second
+ *             not of one that libvirt keeps
+ *   saved     the memory is whole, and the file of the disks is written
  */
 #pragma once
 
@@ -27,6 +27,7 @@ int save_settle_keep(struct session *session, bool digest, const struct image_ob
  * Brings to its end what the record tells of; nothing is nothing to do. A guest that is not saved
  * after all runs again, and what there is of its memory goes. One that is saved stays so: its files
  * get their names. What was left at an earlier time has fingerprints only where no disk has been
- * written to since. To be called again after a failure.
+ * written to since. EBUSY when nobody can tell what libvirt is at. Then a restore
+ * (restore_settle.h). To be called again after a failure.
  */
 int save_settle(struct session *session, struct error *err);

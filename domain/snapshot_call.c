@@ -12,13 +12,15 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "driver/libvirt/connection.h"
+#include "driver/libvirt/domain_job.h"
 
 #define LOOK_MS 1000
 
 struct call {
     virDomainPtr domain;
     struct cancel *cancel;
-    int done_fd; /* readable when the call has returned */
+    int done_fd;       /* readable when the call has returned */
+    uint64_t asked_ms; /* since when it is made */
     uint64_t stall_ms;
     uint64_t written_bytes;
     uint64_t since_ms;   /* it has written so much */
@@ -28,12 +30,12 @@ struct call {
 /* Only a migration to a file tells how far it is. */
 static bool is_stalled(struct call *call)
 {
-    virDomainJobInfo job;
+    struct domain_job job = {0};
     bool is_writing =
-        virDomainGetJobInfo(call->domain, &job) == 0 && job.type != VIR_DOMAIN_JOB_NONE;
+        domain_job_is_begun(call->domain, VIR_DOMAIN_JOB_OPERATION_SNAPSHOT, call->asked_ms, &job);
     uint64_t now_ms = clock_now_ms();
-    if (!is_writing || job.dataProcessed != call->written_bytes) {
-        call->written_bytes = is_writing ? job.dataProcessed : 0;
+    if (!is_writing || job.processed != call->written_bytes) {
+        call->written_bytes = job.processed;
         call->since_ms = now_ms;
     }
     return now_ms - call->since_ms > call->stall_ms;
@@ -45,7 +47,7 @@ static void abort_until_done(const struct call *call)
     struct error ignored = ERROR_INIT;
     CANCEL_SHIELD();
     do
-        (void)virDomainAbortJob(call->domain);
+        domain_job_abort(call->domain, VIR_DOMAIN_JOB_OPERATION_SNAPSHOT, call->asked_ms);
     while (cancel_await(call->done_fd, clock_now_ms() + LOOK_MS, &ignored) < 0);
 }
 
@@ -78,6 +80,7 @@ int snapshot_call(virDomainPtr domain, const char *xml, unsigned flags, unsigned
     struct call call = {.domain = domain,
                         .cancel = cancel_current(),
                         .done_fd = done_fd,
+                        .asked_ms = clock_now_ms(),
                         .stall_ms = seconds_ms(stall_timeout_s)};
     if (done_fd < 0)
         return error_errno(err, errno, "cannot make an eventfd");

@@ -164,18 +164,52 @@ int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain,
     return 0;
 }
 
+static enum freeze_status ask_status(struct guest_freeze *freeze, virDomainPtr domain,
+                                     struct error *ret_refusal)
+{
+    struct error ignored = ERROR_INIT;
+    if (guest_freeze_limit_agent(freeze, domain, ret_refusal) < 0)
+        return STATUS_UNKNOWN;
+    freeze->answers = true; /* or it is away, which the question tells */
+    enum freeze_status status = read_status(freeze, domain, ret_refusal);
+    (void)guest_freeze_release_agent(freeze, domain, &ignored);
+    return status;
+}
+
+static int refuse_frozen(const struct error *refusal, struct error *err)
+{
+    return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                     "somebody else has frozen the guest's filesystems: %s", refusal->message);
+}
+
 int guest_freeze_check_thawed(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
 {
-    struct error ignored = ERROR_INIT, refusal = ERROR_INIT;
-    if (guest_freeze_limit_agent(freeze, domain, &ignored) < 0)
-        return 0;
-    freeze->answers = true; /* or it is away, which the question tells */
-    enum freeze_status status = read_status(freeze, domain, &refusal);
-    (void)guest_freeze_release_agent(freeze, domain, &ignored);
-    return status == STATUS_FROZEN
-               ? error_set(err, EBUSY, EXC_INTERNAL_ERROR,
-                           "somebody else has frozen the guest's filesystems: %s", refusal.message)
-               : 0;
+    struct error refusal = ERROR_INIT;
+    return ask_status(freeze, domain, &refusal) == STATUS_FROZEN ? refuse_frozen(&refusal, err) : 0;
+}
+
+int guest_freeze_need_thawed(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
+{
+    struct error refusal = ERROR_INIT;
+    enum freeze_status status = ask_status(freeze, domain, &refusal);
+    if (status == STATUS_THAWED || status == STATUS_FROZEN)
+        return status == STATUS_THAWED ? 0 : refuse_frozen(&refusal, err);
+    *err = refusal;
+    return error_prepend(err, "the guest agent does not answer");
+}
+
+int guest_freeze_end_left(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
+{
+    struct error ignored = ERROR_INIT;
+    int r = guest_freeze_limit_agent(freeze, domain, err);
+    freeze->answers = true;
+    if (r == 0 && read_status(freeze, domain, &ignored) != STATUS_THAWED) {
+        freeze->thaw_needed = true;
+        r = guest_freeze_end(freeze, domain, err);
+    }
+    return guest_freeze_release_agent(freeze, domain, r < 0 ? &ignored : err) < 0 && r == 0
+               ? -err->errnum
+               : r;
 }
 
 /* The guest has ended: nothing of it is frozen, there is no agent any more. */

@@ -46,6 +46,15 @@ int guest_freeze_release_agent(struct guest_freeze *freeze, virDomainPtr domain,
  */
 int guest_freeze_check_thawed(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
 
+/* The same, and EIO when its agent does not answer: nobody could tell later. */
+int guest_freeze_need_thawed(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
+
+/*
+ * Thaws a guest that a caller who is gone may have frozen, unless its agent answers as in a thawed
+ * one. After a failure it may be frozen still: to be called again.
+ */
+int guest_freeze_end_left(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
+
 /*
  * libvirt_domain_find_again(), after which the freeze of a guest that has ended is forgotten.
  */

@@ -8,14 +8,17 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "driver/libvirt/connection.h"
+#include "driver/libvirt/domain_job.h"
 
 #define STALL_CHECKS 4
 #define TELL_CHECKS 150 /* instead, when somebody wants to know how far it is */
@@ -29,6 +32,7 @@ struct save_watch {
     const struct managed_save_target *target;
     unsigned checks; /* so many without progress are a stall */
     unsigned check_ms;
+    uint64_t asked_ms;     /* since when the call is made */
     int ended_fd;          /* eventfd: the call has returned */
     struct cancel *cancel; /* of the thread that makes it */
     bool stalled;          /* read when the thread has ended */
@@ -50,7 +54,7 @@ static void abort_save(const struct save_watch *watch)
 {
     CANCEL_SHIELD();
     do
-        (void)virDomainAbortJob(watch->domain);
+        domain_job_abort(watch->domain, VIR_DOMAIN_JOB_OPERATION_SAVE, watch->asked_ms);
     while (wait_for_end(watch, ABORT_AGAIN_MS) != ENDED);
 }
 
@@ -92,13 +96,13 @@ static int save_memory(const struct save_watch *watch)
 static int save_watched(struct save_watch *watch, struct error *err)
 {
     pthread_t thread;
+    watch->asked_ms = clock_now_ms();
     int r = pthread_create(&thread, NULL, watch_save, watch);
     if (r != 0)
         return error_errno(err, r, "cannot watch over the managed save");
-    const uint64_t begin_ms = clock_now_ms();
     r = save_memory(watch);
     log_debug("managed save: %s after %" PRIu64 " ms", r < 0 ? "failed" : "complete",
-              clock_now_ms() - begin_ms);
+              clock_now_ms() - watch->asked_ms);
     if (r < 0)
         r = libvirt_error(err, "cannot save the guest's memory");
     (void)eventfd_write(watch->ended_fd, 1);
@@ -135,37 +139,20 @@ int managed_save_to(virDomainPtr domain, const struct managed_save_target *targe
     return -err->errnum;
 }
 
-/* Whether the domain is being saved, and how far that is. */
-static int find_save(virDomainPtr domain, bool *ret_saving, unsigned long long *ret_processed,
-                     struct error *err)
-{
-    virTypedParameterPtr params = NULL;
-    int type = VIR_DOMAIN_JOB_NONE, count = 0, operation = 0;
-    if (virDomainGetJobStats(domain, &type, &params, &count, 0) < 0)
-        return libvirt_error(err, "cannot read whether the guest's memory is being saved");
-    bool known = virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &operation) == 1;
-    *ret_saving =
-        type != VIR_DOMAIN_JOB_NONE && known && operation == VIR_DOMAIN_JOB_OPERATION_SAVE;
-    *ret_processed = 0;
-    (void)virTypedParamsGetULLong(params, count, VIR_DOMAIN_JOB_DATA_PROCESSED, ret_processed);
-    virTypedParamsFree(params, count);
-    return 0;
-}
-
 /* *ret_ended is false when it has made no progress for so long. */
 static int await_save_end(virDomainPtr domain, unsigned stall_timeout_ms, bool *ret_ended,
                           struct error *err)
 {
-    unsigned long long seen = 0, processed = 0;
-    bool saving = false;
+    uint64_t seen = 0;
     for (unsigned idle_ms = 0; idle_ms < stall_timeout_ms; idle_ms += AWAIT_STEP_MS) {
-        int r = find_save(domain, &saving, &processed, err);
-        *ret_ended = !saving;
-        if (r < 0 || !saving)
+        struct domain_job job = {0};
+        int r = domain_job_read(domain, &job, err);
+        *ret_ended = r == 0 && job.operation != VIR_DOMAIN_JOB_OPERATION_SAVE;
+        if (r < 0 || *ret_ended)
             return r;
-        if (processed != seen)
+        if (job.processed != seen)
             idle_ms = 0;
-        seen = processed;
+        seen = job.processed;
         (void)poll(NULL, 0, AWAIT_STEP_MS);
     }
     return 0;
@@ -183,7 +170,7 @@ int managed_save_await(virDomainPtr domain, unsigned stall_timeout_s, struct err
     if (r < 0 || ended)
         return r;
     log_debug("managed save of an earlier start: aborted, it makes no progress");
-    (void)virDomainAbortJob(domain);
+    domain_job_abort(domain, VIR_DOMAIN_JOB_OPERATION_SAVE, 0);
     r = await_save_end(domain, ABORT_TIMEOUT_MS, &ended, err);
     if (r < 0 || ended)
         return r;
@@ -191,4 +178,14 @@ int managed_save_await(virDomainPtr domain, unsigned stall_timeout_s, struct err
                      "saving the guest's memory made no progress for %u s and did not let itself "
                      "be ended",
                      stall_timeout_s);
+}
+
+bool managed_save_file(virDomainPtr domain, char ret_path[static PATH_MAX])
+{
+    cleanup_free char *uri = virConnectGetURI(virDomainGetConnect(domain));
+    const char *name = virDomainGetName(domain);
+    if (!uri || !name || strcmp(uri, "qemu:///system") != 0)
+        return false;
+    int n = snprintf(ret_path, PATH_MAX, "/var/lib/libvirt/qemu/save/%s.save", name);
+    return n > 0 && n < PATH_MAX && access(ret_path, R_OK) == 0;
 }

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <libvirt/libvirt.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -33,3 +35,9 @@ int managed_save_to(virDomainPtr domain, const struct managed_save_target *targe
  * was written for stall_timeout_s; ETIMEDOUT when it does not let itself be ended.
  */
 int managed_save_await(virDomainPtr domain, unsigned stall_timeout_s, struct error *err);
+
+/*
+ * The file that the memory of a domain of the system's libvirt is kept in, which its API does not
+ * tell (libvirt: src/qemu/qemu_conf.c, saveDir). False when that is not known, or cannot be read.
+ */
+bool managed_save_file(virDomainPtr domain, char ret_path[static PATH_MAX]);

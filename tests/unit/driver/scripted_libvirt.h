@@ -655,6 +655,7 @@ int __wrap_virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParamete
         return 0;
     if (world.save_lasts > 0 && --world.save_lasts == 0)
         end_foreign_save();
+    (void)virTypedParamsAddULLong(params, nparams, &max, VIR_DOMAIN_JOB_TIME_ELAPSED, 0);
     return virTypedParamsAddInt(params, nparams, &max, VIR_DOMAIN_JOB_OPERATION,
                                 VIR_DOMAIN_JOB_OPERATION_SAVE);
 }

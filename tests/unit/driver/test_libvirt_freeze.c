@@ -117,6 +117,68 @@ static void a_frozen_guest_is_told_from_others(void **state)
     assert_agent_is_free();
 }
 
+static void find_domain(virDomainPtr *ret_domain)
+{
+    if (libvirt_connection_find_domain(driver.connection, UUID, 0, EXC_INSTANCE_NOT_FOUND,
+                                       ret_domain, &err) < 0)
+        fail_msg("%s", err.message);
+}
+
+/* By a caller that is gone: only an agent that says so makes a guest a thawed one. */
+static void a_freeze_that_was_left_is_ended(void **state)
+{
+    (void)state;
+    struct guest_freeze freeze = {.timeout_s = 5};
+    cleanup_domain virDomainPtr domain = NULL;
+    find_domain(&domain);
+    assert_int_equal(guest_freeze_end_left(&freeze, domain, &err), 0);
+    assert_false(was_called("FSThaw"));
+    assert_agent_is_free();
+    world.frozen = true;
+    assert_int_equal(guest_freeze_end_left(&freeze, domain, &err), 0);
+    assert_false(world.frozen);
+    assert_agent_is_free();
+    world.frozen = true;
+    world.fail_name = "GetTime"; /* as just after libvirtd was started anew */
+    world.fail_code = VIR_ERR_AGENT_UNSYNCED;
+    assert_int_equal(guest_freeze_end_left(&freeze, domain, &err), 0);
+    assert_false(world.frozen);
+}
+
+static void a_freeze_that_may_be_left_is_told(void **state)
+{
+    (void)state;
+    struct guest_freeze freeze = {.timeout_s = 5};
+    cleanup_domain virDomainPtr domain = NULL;
+    find_domain(&domain);
+    world.frozen = true;
+    world.fail_name = "AgentSetResponseTimeout";
+    assert_int_equal(guest_freeze_end_left(&freeze, domain, &err), -EIO);
+    world.fail_name = NULL;
+    world.thaw_failures = 1;
+    assert_int_equal(guest_freeze_end_left(&freeze, domain, &err), -EIO);
+    assert_agent_is_free();
+    assert_int_equal(guest_freeze_end_left(&freeze, domain, &err), 0);
+    assert_false(world.frozen);
+}
+
+/* Before libvirt is asked to freeze: of a guest that does not answer nobody could tell later. */
+static void a_guest_that_cannot_tell_is_not_thawed(void **state)
+{
+    (void)state;
+    struct guest_freeze freeze = {.timeout_s = 5};
+    cleanup_domain virDomainPtr domain = NULL;
+    find_domain(&domain);
+    assert_int_equal(guest_freeze_need_thawed(&freeze, domain, &err), 0);
+    world.fail_name = "GetTime";
+    world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
+    assert_int_equal(guest_freeze_need_thawed(&freeze, domain, &err), -EIO);
+    world.fail_name = NULL;
+    world.frozen_by_other = true;
+    assert_int_equal(guest_freeze_need_thawed(&freeze, domain, &err), -EBUSY);
+    assert_agent_is_free();
+}
+
 static void ended_guest_needs_no_thaw(void **state)
 {
     (void)state;
@@ -174,6 +236,9 @@ int main(void)
         cmocka_unit_test_setup(lost_answer_is_told_from_a_refusal, set_up),
         cmocka_unit_test_setup(freeze_of_somebody_else_is_refused_and_kept, set_up),
         cmocka_unit_test_setup(a_frozen_guest_is_told_from_others, set_up),
+        cmocka_unit_test_setup(a_freeze_that_was_left_is_ended, set_up),
+        cmocka_unit_test_setup(a_freeze_that_may_be_left_is_told, set_up),
+        cmocka_unit_test_setup(a_guest_that_cannot_tell_is_not_thawed, set_up),
         cmocka_unit_test_setup(ended_guest_needs_no_thaw, set_up),
         cmocka_unit_test_setup(thaw_that_fails_is_told_and_may_be_repeated, set_up),
         cmocka_unit_test(each_call_fails_in_turn),

@@ -24,6 +24,8 @@ static struct {
     bool ends_at_once;
     struct canceller *canceller; /* what cancels it when it has begun */
     unsigned refused_aborts;     /* libvirt: there is no job yet */
+    unsigned backup_looks;       /* so many find another's backup, that is before it in line */
+    unsigned aborted_backups;
     int result;
 } save = {.lock = PTHREAD_MUTEX_INITIALIZER, .aborted_cond = PTHREAD_COND_INITIALIZER};
 
@@ -62,10 +64,28 @@ int __wrap_virDomainGetJobInfo(virDomainPtr domain, virDomainJobInfoPtr info)
     return 0;
 }
 
+int __wrap_virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParameterPtr *params,
+                                int *count, unsigned flags);
+int __wrap_virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParameterPtr *params,
+                                int *count, unsigned flags)
+{
+    int max = 0;
+    (void)domain;
+    assert_int_equal(flags, 0);
+    bool is_backup = save.backup_looks > 0 && save.backup_looks-- > 0;
+    *type = VIR_DOMAIN_JOB_UNBOUNDED;
+    (void)virTypedParamsAddInt(params, count, &max, VIR_DOMAIN_JOB_OPERATION,
+                               is_backup ? VIR_DOMAIN_JOB_OPERATION_BACKUP
+                                         : VIR_DOMAIN_JOB_OPERATION_SAVE);
+    return virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_TIME_ELAPSED, 0);
+}
+
 int __wrap_virDomainAbortJob(virDomainPtr domain);
 int __wrap_virDomainAbortJob(virDomainPtr domain)
 {
     (void)domain;
+    if (save.backup_looks > 0)
+        save.aborted_backups++;
     if (save.refused_aborts > 0) {
         save.refused_aborts--;
         return -1;
@@ -83,7 +103,7 @@ static int reset(void **state)
     save.looks = save.moving_for = 0;
     save.aborted = save.ends_at_once = false;
     save.canceller = NULL;
-    save.refused_aborts = 0;
+    save.refused_aborts = save.backup_looks = save.aborted_backups = 0;
     save.result = 0;
     return 0;
 }
@@ -148,6 +168,19 @@ static void a_cancelled_save_is_aborted(void **state)
     canceller_leave(&canceller);
 }
 
+static void a_job_of_anothers_is_not_aborted(void **state)
+{
+    (void)state;
+    struct canceller canceller;
+    struct error err = ERROR_INIT;
+    canceller_enter(&canceller);
+    save.canceller = &canceller;
+    save.backup_looks = 2;
+    assert_cancelled(managed_save(NULL, 3600, &err), &err);
+    assert_int_equal(save.aborted_backups, 0);
+    canceller_leave(&canceller);
+}
+
 /* libvirt keeps its last error per thread, from here on. */
 static int set_up_group(void **state)
 {
@@ -162,6 +195,7 @@ int main(void)
         cmocka_unit_test_setup(save_without_progress_is_given_up, reset),
         cmocka_unit_test_setup(a_save_to_a_file_tells_its_progress, reset),
         cmocka_unit_test_setup(a_cancelled_save_is_aborted, reset),
+        cmocka_unit_test_setup(a_job_of_anothers_is_not_aborted, reset),
     };
     return cmocka_run_group_tests(tests, set_up_group, NULL);
 }

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* That a saved guest's disks are those it was saved with. */
+#include <errno.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "domain/disk_fingerprint.h"
+#include "domain/disk_layers.h"
+#include "domain/layer_map.h"
+#include "domain/restore_int.h"
+#include "domain/save_record.h"
+
+static int describe_memory(const struct restoring *restoring, json_t **ret_memory,
+                           struct error *err)
+{
+    const char *file = restoring->request->file;
+    return file ? save_record_describe_memory(file, ret_memory, err)
+                : save_record_describe_kept(restoring->session, ret_memory, err);
+}
+
+/* That it is the record of this very memory; of one that libvirt keeps it may not be known. */
+static int check_memory(const struct restoring *restoring, struct error *err)
+{
+    json_t *memory = NULL;
+    const json_t *known = json_object_get(restoring->record, "memory");
+    const char *uuid = json_string_member(restoring->record, "uuid");
+    bool is_it = uuid && strcmp(uuid, restoring->session->uuid) == 0;
+    int r = is_it ? describe_memory(restoring, &memory, err) : 0;
+    if (r < 0)
+        return r;
+    is_it =
+        is_it && (json_equal(memory, known) || (!restoring->request->file && (!memory || !known)));
+    json_decref(memory);
+    return is_it ? 0
+                 : error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                             "%s is the record of another saved memory", restoring->path);
+}
+
+/* That the domain's disks are still the layers it was saved on, and no layer stands on one. */
+static int check_layer(const struct layer_map *map, const char *disk, const char *path,
+                       bool is_known, struct error *err)
+{
+    size_t file = layer_map_find(map, path);
+    bool is_disk = !is_known;
+    for (size_t i = 0; file != LAYER_MAP_NONE && i < map->name_count; i++) {
+        const struct layer_name *name = &map->names[i];
+        if (name->file != file && layer_map_reaches(map, name->file, file))
+            return error_set(
+                err, EINVAL, EXC_INTERNAL_ERROR,
+                "on disk %s (%s) stands another layer now, which %s of domain %s needs", disk, path,
+                name->snapshot ? "a checkpoint" : "the definition", name->domain);
+        is_disk |= name->file == file && name->is_own && name->kind == LAYER_NAME_DISK;
+    }
+    return is_disk
+               ? 0
+               : error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                           "disk %s is another file than %s now, as after a revert", disk, path);
+}
+
+static int check_users(const struct restoring *restoring, const json_t *layers, struct error *err)
+{
+    cleanup_layer_map struct layer_map map = {0};
+    const json_t *layer;
+    size_t i;
+    int r = layer_map_read(restoring->session, &map, err);
+    json_array_foreach (layers, i, layer) {
+        const char *disk = json_string_member(layer, "disk");
+        const char *path = json_string_member(layer, "path");
+        bool is_disk = json_is_true(json_object_get(layer, "is_top")) && disk && path &&
+                       strcmp(disk, "nvram") != 0;
+        if (r == 0 && is_disk)
+            r = check_layer(&map, disk, path, restoring->session->domain != NULL, err);
+    }
+    return r;
+}
+
+int restore_check_disks(const struct restoring *restoring, struct error *err)
+{
+    const json_t *known = json_object_get(restoring->record, "layers");
+    const char *unknown = json_string_member(restoring->record, "unknown");
+    json_t *layers = NULL;
+    int r = unknown ? error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                                "what the disks were when it was saved is not known: %s", unknown)
+                    : check_memory(restoring, err);
+    if (r == 0)
+        r = disk_layers_list(restoring->xml, &layers, err);
+    if (r == 0)
+        r = disk_layers_check_known(layers, known, err);
+    if (r == 0)
+        r = check_users(restoring, layers, err);
+    json_decref(layers);
+    return r < 0 ? r
+                 : disk_fingerprint_compare(known, restoring->request->verify_disks,
+                                            restoring->request->observer, err);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What restore.c and restore_check.c share. */
+#pragma once
+
+#include <jansson.h>
+#include <limits.h>
+
+#include "common/error.h"
+#include "domain/restore.h"
+
+struct restoring {
+    struct session *session;
+    const struct restore_request *request;
+    char path[PATH_MAX]; /* of the record of the disks */
+    json_t *record;      /* owned; NULL: there is none */
+    char *xml;           /* owned: the definition that is kept with the memory */
+    char *name;          /* owned */
+};
+
+/*
+ * With a record and a definition. EINVAL for another memory's record, or when disks are not the
+ * layers they were; ESTALE naming disks that have changed; ECANCELED while they are read.
+ */
+int restore_check_disks(const struct restoring *restoring, struct error *err);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* amqp/reply_queue.c: which name the queue has, on a broker that may not have the old one. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "amqp/channel.h"
+#include "amqp/reply_queue.h"
+#include "amqp/topology.h"
+#include "common/clock.h"
+
+static struct reply_queue queue;
+static struct error err;
+static char lost_name[sizeof(queue.name)]; /* is on a node that is down; "": none */
+static unsigned declares;
+
+int __wrap_topology_need_reply_queue(struct connection *connection,
+                                     const struct rabbit_options *options, const char *name,
+                                     struct error *error)
+{
+    (void)connection;
+    (void)options;
+    declares++;
+    return strcmp(name, lost_name) == 0
+               ? error_set(error, ENOENT, EXC_INTERNAL_ERROR, "its node is down")
+               : 0;
+}
+
+amqp_connection_state_t __wrap_connection_state(const struct connection *connection)
+{
+    (void)connection;
+    return NULL;
+}
+
+amqp_basic_consume_ok_t *__wrap_amqp_basic_consume(amqp_connection_state_t state,
+                                                   amqp_channel_t channel, amqp_bytes_t name,
+                                                   amqp_bytes_t tag, amqp_boolean_t no_local,
+                                                   amqp_boolean_t no_ack, amqp_boolean_t exclusive,
+                                                   amqp_table_t arguments)
+{
+    (void)state;
+    (void)channel;
+    (void)tag;
+    (void)no_local;
+    (void)no_ack;
+    (void)exclusive;
+    (void)arguments;
+    assert_memory_equal(name.bytes, queue.name, name.len);
+    return NULL;
+}
+
+int __wrap_channel_answered(struct connection *connection, amqp_channel_t channel, const char *what,
+                            struct error *error)
+{
+    (void)connection;
+    (void)channel;
+    (void)what;
+    (void)error;
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    err = (struct error)ERROR_INIT;
+    declares = 0;
+    reply_queue_init(&queue, NULL, NULL);
+    memcpy(lost_name, queue.name, sizeof(lost_name));
+    return 0;
+}
+
+static void lost_since_ms(uint64_t ms)
+{
+    queue.lost_ms = clock_now_ms() > ms ? clock_now_ms() - ms : 1;
+}
+
+static void assert_renamed(void)
+{
+    if (reply_queue_up(&queue, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_true(queue.is_consumed);
+    assert_string_not_equal(queue.name, lost_name);
+    assert_int_equal(err.errnum, 0);
+}
+
+static void one_whose_node_stays_away_is_named_anew_at_once(void **state)
+{
+    (void)state;
+    lost_since_ms(20000);
+    assert_renamed();
+    assert_int_equal(declares, 2);
+}
+
+static void one_that_never_was_is_named_anew_at_once(void **state)
+{
+    (void)state;
+    assert_renamed();
+}
+
+/* Servers have replies for it, and its node may be about to give it up. */
+static void one_that_was_just_lost_keeps_its_name(void **state)
+{
+    (void)state;
+    lost_since_ms(1);
+    assert_int_equal(reply_queue_up(&queue, &err), -ENOENT);
+    assert_int_equal(declares, 1);
+    assert_string_equal(queue.name, lost_name);
+    lost_name[0] = '\0';
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(reply_queue_up(&queue, &err), 0);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup(function, set_up)
+    const struct CMUnitTest tests[] = {
+        TEST(one_whose_node_stays_away_is_named_anew_at_once),
+        TEST(one_that_never_was_is_named_anew_at_once),
+        TEST(one_that_was_just_lost_keeps_its_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

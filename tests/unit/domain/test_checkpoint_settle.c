@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain/checkpoint_settle.c: what a dead command has asked for may come late; libvirt's test
+ * driver. */
+#include <errno.h>
+#include <fcntl.h>
+#include <libvirt/virterror.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "domain/checkpoint_settle.h"
+#include "tests/unit/driver/temp_folder.h"
+
+static struct error err;
+static struct session *session;
+static char memory[PATH_MAX];
+static int looks, made_after; /* so many looks at the domain's job; 0: never */
+
+static void make_late(virDomainPtr domain)
+{
+    virDomainSnapshotPtr snapshot =
+        virDomainSnapshotCreateXML(domain, "<domainsnapshot><name>late</name></domainsnapshot>", 0);
+    assert_non_null(snapshot);
+    (void)virDomainSnapshotFree(snapshot);
+}
+
+int __wrap_virDomainGetJobInfo(virDomainPtr domain, virDomainJobInfoPtr info);
+int __wrap_virDomainGetJobInfo(virDomainPtr domain, virDomainJobInfoPtr info)
+{
+    *info = (virDomainJobInfo){.type = VIR_DOMAIN_JOB_NONE};
+    if (++looks == made_after)
+        make_late(domain);
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    const struct session_options options = {
+        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
+    err = (struct error)ERROR_INIT;
+    looks = made_after = 0;
+    session = NULL;
+    (void)snprintf(memory, sizeof(memory), "%s/memory", temp_folder);
+    int fd = open(memory, O_WRONLY | O_CREAT, 0600);
+    if (fd < 0 || write(fd, "memory", 6) != 6 || close(fd) < 0)
+        return -1;
+    return session_open(&options, "test", &session, &err);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    (void)record_end(session->record, &err);
+    session_close(session);
+    return 0;
+}
+
+static void note(const char *name, json_t *value)
+{
+    if (record_note(session->record, name, value, &err) < 0)
+        fail_msg("%s", err.message);
+}
+
+static void note_asked(uint64_t at_ms)
+{
+    note("snapshot", json_pack("{s:s, s:b, s:b, s:b, s:s, s:[]}", "name", "late", "was_running", 1,
+                               "halts", 0, "quiesce", 0, "memory", memory, "disks"));
+    note("begun", json_integer((json_int_t)at_ms));
+}
+
+static void settle(void)
+{
+    if (checkpoint_settle(session, &err) < 0)
+        fail_msg("%s", err.message);
+}
+
+static void what_comes_late_keeps_its_files(void **state)
+{
+    (void)state;
+    note_asked(clock_now_ms());
+    made_after = 3;
+    settle();
+    assert_int_equal(access(memory, F_OK), 0);
+}
+
+static void what_was_refused_is_not_waited_for(void **state)
+{
+    (void)state;
+    note_asked(clock_now_ms());
+    note("answered", json_true());
+    settle();
+    assert_int_equal(looks, 1);
+    assert_int_equal(access(memory, F_OK), -1);
+}
+
+static void nor_what_was_asked_for_long_ago(void **state)
+{
+    (void)state;
+    note_asked(clock_now_ms() > 3600000 ? clock_now_ms() - 3600000 : 0);
+    settle();
+    assert_int_equal(looks, 1);
+    assert_int_equal(access(memory, F_OK), -1);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(what_comes_late_keeps_its_files),
+        TEST(what_was_refused_is_not_waited_for),
+        TEST(nor_what_was_asked_for_long_ago),
+    };
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
+}

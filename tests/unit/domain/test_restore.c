@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain/restore.c: a guest goes on, or it is told that it does not; libvirt's test driver. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "domain/restore.h"
+#include "domain/save_record.h"
+#include "driver/libvirt/managed_save.h"
+#include "tests/unit/driver/temp_folder.h"
+
+static struct error err;
+static struct session *session;
+static struct restore_report report;
+static int state_of_start, reason_of_start; /* what libvirt says of the guest */
+
+char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags);
+char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags)
+{
+    (void)domain;
+    (void)flags;
+    return strdup("<domain type='test'><name>test</name><devices/></domain>");
+}
+
+int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
+int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags)
+{
+    (void)domain;
+    (void)flags;
+    *state = state_of_start;
+    if (reason)
+        *reason = reason_of_start;
+    return 0;
+}
+
+/* Its own cannot start a paused one. */
+int __wrap_virDomainCreateWithFlags(virDomainPtr domain, unsigned flags);
+int __wrap_virDomainCreateWithFlags(virDomainPtr domain, unsigned flags)
+{
+    (void)flags;
+    return virDomainCreate(domain);
+}
+
+/* Where libvirt keeps the memory; NULL: nobody knows. */
+static const char *kept;
+
+bool __wrap_managed_save_file(virDomainPtr domain, char ret_path[static PATH_MAX]);
+bool __wrap_managed_save_file(virDomainPtr domain, char ret_path[static PATH_MAX])
+{
+    (void)domain;
+    (void)snprintf(ret_path, PATH_MAX, "%s", kept ? kept : "");
+    return kept != NULL;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    const struct session_options options = {
+        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
+    err = (struct error)ERROR_INIT;
+    kept = NULL;
+    session = NULL;
+    if (session_open(&options, "test", &session, &err) < 0)
+        return -1;
+    return virDomainManagedSave(session->domain, 0);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    session_close(session);
+    return 0;
+}
+
+static int restore(unsigned flags, int guest_state, int reason)
+{
+    const struct restore_request request = {.flags = flags, .force = true};
+    state_of_start = guest_state;
+    reason_of_start = reason;
+    return restore_run(session, &request, &report, &err);
+}
+
+static void one_that_goes_on(void **state)
+{
+    (void)state;
+    if (restore(0, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_RESTORED) < 0)
+        fail_msg("%s", err.message);
+}
+
+static void one_that_goes_on_paused(void **state)
+{
+    (void)state;
+    if (restore(VIR_DOMAIN_SAVE_PAUSED, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION) < 0)
+        fail_msg("%s", err.message);
+    assert_true(report.is_paused);
+}
+
+/* Somebody has removed the memory since it was looked at. */
+static void one_that_was_started_anew(void **state)
+{
+    (void)state;
+    assert_int_equal(restore(0, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED), -EIO);
+    assert_non_null(strstr(err.message, "anew"));
+    assert_int_equal(virDomainIsActive(session->domain), 1);
+}
+
+static void one_that_was_started_anew_and_paused(void **state)
+{
+    (void)state;
+    assert_int_equal(restore(VIR_DOMAIN_SAVE_PAUSED, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER),
+                     -EIO);
+    assert_non_null(strstr(err.message, "anew"));
+}
+
+static void write_kept(const char *text)
+{
+    FILE *file = fopen(kept, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void write_record(json_t *memory)
+{
+    char path[PATH_MAX];
+    json_t *content =
+        json_pack("{s:s, s:o*, s:[]}", "uuid", session->uuid, "memory", memory, "layers");
+    if (save_record_of_managed(session, path, &err) < 0 ||
+        save_record_write(path, content, &err) < 0)
+        fail_msg("%s", err.message);
+    json_decref(content);
+}
+
+static int restore_checked(void)
+{
+    const struct restore_request request = {.flags = 0};
+    state_of_start = VIR_DOMAIN_RUNNING;
+    reason_of_start = VIR_DOMAIN_RUNNING_RESTORED;
+    return restore_run(session, &request, &report, &err);
+}
+
+/* The guest went on from its memory by virsh, and was saved by virsh again. */
+static void a_later_memory_without_a_record(void **state)
+{
+    (void)state;
+    json_t *memory = NULL;
+    kept = temp_path("test.save");
+    write_kept("the first memory");
+    if (save_record_describe_memory(kept, &memory, &err) < 0)
+        fail_msg("%s", err.message);
+    write_record(memory);
+    write_kept("the other memory");
+    assert_int_equal(restore_checked(), -EINVAL);
+    assert_non_null(strstr(err.message, "another saved memory"));
+    write_kept("the first memory");
+    err = (struct error)ERROR_INIT;
+    if (restore_checked() < 0)
+        fail_msg("%s", err.message);
+}
+
+static void a_memory_of_a_libvirt_that_keeps_it_elsewhere(void **state)
+{
+    (void)state;
+    write_record(NULL);
+    if (restore_checked() < 0)
+        fail_msg("%s", err.message);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(one_that_goes_on),
+        TEST(one_that_goes_on_paused),
+        TEST(one_that_was_started_anew),
+        TEST(one_that_was_started_anew_and_paused),
+        TEST(a_later_memory_without_a_record),
+        TEST(a_memory_of_a_libvirt_that_keeps_it_elsewhere),
+    };
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
+}

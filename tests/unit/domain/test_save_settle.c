@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain/save_settle.c: how a save or a restore that was left ends; libvirt's test driver. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "domain/image_settle.h"
+#include "domain/save_settle.h"
+#include "tests/unit/driver/temp_folder.h"
+
+#define WHOLE "LibvirtQemudSave and what is behind"
+
+static struct error err;
+static struct session *session;
+static const char *memory, *memory_partial, *disks, *disks_partial;
+static int looks, saved_after; /* so many looks at the domain's job; 0: never */
+
+static void write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || close(fd) < 0)
+        fail_msg("cannot write %s", path);
+}
+
+int __wrap_virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParameterPtr *params,
+                                int *count, unsigned flags);
+int __wrap_virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParameterPtr *params,
+                                int *count, unsigned flags)
+{
+    (void)flags;
+    *type = VIR_DOMAIN_JOB_NONE;
+    *params = NULL;
+    *count = 0;
+    if (++looks != saved_after)
+        return 0;
+    write_file(memory_partial, WHOLE);
+    return virDomainDestroy(domain);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    const struct session_options options = {
+        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
+    err = (struct error)ERROR_INIT;
+    looks = saved_after = 0;
+    memory = temp_path("memory");
+    memory_partial = temp_path("memory.partial");
+    disks = temp_path("memory.disks");
+    disks_partial = temp_path("memory.disks.partial");
+    session = NULL;
+    return session_open(&options, "test", &session, &err);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    (void)record_end(session->record, &err);
+    if (session->domain && virDomainIsActive(session->domain) == 0)
+        (void)virDomainCreate(session->domain);
+    session_close(session);
+    (void)unlink(memory);
+    (void)unlink(memory_partial);
+    (void)unlink(disks);
+    return 0;
+}
+
+static void note(const char *name, json_t *value)
+{
+    if (record_note(session->record, name, value, &err) < 0)
+        fail_msg("%s", err.message);
+}
+
+static void note_save(void)
+{
+    json_t *of_memory = NULL, *of_disks = NULL;
+    if (image_settle_note(memory_partial, memory, &of_memory, &err) < 0 ||
+        image_settle_note(disks_partial, disks, &of_disks, &err) < 0)
+        fail_msg("%s", err.message);
+    note("save",
+         json_pack("{s:b, s:b, s:i, s:s, s:i, s:[], s:o, s:o}", "is_managed", 0, "is_running", 1,
+                   "id", (int)virDomainGetID(session->domain), "name", "test", "stopped_ms", 1,
+                   "layers", "disks", of_disks, "memory", of_memory));
+}
+
+static void settle(void)
+{
+    if (save_settle(session, &err) < 0)
+        fail_msg("%s", err.message);
+}
+
+/* Its client has died while it waited for another's job. */
+static void a_save_that_comes_late_is_kept(void **state)
+{
+    (void)state;
+    note_save();
+    note("begun", json_integer((json_int_t)clock_now_ms()));
+    saved_after = 3;
+    settle();
+    assert_int_equal(access(memory, F_OK), 0);
+    assert_int_equal(access(disks, F_OK), 0);
+}
+
+static void one_that_was_refused_is_not_waited_for(void **state)
+{
+    (void)state;
+    note_save();
+    note("begun", json_integer((json_int_t)clock_now_ms()));
+    note("answered", json_true());
+    write_file(memory_partial, "LibvirtQemudPart");
+    settle();
+    assert_int_equal(looks, 1);
+    assert_int_equal(access(memory_partial, F_OK), -1);
+}
+
+/* As with another --connect: the libvirt that knows it may be at it still. */
+static void memory_of_an_unknown_domain_stays(void **state)
+{
+    (void)state;
+    note_save();
+    write_file(memory_partial, "LibvirtQemudPart");
+    (void)virDomainFree(session->domain);
+    session->domain = NULL;
+    (void)snprintf(session->uuid, sizeof(session->uuid), "2e0af6cc-8dab-4d5d-b039-8bb41cec430e");
+    assert_int_equal(save_settle(session, &err), -EBUSY);
+    assert_int_equal(access(memory_partial, F_OK), 0);
+    assert_int_equal(unlink(memory_partial), 0);
+    err = (struct error)ERROR_INIT;
+    settle();
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_save_that_comes_late_is_kept),
+        TEST(one_that_was_refused_is_not_waited_for),
+        TEST(memory_of_an_unknown_domain_stays),
+    };
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
+}
