@@ -19,7 +19,7 @@
 
 /*
  * Service versions of releases, from SERVICE_VERSION of their tags: 2023.1 and 2023.2 66; 2024.1
- * and 2024.2 67; 2025.1 68; 2025.2 70; 2026.1 72. Only Zed, 64, was seen at work.
+ * and 2024.2 67; 2025.1 68; 2025.2 70; 2026.1 72. Zed, 64, and 2025.1 were seen at work.
  */
 #define ZED 64
 #define V2023_1 66
