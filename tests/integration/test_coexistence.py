@@ -113,8 +113,8 @@ class Shared(unittest.TestCase):
 
 
 def rpc_client(url, server):
-    """A real oslo.messaging client."""
-    cfg.CONF([])
+    """A real oslo.messaging client, which declares exchanges and queues as nova does."""
+    cfg.CONF([], default_config_files=[f"{LAB}/etc/nova/nova.conf"])
     transport = oslo_messaging.get_rpc_transport(cfg.CONF, url=url)
     target = oslo_messaging.Target(exchange="nova", topic="compute", server=server, version="6.0")
     return oslo_messaging.RPCClient(transport, target, timeout=20)
