@@ -168,7 +168,7 @@ static int start_managed(const struct restoring *restoring, struct error *err)
     virDomainPtr domain = restoring->session->domain;
     unsigned flags = restoring->request->flags;
     bool paused = flags & VIR_DOMAIN_SAVE_PAUSED;
-    enum power_state state;
+    enum power_state state = POWER_STATE_RUNNING;
     if (virDomainCreateWithFlags(domain, paused ? VIR_DOMAIN_START_PAUSED : 0) < 0)
         return libvirt_error(err, "cannot start the guest from its saved memory, which stays");
     int r = check_goes_on(domain, paused, err);
