@@ -15,7 +15,6 @@
 
 #define TOPIC "conductor"
 #define VERSION_CONDUCTOR "3.0"
-#define VERSION_EVENT "1.4"
 #define VERSION_FAULT "1.2"
 #define VERSION_SERVICE "1.22"
 /* nova.compute.utils.exception_to_dict: the column holds 255 characters. */
@@ -114,40 +113,6 @@ int conductor_list_data(const json_t *list, const char *name, unsigned major, js
     }
     *ret_data = data;
     return 0;
-}
-
-int conductor_event_start(struct bus *bus, const struct request_context *context,
-                          const char *instance_uuid, const char *event, const char *host,
-                          struct error *err)
-{
-    const struct conductor_action action = {
-        .objname = "InstanceActionEvent",
-        .objmethod = "event_start",
-        .versions = json_pack("{s:s}", "InstanceActionEvent", VERSION_EVENT),
-        .args = json_pack("[s, s]", instance_uuid, event),
-        .kwargs = json_pack("{s:b, s:s}", "want_result", 0, "host", host),
-    };
-    return conductor_class_action(bus, context, &action, NULL, err);
-}
-
-int conductor_event_finish(struct bus *bus, const struct request_context *context,
-                           const char *instance_uuid, const char *event,
-                           const struct error *failure, struct error *err)
-{
-    /* Conductor takes the event for a success as long as there is no exc_tb. */
-    char trace[ERROR_EXC_MAX + ERROR_MESSAGE_MAX + 4];
-    if (failure)
-        (void)snprintf(trace, sizeof(trace), "%s: %s\n", failure->exc, failure->message);
-    const struct conductor_action action = {
-        .objname = "InstanceActionEvent",
-        .objmethod = "event_finish_with_failure",
-        .versions = json_pack("{s:s}", "InstanceActionEvent", VERSION_EVENT),
-        .args = json_pack("[s, s]", instance_uuid, event),
-        .kwargs =
-            json_pack("{s:s?, s:s?, s:b}", "exc_val", failure ? error_public_text(failure) : NULL,
-                      "exc_tb", failure ? trace : NULL, "want_result", 0),
-    };
-    return conductor_class_action(bus, context, &action, NULL, err);
 }
 
 int conductor_fault_create(struct bus *bus, const struct request_context *context,

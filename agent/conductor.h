@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * nova-conductor's RPC (topic "conductor", version 3.0) as a snapshot needs it: remoted methods of
- * Instance, InstanceList, InstanceActionEvent, InstanceFault, BlockDeviceMapping,
- * BlockDeviceMappingList, Service and ShareMappingList.
+ * Instance, InstanceList, InstanceActionList, InstanceActionEvent, InstanceActionEventList,
+ * InstanceFault, BlockDeviceMapping, BlockDeviceMappingList, Service and ShareMappingList.
  *
  * Objects are sent as minimal primitives: a listed but incomplete system_metadata would wipe the
  * rest, and a version newer than the conductor's would make it call itself (nova.objects.base). All
@@ -18,7 +18,8 @@
 /*
  * Instance.save(): sets the fields of `changes` (object, borrowed) and merges the answer.
  * `expected_task_state` (borrowed) is a string, an array or NULL for no expectation. When no answer
- * comes in time the save is sent again, accepting that the first one was executed.
+ * comes in time the save is sent again, and a broker may deliver one twice: what is refused with
+ * UnexpectedTaskStateError may have been executed.
  */
 int conductor_instance_save(struct bus *bus, const struct request_context *context,
                             struct instance *instance, json_t *changes, json_t *expected_task_state,
@@ -65,6 +66,15 @@ int conductor_event_start(struct bus *bus, const struct request_context *context
 int conductor_event_finish(struct bus *bus, const struct request_context *context,
                            const char *instance_uuid, const char *event,
                            const struct error *failure, struct error *err);
+
+/*
+ * Whether the request of `context` is the last that was made on the instance, and one event `event`
+ * of it has started. Who has started one knows then that nobody else has begun the request: each
+ * nova-compute, too, starts its own before it saves a task state.
+ */
+int conductor_event_is_only(struct bus *bus, const struct request_context *context,
+                            const char *instance_uuid, const char *event, bool *ret_only,
+                            struct error *err);
 
 int conductor_fault_create(struct bus *bus, const struct request_context *context,
                            const char *instance_uuid, const char *host, const struct error *failure,

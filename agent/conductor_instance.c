@@ -53,41 +53,24 @@ static int merge_answer(struct instance *instance, json_t *result, struct error 
     return r;
 }
 
-/* What a repeated save may find: what it expected before, or its own first attempt. Owned. */
-static json_t *expect_also(json_t *expected, json_t *changes)
-{
-    json_t *own = json_object_get(changes, "task_state");
-    if (!expected || !own)
-        return json_incref(expected);
-    json_t *list = json_is_array(expected) ? json_copy(expected) : json_pack("[O]", expected);
-    (void)json_array_append(list, own);
-    return list;
-}
-
 int conductor_instance_save(struct bus *bus, const struct request_context *context,
                             struct instance *instance, json_t *changes, json_t *expected_task_state,
                             struct error *err)
 {
-    json_t *expected = json_incref(expected_task_state);
     for (int attempt = 1;; attempt++) {
         struct error failure = ERROR_INIT;
         json_t *result = NULL;
-        const struct conductor_action save = {.objmethod = "save", .kwargs = save_kwargs(expected)};
+        const struct conductor_action save = {.objmethod = "save",
+                                              .kwargs = save_kwargs(expected_task_state)};
         int r = conductor_object_action(bus, context, save_primitive(instance, changes), &save,
                                         &result, &failure);
-        if (r == 0) {
-            json_decref(expected);
+        if (r == 0)
             return merge_answer(instance, result, err);
-        }
         if (attempt == SAVE_ATTEMPTS || !error_is(&failure, EXC_MESSAGING_TIMEOUT)) {
-            json_decref(expected);
             *err = failure;
             return r;
         }
         log_debug("conductor did not answer Instance.save, attempt %d", attempt);
-        json_t *wider = attempt == 1 ? expect_also(expected, changes) : json_incref(expected);
-        json_decref(expected);
-        expected = wider;
     }
 }
 

@@ -9,6 +9,7 @@
 #include "agent/image_provenance.h"
 #include "agent/instance.h"
 #include "agent/journal.h"
+#include "agent/operation_state.h"
 #include "agent/slots.h"
 #include "agent/task_states.h"
 #include "common/cancel.h"
@@ -84,7 +85,7 @@ static int register_location(struct operation *op, const char *location, struct 
     op->is_direct = true;
     op->summary.quiesce = op->plan.quiesce ? SUMMARY_QUIESCE_ASKED : SUMMARY_QUIESCE_NO;
     image_provenance_note(op);
-    if (operation_move_to(op, IMAGE_UPLOADING, err) < 0 ||
+    if (operation_state_move_to(op, IMAGE_UPLOADING, err) < 0 ||
         image_properties_update(op, "raw", err) < 0 ||
         journal_note(op->base.record, "location", json_string(location), err) < 0 ||
         operation_upload_starts(op, err) < 0)
@@ -140,7 +141,7 @@ static int fall_back(struct operation *op, const struct error *failure, struct e
     journal_mark(op->base.record, "location", json_null());
     return strcmp(op->task_state, IMAGE_PENDING_UPLOAD) == 0
                ? 0
-               : operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
+               : operation_state_move_to(op, IMAGE_PENDING_UPLOAD, err);
 }
 
 int direct_image_make(struct operation *op, bool *ret_made, struct error *err)

@@ -16,6 +16,7 @@
 #include "agent/instance.h"
 #include "agent/journal.h"
 #include "agent/live_options.h"
+#include "agent/operation_state.h"
 #include "agent/slots.h"
 #include "agent/task_states.h"
 #include "agent/throttled_image.h"
@@ -225,7 +226,7 @@ static int upload_within_limits(struct operation *op, struct image_source *image
 int disk_image_upload(struct operation *op, struct image_source *image, const char *image_format,
                       struct error *err)
 {
-    int r = operation_move_to(op, IMAGE_UPLOADING, err);
+    int r = operation_state_move_to(op, IMAGE_UPLOADING, err);
     failpoint("disk:uploading");
     if (r == 0 && !op->upload_started) { /* Glance may have it all by now: no more changes then */
         r = image_properties_update(op, image_format, err);
@@ -314,7 +315,7 @@ int disk_image_make(struct operation *op, struct error *err)
     bool made = false;
     int r = prepare_snapshot(op, err);
     if (r == 0)
-        r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
+        r = operation_state_move_to(op, IMAGE_PENDING_UPLOAD, err);
     failpoint("disk:pending-upload");
     if (r == 0 && op->info.source_type == DISK_SOURCE_RBD)
         r = direct_image_make(op, &made, err);

@@ -35,7 +35,7 @@ static int finish_or_give_up(int r, const char *step, const struct error *failur
 }
 
 /* Somebody was faster with the first state: the guest is in their hands, and soon the image is. */
-static int ask_who_begun(struct finish *run, bool *ret_anothers, struct error *err)
+static int ask_whether_begun(struct finish *run, bool *ret_begun, struct error *err)
 {
     static const char *const states[] = {IMAGE_SNAPSHOT, IMAGE_PENDING_UPLOAD, IMAGE_UPLOADING};
     const struct operation *op = run->op;
@@ -50,7 +50,7 @@ static int ask_who_begun(struct finish *run, bool *ret_anothers, struct error *e
         return r;
     }
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(states); i++)
-        *ret_anothers = *ret_anothers || strcmp(states[i], now.task_state) == 0;
+        *ret_begun = *ret_begun || strcmp(states[i], now.task_state) == 0;
     return 0;
 }
 
@@ -58,15 +58,19 @@ static int ask_who_begun(struct finish *run, bool *ret_anothers, struct error *e
 static int is_anothers(struct finish *run, const struct glance_image *image, bool *ret_anothers,
                        struct error *err)
 {
-    bool anothers = strcmp(image->status, "queued") != 0;
+    bool filled = strcmp(image->status, "queued") != 0;
+    bool begun = false;
     if (run->op->upload_started)
         return 0;
-    int r = anothers ? 0 : ask_who_begun(run, &anothers, err);
+    int r = filled ? 0 : ask_whether_begun(run, &begun, err);
     if (r < 0)
         return r;
-    if (anothers)
+    if (filled)
         log_warning("image not deleted: its status is %s, set by another client", image->status);
-    *ret_anothers = anothers;
+    else if (begun)
+        log_warning("image and task state are left to nova-compute, which has begun the request "
+                    "as well");
+    *ret_anothers = filled || begun;
     return 0;
 }
 
@@ -143,14 +147,16 @@ static bool has_no_instance(const struct error *err)
 
 /*
  * Somebody else has set another state, or none (reverts_task_state), and may be through with it by
- * now; ours is there only when it was saved once more meanwhile.
+ * now; ours is there only when it was saved once more meanwhile, or its save was executed and the
+ * same one refused.
  */
 static int finish_lost_state(struct operation *op, struct error *err)
 {
+    const char *ours[] = {op->task_state, op->next_state};
     struct error conflict = ERROR_INIT;
     if (!journal_last(op->base.record, "task_state"))
         return 0;
-    int r = report_task_state(&op->base, NULL, &op->task_state, 1, &conflict);
+    int r = report_task_state(&op->base, NULL, ours, ARRAY_SIZE(ours), &conflict);
     if (r == 0)
         return 0;
     if (!temporary_failure(&conflict)) {

@@ -6,75 +6,17 @@
 
 #include "agent/agent.h"
 #include "agent/canceller.h"
-#include "agent/conductor.h"
 #include "agent/instance.h"
 #include "agent/journal.h"
 #include "agent/report.h"
 #include "agent/shutdown.h"
 #include "agent/state_watch.h"
 #include "agent/task_states.h"
-#include "amqp/bus.h"
 #include "common/cancel.h"
 #include "common/cleanup.h"
-#include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "conf/conf.h"
-#include "glance_client/glance.h"
-
-/* Before the first state of ours a cleared one may also be that of a request that was served. */
-static bool is_still_ours(const struct operation *op)
-{
-    struct glance_image image = {0};
-    struct error ignored = ERROR_INIT;
-    if (journal_last(op->base.record, "task_state"))
-        return true;
-    int r = glance_image_get(op->base.agent->glance, op->base.admin, op->arguments.image_id, &image,
-                             &ignored);
-    bool queued = r == 0 && strcmp(image.status, "queued") == 0;
-    glance_image_done(&image);
-    return queued;
-}
-
-/* The state is none of the expected ones. *ret_left: it is to be left as it is. */
-static int settle_conflict(struct operation *op, const char *task_state,
-                           const struct error *conflict, bool *ret_left, struct error *err)
-{
-    const char *const none = NULL;
-    struct error ignored = ERROR_INIT;
-    struct instance_states states;
-    bool known = report_read_states(&op->base, &states, &ignored) == 0;
-    log_debug("saving task state %s met %s", task_state ? task_state : "None",
-              known ? states.task_state : "(not known)");
-    if (known && state_watch_is_of_next(op->base.turn, states.task_state)) {
-        *ret_left = true;
-        return 0;
-    }
-    if (!known || states.task_state[0] != '\0' || !is_still_ours(op)) {
-        *err = *conflict;
-        return -err->errnum;
-    }
-    log_warning(
-        "the task state was cleared, as nova-compute does when it starts: setting it again");
-    return report_task_state(&op->base, task_state, &none, 1, err);
-}
-
-static int save_state(struct operation *op, const char *task_state, bool *ret_left,
-                      struct error *err)
-{
-    /* An earlier life may have died before it noted what its last save had done. */
-    const char *const expected[] = {op->task_state, op->next_state};
-    size_t n = op->next_state == op->task_state ? 1 : 2;
-    struct error failure = ERROR_INIT;
-    op->next_state = task_state;
-    journal_mark(op->base.record, "next_state", json_pack("s?", task_state));
-    int r = report_task_state(&op->base, task_state, expected, n, &failure);
-    if (r < 0 && strcmp(failure.exc, EXC_UNEXPECTED_TASK_STATE) == 0) /* and not being deleted */
-        return settle_conflict(op, task_state, &failure, ret_left, err);
-    if (r < 0)
-        *err = failure;
-    return r;
-}
 
 void operation_enter(struct operation *op, enum summary_phase phase)
 {
@@ -114,38 +56,11 @@ void operation_log_summary(struct operation *op, enum metric_outcome outcome, co
     log_info("%s", line);
 }
 
-int operation_move_to(struct operation *op, const char *task_state, struct error *err)
-{
-    bool left = false;
-    state_watch_pause(op->watched);
-    /* What was cancelled for a state of others must not find it gone and go on. */
-    int r = task_state ? cancel_check(err) : 0;
-    if (r == 0)
-        r = save_state(op, task_state, &left, err);
-    state_watch_expect(op->watched, r == 0 ? task_state : NULL);
-    if (r < 0 || left)
-        return r;
-    log_debug("task state %s -> %s", op->task_state ? op->task_state : "None",
-              task_state ? task_state : "None");
-    op->task_state = task_state;
-    journal_mark(op->base.record, "task_state", json_pack("s?", task_state));
-    return 0;
-}
-
 void operation_notify_phase(struct operation *op, const char *phase)
 {
     struct error err = ERROR_INIT;
     if (report_phase(&op->base, op->arguments.image_id, phase, &err) < 0)
         log_warning("the snapshot notification failed: %s: %s", err.exc, err.message);
-}
-
-int operation_conclude(struct operation *op, struct error *err)
-{
-    int r = operation_move_to(op, NULL, err);
-    failpoint("snapshot:state-cleared");
-    if (r == 0)
-        operation_notify_phase(op, "end");
-    return r;
 }
 
 int operation_upload_starts(struct operation *op, struct error *err)

@@ -71,21 +71,9 @@ void operation_set_method(struct operation *op, const char *method);
 void operation_log_summary(struct operation *op, enum metric_outcome outcome, const char *text);
 
 /*
- * Saves the next task state, expecting the present one. Errors as report_task_state(). A state that
- * was cleared meanwhile, as nova-compute does when it starts, is taken for the present one; but for
- * the first move only while the image is untouched, or somebody has served the request before. One
- * that nova-api has set for the request behind this one is left as it is: what it waits for goes
- * on.
- */
-int operation_move_to(struct operation *op, const char *task_state, struct error *err);
-
-/*
  * Notifies of a phase of the snapshot, "start" or "end"; that nobody can be told is only a warning.
  */
 void operation_notify_phase(struct operation *op, const char *phase);
-
-/* The image is there: clears the task state, and tells. */
-int operation_conclude(struct operation *op, struct error *err);
 
 /* Notes that Glance gets data from us from now on; fails when that cannot be written down. */
 int operation_upload_starts(struct operation *op, struct error *err);

@@ -40,6 +40,13 @@ int report_event_finish(const struct instance_request *op, const struct error *f
                                   event_name(op, name), failure, err);
 }
 
+int report_is_begun_once(const struct instance_request *op, bool *ret_once, struct error *err)
+{
+    char name[EVENT_MAX];
+    return conductor_event_is_only(op->agent->bus, op->admin, op->instance.uuid,
+                                   event_name(op, name), ret_once, err);
+}
+
 static json_t *task_state_list(const char *const *states, size_t n)
 {
     json_t *list = json_array();

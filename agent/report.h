@@ -18,6 +18,10 @@ int report_event_start(const struct instance_request *op, struct error *err);
 int report_event_finish(const struct instance_request *op, const struct error *failure,
                         struct error *err);
 
+/* Whether nobody else has begun the request, see conductor_event_is_only(); its event has started.
+ */
+int report_is_begun_once(const struct instance_request *op, bool *ret_once, struct error *err);
+
 /*
  * Moves the task state when it is one of the `n_expected` states. NULL is the state None, with
  * which the instance's progress is put back to what it was. A

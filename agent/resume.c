@@ -12,6 +12,7 @@
 #include "agent/finish.h"
 #include "agent/instance_queue.h"
 #include "agent/journal.h"
+#include "agent/operation_state.h"
 #include "agent/recover.h"
 #include "agent/shutdown.h"
 #include "agent/temporary.h"
@@ -182,7 +183,7 @@ static void resume_to_the_end(struct operation *op, struct image_source *image)
     int r = resume_image(op, image, &failure);
     disk_image_let_go(op, image, r);
     if (r == 0)
-        (void)operation_conclude(op, &failure);
+        (void)operation_state_conclude(op, &failure);
     operation_end_cancellable(op, &failure);
     if (op->is_interrupted)
         finish_interrupt(op);

@@ -18,6 +18,7 @@
 #include "agent/instance.h"
 #include "agent/instance_queue.h"
 #include "agent/journal.h"
+#include "agent/operation_state.h"
 #include "agent/owner.h"
 #include "agent/preflight.h"
 #include "agent/report.h"
@@ -189,7 +190,7 @@ static int start_event(struct operation *op, struct error *err)
 
 static int save_first_state(struct operation *op, struct error *err)
 {
-    int r = is_backup(op->base.request) ? 0 : operation_move_to(op, IMAGE_SNAPSHOT, err);
+    int r = is_backup(op->base.request) ? 0 : operation_state_move_to(op, IMAGE_SNAPSHOT, err);
     failpoint("snapshot:state-saved");
     return r;
 }
@@ -225,7 +226,7 @@ static int take_snapshot(struct operation *op, struct error *err)
         return r;
     operation_notify_phase(op, "start");
     r = make_image(op, err);
-    return r < 0 ? r : operation_conclude(op, err);
+    return r < 0 ? r : operation_state_conclude(op, err);
 }
 
 /* The whole of it. */

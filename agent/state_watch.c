@@ -55,17 +55,18 @@ bool state_watch_is_of_next(const struct instance_turn *turn, const char *task_s
     return is_of_request(task_state) && instance_turn_is_waited_for(turn);
 }
 
-/* It was None: if it is no more, the next look tells. */
+/* It was None: if it is another by now, the next look tells. */
 static void save_again(struct watched_state *watched)
 {
     struct error err = ERROR_INIT;
     json_t *changes = json_pack("{s:s}", "task_state", watched->task_state);
-    json_t *none = json_pack("[n]");
-    int r = changes && none ? conductor_instance_save(watched->watch->bus, watched->admin,
-                                                      &watched->instance, changes, none, &err)
-                            : error_nomem(&err);
+    json_t *expected = json_pack("[n, s]", watched->task_state); /* or it was saved, unanswered */
+    int r = changes && expected
+                ? conductor_instance_save(watched->watch->bus, watched->admin, &watched->instance,
+                                          changes, expected, &err)
+                : error_nomem(&err);
     json_decref(changes);
-    json_decref(none);
+    json_decref(expected);
     if (r == 0)
         log_warning("the task state was cleared, as nova-compute does when it starts: it is %s "
                     "again",

@@ -12,6 +12,7 @@
 #include "agent/image_provenance.h"
 #include "agent/instance.h"
 #include "agent/journal.h"
+#include "agent/operation_state.h"
 #include "agent/task_states.h"
 #include "agent/volume_snapshots.h"
 #include "common/cancel.h"
@@ -220,7 +221,7 @@ static int make_image(struct volume_backed *work, struct error *err)
     int r = prepare_volumes(work, err);
     if (r < 0)
         return r;
-    r = operation_move_to(op, IMAGE_PENDING_UPLOAD, err);
+    r = operation_state_move_to(op, IMAGE_PENDING_UPLOAD, err);
     if (r < 0)
         return r;
     r = journal_note(op->base.record, "volumes", volume_snapshots_note(&work->snapshots), err);
@@ -229,7 +230,7 @@ static int make_image(struct volume_backed *work, struct error *err)
     r = snapshot_volumes(work, err);
     if (r < 0)
         return r;
-    r = operation_move_to(op, IMAGE_UPLOADING, err);
+    r = operation_state_move_to(op, IMAGE_UPLOADING, err);
     return r < 0 ? r : complete_image(work, err);
 }
 

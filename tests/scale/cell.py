@@ -103,7 +103,8 @@ class Burst:
     """`count` casts over all hosts, as fast as oslo sends; when half are sent, `meanwhile` is called.
 
     Nova-conductor tells: whoever moves the task state of a server on has taken its request, and
-    whoever finds that it was moved has got one that another has taken.
+    whoever finds that it was moved has got one that another has taken. Who has done it by the same
+    message, which the broker has given out again, has not.
     """
 
     def __init__(self, cell, fleet, count, meanwhile=None):
@@ -148,6 +149,16 @@ class Burst:
     def lost(self, first=0, end=None):
         return [server for server in self.servers[first:end]
                 if server not in self.taken and server not in self.unsent]
+
+    def stuck(self):
+        """An agent has taken them, and their task state is there still. As nova-compute, its double
+        only begins."""
+        ended = self.told("ended")
+        return [server for server, who in self.taken.items()
+                if who == "agent" and server not in ended]
+
+    def repeated(self):
+        return len(self.told("repeated"))
 
     def twice(self):
         return [f"{server} by {who}" for server, who in self.told("refused").items()]

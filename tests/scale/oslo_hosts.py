@@ -15,6 +15,7 @@ import threading
 import oslo_messaging
 from nova import exception
 from oslo_config import cfg
+from oslo_messaging._drivers import amqpdriver
 
 from names import host_of
 
@@ -45,6 +46,14 @@ def new_server(transport, topic, host, endpoint):
         executor="threading", access_policy=oslo_messaging.DefaultRPCAccessPolicy)
 
 
+class Told(amqpdriver.AMQPIncomingMessage):
+    """Tells its endpoint which message it is: a broker gives one out again whose ack it has not
+    seen, and of those oslo.messaging knows the last 16 again."""
+
+    def __init__(self, listener, ctxt, message, unique_id, *rest):
+        super().__init__(listener, {**ctxt, "unique_id": unique_id}, message, unique_id, *rest)
+
+
 class Compute:
     target = oslo_messaging.Target(version="6.1")
 
@@ -61,6 +70,11 @@ class Compute:
                 continue
 
 
+def list_of(name, *objects):
+    return {"nova_object.name": name, "nova_object.namespace": "nova", "nova_object.version": "1.1",
+            "nova_object.data": {"objects": [{"nova_object.data": data} for data in objects]}}
+
+
 class Conductor:
     """Keeps task states as nova-api has left them; whoever moves one on has taken the request."""
 
@@ -70,6 +84,8 @@ class Conductor:
         self.lock = threading.Lock()
         self.states = {}
         self.takers = {}
+        self.starts = {}  # how often each request was begun
+        self.moves = set()
 
     def report_state(self, ctxt):
         return True
@@ -77,31 +93,54 @@ class Conductor:
     def state(self, server):
         return self.states.get(server, "image_snapshot_pending")
 
-    def move(self, server, state, expected, taker):
-        """As Instance.save() does; a nova-compute that is refused here deletes the image."""
+    def start(self, server):
+        with self.lock:
+            self.starts[server] = self.starts.get(server, 0) + 1
+
+    def move(self, message, server, state, expected, taker):
+        """As Instance.save() does; a nova-compute that is refused here deletes the image. Nothing
+        is taken by what comes again, by the broker or from the only one who has begun the request,
+        nor by what would leave the state as it is."""
         with self.lock:
             found = self.state(server)
+            is_again = message in self.moves or (found == state and self.starts.get(server) == 1)
+            self.moves.add(message)
             if expected and found not in expected:
-                emit(event="refused", by=taker, server=server, state=found)
+                if is_again:
+                    emit(event="repeated", by=taker, server=server)
+                elif state not in expected:
+                    emit(event="refused", by=taker, server=server, state=found)
                 raise exception.UnexpectedTaskStateError(
                     instance_uuid=server, expected={"task_state": expected},
                     actual={"task_state": found})
             self.states[server] = state
-            if found == "image_snapshot_pending":
+            if state is None:
+                emit(event="ended", by=taker, server=server)
+            if found == "image_snapshot_pending" and state != found:
                 self.takers[server] = taker
                 emit(event="taken", by=taker, server=server)
 
     def begin(self, ctxt, server, again):
+        self.start(server)
         if not again or self.takers.get(server) != "nova-compute":
-            self.move(server, "image_snapshot", ["image_snapshot_pending"], "nova-compute")
+            self.move(ctxt["unique_id"], server, "image_snapshot", ["image_snapshot_pending"],
+                      "nova-compute")
 
     def object_action(self, ctxt, objinst, objmethod, args, kwargs):
         data = objinst["nova_object.data"]
         if objinst["nova_object.name"] == "Instance" and "task_state" in data:
-            self.move(data["uuid"], data["task_state"], kwargs.get("expected_task_state"), "agent")
+            self.move(ctxt["unique_id"], data["uuid"], data["task_state"],
+                      kwargs.get("expected_task_state"), "agent")
         return [{}, None]
 
     def object_class_action_versions(self, ctxt, objname, objmethod, object_versions, args, kwargs):
+        if objmethod == "event_start":
+            self.start(args[0])
+        if objname == "InstanceActionList":
+            return list_of(objname, {"id": args[0], "request_id": f"req-{args[0]}"})
+        if objname == "InstanceActionEventList":
+            return list_of(objname, *[{"event": "compute_snapshot_instance"}]
+                           * self.starts.get(args[0], 0))
         if objname != "Instance":
             return None
         return {"nova_object.name": "Instance", "nova_object.namespace": "nova",
@@ -124,6 +163,7 @@ def run_computes(url, hosts):
 
 
 def run_conductor(url):
+    amqpdriver.RpcAMQPListener.message_cls = Told
     server = new_server(new_transport(url), "conductor", "conductor", Conductor())
     server.start()
     emit(event="started")

@@ -179,6 +179,21 @@ static void arguments_are_checked(void **state)
     }
 }
 
+/* Its first state is that of the upload: nova-compute's when another event has started. */
+static void a_first_save_that_was_executed_and_refused_is_ours(void **state)
+{
+    for (unsigned others = 0; others < 2; others++) {
+        (void)teardown(state);
+        (void)setup(state);
+        world.repeated_save = "image_pending_upload";
+        world.others_events = others;
+        back_up(1);
+        assert_null(world.repeated_save);
+        assert_int_equal(world.image, others == 0 ? ACTIVE : QUEUED);
+        assert_string_equal(world.task_state, others == 0 ? "" : "image_pending_upload");
+    }
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -193,6 +208,7 @@ int main(void)
         TEST(a_list_that_fails_is_told_and_the_backup_kept),
         TEST(a_backup_that_cannot_be_deleted_stays),
         TEST(arguments_are_checked),
+        TEST(a_first_save_that_was_executed_and_refused_is_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -228,11 +228,67 @@ static void an_image_that_another_fills_is_left_alone(void **state)
         (void)teardown(state);
         (void)setup(state);
         (void)strcpy(world.task_state, states[i]);
+        world.others_events = 1;
         snapshot();
         assert_int_equal(world.image, QUEUED);
         assert_string_equal(world.task_state, states[i]);
         assert_non_null(strstr(world.story, "event_error"));
     }
+}
+
+/* Cleared by its start, and asked for again: nova-compute is at that one. */
+static void the_state_of_another_request_is_left_alone(void **state)
+{
+    (void)state;
+    (void)strcpy(world.task_state, "image_snapshot");
+    world.is_asked_again = true;
+    snapshot();
+    assert_int_equal(world.image, QUEUED);
+    assert_string_equal(world.task_state, "image_snapshot");
+}
+
+/* The broker had not seen the ack of the save, and its first answer was lost. */
+static void a_save_that_was_executed_and_refused_is_ours(void **state)
+{
+    static const char *const saves[] = {"image_snapshot", "image_pending_upload", "image_uploading",
+                                        ""};
+    for (size_t i = 0; i < sizeof(saves) / sizeof(saves[0]); i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        world.repeated_save = saves[i];
+        world.silent_actions = 1;
+        snapshot();
+        assert_null(world.repeated_save);
+        assert_int_equal(world.image, ACTIVE);
+        assert_string_equal(world.task_state, "");
+        assert_string_equal(world.fault, "");
+        assert_non_null(strstr(world.story, "snapshot.end"));
+        assert_non_null(strstr(world.story, "event_success"));
+    }
+}
+
+/* The same of a failed snapshot's last save. */
+static void a_failure_whose_last_save_is_refused_is_told(void **state)
+{
+    (void)state;
+    world.fail_upload = failure(EIO, EXC_INTERNAL_ERROR);
+    world.repeated_save = "";
+    snapshot();
+    assert_failed();
+}
+
+/* No answer came, and nova-compute was faster. */
+static void a_save_without_answer_is_not_taken_for_ours(void **state)
+{
+    (void)state;
+    world.silent_saves = 1;
+    world.when_saving = "image_snapshot";
+    world.state_before_save = "image_snapshot_pending";
+    world.state_after_save = "image_snapshot";
+    world.others_events = 1;
+    snapshot();
+    assert_int_equal(world.image, QUEUED);
+    assert_string_equal(world.task_state, "image_snapshot");
 }
 
 static void a_reset_after_the_upload_keeps_the_image(void **state)
@@ -556,6 +612,10 @@ int main(void)
         TEST(a_cleared_state_is_no_failure_of_a_failed_snapshot),
         TEST(a_request_served_before_loses_nothing),
         TEST(an_image_that_another_fills_is_left_alone),
+        TEST(the_state_of_another_request_is_left_alone),
+        TEST(a_save_that_was_executed_and_refused_is_ours),
+        TEST(a_failure_whose_last_save_is_refused_is_told),
+        TEST(a_save_without_answer_is_not_taken_for_ours),
         TEST(a_reset_after_the_upload_keeps_the_image),
         TEST(a_missing_domain_is_told_and_not_stuck),
         TEST(a_vanished_instance_is_nobodys_failure),

@@ -56,9 +56,9 @@ int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_r
             json_decref(args);
             return 0;
         }
-        json_t *none = json_pack("[n]");
-        assert_json_equal(expected, none);
-        json_decref(none);
+        json_t *wanted = json_pack("[n, s]", IMAGE_UPLOADING);
+        assert_json_equal(expected, wanted);
+        json_decref(wanted);
         assert_string_equal(json_string_value(json_object_get(data, "task_state")),
                             IMAGE_UPLOADING);
         assert_int_equal(json_object_size(data), 2); /* and the uuid */

@@ -415,6 +415,7 @@ static void what_is_in_doubt_and_begun_by_another_is_left_alone(void **state)
         (void)teardown_workers(state);
         (void)setup_workers(state);
         (void)strcpy(world.task_state, rows[i].task_state);
+        world.others_events = 1;
         assert_true(arrive_in_doubt(request_of(rows[i].method)));
         assert_int_equal(workers_wait(agent.workers, 60000), 0);
         assert_int_equal(record().calls[FAKE_EXTRACT], 0);

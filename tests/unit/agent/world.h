@@ -65,6 +65,7 @@ static struct {
     char details[512]; /* of the event */
     char fault[512];
     unsigned open_events;
+    char event[64];     /* the name of the last that was started */
     json_t *attributes; /* all that was set in the image's record */
     json_t *records;    /* what the list of images shows */
     char deleted[TEXT_MAX];
@@ -86,7 +87,11 @@ static struct {
         fail_notify;
     unsigned n_fail_get;           /* so often; 0: always */
     unsigned n_fail_delete;        /* the same */
-    unsigned silent_saves;         /* the next saves are executed without an answer */
+    unsigned silent_saves;         /* the next saves get no answer, whatever became of them */
+    const char *repeated_save;     /* that of this state is executed, then refused; NULL: none */
+    unsigned others_events;        /* that nova-compute has started for the same request */
+    bool is_asked_again;           /* the instance's last action is that of another request */
+    unsigned silent_actions;       /* the next questions for actions get no answer */
     const char *state_before_save; /* somebody sets this ... */
     const char *when_saving;       /* ... just before that state is saved ... */
     const char *state_after_save;  /* ... and this behind it; NULL: nothing */
@@ -134,6 +139,15 @@ static bool state_matches(const json_t *expected)
     return false;
 }
 
+static bool stay_silent(struct error *err)
+{
+    if (world.silent_saves == 0)
+        return false;
+    world.silent_saves--;
+    (void)error_set(err, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");
+    return true;
+}
+
 static int save(const json_t *args, struct error *err)
 {
     const json_t *data = json_object_get(json_object_get(args, "objinst"), "nova_object.data");
@@ -163,6 +177,8 @@ static int save(const json_t *args, struct error *err)
         return error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND, "Instance could not be found");
     if (!state_matches(json_object_get(kwargs, "expected_task_state"))) {
         tell("conflict:%s", state);
+        if (stay_silent(err))
+            return -ETIMEDOUT;
         return error_set(err, EBUSY,
                          strcmp(world.task_state, "deleting") == 0 ? EXC_UNEXPECTED_DELETING
                                                                    : EXC_UNEXPECTED_TASK_STATE,
@@ -172,11 +188,11 @@ static int save(const json_t *args, struct error *err)
     tell("state:%s", state);
     if (is_met && world.state_after_save)
         (void)snprintf(world.task_state, sizeof(world.task_state), "%s", world.state_after_save);
-    if (world.silent_saves > 0) {
-        world.silent_saves--;
-        return error_set(err, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");
+    if (world.repeated_save && strcmp(world.repeated_save, state) == 0) {
+        world.repeated_save = NULL;
+        return error_set(err, EBUSY, EXC_UNEXPECTED_TASK_STATE, "Conflict: actual %s", state);
     }
-    return 0;
+    return stay_silent(err) ? -ETIMEDOUT : 0;
 }
 
 static int event(const char *method, const json_t *args, struct error *err)
@@ -185,6 +201,8 @@ static int event(const char *method, const json_t *args, struct error *err)
         if (world.fail_event_start.errnum != 0)
             return fail_with(&world.fail_event_start, err);
         world.open_events++;
+        (void)snprintf(world.event, sizeof(world.event), "%s",
+                       json_string_value(json_array_get(json_object_get(args, "args"), 1)));
         tell("event_start");
         return 0;
     }
@@ -205,6 +223,34 @@ static void fault(const json_t *args)
     tell("fault");
 }
 
+/* Takes `objects`. */
+static json_t *list_of(const char *name, const char *version, json_t *objects)
+{
+    return json_pack("{s:s, s:s, s:{s:o}}", "nova_object.name", name, "nova_object.version",
+                     version, "nova_object.data", "objects", objects);
+}
+
+/* The last action on the instance; NULL for other objects. */
+static json_t *read_actions(const json_t *args, const struct request_context *context)
+{
+    const char *objname = json_string_value(json_object_get(args, "objname"));
+    if (!objname || strcmp(objname, "InstanceActionList") != 0)
+        return NULL;
+    return list_of(objname, "1.1",
+                   json_pack("[{s:{s:i, s:s}}]", "nova_object.data", "id", 7, "request_id",
+                             world.is_asked_again ? "req-other" : context->request_id));
+}
+
+static json_t *read_events(const json_t *args)
+{
+    json_t *events = json_array();
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(args, "args"), 0)), 7);
+    for (unsigned i = 0; i < world.open_events + world.others_events; i++)
+        (void)json_array_append_new(
+            events, json_pack("{s:{s:s}}", "nova_object.data", "event", world.event));
+    return list_of("InstanceActionEventList", "1.1", events);
+}
+
 /* What conductor answers to look-ups; NULL for other methods. */
 static json_t *read_objects(const char *objmethod, const json_t *args)
 {
@@ -215,6 +261,8 @@ static json_t *read_objects(const char *objmethod, const json_t *args)
         return json_pack("{s:{s:{}, s:s, s:s?}}", "nova_object.data", "system_metadata", "vm_state",
                          world.vm_state ? world.vm_state : "active", "task_state",
                          world.task_state[0] != '\0' ? world.task_state : NULL);
+    if (strcmp(objmethod, "get_by_action") == 0)
+        return read_events(args);
     if (strcmp(objmethod, "get_by_volume_and_instance") == 0)
         return json_pack("{s:O}", "nova_object.data", json_array_get(world.mappings, 0));
     if (strcmp(objmethod, "get_by_instance_uuid") == 0) {
@@ -222,9 +270,7 @@ static json_t *read_objects(const char *objmethod, const json_t *args)
         json_array_foreach (world.mappings, i, mapping) {
             (void)json_array_append_new(objects, json_pack("{s:O}", "nova_object.data", mapping));
         }
-        return json_pack("{s:s, s:s, s:{s:o}}", "nova_object.name", "BlockDeviceMappingList",
-                         "nova_object.version", world.mappings_version, "nova_object.data",
-                         "objects", objects);
+        return list_of("BlockDeviceMappingList", world.mappings_version, objects);
     }
     const char *name = json_string_value(json_object_get(objinst, "nova_object.name"));
     if (strcmp(objmethod, "save") != 0 || strcmp(name, "BlockDeviceMapping") != 0)
@@ -247,7 +293,15 @@ int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_r
     json_t *args = call->args;
     const char *objmethod = json_string_value(json_object_get(args, "objmethod"));
     int r = 0;
-    json_t *answer = read_objects(objmethod, args);
+    json_t *answer = read_actions(args, call->context);
+    if (answer && world.silent_actions > 0) {
+        world.silent_actions--;
+        json_decref(answer);
+        json_decref(args);
+        return error_set(err, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");
+    }
+    if (!answer)
+        answer = read_objects(objmethod, args);
     if (answer) {
         json_decref(args);
         *ret_result = answer;

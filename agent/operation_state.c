@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See operation_state.h. */
+#include "agent/operation_state.h"
+
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/conductor.h"
+#include "agent/journal.h"
+#include "agent/report.h"
+#include "agent/state_watch.h"
+#include "agent/task_states.h"
+#include "agent/temporary.h"
+#include "amqp/bus.h"
+#include "common/cancel.h"
+#include "common/failpoint.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "glance_client/glance.h"
+
+/* A state whose save was refused. */
+struct conflict {
+    const char *task_state; /* which */
+    struct instance_states states;
+    bool is_saved; /* it is there all the same ... */
+    bool is_ours;  /* ... by a save of ours */
+};
+
+static bool has_saved(const struct operation *op)
+{
+    return journal_last(op->base.record, "task_state") != NULL;
+}
+
+/* Before the first state of ours a cleared one may also be that of a request that was served. */
+static bool is_still_ours(const struct operation *op)
+{
+    struct glance_image image = {0};
+    struct error ignored = ERROR_INIT;
+    if (has_saved(op))
+        return true;
+    int r = glance_image_get(op->base.agent->glance, op->base.admin, op->arguments.image_id, &image,
+                             &ignored);
+    bool queued = r == 0 && strcmp(image.status, "queued") == 0;
+    glance_image_done(&image);
+    return queued;
+}
+
+/*
+ * A save without an answer is sent again, and a broker gives a message out again whose ack it has
+ * not seen: what was executed is refused the second time. Only who has begun the request saves its
+ * first state, and behind a first one of ours nobody else saves the next.
+ */
+static int look_at_conflict(const struct operation *op, struct conflict *conflict,
+                            struct error *err)
+{
+    int r = report_read_states(&op->base, &conflict->states, err);
+    if (r < 0)
+        return r;
+    conflict->is_saved =
+        conflict->task_state && strcmp(conflict->states.task_state, conflict->task_state) == 0;
+    conflict->is_ours = conflict->is_saved && has_saved(op);
+    return conflict->is_saved && !conflict->is_ours
+               ? report_is_begun_once(&op->base, &conflict->is_ours, err)
+               : 0;
+}
+
+/* Until somebody answers, as long as no guest is in hands. */
+static int insist_on_look(const struct operation *op, struct conflict *conflict, struct error *err)
+{
+    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown);
+    struct error failure = ERROR_INIT;
+    int r;
+    while ((r = look_at_conflict(op, conflict, &failure)) < 0 && !has_saved(op) &&
+           temporary_failure(&failure) && temporary_wait_next(&wait, NULL))
+        failure = (struct error)ERROR_INIT;
+    if (r < 0)
+        *err = failure;
+    return r;
+}
+
+/* The state is none of the expected ones. *ret_left: it is to be left as it is. */
+static int settle_conflict(struct operation *op, const char *task_state,
+                           const struct error *refusal, bool *ret_left, struct error *err)
+{
+    struct conflict conflict = {.task_state = task_state};
+    struct error ignored = ERROR_INIT;
+    bool known = insist_on_look(op, &conflict, &ignored) == 0;
+    log_debug("saving task state %s met %s", task_state ? task_state : "None",
+              known ? conflict.states.task_state : "(not known)");
+    if (known && state_watch_is_of_next(op->base.turn, conflict.states.task_state)) {
+        *ret_left = true;
+        return 0;
+    }
+    bool cleared = known && conflict.states.task_state[0] == '\0' && is_still_ours(op);
+    if (!cleared && !(known && conflict.is_ours)) {
+        *err = *refusal;
+        return -err->errnum;
+    }
+    log_warning("%s", cleared ? "the task state was cleared, as nova-compute does when it starts: "
+                                "setting it again"
+                              : "a save of the task state was executed and refused, as when a "
+                                "broker gives a message out twice: going on");
+    const char *found = cleared ? NULL : task_state;
+    return report_task_state(&op->base, task_state, &found, 1, err);
+}
+
+static int save_state(struct operation *op, const char *task_state, bool *ret_left,
+                      struct error *err)
+{
+    /* An earlier life may have died before it noted what its last save had done. */
+    const char *const expected[] = {op->task_state, op->next_state};
+    size_t n = op->next_state == op->task_state ? 1 : 2;
+    struct error failure = ERROR_INIT;
+    op->next_state = task_state;
+    journal_mark(op->base.record, "next_state", json_pack("s?", task_state));
+    int r = report_task_state(&op->base, task_state, expected, n, &failure);
+    if (r < 0 && strcmp(failure.exc, EXC_UNEXPECTED_TASK_STATE) == 0) /* and not being deleted */
+        return settle_conflict(op, task_state, &failure, ret_left, err);
+    if (r < 0)
+        *err = failure;
+    return r;
+}
+
+int operation_state_move_to(struct operation *op, const char *task_state, struct error *err)
+{
+    bool left = false;
+    state_watch_pause(op->watched);
+    /* What was cancelled for a state of others must not find it gone and go on. */
+    int r = task_state ? cancel_check(err) : 0;
+    if (r == 0)
+        r = save_state(op, task_state, &left, err);
+    state_watch_expect(op->watched, r == 0 ? task_state : NULL);
+    if (r < 0 || left)
+        return r;
+    log_debug("task state %s -> %s", op->task_state ? op->task_state : "None",
+              task_state ? task_state : "None");
+    op->task_state = task_state;
+    journal_mark(op->base.record, "task_state", json_pack("s?", task_state));
+    return 0;
+}
+
+int operation_state_conclude(struct operation *op, struct error *err)
+{
+    int r = operation_state_move_to(op, NULL, err);
+    failpoint("snapshot:state-cleared");
+    if (r == 0)
+        operation_notify_phase(op, "end");
+    return r;
+}
