@@ -1240,6 +1240,31 @@ class Cluster(AmqpTest):
         """cluster: where durable queues are away with their node, they are served once it is back"""
         self.node_away(durable=True, keeps_transient=self.keeps_transient_queues())
 
+    def test_node_dies(self):
+        """cluster: the first node is killed, calls go on with the second, requests once it is back"""
+        query = "?rabbit_retry_backoff=0"
+        options = {"retry_backoff": 0}
+        self.oslo("server", "conductor", "ctl1", url=self.second.url(query))
+        with self.only_the_first():
+            compute = self.oslo("server", "compute", HOST, url=self.both(query))
+            bus = self.bus(self.both(), **options)
+            alone = self.bus(self.both(), attach="exclusive", server="cmp9", **options)
+            self.attached(bus)
+            self.attached(alone)
+        broker.kill()
+        for number in range(10):
+            for peer in (bus, alone):
+                answer = peer.ask(do="call", topic="conductor", version="3.0",
+                                  method="object_action", args={"number": number},
+                                  timeout_ms=60000, timeout=60)
+                self.assertEqual(answer["event"], "result", answer)
+            time.sleep(2)
+        self.assertLess(answer["ms"], 15000)
+        broker.start()
+        for peer in (bus, alone):  # RabbitMQ 4.2 and later said nothing, and it is asked each minute
+            wait_for("attached", peer.attached, 100)
+        self.assert_serves(bus, compute, self.second.url(query))
+
     def test_requests_of_a_node_that_was_away(self):
         """cluster: requests in a durable queue are served when its node is back"""
         query = "?amqp_durable_queues=true&rabbit_retry_backoff=0"
