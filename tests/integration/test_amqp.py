@@ -1252,11 +1252,13 @@ class Cluster(AmqpTest):
             self.attached(bus)
             self.attached(alone)
         broker.kill()
+        for peer in (bus, alone):
+            wait_for("the loss", lambda peer=peer: "connection: lost" in peer.log_text())
         for number in range(10):
             for peer in (bus, alone):
                 answer = peer.ask(do="call", topic="conductor", version="3.0",
                                   method="object_action", args={"number": number},
-                                  timeout_ms=60000, timeout=60)
+                                  timeout_ms=60000, timeout=70)
                 self.assertEqual(answer["event"], "result", answer)
             time.sleep(2)
         self.assertLess(answer["ms"], 15000)

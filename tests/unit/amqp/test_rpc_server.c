@@ -25,7 +25,7 @@ static struct {
     struct queue_state queue; /* without our own consumer */
     bool is_consumed;         /* by us */
     bool writes;              /* write_down() */
-    int look_errnum; /* 0 = looks succeed */
+    int look_errnum;          /* 0 = looks succeed */
     bool takes_doubts;
 } world;
 
