@@ -2,7 +2,6 @@
 /* See absence.h. Nova's default of [DEFAULT]host is socket.gethostname(). */
 #include "amqp/absence.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,6 +78,7 @@ static void warn_of_absence(const struct absence *absence, const char *queue)
 void absence_note(struct absence *absence, const char *queue, uint64_t now_ms)
 {
     uint64_t interval_ms = (uint64_t)absence->settings->attach_poll_interval_s * 1000;
+    absence->is_queue_away = false;
     if (absence->since_ms == 0)
         absence->since_ms = now_ms;
     bool is_due = absence->told_ms == 0 ? now_ms >= absence->since_ms + ABSENT_AFTER * interval_ms
@@ -89,8 +89,21 @@ void absence_note(struct absence *absence, const char *queue, uint64_t now_ms)
     warn_of_absence(absence, queue);
 }
 
-void absence_over(struct absence *absence)
+void absence_queue_away(struct absence *absence, const char *queue, const char *why)
 {
+    absence->since_ms = 0;
+    absence->told_ms = 0;
+    if (!absence->is_queue_away)
+        log_warning("%s cannot be consumed: %s; looking again every %u s", queue, why,
+                    absence->settings->attach_poll_interval_s);
+    absence->is_queue_away = true;
+}
+
+void absence_over(struct absence *absence, const char *queue)
+{
+    if (absence->is_queue_away)
+        log_info("%s can be consumed again", queue);
+    absence->is_queue_away = false;
     absence->since_ms = 0;
     absence->told_ms = 0;
 }

@@ -168,16 +168,18 @@ static void check_attachment(struct attachment *attachment, uint64_t now_ms)
     struct queue_state others = {0};
     attachment->check_ms = now_ms + poll_interval_ms(attachment);
     int r = attachment_look(attachment, &others, &error);
-    if (r < 0) {
+    if (r == -EHOSTDOWN)
+        absence_queue_away(&attachment->absence, attachment->queue, error.message);
+    else if (r < 0)
         log_warning("cannot inspect queue %s: %s", attachment->queue, error.message);
+    if (r < 0)
         return;
-    }
     if (others.consumers == 0) {
         detach_without_nova_compute(attachment);
         absence_note(&attachment->absence, attachment->queue, now_ms);
         return;
     }
-    absence_over(&attachment->absence);
+    absence_over(&attachment->absence, attachment->queue);
     if (attachment_is_aside(attachment))
         return;
     if (attachment->phase == ATTACHMENT_GIVING &&
@@ -189,7 +191,8 @@ static void check_attachment(struct attachment *attachment, uint64_t now_ms)
         leave_to_another_agent(attachment);
 }
 
-/* Without the claim it is tried again: the connection has more to do than to take requests. */
+/* Without the claim, or while a queue's node is away, it is tried again: the connection has more to
+ * do than to take requests. */
 static int attach_exclusive(struct attachment *attachment, struct error *err)
 {
     struct connection *connection = attachment->connection;
@@ -198,15 +201,23 @@ static int attach_exclusive(struct attachment *attachment, struct error *err)
         return connection_is_up(connection) ? 0
                                             : error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "%s",
                                                         connection_trouble(connection));
-    int r = exclusive_queues_consume(&attachment->exclusive, err);
-    if (r < 0)
+    struct error refusal = ERROR_INIT;
+    int r = exclusive_queues_consume(&attachment->exclusive, &refusal);
+    if (r == -EHOSTDOWN) {
+        absence_queue_away(&attachment->absence, attachment->queue, refusal.message);
+        return 0;
+    }
+    if (r < 0) {
+        *err = refusal;
         return r;
+    }
+    absence_over(&attachment->absence, attachment->queue);
     set_phase(attachment, ATTACHMENT_DONE);
     log_info("attached to %s", attachment->queue);
     return 0;
 }
 
-static bool waits_for_claim(const struct attachment *attachment)
+static bool waits_for_queues(const struct attachment *attachment)
 {
     return !attachment->shared && attachment->phase == ATTACHMENT_WAITING &&
            !attachment_is_aside(attachment);
@@ -220,13 +231,13 @@ void attachment_run(struct attachment *attachment, uint64_t now_ms)
         return;
     if (attachment->shared)
         check_attachment(attachment, now_ms);
-    else if (waits_for_claim(attachment) && attach_exclusive(attachment, &err) < 0)
+    else if (waits_for_queues(attachment) && attach_exclusive(attachment, &err) < 0)
         connection_drop(attachment->connection, err.message);
 }
 
 uint64_t attachment_next_ms(const struct attachment *attachment)
 {
-    return attachment->shared || waits_for_claim(attachment) ? attachment->check_ms : NEVER_MS;
+    return attachment->shared || waits_for_queues(attachment) ? attachment->check_ms : NEVER_MS;
 }
 
 int attachment_up(struct attachment *attachment, struct error *err)

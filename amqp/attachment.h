@@ -31,7 +31,7 @@ struct attachment_flags {
 };
 
 enum attachment_phase {
-    ATTACHMENT_WAITING, /* for nova-compute, for the claim or for the connection */
+    ATTACHMENT_WAITING, /* for nova-compute, the claim, the queues or the connection */
     ATTACHMENT_GIVING,  /* for nova-compute to take what was just put back */
     ATTACHMENT_DONE,    /* consuming */
     ATTACHMENT_OVER,    /* for good */
@@ -45,16 +45,16 @@ struct attachment {
     char queue[256]; /* compute.<host> */
 
     enum attachment_phase phase;
-    uint64_t check_ms; /* when to look for nova-compute's consumer, or for the claim */
+    uint64_t check_ms; /* when to look for nova-compute's consumer, or to try again */
     bool is_in_doubt;  /* a connection was lost, and with it the answer behind an ack */
     struct consumer consumer;
     struct host_claim claim;
+    struct absence absence;            /* the queue's, and in SHARED nova-compute's */
     struct exclusive_queues exclusive; /* EXCLUSIVE */
 
     /* SHARED */
     struct put_back put_back;
-    uint64_t put_back_ms;   /* since when no requests are taken because of it; 0: they are */
-    struct absence absence; /* nova-compute's */
+    uint64_t put_back_ms; /* since when no requests are taken because of it; 0: they are */
 };
 
 /* Borrows all for its lifetime, in which it must not be moved. */
@@ -73,7 +73,7 @@ uint64_t attachment_next_ms(const struct attachment *attachment);
 
 /*
  * Who else consumes our queue, and what waits there: nobody and nothing when there is no such
- * queue. While attached a failure costs the connection.
+ * queue. -EHOSTDOWN: it cannot be had now. While attached a failure costs the connection.
  */
 int attachment_look(struct attachment *attachment, struct queue_state *ret_others,
                     struct error *err);

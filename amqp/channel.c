@@ -85,6 +85,8 @@ int channel_answered(struct connection *connection, amqp_channel_t channel, cons
         char text[STATUS_TEXT_SIZE];
         connection_drop(connection, status_text(reply.library_error, text));
     }
-    return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "%s: %s", what,
+    bool is_silent = reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION &&
+                     reply.library_error == AMQP_STATUS_TIMEOUT;
+    return error_set(err, is_silent ? ETIMEDOUT : ECONNRESET, EXC_INTERNAL_ERROR, "%s: %s", what,
                      connection_trouble(connection));
 }

@@ -27,7 +27,7 @@ int channel_sent(struct connection *connection, int status, const char *what, st
  * Judges a call that waited for the broker's answer. When the broker closed the channel, it is
  * opened again and the error is -ENOENT (404), -EEXIST (406: declared with other arguments),
  * -EACCES (403), -EBUSY (405: another connection's) or -EPROTO. Anything worse drops the
- * connection: -ECONNRESET.
+ * connection: -ETIMEDOUT when there was no answer, else -ECONNRESET.
  */
 int channel_answered(struct connection *connection, amqp_channel_t channel, const char *what,
                      struct error *err);

@@ -33,6 +33,7 @@ struct connection {
     bool broken;                     /* to be torn down by the next run */
     bool blocked;
     bool denies_transient_queues;
+    struct silent_queues silent_queues;
     uint64_t max_message_bytes; /* why the broker closed this connection's channel; else 0 */
 
     /* PHASE_CONNECTING: the connector writes these and `state`, the bus thread reads them after
@@ -296,6 +297,11 @@ bool connection_is_blocked(const struct connection *connection)
 bool connection_denies_transient_queues(const struct connection *connection)
 {
     return connection->denies_transient_queues;
+}
+
+struct silent_queues *connection_silent_queues(struct connection *connection)
+{
+    return &connection->silent_queues;
 }
 
 uint64_t connection_max_message_bytes(const struct connection *connection)

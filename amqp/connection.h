@@ -12,6 +12,7 @@
 
 #include "amqp/content.h"
 #include "amqp/librabbitmq.h"
+#include "amqp/silent_queues.h"
 #include "common/error.h"
 #include "common/rabbit_options.h"
 #include "common/transport_url.h"
@@ -75,6 +76,9 @@ bool connection_is_blocked(const struct connection *connection);
  * (541, the deprecated feature transient_nonexcl_queues, denied by default from RabbitMQ 4.3 on).
  */
 bool connection_denies_transient_queues(const struct connection *connection);
+
+/* Of this broker, whichever node it is connected to. Borrowed. */
+struct silent_queues *connection_silent_queues(struct connection *connection);
 
 /* The broker's max_message_size, when the connection was lost by a message beyond it; else 0. */
 uint64_t connection_max_message_bytes(const struct connection *connection);

@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 #include "amqp/channel.h"
+#include "amqp/queue_declare.h"
 #include "amqp/table_entry.h"
-#include "amqp/topology.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -27,10 +27,12 @@ static int declare_claim(const struct host_claim *claim, struct connection *conn
                          struct error *err)
 {
     amqp_table_entry_t type = table_entry_text("x-queue-type", "classic");
-    const amqp_table_t arguments = {.num_entries = 1, .entries = &type};
-    (void)amqp_queue_declare(connection_state(connection), TOPOLOGY_CHANNEL,
-                             amqp_cstring_bytes(claim->queue), false, false, true, true, arguments);
-    return channel_answered(connection, TOPOLOGY_CHANNEL, "queue.declare", err);
+    struct queue_state ignored;
+    const struct queue_declaration wanted = {.name = claim->queue,
+                                             .exclusive = true,
+                                             .auto_delete = true,
+                                             .arguments = {.num_entries = 1, .entries = &type}};
+    return queue_declare(connection, TOPOLOGY_CHANNEL, &wanted, &ignored, err);
 }
 
 bool host_claim_take(struct host_claim *claim, struct connection *connection)
@@ -46,7 +48,7 @@ bool host_claim_take(struct host_claim *claim, struct connection *connection)
     claim->is_ours = r != -EBUSY;
     if (!claim->is_ours && !claim->complained)
         log_error("not attached: another agent serves this host: %s", err.message);
-    else if (r < 0 && claim->is_ours) /* it may not declare such a queue */
+    else if (r < 0 && claim->is_ours) /* it may not declare it, or its node is away */
         log_debug("whether another agent serves this host is not known: %s", err.message);
     else if (r == 0)
         log_debug("holding queue %s: no other agent serves this host", claim->queue);

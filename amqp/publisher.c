@@ -16,6 +16,7 @@
 #include "common/log.h"
 
 #define NACK_PAUSE_MS 250
+#define AWAY_PAUSE_MS 1000
 
 TAILQ_HEAD(publication_list, publication);
 
@@ -64,6 +65,7 @@ void publisher_submit(struct publisher *publisher, struct publication *publicati
     publication->phase = PUBLICATION_QUEUED;
     publication->body = NULL;
     publication->returned = false;
+    publication->refusal = (struct error)ERROR_INIT;
     TAILQ_INSERT_TAIL(&publisher->queued, publication, link);
 }
 
@@ -120,6 +122,14 @@ static int send_publication(struct publisher *publisher, struct publication *pub
     return 0;
 }
 
+/* Its queue's node may be back before the deadline; oslo tries for ever. */
+static void put_off(struct publication *publication, const struct error *refusal, uint64_t now_ms)
+{
+    log_debug("a message to '%s' waits: %s", publication->routing_key, refusal->message);
+    publication->refusal = *refusal;
+    publication->not_before_ms = now_ms + AWAY_PAUSE_MS;
+}
+
 static void send_queued(struct publisher *publisher, uint64_t now_ms)
 {
     struct publication *next;
@@ -133,7 +143,9 @@ static void send_queued(struct publisher *publisher, uint64_t now_ms)
             continue;
         struct error error = ERROR_INIT;
         int r = send_publication(publisher, publication, now_ms, &error);
-        if (r < 0 && r != -ECONNRESET)
+        if (r == -EHOSTDOWN)
+            put_off(publication, &error, now_ms);
+        else if (r < 0 && connection_is_up(publisher->connection))
             finish_publication(publisher, publication, PUBLICATION_FAILED, &error);
     }
 }
@@ -142,6 +154,8 @@ static void time_out_publication(struct publisher *publisher, struct publication
 {
     struct error error = ERROR_INIT;
     const char *trouble = connection_trouble(publisher->connection);
+    if (trouble[0] == '\0' && publication->refusal.errnum != 0)
+        trouble = publication->refusal.message;
     if (publication->phase == PUBLICATION_SENT)
         (void)messaging_error(&error, ETIMEDOUT, EXC_MESSAGE_DELIVERY_FAILURE,
                               "the broker did not confirm a message to '%s' in time",

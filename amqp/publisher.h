@@ -48,6 +48,7 @@ struct publication {
     size_t length;
     uint64_t delivery_tag;
     bool returned;
+    struct error refusal; /* why it still waits: its queue is on a node that is away */
 };
 
 /* All is borrowed, as in struct connection_setup. Returns owned, NULL when out of memory. */

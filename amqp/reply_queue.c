@@ -15,7 +15,7 @@
 /* Servers blacklist a reply queue for 60 s after 60 s without it (ObsoleteReplyQueuesCache). */
 #define OUTAGE_MAX_MS 60000
 
-/* A node that stops takes its queues with it within seconds; RabbitMQ 4.3 keeps names for it. */
+/* A node that stops takes its queues with it within seconds; 4.2 keeps names for it. */
 #define NODE_STOPS_MS 10000
 
 static void name_queue(struct reply_queue *queue)
@@ -56,7 +56,7 @@ int reply_queue_up(struct reply_queue *queue, struct error *err)
     struct error failure = ERROR_INIT;
     int r = consume_replies(queue, &failure);
     /* It is on a node that is down. What servers have for us they try to send to the old name. */
-    if (r == -ENOENT && (queue->lost_ms == 0 || lost_for_ms > NODE_STOPS_MS)) {
+    if (r == -EHOSTDOWN && (queue->lost_ms == 0 || lost_for_ms > NODE_STOPS_MS)) {
         name_queue(queue);
         failure = (struct error)ERROR_INIT;
         r = consume_replies(queue, &failure);

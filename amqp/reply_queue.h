@@ -26,8 +26,8 @@ void reply_queue_init(struct reply_queue *queue, struct connection *connection,
                       const struct rabbit_options *options);
 
 /*
- * The connection is new: declares and consumes it, under a new name after a long outage. Where the
- * broker cannot have this one, -ENOENT; when that lasts, under a new one as well.
+ * The connection is new: declares and consumes it, under a new name after a long outage. While its
+ * node is away, -EHOSTDOWN; when that lasts, under a new one as well.
  */
 int reply_queue_up(struct reply_queue *queue, struct error *err);
 void reply_queue_down(struct reply_queue *queue);

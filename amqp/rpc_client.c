@@ -80,6 +80,13 @@ static int pack_call(struct publication *publication, char **ret_body, size_t *r
     return oslo_message_pack(call->message, true, ret_body, ret_length, err);
 }
 
+/* The queue that its reply was to come to has another name by now. */
+static bool lost_its_queue(const struct call *call)
+{
+    const char *reply_q = json_string_value(json_object_get(call->message, "_reply_q"));
+    return reply_q && strcmp(reply_q, call->client->reply_queue.name) != 0;
+}
+
 static void call_timed_out(struct call *call)
 {
     struct error error = ERROR_INIT;
@@ -92,9 +99,10 @@ static void call_timed_out(struct call *call)
     else if (trouble[0] == '\0' && call->publication.phase == PUBLICATION_SENT)
         trouble = "the broker did not confirm it";
     if (call->phase == CALL_PUBLISHED)
-        (void)messaging_error(&error, ETIMEDOUT, EXC_MESSAGING_TIMEOUT,
-                              "Timed out waiting for a reply to message ID %s (%s)", call->msg_id,
-                              call->method);
+        (void)messaging_error(
+            &error, ETIMEDOUT, EXC_MESSAGING_TIMEOUT,
+            "Timed out waiting for a reply to message ID %s (%s)%s", call->msg_id, call->method,
+            lost_its_queue(call) ? ": the queue for it was lost in an outage" : "");
     else
         (void)messaging_error(&error, ETIMEDOUT, EXC_MESSAGING_TIMEOUT,
                               "%s could not be sent in time%s%s", call->method,

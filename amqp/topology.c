@@ -26,13 +26,6 @@ struct wanted_exchange {
     bool auto_delete;
 };
 
-struct wanted_queue {
-    const char *name;
-    bool durable;
-    bool auto_delete;
-    amqp_table_t arguments;
-};
-
 /* Asks for it without changing anything. */
 static int find_exchange(struct connection *connection, const struct wanted_exchange *wanted,
                          struct error *err)
@@ -88,22 +81,19 @@ static int find_queue(struct connection *connection, const char *queue, struct e
 }
 
 /* Where a broker denies queues that are not durable, nobody can have declared one. */
-static int declare_queue(struct connection *connection, const struct wanted_queue *wanted,
+static int declare_queue(struct connection *connection, struct queue_declaration wanted,
                          struct error *err)
 {
-    bool durable = wanted->durable || connection_denies_transient_queues(connection);
-    char what[WHAT_MAX];
-    (void)snprintf(what, sizeof(what), "queue.declare '%s'", wanted->name);
-    log_debug("declaring queue %s, durable=%d auto_delete=%d", wanted->name, durable,
-              wanted->auto_delete);
-    (void)amqp_queue_declare(connection_state(connection), TOPOLOGY_CHANNEL,
-                             amqp_cstring_bytes(wanted->name), false, durable, false,
-                             wanted->auto_delete, wanted->arguments);
-    return channel_answered(connection, TOPOLOGY_CHANNEL, what, err);
+    struct queue_state ignored;
+    wanted.durable |= connection_denies_transient_queues(connection);
+    log_debug("declaring queue %s, durable=%d auto_delete=%d", wanted.name, wanted.durable,
+              wanted.auto_delete);
+    return queue_declare(connection, TOPOLOGY_CHANNEL, &wanted, &ignored, err);
 }
 
 /* See need_exchange(). */
-static int need_queue(struct connection *connection, struct wanted_queue wanted, struct error *err)
+static int need_queue(struct connection *connection, struct queue_declaration wanted,
+                      struct error *err)
 {
     struct error missing = ERROR_INIT, differs = ERROR_INIT;
     int r = find_queue(connection, wanted.name, &missing);
@@ -113,10 +103,10 @@ static int need_queue(struct connection *connection, struct wanted_queue wanted,
         *err = missing;
         return r;
     }
-    r = declare_queue(connection, &wanted, &differs);
+    r = declare_queue(connection, wanted, &differs);
     if (r == -EEXIST) {
         wanted.durable = !wanted.durable;
-        return declare_queue(connection, &wanted, err);
+        return declare_queue(connection, wanted, err);
     }
     if (r < 0)
         *err = differs;
@@ -173,7 +163,7 @@ int topology_need_queue(struct connection *connection, const struct rabbit_optio
                         const char *exchange, const char *queue, struct error *err)
 {
     amqp_table_entry_t entries[ARGUMENTS_MAX];
-    const struct wanted_queue wanted = {
+    const struct queue_declaration wanted = {
         .name = queue,
         .durable = is_durable(options),
         .auto_delete = options->amqp_auto_delete,
@@ -191,12 +181,12 @@ static int declare_transient_queue(struct connection *connection,
 {
     bool is_quorum = options->rabbit_transient_quorum_queue;
     amqp_table_entry_t entries[ARGUMENTS_MAX];
-    const struct wanted_queue wanted = {
+    const struct queue_declaration wanted = {
         .name = queue,
         .durable = is_quorum,
         .arguments =
             queue_arguments(options, is_quorum, options->rabbit_transient_queues_ttl_s, entries)};
-    return declare_queue(connection, &wanted, err);
+    return declare_queue(connection, wanted, err);
 }
 
 int topology_need_fanout(struct connection *connection, const struct rabbit_options *options,
@@ -227,14 +217,7 @@ int topology_need_reply_queue(struct connection *connection, const struct rabbit
 int topology_look(struct connection *connection, amqp_channel_t channel, const char *queue,
                   struct queue_state *ret_state, struct error *err)
 {
-    char what[WHAT_MAX];
-    (void)snprintf(what, sizeof(what), "queue.declare '%s'", queue);
-    const amqp_queue_declare_ok_t *ok =
-        amqp_queue_declare(connection_state(connection), channel, amqp_cstring_bytes(queue), true,
-                           false, false, false, amqp_empty_table);
-    int r = channel_answered(connection, channel, what, err);
-    if (r < 0)
-        return r;
-    *ret_state = (struct queue_state){.consumers = ok->consumer_count, .ready = ok->message_count};
-    return 0;
+    const struct queue_declaration wanted = {
+        .name = queue, .passive = true, .arguments = amqp_empty_table};
+    return queue_declare(connection, channel, &wanted, ret_state, err);
 }

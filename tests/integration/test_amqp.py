@@ -5,6 +5,7 @@
 Needs no lab. BUS_PEER names another build of the program under test (ASan, TSan).
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -85,9 +86,9 @@ class AmqpTest(unittest.TestCase):
         wait_for(f"attached {value}", lambda: bus.attached() == value)
 
     @staticmethod
-    def raw_connection():
+    def raw_connection(node=None):
         """Use with "with": it does not survive a restart of the broker."""
-        connection = amqp.Connection(f"127.0.0.1:{broker.port}", "guest", "guest")
+        connection = amqp.Connection(f"127.0.0.1:{(node or broker).port}", "guest", "guest")
         connection.connect()
         return connection
 
@@ -100,7 +101,7 @@ class AmqpTest(unittest.TestCase):
     def publish(self, body, key=QUEUE, exchange="nova", content_type="application/json",
                 headers=None):
         message = amqp.Message(body, content_type=content_type, content_encoding="utf-8",
-                               application_headers=headers or {})
+                               application_headers=headers or {}, delivery_mode=2)
         with self.raw_connection() as connection:
             connection.channel().basic_publish(message, exchange, key)
 
@@ -829,7 +830,7 @@ class Calls(AmqpTest):
         conductor = self.oslo("server", "conductor", "ctl1")
         bus = self.bus()
         pending = bus.send(do="call", topic="conductor", version="3.0", method="object_action",
-                           args={"seconds": 2, "number": 1}, timeout_ms=40000)
+                           args={"seconds": 2, "number": 1}, timeout_ms=25000)
         conductor.wait("served")
         broker.ctl("set_vm_memory_high_watermark", "0.00001")
         try:
@@ -1141,20 +1142,148 @@ class Cluster(AmqpTest):
         self.assert_served_once(conductor, 1)
         self.assert_served_once(conductor, 2)
         self.attached(bus)
-        client = self.oslo("client", url=self.second.url(vhost + query))
+        self.assert_serves(bus, compute, self.second.url(vhost + query))
+
+    def assert_serves(self, bus, compute, url):
+        """Both take what is theirs of requests that are sent to this host now."""
+        client = self.oslo("client", url=url)
         for number in range(10, 15):
             for method in ("snapshot_instance", "reboot_instance"):
                 said = client.ask(do="cast", server=HOST, method=method, args={"number": number})
                 self.assertEqual(said["event"], "result", said)
-        wait_for("all served", lambda: len(bus.events("served")) +
-                 len(compute.events("served")) >= 10)
+        wait_for("all served", lambda: len([event for peer in (bus, compute)
+                                            for event in peer.events("served")
+                                            if event["args"]["number"] in range(10, 15)]) >= 10)
         for number in range(10, 15):
             self.assert_served_once(compute, number, method="reboot_instance")
         self.assertGreater(len(bus.events("served")), 0)
 
+    def keeps_transient_queues(self):
+        """Whether a stopped node's stay its own, as with RabbitMQ 4.2 and later where they have Khepri."""
+        with self.raw_connection() as connection:
+            connection.channel().queue_declare("transient", auto_delete=False)
+        broker.stop()
+        try:
+            with self.raw_connection(self.second) as connection:
+                connection.channel().queue_declare("transient", passive=True)
+        except amqp.NotFound as error:
+            return "no queue" not in str(error)
+        finally:
+            broker.start()
+        return False
+
+    @contextlib.contextmanager
+    def only_the_first(self):
+        """Whoever connects meanwhile has his queues on the first node."""
+        for other in self.others:
+            other.ctl("suspend_listeners")
+        yield
+        for other in self.others:
+            other.ctl("resume_listeners")
+
+    def node_away(self, durable, keeps_transient):
+        """The host's queue cannot be had while its node is away: nothing else stands still."""
+        query = f"?amqp_durable_queues={str(durable).lower()}&rabbit_retry_backoff=0"
+        options = {"durable": durable, "retry_backoff": 0, "timeout": 120}
+        conductor = self.oslo("server", "conductor", "ctl1", url=self.second.url(query))
+        with self.only_the_first():
+            compute = self.oslo("server", "compute", HOST, url=self.both(query))
+            bus = self.bus(self.both(), **options)
+            alone = self.bus(self.both(), attach="exclusive", server="cmp9", **options)
+            self.attached(bus)
+            self.attached(alone)
+            self.assertEqual(bus.ask(do="notify", priority="INFO", payload={})["result"], 0)
+        back = pathlib.Path(self.second.folder, f"back-{uuid.uuid4()}")
+        self.addCleanup(back.touch)
+        pending = bus.send(do="call", topic="conductor", version="3.0", method="object_action",
+                           args={"until": str(back), "number": 1}, timeout_ms=25000)
+        conductor.wait("served")
+        broker.stop()
+        notified = bus.send(do="notify", priority="INFO", payload={})
+        for peer, number in ((bus, 2), (alone, 3)):
+            later = peer.ask(do="call", topic="conductor", version="3.0", method="object_action",
+                             args={"number": number}, timeout_ms=60000, timeout=60)
+            self.assertEqual(later["event"], "result", later)
+            self.assertLess(later["ms"], 30000)
+        back.touch()
+        answer = bus.answer(pending, 60)
+        if keeps_transient:  # the queue for it is away as well
+            self.assertEqual(answer.get("exc"), "MessagingTimeout", answer)
+            self.assertIn("the queue for it was lost in an outage", answer["message"])
+        else:
+            self.assertEqual(answer["event"], "result", answer)
+        self.assertLess(answer["ms"], 27000)
+        for peer, queue in ((bus, QUEUE), (alone, "compute.cmp9")):
+            self.assertFalse(peer.attached())
+            told = [line for line in peer.log_text().splitlines() if "cannot be consumed" in line]
+            self.assertEqual(len(told), 1, told)
+            self.assertRegex(told[0], f"WARNING.* {queue} cannot be consumed: .*NOT_FOUND")
+            self.assertNotIn("nobody consumes", peer.log_text())
+        broker.start()
+        self.attached(alone)
+        self.attached(bus)
+        self.assertEqual(bus.answer(notified)["result"], 0)
+        self.assert_serves(bus, compute, self.second.url(query))
+        self.publish(envelope(request("snapshot_instance", args={"number": 20})), "compute.cmp9")
+        alone.wait("served")
+        self.assert_served_once(conductor, 1)
+        self.assert_served_once(conductor, 2)
+
     def test_failover(self):
-        """cluster: the first node stops, everything goes on with the second"""
-        self.fail_over()
+        """cluster: the first node stops, everything goes on with the second, or once it is back"""
+        if self.keeps_transient_queues():
+            self.node_away(durable=False, keeps_transient=True)
+        else:
+            self.fail_over()
+
+    def test_failover_durable(self):
+        """cluster: where durable queues are away with their node, they are served once it is back"""
+        self.node_away(durable=True, keeps_transient=self.keeps_transient_queues())
+
+    def test_node_dies(self):
+        """cluster: the first node is killed, calls go on with the second, requests once it is back"""
+        query = "?rabbit_retry_backoff=0"
+        options = {"retry_backoff": 0}
+        self.oslo("server", "conductor", "ctl1", url=self.second.url(query))
+        with self.only_the_first():
+            compute = self.oslo("server", "compute", HOST, url=self.both(query))
+            bus = self.bus(self.both(), **options)
+            alone = self.bus(self.both(), attach="exclusive", server="cmp9", **options)
+            self.attached(bus)
+            self.attached(alone)
+        broker.kill()
+        for peer in (bus, alone):
+            wait_for("the loss", lambda peer=peer: "connection: lost" in peer.log_text())
+        for number in range(10):
+            for peer in (bus, alone):
+                answer = peer.ask(do="call", topic="conductor", version="3.0",
+                                  method="object_action", args={"number": number},
+                                  timeout_ms=60000, timeout=70)
+                self.assertEqual(answer["event"], "result", answer)
+            time.sleep(2)
+        self.assertLess(answer["ms"], 15000)
+        broker.start()
+        for peer in (bus, alone):  # RabbitMQ 4.2 and later said nothing, and it is asked each minute
+            wait_for("attached", peer.attached, 100)
+        self.assert_serves(bus, compute, self.second.url(query))
+
+    def test_requests_of_a_node_that_was_away(self):
+        """cluster: requests in a durable queue are served when its node is back"""
+        query = "?amqp_durable_queues=true&rabbit_retry_backoff=0"
+        with self.only_the_first():
+            self.oslo("server", "compute", HOST, url=self.both(query)).kill()
+            bus = self.bus(self.both(), durable=True, retry_backoff=0)
+        self.assertEqual(self.depth(), 0)
+        for number, method in enumerate(("snapshot_instance", "reboot_instance")):
+            self.publish(envelope(request(method, args={"number": number})))
+        wait_for("two requests", lambda: self.depth() == 2)
+        broker.stop()
+        wait_for("it is known", lambda: "cannot be consumed" in bus.log_text())
+        broker.start()
+        compute = self.oslo("server", "compute", HOST, url=self.both(query))
+        wait_for("both served", lambda: len(bus.events("served") + compute.events("served")) == 2)
+        self.attached(bus)
+        self.assert_serves(bus, compute, self.second.url(query))
 
     def test_failover_quorum(self):
         """cluster: the same where all queues, also those for replies, are quorum queues"""

@@ -93,6 +93,12 @@ class Broker:
         self.node("stop")
         self.is_running = False
 
+    def kill(self):
+        leader = "node" if os.environ.get("RABBIT_ROOT") else "pid"  # as rabbit-node
+        with open(f"{self.folder}/{leader}", encoding="ascii") as pid:
+            os.kill(int(pid.read()), signal.SIGKILL)
+        self.is_running = False
+
     def ctl(self, *argv):
         return self.node("ctl", *argv)
 

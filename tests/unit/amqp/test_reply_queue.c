@@ -27,7 +27,7 @@ int __wrap_topology_need_reply_queue(struct connection *connection,
     (void)options;
     declares++;
     return strcmp(name, lost_name) == 0
-               ? error_set(error, ENOENT, EXC_INTERNAL_ERROR, "its node is down")
+               ? error_set(error, EHOSTDOWN, EXC_INTERNAL_ERROR, "its node is down")
                : 0;
 }
 
@@ -107,7 +107,7 @@ static void one_that_was_just_lost_keeps_its_name(void **state)
 {
     (void)state;
     lost_since_ms(1);
-    assert_int_equal(reply_queue_up(&queue, &err), -ENOENT);
+    assert_int_equal(reply_queue_up(&queue, &err), -EHOSTDOWN);
     assert_int_equal(declares, 1);
     assert_string_equal(queue.name, lost_name);
     lost_name[0] = '\0';

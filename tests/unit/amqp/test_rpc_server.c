@@ -25,7 +25,7 @@ static struct {
     struct queue_state queue; /* without our own consumer */
     bool is_consumed;         /* by us */
     bool writes;              /* write_down() */
-    bool fails_looks;
+    int look_errnum;          /* 0 = looks succeed */
     bool takes_doubts;
 } world;
 
@@ -89,8 +89,8 @@ int __wrap_topology_look(struct connection *connection, amqp_channel_t channel, 
 {
     (void)connection;
     tell("look-%u ", channel);
-    if (world.fails_looks)
-        return error_set(err, ECONNRESET, EXC_INTERNAL_ERROR, "the channel was closed");
+    if (world.look_errnum != 0)
+        return error_set(err, world.look_errnum, EXC_INTERNAL_ERROR, "the channel was closed");
     *ret_state = (struct queue_state){0};
     if (strcmp(queue, "compute.cmp1") != 0) /* another name of the host */
         return 0;
@@ -327,15 +327,29 @@ static void a_look_that_fails_costs_the_connection(void **state)
     (void)state;
     struct error err = ERROR_INIT;
     struct queue_state others = {.ready = 77};
-    world.fails_looks = true;
+    world.look_errnum = ECONNRESET;
     assert_int_equal(rpc_server_look(server, &others, &err), -ECONNRESET);
     expect_story("look-2 "); /* nothing is held there yet */
-    world.fails_looks = false;
+    world.look_errnum = 0;
     attach_server();
-    world.fails_looks = true;
+    world.look_errnum = ECONNRESET;
     assert_int_equal(rpc_server_look(server, &others, &err), -ECONNRESET);
     expect_story("look-1 drop ");
     assert_int_equal(others.ready, 77);
+}
+
+static void a_queue_on_a_node_that_is_away_is_waited_for(void **state)
+{
+    (void)state;
+    world.look_errnum = EHOSTDOWN;
+    world.queue.consumers = 1;
+    run_server(0);
+    run_server(7000);
+    expect_story("look-2 look-2 ");
+    world.look_errnum = 0;
+    run_server(14000);
+    expect_story("look-2 consume-1 ");
+    assert_true(atomic_load(&flags.attached));
 }
 
 static void what_is_served_is_written_and_acked_before(void **state)
@@ -488,6 +502,7 @@ int main(void)
         TEST(it_attaches_behind_its_prefetch),
         TEST(alone_it_does_not_attach),
         TEST(a_look_that_fails_costs_the_connection),
+        TEST(a_queue_on_a_node_that_is_away_is_waited_for),
         TEST(what_is_served_is_written_and_acked_before),
         TEST(what_cannot_be_written_is_put_back),
         cmocka_unit_test_setup_teardown(alone_it_keeps_what_cannot_be_written, setup_exclusive,
