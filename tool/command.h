@@ -12,7 +12,7 @@
 
 struct command {
     const char *name;     /* a word, or two: what it is done to, and what */
-    const char *argument; /* "JOB"; "[JOB]": it may be left out; NULL: none */
+    const char *argument; /* "JOB"; "[JOB]": it may be left out; "DOMAIN NAME": two; NULL: none */
     const char *summary;  /* a line */
     const char *more;     /* what else the man page says; NULL: nothing */
     enum invocation_exit (*run)(const struct invocation *invocation);

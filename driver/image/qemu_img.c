@@ -126,23 +126,51 @@ static int run_limited(const char *const *argv, const char *path, char **ret_tex
     return process_run(&options, ret_text, ret_size, err);
 }
 
-int qemu_img_info(const char *path, const char *format, struct qemu_img_info *ret_info,
-                  struct error *err)
+static int run_info(const char *path, const char *format, char **ret_text, size_t *ret_size,
+                    struct error *err)
 {
     if (access(path, F_OK) < 0)
         return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s", path);
     const char *const argv[] = {"qemu-img",           "info", "--force-share",      "--output=json",
                                 format ? "-f" : path, format, format ? path : NULL, NULL};
-    cleanup_free char *text = NULL;
-    size_t size = 0;
     struct error failure = ERROR_INIT;
-    if (run_limited(argv, path, &text, &size, &failure) == 0)
-        return qemu_img_parse_info(text, size, path, ret_info, err);
+    if (run_limited(argv, path, ret_text, ret_size, &failure) == 0)
+        return 0;
     if (cancel_check(err) < 0)
         return -ECANCELED;
     return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
                      "Disk info file is invalid: %s (%s): %s", path,
                      format ? format : "format not known", failure.message);
+}
+
+int qemu_img_info(const char *path, const char *format, struct qemu_img_info *ret_info,
+                  struct error *err)
+{
+    cleanup_free char *text = NULL;
+    size_t size = 0;
+    int r = run_info(path, format, &text, &size, err);
+    return r < 0 ? r : qemu_img_parse_info(text, size, path, ret_info, err);
+}
+
+int qemu_img_has_snapshot(const char *path, const char *name, bool *ret_has, struct error *err)
+{
+    cleanup_free char *text = NULL;
+    size_t size = 0, i;
+    json_t *root = NULL;
+    const json_t *snapshot;
+    bool has = false;
+    int r = run_info(path, "qcow2", &text, &size, err);
+    if (r == 0)
+        r = json_parse(text, size, INFO_OUTPUT_MAX_BYTES, "qemu-img info", &root, err);
+    if (r < 0)
+        return r;
+    json_array_foreach (json_object_get(root, "snapshots"), i, snapshot) {
+        const char *of_file = json_string_member(snapshot, "name");
+        has |= of_file && strcmp(of_file, name) == 0;
+    }
+    json_decref(root);
+    *ret_has = has;
+    return 0;
 }
 
 static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, struct error *err)
