@@ -31,11 +31,15 @@ static int switch_disk(xmlNode *devices, const struct checkpoint_disk *disk, str
     xmlNode *node = find_disk(devices, disk->target);
     xmlNode *source = xml_node_child_named(node, "source");
     xmlNode *driver = xml_node_child_named(node, "driver");
-    if (!driver || !xml_node_attribute_is(source, "file", disk->base) ||
-        !xml_node_attribute_is(node, "type", "file") || !is_plain(source))
+    char file[DRIVER_PATH_MAX];
+    bool is_read = xml_node_copy_attribute(source, "file", file, sizeof(file));
+    if (!is_read || strcmp(file, disk->base) != 0)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "the definition has disk %s not at %s, or not as a plain file",
-                         disk->target, disk->base);
+                         "the definition has disk %s at %s, not at %s", disk->target, file,
+                         disk->base);
+    if (!driver || !xml_node_attribute_is(node, "type", "file") || !is_plain(source))
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "the definition has disk %s not as a plain file", disk->target);
     (void)xmlSetProp(source, (const xmlChar *)"file", (const xmlChar *)disk->overlay);
     (void)xmlUnsetProp(source, (const xmlChar *)"index");
     (void)xmlSetProp(driver, (const xmlChar *)"type", (const xmlChar *)"qcow2");
