@@ -61,13 +61,13 @@ static int check_files(const struct session *session, const struct revert_point 
     int r = layer_map_read(session, &map, err);
     for (size_t i = 0; r == 0 && i < point->disk_count; i++) {
         const struct checkpoint_disk *disk = &point->disks[i];
-        bool is_in_it = false;
+        size_t count = 0;
         r = check_users(&map, disk->base, err);
         if (r == 0)
-            r = qemu_img_has_snapshot(disk->base, point->name, &is_in_it, err);
-        if (r == 0 && !is_in_it)
-            r = error_set(err, ESTALE, EXC_INTERNAL_ERROR, "%s does not hold checkpoint %s",
-                          disk->base, point->name);
+            r = qemu_img_count_snapshots(disk->base, point->name, &count, err);
+        if (r == 0 && count != 1)
+            r = error_set(err, ESTALE, EXC_INTERNAL_ERROR, "%s holds %zu checkpoints %s, not one",
+                          disk->base, count, point->name);
     }
     return r;
 }

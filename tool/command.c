@@ -212,7 +212,8 @@ const struct command command_table[] = {
      .options = {INVOCATION_TREE, INVOCATION_CONNECT},
      .n_options = 2},
     {.name = "domain revert",
-     .argument = "DOMAIN NAME",
+     .argument = "DOMAIN",
+     .second = "NAME",
      .summary = "Takes a domain back to one of its checkpoints.",
      .more =
          "Its disks, its definition and, if the checkpoint has it, the guest's memory are those of "

@@ -56,24 +56,21 @@ static const struct command *end_with(enum invocation_exit status, enum invocati
     return NULL;
 }
 
-/* "DOMAIN NAME" is two, which are both needed. */
-static int count_arguments(const struct command *command)
-{
-    return !command->argument ? 0 : strchr(command->argument, ' ') ? 2 : 1;
-}
-
 /* False when there are too few or too many. */
-static bool take_arguments(const struct command *command, int n, char **words,
-                           struct invocation *invocation)
+static bool take_argument(const struct command *command, int n, char **words,
+                          struct invocation *invocation)
 {
-    int most = count_arguments(command);
-    int least = most > 0 && command->argument[0] == '[' ? 0 : most;
+    int most = (command->argument != NULL) + (command->second != NULL);
     if (n > most) {
         (void)fprintf(stderr, "nova-snapshot: unexpected argument '%s'\n", words[most]);
         return false;
     }
-    if (n < least) {
+    if (n == 0 && command->argument && command->argument[0] != '[') {
         (void)fprintf(stderr, "nova-snapshot: %s needs a %s\n", command->name, command->argument);
+        return false;
+    }
+    if (n == 1 && command->second) {
+        (void)fprintf(stderr, "nova-snapshot: %s needs a %s\n", command->name, command->second);
         return false;
     }
     invocation->argument = n > 0 ? words[0] : NULL;
@@ -155,7 +152,7 @@ const struct command *command_line_parse(int argc, char **argv, struct invocatio
                       optind < argc ? argv[optind] : "");
         return end_with(INVOCATION_USAGE, ret_exit);
     }
-    if (!take_arguments(command, argc - optind - used, argv + optind + used, &invocation) ||
+    if (!take_argument(command, argc - optind - used, argv + optind + used, &invocation) ||
         !check_options(command, &invocation))
         return end_with(INVOCATION_USAGE, ret_exit);
     *ret_invocation = invocation;

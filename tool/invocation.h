@@ -62,7 +62,7 @@ enum invocation_option {
 /* Strings are those of argv. */
 struct invocation {
     const char *argument;                    /* NULL: none */
-    const char *second;                      /* NULL: the command takes one at most */
+    const char *second;                      /* NULL: the command has but one */
     const char *values[INVOCATION_OPTIONS];  /* NULL: not given; "" where it has none */
     const char *disks[INVOCATION_DISKS_MAX]; /* of every --disk, in their order */
     unsigned disk_count;

@@ -126,16 +126,18 @@ static int run_limited(const char *const *argv, const char *path, char **ret_tex
     return process_run(&options, ret_text, ret_size, err);
 }
 
-static int run_info(const char *path, const char *format, char **ret_text, size_t *ret_size,
-                    struct error *err)
+int qemu_img_info(const char *path, const char *format, struct qemu_img_info *ret_info,
+                  struct error *err)
 {
     if (access(path, F_OK) < 0)
         return error_set(err, ENOENT, EXC_DISK_NOT_FOUND, "No disk at %s", path);
     const char *const argv[] = {"qemu-img",           "info", "--force-share",      "--output=json",
                                 format ? "-f" : path, format, format ? path : NULL, NULL};
+    cleanup_free char *text = NULL;
+    size_t size = 0;
     struct error failure = ERROR_INIT;
-    if (run_limited(argv, path, ret_text, ret_size, &failure) == 0)
-        return 0;
+    if (run_limited(argv, path, &text, &size, &failure) == 0)
+        return qemu_img_parse_info(text, size, path, ret_info, err);
     if (cancel_check(err) < 0)
         return -ECANCELED;
     return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
@@ -143,33 +145,34 @@ static int run_info(const char *path, const char *format, char **ret_text, size_
                      format ? format : "format not known", failure.message);
 }
 
-int qemu_img_info(const char *path, const char *format, struct qemu_img_info *ret_info,
-                  struct error *err)
+static size_t count_named(const json_t *root, const char *name)
 {
-    cleanup_free char *text = NULL;
-    size_t size = 0;
-    int r = run_info(path, format, &text, &size, err);
-    return r < 0 ? r : qemu_img_parse_info(text, size, path, ret_info, err);
+    size_t i, count = 0;
+    const json_t *snapshot;
+    json_array_foreach (json_object_get(root, "snapshots"), i, snapshot) {
+        const char *of_snapshot = json_string_member(snapshot, "name");
+        count += of_snapshot && strcmp(of_snapshot, name) == 0;
+    }
+    return count;
 }
 
-int qemu_img_has_snapshot(const char *path, const char *name, bool *ret_has, struct error *err)
+int qemu_img_count_snapshots(const char *path, const char *name, size_t *ret_count,
+                             struct error *err)
 {
+    const char *const argv[] = {"qemu-img", "info", "--force-share", "--output=json", "-f", "qcow2",
+                                path,       NULL};
     cleanup_free char *text = NULL;
-    size_t size = 0, i;
+    size_t size = 0;
     json_t *root = NULL;
-    const json_t *snapshot;
-    bool has = false;
-    int r = run_info(path, "qcow2", &text, &size, err);
+    struct error failure = ERROR_INIT;
+    int r = run_limited(argv, path, &text, &size, &failure);
     if (r == 0)
-        r = json_parse(text, size, INFO_OUTPUT_MAX_BYTES, "qemu-img info", &root, err);
+        r = json_parse(text, size, INFO_OUTPUT_MAX_BYTES, "qemu-img info", &root, &failure);
     if (r < 0)
-        return r;
-    json_array_foreach (json_object_get(root, "snapshots"), i, snapshot) {
-        const char *of_file = json_string_member(snapshot, "name");
-        has |= of_file && strcmp(of_file, name) == 0;
-    }
+        return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
+                         "cannot read the snapshots inside %s: %s", path, failure.message);
+    *ret_count = count_named(root, name);
     json_decref(root);
-    *ret_has = has;
     return 0;
 }
 

@@ -42,9 +42,6 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
 int qemu_img_parse_info(const char *text, size_t size, const char *path,
                         struct qemu_img_info *ret_info, struct error *err);
 
-/* Whether a qcow2 file holds an internal snapshot of the name. Errors as qemu_img_info(). */
-int qemu_img_has_snapshot(const char *path, const char *name, bool *ret_has, struct error *err);
-
 /*
  * `qemu-img measure --force-share`: how large a flat qcow2 copy of the image with its backing chain
  * would be, its data and its tables. InvalidDiskInfo on failure, which the writes of a running
@@ -107,6 +104,10 @@ struct qemu_img_rebase {
  * file reads as before.
  */
 int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err);
+
+/* How many internal snapshots called `name` the qcow2 file has. InvalidDiskInfo on failure. */
+int qemu_img_count_snapshots(const char *path, const char *name, size_t *ret_count,
+                             struct error *err);
 
 /*
  * Whether a QEMU writes to the file, on this host or on another that shares the file system: by the
