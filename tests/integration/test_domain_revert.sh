@@ -278,7 +278,7 @@ test_back() {
 test_kills() {
     local guest=killed point said boots=1 last
     make_guest $guest qcow2
-    make_checkpoint $guest then
+    make_checkpoint $guest "then"
     writes_on $guest 20 120
     for point in revert:written-down revert:layer-made revert:suspended checkpoint:written-down \
         checkpoint:made revert:left-kept; do
