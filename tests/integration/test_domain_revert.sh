@@ -239,6 +239,11 @@ test_refusals() {
     $VIRSH blockcommit "$NAME-$guest" vda --top "$disk.one" --base "$disk" --wait >/dev/null
     refused $guest one 'layers were merged since'
     remove $guest
+    make_plain told
+    tool checkpoint told --name two >/dev/null
+    $VIRSH snapshot-delete "$NAME-told" one --metadata >/dev/null # libvirt takes it for merged
+    refused told two 'does not stand on the disk of checkpoint two'
+    remove told
     make_plain merged
     $VIRSH blockcommit "$NAME-merged" vda --active --pivot --wait >/dev/null
     refused merged one 'as well: it may have been written to since'
