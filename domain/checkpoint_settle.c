@@ -3,7 +3,6 @@
 #include "domain/checkpoint_settle.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libvirt/virterror.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,8 +15,8 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/layer_map.h"
+#include "domain/new_layer.h"
 #include "domain/pending_call.h"
-#include "driver/image/qemu_img.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/guest_freeze.h"
 
@@ -128,16 +127,9 @@ static int bring_guest_back(const struct session *session, virDomainPtr domain, 
 /* libvirt makes the files of a stopped domain root's, for all to read. */
 static int give_overlay(const json_t *disk, struct error *err)
 {
-    struct stat base, overlay;
-    const char *of_base = json_string_member(disk, "base");
+    const char *base = json_string_member(disk, "base");
     const char *path = json_string_member(disk, "overlay");
-    cleanup_close int fd = path ? open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
-    if (fd < 0 || !of_base || stat(of_base, &base) < 0 || fstat(fd, &overlay) < 0 ||
-        !S_ISREG(overlay.st_mode) || !S_ISREG(base.st_mode))
-        return 0;
-    if (fchmod(fd, base.st_mode & 0777) < 0 || fchown(fd, base.st_uid, base.st_gid) < 0)
-        return error_errno(err, errno, "cannot give %s the owner of %s", path, of_base);
-    return 0;
+    return path && base ? new_layer_give_owner(path, base, err) : 0;
 }
 
 /* What was made stays, whatever the command came to. */
@@ -157,37 +149,11 @@ static int keep(const struct session *session, const json_t *note, bool is_activ
     return r;
 }
 
-/* Nobody else's: libvirt made it, on the disk that was to be kept. */
-static bool is_made_on(const char *overlay, const char *base)
-{
-    struct error ignored = ERROR_INIT;
-    struct qemu_img_info info = {0};
-    return base && qemu_img_info(overlay, "qcow2", &info, &ignored) == 0 &&
-           strcmp(info.backing_path, base) == 0;
-}
-
-static int remove_file(const struct layer_map *map, const char *path, struct error *err)
-{
-    const struct layer_name *user = layer_map_find_user(map, path);
-    if (user || qemu_img_is_written(path)) {
-        log_warning("no checkpoint was made, but %s is in use%s%s: it stays", path,
-                    user ? " by domain " : "", user ? user->domain : "");
-        return 0;
-    }
-    return unlink(path) == 0 || errno == ENOENT ? 0
-                                                : error_errno(err, errno, "cannot remove %s", path);
-}
-
 static int remove_overlay(const struct layer_map *map, const json_t *disk, struct error *err)
 {
     const char *path = json_string_member(disk, "overlay");
-    if (!path || (access(path, F_OK) < 0 && errno == ENOENT))
-        return 0;
-    if (is_made_on(path, json_string_member(disk, "base")))
-        return remove_file(map, path, err);
-    log_warning("no checkpoint was made, but %s, which is no layer of it, is there: it stays",
-                path);
-    return 0;
+    const char *base = json_string_member(disk, "base");
+    return path && base ? new_layer_remove(map, path, base, err) : 0;
 }
 
 static int remove_files(const struct session *session, const json_t *note, struct error *err)
@@ -201,7 +167,7 @@ static int remove_files(const struct session *session, const json_t *note, struc
         if (r == 0)
             r = remove_overlay(&map, disk, err);
     }
-    return r < 0 || !memory ? r : remove_file(&map, memory, err);
+    return r < 0 || !memory ? r : new_layer_remove_file(&map, memory, err);
 }
 
 static int settle_files(const struct session *session, virDomainPtr domain, bool is_active,
@@ -248,7 +214,7 @@ int checkpoint_settle(struct session *session, struct error *err)
         return 0;
     }
     if (r == 0 && !record_all(session->record, "begun"))
-        return remove_reserved(note, err);
+        return record_all(session->record, "unreserved") ? 0 : remove_reserved(note, err);
     bool is_made = record_all(session->record, "made") != NULL;
     if (r == 0 && !is_made)
         r = await_libvirt(session, domain, note, err);

@@ -4,7 +4,8 @@
  * what it was asked for. On one thread.
  *
  * Its note in the record: {name, was_running, halts, quiesce, memory: its file, if there is to be
- * one, disks: [{target, base, overlay}]}; a note "made" behind it when libvirt said that it is.
+ * one, disks: [{target, base, overlay}]}; a note "made" behind it when libvirt said that it is,
+ * "unreserved" when the memory's file is somebody's.
  */
 #pragma once
 

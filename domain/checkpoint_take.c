@@ -53,9 +53,9 @@ static int call_libvirt(struct session *session, const struct checkpoint_plan *p
     return r < 0 ? r : record_note(session->record, "made", json_true(), err);
 }
 
-static int make(struct session *session, const struct checkpoint_plan *plan,
-                const struct checkpoint_request *request, struct checkpoint_report *report,
-                struct error *err)
+static int ask_libvirt(struct session *session, const struct checkpoint_plan *plan,
+                       const struct checkpoint_request *request, struct checkpoint_report *report,
+                       struct error *err)
 {
     struct guest_freeze freeze = {.connection = session->driver->connection,
                                   .timeout_s = session->driver->freeze_timeout_s};
@@ -66,9 +66,9 @@ static int make(struct session *session, const struct checkpoint_plan *plan,
     if (r < 0)
         return r;
     r = reserve_memory_file(plan, err);
-    if (r < 0) { /* what is there is somebody's: nothing is begun */
+    if (r < 0) { /* what is there is somebody's */
         struct error ignored = ERROR_INIT;
-        (void)record_end(session->record, &ignored);
+        (void)record_note(session->record, "unreserved", json_true(), &ignored);
         return r;
     }
     failpoint("checkpoint:memory-file-made");
@@ -88,6 +88,24 @@ static void explain(struct error *err)
     if (strstr(err->message, "previous migration"))
         (void)error_append(err, "; a paused guest whose memory was saved before has to run for a "
                                 "moment first");
+}
+
+int checkpoint_take_prepare(struct session *session, const struct checkpoint_request *request,
+                            struct checkpoint_plan *ret_plan, struct error *err)
+{
+    int r = checkpoint_plan_read(session, request, ret_plan, err);
+    if (r == 0)
+        r = checkpoint_name_all(session->domain, request, ret_plan, err);
+    return r < 0 ? r : checkpoint_check(session, ret_plan, request, err);
+}
+
+int checkpoint_take_make(struct session *session, const struct checkpoint_request *request,
+                         struct checkpoint_report *report, struct error *err)
+{
+    int r = ask_libvirt(session, &report->plan, request, report, err);
+    if (r < 0)
+        explain(err);
+    return r;
 }
 
 static void fill_report(const struct checkpoint_plan *plan,
@@ -111,15 +129,10 @@ int checkpoint_take(struct session *session, const struct checkpoint_request *re
     if (r == 0)
         r = session_need_domain(session, err);
     if (r == 0)
-        r = checkpoint_plan_read(session, request, plan, err);
-    if (r == 0)
-        r = checkpoint_name_all(session->domain, request, plan, err);
-    if (r == 0)
-        r = checkpoint_check(session, plan, request, err);
+        r = checkpoint_take_prepare(session, request, plan, err);
     if (r < 0)
         return r;
-    if (make(session, plan, request, ret_report, &failure) < 0)
-        explain(&failure);
+    (void)checkpoint_take_make(session, request, ret_report, &failure);
     if (leftover_undo(session, &left) < 0)
         error_join(&failure, &left);
     fill_report(plan, request, ret_report);

@@ -28,5 +28,15 @@ struct checkpoint_report {
 int checkpoint_take(struct session *session, const struct checkpoint_request *request,
                     struct checkpoint_report *ret_report, struct error *err);
 
+/*
+ * Its two parts, for a command that has more to do. What is to be made: changes nothing; free with
+ * checkpoint_take_done(), also after a failure. Then making it: what it has left is settled by
+ * checkpoint_settle(), whatever it returns.
+ */
+int checkpoint_take_prepare(struct session *session, const struct checkpoint_request *request,
+                            struct checkpoint_plan *ret_plan, struct error *err);
+int checkpoint_take_make(struct session *session, const struct checkpoint_request *request,
+                         struct checkpoint_report *report, struct error *err);
+
 /* Frees what is in it. */
 void checkpoint_take_done(struct checkpoint_report *report);

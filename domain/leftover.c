@@ -14,6 +14,7 @@
 #include "domain/bitmap_checkpoint.h"
 #include "domain/checkpoint_settle.h"
 #include "domain/image_settle.h"
+#include "domain/revert_settle.h"
 #include "domain/save_settle.h"
 #include "driver/image/staging.h"
 #include "driver/snapshot/recover.h"
@@ -47,7 +48,8 @@ static int bring_guest_back(void *op, struct error *err)
 static int settle_checkpoint(void *op, struct error *err)
 {
     const struct leftover *leftover = op;
-    return checkpoint_settle(leftover->session, err);
+    int r = checkpoint_settle(leftover->session, err);
+    return r < 0 ? r : revert_settle(leftover->session, err);
 }
 
 static int remove_scratch_file(const struct session *session, const json_t *note, struct error *err)
@@ -178,7 +180,7 @@ int leftover_undo(struct session *session, struct error *err)
 {
     static const struct undo_step steps[] = {
         {"bring the guest back", bring_guest_back},
-        {"settle a checkpoint with a way back", settle_checkpoint},
+        {"settle a checkpoint with a way back, and that way", settle_checkpoint},
         {"remove the scratch files", remove_scratch_files},
         {"remove the checkpoint", remove_checkpoint},
         {"remove checkpoints of before", remove_abandoned},

@@ -14,6 +14,7 @@
  *   save, saved, restore  of a guest's memory (save_settle.h)
  *   snapshot     a checkpoint with a way back, made by libvirt (checkpoint_settle.h)
  *   begun, made  libvirt is asked for it; it said that it is
+ *   revert, suspend, switch, entered, back, returned, internal  the way back (revert_settle.h)
  *   abandoned    {name, id}: a checkpoint that could not be removed, of a command that is settled
  */
 #pragma once

@@ -31,6 +31,10 @@ const char *nova_guest_warning(const char *domain_xml, enum nova_guest_command c
             "nova owns this domain and does not know of the layers of its disks: until they are "
             "merged (`virsh blockcommit --active --pivot`) and the checkpoint is gone do not "
             "snapshot, back up, rebuild, resize, shelve, migrate or rescue the server",
+        [NOVA_GUEST_REVERT] =
+            "nova owns this domain and does not know that its disks are in other files now: its "
+            "hard reboot, as a snapshot, backup, rebuild, resize, shelving, migration or rescue, "
+            "would take the files it knows, which keep checkpoints and must not be written to",
         [NOVA_GUEST_SAVE] = "nova owns this domain and takes it for stopped now: do not start, "
                             "rebuild, resize or migrate the server before `nova-snapshot domain "
                             "restore`, the saved memory is of no use afterwards",

@@ -10,6 +10,7 @@
 
 enum nova_guest_command {
     NOVA_GUEST_CHECKPOINT,
+    NOVA_GUEST_REVERT,
     NOVA_GUEST_SAVE,
     NOVA_GUEST_RESTORE,
 };

@@ -5,7 +5,7 @@
  *
  * Notes of the record:
  *   begun     clock_now_ms(): libvirt is about to be asked
- *   answered  libvirt has answered, or was not asked
+ *   answered  libvirt has answered, or was not asked: as often as it was asked, or nobody knows
  */
 #pragma once
 
@@ -15,6 +15,9 @@
 
 /* To be called just before; nothing is to be asked after a failure. */
 int pending_call_begin(struct session *session, struct error *err);
+
+/* It has come to its end: for a command that asks more than once. */
+int pending_call_answered(struct session *session, struct error *err);
 
 /* It has failed, or was not made. Where the connection was lost in it nobody knows what libvirt
  * does. */

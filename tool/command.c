@@ -72,6 +72,9 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
         {"force", NULL,
          "Also onto disks that have changed, or of which nothing is known: what "
          "the guest still has in memory of them may destroy them."},
+    [INVOCATION_FORCE_REVERT] = {"force", NULL,
+                                 "To an internal checkpoint, where what was written since is "
+                                 "lost."},
     [INVOCATION_CONNECT] = {"connect", "URI", "libvirt's URI, qemu:///system unless it is given."},
     [INVOCATION_STATE_DIR] = {"state-dir", "FOLDER",
                               "Where is written down what is done, /var/lib/nova-snapshot unless "
@@ -208,6 +211,24 @@ const struct command command_table[] = {
      .run = domain_checkpoints,
      .options = {INVOCATION_TREE, INVOCATION_CONNECT},
      .n_options = 2},
+    {.name = "domain revert",
+     .argument = "DOMAIN",
+     .second = "NAME",
+     .summary = "Takes a domain back to one of its checkpoints.",
+     .more =
+         "Its disks, its definition and, if the checkpoint has it, the guest's memory are those of "
+         "that instant; without memory it is stopped afterwards unless told otherwise. To an "
+         "external checkpoint: the domain as it is now is kept by a checkpoint of its own, "
+         "left-<time>, which one may go back to in turn, then the disks go on in new files "
+         "<disk>.<NAME>-<time>. To an internal one with --force alone: what was written since is "
+         "lost. It is refused before anything is touched where a file of the checkpoint has gone "
+         "or was written to since, a layer was merged, a disk was attached or detached, or a part "
+         "of the guest is in no checkpoint (UEFI's variables, a TPM). Killed in the middle, domain "
+         "recover ends with the domain as it was or at the checkpoint.",
+     .run = domain_revert,
+     .options = {INVOCATION_RUNNING, INVOCATION_PAUSED, INVOCATION_FORCE_REVERT, INVOCATION_CONNECT,
+                 INVOCATION_STATE_DIR},
+     .n_options = 5},
     {.name = "domain save",
      .argument = "DOMAIN",
      .summary = "Saves a guest's memory to a file and stops it.",

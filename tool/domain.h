@@ -7,4 +7,5 @@
 enum invocation_exit domain_image(const struct invocation *invocation);
 enum invocation_exit domain_checkpoint(const struct invocation *invocation);
 enum invocation_exit domain_checkpoints(const struct invocation *invocation);
+enum invocation_exit domain_revert(const struct invocation *invocation);
 enum invocation_exit domain_recover(const struct invocation *invocation);

@@ -43,6 +43,7 @@ enum invocation_option {
     INVOCATION_MANAGED,
     INVOCATION_VERIFY_DISKS,
     INVOCATION_FORCE_RESTORE,
+    INVOCATION_FORCE_REVERT,
     INVOCATION_CONNECT,
     INVOCATION_STATE_DIR,
     INVOCATION_NAME,
@@ -61,6 +62,7 @@ enum invocation_option {
 /* Strings are those of argv. */
 struct invocation {
     const char *argument;                    /* NULL: none */
+    const char *second;                      /* NULL: the command has but one */
     const char *values[INVOCATION_OPTIONS];  /* NULL: not given; "" where it has none */
     const char *disks[INVOCATION_DISKS_MAX]; /* of every --disk, in their order */
     unsigned disk_count;

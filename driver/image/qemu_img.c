@@ -145,6 +145,37 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
                      format ? format : "format not known", failure.message);
 }
 
+static size_t count_named(const json_t *root, const char *name)
+{
+    size_t i, count = 0;
+    const json_t *snapshot;
+    json_array_foreach (json_object_get(root, "snapshots"), i, snapshot) {
+        const char *of_snapshot = json_string_member(snapshot, "name");
+        count += of_snapshot && strcmp(of_snapshot, name) == 0;
+    }
+    return count;
+}
+
+int qemu_img_count_snapshots(const char *path, const char *name, size_t *ret_count,
+                             struct error *err)
+{
+    const char *const argv[] = {"qemu-img", "info", "--force-share", "--output=json", "-f", "qcow2",
+                                path,       NULL};
+    cleanup_free char *text = NULL;
+    size_t size = 0;
+    json_t *root = NULL;
+    struct error failure = ERROR_INIT;
+    int r = run_limited(argv, path, &text, &size, &failure);
+    if (r == 0)
+        r = json_parse(text, size, INFO_OUTPUT_MAX_BYTES, "qemu-img info", &root, &failure);
+    if (r < 0)
+        return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
+                         "cannot read the snapshots inside %s: %s", path, failure.message);
+    *ret_count = count_named(root, name);
+    json_decref(root);
+    return 0;
+}
+
 static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, struct error *err)
 {
     json_t *root = NULL;

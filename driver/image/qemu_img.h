@@ -105,6 +105,10 @@ struct qemu_img_rebase {
  */
 int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err);
 
+/* How many internal snapshots called `name` the qcow2 file has. InvalidDiskInfo on failure. */
+int qemu_img_count_snapshots(const char *path, const char *name, size_t *ret_count,
+                             struct error *err);
+
 /*
  * Whether a QEMU writes to the file, on this host or on another that shares the file system: by the
  * lock it holds then (QEMU: block/file-posix.c, raw_apply_lock_bytes). False when it cannot be

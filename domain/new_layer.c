@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See new_layer.h. */
+#include "domain/new_layer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "driver/image/qemu_img.h"
+
+#define PRIVATE_MODE 0600 /* until it is given to whose the disk is */
+
+static int sync_folder(const char *path, struct error *err)
+{
+    char folder[DRIVER_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    (void)snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+                   slash ? path : ".");
+    cleanup_close int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) < 0 ? error_errno(err, errno, "cannot sync %s", folder) : 0;
+}
+
+int new_layer_create(const char *path, const char *base, const char *base_format, struct error *err)
+{
+    struct qemu_img_info info = {0};
+    int r = qemu_img_info(base, base_format, &info, err);
+    if (r < 0)
+        return r;
+    cleanup_close int fd =
+        open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, PRIVATE_MODE);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot make %s", path);
+    const struct qemu_img_overlay overlay = {.path = path,
+                                             .size_bytes = info.virtual_size_bytes,
+                                             .backing_path = base,
+                                             .backing_format = base_format};
+    r = qemu_img_create_overlay(&overlay, err);
+    if (r == 0)
+        r = new_layer_give_owner(path, base, err);
+    if (r == 0 && fsync(fd) < 0)
+        r = error_errno(err, errno, "cannot sync %s", path);
+    return r < 0 ? r : sync_folder(path, err);
+}
+
+int new_layer_give_owner(const char *path, const char *base, struct error *err)
+{
+    struct stat of_base, of_layer;
+    cleanup_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || stat(base, &of_base) < 0 || fstat(fd, &of_layer) < 0 ||
+        !S_ISREG(of_layer.st_mode) || !S_ISREG(of_base.st_mode))
+        return 0;
+    if (fchmod(fd, of_base.st_mode & 0777) < 0 || fchown(fd, of_base.st_uid, of_base.st_gid) < 0)
+        return error_errno(err, errno, "cannot give %s the owner of %s", path, base);
+    return 0;
+}
+
+/* Nobody else's: it was made on the disk that was to be kept, or is half made. */
+static bool is_made_on(const char *path, const char *base)
+{
+    struct error ignored = ERROR_INIT;
+    struct qemu_img_info info = {0};
+    struct stat st;
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
+        return true;
+    return qemu_img_info(path, "qcow2", &info, &ignored) == 0 &&
+           strcmp(info.backing_path, base) == 0;
+}
+
+int new_layer_remove_file(const struct layer_map *map, const char *path, struct error *err)
+{
+    const struct layer_name *user = layer_map_find_user(map, path);
+    if (user || qemu_img_is_written(path)) {
+        log_warning("%s was to go, but is in use%s%s: it stays", path, user ? " by domain " : "",
+                    user ? user->domain : "");
+        return 0;
+    }
+    return unlink(path) == 0 || errno == ENOENT ? 0
+                                                : error_errno(err, errno, "cannot remove %s", path);
+}
+
+int new_layer_remove(const struct layer_map *map, const char *path, const char *base,
+                     struct error *err)
+{
+    if (access(path, F_OK) < 0 && errno == ENOENT)
+        return 0;
+    if (is_made_on(path, base))
+        return new_layer_remove_file(map, path, err);
+    log_warning("%s was to be a layer on %s and is none: it stays", path, base);
+    return 0;
+}

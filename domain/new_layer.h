@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The qcow2 files that a disk's writes are to go to: made, given to whose the disk is, removed. */
+#pragma once
+
+#include "common/error.h"
+#include "domain/layer_map.h"
+
+/*
+ * Makes the file, which nobody has, on `base`, with its size, owner and mode; on disk when it
+ * returns 0. EEXIST when there is one of the name; what is half made stays, to be removed.
+ */
+int new_layer_create(const char *path, const char *base, const char *base_format,
+                     struct error *err);
+
+/* The owner and mode of `base`; nothing to do where one of them is no file. */
+int new_layer_give_owner(const char *path, const char *base, struct error *err);
+
+/*
+ * Removes the file, if there is one: it is known to be ours. Where it is no layer on `base`, or
+ * somebody of the map needs it, it stays with a warning.
+ */
+int new_layer_remove(const struct layer_map *map, const char *path, const char *base,
+                     struct error *err);
+
+/* The same of any file. */
+int new_layer_remove_file(const struct layer_map *map, const char *path, struct error *err);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See revert.h. */
+#include "domain/revert.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+
+#include "common/secret.h"
+#include "domain/leftover.h"
+#include "domain/revert_int.h"
+#include "driver/libvirt/connection.h"
+
+static int read_point(const struct session *session, const char *name,
+                      struct revert_point *ret_point, struct error *err)
+{
+    virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(session->domain, name, 0);
+    if (!snapshot && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT)
+        return error_set(err, ENOENT, EXC_INTERNAL_ERROR,
+                         "the domain has no checkpoint %s: see `nova-snapshot domain checkpoints`",
+                         name);
+    if (!snapshot)
+        return libvirt_error(err, "cannot look for checkpoint %s", name);
+    char *xml = virDomainSnapshotGetXMLDesc(snapshot, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
+    (void)virDomainSnapshotFree(snapshot);
+    int r = xml ? revert_point_parse(xml, ret_point, err)
+                : libvirt_error(err, "cannot read checkpoint %s", name);
+    secret_free(xml);
+    return r < 0 ? error_prepend(err, "checkpoint %s cannot be gone back to", name) : 0;
+}
+
+const char *revert_state_of(const struct revert_point *point, const struct revert_request *request)
+{
+    bool has_guest = point->has_memory; /* without it, it would be started anew */
+    if (request->running || (has_guest && point->was_running && !request->paused))
+        return "running";
+    return request->paused || (has_guest && point->was_paused) ? "paused" : "shut off";
+}
+
+int revert_run(struct session *session, const struct revert_request *request,
+               struct revert_report *ret_report, struct error *err)
+{
+    struct revert_point point = {0};
+    struct error failure = ERROR_INIT, left = ERROR_INIT;
+    *ret_report = (struct revert_report){0};
+    int r = leftover_undo_earlier(session, err);
+    if (r == 0)
+        r = session_need_domain(session, err);
+    if (r == 0)
+        r = read_point(session, request->name, &point, err);
+    if (r == 0) {
+        ret_report->state = revert_state_of(&point, request);
+        if (point.is_internal)
+            (void)revert_internal(session, &point, request, ret_report, &failure);
+        else
+            (void)revert_external(session, &point, ret_report, &failure);
+        if (leftover_undo(session, &left) < 0)
+            error_join(&failure, &left);
+        if (failure.errnum != 0)
+            *err = failure;
+        r = -failure.errnum;
+    }
+    revert_point_done(&point);
+    return r;
+}

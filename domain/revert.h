@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command `domain revert`: a domain is taken back to one of its checkpoints. On one thread.
+ *
+ * To an external one: what is now becomes a checkpoint of its own, then the disks go on in new
+ * layers on the files that keep the one it goes back to. To an internal one by libvirt
+ * (virDomainRevertToSnapshot), where what is now is lost.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "domain/checkpoint_list.h"
+#include "domain/session.h"
+
+/* Strings are borrowed. */
+struct revert_request {
+    const char *name;
+    bool running; /* the guest runs afterwards, however it was then */
+    bool paused;
+    bool force; /* what is now may be lost */
+};
+
+struct revert_report {
+    char left[CHECKPOINT_NAME_SIZE]; /* the checkpoint of what was left behind; "": it is lost */
+    const char *state;               /* static: "running", "paused", "shut off" */
+};
+
+/*
+ * All of it is done when it returns 0. When it does not, the domain is as it was, unless the
+ * message says otherwise; a checkpoint of now may have been made, which is told in the log. First
+ * what an earlier command has left is undone. ENOENT when there is no such checkpoint; errors as
+ * revert_point.h, revert_check.h, checkpoint_check() and libvirt.
+ */
+int revert_run(struct session *session, const struct revert_request *request,
+               struct revert_report *ret_report, struct error *err);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A domain that does not run is brought to a place, as revert_settle.h has it in its notes: each
+ * step may have been done before. On one thread.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "domain/session.h"
+
+/*
+ * Its definition, its current checkpoint, and its guest in the place's state, paused until libvirt
+ * tells that its disks are the right ones. After a failure it does not run.
+ */
+int revert_enter(struct session *session, const json_t *place, struct error *err);
+
+/* Whether the guest that runs has the place's disks. */
+bool revert_enter_is_there(const struct session *session, const json_t *place);
+
+/* What is left of it: the guest runs on, if it is to. */
+int revert_enter_let_run(const struct session *session, const json_t *place, struct error *err);
+
+/* The guest is ended, with all that is in its memory. */
+int revert_enter_stop(struct session *session, struct error *err);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inner to revert.c and revert_external.c. */
+#pragma once
+
+#include "domain/revert.h"
+#include "domain/revert_point.h"
+
+/* How the guest is to be afterwards: as it was then, or as it is asked for. Static. */
+const char *revert_state_of(const struct revert_point *point, const struct revert_request *request);
+
+/* Both leave it to leftover_undo() to end what they have begun. */
+int revert_external(struct session *session, const struct revert_point *point,
+                    struct revert_report *report, struct error *err);
+int revert_internal(struct session *session, const struct revert_point *point,
+                    const struct revert_request *request, const struct revert_report *report,
+                    struct error *err);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See revert_settle.h. */
+#include "domain/revert_settle.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/failpoint.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "domain/layer_map.h"
+#include "domain/new_layer.h"
+#include "domain/pending_call.h"
+#include "domain/revert_enter.h"
+#include "driver/libvirt/domain.h"
+
+#define LOOK_MS 200
+
+json_t *revert_settle_note_of(const struct revert_place *place)
+{
+    json_t *disks = json_array();
+    for (size_t i = 0; i < place->disk_count; i++) {
+        const struct checkpoint_disk *disk = &place->disks[i];
+        (void)json_array_append_new(disks, json_pack("{s:s, s:s, s:s}", "target", disk->target,
+                                                     "base", disk->base, "overlay", disk->overlay));
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "current", place->current, "state",
+                     place->state, "memory", place->memory, "memory_xml", place->memory_xml,
+                     "definition", place->definition, "disks", disks);
+}
+
+static const json_t *note_of(const struct session *session, const char *name)
+{
+    return json_array_get(record_all(session->record, name), 0);
+}
+
+static const json_t *place_of(const struct session *session, const char *name)
+{
+    return json_object_get(note_of(session, name), "to");
+}
+
+static bool is_noted(const struct session *session, const char *name)
+{
+    return record_all(session->record, name) != NULL;
+}
+
+/* What a dead command has asked libvirt for last may still come: nothing else is asked before. */
+static int await_call(struct session *session, struct error *err)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    bool is_waited_for = is_noted(session, "snapshot") && !is_noted(session, "switch");
+    uint64_t until_ms = is_waited_for ? 0 : pending_call_until_ms(session);
+    if (until_ms == 0)
+        return 0;
+    while (clock_now_ms() < until_ms)
+        (void)nanosleep(&pause, NULL);
+    return pending_call_answered(session, err);
+}
+
+/* The guest as it was paused for this: nothing was written since. */
+static bool is_held(const struct session *session)
+{
+    int state = VIR_DOMAIN_NOSTATE;
+    json_int_t id = json_integer_value(json_object_get(note_of(session, "revert"), "id"));
+    return id > 0 && !record_host_rebooted(session->record) &&
+           virDomainGetState(session->domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_PAUSED &&
+           (json_int_t)virDomainGetID(session->domain) == id;
+}
+
+static int resume(const struct session *session, struct error *err)
+{
+    bool was_running = json_is_true(json_object_get(note_of(session, "revert"), "was_running"));
+    if (!was_running || !is_noted(session, "suspend") || !is_held(session))
+        return 0;
+    return virDomainResume(session->domain) < 0 ? libvirt_error(err, "cannot let the guest go on")
+                                                : 0;
+}
+
+/* They are empty, and nobody's where the domain is not there. */
+static int remove_layers(const struct session *session, struct error *err)
+{
+    cleanup_layer_map struct layer_map map = {0};
+    size_t i;
+    const json_t *disk;
+    int r = layer_map_read(session, &map, err);
+    json_array_foreach (json_object_get(place_of(session, "revert"), "disks"), i, disk) {
+        const char *path = json_string_member(disk, "overlay");
+        const char *base = json_string_member(disk, "base");
+        if (r == 0 && path && base)
+            r = new_layer_remove(&map, path, base, err);
+    }
+    return r;
+}
+
+/* Before the switch: nothing has become of the domain but that it may be paused. */
+static int undo(const struct session *session, bool is_active, struct error *err)
+{
+    int r = is_active ? resume(session, err) : 0;
+    if (r == 0)
+        r = remove_layers(session, err);
+    if (r == 0 && is_noted(session, "made"))
+        log_warning("checkpoint %s of what was to be left behind was made: it stays",
+                    json_string_member(note_of(session, "snapshot"), "name"));
+    return r;
+}
+
+static int go_on(struct session *session, bool is_active, struct error *err)
+{
+    const json_t *place = place_of(session, "revert");
+    if (is_active && revert_enter_is_there(session, place))
+        return revert_enter_let_run(session, place, err);
+    if (is_active && !is_held(session))
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                         "somebody has let the guest run on, or started it, meanwhile");
+    int r = is_active ? revert_enter_stop(session, err) : 0;
+    failpoint("revert:stopped");
+    return r < 0 ? r : revert_enter(session, place, err);
+}
+
+/* Where it came from, unless it has come there after all: what libvirt was asked for last may. */
+static int go_back(struct session *session, bool is_active, struct error *err)
+{
+    const json_t *to = place_of(session, "revert"), *from = place_of(session, "switch");
+    int r = 0;
+    if (is_active && revert_enter_is_there(session, to)) {
+        r = revert_enter_let_run(session, to, err);
+        return r < 0 ? r : record_note(session->record, "entered", json_true(), err);
+    }
+    if (!is_active)
+        r = revert_enter(session, from, err);
+    else if (revert_enter_is_there(session, from))
+        r = revert_enter_let_run(session, from, err);
+    else
+        r = error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                      "the guest runs on other disks than those of before and of the checkpoint");
+    if (r == 0)
+        r = remove_layers(session, err);
+    return r < 0 ? r : record_note(session->record, "returned", json_true(), err);
+}
+
+static int look_again(struct session *session, bool *ret_active, struct error *err)
+{
+    return libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
+                                     ret_active, err);
+}
+
+/* To the checkpoint; else it is noted why not. */
+static int try_on(struct session *session, bool is_active, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    if (go_on(session, is_active, &failure) == 0)
+        return record_note(session->record, "entered", json_true(), err);
+    log_warning("the domain cannot go back to checkpoint %s, and stays where it was: %s",
+                json_string_member(place_of(session, "revert"), "current"), failure.message);
+    return record_note(session->record, "back", json_pack("{s:s}", "why", failure.message), err);
+}
+
+/* libvirt goes on with it when the command has died. */
+static int await_internal(struct session *session, struct error *err)
+{
+    if (pending_call_until_ms(session) > 0)
+        log_warning("libvirt was asked to take the domain back to checkpoint %s and has not "
+                    "answered: if it is not there, go back once more",
+                    json_string_member(note_of(session, "internal"), "name"));
+    return await_call(session, err);
+}
+
+int revert_settle(struct session *session, struct error *err)
+{
+    bool is_active = false;
+    if (is_noted(session, "internal"))
+        return await_internal(session, err);
+    if (!is_noted(session, "revert") || is_noted(session, "entered") ||
+        is_noted(session, "returned"))
+        return 0;
+    int r = await_call(session, err);
+    if (r == 0)
+        r = look_again(session, &is_active, err);
+    if (r == 0 && !session->domain) {
+        log_warning("the domain has gone: the files of its checkpoints stay");
+        return 0;
+    }
+    if (r == 0 && !is_noted(session, "switch"))
+        return undo(session, is_active, err);
+    if (r == 0 && !is_noted(session, "back"))
+        r = try_on(session, is_active, err);
+    if (r < 0 || is_noted(session, "entered"))
+        return r;
+    r = await_call(session, err);
+    if (r == 0)
+        r = look_again(session, &is_active, err);
+    return r < 0 || !session->domain ? r : go_back(session, is_active, err);
+}

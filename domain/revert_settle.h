@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How going back to a checkpoint ends, also that of a command that has died: in the
+ * domain's old state, or at the checkpoint. On one thread.
+ *
+ * Notes of its record, besides those of the checkpoint of what is left behind and of calls
+ * (checkpoint_settle.h, pending_call.h):
+ *   revert    {to: where it is to go, was_running, id: of the guest, 0: it did not run}
+ *   suspend   the guest is about to be paused
+ *   switch    {to: where it comes from}: all that was is kept by that checkpoint. From here on the
+ *             domain goes to the new place
+ *   entered   it is there
+ *   back      {why}: it cannot get there, and goes back to where it came from
+ *   returned  it has
+ *   internal  {name}: libvirt is about to take it back to this internal one, and alone knows how
+ * far A place: {current: the checkpoint's name, state: "running", "paused" or "shut off", memory:
+ * its file or "", memory_xml, definition, disks: [{target, base, overlay}]}
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "common/error.h"
+#include "domain/checkpoint_plan.h"
+#include "domain/session.h"
+
+/* Strings are borrowed; the XML is secret. */
+struct revert_place {
+    const char *current;
+    const char *state;
+    const char *memory;     /* "": the guest is started anew */
+    const char *memory_xml; /* its definition with the disks at their overlays; "" */
+    const char *definition; /* the same of the domain's next start */
+    const struct checkpoint_disk *disks;
+    size_t disk_count;
+};
+
+/* Returned owned; NULL without memory. */
+json_t *revert_settle_note_of(const struct revert_place *place);
+
+/*
+ * Behind checkpoint_settle(). To be called again after a failure; nothing to do when none is noted.
+ * 0 when the domain is at either place: which, is in the record.
+ */
+int revert_settle(struct session *session, struct error *err);
