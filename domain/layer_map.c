@@ -80,7 +80,9 @@ int layer_map_add_file(struct layer_map *map, const char *path, const char *form
         known = map->file_count++;
         map->files[known] = file;
     }
-    if (map->files[known].format[0] == '\0')
+    /* Whoever names it raw knows of no header: it may have one for another. */
+    bool is_raw = strcmp(map->files[known].format, "raw") == 0;
+    if (map->files[known].format[0] == '\0' || (is_raw && format[0] != '\0'))
         (void)snprintf(map->files[known].format, sizeof(file.format), "%s", format);
     *ret_file = known;
     return 0;

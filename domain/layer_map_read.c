@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "domain/backing_name.h"
 #include "domain/layer_map.h"
 #include "driver/definition/domain_disk.h"
 #include "driver/definition/xml_node.h"
@@ -38,6 +39,13 @@ static int read_volume(virConnectPtr conn, const xmlNode *element,
     return r;
 }
 
+static int too_long(const struct layer_name *name, struct error *err)
+{
+    return error_set(err, ENAMETOOLONG, EXC_INVALID_DISK_INFO,
+                     "domain %s has a disk whose file's name is too long to be looked at",
+                     name->domain);
+}
+
 /* What the disk is below is in the headers; a snapshot's old list of that is no need of it. */
 static int add_disk(struct layer_map *map, const struct layer_name *name, const xmlNode *element,
                     struct error *err)
@@ -48,6 +56,8 @@ static int add_disk(struct layer_map *map, const struct layer_name *name, const 
     if (r < 0)
         return r;
     r = domain_disk_read(element, &disk, err);
+    if (r == 0 && strlen(disk.layers[0].path) >= DRIVER_PATH_MAX)
+        r = too_long(name, err);
     if (r == 0)
         r = layer_map_add_name(map, name, volume[0] != '\0' ? volume : disk.layers[0].path,
                                disk.layers[0].format, err);
@@ -87,11 +97,12 @@ static int add_made(struct layer_map *map, const struct layer_name *name, const 
     char path[DRIVER_PATH_MAX], format[DRIVER_FORMAT_MAX];
     const xmlNode *memory = xml_node_child_named(root, "memory");
     struct layer_name made = *name;
-    int r = 0;
+    int r;
     *ret_internal = false;
     made.kind = LAYER_NAME_MEMORY;
-    if (xml_node_copy_attribute(memory, "file", path, sizeof(path)))
-        r = layer_map_add_name(map, &made, path, "raw", err);
+    if (!xml_node_copy_attribute(memory, "file", path, sizeof(path)))
+        return too_long(name, err);
+    r = layer_map_add_name(map, &made, path, "raw", err);
     made.kind = LAYER_NAME_OVERLAY;
     for (xmlNode *disk = xml_node_child_named(xml_node_child_named(root, "disks"), "disk");
          r == 0 && disk; disk = xml_node_next_named(disk->next, "disk")) {
@@ -101,7 +112,7 @@ static int add_made(struct layer_map *map, const struct layer_name *name, const 
                                      sizeof(path)) ||
             !xml_node_copy_attribute(xml_node_child_named(disk, "driver"), "type", format,
                                      sizeof(format)))
-            continue;
+            return too_long(name, err);
         r = layer_map_add_name(map, &made, path, format, err);
     }
     return r;
@@ -198,35 +209,40 @@ static int read_header(struct layer_map *map, size_t place, struct qemu_img_info
     return r;
 }
 
-/* The path of a local file; "": it is on the network. */
-static int local_path(const char *backing, const char *of, const char **ret_path, struct error *err)
-{
-    *ret_path = strncmp(backing, "file:", 5) == 0 ? backing + 5 : backing[0] == '/' ? backing : "";
-    return strncmp(backing, "json:", 5) == 0 && strstr(backing, "\"filename\"")
-               ? error_set(
-                     err, EOPNOTSUPP, EXC_INVALID_DISK_INFO,
-                     "%s names what it stands on as %.200s: which file that is cannot be told", of,
-                     backing)
-               : 0;
-}
-
-/* What it stands on comes behind it in the map, and is read in turn. */
+/* What it stands on may be new in the map. */
 static int add_below(struct layer_map *map, size_t place, struct error *err)
 {
     const struct layer_file *file = &map->files[place];
     struct qemu_img_info info = {0};
     size_t below = LAYER_MAP_NONE;
-    const char *path = "";
+    char path[DRIVER_PATH_MAX] = "";
     bool is_disk = S_ISREG(file->st.st_mode) || S_ISBLK(file->st.st_mode);
-    if (!file->is_there || !is_disk || strcmp(file->format, "raw") == 0)
+    if (file->is_read || !file->is_there || !is_disk || strcmp(file->format, "raw") == 0)
         return 0;
+    map->files[place].is_read = true;
     int r = read_header(map, place, &info, err);
-    if (r == 0)
-        r = local_path(info.backing_path, file->path, &path, err);
+    if (r == 0 && info.backing_path[0] != '\0')
+        r = backing_name_path(info.backing_path, file->path, path, err);
     if (r == 0 && path[0] != '\0')
         r = layer_map_add_file(map, path, info.backing_format, &below, err);
     if (r == 0)
         map->files[place].below = below;
+    return r;
+}
+
+/* Until no header names another file, nor another format of one that was taken for raw. */
+static int add_all_below(struct layer_map *map, struct error *err)
+{
+    size_t count = 0;
+    int r = 0;
+    do {
+        count = 0;
+        for (size_t i = 0; r == 0 && i < map->file_count; i++) {
+            bool was_read = map->files[i].is_read;
+            r = add_below(map, i, err);
+            count += map->files[i].is_read && !was_read;
+        }
+    } while (r == 0 && count > 0);
     return r;
 }
 
@@ -236,7 +252,5 @@ int layer_map_read(const struct session *session, struct layer_map *ret_map, str
     int r = libvirt_connection_get(session->driver->connection, 0, &ret_map->conn, err);
     if (r == 0)
         r = add_domains(ret_map, session, err);
-    for (size_t i = 0; r == 0 && i < ret_map->file_count; i++)
-        r = add_below(ret_map, i, err);
-    return r;
+    return r < 0 ? r : add_all_below(ret_map, err);
 }

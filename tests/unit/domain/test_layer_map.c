@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain/layer_map.c: who needs a file, by the headers qemu-img makes; libvirt's test driver. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "domain/layer_map.h"
+#include "tests/unit/driver/temp_folder.h"
+
+#define DISK "<disk type='file' device='disk'>%s<source file='%s'/><target dev='%s'/></disk>"
+
+static struct error err;
+static struct session *session;
+static struct layer_map map;
+
+__attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
+{
+    char command[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(command, sizeof(command), format, arguments);
+    va_end(arguments);
+    if (system(command) != 0) /* NOLINT(cert-env33-c) */
+        fail_msg("%s", command);
+}
+
+/* A host whose one domain has these two disks. */
+static int read_map(const char *vda_driver, const char *vda, const char *vdb_driver,
+                    const char *vdb)
+{
+    char uri[300];
+    const char *path = temp_path("node.xml");
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    (void)fprintf(file,
+                  "<node><domain type='test'><name>web</name><memory>8192</memory>"
+                  "<os><type>hvm</type></os><devices>" DISK DISK "</devices></domain></node>",
+                  vda_driver, vda, "vda", vdb_driver, vdb, "vdb");
+    assert_int_equal(fclose(file), 0);
+    (void)snprintf(uri, sizeof(uri), "test://%s", path);
+    const struct session_options options = {
+        .uri = uri, .state_dir = temp_folder, .lock_folder = temp_path("locks")};
+    if (session_open(&options, "web", &session, &err) < 0)
+        fail_msg("%s", err.message);
+    return layer_map_read(session, &map, &err);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    err = (struct error)ERROR_INIT;
+    run("rm -f %s/*.img", temp_folder);
+    run("truncate -s 1M %s", temp_path("base.img"));
+    run("qemu-img create -q -f qcow2 -b %s -F raw %s", temp_path("base.img"), temp_path("top.img"));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    layer_map_done(&map);
+    session_close(session);
+    session = NULL;
+    return 0;
+}
+
+#define QCOW2 "<driver type='qcow2'/>"
+#define RAW "<driver type='raw'/>"
+
+static void needs_base(void)
+{
+    if (err.errnum != 0)
+        fail_msg("%s", err.message);
+    assert_non_null(layer_map_find_user(&map, temp_path("base.img")));
+}
+
+static void a_header_names_what_is_below(void **state)
+{
+    (void)state;
+    assert_int_equal(read_map(QCOW2, temp_path("top.img"), RAW, temp_path("other.img")), 0);
+    needs_base();
+    assert_non_null(layer_map_find_user(&map, temp_path("other.img"))); /* that is not there */
+}
+
+static void a_raw_disk_has_no_header(void **state)
+{
+    (void)state;
+    assert_int_equal(read_map(RAW, temp_path("top.img"), RAW, temp_path("other.img")), 0);
+    assert_null(layer_map_find_user(&map, temp_path("base.img")));
+}
+
+/* It may be raw for one and not for another. */
+static void unless_another_names_one(void **state)
+{
+    (void)state;
+    run("qemu-img create -q -f qcow2 -b %s -F qcow2 %s", temp_path("top.img"),
+        temp_path("above.img"));
+    assert_int_equal(read_map(RAW, temp_path("top.img"), QCOW2, temp_path("above.img")), 0);
+    needs_base();
+    tear_down(NULL);
+    assert_int_equal(read_map(RAW, temp_path("top.img"), QCOW2, temp_path("top.img")), 0);
+    needs_base();
+}
+
+static void json_names_a_file(void **state)
+{
+    (void)state;
+    run("qemu-img rebase -u -f qcow2 -F raw -b 'json:{\"driver\":\"raw\",\"file.driver\":\"file\","
+        "\"file.filename\":\"%s\"}' %s",
+        temp_path("base.img"), temp_path("top.img"));
+    assert_int_equal(read_map(QCOW2, temp_path("top.img"), RAW, temp_path("other.img")), 0);
+    needs_base();
+}
+
+static void a_relative_name_is_beside_its_layer(void **state)
+{
+    (void)state;
+    run("qemu-img rebase -u -f qcow2 -F raw -b base.img %s", temp_path("top.img"));
+    assert_int_equal(read_map(QCOW2, temp_path("top.img"), RAW, temp_path("other.img")), 0);
+    needs_base();
+}
+
+static void what_cannot_be_told_is_refused(void **state)
+{
+    (void)state;
+    run("qemu-img rebase -u -f qcow2 -F raw -b blkdebug::%s %s", temp_path("base.img"),
+        temp_path("top.img"));
+    assert_true(read_map(QCOW2, temp_path("top.img"), RAW, temp_path("other.img")) < 0);
+    assert_non_null(strstr(err.message, "top.img"));
+}
+
+static void an_unreadable_header_is_refused(void **state)
+{
+    (void)state;
+    assert_true(read_map(QCOW2, temp_path("base.img"), RAW, temp_path("other.img")) < 0);
+    assert_non_null(strstr(err.message, "base.img"));
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_header_names_what_is_below),
+        TEST(a_raw_disk_has_no_header),
+        TEST(unless_another_names_one),
+        TEST(json_names_a_file),
+        TEST(a_relative_name_is_beside_its_layer),
+        TEST(what_cannot_be_told_is_refused),
+        TEST(an_unreadable_header_is_refused),
+    };
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
+}
