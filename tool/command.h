@@ -13,6 +13,7 @@
 struct command {
     const char *name;     /* a word, or two: what it is done to, and what */
     const char *argument; /* "JOB"; "[JOB]": it may be left out; NULL: none */
+    const char *second;   /* "NAME", behind an argument that is not left out; NULL: none */
     const char *summary;  /* a line */
     const char *more;     /* what else the man page says; NULL: nothing */
     enum invocation_exit (*run)(const struct invocation *invocation);
@@ -23,7 +24,7 @@ struct command {
 extern const struct command command_table[]; /* ended by one without a name */
 
 struct command_option {
-    const char *name;     /* two may have one, which no command takes both of */
+    const char *name;     /* several may have one, of which no command takes two */
     const char *argument; /* NULL: none */
     const char *help;
 };

@@ -6,6 +6,13 @@
 
 #include "tool/command.h"
 
+static void write_help_line(const struct command *command, FILE *out)
+{
+    int n = fprintf(out, "  %-25s%s%s%s", command->name, command->argument ? command->argument : "",
+                    command->second ? " " : "", command->second ? command->second : "");
+    (void)fprintf(out, "%*s%s\n", n < 40 ? 40 - n : 1, "", command->summary);
+}
+
 void command_doc_help(FILE *out)
 {
     (void)fputs("usage: nova-snapshot COMMAND [ARGUMENT] [OPTION]...\n"
@@ -15,8 +22,7 @@ void command_doc_help(FILE *out)
                 "\n",
                 out);
     for (const struct command *command = command_table; command->name; command++)
-        (void)fprintf(out, "  %-19s%-11s%s\n", command->name,
-                      command->argument ? command->argument : "", command->summary);
+        write_help_line(command, out);
     (void)fputs("\nJOB is a number of the list, or the id of an image.\n\n", out);
     for (unsigned i = 0; i < INVOCATION_OPTIONS; i++) {
         const struct command_option *option = &command_options[i];
@@ -60,6 +66,8 @@ static void write_man_command(const struct command *command, FILE *out)
     write_roff(command->name, out);
     if (command->argument)
         (void)fprintf(out, " \\fI%s\\fR", command->argument);
+    if (command->second)
+        (void)fprintf(out, " \\fI%s\\fR", command->second);
     (void)fputc('\n', out);
     write_roff(command->summary, out);
     (void)fputc('\n', out);

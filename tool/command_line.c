@@ -60,16 +60,21 @@ static const struct command *end_with(enum invocation_exit status, enum invocati
 static bool take_argument(const struct command *command, int n, char **words,
                           struct invocation *invocation)
 {
-    if (n > 1 || (n == 1 && !command->argument)) {
-        (void)fprintf(stderr, "nova-snapshot: unexpected argument '%s'\n",
-                      words[command->argument ? 1 : 0]);
+    int most = (command->argument != NULL) + (command->second != NULL);
+    if (n > most) {
+        (void)fprintf(stderr, "nova-snapshot: unexpected argument '%s'\n", words[most]);
         return false;
     }
     if (n == 0 && command->argument && command->argument[0] != '[') {
         (void)fprintf(stderr, "nova-snapshot: %s needs a %s\n", command->name, command->argument);
         return false;
     }
-    invocation->argument = n == 1 ? words[0] : NULL;
+    if (n == 1 && command->second) {
+        (void)fprintf(stderr, "nova-snapshot: %s needs a %s\n", command->name, command->second);
+        return false;
+    }
+    invocation->argument = n > 0 ? words[0] : NULL;
+    invocation->second = n > 1 ? words[1] : NULL;
     return true;
 }
 

@@ -53,6 +53,8 @@ enum invocation_option {
     INVOCATION_HALT,
     INVOCATION_DISK_FILE,
     INVOCATION_MEMORY_FILE,
+    INVOCATION_CHILDREN,
+    INVOCATION_MERGED_FILE,
     INVOCATION_OPTIONS
 };
 
@@ -61,6 +63,7 @@ enum invocation_option {
 /* Strings are those of argv. */
 struct invocation {
     const char *argument;                    /* NULL: none */
+    const char *second;                      /* NULL: the command has but one */
     const char *values[INVOCATION_OPTIONS];  /* NULL: not given; "" where it has none */
     const char *disks[INVOCATION_DISKS_MAX]; /* of every --disk, in their order */
     unsigned disk_count;

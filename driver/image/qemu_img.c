@@ -92,6 +92,8 @@ static bool read_info(const json_t *root, const char *path, struct qemu_img_info
     const json_t *specific = json_object_get(json_object_get(root, "format-specific"), "data");
     info->has_data_file = names_other_file(specific, path);
     info->is_encrypted = json_is_true(json_object_get(root, "encrypted"));
+    info->has_snapshots = json_array_size(json_object_get(root, "snapshots")) > 0;
+    info->has_bitmaps = json_array_size(json_object_get(specific, "bitmaps")) > 0;
     return true;
 }
 
@@ -143,6 +145,37 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
     return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
                      "Disk info file is invalid: %s (%s): %s", path,
                      format ? format : "format not known", failure.message);
+}
+
+static size_t count_named(const json_t *root, const char *name)
+{
+    size_t i, count = 0;
+    const json_t *snapshot;
+    json_array_foreach (json_object_get(root, "snapshots"), i, snapshot) {
+        const char *of_snapshot = json_string_member(snapshot, "name");
+        count += of_snapshot && strcmp(of_snapshot, name) == 0;
+    }
+    return count;
+}
+
+int qemu_img_count_snapshots(const char *path, const char *name, size_t *ret_count,
+                             struct error *err)
+{
+    const char *const argv[] = {"qemu-img", "info", "--force-share", "--output=json", "-f", "qcow2",
+                                path,       NULL};
+    cleanup_free char *text = NULL;
+    size_t size = 0;
+    json_t *root = NULL;
+    struct error failure = ERROR_INIT;
+    int r = run_limited(argv, path, &text, &size, &failure);
+    if (r == 0)
+        r = json_parse(text, size, INFO_OUTPUT_MAX_BYTES, "qemu-img info", &root, &failure);
+    if (r < 0)
+        return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
+                         "cannot read the snapshots inside %s: %s", path, failure.message);
+    *ret_count = count_named(root, name);
+    json_decref(root);
+    return 0;
 }
 
 static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, struct error *err)
@@ -242,8 +275,11 @@ bool qemu_img_is_written(const char *path)
 
 int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err)
 {
-    const char *argv[QEMU_IMG_ARGUMENTS_MAX] = {"qemu-img", "rebase", "-p", "-f", "qcow2", "-b"};
-    size_t count = 6;
+    const char *argv[QEMU_IMG_ARGUMENTS_MAX] = {"qemu-img", "rebase", "-p", "-f", "qcow2"};
+    size_t count = 5;
+    if (rebase->header_alone)
+        argv[count++] = "-u";
+    argv[count++] = "-b";
     argv[count++] = rebase->backing_file ? rebase->backing_file : "";
     if (rebase->backing_file) {
         argv[count++] = "-F";
@@ -252,6 +288,16 @@ int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err)
     argv[count++] = rebase->path;
     const struct process_options options = {.argv = argv,
                                             .stall_timeout_ms = seconds_ms(rebase->stall_timeout_s),
+                                            .sandbox = PROCESS_SANDBOX_FILES};
+    return process_run(&options, NULL, NULL, err);
+}
+
+int qemu_img_commit(const char *path, const char *base, unsigned stall_timeout_s, struct error *err)
+{
+    const char *const argv[] = {"qemu-img", "commit", "-p", "-d", "-f",
+                                "qcow2",    "-b",     base, path, NULL};
+    const struct process_options options = {.argv = argv,
+                                            .stall_timeout_ms = seconds_ms(stall_timeout_s),
                                             .sandbox = PROCESS_SANDBOX_FILES};
     return process_run(&options, NULL, NULL, err);
 }
