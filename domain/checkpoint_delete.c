@@ -38,6 +38,7 @@ static int plan_disk(const struct session *session, const xmlNode *root, const x
                      json_t *disks, struct error *err)
 {
     char target[DRIVER_FORMAT_MAX], path[DRIVER_PATH_MAX], format[DRIVER_FORMAT_MAX];
+    const struct merge_plan_request request = {target, path, format, false};
     json_t *chain = NULL, *disk = NULL;
     bool fits = xml_node_copy_attribute(element, "name", target, sizeof(target));
     const xmlNode *then = fits ? disk_of_then(root, target) : NULL;
@@ -51,7 +52,7 @@ static int plan_disk(const struct session *session, const xmlNode *root, const x
                          "disk %s: which file keeps the checkpoint cannot be told", target);
     int r = merge_chain_read(session->domain, target, &chain, err);
     if (r == 0)
-        r = merge_plan_disk(chain, target, path, format, false, &disk, err);
+        r = merge_plan_disk(chain, &request, &disk, err);
     json_decref(chain);
     if (r == 0 && !disk)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,

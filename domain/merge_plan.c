@@ -39,17 +39,19 @@ static int check_file(const json_t *file, const json_t *base, const char *target
     return 0;
 }
 
-int merge_plan_disk(const json_t *chain, const char *target, const char *base, const char *format,
-                    bool all, json_t **ret_disk, struct error *err)
+int merge_plan_disk(const json_t *chain, const struct merge_plan_request *request,
+                    json_t **ret_disk, struct error *err)
 {
-    size_t place = find_path(chain, base);
-    size_t first = all || place == 0 ? 0 : place - 1;
+    const char *target = request->target, *format = request->format;
+    size_t place = find_path(chain, request->base);
+    size_t first = request->all || place == 0 ? 0 : place - 1;
     json_t *into = json_array_get(chain, place), *gone = json_array();
     const char *of_chain = json_string_member(into, "format");
     if (place == SIZE_MAX) {
         json_decref(gone);
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "disk %s does not stand on %s: it goes on from elsewhere", target, base);
+                         "disk %s does not stand on %s: it goes on from elsewhere", target,
+                         request->base);
     }
     int r = check_file(into, into, target, err);
     if (r == 0 && format && (!of_chain || strcmp(format, of_chain) != 0))

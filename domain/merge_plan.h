@@ -15,14 +15,21 @@
 #include "common/error.h"
 #include "domain/layer_map.h"
 
+/* What was written since `base` kept an instant, into it. Borrowed. */
+struct merge_plan_request {
+    const char *target;
+    const char *base;   /* its path */
+    const char *format; /* of base as it was then; NULL: not known */
+    bool all;           /* every layer above; else the one that stands on it */
+};
+
 /*
- * What was written since `base` (a path) kept an instant, into it: of `chain` the one layer above,
- * or with `all` every one. `format`: of base as it was then; NULL: not known. *ret_disk NULL:
- * nothing stands on it. EINVAL naming the file when base is not in the chain, or a layer takes no
- * part in merges. Returned owned.
+ * The merge of that disk, whose layers are `chain`. *ret_disk NULL: nothing stands on base. EINVAL
+ * naming the file when base is not in the chain, or a layer takes no part in merges. Returned
+ * owned.
  */
-int merge_plan_disk(const json_t *chain, const char *target, const char *base, const char *format,
-                    bool all, json_t **ret_disk, struct error *err);
+int merge_plan_disk(const json_t *chain, const struct merge_plan_request *request,
+                    json_t **ret_disk, struct error *err);
 
 /*
  * That nobody needs `base` as it is, nor what goes: EINVAL naming the checkpoint or the domain that

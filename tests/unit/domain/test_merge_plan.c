@@ -80,8 +80,9 @@ static int tear_down(void **state)
 
 static json_t *planned(int base, const char *format, bool all)
 {
+    const struct merge_plan_request request = {"vda", paths[base], format, all};
     json_t *disk = NULL;
-    if (merge_plan_disk(chain, "vda", paths[base], format, all, &disk, &err) < 0)
+    if (merge_plan_disk(chain, &request, &disk, &err) < 0)
         fail_msg("%s", err.message);
     return disk;
 }
@@ -123,8 +124,9 @@ static void what_is_above_goes_down(void **state)
 
 static void not_planned(int base, const char *format, const char *why)
 {
+    const struct merge_plan_request request = {"vda", paths[base], format, false};
     json_t *disk = NULL;
-    assert_true(merge_plan_disk(chain, "vda", paths[base], format, false, &disk, &err) < 0);
+    assert_true(merge_plan_disk(chain, &request, &disk, &err) < 0);
     assert_null(disk);
     if (!strstr(err.message, why))
         fail_msg("%s", err.message);
