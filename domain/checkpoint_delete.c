@@ -154,7 +154,7 @@ static int do_plan(struct session *session, const struct plan *plan, struct erro
         r = internal_delete_settle(session, &failure);
     if (r == 0)
         return record_end(session->record, err);
-    if (strcmp(plan->kind, "merge") == 0 && !record_all(session->record, "merging"))
+    if (strcmp(plan->kind, "merge") == 0 && !merge_settle_has_begun(session))
         (void)record_end(session->record, &ignored);
     else
         (void)error_append(&failure, "; the next command on the domain, or `domain recover`, goes "

@@ -18,6 +18,7 @@
 #include "domain/merge_plan.h"
 #include "domain/merge_relink.h"
 #include "domain/merge_rest.h"
+#include "driver/block/block_job.h"
 #include "driver/image/qemu_img.h"
 #include "driver/libvirt/domain.h"
 
@@ -47,6 +48,35 @@ static bool has_begun(const struct merging *merging, const json_t *disk)
     return false;
 }
 
+/* libvirt has refused, and QEMU has no job: the disk is as it was, and so is what is noted. */
+static void forget_begin(const struct merging *merging, const json_t *disk)
+{
+    struct session *session = merging->session;
+    const char *target = json_string_member(disk, "target");
+    struct error ignored = ERROR_INIT;
+    if (libvirt_connection_is_lost(session->driver->connection, merging->domain) ||
+        block_job_check_idle(merging->domain, session->uuid, target, &ignored) < 0)
+        return;
+    json_t *begun = json_copy(record_all(session->record, "merging"));
+    (void)json_array_remove(begun, json_array_size(begun) - 1);
+    json_t *kept = json_pack("{s:O*, s:O*, s:o}", "domain", record_all(session->record, "domain"),
+                             "merge", record_all(session->record, "merge"), "merging", begun);
+    if (record_restart(session->record, kept, &ignored) < 0)
+        log_debug("%s", ignored.message);
+}
+
+static int begin_live(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    int r = merge_live_start(merging->domain, disk, err);
+    if (r < 0)
+        forget_begin(merging, disk);
+    /* QEMU lets go of the files of a paused guest when it has saved its memory. */
+    if (r < 0 && strstr(err->message, "read-only"))
+        return error_append(err, "; a paused guest whose memory was saved before has to run for a "
+                                 "moment first");
+    return r;
+}
+
 /* It was known to be nobody else's when it was planned; whoever came since keeps it. */
 static int begin_disk(const struct merging *merging, json_t *disk, struct error *err)
 {
@@ -60,7 +90,7 @@ static int begin_disk(const struct merging *merging, json_t *disk, struct error 
         r = record_note(merging->session->record, "merging", json_incref(target), err);
     failpoint("merge:begun");
     if (r < 0 || merging->is_active)
-        return r < 0 ? r : merge_live_start(merging->domain, disk, err);
+        return r < 0 ? r : begin_live(merging, disk, err);
     r = merge_rest(disk, stall_timeout_s, err);
     if (r == 0 && !json_object_get(disk, "above") && virDomainIsActive(merging->domain) == 0) {
         json_t *one = json_pack("[O]", disk);
@@ -216,7 +246,12 @@ int merge_settle_run(struct session *session, struct error *err)
     return r;
 }
 
+bool merge_settle_has_begun(const struct session *session)
+{
+    return json_array_size(record_all(session->record, "merging")) > 0;
+}
+
 int merge_settle(struct session *session, struct error *err)
 {
-    return record_all(session->record, "merging") ? merge_settle_run(session, err) : 0;
+    return merge_settle_has_begun(session) ? merge_settle_run(session, err) : 0;
 }

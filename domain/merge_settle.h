@@ -10,6 +10,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "common/error.h"
 #include "domain/session.h"
 
@@ -19,6 +21,9 @@
  * somebody has changed the disks since; errors of merge_live.h, merge_rest.h and libvirt.
  */
 int merge_settle_run(struct session *session, struct error *err);
+
+/* Whether a file may be other than it was. */
+bool merge_settle_has_begun(const struct session *session);
 
 /* The same of a command that has died. It had changed nothing unless it noted "merging". */
 int merge_settle(struct session *session, struct error *err);

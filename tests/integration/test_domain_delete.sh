@@ -75,11 +75,19 @@ no_record() { # description
     [ -z "$(find "$STATE/records" -type f)" ]
     result $? "$1: nothing is written down any more" "$(cat "$STATE"/records/* 2>&1)"
 }
-is_prefix() { # image content description: the number in $last
+is_prefix() { # image content description
     last=$(qemu-img convert -U -O raw "$1" "$DIR/flat" 2>&1 &&
         tests/integration/lib/prefix.py "$2" "$DIR/flat" 2>&1)
     [[ $last =~ ^[0-9]+$ ]]
     result $? "$3: the disk of one instant" "$last"
+}
+# Of a guest that runs: it stands still while its disks are read.
+both_are_whole() { # guest description
+    $VIRSH suspend "$NAME-$1"
+    tests/integration/lib/flush "$NAME-$1"
+    is_prefix "$(file_of "$1" vda)" "$DISKS/content" "$2, the first disk"
+    is_prefix "$(file_of "$1" vdb)" "$DISKS/content2" "$2, the second disk"
+    $VIRSH resume "$NAME-$1"
 }
 goes_on() { # guest description
     writes_on "$1" 20 120
@@ -120,8 +128,7 @@ deleted() { # guest state name overlay-suffix-that-goes
     no_record "$what"
     if [ "$state" = running ]; then
         goes_on "$guest" "$what"
-        is_prefix "$(file_of "$guest" vda)" "$DISKS/content" "$what, the first disk"
-        is_prefix "$(file_of "$guest" vdb)" "$DISKS/content2" "$what, the second disk"
+        both_are_whole "$guest" "$what"
     else
         [ "$(disks_of "$guest")" = "$seen" ]
         result $? "$what: the disks are read as before" "$seen"
@@ -152,11 +159,15 @@ test_external() {
     result $? "after the last one the guest writes to its own file again" "$(file_of $guest vda)"
     made_while_it_writes $guest d
     $VIRSH suspend "$NAME-$guest"
-    checkpoint $guest e
+    checkpoint $guest e --disk-only
     deleted $guest paused d
     deleted $guest paused e
+    checkpoint $guest saved
+    refused $guest 'has to run for a moment first' delete $guest saved
     $VIRSH resume "$NAME-$guest"
     goes_on $guest "paused, all deleted"
+    said=$(delete $guest saved)
+    result $? "a paused guest's with memory, when the guest has run" "$said"
     made_while_it_writes $guest f g h
     $VIRSH destroy "$NAME-$guest"
     deleted $guest 'shut off' g
@@ -168,7 +179,7 @@ test_external() {
     boots=2
     writes_on $guest 20 240
     goes_on $guest "started on the merged disks"
-    is_prefix "$(file_of $guest vda)" "$DISKS/content" "started on the merged disks"
+    both_are_whole $guest "started on the merged disks"
     test_children
     remove $guest
 }
@@ -180,7 +191,7 @@ test_children() {
         [ "$(file_of "$guest" vda)" = "$DISKS/$guest.img" ]
     result $? "--children deletes all that were made after it" "$said"
     goes_on "$guest" "children"
-    is_prefix "$(file_of "$guest" vda)" "$DISKS/content" "children"
+    both_are_whole "$guest" "children"
 }
 
 # Guests without an operating system: what is on their disks is written through the monitor.
