@@ -207,8 +207,10 @@ static void flat_when_no_checkpoint_is_left(void **state)
 {
     (void)state;
     stays(BASE, NULL, true, "checkpoint");
-    while (map.name_count > 1)
-        free(map.names[--map.name_count].domain), free(map.names[map.name_count].snapshot);
+    for (; map.name_count > 1; map.name_count--) {
+        free(map.names[map.name_count - 1].domain);
+        free(map.names[map.name_count - 1].snapshot);
+    }
     json_t *disk = planned(BASE, NULL, true);
     assert_int_equal(merge_plan_check_users(&map, disk, NULL, false, &err), 0);
     json_decref(disk);
