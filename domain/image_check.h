@@ -19,6 +19,9 @@ bool image_check_can(const char *format);
  * damaged" only where it has found one. */
 int image_check_run(const char *path, const char *format, struct error *err);
 
+/* The same, but clusters that nothing refers to, as a killed writer leaves them, are no fault. */
+int image_check_content(const char *path, const char *format, struct error *err);
+
 struct image_layer {
     char path[DRIVER_PATH_MAX];
     char format[DRIVER_FORMAT_MAX];

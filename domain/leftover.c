@@ -14,6 +14,8 @@
 #include "domain/bitmap_checkpoint.h"
 #include "domain/checkpoint_settle.h"
 #include "domain/image_settle.h"
+#include "domain/internal_delete.h"
+#include "domain/merge_settle.h"
 #include "domain/revert_settle.h"
 #include "domain/save_settle.h"
 #include "driver/image/staging.h"
@@ -50,6 +52,13 @@ static int settle_checkpoint(void *op, struct error *err)
     const struct leftover *leftover = op;
     int r = checkpoint_settle(leftover->session, err);
     return r < 0 ? r : revert_settle(leftover->session, err);
+}
+
+static int go_on_with_deletion(void *op, struct error *err)
+{
+    const struct leftover *leftover = op;
+    int r = internal_delete_settle(leftover->session, err);
+    return r < 0 ? r : merge_settle(leftover->session, err);
 }
 
 static int remove_scratch_file(const struct session *session, const json_t *note, struct error *err)
@@ -181,6 +190,7 @@ int leftover_undo(struct session *session, struct error *err)
     static const struct undo_step steps[] = {
         {"bring the guest back", bring_guest_back},
         {"settle a checkpoint with a way back, and that way", settle_checkpoint},
+        {"go on with the deletion of a checkpoint", go_on_with_deletion},
         {"remove the scratch files", remove_scratch_files},
         {"remove the checkpoint", remove_checkpoint},
         {"remove checkpoints of before", remove_abandoned},

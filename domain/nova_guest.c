@@ -29,7 +29,7 @@ const char *nova_guest_warning(const char *domain_xml, enum nova_guest_command c
     static const char *const texts[] = {
         [NOVA_GUEST_CHECKPOINT] =
             "nova owns this domain and does not know of the layers of its disks: until they are "
-            "merged (`virsh blockcommit --active --pivot`) and the checkpoint is gone do not "
+            "merged (`nova-snapshot domain delete-checkpoint`) do not "
             "snapshot, back up, rebuild, resize, shelve, migrate or rescue the server",
         [NOVA_GUEST_REVERT] =
             "nova owns this domain and does not know that its disks are in other files now: its "

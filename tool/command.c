@@ -9,6 +9,7 @@
 #include "tool/clean.h"
 #include "tool/doctor.h"
 #include "tool/domain.h"
+#include "tool/domain_delete.h"
 #include "tool/domain_save.h"
 #include "tool/show.h"
 #include "tool/watch.h"
@@ -97,6 +98,11 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
     [INVOCATION_MEMORY_FILE] = {"memory-file", "FILE",
                                 "Where memory is kept; <first disk>.<name>.memory unless it is "
                                 "given."},
+    [INVOCATION_CHILDREN] = {"children", NULL,
+                             "And all that were made after it, the newest first."},
+    [INVOCATION_MERGED_FILE] = {"disk", "TARGET=FILE",
+                                "The layer, by all of its path, that all above it go into. As "
+                                "often as there are disks."},
 };
 
 const char command_letters[INVOCATION_OPTIONS] = {[INVOCATION_OUTPUT] = 'o'};
@@ -229,6 +235,35 @@ const struct command command_table[] = {
      .options = {INVOCATION_RUNNING, INVOCATION_PAUSED, INVOCATION_FORCE_REVERT, INVOCATION_CONNECT,
                  INVOCATION_STATE_DIR},
      .n_options = 5},
+    {.name = "domain delete-checkpoint",
+     .argument = "DOMAIN",
+     .second = "NAME",
+     .summary = "Deletes a point, and keeps all that was written since.",
+     .more =
+         "Of an external one the layer that was put on top goes down into the file that kept the "
+         "instant, by a block commit while the guest runs or is paused, else by qemu-img; then "
+         "libvirt's snapshot goes, with the memory's file and the layer's. Other checkpoints stay "
+         "what they are. What is inside the disks' files is deleted by libvirt. Refused before "
+         "anything is touched: files that another checkpoint, a branch or another domain needs as "
+         "they are, a checkpoint the guest does not go on from, snapshots or bitmaps inside a "
+         "layer, layers that libvirt and the files' headers tell differently of, a disk resized "
+         "since, links, data in further files, encryption, a job under way, a saved guest, too "
+         "little room. Killed in the middle, the guest has all it wrote, and the next command on "
+         "the domain, or domain recover, goes on with it.",
+     .run = domain_delete_checkpoint,
+     .options = {INVOCATION_CHILDREN, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
+     .n_options = 3},
+    {.name = "domain flatten",
+     .argument = "DOMAIN",
+     .summary = "Merges the layers of a domain's disks into the original file.",
+     .more =
+         "As domain delete-checkpoint does, for layers that no checkpoint is left of: refused as "
+         "long as one names them. Without --disk, of a server of nova's: each disk is the lowest "
+         "file in the instance's folder again, on nova's own base image, as nova's operations need "
+         "it.",
+     .run = domain_flatten,
+     .options = {INVOCATION_MERGED_FILE, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
+     .n_options = 3},
     {.name = "domain save",
      .argument = "DOMAIN",
      .summary = "Saves a guest's memory to a file and stops it.",

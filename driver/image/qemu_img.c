@@ -92,6 +92,8 @@ static bool read_info(const json_t *root, const char *path, struct qemu_img_info
     const json_t *specific = json_object_get(json_object_get(root, "format-specific"), "data");
     info->has_data_file = names_other_file(specific, path);
     info->is_encrypted = json_is_true(json_object_get(root, "encrypted"));
+    info->has_snapshots = json_array_size(json_object_get(root, "snapshots")) > 0;
+    info->has_bitmaps = json_array_size(json_object_get(specific, "bitmaps")) > 0;
     return true;
 }
 
@@ -273,8 +275,11 @@ bool qemu_img_is_written(const char *path)
 
 int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err)
 {
-    const char *argv[QEMU_IMG_ARGUMENTS_MAX] = {"qemu-img", "rebase", "-p", "-f", "qcow2", "-b"};
-    size_t count = 6;
+    const char *argv[QEMU_IMG_ARGUMENTS_MAX] = {"qemu-img", "rebase", "-p", "-f", "qcow2"};
+    size_t count = 5;
+    if (rebase->header_alone)
+        argv[count++] = "-u";
+    argv[count++] = "-b";
     argv[count++] = rebase->backing_file ? rebase->backing_file : "";
     if (rebase->backing_file) {
         argv[count++] = "-F";
@@ -283,6 +288,16 @@ int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err)
     argv[count++] = rebase->path;
     const struct process_options options = {.argv = argv,
                                             .stall_timeout_ms = seconds_ms(rebase->stall_timeout_s),
+                                            .sandbox = PROCESS_SANDBOX_FILES};
+    return process_run(&options, NULL, NULL, err);
+}
+
+int qemu_img_commit(const char *path, const char *base, unsigned stall_timeout_s, struct error *err)
+{
+    const char *const argv[] = {"qemu-img", "commit", "-p", "-d", "-f",
+                                "qcow2",    "-b",     base, path, NULL};
+    const struct process_options options = {.argv = argv,
+                                            .stall_timeout_ms = seconds_ms(stall_timeout_s),
                                             .sandbox = PROCESS_SANDBOX_FILES};
     return process_run(&options, NULL, NULL, err);
 }

@@ -22,6 +22,8 @@ struct qemu_img_info {
     char backing_format[DRIVER_FORMAT_MAX]; /* "" = the header names none */
     bool has_data_file;                     /* its data is in another file: qcow2, vmdk */
     bool is_encrypted;                      /* LUKS, or qcow2 with encrypted clusters */
+    bool has_snapshots;                     /* internal ones */
+    bool has_bitmaps;                       /* dirty bitmaps that persist */
 };
 
 /*
@@ -95,19 +97,28 @@ struct qemu_img_rebase {
     const char *path;           /* the qcow2 file that is given another backing file */
     const char *backing_file;   /* as the header is to name it; NULL = none from now on */
     const char *backing_format; /* given when backing_file is */
+    bool header_alone;          /* the two are of the same content: nothing is copied */
     unsigned stall_timeout_s;
 };
 
 /*
- * Gives a file another backing file and copies into it what it had only through the present one
- * (safe mode). The present chain is opened as the headers say: check them first. On failure the
- * file reads as before.
+ * Gives a file another backing file and, unless told otherwise, copies into it what it had only
+ * through the present one (safe mode). The present chain is opened as the headers say: check them
+ * first. On failure the file reads as before.
  */
 int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err);
 
 /* How many internal snapshots called `name` the qcow2 file has. InvalidDiskInfo on failure. */
 int qemu_img_count_snapshots(const char *path, const char *name, size_t *ret_count,
                              struct error *err);
+
+/*
+ * `qemu-img commit`: writes what the qcow2 file at `path` and the layers down to `base` hold into
+ * `base`, as the headers call it; the layers stay as they are. On failure base may have a part of
+ * it, which the same call repeated completes; all above reads as before.
+ */
+int qemu_img_commit(const char *path, const char *base, unsigned stall_timeout_s,
+                    struct error *err);
 
 /*
  * Whether a QEMU writes to the file, on this host or on another that shares the file system: by the

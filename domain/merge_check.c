@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See merge_check.h. */
+#include "domain/merge_check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libvirt/virterror.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "common/json.h"
+#include "domain/image_check.h"
+#include "domain/layer_map.h"
+#include "domain/merge_chain.h"
+#include "domain/merge_plan.h"
+#include "driver/block/block_job.h"
+#include "driver/libvirt/domain.h"
+
+#define RESERVE_BYTES (UINT64_C(64) << 20) /* tables, and what else is written there meanwhile */
+
+static int refuse(struct error *err, int errnum, const char *why)
+{
+    return error_set(err, errnum, EXC_INTERNAL_ERROR, "%s", why);
+}
+
+static int check_state(const struct session *session, struct error *err)
+{
+    enum power_state state = POWER_STATE_NOSTATE;
+    int r = libvirt_domain_power_state(session->domain, &state, err);
+    if (r < 0)
+        return r;
+    if (state != POWER_STATE_RUNNING && state != POWER_STATE_PAUSED &&
+        state != POWER_STATE_SHUTDOWN)
+        return refuse(err, EINVAL,
+                      "the guest has suspended itself, or has crashed: wake or stop it first");
+    int persistent = virDomainIsPersistent(session->domain);
+    int saved = virDomainHasManagedSaveImage(session->domain, 0);
+    if (persistent < 0 || saved < 0)
+        return libvirt_error(err, "cannot read what libvirt keeps of the domain");
+    if (persistent == 0)
+        return refuse(err, EINVAL, "the domain is transient: nothing of it would be kept");
+    return saved == 0 ? 0
+                      : refuse(err, EINVAL,
+                               "the guest is saved to disk with the layers its disks "
+                               "have: start it first");
+}
+
+int merge_check_domain(const struct session *session, struct error *err)
+{
+    virDomainJobInfo job;
+    int r = check_state(session, err);
+    if (r < 0)
+        return r;
+    if (virDomainIsActive(session->domain) == 1) {
+        if (virDomainGetJobInfo(session->domain, &job) < 0)
+            return libvirt_error(err, "cannot read whether the domain has a job");
+        if (job.type != VIR_DOMAIN_JOB_NONE)
+            return refuse(err, EBUSY,
+                          "the domain has a job under way, a backup or a migration: wait for it, "
+                          "or end it with `virsh domjobabort`");
+    }
+    int bitmaps = virDomainListAllCheckpoints(session->domain, NULL, 0);
+    if (bitmaps < 0 && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
+        return libvirt_error(err, "cannot list the domain's checkpoints of increments");
+    return bitmaps > 0 ? refuse(err, EINVAL,
+                                "the domain has checkpoints of increments, which a merge would "
+                                "spoil: remove them with `virsh checkpoint-delete`")
+                       : 0;
+}
+
+static uint64_t bytes_of(const json_t *disk)
+{
+    const json_t *file;
+    uint64_t bytes = RESERVE_BYTES;
+    size_t i;
+    json_array_foreach (json_object_get(disk, "gone"), i, file)
+        bytes += (uint64_t)json_integer_value(json_object_get(file, "allocated_bytes"));
+    return bytes;
+}
+
+/* All that is written to the file system of that disk's base. */
+static int check_room(const json_t *disks, const json_t *disk, struct error *err)
+{
+    const json_t *base = json_object_get(disk, "base"), *other;
+    const char *path = merge_chain_path(base);
+    struct statvfs fs;
+    uint64_t needed = 0;
+    size_t i;
+    if (statvfs(path, &fs) < 0)
+        return error_errno(err, errno, "cannot read the room at %s", path);
+    json_array_foreach (disks, i, other) {
+        if (json_equal(json_object_get(json_object_get(other, "base"), "dev"),
+                       json_object_get(base, "dev")))
+            needed += bytes_of(other);
+    }
+    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    return free_bytes >= needed ? 0
+                                : error_set(err, ENOSPC, EXC_INTERNAL_ERROR,
+                                            "what goes into %s may take %" PRIu64
+                                            " MiB there, where %" PRIu64 " MiB are free",
+                                            path, needed >> 20, free_bytes >> 20);
+}
+
+static int check_file(const json_t *file, struct error *err)
+{
+    const char *format = json_string_member(file, "format");
+    return format && image_check_can(format)
+               ? image_check_content(merge_chain_path(file), format, err)
+               : 0;
+}
+
+static int check_disk(const struct session *session, const struct layer_map *map,
+                      const json_t *disk, const char *snapshot, struct error *err)
+{
+    const char *target = json_string_member(disk, "target");
+    const json_t *file;
+    size_t i;
+    int r = merge_plan_check_users(map, disk, snapshot, false, err);
+    if (r == 0 && virDomainIsActive(session->domain) == 1)
+        return block_job_check_idle(session->domain, session->uuid, target ? target : "", err);
+    if (r == 0)
+        r = check_file(json_object_get(disk, "base"), err);
+    json_array_foreach (json_object_get(disk, "gone"), i, file) {
+        if (r == 0)
+            r = check_file(file, err);
+    }
+    return r;
+}
+
+int merge_check(const struct session *session, const json_t *merge, struct error *err)
+{
+    cleanup_layer_map struct layer_map map = {0};
+    const json_t *disks = json_object_get(merge, "disks"), *disk;
+    size_t i;
+    int r = layer_map_read(session, &map, err);
+    json_array_foreach (disks, i, disk) {
+        if (r == 0)
+            r = check_room(disks, disk, err);
+        if (r == 0)
+            r = check_disk(session, &map, disk, json_string_member(merge, "snapshot"), err);
+    }
+    return r;
+}

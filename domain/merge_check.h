@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What keeps the layers of a domain from being merged, found before anything is touched. On one
+ * thread. */
+#pragma once
+
+#include <jansson.h>
+
+#include "common/error.h"
+#include "domain/session.h"
+
+/*
+ * Of the domain as such: EBUSY for a job under way; EINVAL for one that is transient, saved to
+ * disk, has suspended itself or has checkpoints of increments.
+ */
+int merge_check_domain(const struct session *session, struct error *err);
+
+/*
+ * Of a merge (merge_plan.h): EBUSY for a block job on one of its disks, ENOSPC where what goes into
+ * a base might not fit, EINVAL naming who needs a file as it is, or InvalidDiskInfo one that is
+ * damaged, which a guest that runs hides.
+ */
+int merge_check(const struct session *session, const json_t *merge, struct error *err);

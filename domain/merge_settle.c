@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See merge_settle.h. */
+#include "domain/merge_settle.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/failpoint.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "domain/layer_map.h"
+#include "domain/merge_chain.h"
+#include "domain/merge_live.h"
+#include "domain/merge_plan.h"
+#include "domain/merge_relink.h"
+#include "domain/merge_rest.h"
+#include "driver/block/block_job.h"
+#include "driver/image/qemu_img.h"
+#include "driver/libvirt/domain.h"
+
+#define ATTEMPTS 5 /* the guest may be started or stopped meanwhile, libvirtd restarted */
+
+struct merging {
+    struct session *session;
+    const json_t *note;
+    const char *snapshot; /* NULL: none is deleted */
+    virDomainPtr domain;  /* owned */
+    bool is_active;
+};
+
+static const json_t *disks_of(const struct merging *merging)
+{
+    return json_object_get(merging->note, "disks");
+}
+
+static bool has_begun(const struct merging *merging, const json_t *disk)
+{
+    const json_t *target;
+    size_t i;
+    json_array_foreach (record_all(merging->session->record, "merging"), i, target) {
+        if (json_equal(target, json_object_get(disk, "target")))
+            return true;
+    }
+    return false;
+}
+
+/* libvirt has refused, and QEMU has no job: the disk is as it was, and so is what is noted. */
+static void forget_begin(const struct merging *merging, const json_t *disk)
+{
+    struct session *session = merging->session;
+    const char *target = json_string_member(disk, "target");
+    struct error ignored = ERROR_INIT;
+    if (libvirt_connection_is_lost(session->driver->connection, merging->domain) ||
+        block_job_check_idle(merging->domain, session->uuid, target, &ignored) < 0)
+        return;
+    json_t *begun = json_copy(record_all(session->record, "merging"));
+    (void)json_array_remove(begun, json_array_size(begun) - 1);
+    json_t *kept = json_pack("{s:O*, s:O*, s:o}", "domain", record_all(session->record, "domain"),
+                             "merge", record_all(session->record, "merge"), "merging", begun);
+    if (record_restart(session->record, kept, &ignored) < 0)
+        log_debug("%s", ignored.message);
+}
+
+static int begin_live(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    int r = merge_live_start(merging->domain, disk, err);
+    if (r < 0)
+        forget_begin(merging, disk);
+    /* QEMU lets go of the files of a paused guest when it has saved its memory. */
+    if (r < 0 && strstr(err->message, "read-only"))
+        return error_append(err, "; a paused guest whose memory was saved before has to run for a "
+                                 "moment first");
+    return r;
+}
+
+/* It was known to be nobody else's when it was planned; whoever came since keeps it. */
+static int begin_disk(const struct merging *merging, json_t *disk, struct error *err)
+{
+    cleanup_layer_map struct layer_map map = {0};
+    unsigned stall_timeout_s = merging->session->driver->stall_timeout_s;
+    json_t *target = json_object_get(disk, "target");
+    int r = layer_map_read(merging->session, &map, err);
+    if (r == 0)
+        r = merge_plan_check_users(&map, disk, merging->snapshot, has_begun(merging, disk), err);
+    if (r == 0)
+        r = record_note(merging->session->record, "merging", json_incref(target), err);
+    failpoint("merge:begun");
+    if (r < 0 || merging->is_active)
+        return r < 0 ? r : begin_live(merging, disk, err);
+    r = merge_rest(disk, stall_timeout_s, err);
+    if (r == 0 && !json_object_get(disk, "above") && virDomainIsActive(merging->domain) == 0) {
+        json_t *one = json_pack("[O]", disk);
+        r = one ? merge_relink_definition(merging->domain, one, err) : error_nomem(err);
+        json_decref(one);
+    }
+    failpoint("merge:defined");
+    return r;
+}
+
+static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_done,
+                        struct error *err)
+{
+    const char *target = json_string_member(disk, "target");
+    json_t *chain = NULL;
+    int r = merging->is_active ? merge_live_await(merging->domain, disk,
+                                                  merging->session->driver->stall_timeout_s, err)
+                               : 0;
+    if (r == 0)
+        r = merge_chain_read(merging->domain, target ? target : "", &chain, err);
+    if (r < 0)
+        return r;
+    enum merge_plan_state state =
+        merge_plan_state(disk, chain, record_host_rebooted(merging->session->record));
+    json_decref(chain);
+    *ret_done = state == MERGE_PLAN_DONE;
+    if (state == MERGE_PLAN_OTHER)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "disk %s has other layers than when its merge was begun", target);
+    return *ret_done ? 0 : begin_disk(merging, disk, err);
+}
+
+static int find_domain(struct merging *merging, struct error *err)
+{
+    return libvirt_domain_find_again(merging->session->driver->connection, merging->session->uuid,
+                                     &merging->domain, &merging->is_active, err);
+}
+
+static int merge_disk(struct merging *merging, json_t *disk, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    bool is_done = false;
+    for (int i = 0; i < ATTEMPTS && !is_done; i++) {
+        int r = find_domain(merging, err);
+        if (r == 0 && !merging->domain)
+            r = error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND, "the domain has gone meanwhile");
+        if (r < 0)
+            return r;
+        failure = (struct error)ERROR_INIT;
+        r = advance_disk(merging, disk, &is_done, &failure);
+        if (r < 0 &&
+            !libvirt_connection_is_lost(merging->session->driver->connection, merging->domain)) {
+            *err = failure;
+            return r;
+        }
+    }
+    if (!is_done && failure.errnum == 0)
+        (void)error_set(&failure, EAGAIN, EXC_INTERNAL_ERROR,
+                        "the layers of disk %s are not merged yet",
+                        json_string_member(disk, "target"));
+    if (!is_done)
+        *err = failure;
+    return is_done ? 0 : -err->errnum;
+}
+
+static int delete_metadata(const struct merging *merging, struct error *err)
+{
+    virDomainSnapshotPtr snapshot =
+        merging->snapshot ? virDomainSnapshotLookupByName(merging->domain, merging->snapshot, 0)
+                          : NULL;
+    if (!snapshot)
+        return !merging->snapshot || virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT
+                   ? 0
+                   : libvirt_error(err, "cannot look for checkpoint %s", merging->snapshot);
+    int r = virDomainSnapshotDelete(snapshot, VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY);
+    if (r < 0)
+        r = libvirt_error(err, "libvirt does not forget checkpoint %s", merging->snapshot);
+    (void)virDomainSnapshotFree(snapshot);
+    return r;
+}
+
+/* Of a file that the merge was planned with, and that is needless now. */
+static int remove_file(const struct merging *merging, const struct layer_map *map,
+                       const json_t *file, struct error *err)
+{
+    const char *path = merge_chain_path(file);
+    struct stat st;
+    if (!file || (lstat(path, &st) < 0 && errno == ENOENT))
+        return 0;
+    json_t *now = json_pack("{s:s, s:I, s:I}", "path", path, "dev", (json_int_t)st.st_dev, "ino",
+                            (json_int_t)st.st_ino);
+    bool is_it = merge_chain_is_same(file, now, record_host_rebooted(merging->session->record));
+    json_decref(now);
+    const struct layer_name *user = layer_map_find_user(map, path);
+    if (!is_it || user || qemu_img_is_written(path)) {
+        log_warning("%s is %s%s: it stays", path, is_it ? "in use" : "another file than it was",
+                    user ? " by a domain" : "");
+        return 0;
+    }
+    if (unlink(path) < 0 && errno != ENOENT)
+        return error_errno(err, errno, "cannot remove %s", path);
+    failpoint("merge:file-removed");
+    return 0;
+}
+
+static int remove_files(const struct merging *merging, struct error *err)
+{
+    cleanup_layer_map struct layer_map map = {0};
+    const json_t *disk, *file;
+    size_t i, j;
+    int r = layer_map_read(merging->session, &map, err);
+    json_array_foreach (disks_of(merging), i, disk) {
+        json_array_foreach (json_object_get(disk, "gone"), j, file) {
+            if (r == 0)
+                r = remove_file(merging, &map, file, err);
+        }
+    }
+    return r < 0 ? r : remove_file(merging, &map, json_object_get(merging->note, "memory"), err);
+}
+
+static int run_merge(struct merging *merging, struct error *err)
+{
+    json_t *disk;
+    size_t i;
+    int r = find_domain(merging, err);
+    if (r == 0 && !merging->domain) {
+        log_warning("the domain has gone: the files of its disks stay");
+        return 0;
+    }
+    json_array_foreach (disks_of(merging), i, disk) {
+        if (r == 0)
+            r = merge_disk(merging, disk, err);
+        failpoint("merge:disk-merged");
+    }
+    if (r == 0)
+        r = merge_relink_definition(merging->domain, disks_of(merging), err);
+    if (r == 0)
+        r = merge_relink_snapshots(merging->domain, disks_of(merging), merging->snapshot, err);
+    failpoint("merge:relinked");
+    if (r == 0)
+        r = delete_metadata(merging, err);
+    failpoint("merge:metadata-gone");
+    return r < 0 ? r : remove_files(merging, err);
+}
+
+int merge_settle_run(struct session *session, struct error *err)
+{
+    const json_t *note = json_array_get(record_all(session->record, "merge"), 0);
+    struct merging merging = {
+        .session = session, .note = note, .snapshot = json_string_member(note, "snapshot")};
+    int r = run_merge(&merging, err);
+    cleanup_free_domain(&merging.domain);
+    return r;
+}
+
+bool merge_settle_has_begun(const struct session *session)
+{
+    return json_array_size(record_all(session->record, "merging")) > 0;
+}
+
+int merge_settle(struct session *session, struct error *err)
+{
+    return merge_settle_has_begun(session) ? merge_settle_run(session, err) : 0;
+}

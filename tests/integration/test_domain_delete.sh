@@ -1,0 +1,487 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# nova-snapshot domain delete-checkpoint and domain flatten on domains of this host's libvirt. Needs
+# root. TAP. Not a part of make check: make domain-check. CELLS="refusals kills": those alone;
+# POINTS="committed ready": killed there alone.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/integration/lib/guest.sh
+. tests/integration/lib/guest.sh
+# shellcheck source=tests/integration/lib/writing_guest.sh
+. tests/integration/lib/writing_guest.sh
+STATE=$DIR/state
+DISKS=$DIR/disks
+TOOL=$BUILD/nova-snapshot
+mkdir "$DISKS"
+mkdir -m 711 "$STATE"
+make -s BUILD="$BUILD" "$TOOL" || exit 1
+
+disk_xml() { # target format file
+    echo "<disk type='file' device='disk'><driver name='qemu' type='$2'/>
+      <source file='$3'/><target dev='$1' bus='virtio'/></disk>"
+}
+checkpoint() { # guest name arguments...
+    local guest=$1 name=$2 said
+    shift 2
+    said=$("$TOOL" domain checkpoint "$NAME-$guest" --name "$name" "$@" --state-dir "$STATE" 2>&1) && return
+    echo "Bail out! checkpoint $name of $guest: $said"
+    exit 1
+}
+delete() { # guest name arguments...
+    local guest=$1 name=$2
+    shift 2
+    "$TOOL" domain delete-checkpoint "$NAME-$guest" "$name" "$@" --state-dir "$STATE" 2>&1
+}
+flatten() { # guest arguments...
+    local guest=$1
+    shift
+    "$TOOL" domain flatten "$NAME-$guest" "$@" --state-dir "$STATE" 2>&1
+}
+recover() { "$TOOL" domain recover "$NAME-$1" --state-dir "$STATE" 2>&1; }
+checkpoints_of() { $VIRSH snapshot-list --name "$NAME-$1" | xargs; }
+file_of() { # guest target: what it writes to
+    $VIRSH domblklist "$NAME-$1" | awk -v disk="$2" '$1 == disk { print $2 }'
+}
+defined_file_of() { # guest target: what it will write to after its next start
+    $VIRSH domblklist --inactive "$NAME-$1" | awk -v disk="$2" '$1 == disk { print $2 }'
+}
+digest() { # file [qemu-img options...]: of all that is read there
+    local file=$1 magic
+    shift
+    IFS= read -r -d '' -n 3 magic <"$file"
+    qemu-img convert -U -f "$([ "$magic" = QFI ] && echo qcow2 || echo raw)" "$@" -O raw "$file" "$DIR/flat" 2>&1 &&
+        sha256sum <"$DIR/flat"
+}
+# Of each checkpoint its name, and what its disks hold: the files that libvirt has them in.
+points_of() { # guest [but-this-one]
+    local name file
+    for name in $(checkpoints_of "$1"); do
+        [ "$name" = "${2:-}" ] && continue
+        for file in $($VIRSH snapshot-dumpxml "$NAME-$1" "$name" | awk -F"'" '/<domain /{d=1} /<\/domain>/{d=0}
+            d && /<disk /{n=1} d && n && /<source file=/{print $2; n=0}'); do
+            echo "$name $(digest "$file")"
+        done
+    done
+}
+# What a guest that stands still has on its disks.
+disks_of() { # guest
+    local target file
+    tests/integration/lib/flush "$NAME-$1"
+    while read -r target file; do
+        [ "$file" = - ] || echo "$target $(digest "$file")"
+    done < <($VIRSH domblklist "$NAME-$1")
+}
+no_record() { # description
+    [ -z "$(find "$STATE/records" -type f)" ]
+    result $? "$1: nothing is written down any more" "$(cat "$STATE"/records/* 2>&1)"
+}
+is_prefix() { # image content description
+    last=$(qemu-img convert -U -O raw "$1" "$DIR/flat" 2>&1 &&
+        tests/integration/lib/prefix.py "$2" "$DIR/flat" 2>&1)
+    [[ $last =~ ^[0-9]+$ ]]
+    result $? "$3: the disk of one instant" "$last"
+}
+# Of a guest that runs: it stands still while its disks are read. Once it was destroyed the second
+# disk may lack the record that only the first had got by then.
+are_whole() { # guest description
+    $VIRSH suspend "$NAME-$1"
+    tests/integration/lib/flush "$NAME-$1"
+    is_prefix "$(file_of "$1" vda)" "$DISKS/content" "$2, the first disk"
+    [ "$boots" -gt 1 ] || is_prefix "$(file_of "$1" vdb)" "$DISKS/content2" "$2, the second disk"
+    $VIRSH resume "$NAME-$1"
+}
+goes_on() { # guest description
+    writes_on "$1" 20 120
+    result $? "$2: the guest writes on" "$(state_of "$1"), $(tail -n 3 "$(console_of "$1")")"
+    [ "$(boots_of "$1")" -eq "$boots" ] && { [ "$boots" -gt 1 ] || ! grep -q lost "$(console_of "$1")"; }
+    result $? "$2: it was not started anew and has lost nothing" "$(boots_of "$1") boots"
+}
+# Two disks that a guest writes to: a raw one, and qcow2 on a raw one.
+make_writing_guest() { # name
+    cp "$DISKS/content" "$DISKS/$1.img"
+    qemu-img create -q -f qcow2 -b "$DISKS/content2" -F raw "$DISKS/${1}2.img"
+    define_writing_guest "$1" "$(disk_xml vda raw "$DISKS/$1.img")
+        $(disk_xml vdb qcow2 "$DISKS/${1}2.img")" || exit 1
+    writes_on "$1" 50 240
+    result $? "$1: the guest writes" "$(cat "$(console_of "$1")")"
+}
+
+# One that is deleted, of a guest in this state: the others are what they were, so is the guest.
+deleted() { # guest state name overlay-suffix-that-goes
+    local guest=$1 state=$2 name=$3 what="$1, $2, $3" before seen said current
+    current=$($VIRSH snapshot-current --name "$NAME-$guest")
+    before=$(points_of "$guest" "$name")
+    [ "$state" = running ] || seen=$(disks_of "$guest")
+    said=$(delete "$guest" "$name")
+    result $? "$what: is deleted" "$said"
+    [ "$(state_of "$guest")" = "$state" ]
+    result $? "$what: the guest is as it was" "$(state_of "$guest")"
+    [ "$(points_of "$guest")" = "$before" ]
+    result $? "$what: the others are what they were" "$(diff <(echo "$before") <(points_of "$guest"))"
+    [ "$current" = "$name" ] || [ "$($VIRSH snapshot-current --name "$NAME-$guest")" = "$current" ]
+    result $? "$what: the current one is the current one" "$($VIRSH snapshot-list "$NAME-$guest" --tree)"
+    [ ! -e "$DISKS/$guest.img.$name" ] && [ ! -e "$DISKS/${guest}2.img.$name" ] &&
+        [ ! -e "$DISKS/$guest.img.$name.memory" ]
+    result $? "$what: its files have gone" "$(ls "$DISKS")"
+    [ "$(file_of "$guest" vda)" = "$(defined_file_of "$guest" vda)" ] &&
+        [ "$(file_of "$guest" vdb)" = "$(defined_file_of "$guest" vdb)" ]
+    result $? "$what: the definition names what the guest writes to" "$(defined_file_of "$guest" vda)"
+    no_record "$what"
+    if [ "$state" = running ]; then
+        goes_on "$guest" "$what"
+        are_whole "$guest" "$what"
+    else
+        [ "$(disks_of "$guest")" = "$seen" ]
+        result $? "$what: the disks are read as before" "$seen"
+    fi
+}
+
+made_while_it_writes() { # guest names...
+    local guest=$1 name
+    shift
+    for name in "$@"; do
+        checkpoint "$guest" "$name" --disk-only
+        writes_on "$guest" 20 60
+    done
+}
+
+test_external() {
+    local guest=writes boots=1 said
+    build_writing_guest
+    build_writing_content "$DISKS/content"
+    build_writing_content "$DISKS/content2" 'other of a writing guest'
+    make_writing_guest $guest
+    checkpoint $guest a
+    made_while_it_writes $guest b c
+    deleted $guest running b # the middle
+    deleted $guest running c # the newest
+    deleted $guest running a # the oldest, and the only one, with its memory
+    [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
+    result $? "after the last one the guest writes to its own file again" "$(file_of $guest vda)"
+    made_while_it_writes $guest d
+    $VIRSH suspend "$NAME-$guest"
+    checkpoint $guest e --disk-only
+    deleted $guest paused d
+    deleted $guest paused e
+    checkpoint $guest saved
+    refused $guest 'has to run for a moment first' delete $guest saved
+    $VIRSH resume "$NAME-$guest"
+    goes_on $guest "paused, all deleted"
+    said=$(delete $guest saved)
+    result $? "a paused guest's with memory, when the guest has run" "$said"
+    made_while_it_writes $guest f g h
+    $VIRSH destroy "$NAME-$guest"
+    deleted $guest 'shut off' g
+    deleted $guest 'shut off' h
+    deleted $guest 'shut off' f
+    said=$(qemu-img check -q "$DISKS/${guest}2.img" 2>&1)
+    result $? "qemu-img finds no fault" "$said"
+    $VIRSH start "$NAME-$guest"
+    boots=2
+    writes_on $guest 20 240
+    goes_on $guest "started on the merged disks"
+    are_whole $guest "started on the merged disks"
+    test_children
+    remove $guest
+}
+test_children() {
+    local guest=writes
+    checkpoint "$guest" i
+    made_while_it_writes "$guest" j k
+    said=$(delete "$guest" i --children) && [ -z "$(checkpoints_of "$guest")" ] &&
+        [ "$(file_of "$guest" vda)" = "$DISKS/$guest.img" ]
+    result $? "--children deletes all that were made after it" "$said"
+    goes_on "$guest" "children"
+    are_whole "$guest" "children"
+}
+
+# Guests without an operating system: what is on their disks is written through the monitor.
+make_guest() { # name [format]
+    local disk
+    for disk in '' 2; do
+        qemu-img create -q -f "${2:-qcow2}" "$DISKS/$1$disk.img" 8M
+    done
+    define_guest "$1" "$(disk_xml vda "${2:-qcow2}" "$DISKS/$1.img")
+        $(disk_xml vdb "${2:-qcow2}" "$DISKS/${1}2.img")" || exit 1
+    write_both "$1" 0x01
+}
+# Each pattern over a part of the one before.
+write_both() { # guest pattern
+    local disk before
+    before=$(disks_of "$1")
+    for disk in 0 1; do
+        monitor "$1" "qemu-io -d /machine/peripheral/virtio-disk$disk/virtio-backend \"write -P $2 $(($2 % 6 + 1))M 768k\"" \
+            >/dev/null
+    done
+    [ "$(disks_of "$1")" != "$before" ] || { echo "Bail out! cannot write to $1"; exit 1; }
+}
+# What is not to change when nothing is done.
+whole_picture() { # guest
+    picture "$1"
+    $VIRSH dumpxml "$NAME-$1" | grep -E "<(source|backingStore|mirror)"
+    for name in $(checkpoints_of "$1"); do $VIRSH snapshot-dumpxml "$NAME-$1" "$name"; done
+    find "$DISKS" "$INSTANCES" -type f -printf '%p %s %T@\n' | grep -v "/$1.*img\(.[a-z]*\)\? " | sort
+    find "$STATE/records" -type f 2>/dev/null
+}
+refused() { # guest text command...
+    local guest=$1 text=$2 before said found
+    shift 2
+    before=$(whole_picture "$guest")
+    said=$("$@")
+    found=$?
+    [ $found -eq 1 ] && grep -qF -- "$text" <<<"$said"
+    result $? "refused: $text" "status $found: $said"
+    [ "$before" = "$(whole_picture "$guest")" ]
+    result $? "refused ($text): nothing has changed" "$(diff <(echo "$before") <(whole_picture "$guest"))"
+}
+
+test_refusals() {
+    local guest=refused
+    make_guest $guest
+    checkpoint $guest a --disk-only
+    write_both $guest 0x02
+    checkpoint $guest b --disk-only
+    write_both $guest 0x03
+    refused $guest 'has no checkpoint none' delete $guest none
+    qemu-img create -q -f qcow2 -b "$DISKS/$guest.img" -F qcow2 "$DISKS/clone.img"
+    SHUT=1 define_guest clone "$(disk_xml vda qcow2 "$DISKS/clone.img")" || exit 1
+    refused $guest "domain $NAME-clone names $DISKS/clone.img" delete $guest a
+    refused $guest "domain $NAME-clone" delete $guest a --children
+    remove clone
+    SHUT=1 define_guest clone "$(disk_xml vda qcow2 "$DISKS/none.img")" || exit 1
+    qemu-img create -q -f qcow2 -u -b blkdebug::/x -F raw "$DISKS/none.img" 64M
+    refused $guest 'cannot be told' delete $guest a
+    remove clone
+    $VIRSH blockcopy "$NAME-$guest" vdb --dest "$DISKS/copy" --transient-job >/dev/null
+    refused $guest 'another block job' delete $guest b
+    $VIRSH blockjob "$NAME-$guest" vdb --abort
+    $VIRSH destroy "$NAME-$guest"
+    qemu-img snapshot -c inside "$DISKS/$guest.img.a"
+    refused $guest 'internal snapshots in it' delete $guest a
+    qemu-img snapshot -d inside "$DISKS/$guest.img.a"
+    qemu-img bitmap --add "$DISKS/$guest.img.b" dirty
+    refused $guest 'bitmaps of increments in it' delete $guest b
+    qemu-img bitmap --remove "$DISKS/$guest.img.b" dirty
+    qemu-img resize -q "$DISKS/$guest.img.b" 9M
+    refused $guest 'has been resized since' delete $guest b
+    mv "$DISKS/$guest.img.a" "$DISKS/moved" && ln -s "$DISKS/moved" "$DISKS/$guest.img.a"
+    refused $guest 'called by a link' delete $guest a
+    rm "$DISKS/$guest.img.a" && mv "$DISKS/moved" "$DISKS/$guest.img.a"
+    # A branch that nothing but its file tells of is one of a domain's.
+    $VIRSH snapshot-create-as "$NAME-$guest" c --disk-only \
+        --diskspec "vda,file=$DISKS/c" --diskspec "vdb,file=$DISKS/c2" >/dev/null
+    $VIRSH dumpxml --inactive "$NAME-$guest" | sed "s|$DISKS/c'|$DISKS/$guest.img'|" >"$DIR/back.xml"
+    $VIRSH define "$DIR/back.xml"
+    refused $guest 'the guest writes to' delete $guest a
+    refused $guest 'goes on from elsewhere' delete $guest b
+    refused $guest 'the domain is not nova' flatten $guest
+    refused $guest "checkpoint" flatten $guest --disk "vdb=$DISKS/${guest}2.img"
+    remove $guest
+}
+
+# Inside the disks' own files.
+test_internal() {
+    local guest=inside said before
+    make_guest $guest
+    checkpoint $guest a --internal
+    write_both $guest 0x02
+    checkpoint $guest b --internal
+    write_both $guest 0x03
+    checkpoint $guest c --internal
+    said=$(delete $guest b) && [ "$(checkpoints_of $guest)" = 'a c' ] &&
+        [ "$(qemu-img snapshot -U -l "$DISKS/$guest.img" | grep -c ' [abc] ')" = 2 ]
+    result $? "internal, running: one is deleted" "$said, $(qemu-img snapshot -U -l "$DISKS/$guest.img")"
+    $VIRSH destroy "$NAME-$guest"
+    before=$(digest "$DISKS/$guest.img" -l snapshot.name=a)$(disks_of $guest)
+    qemu-img snapshot -c extra "$DISKS/${guest}2.img"
+    said=$(delete $guest c)
+    result $? "internal, stopped: one is deleted" "$said"
+    [ "$(digest "$DISKS/$guest.img" -l snapshot.name=a)$(disks_of $guest)" = "$before" ] &&
+        qemu-img snapshot -l "$DISKS/${guest}2.img" | grep -q extra
+    result $? "internal, stopped: all else is as it was" "$(qemu-img snapshot -l "$DISKS/${guest}2.img")"
+    checkpoint $guest above
+    refused $guest 'goes on in another file' delete $guest a
+    refused $guest 'internal snapshots in it' delete $guest above
+    remove $guest
+}
+
+# killed GUEST NAME POINT: what it comes to is the state before or after, and nothing is lost.
+killed() {
+    local guest=$1 name=$2 point=$3 what="$4, killed at $3" others before said
+    others=$(points_of "$guest" "$name")
+    $VIRSH suspend "$NAME-$guest" >/dev/null 2>&1
+    before=$(disks_of "$guest")
+    echo "merge:$point kill" >"$STATE/failpoint"
+    (delete "$guest" "$name" >"$DIR/said") 2>"$DIR/shells"
+    [ $? -eq 137 ]
+    result $? "$what" "$(cat "$DIR/said")"
+    rm -f "$STATE/failpoint"
+    said=$(recover "$guest") && [ -z "$(find "$STATE/records" -type f)" ]
+    result $? "$what: recover" "$said, $(cat "$STATE"/records/* 2>&1)"
+    [ "$(disks_of "$guest")" = "$before" ] &&
+        [ "$(points_of "$guest" "$name")" = "$others" ]
+    result $? "$what: so they are afterwards, and the others" \
+        "$(diff <(echo "$before$others") <(disks_of "$guest"; points_of "$guest" "$name"))"
+    if [[ " $(checkpoints_of "$guest") " = *" $name "* ]]; then
+        [ "$point" = written-down ]
+        result $? "$what: it is deleted" "$(checkpoints_of "$guest")"
+        said=$(delete "$guest" "$name")
+        result $? "$what: it still can be deleted" "$said"
+    fi
+    [ ! -e "$DISKS/$guest.img.$name" ] && [ ! -e "$DISKS/${guest}2.img.$name" ] &&
+        [ ! -e "$DISKS/$guest.img.$name.memory" ]
+    result $? "$what: its files have gone" "$(ls "$DISKS")"
+    $VIRSH resume "$NAME-$guest" >/dev/null 2>&1
+}
+
+wanted() { [ -z "${POINTS:-}" ] || [[ " $POINTS " = *" $1 "* ]]; }
+test_kills() {
+    local guest=killed n=2 point
+    make_guest $guest
+    checkpoint $guest first
+    for point in written-down begun started ready pivoted disk-merged relinked metadata-gone file-removed; do
+        wanted $point || continue
+        checkpoint $guest top
+        write_both $guest $((n++))
+        killed $guest top $point 'newest, running'
+    done
+    for point in started disk-merged relinked file-removed; do
+        wanted $point || continue
+        checkpoint $guest middle
+        write_both $guest $((n++))
+        checkpoint $guest last --disk-only
+        write_both $guest $((n++))
+        killed $guest middle $point 'middle, running'
+        delete $guest last >/dev/null
+    done
+    [ "$(checkpoints_of $guest)" = first ] || { echo "Bail out! $(checkpoints_of $guest) are left"; exit 1; }
+    for point in begun committed defined disk-merged relinked metadata-gone file-removed; do
+        wanted $point || continue
+        checkpoint $guest top --disk-only
+        write_both $guest $((n++))
+        $VIRSH destroy "$NAME-$guest"
+        killed $guest top $point 'newest, stopped'
+        $VIRSH start "$NAME-$guest"
+    done
+    for point in committed rebased relinked; do
+        wanted $point || continue
+        checkpoint $guest middle --disk-only
+        write_both $guest $((n++))
+        checkpoint $guest last --disk-only
+        write_both $guest $((n++))
+        $VIRSH destroy "$NAME-$guest"
+        killed $guest middle $point 'middle, stopped'
+        delete $guest last >/dev/null
+        $VIRSH start "$NAME-$guest"
+    done
+    remove $guest
+}
+
+# Stopped when it was killed, and running when that is found, or the other way round.
+test_changes() {
+    local guest=changed said before
+    make_guest $guest
+    checkpoint $guest a --disk-only
+    write_both $guest 0x02
+    $VIRSH destroy "$NAME-$guest"
+    before=$(disks_of $guest)
+    echo "merge:committed kill" >"$STATE/failpoint"
+    (delete $guest a >/dev/null) 2>"$DIR/shells"
+    $VIRSH start --paused "$NAME-$guest"
+    said=$(recover $guest)
+    result $? "started before recover: it is merged while it runs" "$said"
+    [ "$(disks_of $guest)" = "$before" ] && [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
+    result $? "started before recover: the disks are read as before" "$(file_of $guest vda)"
+    $VIRSH resume "$NAME-$guest"
+    checkpoint $guest b
+    write_both $guest 0x03
+    $VIRSH suspend "$NAME-$guest"
+    before=$(disks_of $guest)
+    echo "merge:ready kill" >"$STATE/failpoint"
+    (delete $guest b >/dev/null) 2>"$DIR/shells"
+    $VIRSH destroy "$NAME-$guest"
+    said=$(recover $guest)
+    result $? "stopped before recover: it is merged at rest" "$said"
+    [ "$(disks_of $guest)" = "$before" ] && [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
+    result $? "stopped before recover: the disks are read as before" "$(file_of $guest vda)"
+    remove $guest
+}
+
+restart_libvirtd() {
+    kill -KILL "$(cat /run/libvirtd.pid)"
+    libvirtd & started+=($!)
+    for _ in $(seq 100); do
+        $VIRSH version >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+}
+# Only of a libvirtd that this test has started.
+test_restarts() {
+    local guest=restarted before said point pid n=2
+    [ ${#started[@]} -gt 0 ] || return
+    make_guest $guest
+    for point in begun started ready pivoted relinked; do
+        checkpoint $guest top --disk-only
+        write_both $guest $((n++))
+        $VIRSH suspend "$NAME-$guest"
+        before=$(disks_of $guest)
+        echo "merge:$point hold" >"$STATE/failpoint"
+        delete $guest top >"$DIR/said" &
+        pid=$!
+        for _ in $(seq 200); do [ -e "$STATE/failpoint.reached" ] && break; sleep 0.1; done
+        restart_libvirtd
+        rm -f "$STATE/failpoint" "$STATE/failpoint.reached"
+        wait $pid
+        said="status $?, $(cat "$DIR/said")"
+        said+=$(recover $guest)
+        result $? "libvirtd killed at $point: recover" "$said"
+        [ "$(disks_of $guest)" = "$before" ] && [ -z "$(checkpoints_of $guest)" ] &&
+            [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
+        result $? "libvirtd killed at $point: all is merged, and read as before" \
+            "$said, $(checkpoints_of $guest), $(file_of $guest vda)"
+        no_record "libvirtd killed at $point"
+        $VIRSH resume "$NAME-$guest"
+    done
+    remove $guest
+}
+
+# A server of nova's: its disk is its own file on nova's base image again.
+test_nova() {
+    local guest=nova folder said before state
+    folder=$INSTANCES/$(uuid_of $guest)
+    mkdir "$folder"
+    qemu-img create -q -f raw "$INSTANCES/_base/image" 64M
+    qemu-io -f raw -c 'write -q -P 0xba 0 8M' "$INSTANCES/_base/image"
+    qemu-img create -q -f qcow2 -b "$INSTANCES/_base/image" -F raw "$folder/disk"
+    before=$(sha256sum <"$INSTANCES/_base/image")
+    DOMAIN="<metadata><nova:instance xmlns:nova='http://openstack.org/xmlns/libvirt/nova/1.1'/></metadata>" \
+        define_guest $guest "$(disk_xml vda qcow2 "$folder/disk")" || exit 1
+    for state in running stopped; do
+        checkpoint $guest a --disk-only
+        checkpoint $guest b --disk-only
+        monitor $guest 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -P 7 9M 1M"' >/dev/null
+        refused $guest 'checkpoint b of domain' flatten $guest
+        refused $guest "is not in the instance's own folder" flatten $guest --disk "vda=$INSTANCES/_base/image"
+        $VIRSH snapshot-delete "$NAME-$guest" a --metadata
+        $VIRSH snapshot-delete "$NAME-$guest" b --metadata
+        [ $state = running ] || $VIRSH destroy "$NAME-$guest"
+        said=$(flatten $guest)
+        result $? "nova, $state: is flat" "$said"
+        [ "$(file_of $guest vda)" = "$folder/disk" ] && [ "$(defined_file_of $guest vda)" = "$folder/disk" ] &&
+            [ "$(ls "$folder")" = disk ]
+        result $? "nova, $state: its disk is nova's own file" "$said, $(ls "$folder")"
+        [ "$(qemu-img info -U --output=json "$folder/disk" | grep -o '"full-backing-filename": "[^"]*"')" = \
+            "\"full-backing-filename\": \"$INSTANCES/_base/image\"" ] &&
+            [ "$(sha256sum <"$INSTANCES/_base/image")" = "$before" ]
+        result $? "nova, $state: on nova's base image, which is as it was"
+        grep -q 'nothing to merge' <<<"$(flatten $guest)"
+        result $? "nova, $state: a second time there is nothing to do"
+    done
+    remove $guest
+}
+
+for cell in ${CELLS:-refusals internal nova kills changes restarts external}; do
+    "test_$cell"
+done
+echo "1..$count"
+[ "$failures" -eq 0 ]

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See domain_delete.h. */
+/* Names begin with domain_. */
+#include "tool/domain_delete.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "domain/checkpoint_delete.h"
+#include "tool/domain_session.h"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+/* Of an internal one no file goes. */
+static void report_disk(const json_t *disk, FILE *out)
+{
+    const json_t *file, *base = json_object_get(disk, "base");
+    size_t i;
+    json_array_foreach (json_object_get(disk, "gone"), i, file)
+        (void)fprintf(out, "%s  %s is in %s now\n", text_of(disk, "target"), text_of(file, "path"),
+                      text_of(base, "path"));
+    if (!base)
+        (void)fprintf(out, "%s  %s holds it no more\n", text_of(disk, "target"),
+                      text_of(json_object_get(disk, "file"), "path"));
+}
+
+static void report_text(const json_t *done, FILE *out)
+{
+    const json_t *note, *disk;
+    size_t i, j;
+    json_array_foreach (done, i, note) {
+        const char *name = text_of(note, "snapshot");
+        if (name[0] != '\0')
+            (void)fprintf(out, "checkpoint %s is deleted\n", name);
+        json_array_foreach (json_object_get(note, "disks"), j, disk)
+            report_disk(disk, out);
+    }
+    if (json_array_size(done) == 0)
+        (void)fputs("there is nothing to merge\n", out);
+}
+
+/* What was done before a failure is told as well. */
+static enum invocation_exit end_command(const struct invocation *invocation, json_t *done, int r,
+                                        const struct error *err)
+{
+    if (invocation->values[INVOCATION_JSON]) {
+        (void)json_dumpf(done, stdout, JSON_INDENT(2));
+        (void)fputc('\n', stdout);
+    } else if (r == 0 || json_array_size(done) > 0) {
+        report_text(done, stdout);
+    }
+    json_decref(done);
+    return r < 0 ? domain_session_complain(INVOCATION_FAILED, err->message) : INVOCATION_DONE;
+}
+
+enum invocation_exit domain_delete_checkpoint(const struct invocation *invocation)
+{
+    struct session *session = NULL;
+    struct error err = ERROR_INIT;
+    json_t *done = NULL;
+    bool children = invocation->values[INVOCATION_CHILDREN] != NULL;
+    if (domain_session_open(invocation, invocation->argument, false, &session, &err) < 0)
+        return domain_session_failed(&err);
+    int r = checkpoint_delete(session, invocation->second, children, &done, &err);
+    session_close(session);
+    return end_command(invocation, done, r, &err);
+}
+
+enum invocation_exit domain_flatten(const struct invocation *invocation)
+{
+    struct session *session = NULL;
+    struct error err = ERROR_INIT;
+    json_t *done = NULL;
+    if (domain_session_open(invocation, invocation->argument, false, &session, &err) < 0)
+        return domain_session_failed(&err);
+    int r =
+        checkpoint_delete_flatten(session, invocation->disks, invocation->disk_count, &done, &err);
+    session_close(session);
+    return end_command(invocation, done, r, &err);
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands that merge layers: domain delete-checkpoint and domain flatten. */
+#pragma once
+
+#include "tool/invocation.h"
+
+enum invocation_exit domain_delete_checkpoint(const struct invocation *invocation);
+enum invocation_exit domain_flatten(const struct invocation *invocation);
