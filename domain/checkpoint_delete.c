@@ -190,14 +190,14 @@ static int find_snapshots(virDomainPtr domain, const char *name, bool children,
                                                             VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
                      : 0;
     int r = n < 0 ? libvirt_error(err, "cannot list what was made after checkpoint %s", name) : 0;
-    virDomainSnapshotPtr *list = n < 0 ? NULL : calloc((size_t)n + 1, sizeof(*list));
+    virDomainSnapshotPtr *list = n < 0 ? NULL : calloc((size_t)n + 1, sizeof(virDomainSnapshotPtr));
     if (!list) {
         (void)virDomainSnapshotFree(first);
         return r < 0 ? r : error_nomem(err);
     }
     list[0] = first;
     if (n > 0)
-        memcpy(list + 1, below, (size_t)n * sizeof(*list));
+        memcpy(list + 1, below, (size_t)n * sizeof(virDomainSnapshotPtr));
     free(below);
     *ret_snapshots = (struct snapshots){list, n + 1};
     return 0;
