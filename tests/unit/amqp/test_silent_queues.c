@@ -39,7 +39,7 @@ static void the_oldest_is_forgotten(void **state)
 {
     (void)state;
     struct silent_queues silent = {0};
-    char name[16];
+    char name[32];
     for (int i = 0; i <= SILENT_QUEUES_MAX; i++) {
         (void)snprintf(name, sizeof(name), "reply_%d", i);
         silent_queues_no_answer(&silent, name, 0);
