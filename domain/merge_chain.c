@@ -53,8 +53,9 @@ static int look(const char *path, const char *format, struct qemu_img_info *ret_
     int r = qemu_img_info(path, format, ret_info, err);
     if (r < 0)
         return r;
-    *ret_file = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s*}", "path", path, "format", format,
-                          "dev", (json_int_t)st.st_dev, "ino", (json_int_t)st.st_ino, "size_bytes",
+    *ret_file = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s*}", "path", path, "format",
+                          format, "dev", (json_int_t)st.st_dev, "ino", (json_int_t)st.st_ino,
+                          "written_s", (json_int_t)st.st_mtim.tv_sec, "size_bytes",
                           (json_int_t)ret_info->virtual_size_bytes, "allocated_bytes",
                           (json_int_t)st.st_blocks * 512, "problem",
                           problem_of(path, format, &st, ret_info));

@@ -3,8 +3,8 @@
  * The files of a disk, as the definition and the files' own headers tell of them, and whether two
  * are the same. On one thread.
  *
- * A file is {path, format, dev, ino, size_bytes, allocated_bytes, problem: why it takes no part in
- * a merge, if it does not}.
+ * A file is {path, format, dev, ino, written_s: when it was last, size_bytes, allocated_bytes,
+ * problem: why it takes no part in a merge, if it does not}.
  */
 #pragma once
 

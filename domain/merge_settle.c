@@ -3,6 +3,7 @@
 #include "domain/merge_settle.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libvirt/virterror.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -211,6 +212,22 @@ static int remove_files(const struct merging *merging, struct error *err)
     return r < 0 ? r : remove_file(merging, &map, json_object_get(merging->note, "memory"), err);
 }
 
+/* It holds what the checkpoint above holds, and is as old: by its age the way back to that one tells
+ * that nobody has written to it since. */
+static void keep_age(const json_t *disk)
+{
+    const json_t *newest = json_array_get(json_object_get(disk, "gone"), 0);
+    const char *base = merge_chain_path(json_object_get(disk, "base"));
+    const struct timespec times[] = {
+        {.tv_nsec = UTIME_OMIT},
+        {.tv_sec = (time_t)json_integer_value(json_object_get(newest, "written_s"))}};
+    if (json_object_get(disk, "above") &&
+        utimensat(AT_FDCWD, base, times, AT_SYMLINK_NOFOLLOW) < 0)
+        log_warning("the age of %s cannot be set: %s; there may be no way back to the checkpoint "
+                    "it holds",
+                    base, strerror(errno));
+}
+
 static int run_merge(struct merging *merging, struct error *err)
 {
     json_t *disk;
@@ -223,6 +240,8 @@ static int run_merge(struct merging *merging, struct error *err)
     json_array_foreach (disks_of(merging), i, disk) {
         if (r == 0)
             r = merge_disk(merging, disk, err);
+        if (r == 0)
+            keep_age(disk);
         failpoint("merge:disk-merged");
     }
     if (r == 0)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # nova-snapshot domain revert on domains of this host's libvirt. Needs root. TAP.
-# Not a part of make check: make domain-check.
+# Not a part of make check: make domain-check. CELLS="refusals kills": those alone.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/integration/lib/guest.sh
@@ -279,6 +279,25 @@ test_back() {
     remove $guest
 }
 
+# The file that keeps it takes in an older one's layer: it is as old as what it holds, not as the merge.
+test_after_deletion() {
+    local guest=shorter said written_s
+    make_guest $guest qcow2
+    make_checkpoint $guest one
+    writes_on $guest 20 120
+    make_checkpoint $guest two
+    writes_on $guest 20 120
+    written_s=$(stat -c %Y "$DISKS/$guest.img.one")
+    sleep 2
+    said=$(tool delete-checkpoint $guest one)
+    result $? "after a deletion: an older checkpoint goes" "$said"
+    said=$(stat -c %Y "$DISKS/$guest.img")
+    [ "$said" = "$written_s" ]
+    result $? "after a deletion: the file is as old as its content" "$said, not $written_s"
+    reverts $guest running two running
+    remove $guest
+}
+
 # Wherever the command dies: the guest goes on from now, or is where it was to go.
 test_kills() {
     local guest=killed point said boots=1 last
@@ -321,11 +340,6 @@ test_kills() {
 build_writing_guest
 build_writing_content "$DISKS/content"
 build_writing_content "$DISKS/content2" 'other of a writing guest'
-test_raw
-test_qcow2
-test_internal
-test_refusals
-test_back
-test_kills
+for cell in ${CELLS:-raw qcow2 internal refusals back after_deletion kills}; do "test_$cell"; done
 echo "1..$count"
 [ "$failures" -eq 0 ]
