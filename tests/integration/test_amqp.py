@@ -1093,7 +1093,7 @@ class Connections(AmqpTest):
         print(f"# idle: {bus.memory_kib()} KiB, {busy_ns / 1e6:.1f} ms of CPU in 3 s")
 
 
-class Cluster(AmqpTest):
+class ClusterTest(AmqpTest):
     """Three nodes; the first, the tests' common one, is stopped and comes back.
 
     Quorum queues, and from 4.2 on a cluster as a whole, need the majority of the nodes.
@@ -1229,61 +1229,14 @@ class Cluster(AmqpTest):
         self.assert_served_once(conductor, 1)
         self.assert_served_once(conductor, 2)
 
+
+class Cluster(ClusterTest):
     def test_failover(self):
         """cluster: the first node stops, everything goes on with the second, or once it is back"""
         if self.keeps_transient_queues():
             self.node_away(durable=False, keeps_transient=True)
         else:
             self.fail_over()
-
-    def test_failover_durable(self):
-        """cluster: where durable queues are away with their node, they are served once it is back"""
-        self.node_away(durable=True, keeps_transient=self.keeps_transient_queues())
-
-    def test_node_dies(self):
-        """cluster: the first node is killed, calls go on with the second, requests once it is back"""
-        query = "?rabbit_retry_backoff=0"
-        options = {"retry_backoff": 0}
-        self.oslo("server", "conductor", "ctl1", url=self.second.url(query))
-        with self.only_the_first():
-            compute = self.oslo("server", "compute", HOST, url=self.both(query))
-            bus = self.bus(self.both(), **options)
-            alone = self.bus(self.both(), attach="exclusive", server="cmp9", **options)
-            self.attached(bus)
-            self.attached(alone)
-        broker.kill()
-        for peer in (bus, alone):
-            wait_for("the loss", lambda peer=peer: "connection: lost" in peer.log_text())
-        for number in range(10):
-            for peer in (bus, alone):
-                answer = peer.ask(do="call", topic="conductor", version="3.0",
-                                  method="object_action", args={"number": number},
-                                  timeout_ms=60000, timeout=70)
-                self.assertEqual(answer["event"], "result", answer)
-            time.sleep(2)
-        self.assertLess(answer["ms"], 15000)
-        broker.start()
-        for peer in (bus, alone):  # RabbitMQ 4.2 and later said nothing, and it is asked each minute
-            wait_for("attached", peer.attached, 100)
-        self.assert_serves(bus, compute, self.second.url(query))
-
-    def test_requests_of_a_node_that_was_away(self):
-        """cluster: requests in a durable queue are served when its node is back"""
-        query = "?amqp_durable_queues=true&rabbit_retry_backoff=0"
-        with self.only_the_first():
-            self.oslo("server", "compute", HOST, url=self.both(query)).kill()
-            bus = self.bus(self.both(), durable=True, retry_backoff=0)
-        self.assertEqual(self.depth(), 0)
-        for number, method in enumerate(("snapshot_instance", "reboot_instance")):
-            self.publish(envelope(request(method, args={"number": number})))
-        wait_for("two requests", lambda: self.depth() == 2)
-        broker.stop()
-        wait_for("it is known", lambda: "cannot be consumed" in bus.log_text())
-        broker.start()
-        compute = self.oslo("server", "compute", HOST, url=self.both(query))
-        wait_for("both served", lambda: len(bus.events("served") + compute.events("served")) == 2)
-        self.attached(bus)
-        self.assert_serves(bus, compute, self.second.url(query))
 
     def test_failover_quorum(self):
         """cluster: the same where all queues, also those for replies, are quorum queues"""
