@@ -11,6 +11,8 @@
 #define VERSION_EVENT "1.4"
 #define VERSION_EVENT_LIST "1.1"
 
+#define LOOK_MS 5000
+
 int conductor_event_start(struct bus *bus, const struct request_context *context,
                           const char *instance_uuid, const char *event, const char *host,
                           struct error *err)
@@ -57,6 +59,7 @@ static int last_action(struct bus *bus, const struct request_context *context,
                               "InstanceAction", VERSION_ACTION),
         .args = json_pack("[s]", instance_uuid),
         .kwargs = json_pack("{s:i}", "limit", 1),
+        .timeout_ms = LOOK_MS,
     };
     int r = conductor_class_action(bus, context, &action, &result, err);
     if (r < 0)
@@ -78,6 +81,7 @@ static int events_of_action(struct bus *bus, const struct request_context *conte
                               "InstanceActionEvent", VERSION_EVENT),
         .args = json_pack("[O]", action_id),
         .kwargs = json_object(),
+        .timeout_ms = LOOK_MS,
     };
     int r = conductor_class_action(bus, context, &action, &result, err);
     if (r < 0)

@@ -47,8 +47,8 @@ static bool is_still_ours(const struct operation *op)
 
 /*
  * A save without an answer is sent again, and a broker gives a message out again whose ack it has
- * not seen: what was executed is refused the second time. Only who has begun the request saves its
- * first state, and behind a first one of ours nobody else saves the next.
+ * not seen: what was executed is refused the second time. But the same state may be another's: who
+ * has begun this request as well, or a later one, after ours was cleared. Nova's record tells.
  */
 static int look_at_conflict(const struct operation *op, struct conflict *conflict,
                             struct error *err)
@@ -58,10 +58,8 @@ static int look_at_conflict(const struct operation *op, struct conflict *conflic
         return r;
     conflict->is_saved =
         conflict->task_state && strcmp(conflict->states.task_state, conflict->task_state) == 0;
-    conflict->is_ours = conflict->is_saved && has_saved(op);
-    return conflict->is_saved && !conflict->is_ours
-               ? report_is_begun_once(&op->base, &conflict->is_ours, err)
-               : 0;
+    conflict->is_ours = false;
+    return conflict->is_saved ? report_is_begun_once(&op->base, &conflict->is_ours, err) : 0;
 }
 
 /* Until somebody answers, as long as no guest is in hands. */
