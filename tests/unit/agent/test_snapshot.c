@@ -278,9 +278,22 @@ static void a_later_state_of_another_request_is_not_ours(void **state)
         world.is_asked_again = true;
         snapshot();
         assert_int_equal(world.image, DELETED);
+        assert_string_equal(world.task_state, saves[i]);
         assert_null(strstr(world.story, "put:"));
         assert_non_null(strstr(world.story, "event_error"));
     }
+}
+
+/* No answer came at all: the state may be nova-compute's, which has the same request. */
+static void a_state_that_may_be_anothers_is_not_cleared(void **state)
+{
+    (void)state;
+    world.silent_saves = 3;
+    world.when_saving = world.state_before_save = "image_snapshot";
+    world.others_events = 1;
+    snapshot();
+    assert_string_equal(world.task_state, "image_snapshot");
+    assert_non_null(strstr(world.story, "event_error"));
 }
 
 /* The same of a failed snapshot's last save. */
@@ -631,6 +644,7 @@ int main(void)
         TEST(the_state_of_another_request_is_left_alone),
         TEST(a_save_that_was_executed_and_refused_is_ours),
         TEST(a_later_state_of_another_request_is_not_ours),
+        TEST(a_state_that_may_be_anothers_is_not_cleared),
         TEST(a_failure_whose_last_save_is_refused_is_told),
         TEST(a_save_without_answer_is_not_taken_for_ours),
         TEST(a_reset_after_the_upload_keeps_the_image),
