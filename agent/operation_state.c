@@ -105,9 +105,10 @@ static int settle_conflict(struct operation *op, const char *task_state,
 static int save_state(struct operation *op, const char *task_state, bool *ret_left,
                       struct error *err)
 {
-    /* An earlier life may have died before it noted what its last save had done. */
+    /* An earlier life may have died before it noted what its last save had done. The first one may
+     * be another's, and is asked for. */
     const char *const expected[] = {op->task_state, op->next_state};
-    size_t n = op->next_state == op->task_state ? 1 : 2;
+    size_t n = op->next_state == op->task_state || !has_saved(op) ? 1 : 2;
     struct error failure = ERROR_INIT;
     op->next_state = task_state;
     journal_mark(op->base.record, "next_state", json_pack("s?", task_state));

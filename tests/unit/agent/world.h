@@ -65,7 +65,7 @@ static struct {
     char details[512]; /* of the event */
     char fault[512];
     unsigned open_events;
-    char event[64];     /* the name of the last that was started */
+    char event[64];     /* the name of those that were started */
     json_t *attributes; /* all that was set in the image's record */
     json_t *records;    /* what the list of images shows */
     char deleted[TEXT_MAX];
@@ -667,6 +667,7 @@ static int setup(void **state)
     atomic_store(&image_is_gone, false);
     atomic_store(&other_image_is_gone, false);
     (void)strcpy(world.task_state, "image_snapshot_pending");
+    (void)strcpy(world.event, "compute_snapshot_instance"); /* of an earlier life */
     conf = (struct conf){
         .DEFAULT = {.host = host},
         .libvirt = {.virt_type = kvm},
