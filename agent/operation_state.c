@@ -76,6 +76,36 @@ static int insist_on_look(const struct operation *op, struct conflict *conflict,
     return r;
 }
 
+/* The state is the one to be saved already. */
+static int take_for_ours(struct operation *op, const struct conflict *conflict,
+                         const struct error *refusal, struct error *err)
+{
+    if (!conflict->is_ours) {
+        *err = *refusal;
+        return -err->errnum;
+    }
+    log_warning("a save of the task state was executed and refused, as when a broker gives a "
+                "message out twice: going on");
+    return report_task_state(&op->base, conflict->task_state, &conflict->task_state, 1, err);
+}
+
+/* The state was cleared. The save that sets it again, too, may be executed and refused. */
+static int save_again(struct operation *op, struct conflict *conflict, struct error *err)
+{
+    const char *const none = NULL;
+    struct error refusal = ERROR_INIT, ignored = ERROR_INIT;
+    log_warning("the task state was cleared, as nova-compute does when it starts: setting it "
+                "again");
+    int r = report_task_state(&op->base, conflict->task_state, &none, 1, &refusal);
+    if (r < 0 && strcmp(refusal.exc, EXC_UNEXPECTED_TASK_STATE) == 0) {
+        (void)insist_on_look(op, conflict, &ignored);
+        return take_for_ours(op, conflict, &refusal, err);
+    }
+    if (r < 0)
+        *err = refusal;
+    return r;
+}
+
 /* The state is none of the expected ones. *ret_left: it is to be left as it is. */
 static int settle_conflict(struct operation *op, const char *task_state,
                            const struct error *refusal, bool *ret_left, struct error *err)
@@ -90,16 +120,7 @@ static int settle_conflict(struct operation *op, const char *task_state,
         return 0;
     }
     bool cleared = known && conflict.states.task_state[0] == '\0' && is_still_ours(op);
-    if (!cleared && !(known && conflict.is_ours)) {
-        *err = *refusal;
-        return -err->errnum;
-    }
-    log_warning("%s", cleared ? "the task state was cleared, as nova-compute does when it starts: "
-                                "setting it again"
-                              : "a save of the task state was executed and refused, as when a "
-                                "broker gives a message out twice: going on");
-    const char *found = cleared ? NULL : task_state;
-    return report_task_state(&op->base, task_state, &found, 1, err);
+    return cleared ? save_again(op, &conflict, err) : take_for_ours(op, &conflict, refusal, err);
 }
 
 static int save_state(struct operation *op, const char *task_state, bool *ret_left,

@@ -198,6 +198,24 @@ static void a_cleared_state_is_saved_again(void **state)
     }
 }
 
+/* And that save is executed and refused. */
+static void a_cleared_state_that_is_saved_twice_is_ours(void **state)
+{
+    static const char *const when[] = {"image_snapshot", "image_pending_upload", "image_uploading"};
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(when); i++) {
+        bool shared = i >= ARRAY_SIZE(when);
+        (void)teardown(state);
+        (void)setup(state);
+        world.when_saving = world.repeated_save = when[i % ARRAY_SIZE(when)];
+        world.state_before_save = "";
+        world.others_events = shared;
+        snapshot();
+        assert_null(world.repeated_save);
+        assert_int_equal(world.image == ACTIVE, !shared);
+        assert_string_equal(world.task_state, shared ? when[i % ARRAY_SIZE(when)] : "");
+    }
+}
+
 static void a_cleared_state_is_no_failure_of_a_failed_snapshot(void **state)
 {
     (void)state;
@@ -638,6 +656,7 @@ int main(void)
         TEST(deletion_after_the_upload_keeps_the_image),
         TEST(a_foreign_state_is_left_alone),
         TEST(a_cleared_state_is_saved_again),
+        TEST(a_cleared_state_that_is_saved_twice_is_ours),
         TEST(a_cleared_state_is_no_failure_of_a_failed_snapshot),
         TEST(a_request_served_before_loses_nothing),
         TEST(an_image_that_another_fills_is_left_alone),
