@@ -11,6 +11,9 @@
 #define VERSION_EVENT "1.4"
 #define VERSION_EVENT_LIST "1.1"
 
+#define LOOK_MS 5000
+#define ACTIONS_MAX 100 /* what nova-api lets through while a snapshot waits */
+
 int conductor_event_start(struct bus *bus, const struct request_context *context,
                           const char *instance_uuid, const char *event, const char *host,
                           struct error *err)
@@ -45,9 +48,9 @@ int conductor_event_finish(struct bus *bus, const struct request_context *contex
     return conductor_class_action(bus, context, &action, NULL, err);
 }
 
-/* What was asked for last on the instance: an array of at most one nova_object.data. Owned. */
-static int last_action(struct bus *bus, const struct request_context *context,
-                       const char *instance_uuid, json_t **ret_actions, struct error *err)
+/* What was asked for on the instance, the newest first: an array of nova_object.data. Owned. */
+static int list_actions(struct bus *bus, const struct request_context *context,
+                        const char *instance_uuid, json_t **ret_actions, struct error *err)
 {
     json_t *result = NULL;
     const struct conductor_action action = {
@@ -56,7 +59,8 @@ static int last_action(struct bus *bus, const struct request_context *context,
         .versions = json_pack("{s:s, s:s}", "InstanceActionList", VERSION_ACTION_LIST,
                               "InstanceAction", VERSION_ACTION),
         .args = json_pack("[s]", instance_uuid),
-        .kwargs = json_pack("{s:i}", "limit", 1),
+        .kwargs = json_pack("{s:i}", "limit", ACTIONS_MAX),
+        .timeout_ms = LOOK_MS,
     };
     int r = conductor_class_action(bus, context, &action, &result, err);
     if (r < 0)
@@ -64,6 +68,26 @@ static int last_action(struct bus *bus, const struct request_context *context,
     r = conductor_list_data(result, "InstanceActionList", 1, ret_actions, err);
     json_decref(result);
     return r;
+}
+
+/*
+ * The last that sets the task states of a snapshot: a lock or a larger volume in between does not.
+ * By its id, which the database gives; their order is that of the clocks of several nova-apis.
+ * NULL: none. Borrowed.
+ */
+static const json_t *last_snapshot(const json_t *actions)
+{
+    const json_t *last = NULL;
+    size_t i;
+    json_t *action;
+    json_array_foreach (actions, i, action) {
+        const char *name = json_string_member(action, "action");
+        if (name && (strcmp(name, "createImage") == 0 || strcmp(name, "createBackup") == 0) &&
+            (!last || json_integer_value(json_object_get(action, "id")) >
+                          json_integer_value(json_object_get(last, "id"))))
+            last = action;
+    }
+    return last;
 }
 
 /* An array of nova_object.data. Owned. */
@@ -78,6 +102,7 @@ static int events_of_action(struct bus *bus, const struct request_context *conte
                               "InstanceActionEvent", VERSION_EVENT),
         .args = json_pack("[O]", action_id),
         .kwargs = json_object(),
+        .timeout_ms = LOOK_MS,
     };
     int r = conductor_class_action(bus, context, &action, &result, err);
     if (r < 0)
@@ -104,10 +129,10 @@ int conductor_event_is_only(struct bus *bus, const struct request_context *conte
                             struct error *err)
 {
     json_t *actions = NULL, *events = NULL;
-    int r = last_action(bus, context, instance_uuid, &actions, err);
+    int r = list_actions(bus, context, instance_uuid, &actions, err);
     if (r < 0)
         return r;
-    const json_t *last = json_array_get(actions, 0);
+    const json_t *last = last_snapshot(actions);
     const char *request_id = json_string_member(last, "request_id");
     bool is_last = request_id && strcmp(request_id, context->request_id) == 0;
     if (is_last)

@@ -145,6 +145,20 @@ static bool has_no_instance(const struct error *err)
     return error_is(err, EXC_UNEXPECTED_DELETING) || error_is(err, EXC_INSTANCE_NOT_FOUND);
 }
 
+/* The state that a save without an answer, or one that was refused, may have set all the same. */
+static int is_next_state_ours(const struct operation *op, bool *ret_ours, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    bool ours = false;
+    int r = op->next_state == op->task_state ? 0 : report_is_begun_once(&op->base, &ours, &failure);
+    if (r < 0 && temporary_failure(&failure)) {
+        *err = failure;
+        return r;
+    }
+    *ret_ours = ours;
+    return 0;
+}
+
 /*
  * Somebody else has set another state, or none (reverts_task_state), and may be through with it by
  * now; ours is there only when it was saved once more meanwhile, or its save was executed and the
@@ -152,11 +166,15 @@ static bool has_no_instance(const struct error *err)
  */
 static int finish_lost_state(struct operation *op, struct error *err)
 {
-    const char *ours[] = {op->task_state, op->next_state};
+    const char *const ours[] = {op->task_state, op->next_state};
     struct error conflict = ERROR_INIT;
+    bool both = false;
     if (!journal_last(op->base.record, "task_state"))
         return 0;
-    int r = report_task_state(&op->base, NULL, ours, ARRAY_SIZE(ours), &conflict);
+    int r = is_next_state_ours(op, &both, err);
+    if (r < 0)
+        return r;
+    r = report_task_state(&op->base, NULL, ours, both ? 2 : 1, &conflict);
     if (r == 0)
         return 0;
     if (!temporary_failure(&conflict)) {
@@ -170,9 +188,13 @@ static int finish_lost_state(struct operation *op, struct error *err)
 /* Somebody else's is left alone, but the progress beside it is ours. */
 static int finish_own_state(struct operation *op, struct error *conflict, struct error *err)
 {
-    const char *ours[] = {op->task_state, op->next_state, NULL};
-    int r = finish_or_give_up(report_task_state(&op->base, NULL, ours, ARRAY_SIZE(ours), conflict),
-                              "clearing the task state", conflict, err);
+    const char *const ours[] = {op->task_state, NULL, op->next_state};
+    bool all = false;
+    int r = is_next_state_ours(op, &all, err);
+    if (r < 0)
+        return r;
+    r = finish_or_give_up(report_task_state(&op->base, NULL, ours, all ? 3 : 2, conflict),
+                          "clearing the task state", conflict, err);
     if (error_is(conflict, EXC_UNEXPECTED_TASK_STATE))
         report_progress_back(&op->base);
     return r;

@@ -47,8 +47,8 @@ static bool is_still_ours(const struct operation *op)
 
 /*
  * A save without an answer is sent again, and a broker gives a message out again whose ack it has
- * not seen: what was executed is refused the second time. Only who has begun the request saves its
- * first state, and behind a first one of ours nobody else saves the next.
+ * not seen: what was executed is refused the second time. But the same state may be another's: who
+ * has begun this request as well, or a later one, after ours was cleared. Nova's record tells.
  */
 static int look_at_conflict(const struct operation *op, struct conflict *conflict,
                             struct error *err)
@@ -58,10 +58,8 @@ static int look_at_conflict(const struct operation *op, struct conflict *conflic
         return r;
     conflict->is_saved =
         conflict->task_state && strcmp(conflict->states.task_state, conflict->task_state) == 0;
-    conflict->is_ours = conflict->is_saved && has_saved(op);
-    return conflict->is_saved && !conflict->is_ours
-               ? report_is_begun_once(&op->base, &conflict->is_ours, err)
-               : 0;
+    conflict->is_ours = false;
+    return conflict->is_saved ? report_is_begun_once(&op->base, &conflict->is_ours, err) : 0;
 }
 
 /* Until somebody answers, as long as no guest is in hands. */
@@ -75,6 +73,36 @@ static int insist_on_look(const struct operation *op, struct conflict *conflict,
         failure = (struct error)ERROR_INIT;
     if (r < 0)
         *err = failure;
+    return r;
+}
+
+/* The state is the one to be saved already. */
+static int take_for_ours(struct operation *op, const struct conflict *conflict,
+                         const struct error *refusal, struct error *err)
+{
+    if (!conflict->is_ours) {
+        *err = *refusal;
+        return -err->errnum;
+    }
+    log_warning("a save of the task state was executed and refused, as when a broker gives a "
+                "message out twice: going on");
+    return report_task_state(&op->base, conflict->task_state, &conflict->task_state, 1, err);
+}
+
+/* The state was cleared. The save that sets it again, too, may be executed and refused. */
+static int save_again(struct operation *op, struct conflict *conflict, struct error *err)
+{
+    const char *const none = NULL;
+    struct error refusal = ERROR_INIT, ignored = ERROR_INIT;
+    log_warning("the task state was cleared, as nova-compute does when it starts: setting it "
+                "again");
+    int r = report_task_state(&op->base, conflict->task_state, &none, 1, &refusal);
+    if (r < 0 && strcmp(refusal.exc, EXC_UNEXPECTED_TASK_STATE) == 0) {
+        (void)insist_on_look(op, conflict, &ignored);
+        return take_for_ours(op, conflict, &refusal, err);
+    }
+    if (r < 0)
+        *err = refusal;
     return r;
 }
 
@@ -92,24 +120,16 @@ static int settle_conflict(struct operation *op, const char *task_state,
         return 0;
     }
     bool cleared = known && conflict.states.task_state[0] == '\0' && is_still_ours(op);
-    if (!cleared && !(known && conflict.is_ours)) {
-        *err = *refusal;
-        return -err->errnum;
-    }
-    log_warning("%s", cleared ? "the task state was cleared, as nova-compute does when it starts: "
-                                "setting it again"
-                              : "a save of the task state was executed and refused, as when a "
-                                "broker gives a message out twice: going on");
-    const char *found = cleared ? NULL : task_state;
-    return report_task_state(&op->base, task_state, &found, 1, err);
+    return cleared ? save_again(op, &conflict, err) : take_for_ours(op, &conflict, refusal, err);
 }
 
 static int save_state(struct operation *op, const char *task_state, bool *ret_left,
                       struct error *err)
 {
-    /* An earlier life may have died before it noted what its last save had done. */
+    /* An earlier life may have died before it noted what its last save had done. The first one may
+     * be another's, and is asked for. */
     const char *const expected[] = {op->task_state, op->next_state};
-    size_t n = op->next_state == op->task_state ? 1 : 2;
+    size_t n = op->next_state == op->task_state || !has_saved(op) ? 1 : 2;
     struct error failure = ERROR_INIT;
     op->next_state = task_state;
     journal_mark(op->base.record, "next_state", json_pack("s?", task_state));

@@ -11,8 +11,8 @@
  * Saves the next task state, expecting the present one. Errors as report_task_state(). A state that
  * was cleared meanwhile, as nova-compute does when it starts, is taken for the present one; but for
  * the first move only while the image is untouched, or somebody has served the request before. The
- * next state itself is taken for our own save's, which was executed though it was refused; but for
- * the first move only when nobody else has begun the request. One that nova-api has set for the
+ * next state itself is taken for our own save's, which was executed though it was refused, when
+ * nobody else has begun the request, nor is at a later one. One that nova-api has set for the
  * request behind this one is left as it is: what it waits for goes on.
  */
 int operation_state_move_to(struct operation *op, const char *task_state, struct error *err);

@@ -137,7 +137,8 @@ class Conductor:
         if objmethod == "event_start":
             self.start(args[0])
         if objname == "InstanceActionList":
-            return list_of(objname, {"id": args[0], "request_id": f"req-{args[0]}"})
+            return list_of(objname, {"id": args[0], "action": "createImage",
+                                     "request_id": f"req-{args[0]}"})
         if objname == "InstanceActionEventList":
             return list_of(objname, *[{"event": "compute_snapshot_instance"}]
                            * self.starts.get(args[0], 0))

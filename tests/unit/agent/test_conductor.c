@@ -95,18 +95,15 @@ static json_t *list_of(const char *name, json_t *objects)
                      "nova_object.data", "objects", objects);
 }
 
-/* As conductor answers for a request whose `n_events` events have started. */
-static bool is_begun_once(const char *request_id, unsigned n_events)
+/* As conductor answers for a request whose `n_events` events have started; takes `actions`. */
+static bool is_begun_once(json_t *actions, unsigned n_events)
 {
     static const char name[] = "compute_snapshot_instance";
     struct error err = ERROR_INIT;
     const struct request_context context = {.request_id = "req-1"};
     bool once = false;
     (void)reset(NULL);
-    json_t *actions = json_array(), *events = json_array();
-    if (request_id)
-        (void)json_array_append_new(actions, json_pack("{s:{s:i, s:s}}", "nova_object.data", "id",
-                                                       7, "request_id", request_id));
+    json_t *events = json_array();
     for (unsigned i = 0; i < n_events + 1; i++) /* nova-api's own, too */
         (void)json_array_append_new(events, json_pack("{s:{s:s}}", "nova_object.data", "event",
                                                       i == 0 ? "api_snapshot_instance" : name));
@@ -118,24 +115,53 @@ static bool is_begun_once(const char *request_id, unsigned n_events)
     return once;
 }
 
+static json_t *action(int id, const char *name, const char *request_id)
+{
+    return json_pack("{s:{s:i, s:s, s:s}}", "nova_object.data", "id", id, "action", name,
+                     "request_id", request_id);
+}
+
+static json_t *ours(void)
+{
+    return action(7, "createImage", "req-1");
+}
+
 static void the_action_tells_who_has_begun(void **state)
 {
     (void)state;
-    assert_true(is_begun_once("req-1", 1));
+    assert_true(is_begun_once(json_pack("[o]", ours()), 1));
     json_t *wanted = json_pack(
         "[{s:s, s:s, s:{s:s, s:s}, s:[s], s:{s:i}}, {s:s, s:s, s:{s:s, s:s}, s:[i], s:{}}]",
         "objname", "InstanceActionList", "objmethod", "get_by_instance_uuid", "object_versions",
         "InstanceActionList", "1.1", "InstanceAction", "1.2", "args", FIXTURE_INSTANCE, "kwargs",
-        "limit", 1, "objname", "InstanceActionEventList", "objmethod", "get_by_action",
+        "limit", 100, "objname", "InstanceActionEventList", "objmethod", "get_by_action",
         "object_versions", "InstanceActionEventList", "1.1", "InstanceActionEvent", "1.4", "args",
         7, "kwargs");
     for (unsigned i = 0; i < 2; i++)
         assert_json_equal(conductor.args[i], json_array_get(wanted, i));
     json_decref(wanted);
-    assert_false(is_begun_once("req-1", 0));
-    assert_false(is_begun_once("req-1", 2)); /* nova-compute as well */
-    assert_false(is_begun_once("req-2", 1)); /* asked for again */
-    assert_false(is_begun_once(NULL, 1));
+    assert_false(is_begun_once(json_pack("[o]", ours()), 0));
+    assert_false(is_begun_once(json_pack("[o]", ours()), 2)); /* nova-compute as well */
+    assert_false(is_begun_once(json_array(), 1));
+}
+
+/* nova-api records what needs no task state beside a snapshot, and each of them has its clock. */
+static void the_last_snapshot_is_told_from_other_actions(void **state)
+{
+    static const char *const snapshots[] = {"createImage", "createBackup"};
+    (void)state;
+    assert_true(is_begun_once(
+        json_pack("[o, o, o]", action(9, "unlock", "req-3"), action(8, "lock", "req-2"), ours()),
+        1));
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(
+            is_begun_once(json_pack("[o, o]", action(6, snapshots[i], "req-0"), ours()), 1));
+        assert_false(
+            is_begun_once(json_pack("[o, o]", action(8, snapshots[i], "req-2"), ours()), 1));
+        assert_false(
+            is_begun_once(json_pack("[o, o]", ours(), action(8, snapshots[i], "req-2")), 1));
+    }
+    assert_false(is_begun_once(json_pack("[o]", action(8, "lock", "req-1")), 1));
 }
 
 static void who_has_begun_is_not_known_without_an_answer(void **state)
@@ -384,6 +410,7 @@ int main(void)
         TEST(successful_event_finish_is_what_nova_sends),
         TEST(failed_event_finish_carries_a_traceback),
         TEST(the_action_tells_who_has_begun),
+        TEST(the_last_snapshot_is_told_from_other_actions),
         TEST(who_has_begun_is_not_known_without_an_answer),
         TEST(save_sends_only_what_changes),
         TEST(save_without_answer_is_repeated),

@@ -198,6 +198,24 @@ static void a_cleared_state_is_saved_again(void **state)
     }
 }
 
+/* And that save is executed and refused. */
+static void a_cleared_state_that_is_saved_twice_is_ours(void **state)
+{
+    static const char *const when[] = {"image_snapshot", "image_pending_upload", "image_uploading"};
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(when); i++) {
+        bool shared = i >= ARRAY_SIZE(when);
+        (void)teardown(state);
+        (void)setup(state);
+        world.when_saving = world.repeated_save = when[i % ARRAY_SIZE(when)];
+        world.state_before_save = "";
+        world.others_events = shared;
+        snapshot();
+        assert_null(world.repeated_save);
+        assert_int_equal(world.image == ACTIVE, !shared);
+        assert_string_equal(world.task_state, shared ? when[i % ARRAY_SIZE(when)] : "");
+    }
+}
+
 static void a_cleared_state_is_no_failure_of_a_failed_snapshot(void **state)
 {
     (void)state;
@@ -256,7 +274,7 @@ static void a_save_that_was_executed_and_refused_is_ours(void **state)
         (void)teardown(state);
         (void)setup(state);
         world.repeated_save = saves[i];
-        world.silent_actions = 1;
+        world.silent_actions = i == 0; /* later a guest is in hands */
         snapshot();
         assert_null(world.repeated_save);
         assert_int_equal(world.image, ACTIVE);
@@ -265,6 +283,35 @@ static void a_save_that_was_executed_and_refused_is_ours(void **state)
         assert_non_null(strstr(world.story, "snapshot.end"));
         assert_non_null(strstr(world.story, "event_success"));
     }
+}
+
+/* Cleared and asked for again meanwhile: nova-compute is at that one, as far as this one was. */
+static void a_later_state_of_another_request_is_not_ours(void **state)
+{
+    static const char *const saves[] = {"image_pending_upload", "image_uploading"};
+    for (size_t i = 0; i < ARRAY_SIZE(saves); i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        world.when_saving = world.state_before_save = saves[i];
+        world.is_asked_again = true;
+        snapshot();
+        assert_int_equal(world.image, DELETED);
+        assert_string_equal(world.task_state, saves[i]);
+        assert_null(strstr(world.story, "put:"));
+        assert_non_null(strstr(world.story, "event_error"));
+    }
+}
+
+/* No answer came at all: the state may be nova-compute's, which has the same request. */
+static void a_state_that_may_be_anothers_is_not_cleared(void **state)
+{
+    (void)state;
+    world.silent_saves = 3;
+    world.when_saving = world.state_before_save = "image_snapshot";
+    world.others_events = 1;
+    snapshot();
+    assert_string_equal(world.task_state, "image_snapshot");
+    assert_non_null(strstr(world.story, "event_error"));
 }
 
 /* The same of a failed snapshot's last save. */
@@ -609,11 +656,14 @@ int main(void)
         TEST(deletion_after_the_upload_keeps_the_image),
         TEST(a_foreign_state_is_left_alone),
         TEST(a_cleared_state_is_saved_again),
+        TEST(a_cleared_state_that_is_saved_twice_is_ours),
         TEST(a_cleared_state_is_no_failure_of_a_failed_snapshot),
         TEST(a_request_served_before_loses_nothing),
         TEST(an_image_that_another_fills_is_left_alone),
         TEST(the_state_of_another_request_is_left_alone),
         TEST(a_save_that_was_executed_and_refused_is_ours),
+        TEST(a_later_state_of_another_request_is_not_ours),
+        TEST(a_state_that_may_be_anothers_is_not_cleared),
         TEST(a_failure_whose_last_save_is_refused_is_told),
         TEST(a_save_without_answer_is_not_taken_for_ours),
         TEST(a_reset_after_the_upload_keeps_the_image),

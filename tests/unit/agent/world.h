@@ -65,7 +65,7 @@ static struct {
     char details[512]; /* of the event */
     char fault[512];
     unsigned open_events;
-    char event[64];     /* the name of the last that was started */
+    char event[64];     /* the name of those that were started */
     json_t *attributes; /* all that was set in the image's record */
     json_t *records;    /* what the list of images shows */
     char deleted[TEXT_MAX];
@@ -90,7 +90,7 @@ static struct {
     unsigned silent_saves;         /* the next saves get no answer, whatever became of them */
     const char *repeated_save;     /* that of this state is executed, then refused; NULL: none */
     unsigned others_events;        /* that nova-compute has started for the same request */
-    bool is_asked_again;           /* the instance's last action is that of another request */
+    bool is_asked_again;           /* another snapshot was asked for behind it */
     unsigned silent_actions;       /* the next questions for actions get no answer */
     const char *state_before_save; /* somebody sets this ... */
     const char *when_saving;       /* ... just before that state is saved ... */
@@ -230,15 +230,17 @@ static json_t *list_of(const char *name, const char *version, json_t *objects)
                      version, "nova_object.data", "objects", objects);
 }
 
-/* The last action on the instance; NULL for other objects. */
+/* The actions on the instance; NULL for other objects. */
 static json_t *read_actions(const json_t *args, const struct request_context *context)
 {
     const char *objname = json_string_value(json_object_get(args, "objname"));
     if (!objname || strcmp(objname, "InstanceActionList") != 0)
         return NULL;
     return list_of(objname, "1.1",
-                   json_pack("[{s:{s:i, s:s}}]", "nova_object.data", "id", 7, "request_id",
-                             world.is_asked_again ? "req-other" : context->request_id));
+                   json_pack("[{s:{s:i, s:s, s:s}}, {s:{s:i, s:s, s:s}}]", "nova_object.data", "id",
+                             8, "action", world.is_asked_again ? "createImage" : "lock",
+                             "request_id", "req-other", "nova_object.data", "id", 7, "action",
+                             "createImage", "request_id", context->request_id));
 }
 
 static json_t *read_events(const json_t *args)
@@ -667,6 +669,7 @@ static int setup(void **state)
     atomic_store(&image_is_gone, false);
     atomic_store(&other_image_is_gone, false);
     (void)strcpy(world.task_state, "image_snapshot_pending");
+    (void)strcpy(world.event, "compute_snapshot_instance"); /* of an earlier life */
     conf = (struct conf){
         .DEFAULT = {.host = host},
         .libvirt = {.virt_type = kvm},
