@@ -35,6 +35,25 @@ static int declare_claim(const struct host_claim *claim, struct connection *conn
     return queue_declare(connection, TOPOLOGY_CHANNEL, &wanted, &ignored, err);
 }
 
+/* The broker has answered, and will not tell whatever it is asked. */
+static bool is_never_told(int r)
+{
+    return r == -EACCES || r == -EPROTO || r == -EEXIST;
+}
+
+/* Each reason for not attaching once. */
+static void note_refusal(struct host_claim *claim, int r, const struct error *refusal)
+{
+    if (claim->complained_of == r)
+        return;
+    claim->complained_of = r;
+    if (r == -EBUSY)
+        log_error("not attached: another agent serves this host: %s", refusal->message);
+    else
+        log_warning("not attached: whether another agent serves this host is not known: %s",
+                    refusal->message);
+}
+
 bool host_claim_take(struct host_claim *claim, struct connection *connection)
 {
     struct error err = ERROR_INIT;
@@ -45,15 +64,17 @@ bool host_claim_take(struct host_claim *claim, struct connection *connection)
         return false;
     if (r == -EBUSY && clock_now_ms() < claim->ours_until_ms)
         return true;
-    claim->is_ours = r != -EBUSY;
-    if (!claim->is_ours && !claim->complained)
-        log_error("not attached: another agent serves this host: %s", err.message);
-    else if (r < 0 && claim->is_ours) /* it may not declare it, or its node is away */
-        log_debug("whether another agent serves this host is not known: %s", err.message);
-    else if (r == 0)
+    claim->is_ours = r == 0 || is_never_told(r);
+    if (!claim->is_ours) {
+        note_refusal(claim, r, &err);
+        return false;
+    }
+    claim->complained_of = 0;
+    if (r == 0)
         log_debug("holding queue %s: no other agent serves this host", claim->queue);
-    claim->complained = !claim->is_ours;
-    return claim->is_ours;
+    else
+        log_debug("whether another agent serves this host is not told: %s", err.message);
+    return true;
 }
 
 void host_claim_lost(struct host_claim *claim)

@@ -14,7 +14,7 @@
 struct host_claim {
     char queue[256];
     bool is_ours;           /* by this connection, or the broker does not let us know */
-    bool complained;        /* that it is another's */
+    int complained_of;      /* in the log: why it is not; 0: of nothing */
     uint64_t grace_ms;      /* how long the broker may go without missing a connection */
     uint64_t ours_until_ms; /* while an earlier connection of ours may still have it */
 };
@@ -25,7 +25,8 @@ void host_claim_init(struct host_claim *claim, const char *host, unsigned heartb
 /*
  * True when it is ours. Also for a while when it seems another's, after our connection was cut off:
  * until two heartbeats are missed, the broker takes the dead connection, which had it, for alive.
- * False, and an error in the log once, while another agent has it.
+ * False while another agent has it, and as long as the broker says nothing: a second agent must not
+ * come in because a broker is slow. The log has it once.
  */
 bool host_claim_take(struct host_claim *claim, struct connection *connection);
 
