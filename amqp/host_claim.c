@@ -8,11 +8,15 @@
 #include "amqp/channel.h"
 #include "amqp/queue_declare.h"
 #include "amqp/table_entry.h"
+#include "amqp/topology.h"
 #include "common/clock.h"
 #include "common/log.h"
 
 #define SLACK_MS 10000
 #define UNWATCHED_MS 180000
+
+#define SILENCES 2       /* one may be the network */
+#define SILENT_MS 600000 /* each costs the connection */
 
 void host_claim_init(struct host_claim *claim, const char *host, unsigned heartbeat_s)
 {
@@ -41,6 +45,32 @@ static bool is_never_told(int r)
     return r == -EACCES || r == -EPROTO || r == -EEXIST;
 }
 
+/*
+ * To declare a queue of a dead connection is refused like one of a living connection's: its process
+ * is not asked. To look at it is.
+ */
+static bool is_our_dead_one(struct host_claim *claim, struct connection *connection)
+{
+    struct queue_state ignored;
+    struct error failure = ERROR_INIT;
+    if (!claim->was_ours || clock_now_ms() < claim->silent_until_ms)
+        return claim->was_ours;
+    int r = topology_look(connection, TOPOLOGY_CHANNEL, claim->queue, &ignored, &failure);
+    if (r == -ETIMEDOUT && ++claim->silences >= SILENCES)
+        claim->silent_until_ms = clock_now_ms() + SILENT_MS;
+    else if (r == -EBUSY)
+        claim->was_ours = false;
+    if (r != -ETIMEDOUT && r != -ECONNRESET)
+        claim->silences = 0;
+    return r == -EHOSTDOWN;
+}
+
+/* An earlier connection of ours has it, as far as can be told. */
+static bool is_still_ours(struct host_claim *claim, struct connection *connection)
+{
+    return clock_now_ms() < claim->ours_until_ms || is_our_dead_one(claim, connection);
+}
+
 /* Each reason for not attaching once. */
 static void note_refusal(struct host_claim *claim, int r, const struct error *refusal)
 {
@@ -60,16 +90,19 @@ bool host_claim_take(struct host_claim *claim, struct connection *connection)
     if (claim->is_ours)
         return true;
     int r = declare_claim(claim, connection, &err);
+    if (r == -EBUSY && is_still_ours(claim, connection))
+        return true;
     if (!connection_is_up(connection))
         return false;
-    if (r == -EBUSY && clock_now_ms() < claim->ours_until_ms)
-        return true;
     claim->is_ours = r == 0 || is_never_told(r);
     if (!claim->is_ours) {
         note_refusal(claim, r, &err);
         return false;
     }
     claim->complained_of = 0;
+    claim->was_ours = r == 0;
+    claim->silences = 0;
+    claim->silent_until_ms = 0;
     if (r == 0)
         log_debug("holding queue %s: no other agent serves this host", claim->queue);
     else

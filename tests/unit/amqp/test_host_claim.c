@@ -77,6 +77,14 @@ static void connect_again(uint64_t after_ms)
     is_up = true;
 }
 
+/* The queue that was ours is still declared, long after. */
+static void hold_and_lose(void)
+{
+    assert_true(take());
+    declare_errnum = EBUSY;
+    connect_again(BEYOND_GRACE_MS);
+}
+
 static void whoever_holds_it_asks_no_more(void **state)
 {
     (void)state;
@@ -134,6 +142,67 @@ static void a_broker_that_says_nothing_has_not_made_it_ours(void **state)
     assert_true(take());
 }
 
+static void one_that_died_with_its_node_is_no_other_agents(void **state)
+{
+    (void)state;
+    hold_and_lose();
+    look_errnum = ETIMEDOUT;
+    for (int i = 0; i < 2; i++) {
+        assert_false(take());
+        connect_again(POLL_MS);
+    }
+    for (int i = 0; i < 20; i++)
+        assert_true(take()); /* each silence costs the connection */
+    assert_int_equal(looks, 2);
+    declare_errnum = 0; /* the node is back, and has forgotten it */
+    assert_true(take());
+    unsigned asked = declares;
+    assert_true(take());
+    assert_int_equal(declares, asked);
+    declare_errnum = look_errnum = EBUSY;
+    connect_again(BEYOND_GRACE_MS); /* who has it now lives */
+    assert_false(take());
+}
+
+static void that_it_is_dead_is_not_believed_for_ever(void **state)
+{
+    (void)state;
+    hold_and_lose();
+    look_errnum = ETIMEDOUT;
+    for (int i = 0; i < 2; i++) {
+        assert_false(take());
+        connect_again(POLL_MS);
+    }
+    assert_true(take());
+    now_ms += 3600000;
+    look_errnum = EBUSY;
+    assert_false(take());
+    look_errnum = ETIMEDOUT; /* it is another's now, and nothing to us whether that one lives */
+    assert_false(take());
+    assert_int_equal(looks, 3);
+}
+
+static void one_whose_node_is_said_to_be_away_is_no_other_agents(void **state)
+{
+    (void)state;
+    hold_and_lose();
+    look_errnum = EHOSTDOWN;
+    assert_true(take());
+    look_errnum = EBUSY; /* was not for good */
+    assert_false(take());
+}
+
+static void one_silence_may_be_the_network(void **state)
+{
+    (void)state;
+    hold_and_lose();
+    look_errnum = ETIMEDOUT;
+    assert_false(take());
+    connect_again(POLL_MS);
+    look_errnum = EBUSY;
+    assert_false(take());
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
@@ -143,6 +212,10 @@ int main(void)
         TEST(for_a_while_a_lost_connection_may_have_it),
         TEST(where_it_may_not_be_declared_nobody_can_be_told),
         TEST(a_broker_that_says_nothing_has_not_made_it_ours),
+        TEST(one_that_died_with_its_node_is_no_other_agents),
+        TEST(that_it_is_dead_is_not_believed_for_ever),
+        TEST(one_whose_node_is_said_to_be_away_is_no_other_agents),
+        TEST(one_silence_may_be_the_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
