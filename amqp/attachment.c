@@ -257,7 +257,7 @@ void attachment_down(struct attachment *attachment, bool in_doubt)
         set_phase(attachment, ATTACHMENT_WAITING);
 }
 
-void attachment_cancelled(struct attachment *attachment, amqp_bytes_t tag)
+void attachment_cancelled(struct attachment *attachment, amqp_bytes_t tag, bool has_takings)
 {
     const char *ours = attachment->consumer.tag;
     if (!attachment->shared) {
@@ -271,6 +271,10 @@ void attachment_cancelled(struct attachment *attachment, amqp_bytes_t tag)
                 attachment->queue);
     set_phase(attachment, ATTACHMENT_WAITING);
     attachment->check_ms = 0;
+    attachment->is_in_doubt = true;
+    if (has_takings)
+        connection_drop(attachment->connection, "the broker cancelled a consumer before it "
+                                                "confirmed an ack");
 }
 
 void attachment_resume(struct attachment *attachment)

@@ -46,7 +46,7 @@ struct attachment {
 
     enum attachment_phase phase;
     uint64_t check_ms; /* when to look for nova-compute's consumer, or to try again */
-    bool is_in_doubt;  /* a connection was lost, and with it the answer behind an ack */
+    bool is_in_doubt;  /* the broker may not have an ack: a connection or a queue's node was lost */
     struct consumer consumer;
     struct host_claim claim;
     struct absence absence;            /* the queue's, and in SHARED nova-compute's */
@@ -81,8 +81,12 @@ int attachment_look(struct attachment *attachment, struct queue_state *ret_other
 /* A request that is not served: it goes back to the queue, at the latest with the next run. */
 void attachment_hold(struct attachment *attachment, const struct amqp_content *content);
 
-/* The broker cancelled the consumer `tag`. */
-void attachment_cancelled(struct attachment *attachment, amqp_bytes_t tag);
+/*
+ * The broker cancelled the consumer `tag`. `has_takings`: there are requests whose ack is not
+ * confirmed. Often a queue's node has gone: the channel answers all the same what is asked behind
+ * an ack that went nowhere.
+ */
+void attachment_cancelled(struct attachment *attachment, amqp_bytes_t tag, bool has_takings);
 
 /* True while somebody wants us to leave requests alone. */
 bool attachment_is_aside(const struct attachment *attachment);

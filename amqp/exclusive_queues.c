@@ -12,18 +12,41 @@
 #define TOPIC_TAG "topic"
 #define FANOUT_TAG "fanout"
 
-void exclusive_queues_init(struct exclusive_queues *queues, const struct bus_settings *settings,
-                           struct consumer *consumer, const char *host_queue)
+static void name_fanout_queue(struct exclusive_queues *queues)
 {
     char hex[ID_HEX_SIZE];
     id_new_hex(hex);
-    *queues = (struct exclusive_queues){
-        .settings = settings, .consumer = consumer, .host_queue = host_queue};
     (void)snprintf(queues->fanout_queue, sizeof(queues->fanout_queue), "%s_fanout_%s",
-                   settings->topic, hex);
+                   queues->settings->topic, hex);
 }
 
-static int declare_queues(const struct exclusive_queues *queues, struct error *err)
+void exclusive_queues_init(struct exclusive_queues *queues, const struct bus_settings *settings,
+                           struct consumer *consumer, const char *host_queue)
+{
+    *queues = (struct exclusive_queues){
+        .settings = settings, .consumer = consumer, .host_queue = host_queue};
+    name_fanout_queue(queues);
+}
+
+/* It is on the node that an earlier connection went to: when that is down, it gets another name. */
+static int need_fanout(struct exclusive_queues *queues, struct error *err)
+{
+    const struct bus_settings *settings = queues->settings;
+    struct connection *connection = queues->consumer->connection;
+    struct error away = ERROR_INIT;
+    int r = topology_need_fanout(connection, &settings->rabbit, settings->topic,
+                                 queues->fanout_queue, &away);
+    if (r == -EHOSTDOWN) {
+        name_fanout_queue(queues);
+        return topology_need_fanout(connection, &settings->rabbit, settings->topic,
+                                    queues->fanout_queue, err);
+    }
+    if (r < 0)
+        *err = away;
+    return r;
+}
+
+static int declare_queues(struct exclusive_queues *queues, struct error *err)
 {
     const struct bus_settings *settings = queues->settings;
     struct connection *connection = queues->consumer->connection;
@@ -35,8 +58,7 @@ static int declare_queues(const struct exclusive_queues *queues, struct error *e
                             queues->host_queue, err);
     if (r < 0)
         return r;
-    return topology_need_fanout(connection, &settings->rabbit, settings->topic,
-                                queues->fanout_queue, err);
+    return need_fanout(queues, err);
 }
 
 int exclusive_queues_consume(struct exclusive_queues *queues, struct error *err)

@@ -21,7 +21,7 @@ struct exclusive_queues {
 void exclusive_queues_init(struct exclusive_queues *queues, const struct bus_settings *settings,
                            struct consumer *consumer, const char *host_queue);
 
-/* Declares and consumes them. */
+/* Declares and consumes them. -EHOSTDOWN: one cannot be had now. */
 int exclusive_queues_consume(struct exclusive_queues *queues, struct error *err);
 
 /* Ends the consumers but the host queue's. */

@@ -8,11 +8,15 @@
 #include "amqp/channel.h"
 #include "amqp/queue_declare.h"
 #include "amqp/table_entry.h"
+#include "amqp/topology.h"
 #include "common/clock.h"
 #include "common/log.h"
 
 #define SLACK_MS 10000
 #define UNWATCHED_MS 180000
+
+#define SILENCES 2       /* one may be the network */
+#define SILENT_MS 600000 /* each costs the connection */
 
 void host_claim_init(struct host_claim *claim, const char *host, unsigned heartbeat_s)
 {
@@ -35,25 +39,75 @@ static int declare_claim(const struct host_claim *claim, struct connection *conn
     return queue_declare(connection, TOPOLOGY_CHANNEL, &wanted, &ignored, err);
 }
 
+/* The broker has answered, and will not tell whatever it is asked. */
+static bool is_never_told(int r)
+{
+    return r == -EACCES || r == -EPROTO || r == -EEXIST;
+}
+
+/*
+ * To declare a queue of a dead connection is refused like one of a living connection's: its process
+ * is not asked. To look at it is.
+ */
+static bool is_our_dead_one(struct host_claim *claim, struct connection *connection)
+{
+    struct queue_state ignored;
+    struct error failure = ERROR_INIT;
+    if (!claim->was_ours || clock_now_ms() < claim->silent_until_ms)
+        return claim->was_ours;
+    int r = topology_look(connection, TOPOLOGY_CHANNEL, claim->queue, &ignored, &failure);
+    if (r == -ETIMEDOUT && ++claim->silences >= SILENCES)
+        claim->silent_until_ms = clock_now_ms() + SILENT_MS;
+    else if (r == -EBUSY)
+        claim->was_ours = false;
+    if (r != -ETIMEDOUT && r != -ECONNRESET)
+        claim->silences = 0;
+    return r == -EHOSTDOWN;
+}
+
+/* An earlier connection of ours has it, as far as can be told. */
+static bool is_still_ours(struct host_claim *claim, struct connection *connection)
+{
+    return clock_now_ms() < claim->ours_until_ms || is_our_dead_one(claim, connection);
+}
+
+/* Each reason for not attaching once. */
+static void note_refusal(struct host_claim *claim, int r, const struct error *refusal)
+{
+    if (claim->complained_of == r)
+        return;
+    claim->complained_of = r;
+    if (r == -EBUSY)
+        log_error("not attached: another agent serves this host: %s", refusal->message);
+    else
+        log_warning("not attached: whether another agent serves this host is not known: %s",
+                    refusal->message);
+}
+
 bool host_claim_take(struct host_claim *claim, struct connection *connection)
 {
     struct error err = ERROR_INIT;
     if (claim->is_ours)
         return true;
     int r = declare_claim(claim, connection, &err);
+    if (r == -EBUSY && is_still_ours(claim, connection))
+        return true;
     if (!connection_is_up(connection))
         return false;
-    if (r == -EBUSY && clock_now_ms() < claim->ours_until_ms)
-        return true;
-    claim->is_ours = r != -EBUSY;
-    if (!claim->is_ours && !claim->complained)
-        log_error("not attached: another agent serves this host: %s", err.message);
-    else if (r < 0 && claim->is_ours) /* it may not declare it, or its node is away */
-        log_debug("whether another agent serves this host is not known: %s", err.message);
-    else if (r == 0)
+    claim->is_ours = r == 0 || is_never_told(r);
+    if (!claim->is_ours) {
+        note_refusal(claim, r, &err);
+        return false;
+    }
+    claim->complained_of = 0;
+    claim->was_ours = r == 0;
+    claim->silences = 0;
+    claim->silent_until_ms = 0;
+    if (r == 0)
         log_debug("holding queue %s: no other agent serves this host", claim->queue);
-    claim->complained = !claim->is_ours;
-    return claim->is_ours;
+    else
+        log_debug("whether another agent serves this host is not told: %s", err.message);
+    return true;
 }
 
 void host_claim_lost(struct host_claim *claim)

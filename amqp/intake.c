@@ -128,6 +128,11 @@ bool intake_knows(const struct intake *intake, const char *unique_id)
     return duplicates_seen(&intake->served, unique_id);
 }
 
+bool intake_has_takings(const struct intake *intake)
+{
+    return !TAILQ_EMPTY(&intake->takings);
+}
+
 void intake_remember(struct intake *intake, const char *unique_id)
 {
     duplicates_add(&intake->served, unique_id);

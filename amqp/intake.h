@@ -49,6 +49,9 @@ void intake_set_prefetch(struct intake *intake, uint16_t count);
 /* It is under way, or was served lately: a message that has this _unique_id is a copy of it. */
 bool intake_knows(const struct intake *intake, const char *unique_id);
 
+/* Some are not served yet. */
+bool intake_has_takings(const struct intake *intake);
+
 /* A request that was dealt with in another way: its copies are known. */
 void intake_remember(struct intake *intake, const char *unique_id);
 

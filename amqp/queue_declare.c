@@ -11,12 +11,11 @@
 
 #define WHAT_MAX 320
 
-/* Source of the words: rabbit_amqqueue:priv_absent */
+/* Source of the words: rabbit_amqqueue:not_found. What is said of one that is away has the name of
+ * it first, or its node's, and is cut at 255 bytes. */
 static bool is_away(const struct queue_declaration *wanted, const struct error *refusal)
 {
-    return !wanted->passive || strstr(refusal->message, " is down or inaccessible") ||
-           strstr(refusal->message, " process is stopped by supervisor") ||
-           strstr(refusal->message, " failed to perform operation on ");
+    return !wanted->passive || !strstr(refusal->message, "NOT_FOUND - no queue '");
 }
 
 int queue_declare(struct connection *connection, amqp_channel_t channel,

@@ -172,7 +172,7 @@ void rpc_server_down(struct rpc_server *server)
 
 void rpc_server_cancelled(struct rpc_server *server, amqp_bytes_t tag)
 {
-    attachment_cancelled(&server->attachment, tag);
+    attachment_cancelled(&server->attachment, tag, intake_has_takings(server->intake));
 }
 
 /* Behind the broker's answer to basic.cancel: what is acked is ours, what is not nova-compute's. */

@@ -65,10 +65,11 @@ static void a_queue_whose_node_is_away_is_none_that_is_missing(void **state)
 {
     (void)state;
     static const char *const away[] = {
-        "404 NOT_FOUND - home node 'rabbit@a' of durable queue 'q' in vhost '/' is down or "
-        "inaccessible",
+        "404 NOT_FOUND - home node 'r@a' of durable queue 'q' in vhost '/' is down or inaccessible",
         "404 NOT_FOUND - queue 'q' in vhost '/' process is stopped by supervisor",
         "404 NOT_FOUND - failed to perform operation on queue 'q' in vhost '/' due to timeout",
+        "404 NOT_FOUND - queue 'q' in vhost '/' has crashed and failed to restart",
+        "404 NOT_FOUND - home node 'rabbit@a' of durable queue 'q, which is lo...", /* cut */
     };
     struct error err;
     for (size_t i = 0; i < sizeof(away) / sizeof(away[0]); i++) {

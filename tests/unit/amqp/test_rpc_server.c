@@ -495,6 +495,63 @@ static void after_a_lost_answer_it_does_not_wait_for_an_empty_queue(void **state
     expect_story("ack-1 ");
 }
 
+static void cancel_by_broker(const char *tag)
+{
+    rpc_server_cancelled(server, amqp_cstring_bytes(tag));
+}
+
+/* The channel answered for a queue that was dead: it may give the request out again. */
+static void after_a_cancel_what_was_acked_comes_to_us(void **state)
+{
+    (void)state;
+    attach_server();
+    deliver(7, "snapshot_instance", "a");
+    await_writer();
+    run_server(0);
+    rpc_server_answered(server);
+    expect_story("write ack-7 ask serve ");
+    cancel_by_broker("another");
+    assert_true(atomic_load(&flags.attached));
+    cancel_by_broker("1");
+    assert_false(atomic_load(&flags.attached));
+    world.is_consumed = false;
+    world.queue.ready = 1;
+    run_server(0);
+    expect_story("look-2 consume-2 ");
+    deliver(8, "snapshot_instance", "a");
+    expect_story("ack-8 ");
+}
+
+static void a_cancel_puts_in_doubt_what_no_answer_has_confirmed(void **state)
+{
+    (void)state;
+    attach_server();
+    world.takes_doubts = true;
+    deliver(7, "snapshot_instance", "a");
+    await_writer();
+    run_server(0);
+    expect_story("write ack-7 ask ");
+    cancel_by_broker("1");
+    expect_story("drop ");
+    rpc_server_down(server);
+    expect_story("doubt ");
+}
+
+/* Its ack would go to a queue that is dead. */
+static void a_cancel_leaves_to_the_broker_what_is_being_written(void **state)
+{
+    (void)state;
+    attach_server();
+    deliver(7, "snapshot_instance", "a");
+    await_writer();
+    cancel_by_broker("1");
+    run_server(0);
+    rpc_server_down(server);
+    rpc_server_free(server); /* waits for the writer */
+    server = NULL;
+    expect_story("write drop withdraw ");
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -513,6 +570,9 @@ int main(void)
         TEST(an_end_serves_what_is_acked_only),
         TEST(aside_it_takes_nothing),
         TEST(after_a_lost_answer_it_does_not_wait_for_an_empty_queue),
+        TEST(after_a_cancel_what_was_acked_comes_to_us),
+        TEST(a_cancel_puts_in_doubt_what_no_answer_has_confirmed),
+        TEST(a_cancel_leaves_to_the_broker_what_is_being_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
