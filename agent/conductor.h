@@ -69,9 +69,9 @@ int conductor_event_finish(struct bus *bus, const struct request_context *contex
 
 /*
  * Whether the request of `context` is the last for a snapshot or backup that was made on the
- * instance, and one event `event` of it has started. Who has started one knows then that nobody else
- * has begun the request: each nova-compute, too, starts its own before it saves a task state. Gives
- * up after some seconds: it is asked while a guest waits.
+ * instance, and one event `event` of it has started. Who has started one knows then that nobody
+ * else has begun the request: each nova-compute, too, starts its own before it saves a task state.
+ * Gives up after some seconds: it is asked while a guest waits.
  */
 int conductor_event_is_only(struct bus *bus, const struct request_context *context,
                             const char *instance_uuid, const char *event, bool *ret_only,

@@ -5,16 +5,13 @@
 
 #include "agent/agent.h"
 #include "agent/backup.h"
-#include "agent/conductor.h"
 #include "agent/disk_image.h"
 #include "agent/finish_int.h"
 #include "agent/journal.h"
 #include "agent/report.h"
-#include "agent/task_states.h"
 #include "agent/temporary.h"
 #include "agent/volume_backed.h"
 #include "amqp/bus.h"
-#include "common/cleanup.h"
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -34,24 +31,24 @@ static int finish_or_give_up(int r, const char *step, const struct error *failur
     return 0;
 }
 
-/* Somebody was faster with the first state: the guest is in their hands, and soon the image is. */
-static int ask_whether_begun(struct finish *run, bool *ret_begun, struct error *err)
+/* Whether nobody else has begun the request: asked until nova tells. */
+static int ask_whether_ours(const struct operation *op, bool *ret_ours, struct error *err)
 {
-    static const char *const states[] = {IMAGE_SNAPSHOT, IMAGE_PENDING_UPLOAD, IMAGE_UPLOADING};
-    const struct operation *op = run->op;
-    struct instance_states now;
     struct error failure = ERROR_INIT;
-    if (!error_is(run->failure, EXC_UNEXPECTED_TASK_STATE) ||
-        journal_last(op->base.record, "task_state"))
-        return 0;
-    int r = report_read_states(&op->base, &now, &failure);
+    bool ours = false;
+    int r = report_is_begun_once(&op->base, &ours, &failure);
     if (r < 0 && temporary_failure(&failure)) {
         *err = failure;
         return r;
     }
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(states); i++)
-        *ret_begun = *ret_begun || strcmp(states[i], now.task_state) == 0;
+    *ret_ours = ours;
     return 0;
+}
+
+/* Somebody else may have been faster: the guest is in their hands then, and soon the image is. */
+static bool may_be_anothers(const struct operation *op)
+{
+    return op->event_started && !journal_last(op->base.record, "task_state");
 }
 
 /* The request has been served before, or is just now, by nova-compute or another agent. */
@@ -59,18 +56,18 @@ static int is_anothers(struct finish *run, const struct glance_image *image, boo
                        struct error *err)
 {
     bool filled = strcmp(image->status, "queued") != 0;
-    bool begun = false;
+    bool ours = true;
     if (run->op->upload_started)
         return 0;
-    int r = filled ? 0 : ask_whether_begun(run, &begun, err);
+    int r = !filled && may_be_anothers(run->op) ? ask_whether_ours(run->op, &ours, err) : 0;
     if (r < 0)
         return r;
     if (filled)
         log_warning("image not deleted: its status is %s, set by another client", image->status);
-    else if (begun)
-        log_warning("image and task state are left to nova-compute, which has begun the request "
-                    "as well");
-    *ret_anothers = filled || begun;
+    else if (!ours)
+        log_warning("image and task state are left to nova-compute, which may have begun the "
+                    "request as well");
+    *ret_anothers = filled || !ours;
     return 0;
 }
 
@@ -145,20 +142,6 @@ static bool has_no_instance(const struct error *err)
     return error_is(err, EXC_UNEXPECTED_DELETING) || error_is(err, EXC_INSTANCE_NOT_FOUND);
 }
 
-/* The state that a save without an answer, or one that was refused, may have set all the same. */
-static int is_next_state_ours(const struct operation *op, bool *ret_ours, struct error *err)
-{
-    struct error failure = ERROR_INIT;
-    bool ours = false;
-    int r = op->next_state == op->task_state ? 0 : report_is_begun_once(&op->base, &ours, &failure);
-    if (r < 0 && temporary_failure(&failure)) {
-        *err = failure;
-        return r;
-    }
-    *ret_ours = ours;
-    return 0;
-}
-
 /*
  * Somebody else has set another state, or none (reverts_task_state), and may be through with it by
  * now; ours is there only when it was saved once more meanwhile, or its save was executed and the
@@ -171,7 +154,7 @@ static int finish_lost_state(struct operation *op, struct error *err)
     bool both = false;
     if (!journal_last(op->base.record, "task_state"))
         return 0;
-    int r = is_next_state_ours(op, &both, err);
+    int r = op->next_state == op->task_state ? 0 : ask_whether_ours(op, &both, err);
     if (r < 0)
         return r;
     r = report_task_state(&op->base, NULL, ours, both ? 2 : 1, &conflict);
@@ -185,13 +168,17 @@ static int finish_lost_state(struct operation *op, struct error *err)
     return r;
 }
 
-/* Somebody else's is left alone, but the progress beside it is ours. */
+/*
+ * Somebody else's is left alone, but the progress beside it is ours. The next state is there when
+ * its save got no answer.
+ */
 static int finish_own_state(struct operation *op, struct error *conflict, struct error *err)
 {
     const char *const ours[] = {op->task_state, NULL, op->next_state};
+    bool asks = op->next_state != op->task_state || may_be_anothers(op);
     bool all = false;
-    int r = is_next_state_ours(op, &all, err);
-    if (r < 0)
+    int r = asks ? ask_whether_ours(op, &all, err) : 0;
+    if (r < 0 || (may_be_anothers(op) && !all))
         return r;
     r = finish_or_give_up(report_task_state(&op->base, NULL, ours, all ? 3 : 2, conflict),
                           "clearing the task state", conflict, err);

@@ -194,6 +194,22 @@ static void a_first_save_that_was_executed_and_refused_is_ours(void **state)
     }
 }
 
+/* Whatever it failed with: nova-compute may just have taken a look at the same request. */
+static void what_fails_before_its_first_save_may_be_anothers(void **state)
+{
+    for (unsigned others = 0; others < 2; others++) {
+        (void)teardown(state);
+        (void)setup(state);
+        world.others_events = others;
+        world.silent_actions = 1;
+        script.errors[FAKE_GET_POWER_STATE] = failure(EIO, EXC_INTERNAL_ERROR);
+        back_up(1);
+        assert_int_equal(world.image, others == 0 ? DELETED : QUEUED);
+        assert_string_equal(world.task_state, others == 0 ? "" : "image_backup");
+        assert_non_null(strstr(world.story, "event_error"));
+    }
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -209,6 +225,7 @@ int main(void)
         TEST(a_backup_that_cannot_be_deleted_stays),
         TEST(arguments_are_checked),
         TEST(a_first_save_that_was_executed_and_refused_is_ours),
+        TEST(what_fails_before_its_first_save_may_be_anothers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -310,6 +310,7 @@ static void a_state_that_may_be_anothers_is_not_cleared(void **state)
     world.when_saving = world.state_before_save = "image_snapshot";
     world.others_events = 1;
     snapshot();
+    assert_int_equal(world.image, QUEUED);
     assert_string_equal(world.task_state, "image_snapshot");
     assert_non_null(strstr(world.story, "event_error"));
 }

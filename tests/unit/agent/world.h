@@ -64,7 +64,7 @@ static struct {
     unsigned n_saving; /* so often Glance says that it still saves the image */
     char details[512]; /* of the event */
     char fault[512];
-    unsigned open_events;
+    unsigned open_events, ended_events;
     char event[64];     /* the name of those that were started */
     json_t *attributes; /* all that was set in the image's record */
     json_t *records;    /* what the list of images shows */
@@ -210,6 +210,7 @@ static int event(const char *method, const json_t *args, struct error *err)
     const char *details =
         json_string_value(json_object_get(json_object_get(args, "kwargs"), "exc_val"));
     world.open_events--;
+    world.ended_events++;
     (void)snprintf(world.details, sizeof(world.details), "%s", details ? details : "");
     tell(details ? "event_error" : "event_success");
     return 0;
@@ -247,7 +248,8 @@ static json_t *read_events(const json_t *args)
 {
     json_t *events = json_array();
     assert_int_equal(json_integer_value(json_array_get(json_object_get(args, "args"), 0)), 7);
-    for (unsigned i = 0; i < world.open_events + world.others_events; i++)
+    unsigned n = world.open_events + world.ended_events + world.others_events;
+    for (unsigned i = 0; i < n; i++)
         (void)json_array_append_new(
             events, json_pack("{s:{s:s}}", "nova_object.data", "event", world.event));
     return list_of("InstanceActionEventList", "1.1", events);
