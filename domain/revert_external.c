@@ -84,7 +84,7 @@ static int read_memory(const struct session *session, const char *file,
         r = error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s holds the memory of another domain",
                       file);
     if (r == 0)
-        r = revert_definition_switch(xml, disks, disk_count, ret_xml, err);
+        r = revert_definition_switch(xml, disks, disk_count, false, ret_xml, err);
     secret_free(xml);
     return r < 0 ? error_prepend(err, "the memory in %s", file) : 0;
 }
@@ -102,7 +102,7 @@ static int prepare(struct reverting *reverting, const char *stamp, struct error 
     if (r == 0)
         r = name_layers(reverting, stamp, err);
     if (r == 0)
-        r = revert_definition_switch(point->definition, reverting->disks, point->disk_count,
+        r = revert_definition_switch(point->definition, reverting->disks, point->disk_count, true,
                                      &reverting->definition, err);
     return r < 0 ? r
                  : read_memory(session, point->memory_file, reverting->disks, point->disk_count,
