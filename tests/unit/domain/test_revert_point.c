@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "common/cleanup.h"
+#include "domain/nova_guest.h"
 #include "domain/revert_definition.h"
 #include "domain/revert_point.h"
 
@@ -235,6 +236,19 @@ static void a_disk_that_is_elsewhere_is_not_switched(void **state)
     assert_null(xml);
 }
 
+static void a_guest_of_novas_stays(void **state)
+{
+    (void)state;
+    need(nova_guest_refuse_revert("<domain>" DEVICES(VDA) "</domain>", &err));
+    need_refused(
+        nova_guest_refuse_revert(
+            "<domain><metadata><nova:instance "
+            "xmlns:nova='http://openstack.org/xmlns/libvirt/nova/1.1'/></metadata>" DEVICES(
+                VDA) "</domain>",
+            &err),
+        "--force");
+}
+
 /* A layer that it was at when its memory was saved may have been merged since. */
 static void a_memorys_disk_is_switched_wherever_it_was(void **state)
 {
@@ -278,6 +292,7 @@ int main(void)
         TEST(the_domain_of_now_has_the_same_disks),
         TEST(disks_are_switched),
         TEST(a_disk_that_is_elsewhere_is_not_switched),
+        TEST(a_guest_of_novas_stays),
         TEST(a_memorys_disk_is_switched_wherever_it_was),
         TEST(what_a_guest_runs_on_is_compared),
     };
