@@ -19,6 +19,7 @@
 #include "domain/revert_check.h"
 #include "domain/revert_definition.h"
 #include "domain/revert_int.h"
+#include "domain/revert_layers.h"
 #include "domain/revert_settle.h"
 #include "driver/libvirt/connection.h"
 
@@ -140,7 +141,9 @@ static int make_layers(const struct reverting *reverting, struct error *err)
         r = new_layer_create(disk->overlay, disk->base, disk->format, err);
         failpoint("revert:layer-made");
     }
-    return r;
+    return r < 0 ? r
+                 : revert_layers_note(reverting->session, reverting->disks,
+                                      reverting->point->disk_count, err);
 }
 
 /* From here to its end the guest writes nothing. */
@@ -190,6 +193,8 @@ static int note_switch(struct reverting *reverting, struct error *err)
                         err);
     from.definition = definition;
     from.memory_xml = memory_xml;
+    if (r == 0)
+        r = revert_layers_note(session, left->disks, left->disk_count, err);
     if (r == 0)
         r = record_note(session->record, "switch",
                         json_pack("{s:o}", "to", revert_settle_note_of(&from)), err);
