@@ -23,7 +23,7 @@
 #define LIBVIRT_TIMEOUT_MS 600000
 #define LOOK_MS 200
 
-json_t *checkpoint_settle_note(const struct checkpoint_plan *plan,
+json_t *checkpoint_settle_note(const struct session *session, const struct checkpoint_plan *plan,
                                const struct checkpoint_request *request)
 {
     json_t *disks = json_array();
@@ -32,10 +32,11 @@ json_t *checkpoint_settle_note(const struct checkpoint_plan *plan,
         (void)json_array_append_new(disks, json_pack("{s:s, s:s, s:s}", "target", disk->target,
                                                      "base", disk->base, "overlay", disk->overlay));
     }
-    return json_pack("{s:s, s:b, s:b, s:b, s:s*, s:o}", "name", plan->name, "was_running",
-                     plan->is_running, "halts", request->halt, "quiesce", request->quiesce,
-                     "memory", plan->memory_file[0] != '\0' ? plan->memory_file : NULL, "disks",
-                     disks);
+    return json_pack("{s:s, s:I, s:b, s:b, s:b, s:s*, s:o}", "name", plan->name, "asked",
+                     (json_int_t)json_array_size(record_all(session->record, "begun")),
+                     "was_running", plan->is_running, "halts", request->halt, "quiesce",
+                     request->quiesce, "memory",
+                     plan->memory_file[0] != '\0' ? plan->memory_file : NULL, "disks", disks);
 }
 
 static bool says(const json_t *note, const char *key)
@@ -199,12 +200,19 @@ static int remove_reserved(const json_t *note, struct error *err)
                : error_errno(err, errno, "cannot remove %s", memory);
 }
 
+/* For it, and not for another thing before. */
+static bool is_asked_for(const struct session *session, const json_t *note)
+{
+    json_int_t before = json_integer_value(json_object_get(note, "asked"));
+    return (json_int_t)json_array_size(record_all(session->record, "begun")) > before;
+}
+
 int checkpoint_settle(struct session *session, struct error *err)
 {
     bool is_active = false;
     cleanup_domain virDomainPtr domain = NULL;
     const json_t *note = json_array_get(record_all(session->record, "snapshot"), 0);
-    if (!note)
+    if (!note || record_all(session->record, "unreserved"))
         return 0;
     int r = libvirt_domain_find_again(session->driver->connection, session->uuid, &domain,
                                       &is_active, err);
@@ -213,8 +221,8 @@ int checkpoint_settle(struct session *session, struct error *err)
                     json_string_member(note, "name"));
         return 0;
     }
-    if (r == 0 && !record_all(session->record, "begun"))
-        return record_all(session->record, "unreserved") ? 0 : remove_reserved(note, err);
+    if (r == 0 && !is_asked_for(session, note))
+        return remove_reserved(note, err);
     bool is_made = record_all(session->record, "made") != NULL;
     if (r == 0 && !is_made)
         r = await_libvirt(session, domain, note, err);

@@ -3,9 +3,10 @@
  * How the making of a checkpoint ends, also that of a command that has died: libvirt goes on with
  * what it was asked for. On one thread.
  *
- * Its note in the record: {name, was_running, halts, quiesce, memory: its file, if there is to be
- * one, disks: [{target, base, overlay}]}; a note "made" behind it when libvirt said that it is,
- * "unreserved" when the memory's file is somebody's.
+ * Its note in the record: {name, asked: how often libvirt was asked for other things before,
+ * was_running, halts, quiesce, memory: its file, if there is to be one, disks: [{target, base,
+ * overlay}]}; a note "made" behind it when libvirt said that it is, "unreserved" when the memory's
+ * file is somebody's.
  */
 #pragma once
 
@@ -16,7 +17,7 @@
 #include "domain/session.h"
 
 /* The note of what is about to be made. Returned owned; NULL without memory. */
-json_t *checkpoint_settle_note(const struct checkpoint_plan *plan,
+json_t *checkpoint_settle_note(const struct session *session, const struct checkpoint_plan *plan,
                                const struct checkpoint_request *request);
 
 /*

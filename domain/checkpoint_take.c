@@ -61,7 +61,8 @@ static int ask_libvirt(struct session *session, const struct checkpoint_plan *pl
                                   .timeout_s = session->driver->freeze_timeout_s};
     int r = session_note_domain(session, err);
     if (r == 0)
-        r = record_note(session->record, "snapshot", checkpoint_settle_note(plan, request), err);
+        r = record_note(session->record, "snapshot", checkpoint_settle_note(session, plan, request),
+                        err);
     failpoint("checkpoint:written-down");
     if (r < 0)
         return r;

@@ -51,7 +51,11 @@ static int settle_checkpoint(void *op, struct error *err)
 {
     const struct leftover *leftover = op;
     int r = checkpoint_settle(leftover->session, err);
-    return r < 0 ? r : revert_settle(leftover->session, err);
+    if (r == 0)
+        r = revert_settle(leftover->session, err);
+    if (r < 0)
+        revert_settle_release(leftover->session);
+    return r;
 }
 
 static int go_on_with_deletion(void *op, struct error *err)

@@ -14,7 +14,8 @@
  *   save, saved, restore  of a guest's memory (save_settle.h)
  *   snapshot     a checkpoint with a way back, made by libvirt (checkpoint_settle.h)
  *   begun, made  libvirt is asked for it; it said that it is
- *   revert, suspend, switch, entered, back, returned, internal  the way back (revert_settle.h)
+ *   revert, layers, suspend, switch, entered, back, returned, internal  the way back
+ *                (revert_settle.h)
  *   merge, merging  layers that go, and the checkpoint with them (merge_settle.h)
  *   delete       a checkpoint inside its disks that is deleted (internal_delete.h)
  *   abandoned    {name, id}: a checkpoint that could not be removed, of a command that is settled

@@ -2,6 +2,7 @@
 /* See nova_guest.h. */
 #include "domain/nova_guest.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "common/cleanup.h"
@@ -9,6 +10,7 @@
 #include "driver/libvirt/domain.h"
 
 #define NOVA_NAMESPACE "http://openstack.org/xmlns/libvirt/nova/"
+
 bool nova_guest_is(const char *domain_xml)
 {
     cleanup_xml_document xmlDoc *document = NULL;
@@ -43,6 +45,18 @@ const char *nova_guest_warning(const char *domain_xml, enum nova_guest_command c
                                "stopped",
     };
     return nova_guest_is(domain_xml) ? texts[command] : NULL;
+}
+
+int nova_guest_refuse_revert(const char *domain_xml, struct error *err)
+{
+    if (!nova_guest_is(domain_xml))
+        return 0;
+    return error_set(
+        err, EINVAL, EXC_INTERNAL_ERROR,
+        "nova owns this domain: its disks would go on in files that nova does not know of, on the "
+        "one it knows, and neither `domain delete-checkpoint` nor `domain flatten` could merge "
+        "them back; nova's next start or hard reboot of the server would fail, or write to what "
+        "the checkpoints are kept in. --force goes back all the same");
 }
 
 const char *nova_guest_warning_of(const struct session *session, enum nova_guest_command command)

@@ -21,5 +21,8 @@ bool nova_guest_is(const char *domain_xml);
 /* What has to be told of such a domain behind the command; NULL: it is not nova's. Pure. */
 const char *nova_guest_warning(const char *domain_xml, enum nova_guest_command command);
 
-/* The same of the session's domain; NULL also where libvirt does not tell. */
+/* EINVAL for one of nova's, telling why it is not to go back to an external checkpoint. Pure. */
+int nova_guest_refuse_revert(const char *domain_xml, struct error *err);
+
+/* The warning of the session's domain; NULL also where libvirt does not tell. */
 const char *nova_guest_warning_of(const struct session *session, enum nova_guest_command command);

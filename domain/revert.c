@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <libvirt/virterror.h>
 
+#include "common/cleanup.h"
 #include "common/secret.h"
 #include "domain/leftover.h"
+#include "domain/nova_guest.h"
 #include "domain/revert_int.h"
 #include "driver/libvirt/connection.h"
+#include "driver/libvirt/domain.h"
 
 static int read_point(const struct session *session, const char *name,
                       struct revert_point *ret_point, struct error *err)
@@ -26,6 +29,17 @@ static int read_point(const struct session *session, const char *name,
                 : libvirt_error(err, "cannot read checkpoint %s", name);
     secret_free(xml);
     return r < 0 ? error_prepend(err, "checkpoint %s cannot be gone back to", name) : 0;
+}
+
+/* Nova would be left with disks that nobody can make its own again. */
+static int check_owner(const struct session *session, const struct revert_point *point,
+                       const struct revert_request *request, struct error *err)
+{
+    cleanup_free char *xml = NULL;
+    if (point->is_internal || request->force)
+        return 0;
+    int r = libvirt_domain_xml(session->domain, &xml, err);
+    return r < 0 ? r : nova_guest_refuse_revert(xml, err);
 }
 
 const char *revert_state_of(const struct revert_point *point, const struct revert_request *request)
@@ -47,6 +61,8 @@ int revert_run(struct session *session, const struct revert_request *request,
         r = session_need_domain(session, err);
     if (r == 0)
         r = read_point(session, request->name, &point, err);
+    if (r == 0)
+        r = check_owner(session, &point, request, err);
     if (r == 0) {
         ret_report->state = revert_state_of(&point, request);
         if (point.is_internal)

@@ -19,7 +19,7 @@ struct revert_request {
     const char *name;
     bool running; /* the guest runs afterwards, however it was then */
     bool paused;
-    bool force; /* what is now may be lost */
+    bool force; /* what is now may be lost; of nova's guests, what nova knows of their disks */
 };
 
 struct revert_report {

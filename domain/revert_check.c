@@ -104,6 +104,14 @@ static int check_names(const struct files_check *check, size_t file, struct erro
     return 0;
 }
 
+static bool is_own(const struct layer_map *map, size_t file, enum layer_name_kind kind)
+{
+    for (size_t i = 0; i < map->name_count; i++)
+        if (map->names[i].file == file && map->names[i].is_own && map->names[i].kind == kind)
+            return true;
+    return false;
+}
+
 /* What the new layer is to stand on: read to the end by QEMU, and changed by nobody. */
 static int check_layer(const struct layer_map *map, size_t file, struct error *err)
 {
@@ -113,10 +121,8 @@ static int check_layer(const struct layer_map *map, size_t file, struct error *e
         return refuse_file(err, layer->path, layer->is_there ? "is no file" : "has gone");
     if (layer->format[0] == '\0')
         return refuse_file(err, layer->path, "is of a format that nobody names");
-    for (size_t i = 0; i < map->name_count; i++)
-        if (map->names[i].file == file && map->names[i].is_own &&
-            map->names[i].kind == LAYER_NAME_DISK)
-            return refuse_file(err, layer->path, "is what the domain writes to now");
+    if (is_own(map, file, LAYER_NAME_DISK))
+        return refuse_file(err, layer->path, "is what the domain writes to now");
     if (qemu_img_is_written(layer->path))
         return refuse_file(err, layer->path, "is written to by a QEMU now");
     int r = qemu_img_info(layer->path, layer->format, &info, err);
@@ -129,18 +135,6 @@ static int check_layer(const struct layer_map *map, size_t file, struct error *e
                : refuse_file(err, layer->path, "stands on something that is no file");
 }
 
-static int check_chain(const struct layer_map *map, size_t file, struct error *err)
-{
-    int r = 0;
-    for (size_t depth = 0; r == 0 && file != LAYER_MAP_NONE; depth++) {
-        if (depth > map->file_count)
-            return refuse_file(err, map->files[file].path, "stands on itself");
-        r = check_layer(map, file, err);
-        file = map->files[file].below;
-    }
-    return r;
-}
-
 /* By when its layer was made, where the file system knows. */
 static int check_unwritten(const char *path, const struct stat *st, const char *above,
                            struct error *err)
@@ -150,6 +144,46 @@ static int check_unwritten(const char *path, const struct stat *st, const char *
         st->st_mtime <= made.stx_btime.tv_sec + SWITCH_S)
         return 0;
     return refuse_file(err, path, "was written to after the guest had left it");
+}
+
+static const struct layer_name *find_disk(const struct layer_map *map, size_t file)
+{
+    for (size_t i = 0; i < map->name_count; i++)
+        if (map->names[i].file == file && map->names[i].kind == LAYER_NAME_DISK)
+            return &map->names[i];
+    return NULL;
+}
+
+/* One of a checkpoint's layers, or one that keeps an earlier checkpoint, is to be as it was then; a
+ * template below them is the host's matter. */
+static int check_below(const struct layer_map *map, size_t file, struct error *err)
+{
+    size_t below = map->files[file].below;
+    if (below == LAYER_MAP_NONE ||
+        !(is_own(map, file, LAYER_NAME_OVERLAY) || is_own(map, below, LAYER_NAME_STATE)))
+        return 0;
+    const struct layer_name *disk = find_disk(map, below);
+    if (disk)
+        return error_set(err, ESTALE, EXC_INTERNAL_ERROR,
+                         "%s, which it stands on, is a disk of domain %s as well: it may have been "
+                         "written to since",
+                         map->files[below].path, disk->domain);
+    return check_unwritten(map->files[below].path, &map->files[below].st, map->files[file].path,
+                           err);
+}
+
+static int check_chain(const struct layer_map *map, size_t file, struct error *err)
+{
+    int r = 0;
+    for (size_t depth = 0; r == 0 && file != LAYER_MAP_NONE; depth++) {
+        if (depth > map->file_count)
+            return refuse_file(err, map->files[file].path, "stands on itself");
+        r = check_layer(map, file, err);
+        if (r == 0)
+            r = check_below(map, file, err);
+        file = map->files[file].below;
+    }
+    return r;
 }
 
 static bool is_same(const struct stat *one, const struct stat *other)

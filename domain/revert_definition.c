@@ -26,14 +26,15 @@ static bool is_plain(const xmlNode *source)
     return true;
 }
 
-static int switch_disk(xmlNode *devices, const struct checkpoint_disk *disk, struct error *err)
+static int switch_disk(xmlNode *devices, const struct checkpoint_disk *disk, bool is_at_base,
+                       struct error *err)
 {
     xmlNode *node = find_disk(devices, disk->target);
     xmlNode *source = xml_node_child_named(node, "source");
     xmlNode *driver = xml_node_child_named(node, "driver");
     char file[DRIVER_PATH_MAX];
     bool is_read = xml_node_copy_attribute(source, "file", file, sizeof(file));
-    if (!is_read || strcmp(file, disk->base) != 0)
+    if (!is_read || file[0] != '/' || (is_at_base && strcmp(file, disk->base) != 0))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "the definition has disk %s at %s, not at %s", disk->target, file,
                          disk->base);
@@ -51,7 +52,7 @@ static int switch_disk(xmlNode *devices, const struct checkpoint_disk *disk, str
 }
 
 int revert_definition_switch(const char *xml, const struct checkpoint_disk *disks,
-                             size_t disk_count, char **ret_xml, struct error *err)
+                             size_t disk_count, bool is_at_base, char **ret_xml, struct error *err)
 {
     cleanup_xml_document xmlDoc *document = NULL;
     xmlNode *devices = NULL;
@@ -59,7 +60,7 @@ int revert_definition_switch(const char *xml, const struct checkpoint_disk *disk
     int size = 0;
     int r = xml_node_parse_domain(xml, &document, &devices, err);
     for (size_t i = 0; r == 0 && i < disk_count; i++)
-        r = switch_disk(devices, &disks[i], err);
+        r = switch_disk(devices, &disks[i], is_at_base, err);
     if (r < 0)
         return r;
     xmlDocDumpMemory(document, &text, &size);

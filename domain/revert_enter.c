@@ -3,12 +3,14 @@
 #include "domain/revert_enter.h"
 
 #include <errno.h>
+#include <libvirt/virterror.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/failpoint.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/secret.h"
 #include "domain/checkpoint_plan.h"
 #include "domain/pending_call.h"
@@ -51,10 +53,10 @@ static int check_disks(const struct session *session, const json_t *place, bool 
     return r;
 }
 
-bool revert_enter_is_there(const struct session *session, const json_t *place)
+bool revert_enter_is_defined(const struct session *session, const json_t *place, bool is_active)
 {
     struct error ignored = ERROR_INIT;
-    return check_disks(session, place, true, &ignored) == 0;
+    return check_disks(session, place, is_active, &ignored) == 0;
 }
 
 int revert_enter_let_run(const struct session *session, const json_t *place, struct error *err)
@@ -102,6 +104,10 @@ static int make_current(const struct session *session, const json_t *place, stru
 {
     const char *name = text_of(place, "current");
     virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(session->domain, name, 0);
+    if (!snapshot && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT) {
+        log_warning("checkpoint %s has been deleted meanwhile: it is not the current one", name);
+        return 0;
+    }
     if (!snapshot)
         return libvirt_error(err, "cannot look for checkpoint %s", name);
     bool is_current = virDomainSnapshotIsCurrent(snapshot, 0) == 1;

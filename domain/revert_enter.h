@@ -17,8 +17,8 @@
  */
 int revert_enter(struct session *session, const json_t *place, struct error *err);
 
-/* Whether the guest that runs has the place's disks. */
-bool revert_enter_is_there(const struct session *session, const json_t *place);
+/* Whether the domain has the place's disks: its guest that runs, or its next start. */
+bool revert_enter_is_defined(const struct session *session, const json_t *place, bool is_active);
 
 /* What is left of it: the guest runs on, if it is to. */
 int revert_enter_let_run(const struct session *session, const json_t *place, struct error *err);

@@ -19,6 +19,7 @@
 #include "domain/revert_check.h"
 #include "domain/revert_definition.h"
 #include "domain/revert_int.h"
+#include "domain/revert_layers.h"
 #include "domain/revert_settle.h"
 #include "driver/libvirt/connection.h"
 
@@ -84,7 +85,7 @@ static int read_memory(const struct session *session, const char *file,
         r = error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s holds the memory of another domain",
                       file);
     if (r == 0)
-        r = revert_definition_switch(xml, disks, disk_count, ret_xml, err);
+        r = revert_definition_switch(xml, disks, disk_count, false, ret_xml, err);
     secret_free(xml);
     return r < 0 ? error_prepend(err, "the memory in %s", file) : 0;
 }
@@ -102,7 +103,7 @@ static int prepare(struct reverting *reverting, const char *stamp, struct error 
     if (r == 0)
         r = name_layers(reverting, stamp, err);
     if (r == 0)
-        r = revert_definition_switch(point->definition, reverting->disks, point->disk_count,
+        r = revert_definition_switch(point->definition, reverting->disks, point->disk_count, true,
                                      &reverting->definition, err);
     return r < 0 ? r
                  : read_memory(session, point->memory_file, reverting->disks, point->disk_count,
@@ -140,7 +141,9 @@ static int make_layers(const struct reverting *reverting, struct error *err)
         r = new_layer_create(disk->overlay, disk->base, disk->format, err);
         failpoint("revert:layer-made");
     }
-    return r;
+    return r < 0 ? r
+                 : revert_layers_note(reverting->session, reverting->disks,
+                                      reverting->point->disk_count, err);
 }
 
 /* From here to its end the guest writes nothing. */
@@ -190,6 +193,8 @@ static int note_switch(struct reverting *reverting, struct error *err)
                         err);
     from.definition = definition;
     from.memory_xml = memory_xml;
+    if (r == 0)
+        r = revert_layers_note(session, left->disks, left->disk_count, err);
     if (r == 0)
         r = record_note(session->record, "switch",
                         json_pack("{s:o}", "to", revert_settle_note_of(&from)), err);

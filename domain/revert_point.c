@@ -245,7 +245,7 @@ int revert_point_parse(const char *xml, struct revert_point *ret_point, struct e
     r = read_state(root, ret_point, err);
     if (r == 0)
         r = read_memory(root, ret_point, err);
-    if (r == 0 && xml_node_child_named(root, "revertdisks"))
+    if (r == 0 && xml_node_child_named(root, "revertDisks"))
         r = refuse(err, "libvirt itself has gone back to it, and keeps an account of that: "
                         "`virsh snapshot-revert` does it again");
     if (r == 0)

@@ -15,6 +15,7 @@
 #include "domain/new_layer.h"
 #include "domain/pending_call.h"
 #include "domain/revert_enter.h"
+#include "domain/revert_layers.h"
 #include "driver/libvirt/domain.h"
 
 #define LOOK_MS 200
@@ -60,13 +61,23 @@ static int await_call(struct session *session, struct error *err)
     return pending_call_answered(session, err);
 }
 
-/* The guest as it was paused for this: nothing was written since. */
+/* By the command, or by libvirt for its checkpoint; libvirtd started anew knows no reason. An error
+ * of a disk is one of a guest that went on. */
+static bool is_pause_of_ours(int reason)
+{
+    return reason == VIR_DOMAIN_PAUSED_USER || reason == VIR_DOMAIN_PAUSED_UNKNOWN ||
+           reason == VIR_DOMAIN_PAUSED_SNAPSHOT || reason == VIR_DOMAIN_PAUSED_SAVE ||
+           reason == VIR_DOMAIN_PAUSED_MIGRATION;
+}
+
+/* The guest of then, paused. */
 static bool is_held(const struct session *session)
 {
-    int state = VIR_DOMAIN_NOSTATE;
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
     json_int_t id = json_integer_value(json_object_get(note_of(session, "revert"), "id"));
-    return id > 0 && !record_host_rebooted(session->record) &&
-           virDomainGetState(session->domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_PAUSED &&
+    return session->domain && id > 0 && !record_host_rebooted(session->record) &&
+           virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
+           state == VIR_DOMAIN_PAUSED && is_pause_of_ours(reason) &&
            (json_int_t)virDomainGetID(session->domain) == id;
 }
 
@@ -79,6 +90,31 @@ static int resume(const struct session *session, struct error *err)
                                                 : 0;
 }
 
+static bool is_open(const struct session *session)
+{
+    return is_noted(session, "revert") && !is_noted(session, "entered") &&
+           !is_noted(session, "returned");
+}
+
+void revert_settle_release(struct session *session)
+{
+    struct error failure = ERROR_INIT;
+    if (is_open(session) && resume(session, &failure) < 0)
+        log_warning("the guest stays paused: %s", failure.message);
+}
+
+static bool is_untouched(const struct session *session, const json_t *place)
+{
+    size_t i;
+    const json_t *disk;
+    json_array_foreach (json_object_get(place, "disks"), i, disk) {
+        const char *path = json_string_member(disk, "overlay");
+        if (!path || !revert_layers_is_untouched(session, path))
+            return false;
+    }
+    return true;
+}
+
 /* They are empty, and nobody's where the domain is not there. */
 static int remove_layers(const struct session *session, struct error *err)
 {
@@ -89,7 +125,9 @@ static int remove_layers(const struct session *session, struct error *err)
     json_array_foreach (json_object_get(place_of(session, "revert"), "disks"), i, disk) {
         const char *path = json_string_member(disk, "overlay");
         const char *base = json_string_member(disk, "base");
-        if (r == 0 && path && base)
+        bool is_empty =
+            path && (!is_noted(session, "switch") || revert_layers_is_untouched(session, path));
+        if (r == 0 && base && is_empty)
             r = new_layer_remove(&map, path, base, err);
     }
     return r;
@@ -107,11 +145,70 @@ static int undo(const struct session *session, bool is_active, struct error *err
     return r;
 }
 
+static int note_entered(struct session *session, struct error *err)
+{
+    session->outcome = "the domain is at the checkpoint";
+    return record_note(session->record, "entered", json_true(), err);
+}
+
+static int note_returned(const struct session *session, struct error *err)
+{
+    int r = record_note(session->record, "returned", json_true(), err);
+    return r < 0 ? r : remove_layers(session, err);
+}
+
+/* By somebody, or with the host. */
+static void warn_of_boot(const struct session *session, const json_t *place)
+{
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    const char *memory = json_string_member(place, "memory");
+    if (memory && memory[0] != '\0' &&
+        virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
+        state == VIR_DOMAIN_RUNNING && reason == VIR_DOMAIN_RUNNING_BOOTED)
+        log_warning("the guest was started anew meanwhile, and not woken of the memory of "
+                    "checkpoint %s: go back once more for that",
+                    json_string_member(place, "current"));
+}
+
+/* The guest has written to a layer since, or somebody has put another in its place: a memory of
+ * then does not fit any more, and going anywhere would lose what was written. */
+static int end_where_it_is(struct session *session, bool is_active, struct error *err)
+{
+    const json_t *to = place_of(session, "revert"), *from = place_of(session, "switch");
+    bool is_to = revert_enter_is_defined(session, to, is_active);
+    bool is_from = !is_to && revert_enter_is_defined(session, from, is_active);
+    const char *name = json_string_member(is_to ? to : from, "current");
+    if (is_to && is_active)
+        warn_of_boot(session, to);
+    if (is_to || is_from)
+        log_warning("the domain went on meanwhile behind checkpoint %s: it stays there, and as it "
+                    "is; nothing is started or ended",
+                    name);
+    else
+        log_warning("the domain went on meanwhile, on other disks than those of checkpoints %s and "
+                    "%s: it stays as it is; nothing is started or ended",
+                    json_string_member(to, "current"), name);
+    return is_to ? note_entered(session, err) : note_returned(session, err);
+}
+
+static int check_managed_save(const struct session *session, struct error *err)
+{
+    int saved = virDomainHasManagedSaveImage(session->domain, 0);
+    if (saved < 0)
+        return libvirt_error(err, "cannot read whether libvirt keeps a memory of the domain");
+    return saved == 0 ? 0
+                      : error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                                  "libvirt keeps a memory of the guest, which went on meanwhile: "
+                                  "start the domain, or `virsh managedsave-remove` it");
+}
+
 static int go_on(struct session *session, bool is_active, struct error *err)
 {
     const json_t *place = place_of(session, "revert");
-    if (is_active && revert_enter_is_there(session, place))
+    if (is_active && revert_enter_is_defined(session, place, true)) {
+        warn_of_boot(session, place);
         return revert_enter_let_run(session, place, err);
+    }
     if (is_active && !is_held(session))
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                          "somebody has let the guest run on, or started it, meanwhile");
@@ -125,20 +222,18 @@ static int go_back(struct session *session, bool is_active, struct error *err)
 {
     const json_t *to = place_of(session, "revert"), *from = place_of(session, "switch");
     int r = 0;
-    if (is_active && revert_enter_is_there(session, to)) {
+    if (is_active && revert_enter_is_defined(session, to, true)) {
         r = revert_enter_let_run(session, to, err);
-        return r < 0 ? r : record_note(session->record, "entered", json_true(), err);
+        return r < 0 ? r : note_entered(session, err);
     }
     if (!is_active)
         r = revert_enter(session, from, err);
-    else if (revert_enter_is_there(session, from))
+    else if (revert_enter_is_defined(session, from, true))
         r = revert_enter_let_run(session, from, err);
     else
         r = error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                       "the guest runs on other disks than those of before and of the checkpoint");
-    if (r == 0)
-        r = remove_layers(session, err);
-    return r < 0 ? r : record_note(session->record, "returned", json_true(), err);
+    return r < 0 ? r : note_returned(session, err);
 }
 
 static int look_again(struct session *session, bool *ret_active, struct error *err)
@@ -152,7 +247,7 @@ static int try_on(struct session *session, bool is_active, struct error *err)
 {
     struct error failure = ERROR_INIT;
     if (go_on(session, is_active, &failure) == 0)
-        return record_note(session->record, "entered", json_true(), err);
+        return note_entered(session, err);
     log_warning("the domain cannot go back to checkpoint %s, and stays where it was: %s",
                 json_string_member(place_of(session, "revert"), "current"), failure.message);
     return record_note(session->record, "back", json_pack("{s:s}", "why", failure.message), err);
@@ -168,13 +263,32 @@ static int await_internal(struct session *session, struct error *err)
     return await_call(session, err);
 }
 
+/* Where nothing was written since: to the checkpoint, or back. */
+static int settle_switch(struct session *session, struct error *err)
+{
+    bool is_active = false;
+    int r = look_again(session, &is_active, err);
+    if (r < 0 || !session->domain)
+        return r;
+    if (!is_untouched(session, place_of(session, "revert")) ||
+        !is_untouched(session, place_of(session, "switch")))
+        return end_where_it_is(session, is_active, err);
+    if (!is_active)
+        r = check_managed_save(session, err);
+    if (r < 0)
+        return r;
+    return is_noted(session, "back") ? go_back(session, is_active, err)
+                                     : try_on(session, is_active, err);
+}
+
 int revert_settle(struct session *session, struct error *err)
 {
     bool is_active = false;
     if (is_noted(session, "internal"))
         return await_internal(session, err);
-    if (!is_noted(session, "revert") || is_noted(session, "entered") ||
-        is_noted(session, "returned"))
+    if (is_noted(session, "returned"))
+        return remove_layers(session, err);
+    if (!is_open(session))
         return 0;
     int r = await_call(session, err);
     if (r == 0)
@@ -185,12 +299,10 @@ int revert_settle(struct session *session, struct error *err)
     }
     if (r == 0 && !is_noted(session, "switch"))
         return undo(session, is_active, err);
-    if (r == 0 && !is_noted(session, "back"))
-        r = try_on(session, is_active, err);
-    if (r < 0 || is_noted(session, "entered"))
-        return r;
-    r = await_call(session, err);
     if (r == 0)
-        r = look_again(session, &is_active, err);
-    return r < 0 || !session->domain ? r : go_back(session, is_active, err);
+        r = settle_switch(session, err);
+    if (r < 0 || !is_open(session))
+        return r;
+    r = await_call(session, err); /* it is to go back */
+    return r < 0 ? r : settle_switch(session, err);
 }

@@ -6,15 +6,13 @@
  * Notes of its record, besides those of the checkpoint of what is left behind and of calls
  * (checkpoint_settle.h, pending_call.h):
  *   revert    {to: where it is to go, was_running, id: of the guest, 0: it did not run}
- *   suspend   the guest is about to be paused
- *   switch    {to: where it comes from}: all that was is kept by that checkpoint. From here on the
- *             domain goes to the new place
- *   entered   it is there
- *   back      {why}: it cannot get there, and goes back to where it came from
- *   returned  it has
- *   internal  {name}: libvirt is about to take it back to this internal one, and alone knows how
- * far A place: {current: the checkpoint's name, state: "running", "paused" or "shut off", memory:
- * its file or "", memory_xml, definition, disks: [{target, base, overlay}]}
+ *   layers    those of a place are made (revert_layers.h): nothing is started, ended or removed
+ * where a guest has written to one since suspend   the guest is about to be paused switch    {to:
+ * where it comes from}: all that was is kept by that checkpoint. From here on the domain goes to
+ * the new place entered   it is there back      {why}: it cannot get there, and goes back to where
+ * it came from returned  it has internal  {name}: libvirt is about to take it back to this internal
+ * one, and alone knows how far A place: {current: the checkpoint's name, state: "running", "paused"
+ * or "shut off", memory: its file or "", memory_xml, definition, disks: [{target, base, overlay}]}
  */
 #pragma once
 
@@ -40,6 +38,11 @@ json_t *revert_settle_note_of(const struct revert_place *place);
 
 /*
  * Behind checkpoint_settle(). To be called again after a failure; nothing to do when none is noted.
- * 0 when the domain is at either place: which, is in the record.
+ * 0 when the domain is at either place: which, is in the record. One whose guest went on meanwhile
+ * is where its definition points, and stays as it is, with a warning; EBUSY while libvirt keeps a
+ * memory of it. Tells session->outcome.
  */
 int revert_settle(struct session *session, struct error *err);
+
+/* Behind a failure of either: a guest that was paused for this, and was not ended, runs on. */
+void revert_settle_release(struct session *session);

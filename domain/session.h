@@ -30,6 +30,7 @@ struct session {
                             it takes unknown ones */
     char uuid[DRIVER_UUID_MAX];
     struct domain_lock *lock;
+    const char *outcome;           /* static: how the record has ended; NULL: it was undone */
     struct record *record;         /* empty: nothing is begun; NULL: it looks only */
     struct driver_journal journal; /* writes into the record, as "driver" */
 };

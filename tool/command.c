@@ -75,7 +75,8 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
          "the guest still has in memory of them may destroy them."},
     [INVOCATION_FORCE_REVERT] = {"force", NULL,
                                  "To an internal checkpoint, where what was written since is "
-                                 "lost."},
+                                 "lost; and a server of nova's, which nova may not be able to "
+                                 "start afterwards."},
     [INVOCATION_CONNECT] = {"connect", "URI", "libvirt's URI, qemu:///system unless it is given."},
     [INVOCATION_STATE_DIR] = {"state-dir", "FOLDER",
                               "Where is written down what is done, /var/lib/nova-snapshot unless "
@@ -227,10 +228,13 @@ const struct command command_table[] = {
          "external checkpoint: the domain as it is now is kept by a checkpoint of its own, "
          "left-<time>, which one may go back to in turn, then the disks go on in new files "
          "<disk>.<NAME>-<time>. To an internal one with --force alone: what was written since is "
-         "lost. It is refused before anything is touched where a file of the checkpoint has gone "
+         "lost. A server of nova's goes back to an external one with --force alone: its disks "
+         "would be in files that nova does not know of. It is refused before anything is touched "
+         "where a file of the checkpoint has gone "
          "or was written to since, a layer was merged, a disk was attached or detached, or a part "
          "of the guest is in no checkpoint (UEFI's variables, a TPM). Killed in the middle, domain "
-         "recover ends with the domain as it was or at the checkpoint.",
+         "recover ends with the domain as it was or at the checkpoint; where the guest went on "
+         "meanwhile, it stays as it is.",
      .run = domain_revert,
      .options = {INVOCATION_RUNNING, INVOCATION_PAUSED, INVOCATION_FORCE_REVERT, INVOCATION_CONNECT,
                  INVOCATION_STATE_DIR},

@@ -115,7 +115,9 @@ static enum invocation_exit recover_one(const struct invocation *invocation, con
     int r = domain_session_open(invocation, name, false, &session, &err);
     if (r == 0 && !record_is_empty(session->record)) {
         r = leftover_undo_earlier(session, &err);
-        outcome = record_is_empty(session->record) ? "undone" : "undone but for a checkpoint";
+        outcome = session->outcome                   ? session->outcome
+                  : record_is_empty(session->record) ? "undone"
+                                                     : "undone but for a checkpoint";
     }
     if (r == -EBUSY && !session) /* its command is alive, and undoes itself what it does */
         outcome = err.message;

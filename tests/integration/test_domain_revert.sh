@@ -233,6 +233,9 @@ test_refusals() {
     refused $guest one "$disk.one.memory, which keeps it, has gone"
     mv "$DISKS/away" "$disk.one.memory"
     tool checkpoint $guest --name two >/dev/null
+    touch -d '+2 minutes' "$disk" # two stands on it
+    refused $guest two "$disk, which keeps it, was written to after"
+    touch -d '-2 minutes' "$disk"
     mv "$disk.one" "$DISKS/away" # QEMU has it open
     refused $guest one 'does not stand on it any more'
     mv "$DISKS/away" "$disk.one"
@@ -254,6 +257,11 @@ test_refusals() {
     tool checkpoint uefi --name one >/dev/null
     refused uefi one UEFI
     remove uefi
+    make_plain novas
+    $VIRSH metadata "$NAME-novas" --uri http://openstack.org/xmlns/libvirt/nova/1.1 --key nova \
+        --set '<instance/>' --live --config >/dev/null
+    refused novas one 'nova owns this domain'
+    remove novas
 }
 
 # A place it cannot get to: a CD of then has gone.

@@ -109,6 +109,21 @@ static void nor_what_was_asked_for_long_ago(void **state)
     assert_int_equal(access(memory, F_OK), -1);
 }
 
+/* Nor was it this that was asked for: the guest was paused before. */
+static void somebodys_file_stays(void **state)
+{
+    (void)state;
+    note("begun", json_integer((json_int_t)clock_now_ms()));
+    note("answered", json_true());
+    note("snapshot",
+         json_pack("{s:s, s:i, s:s, s:[]}", "name", "late", "asked", 1, "memory", memory, "disks"));
+    settle();
+    assert_int_equal(access(memory, F_OK), 0);
+    note("unreserved", json_true());
+    settle();
+    assert_int_equal(access(memory, F_OK), 0);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -116,6 +131,7 @@ int main(void)
         TEST(what_comes_late_keeps_its_files),
         TEST(what_was_refused_is_not_waited_for),
         TEST(nor_what_was_asked_for_long_ago),
+        TEST(somebodys_file_stays),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

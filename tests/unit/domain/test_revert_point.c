@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "common/cleanup.h"
+#include "domain/nova_guest.h"
 #include "domain/revert_definition.h"
 #include "domain/revert_point.h"
 
@@ -136,7 +137,7 @@ static void what_is_no_whole_point_is_refused(void **state)
 static void libvirts_own_work_is_left_to_it(void **state)
 {
     (void)state;
-    need_refused(parse(SHUT_OFF "<revertdisks/>", MADE("vda", "/d/a.one"), DEVICES(VDA), ""),
+    need_refused(parse(SHUT_OFF "<revertDisks/>", MADE("vda", "/d/a.one"), DEVICES(VDA), ""),
                  "virsh snapshot-revert");
     need_refused(parse(SHUT_OFF,
                        "<disk name='vda' snapshot='external'><source file='/d/a.one'/>"
@@ -205,7 +206,7 @@ static void disks_are_switched(void **state)
         "<domain><devices><disk type='file' device='disk'><driver type='raw' cache='none'/>"
         "<source file='/d/a' index='3'><seclabel model='dac' relabel='no'/></source>"
         "<backingStore/><target dev='vda'/></disk>" CD "</devices></domain>",
-        moved, 1, &xml, &err));
+        moved, 1, true, &xml, &err));
     assert_non_null(strstr(xml, "<driver type=\"qcow2\" cache=\"none\"/>"));
     assert_non_null(strstr(xml, "<source file=\"/d/a.new\"><seclabel"));
     assert_null(strstr(xml, "backingStore")); /* QEMU would see an empty disk */
@@ -219,19 +220,47 @@ static void a_disk_that_is_elsewhere_is_not_switched(void **state)
     char *xml = NULL;
     need_refused(
         revert_definition_switch("<domain>" DEVICES(DISK(QCOW2("/d/b", "vda"))) "</domain>", moved,
-                                 1, &xml, &err),
+                                 1, true, &xml, &err),
         "disk vda at /d/b, not at /d/a");
     err = (struct error)ERROR_INIT;
-    need_refused(revert_definition_switch("<domain>" DEVICES(CD) "</domain>", moved, 1, &xml, &err),
-                 "disk vda at");
+    need_refused(
+        revert_definition_switch("<domain>" DEVICES(CD) "</domain>", moved, 1, true, &xml, &err),
+        "disk vda at");
     err = (struct error)ERROR_INIT;
     need_refused(
         revert_definition_switch(
             "<domain>" DEVICES(DISK("<driver type='raw'/><source file='/d/a'><reservations/>"
                                     "</source><target dev='vda'/>")) "</domain>",
-            moved, 1, &xml, &err),
+            moved, 1, true, &xml, &err),
         "not as a plain file");
     assert_null(xml);
+}
+
+static void a_guest_of_novas_stays(void **state)
+{
+    (void)state;
+    need(nova_guest_refuse_revert("<domain>" DEVICES(VDA) "</domain>", &err));
+    need_refused(
+        nova_guest_refuse_revert(
+            "<domain><metadata><nova:instance "
+            "xmlns:nova='http://openstack.org/xmlns/libvirt/nova/1.1'/></metadata>" DEVICES(
+                VDA) "</domain>",
+            &err),
+        "--force");
+}
+
+/* A layer that it was at when its memory was saved may have been merged since. */
+static void a_memorys_disk_is_switched_wherever_it_was(void **state)
+{
+    (void)state;
+    cleanup_free char *xml = NULL;
+    need_refused(
+        revert_definition_switch("<domain>" DEVICES(CD) "</domain>", moved, 1, false, &xml, &err),
+        "disk vda at");
+    err = (struct error)ERROR_INIT;
+    need(revert_definition_switch("<domain>" DEVICES(DISK(QCOW2("/d/b", "vda"))) "</domain>", moved,
+                                  1, false, &xml, &err));
+    need(revert_definition_check(xml, moved, 1, false, &err));
 }
 
 static void what_a_guest_runs_on_is_compared(void **state)
@@ -263,6 +292,8 @@ int main(void)
         TEST(the_domain_of_now_has_the_same_disks),
         TEST(disks_are_switched),
         TEST(a_disk_that_is_elsewhere_is_not_switched),
+        TEST(a_guest_of_novas_stays),
+        TEST(a_memorys_disk_is_switched_wherever_it_was),
         TEST(what_a_guest_runs_on_is_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

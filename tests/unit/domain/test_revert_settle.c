@@ -15,7 +15,10 @@
 #include <cmocka.h>
 
 #include "common/secret.h"
+#include "domain/layer_map.h"
+#include "domain/leftover.h"
 #include "domain/new_layer.h"
+#include "domain/revert_layers.h"
 #include "domain/revert_settle.h"
 #include "driver/image/qemu_img.h"
 #include "tests/unit/driver/temp_folder.h"
@@ -23,6 +26,25 @@
 static struct error err;
 static struct session *session;
 static char base[PATH_MAX], layer[PATH_MAX];
+static bool map_fails, disk_failed;
+
+int __real_layer_map_read(const struct session *of, struct layer_map *map, struct error *error);
+int __wrap_layer_map_read(const struct session *of, struct layer_map *map, struct error *error);
+int __wrap_layer_map_read(const struct session *of, struct layer_map *map, struct error *error)
+{
+    return map_fails ? error_set(error, EIO, EXC_INTERNAL_ERROR, "a file cannot be read")
+                     : __real_layer_map_read(of, map, error);
+}
+
+int __real_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
+int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
+int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags)
+{
+    int r = __real_virDomainGetState(domain, state, reason, flags);
+    if (disk_failed && reason)
+        *reason = VIR_DOMAIN_PAUSED_IOERROR;
+    return r;
+}
 
 static void need(int r)
 {
@@ -38,6 +60,7 @@ static int set_up(void **state)
     const struct qemu_img_overlay disk = {.path = base, .size_bytes = 1 << 20};
     err = (struct error)ERROR_INIT;
     session = NULL;
+    map_fails = disk_failed = false;
     (void)snprintf(base, sizeof(base), "%s/base", temp_folder);
     (void)snprintf(layer, sizeof(layer), "%s/layer", temp_folder);
     (void)unlink(layer);
@@ -102,6 +125,21 @@ static void note_revert(json_t *to, bool was_running)
                              (json_int_t)virDomainGetID(session->domain)));
 }
 
+static void make_layer(void)
+{
+    struct checkpoint_disk disk = {.target = "vda"};
+    (void)snprintf(disk.overlay, sizeof(disk.overlay), "%s", layer);
+    need(new_layer_create(layer, base, "qcow2", &err));
+    need(revert_layers_note(session, &disk, 1, &err));
+}
+
+static void write_to_layer(void)
+{
+    int fd = open(layer, O_WRONLY | O_APPEND);
+    assert_int_equal(write(fd, "guest's", 7), 7);
+    assert_int_equal(close(fd), 0);
+}
+
 static void a_layer_is_the_bases_owners(void **state)
 {
     (void)state;
@@ -152,7 +190,7 @@ static void a_file_that_is_no_layer_of_it_stays(void **state)
 static void a_guest_that_runs_on_is_not_ended(void **state)
 {
     (void)state;
-    need(new_layer_create(layer, base, "qcow2", &err));
+    make_layer();
     note_revert(place("then", "shut off"), true);
     note("switch", json_pack("{s:o}", "to", place("left", "running")));
     need(revert_settle(session, &err));
@@ -171,6 +209,7 @@ static void a_stopped_domain_gets_there(void **state)
     note("switch", json_pack("{s:o}", "to", place("left", "shut off")));
     need(revert_settle(session, &err));
     assert_true(is_noted("entered") && !is_noted("back"));
+    assert_non_null(session->outcome);
     virDomainSnapshotPtr current = virDomainSnapshotCurrent(session->domain, 0);
     assert_string_equal(virDomainSnapshotGetName(current), "there");
     (void)virDomainSnapshotFree(current);
@@ -179,7 +218,7 @@ static void a_stopped_domain_gets_there(void **state)
 static void what_cannot_be_entered_is_left(void **state)
 {
     (void)state;
-    need(new_layer_create(layer, base, "qcow2", &err));
+    make_layer();
     assert_int_equal(virDomainDestroy(session->domain), 0);
     note_revert(place("then", "shut off"), false); /* its disk is not the domain's */
     note("switch", json_pack("{s:o}", "to", place("left", "shut off")));
@@ -188,14 +227,137 @@ static void what_cannot_be_entered_is_left(void **state)
     assert_int_equal(access(layer, F_OK), -1);
 }
 
+/* The guest was at the checkpoint, and has written there: a memory of then does not fit. */
+static void nothing_is_started_on_what_was_written_to(void **state)
+{
+    (void)state;
+    make_layer();
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    note_revert(place("then", "running"), false);
+    note("switch", json_pack("{s:o}", "to", place("left", "running")));
+    write_to_layer();
+    need(revert_settle(session, &err));
+    assert_true(is_noted("returned") && !is_noted("back"));
+    assert_int_equal(state_of_guest(), VIR_DOMAIN_SHUTOFF);
+    assert_int_equal(access(layer, F_OK), 0);
+}
+
+static void nor_left_is_what_was_written_since(void **state)
+{
+    (void)state;
+    make_layer(); /* of what was left behind */
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    note_revert(place("there", "running"), false);
+    note("switch", json_pack("{s:o}", "to", place("then", "running")));
+    write_to_layer();
+    need(revert_settle(session, &err));
+    assert_true(is_noted("entered")); /* where the definition points, without disks */
+    assert_int_equal(state_of_guest(), VIR_DOMAIN_SHUTOFF);
+}
+
+static void hold_at_what_is_left(void)
+{
+    make_layer();
+    note_revert(place("then", "shut off"), true);
+    note("suspend", json_true());
+    assert_int_equal(virDomainSuspend(session->domain), 0);
+    note("switch", json_pack("{s:o}", "to", place("left", "running")));
+}
+
+static void a_guest_that_was_paused_again_is_not_ended(void **state)
+{
+    (void)state;
+    hold_at_what_is_left();
+    write_to_layer();
+    need(revert_settle(session, &err));
+    assert_true(is_noted("returned") && !is_noted("back"));
+    assert_int_equal(state_of_guest(), VIR_DOMAIN_PAUSED);
+}
+
+static void nor_one_whose_disk_has_failed(void **state)
+{
+    (void)state;
+    hold_at_what_is_left();
+    disk_failed = true;
+    need(revert_settle(session, &err));
+    assert_true(is_noted("back") && is_noted("returned"));
+    assert_int_not_equal(state_of_guest(), VIR_DOMAIN_SHUTOFF);
+}
+
+static void a_memory_that_libvirt_keeps_is_not_used_up(void **state)
+{
+    (void)state;
+    make_layer();
+    note_revert(place("then", "running"), true);
+    note("switch", json_pack("{s:o}", "to", place("left", "running")));
+    assert_int_equal(virDomainManagedSave(session->domain, 0), 0);
+    assert_int_equal(revert_settle(session, &err), -EBUSY);
+    assert_false(is_noted("back") || is_noted("entered"));
+    assert_int_equal(virDomainHasManagedSaveImage(session->domain, 0), 1);
+    assert_int_equal(virDomainManagedSaveRemove(session->domain, 0), 0);
+}
+
+/* Else its memory of then would be woken once more. */
+static void that_it_is_back_is_noted_before_files_go(void **state)
+{
+    (void)state;
+    make_layer();
+    note_revert(place("then", "shut off"), true);
+    note("switch", json_pack("{s:o}", "to", place("left", "running")));
+    map_fails = true;
+    assert_int_equal(revert_settle(session, &err), -EIO);
+    assert_true(is_noted("returned"));
+    map_fails = false;
+    need(revert_settle(session, &err));
+    assert_int_equal(access(layer, F_OK), -1);
+}
+
+static void whatever_fails_the_guest_goes_on(void **state)
+{
+    (void)state;
+    note_revert(place("then", "running"), true);
+    note("suspend", json_true());
+    assert_int_equal(virDomainSuspend(session->domain), 0);
+    note("snapshot", json_pack("{s:s, s:s, s:[]}", "name", "none", "memory", layer, "disks"));
+    note("begun", json_integer(0));
+    map_fails = true;
+    assert_int_equal(leftover_undo(session, &err), -EIO);
+    assert_int_equal(state_of_guest(), VIR_DOMAIN_RUNNING);
+}
+
+static void it_comes_back_without_its_checkpoint(void **state)
+{
+    (void)state;
+    make_layer();
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    note_revert(place("then", "shut off"), false);
+    note("switch", json_pack("{s:o}", "to", place("left", "shut off")));
+    virDomainSnapshotPtr left = virDomainSnapshotLookupByName(session->domain, "left", 0);
+    assert_int_equal(virDomainSnapshotDelete(left, 0), 0);
+    (void)virDomainSnapshotFree(left);
+    need(revert_settle(session, &err));
+    assert_true(is_noted("returned"));
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_layer_is_the_bases_owners),           TEST(before_the_switch_the_guest_goes_on),
-        TEST(one_that_somebody_has_paused_stays_so), TEST(a_file_that_is_no_layer_of_it_stays),
-        TEST(a_guest_that_runs_on_is_not_ended),     TEST(a_stopped_domain_gets_there),
+        TEST(a_layer_is_the_bases_owners),
+        TEST(before_the_switch_the_guest_goes_on),
+        TEST(one_that_somebody_has_paused_stays_so),
+        TEST(a_file_that_is_no_layer_of_it_stays),
+        TEST(a_guest_that_runs_on_is_not_ended),
+        TEST(a_stopped_domain_gets_there),
         TEST(what_cannot_be_entered_is_left),
+        TEST(nothing_is_started_on_what_was_written_to),
+        TEST(nor_left_is_what_was_written_since),
+        TEST(a_guest_that_was_paused_again_is_not_ended),
+        TEST(nor_one_whose_disk_has_failed),
+        TEST(a_memory_that_libvirt_keeps_is_not_used_up),
+        TEST(that_it_is_back_is_noted_before_files_go),
+        TEST(whatever_fails_the_guest_goes_on),
+        TEST(it_comes_back_without_its_checkpoint),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
