@@ -17,6 +17,7 @@
 #include "domain/merge_chain.h"
 #include "domain/merge_live.h"
 #include "domain/merge_plan.h"
+#include "domain/merge_progress.h"
 #include "domain/merge_relink.h"
 #include "domain/merge_rest.h"
 #include "driver/block/block_job.h"
@@ -38,15 +39,9 @@ static const json_t *disks_of(const struct merging *merging)
     return json_object_get(merging->note, "disks");
 }
 
-static bool has_begun(const struct merging *merging, const json_t *disk)
+static int id_of(const struct merging *merging)
 {
-    const json_t *target;
-    size_t i;
-    json_array_foreach (record_all(merging->session->record, "merging"), i, target) {
-        if (json_equal(target, json_object_get(disk, "target")))
-            return true;
-    }
-    return false;
+    return merging->is_active ? (int)virDomainGetID(merging->domain) : -1;
 }
 
 /* libvirt has refused, and QEMU has no job: the disk is as it was, and so is what is noted. */
@@ -58,11 +53,7 @@ static void forget_begin(const struct merging *merging, const json_t *disk)
     if (libvirt_connection_is_lost(session->driver->connection, merging->domain) ||
         block_job_check_idle(merging->domain, session->uuid, target, &ignored) < 0)
         return;
-    json_t *begun = json_copy(record_all(session->record, "merging"));
-    (void)json_array_remove(begun, json_array_size(begun) - 1);
-    json_t *kept = json_pack("{s:O*, s:O*, s:o}", "domain", record_all(session->record, "domain"),
-                             "merge", record_all(session->record, "merge"), "merging", begun);
-    if (record_restart(session->record, kept, &ignored) < 0)
+    if (merge_progress_forget(session->record, disk, &ignored) < 0)
         log_debug("%s", ignored.message);
 }
 
@@ -78,28 +69,58 @@ static int begin_live(const struct merging *merging, const json_t *disk, struct 
     return r;
 }
 
+/* From then on nothing but the note tells that all is in base. */
+static int put_on_base(const struct merging *merging, json_t *disk, struct error *err)
+{
+    int r = merge_progress_note(merging->session->record, disk, -1, true, err);
+    if (r < 0 || virDomainIsActive(merging->domain) != 0)
+        return r;
+    json_t *one = json_pack("[O]", disk);
+    r = one ? merge_relink_definition(merging->domain, one, err) : error_nomem(err);
+    json_decref(one);
+    return r;
+}
+
 /* It was known to be nobody else's when it was planned; whoever came since keeps it. */
 static int begin_disk(const struct merging *merging, json_t *disk, struct error *err)
 {
     cleanup_layer_map struct layer_map map = {0};
     unsigned stall_timeout_s = merging->session->driver->stall_timeout_s;
-    json_t *target = json_object_get(disk, "target");
+    struct record *record = merging->session->record;
     int r = layer_map_read(merging->session, &map, err);
     if (r == 0)
-        r = merge_plan_check_users(&map, disk, merging->snapshot, has_begun(merging, disk), err);
+        r = merge_plan_check_users(&map, disk, merging->snapshot,
+                                   merge_progress_has_begun(record, disk), err);
     if (r == 0)
-        r = record_note(merging->session->record, "merging", json_incref(target), err);
+        r = merge_progress_note(record, disk, id_of(merging), false, err);
     failpoint("merge:begun");
     if (r < 0 || merging->is_active)
         return r < 0 ? r : begin_live(merging, disk, err);
     r = merge_rest(disk, stall_timeout_s, err);
-    if (r == 0 && !json_object_get(disk, "above") && virDomainIsActive(merging->domain) == 0) {
-        json_t *one = json_pack("[O]", disk);
-        r = one ? merge_relink_definition(merging->domain, one, err) : error_nomem(err);
-        json_decref(one);
-    }
+    if (r == 0 && !json_object_get(disk, "above"))
+        r = put_on_base(merging, disk, err);
     failpoint("merge:defined");
     return r;
+}
+
+static int await_commit(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    bool goes_on = false;
+    int r = merge_live_await(merging->domain, disk, merging->session->driver->stall_timeout_s,
+                             &goes_on, err);
+    return r == 0 && goes_on
+               ? merge_progress_note(merging->session->record, disk, id_of(merging), true, err)
+               : r;
+}
+
+/* Also when it is stopped afterwards, and this is done again. */
+static int confirm_done(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    struct record *record = merging->session->record;
+    int r = merge_progress_check_done(record, disk, id_of(merging), err);
+    bool is_known = json_object_get(disk, "above") ||
+                    merge_progress_check_done(record, disk, -1, &(struct error){0}) == 0;
+    return r < 0 || is_known ? r : merge_progress_note(record, disk, id_of(merging), true, err);
 }
 
 static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_done,
@@ -107,21 +128,23 @@ static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_d
 {
     const char *target = json_string_member(disk, "target");
     json_t *chain = NULL;
-    int r = merging->is_active ? merge_live_await(merging->domain, disk,
-                                                  merging->session->driver->stall_timeout_s, err)
-                               : 0;
+    int r = merging->is_active ? await_commit(merging, disk, err) : 0;
     if (r == 0)
         r = merge_chain_read(merging->domain, target ? target : "", &chain, err);
     if (r < 0)
         return r;
     enum merge_plan_state state =
         merge_plan_state(disk, chain, record_host_rebooted(merging->session->record));
+    if (state == MERGE_PLAN_DONE)
+        r = confirm_done(merging, disk, err);
+    else if (state == MERGE_PLAN_PENDING)
+        r = begin_disk(merging, disk, err);
+    else
+        r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                      "disk %s has other layers than when its merge was begun", target);
+    *ret_done = r == 0 && state == MERGE_PLAN_DONE;
     json_decref(chain);
-    *ret_done = state == MERGE_PLAN_DONE;
-    if (state == MERGE_PLAN_OTHER)
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "disk %s has other layers than when its merge was begun", target);
-    return *ret_done ? 0 : begin_disk(merging, disk, err);
+    return r;
 }
 
 static int find_domain(struct merging *merging, struct error *err)
@@ -212,8 +235,8 @@ static int remove_files(const struct merging *merging, struct error *err)
     return r < 0 ? r : remove_file(merging, &map, json_object_get(merging->note, "memory"), err);
 }
 
-/* It holds what the checkpoint above holds, and is as old: by its age the way back to that one tells
- * that nobody has written to it since. */
+/* It holds what the checkpoint above holds, and is as old: by its age the way back to that one
+ * tells that nobody has written to it since. */
 static void keep_age(const json_t *disk)
 {
     const json_t *newest = json_array_get(json_object_get(disk, "gone"), 0);
@@ -221,8 +244,7 @@ static void keep_age(const json_t *disk)
     const struct timespec times[] = {
         {.tv_nsec = UTIME_OMIT},
         {.tv_sec = (time_t)json_integer_value(json_object_get(newest, "written_s"))}};
-    if (json_object_get(disk, "above") &&
-        utimensat(AT_FDCWD, base, times, AT_SYMLINK_NOFOLLOW) < 0)
+    if (json_object_get(disk, "above") && utimensat(AT_FDCWD, base, times, AT_SYMLINK_NOFOLLOW) < 0)
         log_warning("the age of %s cannot be set: %s; there may be no way back to the checkpoint "
                     "it holds",
                     base, strerror(errno));

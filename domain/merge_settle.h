@@ -6,7 +6,8 @@
  *
  * Notes of the record:
  *   merge    what is to be merged
- *   merging  a disk's target: from here on base may hold a part of it, and there is but the way on
+ *   merging  of a disk (merge_progress.h): from here on base may hold a part of it, and there is
+ *            but the way on
  */
 #pragma once
 

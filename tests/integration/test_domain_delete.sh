@@ -404,7 +404,32 @@ test_changes() {
     result $? "stopped before recover: it is merged at rest" "$said"
     [ "$(disks_of $guest)" = "$before" ] && [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
     result $? "stopped before recover: the disks are read as before" "$(file_of $guest vda)"
+    test_another_start
     remove $guest
+}
+# As nova's hard reboot does it: from a definition that names the file of before.
+test_another_start() {
+    local guest=changed said before
+    checkpoint $guest c --disk-only
+    write_both $guest 0x04
+    before=$(disks_of $guest)
+    $VIRSH destroy "$NAME-$guest"
+    $VIRSH dumpxml --inactive "$NAME-$guest" >"$DIR/layers.xml"
+    echo "merge:begun kill" >"$STATE/failpoint"
+    (delete $guest c >/dev/null) 2>"$DIR/shells"
+    sed "s|\.img\.c'|.img'|" "$DIR/layers.xml" >"$DIR/novas.xml"
+    $VIRSH define "$DIR/novas.xml"
+    for state in 'shut off' paused; do
+        [ "$state" = paused ] && $VIRSH start --paused "$NAME-$guest"
+        said=$(recover $guest)
+        [ $? -eq 1 ] && grep -q 'alone has it all' <<<"$said" && [ -e "$DISKS/$guest.img.c" ]
+        result $? "put on the file below by somebody else, $state: the layer stays" "$said"
+    done
+    $VIRSH destroy "$NAME-$guest"
+    $VIRSH define "$DIR/layers.xml"
+    said=$(recover $guest)
+    [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.c" ]
+    result $? "put back on its layer: all is merged" "$said"
 }
 
 restart_libvirtd() {
