@@ -3,11 +3,7 @@
 #include "domain/merge_settle.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libvirt/virterror.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/failpoint.h"
@@ -15,13 +11,13 @@
 #include "common/log.h"
 #include "domain/layer_map.h"
 #include "domain/merge_chain.h"
+#include "domain/merge_end.h"
 #include "domain/merge_live.h"
 #include "domain/merge_plan.h"
 #include "domain/merge_progress.h"
 #include "domain/merge_relink.h"
 #include "domain/merge_rest.h"
 #include "driver/block/block_job.h"
-#include "driver/image/qemu_img.h"
 #include "driver/libvirt/domain.h"
 
 #define ATTEMPTS 5 /* the guest may be started or stopped meanwhile, libvirtd restarted */
@@ -143,6 +139,8 @@ static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_d
         r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                       "disk %s has other layers than when its merge was begun", target);
     *ret_done = r == 0 && state == MERGE_PLAN_DONE;
+    if (*ret_done)
+        merge_end_keep_age(disk, chain, record_host_rebooted(merging->session->record));
     json_decref(chain);
     return r;
 }
@@ -180,76 +178,6 @@ static int merge_disk(struct merging *merging, json_t *disk, struct error *err)
     return is_done ? 0 : -err->errnum;
 }
 
-static int delete_metadata(const struct merging *merging, struct error *err)
-{
-    virDomainSnapshotPtr snapshot =
-        merging->snapshot ? virDomainSnapshotLookupByName(merging->domain, merging->snapshot, 0)
-                          : NULL;
-    if (!snapshot)
-        return !merging->snapshot || virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT
-                   ? 0
-                   : libvirt_error(err, "cannot look for checkpoint %s", merging->snapshot);
-    int r = virDomainSnapshotDelete(snapshot, VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY);
-    if (r < 0)
-        r = libvirt_error(err, "libvirt does not forget checkpoint %s", merging->snapshot);
-    (void)virDomainSnapshotFree(snapshot);
-    return r;
-}
-
-/* Of a file that the merge was planned with, and that is needless now. */
-static int remove_file(const struct merging *merging, const struct layer_map *map,
-                       const json_t *file, struct error *err)
-{
-    const char *path = merge_chain_path(file);
-    struct stat st;
-    if (!file || (lstat(path, &st) < 0 && errno == ENOENT))
-        return 0;
-    json_t *now = json_pack("{s:s, s:I, s:I}", "path", path, "dev", (json_int_t)st.st_dev, "ino",
-                            (json_int_t)st.st_ino);
-    bool is_it = merge_chain_is_same(file, now, record_host_rebooted(merging->session->record));
-    json_decref(now);
-    const struct layer_name *user = layer_map_find_user(map, path);
-    if (!is_it || user || qemu_img_is_written(path)) {
-        log_warning("%s is %s%s: it stays", path, is_it ? "in use" : "another file than it was",
-                    user ? " by a domain" : "");
-        return 0;
-    }
-    if (unlink(path) < 0 && errno != ENOENT)
-        return error_errno(err, errno, "cannot remove %s", path);
-    failpoint("merge:file-removed");
-    return 0;
-}
-
-static int remove_files(const struct merging *merging, struct error *err)
-{
-    cleanup_layer_map struct layer_map map = {0};
-    const json_t *disk, *file;
-    size_t i, j;
-    int r = layer_map_read(merging->session, &map, err);
-    json_array_foreach (disks_of(merging), i, disk) {
-        json_array_foreach (json_object_get(disk, "gone"), j, file) {
-            if (r == 0)
-                r = remove_file(merging, &map, file, err);
-        }
-    }
-    return r < 0 ? r : remove_file(merging, &map, json_object_get(merging->note, "memory"), err);
-}
-
-/* It holds what the checkpoint above holds, and is as old: by its age the way back to that one
- * tells that nobody has written to it since. */
-static void keep_age(const json_t *disk)
-{
-    const json_t *newest = json_array_get(json_object_get(disk, "gone"), 0);
-    const char *base = merge_chain_path(json_object_get(disk, "base"));
-    const struct timespec times[] = {
-        {.tv_nsec = UTIME_OMIT},
-        {.tv_sec = (time_t)json_integer_value(json_object_get(newest, "written_s"))}};
-    if (json_object_get(disk, "above") && utimensat(AT_FDCWD, base, times, AT_SYMLINK_NOFOLLOW) < 0)
-        log_warning("the age of %s cannot be set: %s; there may be no way back to the checkpoint "
-                    "it holds",
-                    base, strerror(errno));
-}
-
 static int run_merge(struct merging *merging, struct error *err)
 {
     json_t *disk;
@@ -262,8 +190,6 @@ static int run_merge(struct merging *merging, struct error *err)
     json_array_foreach (disks_of(merging), i, disk) {
         if (r == 0)
             r = merge_disk(merging, disk, err);
-        if (r == 0)
-            keep_age(disk);
         failpoint("merge:disk-merged");
     }
     if (r == 0)
@@ -272,9 +198,9 @@ static int run_merge(struct merging *merging, struct error *err)
         r = merge_relink_snapshots(merging->domain, disks_of(merging), merging->snapshot, err);
     failpoint("merge:relinked");
     if (r == 0)
-        r = delete_metadata(merging, err);
+        r = merge_end_metadata(merging->domain, merging->snapshot, err);
     failpoint("merge:metadata-gone");
-    return r < 0 ? r : remove_files(merging, err);
+    return r < 0 ? r : merge_end_files(merging->session, merging->note, err);
 }
 
 int merge_settle_run(struct session *session, struct error *err)
