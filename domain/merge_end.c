@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "domain/layer_map.h"
 #include "domain/merge_chain.h"
+#include "domain/merge_plan.h"
 #include "domain/merge_rest.h"
 #include "domain/new_layer.h"
 #include "driver/image/qemu_img.h"
@@ -56,9 +57,35 @@ int merge_end_metadata(virDomainPtr domain, const char *name, struct error *err)
     return r;
 }
 
-/* Of a file that the merge was planned with, and that is needless now. */
+static bool goes_as_well(const struct layer_map *map, const json_t *merge, size_t place)
+{
+    const json_t *disk, *file;
+    size_t i, j;
+    json_array_foreach (json_object_get(merge, "disks"), i, disk) {
+        json_array_foreach (json_object_get(disk, "gone"), j, file) {
+            if (layer_map_find(map, merge_chain_path(file)) == place)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Nobody names it, and nothing that stays stands on it. */
+static bool is_needless(const struct layer_map *map, const json_t *merge, const char *path)
+{
+    size_t place = layer_map_find(map, path);
+    if (layer_map_find_user(map, path))
+        return false;
+    for (size_t i = 0; place != LAYER_MAP_NONE && i < map->file_count; i++)
+        if (map->files[i].below == place && access(map->files[i].path, F_OK) == 0 &&
+            !goes_as_well(map, merge, i))
+            return false;
+    return true;
+}
+
+/* Of a file that the merge was planned with. */
 static int remove_file(const struct session *session, const struct layer_map *map,
-                       const json_t *file, struct error *err)
+                       const json_t *merge, const json_t *file, struct error *err)
 {
     const char *path = merge_chain_path(file);
     struct stat st;
@@ -68,10 +95,8 @@ static int remove_file(const struct session *session, const struct layer_map *ma
                             (json_int_t)st.st_ino);
     bool is_it = merge_chain_is_same(file, now, record_host_rebooted(session->record));
     json_decref(now);
-    const struct layer_name *user = layer_map_find_user(map, path);
-    if (!is_it || user || qemu_img_is_written(path)) {
-        log_warning("%s is %s%s: it stays", path, is_it ? "in use" : "another file than it was",
-                    user ? " by a domain" : "");
+    if (!is_it || !is_needless(map, merge, path) || qemu_img_is_written(path)) {
+        log_warning("%s is %s: it stays", path, is_it ? "in use" : "another file than it was");
         return 0;
     }
     if (unlink(path) < 0 && errno != ENOENT)
@@ -99,13 +124,15 @@ int merge_end_files(const struct session *session, const json_t *merge, struct e
     int r = layer_map_read(session, &map, err);
     json_array_foreach (disks, i, disk) {
         if (r == 0)
+            r = merge_plan_look_beside(&map, disk, err);
+        if (r == 0)
             r = write_through(disk, err);
     }
     json_array_foreach (disks, i, disk) {
         json_array_foreach (json_object_get(disk, "gone"), j, file) {
             if (r == 0)
-                r = remove_file(session, &map, file, err);
+                r = remove_file(session, &map, merge, file, err);
         }
     }
-    return r < 0 ? r : remove_file(session, &map, json_object_get(merge, "memory"), err);
+    return r < 0 ? r : remove_file(session, &map, merge, json_object_get(merge, "memory"), err);
 }

@@ -85,6 +85,8 @@ static int begin_disk(const struct merging *merging, json_t *disk, struct error 
     struct record *record = merging->session->record;
     int r = layer_map_read(merging->session, &map, err);
     if (r == 0)
+        r = merge_plan_look_beside(&map, disk, err);
+    if (r == 0)
         r = merge_plan_check_users(&map, disk, merging->snapshot,
                                    merge_progress_has_begun(record, disk), err);
     if (r == 0)

@@ -248,10 +248,15 @@ test_refusals() {
     refused $guest "domain $NAME-clone names $DISKS/clone.img" delete $guest a
     refused $guest "domain $NAME-clone" delete $guest a --children
     remove clone
+    # One that no domain names any more.
+    refused $guest "$DISKS/clone.img, of a branch, stands on it" delete $guest a
+    rm "$DISKS/clone.img"
     SHUT=1 define_guest clone "$(disk_xml vda qcow2 "$DISKS/none.img")" || exit 1
     qemu-img create -q -f qcow2 -u -b blkdebug::/x -F raw "$DISKS/none.img" 64M
     refused $guest 'cannot be told' delete $guest a
     remove clone
+    refused $guest 'cannot be told' delete $guest a
+    rm "$DISKS/none.img"
     $VIRSH blockcopy "$NAME-$guest" vdb --dest "$DISKS/copy" --transient-job >/dev/null
     refused $guest 'another block job' delete $guest b
     $VIRSH blockjob "$NAME-$guest" vdb --abort
