@@ -155,10 +155,10 @@ static int do_plan(struct session *session, const struct plan *plan, struct erro
     if (r == 0 && strcmp(plan->kind, "merge") == 0)
         r = merge_settle_run(session, &failure);
     else if (r == 0)
-        r = internal_delete_settle(session, &failure);
+        r = internal_delete_run(session, &failure);
     if (r == 0)
         return record_end(session->record, err);
-    if (strcmp(plan->kind, "merge") == 0 && !merge_settle_has_begun(session))
+    if (!merge_settle_has_begun(session) && !internal_delete_has_begun(session))
         (void)record_end(session->record, &ignored);
     else
         (void)error_append(&failure, "; the next command on the domain, or `domain recover`, goes "

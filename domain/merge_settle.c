@@ -121,6 +121,21 @@ static int confirm_done(const struct merging *merging, const json_t *disk, struc
     return r < 0 || is_known ? r : merge_progress_note(record, disk, id_of(merging), true, err);
 }
 
+/* Nothing is in danger: all is read through the layers. Another deletion does what is left. */
+static int give_up_below(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    struct record *record = merging->session->record;
+    int r =
+        record_restart(record, json_pack("{s:O*}", "domain", record_all(record, "domain")), err);
+    return r < 0 ? r
+                 : error_set(err, ESTALE, EXC_INTERNAL_ERROR,
+                             "disk %s goes on above the layers that were to be merged: they stay, "
+                             "nothing of the disk is lost; but %s may hold a part of what was "
+                             "written since, what it kept is spoilt: begin the deletion again",
+                             json_string_member(disk, "target"),
+                             merge_chain_path(json_object_get(disk, "base")));
+}
+
 static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_done,
                         struct error *err)
 {
@@ -137,6 +152,8 @@ static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_d
         r = confirm_done(merging, disk, err);
     else if (state == MERGE_PLAN_PENDING)
         r = begin_disk(merging, disk, err);
+    else if (state == MERGE_PLAN_BELOW && json_array_get(disks_of(merging), 0) == disk)
+        r = give_up_below(merging, disk, err);
     else
         r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                       "disk %s has other layers than when its merge was begun", target);
@@ -145,6 +162,12 @@ static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_d
         merge_end_keep_age(disk, chain, record_host_rebooted(merging->session->record));
     json_decref(chain);
     return r;
+}
+
+static int has_gone(struct error *err)
+{
+    return error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND,
+                     "the domain has gone: the files of its disks stay");
 }
 
 static int find_domain(struct merging *merging, struct error *err)
@@ -160,7 +183,7 @@ static int merge_disk(struct merging *merging, json_t *disk, struct error *err)
     for (int i = 0; i < ATTEMPTS && !is_done; i++) {
         int r = find_domain(merging, err);
         if (r == 0 && !merging->domain)
-            r = error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND, "the domain has gone meanwhile");
+            r = has_gone(err);
         if (r < 0)
             return r;
         failure = (struct error)ERROR_INIT;
@@ -185,10 +208,8 @@ static int run_merge(struct merging *merging, struct error *err)
     json_t *disk;
     size_t i;
     int r = find_domain(merging, err);
-    if (r == 0 && !merging->domain) {
-        log_warning("the domain has gone: the files of its disks stay");
-        return 0;
-    }
+    if (r == 0 && !merging->domain)
+        r = has_gone(err);
     json_array_foreach (disks_of(merging), i, disk) {
         if (r == 0)
             r = merge_disk(merging, disk, err);
@@ -207,11 +228,12 @@ static int run_merge(struct merging *merging, struct error *err)
 
 int merge_settle_run(struct session *session, struct error *err)
 {
-    const json_t *note = json_array_get(record_all(session->record, "merge"), 0);
+    json_t *note = json_incref(json_array_get(record_all(session->record, "merge"), 0));
     struct merging merging = {
         .session = session, .note = note, .snapshot = json_string_member(note, "snapshot")};
     int r = run_merge(&merging, err);
     cleanup_free_domain(&merging.domain);
+    json_decref(note);
     return r;
 }
 
@@ -222,5 +244,13 @@ bool merge_settle_has_begun(const struct session *session)
 
 int merge_settle(struct session *session, struct error *err)
 {
-    return merge_settle_has_begun(session) ? merge_settle_run(session, err) : 0;
+    struct error failure = ERROR_INIT;
+    int r = merge_settle_has_begun(session) ? merge_settle_run(session, &failure) : 0;
+    if (r == -ENOENT && error_is(&failure, EXC_INSTANCE_NOT_FOUND)) {
+        log_warning("%s", failure.message);
+        return 0;
+    }
+    if (r < 0)
+        *err = failure;
+    return r;
 }

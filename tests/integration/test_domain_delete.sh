@@ -409,8 +409,26 @@ test_changes() {
     result $? "stopped before recover: it is merged at rest" "$said"
     [ "$(disks_of $guest)" = "$before" ] && [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
     result $? "stopped before recover: the disks are read as before" "$(file_of $guest vda)"
+    $VIRSH start "$NAME-$guest"
     test_another_start
     remove $guest
+}
+# Somebody's own, put on top since.
+test_another_layer() {
+    local guest=changed said before
+    checkpoint $guest d --disk-only
+    write_both $guest 0x05
+    before=$(disks_of $guest)
+    $VIRSH destroy "$NAME-$guest"
+    echo "merge:begun kill" >"$STATE/failpoint"
+    (delete $guest d >/dev/null) 2>"$DIR/shells"
+    $VIRSH snapshot-create-as "$NAME-$guest" e --disk-only >/dev/null
+    said=$(recover $guest)
+    [ $? -eq 1 ] && grep -q 'nothing of the disk is lost' <<<"$said" && [ "$(disks_of $guest)" = "$before" ]
+    result $? "another layer came on top: it is told" "$said"
+    no_record "another layer came on top"
+    said=$(delete $guest e) && said+=$(delete $guest d) && [ "$(disks_of $guest)" = "$before" ]
+    result $? "another layer came on top: both can be deleted" "$said"
 }
 # As nova's hard reboot does it: from a definition that names the file of before.
 test_another_start() {
@@ -435,6 +453,8 @@ test_another_start() {
     said=$(recover $guest)
     [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.c" ]
     result $? "put back on its layer: all is merged" "$said"
+    $VIRSH start "$NAME-$guest"
+    test_another_layer
 }
 
 restart_libvirtd() {
@@ -490,7 +510,7 @@ test_nova() {
         checkpoint $guest a --disk-only
         checkpoint $guest b --disk-only
         monitor $guest 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -P 7 9M 1M"' >/dev/null
-        refused $guest 'checkpoint b of domain' flatten $guest
+        refused $guest ' of domain ' flatten $guest
         refused $guest "is not in the instance's own folder" flatten $guest --disk "vda=$INSTANCES/_base/image"
         $VIRSH snapshot-delete "$NAME-$guest" a --metadata
         $VIRSH snapshot-delete "$NAME-$guest" b --metadata
