@@ -38,16 +38,19 @@ static int plan_disk(const struct session *session, const xmlNode *root, const x
                      json_t *disks, struct error *err)
 {
     char target[DRIVER_FORMAT_MAX], path[DRIVER_PATH_MAX], format[DRIVER_FORMAT_MAX];
-    const struct merge_plan_request request = {target, path, format, false};
+    char layer[DRIVER_PATH_MAX];
+    const struct merge_plan_request request = {target, path, format, false, layer};
     json_t *chain = NULL, *disk = NULL;
-    bool fits = xml_node_copy_attribute(element, "name", target, sizeof(target));
+    bool fits = xml_node_copy_attribute(element, "name", target, sizeof(target)) &&
+                xml_node_copy_attribute(xml_node_child_named(element, "source"), "file", layer,
+                                        sizeof(layer));
     const xmlNode *then = fits ? disk_of_then(root, target) : NULL;
     fits =
         fits && then &&
         xml_node_copy_attribute(xml_node_child_named(then, "source"), "file", path, sizeof(path)) &&
         xml_node_copy_attribute(xml_node_child_named(then, "driver"), "type", format,
                                 sizeof(format));
-    if (!fits || path[0] != '/')
+    if (!fits || path[0] != '/' || layer[0] != '/')
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "disk %s: which file keeps the checkpoint cannot be told", target);
     int r = merge_chain_read(session->domain, target, &chain, err);
@@ -57,7 +60,8 @@ static int plan_disk(const struct session *session, const xmlNode *root, const x
     if (r == 0 && !disk)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "disk %s: the guest writes to %s itself, the checkpoint is there no more: "
-                         "`virsh snapshot-delete --metadata` has libvirt forget it",
+                         "once no later one is left, `virsh snapshot-delete --metadata` has "
+                         "libvirt forget it",
                          target, path);
     return r < 0 || json_array_append_new(disks, disk) == 0 ? r : error_nomem(err);
 }
@@ -151,10 +155,10 @@ static int do_plan(struct session *session, const struct plan *plan, struct erro
     if (r == 0 && strcmp(plan->kind, "merge") == 0)
         r = merge_settle_run(session, &failure);
     else if (r == 0)
-        r = internal_delete_settle(session, &failure);
+        r = internal_delete_run(session, &failure);
     if (r == 0)
         return record_end(session->record, err);
-    if (strcmp(plan->kind, "merge") == 0 && !merge_settle_has_begun(session))
+    if (!merge_settle_has_begun(session) && !internal_delete_has_begun(session))
         (void)record_end(session->record, &ignored);
     else
         (void)error_append(&failure, "; the next command on the domain, or `domain recover`, goes "

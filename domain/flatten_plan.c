@@ -43,7 +43,7 @@ static int add_disk(const struct session *session, const char *target, const cha
     int r = merge_chain_read(session->domain, target, &chain, err);
     if (r == 0 && !base)
         base = lowest_of_instance(session, chain);
-    const struct merge_plan_request request = {target, base, NULL, true};
+    const struct merge_plan_request request = {target, base, NULL, true, NULL};
     if (r == 0 && base)
         r = merge_plan_disk(chain, &request, &disk, err);
     json_decref(chain);

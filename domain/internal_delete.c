@@ -157,6 +157,17 @@ static int check_top(const struct session *session, virDomainPtr domain, const j
     return r;
 }
 
+/* Nothing is noted any more, so it is told of once: whoever calls again does nothing. */
+static int give_up(struct record *record, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = record_restart(record, json_pack("{s:O*}", "domain", record_all(record, "domain")),
+                           &failure);
+    if (r < 0)
+        *err = failure;
+    return r < 0 ? r : -err->errnum;
+}
+
 static int check_gone(const json_t *note, struct error *err)
 {
     const char *name = json_string_member(note, "snapshot");
@@ -168,9 +179,11 @@ static int check_gone(const json_t *note, struct error *err)
         if (r < 0)
             return r;
         if (count > 0)
-            return error_set(err, EIO, EXC_INTERNAL_ERROR,
-                             "libvirt has deleted checkpoint %s, but %s still holds it", name,
-                             path);
+            return error_set(
+                err, EIO, EXC_INTERNAL_ERROR,
+                "libvirt has deleted checkpoint %s, but %s still holds it: remove it with "
+                "`qemu-img snapshot -d` when the guest is stopped",
+                name, path);
     }
     return 0;
 }
@@ -192,6 +205,9 @@ static int delete_snapshot(const struct session *session, virDomainPtr domain, c
         if (r == 0)
             r = check_top(session, domain, disk, err);
     }
+    if (r == 0)
+        r = record_note(session->record, "deleting", json_true(), err);
+    failpoint("delete:internal-begun");
     if (r == 0 && virDomainSnapshotDelete(snapshot, 0) < 0 &&
         virGetLastErrorCode() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
         r = libvirt_error(err, "libvirt does not delete checkpoint %s", name);
@@ -199,21 +215,59 @@ static int delete_snapshot(const struct session *session, virDomainPtr domain, c
     return r;
 }
 
-int internal_delete_settle(struct session *session, struct error *err)
+/* After a failure: libvirt knows it, and each file has it. */
+static bool is_untouched(virDomainPtr domain, const json_t *note)
+{
+    const char *name = json_string_member(note, "snapshot");
+    struct error ignored = ERROR_INIT;
+    const json_t *disk;
+    size_t i, count = 0;
+    virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(domain, name ? name : "", 0);
+    bool is_known = snapshot != NULL;
+    if (snapshot)
+        (void)virDomainSnapshotFree(snapshot);
+    json_array_foreach (json_object_get(note, "disks"), i, disk) {
+        const char *path = merge_chain_path(json_object_get(disk, "file"));
+        if (qemu_img_count_snapshots(path, name ? name : "", &count, &ignored) < 0 || count != 1)
+            return false;
+    }
+    return is_known;
+}
+
+int internal_delete_run(struct session *session, struct error *err)
 {
     cleanup_domain virDomainPtr domain = NULL;
     bool is_active = false;
     const json_t *note = json_array_get(record_all(session->record, "delete"), 0);
-    if (!note)
-        return 0;
     int r = libvirt_domain_find_again(session->driver->connection, session->uuid, &domain,
                                       &is_active, err);
-    if (r == 0 && !domain) {
-        log_warning("the domain has gone: what its checkpoint is in stays");
+    if (r == 0 && !domain)
+        return error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND,
+                         "the domain has gone: what its checkpoint is in stays");
+    if (r < 0)
+        return r;
+    r = delete_snapshot(session, domain, note, err);
+    failpoint("delete:internal-done");
+    if (r < 0)
+        return is_untouched(domain, note) ? give_up(session->record, err) : r;
+    r = check_gone(note, err);
+    return r == -EIO ? give_up(session->record, err) : r;
+}
+
+bool internal_delete_has_begun(const struct session *session)
+{
+    return json_array_size(record_all(session->record, "deleting")) > 0;
+}
+
+int internal_delete_settle(struct session *session, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = internal_delete_has_begun(session) ? internal_delete_run(session, &failure) : 0;
+    if (r == -ENOENT && error_is(&failure, EXC_INSTANCE_NOT_FOUND)) {
+        log_warning("%s", failure.message);
         return 0;
     }
-    if (r == 0)
-        r = delete_snapshot(session, domain, note, err);
-    failpoint("delete:internal-done");
-    return r < 0 ? r : check_gone(note, err);
+    if (r < 0)
+        *err = failure;
+    return r;
 }

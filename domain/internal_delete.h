@@ -3,12 +3,15 @@
  * The deletion of a checkpoint inside the disks' own files: libvirt's work, on files that are known
  * to be those it was made in. On one thread.
  *
- * Its note in the record, "delete": {snapshot, disks: [{target, file: one of merge_chain.h}]}.
+ * Notes of the record:
+ *   delete    {snapshot, disks: [{target, file: one of merge_chain.h}]}: what is to be deleted
+ *   deleting  libvirt is asked for it
  */
 #pragma once
 
 #include <jansson.h>
 #include <libxml/tree.h>
+#include <stdbool.h>
 
 #include "common/error.h"
 #include "domain/session.h"
@@ -23,7 +26,15 @@ int internal_delete_plan(const struct session *session, const char *name, const 
                          json_t **ret_note, struct error *err);
 
 /*
- * Does what is noted, or what of it is still to be done, and looks into the files afterwards.
- * Nothing to do when nothing is noted. To be called again after a failure.
+ * Does what is noted, or what of it is still to be done, and looks into the files afterwards. To be
+ * called again after a failure, unless it notes nothing any more: when libvirt has done nothing, or
+ * (EIO) has forgotten a checkpoint that a file still holds. ENOENT with InstanceNotFound.
  */
+int internal_delete_run(struct session *session, struct error *err);
+
+/* Whether libvirt may have deleted a part of it. */
+bool internal_delete_has_begun(const struct session *session);
+
+/* The same of a command that has died. It had changed nothing unless it noted "deleting". A domain
+ * that has gone is told of, and no failure. */
 int internal_delete_settle(struct session *session, struct error *err);

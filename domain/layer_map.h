@@ -55,6 +55,12 @@ struct layer_map {
  */
 int layer_map_read(const struct session *session, struct layer_map *ret_map, struct error *err);
 
+/*
+ * Also the qcow2 files in the folder of that file, an absolute path, that nobody names: what they
+ * stand on. Errors as above, and of one that cannot be read.
+ */
+int layer_map_add_beside(struct layer_map *map, const char *path, struct error *err);
+
 void layer_map_done(struct layer_map *map);
 
 #define cleanup_layer_map __attribute__((cleanup(layer_map_done)))
@@ -68,7 +74,10 @@ const struct layer_name *layer_map_find_user(const struct layer_map *map, const 
 /* Whether `file` is `layer` or stands on it, by however many layers. */
 bool layer_map_reaches(const struct layer_map *map, size_t file, size_t layer);
 
-/* For layer_map_read.c. A file is in the map once. */
+/* Reads all headers that were not read yet, and of what they name. For layer_map_*.c. */
+int layer_map_follow(struct layer_map *map, struct error *err);
+
+/* For layer_map_*.c. A file is in the map once. */
 int layer_map_add_file(struct layer_map *map, const char *path, const char *format,
                        size_t *ret_file, struct error *err);
 

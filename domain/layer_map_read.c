@@ -231,7 +231,7 @@ static int add_below(struct layer_map *map, size_t place, struct error *err)
 }
 
 /* Until no header names another file, nor another format of one that was taken for raw. */
-static int add_all_below(struct layer_map *map, struct error *err)
+int layer_map_follow(struct layer_map *map, struct error *err)
 {
     size_t count = 0;
     int r = 0;
@@ -252,5 +252,5 @@ int layer_map_read(const struct session *session, struct layer_map *ret_map, str
     int r = libvirt_connection_get(session->driver->connection, 0, &ret_map->conn, err);
     if (r == 0)
         r = add_domains(ret_map, session, err);
-    return r < 0 ? r : add_all_below(ret_map, err);
+    return r < 0 ? r : layer_map_follow(ret_map, err);
 }

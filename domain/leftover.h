@@ -17,7 +17,7 @@
  *   revert, layers, suspend, switch, entered, back, returned, internal  the way back
  *                (revert_settle.h)
  *   merge, merging  layers that go, and the checkpoint with them (merge_settle.h)
- *   delete       a checkpoint inside its disks that is deleted (internal_delete.h)
+ *   delete, deleting  a checkpoint inside its disks that goes (internal_delete.h)
  *   abandoned    {name, id}: a checkpoint that could not be removed, of a command that is settled
  */
 #pragma once

@@ -5,15 +5,19 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libvirt/virterror.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "common/cleanup.h"
 #include "common/json.h"
 #include "domain/image_check.h"
 #include "domain/layer_map.h"
 #include "domain/merge_chain.h"
 #include "domain/merge_plan.h"
 #include "driver/block/block_job.h"
+#include "driver/definition/xml_node.h"
+#include "driver/libvirt/connection.h"
 #include "driver/libvirt/domain.h"
 
 #define RESERVE_BYTES (UINT64_C(64) << 20) /* tables, and what else is written there meanwhile */
@@ -45,10 +49,41 @@ static int check_state(const struct session *session, struct error *err)
                                "have: start it first");
 }
 
+/* libvirt names the layer of before a way back nowhere else, and forgets it with the snapshot. */
+static int check_not_reverted(virDomainSnapshotPtr snapshot, struct error *err)
+{
+    cleanup_xml_document xmlDoc *document = NULL;
+    cleanup_free char *xml = virDomainSnapshotGetXMLDesc(snapshot, 0);
+    int r = xml ? xml_node_parse(xml, "domainsnapshot", &document, err)
+                : libvirt_error(err, "cannot read a checkpoint");
+    if (r == 0 && xml_node_child_named(xmlDocGetRootElement(document), "revertDisks"))
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "libvirt itself has gone back to checkpoint %s, and keeps an account of "
+                         "that: delete it, or what was made after it, with `virsh snapshot-delete`",
+                         virDomainSnapshotGetName(snapshot));
+    return r;
+}
+
+static int check_snapshots(virDomainPtr domain, struct error *err)
+{
+    virDomainSnapshotPtr *snapshots = NULL;
+    int n = virDomainListAllSnapshots(domain, &snapshots, 0);
+    int r = n < 0 ? libvirt_error(err, "cannot list the domain's checkpoints") : 0;
+    for (int i = 0; i < n; i++) {
+        if (r == 0)
+            r = check_not_reverted(snapshots[i], err);
+        (void)virDomainSnapshotFree(snapshots[i]);
+    }
+    free(snapshots);
+    return r;
+}
+
 int merge_check_domain(const struct session *session, struct error *err)
 {
     virDomainJobInfo job;
     int r = check_state(session, err);
+    if (r == 0)
+        r = check_snapshots(session->domain, err);
     if (r < 0)
         return r;
     if (virDomainIsActive(session->domain) == 1) {
@@ -109,13 +144,15 @@ static int check_file(const json_t *file, struct error *err)
                : 0;
 }
 
-static int check_disk(const struct session *session, const struct layer_map *map,
-                      const json_t *disk, const char *snapshot, struct error *err)
+static int check_disk(const struct session *session, struct layer_map *map, const json_t *disk,
+                      const char *snapshot, struct error *err)
 {
     const char *target = json_string_member(disk, "target");
     const json_t *file;
     size_t i;
-    int r = merge_plan_check_users(map, disk, snapshot, false, err);
+    int r = merge_plan_look_beside(map, disk, err);
+    if (r == 0)
+        r = merge_plan_check_users(map, disk, snapshot, false, err);
     if (r == 0 && virDomainIsActive(session->domain) == 1)
         return block_job_check_idle(session->domain, session->uuid, target ? target : "", err);
     if (r == 0)

@@ -10,7 +10,8 @@
 
 /*
  * Of the domain as such: EBUSY for a job under way; EINVAL for one that is transient, saved to
- * disk, has suspended itself or has checkpoints of increments.
+ * disk, has suspended itself, has checkpoints of increments, or one that libvirt
+ * itself has gone back to.
  */
 int merge_check_domain(const struct session *session, struct error *err);
 

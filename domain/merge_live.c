@@ -3,7 +3,6 @@
 #include "domain/merge_live.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <time.h>
 
 #include "common/cancel.h"
@@ -87,7 +86,8 @@ static int read_mirror(virDomainPtr domain, const json_t *disk, struct mirror *r
 }
 
 /* All is in base, and stays in step with it until the guest goes on there. */
-static int pivot_when_ready(virDomainPtr domain, const json_t *disk, struct error *err)
+static int pivot_when_ready(virDomainPtr domain, const json_t *disk, bool *ret_goes_on,
+                            struct error *err)
 {
     struct mirror mirror;
     int r = read_mirror(domain, disk, &mirror, err);
@@ -100,6 +100,7 @@ static int pivot_when_ready(virDomainPtr domain, const json_t *disk, struct erro
     failpoint("merge:ready");
     r = virDomainBlockJobAbort(domain, target_of(disk), VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT);
     failpoint("merge:pivoted");
+    *ret_goes_on |= r == 0;
     return r < 0 ? libvirt_error(err, "libvirt does not let the guest go on on the merged disk %s",
                                  target_of(disk))
                  : 0;
@@ -126,7 +127,7 @@ static int check_going_on(struct stall *stall, const virDomainBlockJobInfo *job,
 }
 
 int merge_live_await(virDomainPtr domain, const json_t *disk, unsigned stall_timeout_s,
-                     struct error *err)
+                     bool *ret_goes_on, struct error *err)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
     struct stall stall = {0};
@@ -150,7 +151,7 @@ int merge_live_await(virDomainPtr domain, const json_t *disk, unsigned stall_tim
             return r;
         }
         if (job.type == VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT)
-            r = pivot_when_ready(domain, disk, err);
+            r = pivot_when_ready(domain, disk, ret_goes_on, err);
         if (r < 0)
             return r;
         (void)nanosleep(&pause, NULL);

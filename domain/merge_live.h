@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <libvirt/libvirt.h>
+#include <stdbool.h>
 
 #include "common/error.h"
 
@@ -20,7 +21,8 @@ int merge_live_start(virDomainPtr domain, const json_t *disk, struct error *err)
  * Waits for a commit on the disk to end, whoever has asked for it, and has the guest go on on
  * `base` when it is one of this merge and all is in it. 0 when there is none, or no guest any more.
  * EBUSY for a job of another kind; ETIMEDOUT after nothing has moved for `stall_timeout_s`, and
- * ECANCELED: the job is ended then, and the guest as it was.
+ * ECANCELED: the job is ended then, and the guest as it was. *ret_goes_on: the guest was seen to go
+ * on on base; untouched when it was not.
  */
 int merge_live_await(virDomainPtr domain, const json_t *disk, unsigned stall_timeout_s,
-                     struct error *err);
+                     bool *ret_goes_on, struct error *err);

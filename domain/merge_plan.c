@@ -56,6 +56,11 @@ int merge_plan_disk(const json_t *chain, const struct merge_plan_request *reques
     int r = check_file(into, into, target, err);
     if (r == 0 && format && (!of_chain || strcmp(format, of_chain) != 0))
         r = refuse(err, into, target, "it is of another format now");
+    if (r == 0 && place > 0 && request->layer &&
+        !same_file(merge_chain_path(json_array_get(chain, place - 1)), request->layer))
+        r = refuse(err, json_array_get(chain, place - 1), target,
+                   "it is not the layer that the checkpoint was made with: libvirt's account of "
+                   "the checkpoints and the files differ");
     for (size_t i = first; r == 0 && i < place; i++) {
         r = check_file(json_array_get(chain, i), into, target, err);
         if (json_array_append(gone, json_array_get(chain, i)) < 0)
@@ -150,6 +155,18 @@ static int check_layers(const struct layer_map *map, const struct places *places
     return 0;
 }
 
+int merge_plan_look_beside(struct layer_map *map, const json_t *disk, struct error *err)
+{
+    const json_t *file;
+    size_t i;
+    int r = layer_map_add_beside(map, merge_chain_path(json_object_get(disk, "base")), err);
+    json_array_foreach (json_object_get(disk, "gone"), i, file) {
+        if (r == 0)
+            r = layer_map_add_beside(map, merge_chain_path(file), err);
+    }
+    return r;
+}
+
 int merge_plan_check_users(const struct layer_map *map, const json_t *disk, const char *snapshot,
                            bool has_begun, struct error *err)
 {
@@ -177,20 +194,31 @@ int merge_plan_check_users(const struct layer_map *map, const json_t *disk, cons
     return r < 0 ? r : check_layers(map, &places, err);
 }
 
+static bool is_at(const json_t *disk, const json_t *chain, size_t first, bool host_rebooted)
+{
+    const json_t *file, *gone = json_object_get(disk, "gone");
+    size_t i;
+    json_array_foreach (gone, i, file) {
+        if (!merge_chain_is_same(json_array_get(chain, first + i), file, host_rebooted))
+            return false;
+    }
+    return merge_chain_is_same(json_array_get(chain, first + i), json_object_get(disk, "base"),
+                               host_rebooted);
+}
+
 enum merge_plan_state merge_plan_state(const json_t *disk, const json_t *chain, bool host_rebooted)
 {
     const json_t *above = json_object_get(disk, "above"), *base = json_object_get(disk, "base");
-    const json_t *file, *gone = json_object_get(disk, "gone");
-    size_t first = above ? merge_chain_find(chain, above, host_rebooted) : 0, i;
+    const json_t *newest = json_array_get(json_object_get(disk, "gone"), 0);
+    size_t first = above ? merge_chain_find(chain, above, host_rebooted) : 0;
     if (above && first++ == SIZE_MAX)
         return MERGE_PLAN_OTHER;
     if (merge_chain_is_same(json_array_get(chain, first), base, host_rebooted))
         return MERGE_PLAN_DONE;
-    json_array_foreach (gone, i, file) {
-        if (!merge_chain_is_same(json_array_get(chain, first + i), file, host_rebooted))
-            return MERGE_PLAN_OTHER;
-    }
-    return merge_chain_is_same(json_array_get(chain, first + i), base, host_rebooted)
-               ? MERGE_PLAN_PENDING
+    if (is_at(disk, chain, first, host_rebooted))
+        return MERGE_PLAN_PENDING;
+    size_t below = merge_chain_find(chain, newest, host_rebooted);
+    return !above && below != SIZE_MAX && is_at(disk, chain, below, host_rebooted)
+               ? MERGE_PLAN_BELOW
                : MERGE_PLAN_OTHER;
 }

@@ -21,15 +21,19 @@ struct merge_plan_request {
     const char *base;   /* its path */
     const char *format; /* of base as it was then; NULL: not known */
     bool all;           /* every layer above; else the one that stands on it */
+    const char *layer;  /* the one that was put on base then; NULL: whichever it is */
 };
 
 /*
  * The merge of that disk, whose layers are `chain`. *ret_disk NULL: nothing stands on base. EINVAL
- * naming the file when base is not in the chain, or a layer takes no part in merges. Returned
- * owned.
+ * naming the file when base is not in the chain, another layer stands on it, or a layer takes no
+ * part in merges. Returned owned.
  */
 int merge_plan_disk(const json_t *chain, const struct merge_plan_request *request,
                     json_t **ret_disk, struct error *err);
+
+/* Into the map also what stands beside the files of the merge, and nobody names: also a layer. */
+int merge_plan_look_beside(struct layer_map *map, const json_t *disk, struct error *err);
 
 /*
  * That nobody needs `base` as it is, nor what goes: EINVAL naming the checkpoint or the domain that
@@ -42,6 +46,7 @@ int merge_plan_check_users(const struct layer_map *map, const json_t *disk, cons
 enum merge_plan_state {
     MERGE_PLAN_PENDING, /* the layers are as they were planned */
     MERGE_PLAN_DONE,    /* they have gone out of the chain, into base */
+    MERGE_PLAN_BELOW,   /* they are as they were planned, below others that came since */
     MERGE_PLAN_OTHER,   /* somebody has changed the chain */
 };
 

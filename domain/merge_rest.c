@@ -29,7 +29,7 @@ static int check_content(const json_t *file, struct error *err)
                : 0;
 }
 
-static int write_through(const char *path, struct error *err)
+int merge_rest_write_through(const char *path, struct error *err)
 {
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
     return fd < 0 || fsync(fd) < 0 ? error_errno(err, errno, "cannot write %s", path) : 0;
@@ -61,7 +61,7 @@ static int put_above_on_base(const json_t *disk, unsigned stall_timeout_s, struc
                                            .stall_timeout_s = stall_timeout_s};
     int r = above ? qemu_img_rebase(&rebase, err) : 0;
     if (r == 0 && above)
-        r = write_through(merge_chain_path(above), err);
+        r = merge_rest_write_through(merge_chain_path(above), err);
     failpoint("merge:rebased");
     return r;
 }
@@ -74,7 +74,7 @@ int merge_rest(const json_t *disk, unsigned stall_timeout_s, struct error *err)
     if (r == 0)
         r = qemu_img_commit(top, merge_chain_path(base), stall_timeout_s, err);
     if (r == 0)
-        r = write_through(merge_chain_path(base), err);
+        r = merge_rest_write_through(merge_chain_path(base), err);
     if (r == 0)
         r = check_content(base, err);
     failpoint("merge:committed");

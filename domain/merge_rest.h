@@ -12,3 +12,6 @@
  * the end all is read through the layers that go. EBUSY when a QEMU writes to one.
  */
 int merge_rest(const json_t *disk, unsigned stall_timeout_s, struct error *err);
+
+/* What was written to the file is on disk, also what somebody else wrote. */
+int merge_rest_write_through(const char *path, struct error *err);

@@ -3,11 +3,7 @@
 #include "domain/merge_settle.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libvirt/virterror.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/failpoint.h"
@@ -15,12 +11,13 @@
 #include "common/log.h"
 #include "domain/layer_map.h"
 #include "domain/merge_chain.h"
+#include "domain/merge_end.h"
 #include "domain/merge_live.h"
 #include "domain/merge_plan.h"
+#include "domain/merge_progress.h"
 #include "domain/merge_relink.h"
 #include "domain/merge_rest.h"
 #include "driver/block/block_job.h"
-#include "driver/image/qemu_img.h"
 #include "driver/libvirt/domain.h"
 
 #define ATTEMPTS 5 /* the guest may be started or stopped meanwhile, libvirtd restarted */
@@ -38,15 +35,9 @@ static const json_t *disks_of(const struct merging *merging)
     return json_object_get(merging->note, "disks");
 }
 
-static bool has_begun(const struct merging *merging, const json_t *disk)
+static int id_of(const struct merging *merging)
 {
-    const json_t *target;
-    size_t i;
-    json_array_foreach (record_all(merging->session->record, "merging"), i, target) {
-        if (json_equal(target, json_object_get(disk, "target")))
-            return true;
-    }
-    return false;
+    return merging->is_active ? (int)virDomainGetID(merging->domain) : -1;
 }
 
 /* libvirt has refused, and QEMU has no job: the disk is as it was, and so is what is noted. */
@@ -58,11 +49,7 @@ static void forget_begin(const struct merging *merging, const json_t *disk)
     if (libvirt_connection_is_lost(session->driver->connection, merging->domain) ||
         block_job_check_idle(merging->domain, session->uuid, target, &ignored) < 0)
         return;
-    json_t *begun = json_copy(record_all(session->record, "merging"));
-    (void)json_array_remove(begun, json_array_size(begun) - 1);
-    json_t *kept = json_pack("{s:O*, s:O*, s:o}", "domain", record_all(session->record, "domain"),
-                             "merge", record_all(session->record, "merge"), "merging", begun);
-    if (record_restart(session->record, kept, &ignored) < 0)
+    if (merge_progress_forget(session->record, disk, &ignored) < 0)
         log_debug("%s", ignored.message);
 }
 
@@ -78,28 +65,75 @@ static int begin_live(const struct merging *merging, const json_t *disk, struct 
     return r;
 }
 
+/* From then on nothing but the note tells that all is in base. */
+static int put_on_base(const struct merging *merging, json_t *disk, struct error *err)
+{
+    int r = merge_progress_note(merging->session->record, disk, -1, true, err);
+    if (r < 0 || virDomainIsActive(merging->domain) != 0)
+        return r;
+    json_t *one = json_pack("[O]", disk);
+    r = one ? merge_relink_definition(merging->domain, one, err) : error_nomem(err);
+    json_decref(one);
+    return r;
+}
+
 /* It was known to be nobody else's when it was planned; whoever came since keeps it. */
 static int begin_disk(const struct merging *merging, json_t *disk, struct error *err)
 {
     cleanup_layer_map struct layer_map map = {0};
     unsigned stall_timeout_s = merging->session->driver->stall_timeout_s;
-    json_t *target = json_object_get(disk, "target");
+    struct record *record = merging->session->record;
     int r = layer_map_read(merging->session, &map, err);
     if (r == 0)
-        r = merge_plan_check_users(&map, disk, merging->snapshot, has_begun(merging, disk), err);
+        r = merge_plan_look_beside(&map, disk, err);
     if (r == 0)
-        r = record_note(merging->session->record, "merging", json_incref(target), err);
+        r = merge_plan_check_users(&map, disk, merging->snapshot,
+                                   merge_progress_has_begun(record, disk), err);
+    if (r == 0)
+        r = merge_progress_note(record, disk, id_of(merging), false, err);
     failpoint("merge:begun");
     if (r < 0 || merging->is_active)
         return r < 0 ? r : begin_live(merging, disk, err);
     r = merge_rest(disk, stall_timeout_s, err);
-    if (r == 0 && !json_object_get(disk, "above") && virDomainIsActive(merging->domain) == 0) {
-        json_t *one = json_pack("[O]", disk);
-        r = one ? merge_relink_definition(merging->domain, one, err) : error_nomem(err);
-        json_decref(one);
-    }
+    if (r == 0 && !json_object_get(disk, "above"))
+        r = put_on_base(merging, disk, err);
     failpoint("merge:defined");
     return r;
+}
+
+static int await_commit(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    bool goes_on = false;
+    int r = merge_live_await(merging->domain, disk, merging->session->driver->stall_timeout_s,
+                             &goes_on, err);
+    return r == 0 && goes_on
+               ? merge_progress_note(merging->session->record, disk, id_of(merging), true, err)
+               : r;
+}
+
+/* Also when it is stopped afterwards, and this is done again. */
+static int confirm_done(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    struct record *record = merging->session->record;
+    int r = merge_progress_check_done(record, disk, id_of(merging), err);
+    bool is_known = json_object_get(disk, "above") ||
+                    merge_progress_check_done(record, disk, -1, &(struct error){0}) == 0;
+    return r < 0 || is_known ? r : merge_progress_note(record, disk, id_of(merging), true, err);
+}
+
+/* Nothing is in danger: all is read through the layers. Another deletion does what is left. */
+static int give_up_below(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    struct record *record = merging->session->record;
+    int r =
+        record_restart(record, json_pack("{s:O*}", "domain", record_all(record, "domain")), err);
+    return r < 0 ? r
+                 : error_set(err, ESTALE, EXC_INTERNAL_ERROR,
+                             "disk %s goes on above the layers that were to be merged: they stay, "
+                             "nothing of the disk is lost; but %s may hold a part of what was "
+                             "written since, what it kept is spoilt: begin the deletion again",
+                             json_string_member(disk, "target"),
+                             merge_chain_path(json_object_get(disk, "base")));
 }
 
 static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_done,
@@ -107,21 +141,33 @@ static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_d
 {
     const char *target = json_string_member(disk, "target");
     json_t *chain = NULL;
-    int r = merging->is_active ? merge_live_await(merging->domain, disk,
-                                                  merging->session->driver->stall_timeout_s, err)
-                               : 0;
+    int r = merging->is_active ? await_commit(merging, disk, err) : 0;
     if (r == 0)
         r = merge_chain_read(merging->domain, target ? target : "", &chain, err);
     if (r < 0)
         return r;
     enum merge_plan_state state =
         merge_plan_state(disk, chain, record_host_rebooted(merging->session->record));
+    if (state == MERGE_PLAN_DONE)
+        r = confirm_done(merging, disk, err);
+    else if (state == MERGE_PLAN_PENDING)
+        r = begin_disk(merging, disk, err);
+    else if (state == MERGE_PLAN_BELOW && json_array_get(disks_of(merging), 0) == disk)
+        r = give_up_below(merging, disk, err);
+    else
+        r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                      "disk %s has other layers than when its merge was begun", target);
+    *ret_done = r == 0 && state == MERGE_PLAN_DONE;
+    if (*ret_done)
+        merge_end_keep_age(disk, chain, record_host_rebooted(merging->session->record));
     json_decref(chain);
-    *ret_done = state == MERGE_PLAN_DONE;
-    if (state == MERGE_PLAN_OTHER)
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "disk %s has other layers than when its merge was begun", target);
-    return *ret_done ? 0 : begin_disk(merging, disk, err);
+    return r;
+}
+
+static int has_gone(struct error *err)
+{
+    return error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND,
+                     "the domain has gone: the files of its disks stay");
 }
 
 static int find_domain(struct merging *merging, struct error *err)
@@ -137,7 +183,7 @@ static int merge_disk(struct merging *merging, json_t *disk, struct error *err)
     for (int i = 0; i < ATTEMPTS && !is_done; i++) {
         int r = find_domain(merging, err);
         if (r == 0 && !merging->domain)
-            r = error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND, "the domain has gone meanwhile");
+            r = has_gone(err);
         if (r < 0)
             return r;
         failure = (struct error)ERROR_INIT;
@@ -157,91 +203,16 @@ static int merge_disk(struct merging *merging, json_t *disk, struct error *err)
     return is_done ? 0 : -err->errnum;
 }
 
-static int delete_metadata(const struct merging *merging, struct error *err)
-{
-    virDomainSnapshotPtr snapshot =
-        merging->snapshot ? virDomainSnapshotLookupByName(merging->domain, merging->snapshot, 0)
-                          : NULL;
-    if (!snapshot)
-        return !merging->snapshot || virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT
-                   ? 0
-                   : libvirt_error(err, "cannot look for checkpoint %s", merging->snapshot);
-    int r = virDomainSnapshotDelete(snapshot, VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY);
-    if (r < 0)
-        r = libvirt_error(err, "libvirt does not forget checkpoint %s", merging->snapshot);
-    (void)virDomainSnapshotFree(snapshot);
-    return r;
-}
-
-/* Of a file that the merge was planned with, and that is needless now. */
-static int remove_file(const struct merging *merging, const struct layer_map *map,
-                       const json_t *file, struct error *err)
-{
-    const char *path = merge_chain_path(file);
-    struct stat st;
-    if (!file || (lstat(path, &st) < 0 && errno == ENOENT))
-        return 0;
-    json_t *now = json_pack("{s:s, s:I, s:I}", "path", path, "dev", (json_int_t)st.st_dev, "ino",
-                            (json_int_t)st.st_ino);
-    bool is_it = merge_chain_is_same(file, now, record_host_rebooted(merging->session->record));
-    json_decref(now);
-    const struct layer_name *user = layer_map_find_user(map, path);
-    if (!is_it || user || qemu_img_is_written(path)) {
-        log_warning("%s is %s%s: it stays", path, is_it ? "in use" : "another file than it was",
-                    user ? " by a domain" : "");
-        return 0;
-    }
-    if (unlink(path) < 0 && errno != ENOENT)
-        return error_errno(err, errno, "cannot remove %s", path);
-    failpoint("merge:file-removed");
-    return 0;
-}
-
-static int remove_files(const struct merging *merging, struct error *err)
-{
-    cleanup_layer_map struct layer_map map = {0};
-    const json_t *disk, *file;
-    size_t i, j;
-    int r = layer_map_read(merging->session, &map, err);
-    json_array_foreach (disks_of(merging), i, disk) {
-        json_array_foreach (json_object_get(disk, "gone"), j, file) {
-            if (r == 0)
-                r = remove_file(merging, &map, file, err);
-        }
-    }
-    return r < 0 ? r : remove_file(merging, &map, json_object_get(merging->note, "memory"), err);
-}
-
-/* It holds what the checkpoint above holds, and is as old: by its age the way back to that one tells
- * that nobody has written to it since. */
-static void keep_age(const json_t *disk)
-{
-    const json_t *newest = json_array_get(json_object_get(disk, "gone"), 0);
-    const char *base = merge_chain_path(json_object_get(disk, "base"));
-    const struct timespec times[] = {
-        {.tv_nsec = UTIME_OMIT},
-        {.tv_sec = (time_t)json_integer_value(json_object_get(newest, "written_s"))}};
-    if (json_object_get(disk, "above") &&
-        utimensat(AT_FDCWD, base, times, AT_SYMLINK_NOFOLLOW) < 0)
-        log_warning("the age of %s cannot be set: %s; there may be no way back to the checkpoint "
-                    "it holds",
-                    base, strerror(errno));
-}
-
 static int run_merge(struct merging *merging, struct error *err)
 {
     json_t *disk;
     size_t i;
     int r = find_domain(merging, err);
-    if (r == 0 && !merging->domain) {
-        log_warning("the domain has gone: the files of its disks stay");
-        return 0;
-    }
+    if (r == 0 && !merging->domain)
+        r = has_gone(err);
     json_array_foreach (disks_of(merging), i, disk) {
         if (r == 0)
             r = merge_disk(merging, disk, err);
-        if (r == 0)
-            keep_age(disk);
         failpoint("merge:disk-merged");
     }
     if (r == 0)
@@ -250,18 +221,19 @@ static int run_merge(struct merging *merging, struct error *err)
         r = merge_relink_snapshots(merging->domain, disks_of(merging), merging->snapshot, err);
     failpoint("merge:relinked");
     if (r == 0)
-        r = delete_metadata(merging, err);
+        r = merge_end_metadata(merging->domain, merging->snapshot, err);
     failpoint("merge:metadata-gone");
-    return r < 0 ? r : remove_files(merging, err);
+    return r < 0 ? r : merge_end_files(merging->session, merging->note, err);
 }
 
 int merge_settle_run(struct session *session, struct error *err)
 {
-    const json_t *note = json_array_get(record_all(session->record, "merge"), 0);
+    json_t *note = json_incref(json_array_get(record_all(session->record, "merge"), 0));
     struct merging merging = {
         .session = session, .note = note, .snapshot = json_string_member(note, "snapshot")};
     int r = run_merge(&merging, err);
     cleanup_free_domain(&merging.domain);
+    json_decref(note);
     return r;
 }
 
@@ -272,5 +244,13 @@ bool merge_settle_has_begun(const struct session *session)
 
 int merge_settle(struct session *session, struct error *err)
 {
-    return merge_settle_has_begun(session) ? merge_settle_run(session, err) : 0;
+    struct error failure = ERROR_INIT;
+    int r = merge_settle_has_begun(session) ? merge_settle_run(session, &failure) : 0;
+    if (r == -ENOENT && error_is(&failure, EXC_INSTANCE_NOT_FOUND)) {
+        log_warning("%s", failure.message);
+        return 0;
+    }
+    if (r < 0)
+        *err = failure;
+    return r;
 }

@@ -6,7 +6,8 @@
  *
  * Notes of the record:
  *   merge    what is to be merged
- *   merging  a disk's target: from here on base may hold a part of it, and there is but the way on
+ *   merging  of a disk (merge_progress.h): from here on base may hold a part of it, and there is
+ *            but the way on
  */
 #pragma once
 
@@ -18,12 +19,15 @@
 /*
  * Does what is noted, or what of it is still to be done. To be called again after a failure: until
  * it returns 0 the guest has all it wrote, through the layers that go or without them. EINVAL when
- * somebody has changed the disks since; errors of merge_live.h, merge_rest.h and libvirt.
+ * somebody has changed the disks since; ESTALE, once, when the layers are below others now: they
+ * stay, and nothing is noted any more; ENOENT with InstanceNotFound; errors of merge_live.h,
+ * merge_rest.h and libvirt.
  */
 int merge_settle_run(struct session *session, struct error *err);
 
 /* Whether a file may be other than it was. */
 bool merge_settle_has_begun(const struct session *session);
 
-/* The same of a command that has died. It had changed nothing unless it noted "merging". */
+/* The same of a command that has died. It had changed nothing unless it noted "merging".
+ * A domain that has gone is told of, and no failure. */
 int merge_settle(struct session *session, struct error *err);

@@ -15,7 +15,7 @@
 
 #define PRIVATE_MODE 0600 /* until it is given to whose the disk is */
 
-static int sync_folder(const char *path, struct error *err)
+int new_layer_sync_folder(const char *path, struct error *err)
 {
     char folder[DRIVER_PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -44,7 +44,7 @@ int new_layer_create(const char *path, const char *base, const char *base_format
         r = new_layer_give_owner(path, base, err);
     if (r == 0 && fsync(fd) < 0)
         r = error_errno(err, errno, "cannot sync %s", path);
-    return r < 0 ? r : sync_folder(path, err);
+    return r < 0 ? r : new_layer_sync_folder(path, err);
 }
 
 int new_layer_give_owner(const char *path, const char *base, struct error *err)

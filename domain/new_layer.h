@@ -24,3 +24,6 @@ int new_layer_remove(const struct layer_map *map, const char *path, const char *
 
 /* The same of any file. */
 int new_layer_remove_file(const struct layer_map *map, const char *path, struct error *err);
+
+/* That of the file: what it is called there is on disk. */
+int new_layer_sync_folder(const char *path, struct error *err);

@@ -252,8 +252,10 @@ const struct command command_table[] = {
          "they are, a checkpoint the guest does not go on from, snapshots or bitmaps inside a "
          "layer, layers that libvirt and the files' headers tell differently of, a disk resized "
          "since, links, data in further files, encryption, a job under way, a saved guest, too "
-         "little room. Killed in the middle, the guest has all it wrote, and the next command on "
-         "the domain, or domain recover, goes on with it.",
+         "little room. Not of a guest that was saved to a file: its memory could not be restored "
+         "afterwards. Killed in the middle, the guest has all it wrote, and the next command on "
+         "the domain, or domain recover, goes on with it; until then start a server of nova's "
+         "by no hard reboot.",
      .run = domain_delete_checkpoint,
      .options = {INVOCATION_CHILDREN, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
      .n_options = 3},

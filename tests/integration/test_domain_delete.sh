@@ -248,10 +248,15 @@ test_refusals() {
     refused $guest "domain $NAME-clone names $DISKS/clone.img" delete $guest a
     refused $guest "domain $NAME-clone" delete $guest a --children
     remove clone
+    # One that no domain names any more.
+    refused $guest "$DISKS/clone.img, of a branch, stands on it" delete $guest a
+    rm "$DISKS/clone.img"
     SHUT=1 define_guest clone "$(disk_xml vda qcow2 "$DISKS/none.img")" || exit 1
     qemu-img create -q -f qcow2 -u -b blkdebug::/x -F raw "$DISKS/none.img" 64M
     refused $guest 'cannot be told' delete $guest a
     remove clone
+    refused $guest 'cannot be told' delete $guest a
+    rm "$DISKS/none.img"
     $VIRSH blockcopy "$NAME-$guest" vdb --dest "$DISKS/copy" --transient-job >/dev/null
     refused $guest 'another block job' delete $guest b
     $VIRSH blockjob "$NAME-$guest" vdb --abort
@@ -404,7 +409,52 @@ test_changes() {
     result $? "stopped before recover: it is merged at rest" "$said"
     [ "$(disks_of $guest)" = "$before" ] && [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
     result $? "stopped before recover: the disks are read as before" "$(file_of $guest vda)"
+    $VIRSH start "$NAME-$guest"
+    test_another_start
     remove $guest
+}
+# Somebody's own, put on top since.
+test_another_layer() {
+    local guest=changed said before
+    checkpoint $guest d --disk-only
+    write_both $guest 0x05
+    before=$(disks_of $guest)
+    $VIRSH destroy "$NAME-$guest"
+    echo "merge:begun kill" >"$STATE/failpoint"
+    (delete $guest d >/dev/null) 2>"$DIR/shells"
+    $VIRSH snapshot-create-as "$NAME-$guest" e --disk-only >/dev/null
+    said=$(recover $guest)
+    [ $? -eq 1 ] && grep -q 'nothing of the disk is lost' <<<"$said" && [ "$(disks_of $guest)" = "$before" ]
+    result $? "another layer came on top: it is told" "$said"
+    no_record "another layer came on top"
+    said=$(delete $guest e) && said+=$(delete $guest d) && [ "$(disks_of $guest)" = "$before" ]
+    result $? "another layer came on top: both can be deleted" "$said"
+}
+# As nova's hard reboot does it: from a definition that names the file of before.
+test_another_start() {
+    local guest=changed said before
+    checkpoint $guest c --disk-only
+    write_both $guest 0x04
+    before=$(disks_of $guest)
+    $VIRSH destroy "$NAME-$guest"
+    $VIRSH dumpxml --inactive "$NAME-$guest" >"$DIR/layers.xml"
+    echo "merge:begun kill" >"$STATE/failpoint"
+    (delete $guest c >/dev/null) 2>"$DIR/shells"
+    sed "s|\.img\.c'|.img'|" "$DIR/layers.xml" >"$DIR/novas.xml"
+    $VIRSH define "$DIR/novas.xml"
+    for state in 'shut off' paused; do
+        [ "$state" = paused ] && $VIRSH start --paused "$NAME-$guest"
+        said=$(recover $guest)
+        [ $? -eq 1 ] && grep -q 'alone has it all' <<<"$said" && [ -e "$DISKS/$guest.img.c" ]
+        result $? "put on the file below by somebody else, $state: the layer stays" "$said"
+    done
+    $VIRSH destroy "$NAME-$guest"
+    $VIRSH define "$DIR/layers.xml"
+    said=$(recover $guest)
+    [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.c" ]
+    result $? "put back on its layer: all is merged" "$said"
+    $VIRSH start "$NAME-$guest"
+    test_another_layer
 }
 
 restart_libvirtd() {
@@ -460,7 +510,7 @@ test_nova() {
         checkpoint $guest a --disk-only
         checkpoint $guest b --disk-only
         monitor $guest 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -P 7 9M 1M"' >/dev/null
-        refused $guest 'checkpoint b of domain' flatten $guest
+        refused $guest ' of domain ' flatten $guest
         refused $guest "is not in the instance's own folder" flatten $guest --disk "vda=$INSTANCES/_base/image"
         $VIRSH snapshot-delete "$NAME-$guest" a --metadata
         $VIRSH snapshot-delete "$NAME-$guest" b --metadata

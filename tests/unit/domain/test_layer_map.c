@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* domain/layer_map.c: who needs a file, by the headers qemu-img makes; libvirt's test driver. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -140,6 +141,24 @@ static void an_unreadable_header_is_refused(void **state)
     assert_non_null(strstr(err.message, "base.img"));
 }
 
+static void what_nobody_names(void **state)
+{
+    (void)state;
+    assert_int_equal(read_map(QCOW2, temp_path("top.img"), RAW, temp_path("other.img")), 0);
+    run("qemu-img create -q -f qcow2 -b %s -F qcow2 %s", temp_path("top.img"),
+        temp_path("clone.img"));
+    assert_int_equal(layer_map_find(&map, temp_path("clone.img")), LAYER_MAP_NONE);
+    assert_int_equal(layer_map_add_beside(&map, temp_path("base.img"), &err), 0);
+    size_t clone = layer_map_find(&map, temp_path("clone.img"));
+    assert_int_not_equal(clone, LAYER_MAP_NONE);
+    assert_int_equal(map.files[clone].below, layer_map_find(&map, temp_path("top.img")));
+    assert_int_equal(layer_map_find(&map, temp_path("other.img")), map.names[1].file);
+    run("qemu-img create -q -f qcow2 -u -b blkdebug::/x -F raw %s 1M", temp_path("odd.img"));
+    assert_true(layer_map_add_beside(&map, temp_path("base.img"), &err) < 0);
+    assert_non_null(strstr(err.message, "odd.img"));
+    assert_int_equal(layer_map_add_beside(&map, "/none/file", &err), -ENOENT);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -151,6 +170,7 @@ int main(void)
         TEST(a_relative_name_is_beside_its_layer),
         TEST(what_cannot_be_told_is_refused),
         TEST(an_unreadable_header_is_refused),
+        TEST(what_nobody_names),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

@@ -80,7 +80,7 @@ static int tear_down(void **state)
 
 static json_t *planned(int base, const char *format, bool all)
 {
-    const struct merge_plan_request request = {"vda", paths[base], format, all};
+    const struct merge_plan_request request = {"vda", paths[base], format, all, NULL};
     json_t *disk = NULL;
     if (merge_plan_disk(chain, &request, &disk, &err) < 0)
         fail_msg("%s", err.message);
@@ -124,7 +124,7 @@ static void what_is_above_goes_down(void **state)
 
 static void not_planned(int base, const char *format, const char *why)
 {
-    const struct merge_plan_request request = {"vda", paths[base], format, false};
+    const struct merge_plan_request request = {"vda", paths[base], format, false, NULL};
     json_t *disk = NULL;
     assert_true(merge_plan_disk(chain, &request, &disk, &err) < 0);
     assert_null(disk);
@@ -144,6 +144,20 @@ static void what_takes_no_part(void **state)
     (void)json_object_set_new(o2, "problem", json_string("it is called by a link"));
     not_planned(O1, NULL, "by a link");
     not_planned(O2, NULL, "by a link");
+}
+
+static void the_layer_it_was_made_with(void **state)
+{
+    (void)state;
+    struct merge_plan_request request = {"vda", paths[O1], "qcow2", false, paths[O2]};
+    json_t *disk = NULL;
+    assert_int_equal(merge_plan_disk(chain, &request, &disk, &err), 0);
+    json_decref(disk);
+    disk = NULL;
+    request.layer = paths[O3]; /* libvirt has been told of another state since */
+    assert_int_equal(merge_plan_disk(chain, &request, &disk, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "not the layer"));
+    assert_null(disk);
 }
 
 static void each_checkpoint_of_a_chain(void **state)
@@ -255,7 +269,8 @@ static void how_far_it_is(void **state)
     assert_int_equal(state_of(top, "3210", false), MERGE_PLAN_PENDING);
     assert_int_equal(state_of(top, "210", false), MERGE_PLAN_DONE);
     assert_int_equal(state_of(top, "4210", false), MERGE_PLAN_OTHER); /* reverted to it since */
-    assert_int_equal(state_of(top, "43210", false), MERGE_PLAN_OTHER);
+    assert_int_equal(state_of(top, "43210", false), MERGE_PLAN_BELOW);
+    assert_int_equal(state_of(top, "431", false), MERGE_PLAN_OTHER);
     json_decref(middle);
     json_decref(top);
 }
@@ -266,6 +281,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_above_goes_down),
         TEST(what_takes_no_part),
+        TEST(the_layer_it_was_made_with),
         TEST(each_checkpoint_of_a_chain),
         TEST(nobody_elses),
         TEST(another_domain),

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See merge_end.h. */
+#include "domain/merge_end.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libvirt/virterror.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/failpoint.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "domain/layer_map.h"
+#include "domain/merge_chain.h"
+#include "domain/merge_plan.h"
+#include "domain/merge_rest.h"
+#include "domain/new_layer.h"
+#include "driver/image/qemu_img.h"
+#include "driver/libvirt/connection.h"
+
+static void set_age(const json_t *file, const json_t *as_old_as)
+{
+    const char *path = merge_chain_path(file);
+    const struct timespec times[] = {
+        {.tv_nsec = UTIME_OMIT},
+        {.tv_sec = (time_t)json_integer_value(json_object_get(as_old_as, "written_s"))}};
+    if (utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0)
+        log_warning("the age of %s cannot be set: %s; there may be no way back to the checkpoint "
+                    "it holds",
+                    path, strerror(errno));
+}
+
+void merge_end_keep_age(const json_t *disk, const json_t *chain, bool host_rebooted)
+{
+    const json_t *above = json_object_get(disk, "above");
+    if (!above)
+        return; /* the guest writes to base */
+    set_age(json_object_get(disk, "base"), json_array_get(json_object_get(disk, "gone"), 0));
+    if (merge_chain_find(chain, above, host_rebooted) > 0)
+        set_age(above, above);
+}
+
+int merge_end_metadata(virDomainPtr domain, const char *name, struct error *err)
+{
+    virDomainSnapshotPtr snapshot = name ? virDomainSnapshotLookupByName(domain, name, 0) : NULL;
+    if (!snapshot)
+        return !name || virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT
+                   ? 0
+                   : libvirt_error(err, "cannot look for checkpoint %s", name);
+    int r = virDomainSnapshotDelete(snapshot, VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY);
+    if (r < 0)
+        r = libvirt_error(err, "libvirt does not forget checkpoint %s", name);
+    (void)virDomainSnapshotFree(snapshot);
+    return r;
+}
+
+static bool goes_as_well(const struct layer_map *map, const json_t *merge, size_t place)
+{
+    const json_t *disk, *file;
+    size_t i, j;
+    json_array_foreach (json_object_get(merge, "disks"), i, disk) {
+        json_array_foreach (json_object_get(disk, "gone"), j, file) {
+            if (layer_map_find(map, merge_chain_path(file)) == place)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Nobody names it, and nothing that stays stands on it. */
+static bool is_needless(const struct layer_map *map, const json_t *merge, const char *path)
+{
+    size_t place = layer_map_find(map, path);
+    if (layer_map_find_user(map, path))
+        return false;
+    for (size_t i = 0; place != LAYER_MAP_NONE && i < map->file_count; i++)
+        if (map->files[i].below == place && access(map->files[i].path, F_OK) == 0 &&
+            !goes_as_well(map, merge, i))
+            return false;
+    return true;
+}
+
+/* Of a file that the merge was planned with. */
+static int remove_file(const struct session *session, const struct layer_map *map,
+                       const json_t *merge, const json_t *file, struct error *err)
+{
+    const char *path = merge_chain_path(file);
+    struct stat st;
+    if (!file || (lstat(path, &st) < 0 && errno == ENOENT))
+        return 0;
+    json_t *now = json_pack("{s:s, s:I, s:I}", "path", path, "dev", (json_int_t)st.st_dev, "ino",
+                            (json_int_t)st.st_ino);
+    bool is_it = merge_chain_is_same(file, now, record_host_rebooted(session->record));
+    json_decref(now);
+    if (!is_it || !is_needless(map, merge, path) || qemu_img_is_written(path)) {
+        log_warning("%s is %s: it stays", path, is_it ? "in use" : "another file than it was");
+        return 0;
+    }
+    if (unlink(path) < 0 && errno != ENOENT)
+        return error_errno(err, errno, "cannot remove %s", path);
+    failpoint("merge:file-removed");
+    return 0;
+}
+
+/* QEMU itself does not: a header that goes on naming a file which has gone is nobody's to read. */
+static int write_through(const json_t *disk, struct error *err)
+{
+    const json_t *above = json_object_get(disk, "above");
+    const char *base = merge_chain_path(json_object_get(disk, "base"));
+    int r = merge_rest_write_through(base, err);
+    if (r == 0 && above)
+        r = merge_rest_write_through(merge_chain_path(above), err);
+    return r < 0 ? r : new_layer_sync_folder(base, err);
+}
+
+int merge_end_files(const struct session *session, const json_t *merge, struct error *err)
+{
+    cleanup_layer_map struct layer_map map = {0};
+    const json_t *disks = json_object_get(merge, "disks"), *disk, *file;
+    size_t i, j;
+    int r = layer_map_read(session, &map, err);
+    json_array_foreach (disks, i, disk) {
+        if (r == 0)
+            r = merge_plan_look_beside(&map, disk, err);
+        if (r == 0)
+            r = write_through(disk, err);
+    }
+    json_array_foreach (disks, i, disk) {
+        json_array_foreach (json_object_get(disk, "gone"), j, file) {
+            if (r == 0)
+                r = remove_file(session, &map, merge, file, err);
+        }
+    }
+    return r < 0 ? r : remove_file(session, &map, merge, json_object_get(merge, "memory"), err);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain/merge_progress.c: when the layers of a disk are known to be in the one below. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "domain/merge_progress.h"
+#include "tests/unit/driver/temp_folder.h"
+
+#define UUID "00000000-0000-4000-8000-000000000000"
+
+static struct record *record;
+static json_t *vda, *vdb;
+static struct error err;
+
+static void open_record(void)
+{
+    record_close(record);
+    record = NULL;
+    if (record_open(temp_path("state"), UUID, &record, &err) < 0)
+        fail_msg("%s", err.message);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    const char *top = temp_path("top");
+    int fd = open(top, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0 && close(fd) == 0);
+    (void)mkdir(temp_path("state"), 0700);
+    vda = json_pack("{s:s, s:[{s:s}], s:{s:s}}", "target", "vda", "gone", "path", top, "base",
+                    "path", "/none/base");
+    vdb = json_pack("{s:s, s:[{s:s}], s:{s:s}}", "target", "vdb", "gone", "path", top, "base",
+                    "path", "/none/base");
+    open_record();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    (void)record_end(record, &err);
+    record_close(record);
+    record = NULL;
+    json_decref(vda);
+    json_decref(vdb);
+    return 0;
+}
+
+static void note(const json_t *disk, int id, bool is_whole)
+{
+    assert_int_equal(merge_progress_note(record, disk, id, is_whole, &err), 0);
+}
+
+static bool is_done(const json_t *disk, int id)
+{
+    int r = merge_progress_check_done(record, disk, id, &err);
+    assert_true(r == 0 || r == -EINVAL);
+    return r == 0;
+}
+
+static void what_was_not_begun_is_not_done(void **state)
+{
+    (void)state;
+    assert_false(is_done(vda, 7));
+    note(vdb, -1, true);
+    assert_false(merge_progress_has_begun(record, vda));
+    assert_false(is_done(vda, -1));
+    assert_non_null(strstr(err.message, "top alone has it all"));
+    assert_true(is_done(vdb, -1));
+}
+
+static void a_part_is_not_all(void **state)
+{
+    (void)state;
+    note(vda, -1, false);
+    assert_false(is_done(vda, -1));
+    assert_false(is_done(vda, 3)); /* nova has started it on the file it knows */
+    json_object_set_new(vda, "above", json_pack("{s:s}", "path", "/none/above"));
+    assert_true(is_done(vda, -1));
+}
+
+static void the_guest_it_was_begun_with(void **state)
+{
+    (void)state;
+    note(vda, 7, false);
+    assert_true(is_done(vda, 7));
+    assert_false(is_done(vda, 8));
+    assert_false(is_done(vda, -1));
+    open_record();
+    assert_true(is_done(vda, 7));
+    note(vda, 7, true);
+    assert_true(is_done(vda, -1)); /* it was seen to go on there */
+}
+
+static void a_guest_that_was_started_meanwhile(void **state)
+{
+    (void)state;
+    const struct timespec later[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 2000000000}};
+    note(vda, -1, false);
+    note(vda, -1, true);
+    assert_true(is_done(vda, -1));
+    assert_int_equal(utimensat(AT_FDCWD, temp_path("top"), later, 0), 0);
+    assert_false(is_done(vda, -1)); /* it wrote to the layer since */
+    assert_int_equal(unlink(temp_path("top")), 0);
+    assert_true(is_done(vda, -1)); /* removed when it was known to be in base */
+    note(vda, 9, false);
+    assert_false(is_done(vda, -1));
+}
+
+static void a_begin_that_is_taken_back(void **state)
+{
+    (void)state;
+    note(vdb, 7, true);
+    note(vda, 7, false);
+    assert_int_equal(merge_progress_forget(record, vda, &err), 0);
+    open_record();
+    assert_false(merge_progress_has_begun(record, vda));
+    assert_true(is_done(vdb, -1));
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(what_was_not_begun_is_not_done), TEST(a_part_is_not_all),
+        TEST(the_guest_it_was_begun_with),    TEST(a_guest_that_was_started_meanwhile),
+        TEST(a_begin_that_is_taken_back),
+    };
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
+}
