@@ -263,7 +263,8 @@ int internal_delete_settle(struct session *session, struct error *err)
 {
     struct error failure = ERROR_INIT;
     int r = internal_delete_has_begun(session) ? internal_delete_run(session, &failure) : 0;
-    if (r == -ENOENT && error_is(&failure, EXC_INSTANCE_NOT_FOUND)) {
+    if (r < 0 &&
+        (error_is(&failure, EXC_INSTANCE_NOT_FOUND) || !internal_delete_has_begun(session))) {
         log_warning("%s", failure.message);
         return 0;
     }

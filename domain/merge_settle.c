@@ -246,7 +246,7 @@ int merge_settle(struct session *session, struct error *err)
 {
     struct error failure = ERROR_INIT;
     int r = merge_settle_has_begun(session) ? merge_settle_run(session, &failure) : 0;
-    if (r == -ENOENT && error_is(&failure, EXC_INSTANCE_NOT_FOUND)) {
+    if (r < 0 && (error_is(&failure, EXC_INSTANCE_NOT_FOUND) || !merge_settle_has_begun(session))) {
         log_warning("%s", failure.message);
         return 0;
     }

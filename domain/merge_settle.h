@@ -29,5 +29,6 @@ int merge_settle_run(struct session *session, struct error *err);
 bool merge_settle_has_begun(const struct session *session);
 
 /* The same of a command that has died. It had changed nothing unless it noted "merging".
- * A domain that has gone is told of, and no failure. */
+ * What is given up, or
+ * of a domain that has gone, is told of and no failure. */
 int merge_settle(struct session *session, struct error *err);
