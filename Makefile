@@ -200,7 +200,8 @@ release-check:
 # Checkpoints of bare domains with all their matrix and kills; 'make check' has images and virsh alone.
 .PHONY: domain-check
 domain-check:
-	$(Q)tests/run-integration $(wildcard tests/integration/test_domain_*.sh)
+	$(Q)tests/lab/guest --download
+	$(Q)tests/integration/lib/own_libvirtd tests/run-integration $(wildcard tests/integration/test_domain_*.sh)
 
 # Many agents on one broker of their own; the table is a page of the documents.
 .PHONY: scale
