@@ -24,13 +24,14 @@
 static void set_age(const json_t *file, const json_t *as_old_as)
 {
     const char *path = merge_chain_path(file);
+    char text[128];
     const struct timespec times[] = {
         {.tv_nsec = UTIME_OMIT},
         {.tv_sec = (time_t)json_integer_value(json_object_get(as_old_as, "written_s"))}};
     if (utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0)
         log_warning("the age of %s cannot be set: %s; there may be no way back to the checkpoint "
                     "it holds",
-                    path, strerror(errno));
+                    path, strerror_r(errno, text, sizeof(text)));
 }
 
 void merge_end_keep_age(const json_t *disk, const json_t *chain, bool host_rebooted)
