@@ -423,8 +423,8 @@ test_another_layer() {
     echo "merge:begun kill" >"$STATE/failpoint"
     (delete $guest d >/dev/null) 2>"$DIR/shells"
     $VIRSH snapshot-create-as "$NAME-$guest" e --disk-only >/dev/null
-    said=$(recover $guest)
-    [ $? -eq 0 ] && grep -q 'nothing of the disk is lost' <<<"$said" && [ "$(disks_of $guest)" = "$before" ]
+    said=$(recover $guest) &&
+        grep -q 'nothing of the disk is lost' <<<"$said" && [ "$(disks_of $guest)" = "$before" ]
     result $? "another layer came on top: it is told" "$said"
     no_record "another layer came on top"
     said=$(delete $guest e) && said+=$(delete $guest d) && [ "$(disks_of $guest)" = "$before" ]
