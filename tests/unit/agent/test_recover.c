@@ -60,8 +60,8 @@ static void what_had_hardly_begun_is_begun_again(void **state)
     static const char *const lives[] = {
         "[]",
         "[{\"event_started\": true}, {\"next_state\": \"image_snapshot\"}]",
-        "[{\"event_started\": true}, {\"next_state\": \"image_snapshot\"},"
-        " {\"task_state\": \"image_snapshot\"}]",
+        ("[{\"event_started\": true}, {\"next_state\": \"image_snapshot\"},"
+         " {\"task_state\": \"image_snapshot\"}]"),
         /* and it died before it noted more */
         "[{\"event_started\": true}, {\"next_state\": \"image_snapshot\"}]",
     };
