@@ -14,24 +14,15 @@
 
 #define LAYERS_MAX 33 /* of as many disks as images are made of, and memory */
 
-/* The text of a child; "" when there is none. False when it does not fit. */
-static bool copy_text(const xmlNode *parent, const char *name, char *ret_text, size_t size)
-{
-    xmlNode *node = xml_node_child_named(parent, name);
-    xmlChar *text = node ? xmlNodeGetContent(node) : NULL;
-    int n = snprintf(ret_text, size, "%s", text ? (const char *)text : "");
-    xmlFree(text);
-    return n >= 0 && (size_t)n < size;
-}
-
 /* What both have. */
 static int read_head(const xmlNode *root, struct checkpoint *checkpoint, struct error *err)
 {
     char created[32];
-    bool fits = copy_text(root, "name", checkpoint->name, sizeof(checkpoint->name)) &&
-                copy_text(xml_node_child_named(root, "parent"), "name", checkpoint->parent,
-                          sizeof(checkpoint->parent)) &&
-                copy_text(root, "creationTime", created, sizeof(created));
+    bool fits =
+        xml_node_copy_child_text(root, "name", checkpoint->name, sizeof(checkpoint->name)) &&
+        xml_node_copy_child_text(xml_node_child_named(root, "parent"), "name", checkpoint->parent,
+                                 sizeof(checkpoint->parent)) &&
+        xml_node_copy_child_text(root, "creationTime", created, sizeof(created));
     if (!fits || checkpoint->name[0] == '\0')
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "libvirt tells of a checkpoint without a name, or with one too long");
@@ -101,8 +92,8 @@ int checkpoint_list_parse_snapshot(const char *xml, struct checkpoint *ret_check
     ret_checkpoint->has_memory = saved && !xml_node_attribute_is(saved, "snapshot", "no");
     if (xml_node_copy_attribute(saved, "file", memory, sizeof(memory)))
         add_layer(ret_checkpoint, "memory", memory);
-    ret_checkpoint->is_at_rest =
-        copy_text(root, "state", state, sizeof(state)) && strcmp(state, "shutoff") == 0;
+    ret_checkpoint->is_at_rest = xml_node_copy_child_text(root, "state", state, sizeof(state)) &&
+                                 strcmp(state, "shutoff") == 0;
     return 0;
 }
 

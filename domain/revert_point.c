@@ -21,15 +21,6 @@ static int refuse_disk(struct error *err, const char *target, const char *why)
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "disk %s: %s", target, why);
 }
 
-static bool copy_text(const xmlNode *parent, const char *name, char *ret_text, size_t size)
-{
-    xmlNode *node = xml_node_child_named(parent, name);
-    xmlChar *text = node ? xmlNodeGetContent(node) : NULL;
-    int n = snprintf(ret_text, size, "%s", text ? (const char *)text : "");
-    xmlFree(text);
-    return n >= 0 && (size_t)n < size;
-}
-
 static const struct checkpoint_disk *find_disk(const struct revert_point *point, const char *target)
 {
     for (size_t i = 0; i < point->disk_count; i++)
@@ -221,10 +212,10 @@ static int read_memory(const xmlNode *root, struct revert_point *point, struct e
 static int read_state(const xmlNode *root, struct revert_point *point, struct error *err)
 {
     char state[32];
-    bool is_read = copy_text(root, "name", point->name, sizeof(point->name)) &&
-                   copy_text(xml_node_child_named(root, "parent"), "name", point->parent,
-                             sizeof(point->parent)) &&
-                   copy_text(root, "state", state, sizeof(state));
+    bool is_read = xml_node_copy_child_text(root, "name", point->name, sizeof(point->name)) &&
+                   xml_node_copy_child_text(xml_node_child_named(root, "parent"), "name",
+                                            point->parent, sizeof(point->parent)) &&
+                   xml_node_copy_child_text(root, "state", state, sizeof(state));
     if (!is_read)
         return refuse(err, "libvirt tells of it with a name that is too long");
     point->was_running = strcmp(state, "running") == 0 || strcmp(state, "disk-snapshot") == 0;

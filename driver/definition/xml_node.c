@@ -42,17 +42,26 @@ void xml_node_set_attribute(xmlNode *node, const char *name, const char *value)
         (void)xmlNewProp(node, (const xmlChar *)name, (const xmlChar *)value);
 }
 
-bool xml_node_copy_attribute(const xmlNode *node, const char *name, char *ret_text, size_t size)
+/* Takes the text. */
+static bool copy_text(xmlChar *text, char *ret_text, size_t size)
 {
-    ret_text[0] = '\0';
-    if (!node)
-        return true;
-    xmlChar *value = xmlGetNoNsProp(node, (const xmlChar *)name);
-    bool fits = !value || (size_t)snprintf(ret_text, size, "%s", (const char *)value) < size;
+    int n = snprintf(ret_text, size, "%s", text ? (const char *)text : "");
+    bool fits = n >= 0 && (size_t)n < size;
     if (!fits)
         ret_text[0] = '\0';
-    xmlFree(value);
+    xmlFree(text);
     return fits;
+}
+
+bool xml_node_copy_attribute(const xmlNode *node, const char *name, char *ret_text, size_t size)
+{
+    return copy_text(node ? xmlGetNoNsProp(node, (const xmlChar *)name) : NULL, ret_text, size);
+}
+
+bool xml_node_copy_child_text(const xmlNode *parent, const char *name, char *ret_text, size_t size)
+{
+    const xmlNode *node = xml_node_child_named(parent, name);
+    return copy_text(node ? xmlNodeGetContent(node) : NULL, ret_text, size);
 }
 
 bool xml_node_attribute_is(const xmlNode *node, const char *name, const char *expected)

@@ -56,5 +56,9 @@ void xml_node_set_attribute(xmlNode *node, const char *name, const char *value);
 /* Copies an attribute; "" when it is absent or `node` is NULL. False when it does not fit. */
 bool xml_node_copy_attribute(const xmlNode *node, const char *name, char *ret_text, size_t size);
 
+/* Copies the text of a child; "" when there is none or `parent` is NULL. False when it does not
+ * fit. */
+bool xml_node_copy_child_text(const xmlNode *parent, const char *name, char *ret_text, size_t size);
+
 /* True when `node` has the attribute with this value. NULL is false. */
 bool xml_node_attribute_is(const xmlNode *node, const char *name, const char *expected);
