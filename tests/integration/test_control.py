@@ -19,7 +19,7 @@ sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 
 import tap
 from alone import BINARY, HOST, QUEUE, AloneTest
-from peers import REPO, wait_for
+from peers import PATIENCE_S, REPO, wait_for
 
 TOOL = os.environ.get("TOOL", f"{REPO}/build/nova-snapshot")
 NO_SUCH_IMAGE = "00000000-0000-4000-8000-000000000000"
@@ -51,7 +51,7 @@ class ControlTest(AloneTest):
     def two_requests(self):
         """One waits for nova-conductor, the other, of another server, for the only slot."""
         self.glance_server.images_are_there = True
-        self.begin(max_concurrent_snapshots=1, graceful_shutdown_timeout=4, rpc_response_timeout=60)
+        self.begin(max_concurrent_snapshots=1, graceful_shutdown_timeout=15, rpc_response_timeout=60)
         self.cast_snapshot()
         self.manager.wait(f"STATUS=attached to {QUEUE}, 1 running")
         second = str(uuid.uuid4())
@@ -169,7 +169,7 @@ class ControlTest(AloneTest):
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as doctor:
             self.wait_log("asking conductor: Service.get_by_host_and_binary", times=4)
             self.process.send_signal(signal.SIGTERM)
-            self.assertEqual(self.process.wait(20), 0)
+            self.assertEqual(self.process.wait(PATIENCE_S), 0)
             doctor.wait(60)
 
     def program(self, prefix=()):
@@ -222,7 +222,7 @@ class ControlTest(AloneTest):
             client.sendall(os.urandom(4096))
         self.tool("status")
         self.process.send_signal(signal.SIGTERM)
-        self.assertEqual(self.process.wait(20), 0)
+        self.assertEqual(self.process.wait(PATIENCE_S), 0)
         self.assertFalse(os.path.exists(f"{self.folder}/control"))
         self.assertIn("no agent can be asked", self.tool("status", expect=3))
 

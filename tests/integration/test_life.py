@@ -16,7 +16,7 @@ sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 
 import tap
 from alone import QUEUE, AloneTest
-from peers import wait_for
+from peers import PATIENCE_S, wait_for
 
 
 class LifeTest(AloneTest):
@@ -38,7 +38,7 @@ class LifeTest(AloneTest):
             self.broker.ctl("start_app")
         self.manager.wait(f"STATUS=detached from {QUEUE}, 0 running", 2)
         self.process.send_signal(signal.SIGTERM)
-        self.assertEqual(self.process.wait(20), 0)
+        self.assertEqual(self.process.wait(PATIENCE_S), 0)
         self.assertEqual(len(self.manager.heard("STOPPING=1")), 1)
         self.manager.wait("STATUS=ending: ")
 
@@ -86,7 +86,7 @@ class LifeTest(AloneTest):
         self.process.send_signal(signal.SIGHUP)
         self.wait_log("the configuration stays as it was", 2)
         self.process.send_signal(signal.SIGTERM)
-        self.assertEqual(self.process.wait(20), 0)
+        self.assertEqual(self.process.wait(PATIENCE_S), 0)
 
     def test_what_runs_has_its_time(self):
         """life: SIGTERM waits for what runs, SIGHUP does not disturb it, more time is asked for"""
@@ -100,7 +100,7 @@ class LifeTest(AloneTest):
         self.process.send_signal(signal.SIGTERM)
         self.manager.wait(f"STATUS=ending: detached from {QUEUE}, 1 running")
         self.process.send_signal(signal.SIGHUP)
-        self.assertEqual(self.process.wait(40), 0, self.log())
+        self.assertEqual(self.process.wait(PATIENCE_S), 0, self.log())
         self.assertIn("Instance disappeared during snapshot", self.log())
         self.assertEqual(self.records(), [])
         self.assertEqual(self.manager.heard("RELOADING"), [])
@@ -109,7 +109,7 @@ class LifeTest(AloneTest):
     def test_what_does_not_end(self):
         """life: what has not ended within graceful_shutdown_timeout is left, new requests are not taken"""
         compute = self.nova_compute()
-        self.start(graceful_shutdown_timeout=4, rpc_response_timeout=60)
+        self.start(graceful_shutdown_timeout=15, rpc_response_timeout=60)
         self.attached()
         self.cast_snapshot()
         self.manager.wait(f"STATUS=attached to {QUEUE}, 1 running")
@@ -118,8 +118,8 @@ class LifeTest(AloneTest):
         self.cast_snapshot()
         compute.wait("served", method="snapshot_instance")
         self.assertIsNone(self.process.poll())
-        self.assertEqual(self.process.wait(20), 1)
-        self.wait_log("1 requests did not end within graceful_shutdown_timeout (4 s)")
+        self.assertEqual(self.process.wait(PATIENCE_S), 1)
+        self.wait_log("1 requests did not end within graceful_shutdown_timeout (15 s)")
 
     def test_a_bad_host_with_requests_left(self):
         """life: a host that is not fit for snapshots is nova-compute's, with what was left unbegun"""
@@ -171,7 +171,7 @@ class LifeTest(AloneTest):
         self.assertEqual(self.records(), [])
         self.assertIsNone(self.process.poll())
         self.process.send_signal(signal.SIGTERM)
-        self.assertEqual(self.process.wait(20), 0)
+        self.assertEqual(self.process.wait(PATIENCE_S), 0)
 
     def test_drain_alone(self):
         """life: SIGUSR1 where there is no nova-compute: requests wait for the next start"""
@@ -183,14 +183,14 @@ class LifeTest(AloneTest):
         wait_for("a request that waits", lambda: self.broker.queues()[QUEUE] == (1, 0))
         self.assertEqual(self.records(), [])
         self.process.send_signal(signal.SIGTERM)
-        self.assertEqual(self.process.wait(20), 0)
+        self.assertEqual(self.process.wait(PATIENCE_S), 0)
         self.start(attach="exclusive")
         self.manager.wait(f"STATUS=attached to {QUEUE}, 1 running")
 
     def two_requests(self, server=None, **options):
         """One waits for nova-conductor, the other, of another server, for the only slot."""
         self.glance_server.images_are_there = True  # else what waits is cancelled
-        self.start(max_concurrent_snapshots=1, graceful_shutdown_timeout=4,
+        self.start(max_concurrent_snapshots=1, graceful_shutdown_timeout=15,
                    rpc_response_timeout=60, **options)
         self.attached()
         self.cast_snapshot()
@@ -205,7 +205,7 @@ class LifeTest(AloneTest):
         self.process.send_signal(signal.SIGTERM)
         compute.wait("served", method="snapshot_instance")
         self.assertIsNone(self.process.poll())
-        self.assertEqual(self.process.wait(20), 1)  # the other one still waits
+        self.assertEqual(self.process.wait(PATIENCE_S), 1)  # the other one still waits
         self.assertEqual(len(compute.events("served")), 1)
         self.assertIn("snapshot_instance is handed back to nova-compute", self.log())
 
@@ -214,7 +214,7 @@ class LifeTest(AloneTest):
         compute = self.nova_compute()
         self.two_requests()
         self.process.send_signal(signal.SIGTERM)
-        self.assertEqual(self.process.wait(20), 1)
+        self.assertEqual(self.process.wait(PATIENCE_S), 1)
         self.assertEqual(compute.events("served"), [])
         self.assertEqual(len(self.records()), 2)
 
@@ -225,7 +225,7 @@ class LifeTest(AloneTest):
         self.broker.ctl("stop_app")
         try:
             self.process.send_signal(signal.SIGTERM)
-            self.assertEqual(self.process.wait(40), 1)
+            self.assertEqual(self.process.wait(PATIENCE_S), 1)
         finally:
             self.broker.ctl("start_app")
         self.assertEqual(len(self.records()), 2)

@@ -18,7 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 BUS_PEER = os.environ.get("BUS_PEER", f"{REPO}/build/tests/integration/amqp/bus_peer")
-PATIENCE_S = 30 * int(os.environ.get("PATIENCE", "1"))
+PATIENCE_S = 90 * int(os.environ.get("PATIENCE", "1"))
 
 
 def wait_for(what, check, timeout=PATIENCE_S):

@@ -118,16 +118,27 @@ class AloneTest(unittest.TestCase):
             env["WATCHDOG_USEC"] = str(watchdog_ms * 1000)
         with open(f"{self.folder}/log", "ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "--config-file", f"{self.folder}/nova.conf"], stderr=log, env=env)
+                [BINARY, "--config-file", f"{self.folder}/nova.conf"], stderr=log, env=env,
+                start_new_session=True)
         self.addCleanup(self.end)
 
     def end(self):
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        # Its watchdog outlives it and writes to its folder.
+        wait_for("nothing of the agent's", lambda: not self.is_alive(self.process.pid))
         for secret in ("s3cret", TOKEN, "guest:guest"):
             self.assertNotIn(secret, self.log())
         self.assertNotIn("Sanitizer", self.log())
+
+    @staticmethod
+    def is_alive(group):
+        try:
+            os.killpg(group, 0)
+            return True
+        except ProcessLookupError:
+            return False
 
     def log(self):
         with open(f"{self.folder}/log", encoding="utf-8") as lines:
