@@ -129,13 +129,14 @@ static void detach_without_nova_compute(struct attachment *attachment)
     log_warning("detached from %s until nova-compute consumes it", attachment->queue);
 }
 
-/* It was ours by an earlier connection, and somebody else was faster. */
-static void leave_to_another_agent(struct attachment *attachment)
+/* It was ours by an earlier connection; the claim has told whether it is another's or not known. */
+static void leave_without_claim(struct attachment *attachment)
 {
     if (!connection_is_up(attachment->connection) || !consumer_cancel(&attachment->consumer))
         return;
     set_phase(attachment, ATTACHMENT_WAITING);
-    log_warning("detached from %s: another agent serves this host", attachment->queue);
+    log_warning("detached from %s: it is no longer certain that no other agent serves this host",
+                attachment->queue);
 }
 
 /* What is there is nova-compute's: taken and put back, it would only be counted. */
@@ -188,7 +189,7 @@ static void check_attachment(struct attachment *attachment, uint64_t now_ms)
     if (attachment->phase != ATTACHMENT_DONE)
         attach_when_empty(attachment, others.ready, now_ms);
     else if (!host_claim_take(&attachment->claim, attachment->connection))
-        leave_to_another_agent(attachment);
+        leave_without_claim(attachment);
 }
 
 /* Without the claim, or while a queue's node is away, it is tried again: the connection has more to

@@ -15,8 +15,10 @@
 #define SLACK_MS 10000
 #define UNWATCHED_MS 180000
 
-#define SILENCES 2       /* one may be the network */
-#define SILENT_MS 600000 /* each costs the connection */
+#define SILENCES 2 /* one may be the network */
+
+/* Each look costs the connection. Who has it when its node is back may be another agent. */
+#define SILENT_MS 60000
 
 void host_claim_init(struct host_claim *claim, const char *host, unsigned heartbeat_s)
 {

@@ -12,11 +12,17 @@
 #include "amqp/known_targets.h"
 #include "amqp/messaging_error.h"
 #include "amqp/topology.h"
+#include "common/cancel.h"
 #include "common/clock.h"
 #include "common/log.h"
 
 #define NACK_PAUSE_MS 250
 #define AWAY_PAUSE_MS 1000
+#define AWAY_MAX_MS 5000 /* a snapshot waits meanwhile */
+
+/* Together less than the two seconds in which a cancelled snapshot ends. */
+#define CANCEL_LOOK_MS 500 /* the bus thread is not woken for it */
+#define CANCELLED_MAX_MS 1000
 
 TAILQ_HEAD(publication_list, publication);
 
@@ -122,34 +128,6 @@ static int send_publication(struct publisher *publisher, struct publication *pub
     return 0;
 }
 
-/* Its queue's node may be back before the deadline; oslo tries for ever. */
-static void put_off(struct publication *publication, const struct error *refusal, uint64_t now_ms)
-{
-    log_debug("a message to '%s' waits: %s", publication->routing_key, refusal->message);
-    publication->refusal = *refusal;
-    publication->not_before_ms = now_ms + AWAY_PAUSE_MS;
-}
-
-static void send_queued(struct publisher *publisher, uint64_t now_ms)
-{
-    struct publication *next;
-    for (struct publication *publication = TAILQ_FIRST(&publisher->queued); publication;
-         publication = next) {
-        next = TAILQ_NEXT(publication, link);
-        if (!connection_is_up(publisher->connection) ||
-            connection_is_blocked(publisher->connection))
-            return;
-        if (publication->not_before_ms > now_ms)
-            continue;
-        struct error error = ERROR_INIT;
-        int r = send_publication(publisher, publication, now_ms, &error);
-        if (r == -EHOSTDOWN)
-            put_off(publication, &error, now_ms);
-        else if (r < 0 && connection_is_up(publisher->connection))
-            finish_publication(publisher, publication, PUBLICATION_FAILED, &error);
-    }
-}
-
 static void time_out_publication(struct publisher *publisher, struct publication *publication)
 {
     struct error error = ERROR_INIT;
@@ -167,14 +145,64 @@ static void time_out_publication(struct publisher *publisher, struct publication
     finish_publication(publisher, publication, PUBLICATION_FAILED, &error);
 }
 
+/* For so long that what can be sent is sent. Who has entered a cancel is told its reason, so this
+ * thread enters it to ask. */
+static bool is_cancelled(struct publication *publication, uint64_t now_ms, struct error *ret_reason)
+{
+    struct cancel *before = cancel_enter(publication->cancel);
+    bool is_requested = cancel_check(ret_reason) < 0;
+    (void)cancel_enter(before);
+    if (is_requested && publication->cancelled_ms == 0)
+        publication->cancelled_ms = now_ms;
+    return is_requested && now_ms >= publication->cancelled_ms + CANCELLED_MAX_MS;
+}
+
 static void give_up_late(struct publisher *publisher, struct publication_list *list,
                          uint64_t now_ms)
 {
     struct publication *next;
     for (struct publication *publication = TAILQ_FIRST(list); publication; publication = next) {
         next = TAILQ_NEXT(publication, link);
-        if (now_ms >= publication->deadline_ms)
+        struct error reason = ERROR_INIT;
+        if (is_cancelled(publication, now_ms, &reason))
+            finish_publication(publisher, publication, PUBLICATION_FAILED, &reason);
+        else if (now_ms >= publication->deadline_ms)
             time_out_publication(publisher, publication);
+    }
+}
+
+/* Its queue's node may be back soon; oslo tries for ever. */
+static void put_off(struct publisher *publisher, struct publication *publication,
+                    const struct error *refusal, uint64_t now_ms)
+{
+    if (publication->refusal.errnum == 0)
+        publication->refused_ms = now_ms;
+    publication->refusal = *refusal;
+    if (now_ms >= publication->refused_ms + AWAY_MAX_MS) {
+        time_out_publication(publisher, publication);
+        return;
+    }
+    log_debug("a message to '%s' waits: %s", publication->routing_key, refusal->message);
+    publication->not_before_ms = now_ms + AWAY_PAUSE_MS;
+}
+
+static void send_queued(struct publisher *publisher, uint64_t now_ms)
+{
+    struct publication *next;
+    for (struct publication *publication = TAILQ_FIRST(&publisher->queued); publication;
+         publication = next) {
+        next = TAILQ_NEXT(publication, link);
+        if (!connection_is_up(publisher->connection) ||
+            connection_is_blocked(publisher->connection))
+            return;
+        if (publication->not_before_ms > now_ms)
+            continue;
+        struct error error = ERROR_INIT;
+        int r = send_publication(publisher, publication, now_ms, &error);
+        if (r == -EHOSTDOWN)
+            put_off(publisher, publication, &error, now_ms);
+        else if (r < 0 && connection_is_up(publisher->connection))
+            finish_publication(publisher, publication, PUBLICATION_FAILED, &error);
     }
 }
 
@@ -186,6 +214,13 @@ void publisher_run(struct publisher *publisher, uint64_t now_ms)
     send_queued(publisher, now_ms);
 }
 
+static uint64_t give_up_ms(const struct publication *publication)
+{
+    return publication->cancel
+               ? earlier_ms(publication->deadline_ms, clock_now_ms() + CANCEL_LOOK_MS)
+               : publication->deadline_ms;
+}
+
 uint64_t publisher_next_ms(const struct publisher *publisher)
 {
     uint64_t next_ms = connection_next_ms(publisher->connection);
@@ -194,12 +229,12 @@ uint64_t publisher_next_ms(const struct publisher *publisher)
     const struct publication *publication;
     TAILQ_FOREACH(publication, &publisher->queued, link)
     {
-        next_ms = earlier_ms(next_ms, publication->deadline_ms);
+        next_ms = earlier_ms(next_ms, give_up_ms(publication));
         if (can_send)
             next_ms = earlier_ms(next_ms, publication->not_before_ms);
     }
     TAILQ_FOREACH(publication, &publisher->sent, link)
-    next_ms = earlier_ms(next_ms, publication->deadline_ms);
+    next_ms = earlier_ms(next_ms, give_up_ms(publication));
     return next_ms;
 }
 

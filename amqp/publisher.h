@@ -32,6 +32,7 @@ struct publication {
     bool expires;           /* the message expires in the broker at the deadline */
     uint64_t deadline_ms;   /* FAILED with ETIMEDOUT then */
     uint64_t not_before_ms; /* 0 = at once */
+    struct cancel *cancel;  /* NULL = none. FAILED with its reason a second after it. Borrowed */
 
     /* Makes the body, anew for every attempt: a sent _unique_id must not be sent again. */
     int (*pack)(struct publication *publication, char **ret_body, size_t *ret_length,
@@ -48,7 +49,9 @@ struct publication {
     size_t length;
     uint64_t delivery_tag;
     bool returned;
-    struct error refusal; /* why it still waits: its queue is on a node that is away */
+    uint64_t cancelled_ms; /* since when it is seen to be; 0 = not */
+    struct error refusal;  /* why it still waits: its queue is on a node that is away */
+    uint64_t refused_ms;   /* since when */
 };
 
 /* All is borrowed, as in struct connection_setup. Returns owned, NULL when out of memory. */

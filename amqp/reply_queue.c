@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "amqp/channel.h"
 #include "amqp/topology.h"
@@ -48,6 +49,58 @@ static int consume_replies(struct reply_queue *queue, struct error *err)
     return 0;
 }
 
+/* Without waiting for an answer. */
+static void delete_queue(const struct reply_queue *queue)
+{
+    struct error error = ERROR_INIT;
+    amqp_queue_delete_t method = {.queue = amqp_cstring_bytes(queue->name), .nowait = 1};
+    int status = amqp_send_method(connection_state(queue->connection), REPLY_CHANNEL,
+                                  AMQP_QUEUE_DELETE_METHOD, &method);
+    (void)channel_sent(queue->connection, status, "queue.delete", &error);
+}
+
+/*
+ * The silence may have been a slow broker's, and replies be on their way to the old name. A broker
+ * that answers for another name is not slow now: it is asked for the old one once more. The other
+ * name stays when the old one has no answer then, either.
+ */
+static int choose_name(struct reply_queue *queue, struct error *err)
+{
+    struct connection *connection = queue->connection;
+    char old_name[sizeof(queue->name)];
+    memcpy(old_name, queue->name, sizeof(old_name));
+    name_queue(queue);
+    int r = topology_need_reply_queue(connection, queue->options, queue->name, err);
+    if (r == 0) {
+        struct error failure = ERROR_INIT;
+        silent_queues_answer(connection_silent_queues(connection), old_name);
+        r = topology_need_reply_queue(connection, queue->options, old_name, &failure);
+        if (r == -EHOSTDOWN)
+            return 0;
+        if (r < 0)
+            *err = failure;
+        if (r == -ETIMEDOUT)
+            return r;
+        if (r == 0)
+            delete_queue(queue);
+    }
+    memcpy(queue->name, old_name, sizeof(old_name));
+    return r;
+}
+
+/* It is on a node that is down. What servers have for us they try to send to the old name. */
+static int consume_elsewhere(struct reply_queue *queue, struct error *err)
+{
+    bool was_silent = silent_queues_rests(connection_silent_queues(queue->connection), queue->name,
+                                          clock_now_ms());
+    if (!was_silent || queue->lost_ms == 0) {
+        name_queue(queue);
+        return consume_replies(queue, err);
+    }
+    int r = choose_name(queue, err);
+    return r < 0 ? r : consume_replies(queue, err);
+}
+
 int reply_queue_up(struct reply_queue *queue, struct error *err)
 {
     uint64_t lost_for_ms = queue->lost_ms != 0 ? clock_now_ms() - queue->lost_ms : 0;
@@ -55,11 +108,9 @@ int reply_queue_up(struct reply_queue *queue, struct error *err)
         name_queue(queue);
     struct error failure = ERROR_INIT;
     int r = consume_replies(queue, &failure);
-    /* It is on a node that is down. What servers have for us they try to send to the old name. */
     if (r == -EHOSTDOWN && (queue->lost_ms == 0 || lost_for_ms > NODE_STOPS_MS)) {
-        name_queue(queue);
         failure = (struct error)ERROR_INIT;
-        r = consume_replies(queue, &failure);
+        r = consume_elsewhere(queue, &failure);
     }
     if (r < 0) {
         *err = failure;
@@ -87,12 +138,8 @@ void reply_queue_cancelled(struct reply_queue *queue)
 
 void reply_queue_end(struct reply_queue *queue)
 {
-    struct error error = ERROR_INIT;
-    amqp_queue_delete_t method = {.queue = amqp_cstring_bytes(queue->name), .nowait = 1};
     if (!queue->is_consumed)
         return;
     queue->is_consumed = false;
-    int status = amqp_send_method(connection_state(queue->connection), REPLY_CHANNEL,
-                                  AMQP_QUEUE_DELETE_METHOD, &method);
-    (void)channel_sent(queue->connection, status, "queue.delete", &error);
+    delete_queue(queue);
 }

@@ -27,7 +27,8 @@ void reply_queue_init(struct reply_queue *queue, struct connection *connection,
 
 /*
  * The connection is new: declares and consumes it, under a new name after a long outage. While its
- * node is away, -EHOSTDOWN; when that lasts, under a new one as well.
+ * node is away, -EHOSTDOWN; when that lasts, under a new one as well, unless the broker was silent
+ * about others, too.
  */
 int reply_queue_up(struct reply_queue *queue, struct error *err);
 void reply_queue_down(struct reply_queue *queue);

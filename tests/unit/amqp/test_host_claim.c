@@ -151,9 +151,14 @@ static void one_that_died_with_its_node_is_no_other_agents(void **state)
         assert_false(take());
         connect_again(POLL_MS);
     }
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 10; i++)
         assert_true(take()); /* each silence costs the connection */
     assert_int_equal(looks, 2);
+    now_ms += 60000;
+    assert_false(take()); /* it is down then */
+    connect_again(POLL_MS);
+    assert_true(take());
+    assert_int_equal(looks, 3);
     declare_errnum = 0; /* the node is back, and has forgotten it */
     assert_true(take());
     unsigned asked = declares;
@@ -180,6 +185,24 @@ static void that_it_is_dead_is_not_believed_for_ever(void **state)
     look_errnum = ETIMEDOUT; /* it is another's now, and nothing to us whether that one lives */
     assert_false(take());
     assert_int_equal(looks, 3);
+}
+
+/* Its node may be back, and another agent have been faster than we. */
+static void that_it_is_dead_is_asked_about_each_minute(void **state)
+{
+    (void)state;
+    hold_and_lose();
+    look_errnum = ETIMEDOUT;
+    for (int i = 0; i < 2; i++) {
+        assert_false(take());
+        connect_again(POLL_MS);
+    }
+    assert_true(take());
+    look_errnum = EBUSY;
+    uint64_t silent_ms = now_ms;
+    while (take())
+        assert_true(now_ms < silent_ms + 60000);
+    assert_false(take());
 }
 
 static void one_whose_node_is_said_to_be_away_is_no_other_agents(void **state)
@@ -214,6 +237,7 @@ int main(void)
         TEST(a_broker_that_says_nothing_has_not_made_it_ours),
         TEST(one_that_died_with_its_node_is_no_other_agents),
         TEST(that_it_is_dead_is_not_believed_for_ever),
+        TEST(that_it_is_dead_is_asked_about_each_minute),
         TEST(one_whose_node_is_said_to_be_away_is_no_other_agents),
         TEST(one_silence_may_be_the_network),
     };

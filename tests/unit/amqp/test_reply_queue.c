@@ -17,7 +17,16 @@
 static struct reply_queue queue;
 static struct error err;
 static char lost_name[sizeof(queue.name)]; /* is on a node that is down; "": none */
-static unsigned declares;
+static int lost_errnum;                    /* what is answered for it */
+static int other_errnum;                   /* and for any other name; 0: done */
+static struct silent_queues silent;        /* what rests is not asked for */
+static unsigned declares, deletes;
+
+struct silent_queues *__wrap_connection_silent_queues(struct connection *connection)
+{
+    (void)connection;
+    return &silent;
+}
 
 int __wrap_topology_need_reply_queue(struct connection *connection,
                                      const struct rabbit_options *options, const char *name,
@@ -26,9 +35,10 @@ int __wrap_topology_need_reply_queue(struct connection *connection,
     (void)connection;
     (void)options;
     declares++;
-    return strcmp(name, lost_name) == 0
-               ? error_set(error, EHOSTDOWN, EXC_INTERNAL_ERROR, "its node is down")
-               : 0;
+    int errnum = strcmp(name, lost_name) != 0                         ? other_errnum
+                 : silent_queues_rests(&silent, name, clock_now_ms()) ? EHOSTDOWN
+                                                                      : lost_errnum;
+    return errnum == 0 ? 0 : error_set(error, errnum, EXC_INTERNAL_ERROR, "its node is down");
 }
 
 amqp_connection_state_t __wrap_connection_state(const struct connection *connection)
@@ -64,11 +74,30 @@ int __wrap_channel_answered(struct connection *connection, amqp_channel_t channe
     return 0;
 }
 
+int __wrap_amqp_send_method(amqp_connection_state_t state, amqp_channel_t channel,
+                            amqp_method_number_t id, void *decoded)
+{
+    (void)state, (void)channel, (void)decoded;
+    assert_int_equal(id, AMQP_QUEUE_DELETE_METHOD);
+    deletes++;
+    return AMQP_STATUS_OK;
+}
+
+int __wrap_channel_sent(struct connection *connection, int status, const char *what,
+                        struct error *error)
+{
+    (void)connection, (void)status, (void)what, (void)error;
+    return 0;
+}
+
 static int set_up(void **state)
 {
     (void)state;
     err = (struct error)ERROR_INIT;
-    declares = 0;
+    declares = deletes = 0;
+    lost_errnum = EHOSTDOWN;
+    other_errnum = 0;
+    silent = (struct silent_queues){0};
     reply_queue_init(&queue, NULL, NULL);
     memcpy(lost_name, queue.name, sizeof(lost_name));
     return 0;
@@ -115,6 +144,49 @@ static void one_that_was_just_lost_keeps_its_name(void **state)
     assert_int_equal(reply_queue_up(&queue, &err), 0);
 }
 
+/* Twice nothing was heard of it, and for seconds there was no queue. */
+static void it_was_silent(void)
+{
+    lost_since_ms(20000);
+    for (int i = 0; i < 2; i++)
+        silent_queues_no_answer(&silent, lost_name, clock_now_ms());
+}
+
+/* Calls under way wait for what comes there. */
+static void what_a_slow_broker_was_silent_about_keeps_its_name(void **state)
+{
+    (void)state;
+    it_was_silent();
+    other_errnum = ETIMEDOUT; /* slow still */
+    assert_int_equal(reply_queue_up(&queue, &err), -ETIMEDOUT);
+    assert_string_equal(queue.name, lost_name);
+    other_errnum = lost_errnum = 0;
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(reply_queue_up(&queue, &err), 0);
+    assert_string_equal(queue.name, lost_name);
+    assert_true(queue.is_consumed);
+    assert_int_equal(deletes, 1);
+}
+
+static void what_is_silent_alone_is_named_anew(void **state)
+{
+    (void)state;
+    it_was_silent();
+    lost_errnum = ETIMEDOUT;
+    assert_int_equal(reply_queue_up(&queue, &err), -ETIMEDOUT);
+    err = (struct error)ERROR_INIT;
+    declares = 0;
+    assert_renamed();
+    assert_int_equal(declares, 1);
+}
+
+static void silent_and_then_refused_it_is_named_anew_at_once(void **state)
+{
+    (void)state;
+    it_was_silent();
+    assert_renamed();
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
@@ -122,6 +194,9 @@ int main(void)
         TEST(one_whose_node_stays_away_is_named_anew_at_once),
         TEST(one_that_never_was_is_named_anew_at_once),
         TEST(one_that_was_just_lost_keeps_its_name),
+        TEST(what_a_slow_broker_was_silent_about_keeps_its_name),
+        TEST(what_is_silent_alone_is_named_anew),
+        TEST(silent_and_then_refused_it_is_named_anew_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
