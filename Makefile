@@ -204,6 +204,13 @@ RELEASE ?= trixie
 release-check:
 	$(Q)RELEASE=$(RELEASE) SHORT=$(SHORT) tests/release-check
 
+# In the lab that is up: what depends on how a disk is read, for the ways that are not the default.
+METHODS ?= blockcopy stream
+.PHONY: methods-check
+methods-check: $(BUILD)/$(NAME)
+	$(Q)for method in $(METHODS); do LIVE_SNAPSHOT_METHOD=$$method tests/run-integration \
+		tests/integration/test_snapshot.py tests/integration/test_stock.py tests/integration/test_faults.py || exit; done
+
 # Checkpoints of bare domains with all their matrix and kills; 'make check' has images and virsh alone.
 .PHONY: domain-check
 domain-check:
@@ -352,6 +359,7 @@ help:
 	@echo 'make build-check    root: compilers and libraries of other releases, BUILDS="trixie:gcc-14 sid:clang"'
 	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
 	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie; SHORT=1 leaves most out'
+	@echo 'make methods-check  root, in the lab: snapshots, stock and faults by METHODS="blockcopy stream"'
 	@echo 'make domain-check   root: nova-snapshot domain on every kind of guest, killed at every step'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
 	@echo 'make bench          root, in the lab: against nova-compute; bench-quick: within 15 minutes'
