@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A snapshot that an agent which died has left in the journal. See snapshot.h. */
+#include <errno.h>
+
 #include "agent/agent.h"
 #include "agent/finish.h"
 #include "agent/instance_queue.h"
@@ -7,6 +9,7 @@
 #include "agent/recover.h"
 #include "agent/report.h"
 #include "agent/resume.h"
+#include "agent/shutdown.h"
 #include "agent/snapshot_int.h"
 #include "agent/temporary.h"
 #include "amqp/bus.h"
@@ -18,29 +21,30 @@
 /*
  * Nobody knows whether the broker has heard that the request was taken. If not, it gives it to
  * somebody who begins it, and the task state tells: that of a backup moves on a little later, when
- * its guest has been looked at. Fails when nobody answers.
+ * its guest has been looked at. Fails when nobody answers, or the agent ends before.
  */
 static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
 {
+    const struct agent *agent = op->base.agent;
     const char *untouched = op->task_state;
-    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown);
     struct error failure = ERROR_INIT;
     int r;
     *ret_ours = journal_last(op->base.record, "acked") != NULL;
     if (*ret_ours)
         return 0;
     instance_turn_pass(op->base.turn); /* whom it is given to may be this agent */
-    recovery_await_redelivery(op->base.agent->recovery);
-    while ((r = report_task_state(&op->base, untouched, &untouched, 1, &failure)) < 0 &&
-           temporary_failure(&failure) && temporary_wait_next(&wait, NULL))
+    do {
         failure = (struct error)ERROR_INIT;
+        if (!recovery_await_redelivery(agent)) {
+            shutdown_reason(err);
+            return -ECANCELED;
+        }
+        r = report_task_state(&op->base, untouched, &untouched, 1, &failure);
+    } while (r < 0 && temporary_failure(&failure)); /* a broker that was away gives out anew */
     log_debug("whether the request was acked is not known; its task state %s",
-              r == 0 ? "is untouched" : "was moved, or nobody answers");
+              r == 0 ? "is untouched" : "was moved");
     *ret_ours = r == 0;
-    if (r == 0 || !temporary_failure(&failure))
-        return 0;
-    *err = failure;
-    return r;
+    return 0;
 }
 
 /* What was made in an earlier life, and undone there, counts no more. */

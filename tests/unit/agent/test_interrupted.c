@@ -4,6 +4,7 @@
 
 #include "agent/dispatch.h"
 #include "agent/recover.h"
+#include "bus_state.h"
 #include "world.h"
 
 static struct error err;
@@ -32,6 +33,8 @@ static int setup_workers(void **state)
     err = (struct error)ERROR_INIT;
     n_handed_back = 0;
     (void)setup(state);
+    bus_state.connected = bus_state.attached = true;
+    bus_state.drained = false;
     recovery_bus_is_started(agent.recovery);
     conf.libvirt.images_type = standard;
     conf.snapshot_agent.attach = shared;

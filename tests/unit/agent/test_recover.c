@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* agent/snapshot.c, resume.c, finish.c: a request that an agent which died has left. */
 #include "agent/recover.h"
+#include "bus_state.h"
 #include "world.h"
 
 static struct error err;
@@ -42,6 +43,8 @@ static int setup_workers(void **state)
     static char standard[] = "default";
     err = (struct error)ERROR_INIT;
     (void)setup(state);
+    bus_state.connected = bus_state.attached = true;
+    bus_state.drained = false;
     recovery_bus_is_started(agent.recovery);
     conf.libvirt.images_type = standard;
     return workers_new(4, &agent.workers, &err);
