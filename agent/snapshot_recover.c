@@ -21,7 +21,8 @@
 /*
  * Nobody knows whether the broker has heard that the request was taken. If not, it gives it to
  * somebody who begins it, and the task state tells: that of a backup moves on a little later, when
- * its guest has been looked at. Fails when nobody answers, or the agent ends before.
+ * its guest has been looked at. One that has begun was found to be ours before. Fails when the
+ * agent ends first.
  */
 static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
 {
@@ -29,7 +30,7 @@ static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
     const char *untouched = op->task_state;
     struct error failure = ERROR_INIT;
     int r;
-    *ret_ours = journal_last(op->base.record, "acked") != NULL;
+    *ret_ours = journal_last(op->base.record, "acked") || op->event_started;
     if (*ret_ours)
         return 0;
     instance_turn_pass(op->base.turn); /* whom it is given to may be this agent */
