@@ -285,6 +285,24 @@ static void a_save_that_was_executed_and_refused_is_ours(void **state)
     }
 }
 
+/* Nova's record could not be read just then: what is given up is not left in its state. */
+static void a_state_nobody_could_judge_is_cleared_at_the_end(void **state)
+{
+    static const char *const saves[] = {"image_snapshot", "image_pending_upload"};
+    for (size_t i = 0; i < ARRAY_SIZE(saves); i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        world.repeated_save = saves[i];
+        world.silent_actions = 1;
+        world.fail_actions = failure(EIO, EXC_INTERNAL_ERROR);
+        snapshot();
+        assert_int_equal(world.silent_actions, 0);
+        assert_int_equal(world.image, DELETED);
+        assert_string_equal(world.task_state, "");
+        assert_non_null(strstr(world.story, "event_error"));
+    }
+}
+
 /* Cleared and asked for again meanwhile: nova-compute is at that one, as far as this one was. */
 static void a_later_state_of_another_request_is_not_ours(void **state)
 {
@@ -663,6 +681,7 @@ int main(void)
         TEST(an_image_that_another_fills_is_left_alone),
         TEST(the_state_of_another_request_is_left_alone),
         TEST(a_save_that_was_executed_and_refused_is_ours),
+        TEST(a_state_nobody_could_judge_is_cleared_at_the_end),
         TEST(a_later_state_of_another_request_is_not_ours),
         TEST(a_state_that_may_be_anothers_is_not_cleared),
         TEST(a_failure_whose_last_save_is_refused_is_told),
