@@ -89,13 +89,17 @@ static int take_for_ours(struct operation *op, const struct conflict *conflict,
     return report_task_state(&op->base, conflict->task_state, &conflict->task_state, 1, err);
 }
 
-/* The state was cleared. The save that sets it again, too, may be executed and refused. */
+/*
+ * The state was cleared, perhaps by ourselves when none is to be saved. The save that sets it
+ * again, too, may be executed and refused.
+ */
 static int save_again(struct operation *op, struct conflict *conflict, struct error *err)
 {
     const char *const none = NULL;
     struct error refusal = ERROR_INIT, ignored = ERROR_INIT;
-    log_warning("the task state was cleared, as nova-compute does when it starts: setting it "
-                "again");
+    if (conflict->task_state)
+        log_warning("the task state was cleared, as nova-compute does when it starts: setting it "
+                    "again");
     int r = report_task_state(&op->base, conflict->task_state, &none, 1, &refusal);
     if (r < 0 && strcmp(refusal.exc, EXC_UNEXPECTED_TASK_STATE) == 0) {
         (void)insist_on_look(op, conflict, &ignored);
