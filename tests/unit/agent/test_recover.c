@@ -276,6 +276,25 @@ static void nobody_is_robbed_of_an_unacked_request(void **state)
     }
 }
 
+/* Whatever kills the agent, it is not this one, which was never begun here: nova-compute has it. */
+static void what_was_never_begun_is_not_given_up(void **state)
+{
+    (void)state;
+    struct journal_record *record = NULL;
+    struct rpc_request *request = fixture_request();
+    (void)strcpy(world.task_state, "image_snapshot");
+    assert_int_equal(journal_begin(state_dir.journal, request, &record, &err), 0);
+    for (int i = 0; i < 6; i++)
+        journal_mark(record, "recovered", json_true());
+    journal_leave(record);
+    rpc_request_free(request);
+    assert_int_equal(recovery_run(agent.recovery, &agent, 10000, &err), 0);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(world.image, QUEUED);
+    assert_string_equal(world.task_state, "image_snapshot");
+    assert_string_equal(world.fault, "");
+}
+
 /* It was found to be ours before, and begun: what its first save has done is found out as ever. */
 static void what_was_in_doubt_and_begun_is_not_dropped(void **state)
 {
@@ -409,6 +428,7 @@ int main(void)
         TEST(volumes_are_let_go),
         TEST(an_image_of_volumes_that_is_active_is_kept),
         TEST(nobody_is_robbed_of_an_unacked_request),
+        TEST(what_was_never_begun_is_not_given_up),
         TEST(what_was_in_doubt_and_begun_is_not_dropped),
         TEST(an_image_nobody_could_look_at_is_not_deleted),
         TEST(an_image_is_deleted_once_there_is_a_token_again),
