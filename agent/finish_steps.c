@@ -145,23 +145,25 @@ static bool has_no_instance(const struct error *err)
 /*
  * Somebody else has set another state, or none (reverts_task_state), and may be through with it by
  * now; ours is there only when it was saved once more meanwhile, or its save was executed and the
- * same one refused.
+ * same one refused. What there was before the first one of ours was nova-api's.
  */
 static int finish_lost_state(struct operation *op, struct error *err)
 {
     const char *const ours[] = {op->task_state, op->next_state};
+    bool has_saved = journal_last(op->base.record, "task_state") != NULL;
+    size_t first = has_saved ? 0 : 1;
     struct error conflict = ERROR_INIT;
     bool both = false;
-    if (!journal_last(op->base.record, "task_state"))
-        return 0;
     int r = op->next_state == op->task_state ? 0 : ask_whether_ours(op, &both, err);
-    if (r < 0)
+    size_t n = (both ? 2 : 1) - first;
+    if (r < 0 || n == 0)
         return r;
-    r = report_task_state(&op->base, NULL, ours, both ? 2 : 1, &conflict);
+    r = report_task_state(&op->base, NULL, &ours[first], n, &conflict);
     if (r == 0)
         return 0;
     if (!temporary_failure(&conflict)) {
-        report_progress_back(&op->base);
+        if (has_saved)
+            report_progress_back(&op->base);
         return 0;
     }
     *err = conflict;

@@ -2,6 +2,7 @@
 /* See operation_state.h. */
 #include "agent/operation_state.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "agent/agent.h"
@@ -16,6 +17,7 @@
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/retry.h"
 #include "glance_client/glance.h"
 
 /* A state whose save was refused. */
@@ -62,14 +64,20 @@ static int look_at_conflict(const struct operation *op, struct conflict *conflic
     return conflict->is_saved ? report_is_begun_once(&op->base, &conflict->is_ours, err) : 0;
 }
 
-/* Until somebody answers, as long as no guest is in hands. */
+/*
+ * Before the first state of ours nothing is lost by asking until somebody answers: what the agent's
+ * end interrupts is left for the next start. Later there is a copy to be kept, and for streams a
+ * job in the guest: conductor, which was slow to answer the save, has another minute.
+ */
 static int insist_on_look(const struct operation *op, struct conflict *conflict, struct error *err)
 {
-    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown);
+    static const struct retry_policy first_state = {UINT_MAX, 1000, 5000, UINT_MAX};
+    static const struct retry_policy later_ones = {UINT_MAX, 1000, 5000, 60000};
+    struct retry retry = retry_begin(has_saved(op) ? &later_ones : &first_state);
     struct error failure = ERROR_INIT;
     int r;
-    while ((r = look_at_conflict(op, conflict, &failure)) < 0 && !has_saved(op) &&
-           temporary_failure(&failure) && temporary_wait_next(&wait, NULL))
+    while ((r = look_at_conflict(op, conflict, &failure)) < 0 && temporary_failure(&failure) &&
+           retry_wait(&retry, 0))
         failure = (struct error)ERROR_INIT;
     if (r < 0)
         *err = failure;
@@ -89,13 +97,17 @@ static int take_for_ours(struct operation *op, const struct conflict *conflict,
     return report_task_state(&op->base, conflict->task_state, &conflict->task_state, 1, err);
 }
 
-/* The state was cleared. The save that sets it again, too, may be executed and refused. */
+/*
+ * The state was cleared, perhaps by ourselves when none is to be saved. The save that sets it
+ * again, too, may be executed and refused.
+ */
 static int save_again(struct operation *op, struct conflict *conflict, struct error *err)
 {
     const char *const none = NULL;
     struct error refusal = ERROR_INIT, ignored = ERROR_INIT;
-    log_warning("the task state was cleared, as nova-compute does when it starts: setting it "
-                "again");
+    if (conflict->task_state)
+        log_warning("the task state was cleared, as nova-compute does when it starts: setting it "
+                    "again");
     int r = report_task_state(&op->base, conflict->task_state, &none, 1, &refusal);
     if (r < 0 && strcmp(refusal.exc, EXC_UNEXPECTED_TASK_STATE) == 0) {
         (void)insist_on_look(op, conflict, &ignored);

@@ -3,17 +3,20 @@
 #include "agent/recover.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 
 #include "agent/agent.h"
 #include "agent/freezer.h"
 #include "agent/journal.h"
+#include "agent/shutdown.h"
 #include "amqp/bus.h"
+#include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/retry.h"
+
+#define LOOK_MS 250
 
 struct recovery {
     pthread_mutex_t lock; /* guards what follows */
@@ -156,10 +159,39 @@ void recovery_guest_is_back(struct recovery *recovery)
         (void)pthread_cond_wait(&recovery->changed, &recovery->lock);
 }
 
-void recovery_await_redelivery(const struct recovery *recovery)
+/* Whether the broker gives out what it has for this host. Nobody looks while the agent takes no
+ * requests: the connection has to do then. */
+static bool queue_is_in_reach(const struct agent *agent)
 {
-    const struct retry_policy policy = {2, 2 * recovery->redelivery_ms, 2 * recovery->redelivery_ms,
-                                        UINT_MAX};
-    struct retry retry = retry_begin(&policy);
-    (void)retry_wait(&retry, 0);
+    bool is_aside = bus_stands_aside(agent->bus, BUS_ASIDE_UNFIT) ||
+                    bus_stands_aside(agent->bus, BUS_ASIDE_DRAINED);
+    return is_aside ? bus_connected(agent->bus) : bus_attached(agent->bus);
+}
+
+static bool pause_unless_cancelled(uint64_t pause_ms)
+{
+    struct error ignored = ERROR_INIT;
+    return cancel_await(-1, clock_now_ms() + pause_ms, &ignored) != -ECANCELED;
+}
+
+bool recovery_await_redelivery(const struct agent *agent)
+{
+    const uint64_t wait_ms = retry_jitter_ms(2 * (uint64_t)agent->recovery->redelivery_ms);
+    uint64_t since_ms = clock_now_ms();
+    bool told = false;
+    while (!shutdown_has_begun(agent->shutdown)) {
+        uint64_t now_ms = clock_now_ms();
+        if (!queue_is_in_reach(agent)) {
+            if (!told)
+                log_warning("the request waits until its queue is consumed again: nova-compute "
+                            "may be given it, too");
+            told = true;
+            since_ms = now_ms;
+        } else if (now_ms - since_ms >= wait_ms) {
+            return true;
+        }
+        if (!pause_unless_cancelled(earlier_ms(LOOK_MS, since_ms + wait_ms - now_ms)))
+            return false;
+    }
+    return false;
 }

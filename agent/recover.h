@@ -56,5 +56,9 @@ void recovery_bus_is_started(struct recovery *recovery);
  */
 void recovery_guest_is_back(struct recovery *recovery);
 
-/* Waits as long as a request may take that the broker gives to somebody else. */
-void recovery_await_redelivery(const struct recovery *recovery);
+/*
+ * Waits as long as a request may take that the broker gives to somebody else: counted from when it
+ * can, which is while we are attached, beside nova-compute. A queue whose node is away still has
+ * it. No limit but the agent's end: false then, or when the work is cancelled.
+ */
+bool recovery_await_redelivery(const struct agent *agent);

@@ -15,32 +15,33 @@
 /* A request that kills the agent may do so only so often. */
 #define LIVES_MAX 3
 
+/* The broker has heard that it was taken, or an earlier life has found that out, and begun it. */
+static bool is_known_to_be_ours(const struct operation *op)
+{
+    return journal_last(op->base.record, "acked") || op->event_started;
+}
+
 /*
  * Nobody knows whether the broker has heard that the request was taken. If not, it gives it to
  * somebody who begins it, and the task state tells: that of a backup moves on a little later, when
- * its guest has been looked at. Fails when nobody answers.
+ * its guest has been looked at. False when the agent ends first.
  */
-static int find_owner(struct operation *op, bool *ret_ours, struct error *err)
+static bool find_owner(struct operation *op, bool *ret_ours)
 {
     const char *untouched = op->task_state;
-    struct temporary_wait wait = temporary_wait_begin(op->base.agent->shutdown);
     struct error failure = ERROR_INIT;
     int r;
-    *ret_ours = journal_last(op->base.record, "acked") != NULL;
-    if (*ret_ours)
-        return 0;
     instance_turn_pass(op->base.turn); /* whom it is given to may be this agent */
-    recovery_await_redelivery(op->base.agent->recovery);
-    while ((r = report_task_state(&op->base, untouched, &untouched, 1, &failure)) < 0 &&
-           temporary_failure(&failure) && temporary_wait_next(&wait, NULL))
+    do {
         failure = (struct error)ERROR_INIT;
+        if (!recovery_await_redelivery(op->base.agent))
+            return false;
+        r = report_task_state(&op->base, untouched, &untouched, 1, &failure);
+    } while (r < 0 && temporary_failure(&failure)); /* a broker that was away gives out anew */
     log_debug("whether the request was acked is not known; its task state %s",
-              r == 0 ? "is untouched" : "was moved, or nobody answers");
+              r == 0 ? "is untouched" : "was moved");
     *ret_ours = r == 0;
-    if (r == 0 || !temporary_failure(&failure))
-        return 0;
-    *err = failure;
-    return r;
+    return true;
 }
 
 /* What was made in an earlier life, and undone there, counts no more. */
@@ -50,22 +51,22 @@ static bool has_touched_the_guest(const struct journal_record *record)
     return (json_int_t)json_array_size(journal_all(record, "driver")) > undone;
 }
 
-/* Nothing but its event and its task state can be seen of it. */
+/* Nothing but its event and its task state can be seen of it. What is perhaps another's has killed
+ * nobody, and its image is not ours to delete. */
 static bool has_hardly_begun(const struct operation *op)
 {
     const struct journal_record *record = op->base.record;
     return !has_touched_the_guest(record) && !json_is_object(journal_last(record, "volumes")) &&
            !op->upload_started && !op->image_complete && !journal_last(record, "failure") &&
-           operation_deaths(op) <= LIVES_MAX;
+           (operation_deaths(op) <= LIVES_MAX || !is_known_to_be_ours(op));
 }
 
 static void begin_again(struct operation *op)
 {
-    bool ours = false;
-    struct error err = ERROR_INIT;
+    bool ours = is_known_to_be_ours(op);
     recovery_guest_is_back(op->base.agent->recovery);
-    if (find_owner(op, &ours, &err) < 0) {
-        finish_postpone(op, &err);
+    if (!ours && !find_owner(op, &ours)) {
+        finish_interrupt(op);
     } else if (ours) {
         log_info("%s is begun again", op->base.request->method);
         instance_turn_join_again(op->base.turn);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bus that is attached, or not, as the test says. */
+/* A bus that is connected, attached and drained, or not, as the test says. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "amqp/bus.h"
 
 static struct {
-    bool connected, attached;
+    atomic_bool connected, attached, drained;
 } bus_state;
 
 bool __wrap_bus_connected(struct bus *bus);
@@ -22,4 +23,11 @@ bool __wrap_bus_attached(struct bus *bus)
 {
     (void)bus;
     return bus_state.attached;
+}
+
+bool __wrap_bus_stands_aside(struct bus *bus, enum bus_aside reason);
+bool __wrap_bus_stands_aside(struct bus *bus, enum bus_aside reason)
+{
+    (void)bus;
+    return reason == BUS_ASIDE_DRAINED && bus_state.drained;
 }

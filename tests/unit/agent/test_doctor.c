@@ -44,7 +44,7 @@ static bool is_serving;
 /* What is wrong; all zero: nothing is. */
 static struct {
     struct error broker, conductor, keystone, glance, cinder, cinder_endpoint, unfit, files;
-    bool only_in_catalog, no_nova_compute, drained, files_differ;
+    bool only_in_catalog, no_nova_compute, files_differ;
     int pid;
     unsigned version;
 } world;
@@ -67,13 +67,6 @@ int __wrap_bus_look(struct bus *bus, struct bus_look *ret_look, struct error *re
     (void)bus;
     *ret_look = (struct bus_look){.consumers = world.no_nova_compute ? 0 : 1, .ready = 3};
     return fail_with(&world.broker, ret_err);
-}
-
-bool __wrap_bus_stands_aside(struct bus *bus, enum bus_aside reason);
-bool __wrap_bus_stands_aside(struct bus *bus, enum bus_aside reason)
-{
-    (void)bus;
-    return reason == BUS_ASIDE_DRAINED && world.drained;
 }
 
 int __wrap_preflight_trouble(struct preflight *preflight, struct error *ret_err);
@@ -235,6 +228,7 @@ static int set_up(void **state)
     n_looks_beside = 0;
     err = (struct error)ERROR_INIT;
     bus_state.attached = bus_state.connected = is_serving = true;
+    bus_state.drained = false;
     make_folder(instances, sizeof(instances), "instances", 0755);
     make_folder(snapshots, sizeof(snapshots), "instances/snapshots", 0755);
     make_folder(state_dir, sizeof(state_dir), "state", 0700);
@@ -449,7 +443,7 @@ static void the_agent_tells_why_it_takes_nothing(void **state)
     assert_told("agent", "warn", "waits for nova-compute");
     world.unfit = failure(ENOENT, "qemu-img is not to be found");
     assert_told("agent", "warn", "because of what it has found: qemu-img is not to be found");
-    world.drained = true;
+    bus_state.drained = true;
     assert_told("agent", "warn", "it is drained");
 }
 

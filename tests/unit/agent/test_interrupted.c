@@ -4,6 +4,7 @@
 
 #include "agent/dispatch.h"
 #include "agent/recover.h"
+#include "bus_state.h"
 #include "world.h"
 
 static struct error err;
@@ -32,6 +33,8 @@ static int setup_workers(void **state)
     err = (struct error)ERROR_INIT;
     n_handed_back = 0;
     (void)setup(state);
+    bus_state.connected = bus_state.attached = true;
+    bus_state.drained = false;
     recovery_bus_is_started(agent.recovery);
     conf.libvirt.images_type = standard;
     conf.snapshot_agent.attach = shared;
@@ -339,6 +342,35 @@ static void what_waits_behind_it_stays_too(void **state)
     state_dir_make_folder("journal");
 }
 
+static bool at_leisure(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+/* Its first state is there, but conductor does not tell whose it is. */
+static void a_first_state_nobody_judges_is_left_for_the_next_start(void **state)
+{
+    (void)state;
+    const struct shutdown_ops ops = {.cancel = cancel, .hurry = at_leisure};
+    conf.DEFAULT.graceful_shutdown_timeout = 4;
+    world.repeated_save = "image_snapshot";
+    world.silent_actions = UINT_MAX;
+    fake_driver_set_script(agent.driver, &script);
+    arrive(FIXTURE_IMAGE);
+    for (unsigned ms = 0; world.silent_actions == UINT_MAX && ms < 20000; ms++)
+        (void)poll(NULL, 0, 1);
+    assert_true(shutdown_run(&agent, &ops));
+    assert_int_equal(n_handed_back, 0);
+    assert_nothing_was_lost("image_snapshot");
+
+    world.silent_actions = 0;
+    shutdown_free(agent.shutdown);
+    assert_int_equal(shutdown_new(&agent.shutdown, &err), 0);
+    live_again();
+    assert_active();
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup_workers, teardown_workers)
@@ -353,6 +385,7 @@ int main(void)
         TEST(many_ends_are_no_reason_to_give_up),
         TEST(snapshots_of_volumes_are_made_again),
         TEST(what_waits_behind_it_stays_too),
+        TEST(a_first_state_nobody_judges_is_left_for_the_next_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

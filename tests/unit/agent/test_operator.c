@@ -14,7 +14,6 @@
 #include "world.h"
 
 static struct error trouble;
-static bool drained;
 static union sigval queued;
 static uint64_t disk_rate_of_host, upload_rate_of_host, rate_of_job;
 static struct error err;
@@ -26,13 +25,6 @@ int __wrap_preflight_trouble(struct preflight *preflight, struct error *ret_err)
     if (trouble.errnum != 0)
         *ret_err = trouble;
     return -trouble.errnum;
-}
-
-bool __wrap_bus_stands_aside(struct bus *bus, enum bus_aside reason);
-bool __wrap_bus_stands_aside(struct bus *bus, enum bus_aside reason)
-{
-    (void)bus;
-    return reason == BUS_ASIDE_DRAINED && drained;
 }
 
 bool __wrap_bus_alive(struct bus *bus, unsigned within_ms);
@@ -67,7 +59,7 @@ static int set_up(void **state)
     static char shared[] = "shared";
     bus_state.connected = bus_state.attached = true;
     trouble = err = (struct error)ERROR_INIT;
-    drained = false;
+    bus_state.drained = false;
     queued.sival_int = 0;
     assert_int_equal(setup(state), 0);
     conf.snapshot_agent.attach = shared;
@@ -139,7 +131,7 @@ static void the_status_tells_what_is_wrong(void **state)
 {
     (void)state;
     (void)error_set(&trouble, EIO, EXC_INTERNAL_ERROR, "no room");
-    drained = true;
+    bus_state.drained = true;
     bus_state.attached = false;
     json_t *status = operator_ops.status(&agent);
     assert_string_equal(text_of(status, "state"), "detached");

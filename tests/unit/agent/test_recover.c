@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* agent/snapshot.c, resume.c, finish.c: a request that an agent which died has left. */
 #include "agent/recover.h"
+#include "bus_state.h"
 #include "world.h"
 
 static struct error err;
@@ -42,6 +43,8 @@ static int setup_workers(void **state)
     static char standard[] = "default";
     err = (struct error)ERROR_INIT;
     (void)setup(state);
+    bus_state.connected = bus_state.attached = true;
+    bus_state.drained = false;
     recovery_bus_is_started(agent.recovery);
     conf.libvirt.images_type = standard;
     return workers_new(4, &agent.workers, &err);
@@ -273,6 +276,46 @@ static void nobody_is_robbed_of_an_unacked_request(void **state)
     }
 }
 
+/* Whatever kills the agent, it is not this one, which was never begun here: nova-compute has it. */
+static void what_was_never_begun_is_not_given_up(void **state)
+{
+    (void)state;
+    struct journal_record *record = NULL;
+    struct rpc_request *request = fixture_request();
+    (void)strcpy(world.task_state, "image_snapshot");
+    assert_int_equal(journal_begin(state_dir.journal, request, &record, &err), 0);
+    for (int i = 0; i < 6; i++)
+        journal_mark(record, "recovered", json_true());
+    journal_leave(record);
+    rpc_request_free(request);
+    assert_int_equal(recovery_run(agent.recovery, &agent, 10000, &err), 0);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(world.image, QUEUED);
+    assert_string_equal(world.task_state, "image_snapshot");
+    assert_string_equal(world.fault, "");
+}
+
+/* It was found to be ours before, and begun: what its first save has done is found out as ever. */
+static void what_was_in_doubt_and_begun_is_not_dropped(void **state)
+{
+    (void)state;
+    struct journal_record *record = NULL;
+    struct rpc_request *request = fixture_request();
+    world.open_events = 1;
+    (void)strcpy(world.task_state, "image_snapshot");
+    assert_int_equal(journal_begin(state_dir.journal, request, &record, &err), 0);
+    journal_mark(record, "event_started", json_true());
+    journal_mark(record, "next_state", json_string("image_snapshot"));
+    journal_leave(record);
+    rpc_request_free(request);
+    fake_driver_set_script(agent.driver, &script);
+    assert_int_equal(recovery_run(agent.recovery, &agent, 10000, &err), 0);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(world.task_state, "");
+    assert_non_null(strstr(world.story, "event_success"));
+}
+
 /* nova-compute may have made it: only Glance knows, when it is there again. */
 static void an_image_nobody_could_look_at_is_not_deleted(void **state)
 {
@@ -385,6 +428,8 @@ int main(void)
         TEST(volumes_are_let_go),
         TEST(an_image_of_volumes_that_is_active_is_kept),
         TEST(nobody_is_robbed_of_an_unacked_request),
+        TEST(what_was_never_begun_is_not_given_up),
+        TEST(what_was_in_doubt_and_begun_is_not_dropped),
         TEST(an_image_nobody_could_look_at_is_not_deleted),
         TEST(an_image_is_deleted_once_there_is_a_token_again),
         TEST(a_request_that_kills_the_agent_is_given_up),

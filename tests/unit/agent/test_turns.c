@@ -5,6 +5,7 @@
 
 #include "agent/dispatch.h"
 #include "agent/recover.h"
+#include "bus_state.h"
 #include "common/clock.h"
 #include "world.h"
 
@@ -39,6 +40,8 @@ static int setup_workers(void **state)
     atomic_store(&most, 0);
     atomic_store(&served, 0);
     atomic_store(&held, false);
+    bus_state.connected = bus_state.attached = true;
+    bus_state.drained = false;
     recovery_bus_is_started(agent.recovery);
     slots_set_limit(agent.snapshot_slots, 8);
     slots_set_limit(agent.disk_op_slots, 8);
@@ -425,6 +428,108 @@ static void what_is_in_doubt_and_begun_by_another_is_left_alone(void **state)
     }
 }
 
+/* A request whose redelivery may take `redelivery_ms`, and an agent that is no consumer now. */
+static void doubt_while_detached(unsigned redelivery_ms)
+{
+    struct error err = ERROR_INIT;
+    recovery_free(agent.recovery);
+    assert_int_equal(recovery_new(redelivery_ms, dispatch_recover, &agent.recovery, &err), 0);
+    recovery_bus_is_started(agent.recovery);
+    bus_state.attached = false;
+    assert_true(arrive_in_doubt(request_of("snapshot_instance")));
+    (void)poll(NULL, 0, 300);
+    assert_string_equal(world.story, ""); /* nothing was asked */
+}
+
+/* The queue's node is away, or nova-compute is: nobody can be given the request yet. */
+static void what_is_in_doubt_waits_for_the_queue(void **state)
+{
+    (void)state;
+    doubt_while_detached(1);
+    bus_state.attached = true;
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 1);
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(world.task_state, "");
+}
+
+/* The node is back with the request, and nova-compute was there before us. */
+static void what_the_queue_still_had_is_left_to_another(void **state)
+{
+    (void)state;
+    doubt_while_detached(1);
+    (void)strcpy(world.task_state, "image_snapshot");
+    world.others_events = 1;
+    bus_state.attached = true;
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 0);
+    assert_int_equal(world.image, QUEUED);
+    assert_string_equal(world.task_state, "image_snapshot");
+    assert_string_equal(world.fault, "");
+}
+
+/* What it was given before that tells nothing. */
+static void a_queue_that_is_lost_again_is_waited_for_again(void **state)
+{
+    (void)state;
+    doubt_while_detached(500);
+    bus_state.attached = true;
+    (void)poll(NULL, 0, 200);
+    bus_state.attached = false;
+    (void)poll(NULL, 0, 1500);
+    assert_string_equal(world.story, "");
+    bus_state.attached = true;
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 1);
+    assert_int_equal(world.image, ACTIVE);
+}
+
+/* A drained agent is no consumer until somebody resumes it. */
+static void a_drained_agent_waits_for_the_broker_alone(void **state)
+{
+    (void)state;
+    bus_state.drained = true;
+    bus_state.connected = false;
+    doubt_while_detached(1);
+    bus_state.connected = true;
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 1);
+    assert_int_equal(world.image, ACTIVE);
+}
+
+static bool at_leisure(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+/* The same of the next agent. */
+static void end_and_begin_again(void)
+{
+    struct error err = ERROR_INIT;
+    const struct shutdown_ops ops = {cancel_for_the_end, at_leisure, NULL};
+    assert_true(shutdown_run(&agent, &ops));
+    assert_string_equal(world.story, "");
+    shutdown_free(agent.shutdown);
+    assert_int_equal(shutdown_new(&agent.shutdown, &err), 0);
+    assert_int_equal(recovery_run(agent.recovery, &agent, 10000, &err), 0);
+}
+
+/* There is no nova-compute for long: the request is not forgotten, however many ends there are. */
+static void what_is_in_doubt_at_the_end_is_left_to_the_next_start(void **state)
+{
+    (void)state;
+    conf.DEFAULT.graceful_shutdown_timeout = 20;
+    doubt_while_detached(1);
+    for (int i = 0; i < 6; i++)
+        end_and_begin_again();
+    bus_state.attached = true;
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(record().calls[FAKE_EXTRACT], 1);
+    assert_int_equal(world.image, ACTIVE);
+    assert_string_equal(world.task_state, "");
+}
+
 /* Two that put a layer on a disk get in each other's way; thawing twice does no harm. */
 static void what_nobody_can_find_out_is_given_up_but_for_a_thaw(void **state)
 {
@@ -513,6 +618,11 @@ int main(void)
         TEST(what_is_delivered_again_is_served_once),
         TEST(what_is_in_doubt_and_untouched_is_served),
         TEST(what_is_in_doubt_and_begun_by_another_is_left_alone),
+        TEST(what_is_in_doubt_waits_for_the_queue),
+        TEST(what_the_queue_still_had_is_left_to_another),
+        TEST(a_queue_that_is_lost_again_is_waited_for_again),
+        TEST(a_drained_agent_waits_for_the_broker_alone),
+        TEST(what_is_in_doubt_at_the_end_is_left_to_the_next_start),
         TEST(what_nobody_can_find_out_is_given_up_but_for_a_thaw),
         TEST(a_request_without_an_instance_waits_for_nobody),
         TEST(a_guest_in_hands_comes_before_what_stands_first),

@@ -91,7 +91,8 @@ static struct {
     const char *repeated_save;     /* that of this state is executed, then refused; NULL: none */
     unsigned others_events;        /* that nova-compute has started for the same request */
     bool is_asked_again;           /* another snapshot was asked for behind it */
-    unsigned silent_actions;       /* the next questions for actions get no answer */
+    atomic_uint silent_actions;    /* the next questions for actions get no answer ... */
+    struct error fail_actions;     /* ... or fail with this */
     const char *state_before_save; /* somebody sets this ... */
     const char *when_saving;       /* ... just before that state is saved ... */
     const char *state_after_save;  /* ... and this behind it; NULL: nothing */
@@ -302,7 +303,9 @@ int __wrap_rpc_call(struct bus *bus, const struct rpc_call *call, json_t **ret_r
         world.silent_actions--;
         json_decref(answer);
         json_decref(args);
-        return error_set(err, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");
+        return world.fail_actions.errnum != 0
+                   ? fail_with(&world.fail_actions, err)
+                   : error_set(err, ETIMEDOUT, EXC_MESSAGING_TIMEOUT, "no answer");
     }
     if (!answer)
         answer = read_objects(objmethod, args);
