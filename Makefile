@@ -215,7 +215,7 @@ methods-check: $(BUILD)/$(NAME)
 .PHONY: domain-check
 domain-check:
 	$(Q)tests/lab/guest --download
-	$(Q)tests/integration/lib/own_libvirtd tests/run-integration $(wildcard tests/integration/test_domain_*.sh)
+	$(Q)KILLS=all tests/integration/lib/own_libvirtd tests/run-integration $(wildcard tests/integration/test_domain_*.sh)
 
 # Many agents on one broker of their own; the table is a page of the documents.
 .PHONY: scale
