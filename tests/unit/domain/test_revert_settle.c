@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -186,6 +187,19 @@ static void a_file_that_is_no_layer_of_it_stays(void **state)
     assert_int_equal(access(layer, F_OK), 0);
 }
 
+static void nor_goes_a_layer_with_something_in_it(void **state)
+{
+    (void)state;
+    char command[PATH_MAX + 64];
+    note_revert(place("then", "running"), true);
+    need(new_layer_create(layer, base, "qcow2", &err));
+    (void)snprintf(command, sizeof(command), "qemu-io -f qcow2 -c 'write 0 64k' %s >/dev/null",
+                   layer);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+    need(revert_settle(session, &err));
+    assert_int_equal(access(layer, F_OK), 0);
+}
+
 /* Behind the switch the guest is ended only as it was paused. */
 static void a_guest_that_runs_on_is_not_ended(void **state)
 {
@@ -347,6 +361,7 @@ int main(void)
         TEST(before_the_switch_the_guest_goes_on),
         TEST(one_that_somebody_has_paused_stays_so),
         TEST(a_file_that_is_no_layer_of_it_stays),
+        TEST(nor_goes_a_layer_with_something_in_it),
         TEST(a_guest_that_runs_on_is_not_ended),
         TEST(a_stopped_domain_gets_there),
         TEST(what_cannot_be_entered_is_left),
