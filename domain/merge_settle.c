@@ -19,6 +19,7 @@
 #include "domain/merge_rest.h"
 #include "driver/block/block_job.h"
 #include "driver/libvirt/domain.h"
+#include "driver/libvirt/managed_save.h"
 
 #define ATTEMPTS 5 /* the guest may be started or stopped meanwhile, libvirtd restarted */
 
@@ -38,6 +39,12 @@ static const json_t *disks_of(const struct merging *merging)
 static int id_of(const struct merging *merging)
 {
     return merging->is_active ? (int)virDomainGetID(merging->domain) : -1;
+}
+
+static int read_id(const struct merging *merging, int *ret_id, struct error *err)
+{
+    return libvirt_domain_read_id(merging->session->driver->connection, merging->session->uuid,
+                                  ret_id, err);
 }
 
 /* libvirt has refused, and QEMU has no job: the disk is as it was, and so is what is noted. */
@@ -83,14 +90,17 @@ static int begin_disk(const struct merging *merging, json_t *disk, struct error 
     cleanup_layer_map struct layer_map map = {0};
     unsigned stall_timeout_s = merging->session->driver->stall_timeout_s;
     struct record *record = merging->session->record;
-    int r = layer_map_read(merging->session, &map, err);
+    int id = -1, r = merging->is_active ? read_id(merging, &id, err)
+                                        : managed_save_check_none(merging->domain, err);
+    if (r == 0)
+        r = layer_map_read(merging->session, &map, err);
     if (r == 0)
         r = merge_plan_look_beside(&map, disk, err);
     if (r == 0)
         r = merge_plan_check_users(&map, disk, merging->snapshot,
                                    merge_progress_has_begun(record, disk), err);
     if (r == 0)
-        r = merge_progress_note(record, disk, id_of(merging), false, err);
+        r = merge_progress_note(record, disk, id, false, err);
     failpoint("merge:begun");
     if (r < 0 || merging->is_active)
         return r < 0 ? r : begin_live(merging, disk, err);
@@ -115,10 +125,12 @@ static int await_commit(const struct merging *merging, const json_t *disk, struc
 static int confirm_done(const struct merging *merging, const json_t *disk, struct error *err)
 {
     struct record *record = merging->session->record;
-    int r = merge_progress_check_done(record, disk, id_of(merging), err);
+    int id = -1, r = read_id(merging, &id, err);
+    if (r == 0)
+        r = merge_progress_check_done(record, disk, id, err);
     bool is_known = json_object_get(disk, "above") ||
                     merge_progress_check_done(record, disk, -1, &(struct error){0}) == 0;
-    return r < 0 || is_known ? r : merge_progress_note(record, disk, id_of(merging), true, err);
+    return r < 0 || is_known ? r : merge_progress_note(record, disk, id, true, err);
 }
 
 /* Nothing is in danger: all is read through the layers. Another deletion does what is left. */

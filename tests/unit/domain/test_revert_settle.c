@@ -288,6 +288,21 @@ static void a_guest_that_was_paused_again_is_not_ended(void **state)
     assert_int_equal(state_of_guest(), VIR_DOMAIN_PAUSED);
 }
 
+/* Started by somebody, and paused: what the session has looked up still has the id of before. */
+static void nor_another_guest_of_the_domain(void **state)
+{
+    (void)state;
+    hold_at_what_is_left();
+    virDomainPtr domain = virDomainLookupByName(virDomainGetConnect(session->domain), "test");
+    assert_int_equal(virDomainDestroy(domain), 0);
+    assert_int_equal(virDomainCreate(domain), 0);
+    assert_int_equal(virDomainSuspend(domain), 0);
+    (void)virDomainFree(domain);
+    need(revert_settle(session, &err));
+    assert_true(is_noted("back") && is_noted("returned"));
+    assert_int_not_equal(state_of_guest(), VIR_DOMAIN_SHUTOFF);
+}
+
 static void nor_one_whose_disk_has_failed(void **state)
 {
     (void)state;
@@ -368,6 +383,7 @@ int main(void)
         TEST(nothing_is_started_on_what_was_written_to),
         TEST(nor_left_is_what_was_written_since),
         TEST(a_guest_that_was_paused_again_is_not_ended),
+        TEST(nor_another_guest_of_the_domain),
         TEST(nor_one_whose_disk_has_failed),
         TEST(a_memory_that_libvirt_keeps_is_not_used_up),
         TEST(that_it_is_back_is_noted_before_files_go),
