@@ -113,12 +113,18 @@ static int begin_disk(const struct merging *merging, json_t *disk, struct error 
 
 static int await_commit(const struct merging *merging, const json_t *disk, struct error *err)
 {
-    bool goes_on = false;
+    struct record *record = merging->session->record;
+    bool is_ready = false;
     int r = merge_live_await(merging->domain, disk, merging->session->driver->stall_timeout_s,
-                             &goes_on, err);
-    return r == 0 && goes_on
-               ? merge_progress_note(merging->session->record, disk, id_of(merging), true, err)
-               : r;
+                             &is_ready, err);
+    if (r < 0 || !is_ready)
+        return r;
+    failpoint("merge:ready");
+    r = merge_progress_note_pivot(record, disk, id_of(merging), err);
+    failpoint("merge:pivot-noted");
+    if (r == 0)
+        r = merge_live_pivot(merging->domain, disk, err);
+    return r < 0 ? r : merge_progress_note(record, disk, id_of(merging), true, err);
 }
 
 /* Also when it is stopped afterwards, and this is done again. */

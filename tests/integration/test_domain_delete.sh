@@ -344,7 +344,7 @@ test_kills() {
     local guest=killed n=2 point
     make_guest $guest
     checkpoint $guest first
-    for point in written-down begun started ready pivoted disk-merged relinked metadata-gone file-removed; do
+    for point in written-down begun started ready pivot-noted pivoted disk-merged relinked metadata-gone file-removed; do
         wanted $point || continue
         checkpoint $guest top
         write_both $guest $((n++))
@@ -414,6 +414,27 @@ test_meanwhile() {
     $VIRSH define "$DIR/layers.xml"
     said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.a" ]
     result $? "defined on the file below: back on its layer all is merged" "$said"
+    remove $guest
+}
+
+# The guest is on the file below, the command that put it there saw nothing more, and it is started
+# anew, and writes.
+test_pivot() {
+    local guest=pivot said before
+    make_guest $guest
+    checkpoint $guest a --disk-only
+    write_both $guest 0x02
+    echo "merge:pivoted kill" >"$STATE/failpoint"
+    (delete $guest a >/dev/null) 2>"$DIR/shells"
+    [ "$(defined_file_of $guest vda)" = "$DISKS/$guest.img" ]
+    result $? "killed when it was put on the file below: it is there" "$(defined_file_of $guest vda)"
+    $VIRSH destroy "$NAME-$guest"
+    $VIRSH start "$NAME-$guest"
+    write_both $guest 0x03
+    before=$(disks_of $guest)
+    said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.a" ]
+    result $? "killed when it was put on the file below, started anew: all is merged" "$said"
+    no_record "killed when it was put on the file below"
     remove $guest
 }
 
@@ -586,7 +607,7 @@ test_nova() {
     remove $guest
 }
 
-for cell in ${CELLS:-refusals internal nova kills changes meanwhile saved restarts external}; do
+for cell in ${CELLS:-refusals internal nova kills changes meanwhile pivot saved restarts external}; do
     "test_$cell"
 done
 echo "1..$count"

@@ -32,6 +32,7 @@ static json_t *merge;
 /* Of each disk its layers from the top on: (n)ew, (t)op, which goes, (b)ase. */
 static const char *layers[DISKS];
 static void (*while_it_waits)(void);
+static bool is_ready;
 static int committed, files_ended;
 
 static json_t *file_of(char layer, const char *target)
@@ -45,6 +46,14 @@ static json_t *file_of(char layer, const char *target)
 static size_t index_of(const char *target)
 {
     return (size_t)(target[2] - 'a');
+}
+
+/* By somebody else: what a session has looked up does not change. */
+static void end_guest(void)
+{
+    virDomainPtr domain = virDomainLookupByName(virDomainGetConnect(session->domain), "test");
+    assert_int_equal(virDomainDestroy(domain), 0);
+    (void)virDomainFree(domain);
 }
 
 int __wrap_merge_chain_read(virDomainPtr domain, const char *target, json_t **ret_chain,
@@ -69,14 +78,26 @@ int __wrap_merge_live_start(virDomainPtr domain, const json_t *disk, struct erro
 }
 
 int __wrap_merge_live_await(virDomainPtr domain, const json_t *disk, unsigned stall_timeout_s,
-                            bool *ret_goes_on, struct error *error);
+                            bool *ret_ready, struct error *error);
 int __wrap_merge_live_await(virDomainPtr domain, const json_t *disk, unsigned stall_timeout_s,
-                            bool *ret_goes_on, struct error *error)
+                            bool *ret_ready, struct error *error)
 {
-    (void)domain, (void)disk, (void)stall_timeout_s, (void)ret_goes_on, (void)error;
+    (void)domain, (void)disk, (void)stall_timeout_s, (void)error;
     if (while_it_waits)
         while_it_waits();
+    *ret_ready |= is_ready;
     return 0;
+}
+
+/* libvirtd dies with the answer, and then the guest. */
+int __wrap_merge_live_pivot(virDomainPtr domain, const json_t *disk, struct error *error);
+int __wrap_merge_live_pivot(virDomainPtr domain, const json_t *disk, struct error *error)
+{
+    (void)domain, (void)disk;
+    layers[0] = layers[1] = "b";
+    is_ready = false;
+    end_guest();
+    return error_set(error, EIO, EXC_INTERNAL_ERROR, "no answer");
 }
 
 int __wrap_merge_rest(const json_t *disk, unsigned stall_timeout_s, struct error *error);
@@ -140,6 +161,7 @@ static int set_up(void **state)
     err = (struct error)ERROR_INIT;
     session = NULL;
     while_it_waits = NULL;
+    is_ready = false;
     committed = files_ended = 0;
     for (size_t i = 0; i < DISKS; i++) {
         int fd = open(temp_path(tops[i]), O_WRONLY | O_CREAT, 0600);
@@ -174,14 +196,6 @@ static void note_progress(size_t disk, int id, bool is_whole)
 static int id_of_guest(void)
 {
     return (int)virDomainGetID(session->domain);
-}
-
-/* By somebody else: what a session has looked up does not change. */
-static void end_guest(void)
-{
-    virDomainPtr domain = virDomainLookupByName(virDomainGetConnect(session->domain), "test");
-    assert_int_equal(virDomainDestroy(domain), 0);
-    (void)virDomainFree(domain);
 }
 
 static void end_guest_and_define_base(void)
@@ -219,12 +233,28 @@ static void nor_is_what_a_saved_memory_names_merged(void **state)
     assert_int_equal(files_ended, 1);
 }
 
+/* What nobody has written to since it was ready to go on on base has all it held there. */
+static void a_guest_that_came_to_base_unseen(void **state)
+{
+    (void)state;
+    layers[0] = layers[1] = "tb";
+    note_progress(0, id_of_guest(), false);
+    note_progress(1, -1, true);
+    is_ready = true;
+    assert_int_equal(merge_settle_run(session, &err), -EIO);
+    assert_int_equal(files_ended, 0);
+    err = (struct error)ERROR_INIT;
+    need(merge_settle_run(session, &err));
+    assert_int_equal(files_ended, 1);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_guest_that_ends_has_not_come_to_base),
         TEST(nor_is_what_a_saved_memory_names_merged),
+        TEST(a_guest_that_came_to_base_unseen),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
