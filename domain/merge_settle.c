@@ -12,6 +12,7 @@
 #include "domain/layer_map.h"
 #include "domain/merge_chain.h"
 #include "domain/merge_end.h"
+#include "domain/merge_give_up.h"
 #include "domain/merge_live.h"
 #include "domain/merge_plan.h"
 #include "domain/merge_progress.h"
@@ -25,13 +26,13 @@
 
 struct merging {
     struct session *session;
-    const json_t *note;
+    json_t *note;         /* owned */
     const char *snapshot; /* NULL: none is deleted */
     virDomainPtr domain;  /* owned */
     bool is_active;
 };
 
-static const json_t *disks_of(const struct merging *merging)
+static json_t *disks_of(const struct merging *merging)
 {
     return json_object_get(merging->note, "disks");
 }
@@ -139,19 +140,29 @@ static int confirm_done(const struct merging *merging, const json_t *disk, struc
     return r < 0 || is_known ? r : merge_progress_note(record, disk, id, true, err);
 }
 
-/* Nothing is in danger: all is read through the layers. Another deletion does what is left. */
 static int give_up_below(const struct merging *merging, const json_t *disk, struct error *err)
 {
-    struct record *record = merging->session->record;
-    int r =
-        record_restart(record, json_pack("{s:O*}", "domain", record_all(record, "domain")), err);
-    return r < 0 ? r
-                 : error_set(err, ESTALE, EXC_INTERNAL_ERROR,
-                             "disk %s goes on above the layers that were to be merged: they stay, "
-                             "nothing of the disk is lost; but %s may hold a part of what was "
-                             "written since, what it kept is spoilt: begin the deletion again",
-                             json_string_member(disk, "target"),
-                             merge_chain_path(json_object_get(disk, "base")));
+    struct error why = ERROR_INIT;
+    (void)error_set(&why, ESTALE, EXC_INTERNAL_ERROR,
+                    "disk %s goes on above the layers that were to be merged: they stay, nothing "
+                    "of the disk is lost; but %s may hold a part of what was written since, what "
+                    "it kept is spoilt",
+                    json_string_member(disk, "target"),
+                    merge_chain_path(json_object_get(disk, "base")));
+    int r = merge_give_up(merging->session->record, disk, why.message, err);
+    return r == -ESTALE ? error_append(err, ": begin the deletion again") : r;
+}
+
+/* Others' layers are on base: that is known to have all, or left as it is. */
+static int confirm_under(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = confirm_done(merging, disk, &failure);
+    if (r == -EINVAL)
+        return merge_give_up(merging->session->record, disk, failure.message, err);
+    if (r < 0)
+        *err = failure;
+    return r;
 }
 
 static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_done,
@@ -170,12 +181,14 @@ static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_d
         r = confirm_done(merging, disk, err);
     else if (state == MERGE_PLAN_PENDING)
         r = begin_disk(merging, disk, err);
-    else if (state == MERGE_PLAN_BELOW && json_array_get(disks_of(merging), 0) == disk)
+    else if (state == MERGE_PLAN_BELOW)
         r = give_up_below(merging, disk, err);
+    else if (state == MERGE_PLAN_UNDER)
+        r = confirm_under(merging, disk, err);
     else
         r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                       "disk %s has other layers than when its merge was begun", target);
-    *ret_done = r == 0 && state == MERGE_PLAN_DONE;
+    *ret_done = r == 0 && state != MERGE_PLAN_PENDING;
     if (*ret_done)
         merge_end_keep_age(disk, chain, record_host_rebooted(merging->session->record));
     json_decref(chain);
@@ -221,20 +234,38 @@ static int merge_disk(struct merging *merging, json_t *disk, struct error *err)
     return is_done ? 0 : -err->errnum;
 }
 
-static int run_merge(struct merging *merging, struct error *err)
+/* Also after a disk was left out of it. */
+static void read_note(struct merging *merging)
 {
-    json_t *disk;
+    json_decref(merging->note);
+    merging->note = json_incref(json_array_get(record_all(merging->session->record, "merge"), 0));
+    merging->snapshot = json_string_member(merging->note, "snapshot");
+}
+
+static int merge_disks(struct merging *merging, struct error *err)
+{
+    json_t *disks = json_incref(disks_of(merging)), *disk;
     size_t i;
     int r = find_domain(merging, err);
     if (r == 0 && !merging->domain)
         r = has_gone(err);
-    json_array_foreach (disks_of(merging), i, disk) {
+    json_array_foreach (disks, i, disk) {
         if (r == 0)
             r = merge_disk(merging, disk, err);
         failpoint("merge:disk-merged");
     }
-    if (r == 0)
-        r = merge_relink_definition(merging->domain, disks_of(merging), err);
+    json_decref(disks);
+    return r;
+}
+
+static int run_merge(struct merging *merging, struct error *err)
+{
+    read_note(merging);
+    int r = merge_disks(merging, err);
+    if (r < 0)
+        return r;
+    read_note(merging);
+    r = merge_relink_definition(merging->domain, disks_of(merging), err);
     if (r == 0)
         r = merge_relink_snapshots(merging->domain, disks_of(merging), merging->snapshot, err);
     failpoint("merge:relinked");
@@ -246,12 +277,10 @@ static int run_merge(struct merging *merging, struct error *err)
 
 int merge_settle_run(struct session *session, struct error *err)
 {
-    json_t *note = json_incref(json_array_get(record_all(session->record, "merge"), 0));
-    struct merging merging = {
-        .session = session, .note = note, .snapshot = json_string_member(note, "snapshot")};
+    struct merging merging = {.session = session};
     int r = run_merge(&merging, err);
     cleanup_free_domain(&merging.domain);
-    json_decref(note);
+    json_decref(merging.note);
     return r;
 }
 

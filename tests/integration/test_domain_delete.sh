@@ -417,6 +417,36 @@ test_meanwhile() {
     remove $guest
 }
 
+# Somebody's own layers, put on disks that are merged already, all or one.
+test_under() {
+    local guest=under said before point n=2
+    make_guest $guest
+    for point in disk-merged relinked file-removed; do
+        wanted $point || continue
+        checkpoint $guest d --disk-only
+        write_both $guest $((n++))
+        before=$(disks_of $guest)
+        $VIRSH destroy "$NAME-$guest"
+        echo "merge:$point kill" >"$STATE/failpoint"
+        (delete $guest d >/dev/null) 2>"$DIR/shells"
+        $VIRSH snapshot-create-as "$NAME-$guest" e --disk-only >/dev/null
+        said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ "$(checkpoints_of $guest)" = e ]
+        result $? "another layer came on top at $point: the rest is done" "$said, $(checkpoints_of $guest)"
+        [ $point != disk-merged ] || grep -q 'disk vdb goes on above' <<<"$said"
+        result $? "another layer came on top at $point: a disk that is not merged is told of" "$said"
+        no_record "another layer came on top at $point"
+        said=$(delete $guest e)
+        result $? "another layer came on top at $point: that can be deleted" "$said"
+        [ $point != disk-merged ] || said=$(flatten $guest --disk "vdb=$DISKS/${guest}2.img")
+        result $? "another layer came on top at $point: what stayed can be merged" "$said"
+        [ "$(disks_of $guest)" = "$before" ] && [ "$(defined_file_of $guest vda)" = "$DISKS/$guest.img" ] &&
+            [ "$(defined_file_of $guest vdb)" = "$DISKS/${guest}2.img" ]
+        result $? "another layer came on top at $point: the disks are read as before" "$(ls "$DISKS")"
+        $VIRSH start "$NAME-$guest"
+    done
+    remove $guest
+}
+
 # The guest is on the file below, the command that put it there saw nothing more, and it is started
 # anew, and writes.
 test_pivot() {
@@ -607,7 +637,7 @@ test_nova() {
     remove $guest
 }
 
-for cell in ${CELLS:-refusals internal nova kills changes meanwhile pivot saved restarts external}; do
+for cell in ${CELLS:-refusals internal nova kills changes under meanwhile pivot saved restarts external}; do
     "test_$cell"
 done
 echo "1..$count"

@@ -248,6 +248,49 @@ static void a_guest_that_came_to_base_unseen(void **state)
     assert_int_equal(files_ended, 1);
 }
 
+/* Somebody's new layers on disks that are merged: nothing is in the way of the rest. */
+static void what_is_merged_may_be_under_others(void **state)
+{
+    (void)state;
+    layers[0] = layers[1] = "nb";
+    note_progress(0, -1, true);
+    note_progress(1, -1, true);
+    need(merge_settle_run(session, &err));
+    assert_int_equal(files_ended, 1);
+}
+
+/* Once one disk is merged the checkpoint holds nothing whole any more: it goes. */
+static void a_disk_that_is_below_others_is_left_out(void **state)
+{
+    (void)state;
+    layers[0] = "nb";
+    layers[1] = "ntb";
+    note_progress(0, -1, true);
+    note_progress(1, -1, false);
+    need(merge_settle_run(session, &err));
+    assert_int_equal(files_ended, 1);
+    assert_int_equal(committed, 0);
+    const json_t *note = json_array_get(record_all(session->record, "merge"), 0);
+    assert_int_equal(json_array_size(json_object_get(note, "disks")), 1);
+}
+
+static void what_nothing_was_merged_of_is_given_up_once(void **state)
+{
+    (void)state;
+    static const char *const chains[] = {"ntb", "nb"};
+    for (size_t i = 0; i < 2; i++) {
+        layers[0] = chains[i];
+        layers[1] = "tb";
+        note_progress(0, -1, false);
+        err = (struct error)ERROR_INIT;
+        assert_int_equal(merge_settle_run(session, &err), -ESTALE);
+        assert_false(merge_settle_has_begun(session));
+        need(record_note(session->record, "merge", json_incref(merge), &err));
+    }
+    assert_non_null(strstr(err.message, "alone has it all"));
+    assert_int_equal(committed + files_ended, 0);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -255,6 +298,9 @@ int main(void)
         TEST(a_guest_that_ends_has_not_come_to_base),
         TEST(nor_is_what_a_saved_memory_names_merged),
         TEST(a_guest_that_came_to_base_unseen),
+        TEST(what_is_merged_may_be_under_others),
+        TEST(a_disk_that_is_below_others_is_left_out),
+        TEST(what_nothing_was_merged_of_is_given_up_once),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

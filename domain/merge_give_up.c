@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See merge_give_up.h. */
+#include "domain/merge_give_up.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "common/json.h"
+#include "common/log.h"
+
+static bool has_another_begun(const struct record *record, const json_t *disk)
+{
+    size_t i;
+    const json_t *note;
+    json_array_foreach (record_all(record, "merging"), i, note) {
+        if (!json_equal(json_object_get(note, "target"), json_object_get(disk, "target")))
+            return true;
+    }
+    return false;
+}
+
+/* Returned owned; NULL without memory. */
+static json_t *merge_without(json_t *merge, const json_t *disk)
+{
+    size_t i;
+    json_t *other, *rest = json_copy(merge), *disks = json_array();
+    json_array_foreach (json_object_get(merge, "disks"), i, other) {
+        if (!json_equal(other, disk))
+            (void)json_array_append(disks, other);
+    }
+    if (json_object_set_new(rest, "disks", disks) == 0)
+        return rest;
+    json_decref(rest);
+    return NULL;
+}
+
+int merge_give_up(struct record *record, const json_t *disk, const char *why, struct error *err)
+{
+    json_t *merge = json_array_get(record_all(record, "merge"), 0);
+    json_t *domain = record_all(record, "domain");
+    int r;
+    if (!has_another_begun(record, disk)) {
+        r = record_restart(record, json_pack("{s:O*}", "domain", domain), err);
+        return r < 0 ? r : error_set(err, ESTALE, EXC_INTERNAL_ERROR, "%s", why);
+    }
+    r = record_restart(record,
+                       json_pack("{s:O*, s:[o], s:O}", "domain", domain, "merge",
+                                 merge_without(merge, disk), "merging",
+                                 record_all(record, "merging")),
+                       err);
+    if (r == 0)
+        log_warning("%s; the other disks are merged, and the checkpoint goes", why);
+    return r;
+}
