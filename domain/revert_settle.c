@@ -137,10 +137,22 @@ static int remove_layers(const struct session *session, struct error *err)
     return r;
 }
 
+/* By this, for all that is noted, or by somebody else since. */
+static void warn_of_pause(const struct session *session)
+{
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    if (is_noted(session, "suspend") &&
+        virDomainGetState(session->domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED)
+        log_warning("the guest is paused, and not known to be the one that was paused for this: it "
+                    "stays so, `virsh resume` lets it go on");
+}
+
 /* Before the switch: nothing has become of the domain but that it may be paused. */
 static int undo(const struct session *session, bool is_active, struct error *err)
 {
     int r = is_active ? resume(session, err) : 0;
+    if (r == 0 && is_active)
+        warn_of_pause(session);
     if (r == 0)
         r = remove_layers(session, err);
     if (r == 0 && is_noted(session, "made"))
