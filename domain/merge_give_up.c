@@ -3,21 +3,10 @@
 #include "domain/merge_give_up.h"
 
 #include <errno.h>
-#include <stdbool.h>
 
 #include "common/json.h"
 #include "common/log.h"
-
-static bool has_another_begun(const struct record *record, const json_t *disk)
-{
-    size_t i;
-    const json_t *note;
-    json_array_foreach (record_all(record, "merging"), i, note) {
-        if (!json_equal(json_object_get(note, "target"), json_object_get(disk, "target")))
-            return true;
-    }
-    return false;
-}
+#include "domain/merge_progress.h"
 
 /* Returned owned; NULL without memory. */
 static json_t *merge_without(json_t *merge, const json_t *disk)
@@ -39,7 +28,7 @@ int merge_give_up(struct record *record, const json_t *disk, const char *why, st
     json_t *merge = json_array_get(record_all(record, "merge"), 0);
     json_t *domain = record_all(record, "domain");
     int r;
-    if (!has_another_begun(record, disk)) {
+    if (!merge_progress_has_another(record, disk)) {
         r = record_restart(record, json_pack("{s:O*}", "domain", domain), err);
         return r < 0 ? r : error_set(err, ESTALE, EXC_INTERNAL_ERROR, "%s", why);
     }
@@ -49,6 +38,6 @@ int merge_give_up(struct record *record, const json_t *disk, const char *why, st
                                  record_all(record, "merging")),
                        err);
     if (r == 0)
-        log_warning("%s; the other disks are merged, and the checkpoint goes", why);
+        log_warning("%s; the other disks are merged", why);
     return r;
 }

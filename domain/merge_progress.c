@@ -64,16 +64,43 @@ int merge_progress_note_pivot(struct record *record, const json_t *disk, int dom
     return note_whole_yet(record, disk, domain_id, err);
 }
 
+/* Takes `notes`. */
+static int restart(struct record *record, json_t *notes, struct error *err)
+{
+    return record_restart(record,
+                          json_pack("{s:O*, s:O*, s:o}", "domain", record_all(record, "domain"),
+                                    "merge", record_all(record, "merge"), MERGING, notes),
+                          err);
+}
+
 int merge_progress_forget(struct record *record, const json_t *disk, struct error *err)
 {
     size_t last = find_last(record, disk);
     json_t *notes = json_copy(record_all(record, MERGING));
     if (last != SIZE_MAX)
         (void)json_array_remove(notes, last);
-    return record_restart(record,
-                          json_pack("{s:O*, s:O*, s:o}", "domain", record_all(record, "domain"),
-                                    "merge", record_all(record, "merge"), MERGING, notes),
-                          err);
+    return restart(record, notes, err);
+}
+
+int merge_progress_put_below(struct record *record, json_t *disk, json_t *above, struct error *err)
+{
+    if (json_object_set(disk, "above", above) < 0)
+        return error_nomem(err);
+    int r = restart(record, json_copy(record_all(record, MERGING)), err);
+    if (r < 0)
+        (void)json_object_del(disk, "above");
+    return r;
+}
+
+bool merge_progress_has_another(const struct record *record, const json_t *disk)
+{
+    size_t i;
+    const json_t *note;
+    json_array_foreach (record_all(record, MERGING), i, note) {
+        if (!json_equal(json_object_get(note, "target"), json_object_get(disk, "target")))
+            return true;
+    }
+    return false;
 }
 
 bool merge_progress_has_begun(const struct record *record, const json_t *disk)

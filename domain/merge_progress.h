@@ -27,7 +27,14 @@ int merge_progress_note_pivot(struct record *record, const json_t *disk, int dom
 /* Nothing was begun after all. */
 int merge_progress_forget(struct record *record, const json_t *disk, struct error *err);
 
+/* Others' layers have come on those of the disk, one of the noted merge: `above` is the lowest of
+ * them, and is put on base as in a merge that was planned so. */
+int merge_progress_put_below(struct record *record, json_t *disk, json_t *above, struct error *err);
+
 bool merge_progress_has_begun(const struct record *record, const json_t *disk);
+
+/* Whether one of the others has. */
+bool merge_progress_has_another(const struct record *record, const json_t *disk);
 
 /*
  * Of a disk whose layers have gone out of the chain: that they went by this merge, all of what they

@@ -140,6 +140,21 @@ static int confirm_done(const struct merging *merging, const json_t *disk, struc
     return r < 0 || is_known ? r : merge_progress_note(record, disk, id, true, err);
 }
 
+/* A checkpoint that one disk is merged of is none any more, and libvirt, which forgets it, takes
+ * all of its disks for merged then. */
+static bool has_to_be_merged(const struct merging *merging, const json_t *disk)
+{
+    return merging->snapshot && merge_progress_has_another(merging->session->record, disk);
+}
+
+static int put_below(const struct merging *merging, json_t *disk, json_t *chain, struct error *err)
+{
+    struct record *record = merging->session->record;
+    size_t place = merge_chain_find(chain, json_array_get(json_object_get(disk, "gone"), 0),
+                                    record_host_rebooted(record));
+    return merge_progress_put_below(record, disk, json_array_get(chain, place - 1), err);
+}
+
 static int give_up_below(const struct merging *merging, const json_t *disk, struct error *err)
 {
     struct error why = ERROR_INIT;
@@ -177,18 +192,19 @@ static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_d
         return r;
     enum merge_plan_state state =
         merge_plan_state(disk, chain, record_host_rebooted(merging->session->record));
+    bool is_put_below = state == MERGE_PLAN_BELOW && has_to_be_merged(merging, disk);
     if (state == MERGE_PLAN_DONE)
         r = confirm_done(merging, disk, err);
     else if (state == MERGE_PLAN_PENDING)
         r = begin_disk(merging, disk, err);
     else if (state == MERGE_PLAN_BELOW)
-        r = give_up_below(merging, disk, err);
+        r = is_put_below ? put_below(merging, disk, chain, err) : give_up_below(merging, disk, err);
     else if (state == MERGE_PLAN_UNDER)
         r = confirm_under(merging, disk, err);
     else
         r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                       "disk %s has other layers than when its merge was begun", target);
-    *ret_done = r == 0 && state != MERGE_PLAN_PENDING;
+    *ret_done = r == 0 && state != MERGE_PLAN_PENDING && !is_put_below;
     if (*ret_done)
         merge_end_keep_age(disk, chain, record_host_rebooted(merging->session->record));
     json_decref(chain);

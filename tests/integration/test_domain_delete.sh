@@ -432,13 +432,11 @@ test_under() {
         $VIRSH snapshot-create-as "$NAME-$guest" e --disk-only >/dev/null
         said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ "$(checkpoints_of $guest)" = e ]
         result $? "another layer came on top at $point: the rest is done" "$said, $(checkpoints_of $guest)"
-        [ $point != disk-merged ] || grep -q 'disk vdb goes on above' <<<"$said"
-        result $? "another layer came on top at $point: a disk that is not merged is told of" "$said"
+        [ ! -e "$DISKS/$guest.img.d" ] && [ ! -e "$DISKS/${guest}2.img.d" ]
+        result $? "another layer came on top at $point: the files have gone" "$(ls "$DISKS")"
         no_record "another layer came on top at $point"
         said=$(delete $guest e)
         result $? "another layer came on top at $point: that can be deleted" "$said"
-        [ $point != disk-merged ] || said=$(flatten $guest --disk "vdb=$DISKS/${guest}2.img")
-        result $? "another layer came on top at $point: what stayed can be merged" "$said"
         [ "$(disks_of $guest)" = "$before" ] && [ "$(defined_file_of $guest vda)" = "$DISKS/$guest.img" ] &&
             [ "$(defined_file_of $guest vdb)" = "$DISKS/${guest}2.img" ]
         result $? "another layer came on top at $point: the disks are read as before" "$(ls "$DISKS")"

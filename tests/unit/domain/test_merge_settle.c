@@ -105,7 +105,8 @@ int __wrap_merge_rest(const json_t *disk, unsigned stall_timeout_s, struct error
 {
     (void)stall_timeout_s, (void)error;
     committed++;
-    layers[index_of(json_string_value(json_object_get(disk, "target")))] = "b";
+    layers[index_of(json_string_value(json_object_get(disk, "target")))] =
+        json_object_get(disk, "above") ? "nb" : "b";
     return 0;
 }
 
@@ -259,7 +260,31 @@ static void what_is_merged_may_be_under_others(void **state)
     assert_int_equal(files_ended, 1);
 }
 
-/* Once one disk is merged the checkpoint holds nothing whole any more: it goes. */
+/* Where a checkpoint goes, of which one disk is merged; also by who dies meanwhile. */
+static void a_disk_that_is_below_others_is_merged_there(void **state)
+{
+    (void)state;
+    need(record_restart(session->record,
+                        json_pack("{s:[{s:s, s:O}]}", "merge", "snapshot", "d", "disks",
+                                  json_object_get(merge, "disks")),
+                        &err));
+    layers[0] = "nb";
+    layers[1] = "ntb";
+    end_guest();
+    note_progress(0, -1, true);
+    note_progress(1, -1, false);
+    need(merge_settle_run(session, &err));
+    assert_int_equal(committed, 1);
+    assert_string_equal(layers[1], "nb");
+    assert_int_equal(files_ended, 1);
+    record_close(session->record);
+    session->record = NULL;
+    need(record_open(temp_folder, session->uuid, &session->record, &err));
+    const json_t *note = json_array_get(record_all(session->record, "merge"), 0);
+    const json_t *vdb = json_array_get(json_object_get(note, "disks"), 1);
+    assert_non_null(strstr(merge_chain_path(json_object_get(vdb, "above")), "vdb.n"));
+}
+
 static void a_disk_that_is_below_others_is_left_out(void **state)
 {
     (void)state;
@@ -299,6 +324,7 @@ int main(void)
         TEST(nor_is_what_a_saved_memory_names_merged),
         TEST(a_guest_that_came_to_base_unseen),
         TEST(what_is_merged_may_be_under_others),
+        TEST(a_disk_that_is_below_others_is_merged_there),
         TEST(a_disk_that_is_below_others_is_left_out),
         TEST(what_nothing_was_merged_of_is_given_up_once),
     };
