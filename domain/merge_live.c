@@ -85,25 +85,26 @@ static int read_mirror(virDomainPtr domain, const json_t *disk, struct mirror *r
     return r;
 }
 
-/* All is in base, and stays in step with it until the guest goes on there. */
-static int pivot_when_ready(virDomainPtr domain, const json_t *disk, bool *ret_goes_on,
-                            struct error *err)
+static int check_ready(virDomainPtr domain, const json_t *disk, bool *ret_ready, struct error *err)
 {
     struct mirror mirror;
     int r = read_mirror(domain, disk, &mirror, err);
-    if (r < 0 || !mirror.is_ready)
-        return r;
-    if (!mirror.is_base)
+    if (r == 0 && mirror.is_ready && !mirror.is_base)
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                          "disk %s has a commit of somebody else's: end it with `virsh blockjob`",
                          target_of(disk));
-    failpoint("merge:ready");
-    r = virDomainBlockJobAbort(domain, target_of(disk), VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT);
+    *ret_ready |= r == 0 && mirror.is_ready;
+    return r;
+}
+
+int merge_live_pivot(virDomainPtr domain, const json_t *disk, struct error *err)
+{
+    int r = virDomainBlockJobAbort(domain, target_of(disk), VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT);
+    if (r < 0)
+        r = libvirt_error(err, "libvirt does not let the guest go on on the merged disk %s",
+                          target_of(disk));
     failpoint("merge:pivoted");
-    *ret_goes_on |= r == 0;
-    return r < 0 ? libvirt_error(err, "libvirt does not let the guest go on on the merged disk %s",
-                                 target_of(disk))
-                 : 0;
+    return r;
 }
 
 struct stall {
@@ -127,7 +128,7 @@ static int check_going_on(struct stall *stall, const virDomainBlockJobInfo *job,
 }
 
 int merge_live_await(virDomainPtr domain, const json_t *disk, unsigned stall_timeout_s,
-                     bool *ret_goes_on, struct error *err)
+                     bool *ret_ready, struct error *err)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
     struct stall stall = {0};
@@ -151,8 +152,8 @@ int merge_live_await(virDomainPtr domain, const json_t *disk, unsigned stall_tim
             return r;
         }
         if (job.type == VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT)
-            r = pivot_when_ready(domain, disk, ret_goes_on, err);
-        if (r < 0)
+            r = check_ready(domain, disk, ret_ready, err);
+        if (r < 0 || *ret_ready)
             return r;
         (void)nanosleep(&pause, NULL);
     }

@@ -18,11 +18,14 @@
 int merge_live_start(virDomainPtr domain, const json_t *disk, struct error *err);
 
 /*
- * Waits for a commit on the disk to end, whoever has asked for it, and has the guest go on on
- * `base` when it is one of this merge and all is in it. 0 when there is none, or no guest any more.
- * EBUSY for a job of another kind; ETIMEDOUT after nothing has moved for `stall_timeout_s`, and
- * ECANCELED: the job is ended then, and the guest as it was. *ret_goes_on: the guest was seen to go
- * on on base; untouched when it was not.
+ * Waits for a commit on the disk to end, whoever has asked for it, or, of one of this merge, until
+ * all is in `base`, which stays in step from then on: *ret_ready is true then, else untouched; it
+ * is false before. 0 also when there is no commit, or no guest any more. EBUSY for a job of another
+ * kind; ETIMEDOUT after nothing has moved for `stall_timeout_s`, and ECANCELED: the job is ended
+ * then, and the guest as it was.
  */
 int merge_live_await(virDomainPtr domain, const json_t *disk, unsigned stall_timeout_s,
-                     bool *ret_goes_on, struct error *err);
+                     bool *ret_ready, struct error *err);
+
+/* Has the guest go on on `base`, which is ready. */
+int merge_live_pivot(virDomainPtr domain, const json_t *disk, struct error *err);

@@ -206,6 +206,17 @@ static bool is_at(const json_t *disk, const json_t *chain, size_t first, bool ho
                                host_rebooted);
 }
 
+static bool has_any(const json_t *chain, const json_t *files, bool host_rebooted)
+{
+    const json_t *file;
+    size_t i;
+    json_array_foreach (files, i, file) {
+        if (merge_chain_find(chain, file, host_rebooted) != SIZE_MAX)
+            return true;
+    }
+    return false;
+}
+
 enum merge_plan_state merge_plan_state(const json_t *disk, const json_t *chain, bool host_rebooted)
 {
     const json_t *above = json_object_get(disk, "above"), *base = json_object_get(disk, "base");
@@ -217,8 +228,13 @@ enum merge_plan_state merge_plan_state(const json_t *disk, const json_t *chain, 
         return MERGE_PLAN_DONE;
     if (is_at(disk, chain, first, host_rebooted))
         return MERGE_PLAN_PENDING;
+    if (above)
+        return MERGE_PLAN_OTHER;
     size_t below = merge_chain_find(chain, newest, host_rebooted);
-    return !above && below != SIZE_MAX && is_at(disk, chain, below, host_rebooted)
-               ? MERGE_PLAN_BELOW
+    if (below != SIZE_MAX)
+        return is_at(disk, chain, below, host_rebooted) ? MERGE_PLAN_BELOW : MERGE_PLAN_OTHER;
+    return merge_chain_find(chain, base, host_rebooted) != SIZE_MAX &&
+                   !has_any(chain, json_object_get(disk, "gone"), host_rebooted)
+               ? MERGE_PLAN_UNDER
                : MERGE_PLAN_OTHER;
 }

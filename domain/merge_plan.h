@@ -47,6 +47,7 @@ enum merge_plan_state {
     MERGE_PLAN_PENDING, /* the layers are as they were planned */
     MERGE_PLAN_DONE,    /* they have gone out of the chain, into base */
     MERGE_PLAN_BELOW,   /* they are as they were planned, below others that came since */
+    MERGE_PLAN_UNDER,   /* they have gone out of it, and base is below others that came since */
     MERGE_PLAN_OTHER,   /* somebody has changed the chain */
 };
 

@@ -35,14 +35,42 @@ static size_t find_last(const struct record *record, const json_t *disk)
     return i > 0 ? i - 1 : SIZE_MAX;
 }
 
+static json_t *note_of(const json_t *disk, int domain_id, bool is_whole)
+{
+    return json_pack("{s:O, s:i, s:b}", "target", json_object_get(disk, "target"), "id", domain_id,
+                     "is_whole", is_whole);
+}
+
+/* As long as nobody writes to the topmost layer. */
+static int note_whole_yet(struct record *record, const json_t *disk, int domain_id,
+                          struct error *err)
+{
+    json_t *note = note_of(disk, domain_id, true);
+    (void)json_object_set_new(note, "written_ns", json_integer(written_ns(newest_of(disk))));
+    return record_note(record, MERGING, note, err);
+}
+
 int merge_progress_note(struct record *record, const json_t *disk, int domain_id, bool is_whole,
                         struct error *err)
 {
-    json_t *note = json_pack("{s:O, s:i, s:b}", "target", json_object_get(disk, "target"), "id",
-                             domain_id, "is_whole", is_whole);
-    if (note && is_whole && domain_id < 0)
-        (void)json_object_set_new(note, "written_ns", json_integer(written_ns(newest_of(disk))));
-    return record_note(record, MERGING, note, err);
+    return is_whole && domain_id < 0
+               ? note_whole_yet(record, disk, domain_id, err)
+               : record_note(record, MERGING, note_of(disk, domain_id, is_whole), err);
+}
+
+int merge_progress_note_pivot(struct record *record, const json_t *disk, int domain_id,
+                              struct error *err)
+{
+    return note_whole_yet(record, disk, domain_id, err);
+}
+
+/* Takes `notes`. */
+static int restart(struct record *record, json_t *notes, struct error *err)
+{
+    return record_restart(record,
+                          json_pack("{s:O*, s:O*, s:o}", "domain", record_all(record, "domain"),
+                                    "merge", record_all(record, "merge"), MERGING, notes),
+                          err);
 }
 
 int merge_progress_forget(struct record *record, const json_t *disk, struct error *err)
@@ -51,10 +79,28 @@ int merge_progress_forget(struct record *record, const json_t *disk, struct erro
     json_t *notes = json_copy(record_all(record, MERGING));
     if (last != SIZE_MAX)
         (void)json_array_remove(notes, last);
-    return record_restart(record,
-                          json_pack("{s:O*, s:O*, s:o}", "domain", record_all(record, "domain"),
-                                    "merge", record_all(record, "merge"), MERGING, notes),
-                          err);
+    return restart(record, notes, err);
+}
+
+int merge_progress_put_below(struct record *record, json_t *disk, json_t *above, struct error *err)
+{
+    if (json_object_set(disk, "above", above) < 0)
+        return error_nomem(err);
+    int r = restart(record, json_copy(record_all(record, MERGING)), err);
+    if (r < 0)
+        (void)json_object_del(disk, "above");
+    return r;
+}
+
+bool merge_progress_has_another(const struct record *record, const json_t *disk)
+{
+    size_t i;
+    const json_t *note;
+    json_array_foreach (record_all(record, MERGING), i, note) {
+        if (!json_equal(json_object_get(note, "target"), json_object_get(disk, "target")))
+            return true;
+    }
+    return false;
 }
 
 bool merge_progress_has_begun(const struct record *record, const json_t *disk)
@@ -62,13 +108,22 @@ bool merge_progress_has_begun(const struct record *record, const json_t *disk)
     return find_last(record, disk) != SIZE_MAX;
 }
 
-/* A guest that was started on the topmost layer since has written there what base lacks. */
-static bool is_whole(const json_t *note, const json_t *disk)
+/* Or was about to be: the command died before it had seen more. */
+static bool was_pivoted(const json_t *note)
+{
+    return json_object_get(note, "written_ns") &&
+           json_integer_value(json_object_get(note, "id")) >= 0;
+}
+
+/* A guest on the topmost layer has written there since what base may lack; one that fell with the
+ * host just before it was put on base may have done so too, and no time tells. */
+static bool is_whole(const struct record *record, const json_t *note, const json_t *disk)
 {
     const json_t *then = json_object_get(note, "written_ns");
     json_int_t now = written_ns(newest_of(disk));
     return json_is_true(json_object_get(note, "is_whole")) &&
-           (!then || now < 0 || now == json_integer_value(then));
+           (!then || now < 0 || now == json_integer_value(then)) &&
+           !(was_pivoted(note) && record_host_rebooted(record));
 }
 
 /* A QEMU comes from the topmost layer to base by the end of a commit alone. */
@@ -84,9 +139,16 @@ int merge_progress_check_done(const struct record *record, const json_t *disk, i
     const json_t *note = json_array_get(record_all(record, MERGING), find_last(record, disk));
     const char *target = json_string_member(disk, "target");
     /* What stands above was put on base by nobody else: by QEMU's commit, or after qemu-img's. */
-    if (note && (json_object_get(disk, "above") || is_whole(note, disk) ||
+    if (note && (json_object_get(disk, "above") || is_whole(record, note, disk) ||
                  is_that_guest(record, note, domain_id)))
         return 0;
+    if (was_pivoted(note))
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "disk %s is on %s, and the command died, or the host, when its guest was "
+                         "about to be put there from %s: which of them has more is not known, and "
+                         "both stay",
+                         target ? target : "", merge_chain_path(json_object_get(disk, "base")),
+                         newest_of(disk));
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                      "disk %s was put on %s by somebody else before all was merged into that: %s "
                      "alone has it all, and stays",

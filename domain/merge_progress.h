@@ -2,8 +2,9 @@
 /*
  * How far the merge of each disk (merge_plan.h) is, in the record's notes "merging": {target, id:
  * of the domain that runs, -1 of one at rest; is_whole: all that goes is in base by then;
- * written_ns: when the topmost layer was last written to, of a guest at rest}. The last one of a
- * disk counts. Of the record's thread.
+ * written_ns: when the topmost layer was last written to, of a guest at rest or about to go on on
+ * base: all is there unless that time changes}. The last one of a disk counts. Of the record's
+ * thread.
  */
 #pragma once
 
@@ -18,15 +19,27 @@
 int merge_progress_note(struct record *record, const json_t *disk, int domain_id, bool is_whole,
                         struct error *err);
 
+/* All is in base, and the guest about to go on there: whether it did, who dies now will not tell.
+ */
+int merge_progress_note_pivot(struct record *record, const json_t *disk, int domain_id,
+                              struct error *err);
+
 /* Nothing was begun after all. */
 int merge_progress_forget(struct record *record, const json_t *disk, struct error *err);
 
+/* Others' layers have come on those of the disk, one of the noted merge: `above` is the lowest of
+ * them, and is put on base as in a merge that was planned so. */
+int merge_progress_put_below(struct record *record, json_t *disk, json_t *above, struct error *err);
+
 bool merge_progress_has_begun(const struct record *record, const json_t *disk);
+
+/* Whether one of the others has. */
+bool merge_progress_has_another(const struct record *record, const json_t *disk);
 
 /*
  * Of a disk whose layers have gone out of the chain: that they went by this merge, all of what they
  * hold into base. `domain_id` as above, of now. EINVAL when somebody else may have put the disk on
- * base: the layers alone hold it all then.
+ * base: the layers alone hold it all then, or it is not known who does.
  */
 int merge_progress_check_done(const struct record *record, const json_t *disk, int domain_id,
                               struct error *err);

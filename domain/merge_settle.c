@@ -12,6 +12,7 @@
 #include "domain/layer_map.h"
 #include "domain/merge_chain.h"
 #include "domain/merge_end.h"
+#include "domain/merge_give_up.h"
 #include "domain/merge_live.h"
 #include "domain/merge_plan.h"
 #include "domain/merge_progress.h"
@@ -19,18 +20,19 @@
 #include "domain/merge_rest.h"
 #include "driver/block/block_job.h"
 #include "driver/libvirt/domain.h"
+#include "driver/libvirt/managed_save.h"
 
 #define ATTEMPTS 5 /* the guest may be started or stopped meanwhile, libvirtd restarted */
 
 struct merging {
     struct session *session;
-    const json_t *note;
+    json_t *note;         /* owned */
     const char *snapshot; /* NULL: none is deleted */
     virDomainPtr domain;  /* owned */
     bool is_active;
 };
 
-static const json_t *disks_of(const struct merging *merging)
+static json_t *disks_of(const struct merging *merging)
 {
     return json_object_get(merging->note, "disks");
 }
@@ -38,6 +40,12 @@ static const json_t *disks_of(const struct merging *merging)
 static int id_of(const struct merging *merging)
 {
     return merging->is_active ? (int)virDomainGetID(merging->domain) : -1;
+}
+
+static int read_id(const struct merging *merging, int *ret_id, struct error *err)
+{
+    return libvirt_domain_read_id(merging->session->driver->connection, merging->session->uuid,
+                                  ret_id, err);
 }
 
 /* libvirt has refused, and QEMU has no job: the disk is as it was, and so is what is noted. */
@@ -83,14 +91,17 @@ static int begin_disk(const struct merging *merging, json_t *disk, struct error 
     cleanup_layer_map struct layer_map map = {0};
     unsigned stall_timeout_s = merging->session->driver->stall_timeout_s;
     struct record *record = merging->session->record;
-    int r = layer_map_read(merging->session, &map, err);
+    int id = -1, r = merging->is_active ? read_id(merging, &id, err)
+                                        : managed_save_check_none(merging->domain, err);
+    if (r == 0)
+        r = layer_map_read(merging->session, &map, err);
     if (r == 0)
         r = merge_plan_look_beside(&map, disk, err);
     if (r == 0)
         r = merge_plan_check_users(&map, disk, merging->snapshot,
                                    merge_progress_has_begun(record, disk), err);
     if (r == 0)
-        r = merge_progress_note(record, disk, id_of(merging), false, err);
+        r = merge_progress_note(record, disk, id, false, err);
     failpoint("merge:begun");
     if (r < 0 || merging->is_active)
         return r < 0 ? r : begin_live(merging, disk, err);
@@ -103,37 +114,70 @@ static int begin_disk(const struct merging *merging, json_t *disk, struct error 
 
 static int await_commit(const struct merging *merging, const json_t *disk, struct error *err)
 {
-    bool goes_on = false;
+    struct record *record = merging->session->record;
+    bool is_ready = false;
     int r = merge_live_await(merging->domain, disk, merging->session->driver->stall_timeout_s,
-                             &goes_on, err);
-    return r == 0 && goes_on
-               ? merge_progress_note(merging->session->record, disk, id_of(merging), true, err)
-               : r;
+                             &is_ready, err);
+    if (r < 0 || !is_ready)
+        return r;
+    failpoint("merge:ready");
+    r = merge_progress_note_pivot(record, disk, id_of(merging), err);
+    failpoint("merge:pivot-noted");
+    if (r == 0)
+        r = merge_live_pivot(merging->domain, disk, err);
+    return r < 0 ? r : merge_progress_note(record, disk, id_of(merging), true, err);
 }
 
 /* Also when it is stopped afterwards, and this is done again. */
 static int confirm_done(const struct merging *merging, const json_t *disk, struct error *err)
 {
     struct record *record = merging->session->record;
-    int r = merge_progress_check_done(record, disk, id_of(merging), err);
+    int id = -1, r = read_id(merging, &id, err);
+    if (r == 0)
+        r = merge_progress_check_done(record, disk, id, err);
     bool is_known = json_object_get(disk, "above") ||
                     merge_progress_check_done(record, disk, -1, &(struct error){0}) == 0;
-    return r < 0 || is_known ? r : merge_progress_note(record, disk, id_of(merging), true, err);
+    return r < 0 || is_known ? r : merge_progress_note(record, disk, id, true, err);
 }
 
-/* Nothing is in danger: all is read through the layers. Another deletion does what is left. */
-static int give_up_below(const struct merging *merging, const json_t *disk, struct error *err)
+/* A checkpoint that one disk is merged of is none any more, and libvirt, which forgets it, takes
+ * all of its disks for merged then. */
+static bool has_to_be_merged(const struct merging *merging, const json_t *disk)
+{
+    return merging->snapshot && merge_progress_has_another(merging->session->record, disk);
+}
+
+static int put_below(const struct merging *merging, json_t *disk, json_t *chain, struct error *err)
 {
     struct record *record = merging->session->record;
-    int r =
-        record_restart(record, json_pack("{s:O*}", "domain", record_all(record, "domain")), err);
-    return r < 0 ? r
-                 : error_set(err, ESTALE, EXC_INTERNAL_ERROR,
-                             "disk %s goes on above the layers that were to be merged: they stay, "
-                             "nothing of the disk is lost; but %s may hold a part of what was "
-                             "written since, what it kept is spoilt: begin the deletion again",
-                             json_string_member(disk, "target"),
-                             merge_chain_path(json_object_get(disk, "base")));
+    size_t place = merge_chain_find(chain, json_array_get(json_object_get(disk, "gone"), 0),
+                                    record_host_rebooted(record));
+    return merge_progress_put_below(record, disk, json_array_get(chain, place - 1), err);
+}
+
+static int give_up_below(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    (void)error_set(&why, ESTALE, EXC_INTERNAL_ERROR,
+                    "disk %s goes on above the layers that were to be merged: they stay, nothing "
+                    "of the disk is lost; but %s may hold a part of what was written since, what "
+                    "it kept is spoilt",
+                    json_string_member(disk, "target"),
+                    merge_chain_path(json_object_get(disk, "base")));
+    int r = merge_give_up(merging->session->record, disk, why.message, err);
+    return r == -ESTALE ? error_append(err, ": begin the deletion again") : r;
+}
+
+/* Others' layers are on base: that is known to have all, or left as it is. */
+static int confirm_under(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = confirm_done(merging, disk, &failure);
+    if (r == -EINVAL)
+        return merge_give_up(merging->session->record, disk, failure.message, err);
+    if (r < 0)
+        *err = failure;
+    return r;
 }
 
 static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_done,
@@ -148,16 +192,19 @@ static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_d
         return r;
     enum merge_plan_state state =
         merge_plan_state(disk, chain, record_host_rebooted(merging->session->record));
+    bool is_put_below = state == MERGE_PLAN_BELOW && has_to_be_merged(merging, disk);
     if (state == MERGE_PLAN_DONE)
         r = confirm_done(merging, disk, err);
     else if (state == MERGE_PLAN_PENDING)
         r = begin_disk(merging, disk, err);
-    else if (state == MERGE_PLAN_BELOW && json_array_get(disks_of(merging), 0) == disk)
-        r = give_up_below(merging, disk, err);
+    else if (state == MERGE_PLAN_BELOW)
+        r = is_put_below ? put_below(merging, disk, chain, err) : give_up_below(merging, disk, err);
+    else if (state == MERGE_PLAN_UNDER)
+        r = confirm_under(merging, disk, err);
     else
         r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                       "disk %s has other layers than when its merge was begun", target);
-    *ret_done = r == 0 && state == MERGE_PLAN_DONE;
+    *ret_done = r == 0 && state != MERGE_PLAN_PENDING && !is_put_below;
     if (*ret_done)
         merge_end_keep_age(disk, chain, record_host_rebooted(merging->session->record));
     json_decref(chain);
@@ -203,20 +250,38 @@ static int merge_disk(struct merging *merging, json_t *disk, struct error *err)
     return is_done ? 0 : -err->errnum;
 }
 
-static int run_merge(struct merging *merging, struct error *err)
+/* Also after a disk was left out of it. */
+static void read_note(struct merging *merging)
 {
-    json_t *disk;
+    json_decref(merging->note);
+    merging->note = json_incref(json_array_get(record_all(merging->session->record, "merge"), 0));
+    merging->snapshot = json_string_member(merging->note, "snapshot");
+}
+
+static int merge_disks(struct merging *merging, struct error *err)
+{
+    json_t *disks = json_incref(disks_of(merging)), *disk;
     size_t i;
     int r = find_domain(merging, err);
     if (r == 0 && !merging->domain)
         r = has_gone(err);
-    json_array_foreach (disks_of(merging), i, disk) {
+    json_array_foreach (disks, i, disk) {
         if (r == 0)
             r = merge_disk(merging, disk, err);
         failpoint("merge:disk-merged");
     }
-    if (r == 0)
-        r = merge_relink_definition(merging->domain, disks_of(merging), err);
+    json_decref(disks);
+    return r;
+}
+
+static int run_merge(struct merging *merging, struct error *err)
+{
+    read_note(merging);
+    int r = merge_disks(merging, err);
+    if (r < 0)
+        return r;
+    read_note(merging);
+    r = merge_relink_definition(merging->domain, disks_of(merging), err);
     if (r == 0)
         r = merge_relink_snapshots(merging->domain, disks_of(merging), merging->snapshot, err);
     failpoint("merge:relinked");
@@ -228,12 +293,10 @@ static int run_merge(struct merging *merging, struct error *err)
 
 int merge_settle_run(struct session *session, struct error *err)
 {
-    json_t *note = json_incref(json_array_get(record_all(session->record, "merge"), 0));
-    struct merging merging = {
-        .session = session, .note = note, .snapshot = json_string_member(note, "snapshot")};
+    struct merging merging = {.session = session};
     int r = run_merge(&merging, err);
     cleanup_free_domain(&merging.domain);
-    json_decref(note);
+    json_decref(merging.note);
     return r;
 }
 

@@ -19,9 +19,9 @@
 /*
  * Does what is noted, or what of it is still to be done. To be called again after a failure: until
  * it returns 0 the guest has all it wrote, through the layers that go or without them. EINVAL when
- * somebody has changed the disks since; ESTALE, once, when the layers are below others now: they
- * stay, and nothing is noted any more; ENOENT with InstanceNotFound; errors of merge_live.h,
- * merge_rest.h and libvirt.
+ * somebody has changed the disks since; ESTALE, once, when the layers of the first disk are below
+ * others now: they stay, and nothing is noted any more (merge_give_up.h); ENOENT with
+ * InstanceNotFound; errors of merge_live.h, merge_rest.h and libvirt.
  */
 int merge_settle_run(struct session *session, struct error *err);
 

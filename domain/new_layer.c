@@ -59,28 +59,55 @@ int new_layer_give_owner(const char *path, const char *base, struct error *err)
     return 0;
 }
 
-/* Nobody else's: it was made on the disk that was to be kept, or is half made. */
+static bool is_half_made(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+}
+
+/* Nobody else's: it was made on the disk that was to be kept. */
 static bool is_made_on(const char *path, const char *base)
 {
     struct error ignored = ERROR_INIT;
     struct qemu_img_info info = {0};
-    struct stat st;
-    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
-        return true;
     return qemu_img_info(path, "qcow2", &info, &ignored) == 0 &&
            strcmp(info.backing_path, base) == 0;
 }
 
-int new_layer_remove_file(const struct layer_map *map, const char *path, struct error *err)
+static bool is_in_use(const struct layer_map *map, const char *path)
 {
     const struct layer_name *user = layer_map_find_user(map, path);
-    if (user || qemu_img_is_written(path)) {
+    bool is_used = user || qemu_img_is_written(path);
+    if (is_used)
         log_warning("%s was to go, but is in use%s%s: it stays", path, user ? " by domain " : "",
                     user ? user->domain : "");
-        return 0;
-    }
+    return is_used;
+}
+
+static int remove_file(const char *path, struct error *err)
+{
     return unlink(path) == 0 || errno == ENOENT ? 0
                                                 : error_errno(err, errno, "cannot remove %s", path);
+}
+
+int new_layer_remove_file(const struct layer_map *map, const char *path, struct error *err)
+{
+    return is_in_use(map, path) ? 0 : remove_file(path, err);
+}
+
+/* By a QEMU that went on there when libvirt had lost its account of it. */
+static bool was_written_to(const char *path, const char *base)
+{
+    struct error failure = ERROR_INIT;
+    bool is_empty = false;
+    int r = qemu_img_layer_is_empty(path, &is_empty, &failure);
+    if (!is_empty)
+        log_warning(
+            "%s was to go, but may hold what a guest wrote since, which %s lacks: it stays; "
+            "make it the domain's disk with `virsh edit` before the next start, or remove "
+            "it when nothing is missed%s%s",
+            path, base, r < 0 ? ": " : "", failure.message);
+    return !is_empty;
 }
 
 int new_layer_remove(const struct layer_map *map, const char *path, const char *base,
@@ -88,8 +115,12 @@ int new_layer_remove(const struct layer_map *map, const char *path, const char *
 {
     if (access(path, F_OK) < 0 && errno == ENOENT)
         return 0;
-    if (is_made_on(path, base))
-        return new_layer_remove_file(map, path, err);
-    log_warning("%s was to be a layer on %s and is none: it stays", path, base);
-    return 0;
+    bool is_half = is_half_made(path);
+    if (!is_half && !is_made_on(path, base)) {
+        log_warning("%s was to be a layer on %s and is none: it stays", path, base);
+        return 0;
+    }
+    if (is_in_use(map, path) || (!is_half && was_written_to(path, base)))
+        return 0;
+    return remove_file(path, err);
 }

@@ -16,13 +16,13 @@ int new_layer_create(const char *path, const char *base, const char *base_format
 int new_layer_give_owner(const char *path, const char *base, struct error *err);
 
 /*
- * Removes the file, if there is one: it is known to be ours. Where it is no layer on `base`, or
- * somebody of the map needs it, it stays with a warning.
+ * Removes the file, if there is one: it is known to be ours. Where it is no layer on `base`, has
+ * been written to, or somebody of the map needs it, it stays with a warning.
  */
 int new_layer_remove(const struct layer_map *map, const char *path, const char *base,
                      struct error *err);
 
-/* The same of any file. */
+/* Any file, whatever is in it; one that is needed or written to stays. */
 int new_layer_remove_file(const struct layer_map *map, const char *path, struct error *err);
 
 /* That of the file: what it is called there is on disk. */

@@ -30,7 +30,7 @@ struct record {
     int fd;        /* -1: there is no file yet */
     json_t *notes; /* name -> array of its values */
     bool host_rebooted;
-    bool is_spoilt; /* it ends with half a line: nothing can be added */
+    off_t whole_bytes; /* of whole lines: what is behind is cut off before anything is added */
 };
 
 /* What was noted before counts no more; `kept` is of the form of record->notes. */
@@ -75,6 +75,7 @@ static int add_lines(struct record *record, const char *text, size_t length, str
 {
     const char *line = text, *end;
     int r = 0;
+    record->whole_bytes = 0;
     for (; r == 0 && (end = memchr(line, '\n', length - (size_t)(line - text))); line = end + 1)
         r = add_line(record, line, (size_t)(end - line), err);
     if (r < 0)
@@ -83,6 +84,7 @@ static int add_lines(struct record *record, const char *text, size_t length, str
             "%s, which tells what an earlier command has left, cannot be read: look at the domain, "
             "then remove it",
             record->path);
+    record->whole_bytes = line - text;
     return 0;
 }
 
@@ -173,18 +175,25 @@ static int refuse_note(const struct record *record, int errnum, struct error *er
     return error_errno(err, errnum, "cannot write %s", record->path);
 }
 
-/* On disk when it returns 0, and else not begun: what comes behind half a line could not be read.
- */
+/* What comes behind half a line could not be read. */
+static int cut_to_whole(const struct record *record)
+{
+    return ftruncate(record->fd, record->whole_bytes) < 0 ? -errno : 0;
+}
+
+/* On disk when it returns 0, and else not begun. */
 static int append(struct record *record, const char *text, size_t length, struct error *err)
 {
-    struct stat st;
-    if (record->is_spoilt || fstat(record->fd, &st) < 0)
-        return refuse_note(record, EIO, err);
+    int r = cut_to_whole(record);
+    if (r < 0)
+        return refuse_note(record, -r, err);
     ssize_t n = write(record->fd, text, length);
-    if (n == (ssize_t)length && fdatasync(record->fd) == 0)
+    if (n == (ssize_t)length && fdatasync(record->fd) == 0) {
+        record->whole_bytes += n;
         return 0;
+    }
     int saved_errno = n < 0 || n == (ssize_t)length ? errno : ENOSPC;
-    record->is_spoilt = ftruncate(record->fd, st.st_size) < 0;
+    (void)cut_to_whole(record); /* else the next note does, or is refused */
     return refuse_note(record, saved_errno, err);
 }
 
@@ -259,7 +268,8 @@ int record_end(struct record *record, struct error *err)
         return error_errno(err, errno, "cannot remove %s", record->path);
     (void)close(record->fd);
     record->fd = -1;
-    record->host_rebooted = record->is_spoilt = false;
+    record->host_rebooted = false;
+    record->whole_bytes = 0;
     (void)json_object_clear(record->notes);
     return 0;
 }

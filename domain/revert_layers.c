@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/json.h"
+#include "domain/merge_chain.h"
 
 static json_t *look(const char *path, const struct stat *st)
 {
@@ -52,7 +53,10 @@ bool revert_layers_is_untouched(const struct session *session, const char *path)
     if (!then || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return false;
     json_t *now = look(path, &st);
-    bool is_same = now && json_equal(then, now);
+    bool is_same =
+        merge_chain_is_same(then, now, record_host_rebooted(session->record)) &&
+        json_equal(json_object_get(then, "size_bytes"), json_object_get(now, "size_bytes")) &&
+        json_equal(json_object_get(then, "mtime_ns"), json_object_get(now, "mtime_ns"));
     json_decref(now);
     return is_same;
 }

@@ -17,6 +17,7 @@
 #include "domain/revert_enter.h"
 #include "domain/revert_layers.h"
 #include "driver/libvirt/domain.h"
+#include "driver/libvirt/managed_save.h"
 
 #define LOOK_MS 200
 
@@ -73,12 +74,15 @@ static bool is_pause_of_ours(int reason)
 /* The guest of then, paused. */
 static bool is_held(const struct session *session)
 {
-    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    int state = VIR_DOMAIN_NOSTATE, reason = 0, id_now = -1;
+    struct error ignored = ERROR_INIT;
     json_int_t id = json_integer_value(json_object_get(note_of(session, "revert"), "id"));
     return session->domain && id > 0 && !record_host_rebooted(session->record) &&
            virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
            state == VIR_DOMAIN_PAUSED && is_pause_of_ours(reason) &&
-           (json_int_t)virDomainGetID(session->domain) == id;
+           libvirt_domain_read_id(session->driver->connection, session->uuid, &id_now, &ignored) ==
+               0 &&
+           id_now == id;
 }
 
 static int resume(const struct session *session, struct error *err)
@@ -133,10 +137,22 @@ static int remove_layers(const struct session *session, struct error *err)
     return r;
 }
 
+/* By this, for all that is noted, or by somebody else since. */
+static void warn_of_pause(const struct session *session)
+{
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    if (is_noted(session, "suspend") &&
+        virDomainGetState(session->domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED)
+        log_warning("the guest is paused, and not known to be the one that was paused for this: it "
+                    "stays so, `virsh resume` lets it go on");
+}
+
 /* Before the switch: nothing has become of the domain but that it may be paused. */
 static int undo(const struct session *session, bool is_active, struct error *err)
 {
     int r = is_active ? resume(session, err) : 0;
+    if (r == 0 && is_active)
+        warn_of_pause(session);
     if (r == 0)
         r = remove_layers(session, err);
     if (r == 0 && is_noted(session, "made"))
@@ -189,17 +205,6 @@ static int end_where_it_is(struct session *session, bool is_active, struct error
                     "%s: it stays as it is; nothing is started or ended",
                     json_string_member(to, "current"), name);
     return is_to ? note_entered(session, err) : note_returned(session, err);
-}
-
-static int check_managed_save(const struct session *session, struct error *err)
-{
-    int saved = virDomainHasManagedSaveImage(session->domain, 0);
-    if (saved < 0)
-        return libvirt_error(err, "cannot read whether libvirt keeps a memory of the domain");
-    return saved == 0 ? 0
-                      : error_set(err, EBUSY, EXC_INTERNAL_ERROR,
-                                  "libvirt keeps a memory of the guest, which went on meanwhile: "
-                                  "start the domain, or `virsh managedsave-remove` it");
 }
 
 static int go_on(struct session *session, bool is_active, struct error *err)
@@ -274,7 +279,7 @@ static int settle_switch(struct session *session, struct error *err)
         !is_untouched(session, place_of(session, "switch")))
         return end_where_it_is(session, is_active, err);
     if (!is_active)
-        r = check_managed_save(session, err);
+        r = managed_save_check_none(session->domain, err);
     if (r < 0)
         return r;
     return is_noted(session, "back") ? go_back(session, is_active, err)

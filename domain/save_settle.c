@@ -115,8 +115,11 @@ static int let_go_on(const struct session *session, const json_t *note, struct e
                : 0;
 }
 
+/* Anew, also one that is active: its guest may be another by now, and have another id. */
 static int find_domain(struct session *session, bool *ret_active, struct error *err)
 {
+    cleanup_free_domain(&session->domain);
+    session->domain = NULL;
     return libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
                                      ret_active, err);
 }

@@ -150,10 +150,10 @@ int session_open(const struct session_options *options, const char *domain_name,
 
 int session_need_domain(struct session *session, struct error *err)
 {
-    return session->domain
-               ? 0
-               : libvirt_connection_find_domain(session->driver->connection, session->uuid, 0,
-                                                EXC_INSTANCE_NOT_FOUND, &session->domain, err);
+    cleanup_free_domain(&session->domain);
+    session->domain = NULL;
+    return libvirt_connection_find_domain(session->driver->connection, session->uuid, 0,
+                                          EXC_INSTANCE_NOT_FOUND, &session->domain, err);
 }
 
 int session_note_domain(struct session *session, struct error *err)

@@ -45,7 +45,10 @@ struct session {
 int session_open(const struct session_options *options, const char *domain_name,
                  struct session **ret_session, struct error *err);
 
-/* Looks for a domain that was not there: ENOENT with InstanceNotFound when it still is not. */
+/*
+ * Looks for the domain as it is now, in place of what was found before: its guest may be another by
+ * what an earlier command has left. ENOENT with InstanceNotFound when it is not there.
+ */
 int session_need_domain(struct session *session, struct error *err);
 
 /* Writes down what the domain is called: by its name it is found again, should it be lost. */

@@ -19,6 +19,7 @@
 #define INFO_DEADLINE_MS 60000
 #define INFO_OUTPUT_MAX_BYTES (4U << 20)
 #define CREATE_DEADLINE_MS 60000
+#define LAYER_NAME_SIZE (DRIVER_PATH_MAX + 256)
 #define LOCK_BYTE_OF_WRITERS 101 /* RAW_LOCK_PERM_BASE + 1, the place of BLK_PERM_WRITE */
 
 static struct {
@@ -215,11 +216,11 @@ int qemu_img_measure(const char *path, const char *format, uint64_t *ret_bytes, 
     return run_measure(argv, path, ret_bytes, err);
 }
 
-int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluster_size_bytes,
-                           uint64_t *ret_bytes, struct error *err)
+/* The file without what it stands on, as qemu-img is told of it. */
+static int name_layer_alone(const char *path, const char *format, char *ret_name, size_t size,
+                            struct error *err)
 {
     cleanup_free char *layer = NULL;
-    char name[DRIVER_PATH_MAX + 256], cluster[48] = "cluster_size=64k";
     json_t *options = json_pack("{s:s, s:n, s:{s:s, s:s}}", "driver", format, "backing", "file",
                                 "driver", "file", "filename", path);
     if (strcmp(format, "qcow2") != 0)
@@ -228,14 +229,58 @@ int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluste
     json_decref(options);
     if (!layer)
         return error_nomem(err);
-    if ((size_t)snprintf(name, sizeof(name), "json:%s", layer) >= sizeof(name))
-        return error_set(err, ENAMETOOLONG, EXC_INVALID_DISK_INFO, "%s is too long", path);
+    return (size_t)snprintf(ret_name, size, "json:%s", layer) < size
+               ? 0
+               : error_set(err, ENAMETOOLONG, EXC_INVALID_DISK_INFO, "%s is too long", path);
+}
+
+int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluster_size_bytes,
+                           uint64_t *ret_bytes, struct error *err)
+{
+    char name[LAYER_NAME_SIZE], cluster[48] = "cluster_size=64k";
+    int r = name_layer_alone(path, format, name, sizeof(name), err);
+    if (r < 0)
+        return r;
     if (cluster_size_bytes > 0)
         (void)snprintf(cluster, sizeof(cluster), "cluster_size=%" PRIu64, cluster_size_bytes);
     const char *const argv[] = {
         "qemu-img", "measure", "--force-share", "--output=json", "-O", "qcow2", "-o", cluster,
         name,       NULL};
     return run_measure(argv, path, ret_bytes, err);
+}
+
+/* "present" is what the layer itself has, zeroes too; without that member it cannot be told. */
+static int read_map(const char *text, size_t size, bool *ret_empty, struct error *err)
+{
+    json_t *root = NULL, *extent;
+    size_t i;
+    int r = json_parse(text, size, INFO_OUTPUT_MAX_BYTES, "qemu-img map", &root, err);
+    if (r < 0)
+        return r;
+    bool is_empty = json_is_array(root);
+    json_array_foreach (root, i, extent)
+        is_empty = is_empty && json_is_false(json_object_get(extent, "present"));
+    json_decref(root);
+    *ret_empty = is_empty;
+    return 0;
+}
+
+int qemu_img_layer_is_empty(const char *path, bool *ret_empty, struct error *err)
+{
+    char name[LAYER_NAME_SIZE];
+    cleanup_free char *text = NULL;
+    size_t size = 0;
+    struct error failure = ERROR_INIT;
+    const char *const argv[] = {"qemu-img", "map", "--force-share", "--output=json", name, NULL};
+    int r = name_layer_alone(path, "qcow2", name, sizeof(name), err);
+    if (r < 0)
+        return r;
+    r = run_limited(argv, path, &text, &size, &failure);
+    if (r == 0)
+        r = read_map(text, size, ret_empty, &failure);
+    return r == 0 ? 0
+                  : error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
+                              "cannot read what is written in %s: %s", path, failure.message);
 }
 
 int qemu_img_create_overlay(const struct qemu_img_overlay *overlay, struct error *err)

@@ -59,6 +59,12 @@ int qemu_img_measure_layer(const char *path, const char *format, uint64_t cluste
                            uint64_t *ret_bytes, struct error *err);
 
 /*
+ * `qemu-img map --force-share`: whether nothing was ever written to the qcow2 layer, not even
+ * zeroes. InvalidDiskInfo when it cannot be told, as of one in very many pieces.
+ */
+int qemu_img_layer_is_empty(const char *path, bool *ret_empty, struct error *err);
+
+/*
  * What a helper may do that reads from there: no sockets for a file or device, UNIX ones for
  * "nbd:unix:...", any for "rbd:...".
  */

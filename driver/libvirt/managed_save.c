@@ -180,6 +180,17 @@ int managed_save_await(virDomainPtr domain, unsigned stall_timeout_s, struct err
                      stall_timeout_s);
 }
 
+int managed_save_check_none(virDomainPtr domain, struct error *err)
+{
+    int saved = virDomainHasManagedSaveImage(domain, 0);
+    if (saved < 0)
+        return libvirt_error(err, "cannot read whether libvirt keeps a memory of the domain");
+    return saved == 0 ? 0
+                      : error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                                  "libvirt keeps a memory of the guest, which went on meanwhile: "
+                                  "start the domain, or `virsh managedsave-remove` it");
+}
+
 bool managed_save_file(virDomainPtr domain, char ret_path[static PATH_MAX])
 {
     cleanup_free char *uri = virConnectGetURI(virDomainGetConnect(domain));

@@ -37,6 +37,12 @@ int managed_save_to(virDomainPtr domain, const struct managed_save_target *targe
 int managed_save_await(virDomainPtr domain, unsigned stall_timeout_s, struct error *err);
 
 /*
+ * That libvirt keeps no memory of the domain: EBUSY when it does. That belongs to the disks as they
+ * are, by the names of their layers.
+ */
+int managed_save_check_none(virDomainPtr domain, struct error *err);
+
+/*
  * The file that the memory of a domain of the system's libvirt is kept in, which its API does not
  * tell (libvirt: src/qemu/qemu_conf.c, saveDir). False when that is not known, or cannot be read.
  */

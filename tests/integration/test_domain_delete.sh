@@ -344,7 +344,7 @@ test_kills() {
     local guest=killed n=2 point
     make_guest $guest
     checkpoint $guest first
-    for point in written-down begun started ready pivoted disk-merged relinked metadata-gone file-removed; do
+    for point in written-down begun started ready pivot-noted pivoted disk-merged relinked metadata-gone file-removed; do
         wanted $point || continue
         checkpoint $guest top
         write_both $guest $((n++))
@@ -379,6 +379,112 @@ test_kills() {
         delete $guest last >/dev/null
         $VIRSH start "$NAME-$guest"
     done
+    remove $guest
+}
+
+# The definition of now, and the one from before that checkpoint was made.
+write_definitions() { # guest checkpoint
+    $VIRSH dumpxml --inactive "$NAME-$1" >"$DIR/layers.xml"
+    sed -e "s|\.img\.$2'|.img'|" -e '/<backingStore/,/<\/backingStore>/d' "$DIR/layers.xml" >"$DIR/novas.xml"
+}
+await_failpoint() {
+    for _ in $(seq 600); do [ -e "$STATE/failpoint.reached" ] && return; sleep 0.1; done
+}
+release_failpoint() { rm -f "$STATE/failpoint" "$STATE/failpoint.reached"; }
+
+# While the command itself waits for the commit.
+test_meanwhile() {
+    local guest=meanwhile said before pid found
+    make_guest $guest
+    checkpoint $guest a --disk-only
+    write_both $guest 0x02
+    before=$(disks_of $guest)
+    write_definitions $guest a
+    echo "merge:started hold" >"$STATE/failpoint"
+    delete $guest a >"$DIR/said" &
+    pid=$!
+    await_failpoint
+    $VIRSH define "$DIR/novas.xml"
+    $VIRSH destroy "$NAME-$guest"
+    release_failpoint
+    wait $pid
+    found=$?
+    [ $found -eq 1 ] && grep -q 'alone has it all' "$DIR/said" && [ -e "$DISKS/$guest.img.a" ]
+    result $? "defined on the file below while it is merged: the layer stays" "status $found: $(cat "$DIR/said")"
+    $VIRSH define "$DIR/layers.xml"
+    said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.a" ]
+    result $? "defined on the file below: back on its layer all is merged" "$said"
+    remove $guest
+}
+
+# Somebody's own layers, put on disks that are merged already, all or one.
+test_under() {
+    local guest=under said before point n=2
+    make_guest $guest
+    for point in disk-merged relinked file-removed; do
+        wanted $point || continue
+        checkpoint $guest d --disk-only
+        write_both $guest $((n++))
+        before=$(disks_of $guest)
+        $VIRSH destroy "$NAME-$guest"
+        echo "merge:$point kill" >"$STATE/failpoint"
+        (delete $guest d >/dev/null) 2>"$DIR/shells"
+        $VIRSH snapshot-create-as "$NAME-$guest" e --disk-only >/dev/null
+        said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ "$(checkpoints_of $guest)" = e ]
+        result $? "another layer came on top at $point: the rest is done" "$said, $(checkpoints_of $guest)"
+        [ ! -e "$DISKS/$guest.img.d" ] && [ ! -e "$DISKS/${guest}2.img.d" ]
+        result $? "another layer came on top at $point: the files have gone" "$(ls "$DISKS")"
+        no_record "another layer came on top at $point"
+        said=$(delete $guest e)
+        result $? "another layer came on top at $point: that can be deleted" "$said"
+        [ "$(disks_of $guest)" = "$before" ] && [ "$(defined_file_of $guest vda)" = "$DISKS/$guest.img" ] &&
+            [ "$(defined_file_of $guest vdb)" = "$DISKS/${guest}2.img" ]
+        result $? "another layer came on top at $point: the disks are read as before" "$(ls "$DISKS")"
+        $VIRSH start "$NAME-$guest"
+    done
+    remove $guest
+}
+
+# The guest is on the file below, the command that put it there saw nothing more, and it is started
+# anew, and writes.
+test_pivot() {
+    local guest=pivot said before
+    make_guest $guest
+    checkpoint $guest a --disk-only
+    write_both $guest 0x02
+    echo "merge:pivoted kill" >"$STATE/failpoint"
+    (delete $guest a >/dev/null) 2>"$DIR/shells"
+    [ "$(defined_file_of $guest vda)" = "$DISKS/$guest.img" ]
+    result $? "killed when it was put on the file below: it is there" "$(defined_file_of $guest vda)"
+    $VIRSH destroy "$NAME-$guest"
+    $VIRSH start "$NAME-$guest"
+    write_both $guest 0x03
+    before=$(disks_of $guest)
+    said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.a" ]
+    result $? "killed when it was put on the file below, started anew: all is merged" "$said"
+    no_record "killed when it was put on the file below"
+    remove $guest
+}
+
+# Saved with the layer that is to go.
+test_saved() {
+    local guest=saved said before
+    make_guest $guest
+    checkpoint $guest a --disk-only
+    write_both $guest 0x02
+    before=$(disks_of $guest)
+    $VIRSH destroy "$NAME-$guest"
+    echo "merge:committed kill" >"$STATE/failpoint"
+    (delete $guest a >/dev/null) 2>"$DIR/shells"
+    $VIRSH start "$NAME-$guest"
+    $VIRSH managedsave "$NAME-$guest"
+    said=$(recover $guest)
+    [ $? -eq 1 ] && grep -q 'keeps a memory' <<<"$said" && [ -e "$DISKS/$guest.img.a" ]
+    result $? "saved before recover: the layer stays" "$said"
+    $VIRSH start "$NAME-$guest" && [ "$(state_of $guest)" = running ]
+    result $? "saved before recover: the guest goes on of its memory" "$(state_of $guest)"
+    said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.a" ]
+    result $? "saved before recover: when it runs it is merged" "$said"
     remove $guest
 }
 
@@ -437,10 +543,9 @@ test_another_start() {
     write_both $guest 0x04
     before=$(disks_of $guest)
     $VIRSH destroy "$NAME-$guest"
-    $VIRSH dumpxml --inactive "$NAME-$guest" >"$DIR/layers.xml"
+    write_definitions $guest c
     echo "merge:begun kill" >"$STATE/failpoint"
     (delete $guest c >/dev/null) 2>"$DIR/shells"
-    sed -e "s|\.img\.c'|.img'|" -e '/<backingStore/,/<\/backingStore>/d' "$DIR/layers.xml" >"$DIR/novas.xml"
     $VIRSH define "$DIR/novas.xml"
     for state in 'shut off' paused; do
         [ "$state" = 'shut off' ] || $VIRSH start --paused "$NAME-$guest" || exit 1
@@ -478,9 +583,9 @@ test_restarts() {
         echo "merge:$point hold" >"$STATE/failpoint"
         delete $guest top >"$DIR/said" &
         pid=$!
-        for _ in $(seq 200); do [ -e "$STATE/failpoint.reached" ] && break; sleep 0.1; done
+        await_failpoint
         restart_libvirtd
-        rm -f "$STATE/failpoint" "$STATE/failpoint.reached"
+        release_failpoint
         wait $pid
         said="status $?, $(cat "$DIR/said")"
         said+=$(recover $guest)
@@ -530,7 +635,7 @@ test_nova() {
     remove $guest
 }
 
-for cell in ${CELLS:-refusals internal nova kills changes restarts external}; do
+for cell in ${CELLS:-refusals internal nova kills changes under meanwhile pivot saved restarts external}; do
     "test_$cell"
 done
 echo "1..$count"

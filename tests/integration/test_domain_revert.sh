@@ -345,9 +345,24 @@ test_kills() {
     remove $guest
 }
 
+# The command that undoes what a dead one has left, and starts the guest anew for it, dies as well.
+test_twice() {
+    local guest=twice point said
+    make_plain $guest
+    for point in revert:stopped revert:suspended; do
+        echo "$point kill" >"$STATE/failpoint"
+        (revert $guest one >"$DIR/said") 2>"$DIR/shells"
+        [ $? -eq 137 ]
+        result $? "twice: killed at $point" "$(cat "$DIR/said")"
+    done
+    said=$(recover $guest) && [ "$(state_of $guest)" = running ] && [ -z "$(find "$STATE/records" -type f)" ]
+    result $? "twice: the guest runs after recover" "$(state_of $guest), $said"
+    remove $guest
+}
+
 build_writing_guest
 build_writing_content "$DISKS/content"
 build_writing_content "$DISKS/content2" 'other of a writing guest'
-for cell in ${CELLS:-raw qcow2 internal refusals back after_deletion kills}; do "test_$cell"; done
+for cell in ${CELLS:-raw qcow2 internal refusals back after_deletion kills twice}; do "test_$cell"; done
 echo "1..$count"
 [ "$failures" -eq 0 ]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* domain/checkpoint_settle.c: what a dead command has asked for may come late; libvirt's test
- * driver. */
+ * driver, and qemu-img. */
 #include <errno.h>
 #include <fcntl.h>
 #include <libvirt/virterror.h>
@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -75,6 +76,29 @@ static void note_asked(uint64_t at_ms)
     note("begun", json_integer((json_int_t)at_ms));
 }
 
+__attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
+{
+    char command[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(command, sizeof(command), format, arguments);
+    va_end(arguments);
+    if (system(command) != 0) /* NOLINT(cert-env33-c) */
+        fail_msg("%s", command);
+}
+
+/* libvirt has made the disk's new file, and knows of no checkpoint. */
+static void note_unknown(const char *overlay)
+{
+    const char *base = temp_path("base");
+    run("qemu-img create -q -f qcow2 %s 1M", base);
+    run("qemu-img create -q -f qcow2 -b %s -F qcow2 %s", base, overlay);
+    note("snapshot", json_pack("{s:s, s:b, s:[{s:s, s:s, s:s}]}", "name", "lost", "was_running", 0,
+                               "disks", "target", "vda", "base", base, "overlay", overlay));
+    note("begun", json_integer((json_int_t)clock_now_ms()));
+    note("answered", json_true());
+}
+
 static void settle(void)
 {
     if (checkpoint_settle(session, &err) < 0)
@@ -124,14 +148,37 @@ static void somebodys_file_stays(void **state)
     assert_int_equal(access(memory, F_OK), 0);
 }
 
+static void an_empty_file_that_nothing_names_goes(void **state)
+{
+    (void)state;
+    const char *overlay = temp_path("overlay");
+    note_unknown(overlay);
+    settle();
+    assert_int_equal(access(overlay, F_OK), -1);
+}
+
+/* QEMU had gone on there when libvirtd died, which knows of neither. */
+static void what_a_guest_has_written_stays(void **state)
+{
+    (void)state;
+    static const char *const writes[] = {"write 512k 64k", "write -z 512k 64k"};
+    const char *overlay = temp_path("overlay");
+    for (size_t i = 0; i < 2; i++) {
+        note_unknown(overlay);
+        run("qemu-io -f qcow2 -c '%s' %s >/dev/null", writes[i], overlay);
+        settle();
+        assert_int_equal(access(overlay, F_OK), 0);
+        assert_int_equal(record_end(session->record, &err), 0);
+    }
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(what_comes_late_keeps_its_files),
-        TEST(what_was_refused_is_not_waited_for),
-        TEST(nor_what_was_asked_for_long_ago),
-        TEST(somebodys_file_stays),
+        TEST(what_comes_late_keeps_its_files),       TEST(what_was_refused_is_not_waited_for),
+        TEST(nor_what_was_asked_for_long_ago),       TEST(somebodys_file_stays),
+        TEST(an_empty_file_that_nothing_names_goes), TEST(what_a_guest_has_written_stays),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

@@ -268,8 +268,10 @@ static void how_far_it_is(void **state)
     assert_int_equal(state_of(middle, "", false), MERGE_PLAN_OTHER);
     assert_int_equal(state_of(top, "3210", false), MERGE_PLAN_PENDING);
     assert_int_equal(state_of(top, "210", false), MERGE_PLAN_DONE);
-    assert_int_equal(state_of(top, "4210", false), MERGE_PLAN_OTHER); /* reverted to it since */
+    assert_int_equal(state_of(top, "4210", false), MERGE_PLAN_UNDER); /* reverted to it since */
     assert_int_equal(state_of(top, "43210", false), MERGE_PLAN_BELOW);
+    assert_int_equal(state_of(top, "42310", false), MERGE_PLAN_OTHER);
+    assert_int_equal(state_of(middle, "410", false), MERGE_PLAN_OTHER);
     assert_int_equal(state_of(top, "431", false), MERGE_PLAN_OTHER);
     json_decref(middle);
     json_decref(top);

@@ -116,6 +116,37 @@ static void a_guest_that_was_started_meanwhile(void **state)
     assert_false(is_done(vda, -1));
 }
 
+/* The guest of then has ended: it had gone on on base, unless it wrote to the layer still. */
+static void a_guest_that_was_about_to_go_on_there(void **state)
+{
+    (void)state;
+    const struct timespec later[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 2000000000}};
+    note(vda, 7, false);
+    assert_int_equal(merge_progress_note_pivot(record, vda, 7, &err), 0);
+    assert_true(is_done(vda, 7) && is_done(vda, 8) && is_done(vda, -1));
+    assert_int_equal(utimensat(AT_FDCWD, temp_path("top"), later, 0), 0);
+    assert_true(is_done(vda, 7));
+    assert_false(is_done(vda, 8));
+    assert_non_null(strstr(err.message, "which of them has more is not known"));
+    note(vda, 7, true);
+    assert_true(is_done(vda, 8));
+}
+
+static void one_that_fell_with_the_host(void **state)
+{
+    (void)state;
+    static const char line[] = "{\"boot\":\"another\"}\n";
+    int fd = open(temp_path("state/records/" UUID), O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(fd, line, sizeof(line) - 1), sizeof(line) - 1);
+    assert_int_equal(close(fd), 0);
+    open_record();
+    assert_int_equal(merge_progress_note_pivot(record, vda, 7, &err), 0);
+    assert_false(is_done(vda, 7));
+    assert_non_null(strstr(err.message, "which of them has more is not known"));
+    note(vda, 7, true);
+    assert_true(is_done(vda, -1));
+}
+
 static void a_begin_that_is_taken_back(void **state)
 {
     (void)state;
@@ -133,7 +164,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_was_not_begun_is_not_done), TEST(a_part_is_not_all),
         TEST(the_guest_it_was_begun_with),    TEST(a_guest_that_was_started_meanwhile),
-        TEST(a_begin_that_is_taken_back),
+        TEST(a_begin_that_is_taken_back),     TEST(a_guest_that_was_about_to_go_on_there),
+        TEST(one_that_fell_with_the_host),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

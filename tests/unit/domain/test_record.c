@@ -96,6 +96,32 @@ static void half_a_line_is_none(void **state)
     record_close(record);
 }
 
+/* By who goes on with it: not glued to it. Who only looks, without the lock, cuts nothing off. */
+static void what_is_noted_behind_half_a_line_is_read(void **state)
+{
+    (void)state;
+    struct stat before, after;
+    char uuid[ID_UUID_SIZE];
+    struct record *record = open_record();
+    assert_int_equal(record_note(record, "domain", json_pack("{s:s}", "name", "web"), &err), 0);
+    record_close(record);
+    append("{\"complete\":tr");
+    assert_int_equal(stat(path_of_record(), &before), 0);
+    assert_int_equal(record_list_find(temp_folder, "web", uuid, &err), 0);
+    record_close(open_record());
+    assert_int_equal(stat(path_of_record(), &after), 0);
+    assert_int_equal(before.st_size, after.st_size);
+    record = open_record();
+    assert_int_equal(record_note(record, "file", json_string("one"), &err), 0);
+    assert_int_equal(record_note(record, "file", json_string("two"), &err), 0);
+    record_close(record);
+    record = open_record();
+    assert_null(record_all(record, "complete"));
+    assert_string_equal(value_at(record, "file", 1), "two");
+    assert_int_equal(record_end(record, &err), 0);
+    record_close(record);
+}
+
 /* No room for a note: what is noted later can be read all the same. */
 static void a_note_that_is_cut_short_is_none(void **state)
 {
@@ -212,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(notes_outlive_the_process),
         TEST(half_a_line_is_none),
+        TEST(what_is_noted_behind_half_a_line_is_read),
         TEST(a_note_that_is_cut_short_is_none),
         TEST(what_is_settled_counts_no_more),
         TEST(a_domain_is_found_by_what_is_written_down),

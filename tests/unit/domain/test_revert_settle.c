@@ -8,12 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "common/id.h"
+#include "common/log.h"
 #include "common/secret.h"
 #include "domain/layer_map.h"
 #include "domain/leftover.h"
@@ -27,6 +30,7 @@ static struct error err;
 static struct session *session;
 static char base[PATH_MAX], layer[PATH_MAX];
 static bool map_fails, disk_failed;
+static char warning[1024]; /* the last one */
 
 int __real_layer_map_read(const struct session *of, struct layer_map *map, struct error *error);
 int __wrap_layer_map_read(const struct session *of, struct layer_map *map, struct error *error);
@@ -46,6 +50,19 @@ int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsig
     return r;
 }
 
+void __wrap_log_write(enum log_level level, const struct log_place *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void __wrap_log_write(enum log_level level, const struct log_place *place, const char *format, ...)
+{
+    (void)place;
+    if (level != LOG_LEVEL_WARNING)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(warning, sizeof(warning), format, arguments);
+    va_end(arguments);
+}
+
 static void need(int r)
 {
     if (r < 0)
@@ -61,6 +78,7 @@ static int set_up(void **state)
     err = (struct error)ERROR_INIT;
     session = NULL;
     map_fails = disk_failed = false;
+    warning[0] = '\0';
     (void)snprintf(base, sizeof(base), "%s/base", temp_folder);
     (void)snprintf(layer, sizeof(layer), "%s/layer", temp_folder);
     (void)unlink(layer);
@@ -140,6 +158,22 @@ static void write_to_layer(void)
     assert_int_equal(close(fd), 0);
 }
 
+/* One that was begun when the host had this boot's id. */
+static void begin_record(const char *boot)
+{
+    record_close(session->record);
+    session->record = NULL;
+    FILE *file = fopen(temp_path("record"), "we");
+    assert_non_null(file);
+    (void)fprintf(file, "{\"boot\":\"%s\"}\n", boot);
+    assert_int_equal(fclose(file), 0);
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/records/%s", temp_folder, session->uuid);
+    assert_int_equal(chmod(temp_path("record"), 0600), 0);
+    assert_int_equal(rename(temp_path("record"), path), 0);
+    need(record_open(temp_folder, session->uuid, &session->record, &err));
+}
+
 static void a_layer_is_the_bases_owners(void **state)
 {
     (void)state;
@@ -166,6 +200,19 @@ static void before_the_switch_the_guest_goes_on(void **state)
     assert_int_equal(access(layer, F_OK), -1);
 }
 
+/* What was noted of it does not fit the guest of now: nobody would know why it stands still. */
+static void one_that_is_not_known_stays_paused_and_is_told(void **state)
+{
+    (void)state;
+    note("revert", json_pack("{s:o, s:b, s:I}", "to", place("then", "running"), "was_running", 1,
+                             "id", (json_int_t)virDomainGetID(session->domain) + 1));
+    note("suspend", json_true());
+    assert_int_equal(virDomainSuspend(session->domain), 0);
+    need(revert_settle(session, &err));
+    assert_int_equal(state_of_guest(), VIR_DOMAIN_PAUSED);
+    assert_non_null(strstr(warning, "`virsh resume`"));
+}
+
 static void one_that_somebody_has_paused_stays_so(void **state)
 {
     (void)state;
@@ -182,6 +229,19 @@ static void a_file_that_is_no_layer_of_it_stays(void **state)
     int fd = open(layer, O_WRONLY | O_CREAT, 0600);
     assert_int_equal(write(fd, "mine", 4), 4);
     assert_int_equal(close(fd), 0);
+    need(revert_settle(session, &err));
+    assert_int_equal(access(layer, F_OK), 0);
+}
+
+static void nor_goes_a_layer_with_something_in_it(void **state)
+{
+    (void)state;
+    char command[PATH_MAX + 64];
+    note_revert(place("then", "running"), true);
+    need(new_layer_create(layer, base, "qcow2", &err));
+    (void)snprintf(command, sizeof(command), "qemu-io -f qcow2 -c 'write 0 64k' %s >/dev/null",
+                   layer);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
     need(revert_settle(session, &err));
     assert_int_equal(access(layer, F_OK), 0);
 }
@@ -274,6 +334,21 @@ static void a_guest_that_was_paused_again_is_not_ended(void **state)
     assert_int_equal(state_of_guest(), VIR_DOMAIN_PAUSED);
 }
 
+/* Started by somebody, and paused: what the session has looked up still has the id of before. */
+static void nor_another_guest_of_the_domain(void **state)
+{
+    (void)state;
+    hold_at_what_is_left();
+    virDomainPtr domain = virDomainLookupByName(virDomainGetConnect(session->domain), "test");
+    assert_int_equal(virDomainDestroy(domain), 0);
+    assert_int_equal(virDomainCreate(domain), 0);
+    assert_int_equal(virDomainSuspend(domain), 0);
+    (void)virDomainFree(domain);
+    need(revert_settle(session, &err));
+    assert_true(is_noted("back") && is_noted("returned"));
+    assert_int_not_equal(state_of_guest(), VIR_DOMAIN_SHUTOFF);
+}
+
 static void nor_one_whose_disk_has_failed(void **state)
 {
     (void)state;
@@ -282,6 +357,29 @@ static void nor_one_whose_disk_has_failed(void **state)
     need(revert_settle(session, &err));
     assert_true(is_noted("back") && is_noted("returned"));
     assert_int_not_equal(state_of_guest(), VIR_DOMAIN_SHUTOFF);
+}
+
+/* Where the number of a file system's device is another after a reboot. */
+static void another_device_number_is_no_other_layer(void **state)
+{
+    (void)state;
+    char own[ID_UUID_SIZE];
+    need(id_read_boot(own, &err));
+    for (size_t i = 0; i < 2; i++) {
+        struct stat st;
+        (void)unlink(layer);
+        need(new_layer_create(layer, base, "qcow2", &err));
+        assert_int_equal(stat(layer, &st), 0);
+        begin_record(i == 0 ? "another" : own);
+        note("layers", json_pack("[{s:s, s:I, s:I, s:I, s:I}]", "path", layer, "dev",
+                                 (json_int_t)st.st_dev + 1, "ino", (json_int_t)st.st_ino,
+                                 "size_bytes", (json_int_t)st.st_size, "mtime_ns",
+                                 (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec));
+        assert_int_equal(revert_layers_is_untouched(session, layer), i == 0);
+        write_to_layer();
+        assert_false(revert_layers_is_untouched(session, layer));
+        assert_int_equal(record_end(session->record, &err), 0);
+    }
 }
 
 static void a_memory_that_libvirt_keeps_is_not_used_up(void **state)
@@ -345,15 +443,19 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_layer_is_the_bases_owners),
         TEST(before_the_switch_the_guest_goes_on),
+        TEST(one_that_is_not_known_stays_paused_and_is_told),
         TEST(one_that_somebody_has_paused_stays_so),
         TEST(a_file_that_is_no_layer_of_it_stays),
+        TEST(nor_goes_a_layer_with_something_in_it),
         TEST(a_guest_that_runs_on_is_not_ended),
         TEST(a_stopped_domain_gets_there),
         TEST(what_cannot_be_entered_is_left),
         TEST(nothing_is_started_on_what_was_written_to),
         TEST(nor_left_is_what_was_written_since),
         TEST(a_guest_that_was_paused_again_is_not_ended),
+        TEST(nor_another_guest_of_the_domain),
         TEST(nor_one_whose_disk_has_failed),
+        TEST(another_device_number_is_no_other_layer),
         TEST(a_memory_that_libvirt_keeps_is_not_used_up),
         TEST(that_it_is_back_is_noted_before_files_go),
         TEST(whatever_fails_the_guest_goes_on),

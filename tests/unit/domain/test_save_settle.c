@@ -122,6 +122,20 @@ static void one_that_was_refused_is_not_waited_for(void **state)
     assert_int_equal(access(memory_partial, F_OK), -1);
 }
 
+/* Started by somebody since: what the session has looked up still has the id of before. */
+static void another_guest_is_not_the_one_that_was_saved(void **state)
+{
+    (void)state;
+    note_save();
+    write_file(memory_partial, WHOLE);
+    virDomainPtr domain = virDomainLookupByName(virDomainGetConnect(session->domain), "test");
+    assert_int_equal(virDomainDestroy(domain), 0);
+    assert_int_equal(virDomainCreate(domain), 0);
+    (void)virDomainFree(domain);
+    settle();
+    assert_int_equal(access(memory, F_OK), 0);
+}
+
 /* As with another --connect: the libvirt that knows it may be at it still. */
 static void memory_of_an_unknown_domain_stays(void **state)
 {
@@ -144,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_save_that_comes_late_is_kept),
         TEST(one_that_was_refused_is_not_waited_for),
+        TEST(another_guest_is_not_the_one_that_was_saved),
         TEST(memory_of_an_unknown_domain_stays),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);

@@ -66,6 +66,20 @@ static void one_that_libvirt_knows(void **state)
     assert_non_null(session->domain);
 }
 
+/* As by what an earlier command has left: its guest is another one then. */
+static void it_is_looked_up_anew(void **state)
+{
+    (void)state;
+    assert_int_equal(open_session("test", false), 0);
+    unsigned id = virDomainGetID(session->domain);
+    virDomainPtr domain = virDomainLookupByName(virDomainGetConnect(session->domain), "test");
+    assert_int_equal(virDomainDestroy(domain), 0);
+    assert_int_equal(virDomainCreate(domain), 0);
+    (void)virDomainFree(domain);
+    assert_int_equal(session_need_domain(session, &err), 0);
+    assert_int_not_equal(virDomainGetID(session->domain), id);
+}
+
 static void one_that_nobody_knows(void **state)
 {
     (void)state;
@@ -115,6 +129,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(one_that_libvirt_knows),
+        TEST(it_is_looked_up_anew),
         TEST(one_that_nobody_knows),
         TEST(one_that_was_lost),
         TEST(a_freeze_that_is_over_is_written_down),

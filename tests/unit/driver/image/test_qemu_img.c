@@ -169,6 +169,37 @@ static void made_overlay_can_be_read_back(void **state)
     assert_string_equal(info.backing_path, "");
 }
 
+/* Not of what it stands on, which has content. */
+static void a_layer_that_was_written_to(void **state)
+{
+    (void)state;
+    static const char *const writes[] = {"write 1M 512", "write -z 1M 64k"};
+    char command[1024];
+    struct error err = ERROR_INIT;
+    const char *base = temp_path("base, full"), *path = temp_path("layer, empty");
+    const struct qemu_img_overlay plain = {.path = base, .size_bytes = 3 << 20};
+    const struct qemu_img_overlay overlay = {
+        .path = path, .size_bytes = 3 << 20, .backing_path = base, .backing_format = "qcow2"};
+    assert_int_equal(qemu_img_create_overlay(&plain, &err), 0);
+    (void)snprintf(command, sizeof(command), "qemu-io -f qcow2 -c 'write 0 3M' '%s' >/dev/null",
+                   base);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+    for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+        bool is_empty = false;
+        assert_int_equal(qemu_img_create_overlay(&overlay, &err), 0);
+        assert_int_equal(qemu_img_layer_is_empty(path, &is_empty, &err), 0);
+        assert_true(is_empty);
+        (void)snprintf(command, sizeof(command), "qemu-io -f qcow2 -c '%s' '%s' >/dev/null",
+                       writes[i], path);
+        assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+        assert_int_equal(qemu_img_layer_is_empty(path, &is_empty, &err), 0);
+        assert_false(is_empty);
+    }
+    assert_int_equal(unlink(path), 0);
+    assert_true(qemu_img_layer_is_empty(path, &(bool){false}, &err) < 0);
+    assert_string_equal(err.exc, EXC_INVALID_DISK_INFO);
+}
+
 static void failures_have_novas_classes(void **state)
 {
     (void)state;
@@ -344,6 +375,7 @@ int main(void)
         cmocka_unit_test(hidden_files_are_seen),
         cmocka_unit_test(hostile_info_is_refused),
         cmocka_unit_test(made_overlay_can_be_read_back),
+        cmocka_unit_test(a_layer_that_was_written_to),
         cmocka_unit_test(failures_have_novas_classes),
         cmocka_unit_test(conversion_flattens),
         cmocka_unit_test(conversion_of_what_a_socket_shows),
