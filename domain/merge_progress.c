@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "common/json.h"
 #include "domain/merge_chain.h"
 
 #define MERGING "merging"
+#define SECOND_NS 1000000000 /* QEMU's commit is a tenth of it behind the guest at most */
 
 static const char *newest_of(const json_t *disk)
 {
@@ -22,7 +24,14 @@ static json_int_t written_ns(const char *path)
     struct stat st;
     return stat(path, &st) < 0
                ? -1
-               : (json_int_t)st.st_mtim.tv_sec * 1000000000 + (json_int_t)st.st_mtim.tv_nsec;
+               : (json_int_t)st.st_mtim.tv_sec * SECOND_NS + (json_int_t)st.st_mtim.tv_nsec;
+}
+
+static json_int_t now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (json_int_t)now.tv_sec * SECOND_NS + (json_int_t)now.tv_nsec;
 }
 
 static size_t find_last(const struct record *record, const json_t *disk)
@@ -42,26 +51,27 @@ static json_t *note_of(const json_t *disk, int domain_id, bool is_whole)
 }
 
 /* As long as nobody writes to the topmost layer. */
-static int note_whole_yet(struct record *record, const json_t *disk, int domain_id,
-                          struct error *err)
+static json_t *note_of_whole_yet(const json_t *disk, int domain_id)
 {
     json_t *note = note_of(disk, domain_id, true);
     (void)json_object_set_new(note, "written_ns", json_integer(written_ns(newest_of(disk))));
-    return record_note(record, MERGING, note, err);
+    return note;
 }
 
 int merge_progress_note(struct record *record, const json_t *disk, int domain_id, bool is_whole,
                         struct error *err)
 {
-    return is_whole && domain_id < 0
-               ? note_whole_yet(record, disk, domain_id, err)
-               : record_note(record, MERGING, note_of(disk, domain_id, is_whole), err);
+    json_t *note = is_whole && domain_id < 0 ? note_of_whole_yet(disk, domain_id)
+                                             : note_of(disk, domain_id, is_whole);
+    return record_note(record, MERGING, note, err);
 }
 
 int merge_progress_note_pivot(struct record *record, const json_t *disk, int domain_id,
                               struct error *err)
 {
-    return note_whole_yet(record, disk, domain_id, err);
+    json_t *note = note_of_whole_yet(disk, domain_id);
+    (void)json_object_set_new(note, "pivot_ns", json_integer(now_ns()));
+    return record_note(record, MERGING, note, err);
 }
 
 /* Takes `notes`. */
@@ -108,22 +118,40 @@ bool merge_progress_has_begun(const struct record *record, const json_t *disk)
     return find_last(record, disk) != SIZE_MAX;
 }
 
-/* Or was about to be: the command died before it had seen more. */
-static bool was_pivoted(const json_t *note)
+static const json_t *last_note(const struct record *record, const json_t *disk)
 {
-    return json_object_get(note, "written_ns") &&
-           json_integer_value(json_object_get(note, "id")) >= 0;
+    return json_array_get(record_all(record, MERGING), find_last(record, disk));
 }
 
-/* A guest on the topmost layer has written there since what base may lack; one that fell with the
- * host just before it was put on base may have done so too, and no time tells. */
+/* Or was about to: the command died before it had seen more. */
+static bool was_pivoting(const json_t *note)
+{
+    return json_object_get(note, "pivot_ns") != NULL;
+}
+
+bool merge_progress_was_pivoting(const struct record *record, const json_t *disk)
+{
+    return was_pivoting(last_note(record, disk));
+}
+
+/* What a guest wrote just before, QEMU may not have had in base when the guest ended; of one that
+ * fell with the host no time tells. */
+static bool had_all(const struct record *record, const json_t *pivot)
+{
+    return !record_host_rebooted(record) &&
+           json_integer_value(json_object_get(pivot, "pivot_ns")) -
+                   json_integer_value(json_object_get(pivot, "written_ns")) >=
+               SECOND_NS;
+}
+
+/* A guest on the topmost layer has written there since what base may lack. */
 static bool is_whole(const struct record *record, const json_t *note, const json_t *disk)
 {
     const json_t *then = json_object_get(note, "written_ns");
     json_int_t now = written_ns(newest_of(disk));
     return json_is_true(json_object_get(note, "is_whole")) &&
            (!then || now < 0 || now == json_integer_value(then)) &&
-           !(was_pivoted(note) && record_host_rebooted(record));
+           (!was_pivoting(note) || had_all(record, note));
 }
 
 /* A QEMU comes from the topmost layer to base by the end of a commit alone. */
@@ -136,13 +164,13 @@ static bool is_that_guest(const struct record *record, const json_t *note, int d
 int merge_progress_check_done(const struct record *record, const json_t *disk, int domain_id,
                               struct error *err)
 {
-    const json_t *note = json_array_get(record_all(record, MERGING), find_last(record, disk));
+    const json_t *note = last_note(record, disk);
     const char *target = json_string_member(disk, "target");
     /* What stands above was put on base by nobody else: by QEMU's commit, or after qemu-img's. */
     if (note && (json_object_get(disk, "above") || is_whole(record, note, disk) ||
                  is_that_guest(record, note, domain_id)))
         return 0;
-    if (was_pivoted(note))
+    if (was_pivoting(note))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "disk %s is on %s, and the command died, or the host, when its guest was "
                          "about to be put there from %s: which of them has more is not known, and "

@@ -3,8 +3,8 @@
  * How far the merge of each disk (merge_plan.h) is, in the record's notes "merging": {target, id:
  * of the domain that runs, -1 of one at rest; is_whole: all that goes is in base by then;
  * written_ns: when the topmost layer was last written to, of a guest at rest or about to go on on
- * base: all is there unless that time changes}. The last one of a disk counts. Of the record's
- * thread.
+ * base: all is there unless that time changes; pivot_ns: when it was about to}. The last one of a
+ * disk counts. Of the record's thread.
  */
 #pragma once
 
@@ -23,6 +23,8 @@ int merge_progress_note(struct record *record, const json_t *disk, int domain_id
  */
 int merge_progress_note_pivot(struct record *record, const json_t *disk, int domain_id,
                               struct error *err);
+
+bool merge_progress_was_pivoting(const struct record *record, const json_t *disk);
 
 /* Nothing was begun after all. */
 int merge_progress_forget(struct record *record, const json_t *disk, struct error *err);

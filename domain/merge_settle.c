@@ -22,6 +22,7 @@
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
 
+#define FORGOTTEN "forgotten"
 #define ATTEMPTS 5 /* the guest may be started or stopped meanwhile, libvirtd restarted */
 
 struct merging {
@@ -35,11 +36,6 @@ struct merging {
 static json_t *disks_of(const struct merging *merging)
 {
     return json_object_get(merging->note, "disks");
-}
-
-static int id_of(const struct merging *merging)
-{
-    return merging->is_active ? (int)virDomainGetID(merging->domain) : -1;
 }
 
 static int read_id(const struct merging *merging, int *ret_id, struct error *err)
@@ -116,16 +112,18 @@ static int await_commit(const struct merging *merging, const json_t *disk, struc
 {
     struct record *record = merging->session->record;
     bool is_ready = false;
-    int r = merge_live_await(merging->domain, disk, merging->session->driver->stall_timeout_s,
-                             &is_ready, err);
-    if (r < 0 || !is_ready)
+    int id = -1, r = merge_live_await(merging->domain, disk,
+                                      merging->session->driver->stall_timeout_s, &is_ready, err);
+    if (r == 0 && is_ready)
+        r = read_id(merging, &id, err);
+    if (r < 0 || id < 0)
         return r;
     failpoint("merge:ready");
-    r = merge_progress_note_pivot(record, disk, id_of(merging), err);
+    r = merge_progress_note_pivot(record, disk, id, err);
     failpoint("merge:pivot-noted");
     if (r == 0)
         r = merge_live_pivot(merging->domain, disk, err);
-    return r < 0 ? r : merge_progress_note(record, disk, id_of(merging), true, err);
+    return r < 0 ? r : merge_progress_note(record, disk, id, true, err);
 }
 
 /* Also when it is stopped afterwards, and this is done again. */
@@ -136,7 +134,8 @@ static int confirm_done(const struct merging *merging, const json_t *disk, struc
     if (r == 0)
         r = merge_progress_check_done(record, disk, id, err);
     bool is_known = json_object_get(disk, "above") ||
-                    merge_progress_check_done(record, disk, -1, &(struct error){0}) == 0;
+                    (merge_progress_check_done(record, disk, -1, &(struct error){0}) == 0 &&
+                     !merge_progress_was_pivoting(record, disk));
     return r < 0 || is_known ? r : merge_progress_note(record, disk, id, true, err);
 }
 
@@ -274,9 +273,19 @@ static int merge_disks(struct merging *merging, struct error *err)
     return r;
 }
 
+/* From then on a checkpoint of its name is another one, and what the disks are is nobody's business
+ * here. */
+static int forget_snapshot(const struct merging *merging, struct error *err)
+{
+    int r = merge_end_metadata(merging->domain, merging->snapshot, err);
+    return r < 0 ? r : record_note(merging->session->record, FORGOTTEN, json_true(), err);
+}
+
 static int run_merge(struct merging *merging, struct error *err)
 {
     read_note(merging);
+    if (record_all(merging->session->record, FORGOTTEN))
+        return merge_end_files(merging->session, merging->note, err);
     int r = merge_disks(merging, err);
     if (r < 0)
         return r;
@@ -286,7 +295,7 @@ static int run_merge(struct merging *merging, struct error *err)
         r = merge_relink_snapshots(merging->domain, disks_of(merging), merging->snapshot, err);
     failpoint("merge:relinked");
     if (r == 0)
-        r = merge_end_metadata(merging->domain, merging->snapshot, err);
+        r = forget_snapshot(merging, err);
     failpoint("merge:metadata-gone");
     return r < 0 ? r : merge_end_files(merging->session, merging->note, err);
 }

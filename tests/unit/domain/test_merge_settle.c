@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -165,8 +166,9 @@ static int set_up(void **state)
     is_ready = false;
     committed = files_ended = 0;
     for (size_t i = 0; i < DISKS; i++) {
+        const struct timespec before[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1000000000}};
         int fd = open(temp_path(tops[i]), O_WRONLY | O_CREAT, 0600);
-        if (fd < 0 || close(fd) < 0)
+        if (fd < 0 || futimens(fd, before) < 0 || close(fd) < 0)
             return -1;
     }
     if (session_open(&options, "test", &session, &err) < 0)
@@ -260,6 +262,21 @@ static void what_is_merged_may_be_under_others(void **state)
     assert_int_equal(files_ended, 1);
 }
 
+/* What has the layers' names now was made since. */
+static void a_checkpoint_that_is_forgotten_is_not_merged_again(void **state)
+{
+    (void)state;
+    layers[0] = layers[1] = "b";
+    note_progress(0, -1, true);
+    note_progress(1, -1, true);
+    need(merge_settle_run(session, &err));
+    layers[0] = layers[1] = "tb";
+    end_guest();
+    need(merge_settle_run(session, &err));
+    assert_int_equal(committed, 0);
+    assert_int_equal(files_ended, 2);
+}
+
 /* Where a checkpoint goes, of which one disk is merged; also by who dies meanwhile. */
 static void a_disk_that_is_below_others_is_merged_there(void **state)
 {
@@ -324,6 +341,7 @@ int main(void)
         TEST(nor_is_what_a_saved_memory_names_merged),
         TEST(a_guest_that_came_to_base_unseen),
         TEST(what_is_merged_may_be_under_others),
+        TEST(a_checkpoint_that_is_forgotten_is_not_merged_again),
         TEST(a_disk_that_is_below_others_is_merged_there),
         TEST(a_disk_that_is_below_others_is_left_out),
         TEST(what_nothing_was_merged_of_is_given_up_once),
