@@ -159,15 +159,6 @@ void recovery_guest_is_back(struct recovery *recovery)
         (void)pthread_cond_wait(&recovery->changed, &recovery->lock);
 }
 
-/* Whether the broker gives out what it has for this host. Nobody looks while the agent takes no
- * requests: the connection has to do then. */
-static bool queue_is_in_reach(const struct agent *agent)
-{
-    bool is_aside = bus_stands_aside(agent->bus, BUS_ASIDE_UNFIT) ||
-                    bus_stands_aside(agent->bus, BUS_ASIDE_DRAINED);
-    return is_aside ? bus_connected(agent->bus) : bus_attached(agent->bus);
-}
-
 static bool pause_unless_cancelled(uint64_t pause_ms)
 {
     struct error ignored = ERROR_INIT;
@@ -181,7 +172,7 @@ bool recovery_await_redelivery(const struct agent *agent)
     bool told = false;
     while (!shutdown_has_begun(agent->shutdown)) {
         uint64_t now_ms = clock_now_ms();
-        if (!queue_is_in_reach(agent)) {
+        if (!bus_queue_is_given_out(agent->bus)) {
             if (!told)
                 log_warning("the request waits until its queue is consumed again: nova-compute "
                             "may be given it, too");

@@ -173,6 +173,8 @@ static void check_attachment(struct attachment *attachment, uint64_t now_ms)
         absence_queue_away(&attachment->absence, attachment->queue, error.message);
     else if (r < 0)
         log_warning("cannot inspect queue %s: %s", attachment->queue, error.message);
+    atomic_store(&attachment->flags->given_out,
+                 r == 0 && others.consumers > 0 && others.ready == 0);
     if (r < 0)
         return;
     if (others.consumers == 0) {
@@ -254,6 +256,7 @@ void attachment_down(struct attachment *attachment, bool in_doubt)
     attachment->is_in_doubt |= in_doubt;
     put_back_lost(&attachment->put_back);
     host_claim_lost(&attachment->claim);
+    atomic_store(&attachment->flags->given_out, false);
     if (attachment->phase != ATTACHMENT_OVER)
         set_phase(attachment, ATTACHMENT_WAITING);
 }
@@ -271,6 +274,7 @@ void attachment_cancelled(struct attachment *attachment, amqp_bytes_t tag, bool 
     log_warning("detached from %s: the broker cancelled the consumer, looking at it now",
                 attachment->queue);
     set_phase(attachment, ATTACHMENT_WAITING);
+    atomic_store(&attachment->flags->given_out, false);
     attachment->check_ms = 0;
     attachment->is_in_doubt = true;
     if (has_takings)

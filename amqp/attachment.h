@@ -27,7 +27,8 @@
 /* Any thread. The bus's, which outlive the bus thread. */
 struct attachment_flags {
     atomic_bool attached;
-    atomic_uint aside; /* bits of enum bus_aside: requests are not for us now */
+    atomic_bool given_out; /* the queue, in SHARED: nova-compute has it all, nothing waits in it */
+    atomic_uint aside;     /* bits of enum bus_aside: requests are not for us now */
 };
 
 enum attachment_phase {

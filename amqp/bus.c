@@ -316,6 +316,13 @@ bool bus_attached(struct bus *bus)
     return atomic_load(&bus->flags.attached);
 }
 
+bool bus_queue_is_given_out(struct bus *bus)
+{
+    if (bus->settings.attach != BUS_ATTACH_SHARED && atomic_load(&bus->flags.aside) != 0)
+        return bus_connected(bus);
+    return bus_attached(bus) || atomic_load(&bus->flags.given_out);
+}
+
 bool bus_connected(struct bus *bus)
 {
     return atomic_load(&bus->up);

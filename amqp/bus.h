@@ -52,6 +52,13 @@ bool bus_stands_aside(struct bus *bus, enum bus_aside reason);
 /* True while the consumer on compute.<host> is active, or nova-compute takes what was put back. */
 bool bus_attached(struct bus *bus);
 
+/*
+ * True while the broker gives out what it has for compute.<host>: attached, or nova-compute
+ * consumes it and nothing waits there. Nobody looks in EXCLUSIVE while the bus stands aside:
+ * connected, then.
+ */
+bool bus_queue_is_given_out(struct bus *bus);
+
 /* True while both directions to the broker are up. */
 bool bus_connected(struct bus *bus);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bus that is connected, attached and drained, or not, as the test says. */
+/* A bus that is connected, attached and drained, its queue given out, or not, as the test says. */
 #pragma once
 
 #include <stdatomic.h>
@@ -8,7 +8,7 @@
 #include "amqp/bus.h"
 
 static struct {
-    atomic_bool connected, attached, drained;
+    atomic_bool connected, attached, drained, given_out;
 } bus_state;
 
 bool __wrap_bus_connected(struct bus *bus);
@@ -23,6 +23,13 @@ bool __wrap_bus_attached(struct bus *bus)
 {
     (void)bus;
     return bus_state.attached;
+}
+
+bool __wrap_bus_queue_is_given_out(struct bus *bus);
+bool __wrap_bus_queue_is_given_out(struct bus *bus)
+{
+    (void)bus;
+    return bus_state.given_out;
 }
 
 bool __wrap_bus_stands_aside(struct bus *bus, enum bus_aside reason);

@@ -33,7 +33,7 @@ static int setup_workers(void **state)
     err = (struct error)ERROR_INIT;
     n_handed_back = 0;
     (void)setup(state);
-    bus_state.connected = bus_state.attached = true;
+    bus_state.connected = bus_state.attached = bus_state.given_out = true;
     bus_state.drained = false;
     recovery_bus_is_started(agent.recovery);
     conf.libvirt.images_type = standard;

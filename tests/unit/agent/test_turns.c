@@ -40,7 +40,7 @@ static int setup_workers(void **state)
     atomic_store(&most, 0);
     atomic_store(&served, 0);
     atomic_store(&held, false);
-    bus_state.connected = bus_state.attached = true;
+    bus_state.connected = bus_state.attached = bus_state.given_out = true;
     bus_state.drained = false;
     recovery_bus_is_started(agent.recovery);
     slots_set_limit(agent.snapshot_slots, 8);
@@ -428,14 +428,14 @@ static void what_is_in_doubt_and_begun_by_another_is_left_alone(void **state)
     }
 }
 
-/* A request whose redelivery may take `redelivery_ms`, and an agent that is no consumer now. */
-static void doubt_while_detached(unsigned redelivery_ms)
+/* A request whose redelivery may take `redelivery_ms`, and a queue that nobody empties now. */
+static void doubt_while_queued(unsigned redelivery_ms)
 {
     struct error err = ERROR_INIT;
     recovery_free(agent.recovery);
     assert_int_equal(recovery_new(redelivery_ms, dispatch_recover, &agent.recovery, &err), 0);
     recovery_bus_is_started(agent.recovery);
-    bus_state.attached = false;
+    bus_state.given_out = false;
     assert_true(arrive_in_doubt(request_of("snapshot_instance")));
     (void)poll(NULL, 0, 300);
     assert_string_equal(world.story, ""); /* nothing was asked */
@@ -445,8 +445,8 @@ static void doubt_while_detached(unsigned redelivery_ms)
 static void what_is_in_doubt_waits_for_the_queue(void **state)
 {
     (void)state;
-    doubt_while_detached(1);
-    bus_state.attached = true;
+    doubt_while_queued(1);
+    bus_state.given_out = true;
     assert_int_equal(workers_wait(agent.workers, 60000), 0);
     assert_int_equal(record().calls[FAKE_EXTRACT], 1);
     assert_int_equal(world.image, ACTIVE);
@@ -457,10 +457,10 @@ static void what_is_in_doubt_waits_for_the_queue(void **state)
 static void what_the_queue_still_had_is_left_to_another(void **state)
 {
     (void)state;
-    doubt_while_detached(1);
+    doubt_while_queued(1);
     (void)strcpy(world.task_state, "image_snapshot");
     world.others_events = 1;
-    bus_state.attached = true;
+    bus_state.given_out = true;
     assert_int_equal(workers_wait(agent.workers, 60000), 0);
     assert_int_equal(record().calls[FAKE_EXTRACT], 0);
     assert_int_equal(world.image, QUEUED);
@@ -472,26 +472,13 @@ static void what_the_queue_still_had_is_left_to_another(void **state)
 static void a_queue_that_is_lost_again_is_waited_for_again(void **state)
 {
     (void)state;
-    doubt_while_detached(500);
-    bus_state.attached = true;
+    doubt_while_queued(500);
+    bus_state.given_out = true;
     (void)poll(NULL, 0, 200);
-    bus_state.attached = false;
+    bus_state.given_out = false;
     (void)poll(NULL, 0, 1500);
     assert_string_equal(world.story, "");
-    bus_state.attached = true;
-    assert_int_equal(workers_wait(agent.workers, 60000), 0);
-    assert_int_equal(record().calls[FAKE_EXTRACT], 1);
-    assert_int_equal(world.image, ACTIVE);
-}
-
-/* A drained agent is no consumer until somebody resumes it. */
-static void a_drained_agent_waits_for_the_broker_alone(void **state)
-{
-    (void)state;
-    bus_state.drained = true;
-    bus_state.connected = false;
-    doubt_while_detached(1);
-    bus_state.connected = true;
+    bus_state.given_out = true;
     assert_int_equal(workers_wait(agent.workers, 60000), 0);
     assert_int_equal(record().calls[FAKE_EXTRACT], 1);
     assert_int_equal(world.image, ACTIVE);
@@ -520,10 +507,10 @@ static void what_is_in_doubt_at_the_end_is_left_to_the_next_start(void **state)
 {
     (void)state;
     conf.DEFAULT.graceful_shutdown_timeout = 20;
-    doubt_while_detached(1);
+    doubt_while_queued(1);
     for (int i = 0; i < 6; i++)
         end_and_begin_again();
-    bus_state.attached = true;
+    bus_state.given_out = true;
     assert_int_equal(workers_wait(agent.workers, 60000), 0);
     assert_int_equal(record().calls[FAKE_EXTRACT], 1);
     assert_int_equal(world.image, ACTIVE);
@@ -621,7 +608,6 @@ int main(void)
         TEST(what_is_in_doubt_waits_for_the_queue),
         TEST(what_the_queue_still_had_is_left_to_another),
         TEST(a_queue_that_is_lost_again_is_waited_for_again),
-        TEST(a_drained_agent_waits_for_the_broker_alone),
         TEST(what_is_in_doubt_at_the_end_is_left_to_the_next_start),
         TEST(what_nobody_can_find_out_is_given_up_but_for_a_thaw),
         TEST(a_request_without_an_instance_waits_for_nobody),

@@ -352,6 +352,33 @@ static void a_queue_on_a_node_that_is_away_is_waited_for(void **state)
     assert_true(atomic_load(&flags.attached));
 }
 
+/* Whoever consumes it: also while no request is for us. */
+static void a_queue_is_given_out_when_nothing_waits_in_it(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    assert_int_equal(rpc_server_up(server, &err), 0);
+    atomic_store(&flags.aside, 1);
+    rpc_server_stand_aside(server);
+    const struct {
+        unsigned ready, consumers;
+        int look_errnum;
+        bool is_given_out;
+    } looks[] = {{0, 0, 0, false}, {1, 0, 0, false}, {1, 1, 0, false},         {0, 1, 0, true},
+                 {1, 1, 0, false}, {0, 1, 0, true},  {0, 1, EHOSTDOWN, false}, {0, 1, 0, true},
+                 {0, 0, 0, false}, {0, 1, 0, true}};
+    for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+        world.queue.ready = looks[i].ready;
+        world.queue.consumers = looks[i].consumers;
+        world.look_errnum = looks[i].look_errnum;
+        run_server(7000 * i);
+        assert_int_equal(atomic_load(&flags.given_out), looks[i].is_given_out);
+    }
+    rpc_server_down(server);
+    assert_false(atomic_load(&flags.given_out));
+    atomic_store(&flags.aside, 0);
+}
+
 static void what_is_served_is_written_and_acked_before(void **state)
 {
     (void)state;
@@ -569,6 +596,7 @@ int main(void)
         TEST(what_is_put_back_is_left_until_it_is_taken),
         TEST(an_end_serves_what_is_acked_only),
         TEST(aside_it_takes_nothing),
+        TEST(a_queue_is_given_out_when_nothing_waits_in_it),
         TEST(after_a_lost_answer_it_does_not_wait_for_an_empty_queue),
         TEST(after_a_cancel_what_was_acked_comes_to_us),
         TEST(a_cancel_puts_in_doubt_what_no_answer_has_confirmed),
