@@ -81,6 +81,8 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 TEST_SRC := $(wildcard $(addsuffix /test_*.c,$(addprefix tests/unit/,$(ROOMS) domain tool))) $(FUZZ_SRC)
 TEST_BIN := $(TEST_SRC:%.c=$(BUILD)/%)
 TEST_SUPPORT := $(call objects_of,tests/unit)
+# What integration tests run.
+PROBE_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard $(addsuffix /*.c,$(addprefix tests/integration/,driver amqp agent))))
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -143,10 +145,10 @@ $(BUILD)/tests/integration/agent/%: $(BUILD)/tests/integration/agent/%.o $(agent
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
 .PHONY: test-programs objects check-unit check-asan check-valgrind
-test-programs: $(TEST_BIN)
+test-programs: $(TEST_BIN) $(PROBE_BIN)
 
 # All that is compiled, for those who want a compiler's opinion alone.
-objects: $(sort $(OBJ) $(TOOL_OBJ) $(TEST_BIN:=.o) $(TEST_SUPPORT))
+objects: $(sort $(OBJ) $(TOOL_OBJ) $(TEST_SUPPORT) $(addsuffix .o,$(TEST_BIN) $(PROBE_BIN)))
 
 # TESTS chooses some of them: part of a program's name, or a pattern of its path such as 'driver/*'.
 named = $(if $(findstring /,$(TESTS)),$(TESTS) $(TESTS)/*,*/test_*$(TESTS)* */*/test_*$(TESTS)* ../fuzz/fuzz_*$(TESTS)*)
