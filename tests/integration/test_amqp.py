@@ -574,7 +574,7 @@ class Exclusive(AmqpTest):
         # oslo itself accepts what we declared.
         other = self.oslo("server", "compute", "cmp2")
         self.client.ask(do="call", server="cmp2", method="get_console_output")
-        self.assertEqual(len(other.events("served")), 1)
+        wait_for("1 served", lambda: len(other.events("served")) == 1)
 
     def test_answers(self):
         """exclusive: result, failure, unknown method, unknown version, ping"""
@@ -702,12 +702,12 @@ class Calls(AmqpTest):
         self.assertEqual(answer["exc"], "UnsupportedVersion")
         answer = self.call(bus, timeout_ms=1000, seconds=2)
         self.assertEqual((answer["exc"], answer["errnum"]), ("MessagingTimeout", 110))
-        self.assertLess(abs(answer["ms"] - 1000), 300)
+        self.assertTrue(900 < answer["ms"] < 5000, answer)
         answer = self.call(bus, timeout_ms=500, topic="nobody")
         self.assertEqual(answer["exc"], "MessagingTimeout")
         wait_for("late reply dropped", lambda: "no call waits" in bus.log_text())
         self.assertEqual(self.call(bus, a=1)["event"], "result")
-        self.assertEqual(len(conductor.events("served")), 4)
+        wait_for("4 served", lambda: len(conductor.events("served")) == 4)
 
     def test_many_at_once(self):
         """calls: 40 at once, each gets its own answer"""
@@ -791,7 +791,7 @@ class Calls(AmqpTest):
         self.assertLess(answer["ms"], 20000)
         proxy.word = None
         self.assertEqual(self.call(bus, number=2, timeout_ms=20000)["event"], "result")
-        self.assertEqual(len(conductor.events("served")), 1)
+        wait_for("1 served", lambda: len(conductor.events("served")) == 1)
 
     def test_reply_queue_deleted(self):
         """calls: the reply queue is deleted under a call that waits, its answer still comes"""
@@ -805,7 +805,7 @@ class Calls(AmqpTest):
         self.assertEqual(bus.answer(number)["event"], "result")
         self.assertIn("declaring it again", bus.log_text())
         self.assertEqual(self.call(bus)["event"], "result")
-        self.assertEqual(len(conductor.events("served")), 2)
+        wait_for("2 served", lambda: len(conductor.events("served")) == 2)
 
     def test_reply_queue_ends(self):
         """calls: an end in order takes the reply queue with it, unless a call still waits"""
