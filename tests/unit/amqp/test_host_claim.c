@@ -85,6 +85,18 @@ static void hold_and_lose(void)
     connect_again(BEYOND_GRACE_MS);
 }
 
+/* Two silences, and it is ours again. */
+static void lose_with_a_dead_node(void)
+{
+    hold_and_lose();
+    look_errnum = ETIMEDOUT;
+    for (int i = 0; i < 2; i++) {
+        assert_false(take());
+        connect_again(POLL_MS);
+    }
+    assert_true(take());
+}
+
 static void whoever_holds_it_asks_no_more(void **state)
 {
     (void)state;
@@ -172,13 +184,7 @@ static void one_that_died_with_its_node_is_no_other_agents(void **state)
 static void that_it_is_dead_is_not_believed_for_ever(void **state)
 {
     (void)state;
-    hold_and_lose();
-    look_errnum = ETIMEDOUT;
-    for (int i = 0; i < 2; i++) {
-        assert_false(take());
-        connect_again(POLL_MS);
-    }
-    assert_true(take());
+    lose_with_a_dead_node();
     now_ms += 3600000;
     look_errnum = EBUSY;
     assert_false(take());
@@ -191,13 +197,7 @@ static void that_it_is_dead_is_not_believed_for_ever(void **state)
 static void that_it_is_dead_is_asked_about_each_minute(void **state)
 {
     (void)state;
-    hold_and_lose();
-    look_errnum = ETIMEDOUT;
-    for (int i = 0; i < 2; i++) {
-        assert_false(take());
-        connect_again(POLL_MS);
-    }
-    assert_true(take());
+    lose_with_a_dead_node();
     look_errnum = EBUSY;
     uint64_t silent_ms = now_ms;
     while (take())
