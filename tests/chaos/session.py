@@ -34,7 +34,7 @@ class Session:
         self.agent = None
         self.agent_options = None
         self.servers = None
-        self.deferred = []  # (row, file of the agent, time by which it has to be gone)
+        self.deferred = []  # (row, file of the agent that has to go)
 
     def __enter__(self):
         unmount_small_disk()
@@ -86,11 +86,13 @@ class Session:
         return Failpoint(self.agent.state_dir)
 
     def await_records(self):
-        """A request whose end the agent had to wait for leaves its record a minute at most."""
-        for row, path, deadline in self.deferred:
+        """A request whose end the agent had to wait for leaves its record a minute at most,
+        counted from the agent's last death: no life knows what an earlier one has waited for."""
+        deadline = time.monotonic() + RECORD_S
+        for row, path in self.deferred:
             if not wait_until(lambda p=path: not os.path.exists(p), deadline - time.monotonic()):
                 row.violations.append(("leaked", "record " + os.path.basename(path)))
-                print(f"# {row.fault}: its record stays", flush=True)
+                print(f"# {row.method}, {row.fault}: LEAKED: its record stays", flush=True)
         self.deferred = []
 
     # --- a row
@@ -121,8 +123,7 @@ class Session:
                   violations=outcome.violations, seconds=time.monotonic() - begin)
         if happened is not False or outcome.violations:
             self.table.add(row, case.log())
-            self.deferred += [(row, path, time.monotonic() + RECORD_S)
-                              for path in outcome.records]
+            self.deferred += [(row, path) for path in outcome.records]
         return happened is not False
 
 

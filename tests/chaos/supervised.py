@@ -23,7 +23,11 @@ class Supervised(Agent):
 
     def start(self):
         self.wanted = True
-        super().start()
+        try:
+            super().start()
+        except AssertionError:
+            self.remove()  # else it would be in the way of the next one
+            raise
         threading.Thread(target=self.supervise, daemon=True).start()
         return self
 
