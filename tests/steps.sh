@@ -3,17 +3,26 @@
 # What tests/check and tests/release-check share: steps that tell their time, and the count in $RESULTS.
 
 # One that fails counts as a failure, besides what it has counted itself: it may not have come to that.
+# Its last words about it are kept for the end: who reads a long run reads that first.
 step() { # name, command...
-    local name=$1 start=$SECONDS
+    local name=$1 start=$SECONDS log status
     shift
+    log=$(mktemp)
     echo "== $name"
-    if "$@"; then
+    "$@" 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    if [ "$status" -eq 0 ]; then
         echo "== $name: $((SECONDS - start)) s"
     else
         echo "== $name: FAILED after $((SECONDS - start)) s"
         echo "0 1 0" >>"${RESULTS:-/dev/null}"
-        return 1
+        [ -z "${RESULTS:-}" ] || {
+            echo "== $name: FAILED"
+            grep -E '^not ok|^FAIL|LOST:|LEAKED:|STUCK:|error:|\*\*\*' "$log" || tail -n 5 "$log"
+        } | tail -n 12 | cut -c1-300 >>"$RESULTS.failed"
     fi
+    rm -f "$log"
+    return "$status"
 }
 
 # A step that is a test itself.
@@ -21,8 +30,9 @@ single() {
     step "$@" && echo "1 0 0" >>"$RESULTS"
 }
 
-# The last line: "N passed, N failed, N skipped".
+# What failed, and the last line: "N passed, N failed, N skipped".
 tell_results() {
+    cat "$RESULTS.failed" 2>/dev/null
     awk '{p += $1; f += $2; s += $3}
          END {printf "%d passed, %d failed, %d skipped\n", p, f, s; exit !(f == 0 && s == 0 && p > 0)}' "$RESULTS"
 }
