@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* amqp/notifier.c, publisher.c: how long a notification is waited for, and by whom. The bus thread
- * and the broker are played here. */
+/* amqp/notifier.c, publisher.c, publisher_send.c: how long a notification is waited for, and by
+ * whom. The bus thread and the broker are played here. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
