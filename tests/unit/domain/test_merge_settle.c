@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* domain/merge_settle.c: what becomes of a merge when others change the domain meanwhile; libvirt's
- * test driver, and scripted layers. */
+/* domain/merge_settle.c, merge_disk.c: what becomes of a merge when others change the domain
+ * meanwhile; libvirt's test driver, and scripted layers. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
