@@ -7,12 +7,18 @@
  * (checkpoint_settle.h, pending_call.h):
  *   revert    {to: where it is to go, was_running, id: of the guest, 0: it did not run}
  *   layers    those of a place are made (revert_layers.h): nothing is started, ended or removed
- * where a guest has written to one since suspend   the guest is about to be paused switch    {to:
- * where it comes from}: all that was is kept by that checkpoint. From here on the domain goes to
- * the new place entered   it is there back      {why}: it cannot get there, and goes back to where
- * it came from returned  it has internal  {name}: libvirt is about to take it back to this internal
- * one, and alone knows how far A place: {current: the checkpoint's name, state: "running", "paused"
- * or "shut off", memory: its file or "", memory_xml, definition, disks: [{target, base, overlay}]}
+ *             where a guest has written to one since
+ *   suspend   the guest is about to be paused
+ *   switch    {to: where it comes from}: all that was is kept by that checkpoint. From here on
+ *             the domain goes to the new place
+ *   entered   it is there
+ *   back      {why}: it cannot get there, and goes back to where it came from
+ *   returned  it has
+ *   internal  {name}: libvirt is about to take it back to this internal one, and alone knows how
+ *             far
+ *
+ * A place: {current: the checkpoint's name, state: "running", "paused" or "shut off",
+ * memory: its file or "", memory_xml, definition, disks: [{target, base, overlay}]}
  */
 #pragma once
 
