@@ -19,6 +19,14 @@
 /* A node that stops takes its queues with it within seconds; 4.2 keeps names for it. */
 #define NODE_STOPS_MS 10000
 
+/*
+ * RabbitMQ with Mnesia lists the queues of a node that died, then deletes them by name, and with
+ * them one that was declared anew meanwhile (rabbit_db_queue.erl, delete_transient_in_mnesia): its
+ * consumer is not told. So it is looked at, soon at first.
+ */
+#define LOOK_FIRST_MS 2000
+#define LOOK_MAX_MS 60000
+
 static void name_queue(struct reply_queue *queue)
 {
     char hex[ID_HEX_SIZE];
@@ -46,6 +54,8 @@ static int consume_replies(struct reply_queue *queue, struct error *err)
     if (r < 0)
         return r;
     log_debug("consuming replies from %s", queue->name);
+    queue->look_pause_ms = LOOK_FIRST_MS;
+    queue->look_ms = clock_now_ms() + LOOK_FIRST_MS;
     return 0;
 }
 
@@ -134,6 +144,28 @@ void reply_queue_cancelled(struct reply_queue *queue)
     log_warning("the broker cancelled the consumer of %s: declaring it again", queue->name);
     if (consume_replies(queue, &error) < 0)
         connection_drop(queue->connection, error.message);
+}
+
+void reply_queue_run(struct reply_queue *queue, uint64_t now_ms)
+{
+    if (now_ms < reply_queue_next_ms(queue))
+        return;
+    struct queue_state ignored;
+    struct error error = ERROR_INIT;
+    int r = topology_look(queue->connection, TOPOLOGY_CHANNEL, queue->name, &ignored, &error);
+    queue->look_pause_ms = earlier_ms(2 * queue->look_pause_ms, LOOK_MAX_MS);
+    queue->look_ms = clock_now_ms() + queue->look_pause_ms;
+    if (r != -ENOENT && r != -EHOSTDOWN)
+        return;
+    log_warning("the broker has lost %s without a word: connecting again, for the replies that are "
+                "waited for",
+                queue->name);
+    connection_drop(queue->connection, error.message);
+}
+
+uint64_t reply_queue_next_ms(const struct reply_queue *queue)
+{
+    return queue->is_consumed ? queue->look_ms : NEVER_MS;
 }
 
 void reply_queue_end(struct reply_queue *queue)

@@ -19,6 +19,7 @@ struct reply_queue {
     char name[sizeof("reply_") + ID_HEX_SIZE];
     bool is_consumed;
     uint64_t lost_ms; /* when its consumer was lost; 0 = it is not */
+    uint64_t look_ms, look_pause_ms;
 };
 
 /* Borrows both for its lifetime. */
@@ -35,6 +36,13 @@ void reply_queue_down(struct reply_queue *queue);
 
 /* The broker cancelled the consumer: the queue is gone. Declares it again. */
 void reply_queue_cancelled(struct reply_queue *queue);
+
+/*
+ * Looks at it when that is due, which waits for the broker's answer. One that the broker has lost
+ * costs the connection: what else it lost with it is told by nothing, either.
+ */
+void reply_queue_run(struct reply_queue *queue, uint64_t now_ms);
+uint64_t reply_queue_next_ms(const struct reply_queue *queue);
 
 /*
  * No reply is waited for any more: deletes the queue, without waiting for an answer. oslo.messaging

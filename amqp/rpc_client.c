@@ -300,6 +300,7 @@ void rpc_client_cancelled(struct rpc_client *client)
 
 void rpc_client_run(struct rpc_client *client, uint64_t now_ms)
 {
+    reply_queue_run(&client->reply_queue, now_ms);
     struct call *next;
     for (struct call *call = TAILQ_FIRST(&client->calls); call; call = next) {
         next = TAILQ_NEXT(call, link);
@@ -310,7 +311,7 @@ void rpc_client_run(struct rpc_client *client, uint64_t now_ms)
 
 uint64_t rpc_client_next_ms(const struct rpc_client *client)
 {
-    uint64_t next_ms = NEVER_MS;
+    uint64_t next_ms = reply_queue_next_ms(&client->reply_queue);
     const struct call *call;
     TAILQ_FOREACH(call, &client->calls, link)
     next_ms = earlier_ms(next_ms, call->deadline_ms);

@@ -20,7 +20,8 @@ static char lost_name[sizeof(queue.name)]; /* is on a node that is down; "": non
 static int lost_errnum;                    /* what is answered for it */
 static int other_errnum;                   /* and for any other name; 0: done */
 static struct silent_queues silent;        /* what rests is not asked for */
-static unsigned declares, deletes;
+static unsigned declares, deletes, looks, drops;
+static int look_errnum;
 
 struct silent_queues *__wrap_connection_silent_queues(struct connection *connection)
 {
@@ -39,6 +40,25 @@ int __wrap_topology_need_reply_queue(struct connection *connection,
                  : silent_queues_rests(&silent, name, clock_now_ms()) ? EHOSTDOWN
                                                                       : lost_errnum;
     return errnum == 0 ? 0 : error_set(error, errnum, EXC_INTERNAL_ERROR, "its node is down");
+}
+
+int __wrap_topology_look(struct connection *connection, amqp_channel_t channel, const char *name,
+                         struct queue_state *ret_state, struct error *error)
+{
+    (void)connection, (void)ret_state;
+    assert_int_equal(channel, TOPOLOGY_CHANNEL);
+    assert_string_equal(name, queue.name);
+    looks++;
+    return look_errnum == 0 ? 0
+                            : error_set(error, look_errnum, EXC_INTERNAL_ERROR, "no such queue");
+}
+
+void __wrap_connection_drop(struct connection *connection, const char *reason)
+{
+    (void)connection;
+    assert_string_equal(reason, "no such queue");
+    drops++;
+    reply_queue_down(&queue);
 }
 
 amqp_connection_state_t __wrap_connection_state(const struct connection *connection)
@@ -94,7 +114,8 @@ static int set_up(void **state)
 {
     (void)state;
     err = (struct error)ERROR_INIT;
-    declares = deletes = 0;
+    declares = deletes = looks = drops = 0;
+    look_errnum = 0;
     lost_errnum = EHOSTDOWN;
     other_errnum = 0;
     silent = (struct silent_queues){0};
@@ -187,6 +208,49 @@ static void silent_and_then_refused_it_is_named_anew_at_once(void **state)
     assert_renamed();
 }
 
+static void assert_looked_after_ms(uint64_t pause_ms)
+{
+    uint64_t due_ms = reply_queue_next_ms(&queue);
+    unsigned before = looks;
+    assert_in_range(due_ms, clock_now_ms() + pause_ms - 1000, clock_now_ms() + pause_ms);
+    reply_queue_run(&queue, due_ms - 1);
+    assert_int_equal(looks, before);
+    reply_queue_run(&queue, due_ms);
+    assert_int_equal(looks, before + 1);
+}
+
+static void it_is_looked_at_less_and_less_often(void **state)
+{
+    (void)state;
+    assert_int_equal(reply_queue_next_ms(&queue), NEVER_MS);
+    lost_name[0] = '\0';
+    assert_int_equal(reply_queue_up(&queue, &err), 0);
+    for (uint64_t pause_ms = 2000; pause_ms < 60000; pause_ms *= 2)
+        assert_looked_after_ms(pause_ms);
+    assert_looked_after_ms(60000);
+    assert_looked_after_ms(60000);
+    assert_int_equal(drops, 0);
+}
+
+/* Its consumer would wait for ever, and each call until its deadline. */
+static void one_that_was_forgotten_costs_the_connection(void **state)
+{
+    const int forgotten[] = {ENOENT, EHOSTDOWN};
+    (void)state;
+    lost_name[0] = '\0';
+    for (size_t i = 0; i < 2; i++) {
+        look_errnum = forgotten[i];
+        assert_int_equal(reply_queue_up(&queue, &err), 0);
+        reply_queue_run(&queue, reply_queue_next_ms(&queue));
+        assert_int_equal(drops, i + 1);
+        assert_int_equal(reply_queue_next_ms(&queue), NEVER_MS);
+    }
+    look_errnum = ETIMEDOUT; /* whoever found that has dropped it */
+    assert_int_equal(reply_queue_up(&queue, &err), 0);
+    reply_queue_run(&queue, reply_queue_next_ms(&queue));
+    assert_int_equal(drops, 2);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
@@ -197,6 +261,8 @@ int main(void)
         TEST(what_a_slow_broker_was_silent_about_keeps_its_name),
         TEST(what_is_silent_alone_is_named_anew),
         TEST(silent_and_then_refused_it_is_named_anew_at_once),
+        TEST(it_is_looked_at_less_and_less_often),
+        TEST(one_that_was_forgotten_costs_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
