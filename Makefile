@@ -39,9 +39,11 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototyp
 	-Werror=incompatible-pointer-types -Werror=return-type -Werror=format=2 \
 	$(if $(WERROR),-Werror)
 
+# Below gcc 12 glibc warns of 3, when one of its headers is read.
+fortify = $(if $(call try,-O2 -include features.h -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3),3,2)
 HARDEN := -fstack-protector-strong -fno-common -fno-strict-aliasing -fvisibility=hidden -fPIE \
 	$(call try,-fstack-clash-protection) $(call try,-fcf-protection=full) \
-	$(if $(SAN),-U_FORTIFY_SOURCE,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(if $(filter gcc,$(CC)),3,2))
+	$(if $(SAN),-U_FORTIFY_SOURCE,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(fortify))
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed
 san_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 san_tsan := -O1 -fsanitize=thread
