@@ -10,6 +10,7 @@
 #include "agent/instance.h"
 #include "agent/journal.h"
 #include "agent/operation_state.h"
+#include "agent/release.h"
 #include "agent/slots.h"
 #include "agent/task_states.h"
 #include "common/cancel.h"
@@ -79,6 +80,14 @@ static int snapshot_in_cluster(struct operation *op, char **ret_location, struct
     return r;
 }
 
+/* As nova-compute would: what Glance then keeps with the image differs. */
+static enum glance_location_way way_of_release(const struct operation *op)
+{
+    return release_has(op->base.agent->release, &op->base.instance, RELEASE_POSTS_LOCATION)
+               ? GLANCE_LOCATION_POST
+               : GLANCE_LOCATION_PATCH;
+}
+
 static int register_location(struct operation *op, const char *location, struct error *err)
 {
     operation_enter(op, SUMMARY_UPLOAD);
@@ -92,7 +101,7 @@ static int register_location(struct operation *op, const char *location, struct 
         return -err->errnum;
     failpoint("direct:properties-set");
     int r = glance_image_add_location(op->base.agent->glance, op->base.admin,
-                                      op->arguments.image_id, location, err);
+                                      op->arguments.image_id, location, way_of_release(op), err);
     log_debug("location of the image %s", r < 0 ? "is refused" : "is added");
     failpoint("direct:location-added");
     return r < 0 ? r : operation_image_is_complete(op, err);

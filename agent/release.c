@@ -24,6 +24,7 @@
 #define ZED 64
 #define V2023_1 66
 #define V2025_1 68
+#define V2025_2 70
 
 /* From the first to the last version that has it. */
 static const struct {
@@ -34,6 +35,7 @@ static const struct {
     [RELEASE_AMI_STAYS_AMI] = {0, ZED},
     [RELEASE_TELLS_SHARES] = {V2025_1, UINT_MAX},
     [RELEASE_REFUSES_WITH_409] = {V2023_1, UINT_MAX},
+    [RELEASE_POSTS_LOCATION] = {V2025_2, UINT_MAX},
 };
 
 /* Instance 2.8 came with 2023.2; Zed and 2023.1 send 2.7. Later releases send 2.8 too. */
@@ -113,6 +115,7 @@ bool release_has(const struct release *release, const struct instance *instance,
         [RELEASE_AMI_STAYS_AMI] = "keeps disk format ami",
         [RELEASE_TELLS_SHARES] = "tells of shares",
         [RELEASE_REFUSES_WITH_409] = "refuses to quiesce with 409",
+        [RELEASE_POSTS_LOCATION] = "posts locations",
     };
     bool has = version >= habits[habit].first && version <= habits[habit].last;
     log_debug("a nova-compute of service version %u %s: %s", version, names[habit],

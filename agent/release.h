@@ -20,6 +20,7 @@ enum release_habit {
     RELEASE_AMI_STAYS_AMI,    /* disk_format of the snapshot of a server booted from an AMI */
     RELEASE_TELLS_SHARES,     /* InstanceActionSnapshotPayload 1.10 */
     RELEASE_REFUSES_WITH_409, /* quiesce_instance fails with InstanceQuiesceFailed */
+    RELEASE_POSTS_LOCATION,   /* Glance is given a location by POST first */
     RELEASE_HABIT_MAX
 };
 

@@ -140,14 +140,20 @@ int glance_image_activate_empty(struct glance *glance, const struct request_cont
                                 const char *image_id, struct error *err);
 
 /*
- * Gives a queued image its data by reference: `url` is "rbd://<fsid>/<pool>/<image>/<snap>". By
- * json-patch "add /locations/-" where Glance takes it, else by POST locations (2.17). Verifies that
- * the image is active; waits for Glance's task, at most five minutes or stall_timeout_s.
- * ImageNotAuthorized (403) when Glance does not take locations from us, ImageUploadFailed when the
- * image ends in another state.
+ * Gives a queued image its data by reference: `url` is "rbd://<fsid>/<pool>/<image>/<snap>". The
+ * other way is taken where Glance does not have or forbids the first. Verifies that the image is
+ * active; waits for Glance's task, at most five minutes or stall_timeout_s. ImageNotAuthorized
+ * (403) when Glance does not take locations from us, ImageUploadFailed when the image ends in
+ * another state.
  */
+enum glance_location_way {
+    GLANCE_LOCATION_PATCH, /* "add /locations/-"; [DEFAULT]show_multiple_locations of Glance's */
+    GLANCE_LOCATION_POST   /* API 2.17, for services; a hash is computed once it is active */
+};
+
 int glance_image_add_location(struct glance *glance, const struct request_context *context,
-                              const char *image_id, const char *url, struct error *err);
+                              const char *image_id, const char *url, enum glance_location_way first,
+                              struct error *err);
 
 /*
  * Deletes the image. ImageDeleteConflict (409). ImageNotFound may mean that an earlier attempt

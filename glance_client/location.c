@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Data by reference: the image's bytes are already where Glance would have put them. "add
- * /locations/-" in a PATCH is what nova-compute sends and leaves the record nova-compute's leaves;
- * where show_multiple_locations forbids it, POST /v2/images/{id}/locations (API 2.17) is answered
- * with 202 and done by a task, which reads all data for a hash (glance/api/v2/images.py).
+ * Data by reference: the image's bytes are already where Glance would have put them. Until 2025.1
+ * nova-compute sends a PATCH, "add /locations/-", which show_multiple_locations may forbid. Since
+ * 2025.2 it sends POST /v2/images/{id}/locations, and that PATCH only where Glance's API is older
+ * than 2.17 (nova.image.glance:_add_location). A POST is answered with 202 and done by a task,
+ * which reads all data of the active image for os_hash_value, unless do_secure_hash is off
+ * (glance/async_/flows/location_import.py); after a PATCH there is no hash. Which way comes first
+ * is the caller's to say; the other one is better than to read the disk.
  *
  * Both leave "queued" only once, so after an answer that leaves it open GET tells, as for a PUT.
  */
@@ -25,7 +28,8 @@ struct location {
     const struct request_context *context;
     const char *image_id;
     const char *url;
-    bool post;       /* Glance takes no PATCH */
+    bool post;       /* what is sent, not a PATCH */
+    bool is_settled; /* that is not to change any more */
     bool maybe_done; /* a request without an answer was sent */
     struct retry retry;
     bool token_renewed;
@@ -132,22 +136,35 @@ static int location_send(struct location *location, unsigned *ret_status, struct
     return LOCATION_ANSWERED;
 }
 
+/* A Glance before API 2.17; or the image is gone, which a PATCH tells as well. */
+static bool location_knows_no_post(unsigned status)
+{
+    return status == 404 || status == 405 || status == 501;
+}
+
+/* Once; what is told is what became of the PATCH, or of a POST that there is. */
+static int location_send_other(struct location *location, unsigned *status, struct error *err)
+{
+    const struct error first = *err;
+    log_debug("image %s: Glance takes no %s of locations", location->image_id,
+              location->post ? "POST" : "PATCH");
+    location->post = !location->post;
+    location->is_settled = true;
+    int r = location_send(location, status, err);
+    if (r != LOCATION_ANSWERED || !location->post || !location_knows_no_post(*status))
+        return r;
+    *err = first;
+    return -err->errnum;
+}
+
 /* One request and what came of it: 0, LOCATION_AGAIN or -errno, the last two with *err. */
 static int location_attempt(struct location *location, struct error *err)
 {
     unsigned status = 0;
     int r = location_send(location, &status, err);
-    if (r == LOCATION_ANSWERED && !location->post && status == 403) {
-        const struct error forbidden = *err;
-        log_debug("image %s: Glance takes no PATCH of locations, a POST is sent",
-                  location->image_id);
-        location->post = true;
-        r = location_send(location, &status, err);
-        if (r == LOCATION_ANSWERED && (status == 404 || status == 405 || status == 501)) {
-            *err = forbidden;
-            return -err->errnum;
-        }
-    }
+    if (r == LOCATION_ANSWERED && !location->is_settled &&
+        (status == 403 || (location->post && location_knows_no_post(status))))
+        r = location_send_other(location, &status, err);
     if (r != LOCATION_ANSWERED)
         return r;
     return status / 100 == 2 ? location_settle(location, true, err)
@@ -172,10 +189,14 @@ static int location_run(struct location *location, struct error *err)
 }
 
 int glance_image_add_location(struct glance *glance, const struct request_context *context,
-                              const char *image_id, const char *url, struct error *err)
+                              const char *image_id, const char *url, enum glance_location_way first,
+                              struct error *err)
 {
-    struct location location = {
-        .glance = glance, .context = context, .image_id = image_id, .url = url};
+    struct location location = {.glance = glance,
+                                .context = context,
+                                .image_id = image_id,
+                                .url = url,
+                                .post = first == GLANCE_LOCATION_POST};
     int r = glance_check_image_id(image_id, err);
     if (r < 0)
         return r;

@@ -3,7 +3,20 @@
 #include "agent/direct_image.h"
 #include <unistd.h>
 
+#include "agent/release.h"
 #include "world.h"
+
+static bool posts; /* what the nova-compute at hand does */
+
+bool __wrap_release_has(const struct release *release, const struct instance *instance,
+                        enum release_habit habit);
+
+bool __wrap_release_has(const struct release *release, const struct instance *instance,
+                        enum release_habit habit)
+{
+    (void)release, (void)instance;
+    return habit == RELEASE_POSTS_LOCATION && posts;
+}
 
 static void serve(struct rpc_request *request)
 {
@@ -15,6 +28,7 @@ static void serve(struct rpc_request *request)
 static int setup_rbd(void **state)
 {
     (void)setup(state);
+    posts = false;
     script.info = (struct guest_info){.power_state = POWER_STATE_RUNNING,
                                       .connection_is_qemu = true,
                                       .source_type = DISK_SOURCE_RBD,
@@ -61,6 +75,15 @@ static void hands_glance_a_location(void **state)
     assert_int_equal(world.image, ACTIVE);
     assert_int_equal(record().calls[FAKE_EXTRACT], 0);
     assert_string_equal(record().undone_location, "");
+}
+
+static void hands_it_over_as_its_release_would(void **state)
+{
+    (void)state;
+    posts = true;
+    snapshot();
+    assert_non_null(strstr(world.story, " patch location_post:" LOCATION " state: "));
+    assert_int_equal(world.image, ACTIVE);
 }
 
 static void extracts_when_the_cluster_is_another(void **state)
@@ -189,6 +212,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup_rbd, teardown)
     const struct CMUnitTest tests[] = {
         TEST(hands_glance_a_location),
+        TEST(hands_it_over_as_its_release_would),
         TEST(the_record_names_what_was_done),
         TEST(the_log_tells_what_was_done),
         TEST(extracts_when_the_cluster_is_another),

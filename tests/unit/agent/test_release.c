@@ -105,14 +105,16 @@ static void await(enum release_habit habit, bool wanted)
     assert_int_equal(release_has(release, &instance, habit), wanted);
 }
 
-/* Tags of nova: 26.2.2, 27.0.0, 29.0.0, 31.0.0, 33.0.0 */
+/* Tags of nova: 26.2.2, 27.0.0, 29.0.0, 31.0.0, 32.0.0, 33.0.0 */
 static void each_release_has_its_habits(void **state)
 {
     static const struct {
         unsigned version;
-        bool ami, shares, conflict;
-    } releases[] = {{61, true, false, false}, {64, true, false, false}, {66, false, false, true},
-                    {67, false, false, true}, {68, false, true, true},  {72, false, true, true}};
+        bool ami, shares, conflict, post;
+    } releases[] = {{61, true, false, false, false}, {64, true, false, false, false},
+                    {66, false, false, true, false}, {67, false, false, true, false},
+                    {68, false, true, true, false},  {70, false, true, true, true},
+                    {72, false, true, true, true}};
     for (size_t i = 0; i < sizeof(releases) / sizeof(releases[0]); i++) {
         (void)teardown(state);
         (void)setup(state);
@@ -121,6 +123,7 @@ static void each_release_has_its_habits(void **state)
         await(RELEASE_AMI_STAYS_AMI, releases[i].ami);
         await(RELEASE_TELLS_SHARES, releases[i].shares);
         await(RELEASE_REFUSES_WITH_409, releases[i].conflict);
+        await(RELEASE_POSTS_LOCATION, releases[i].post);
     }
 }
 

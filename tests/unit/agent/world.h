@@ -484,13 +484,15 @@ int __wrap_glance_image_activate_empty(struct glance *glance, const struct reque
 }
 
 int __wrap_glance_image_add_location(struct glance *glance, const struct request_context *context,
-                                     const char *image_id, const char *url, struct error *err);
+                                     const char *image_id, const char *url,
+                                     enum glance_location_way first, struct error *err);
 
 int __wrap_glance_image_add_location(struct glance *glance, const struct request_context *context,
-                                     const char *image_id, const char *url, struct error *err)
+                                     const char *image_id, const char *url,
+                                     enum glance_location_way first, struct error *err)
 {
     (void)glance, (void)context, (void)image_id;
-    tell("location:%s", url);
+    tell("location%s:%s", first == GLANCE_LOCATION_POST ? "_post" : "", url);
     if (world.fail_location.errnum != 0)
         return fail_with(&world.fail_location, err);
     world.image = ACTIVE;

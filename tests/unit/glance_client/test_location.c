@@ -39,11 +39,20 @@
         POST, .status = (code), .reply_headers = HTML, .reply = "<html>no</html>"                  \
     }
 
+static enum glance_location_way first;
+
+static int way_of_most(void **state)
+{
+    (void)state;
+    first = GLANCE_LOCATION_PATCH;
+    return 0;
+}
+
 static int run(const struct http_step *steps, size_t count, struct error *err)
 {
     struct fixture fixture;
     fixture_start(&fixture, steps, count, NULL);
-    int r = glance_image_add_location(fixture.glance, fixture.context, IMAGE_ID, URL, err);
+    int r = glance_image_add_location(fixture.glance, fixture.context, IMAGE_ID, URL, first, err);
     fixture_finish(&fixture);
     assert_int_equal(r, -err->errnum);
     return r;
@@ -79,6 +88,33 @@ static void a_patch_comes_first(void **state)
     /* Once it is known to be forbidden, it is not sent again. */
     EXPECT_SUCCESS(NO_PATCH, {POST, .status = 503}, SHOWS("queued"), {POST, .status = 202},
                    SHOWS("active"));
+}
+
+/* nova from 2025.2 on. A Glance before API 2.17 knows no POST; one that forbids it may take a
+ * PATCH. */
+static void a_post_comes_first_where_it_is_asked_for(void **state)
+{
+    (void)state;
+    static const unsigned codes[] = {403, 404, 405, 501};
+    first = GLANCE_LOCATION_POST;
+    EXPECT_SUCCESS({POST, .status = 202}, SHOWS("queued"), SHOWS("active"));
+    for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+        EXPECT_SUCCESS(NO_POST(codes[i]), {PATCH, .reply = "{}"}, SHOWS("active"));
+    EXPECT_SUCCESS(NO_POST(404), {PATCH, .status = 503}, SHOWS("queued"), {PATCH, .reply = "{}"},
+                   SHOWS("active"));
+    EXPECT_SUCCESS({POST, .action = HTTP_DROP, .bytes = 5}, SHOWS("queued"), {POST, .status = 409},
+                   SHOWS("active"));
+}
+
+static void the_patch_tells_what_the_post_cannot(void **state)
+{
+    (void)state;
+    first = GLANCE_LOCATION_POST;
+    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 403, NO_POST(404), NO_PATCH);
+    EXPECT_FAILURE(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 403, {POST, .status = 403}, NO_PATCH);
+    EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 404, NO_POST(405), {PATCH, .status = 404});
+    EXPECT_FAILURE(EINVAL, EXC_IMAGE_BAD_REQUEST, 400, {POST, .status = 400});
+    EXPECT_FAILURE(EBUSY, EXC_GLANCE_HTTP_CONFLICT, 409, {POST, .status = 409});
 }
 
 static void the_first_refusal_is_told_where_there_is_no_post(void **state)
@@ -168,24 +204,28 @@ static void an_image_id_that_is_no_uuid_is_never_sent(void **state)
     struct fixture fixture;
     struct error err = ERROR_INIT;
     fixture_start(&fixture, NULL, 0, NULL);
-    assert_int_equal(glance_image_add_location(fixture.glance, fixture.context, "../x", URL, &err),
-                     -EINVAL);
+    assert_int_equal(
+        glance_image_add_location(fixture.glance, fixture.context, "../x", URL, first, &err),
+        -EINVAL);
     expect_error(&err, EINVAL, EXC_IMAGE_NOT_FOUND, 0);
     fixture_finish(&fixture);
 }
 
 int main(void)
 {
+#define TEST(function) cmocka_unit_test_setup(function, way_of_most)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_task_is_waited_for),
-        cmocka_unit_test(a_patch_comes_first),
-        cmocka_unit_test(the_first_refusal_is_told_where_there_is_no_post),
-        cmocka_unit_test(refusals_are_final),
-        cmocka_unit_test(a_missing_answer_is_looked_up),
-        cmocka_unit_test(what_glance_took_is_no_failure),
-        cmocka_unit_test(what_passes_is_tried_again_three_times),
-        cmocka_unit_test(another_end_is_told),
-        cmocka_unit_test(an_image_id_that_is_no_uuid_is_never_sent),
+        TEST(the_task_is_waited_for),
+        TEST(a_patch_comes_first),
+        TEST(a_post_comes_first_where_it_is_asked_for),
+        TEST(the_patch_tells_what_the_post_cannot),
+        TEST(the_first_refusal_is_told_where_there_is_no_post),
+        TEST(refusals_are_final),
+        TEST(a_missing_answer_is_looked_up),
+        TEST(what_glance_took_is_no_failure),
+        TEST(what_passes_is_tried_again_three_times),
+        TEST(another_end_is_told),
+        TEST(an_image_id_that_is_no_uuid_is_never_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
