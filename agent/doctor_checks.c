@@ -72,6 +72,9 @@ int doctor_checks_configuration(struct host_view *view, struct host_fact *fact, 
     if (differing.used > 0)
         host_check_warn(fact, "the files differ from what the agent runs with: %s%s",
                         differing.text, differing.is_cut ? "..." : "");
+    else if (view->agent->conf->is_compressed)
+        host_check_warn(fact, "[oslo_messaging_rabbit]kombu_compression is set: requests that "
+                              "nova's services compress are left to nova-compute");
     else
         host_check_tell(fact, "read from %s%s", read.used > 0 ? read.text : "the environment alone",
                         read.is_cut ? "..." : "");

@@ -121,6 +121,7 @@ struct conf {
     struct transport_url *url;              /* [DEFAULT]transport_url */
     struct transport_url *notification_url; /* NULL = the same */
     bool notifications_elsewhere; /* they go over a transport that there is not here: not sent */
+    bool is_compressed;           /* kombu_compression is set: what others compress is not read */
     struct rabbit_options notification_rabbit; /* with that one's query; unset when NULL */
 
     struct installed installed; /* whose defaults and names hold */

@@ -87,6 +87,23 @@ static bool go_elsewhere(const struct lookup *lookup, const char *own)
     return true;
 }
 
+/* No reason to stop: it is the files of those who send to us that matter, which may be others. */
+static bool is_compressed(const struct lookup *lookup, const struct transport_url *url)
+{
+    const struct option *option = options_find(OPTIONS_RABBIT_GROUP, "kombu_compression");
+    const struct assignment *item = lookup_find(lookup, option);
+    const char *value = item ? item->value : "";
+    for (unsigned i = 0; i < url->n_queries; i++)
+        if (options_find(OPTIONS_RABBIT_GROUP, url->queries[i].name) == option)
+            value = url->queries[i].value;
+    if (value[0] != '\0')
+        lookup_warning(lookup,
+                       "[oslo_messaging_rabbit]kombu_compression is '%s': what nova's services "
+                       "compress is not read, such requests are left to nova-compute",
+                       value);
+    return value[0] != '\0';
+}
+
 int load_transports(struct lookup *lookup, struct conf *conf, struct error *err)
 {
     const char *own = conf->oslo_messaging_notifications.transport_url;
@@ -104,6 +121,7 @@ int load_transports(struct lookup *lookup, struct conf *conf, struct error *err)
         if (r < 0)
             return r;
     }
+    conf->is_compressed = is_compressed(lookup, conf->url);
     r = apply_queries(&rpc, conf->url, err);
     if (r < 0 || !has_own)
         return r;

@@ -252,6 +252,9 @@ const struct option options_table[] = {
     {RABBIT_BOOL(enable_cancel_on_failover), .default_value = "false",
      .help = "Asks for a cancel notice when a mirrored queue fails over."},
 
+    /* It has a meaning, and is not served: see conf/load_transports.c. */
+    {OTHERS(oslo_messaging_rabbit, kombu_compression)},
+
     /* Known to oslo, without a meaning for this bus: pools, Python's threads, dead features. */
     {OTHERS(oslo_messaging_rabbit, ssl_version)},
     {OTHERS(oslo_messaging_rabbit, ssl_enforce_fips_mode)},
@@ -259,7 +262,6 @@ const struct option options_table[] = {
     {OTHERS(oslo_messaging_rabbit, heartbeat_rate)},
     {OTHERS(oslo_messaging_rabbit, kombu_reconnect_delay)},
     {OTHERS(oslo_messaging_rabbit, kombu_reconnect_splay)},
-    {OTHERS(oslo_messaging_rabbit, kombu_compression)},
     {OTHERS(oslo_messaging_rabbit, rabbit_ha_queues)},
     {OTHERS(oslo_messaging_rabbit, direct_mandatory_flag)},
     {OTHERS(oslo_messaging_rabbit, rpc_conn_pool_size)},

@@ -230,6 +230,9 @@ class SameAsNova(unittest.TestCase):
                 ("[DEFAULT]\ntransport_url = rabbit://u:p@h/?of_a_newer_oslo=1\n",
                  "'of_a_newer_oslo' in its query is unknown"),
                 ("[DEFAULT]\nconfig_source = remote\n", "the options that nova gets from 'remote'"),
+                ("[oslo_messaging_rabbit]\nkombu_compression = gzip\n", "kombu_compression is 'gzip'"),
+                ("[DEFAULT]\ntransport_url = rabbit://u:p@h/?kombu_compression=bz2\n",
+                 "kombu_compression is 'bz2'"),
                 ("[oslo_messaging_rabbit]\nheartbeat_timeout_threshold = 100000\n",
                  "heartbeat_timeout_threshold is out of range: 65535 is used")]:
             with tempfile.TemporaryDirectory() as folder:

@@ -466,6 +466,13 @@ static void files_that_were_changed_are_told(void **state)
                 "[glance]timeout");
 }
 
+static void an_option_that_is_not_served_is_told(void **state)
+{
+    (void)state;
+    conf.is_compressed = true;
+    assert_told("configuration", "warn", "kombu_compression is set: requests");
+}
+
 static void folders_and_programs(void **state)
 {
     char path[400], missing[] = "/proc/nowhere", full[] = "/sys";
@@ -663,6 +670,7 @@ int main(int argc, char **argv)
         TEST(the_agent_tells_why_it_takes_nothing),
         TEST(without_an_agent_that_is_what_fails),
         TEST(files_that_were_changed_are_told),
+        TEST(an_option_that_is_not_served_is_told),
         TEST(folders_and_programs),
         TEST(a_program_that_its_filter_kills),
         TEST(what_the_agent_makes_need_not_be_there_before),
