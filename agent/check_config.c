@@ -22,9 +22,12 @@ static unsigned write_checks(const struct conf *conf, FILE *out)
 {
     const struct agent agent = {.conf = conf};
     struct host_view view = {.agent = &agent};
+    char user[LOCAL_CHECKS_USER_SIZE];
     int pid = local_checks_lock_holder(conf);
     (void)fputs("\n# On this host:\n", out);
     unsigned n_bad = host_checks_run(&view, HOST_CHECKS_LOCAL, write_check, out);
+    if (local_checks_state_is_others(conf, user))
+        (void)fprintf(out, "# [snapshot_agent]state_dir is for an agent that runs as %s\n", user);
     if (pid > 0)
         (void)fprintf(out, "# an agent (pid %d) serves this host name now\n", pid);
     return n_bad;

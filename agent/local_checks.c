@@ -62,20 +62,26 @@ static int check_writable(const char *path, struct error *err)
     return check_folder(folder, W_OK | X_OK, err);
 }
 
+static void name_user(uid_t uid, char name[static LOCAL_CHECKS_USER_SIZE])
+{
+    struct passwd entry, *user = NULL;
+    char names[1024];
+    (void)getpwuid_r(uid, &entry, names, sizeof(names), &user);
+    (void)snprintf(name, LOCAL_CHECKS_USER_SIZE, "%.48s (%u)",
+                   user ? user->pw_name : "a user without a name", (unsigned)uid);
+}
+
 /* Whose it is, and what room there is. */
 static void tell_folder(const char *path, const char *more, struct host_fact *fact)
 {
     struct stat st;
     struct statvfs fs;
-    struct passwd entry, *owner = NULL;
-    char names[1024], user[64];
+    char user[LOCAL_CHECKS_USER_SIZE];
     if (!fact || stat(path, &st) < 0 || statvfs(path, &fs) < 0)
         return;
-    (void)getpwuid_r(st.st_uid, &entry, names, sizeof(names), &owner);
-    (void)snprintf(user, sizeof(user), "%s", owner ? owner->pw_name : "a user without a name");
-    host_check_tell(fact, "%s: of %s (%u), mode %03o, %" PRIu64 " MiB free%s", path, user,
-                    st.st_uid, st.st_mode & 07777u, ((uint64_t)fs.f_bavail * fs.f_frsize) >> 20,
-                    more);
+    name_user(st.st_uid, user);
+    host_check_tell(fact, "%s: of %s, mode %03o, %" PRIu64 " MiB free%s", path, user,
+                    st.st_mode & 07777u, ((uint64_t)fs.f_bavail * fs.f_frsize) >> 20, more);
 }
 
 int local_checks_instances(struct host_view *view, struct host_fact *fact, struct error *err)
@@ -110,18 +116,37 @@ int local_checks_snapshots(struct host_view *view, struct host_fact *fact, struc
     return 0;
 }
 
+/* The agent has to be the folder's owner; an operator who is root asks on behalf of that one. */
+static int check_state(const struct host_view *view, const char *path, struct error *err)
+{
+    struct stat st;
+    uid_t owner = 0;
+    cleanup_close int fd = -1;
+    if (stat(path, &st) < 0 && errno == ENOENT)
+        return check_writable(path, err);
+    return view->is_serving ? private_file_open_folder(path, &fd, err)
+                            : private_file_judge_folder(path, &owner, err);
+}
+
 int local_checks_state(struct host_view *view, struct host_fact *fact, struct error *err)
 {
     const char *path = view->agent->conf->snapshot_agent.state_dir;
-    struct stat st;
-    cleanup_close int fd = -1;
-    bool is_missing = stat(path, &st) < 0 && errno == ENOENT;
-    int r = is_missing ? check_writable(path, err) : private_file_open_folder(path, &fd, err);
+    int r = check_state(view, path, err);
     if (r < 0)
         return r;
     host_check_tell(fact, "%s: not there yet, the agent makes it", path);
     tell_folder(path, "", fact);
     return 0;
+}
+
+bool local_checks_state_is_others(const struct conf *conf,
+                                  char ret_user[static LOCAL_CHECKS_USER_SIZE])
+{
+    struct stat st;
+    if (stat(conf->snapshot_agent.state_dir, &st) < 0 || st.st_uid == geteuid())
+        return false;
+    name_user(st.st_uid, ret_user);
+    return true;
 }
 
 static int check_program(const char *name, struct error *err)

@@ -57,7 +57,8 @@ static bool keep_first(void *arg, const struct host_finding *finding)
 
 static int look_at_all(const struct preflight *preflight, struct error *err)
 {
-    struct host_view view = {.agent = preflight->agent, .glance_url = preflight->glance_url};
+    struct host_view view = {
+        .agent = preflight->agent, .is_serving = true, .glance_url = preflight->glance_url};
     (void)host_checks_run(&view, HOST_CHECKS_FIT, keep_first, err);
     return -err->errnum;
 }

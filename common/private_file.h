@@ -6,6 +6,7 @@
 #pragma once
 
 #include <limits.h>
+#include <sys/types.h>
 
 #include "common/error.h"
 
@@ -18,6 +19,12 @@
  * The folder itself may not be a symbolic link.
  */
 int private_file_open_folder(const char *path, int *ret_fd, struct error *err);
+
+/*
+ * Whether it is such a folder, for root's eyes: another user's will do, whose it is then. Anybody
+ * else judges for himself. Makes nothing.
+ */
+int private_file_judge_folder(const char *path, uid_t *ret_owner, struct error *err);
 
 /* The folder <state_dir>/<host>.<what>; ENAMETOOLONG when that is too long. */
 int private_file_open_state_folder(const char *state_dir, const char *host, const char *what,

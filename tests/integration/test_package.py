@@ -145,6 +145,9 @@ class StoryTest(unittest.TestCase):
         self.assertEqual(root.agent_user(), "nova")
         self.assertEqual(root.output("stat", "-c", "%U %G %a", OWN_CONF), "root nova 640")
         self.assertIn(INCLUDE, root.output("cat", LOCAL_PROFILE).splitlines())
+        checked = root.run("nova-snapshot-agent", "--check-config")  # as root
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+        self.assertIn("state_dir is for an agent that runs as nova (", checked.stdout)
         self.ask_how_it_is("takes no requests\n", "cannot take snapshots: "
                            f"[DEFAULT]instances_path: {INSTANCES}: No such file or directory\n",
                            is_well=False)

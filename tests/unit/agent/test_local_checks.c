@@ -101,12 +101,14 @@ static bool note(void *arg, const struct host_finding *finding)
     return true;
 }
 
+static bool is_serving;
+
 static const char *troubles(void)
 {
     static char bad[1024];
     bad[0] = '\0';
     const struct agent agent = {.conf = &conf};
-    struct host_view view = {.agent = &agent};
+    struct host_view view = {.agent = &agent, .is_serving = is_serving};
     unsigned n = host_checks_run(&view, HOST_CHECKS_LOCAL, note, bad);
     assert_int_equal(n == 0, bad[0] == '\0');
     return bad;
@@ -148,6 +150,32 @@ static void each_missing_thing_is_told(void **state)
     assert_string_equal(troubles(), "");
     conf.libvirt.connection_uri = empty;
     (void)troubles();
+}
+
+/* Debian's package runs the agent as nova, and root looks. */
+static void another_users_state_is_judged_as_its_own(void **state)
+{
+    (void)state;
+    char user[LOCAL_CHECKS_USER_SIZE];
+    if (geteuid() != 0) /* who may give nothing away */
+        return;
+    assert_false(local_checks_state_is_others(&conf, user));
+    assert_int_equal(chown(state_dir, 4711, 4711), 0);
+    assert_string_equal(troubles(), "");
+    assert_true(local_checks_state_is_others(&conf, user));
+    assert_string_equal(user, "a user without a name (4711)");
+    is_serving = true; /* the agent itself has to be its owner */
+    assert_non_null(strstr(troubles(), "belongs to user 4711 and has mode 0700: it must be user "
+                                       "0's alone"));
+    is_serving = false;
+    assert_int_equal(chmod(state_dir, 0750), 0);
+    assert_non_null(strstr(troubles(), "it must be user 4711's alone"));
+    assert_int_equal(chmod(state_dir, 0700), 0);
+    assert_int_equal(chown(folder, 4712, 4712), 0);
+    assert_non_null(strstr(troubles(), "above it belongs to user 4712"));
+    assert_int_equal(chown(folder, 0, 0), 0);
+    assert_int_equal(chown(state_dir, 0, 0), 0);
+    assert_string_equal(troubles(), "");
 }
 
 /* The unit shows none unless it is told to. */
@@ -194,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_host_that_has_everything),
+        cmocka_unit_test(another_users_state_is_judged_as_its_own),
         cmocka_unit_test(disks_on_lvm_want_devices),
         cmocka_unit_test(each_missing_thing_is_told),
         cmocka_unit_test(the_holder_of_the_lock_is_told),
