@@ -142,6 +142,7 @@ class PackageBuildTest(unittest.TestCase):
                 self.assertIn("domain image", run("nova-snapshot", "--help"))
                 run("qemu-img", "--version")
                 self.assertEqual(run("stat", "-c", "%a", f"/var/lib/{PACKAGE}").strip(), "700")
+                run("sh", "-c", "test -x /usr/lib/nova-snapshot-agent/entrypoint")
                 run("sh", "-c", "ls /usr/lib/*/sasl2/libscram.so /usr/lib/*/qemu/block-rbd.so")
 
 

@@ -1,0 +1,94 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Process 1 of the container, packaging/container/entrypoint, in a process namespace, with an agent and a
+watchdog that only seem to be ones. Needs no lab.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
+
+import tap
+from peers import REPO, wait_for
+
+PATIENCE_S = 60
+# Its pid, signals and arguments go to a file. Nobody else holds the pipe whose end wakes the watchdog,
+# which has the agent's argv[0] as the real one has; what has not is nobody to wait for.
+AGENT = r"""#!/bin/bash
+exec {watched}> >(exec -a nova-snapshot-agent bash -c 'read -r; sleep 2; echo thawed >>"$1"' - "$LOG")
+(exec {watched}>&-; exec sleep 600) & helper=$!
+for name in HUP USR1 USR2; do trap "echo $name >>$LOG" "$name"; done
+trap 'echo TERM >>"$LOG"; exit 7' TERM
+echo "$helper $*" >>"$LOG"
+while :; do sleep 600 {watched}>&- & wait $!; done
+"""
+
+
+class ContainerTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="nsa-container-")
+        self.addCleanup(folder.cleanup)
+        self.log = f"{folder.name}/log"
+        with open(f"{folder.name}/nova-snapshot-agent", "w", encoding="utf-8") as program:
+            program.write(AGENT)
+        os.chmod(program.name, 0o755)
+        self.container = subprocess.Popen(
+            ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
+             f"{REPO}/packaging/container/entrypoint", "--config-file", "x y"],
+            env={**os.environ, "PATH": f"{folder.name}:{os.environ['PATH']}", "LOG": self.log})
+        self.addCleanup(self.end)
+        self.helper = self.logged("--config-file x y").split()[0]
+        self.init = self.children(self.container.pid)[0]
+        self.agent = next(pid for pid in self.children(self.init) if self.has_helper(pid))
+
+    def end(self):
+        if self.container.poll() is None:
+            self.container.kill()
+            self.container.wait(PATIENCE_S)
+
+    def children(self, pid):
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8") as file:
+            return [int(child) for child in file.read().split()]
+
+    def has_helper(self, pid):
+        """Numbers in the namespace are others than here."""
+        def inside(child):
+            with open(f"/proc/{child}/status", encoding="utf-8") as file:
+                return next(line.split()[-1] for line in file if line.startswith("NSpid:"))
+        return self.helper in map(inside, self.children(pid))
+
+    def said(self):
+        if not os.path.exists(self.log):
+            return []
+        with open(self.log, encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    def logged(self, word):
+        return wait_for(word, lambda: next((line for line in self.said() if word in line), None), PATIENCE_S)
+
+    def test_watchdog(self):
+        """container: an agent that is killed has its guests thawed before all ends"""
+        os.kill(self.agent, signal.SIGKILL)
+        self.assertEqual(self.container.wait(PATIENCE_S), 128 + signal.SIGKILL)
+        self.assertEqual(self.said()[1:], ["thawed"])
+
+    def test_signals(self):
+        """container: signals reach the agent, whose end it is and whose status"""
+        for name in ("HUP", "USR1", "USR2", "HUP"):
+            os.kill(self.init, signal.Signals[f"SIG{name}"])
+            wait_for(name, lambda name=name: self.said()[-1] == name, PATIENCE_S)
+        self.assertIsNone(self.container.poll())
+        os.kill(self.init, signal.SIGTERM)
+        self.logged("TERM")
+        self.assertEqual(self.container.wait(PATIENCE_S), 7)
+        self.assertEqual(self.said()[1:], ["HUP", "USR1", "USR2", "HUP", "TERM", "thawed"])
+
+
+if __name__ == "__main__":
+    tap.main()
