@@ -13,6 +13,7 @@ BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 EXAMPLEDIR ?= $(SYSCONFDIR)/nova
 CFLAGS ?= -O2 -g
@@ -342,12 +343,14 @@ install: all $(BUILD)/$(NAME).conf.sample $(BUILD)/$(NAME).conf.5 $(BUILD)/$(NAM
 	install -D -m 644 $(BUILD)/$(NAME).8 $(DESTDIR)$(MANDIR)/man8/$(NAME).8
 	install -D -m 644 $(BUILD)/$(NAME).conf.5 $(DESTDIR)$(MANDIR)/man5/$(NAME).conf.5
 	install -D -m 644 $(BUILD)/$(NAME).service $(DESTDIR)$(UNITDIR)/$(NAME).service
+	install -D -m 644 packaging/$(NAME).tmpfiles $(DESTDIR)$(TMPFILESDIR)/$(NAME).conf
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/$(NAME) $(DESTDIR)$(EXAMPLEDIR)/$(NAME).conf.sample \
 		$(DESTDIR)$(MANDIR)/man8/$(NAME).8 $(DESTDIR)$(MANDIR)/man5/$(NAME).conf.5 \
 		$(DESTDIR)$(UNITDIR)/$(NAME).service $(DESTDIR)$(BINDIR)/$(TOOL) \
-		$(DESTDIR)$(MANDIR)/man1/$(TOOL).1 $(DESTDIR)$(COMPLETIONDIR)/$(TOOL)
+		$(DESTDIR)$(MANDIR)/man1/$(TOOL).1 $(DESTDIR)$(COMPLETIONDIR)/$(TOOL) \
+		$(DESTDIR)$(TMPFILESDIR)/$(NAME).conf
 
 clean:
 	rm -rf build compile_commands.json tags

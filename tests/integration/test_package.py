@@ -145,6 +145,9 @@ class StoryTest(unittest.TestCase):
         self.assertEqual(root.agent_user(), "nova")
         self.assertEqual(root.output("stat", "-c", "%U %G %a", OWN_CONF), "root nova 640")
         self.assertIn(INCLUDE, root.output("cat", LOCAL_PROFILE).splitlines())
+        self.assertEqual(root.output("stat", "-c", "%U %a", "/run/nova-snapshot"), "nova 700")
+        root.run("systemd-tmpfiles", "--create", f"{PACKAGE}.conf")  # as an upgrade does
+        self.assertEqual(root.output("stat", "-c", "%U %a", "/run/nova-snapshot"), "nova 700")
         checked = root.run("nova-snapshot-agent", "--check-config")  # as root
         self.assertEqual(checked.returncode, 0, checked.stdout)
         self.assertIn("state_dir is for an agent that runs as nova (", checked.stdout)
