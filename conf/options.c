@@ -320,9 +320,11 @@ const struct option options_table[] = {
          "Default: where distributions and deployment tools put them; where there is no nova the "
          "newest defaults and all names hold."},
     {INT(snapshot_agent, attach_poll_interval, 1, 3600), .default_value = "5",
-     .help = "Seconds between looks for nova-compute while it is not there. The agent only serves "
-             "beside it, "
-             "when attach is shared."},
+     .help =
+         "Seconds between looks whether nova-compute consumes the host's queue, while it does and "
+         "while it does not. When attach is shared, the agent only serves beside it, and leaves "
+         "the queue within this time when it ends. When attach is exclusive: seconds between "
+         "attempts to consume the host's queues."},
     {INT(snapshot_agent, stall_timeout, 10, 86400), .default_value = "300",
      .help = "Seconds without any progress after which a block job, qemu-img or a transfer is "
              "given up."},
