@@ -19,6 +19,7 @@
 
 #define APPARMOR_ENABLED "/sys/module/apparmor/parameters/enabled"
 #define APPARMOR_PROFILES "/etc/apparmor.d"
+#define PACKAGED_RULES "abstractions/nova-snapshot-agent"
 #define LINES_MAX 10000
 #define OLD_S 10
 
@@ -91,7 +92,36 @@ static bool file_has(const char *path, const char *text)
     return false;
 }
 
-static bool folder_has(const char *path, const char *text)
+/* AppArmor's own comment is an include where it reads "#include". */
+static bool includes(const char *line, const char *file)
+{
+    line += strspn(line, " \t");
+    line += *line == '#';
+    return strncmp(line, "include", strlen("include")) == 0 && strstr(line, file);
+}
+
+static bool file_includes(const char *path, const char *file)
+{
+    char line[PATH_MAX];
+    cleanup_fclose FILE *profile = fopen(path, "re");
+    for (int i = 0; profile && i < LINES_MAX && fgets(line, sizeof(line), profile); i++)
+        if (includes(line, file))
+            return true;
+    return false;
+}
+
+/* What lets QEMU make the socket. */
+struct socket_rule {
+    char text[PATH_MAX];
+    bool is_packaged; /* the package's file has it, which counts where it is included */
+};
+
+static bool file_lets(const char *path, const struct socket_rule *rule)
+{
+    return file_has(path, rule->text) || (rule->is_packaged && file_includes(path, PACKAGED_RULES));
+}
+
+static bool folder_lets(const char *path, const struct socket_rule *rule)
 {
     char file[PATH_MAX + NAME_MAX + 2];
     bool found = false;
@@ -99,40 +129,49 @@ static bool folder_has(const char *path, const char *text)
     const struct dirent *entry;
     while (folder && !found && (entry = readdir(folder))) { /* NOLINT(concurrency-mt-unsafe) */
         (void)snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
-        found = file_has(file, text);
+        found = file_lets(file, rule);
     }
     if (folder)
         (void)closedir(folder);
     return found;
 }
 
+/* Of the files that libvirt's profiles for QEMU are made of. */
+static bool find_rule(const char *profiles, const struct socket_rule *rule,
+                      char path[static PATH_MAX])
+{
+    static const char *const files[] = {"abstractions/libvirt-qemu",
+                                        "local/abstractions/libvirt-qemu"};
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        (void)snprintf(path, PATH_MAX, "%s/%s", profiles, files[i]);
+        if (file_lets(path, rule))
+            return true;
+    }
+    (void)snprintf(path, PATH_MAX, "%s/abstractions/libvirt-qemu.d", profiles);
+    return folder_lets(path, rule);
+}
+
 void doctor_checks_look_for_rule(const char *enabled_file, const char *profiles,
                                  const char *snapshots_directory, struct host_fact *fact)
 {
-    char rule[PATH_MAX], path[PATH_MAX];
+    char path[PATH_MAX];
+    struct socket_rule rule;
     if (!file_has(enabled_file, "Y")) {
         host_check_tell(fact, "is not on");
         return;
     }
-    (void)snprintf(rule, sizeof(rule), "%s/*/nbd/s", snapshots_directory);
-    static const char *const files[] = {"abstractions/libvirt-qemu",
-                                        "abstractions/nova-snapshot-agent",
-                                        "local/abstractions/libvirt-qemu"};
-    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s", profiles, files[i]);
-        if (file_has(path, rule)) {
-            host_check_tell(fact, "%s lets QEMU make the socket a disk is streamed from", path);
-            return;
-        }
-    }
-    (void)snprintf(path, sizeof(path), "%s/abstractions/libvirt-qemu.d", profiles);
-    if (folder_has(path, rule))
+    (void)snprintf(rule.text, sizeof(rule.text), "%s/*/nbd/s", snapshots_directory);
+    (void)snprintf(path, sizeof(path), "%s/%s", profiles, PACKAGED_RULES);
+    rule.is_packaged = file_has(path, rule.text);
+    if (find_rule(profiles, &rule, path))
         host_check_tell(fact, "%s lets QEMU make the socket a disk is streamed from", path);
     else
         host_check_warn(fact,
-                        "no rule lets QEMU make %s: where AppArmor confines it, stream gives "
+                        "no rule lets QEMU make %s%s: where AppArmor confines it, stream gives "
                         "way to a copy",
-                        rule);
+                        rule.text,
+                        rule.is_packaged ? " (nothing includes <" PACKAGED_RULES ">, which would)"
+                                         : "");
 }
 
 int doctor_checks_apparmor(struct host_view *view, struct host_fact *fact, struct error *err)

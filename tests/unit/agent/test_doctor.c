@@ -600,6 +600,51 @@ static void apparmor_has_to_know_the_socket(void **state)
     doctor_checks_look_for_rule(enabled, profiles, "/i/snapshots", &fact);
     assert_false(fact.is_warning);
     assert_non_null(strstr(fact.text, "libvirt-qemu.d lets QEMU make the socket"));
+    assert_int_equal(unlink(file), 0);
+}
+
+static struct host_fact look_at_profiles(const char *enabled, const char *profiles)
+{
+    struct host_fact fact = {.is_warning = false};
+    doctor_checks_look_for_rule(enabled, profiles, "/i/snapshots", &fact);
+    return fact;
+}
+
+/* The package brings the rule in a file of its own, and its installation the line that includes it.
+ */
+static void a_rule_that_nothing_includes_is_none(void **state)
+{
+    char enabled[128], profiles[128], packaged[200], local[200], beside[256];
+    (void)state;
+    (void)snprintf(enabled, sizeof(enabled), "%s/enabled", folder);
+    (void)snprintf(profiles, sizeof(profiles), "%s/apparmor.d", folder);
+    (void)snprintf(packaged, sizeof(packaged), "%s/abstractions/nova-snapshot-agent", profiles);
+    (void)snprintf(beside, sizeof(beside), "%s/abstractions/libvirt-qemu.d/ours", profiles);
+    (void)snprintf(local, sizeof(local), "%s/local", profiles);
+    assert_int_equal(mkdir(local, 0755), 0);
+    (void)snprintf(local, sizeof(local), "%s/local/abstractions", profiles);
+    assert_int_equal(mkdir(local, 0755), 0);
+    (void)snprintf(local, sizeof(local), "%s/local/abstractions/libvirt-qemu", profiles);
+    put_file(packaged, "  owner /i/snapshots/*/nbd/s rw,\n");
+    struct host_fact fact = look_at_profiles(enabled, profiles);
+    assert_true(fact.is_warning);
+    assert_non_null(strstr(fact.text, "nothing includes <abstractions/nova-snapshot-agent>"));
+    put_file(local, "# include if exists <abstractions/nova-snapshot-agent>\n");
+    assert_true(look_at_profiles(enabled, profiles).is_warning);
+    put_file(local, "include if exists <abstractions/nova-snapshot-agent>\n");
+    fact = look_at_profiles(enabled, profiles);
+    assert_false(fact.is_warning);
+    assert_non_null(strstr(fact.text, "local/abstractions/libvirt-qemu lets QEMU"));
+    put_file(local, "  #include <abstractions/nova-snapshot-agent>\n");
+    assert_false(look_at_profiles(enabled, profiles).is_warning);
+    put_file(packaged, "  owner /other/*/nbd/s rw,\n"); /* another snapshots_directory */
+    fact = look_at_profiles(enabled, profiles);
+    assert_true(fact.is_warning);
+    assert_null(strstr(fact.text, "nothing includes"));
+    put_file(packaged, "  owner /i/snapshots/*/nbd/s rw,\n");
+    assert_int_equal(unlink(local), 0);
+    put_file(beside, "include <abstractions/nova-snapshot-agent>\n"); /* a drop-in */
+    assert_false(look_at_profiles(enabled, profiles).is_warning);
 }
 
 static void look_beside(void)
@@ -676,6 +721,7 @@ int main(int argc, char **argv)
         TEST(what_the_agent_makes_need_not_be_there_before),
         TEST(what_is_left_is_counted),
         TEST(apparmor_has_to_know_the_socket),
+        TEST(a_rule_that_nothing_includes_is_none),
         TEST(one_look_at_a_time),
         TEST(a_look_ends_with_the_agent),
     };
