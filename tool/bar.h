@@ -9,8 +9,5 @@ struct bar {
     unsigned percent;            /* at most 100 */
 };
 
-/* In `columns`, if that leaves it a few; without an end of the line. */
+/* In `columns`: where they are too few even for a short bar, the line is cut. Without its end. */
 void bar_write(const struct bar *bar, unsigned columns, FILE *out);
-
-/* Those of the terminal behind `fd`, or what is good where there is none that says. */
-unsigned bar_columns(int fd);

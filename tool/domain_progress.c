@@ -8,13 +8,14 @@
 
 #include "common/clock.h"
 #include "tool/bar.h"
+#include "tool/terminal.h"
 #include "tool/units.h"
 
 #define SHOW_MS 200
 
 void domain_progress_begin(struct domain_progress *progress)
 {
-    *progress = (struct domain_progress){.is_terminal = isatty(STDERR_FILENO) == 1};
+    *progress = (struct domain_progress){.is_terminal = terminal_look(STDERR_FILENO).goes_back};
 }
 
 static void write_bar(const struct domain_progress *progress, uint64_t done, uint64_t total)
@@ -32,7 +33,8 @@ static void write_bar(const struct domain_progress *progress, uint64_t done, uin
     (void)snprintf(behind, sizeof(behind), "%3u %%  %s  %s  %s left", percent,
                    units_bytes(done).text, units_rate(rate).text, units_time(left_s).text);
     (void)fputs("\r\033[K", stderr);
-    bar_write(&(const struct bar){before, behind, percent}, bar_columns(STDERR_FILENO), stderr);
+    bar_write(&(const struct bar){before, behind, percent}, terminal_look(STDERR_FILENO).columns,
+              stderr);
     (void)fflush(stderr);
 }
 

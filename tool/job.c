@@ -118,7 +118,10 @@ void job_write_bar(const json_t *value, unsigned columns, FILE *out)
     (void)snprintf(before, sizeof(before), "%-3s %.*s %-11s", job.id, SHORT_ID, job.instance,
                    job.phase);
     if (!job.has_progress) {
-        (void)fprintf(out, "%s %s, %s\n", before, job_how(&job), units_time(job.seconds).text);
+        char line[2 * LINE_MAX_CHARS];
+        (void)snprintf(line, sizeof(line), "%s %s, %s", before, job_how(&job),
+                       units_time(job.seconds).text);
+        (void)fprintf(out, "%.*s\n", (int)columns, line);
         return;
     }
     (void)snprintf(behind, sizeof(behind), "%3d %%  %s  %s  %s left", job.percent,

@@ -2,6 +2,7 @@
 /* See watch.h. */
 #include "tool/watch.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,17 +10,16 @@
 #include <unistd.h>
 
 #include "common/json.h"
-#include "tool/bar.h"
 #include "tool/call.h"
 #include "tool/job.h"
 #include "tool/number.h"
+#include "tool/terminal.h"
 
 #define INTERVAL_MAX_S 3600
 
 struct watch {
     const struct invocation *invocation;
-    bool is_terminal;
-    unsigned n_lines; /* of the last look, on a terminal */
+    unsigned n_lines; /* of the last look, on a terminal that goes back over them */
     unsigned n_found;
 };
 
@@ -30,6 +30,16 @@ static bool is_wanted(const struct watch *watch, const json_t *job)
     return !wanted || strcmp(view.id, wanted) == 0 || strcasecmp(view.image, wanted) == 0;
 }
 
+static unsigned count_wanted(const struct watch *watch, const json_t *jobs)
+{
+    size_t i;
+    const json_t *job;
+    unsigned n = 0;
+    json_array_foreach (jobs, i, job)
+        n += is_wanted(watch, job);
+    return n;
+}
+
 /* What was written at the last look goes. */
 static void go_back(struct watch *watch)
 {
@@ -38,17 +48,15 @@ static void go_back(struct watch *watch)
     watch->n_lines = 0;
 }
 
-static void write_jobs(struct watch *watch, const json_t *jobs)
+static void write_some_jobs(const struct watch *watch, const json_t *jobs, unsigned n_most,
+                            unsigned columns)
 {
     size_t i;
     const json_t *job;
-    unsigned columns = bar_columns(STDOUT_FILENO);
-    watch->n_found = 0;
-    go_back(watch);
+    unsigned n = 0;
     json_array_foreach (jobs, i, job) {
-        if (!is_wanted(watch, job))
+        if (!is_wanted(watch, job) || n++ >= n_most)
             continue;
-        watch->n_found++;
         if (watch->invocation->values[INVOCATION_JSON]) {
             (void)json_dumpf(job, stdout, JSON_COMPACT);
             (void)putchar('\n');
@@ -56,9 +64,34 @@ static void write_jobs(struct watch *watch, const json_t *jobs)
             job_write_bar(job, columns, stdout);
         }
     }
-    if (watch->is_terminal && watch->n_found == 0)
-        (void)puts("no requests are under way");
-    watch->n_lines = watch->is_terminal ? (watch->n_found > 0 ? watch->n_found : 1) : 0;
+}
+
+/* The cursor's own row, below all lines, is one of the terminal's: what is above the first cannot
+ * be gone back to. */
+static void fill_terminal(struct watch *watch, const json_t *jobs, const struct terminal *terminal)
+{
+    char last[64] = "";
+    unsigned n_room = terminal->rows > 2 ? terminal->rows - 1 : 1;
+    unsigned n_shown = watch->n_found <= n_room ? watch->n_found : n_room - 1;
+    if (watch->n_found == 0)
+        (void)snprintf(last, sizeof(last), "no requests are under way");
+    else if (n_shown < watch->n_found)
+        (void)snprintf(last, sizeof(last), "and %u more", watch->n_found - n_shown);
+    go_back(watch);
+    write_some_jobs(watch, jobs, n_shown, terminal->columns);
+    if (last[0] != '\0')
+        (void)printf("%.*s\n", (int)terminal->columns, last);
+    watch->n_lines = n_shown + (last[0] != '\0');
+}
+
+static void write_jobs(struct watch *watch, const json_t *jobs)
+{
+    const struct terminal terminal = terminal_look(STDOUT_FILENO);
+    watch->n_found = count_wanted(watch, jobs);
+    if (terminal.goes_back && !watch->invocation->values[INVOCATION_JSON])
+        fill_terminal(watch, jobs, &terminal);
+    else
+        write_some_jobs(watch, jobs, UINT_MAX, terminal.columns);
     (void)fflush(stdout);
 }
 
@@ -84,9 +117,7 @@ static enum invocation_exit end_of_job(bool was_there, const struct invocation *
 enum invocation_exit watch_jobs(const struct invocation *invocation)
 {
     const char *text = invocation->values[INVOCATION_INTERVAL];
-    struct watch watch = {.invocation = invocation,
-                          .is_terminal =
-                              isatty(STDOUT_FILENO) == 1 && !invocation->values[INVOCATION_JSON]};
+    struct watch watch = {.invocation = invocation};
     int interval_s = 1;
     if (text && !number_read("interval", text, 1, INTERVAL_MAX_S, &interval_s))
         return INVOCATION_USAGE;

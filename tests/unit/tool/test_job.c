@@ -62,7 +62,9 @@ static void a_bar_fits_the_terminal(void **state)
     assert_null(strchr(bar(UPLOAD("0"), 80), '#'));
     assert_null(strstr(bar(UPLOAD("100"), 80), ".."));
     assert_null(strstr(bar(UPLOAD("7000"), 80), ".."));
-    assert_non_null(strstr(bar(UPLOAD("50"), 0), "[#####.....]"));
+    assert_non_null(strstr(bar(UPLOAD("50"), 60), "[#####.....]"));
+    assert_int_equal(strlen(bar(UPLOAD("50"), 60)), 60 + 1);
+    assert_int_equal(strlen(bar(UPLOAD("50"), 20)), 20 + 1); /* and is cut there */
     assert_non_null(strstr(bar(UPLOAD("50"), 100000), "####"));
 }
 
@@ -74,6 +76,8 @@ static void without_bytes_there_is_no_bar(void **state)
             "\"snapshot_instance\",\"seconds\":7,\"progress\":null}",
             80),
         "2   2e0af6cc slot        snapshot_instance, 7 s\n");
+    assert_string_equal(bar("{\"id\":2,\"instance\":\"2e0af6cc-8dab\",\"phase\":\"slot\"}", 16),
+                        "2   2e0af6cc slo\n");
 }
 
 /* What tenants can write comes here too. */
