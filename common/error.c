@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
+
 #define NOVA "nova.exception"
 
 /* Where a class comes from, and the code of nova's. */
@@ -53,50 +55,6 @@ static const struct exception_class *find_class(const char *exc)
     return &others;
 }
 
-/* The bytes of the character at `text`, 0 when it is none (RFC 3629). */
-static size_t character_bytes(const unsigned char *text)
-{
-    size_t n = text[0] < 0x80   ? 1
-               : text[0] < 0xc2 ? 0
-               : text[0] < 0xe0 ? 2
-               : text[0] < 0xf0 ? 3
-                                : 4;
-    if (text[0] > 0xf4 || (text[0] == 0xe0 && text[1] < 0xa0) ||
-        (text[0] == 0xed && text[1] > 0x9f) || (text[0] == 0xf0 && text[1] < 0x90) ||
-        (text[0] == 0xf4 && text[1] > 0x8f))
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((text[i] & 0xc0) != 0x80) /* the end is none, either */
-            return 0;
-    return n;
-}
-
-/* Where it was cut off: a beginning, and then nothing. */
-static bool is_cut_character(const unsigned char *text)
-{
-    size_t n = 1;
-    while ((text[n] & 0xc0) == 0x80)
-        n++;
-    return text[n] == '\0' && text[0] >= 0xc2 && n < (text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4);
-}
-
-/* JSON takes nothing else, and a log line is one line. */
-static void make_whole(char *text)
-{
-    for (unsigned char *c = (unsigned char *)text; *c != '\0';) {
-        size_t n = character_bytes(c);
-        if (n == 0 && is_cut_character(c)) {
-            *c = '\0';
-            return;
-        }
-        if (n == 0)
-            *c = '?';
-        else if (*c < ' ' || *c == 0x7f)
-            *c = ' ';
-        c += n == 0 ? 1 : n;
-    }
-}
-
 /* The message becomes "<head><tail>", cut to its size. */
 static void set_text(struct error *err, const char *head, const char *tail)
 {
@@ -105,7 +63,7 @@ static void set_text(struct error *err, const char *head, const char *tail)
     size_t size = length < ERROR_MESSAGE_MAX ? (size_t)length : ERROR_MESSAGE_MAX - 1;
     memcpy(err->message, text, size);
     err->message[size] = '\0';
-    make_whole(err->message);
+    text_make_whole(err->message);
 }
 
 static bool is_novas(const char *module)
@@ -123,8 +81,8 @@ static int set_error(struct error *err, int errnum, const char *module, const ch
     *err = (struct error){.errnum = errnum, .code = is_novas(module) ? class->code : 500};
     (void)snprintf(err->exc, sizeof(err->exc), "%s", exc);
     (void)snprintf(err->module, sizeof(err->module), "%s", module);
-    make_whole(err->exc);
-    make_whole(err->module);
+    text_make_whole(err->exc);
+    text_make_whole(err->module);
     set_text(err, message, "");
     return -errnum;
 }

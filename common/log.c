@@ -12,6 +12,7 @@
 
 #include "common/cleanup.h"
 #include "common/log_journal.h"
+#include "common/text.h"
 
 #define LINE_MAX_BYTES 4096
 #define ALL_MODULES (~0U)
@@ -36,14 +37,6 @@ static enum style style;
 static _Thread_local char context_request_id[64];
 static _Thread_local char context_instance_uuid[40];
 static _Thread_local char context_image_id[40];
-
-/* Text from outside must not be able to forge a second line. */
-static void flatten_text(char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            *text = ' ';
-}
 
 void log_set_level(enum log_level level)
 {
@@ -99,11 +92,12 @@ static bool is_chosen_module(const char *file)
     return (chosen & module_bit(module, strcspn(module, "/"))) != 0;
 }
 
-/* Copied as far as there is room. */
+/* Copied as far as there is room. Text from outside must not be able to forge a second line, here
+ * and below. */
 static void set_field(char *field, size_t size, const char *value)
 {
     (void)snprintf(field, size, "%s", value ? value : "");
-    flatten_text(field);
+    text_make_whole(field);
 }
 
 void log_set_context(const char *request_id, const char *instance_uuid)
@@ -198,7 +192,7 @@ void log_write(enum log_level level, const struct log_place *place, const char *
     int n = vsnprintf(line + used, sizeof(line) - used - 1, format, ap);
     va_end(ap);
     if (n > 0) {
-        flatten_text(line + used);
+        text_make_whole(line + used);
         used += strlen(line + used);
     }
     if (style != STYLE_JOURNAL || !send_to_journal(line, level, place)) {

@@ -14,10 +14,11 @@
 #include "common/control_socket.h"
 #include "common/http.h"
 #include "common/json.h"
+#include "common/text.h"
 
 #define TIMEOUT_MS 10000
 #define ID_MAX 64
-#define NOT_FOUND 404
+enum { NOT_FOUND = 404, NOT_ALLOWED = 405 };
 
 static const char *socket_path(const struct invocation *invocation)
 {
@@ -81,16 +82,52 @@ static enum invocation_exit complain(enum invocation_exit status, const char *te
     return status;
 }
 
-static enum invocation_exit read_response(const struct http_response *response, json_t **ret_answer)
+/* What a job can be missing for; all else that is not there is a path an agent of before lacks. */
+static bool is_of_job(const struct call *call)
+{
+    return strncmp(call->path, "/v1/jobs/", strlen("/v1/jobs/")) == 0 ||
+           json_object_get(call->body, "job");
+}
+
+static enum invocation_exit complain_of_refusal(const struct call *call,
+                                                const struct http_response *response)
 {
     char reason[HTTP_REASON_SIZE];
+    http_response_reason(response, reason);
+    if (response->status != NOT_FOUND && response->status != NOT_ALLOWED)
+        return complain(INVOCATION_FAILED, reason);
+    if (is_of_job(call))
+        return complain(INVOCATION_NO_JOB, reason);
+    (void)fprintf(stderr,
+                  "nova-snapshot: the agent is older than this tool: it does not know %s %s\n",
+                  call->method, call->path);
+    return INVOCATION_FAILED;
+}
+
+/* What the agent says is others' text in part: nothing in it may command a terminal. */
+static void make_texts_whole(json_t *value)
+{
+    const char *key;
+    size_t i;
+    json_t *member;
+    cleanup_free char *copy = json_is_string(value) ? strdup(json_string_value(value)) : NULL;
+    if (copy) {
+        text_make_whole(copy);
+        (void)json_string_set(value, copy);
+    }
+    json_object_foreach (value, key, member)
+        make_texts_whole(member);
+    json_array_foreach (value, i, member)
+        make_texts_whole(member);
+}
+
+static enum invocation_exit read_response(const struct call *call,
+                                          const struct http_response *response, json_t **ret_answer)
+{
     struct error err = ERROR_INIT;
     json_t *answer = NULL;
-    if (response->status / 100 != 2) {
-        http_response_reason(response, reason);
-        return complain(response->status == NOT_FOUND ? INVOCATION_NO_JOB : INVOCATION_FAILED,
-                        reason);
-    }
+    if (response->status / 100 != 2)
+        return complain_of_refusal(call, response);
     if (http_response_json(response, "the agent's answer", &answer, &err) < 0)
         return complain(INVOCATION_FAILED, err.message);
     *ret_answer = answer;
@@ -106,9 +143,19 @@ enum invocation_exit call_agent(const struct invocation *invocation, const struc
         return complain(INVOCATION_NO_JOB, "a job is a number, or the id of an image");
     if (get_response(socket_path(invocation), call, &response, &err) < 0)
         return complain(INVOCATION_UNREACHABLE, err.message);
-    enum invocation_exit status = read_response(&response, ret_answer);
+    enum invocation_exit status = read_response(call, &response, ret_answer);
     http_response_done(&response);
+    if (status == INVOCATION_DONE && !invocation->values[INVOCATION_JSON])
+        make_texts_whole(*ret_answer);
     return status;
+}
+
+enum invocation_exit call_complain_of_lack(const char *member)
+{
+    (void)fprintf(stderr,
+                  "nova-snapshot: the agent's answer has no '%s': is it of another version?\n",
+                  member);
+    return INVOCATION_FAILED;
 }
 
 bool call_finds_nobody(const struct invocation *invocation)
@@ -124,7 +171,7 @@ bool call_print_json(const struct invocation *invocation, const json_t *answer)
 {
     if (!invocation->values[INVOCATION_JSON])
         return false;
-    (void)json_dumpf(answer, stdout, JSON_INDENT(2));
+    (void)json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     (void)putchar('\n');
     return true;
 }

@@ -16,7 +16,8 @@ struct call {
 
 /*
  * INVOCATION_DONE and the answer, an owned object; else it has said on stderr what is wrong, and
- * the program ends with this.
+ * the program ends with this. Without --json all text in it may be shown. Of agents of another
+ * version members may be missing, or of another type.
  */
 enum invocation_exit call_agent(const struct invocation *invocation, const struct call *call,
                                 json_t **ret_answer);
@@ -25,5 +26,8 @@ enum invocation_exit call_agent(const struct invocation *invocation, const struc
  * there and does not answer is another thing. */
 bool call_finds_nobody(const struct invocation *invocation);
 
-/* With --json prints the answer as it came, and is true: there is no more to say. */
+/* Says that the agent's answer lacks this member; the program ends with what it returns. */
+enum invocation_exit call_complain_of_lack(const char *member);
+
+/* With --json prints the answer as it came, in ASCII, and is true: there is no more to say. */
 bool call_print_json(const struct invocation *invocation, const json_t *answer);

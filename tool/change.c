@@ -128,7 +128,7 @@ enum invocation_exit change_throttle(const struct invocation *invocation)
     if (read_rates(invocation, wanted))
         status = put(invocation, "/v1/throttle", wanted, &answer);
     if (status == INVOCATION_DONE && !call_print_json(invocation, answer))
-        show_limits(answer, stdout);
+        status = show_limits(answer, stdout);
     json_decref(wanted);
     json_decref(answer);
     return status;
@@ -157,8 +157,13 @@ enum invocation_exit change_log_level(const struct invocation *invocation)
     if (modules)
         (void)json_object_set_new(wanted, "modules", split_modules(modules));
     enum invocation_exit status = put(invocation, "/v1/log-level", wanted, &answer);
-    if (status == INVOCATION_DONE && !call_print_json(invocation, answer))
-        (void)printf("log level %s\n", json_string_value(json_object_get(answer, "log_level")));
+    const char *level = json_string_member(answer, "log_level");
+    if (status == INVOCATION_DONE && !call_print_json(invocation, answer)) {
+        if (!level)
+            status = call_complain_of_lack("log_level");
+        else
+            (void)printf("log level %s\n", level);
+    }
     json_decref(wanted);
     json_decref(answer);
     return status;

@@ -97,7 +97,8 @@ static void write_result(const json_t *result)
         write_item(entry, stdout);
     }
     json_array_foreach (troubles, i, entry) {
-        (void)fprintf(stderr, "nova-snapshot: %s\n", json_string_value(entry));
+        const char *text = json_string_value(entry);
+        (void)fprintf(stderr, "nova-snapshot: %s\n", text ? text : "something is wrong");
     }
     write_summary(found, json_array_size(troubles) == 0, stdout);
 }
@@ -127,12 +128,16 @@ static enum invocation_exit await_run(const struct invocation *invocation, json_
         enum invocation_exit status = call_agent(invocation, &look, &result);
         if (status != INVOCATION_DONE)
             return status;
+        const json_t *running = json_object_get(result, "running");
         bool is_it = json_integer_value(json_object_get(result, "run")) == run;
-        if (is_it && json_is_false(json_object_get(result, "running"))) {
+        bool is_told = json_is_boolean(running);
+        if (is_it && json_is_false(running)) {
             *ret_result = result;
             return INVOCATION_DONE;
         }
         json_decref(result);
+        if (!is_told)
+            return call_complain_of_lack("running");
         if (!is_it)
             return complain("somebody else has begun another clean since");
         (void)poll(NULL, 0, pause_ms);
@@ -147,6 +152,8 @@ enum invocation_exit clean_leftovers(const struct invocation *invocation)
     const struct call start = {.method = "POST", .path = "/v1/clean", .body = body};
     json_t *answer = NULL, *result = NULL;
     enum invocation_exit status = call_agent(invocation, &start, &answer);
+    if (status == INVOCATION_DONE && !json_is_integer(json_object_get(answer, "run")))
+        status = call_complain_of_lack("run");
     if (status == INVOCATION_DONE)
         status = await_run(invocation, json_integer_value(json_object_get(answer, "run")), &result);
     if (status == INVOCATION_DONE && !call_print_json(invocation, result))

@@ -84,7 +84,9 @@ enum invocation_exit doctor_run(const struct invocation *invocation)
     if (status == INVOCATION_DONE) {
         if (!call_print_json(invocation, report))
             findings_write(report, stdout);
-        if (findings_exit(report) != 0)
+        if (!json_is_array(json_object_get(report, "findings")))
+            status = call_complain_of_lack("findings");
+        else if (findings_exit(report) != 0)
             status = INVOCATION_NOT_WELL;
     }
     json_decref(report);

@@ -35,7 +35,7 @@ static void report_json(const struct checkpoint_report *report, FILE *out)
                              "guest_paused_ms", (json_int_t)report->stood_still_ms, "halted",
                              report->is_halted, "frozen_at_most_ms", (json_int_t)report->frozen_ms,
                              "disks", disks, "left_out", omissions);
-    (void)json_dumpf(root, out, JSON_INDENT(2));
+    (void)json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     (void)fputc('\n', out);
     json_decref(root);
 }

@@ -48,7 +48,7 @@ static enum invocation_exit end_command(const struct invocation *invocation, jso
                                         const struct error *err)
 {
     if (invocation->values[INVOCATION_JSON]) {
-        (void)json_dumpf(done, stdout, JSON_INDENT(2));
+        (void)json_dumpf(done, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
         (void)fputc('\n', stdout);
     } else if (r == 0 || json_array_size(done) > 0) {
         report_text(done, stdout);

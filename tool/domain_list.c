@@ -101,7 +101,7 @@ static void write_json(const struct checkpoint_list *list, FILE *out)
                       "layers", pack_layers(checkpoint)));
     }
     json_t *root = json_pack("{s:o}", "checkpoints", checkpoints);
-    (void)json_dumpf(root, out, JSON_INDENT(2));
+    (void)json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     (void)fputc('\n', out);
     json_decref(root);
 }

@@ -16,7 +16,7 @@ static const char *verification(const struct image_file *file)
 
 void domain_report_json(json_t *value, FILE *out)
 {
-    (void)json_dumpf(value, out, JSON_INDENT(2));
+    (void)json_dumpf(value, out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     (void)fputc('\n', out);
     json_decref(value);
 }

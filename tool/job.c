@@ -11,7 +11,7 @@
 #define LINE_MAX_CHARS 512
 #define SHORT_ID 8 /* of a server, where there is little room */
 
-/* Requests come from afar: nothing in them may command a terminal. */
+/* Names, in columns of bytes: ASCII, which cannot command a terminal either. */
 static void copy_text(const json_t *job, const char *key, char text[static JOB_TEXT_MAX])
 {
     const char *value = json_string_member(job, key);

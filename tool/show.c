@@ -40,7 +40,10 @@ static void write_state(const json_t *status, FILE *out)
 
 static void write_fitness(const json_t *status, FILE *out)
 {
-    if (json_is_true(json_object_get(status, "fit")))
+    const json_t *fit = json_object_get(status, "fit");
+    if (!json_is_boolean(fit))
+        (void)fputs("host          not known\n", out);
+    else if (json_is_true(fit))
         (void)fputs("host          can take snapshots\n", out);
     else
         (void)fprintf(out, "host          cannot take snapshots: %s\n", text_of(status, "trouble"));
@@ -56,14 +59,22 @@ static void write_slots(const json_t *slots, const char *key, const char *name, 
     (void)fprintf(out, ", %d waiting\n", number_of(usage, "waiting"));
 }
 
-void show_limits(const json_t *status, FILE *out)
+static void write_limits(const json_t *limits, FILE *out)
 {
-    const json_t *limits = json_object_get(status, "limits");
     (void)fprintf(out, "limits        disk %s (host: %s), upload %s (host: %s)\n",
                   units_limit(number_of(limits, "disk_rate_limit")).text,
                   units_limit(number_of(limits, "disk_rate_limit_host")).text,
                   units_limit(number_of(limits, "upload_rate_limit")).text,
                   units_limit(number_of(limits, "upload_rate_limit_host")).text);
+}
+
+enum invocation_exit show_limits(const json_t *status, FILE *out)
+{
+    const json_t *limits = json_object_get(status, "limits");
+    if (!json_is_object(limits))
+        return call_complain_of_lack("limits");
+    write_limits(limits, out);
+    return INVOCATION_DONE;
 }
 
 static void write_status(const json_t *status, FILE *out)
@@ -84,7 +95,7 @@ static void write_status(const json_t *status, FILE *out)
                   number_of(status, "running"), number_of(status, "waiting_for_turn"));
     if (number_of(status, "frozen_guests") > 0)
         (void)fprintf(out, "frozen        %d guests\n", number_of(status, "frozen_guests"));
-    show_limits(status, out);
+    write_limits(json_object_get(status, "limits"), out);
     (void)fprintf(out, "method        %s\n", text_of(status, "live_snapshot_method"));
     (void)fprintf(out, "log level     %s\n", text_of(status, "log_level"));
 }
@@ -121,8 +132,13 @@ enum invocation_exit show_jobs(const struct invocation *invocation)
     const struct call call = {.method = "GET", .path = "/v1/jobs"};
     json_t *answer = NULL;
     enum invocation_exit status = call_agent(invocation, &call, &answer);
-    if (status == INVOCATION_DONE && !call_print_json(invocation, answer))
-        job_write_table(json_object_get(answer, "jobs"), stdout);
+    const json_t *jobs = json_object_get(answer, "jobs");
+    if (status == INVOCATION_DONE && !call_print_json(invocation, answer)) {
+        if (!json_is_array(jobs))
+            status = call_complain_of_lack("jobs");
+        else
+            job_write_table(jobs, stdout);
+    }
     json_decref(answer);
     return status;
 }
@@ -132,8 +148,12 @@ enum invocation_exit show_job(const struct invocation *invocation)
     const struct call call = {.method = "GET", .path = "/v1/jobs/", .id = invocation->argument};
     json_t *answer = NULL;
     enum invocation_exit status = call_agent(invocation, &call, &answer);
-    if (status == INVOCATION_DONE && !call_print_json(invocation, answer))
-        job_write_one(answer, stdout);
+    if (status == INVOCATION_DONE && !call_print_json(invocation, answer)) {
+        if (!json_is_integer(json_object_get(answer, "id")))
+            status = call_complain_of_lack("id");
+        else
+            job_write_one(answer, stdout);
+    }
     json_decref(answer);
     return status;
 }

@@ -11,5 +11,5 @@ enum invocation_exit show_status(const struct invocation *invocation);
 enum invocation_exit show_jobs(const struct invocation *invocation);
 enum invocation_exit show_job(const struct invocation *invocation);
 
-/* The limits of an answer to /v1/status, in a line. */
-void show_limits(const json_t *status, FILE *out);
+/* The limits of an answer to /v1/status, in a line; INVOCATION_FAILED when it has none. */
+enum invocation_exit show_limits(const json_t *status, FILE *out);

@@ -58,7 +58,7 @@ static void write_some_jobs(const struct watch *watch, const json_t *jobs, unsig
         if (!is_wanted(watch, job) || n++ >= n_most)
             continue;
         if (watch->invocation->values[INVOCATION_JSON]) {
-            (void)json_dumpf(job, stdout, JSON_COMPACT);
+            (void)json_dumpf(job, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
             (void)putchar('\n');
         } else {
             job_write_bar(job, columns, stdout);
@@ -100,6 +100,8 @@ static enum invocation_exit look_once(struct watch *watch)
     const struct call call = {.method = "GET", .path = "/v1/jobs"};
     json_t *answer = NULL;
     enum invocation_exit status = call_agent(watch->invocation, &call, &answer);
+    if (status == INVOCATION_DONE && !json_is_array(json_object_get(answer, "jobs")))
+        status = call_complain_of_lack("jobs");
     if (status == INVOCATION_DONE)
         write_jobs(watch, json_object_get(answer, "jobs"));
     json_decref(answer);

@@ -79,6 +79,9 @@ static void text_is_whole_utf8(void **state)
         {"cut \xe2\x82", "cut "},
         {"cut \xf0", "cut "},
         {"a\nb\tc\x1b[31m\x7f", "a b c [31m "},
+        {"a\xc2\x80\xc2\x9b"
+         "2J\xc2\xa0",
+         "a    2J\xc2\xa0"}, /* C1: CSI in one character */
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct error err = ERROR_INIT, other = ERROR_INIT;

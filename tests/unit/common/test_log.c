@@ -145,10 +145,13 @@ static void text_from_outside_makes_no_second_line(void **state)
     (void)state;
     log_set_context("req\n<0>x", "i\x1b[2J");
     capture_begin();
-    log_info("%s", "a\nERROR forged\r\t\x1b[31m\x7f");
+    log_info("%s", "a\nERROR forged\r\t\x1b[31m\x7f\xc2\x9b"
+                   "31m\xff\xc3\xa4");
     const char *line = capture_end();
     assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
     assert_null(strchr(line, '\x1b'));
+    assert_null(strstr(line, "\xc2\x9b")); /* ESC [ in one character */
+    assert_non_null(strstr(line, "31m?\xc3\xa4\n"));
     assert_non_null(strstr(line, "[req <0>x instance: i [2J] a ERROR forged"));
 }
 

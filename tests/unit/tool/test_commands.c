@@ -260,6 +260,110 @@ static void the_log_level_is_sent(void **state)
     assert_string_equal(printed, "log level info\n");
 }
 
+/* As another version of it may answer. */
+static void an_odd_answer_is_told(void **state)
+{
+    static const struct {
+        const char *words, *member;
+    } cases[] = {
+        {"log-level", "log_level"},
+        {"throttle", "limits"},
+        {"jobs", "jobs"},
+        {"watch", "jobs"},
+        {"show 3", "id"},
+        {"doctor", "findings"},
+        {"doctor --json", "findings"},
+        {"clean", "run"},
+    };
+    (void)state;
+    ANSWERS({"GET /v1/status", 200, "{}", 0}, {"GET /v1/jobs", 200, "{}", 0},
+            {"GET /v1/jobs/3", 200, "{}", 0}, {"GET /v1/doctor", 200, "{}", 0},
+            {"POST /v1/clean", 202, "{}", 1}, {"POST /v1/clean", 202, "{\"run\":7}", 0},
+            {"GET /v1/clean", 200, "{\"run\":7}", 1},
+            {"GET /v1/clean", 200, RUN("false", "", "7"), 0});
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char complaint[128];
+        (void)snprintf(complaint, sizeof(complaint),
+                       "nova-snapshot: the agent's answer has no '%s': is it of another version?\n",
+                       cases[i].member);
+        assert_int_equal(run(cases[i].words), INVOCATION_FAILED);
+        assert_string_equal(complained, complaint);
+    }
+    assert_int_equal(run("clean"), INVOCATION_FAILED);
+    assert_non_null(strstr(complained, "has no 'running'"));
+    assert_int_equal(run("clean"), INVOCATION_FAILED);
+    assert_null(strstr(complained, "null"));
+}
+
+#define NOTHING "{\"error\":{\"code\":404,\"message\":\"there is nothing here\"}}"
+#define NOT_ALLOWED "{\"error\":{\"code\":405,\"message\":\"this cannot be done with it\"}}"
+
+/* Only what is asked of a job can lack a job. */
+static void an_older_agent_is_told_apart_from_a_job_that_is_gone(void **state)
+{
+    (void)state;
+    ANSWERS({"GET /v1/doctor", 404, NOTHING, 0}, {"POST /v1/clean", 405, NOT_ALLOWED, 0},
+            {"PUT /v1/throttle", 404, UNKNOWN, 1}, {"PUT /v1/throttle", 404, NOTHING, 0},
+            {"DELETE /v1/jobs/4", 404, UNKNOWN, 0});
+    assert_int_equal(run("doctor"), INVOCATION_FAILED);
+    assert_string_equal(complained, "nova-snapshot: the agent is older than this tool: it does not "
+                                    "know GET /v1/doctor\n");
+    assert_int_equal(run("clean"), INVOCATION_FAILED);
+    assert_non_null(strstr(complained, "older than this tool: it does not know POST /v1/clean\n"));
+    assert_int_equal(run("throttle 4 --upload 1"), INVOCATION_NO_JOB);
+    assert_string_equal(complained, "nova-snapshot: 404: there is no such job\n");
+    assert_int_equal(run("throttle --upload 1"), INVOCATION_FAILED);
+    assert_int_equal(run("cancel 4"), INVOCATION_NO_JOB);
+}
+
+/* ESC, and CSI as one character (U+009B). */
+#define COMMANDS "\\u001b[2J\\u009b2Jc\xc3\xa4t"
+
+static bool commands_a_terminal(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (((unsigned char)*text < ' ' && *text != '\n') || *text == 0x7f ||
+            ((unsigned char)*text == 0xc2 && (unsigned char)text[1] < 0xa0))
+            return true;
+    return false;
+}
+
+/* Paths and others' messages are in what the agent says. */
+static void no_answer_commands_the_terminal(void **state)
+{
+    static const char *const words[] = {"status", "doctor", "clean", "cancel 4", "log-level"};
+    static const char *const in_json[] = {"status --json", "doctor --json", "watch --json 3"};
+    (void)state;
+    ANSWERS({"GET /v1/status", 200,
+             "{\"host\":\"" COMMANDS "\",\"state\":\"" COMMANDS
+             "\",\"fit\":false,\"trouble\":\"" COMMANDS "\",\"log_level\":\"" COMMANDS "\"}",
+             0},
+            {"GET /v1/jobs", 200, "{\"jobs\":[{\"id\":3,\"phase\":\"" COMMANDS "\"}]}", 2},
+            {"GET /v1/jobs", 200, "{\"jobs\":[]}", 0},
+            {"GET /v1/doctor", 200,
+             "{\"status\":\"ok\",\"findings\":[{\"check\":\"" COMMANDS
+             "\",\"status\":\"ok\",\"text\":\"" COMMANDS "\"}]}",
+             0},
+            {"POST /v1/clean", 202, "{\"run\":7}", 0},
+            {"GET /v1/clean", 200,
+             "{\"run\":7,\"running\":false,\"found\":[{\"kind\":\"folder\",\"verdict\":\"left\","
+             "\"what\":"
+             "\"" COMMANDS "\",\"why\":\"" COMMANDS "\"}],\"troubles\":[\"" COMMANDS "\"]}",
+             0},
+            {"DELETE /v1/jobs/4", 409, "{\"error\":{\"message\":\"" COMMANDS "\"}}", 0});
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        (void)run(words[i]);
+        assert_false(commands_a_terminal(printed));
+        assert_false(commands_a_terminal(complained));
+        if (i < 3)
+            HAS("c\xc3\xa4t");
+    }
+    for (size_t i = 0; i < sizeof(in_json) / sizeof(in_json[0]); i++) {
+        (void)run(in_json[i]);
+        assert_false(commands_a_terminal(printed));
+    }
+}
+
 static void a_watch_ends_with_its_job(void **state)
 {
     (void)state;
@@ -422,6 +526,9 @@ int main(void)
         TEST(what_is_left_is_removed),
         TEST(limits_are_sent_as_they_are_given),
         TEST(the_log_level_is_sent),
+        TEST(an_odd_answer_is_told),
+        TEST(an_older_agent_is_told_apart_from_a_job_that_is_gone),
+        TEST(no_answer_commands_the_terminal),
         TEST(a_watch_ends_with_its_job),
         TEST(a_doctor_says_how_it_is),
         TEST(a_doctor_without_an_agent_needs_its_program),
