@@ -7,6 +7,7 @@
 #include "common/error.h"
 #include "common/request_context.h"
 #include "conf/sources.h"
+#include "driver/driver.h"
 
 struct agent;
 
@@ -19,6 +20,7 @@ struct host_view {
     bool is_thorough;                   /* what an answer is kept of is asked for anew */
     const char *glance_url;             /* where the last request has found it; NULL: not known */
     struct request_context *context;    /* of [service_user]; owned; NULL: there is none (yet) */
+    char hypervisor[DRIVER_TEXT_MAX];   /* as it describes itself; "" = it has not been asked */
 };
 
 /* What is worth telling of a check that is passed. */

@@ -2,6 +2,8 @@
 /* See operator_view.h. */
 #include "agent/operator_view.h"
 
+#include <stdio.h>
+
 #include "agent/agent.h"
 #include "agent/freezer.h"
 #include "agent/instance_queue.h"
@@ -72,7 +74,26 @@ static unsigned count_under_way(const struct agent *agent)
     return n_taken + workers_running(agent->workers);
 }
 
-json_t *operator_view_status(const struct agent *agent)
+static json_t *text_or_null(const char *text)
+{
+    return text[0] != '\0' ? json_string(text) : json_null();
+}
+
+/* Where requests come from and what they are served with, as describe_host says it. Nobody is
+ * asked, it is as it was last seen: a libvirtd or a broker that hangs holds up no operator. */
+static json_t *view_surroundings(const struct agent *agent)
+{
+    char broker[BUS_BROKER_MAX], text[DRIVER_TEXT_MAX], libvirt[16] = "", qemu[16] = "";
+    bus_broker(agent->bus, broker);
+    preflight_hypervisor(agent->preflight, text);
+    (void)sscanf(text, "libvirt %15[0-9.], %*s %15[0-9.]", libvirt, qemu);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "queue",
+                     json_sprintf("compute.%s", agent->conf->DEFAULT.host), "broker",
+                     text_or_null(broker), "libvirt", text_or_null(libvirt), "qemu",
+                     text_or_null(qemu), "troubles", preflight_troubles(agent->preflight));
+}
+
+static json_t *view_state(const struct agent *agent)
 {
     struct error trouble = ERROR_INIT;
     bool is_fit = preflight_trouble(agent->preflight, &trouble) == 0;
@@ -92,6 +113,18 @@ json_t *operator_view_status(const struct agent *agent)
         "running", (int)count_under_way(agent), "waiting_for_turn",
         (int)instance_queue_waiting(agent->instance_queue), "frozen_guests",
         (int)freezer_count(agent->freezer), "limits", view_limits(agent));
+}
+
+json_t *operator_view_status(const struct agent *agent)
+{
+    json_t *status = view_state(agent);
+    json_t *surroundings = view_surroundings(agent);
+    if (json_object_update(status, surroundings) < 0) {
+        json_decref(status);
+        status = NULL;
+    }
+    json_decref(surroundings);
+    return status;
 }
 
 struct job_list {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,30 +39,13 @@ struct preflight {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
     struct error trouble; /* errnum 0 = none */
-    uint64_t looked_ms;   /* 0 = never */
-    uint64_t next_ms;     /* when the thread looks again */
+    json_t *troubles;     /* of all checks; owned */
+    char hypervisor[DRIVER_TEXT_MAX];
+    uint64_t looked_ms; /* 0 = never */
+    uint64_t next_ms;   /* when the thread looks again */
     uint64_t unfit_interval_ms;
     bool stopping;
 };
-
-static bool keep_first(void *arg, const struct host_finding *finding)
-{
-    struct error *first = arg;
-    if (!finding->trouble)
-        return true;
-    *first = *finding->trouble;
-    if (finding->is_local)
-        (void)error_prepend(first, "%s", finding->name);
-    return false;
-}
-
-static int look_at_all(const struct preflight *preflight, struct error *err)
-{
-    struct host_view view = {
-        .agent = preflight->agent, .is_serving = true, .glance_url = preflight->glance_url};
-    (void)host_checks_run(&view, HOST_CHECKS_FIT, keep_first, err);
-    return -err->errnum;
-}
 
 static bool has_nova_compute(const struct preflight *preflight)
 {
@@ -120,13 +104,59 @@ static void forget_old_glance_url(struct preflight *preflight)
     preflight->glance_url = NULL;
 }
 
-/* With `looking`. A look that was cancelled has found nothing. */
-static void look_at_host(struct preflight *preflight)
+/* Takes the troubles. */
+static void note_troubles(struct preflight *preflight, json_t *troubles, const char *hypervisor)
 {
-    struct error trouble = ERROR_INIT;
+    LOCK_SCOPE(&preflight->lock);
+    json_decref(preflight->troubles);
+    preflight->troubles = troubles;
+    if (hypervisor[0] != '\0')
+        (void)snprintf(preflight->hypervisor, sizeof(preflight->hypervisor), "%s", hypervisor);
+}
+
+struct look {
+    struct preflight *preflight;
+    bool is_whole; /* goes on behind the first trouble */
+    struct error first;
+    json_t *troubles;
+};
+
+/* The first counts at once: what follows may take a while. */
+static bool keep_trouble(void *arg, const struct host_finding *finding)
+{
+    struct look *look = arg;
+    if (!finding->trouble)
+        return true;
+    if (finding->trouble->errnum == ECANCELED)
+        return false;
+    (void)json_array_append_new(look->troubles, json_pack("{s:s, s:s}", "check", finding->name,
+                                                          "text", finding->trouble->message));
+    if (look->first.errnum != 0)
+        return true;
+    look->first = *finding->trouble;
+    if (finding->is_local)
+        (void)error_prepend(&look->first, "%s", finding->name);
+    note_troubles(look->preflight, json_deep_copy(look->troubles), "");
+    keep_look(look->preflight, &look->first);
+    return look->is_whole;
+}
+
+/* With `looking`. A look that was cancelled has found nothing. */
+static void look_at_host(struct preflight *preflight, bool is_whole)
+{
+    struct error ends = ERROR_INIT;
     forget_old_glance_url(preflight);
-    if (look_at_all(preflight, &trouble) != -ECANCELED)
-        keep_look(preflight, &trouble);
+    struct host_view view = {
+        .agent = preflight->agent, .is_serving = true, .glance_url = preflight->glance_url};
+    struct look look = {.preflight = preflight, .is_whole = is_whole, .troubles = json_array()};
+    (void)host_checks_run(&view, HOST_CHECKS_FIT, keep_trouble, &look);
+    if (cancel_check(&ends) < 0) {
+        json_decref(look.troubles);
+        return;
+    }
+    note_troubles(preflight, look.troubles, view.hypervisor);
+    if (look.first.errnum == 0)
+        keep_look(preflight, &look.first);
 }
 
 /* Where the last request has found Glance. */
@@ -160,7 +190,7 @@ int preflight_look(struct preflight *preflight, const struct request_context *co
     }
     if (!is_fresh(preflight)) {
         keep_glance_url(preflight, context);
-        look_at_host(preflight);
+        look_at_host(preflight, false);
     }
     (void)pthread_mutex_unlock(&preflight->looking);
     return preflight_check(preflight, err);
@@ -175,6 +205,23 @@ int preflight_trouble(struct preflight *preflight, struct error *err)
         return 0;
     *err = preflight->trouble;
     return -err->errnum;
+}
+
+json_t *preflight_troubles(struct preflight *preflight)
+{
+    if (!preflight)
+        return json_array();
+    LOCK_SCOPE(&preflight->lock);
+    return preflight->troubles ? json_deep_copy(preflight->troubles) : json_array();
+}
+
+void preflight_hypervisor(struct preflight *preflight, char ret_text[static DRIVER_TEXT_MAX])
+{
+    ret_text[0] = '\0';
+    if (!preflight)
+        return;
+    LOCK_SCOPE(&preflight->lock);
+    memcpy(ret_text, preflight->hypervisor, DRIVER_TEXT_MAX);
 }
 
 int preflight_check(struct preflight *preflight, struct error *err)
@@ -208,7 +255,7 @@ static void *preflight_run(void *arg)
     (void)cancel_enter(preflight->stop);
     while (await_next(preflight)) {
         LOCK_SCOPE(&preflight->looking);
-        look_at_host(preflight);
+        look_at_host(preflight, true);
     }
     return NULL;
 }
@@ -277,5 +324,6 @@ void preflight_free(struct preflight *preflight)
     (void)pthread_mutex_destroy(&preflight->lock);
     (void)pthread_mutex_destroy(&preflight->looking);
     free(preflight->glance_url);
+    json_decref(preflight->troubles);
     free(preflight);
 }

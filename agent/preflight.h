@@ -10,10 +10,12 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "common/error.h"
 #include "common/request_context.h"
+#include "driver/driver.h"
 
 struct agent;
 struct preflight;
@@ -42,8 +44,18 @@ int preflight_look(struct preflight *preflight, const struct request_context *co
 int preflight_trouble(struct preflight *preflight, struct error *err);
 
 /*
- * The same for a request: 0, or -errno with the reason, and then the agent is detached already.
- * Always 0 where there is no nova-compute that could serve it.
+ * All that it has found, an array of {"check", "text"}: the first is preflight_trouble()'s. A look
+ * on behalf of a request ends with the first, those of the thread's own go on. Owned; NULL: no
+ * memory.
+ */
+json_t *preflight_troubles(struct preflight *preflight);
+
+/* As driver_ops.describe_host said at the last look at which it answered; "" = at none. */
+void preflight_hypervisor(struct preflight *preflight, char ret_text[static DRIVER_TEXT_MAX]);
+
+/*
+ * preflight_trouble() for a request: 0, or -errno with the reason, and then the agent is detached
+ * already. Always 0 where there is no nova-compute that could serve it.
  */
 int preflight_check(struct preflight *preflight, struct error *err);
 

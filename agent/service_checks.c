@@ -29,12 +29,14 @@
 int service_checks_libvirt(struct host_view *view, struct host_fact *fact, struct error *err)
 {
     struct driver *driver = view->agent->driver;
-    char text[DRIVER_TEXT_MAX] = "";
-    int r = view->is_thorough ? driver->ops->describe_host(driver, text, err)
-                              : driver->ops->check_host(driver, err);
+    struct error unknown = ERROR_INIT;
+    int r = view->is_thorough ? 0 : driver->ops->check_host(driver, err);
+    if (r < 0)
+        return r;
+    r = driver->ops->describe_host(driver, view->hypervisor, view->is_thorough ? err : &unknown);
     if (r == 0)
-        host_check_tell(fact, "%s", text);
-    return r;
+        host_check_tell(fact, "%s", view->hypervisor);
+    return view->is_thorough ? r : 0; /* it has answered */
 }
 
 /* Before the agent has made its folders nobody misses them. */

@@ -90,6 +90,20 @@ static void note_connected(struct bus *bus)
     (void)pthread_cond_broadcast(&bus->changed);
 }
 
+/* For bus_broker(). */
+static void note_broker(struct bus *bus)
+{
+    char broker[BUS_BROKER_MAX] = "";
+    if (bus_connected(bus)) {
+        const struct transport_host *host = connection_host(bus->consuming);
+        bool is_ipv6 = strchr(host->hostname, ':') != NULL;
+        (void)snprintf(broker, sizeof(broker), "%s%s%s:%u", is_ipv6 ? "[" : "", host->hostname,
+                       is_ipv6 ? "]" : "", host->port);
+    }
+    LOCK_SCOPE(&bus->lock);
+    memcpy(bus->broker, broker, sizeof(broker));
+}
+
 static void run_parts(struct bus *bus)
 {
     connection_run(bus->consuming, clock_now_ms());
@@ -153,6 +167,7 @@ static void *bus_main(void *arg)
         bus_work_start_queued(&bus->works);
         run_parts(bus);
         note_connected(bus);
+        note_broker(bus);
         wait_for_event(bus);
     }
     log_debug("the bus stops: what still waits fails");
@@ -326,6 +341,12 @@ bool bus_queue_is_given_out(struct bus *bus)
 bool bus_connected(struct bus *bus)
 {
     return atomic_load(&bus->up);
+}
+
+void bus_broker(struct bus *bus, char ret_broker[static BUS_BROKER_MAX])
+{
+    LOCK_SCOPE(&bus->lock);
+    memcpy(ret_broker, bus->broker, BUS_BROKER_MAX);
 }
 
 void bus_watch(struct bus *bus, unsigned interval_ms)

@@ -62,6 +62,11 @@ bool bus_queue_is_given_out(struct bus *bus);
 /* True while both directions to the broker are up. */
 bool bus_connected(struct bus *bus);
 
+#define BUS_BROKER_MAX 272
+
+/* HOST:PORT of the broker that requests come from; "" while it is not connected. */
+void bus_broker(struct bus *bus, char ret_broker[static BUS_BROKER_MAX]);
+
 /*
  * From now on the bus thread turns at least every `interval_ms`, also when it has nothing to do
  * (0 = only then), so that bus_alive() can tell.

@@ -43,8 +43,9 @@ struct bus {
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below; never held together with that of `works` */
     pthread_cond_t changed;
-    bool connected;       /* both directions were up once */
-    struct error trouble; /* why it is not connected */
+    bool connected;              /* both directions were up once */
+    struct error trouble;        /* why it is not connected */
+    char broker[BUS_BROKER_MAX]; /* "" = not connected */
 };
 
 /* Bus thread only: why it is not connected; "" when nothing is known. Borrowed. */

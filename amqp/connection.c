@@ -289,6 +289,11 @@ bool connection_is_up(const struct connection *connection)
     return connection->phase == PHASE_UP && !connection->broken;
 }
 
+const struct transport_host *connection_host(const struct connection *connection)
+{
+    return failover_host(&connection->failover);
+}
+
 bool connection_is_blocked(const struct connection *connection)
 {
     return connection->blocked;

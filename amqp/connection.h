@@ -68,6 +68,9 @@ int connection_fd(const struct connection *connection);
 
 bool connection_is_up(const struct connection *connection);
 
+/* The one it is connected to, only while connection_is_up(). Borrowed from the URL. */
+const struct transport_host *connection_host(const struct connection *connection);
+
 /* The broker has asked for no more publishing (memory or disk alarm). */
 bool connection_is_blocked(const struct connection *connection);
 

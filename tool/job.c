@@ -68,10 +68,11 @@ static void write_row(const json_t *value, FILE *out)
     char percent[8] = "-";
     if (job.has_progress)
         (void)snprintf(percent, sizeof(percent), "%d %%", job.percent);
-    (void)fprintf(
-        out, "%-4s %-36s  %-12s %-18s %6s  %11s  %8s  %8s\n", job.id, job.instance, job.phase,
-        job_how(&job), percent, job.has_progress ? units_rate(job.bytes_per_s).text : "-",
-        units_time(job.has_progress ? job.seconds_left : -1).text, units_time(job.seconds).text);
+    (void)fprintf(out, "%-4s %-36s  %-12s %-18s %10s  %6s  %11s  %8s  %8s\n", job.id, job.instance,
+                  job.phase, job_how(&job), job.has_progress ? units_bytes(job.bytes).text : "-",
+                  percent, job.has_progress ? units_rate(job.bytes_per_s).text : "-",
+                  units_time(job.has_progress ? job.seconds_left : -1).text,
+                  units_time(job.seconds).text);
 }
 
 void job_write_table(const json_t *jobs, FILE *out)
@@ -82,8 +83,8 @@ void job_write_table(const json_t *jobs, FILE *out)
         (void)fputs("no requests are under way\n", out);
         return;
     }
-    (void)fprintf(out, "%-4s %-36s  %-12s %-18s %6s  %11s  %8s  %8s\n", "ID", "SERVER", "PHASE",
-                  "HOW", "DONE", "RATE", "LEFT", "AGE");
+    (void)fprintf(out, "%-4s %-36s  %-12s %-18s %10s  %6s  %11s  %8s  %8s\n", "ID", "SERVER",
+                  "PHASE", "HOW", "BYTES", "DONE", "RATE", "LEFT", "AGE");
     json_array_foreach (jobs, i, job)
         write_row(job, out);
 }

@@ -38,6 +38,18 @@ static void write_state(const json_t *status, FILE *out)
                   json_is_true(json_object_get(status, "drained")) ? " (drained)" : "");
 }
 
+/* The first is "trouble", which alone an agent of before tells. */
+static void write_troubles(const json_t *status, FILE *out)
+{
+    const json_t *troubles = json_object_get(status, "troubles");
+    (void)fprintf(out, "host          cannot take snapshots: %s\n", text_of(status, "trouble"));
+    for (size_t i = 1; i < json_array_size(troubles); i++) {
+        const json_t *trouble = json_array_get(troubles, i);
+        (void)fprintf(out, "              also %s: %s\n", text_of(trouble, "check"),
+                      text_of(trouble, "text"));
+    }
+}
+
 static void write_fitness(const json_t *status, FILE *out)
 {
     const json_t *fit = json_object_get(status, "fit");
@@ -46,7 +58,16 @@ static void write_fitness(const json_t *status, FILE *out)
     else if (json_is_true(fit))
         (void)fputs("host          can take snapshots\n", out);
     else
-        (void)fprintf(out, "host          cannot take snapshots: %s\n", text_of(status, "trouble"));
+        write_troubles(status, out);
+}
+
+/* Of an agent of before that is not known. */
+static void write_surroundings(const json_t *status, FILE *out)
+{
+    (void)fprintf(out, "queue         %s at %s\n", text_of(status, "queue"),
+                  text_of(status, "broker"));
+    (void)fprintf(out, "hypervisor    libvirt %s, QEMU %s\n", text_of(status, "libvirt"),
+                  text_of(status, "qemu"));
 }
 
 static void write_slots(const json_t *slots, const char *key, const char *name, FILE *out)
@@ -85,6 +106,7 @@ static void write_status(const json_t *status, FILE *out)
                   text_of(status, "host"));
     write_state(status, out);
     write_fitness(status, out);
+    write_surroundings(status, out);
     if (nova > 0)
         (void)fprintf(out, "nova-compute  service version %d\n", nova);
     else

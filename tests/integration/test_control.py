@@ -67,6 +67,11 @@ class ControlTest(AloneTest):
         status = self.answer("status")
         self.assertEqual((status["state"], status["drained"], status["fit"], status["running"]),
                          ("attached", False, True, 0))
+        self.assertEqual((status["queue"], status["troubles"]), (f"compute.{HOST}", []))
+        for member, look in (("broker", r":\d+$"), ("libvirt", r"^\d+\.\d+\.\d+$"), ("qemu", r"^\d+\.\d+\.\d+$")):
+            self.assertRegex(status[member], look)
+        self.assertIn(f"queue         compute.{HOST} at {status['broker']}\n"
+                      f"hypervisor    libvirt {status['libvirt']}, QEMU {status['qemu']}\n", self.tool("status"))
         self.assertEqual(self.curl("/v1/status"), (200, status))
         self.assertEqual(self.curl("/healthz"), (200, {"healthy": True, "reasons": []}))
         self.assertEqual(self.curl("/v1/drain"), (405, {"error": {

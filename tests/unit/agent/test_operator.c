@@ -27,6 +27,24 @@ int __wrap_preflight_trouble(struct preflight *preflight, struct error *ret_err)
     return -trouble.errnum;
 }
 
+static const char *hypervisor;
+
+void __wrap_preflight_hypervisor(struct preflight *preflight,
+                                 char ret_text[static DRIVER_TEXT_MAX]);
+void __wrap_preflight_hypervisor(struct preflight *preflight, char ret_text[static DRIVER_TEXT_MAX])
+{
+    (void)preflight;
+    (void)strcpy(ret_text, hypervisor);
+}
+
+json_t *__wrap_preflight_troubles(struct preflight *preflight);
+json_t *__wrap_preflight_troubles(struct preflight *preflight)
+{
+    (void)preflight;
+    return json_pack(trouble.errnum != 0 ? "[{s:s, s:s}, {s:s, s:s}]" : "[]", "check", "Keystone",
+                     "text", trouble.message, "check", "Glance", "text", "is away");
+}
+
 bool __wrap_bus_alive(struct bus *bus, unsigned within_ms);
 bool __wrap_bus_alive(struct bus *bus, unsigned within_ms)
 {
@@ -60,6 +78,7 @@ static int set_up(void **state)
     bus_state.connected = bus_state.attached = true;
     trouble = err = (struct error)ERROR_INIT;
     bus_state.drained = false;
+    hypervisor = "libvirt 9.0.0, QEMU 7.2.22";
     queued.sival_int = 0;
     assert_int_equal(setup(state), 0);
     conf.snapshot_agent.attach = shared;
@@ -113,6 +132,11 @@ static void the_status_tells_how_the_agent_is(void **state)
     assert_true(json_is_true(member(status, "fit")) && json_is_null(member(status, "trouble")));
     assert_true(json_is_false(member(status, "drained")));
     assert_true(json_is_null(member(status, "nova_compute_version")));
+    assert_string_equal(text_of(status, "queue"), "compute.cmp1");
+    assert_string_equal(text_of(status, "broker"), "rabbit1:5672");
+    assert_string_equal(text_of(status, "libvirt"), "9.0.0");
+    assert_string_equal(text_of(status, "qemu"), "7.2.22");
+    assert_int_equal(json_array_size(member(status, "troubles")), 0);
     assert_int_equal(json_integer_value(member(status, "slots.snapshots.taken")), 1);
     assert_int_equal(json_integer_value(member(status, "slots.snapshots.limit")), 1);
     assert_int_equal(json_integer_value(member(status, "slots.disk_operations.taken")), 0);
@@ -136,10 +160,15 @@ static void the_status_tells_what_is_wrong(void **state)
     json_t *status = operator_ops.status(&agent);
     assert_string_equal(text_of(status, "state"), "detached");
     assert_string_equal(text_of(status, "trouble"), "no room");
+    assert_int_equal(json_array_size(member(status, "troubles")), 2); /* all of them */
+    assert_string_equal(text_of(json_array_get(member(status, "troubles"), 1), "check"), "Glance");
     assert_true(json_is_false(member(status, "fit")) && json_is_true(member(status, "drained")));
     json_decref(status);
     bus_state.connected = false;
+    hypervisor = "";
     status = operator_ops.status(&agent);
+    assert_true(json_is_null(member(status, "broker")) && json_is_null(member(status, "libvirt")) &&
+                json_is_null(member(status, "qemu")));
     assert_string_equal(text_of(status, "state"), "connecting");
     json_decref(status);
 }

@@ -227,6 +227,58 @@ static void what_is_wrong_is_told_and_over_when_it_is_right(void **state)
     assert_int_equal(atomic_load(&n_aside), 4);
 }
 
+static size_t n_troubles(void)
+{
+    json_t *troubles = preflight_troubles(agent.preflight);
+    size_t n = json_array_size(troubles);
+    json_decref(troubles);
+    return n;
+}
+
+/* What stands behind the first trouble is not to be found one by one. */
+static void all_that_is_wrong_is_told(void **state)
+{
+    (void)state;
+    char text[DRIVER_TEXT_MAX];
+    atomic_store(&local_errnum, ENOENT);
+    atomic_store(&keystone_errnum, EACCES);
+    atomic_store(&glance_errnum, ECONNREFUSED);
+    start();
+    for (unsigned ms = 0; n_troubles() < 3 && ms < 20000; ms++)
+        (void)poll(NULL, 0, 1);
+    json_t *troubles = preflight_troubles(agent.preflight);
+    static const char *const checks[] = {"qemu-img", "Keystone", "Glance"};
+    assert_int_equal(json_array_size(troubles), 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(
+            json_string_value(json_object_get(json_array_get(troubles, i), "check")), checks[i]);
+    json_decref(troubles);
+    assert_unfit_for("qemu-img: it is not to be found");
+    assert_int_equal(atomic_load(&n_aside), 1);
+    preflight_hypervisor(agent.preflight, text);
+    assert_string_equal(text, "fakevirt 1.2.3");
+    atomic_store(&local_errnum, 0);
+    atomic_store(&keystone_errnum, 0);
+    atomic_store(&glance_errnum, 0);
+    preflight_suspect(agent.preflight);
+    await(&n_back, 1);
+    assert_int_equal(n_troubles(), 0);
+}
+
+/* It has answered, and that is what counts. */
+static void a_hypervisor_that_hides_its_version_is_no_trouble(void **state)
+{
+    (void)state;
+    char text[DRIVER_TEXT_MAX];
+    script.errors[FAKE_DESCRIBE_HOST] = failure(EIO, EXC_INTERNAL_ERROR);
+    fake_driver_set_script(agent.driver, &script);
+    start();
+    assert_int_equal(preflight_check(agent.preflight, &err), 0);
+    assert_int_equal(n_troubles(), 0);
+    preflight_hypervisor(agent.preflight, text);
+    assert_string_equal(text, "");
+}
+
 static char full[] = "/sys"; /* a file system without any room */
 
 static void no_room_is_no_fit_host(void **state)
@@ -379,6 +431,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_fit_host_is_served),
         TEST(what_is_wrong_is_told_and_over_when_it_is_right),
+        TEST(all_that_is_wrong_is_told),
+        TEST(a_hypervisor_that_hides_its_version_is_no_trouble),
         TEST(no_room_is_no_fit_host),
         TEST(no_folder_is_no_fit_host),
         TEST(no_room_for_snapshots_is_no_fit_host),

@@ -216,9 +216,12 @@ static void a_watched_bus_shows_that_it_lives(void **state)
 {
     struct bus *bus = *state;
     struct error err = ERROR_INIT;
+    char broker[BUS_BROKER_MAX];
     assert_true(bus_alive(bus, 0)); /* not started: nothing hangs */
     assert_int_equal(bus_start(bus, 0, &err), 0);
     assert_false(bus_connected(bus));
+    bus_broker(bus, broker);
+    assert_string_equal(broker, "");
     bus_watch(bus, 10);
     uint64_t deadline_ms = clock_now_ms() + 20000;
     uint64_t next_ms = 0;

@@ -93,7 +93,26 @@ static void the_status_is_for_people(void **state)
     HAS("1 running of 5 at most, 2 waiting\n");
     HAS("disk 50 MiB/s (host: none), upload none (host: 7 MiB/s)\n");
     HAS("2e0af6cc-8dab-4d5d-b039-8bb41cec430e");
+    HAS("queue         not known at not known\n"); /* of an agent of before */
+    HAS("hypervisor    libvirt not known, QEMU not known\n");
     assert_string_equal(complained, "");
+}
+
+static void the_status_tells_what_is_around_the_agent(void **state)
+{
+    (void)state;
+    ANSWERS(
+        {"GET /v1/status", 200,
+         "{\"fit\":false,\"trouble\":\"no room\",\"troubles\":[{\"check\":\"room for snapshots\","
+         "\"text\":\"no room\"},{\"check\":\"Glance\",\"text\":\"it is away\"}],\"queue\":"
+         "\"compute.cmp1\",\"broker\":\"rabbit1:5672\",\"libvirt\":\"9.0.0\",\"qemu\":\"7.2.22\"}",
+         0},
+        {"GET /v1/jobs", 200, "{\"jobs\":[]}", 0});
+    assert_int_equal(run("status"), INVOCATION_DONE);
+    HAS("host          cannot take snapshots: no room\n"
+        "              also Glance: it is away\n");
+    HAS("queue         compute.cmp1 at rabbit1:5672\n");
+    HAS("hypervisor    libvirt 9.0.0, QEMU 7.2.22\n");
 }
 
 static void json_is_what_the_agent_said(void **state)
@@ -112,7 +131,8 @@ static void jobs_are_a_table(void **state)
             {"GET /v1/jobs", 200, "{\"jobs\":[]}", 0});
     assert_int_equal(run("jobs"), INVOCATION_DONE);
     HAS("ID   SERVER");
-    HAS("3    2e0af6cc-8dab-4d5d-b039-8bb41cec430e  upload       stream               25 %  "
+    HAS("3    2e0af6cc-8dab-4d5d-b039-8bb41cec430e  upload       stream                1.0 GiB    "
+        "25 %  "
         "100.0 MiB/s      31 s      1:15\n");
     assert_int_equal(run("jobs"), INVOCATION_DONE);
     assert_string_equal(printed, "no requests are under way\n");
@@ -516,6 +536,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_teardown(function, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(the_status_is_for_people),
+        TEST(the_status_tells_what_is_around_the_agent),
         TEST(json_is_what_the_agent_said),
         TEST(jobs_are_a_table),
         TEST(one_job_is_shown),
