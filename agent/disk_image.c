@@ -168,6 +168,15 @@ static int acquire_disk_op_slot(struct operation *op, enum summary_phase phase, 
     return 0;
 }
 
+/* As the driver was told it: a copy keeps what it began with. */
+static void note_disk_limit(struct operation *op)
+{
+    const struct agent *agent = op->base.agent;
+    const struct live_values live = live_options_get(agent->live_options);
+    unsigned snapshots = slots_usage(agent->snapshot_slots).limit;
+    jobs_set_disk_limit(&op->base.job, live_options_disk_share(&live, snapshots));
+}
+
 /* From the guest's disk to an image: a finished one on ours, or one that is made as it is read. */
 static int extract_image(struct operation *op, struct snapshot_result *ret_result,
                          struct error *err)
@@ -178,6 +187,7 @@ static int extract_image(struct operation *op, struct snapshot_result *ret_resul
     op->plan.journal = &op->driver_journal;
     op->plan.owner = &op->driver_owner;
     op->plan.observer = &op->observer;
+    note_disk_limit(op);
     r = extract_by_any_method(op, ret_result, err);
     slots_release(op->base.agent->disk_op_slots);
     op->is_streamed = r == 0 && ret_result->streamed;
@@ -214,6 +224,8 @@ static int upload_within_limits(struct operation *op, struct image_source *image
               (unsigned long long)disk_bytes_per_s);
     int r = throttled_image_begin(&throttled, image, &op->base.job, live.upload_bytes_per_s,
                                   disk_bytes_per_s, err);
+    if (op->is_streamed)
+        jobs_set_disk_limit(&op->base.job, disk_bytes_per_s);
     throttled.shared[0] = agent->upload_throttle;
     throttled.shared[1] = op->is_streamed ? agent->disk_throttle : NULL;
     if (r == 0)

@@ -99,6 +99,22 @@ void jobs_set_throttle(struct job *job, struct throttle *throttle)
         throttle_set(throttle, job->bytes_per_s);
 }
 
+void jobs_set_disk_limit(struct job *job, uint64_t bytes_per_s)
+{
+    if (!job->jobs)
+        return;
+    LOCK_SCOPE(&job->jobs->lock);
+    job->is_read = true;
+    job->disk_bytes_per_s = bytes_per_s;
+}
+
+uint64_t jobs_upload_limit(const struct job *job, uint64_t usual_bytes_per_s)
+{
+    if (job->throttle)
+        return throttle_rate(job->throttle);
+    return job->is_limited ? job->bytes_per_s : usual_bytes_per_s;
+}
+
 static void limit_job(struct job *job, uint64_t bytes_per_s)
 {
     job->is_limited = true;

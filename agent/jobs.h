@@ -27,6 +27,8 @@ struct job {
     const char *phase;           /* constant */
     struct progress progress;    /* of the phase */
     struct throttle *throttle;   /* borrowed; of its upload, NULL: it does not upload now */
+    bool is_read;                /* its disk is, or was, ... */
+    uint64_t disk_bytes_per_s;   /* ... within this limit; 0: none */
     bool is_limited;             /* by an operator, */
     uint64_t bytes_per_s;        /* to that; 0: to nothing */
     unsigned from_percent;       /* of the whole, when nothing of what is going on is done ... */
@@ -60,6 +62,13 @@ void jobs_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_byte
  * force.
  */
 void jobs_set_throttle(struct job *job, struct throttle *throttle);
+
+/* What its disk is read within from now on; 0: no limit. */
+void jobs_set_disk_limit(struct job *job, uint64_t bytes_per_s);
+
+/* What its upload is limited to now, or, when it has not come to that, by an operator, or else to
+ * what is usual. In jobs_visit() only. */
+uint64_t jobs_upload_limit(const struct job *job, uint64_t usual_bytes_per_s);
 
 /* Limits the upload of a job, now or when it comes to that. False when there is none of that id. */
 bool jobs_limit(struct jobs *jobs, const char *id, uint64_t bytes_per_s);

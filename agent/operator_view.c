@@ -129,7 +129,8 @@ json_t *operator_view_status(const struct agent *agent)
 
 struct job_list {
     json_t *jobs;
-    const char *id; /* NULL: all */
+    const char *id;              /* NULL: all */
+    uint64_t upload_bytes_per_s; /* of a snapshot that is not limited otherwise */
     uint64_t now_ms;
 };
 
@@ -152,6 +153,14 @@ static json_t *view_progress(const struct job_list *list, const struct progress 
                      left_s == PROGRESS_NEVER_S ? json_null() : json_integer((json_int_t)left_s));
 }
 
+/* Beside those of the host, which it shares. */
+static json_t *view_own_limits(const struct job_list *list, const struct job *job)
+{
+    return json_pack("{s:o, s:i}", "disk_rate_limit",
+                     job->is_read ? json_integer(mib_of(job->disk_bytes_per_s)) : json_null(),
+                     "upload_rate_limit", mib_of(jobs_upload_limit(job, list->upload_bytes_per_s)));
+}
+
 static void view_job(void *arg, const struct job *job)
 {
     const struct job_list *list = arg;
@@ -159,17 +168,22 @@ static void view_job(void *arg, const struct job *job)
         return;
     (void)json_array_append_new(
         list->jobs,
-        json_pack("{s:i, s:s, s:s, s:s, s:s?, s:s?, s:s, s:f, s:f, s:o}", "id", (int)job->number,
-                  "method", job->method, "request", job->request_id, "instance", job->instance_uuid,
-                  "image", job->image_id, "snapshot_method", job->snapshot_method, "phase",
-                  job->phase, "phase_seconds", seconds_since(list, job->phase_ms), "seconds",
-                  seconds_since(list, job->begun_ms), "progress",
-                  view_progress(list, &job->progress)));
+        json_pack("{s:i, s:s, s:s, s:s, s:s?, s:s?, s:s, s:f, s:f, s:o, s:o}", "id",
+                  (int)job->number, "method", job->method, "request", job->request_id, "instance",
+                  job->instance_uuid, "image", job->image_id, "snapshot_method",
+                  job->snapshot_method, "phase", job->phase, "phase_seconds",
+                  seconds_since(list, job->phase_ms), "seconds", seconds_since(list, job->begun_ms),
+                  "progress", view_progress(list, &job->progress), "limits",
+                  view_own_limits(list, job)));
 }
 
 json_t *operator_view_jobs(const struct agent *agent, const char *id)
 {
-    struct job_list list = {.jobs = json_array(), .id = id, .now_ms = clock_now_ms()};
+    struct job_list list = {.jobs = json_array(),
+                            .id = id,
+                            .upload_bytes_per_s =
+                                live_options_get(agent->live_options).upload_bytes_per_s,
+                            .now_ms = clock_now_ms()};
     jobs_visit(agent->jobs, view_job, &list);
     return list.jobs;
 }

@@ -45,6 +45,12 @@ void throttle_set(struct throttle *throttle, uint64_t bytes_per_s)
     throttle->free_ms = 0;
 }
 
+uint64_t throttle_rate(struct throttle *throttle)
+{
+    LOCK_SCOPE(&throttle->lock);
+    return throttle->bytes_per_s;
+}
+
 /* When these bytes may pass; those that come later wait for them. */
 static uint64_t reserve_bytes(struct throttle *throttle, uint64_t bytes)
 {

@@ -17,6 +17,9 @@ void throttle_free(struct throttle *throttle);
 /* From now on; what waits already waits as long as it would have. */
 void throttle_set(struct throttle *throttle, uint64_t bytes_per_s);
 
+/* What it is now. */
+uint64_t throttle_rate(struct throttle *throttle);
+
 /*
  * Lets `bytes` pass: at once when the limit has not been used up to now, else after as long as what
  * went before takes. NULL lets everything pass. ECANCELED.

@@ -28,14 +28,14 @@ static int read_rate(const char *name, const json_t *value, struct control_rates
     return error_set(err, EINVAL, EXC_INVALID_INPUT, "there is no rate limit '%s'", name);
 }
 
-/* What is copied of a disk is limited when the copy begins. */
 static int read_job(const json_t *object, struct control_rates *rates, struct error *err)
 {
     rates->job = json_string_member(object, "job");
     if (rates->job && json_object_size(object) == 2 && rates->upload != CONTROL_RATE_KEPT)
         return 0;
     return error_set(err, EINVAL, EXC_INVALID_INPUT,
-                     "with job, a string, upload_rate_limit is given and no other limit");
+                     "with job, a string, upload_rate_limit is given and no other limit: what is "
+                     "copied of its disk is limited when that begins");
 }
 
 int rates_read(json_t *object, struct control_rates *ret_rates, struct error *err)

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "tool/call.h"
+#include "tool/job.h"
 #include "tool/number.h"
 #include "tool/show.h"
 
@@ -118,6 +119,18 @@ static bool read_rates(const struct invocation *invocation, json_t *wanted)
     return true;
 }
 
+static enum invocation_exit show_job_limits(const struct invocation *invocation)
+{
+    const struct call call = {.method = "GET", .path = "/v1/jobs/", .id = invocation->argument};
+    json_t *answer = NULL;
+    enum invocation_exit status = call_agent(invocation, &call, &answer);
+    if (status == INVOCATION_DONE && !call_print_json(invocation, answer))
+        status =
+            job_write_limits(answer, stdout) ? INVOCATION_DONE : call_complain_of_lack("limits");
+    json_decref(answer);
+    return status;
+}
+
 enum invocation_exit change_throttle(const struct invocation *invocation)
 {
     json_t *wanted = json_object();
@@ -125,7 +138,12 @@ enum invocation_exit change_throttle(const struct invocation *invocation)
     enum invocation_exit status = INVOCATION_USAGE;
     if (invocation->argument)
         (void)json_object_set_new(wanted, "job", json_string(invocation->argument));
-    if (read_rates(invocation, wanted))
+    bool makes_sense = read_rates(invocation, wanted);
+    if (makes_sense && invocation->argument && json_object_size(wanted) == 1) {
+        json_decref(wanted);
+        return show_job_limits(invocation);
+    }
+    if (makes_sense)
         status = put(invocation, "/v1/throttle", wanted, &answer);
     if (status == INVOCATION_DONE && !call_print_json(invocation, answer))
         status = show_limits(answer, stdout);

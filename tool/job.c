@@ -112,6 +112,20 @@ void job_write_one(const json_t *value, FILE *out)
                       units_rate(job.bytes_per_s).text, units_time(job.seconds_left).text);
 }
 
+bool job_write_limits(const json_t *job, FILE *out)
+{
+    const json_t *limits = json_object_get(job, "limits");
+    const json_t *disk = json_object_get(limits, "disk_rate_limit");
+    json_int_t upload_mib = json_integer_value(json_object_get(limits, "upload_rate_limit"));
+    if (!limits)
+        return false;
+    (void)fprintf(out, "%-9sdisk %s, upload %s\n", "limits",
+                  json_is_integer(disk) ? units_limit(json_integer_value(disk)).text
+                                        : "not read yet",
+                  units_limit(upload_mib).text);
+    return true;
+}
+
 void job_write_bar(const json_t *value, unsigned columns, FILE *out)
 {
     const struct job_view job = job_read(value);

@@ -35,5 +35,8 @@ void job_write_table(const json_t *jobs, FILE *out);
 /* One of them, a fact a line. */
 void job_write_one(const json_t *job, FILE *out);
 
+/* What one of them is limited to, in a line. False when it does not tell. */
+bool job_write_limits(const json_t *job, FILE *out);
+
 /* One of them with a bar, in a line of at most `columns`. */
 void job_write_bar(const json_t *job, unsigned columns, FILE *out);

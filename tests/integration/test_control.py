@@ -104,6 +104,7 @@ class ControlTest(AloneTest):
         self.assertEqual(waiting["image"], second)
         self.assertEqual(self.answer("show", second)["id"], waiting["id"])
         self.assertIn(waiting["instance"], self.tool("jobs"))
+        self.assertIn("limits   disk not read yet, upload ", self.tool("throttle", second))
         self.assertEqual(self.answer("status")["slots"]["snapshots"],
                          {"limit": 1, "taken": 1, "waiting": 1})
         self.tool("show", NO_SUCH_IMAGE, expect=4)

@@ -61,6 +61,7 @@ int __wrap_sigqueue(pid_t pid, int number, union sigval value)
     return 0;
 }
 
+void __real_throttle_set(struct throttle *throttle, uint64_t bytes_per_s);
 void __wrap_throttle_set(struct throttle *throttle, uint64_t bytes_per_s);
 void __wrap_throttle_set(struct throttle *throttle, uint64_t bytes_per_s)
 {
@@ -70,6 +71,7 @@ void __wrap_throttle_set(struct throttle *throttle, uint64_t bytes_per_s)
         upload_rate_of_host = bytes_per_s;
     else
         rate_of_job = bytes_per_s;
+    __real_throttle_set(throttle, bytes_per_s);
 }
 
 static int set_up(void **state)
@@ -360,9 +362,47 @@ static void a_limit_that_is_not_named_stays(void **state)
     assert_true(record.disk_bytes_per_s == 7 << 20);
 }
 
+static void assert_limits(const char *id, int disk_mib, int upload_mib)
+{
+    json_t *jobs = operator_ops.jobs(&agent, id);
+    const json_t *job = json_array_get(jobs, 0);
+    if (disk_mib < 0)
+        assert_true(json_is_null(member(job, "limits.disk_rate_limit")));
+    else
+        assert_int_equal(json_integer_value(member(job, "limits.disk_rate_limit")), disk_mib);
+    assert_int_equal(json_integer_value(member(job, "limits.upload_rate_limit")), upload_mib);
+    json_decref(jobs);
+}
+
+/* Of its disk that which its copy began with, of its upload that of now. */
+static void a_job_is_seen_with_its_limits(void **state)
+{
+    (void)state;
+    struct throttle *throttle = NULL;
+    struct job snapshot = a_snapshot();
+    struct control_rates rates = {NULL, 30, CONTROL_RATE_KEPT, 3, CONTROL_RATE_KEPT};
+    assert_int_equal(throttle_new(4 << 20, &throttle, &err), 0);
+    assert_int_equal(operator_ops.set_rates(&agent, &rates, &err), 0);
+    jobs_add(agent.jobs, &snapshot);
+    assert_limits("1", -1, 3);
+    jobs_set_disk_limit(&snapshot, 50 << 20);
+    jobs_set_throttle(&snapshot, throttle);
+    assert_limits("1", 50, 4);
+    rates = (struct control_rates){NULL, 1, CONTROL_RATE_KEPT, 1, CONTROL_RATE_KEPT};
+    assert_int_equal(operator_ops.set_rates(&agent, &rates, &err), 0);
+    assert_limits("1", 50, 4); /* they are for those that begin afterwards */
+    jobs_set_throttle(&snapshot, NULL);
+    rates = (struct control_rates){"1", CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, 9, CONTROL_RATE_KEPT};
+    assert_int_equal(operator_ops.set_rates(&agent, &rates, &err), 0);
+    assert_limits("1", 50, 9);
+    jobs_remove(&snapshot);
+    throttle_free(throttle);
+}
+
 static void limit_by_operator(void)
 {
     static struct error failure;
+    assert_limits(FIXTURE_IMAGE, 30, 6); /* the copy's */
     const struct control_rates rates = {FIXTURE_IMAGE, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, 9,
                                         CONTROL_RATE_KEPT};
     failure = (struct error)ERROR_INIT;
@@ -386,6 +426,9 @@ static void one_job_is_limited_alone(void **state)
     (void)state;
     struct rpc_request *request = fixture_request();
     rate_of_job = 0;
+    const struct control_rates usual = {NULL, 30, CONTROL_RATE_KEPT, CONTROL_RATE_KEPT,
+                                        CONTROL_RATE_KEPT};
+    assert_int_equal(operator_ops.set_rates(&agent, &usual, &err), 0);
     script.on_call = limit_early;
     world.on_upload = limit_by_operator;
     fake_driver_set_script(agent.driver, &script);
@@ -460,6 +503,7 @@ int main(void)
         TEST(what_cannot_be_cancelled_is_told),
         TEST(the_main_thread_drains),
         TEST(a_limit_that_is_not_named_stays),
+        TEST(a_job_is_seen_with_its_limits),
         TEST(one_job_is_limited_alone),
         TEST(the_log_is_turned_up_and_down),
         TEST(it_listens_where_it_is_told),

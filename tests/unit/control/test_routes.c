@@ -156,6 +156,8 @@ static void what_makes_no_sense_changes_nothing(void **state)
                                          "{\"level\": \"info\", \"modules\": {}}"};
     for (size_t i = 0; i < sizeof(throttles) / sizeof(throttles[0]); i++)
         assert_memory_equal(answer("PUT", "/v1/throttle", throttles[i]), "400 ", 4);
+    assert_non_null(strstr(answer("PUT", "/v1/throttle", both_of_a_job),
+                           "what is copied of its disk is limited when that begins"));
     for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
         assert_memory_equal(answer("PUT", "/v1/log-level", levels[i]), "400 ", 4);
     assert_string_equal(asked.story, "");

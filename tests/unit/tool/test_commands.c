@@ -280,6 +280,26 @@ static void the_log_level_is_sent(void **state)
     assert_string_equal(printed, "log level info\n");
 }
 
+static void the_limits_of_one_job_are_shown(void **state)
+{
+    (void)state;
+    ANSWERS({"GET /v1/jobs/3", 200,
+             "{\"id\":3,\"limits\":{\"disk_rate_limit\":50,\"upload_rate_limit\":0}}", 1},
+            {"GET /v1/jobs/3", 200,
+             "{\"id\":3,\"limits\":{\"disk_rate_limit\":null,\"upload_rate_limit\":9}}", 1},
+            {"GET /v1/jobs/3", 200, "{\"id\":3}", 0}, {"GET /v1/jobs/4", 404, UNKNOWN, 0});
+    assert_int_equal(run("throttle 3"), INVOCATION_DONE);
+    assert_string_equal(printed, "limits   disk 50 MiB/s, upload none\n");
+    assert_int_equal(run("throttle 3"), INVOCATION_DONE);
+    assert_string_equal(printed, "limits   disk not read yet, upload 9 MiB/s\n");
+    assert_int_equal(run("throttle 3"), INVOCATION_FAILED);
+    assert_non_null(strstr(complained, "has no 'limits'"));
+    assert_int_equal(run("throttle 4"), INVOCATION_NO_JOB);
+    assert_int_equal(run("throttle ../status"), INVOCATION_NO_JOB);
+    assert_string_equal(scripted.asked, "GET /v1/jobs/3\nGET /v1/jobs/3\nGET /v1/jobs/3\n"
+                                        "GET /v1/jobs/4\n");
+}
+
 /* As another version of it may answer. */
 static void an_odd_answer_is_told(void **state)
 {
@@ -546,6 +566,7 @@ int main(void)
         TEST(what_is_left_is_shown),
         TEST(what_is_left_is_removed),
         TEST(limits_are_sent_as_they_are_given),
+        TEST(the_limits_of_one_job_are_shown),
         TEST(the_log_level_is_sent),
         TEST(an_odd_answer_is_told),
         TEST(an_older_agent_is_told_apart_from_a_job_that_is_gone),
