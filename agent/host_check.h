@@ -18,6 +18,7 @@ struct host_view {
     bool is_serving;                    /* this process is the host's agent ... */
     struct error unfit;                 /* ... which takes no requests because of this */
     bool is_thorough;                   /* what an answer is kept of is asked for anew */
+    bool is_bad;                        /* an earlier check has found something wrong */
     const char *glance_url;             /* where the last request has found it; NULL: not known */
     struct request_context *context;    /* of [service_user]; owned; NULL: there is none (yet) */
     char hypervisor[DRIVER_TEXT_MAX];   /* as it describes itself; "" = it has not been asked */

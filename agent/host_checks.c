@@ -76,6 +76,7 @@ unsigned host_checks_run(struct host_view *view, enum host_checks_kind kind, hos
             continue;
         int r = checks[i].look(view, kind == HOST_CHECKS_DOCTOR ? &fact : NULL, &err);
         n_bad += r < 0;
+        view->is_bad |= r < 0;
         if (r < 0)
             log_debug("%s: %s", checks[i].name, err.message);
         const struct host_finding finding = {.name = checks[i].name,

@@ -25,18 +25,22 @@
 /* Below it not even a journal's record, or the header of an overlay, is sure to be written. */
 #define ROOM_BYTES ((uint64_t)16 << 20)
 
-/* For an operator nothing is made, which check_host does to see whether it can be. */
+/*
+ * check_host makes folders, to see whether it can be done: not for an operator, nor on a host where
+ * something is wrong, as a file system that is not mounted.
+ */
 int service_checks_libvirt(struct host_view *view, struct host_fact *fact, struct error *err)
 {
     struct driver *driver = view->agent->driver;
     struct error unknown = ERROR_INIT;
-    int r = view->is_thorough ? 0 : driver->ops->check_host(driver, err);
+    bool only_asks = view->is_thorough || view->is_bad;
+    int r = only_asks ? 0 : driver->ops->check_host(driver, err);
     if (r < 0)
         return r;
-    r = driver->ops->describe_host(driver, view->hypervisor, view->is_thorough ? err : &unknown);
+    r = driver->ops->describe_host(driver, view->hypervisor, only_asks ? err : &unknown);
     if (r == 0)
         host_check_tell(fact, "%s", view->hypervisor);
-    return view->is_thorough ? r : 0; /* it has answered */
+    return only_asks ? r : 0; /* it has answered */
 }
 
 /* Before the agent has made its folders nobody misses them. */

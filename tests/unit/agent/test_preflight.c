@@ -257,6 +257,9 @@ static void all_that_is_wrong_is_told(void **state)
     assert_int_equal(atomic_load(&n_aside), 1);
     preflight_hypervisor(agent.preflight, text);
     assert_string_equal(text, "fakevirt 1.2.3");
+    struct fake_record record;
+    fake_driver_get_record(agent.driver, &record);
+    assert_int_equal(record.calls[FAKE_CHECK_HOST], 0); /* no folder below what is not mounted */
     atomic_store(&local_errnum, 0);
     atomic_store(&keystone_errnum, 0);
     atomic_store(&glance_errnum, 0);
