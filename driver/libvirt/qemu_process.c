@@ -5,15 +5,19 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "common/cleanup.h"
+#include "common/id.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "driver/driver.h"
 
 #define DEADLINE_MS 10000
 #define OUTPUT_MAX_BYTES 4096
+#define COMMAND_LINE_MAX_BYTES (1 << 20)
 
 static int read_pid(const char *pid_directory, const char *name, int *ret_pid, struct error *err)
 {
@@ -81,5 +85,112 @@ int qemu_process_version(const char *pid_directory, const char *name, const char
         return -err->errnum;
     log_debug("QEMU process %d: %s, version %u", pid, emulator, version);
     *ret_version = version;
+    return 0;
+}
+
+/* proc(5), /proc/PID/stat: field 22, in ticks since the boot; a program's name may hold anything.
+ */
+static int read_start(int pid, unsigned long long *ret_ticks)
+{
+    char path[64], text[1024];
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    cleanup_fclose FILE *file = fopen(path, "re");
+    size_t n = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+    text[n] = '\0';
+    const char *behind_name = strrchr(text, ')');
+    return behind_name && sscanf(behind_name + 1,
+                                 " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+                                 "%*d %*d %*d %llu",
+                                 ret_ticks) == 1
+               ? 0
+               : -1;
+}
+
+int qemu_process_mark(int pid, char ret_mark[static QEMU_PROCESS_MARK_SIZE], struct error *err)
+{
+    char boot_id[ID_UUID_SIZE];
+    unsigned long long ticks = 0;
+    int r = id_read_boot(boot_id, err);
+    if (r < 0)
+        return r;
+    if (read_start(pid, &ticks) < 0)
+        return error_set(err, EIO, EXC_INTERNAL_ERROR, "process %d is not shown", pid);
+    (void)snprintf(ret_mark, QEMU_PROCESS_MARK_SIZE, "%s %d %llu", boot_id, pid, ticks);
+    return 0;
+}
+
+/* libvirt: src/qemu/qemu_command.c, "-uuid" is an argument of every guest's. */
+static bool has_uuid(const char *arguments, size_t size, const char *uuid)
+{
+    bool is_next = false;
+    for (size_t i = 0; i < size; i += strlen(arguments + i) + 1) {
+        if (is_next && strcmp(arguments + i, uuid) == 0)
+            return true;
+        is_next = strcmp(arguments + i, "-uuid") == 0;
+    }
+    return false;
+}
+
+static bool is_of_guest(int pid, const char *uuid)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+    cleanup_fclose FILE *file = fopen(path, "re");
+    cleanup_free char *arguments = file ? malloc(COMMAND_LINE_MAX_BYTES + 1) : NULL;
+    size_t n = arguments ? fread(arguments, 1, COMMAND_LINE_MAX_BYTES, file) : 0;
+    if (arguments)
+        arguments[n] = '\0';
+    return arguments && has_uuid(arguments, n, uuid);
+}
+
+int qemu_process_mark_of(const char *pid_directory, const char *name, const char *uuid,
+                         char ret_mark[static QEMU_PROCESS_MARK_SIZE], struct error *err)
+{
+    int pid = 0, r = read_pid(pid_directory, name, &pid, err);
+    if (r == 0)
+        r = qemu_process_mark(pid, ret_mark, err);
+    return r < 0 || is_of_guest(pid, uuid)
+               ? r
+               : error_set(err, EIO, EXC_INTERNAL_ERROR, "process %d is not QEMU of %s", pid, name);
+}
+
+/* GLib's g_get_user_runtime_dir(), as libvirt's own session. */
+static int name_of_session(char ret_path[static PATH_MAX], struct error *err)
+{
+    const char *folder = getenv("XDG_RUNTIME_DIR"), *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME"), *below = "";
+    if (!folder || folder[0] == '\0')
+        folder = cache;
+    if (!folder || folder[0] == '\0') {
+        folder = home;
+        below = "/.cache";
+    }
+    int n = snprintf(ret_path, PATH_MAX, "%s%s/libvirt/qemu/run", folder ? folder : "", below);
+    return n < PATH_MAX ? 0
+                        : error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR,
+                                    "where libvirt's session keeps its processes");
+}
+
+/* Without a host, which would be another one. */
+static bool is_local(const char *uri, const char *path)
+{
+    static const char *const ways[] = {"qemu:///", "qemu+unix:///"};
+    for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+        size_t length = strlen(ways[i]);
+        if (strncmp(uri, ways[i], length) == 0 && strncmp(uri + length, path, strlen(path)) == 0 &&
+            strchr("?", uri[length + strlen(path)]))
+            return true;
+    }
+    return false;
+}
+
+int qemu_process_directory(const char *uri, char ret_path[static PATH_MAX], struct error *err)
+{
+    if (is_local(uri, "session"))
+        return name_of_session(ret_path, err);
+    if (!is_local(uri, "system"))
+        return error_set(err, ENOENT, EXC_INTERNAL_ERROR,
+                         "where %s keeps its processes is not known", uri);
+    (void)snprintf(ret_path, PATH_MAX, "%s", QEMU_PID_DIRECTORY);
     return 0;
 }

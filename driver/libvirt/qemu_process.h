@@ -2,6 +2,8 @@
 /* The QEMU process of a running guest, as this host shows it. */
 #pragma once
 
+#include <limits.h>
+
 #include "common/error.h"
 
 /* A.B.C as libvirt counts versions (virConnectGetVersion). */
@@ -18,3 +20,25 @@
  */
 int qemu_process_version(const char *pid_directory, const char *name, const char *emulator,
                          unsigned *ret_version, struct error *err);
+
+#define QEMU_PROCESS_MARK_SIZE 96
+
+/*
+ * What no other process has, of this boot of the host or of another one: boot id, pid and time of
+ * start. Also of this process, by its pid. EIO when it is not shown.
+ */
+int qemu_process_mark(int pid, char ret_mark[static QEMU_PROCESS_MARK_SIZE], struct error *err);
+
+/*
+ * The mark of the QEMU that runs the domain of that name and uuid, by NAME.pid. EIO when there is
+ * no such file, or the process is not shown or is not that guest's, as where processes of the host
+ * have other pids.
+ */
+int qemu_process_mark_of(const char *pid_directory, const char *name, const char *uuid,
+                         char ret_mark[static QEMU_PROCESS_MARK_SIZE], struct error *err);
+
+/*
+ * Where the libvirt of that URI keeps its NAME.pid: QEMU_PID_DIRECTORY, or that of a user's own
+ * session. ENOENT where that is not known, as of other drivers.
+ */
+int qemu_process_directory(const char *uri, char ret_path[static PATH_MAX], struct error *err);
