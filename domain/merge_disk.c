@@ -9,6 +9,7 @@
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "domain/domain_run.h"
 #include "domain/layer_map.h"
 #include "domain/merge_chain.h"
 #include "domain/merge_end.h"
@@ -23,12 +24,6 @@
 #include "driver/libvirt/managed_save.h"
 
 #define ATTEMPTS 5 /* the guest may be started or stopped meanwhile, libvirtd restarted */
-
-static int read_id(const struct merging *merging, int *ret_id, struct error *err)
-{
-    return libvirt_domain_read_id(merging->session->driver->connection, merging->session->uuid,
-                                  ret_id, err);
-}
 
 /* libvirt has refused, and QEMU has no job: the disk is as it was, and so is what is noted. */
 static void forget_begin(const struct merging *merging, const json_t *disk)
@@ -58,7 +53,7 @@ static int begin_live(const struct merging *merging, const json_t *disk, struct 
 /* From then on nothing but the note tells that all is in base. */
 static int put_on_base(const struct merging *merging, json_t *disk, struct error *err)
 {
-    int r = merge_progress_note(merging->session->record, disk, -1, true, err);
+    int r = merge_progress_note(merging->session->record, disk, NULL, true, err);
     if (r < 0 || virDomainIsActive(merging->domain) != 0)
         return r;
     json_t *one = json_pack("[O]", disk);
@@ -73,8 +68,9 @@ static int begin_disk(const struct merging *merging, json_t *disk, struct error 
     cleanup_layer_map struct layer_map map = {0};
     unsigned stall_timeout_s = merging->session->driver->stall_timeout_s;
     struct record *record = merging->session->record;
-    int id = -1, r = merging->is_active ? read_id(merging, &id, err)
-                                        : managed_save_check_none(merging->domain, err);
+    cleanup_run json_t *run = NULL;
+    int r = merging->is_active ? domain_run_read(merging->session, &run, err)
+                               : managed_save_check_none(merging->domain, err);
     if (r == 0)
         r = layer_map_read(merging->session, &map, err);
     if (r == 0)
@@ -83,7 +79,7 @@ static int begin_disk(const struct merging *merging, json_t *disk, struct error 
         r = merge_plan_check_users(&map, disk, merging->snapshot,
                                    merge_progress_has_begun(record, disk), err);
     if (r == 0)
-        r = merge_progress_note(record, disk, id, false, err);
+        r = merge_progress_note(record, disk, run, false, err);
     failpoint("merge:begun");
     if (r < 0 || merging->is_active)
         return r < 0 ? r : begin_live(merging, disk, err);
@@ -94,35 +90,41 @@ static int begin_disk(const struct merging *merging, json_t *disk, struct error 
     return r;
 }
 
-static int await_commit(const struct merging *merging, const json_t *disk, struct error *err)
+static int pivot(const struct merging *merging, const json_t *disk, const json_t *run,
+                 struct error *err)
 {
     struct record *record = merging->session->record;
-    bool is_ready = false;
-    int id = -1, r = merge_live_await(merging->domain, disk,
-                                      merging->session->driver->stall_timeout_s, &is_ready, err);
-    if (r == 0 && is_ready)
-        r = read_id(merging, &id, err);
-    if (r < 0 || id < 0)
-        return r;
     failpoint("merge:ready");
-    r = merge_progress_note_pivot(record, disk, id, err);
+    int r = merge_progress_note_pivot(record, disk, run, err);
     failpoint("merge:pivot-noted");
     if (r == 0)
         r = merge_live_pivot(merging->domain, disk, err);
-    return r < 0 ? r : merge_progress_note(record, disk, id, true, err);
+    return r < 0 ? r : merge_progress_note(record, disk, run, true, err);
+}
+
+static int await_commit(const struct merging *merging, const json_t *disk, struct error *err)
+{
+    bool is_ready = false;
+    cleanup_run json_t *run = NULL;
+    int r = merge_live_await(merging->domain, disk, merging->session->driver->stall_timeout_s,
+                             &is_ready, err);
+    if (r == 0 && is_ready)
+        r = domain_run_read(merging->session, &run, err);
+    return r < 0 || !domain_run_is_active(run) ? r : pivot(merging, disk, run, err);
 }
 
 /* Also when it is stopped afterwards, and this is done again. */
 static int confirm_done(const struct merging *merging, const json_t *disk, struct error *err)
 {
     struct record *record = merging->session->record;
-    int id = -1, r = read_id(merging, &id, err);
+    cleanup_run json_t *run = NULL;
+    int r = domain_run_read(merging->session, &run, err);
     if (r == 0)
-        r = merge_progress_check_done(record, disk, id, err);
+        r = merge_progress_check_done(record, disk, run, err);
     bool is_known = json_object_get(disk, "above") ||
-                    (merge_progress_check_done(record, disk, -1, &(struct error){0}) == 0 &&
+                    (merge_progress_check_done(record, disk, NULL, &(struct error){0}) == 0 &&
                      !merge_progress_was_pivoting(record, disk));
-    return r < 0 || is_known ? r : merge_progress_note(record, disk, id, true, err);
+    return r < 0 || is_known ? r : merge_progress_note(record, disk, run, true, err);
 }
 
 /* A checkpoint that one disk is merged of is none any more, and libvirt, which forgets it, takes

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/json.h"
+#include "domain/domain_run.h"
 #include "domain/merge_chain.h"
 
 #define MERGING "merging"
@@ -44,32 +45,33 @@ static size_t find_last(const struct record *record, const json_t *disk)
     return i > 0 ? i - 1 : SIZE_MAX;
 }
 
-static json_t *note_of(const json_t *disk, int domain_id, bool is_whole)
+static json_t *note_of(const json_t *disk, const json_t *run, bool is_whole)
 {
-    return json_pack("{s:O, s:i, s:b}", "target", json_object_get(disk, "target"), "id", domain_id,
+    json_t *of_guest = run ? json_deep_copy(run) : json_pack("{s:i}", "id", -1);
+    return json_pack("{s:O, s:o, s:b}", "target", json_object_get(disk, "target"), "run", of_guest,
                      "is_whole", is_whole);
 }
 
 /* As long as nobody writes to the topmost layer. */
-static json_t *note_of_whole_yet(const json_t *disk, int domain_id)
+static json_t *note_of_whole_yet(const json_t *disk, const json_t *run)
 {
-    json_t *note = note_of(disk, domain_id, true);
+    json_t *note = note_of(disk, run, true);
     (void)json_object_set_new(note, "written_ns", json_integer(written_ns(newest_of(disk))));
     return note;
 }
 
-int merge_progress_note(struct record *record, const json_t *disk, int domain_id, bool is_whole,
+int merge_progress_note(struct record *record, const json_t *disk, const json_t *run, bool is_whole,
                         struct error *err)
 {
-    json_t *note = is_whole && domain_id < 0 ? note_of_whole_yet(disk, domain_id)
-                                             : note_of(disk, domain_id, is_whole);
+    json_t *note = is_whole && !domain_run_is_active(run) ? note_of_whole_yet(disk, run)
+                                                          : note_of(disk, run, is_whole);
     return record_note(record, MERGING, note, err);
 }
 
-int merge_progress_note_pivot(struct record *record, const json_t *disk, int domain_id,
+int merge_progress_note_pivot(struct record *record, const json_t *disk, const json_t *run,
                               struct error *err)
 {
-    json_t *note = note_of_whole_yet(disk, domain_id);
+    json_t *note = note_of_whole_yet(disk, run);
     (void)json_object_set_new(note, "pivot_ns", json_integer(now_ns()));
     return record_note(record, MERGING, note, err);
 }
@@ -154,32 +156,38 @@ static bool is_whole(const struct record *record, const json_t *note, const json
            (!was_pivoting(note) || had_all(record, note));
 }
 
-/* A QEMU comes from the topmost layer to base by the end of a commit alone. */
-static bool is_that_guest(const struct record *record, const json_t *note, int domain_id)
+static int tell_why_not(const json_t *note, const json_t *disk, enum domain_run_likeness likeness,
+                        struct error *err)
 {
-    return domain_id >= 0 && !record_host_rebooted(record) &&
-           json_integer_value(json_object_get(note, "id")) == domain_id;
-}
-
-int merge_progress_check_done(const struct record *record, const json_t *disk, int domain_id,
-                              struct error *err)
-{
-    const json_t *note = last_note(record, disk);
-    const char *target = json_string_member(disk, "target");
-    /* What stands above was put on base by nobody else: by QEMU's commit, or after qemu-img's. */
-    if (note && (json_object_get(disk, "above") || is_whole(record, note, disk) ||
-                 is_that_guest(record, note, domain_id)))
-        return 0;
+    const char *target = json_string_member(disk, "target"), *newest = newest_of(disk);
+    const char *base = merge_chain_path(json_object_get(disk, "base"));
     if (was_pivoting(note))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "disk %s is on %s, and the command died, or the host, when its guest was "
                          "about to be put there from %s: which of them has more is not known, and "
                          "both stay",
-                         target ? target : "", merge_chain_path(json_object_get(disk, "base")),
-                         newest_of(disk));
+                         target ? target : "", base, newest);
+    if (note && likeness == DOMAIN_RUN_UNKNOWN)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "disk %s is on %s, and it is not known whether its guest is the one that "
+                         "was put there by the merge: %s alone may have it all, and stays",
+                         target ? target : "", base, newest);
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                      "disk %s was put on %s by somebody else before all was merged into that: %s "
                      "alone has it all, and stays",
-                     target ? target : "", merge_chain_path(json_object_get(disk, "base")),
-                     newest_of(disk));
+                     target ? target : "", base, newest);
+}
+
+/* A QEMU comes from the topmost layer to base by the end of a commit alone; what stands above was
+ * put there by nobody else either: by QEMU's commit, or after qemu-img's. */
+int merge_progress_check_done(const struct record *record, const json_t *disk, const json_t *run,
+                              struct error *err)
+{
+    const json_t *note = last_note(record, disk);
+    enum domain_run_likeness likeness =
+        domain_run_compare(record, json_object_get(note, "run"), run);
+    return note && (json_object_get(disk, "above") || is_whole(record, note, disk) ||
+                    likeness == DOMAIN_RUN_SAME)
+               ? 0
+               : tell_why_not(note, disk, likeness, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How far the merge of each disk (merge_plan.h) is, in the record's notes "merging": {target, id:
- * of the domain that runs, -1 of one at rest; is_whole: all that goes is in base by then;
+ * How far the merge of each disk (merge_plan.h) is, in the record's notes "merging": {target, run:
+ * of the guest (domain_run.h), of id -1 at rest; is_whole: all that goes is in base by then;
  * written_ns: when the topmost layer was last written to, of a guest at rest or about to go on on
  * base: all is there unless that time changes; pivot_ns: when it was about to}. The last one of a
  * disk counts. Of the record's thread.
@@ -14,14 +14,14 @@
 #include "common/error.h"
 #include "domain/record.h"
 
-/* From here on base may hold a part of what goes; `is_whole`: all of it. Errors as record_note().
- */
-int merge_progress_note(struct record *record, const json_t *disk, int domain_id, bool is_whole,
+/* From here on base may hold a part of what goes; `is_whole`: all of it. `run` is NULL at rest.
+ * Errors as record_note(). */
+int merge_progress_note(struct record *record, const json_t *disk, const json_t *run, bool is_whole,
                         struct error *err);
 
 /* All is in base, and the guest about to go on there: whether it did, who dies now will not tell.
  */
-int merge_progress_note_pivot(struct record *record, const json_t *disk, int domain_id,
+int merge_progress_note_pivot(struct record *record, const json_t *disk, const json_t *run,
                               struct error *err);
 
 bool merge_progress_was_pivoting(const struct record *record, const json_t *disk);
@@ -40,8 +40,8 @@ bool merge_progress_has_another(const struct record *record, const json_t *disk)
 
 /*
  * Of a disk whose layers have gone out of the chain: that they went by this merge, all of what they
- * hold into base. `domain_id` as above, of now. EINVAL when somebody else may have put the disk on
- * base: the layers alone hold it all then, or it is not known who does.
+ * hold into base. `run` as above, of now. EINVAL when somebody else may have put the disk on base:
+ * the layers alone hold it all then, or it is not known who does.
  */
-int merge_progress_check_done(const struct record *record, const json_t *disk, int domain_id,
+int merge_progress_check_done(const struct record *record, const json_t *disk, const json_t *run,
                               struct error *err);

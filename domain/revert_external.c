@@ -14,6 +14,7 @@
 #include "common/secret.h"
 #include "domain/checkpoint_name.h"
 #include "domain/checkpoint_take.h"
+#include "domain/domain_run.h"
 #include "domain/new_layer.h"
 #include "domain/pending_call.h"
 #include "domain/revert_check.h"
@@ -121,14 +122,15 @@ static int note_begin(struct reverting *reverting, struct error *err)
                                     .definition = reverting->definition,
                                     .disks = reverting->disks,
                                     .disk_count = reverting->point->disk_count};
-    unsigned id = left->runs ? virDomainGetID(session->domain) : 0;
-    json_t *note = json_pack("{s:o, s:b, s:I}", "to", revert_settle_note_of(&to), "was_running",
-                             left->is_running, "id", (json_int_t)id);
-    int r = session_note_domain(session, err);
+    cleanup_run json_t *run = NULL;
+    int r = domain_run_read(session, &run, err);
     if (r == 0)
-        r = record_note(session->record, "revert", note, err);
-    else
-        json_decref(note);
+        r = session_note_domain(session, err);
+    if (r == 0)
+        r = record_note(session->record, "revert",
+                        json_pack("{s:o, s:b, s:O}", "to", revert_settle_note_of(&to),
+                                  "was_running", left->is_running, "run", run),
+                        err);
     failpoint("revert:written-down");
     return r;
 }

@@ -11,6 +11,7 @@
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "domain/domain_run.h"
 #include "domain/layer_map.h"
 #include "domain/new_layer.h"
 #include "domain/pending_call.h"
@@ -74,15 +75,14 @@ static bool is_pause_of_ours(int reason)
 /* The guest of then, paused. */
 static bool is_held(const struct session *session)
 {
-    int state = VIR_DOMAIN_NOSTATE, reason = 0, id_now = -1;
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
     struct error ignored = ERROR_INIT;
-    json_int_t id = json_integer_value(json_object_get(note_of(session, "revert"), "id"));
-    return session->domain && id > 0 && !record_host_rebooted(session->record) &&
-           virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
+    cleanup_run json_t *run = NULL;
+    return session->domain && virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
            state == VIR_DOMAIN_PAUSED && is_pause_of_ours(reason) &&
-           libvirt_domain_read_id(session->driver->connection, session->uuid, &id_now, &ignored) ==
-               0 &&
-           id_now == id;
+           domain_run_read(session, &run, &ignored) == 0 &&
+           domain_run_compare(session->record, json_object_get(note_of(session, "revert"), "run"),
+                              run) == DOMAIN_RUN_SAME;
 }
 
 static int resume(const struct session *session, struct error *err)

@@ -5,7 +5,7 @@
  *
  * Notes of its record, besides those of the checkpoint of what is left behind and of calls
  * (checkpoint_settle.h, pending_call.h):
- *   revert    {to: where it is to go, was_running, id: of the guest, 0: it did not run}
+ *   revert    {to: where it is to go, was_running, run: of the guest (domain_run.h)}
  *   layers    those of a place are made (revert_layers.h): nothing is started, ended or removed
  *             where a guest has written to one since
  *   suspend   the guest is about to be paused

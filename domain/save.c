@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "domain/disk_fingerprint.h"
 #include "domain/disk_layers.h"
+#include "domain/domain_run.h"
 #include "domain/image_settle.h"
 #include "domain/leftover.h"
 #include "domain/pending_call.h"
@@ -97,6 +98,7 @@ static int note_files(const struct saving *saving, json_t **ret_memory, json_t *
 static int note_save(struct saving *saving, int64_t stopped_ms, struct error *err)
 {
     struct session *session = saving->session;
+    cleanup_run json_t *run = NULL;
     json_t *memory = NULL, *disks = NULL;
     enum power_state state;
     const char *name = virDomainGetName(session->domain);
@@ -104,14 +106,15 @@ static int note_save(struct saving *saving, int64_t stopped_ms, struct error *er
     if (r == 0)
         r = record_note(session->record, "domain", json_pack("{s:s*}", "name", name), err);
     if (r == 0)
+        r = domain_run_read(session, &run, err);
+    if (r == 0)
         r = note_files(saving, &memory, &disks, err);
     if (r < 0)
         return r;
     json_t *note = json_pack(
-        "{s:b, s:b, s:i, s:s*, s:I, s:O, s:o, s:o*}", "is_managed", saving->request->file == NULL,
-        "is_running", state == POWER_STATE_RUNNING, "id", (int)virDomainGetID(session->domain),
-        "name", name, "stopped_ms", (json_int_t)stopped_ms, "layers", saving->layers, "disks",
-        disks, "memory", memory);
+        "{s:b, s:b, s:O, s:s*, s:I, s:O, s:o, s:o*}", "is_managed", saving->request->file == NULL,
+        "is_running", state == POWER_STATE_RUNNING, "run", run, "name", name, "stopped_ms",
+        (json_int_t)stopped_ms, "layers", saving->layers, "disks", disks, "memory", memory);
     return record_note(session->record, "save", note, err);
 }
 

@@ -14,6 +14,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/disk_fingerprint.h"
+#include "domain/domain_run.h"
 #include "domain/image_settle.h"
 #include "domain/late_fingerprint.h"
 #include "domain/pending_call.h"
@@ -160,17 +161,19 @@ static int check_is_known(const struct session *session, const char *memory, str
         memory);
 }
 
-/* libvirt counts anew when the host has been started anew. */
-static bool is_same_run(const struct session *session, const json_t *note, bool is_active)
+static int compare_run(const struct session *session, const json_t *note,
+                       enum domain_run_likeness *ret_run, struct error *err)
 {
-    return is_active && !record_host_rebooted(session->record) &&
-           (json_int_t)(int)virDomainGetID(session->domain) ==
-               json_integer_value(json_object_get(note, "id"));
+    cleanup_run json_t *run = NULL;
+    int r = session->domain ? domain_run_read(session, &run, err) : 0;
+    if (r == 0)
+        *ret_run = domain_run_compare(session->record, json_object_get(note, "run"), run);
+    return r;
 }
 
 /* libvirtd goes on to save the guest of a client that has died, or is yet to begin with it. */
 static int await_libvirt(struct session *session, const json_t *note, bool *ret_active,
-                         struct error *err)
+                         enum domain_run_likeness *ret_run, struct error *err)
 {
     uint64_t until_ms = pending_call_until_ms(session);
     for (;;) {
@@ -180,20 +183,34 @@ static int await_libvirt(struct session *session, const json_t *note, bool *ret_
             r = managed_save_await(session->domain, session->driver->stall_timeout_s, err);
         if (r == 0)
             r = find_domain(session, ret_active, err);
-        if (r < 0 || !may_come || !is_same_run(session, note, *ret_active))
+        if (r == 0)
+            r = compare_run(session, note, ret_run, err);
+        if (r < 0 || !may_come || *ret_run == DOMAIN_RUN_OTHER)
             return r;
         (void)poll(NULL, 0, LOOK_MS);
     }
 }
 
+/* It may have been for this: whose it is cannot be told. */
+static void warn_of_pause(const struct session *session)
+{
+    int state = 0, reason = 0;
+    if (virDomainGetState(session->domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED)
+        log_warning("the guest is paused, and not known to be the one that was to be saved: it "
+                    "stays so, `virsh resume` lets it go on");
+}
+
 static int decide(struct session *session, const json_t *note, struct error *err)
 {
     bool is_active = false, whole = false;
-    int r = await_libvirt(session, note, &is_active, err);
+    enum domain_run_likeness run = DOMAIN_RUN_UNKNOWN;
+    int r = await_libvirt(session, note, &is_active, &run, err);
     if (r < 0)
         return r;
-    if (is_same_run(session, note, is_active))
+    if (run == DOMAIN_RUN_SAME)
         return let_go_on(session, note, err);
+    if (run == DOMAIN_RUN_UNKNOWN)
+        warn_of_pause(session);
     r = is_whole(session, memory_of(note), &whole, err);
     if (r < 0 || !whole)
         return r < 0 ? r : check_is_known(session, memory_of(note), err);
@@ -217,7 +234,11 @@ static int settle_save(struct session *session, struct error *err)
 {
     const json_t *note = last_note(session, "save");
     int r = note && !record_all(session->record, "saved") ? decide(session, note, err) : 0;
-    return r < 0 || !note ? r : put_in_place(session, note, err);
+    if (r < 0 || !note)
+        return r;
+    if (record_all(session->record, "saved"))
+        session->outcome = "the guest is saved";
+    return put_in_place(session, note, err);
 }
 
 int save_settle(struct session *session, struct error *err)

@@ -4,8 +4,8 @@
  * thread.
  *
  * Notes of the record:
- *   save      {is_managed, is_running, id, name, stopped_ms, layers, disks, memory}: a save is
- *             about to begin of the run `id`; `layers` as they were then, of
+ *   save      {is_managed, is_running, run, name, stopped_ms, layers, disks, memory}: a save is
+ *             about to begin of that run (domain_run.h); `layers` as they were then, of
  *             disk_fingerprint.h; `disks` and `memory` are notes of image_settle.h, the second
  *             not of one that libvirt keeps
  *   saved     the memory is whole, and the file of the disks is written
@@ -25,7 +25,8 @@ int save_settle_keep(struct session *session, bool digest, const struct image_ob
 
 /*
  * Brings to its end what the record tells of; nothing is nothing to do. A guest that is not saved
- * after all runs again, and what there is of its memory goes. One that is saved stays so: its files
+ * after all runs again, and what there is of its memory goes; one that is not known to be that
+ * guest is left as it is, and a whole memory stays. One that is saved stays so: its files
  * get their names. What was left at an earlier time has fingerprints only where no disk has been
  * written to since. EBUSY when nobody can tell what libvirt is at. Then a restore
  * (restore_settle.h). To be called again after a failure.

@@ -257,7 +257,8 @@ const struct command command_table[] = {
          "little room. Not of a guest that was saved to a file: its memory could not be restored "
          "afterwards. Killed in the middle, the guest has all it wrote, and the next command on "
          "the domain, or domain recover, goes on with it; until then start a server of nova's "
-         "by no hard reboot.",
+         "by no hard reboot. A file that may have more than the one it was merged into stays, as "
+         "where the guest is not known to be the one that was merged.",
      .run = domain_delete_checkpoint,
      .options = {INVOCATION_CHILDREN, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
      .n_options = 3},
@@ -279,7 +280,8 @@ const struct command command_table[] = {
          "Without --managed to the file at --output, which is never overwritten. Beside it, in "
          "FILE.disks, is written what tells later whether a disk has changed. A save that fails "
          "or is interrupted while the memory is written leaves the guest as it was; after kill "
-         "-9 domain recover ends with a guest that runs, or one that is saved.",
+         "-9 domain recover ends with a guest that runs, or one that is saved; a guest that is not "
+         "known to be that one is left as it is.",
      .run = domain_save,
      .options = {INVOCATION_OUTPUT, INVOCATION_MANAGED, INVOCATION_RUNNING, INVOCATION_PAUSED,
                  INVOCATION_VERIFY_DISKS, INVOCATION_CONNECT, INVOCATION_STATE_DIR},

@@ -36,6 +36,7 @@ struct libvirt_connection {
     pthread_mutex_t lock;        /* of all below; never taken by a callback */
     virConnectPtr conn;          /* NULL until the first use */
     struct domain_events events; /* of conn */
+    unsigned number;             /* of conn */
     bool opening; /* a thread connects: a libvirtd may hang then, without keepalive */
     pthread_cond_t opened;
     struct error open_failure; /* of the last time */
@@ -113,8 +114,10 @@ static void *run_open(void *arg)
     (void)open_conn(connection, &conn, &events, &failure);
     LOCK_SCOPE(&connection->lock);
     connection->conn = conn;
-    if (conn)
+    if (conn) {
         connection->events = events;
+        connection->number++;
+    }
     connection->open_failure = failure;
     connection->opening = false;
     (void)pthread_cond_broadcast(&connection->opened);
@@ -164,6 +167,12 @@ bool libvirt_connection_is_lost(struct libvirt_connection *connection, virDomain
 {
     LOCK_SCOPE(&connection->lock);
     return conn_is_lost(connection, virDomainGetConnect(domain));
+}
+
+unsigned libvirt_connection_number(struct libvirt_connection *connection)
+{
+    LOCK_SCOPE(&connection->lock);
+    return connection->number;
 }
 
 static int get_once(struct libvirt_connection *connection, virConnectPtr *ret_conn,

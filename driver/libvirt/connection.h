@@ -47,6 +47,9 @@ int libvirt_connection_find_domain(struct libvirt_connection *connection, const 
  */
 bool libvirt_connection_is_lost(struct libvirt_connection *connection, virDomainPtr domain);
 
+/* How often it was opened: as long as that stays, so does the libvirtd behind it. */
+unsigned libvirt_connection_number(struct libvirt_connection *connection);
+
 /* How long a rollback waits for a libvirtd that is being restarted. */
 #define LIBVIRT_PATIENCE_MS 30000
 

@@ -83,17 +83,6 @@ int libvirt_domain_user(virDomainPtr domain, const char *disk_path, struct qemu_
     return 0;
 }
 
-int libvirt_domain_read_id(struct libvirt_connection *connection, const char *uuid, int *ret_id,
-                           struct error *err)
-{
-    cleanup_domain virDomainPtr domain = NULL;
-    int r = libvirt_connection_find_domain(connection, uuid, LIBVIRT_PATIENCE_MS,
-                                           EXC_INSTANCE_NOT_FOUND, &domain, err);
-    if (r == 0)
-        *ret_id = (int)virDomainGetID(domain);
-    return r;
-}
-
 int libvirt_domain_find_again(struct libvirt_connection *connection, const char *uuid,
                               virDomainPtr *domain, bool *ret_active, struct error *err)
 {

@@ -33,14 +33,6 @@ int libvirt_domain_user(virDomainPtr domain, const char *disk_path, struct qemu_
                         struct error *err);
 
 /*
- * The id of the guest that runs now; -1: none does. What virDomainGetID() gives is of when the
- * domain was looked up: its guest may have ended since, and another be there. ENOENT and
- * InstanceNotFound when there is no such domain.
- */
-int libvirt_domain_read_id(struct libvirt_connection *connection, const char *uuid, int *ret_id,
-                           struct error *err);
-
-/*
  * After a connection may have been lost, or the guest may have ended: looks again for *domain
  * (owned; NULL when there was none) unless it is found active, with LIBVIRT_PATIENCE_MS. 0 with
  * *domain NULL when there is none any more; *ret_active tells whether it runs. On failure *domain

@@ -562,14 +562,36 @@ test_another_start() {
     test_another_layer
 }
 
-restart_libvirtd() {
-    kill -KILL "$(cat /run/libvirtd.pid)"
-    libvirtd & started+=($!)
-    for _ in $(seq 100); do
-        $VIRSH version >/dev/null 2>&1 && return
-        sleep 0.1
-    done
+# The same after a restart of libvirtd, which counts on from the highest id in use: what runs on the
+# file below has the id of the guest that was being merged.
+test_same_id() {
+    local guest=same said before id
+    libvirtd_is_ours || return
+    make_guest $guest
+    checkpoint $guest a --disk-only
+    write_both $guest 0x02
+    before=$(disks_of $guest)
+    id=$($VIRSH domid "$NAME-$guest")
+    write_definitions $guest a
+    echo "merge:started kill" >"$STATE/failpoint"
+    (delete $guest a >/dev/null) 2>"$DIR/shells"
+    $VIRSH destroy "$NAME-$guest"
+    $VIRSH define "$DIR/novas.xml"
+    restart_libvirtd true
+    $VIRSH start --paused "$NAME-$guest"
+    [ "$($VIRSH domid "$NAME-$guest")" = "$id" ]
+    result $? "the id of a merged guest is given again" "$id, now $($VIRSH domid "$NAME-$guest")"
+    said=$(recover $guest)
+    [ $? -eq 1 ] && grep -q 'alone has it all' <<<"$said" && [ -e "$DISKS/$guest.img.a" ]
+    result $? "another guest of the same id: the layer stays" "$said"
+    $VIRSH destroy "$NAME-$guest"
+    $VIRSH define "$DIR/layers.xml"
+    said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.a" ]
+    result $? "another guest of the same id: back on its layer all is merged" "$said"
+    no_record "another guest of the same id"
+    remove $guest
 }
+
 # Only of a libvirtd that this test has started.
 test_restarts() {
     local guest=restarted before said point pid n=2
@@ -584,7 +606,7 @@ test_restarts() {
         delete $guest top >"$DIR/said" &
         pid=$!
         await_failpoint
-        restart_libvirtd
+        restart_libvirtd true
         release_failpoint
         wait $pid
         said="status $?, $(cat "$DIR/said")"
@@ -635,7 +657,7 @@ test_nova() {
     remove $guest
 }
 
-for cell in ${CELLS:-refusals internal nova kills changes under meanwhile pivot saved restarts external}; do
+for cell in ${CELLS:-refusals internal nova kills changes under meanwhile pivot saved same_id restarts external}; do
     "test_$cell"
 done
 echo "1..$count"

@@ -55,16 +55,37 @@ static int tear_down(void **state)
     return 0;
 }
 
+static json_t *run_of(int id, const char *qemu)
+{
+    return json_pack("{s:i, s:s*}", "id", id, "qemu", qemu);
+}
+
 static void note(const json_t *disk, int id, bool is_whole)
 {
-    assert_int_equal(merge_progress_note(record, disk, id, is_whole, &err), 0);
+    json_t *run = id < 0 ? NULL : run_of(id, "boot 100 1");
+    assert_int_equal(merge_progress_note(record, disk, run, is_whole, &err), 0);
+    json_decref(run);
+}
+
+static void note_pivot(int id)
+{
+    json_t *run = run_of(id, "boot 100 1");
+    assert_int_equal(merge_progress_note_pivot(record, vda, run, &err), 0);
+    json_decref(run);
+}
+
+static bool is_done_of(const json_t *disk, int id, const char *qemu)
+{
+    json_t *run = run_of(id, qemu);
+    int r = merge_progress_check_done(record, disk, run, &err);
+    json_decref(run);
+    assert_true(r == 0 || r == -EINVAL);
+    return r == 0;
 }
 
 static bool is_done(const json_t *disk, int id)
 {
-    int r = merge_progress_check_done(record, disk, id, &err);
-    assert_true(r == 0 || r == -EINVAL);
-    return r == 0;
+    return is_done_of(disk, id, id < 0 ? NULL : "boot 100 1");
 }
 
 static void what_was_not_begun_is_not_done(void **state)
@@ -101,6 +122,33 @@ static void the_guest_it_was_begun_with(void **state)
     assert_true(is_done(vda, -1)); /* it was seen to go on there */
 }
 
+/* After a restart of libvirtd, which counts on from the highest id in use. */
+static void another_one_of_the_same_id(void **state)
+{
+    (void)state;
+    note(vda, 7, false);
+    assert_false(is_done_of(vda, 7, "boot 200 2"));
+    assert_non_null(strstr(err.message, "top alone has it all"));
+    assert_false(is_done_of(vda, 7, NULL));
+    assert_non_null(strstr(err.message, "top alone may have it all"));
+    assert_true(is_done(vda, 7));
+    note(vda, -1, false);
+    assert_false(is_done_of(vda, 7, NULL));
+    assert_non_null(strstr(err.message, "top alone has it all"));
+}
+
+/* It knows of ids alone. */
+static void one_that_an_old_record_tells_of(void **state)
+{
+    (void)state;
+    json_t *old = json_pack("{s:s, s:i, s:b}", "target", "vda", "id", 7, "is_whole", 0);
+    assert_int_equal(record_note(record, "merging", old, &err), 0);
+    assert_false(is_done(vda, 7));
+    assert_non_null(strstr(err.message, "top alone may have it all"));
+    note(vda, 7, true);
+    assert_true(is_done(vda, 8));
+}
+
 static void a_guest_that_was_started_meanwhile(void **state)
 {
     (void)state;
@@ -124,7 +172,7 @@ static void a_guest_that_was_about_to_go_on_there(void **state)
     const struct timespec before[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1000000000}};
     note(vda, 7, false);
     assert_int_equal(utimensat(AT_FDCWD, temp_path("top"), before, 0), 0);
-    assert_int_equal(merge_progress_note_pivot(record, vda, 7, &err), 0);
+    note_pivot(7);
     assert_true(is_done(vda, 7) && is_done(vda, 8) && is_done(vda, -1));
     assert_int_equal(utimensat(AT_FDCWD, temp_path("top"), later, 0), 0);
     assert_true(is_done(vda, 7));
@@ -141,7 +189,7 @@ static void a_guest_that_wrote_just_before_that(void **state)
     const struct timespec now[] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
     note(vda, 7, false);
     assert_int_equal(utimensat(AT_FDCWD, temp_path("top"), now, 0), 0);
-    assert_int_equal(merge_progress_note_pivot(record, vda, 7, &err), 0);
+    note_pivot(7);
     assert_true(is_done(vda, 7));
     assert_false(is_done(vda, -1));
     assert_non_null(strstr(err.message, "which of them has more is not known"));
@@ -155,7 +203,7 @@ static void one_that_fell_with_the_host(void **state)
     assert_int_equal(write(fd, line, sizeof(line) - 1), sizeof(line) - 1);
     assert_int_equal(close(fd), 0);
     open_record();
-    assert_int_equal(merge_progress_note_pivot(record, vda, 7, &err), 0);
+    note_pivot(7);
     assert_false(is_done(vda, 7));
     assert_non_null(strstr(err.message, "which of them has more is not known"));
     note(vda, 7, true);
@@ -179,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_was_not_begun_is_not_done),      TEST(a_part_is_not_all),
         TEST(the_guest_it_was_begun_with),         TEST(a_guest_that_was_started_meanwhile),
+        TEST(another_one_of_the_same_id),          TEST(one_that_an_old_record_tells_of),
         TEST(a_begin_that_is_taken_back),          TEST(a_guest_that_was_about_to_go_on_there),
         TEST(a_guest_that_wrote_just_before_that), TEST(one_that_fell_with_the_host),
     };

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "domain/domain_run.h"
 #include "domain/layer_map.h"
 #include "domain/merge_chain.h"
 #include "domain/merge_end.h"
@@ -191,14 +192,17 @@ static const json_t *disk_at(size_t i)
     return json_array_get(json_object_get(merge, "disks"), i);
 }
 
-static void note_progress(size_t disk, int id, bool is_whole)
+static void note_progress(size_t disk, bool is_whole)
 {
-    need(merge_progress_note(session->record, disk_at(disk), id, is_whole, &err));
+    need(merge_progress_note(session->record, disk_at(disk), NULL, is_whole, &err));
 }
 
-static int id_of_guest(void)
+static void note_progress_of_guest(size_t disk)
 {
-    return (int)virDomainGetID(session->domain);
+    json_t *run = NULL;
+    need(domain_run_read(session, &run, &err));
+    need(merge_progress_note(session->record, disk_at(disk), run, false, &err));
+    json_decref(run);
 }
 
 static void end_guest_and_define_base(void)
@@ -213,10 +217,25 @@ static void a_guest_that_ends_has_not_come_to_base(void **state)
 {
     (void)state;
     layers[0] = layers[1] = "tb";
-    note_progress(0, id_of_guest(), false);
+    note_progress_of_guest(0);
     while_it_waits = end_guest_and_define_base;
     assert_int_equal(merge_settle_run(session, &err), -EINVAL);
     assert_non_null(strstr(err.message, "alone has it all"));
+    assert_int_equal(files_ended, 0);
+}
+
+/* Started by somebody on base, after a restart of libvirtd, which has given the id again. */
+static void another_guest_of_the_same_id_has_not_come_to_base(void **state)
+{
+    (void)state;
+    layers[0] = "b";
+    layers[1] = "tb";
+    json_t *run =
+        json_pack("{s:i, s:s}", "id", (int)virDomainGetID(session->domain), "qemu", "boot 4711 1");
+    need(merge_progress_note(session->record, disk_at(0), run, false, &err));
+    json_decref(run);
+    assert_int_equal(merge_settle_run(session, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "alone may have it all"));
     assert_int_equal(files_ended, 0);
 }
 
@@ -224,7 +243,7 @@ static void nor_is_what_a_saved_memory_names_merged(void **state)
 {
     (void)state;
     layers[0] = layers[1] = "tb";
-    note_progress(0, id_of_guest(), false);
+    note_progress_of_guest(0);
     assert_int_equal(virDomainManagedSave(session->domain, 0), 0);
     assert_int_equal(merge_settle_run(session, &err), -EBUSY);
     assert_non_null(strstr(err.message, "start the domain"));
@@ -241,8 +260,8 @@ static void a_guest_that_came_to_base_unseen(void **state)
 {
     (void)state;
     layers[0] = layers[1] = "tb";
-    note_progress(0, id_of_guest(), false);
-    note_progress(1, -1, true);
+    note_progress_of_guest(0);
+    note_progress(1, true);
     is_ready = true;
     assert_int_equal(merge_settle_run(session, &err), -EIO);
     assert_int_equal(files_ended, 0);
@@ -256,8 +275,8 @@ static void what_is_merged_may_be_under_others(void **state)
 {
     (void)state;
     layers[0] = layers[1] = "nb";
-    note_progress(0, -1, true);
-    note_progress(1, -1, true);
+    note_progress(0, true);
+    note_progress(1, true);
     need(merge_settle_run(session, &err));
     assert_int_equal(files_ended, 1);
 }
@@ -267,8 +286,8 @@ static void a_checkpoint_that_is_forgotten_is_not_merged_again(void **state)
 {
     (void)state;
     layers[0] = layers[1] = "b";
-    note_progress(0, -1, true);
-    note_progress(1, -1, true);
+    note_progress(0, true);
+    note_progress(1, true);
     need(merge_settle_run(session, &err));
     layers[0] = layers[1] = "tb";
     end_guest();
@@ -288,8 +307,8 @@ static void a_disk_that_is_below_others_is_merged_there(void **state)
     layers[0] = "nb";
     layers[1] = "ntb";
     end_guest();
-    note_progress(0, -1, true);
-    note_progress(1, -1, false);
+    note_progress(0, true);
+    note_progress(1, false);
     need(merge_settle_run(session, &err));
     assert_int_equal(committed, 1);
     assert_string_equal(layers[1], "nb");
@@ -307,8 +326,8 @@ static void a_disk_that_is_below_others_is_left_out(void **state)
     (void)state;
     layers[0] = "nb";
     layers[1] = "ntb";
-    note_progress(0, -1, true);
-    note_progress(1, -1, false);
+    note_progress(0, true);
+    note_progress(1, false);
     need(merge_settle_run(session, &err));
     assert_int_equal(files_ended, 1);
     assert_int_equal(committed, 0);
@@ -323,7 +342,7 @@ static void what_nothing_was_merged_of_is_given_up_once(void **state)
     for (size_t i = 0; i < 2; i++) {
         layers[0] = chains[i];
         layers[1] = "tb";
-        note_progress(0, -1, false);
+        note_progress(0, false);
         err = (struct error)ERROR_INIT;
         assert_int_equal(merge_settle_run(session, &err), -ESTALE);
         assert_false(merge_settle_has_begun(session));
@@ -338,6 +357,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_guest_that_ends_has_not_come_to_base),
+        TEST(another_guest_of_the_same_id_has_not_come_to_base),
         TEST(nor_is_what_a_saved_memory_names_merged),
         TEST(a_guest_that_came_to_base_unseen),
         TEST(what_is_merged_may_be_under_others),

@@ -18,6 +18,7 @@
 #include "common/id.h"
 #include "common/log.h"
 #include "common/secret.h"
+#include "domain/domain_run.h"
 #include "domain/layer_map.h"
 #include "domain/leftover.h"
 #include "domain/new_layer.h"
@@ -139,8 +140,9 @@ static json_t *place(const char *current, const char *state)
 
 static void note_revert(json_t *to, bool was_running)
 {
-    note("revert", json_pack("{s:o, s:b, s:I}", "to", to, "was_running", was_running, "id",
-                             (json_int_t)virDomainGetID(session->domain)));
+    json_t *run = NULL;
+    need(domain_run_read(session, &run, &err));
+    note("revert", json_pack("{s:o, s:b, s:o}", "to", to, "was_running", was_running, "run", run));
 }
 
 static void make_layer(void)
@@ -200,17 +202,42 @@ static void before_the_switch_the_guest_goes_on(void **state)
     assert_int_equal(access(layer, F_OK), -1);
 }
 
-/* What was noted of it does not fit the guest of now: nobody would know why it stands still. */
-static void one_that_is_not_known_stays_paused_and_is_told(void **state)
+/* What was noted of it does not fit the guest of now: nobody would know why it stands still. Also
+ * one that has the id of then, from a libvirtd that was started anew; takes `noted`. */
+static void stays_paused_and_is_told(json_t *noted)
 {
-    (void)state;
-    note("revert", json_pack("{s:o, s:b, s:I}", "to", place("then", "running"), "was_running", 1,
-                             "id", (json_int_t)virDomainGetID(session->domain) + 1));
+    (void)json_object_set_new(noted, "to", place("then", "running"));
+    (void)json_object_set_new(noted, "was_running", json_true());
+    note("revert", noted);
     note("suspend", json_true());
     assert_int_equal(virDomainSuspend(session->domain), 0);
     need(revert_settle(session, &err));
     assert_int_equal(state_of_guest(), VIR_DOMAIN_PAUSED);
     assert_non_null(strstr(warning, "`virsh resume`"));
+}
+
+static int id_of_guest(void)
+{
+    return (int)virDomainGetID(session->domain);
+}
+
+static void another_guest_stays_paused_and_is_told(void **state)
+{
+    (void)state;
+    stays_paused_and_is_told(json_pack("{s:{s:i}}", "run", "id", id_of_guest() + 1));
+}
+
+static void one_of_the_same_id_stays_paused_and_is_told(void **state)
+{
+    (void)state;
+    stays_paused_and_is_told(
+        json_pack("{s:{s:i, s:s}}", "run", "id", id_of_guest(), "qemu", "boot 4711 1"));
+}
+
+static void one_of_an_old_record_stays_paused_and_is_told(void **state)
+{
+    (void)state;
+    stays_paused_and_is_told(json_pack("{s:i}", "id", id_of_guest()));
 }
 
 static void one_that_somebody_has_paused_stays_so(void **state)
@@ -443,7 +470,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_layer_is_the_bases_owners),
         TEST(before_the_switch_the_guest_goes_on),
-        TEST(one_that_is_not_known_stays_paused_and_is_told),
+        TEST(another_guest_stays_paused_and_is_told),
+        TEST(one_of_the_same_id_stays_paused_and_is_told),
+        TEST(one_of_an_old_record_stays_paused_and_is_told),
         TEST(one_that_somebody_has_paused_stays_so),
         TEST(a_file_that_is_no_layer_of_it_stays),
         TEST(nor_goes_a_layer_with_something_in_it),

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "domain/domain_run.h"
 #include "domain/image_settle.h"
 #include "domain/save_settle.h"
 #include "tests/unit/driver/temp_folder.h"
@@ -80,16 +81,24 @@ static void note(const char *name, json_t *value)
         fail_msg("%s", err.message);
 }
 
-static void note_save(void)
+/* Takes `run`. */
+static void note_save_of(json_t *run)
 {
     json_t *of_memory = NULL, *of_disks = NULL;
     if (image_settle_note(memory_partial, memory, &of_memory, &err) < 0 ||
         image_settle_note(disks_partial, disks, &of_disks, &err) < 0)
         fail_msg("%s", err.message);
-    note("save",
-         json_pack("{s:b, s:b, s:i, s:s, s:i, s:[], s:o, s:o}", "is_managed", 0, "is_running", 1,
-                   "id", (int)virDomainGetID(session->domain), "name", "test", "stopped_ms", 1,
-                   "layers", "disks", of_disks, "memory", of_memory));
+    note("save", json_pack("{s:b, s:b, s:o*, s:s, s:i, s:[], s:o, s:o}", "is_managed", 0,
+                           "is_running", 1, "run", run, "name", "test", "stopped_ms", 1, "layers",
+                           "disks", of_disks, "memory", of_memory));
+}
+
+static void note_save(void)
+{
+    json_t *run = NULL;
+    if (domain_run_read(session, &run, &err) < 0)
+        fail_msg("%s", err.message);
+    note_save_of(run);
 }
 
 static void settle(void)
@@ -136,6 +145,26 @@ static void another_guest_is_not_the_one_that_was_saved(void **state)
     assert_int_equal(access(memory, F_OK), 0);
 }
 
+/* libvirtd was started anew as well, and has given the id of the saved guest again. */
+static void nor_is_one_of_the_same_id(void **state)
+{
+    (void)state;
+    note_save_of(
+        json_pack("{s:i, s:s}", "id", (int)virDomainGetID(session->domain), "qemu", "boot 4711 1"));
+    write_file(memory_partial, WHOLE);
+    settle();
+    assert_int_equal(access(memory, F_OK), 0);
+}
+
+static void nor_one_that_an_old_record_tells_of(void **state)
+{
+    (void)state;
+    note_save_of(NULL);
+    write_file(memory_partial, WHOLE);
+    settle();
+    assert_int_equal(access(memory, F_OK), 0);
+}
+
 /* As with another --connect: the libvirt that knows it may be at it still. */
 static void memory_of_an_unknown_domain_stays(void **state)
 {
@@ -159,6 +188,8 @@ int main(void)
         TEST(a_save_that_comes_late_is_kept),
         TEST(one_that_was_refused_is_not_waited_for),
         TEST(another_guest_is_not_the_one_that_was_saved),
+        TEST(nor_is_one_of_the_same_id),
+        TEST(nor_one_that_an_old_record_tells_of),
         TEST(memory_of_an_unknown_domain_stays),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
