@@ -17,6 +17,7 @@
 #include "domain/layer_map.h"
 #include "domain/new_layer.h"
 #include "domain/pending_call.h"
+#include "domain/unnamed_layer.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/guest_freeze.h"
 
@@ -157,13 +158,17 @@ static int remove_overlay(const struct layer_map *map, const json_t *disk, struc
     return path && base ? new_layer_remove(map, path, base, err) : 0;
 }
 
-static int remove_files(const struct session *session, const json_t *note, struct error *err)
+/* All of them, or none. */
+static int remove_files(const struct session *session, virDomainPtr domain, const json_t *note,
+                        struct error *err)
 {
     cleanup_layer_map struct layer_map map = {0};
     const char *memory = json_string_member(note, "memory");
     size_t i;
     const json_t *disk;
     int r = layer_map_read(session, &map, err);
+    if (r == 0)
+        r = unnamed_layer_check(domain, &map, json_object_get(note, "disks"), err);
     json_array_foreach (json_object_get(note, "disks"), i, disk) {
         if (r == 0)
             r = remove_overlay(&map, disk, err);
@@ -183,7 +188,7 @@ static int settle_files(const struct session *session, virDomainPtr domain, bool
     if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
         return libvirt_error(err, "cannot look for checkpoint %s", name ? name : "");
     if (!record_all(session->record, "made"))
-        return remove_files(session, note, err);
+        return remove_files(session, domain, note, err);
     log_warning("checkpoint %s has been deleted since it was made: its files stay", name);
     return 0;
 }

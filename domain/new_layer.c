@@ -65,8 +65,7 @@ static bool is_half_made(const char *path)
     return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
 }
 
-/* Nobody else's: it was made on the disk that was to be kept. */
-static bool is_made_on(const char *path, const char *base)
+bool new_layer_is_on(const char *path, const char *base)
 {
     struct error ignored = ERROR_INIT;
     struct qemu_img_info info = {0};
@@ -116,7 +115,7 @@ int new_layer_remove(const struct layer_map *map, const char *path, const char *
     if (access(path, F_OK) < 0 && errno == ENOENT)
         return 0;
     bool is_half = is_half_made(path);
-    if (!is_half && !is_made_on(path, base)) {
+    if (!is_half && !new_layer_is_on(path, base)) {
         log_warning("%s was to be a layer on %s and is none: it stays", path, base);
         return 0;
     }

@@ -15,6 +15,9 @@ int new_layer_create(const char *path, const char *base, const char *base_format
 /* The owner and mode of `base`; nothing to do where one of them is no file. */
 int new_layer_give_owner(const char *path, const char *base, struct error *err);
 
+/* Whether it is a qcow2 file whose header names `base`: nobody else's than who was to make it. */
+bool new_layer_is_on(const char *path, const char *base);
+
 /*
  * Removes the file, if there is one: it is known to be ours. Where it is no layer on `base`, has
  * been written to, or somebody of the map needs it, it stays with a warning.

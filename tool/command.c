@@ -204,7 +204,9 @@ const struct command command_table[] = {
          "host's or a TPM with memory, a job under way, a network disk. Disks that are read-only, "
          "shared, or marked snapshot='no' are left out, and told. When the command is killed "
          "libvirt goes on; domain recover tells whether it was made, and removes the files if it "
-         "was not.",
+         "was not. One that the guest writes to, and libvirt, which has died meanwhile, does not "
+         "know of, stays: commands on the domain are refused, and tell what to do, until it is the "
+         "disk's file.",
      .run = domain_checkpoint,
      .options = {INVOCATION_NAME, INVOCATION_DISK_ONLY, INVOCATION_MEMORY, INVOCATION_INTERNAL,
                  INVOCATION_LIVE, INVOCATION_HALT, INVOCATION_QUIESCE, INVOCATION_DISK_FILE,

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -40,6 +41,15 @@ int __wrap_virDomainGetJobInfo(virDomainPtr domain, virDomainJobInfoPtr info)
     return 0;
 }
 
+static bool is_written; /* by a QEMU */
+
+bool __wrap_qemu_img_is_written(const char *path);
+bool __wrap_qemu_img_is_written(const char *path)
+{
+    (void)path;
+    return is_written;
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -47,6 +57,8 @@ static int set_up(void **state)
         .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
     err = (struct error)ERROR_INIT;
     looks = made_after = 0;
+    is_written = false;
+    (void)unlink(temp_path("overlay"));
     session = NULL;
     (void)snprintf(memory, sizeof(memory), "%s/memory", temp_folder);
     int fd = open(memory, O_WRONLY | O_CREAT, 0600);
@@ -166,19 +178,76 @@ static void what_a_guest_has_written_stays(void **state)
     for (size_t i = 0; i < 2; i++) {
         note_unknown(overlay);
         run("qemu-io -f qcow2 -c '%s' %s >/dev/null", writes[i], overlay);
-        settle();
+        for (int time = 0; time < 2; time++) { /* each command tells */
+            err = (struct error)ERROR_INIT;
+            assert_int_equal(checkpoint_settle(session, &err), -EBUSY);
+            assert_non_null(strstr(err.message, "`virsh edit` before the next start"));
+        }
         assert_int_equal(access(overlay, F_OK), 0);
         assert_int_equal(record_end(session->record, &err), 0);
     }
+}
+
+static void define_with(const char *disk)
+{
+    static const char form[] = "<domain type='test'><name>test</name><uuid>%s</uuid>"
+                               "<memory>65536</memory><os><type>hvm</type></os><devices>"
+                               "<disk type='file' device='disk'><driver type='qcow2'/>"
+                               "<source file='%s'/><target dev='vda'/></disk></devices></domain>";
+    char xml[1024];
+    (void)snprintf(xml, sizeof(xml), form, session->uuid, disk);
+    virDomainPtr domain = virDomainDefineXML(virDomainGetConnect(session->domain), xml);
+    assert_non_null(domain);
+    (void)virDomainFree(domain);
+}
+
+/* Until it is the domain's disk, or has gone. */
+static void what_a_guest_has_written_becomes_its_disk(void **state)
+{
+    (void)state;
+    const char *overlay = temp_path("overlay");
+    note_unknown(overlay);
+    run("qemu-io -f qcow2 -c 'write 512k 64k' %s >/dev/null", overlay);
+    define_with(temp_path("base"));
+    assert_int_equal(checkpoint_settle(session, &err), -EBUSY);
+    define_with(overlay);
+    settle();
+    assert_int_equal(access(overlay, F_OK), 0);
+    define_with(temp_path("base"));
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(checkpoint_settle(session, &err), -EBUSY);
+    assert_int_equal(unlink(overlay), 0);
+    settle();
+}
+
+/* libvirt's next start would be on the file below. */
+static void what_a_guest_writes_to_is_told(void **state)
+{
+    (void)state;
+    const char *overlay = temp_path("overlay");
+    note_unknown(overlay);
+    is_written = true;
+    assert_int_equal(checkpoint_settle(session, &err), -EBUSY);
+    assert_non_null(strstr(err.message, "`virsh edit` before the guest stops"));
+    assert_non_null(strstr(err.message, overlay));
+    define_with(overlay); /* of its next start alone */
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(checkpoint_settle(session, &err), -EBUSY);
+    assert_non_null(strstr(err.message, "until the guest is stopped and started"));
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    assert_int_equal(virDomainCreate(session->domain), 0);
+    settle();
+    assert_int_equal(access(overlay, F_OK), 0);
 }
 
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(what_comes_late_keeps_its_files),       TEST(what_was_refused_is_not_waited_for),
-        TEST(nor_what_was_asked_for_long_ago),       TEST(somebodys_file_stays),
-        TEST(an_empty_file_that_nothing_names_goes), TEST(what_a_guest_has_written_stays),
+        TEST(what_comes_late_keeps_its_files),           TEST(what_was_refused_is_not_waited_for),
+        TEST(nor_what_was_asked_for_long_ago),           TEST(somebodys_file_stays),
+        TEST(an_empty_file_that_nothing_names_goes),     TEST(what_a_guest_has_written_stays),
+        TEST(what_a_guest_has_written_becomes_its_disk), TEST(what_a_guest_writes_to_is_told),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
