@@ -22,7 +22,7 @@ int pending_call_answered(struct session *session, struct error *err)
 void pending_call_failed(struct session *session)
 {
     struct error failure = ERROR_INIT;
-    if (libvirt_connection_is_lost(session->driver->connection, session->domain))
+    if (session->domain && libvirt_connection_is_lost(session->driver->connection, session->domain))
         return;
     if (pending_call_answered(session, &failure) < 0)
         log_debug("libvirt's answer is not noted: %s", failure.message);

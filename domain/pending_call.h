@@ -20,7 +20,7 @@ int pending_call_begin(struct session *session, struct error *err);
 int pending_call_answered(struct session *session, struct error *err);
 
 /* It has failed, or was not made. Where the connection was lost in it nobody knows what libvirt
- * does. */
+ * does; of a domain that libvirt did not know it is taken to be over. */
 void pending_call_failed(struct session *session);
 
 /*

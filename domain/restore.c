@@ -13,7 +13,6 @@
 #include "domain/interrupt.h"
 #include "domain/leftover.h"
 #include "domain/restore_int.h"
-#include "domain/restore_settle.h"
 #include "domain/save_record.h"
 #include "driver/definition/xml_node.h"
 #include "driver/libvirt/domain.h"
@@ -141,52 +140,14 @@ static int note_restore(const struct restoring *restoring, bool is_checked, stru
 {
     struct record *record = restoring->session->record;
     int r = record_note(record, "domain", json_pack("{s:s}", "name", restoring->name), err);
-    return r < 0 ? r
-                 : record_note(record, "restore",
-                               json_pack("{s:b, s:s, s:b}", "is_managed", !restoring->request->file,
-                                         "disks", restoring->record ? restoring->path : "",
-                                         "is_checked", is_checked),
-                               err);
-}
-
-/* libvirt boots it where the memory has gone since it was looked at, or is of no use to it. */
-static int check_goes_on(virDomainPtr domain, bool paused, struct error *err)
-{
-    int state = 0, reason = 0;
-    if (virDomainGetState(domain, &state, &reason, 0) < 0)
-        return libvirt_error(err, "cannot read whether the guest goes on");
-    bool is_booted = paused ? state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_USER
-                            : state == VIR_DOMAIN_RUNNING && reason == VIR_DOMAIN_RUNNING_BOOTED;
-    return is_booted ? error_set(err, EIO, EXC_INTERNAL_ERROR,
-                                 "libvirt has started the guest anew: its saved memory had gone "
-                                 "meanwhile, or was of no use")
-                     : 0;
-}
-
-static int start_managed(const struct restoring *restoring, struct error *err)
-{
-    virDomainPtr domain = restoring->session->domain;
-    unsigned flags = restoring->request->flags;
-    bool paused = flags & VIR_DOMAIN_SAVE_PAUSED;
-    enum power_state state = POWER_STATE_RUNNING;
-    if (virDomainCreateWithFlags(domain, paused ? VIR_DOMAIN_START_PAUSED : 0) < 0)
-        return libvirt_error(err, "cannot start the guest from its saved memory, which stays");
-    int r = check_goes_on(domain, paused, err);
-    if (r == 0 && flags & VIR_DOMAIN_SAVE_RUNNING)
-        r = libvirt_domain_power_state(domain, &state, err);
-    if (r < 0 || !(flags & VIR_DOMAIN_SAVE_RUNNING) || state != POWER_STATE_PAUSED)
-        return r;
-    return virDomainResume(domain) < 0 ? libvirt_error(err, "cannot let the guest run") : 0;
-}
-
-static int start_from_file(const struct restoring *restoring, struct error *err)
-{
-    cleanup_conn virConnectPtr conn = NULL;
-    const struct restore_request *request = restoring->request;
-    int r = libvirt_connection_get(restoring->session->driver->connection, 0, &conn, err);
-    if (r == 0 && virDomainRestoreFlags(conn, request->file, NULL, request->flags) < 0)
-        r = libvirt_error(err, "cannot start the guest from its saved memory, which stays");
-    return r;
+    return r < 0
+               ? r
+               : record_note(
+                     record, "restore",
+                     json_pack("{s:b, s:s, s:b, s:b}", "is_managed", !restoring->request->file,
+                               "disks", restoring->record ? restoring->path : "", "is_checked",
+                               is_checked, "is_to_run", restore_start_resumes(restoring->request)),
+                     err);
 }
 
 static int start_guest(const struct restoring *restoring, struct restore_report *report,
@@ -194,11 +155,8 @@ static int start_guest(const struct restoring *restoring, struct restore_report 
 {
     struct session *session = restoring->session;
     enum power_state state;
-    int r =
-        restoring->request->file ? start_from_file(restoring, err) : start_managed(restoring, err);
+    int r = restore_start(restoring, err);
     failpoint("restore:started");
-    if (r < 0)
-        restore_settle_refused(session);
     if (r == 0)
         r = session_need_domain(session, err);
     if (r == 0)

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <limits.h>
+#include <stdbool.h>
 
 #include "common/error.h"
 #include "domain/restore.h"
@@ -22,3 +23,9 @@ struct restoring {
  * layers they were; ESTALE naming disks that have changed; ECANCELED while they are read.
  */
 int restore_check_disks(const struct restoring *restoring, struct error *err);
+
+/* Starts it, however it was asked for; it may have been started also after a failure. */
+int restore_start(const struct restoring *restoring, struct error *err);
+
+/* Whether a guest that was saved paused is let run when it has been started. */
+bool restore_start_resumes(const struct restore_request *request);

@@ -3,14 +3,19 @@
 #include "domain/restore_settle.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/disk_fingerprint.h"
+#include "domain/pending_call.h"
 #include "domain/save_record.h"
 #include "driver/libvirt/domain.h"
+
+#define LOOK_MS 200
 
 static const json_t *last_note(const struct session *session, const char *name)
 {
@@ -68,17 +73,55 @@ static void keep_restorable(const struct session *session, const json_t *note, c
                     failure.message);
 }
 
-static int end_used(struct session *session, const json_t *note, const char *path,
-                    struct error *err)
+/* libvirt leaves it so, and lets no two calls on the domain overtake each other; by a user, or for
+ * an error of a disk, it is another pause. */
+static bool is_pause_of_waking(int reason)
 {
+    return reason == VIR_DOMAIN_PAUSED_MIGRATION || reason == VIR_DOMAIN_PAUSED_STARTING_UP ||
+           reason == VIR_DOMAIN_PAUSED_UNKNOWN;
+}
+
+int restore_settle_resume(struct session *session, struct error *err)
+{
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    if (virDomainGetState(session->domain, &state, &reason, 0) < 0)
+        return libvirt_error(err, "cannot read whether the guest runs");
+    if (state != VIR_DOMAIN_PAUSED || !is_pause_of_waking(reason))
+        return 0;
+    return virDomainResume(session->domain) < 0 ? libvirt_error(err, "cannot let the guest run")
+                                                : 0;
+}
+
+static int end_used(struct session *session, const json_t *note, struct error *err)
+{
+    const char *path = json_string_member(note, "disks");
+    bool is_managed = json_is_true(json_object_get(note, "is_managed"));
     if (virDomainIsActive(session->domain) != 1)
         return libvirt_error(err, "cannot read whether the guest runs");
-    if (json_is_true(json_object_get(note, "is_managed")))
-        return unlink(path) == 0 || errno == ENOENT
-                   ? 0
-                   : error_errno(err, errno, "cannot remove %s", path);
-    mark_used(path);
-    return 0;
+    int r =
+        json_is_true(json_object_get(note, "is_to_run")) ? restore_settle_resume(session, err) : 0;
+    if (r < 0)
+        return r;
+    session->outcome = "the guest goes on from its memory";
+    if (path && path[0] != '\0' && !is_managed)
+        mark_used(path);
+    return !path || path[0] == '\0' || !is_managed || unlink(path) == 0 || errno == ENOENT
+               ? 0
+               : error_errno(err, errno, "cannot remove %s", path);
+}
+
+/* libvirtd goes on to start the guest of a client that has died, or is yet to begin with it. */
+static int await_libvirt(struct session *session, bool *ret_active, struct error *err)
+{
+    uint64_t until_ms = pending_call_until_ms(session);
+    for (;;) {
+        bool may_come = clock_now_ms() < until_ms;
+        int r = libvirt_domain_find_again(session->driver->connection, session->uuid,
+                                          &session->domain, ret_active, err);
+        if (r < 0 || *ret_active || !may_come)
+            return r;
+        (void)poll(NULL, 0, LOOK_MS);
+    }
 }
 
 int restore_settle(struct session *session, struct error *err)
@@ -86,13 +129,12 @@ int restore_settle(struct session *session, struct error *err)
     bool is_active = false;
     const json_t *note = last_note(session, "restore");
     const char *path = json_string_member(note, "disks");
-    if (!path || path[0] == '\0')
+    if (!note)
         return 0;
-    int r = libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
-                                      &is_active, err);
+    int r = await_libvirt(session, &is_active, err);
     if (r == 0 && is_active)
-        return end_used(session, note, path, err);
-    if (r == 0)
+        return end_used(session, note, err);
+    if (r == 0 && path && path[0] != '\0')
         keep_restorable(session, note, path);
     return r;
 }

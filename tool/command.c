@@ -291,9 +291,11 @@ const struct command command_table[] = {
     {.name = "domain restore",
      .argument = "FILE|DOMAIN",
      .summary = "Lets a saved guest go on.",
-     .more = "From a file, or a domain from what libvirt keeps of it; it is a file if there is one "
-             "of the name. Refused when a disk has changed since, or nothing tells whether it has. "
-             "The file stays.",
+     .more =
+         "From a file, or a domain from what libvirt keeps of it; it is a file if there is one "
+         "of the name. Refused when a disk has changed since, or nothing tells whether it has, "
+         "also while others were read for --verify-disks. The file stays. Killed in the middle, "
+         "domain recover lets a guest run that was to.",
      .run = domain_restore,
      .options = {INVOCATION_RUNNING, INVOCATION_PAUSED, INVOCATION_VERIFY_DISKS,
                  INVOCATION_FORCE_RESTORE, INVOCATION_CONNECT, INVOCATION_STATE_DIR},

@@ -238,6 +238,23 @@ test_kills() { # guest
     done
 }
 
+# libvirt starts a memory that it keeps as it was saved: it is let run behind that.
+test_killed_before_it_runs() { # guest
+    local guest=$1 boots before said
+    boots=$(boots_of "$guest") before=$(written "$guest")
+    saves "$guest" "killed before it runs" --managed --paused
+    kill_at restore:created restore "$NAME-$guest" --running
+    [ "$(state_of "$guest")" = paused ]
+    result $? "killed before it runs: it is paused" "$(state_of "$guest")"
+    said=$(tool recover "$NAME-$guest")
+    grep -q 'the guest goes on from its memory' <<<"$said"
+    result $? "killed before it runs: that it goes on is told" "$said"
+    [ "$(state_of "$guest")" = running ]
+    result $? "killed before it runs: it does" "$(state_of "$guest")"
+    nothing_left "killed before it runs"
+    goes_on "$guest" "killed before it runs" "$boots" "$before"
+}
+
 # Between a kill and the recovery: who looks at the disks late has to see what came before.
 test_late() { # guest
     local guest=$1 boots before said
@@ -342,6 +359,7 @@ test_wishes cow
 test_changed cow
 test_verified cow
 test_kills cow
+test_killed_before_it_runs cow
 test_late cow
 test_interrupted cow
 test_killed_while_writing cow

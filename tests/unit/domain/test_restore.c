@@ -19,6 +19,7 @@ static struct error err;
 static struct session *session;
 static struct restore_report report;
 static int state_of_start, reason_of_start; /* what libvirt says of the guest */
+static int resumes;
 
 char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags);
 char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags)
@@ -47,6 +48,15 @@ int __wrap_virDomainCreateWithFlags(virDomainPtr domain, unsigned flags)
     return virDomainCreate(domain);
 }
 
+int __wrap_virDomainResume(virDomainPtr domain);
+int __wrap_virDomainResume(virDomainPtr domain)
+{
+    (void)domain;
+    resumes++;
+    state_of_start = VIR_DOMAIN_RUNNING;
+    return 0;
+}
+
 /* Where libvirt keeps the memory; NULL: nobody knows. */
 static const char *kept;
 
@@ -66,6 +76,7 @@ static int set_up(void **state)
     err = (struct error)ERROR_INIT;
     kept = NULL;
     session = NULL;
+    resumes = 0;
     if (session_open(&options, "test", &session, &err) < 0)
         return -1;
     return virDomainManagedSave(session->domain, 0);
@@ -99,6 +110,16 @@ static void one_that_goes_on_paused(void **state)
     if (restore(VIR_DOMAIN_SAVE_PAUSED, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION) < 0)
         fail_msg("%s", err.message);
     assert_true(report.is_paused);
+}
+
+/* libvirt has no flag for it. */
+static void one_that_was_saved_paused_and_is_to_run(void **state)
+{
+    (void)state;
+    if (restore(VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION) < 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(resumes, 1);
+    assert_false(report.is_paused);
 }
 
 /* Somebody has removed the memory since it was looked at. */
@@ -178,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(one_that_goes_on),
         TEST(one_that_goes_on_paused),
+        TEST(one_that_was_saved_paused_and_is_to_run),
         TEST(one_that_was_started_anew),
         TEST(one_that_was_started_anew_and_paused),
         TEST(a_later_memory_without_a_record),

@@ -3,16 +3,19 @@
  * driver. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "common/clock.h"
 #include "domain/disk_fingerprint.h"
 #include "domain/restore_settle.h"
 #include "domain/save_record.h"
@@ -21,6 +24,18 @@
 static struct error err;
 static struct session *session;
 static const char *disk, *record;
+
+static int reason_of_pause; /* as libvirt says it; -1: as it is */
+
+int __real_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
+int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
+int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags)
+{
+    int r = __real_virDomainGetState(domain, state, reason, flags);
+    if (reason_of_pause >= 0 && *state == VIR_DOMAIN_PAUSED && reason)
+        *reason = reason_of_pause;
+    return r;
+}
 
 static void write_disk(void)
 {
@@ -56,6 +71,7 @@ static int set_up(void **state)
     err = (struct error)ERROR_INIT;
     disk = temp_path("disk");
     record = temp_path("memory.disks");
+    reason_of_pause = -1;
     write_disk();
     save();
     session = NULL;
@@ -80,6 +96,14 @@ static void note_restore(bool is_checked)
         session->record, "restore",
         json_pack("{s:b, s:s, s:b}", "is_managed", 0, "disks", record, "is_checked", is_checked),
         &err));
+}
+
+static void *start_late(void *arg)
+{
+    (void)arg;
+    (void)nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    (void)virDomainCreate(session->domain);
+    return NULL;
 }
 
 static int compare(void)
@@ -134,14 +158,65 @@ static void one_that_was_forced_or_killed(void **state)
     assert_int_equal(compare(), -ESTALE);
 }
 
+/* A managed memory that was saved paused; its command died behind the start, whose record may be
+ * missing, as with --force. */
+static int state_after(int reason, const char *of_disks)
+{
+    int state = VIR_DOMAIN_NOSTATE;
+    if (virDomainIsActive(session->domain) == 0)
+        must(virDomainCreate(session->domain));
+    must(virDomainSuspend(session->domain));
+    reason_of_pause = reason;
+    must(record_note(session->record, "restore",
+                     json_pack("{s:b, s:s, s:b, s:b}", "is_managed", 1, "disks", of_disks,
+                               "is_checked", 1, "is_to_run", 1),
+                     &err));
+    must(restore_settle(session, &err));
+    must(virDomainGetState(session->domain, &state, NULL, 0));
+    assert_string_equal(session->outcome, "the guest goes on from its memory");
+    if (state == VIR_DOMAIN_PAUSED)
+        must(virDomainResume(session->domain));
+    return state;
+}
+
+static void one_that_was_to_run_does(void **state)
+{
+    (void)state;
+    assert_int_equal(state_after(VIR_DOMAIN_PAUSED_MIGRATION, record), VIR_DOMAIN_RUNNING);
+    assert_int_equal(access(record, F_OK), -1);
+    assert_int_equal(state_after(VIR_DOMAIN_PAUSED_MIGRATION, ""), VIR_DOMAIN_RUNNING);
+}
+
+static void one_that_a_user_has_paused_since_does_not(void **state)
+{
+    (void)state;
+    assert_int_equal(state_after(VIR_DOMAIN_PAUSED_USER, record), VIR_DOMAIN_PAUSED);
+}
+
+/* libvirt had not begun with the call of the dead command. */
+static void a_start_that_comes_late_is_seen(void **state)
+{
+    (void)state;
+    note_restore(true);
+    must(record_note(session->record, "begun", json_integer((json_int_t)clock_now_ms()), &err));
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, start_late, NULL), 0);
+    must(restore_settle(session, &err));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    json_t *content = NULL;
+    must(save_record_read(record, &content, &err));
+    assert_true(json_integer_value(json_object_get(content, "used_ms")) > 0);
+    json_decref(content);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(one_that_was_not_started),
-        TEST(a_disk_that_was_changed_later),
-        TEST(a_disk_that_was_written_to),
-        TEST(one_that_was_forced_or_killed),
+        TEST(one_that_was_not_started),        TEST(a_disk_that_was_changed_later),
+        TEST(a_disk_that_was_written_to),      TEST(one_that_was_forced_or_killed),
+        TEST(one_that_was_to_run_does),        TEST(one_that_a_user_has_paused_since_does_not),
+        TEST(a_start_that_comes_late_is_seen),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
