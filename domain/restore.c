@@ -116,8 +116,23 @@ static int read_record(struct restoring *restoring, struct error *err)
     return error_prepend(err, "what the disks were when it was saved is not known");
 }
 
-/* 0 with *ret_is_checked false when it is forced. */
-static int check(const struct restoring *restoring, bool *ret_is_checked, struct error *err)
+/* `r` is what a look at the disks has come to, with `failure`. 0 also when it is forced. */
+static int judge(const struct restoring *restoring, int r, const struct error *failure,
+                 bool *ret_is_checked, struct error *err)
+{
+    *ret_is_checked = r == 0;
+    if (r == 0 || (restoring->request->force && r != -ECANCELED)) {
+        if (r < 0)
+            log_warning("restoring all the same: %s", failure->message);
+        return 0;
+    }
+    *err = *failure;
+    return error_append(err, "; a guest that goes on with other disks than it knows destroys "
+                             "them, --force does it all the same");
+}
+
+/* *ret_is_checked is false when it is forced. */
+static int check(struct restoring *restoring, bool *ret_is_checked, struct error *err)
 {
     struct error failure = ERROR_INIT;
     if (!restoring->record) {
@@ -125,15 +140,15 @@ static int check(const struct restoring *restoring, bool *ret_is_checked, struct
         return 0;
     }
     int r = restore_check_disks(restoring, &failure);
-    *ret_is_checked = r == 0;
-    if (r == 0 || (restoring->request->force && r != -ECANCELED)) {
-        if (r < 0)
-            log_warning("restoring all the same: %s", failure.message);
-        return 0;
-    }
-    *err = failure;
-    return error_append(err, "; a guest that goes on with other disks than it knows destroys "
-                             "them, --force does it all the same");
+    return judge(restoring, r, &failure, ret_is_checked, err);
+}
+
+/* Their content may have been read for long, and somebody have come meanwhile. */
+static int check_again(const struct restoring *restoring, bool *is_checked, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = *is_checked ? restore_check_again(restoring, &failure) : 0;
+    return *is_checked ? judge(restoring, r, &failure, is_checked, err) : 0;
 }
 
 static int note_restore(const struct restoring *restoring, bool is_checked, struct error *err)
@@ -182,6 +197,8 @@ static int restore_guest(struct restoring *restoring, struct restore_report *rep
     if (r == 0)
         r = note_restore(restoring, report->is_checked, err);
     failpoint("restore:noted");
+    if (r == 0)
+        r = check_again(restoring, &report->is_checked, err);
     return r < 0 ? r : start_guest(restoring, report, err);
 }
 
@@ -200,6 +217,7 @@ int restore_run(struct session *session, const struct restore_request *request,
     if (leftover_undo(session, &left) < 0)
         error_join(&failure, &left);
     json_decref(restoring.record);
+    json_decref(restoring.seen);
     free(restoring.xml);
     free(restoring.name);
     if (failure.errnum != 0)

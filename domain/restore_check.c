@@ -74,7 +74,8 @@ static int check_users(const struct restoring *restoring, const json_t *layers, 
     return r;
 }
 
-int restore_check_disks(const struct restoring *restoring, struct error *err)
+/* All but what the layers hold. */
+static int check_layers(const struct restoring *restoring, struct error *err)
 {
     const json_t *known = json_object_get(restoring->record, "layers");
     const char *unknown = json_string_member(restoring->record, "unknown");
@@ -89,7 +90,39 @@ int restore_check_disks(const struct restoring *restoring, struct error *err)
     if (r == 0)
         r = check_users(restoring, layers, err);
     json_decref(layers);
+    return r;
+}
+
+/* Without what their content was, which is not to be read again; nothing tells of devices else. */
+static int look(const json_t *layers, json_t **ret_seen, struct error *err)
+{
+    json_t *files = json_array(), *layer;
+    const json_t *known;
+    size_t i;
+    json_array_foreach (layers, i, known) {
+        if (!json_is_true(json_object_get(known, "is_device")))
+            (void)json_array_append_new(files, json_deep_copy(known));
+    }
+    json_array_foreach (files, i, layer)
+        (void)json_object_del(layer, "sha256");
+    int r = disk_fingerprint_take(files, false, NULL, ret_seen, err);
+    json_decref(files);
+    return r;
+}
+
+int restore_check_disks(struct restoring *restoring, struct error *err)
+{
+    const json_t *known = json_object_get(restoring->record, "layers");
+    int r = check_layers(restoring, err);
+    if (r == 0)
+        r = look(known, &restoring->seen, err);
     return r < 0 ? r
                  : disk_fingerprint_compare(known, restoring->request->verify_disks,
                                             restoring->request->observer, err);
+}
+
+int restore_check_again(const struct restoring *restoring, struct error *err)
+{
+    int r = check_layers(restoring, err);
+    return r < 0 ? r : disk_fingerprint_compare(restoring->seen, false, NULL, err);
 }

@@ -16,13 +16,18 @@ struct restoring {
     json_t *record;      /* owned; NULL: there is none */
     char *xml;           /* owned: the definition that is kept with the memory */
     char *name;          /* owned */
+    json_t *seen;        /* owned: the disks as they were before they were compared */
 };
 
 /*
  * With a record and a definition. EINVAL for another memory's record, or when disks are not the
  * layers they were; ESTALE naming disks that have changed; ECANCELED while they are read.
  */
-int restore_check_disks(const struct restoring *restoring, struct error *err);
+int restore_check_disks(struct restoring *restoring, struct error *err);
+
+/* That all is as that has found it, by what costs no reading; of a device nothing tells. Errors as
+ * above. */
+int restore_check_again(const struct restoring *restoring, struct error *err);
 
 /* Starts it, however it was asked for; it may have been started also after a failure. */
 int restore_start(const struct restoring *restoring, struct error *err);

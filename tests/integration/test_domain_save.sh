@@ -255,6 +255,32 @@ test_killed_before_it_runs() { # guest
     goes_on "$guest" "killed before it runs" "$boots" "$before"
 }
 
+# Somebody comes between the look at the disks and the start.
+test_changed_late() { # guest
+    local guest=$1 boots before said pid
+    rm -f "$MEMORY_FILE" "$MEMORY_FILE.disks" "$STATE/failpoint.reached"
+    boots=$(boots_of "$guest") before=$(written "$guest")
+    saves "$guest" "changed late" -o "$MEMORY_FILE" --verify-disks
+    echo "restore:noted hold" >"$STATE/failpoint"
+    tool restore "$MEMORY_FILE" --verify-disks >"$DIR/said" &
+    pid=$!
+    for _ in $(seq 600); do
+        [ -e "$STATE/failpoint.reached" ] && break
+        sleep 0.1
+    done
+    scribble raw "$DISKS/$guest.vdb"
+    rm -f "$STATE/failpoint"
+    wait $pid
+    [ $? -eq 1 ] && grep -q 'vdb has changed since' "$DIR/said"
+    result $? "changed late: is refused" "$(cat "$DIR/said")"
+    [ "$(state_of "$guest")" = "shut off" ]
+    result $? "changed late: nothing was started"
+    nothing_left "changed late"
+    said=$(tool restore "$MEMORY_FILE" --force)
+    result $? "changed late: forced" "$said"
+    goes_on "$guest" "changed late" "$boots" "$before"
+}
+
 # Between a kill and the recovery: who looks at the disks late has to see what came before.
 test_late() { # guest
     local guest=$1 boots before said
@@ -358,6 +384,7 @@ there_and_back cow managed paused
 test_wishes cow
 test_changed cow
 test_verified cow
+test_changed_late cow
 test_kills cow
 test_killed_before_it_runs cow
 test_late cow

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* domain/restore.c: a guest goes on, or it is told that it does not; libvirt's test driver. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
+#include "common/log.h"
+#include "domain/disk_fingerprint.h"
+#include "domain/disk_layers.h"
 #include "domain/restore.h"
 #include "domain/save_record.h"
 #include "driver/libvirt/managed_save.h"
@@ -19,14 +24,24 @@ static struct error err;
 static struct session *session;
 static struct restore_report report;
 static int state_of_start, reason_of_start; /* what libvirt says of the guest */
-static int resumes;
+static int starts, resumes;
+static char xml_of_memory[1024];
+static void (*before_it_starts)(void);
 
 char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags);
 char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags)
 {
     (void)domain;
     (void)flags;
-    return strdup("<domain type='test'><name>test</name><devices/></domain>");
+    return strdup(xml_of_memory);
+}
+
+void __wrap_failpoint_pass(const char *point, const struct log_place *place);
+void __wrap_failpoint_pass(const char *point, const struct log_place *place)
+{
+    (void)place;
+    if (strcmp(point, "restore:noted") == 0 && before_it_starts)
+        before_it_starts();
 }
 
 int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
@@ -45,6 +60,7 @@ int __wrap_virDomainCreateWithFlags(virDomainPtr domain, unsigned flags);
 int __wrap_virDomainCreateWithFlags(virDomainPtr domain, unsigned flags)
 {
     (void)flags;
+    starts++;
     return virDomainCreate(domain);
 }
 
@@ -76,7 +92,10 @@ static int set_up(void **state)
     err = (struct error)ERROR_INIT;
     kept = NULL;
     session = NULL;
-    resumes = 0;
+    starts = resumes = 0;
+    before_it_starts = NULL;
+    (void)snprintf(xml_of_memory, sizeof(xml_of_memory),
+                   "<domain type='test'><name>test</name><devices/></domain>");
     if (session_open(&options, "test", &session, &err) < 0)
         return -1;
     return virDomainManagedSave(session->domain, 0);
@@ -158,12 +177,16 @@ static void write_record(json_t *memory)
     json_decref(content);
 }
 
-static int restore_checked(void)
+static int restore_with(const struct restore_request *request)
 {
-    const struct restore_request request = {.flags = 0};
     state_of_start = VIR_DOMAIN_RUNNING;
     reason_of_start = VIR_DOMAIN_RUNNING_RESTORED;
-    return restore_run(session, &request, &report, &err);
+    return restore_run(session, request, &report, &err);
+}
+
+static int restore_checked(void)
+{
+    return restore_with(&(const struct restore_request){.flags = 0});
 }
 
 /* The guest went on from its memory by virsh, and was saved by virsh again. */
@@ -193,6 +216,109 @@ static void a_memory_of_a_libvirt_that_keeps_it_elsewhere(void **state)
         fail_msg("%s", err.message);
 }
 
+static const char *disk;
+
+static void write_disk(const char *text)
+{
+    FILE *file = fopen(disk, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* A domain that was saved on one disk, with its SHA-256. */
+static void save_with_disk(void)
+{
+    static const char form[] = "<domain type='test'><name>test</name><uuid>%s</uuid>"
+                               "<memory>65536</memory><os><type>hvm</type></os><devices>"
+                               "<disk type='file' device='disk'><driver type='raw'/>"
+                               "<source file='%s'/><target dev='vda'/></disk></devices></domain>";
+    char path[PATH_MAX];
+    json_t *layers = NULL, *taken = NULL;
+    disk = temp_path("disk");
+    write_disk("content");
+    (void)snprintf(xml_of_memory, sizeof(xml_of_memory), form, session->uuid, disk);
+    virDomainPtr domain = virDomainDefineXML(virDomainGetConnect(session->domain), xml_of_memory);
+    assert_non_null(domain);
+    (void)virDomainFree(domain);
+    if (disk_layers_list(xml_of_memory, &layers, &err) < 0 ||
+        disk_fingerprint_take(layers, true, NULL, &taken, &err) < 0 ||
+        save_record_of_managed(session, path, &err) < 0)
+        fail_msg("%s", err.message);
+    json_t *content = json_pack("{s:s, s:o}", "uuid", session->uuid, "layers", taken);
+    assert_int_equal(save_record_write(path, content, &err), 0);
+    json_decref(content);
+    json_decref(layers);
+}
+
+static void touch_disk(void)
+{
+    assert_int_equal(utimensat(AT_FDCWD, disk, NULL, 0), 0);
+}
+
+static void change_disk(void)
+{
+    write_disk("CONTENT");
+}
+
+static void tell_and_change(void *arg, enum image_phase phase, const char *target, uint64_t done,
+                            uint64_t total)
+{
+    (void)arg, (void)phase, (void)target;
+    if (done == total)
+        change_disk();
+}
+
+static void a_disk_that_is_as_it_was(void **state)
+{
+    (void)state;
+    save_with_disk();
+    touch_disk(); /* its content decides */
+    if (restore_checked() < 0)
+        fail_msg("%s", err.message);
+    assert_true(report.is_checked);
+}
+
+static void must_not_start(const struct restore_request *request)
+{
+    assert_int_equal(restore_with(request), -ESTALE);
+    assert_non_null(strstr(err.message, disk));
+    assert_int_equal(starts, 0);
+}
+
+/* Reading takes minutes; nobody is kept from it meanwhile. */
+static void a_disk_that_changes_when_it_was_read(void **state)
+{
+    (void)state;
+    const struct image_observer observer = {tell_and_change, NULL};
+    save_with_disk();
+    must_not_start(&(const struct restore_request){.verify_disks = true, .observer = &observer});
+}
+
+static void a_disk_that_changes_before_the_start(void **state)
+{
+    (void)state;
+    save_with_disk();
+    before_it_starts = change_disk;
+    must_not_start(&(const struct restore_request){.verify_disks = true});
+    err = (struct error)ERROR_INIT;
+    before_it_starts = touch_disk;
+    save_with_disk();
+    touch_disk();
+    must_not_start(&(const struct restore_request){.flags = 0});
+}
+
+static void one_that_is_forced_is_told(void **state)
+{
+    (void)state;
+    save_with_disk();
+    before_it_starts = change_disk;
+    if (restore_with(&(const struct restore_request){.force = true}) < 0)
+        fail_msg("%s", err.message);
+    assert_false(report.is_checked);
+    assert_int_equal(starts, 1);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -204,6 +330,10 @@ int main(void)
         TEST(one_that_was_started_anew_and_paused),
         TEST(a_later_memory_without_a_record),
         TEST(a_memory_of_a_libvirt_that_keeps_it_elsewhere),
+        TEST(a_disk_that_is_as_it_was),
+        TEST(a_disk_that_changes_when_it_was_read),
+        TEST(a_disk_that_changes_before_the_start),
+        TEST(one_that_is_forced_is_told),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
