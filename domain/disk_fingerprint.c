@@ -176,21 +176,6 @@ static int add_digests(json_t *layers, const struct image_observer *observer, st
     return 0;
 }
 
-int disk_fingerprint_take(const json_t *layers, bool digest, const struct image_observer *observer,
-                          json_t **ret_layers, struct error *err)
-{
-    json_t *seen = NULL;
-    int r = look_until_settled(layers, &seen, err);
-    if (r == 0 && digest)
-        r = add_digests(seen, observer, err);
-    if (r < 0) {
-        json_decref(seen);
-        return r;
-    }
-    *ret_layers = seen;
-    return 0;
-}
-
 static bool differs(const json_t *then, const json_t *now, const char *name)
 {
     return !json_equal(json_object_get(then, name), json_object_get(now, name));
@@ -208,6 +193,41 @@ static const char *difference(const json_t *then, const json_t *now)
     if (json_is_true(json_object_get(then, "is_top")) && differs(then, now, "ctime_ns"))
         return "a guest was started with it, or its owner, mode or times were changed";
     return NULL;
+}
+
+/* What was written to while others were read: its digest would vouch for that. */
+static int check_unchanged(const json_t *seen, struct error *err)
+{
+    json_t *now = NULL;
+    const json_t *layer;
+    size_t i;
+    int r = disk_fingerprint_look(seen, &now, err);
+    json_array_foreach (seen, i, layer) {
+        const char *what = r == 0 ? difference(layer, json_array_get(now, i)) : NULL;
+        if (what)
+            r = error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                          "%s has changed while disks were read: %s",
+                          json_string_value(json_object_get(layer, "path")), what);
+    }
+    json_decref(now);
+    return r;
+}
+
+int disk_fingerprint_take(const json_t *layers, bool digest, const struct image_observer *observer,
+                          json_t **ret_layers, struct error *err)
+{
+    json_t *seen = NULL;
+    int r = look_until_settled(layers, &seen, err);
+    if (r == 0 && digest)
+        r = add_digests(seen, observer, err);
+    if (r == 0 && digest)
+        r = check_unchanged(seen, err);
+    if (r < 0) {
+        json_decref(seen);
+        return r;
+    }
+    *ret_layers = seen;
+    return 0;
 }
 
 /* A digest decides where there is one, unless the content cannot be the same. */
@@ -265,40 +285,4 @@ int disk_fingerprint_compare(const json_t *layers, bool digest,
     if (all.errnum != 0)
         *err = all;
     return -all.errnum;
-}
-
-static int renew_layer(json_t *layer, json_int_t until_ns, struct error *err)
-{
-    json_t *now = NULL;
-    int r = json_is_true(json_object_get(layer, "is_top")) ? look_at_layer(layer, &now, err) : 0;
-    if (r < 0 || !now)
-        return r;
-    json_t *ctime_ns = json_object_get(now, "ctime_ns");
-    bool is_known = !differs(layer, now, "size_bytes") && !differs(layer, now, "inode") &&
-                    !differs(layer, now, "mtime_ns") && json_integer_value(ctime_ns) <= until_ns;
-    if (!is_known)
-        r = error_set(err, ESTALE, EXC_INTERNAL_ERROR, "%s has changed since",
-                      json_string_value(json_object_get(layer, "path")));
-    else if (ctime_ns && json_object_set(layer, "ctime_ns", ctime_ns) < 0)
-        r = error_nomem(err);
-    json_decref(now);
-    return r;
-}
-
-int disk_fingerprint_renew(const json_t *layers, json_int_t until_ns, json_t **ret_layers,
-                           struct error *err)
-{
-    json_t *renewed = json_deep_copy(layers), *layer;
-    size_t i;
-    int r = renewed ? 0 : error_nomem(err);
-    json_array_foreach (renewed, i, layer) {
-        if (r == 0)
-            r = renew_layer(layer, until_ns, err);
-    }
-    if (r < 0) {
-        json_decref(renewed);
-        return r;
-    }
-    *ret_layers = renewed;
-    return 0;
 }

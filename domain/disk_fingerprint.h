@@ -23,8 +23,9 @@ int disk_fingerprint_look(const json_t *layers, json_t **ret_seen, struct error 
 
 /*
  * Returns the layers with their fingerprints, owned. It has waited until another write would change
- * the times. EBUSY naming a file that is being written to; what open() says; ECANCELED while
- * it reads for a digest, which `observer` (NULL: nobody) is told of.
+ * the times. EBUSY naming a file that is being written to, or has changed while others were read
+ * for their digests; what open() says; ECANCELED while it reads for a digest, which `observer`
+ * (NULL: nobody) is told of.
  */
 int disk_fingerprint_take(const json_t *layers, bool digest, const struct image_observer *observer,
                           json_t **ret_layers, struct error *err);

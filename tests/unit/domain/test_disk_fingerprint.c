@@ -32,17 +32,21 @@ static void write_at(const char *path, char byte, off_t at)
     assert_int_equal(close(fd), 0);
 }
 
-/* The fingerprint of a top layer "disk" and a backing file "base", both made anew. */
-static json_t *take(bool digest)
+/* Of a top layer "disk" and a backing file "base", both made anew. */
+static json_t *make_layers(void)
 {
-    json_t *taken = NULL;
     (void)unlink(temp_path("disk"));
     (void)unlink(temp_path("base"));
     write_at(temp_path("disk"), 'd', 4095);
     write_at(temp_path("base"), 'b', 4095);
-    json_t *layers = json_pack("[{s:s, s:s, s:b, s:b}, {s:s, s:s, s:b, s:b}]", "disk", "vda",
-                               "path", temp_path("disk"), "is_top", 1, "is_device", 0, "disk",
-                               "vda", "path", temp_path("base"), "is_top", 0, "is_device", 0);
+    return json_pack("[{s:s, s:s, s:b, s:b}, {s:s, s:s, s:b, s:b}]", "disk", "vda", "path",
+                     temp_path("disk"), "is_top", 1, "is_device", 0, "disk", "vda", "path",
+                     temp_path("base"), "is_top", 0, "is_device", 0);
+}
+
+static json_t *take(bool digest)
+{
+    json_t *layers = make_layers(), *taken = NULL;
     if (disk_fingerprint_take(layers, digest, NULL, &taken, &err) < 0)
         fail_msg("%s", err.message);
     json_decref(layers);
@@ -140,6 +144,33 @@ static void another_file_or_none(void **state)
     json_decref(layers);
 }
 
+static const char *written_meanwhile;
+
+static void write_meanwhile(void *arg, enum image_phase phase, const char *target, uint64_t done,
+                            uint64_t total)
+{
+    (void)arg, (void)phase, (void)target, (void)done, (void)total;
+    if (written_meanwhile)
+        write_at(written_meanwhile, 'M', 17);
+    written_meanwhile = NULL;
+}
+
+/* Before its own turn, or behind it: the digest would be that of another content. */
+static void a_write_while_others_are_read(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"disk", "base"};
+    const struct image_observer observer = {write_meanwhile, NULL};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        json_t *layers = make_layers(), *taken = NULL;
+        written_meanwhile = temp_path(names[i]);
+        err = (struct error)ERROR_INIT;
+        assert_int_equal(disk_fingerprint_take(layers, true, &observer, &taken, &err), -EBUSY);
+        assert_non_null(strstr(err.message, names[i]));
+        json_decref(layers);
+    }
+}
+
 /* As a device whose content changes, whose times nobody asks: by the digest alone. */
 static void what_has_changed_behind_its_times(void **state)
 {
@@ -169,6 +200,7 @@ int main(void)
         TEST(disks_nobody_touches),           TEST(a_write_that_comes_at_once),
         TEST(a_write_whose_time_is_set_back), TEST(a_backing_file_that_was_given_away),
         TEST(another_file_or_none),           TEST(what_has_changed_behind_its_times),
+        TEST(a_write_while_others_are_read),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
