@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # nova-snapshot domain checkpoint on domains of this host's libvirt. Needs root. TAP.
-# Not a part of make check: make domain-check. CELLS="kills others": those alone.
+# Not a part of make check: make domain-check. CELLS="kills restarts": those alone.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/integration/lib/guest.sh
 . tests/integration/lib/guest.sh
 # shellcheck source=tests/integration/lib/writing_guest.sh
 . tests/integration/lib/writing_guest.sh
+# shellcheck source=tests/integration/lib/restart.sh
+. tests/integration/lib/restart.sh
 STATE=$DIR/state
 DISKS=$DIR/disks
 TOOL=$BUILD/nova-snapshot
@@ -319,6 +321,21 @@ test_kills() {
     remove $guest
 }
 
+# All or nothing as well, and what the command says is true.
+test_restarts() {
+    local guest=restarted boots=1 point made found
+    has_own_libvirtd || return
+    make_guest $guest qcow2
+    for point in written-down memory-file-made made libvirt-is-done; do
+        through_restart "checkpoint:$point" tool $guest --name "at-$point"
+        found=$?
+        whole_or_nothing $guest "at-$point" "libvirtd dies at $point"
+        [ $found -ne 0 ] || [ "$made" = yes ]
+        result $? "libvirtd dies at $point: what is told is there" "status $found: $(cat "$DIR/said")"
+    done
+    remove $guest
+}
+
 # What is there when a killed command is settled may be somebody else's, or needed.
 test_others() {
     local guest=others said
@@ -352,7 +369,7 @@ forget_switch() { # guest: libvirt has died before it wrote down that the disks 
 }
 test_lost_account() {
     local guest=lost said layer=$DISKS/lost.img.at
-    libvirtd_is_ours || return
+    has_own_libvirtd || return
     qemu-img create -q -f qcow2 "$DISKS/$guest.img" 16M
     define_guest $guest "$(disk_xml vda qcow2 "$DISKS/$guest.img")" || exit 1
     cp "/run/libvirt/qemu/$NAME-$guest.xml" "$DIR/status.xml"
@@ -386,9 +403,12 @@ test_lost_account() {
 build_writing_guest
 build_writing_content "$DISKS/content"
 build_writing_content "$DISKS/content2" 'other of a writing guest'
-[ -n "${CELLS:-}" ] || { test_external raw; test_external qcow2; }
-for cell in ${CELLS:-memory_fits refusals bitmaps internal kills others lost_account}; do
-    "test_$cell"
-done
+test_all_external() { # each on the guests of the one before
+    test_external raw
+    test_external qcow2
+    test_memory_fits
+    test_refusals
+}
+for cell in ${CELLS:-all_external bitmaps internal kills restarts others lost_account}; do "test_$cell"; done
 echo "1..$count"
 [ "$failures" -eq 0 ]

@@ -9,6 +9,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/integration/lib/guest.sh
 # shellcheck source=tests/integration/lib/writing_guest.sh
 . tests/integration/lib/writing_guest.sh
+# shellcheck source=tests/integration/lib/restart.sh
+. tests/integration/lib/restart.sh
 STATE=$DIR/state
 DISKS=$DIR/disks
 TOOL=$BUILD/nova-snapshot
@@ -387,10 +389,6 @@ write_definitions() { # guest checkpoint
     $VIRSH dumpxml --inactive "$NAME-$1" >"$DIR/layers.xml"
     sed -e "s|\.img\.$2'|.img'|" -e '/<backingStore/,/<\/backingStore>/d' "$DIR/layers.xml" >"$DIR/novas.xml"
 }
-await_failpoint() {
-    for _ in $(seq 600); do [ -e "$STATE/failpoint.reached" ] && return; sleep 0.1; done
-}
-release_failpoint() { rm -f "$STATE/failpoint" "$STATE/failpoint.reached"; }
 
 # While the command itself waits for the commit.
 test_meanwhile() {
@@ -403,7 +401,7 @@ test_meanwhile() {
     echo "merge:started hold" >"$STATE/failpoint"
     delete $guest a >"$DIR/said" &
     pid=$!
-    await_failpoint
+    await_failpoint $pid
     $VIRSH define "$DIR/novas.xml"
     $VIRSH destroy "$NAME-$guest"
     release_failpoint
@@ -566,8 +564,8 @@ test_another_start() {
 # file below has the id of the guest that was being merged.
 test_same_id() {
     local guest=same said before id
-    libvirtd_is_ours || return
-    restart_libvirtd true # no guest runs: it begins at 1, now and then
+    has_own_libvirtd || return
+    restart_libvirtd # no guest runs: it begins at 1, now and then
     make_guest $guest
     checkpoint $guest a --disk-only
     write_both $guest 0x02
@@ -578,7 +576,7 @@ test_same_id() {
     (delete $guest a >/dev/null) 2>"$DIR/shells"
     $VIRSH destroy "$NAME-$guest"
     $VIRSH define "$DIR/novas.xml"
-    restart_libvirtd true
+    restart_libvirtd
     $VIRSH start --paused "$NAME-$guest"
     [ "$($VIRSH domid "$NAME-$guest")" = "$id" ]
     result $? "the id of a merged guest is given again" "$id, now $($VIRSH domid "$NAME-$guest")"
@@ -593,31 +591,26 @@ test_same_id() {
     remove $guest
 }
 
-# Only of a libvirtd that this test has started.
+# Whatever the command had come to when libvirtd died: it goes on, or recover does.
 test_restarts() {
-    local guest=restarted before said point pid n=2
-    [ ${#started[@]} -gt 0 ] || return
+    local guest=restarted before said point n=2
+    has_own_libvirtd || return
     make_guest $guest
     for point in begun started ready pivoted relinked; do
+        wanted $point || continue
         checkpoint $guest top --disk-only
         write_both $guest $((n++))
         $VIRSH suspend "$NAME-$guest"
         before=$(disks_of $guest)
-        echo "merge:$point hold" >"$STATE/failpoint"
-        delete $guest top >"$DIR/said" &
-        pid=$!
-        await_failpoint
-        restart_libvirtd true
-        release_failpoint
-        wait $pid
+        through_restart "merge:$point" delete $guest top
         said="status $?, $(cat "$DIR/said")"
         said+=$(recover $guest)
-        result $? "libvirtd killed at $point: recover" "$said"
+        result $? "libvirtd dies at $point: recover" "$said"
         [ "$(disks_of $guest)" = "$before" ] && [ -z "$(checkpoints_of $guest)" ] &&
             [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
-        result $? "libvirtd killed at $point: all is merged, and read as before" \
+        result $? "libvirtd dies at $point: all is merged, and read as before" \
             "$said, $(checkpoints_of $guest), $(file_of $guest vda)"
-        no_record "libvirtd killed at $point"
+        no_record "libvirtd dies at $point"
         $VIRSH resume "$NAME-$guest"
     done
     remove $guest

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # nova-snapshot domain image on domains of this host's libvirt. Needs root. TAP.
 # Killed at the points of domain/; KILLS=all: at those of the driver, which has tests of its own, too.
+# CELLS="writes restarts": those alone.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/integration/lib/guest.sh
 . tests/integration/lib/guest.sh
 # shellcheck source=tests/integration/lib/writing_guest.sh
 . tests/integration/lib/writing_guest.sh
+# shellcheck source=tests/integration/lib/restart.sh
+. tests/integration/lib/restart.sh
 STATE=$DIR/state
 DISKS=$DIR/disks # of no nova
 TOOL=$BUILD/nova-snapshot
@@ -185,18 +188,25 @@ is_prefix() { # image content description: the number in $last
     result $? "$3: the disk of one instant" "$last"
 }
 
+make_writing_guest() { # name
+    local disk
+    if [ ! -e "$DISKS/content" ]; then
+        build_writing_guest
+        build_writing_content "$DISKS/content"
+        build_writing_content "$DISKS/content2" 'other of a writing guest'
+    fi
+    for disk in '' 2; do
+        qemu-img create -q -f qcow2 -b "$DISKS/content$disk" -F raw "$DISKS/$1$disk"
+    done
+    define_writing_guest "$1" "$(disk_xml vda qcow2 "$DISKS/$1")
+        $(disk_xml vdb qcow2 "$DISKS/${1}2")" || exit 1
+    writes_on "$1" 50 240
+    result $? "$1: the guest writes" "$(cat "$(console_of "$1")")"
+}
+
 test_one_instant() {
     local last first before said
-    build_writing_guest
-    build_writing_content "$DISKS/content"
-    build_writing_content "$DISKS/content2" 'other of a writing guest'
-    for disk in '' 2; do
-        qemu-img create -q -f qcow2 -b "$DISKS/content$disk" -F raw "$DISKS/writes$disk"
-    done
-    define_writing_guest writes "$(disk_xml vda qcow2 "$DISKS/writes")
-        $(disk_xml vdb qcow2 "$DISKS/writes2")" || exit 1
-    writes_on writes 50 240
-    result $? "the guest writes" "$(cat "$(console_of writes)")"
+    make_writing_guest writes
     before=$(whole_picture writes)
     tool "$NAME-writes" --all-disks -o "$DIR/set" >"$DIR/said"
     result $? "all disks of a guest that writes" "$(cat "$DIR/said")"
@@ -342,6 +352,34 @@ test_kills_of_set() {
     done
 }
 
+# A whole image or none, as it is told, and a guest that writes on without a job.
+restarted() { # point arguments...
+    local point=$1 guest=restarted what before said found files
+    shift
+    what="libvirtd dies at $point${*:+ ($*)}"
+    rm -rf "$DIR/new"
+    before=$(whole_picture $guest)
+    through_restart "$point" tool "$NAME-$guest" -o "$DIR/new" "$@"
+    found=$?
+    said=$(recover "$NAME-$guest")
+    result $? "$what: recover" "$said"
+    mapfile -t files < <(find "$DIR/new" -type f 2>/dev/null)
+    if [ $found -eq 0 ] || [ ${#files[@]} -gt 0 ]; then
+        is_prefix "$(printf '%s\n' "${files[@]}" | grep -v 'vdb\.qcow2$')" "$DISKS/content" "$what"
+    fi
+    left_as_before $guest "$what" "$before"
+    writes_on $guest 5 60
+    result $? "$what: the guest writes on" "status $found: $(cat "$DIR/said")"
+}
+test_restarts() {
+    local point
+    has_own_libvirtd || return
+    make_writing_guest restarted
+    for point in file-made extracted complete guest-is-back; do restarted "domain:$point"; done
+    for point in job-begun file-written job-ended complete; do restarted "domain:$point" --all-disks; done
+    remove restarted
+}
+
 recover() { # arguments...
     "$TOOL" domain recover "$@" --state-dir "$STATE" 2>&1
 }
@@ -467,19 +505,24 @@ test_checkpoints() {
     remove past
 }
 
+test_plain() { # of a guest that no one runs in
+    test_one_disk
+    test_refusals
+    test_stopped
+}
+test_writes() { # each on the guest of the one before
+    test_one_instant
+    test_kills_of_blockrebase
+    test_lost_domain
+    test_increments
+    test_lock_and_interrupt
+    test_stalled_pipe
+    test_kills
+    test_kills_of_set
+    remove writes
+}
+
 mkdir -m 711 "$STATE"
-test_one_disk
-test_refusals
-test_stopped
-test_one_instant
-test_kills_of_blockrebase
-test_lost_domain
-test_increments
-test_lock_and_interrupt
-test_stalled_pipe
-test_kills
-test_kills_of_set
-remove writes
-test_checkpoints
+for cell in ${CELLS:-plain writes restarts checkpoints}; do "test_$cell"; done
 echo "1..$count"
 [ "$failures" -eq 0 ]

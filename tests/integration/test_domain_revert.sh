@@ -8,6 +8,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/integration/lib/guest.sh
 # shellcheck source=tests/integration/lib/writing_guest.sh
 . tests/integration/lib/writing_guest.sh
+# shellcheck source=tests/integration/lib/restart.sh
+. tests/integration/lib/restart.sh
 STATE=$DIR/state
 DISKS=$DIR/disks
 TOOL=$BUILD/nova-snapshot
@@ -345,6 +347,42 @@ test_kills() {
     remove $guest
 }
 
+# It is where it was to go, with what was left behind, or goes on from now.
+one_or_the_other() { # guest boots description
+    local guest=$1 boots=$2 what=$3 last said
+    if [ "$(current_of "$guest")" != "then" ]; then
+        goes_on "$guest" "$boots" "$what"
+        ! ls "$DISKS"/*.then-* >/dev/null 2>&1
+        result $? "$what: nothing of it is there" "$(ls "$DISKS")"
+        return
+    fi
+    last=$(now_of "$guest")
+    [ "$last" = "${held[$guest.then]}" ]
+    result $? "$what: it is where it was to go" "$last, not ${held[$guest.then]}"
+    $VIRSH resume "$NAME-$guest"
+    goes_on "$guest" "$boots" "$what"
+    said=$(revert "$guest" "$(left_of "$guest")" --running)
+    result $? "$what: what was left is there" "$said"
+    goes_on "$guest" "$boots" "$what: what was left"
+}
+test_restarts() {
+    local guest=restarted point said
+    has_own_libvirtd || return
+    make_guest $guest qcow2
+    make_checkpoint $guest "then"
+    make_checkpoint $guest later --disk-only
+    for point in revert:written-down revert:layer-made revert:suspended checkpoint:made revert:left-kept \
+        revert:switch-noted revert:stopped revert:defined revert:is-current revert:started; do
+        bring_to $guest running
+        through_restart $point revert $guest "then" --paused
+        said="status $?, $(cat "$DIR/said")"
+        said+=$(recover $guest) && [ -z "$(find "$STATE/records" -type f)" ]
+        result $? "libvirtd dies at $point: recover" "$said"
+        one_or_the_other $guest 1 "libvirtd dies at $point"
+    done
+    remove $guest
+}
+
 # The command that undoes what a dead one has left, and starts the guest anew for it, dies as well.
 test_twice() {
     local guest=twice point said
@@ -363,6 +401,6 @@ test_twice() {
 build_writing_guest
 build_writing_content "$DISKS/content"
 build_writing_content "$DISKS/content2" 'other of a writing guest'
-for cell in ${CELLS:-raw qcow2 internal refusals back after_deletion kills twice}; do "test_$cell"; done
+for cell in ${CELLS:-raw qcow2 internal refusals back after_deletion kills restarts twice}; do "test_$cell"; done
 echo "1..$count"
 [ "$failures" -eq 0 ]

@@ -1,13 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # nova-snapshot domain save and restore, with a guest that writes. Needs root. TAP.
-# Not a part of make check: make domain-check. CELLS="wishes kills": those alone, of one guest.
+# Not a part of make check: make domain-check. CELLS="restarts": that alone; CELLS=cow
+# COW="wishes kills": those of one guest.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/integration/lib/guest.sh
 . tests/integration/lib/guest.sh
 # shellcheck source=tests/integration/lib/writing_guest.sh
 . tests/integration/lib/writing_guest.sh
+# shellcheck source=tests/integration/lib/restart.sh
+. tests/integration/lib/restart.sh
 STATE=$DIR/state
 DISKS=$DIR/disks
 TOOL=$BUILD/nova-snapshot
@@ -377,14 +380,41 @@ test_checkpointed() { # guest
     $VIRSH snapshot-delete "$NAME-$guest" kept --metadata >/dev/null
 }
 
-build_writing_guest
-make_guest cow qcow2
-[ -n "${CELLS:-}" ] || { there_and_back cow file running; there_and_back cow managed paused; }
-for cell in ${CELLS:-wishes changed verified changed_late kills killed_before_it_runs late interrupted killed_while_writing}; do
-    "test_$cell" cow
-done
-remove cow
-[ -n "${CELLS:-}" ] || {
+# Its memory is nowhere but in libvirt's hands: it runs on, or is saved, and goes on from there.
+test_restarts() {
+    local guest=restarted point boots before said
+    has_own_libvirtd || return
+    make_guest $guest qcow2
+    for point in save:noted save:memory-written save:disks-written save:disks-in-place \
+        restore:noted restore:started; do
+        boots=$(boots_of $guest) before=$(written $guest)
+        rm -f "$MEMORY_FILE" "$MEMORY_FILE.disks"
+        case $point in
+        save:*) through_restart $point tool save "$NAME-$guest" -o "$MEMORY_FILE" ;;
+        *) tool save "$NAME-$guest" -o "$MEMORY_FILE" >/dev/null &&
+            through_restart $point tool restore "$MEMORY_FILE" ;;
+        esac
+        said="status $?, $(cat "$DIR/said")"
+        said+=$(tool recover "$NAME-$guest")
+        result $? "libvirtd dies at $point: recover" "$said"
+        nothing_left "libvirtd dies at $point"
+        [ "$(state_of $guest)" = running ] || said+=$(tool restore "$MEMORY_FILE")
+        result $? "libvirtd dies at $point: it runs, or is restored" "$said"
+        goes_on $guest "libvirtd dies at $point" "$boots" "$before"
+    done
+    remove $guest
+}
+
+test_cow() {
+    local cell
+    make_guest cow qcow2
+    [ -n "${COW:-}" ] || { there_and_back cow file running; there_and_back cow managed paused; }
+    for cell in ${COW:-wishes changed verified changed_late kills killed_before_it_runs late interrupted killed_while_writing}; do
+        "test_$cell" cow
+    done
+    remove cow
+}
+test_flat() {
     make_guest flat raw
     there_and_back flat file paused
     there_and_back flat managed running
@@ -392,5 +422,8 @@ remove cow
     test_checkpointed flat
     remove flat
 }
+
+build_writing_guest
+for cell in ${CELLS:-cow flat restarts}; do "test_$cell"; done
 echo "1..$count"
 [ "$failures" -eq 0 ]

@@ -100,23 +100,6 @@ picture() { # guest
     find "$SNAPSHOTS" -mindepth 1 2>/dev/null
 }
 
-# Only of a libvirtd that is this test's own, as under own_libvirtd, or that it has started.
-OWN_LIBVIRTD=/run/libvirt/own/libvirtd.pid
-[ -e $OWN_LIBVIRTD ] || OWN_LIBVIRTD=/run/libvirtd.pid
-libvirtd_is_ours() { [ $OWN_LIBVIRTD != /run/libvirtd.pid ] || [ ${#started[@]} -gt 0 ]; }
-restart_libvirtd() { # command...: run while there is none
-    kill -KILL "$(cat $OWN_LIBVIRTD)"
-    while $VIRSH version >/dev/null 2>&1; do sleep 0.1; done
-    "$@"
-    libvirtd --pid-file $OWN_LIBVIRTD >"$DIR/libvirtd.log" 2>&1 & started+=($!)
-    for _ in $(seq 600); do
-        $VIRSH version >/dev/null 2>&1 && return
-        sleep 0.1
-    done
-    echo "Bail out! libvirtd does not come back: $(tail -n 5 "$DIR/libvirtd.log")"
-    exit 1
-}
-
 make -s BUILD="$BUILD" "$PROBE" || exit 1
 chmod 755 "$DIR"
 mkdir -p "$INSTANCES/_base" "$SNAPSHOTS"

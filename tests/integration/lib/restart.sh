@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Commands on a domain that stand still at a failpoint below $STATE, and libvirtd that dies meanwhile
+# and is there again: the one of own_libvirtd alone, nobody else's. Sourced after guest.sh.
+OWN_LIBVIRTD=/run/libvirt/own/libvirtd
+
+await_failpoint() { # the command's pid: until it stands still, or has ended
+    for _ in $(seq 1200); do
+        [ -e "$STATE/failpoint.reached" ] && return
+        kill -0 "$1" 2>/dev/null || return 1
+        sleep 0.1
+    done
+    return 1
+}
+release_failpoint() { rm -f "$STATE/failpoint" "$STATE/failpoint.reached"; }
+
+has_own_libvirtd() {
+    [ -s "$OWN_LIBVIRTD.pid" ] && return
+    result 0 "libvirtd dies in the middle # SKIP it is not own_libvirtd's"
+    return 1
+}
+restart_libvirtd() { # command...: run while there is none
+    local pid
+    pid=$(cat "$OWN_LIBVIRTD.pid")
+    kill -KILL "$pid"
+    for _ in $(seq 100); do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    "$@"
+    # It outlives this test, as the first one: own_libvirtd may have others to run.
+    /usr/sbin/libvirtd --pid-file "$OWN_LIBVIRTD.pid" </dev/null >>"$OWN_LIBVIRTD.log" 2>&1 &
+    disown
+    for _ in $(seq 600); do
+        $VIRSH version >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    echo "Bail out! libvirtd does not come back: $(tail -n 3 "$OWN_LIBVIRTD.log")"
+    exit 1
+}
+
+# through_restart POINT COMMAND...: the command stands still at POINT while libvirtd dies and is there
+# again, and goes on. Leaves its status; what it has said is in $DIR/said.
+through_restart() {
+    local point=$1 pid
+    shift
+    release_failpoint
+    echo "$point hold" >"$STATE/failpoint"
+    "$@" >"$DIR/said" &
+    pid=$!
+    await_failpoint $pid
+    result $? "libvirtd dies at $point: is come by" "$(cat "$DIR/said")"
+    restart_libvirtd
+    release_failpoint
+    wait $pid
+}
