@@ -321,6 +321,55 @@ test_kills() {
     remove $guest
 }
 
+has_checkpoint() { # guest name kind: as far as its disks tell
+    local disk suffix
+    for disk in vda vdb; do
+        suffix=${disk#vd} suffix=${suffix/a/} suffix=${suffix/b/2}
+        case $3 in
+        --internal) qemu-img snapshot -U -l "$(file_of "$1" $disk)" | grep -q " $2 " || return ;;
+        *) [ "$(file_of "$1" $disk)" = "$DISKS/$1$suffix.img.$2" ] || return ;;
+        esac
+    done
+}
+# killed_elsewhere GUEST STATE KIND POINT: killed before libvirt makes it, or when it has.
+killed_elsewhere() {
+    local guest=$1 state=$2 kind=$3 point=$4 name="${2/ /-}-${4%-*}" expected=no made=no what said
+    what="$kind, $state, killed at $point"
+    case $(state_of "$guest") in
+    paused) $VIRSH resume "$NAME-$guest" ;;
+    'shut off') $VIRSH start "$NAME-$guest" ;;
+    esac
+    writes_on "$guest" 5 240
+    case $state in
+    paused) $VIRSH suspend "$NAME-$guest" ;;
+    'shut off') $VIRSH destroy "$NAME-$guest" ;;
+    esac
+    [ "$kind" = --internal ] && name=inside-$name
+    echo "checkpoint:$point kill" >"$STATE/failpoint"
+    # shellcheck disable=SC2086
+    (tool "$guest" --name "$name" ${kind/external/} >"$DIR/said") 2>"$DIR/shells"
+    [ $? -eq 137 ] && said=$(recover "$guest") && [ -z "$(find "$STATE/records" -type f)" ]
+    result $? "$what: recover" "$(cat "$DIR/said")${said:-}"
+    [ "$point" = made ] && expected=yes
+    $VIRSH snapshot-list --name "$NAME-$guest" | grep -qx "$name" &&
+        has_checkpoint "$guest" "$name" "$kind" && made=yes
+    [ $made = $expected ] && { [ $made = yes ] || ! ls "$DISKS/$guest"*".$name"* >/dev/null 2>&1; }
+    result $? "$what: all or nothing of it is there" "$made, not $expected: $(ls "$DISKS")"
+    [ "$(state_of "$guest")" = "$state" ]
+    result $? "$what: the guest is as it was" "$(state_of "$guest")"
+}
+test_kills_elsewhere() {
+    local guest=elsewhere kind state point
+    make_guest $guest qcow2
+    for kind in --internal external; do
+        for state in running paused 'shut off'; do
+            [ "$kind $state" != 'external running' ] || continue # as test_kills has it
+            for point in written-down made; do killed_elsewhere $guest "$state" $kind $point; done
+        done
+    done
+    remove $guest
+}
+
 # All or nothing as well, and what the command says is true.
 test_restarts() {
     local guest=restarted boots=1 point made found
@@ -409,6 +458,7 @@ test_all_external() { # each on the guests of the one before
     test_memory_fits
     test_refusals
 }
-for cell in ${CELLS:-all_external bitmaps internal kills restarts others lost_account}; do "test_$cell"; done
+cells=${CELLS:-all_external bitmaps internal kills kills_elsewhere restarts others lost_account}
+for cell in $cells; do "test_$cell"; done
 echo "1..$count"
 [ "$failures" -eq 0 ]

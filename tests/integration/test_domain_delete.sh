@@ -318,7 +318,8 @@ killed() {
     others=$(points_of "$guest" "$name")
     $VIRSH suspend "$NAME-$guest" >/dev/null 2>&1
     before=$(disks_of "$guest")
-    echo "merge:$point kill" >"$STATE/failpoint"
+    [[ $point = *:* ]] || point=merge:$point
+    echo "$point kill" >"$STATE/failpoint"
     (delete "$guest" "$name" >"$DIR/said") 2>"$DIR/shells"
     [ $? -eq 137 ]
     result $? "$what" "$(cat "$DIR/said")"
@@ -330,14 +331,15 @@ killed() {
     result $? "$what: so they are afterwards, and the others" \
         "$(diff <(echo "$before$others") <(disks_of "$guest"; points_of "$guest" "$name"))"
     if [[ " $(checkpoints_of "$guest") " = *" $name "* ]]; then
-        [ "$point" = written-down ]
+        [ "$point" = merge:written-down ]
         result $? "$what: it is deleted" "$(checkpoints_of "$guest")"
         said=$(delete "$guest" "$name")
         result $? "$what: it still can be deleted" "$said"
     fi
     [ ! -e "$DISKS/$guest.img.$name" ] && [ ! -e "$DISKS/${guest}2.img.$name" ] &&
-        [ ! -e "$DISKS/$guest.img.$name.memory" ]
-    result $? "$what: its files have gone" "$(ls "$DISKS")"
+        [ ! -e "$DISKS/$guest.img.$name.memory" ] &&
+        ! qemu-img snapshot -U -l "$(file_of "$guest" vda)" | grep -q " $name "
+    result $? "$what: what it was kept in has gone" "$(ls "$DISKS")"
     $VIRSH resume "$NAME-$guest" >/dev/null 2>&1
 }
 
@@ -360,6 +362,16 @@ test_kills() {
         write_both $guest $((n++))
         killed $guest middle $point 'middle, running'
         delete $guest last >/dev/null
+    done
+    for point in delete:internal-begun delete:internal-done; do
+        wanted $point || continue
+        checkpoint $guest inside --internal
+        write_both $guest $((n++))
+        killed $guest inside $point 'internal, running'
+        checkpoint $guest inside --internal
+        $VIRSH destroy "$NAME-$guest"
+        killed $guest inside $point 'internal, stopped'
+        $VIRSH start "$NAME-$guest"
     done
     [ "$(checkpoints_of $guest)" = first ] || { echo "Bail out! $(checkpoints_of $guest) are left"; exit 1; }
     for point in begun committed defined disk-merged relinked metadata-gone file-removed; do
@@ -565,7 +577,7 @@ test_another_start() {
 test_same_id() {
     local guest=same said before id
     has_own_libvirtd || return
-    restart_libvirtd # no guest runs: it begins at 1, now and then
+    restart_libvirtd true # no guest runs: it begins at 1, now and then
     make_guest $guest
     checkpoint $guest a --disk-only
     write_both $guest 0x02
@@ -576,7 +588,7 @@ test_same_id() {
     (delete $guest a >/dev/null) 2>"$DIR/shells"
     $VIRSH destroy "$NAME-$guest"
     $VIRSH define "$DIR/novas.xml"
-    restart_libvirtd
+    restart_libvirtd true
     $VIRSH start --paused "$NAME-$guest"
     [ "$($VIRSH domid "$NAME-$guest")" = "$id" ]
     result $? "the id of a merged guest is given again" "$id, now $($VIRSH domid "$NAME-$guest")"
@@ -616,9 +628,16 @@ test_restarts() {
     remove $guest
 }
 
+# Killed at a point: recover goes on with it.
+flatten_by_way_of() { # point|'' guest
+    [ -n "$1" ] || { flatten "$2"; return; }
+    echo "merge:$1 kill" >"$STATE/failpoint"
+    (flatten "$2") 2>"$DIR/shells"
+    [ $? -eq 137 ] && recover "$2"
+}
 # A server of nova's: its disk is its own file on nova's base image again.
 test_nova() {
-    local guest=nova folder said before state
+    local guest=nova folder said before row state point what
     folder=$INSTANCES/$(uuid_of $guest)
     mkdir "$folder"
     qemu-img create -q -f raw "$INSTANCES/_base/image" 64M
@@ -627,7 +646,10 @@ test_nova() {
     before=$(sha256sum <"$INSTANCES/_base/image")
     DOMAIN="<metadata><nova:instance xmlns:nova='http://openstack.org/xmlns/libvirt/nova/1.1'/></metadata>" \
         define_guest $guest "$(disk_xml vda qcow2 "$folder/disk")" || exit 1
-    for state in running stopped; do
+    for row in running stopped 'running started' 'running disk-merged' 'stopped committed'; do
+        read -r state point <<<"$row"
+        what="nova, $state${point:+, killed at $point}"
+        [ "$(state_of $guest)" = running ] || $VIRSH start "$NAME-$guest"
         checkpoint $guest a --disk-only
         checkpoint $guest b --disk-only
         monitor $guest 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -P 7 9M 1M"' >/dev/null
@@ -635,18 +657,18 @@ test_nova() {
         refused $guest "is not in the instance's own folder" flatten $guest --disk "vda=$INSTANCES/_base/image"
         $VIRSH snapshot-delete "$NAME-$guest" a --metadata
         $VIRSH snapshot-delete "$NAME-$guest" b --metadata
-        [ $state = running ] || $VIRSH destroy "$NAME-$guest"
-        said=$(flatten $guest)
-        result $? "nova, $state: is flat" "$said"
+        [ "$state" = running ] || $VIRSH destroy "$NAME-$guest"
+        said=$(flatten_by_way_of "$point" $guest)
+        result $? "$what: is flat" "$said"
         [ "$(file_of $guest vda)" = "$folder/disk" ] && [ "$(defined_file_of $guest vda)" = "$folder/disk" ] &&
             [ "$(ls "$folder")" = disk ]
-        result $? "nova, $state: its disk is nova's own file" "$said, $(ls "$folder")"
+        result $? "$what: its disk is nova's own file" "$said, $(ls "$folder")"
         [ "$(qemu-img info -U --output=json "$folder/disk" | grep -o '"full-backing-filename": "[^"]*"')" = \
             "\"full-backing-filename\": \"$INSTANCES/_base/image\"" ] &&
             [ "$(sha256sum <"$INSTANCES/_base/image")" = "$before" ]
-        result $? "nova, $state: on nova's base image, which is as it was"
+        result $? "$what: on nova's base image, which is as it was"
         grep -q 'nothing to merge' <<<"$(flatten $guest)"
-        result $? "nova, $state: a second time there is nothing to do"
+        result $? "$what: a second time there is nothing to do"
     done
     remove $guest
 }

@@ -170,7 +170,7 @@ test_qcow2() {
 }
 
 test_internal() {
-    local guest=inside
+    local guest=inside boots said
     make_guest $guest qcow2
     make_checkpoint $guest running --internal
     writes_on $guest 20 120
@@ -184,6 +184,14 @@ test_internal() {
     reverts $guest paused paused paused --force
     reverts $guest 'shut off' running paused --force --paused
     reverts $guest running rested 'shut off' --force
+    bring_to $guest running
+    boots=$(boots_of $guest)
+    echo "revert:internal kill" >"$STATE/failpoint"
+    (revert $guest running --force >"$DIR/said") 2>"$DIR/shells"
+    [ $? -eq 137 ] && said=$(recover $guest) && [ "$(current_of $guest)" = running ] &&
+        [ -z "$(find "$STATE/records" -type f)" ]
+    result $? "internal, killed when libvirt has gone back: it is there" "$(cat "$DIR/said")${said:-}"
+    goes_on $guest "$boots" "internal, killed"
     tool checkpoint $guest --name above >/dev/null
     refused $guest rested 'go back to a checkpoint of that file first' --force
     remove $guest
