@@ -15,9 +15,11 @@
 #include "domain/checkpoint_name.h"
 #include "domain/checkpoint_settle.h"
 #include "domain/leftover.h"
+#include "domain/nova_guest.h"
 #include "domain/pending_call.h"
 #include "domain/snapshot_call.h"
 #include "domain/standstill.h"
+#include "driver/libvirt/domain.h"
 #include "driver/libvirt/guest_freeze.h"
 
 #define EVENT_PATIENCE_MS 5000
@@ -109,6 +111,17 @@ int checkpoint_take_make(struct session *session, const struct checkpoint_reques
     return r;
 }
 
+/* Nova would put its disks below what is written from now on. */
+static int check_owner(const struct session *session, const struct checkpoint_request *request,
+                       struct error *err)
+{
+    cleanup_free char *xml = NULL;
+    if (request->internal || request->force)
+        return 0;
+    int r = libvirt_domain_xml(session->domain, &xml, err);
+    return r < 0 ? r : nova_guest_refuse_checkpoint(xml, err);
+}
+
 static void fill_report(const struct checkpoint_plan *plan,
                         const struct checkpoint_request *request, struct checkpoint_report *report)
 {
@@ -129,6 +142,8 @@ int checkpoint_take(struct session *session, const struct checkpoint_request *re
         r = leftover_undo_earlier(session, err);
     if (r == 0)
         r = session_need_domain(session, err);
+    if (r == 0)
+        r = check_owner(session, request, err);
     if (r == 0)
         r = checkpoint_take_prepare(session, request, plan, err);
     if (r < 0)

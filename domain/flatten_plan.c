@@ -3,7 +3,6 @@
 #include "domain/flatten_plan.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -104,4 +103,16 @@ int flatten_plan(const struct session *session, const char *const *disks, size_t
         *ret_merge = json_pack("{s:O}", "disks", planned);
     json_decref(planned);
     return r < 0 || *ret_merge ? r : error_nomem(err);
+}
+
+bool flatten_plan_is_whole(struct session *session)
+{
+    struct error ignored = ERROR_INIT;
+    json_t *merge = NULL;
+    bool is_whole = session_need_domain(session, &ignored) == 0 &&
+                    virDomainSnapshotNum(session->domain, 0) == 0 &&
+                    flatten_plan(session, NULL, 0, &merge, &ignored) == 0 &&
+                    json_array_size(json_object_get(merge, "disks")) == 0;
+    json_decref(merge);
+    return is_whole;
 }

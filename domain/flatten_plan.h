@@ -3,6 +3,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/error.h"
@@ -17,3 +18,9 @@
  */
 int flatten_plan(const struct session *session, const char *const *disks, size_t count,
                  json_t **ret_merge, struct error *err);
+
+/*
+ * Of a domain of nova's, looked up anew: whether none of its disks in the instance's folder has a
+ * layer, and libvirt keeps no checkpoint of it. False also where that cannot be told.
+ */
+bool flatten_plan_is_whole(struct session *session);

@@ -77,6 +77,10 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
                                  "To an internal checkpoint, where what was written since is "
                                  "lost; and a server of nova's, which nova may not be able to "
                                  "start afterwards."},
+    [INVOCATION_FORCE_CHECKPOINT] =
+        {"force", NULL,
+         "Also of a server of nova's, which nova cannot start while its disks are in layers, or "
+         "starts on what is below them."},
     [INVOCATION_CONNECT] = {"connect", "URI", "libvirt's URI, qemu:///system unless it is given."},
     [INVOCATION_STATE_DIR] = {"state-dir", "FOLDER",
                               "Where is written down what is done, /var/lib/nova-snapshot unless "
@@ -202,7 +206,9 @@ const struct command command_table[] = {
          "long the guest stood still is told, by libvirt's events. What cannot work is said before "
          "anything is touched: a disk that is not qcow2 or UEFI with --internal, a device of the "
          "host's or a TPM with memory, a job under way, a network disk. Disks that are read-only, "
-         "shared, or marked snapshot='no' are left out, and told. When the command is killed "
+         "shared, or marked snapshot='no' are left out, and told. An external one of a server of "
+         "nova's is made with --force alone: nova's start, hard reboot, and start with the host "
+         "would put its disks below what was written since. When the command is killed "
          "libvirt goes on; domain recover tells whether it was made, and removes the files if it "
          "was not. One that the guest writes to, and libvirt, which has died meanwhile, does not "
          "know of, stays: commands on the domain are refused, and tell what to do, until it is the "
@@ -210,8 +216,9 @@ const struct command command_table[] = {
      .run = domain_checkpoint,
      .options = {INVOCATION_NAME, INVOCATION_DISK_ONLY, INVOCATION_MEMORY, INVOCATION_INTERNAL,
                  INVOCATION_LIVE, INVOCATION_HALT, INVOCATION_QUIESCE, INVOCATION_DISK_FILE,
-                 INVOCATION_MEMORY_FILE, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
-     .n_options = 11},
+                 INVOCATION_MEMORY_FILE, INVOCATION_FORCE_CHECKPOINT, INVOCATION_CONNECT,
+                 INVOCATION_STATE_DIR},
+     .n_options = 12},
     {.name = "domain checkpoints",
      .argument = "DOMAIN",
      .summary = "Lists the points of its past a domain has.",
@@ -260,7 +267,8 @@ const struct command command_table[] = {
          "afterwards. Killed in the middle, the guest has all it wrote, and the next command on "
          "the domain, or domain recover, goes on with it; until then start a server of nova's "
          "by no hard reboot. A file that may have more than the one it was merged into stays, as "
-         "where the guest is not known to be the one that was merged.",
+         "where the guest is not known to be the one that was merged. Of a "
+         "server of nova's is told whether its disks are nova's own files again.",
      .run = domain_delete_checkpoint,
      .options = {INVOCATION_CHILDREN, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
      .n_options = 3},
@@ -270,8 +278,8 @@ const struct command command_table[] = {
      .more =
          "As domain delete-checkpoint does, for layers that no checkpoint is left of: refused as "
          "long as one names them. Without --disk, of a server of nova's: each disk is the lowest "
-         "file in the instance's folder again, on nova's own base image, as nova's operations need "
-         "it.",
+         "file in the instance's folder again, on nova's own base image, as nova's start, hard "
+         "reboot and all else need it; whether that is so is told.",
      .run = domain_flatten,
      .options = {INVOCATION_MERGED_FILE, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
      .n_options = 3},

@@ -89,7 +89,8 @@ static enum invocation_exit take(const struct invocation *invocation,
         report_text(&report, stdout);
     checkpoint_take_done(&report);
     if (status == INVOCATION_DONE)
-        domain_session_warn_of_nova(session, NOVA_GUEST_CHECKPOINT);
+        domain_session_warn_of_nova(session, request->internal ? NOVA_GUEST_INTERNAL
+                                                               : NOVA_GUEST_CHECKPOINT);
     session_close(session);
     return status;
 }
@@ -104,6 +105,7 @@ enum invocation_exit domain_checkpoint(const struct invocation *invocation)
                                                .live = values[INVOCATION_LIVE],
                                                .halt = values[INVOCATION_HALT],
                                                .quiesce = values[INVOCATION_QUIESCE],
+                                               .force = values[INVOCATION_FORCE_CHECKPOINT],
                                                .disks = invocation->disks,
                                                .disk_count = invocation->disk_count,
                                                .memory_file = values[INVOCATION_MEMORY_FILE]};

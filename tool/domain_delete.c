@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "domain/checkpoint_delete.h"
+#include "domain/flatten_plan.h"
 #include "tool/domain_session.h"
 
 static const char *text_of(const json_t *object, const char *key)
@@ -57,6 +58,15 @@ static enum invocation_exit end_command(const struct invocation *invocation, jso
     return r < 0 ? domain_session_complain(INVOCATION_FAILED, err->message) : INVOCATION_DONE;
 }
 
+/* Whether nova may do with the server what it likes again. Takes the session. */
+static void end_session(struct session *session, int r)
+{
+    if (r == 0)
+        domain_session_warn_of_nova(session, flatten_plan_is_whole(session) ? NOVA_GUEST_WHOLE
+                                                                            : NOVA_GUEST_LAYERED);
+    session_close(session);
+}
+
 enum invocation_exit domain_delete_checkpoint(const struct invocation *invocation)
 {
     struct session *session = NULL;
@@ -66,7 +76,7 @@ enum invocation_exit domain_delete_checkpoint(const struct invocation *invocatio
     if (domain_session_open(invocation, invocation->argument, false, &session, &err) < 0)
         return domain_session_failed(&err);
     int r = checkpoint_delete(session, invocation->second, children, &done, &err);
-    session_close(session);
+    end_session(session, r);
     return end_command(invocation, done, r, &err);
 }
 
@@ -79,6 +89,6 @@ enum invocation_exit domain_flatten(const struct invocation *invocation)
         return domain_session_failed(&err);
     int r =
         checkpoint_delete_flatten(session, invocation->disks, invocation->disk_count, &done, &err);
-    session_close(session);
+    end_session(session, r);
     return end_command(invocation, done, r, &err);
 }

@@ -635,6 +635,9 @@ flatten_by_way_of() { # point|'' guest
     (flatten "$2") 2>"$DIR/shells"
     [ $? -eq 137 ] && recover "$2"
 }
+unforced() { "$TOOL" domain checkpoint "$NAME-$1" --disk-only --state-dir "$STATE" 2>&1; }
+# nova.virt.libvirt.guest, delete_configuration(): a hard reboot begins with it.
+undefine_as_nova() { $VIRSH undefine --managed-save "$NAME-$1" 2>&1 || $VIRSH undefine "$NAME-$1" 2>&1; }
 # A server of nova's: its disk is its own file on nova's base image again.
 test_nova() {
     local guest=nova folder said before row state point what
@@ -650,16 +653,20 @@ test_nova() {
         read -r state point <<<"$row"
         what="nova, $state${point:+, killed at $point}"
         [ "$(state_of $guest)" = running ] || $VIRSH start "$NAME-$guest"
-        checkpoint $guest a --disk-only
-        checkpoint $guest b --disk-only
+        refused $guest resume_guests_state_on_host_boot unforced $guest
+        checkpoint $guest a --disk-only --force
+        checkpoint $guest b --disk-only --force
         monitor $guest 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -P 7 9M 1M"' >/dev/null
         refused $guest ' of domain ' flatten $guest
         refused $guest "is not in the instance's own folder" flatten $guest --disk "vda=$INSTANCES/_base/image"
+        [ "$state" = running ] || $VIRSH destroy "$NAME-$guest"
+        [ "$state" = running ] || refused $guest 'with 2 snapshots' undefine_as_nova $guest
         $VIRSH snapshot-delete "$NAME-$guest" a --metadata
         $VIRSH snapshot-delete "$NAME-$guest" b --metadata
-        [ "$state" = running ] || $VIRSH destroy "$NAME-$guest"
         said=$(flatten_by_way_of "$point" $guest)
         result $? "$what: is flat" "$said"
+        [ -n "$point" ] || grep -q "nova's own files again" <<<"$said"
+        result $? "$what: that its disks are nova's again is told" "$said"
         [ "$(file_of $guest vda)" = "$folder/disk" ] && [ "$(defined_file_of $guest vda)" = "$folder/disk" ] &&
             [ "$(ls "$folder")" = disk ]
         result $? "$what: its disk is nova's own file" "$said, $(ls "$folder")"
