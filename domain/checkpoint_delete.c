@@ -20,6 +20,7 @@
 #include "domain/merge_plan.h"
 #include "domain/merge_settle.h"
 #include "domain/save_record.h"
+#include "domain/saved_file.h"
 #include "driver/definition/xml_node.h"
 #include "driver/libvirt/connection.h"
 
@@ -207,11 +208,13 @@ static int find_snapshots(virDomainPtr domain, const char *name, bool children,
     return 0;
 }
 
-static int prepare(struct session *session, struct error *err)
+static int prepare(struct session *session, const struct delete_request *request, struct error *err)
 {
     int r = leftover_undo_earlier(session, err);
     if (r == 0)
         r = session_need_domain(session, err);
+    if (r == 0)
+        r = saved_file_check(session, request->force, err);
     return r < 0 ? r : merge_check_domain(session, err);
 }
 
@@ -238,14 +241,14 @@ static int delete_all(struct session *session, const struct snapshots *snapshots
     return r;
 }
 
-int checkpoint_delete(struct session *session, const char *name, bool children, json_t **ret_done,
-                      struct error *err)
+int checkpoint_delete(struct session *session, const struct delete_request *request,
+                      json_t **ret_done, struct error *err)
 {
     struct snapshots snapshots = {0};
     json_t *done = *ret_done = json_array();
-    int r = prepare(session, err);
+    int r = prepare(session, request, err);
     if (r == 0)
-        r = find_snapshots(session->domain, name, children, &snapshots, err);
+        r = find_snapshots(session->domain, request->name, request->children, &snapshots, err);
     if (r == 0)
         r = delete_all(session, &snapshots, false, done, err);
     if (r == 0)
@@ -254,14 +257,14 @@ int checkpoint_delete(struct session *session, const char *name, bool children, 
     return r;
 }
 
-int checkpoint_delete_flatten(struct session *session, const char *const *disks, size_t count,
+int checkpoint_delete_flatten(struct session *session, const struct delete_request *request,
                               json_t **ret_done, struct error *err)
 {
     struct plan plan = {.kind = "merge"};
     json_t *done = *ret_done = json_array();
-    int r = prepare(session, err);
+    int r = prepare(session, request, err);
     if (r == 0)
-        r = flatten_plan(session, disks, count, &plan.note, err);
+        r = flatten_plan(session, request->disks, request->disk_count, &plan.note, err);
     if (r == 0 && json_array_size(json_object_get(plan.note, "disks")) > 0) {
         r = merge_check(session, plan.note, err);
         if (r == 0)

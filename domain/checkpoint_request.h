@@ -16,7 +16,7 @@ struct checkpoint_request {
     bool live;                /* the guest runs on while its memory is written */
     bool halt;                /* it is stopped at that instant */
     bool quiesce;             /* its filesystems are frozen for the instant */
-    bool force;               /* in layers of a server of nova's */
+    bool force;               /* in layers of a server of nova's; of a guest saved to a file */
     const char *const *disks; /* "vda=FILE": where the guest writes to from then on */
     size_t disk_count;
     const char *memory_file; /* NULL: beside the first disk */

@@ -17,6 +17,7 @@
 #include "domain/leftover.h"
 #include "domain/nova_guest.h"
 #include "domain/pending_call.h"
+#include "domain/saved_file.h"
 #include "domain/snapshot_call.h"
 #include "domain/standstill.h"
 #include "driver/libvirt/domain.h"
@@ -142,6 +143,8 @@ int checkpoint_take(struct session *session, const struct checkpoint_request *re
         r = leftover_undo_earlier(session, err);
     if (r == 0)
         r = session_need_domain(session, err);
+    if (r == 0)
+        r = saved_file_check(session, request->force, err);
     if (r == 0)
         r = check_owner(session, request, err);
     if (r == 0)

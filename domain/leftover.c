@@ -18,6 +18,7 @@
 #include "domain/merge_settle.h"
 #include "domain/revert_settle.h"
 #include "domain/save_settle.h"
+#include "domain/saved_file.h"
 #include "driver/image/staging.h"
 #include "driver/snapshot/recover.h"
 #include "driver/undo.h"
@@ -141,7 +142,8 @@ static int settle_files(void *op, struct error *err)
 static int settle_saved(void *op, struct error *err)
 {
     const struct leftover *leftover = op;
-    return save_settle(leftover->session, err);
+    int r = save_settle(leftover->session, err);
+    return r < 0 ? r : saved_file_settle(leftover->session, err);
 }
 
 /* Notes of what is still to be done when all else is. */

@@ -10,6 +10,7 @@
 #include "domain/leftover.h"
 #include "domain/nova_guest.h"
 #include "domain/revert_int.h"
+#include "domain/saved_file.h"
 #include "driver/libvirt/connection.h"
 #include "driver/libvirt/domain.h"
 
@@ -59,6 +60,8 @@ int revert_run(struct session *session, const struct revert_request *request,
     int r = leftover_undo_earlier(session, err);
     if (r == 0)
         r = session_need_domain(session, err);
+    if (r == 0)
+        r = saved_file_check(session, request->force, err);
     if (r == 0)
         r = read_point(session, request->name, &point, err);
     if (r == 0)

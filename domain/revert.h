@@ -19,7 +19,8 @@ struct revert_request {
     const char *name;
     bool running; /* the guest runs afterwards, however it was then */
     bool paused;
-    bool force; /* what is now may be lost; of nova's guests, what nova knows of their disks */
+    bool force; /* what is now may be lost, also in a file it was saved to; of nova's guests, what
+                   nova knows of their disks */
 };
 
 struct revert_report {

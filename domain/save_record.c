@@ -99,7 +99,7 @@ static int read_text(int fd, const char *path, char **ret_text, size_t *ret_leng
     return 0;
 }
 
-int save_record_read(const char *path, json_t **ret_content, struct error *err)
+int save_record_read_note(const char *path, json_t **ret_content, struct error *err)
 {
     cleanup_free char *text = NULL;
     size_t length = 0;
@@ -107,10 +107,13 @@ int save_record_read(const char *path, json_t **ret_content, struct error *err)
     if (fd < 0)
         return error_errno(err, errno, "cannot open %s", path);
     int r = read_text(fd, path, &text, &length, err);
-    if (r < 0)
-        return r;
+    return r < 0 ? r : json_parse(text, length, MAX_BYTES, path, ret_content, err);
+}
+
+int save_record_read(const char *path, json_t **ret_content, struct error *err)
+{
     json_t *content = NULL;
-    r = json_parse(text, length, MAX_BYTES, path, &content, err);
+    int r = save_record_read_note(path, &content, err);
     if (r == 0 && !json_is_array(json_object_get(content, "layers")))
         r = error_set(err, EBADMSG, EXC_INTERNAL_ERROR, "%s is no record of a saved guest", path);
     if (r < 0) {

@@ -38,6 +38,9 @@ int save_record_replace(const char *path, const json_t *content, struct error *e
 /* ENOENT when there is none; EBADMSG. Returned owned. */
 int save_record_read(const char *path, json_t **ret_content, struct error *err);
 
+/* Any object that was written so, as saved_file.h's: errors as above. Returned owned. */
+int save_record_read_note(const char *path, json_t **ret_content, struct error *err);
+
 /* Milliseconds of the epoch. */
 json_int_t save_record_now_ms(void);
 

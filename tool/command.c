@@ -75,12 +75,15 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
          "the guest still has in memory of them may destroy them."},
     [INVOCATION_FORCE_REVERT] = {"force", NULL,
                                  "To an internal checkpoint, where what was written since is "
-                                 "lost; and a server of nova's, which nova may not be able to "
-                                 "start afterwards."},
+                                 "lost; a server of nova's, which nova may not be able to "
+                                 "start afterwards; and a guest that was saved to a file."},
     [INVOCATION_FORCE_CHECKPOINT] =
         {"force", NULL,
          "Also of a server of nova's, which nova cannot start while its disks are in layers, or "
-         "starts on what is below them."},
+         "starts on what is below them; and of a guest that was saved to a file."},
+    [INVOCATION_FORCE_DELETE] = {"force", NULL,
+                                 "Also of a guest that was saved to a file, which is of no use "
+                                 "afterwards."},
     [INVOCATION_CONNECT] = {"connect", "URI", "libvirt's URI, qemu:///system unless it is given."},
     [INVOCATION_STATE_DIR] = {"state-dir", "FOLDER",
                               "Where is written down what is done, /var/lib/nova-snapshot unless "
@@ -263,15 +266,16 @@ const struct command command_table[] = {
          "they are, a checkpoint the guest does not go on from, snapshots or bitmaps inside a "
          "layer, layers that libvirt and the files' headers tell differently of, a disk resized "
          "since, links, data in further files, encryption, a job under way, a saved guest, too "
-         "little room. Not of a guest that was saved to a file: its memory could not be restored "
-         "afterwards. Killed in the middle, the guest has all it wrote, and the next command on "
+         "little room, a guest that was saved to a file which is still there and was not restored. "
+         "Killed in the middle, the guest has all it wrote, and the next command on "
          "the domain, or domain recover, goes on with it; until then start a server of nova's "
          "by no hard reboot. A file that may have more than the one it was merged into stays, as "
          "where the guest is not known to be the one that was merged. Of a "
          "server of nova's is told whether its disks are nova's own files again.",
      .run = domain_delete_checkpoint,
-     .options = {INVOCATION_CHILDREN, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
-     .n_options = 3},
+     .options = {INVOCATION_CHILDREN, INVOCATION_FORCE_DELETE, INVOCATION_CONNECT,
+                 INVOCATION_STATE_DIR},
+     .n_options = 4},
     {.name = "domain flatten",
      .argument = "DOMAIN",
      .summary = "Merges the layers of a domain's disks into the original file.",
@@ -281,8 +285,9 @@ const struct command command_table[] = {
          "file in the instance's folder again, on nova's own base image, as nova's start, hard "
          "reboot and all else need it; whether that is so is told.",
      .run = domain_flatten,
-     .options = {INVOCATION_MERGED_FILE, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
-     .n_options = 3},
+     .options = {INVOCATION_MERGED_FILE, INVOCATION_FORCE_DELETE, INVOCATION_CONNECT,
+                 INVOCATION_STATE_DIR},
+     .n_options = 4},
     {.name = "domain save",
      .argument = "DOMAIN",
      .summary = "Saves a guest's memory to a file and stops it.",
@@ -291,7 +296,9 @@ const struct command command_table[] = {
          "FILE.disks, is written what tells later whether a disk has changed. A save that fails "
          "or is interrupted while the memory is written leaves the guest as it was; after kill "
          "-9 domain recover ends with a guest that runs, or one that is saved; a guest that is not "
-         "known to be that one is left as it is.",
+         "known to be that one is left as it is. While FILE is there and the guest has not "
+         "gone on, domain checkpoint, revert, delete-checkpoint and flatten refuse the domain: FILE "
+         "goes on with its disks as they are alone.",
      .run = domain_save,
      .options = {INVOCATION_OUTPUT, INVOCATION_MANAGED, INVOCATION_RUNNING, INVOCATION_PAUSED,
                  INVOCATION_VERIFY_DISKS, INVOCATION_CONNECT, INVOCATION_STATE_DIR},

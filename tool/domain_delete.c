@@ -72,10 +72,12 @@ enum invocation_exit domain_delete_checkpoint(const struct invocation *invocatio
     struct session *session = NULL;
     struct error err = ERROR_INIT;
     json_t *done = NULL;
-    bool children = invocation->values[INVOCATION_CHILDREN] != NULL;
+    const struct delete_request request = {.name = invocation->second,
+                                           .children = invocation->values[INVOCATION_CHILDREN],
+                                           .force = invocation->values[INVOCATION_FORCE_DELETE]};
     if (domain_session_open(invocation, invocation->argument, false, &session, &err) < 0)
         return domain_session_failed(&err);
-    int r = checkpoint_delete(session, invocation->second, children, &done, &err);
+    int r = checkpoint_delete(session, &request, &done, &err);
     end_session(session, r);
     return end_command(invocation, done, r, &err);
 }
@@ -85,10 +87,12 @@ enum invocation_exit domain_flatten(const struct invocation *invocation)
     struct session *session = NULL;
     struct error err = ERROR_INIT;
     json_t *done = NULL;
+    const struct delete_request request = {.disks = invocation->disks,
+                                           .disk_count = invocation->disk_count,
+                                           .force = invocation->values[INVOCATION_FORCE_DELETE]};
     if (domain_session_open(invocation, invocation->argument, false, &session, &err) < 0)
         return domain_session_failed(&err);
-    int r =
-        checkpoint_delete_flatten(session, invocation->disks, invocation->disk_count, &done, &err);
+    int r = checkpoint_delete_flatten(session, &request, &done, &err);
     end_session(session, r);
     return end_command(invocation, done, r, &err);
 }

@@ -367,6 +367,28 @@ test_killed_while_writing() { # guest
     goes_on "$guest" "killed while its memory is written" "$boots" "$before"
 }
 
+# What would change the disks that a memory goes on with.
+test_guarded() { # guest
+    local guest=$1 boots before command said
+    boots=$(boots_of "$guest") before=$(written "$guest")
+    rm -f "$MEMORY_FILE" "$MEMORY_FILE.disks"
+    saves "$guest" "guarded" -o "$MEMORY_FILE"
+    for command in "checkpoint $NAME-$guest --disk-only" "revert $NAME-$guest none" \
+        "delete-checkpoint $NAME-$guest none" "flatten $NAME-$guest"; do
+        # shellcheck disable=SC2086
+        said=$(tool $command)
+        [ $? -eq 1 ] && grep -qF "saved to $MEMORY_FILE," <<<"$said"
+        result $? "guarded: ${command%% *} is refused" "$said"
+    done
+    nothing_left guarded
+    said=$(tool restore "$MEMORY_FILE")
+    result $? "guarded: is restored" "$said"
+    goes_on "$guest" guarded "$boots" "$before"
+    said=$(tool delete-checkpoint "$NAME-$guest" none)
+    grep -q 'has no checkpoint none' <<<"$said"
+    result $? "guarded: once it goes on that is over" "$said"
+}
+
 # What it was saved on is kept by a checkpoint then, and changes by nothing that its file tells.
 test_checkpointed() { # guest
     local guest=$1 disk=$DISKS/$1
@@ -409,7 +431,7 @@ test_cow() {
     local cell
     make_guest cow qcow2
     [ -n "${COW:-}" ] || { there_and_back cow file running; there_and_back cow managed paused; }
-    for cell in ${COW:-wishes changed verified changed_late kills killed_before_it_runs late interrupted killed_while_writing}; do
+    for cell in ${COW:-wishes changed verified changed_late kills killed_before_it_runs late interrupted guarded killed_while_writing}; do
         "test_$cell" cow
     done
     remove cow

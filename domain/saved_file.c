@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See saved_file.h. */
+#include "domain/saved_file.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "domain/save_record.h"
+#include "driver/libvirt/connection.h"
+
+static int name_note(const struct session *session, char ret_path[static PATH_MAX],
+                     struct error *err)
+{
+    char managed[PATH_MAX];
+    int r = save_record_of_managed(session, managed, err);
+    int n = r == 0 ? snprintf(ret_path, PATH_MAX, "%s.file", managed) : 0;
+    return r < 0 || (n > 0 && n < PATH_MAX)
+               ? r
+               : error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", managed);
+}
+
+static json_int_t mtime_ns(const struct stat *st)
+{
+    return (json_int_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
+static const json_t *last_note(const struct session *session, const char *name)
+{
+    const json_t *all = record_all(session->record, name);
+    return json_array_get(all, json_array_size(all) - 1);
+}
+
+static int forget(const char *path, struct error *err)
+{
+    return unlink(path) == 0 || errno == ENOENT ? 0
+                                                : error_errno(err, errno, "cannot remove %s", path);
+}
+
+/* One that has gone again is nothing to keep in mind. */
+static int write_down(const char *path, const char *file, struct error *err)
+{
+    struct stat st;
+    if (stat(file, &st) < 0)
+        return errno == ENOENT ? forget(path, err)
+                               : error_errno(err, errno, "cannot read %s", file);
+    json_t *note = json_pack("{s:s, s:I, s:I}", "path", file, "ino", (json_int_t)st.st_ino,
+                             "mtime_ns", mtime_ns(&st));
+    int r = save_record_replace(path, note, err);
+    json_decref(note);
+    return r;
+}
+
+int saved_file_settle(const struct session *session, struct error *err)
+{
+    char path[PATH_MAX];
+    const json_t *restore = last_note(session, "restore");
+    const char *file =
+        json_string_member(json_object_get(last_note(session, "save"), "memory"), "path");
+    bool is_saved = file && record_all(session->record, "saved");
+    bool goes_on = restore && !json_is_true(json_object_get(restore, "is_managed")) &&
+                   session->domain && virDomainIsActive(session->domain) == 1;
+    int r = is_saved || goes_on ? name_note(session, path, err) : 0;
+    if (r < 0 || !(is_saved || goes_on))
+        return r;
+    return is_saved ? write_down(path, file, err) : forget(path, err);
+}
+
+/* Where that cannot be told it is. */
+static bool is_as_written(const json_t *note)
+{
+    struct stat st;
+    const char *file = json_string_member(note, "path");
+    if (file && stat(file, &st) < 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    return file && json_integer_value(json_object_get(note, "ino")) == (json_int_t)st.st_ino &&
+           json_integer_value(json_object_get(note, "mtime_ns")) == mtime_ns(&st);
+}
+
+static int refuse(const json_t *note, bool force, struct error *err)
+{
+    const char *file = json_string_member(note, "path");
+    if (force) {
+        log_warning("the guest was saved to %s, and may not be restored from it afterwards", file);
+        return 0;
+    }
+    return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                     "the guest was saved to %s, whose memory goes on with the disks as they are "
+                     "now alone: restore it first (`nova-snapshot domain restore`), or remove the "
+                     "file, or it takes --force",
+                     file);
+}
+
+int saved_file_check(const struct session *session, bool force, struct error *err)
+{
+    char path[PATH_MAX];
+    json_t *note = NULL;
+    struct error failure = ERROR_INIT;
+    int r = name_note(session, path, err);
+    int active = r == 0 ? virDomainIsActive(session->domain) : 0;
+    if (r < 0 || active < 0)
+        return r < 0 ? r : libvirt_error(err, "cannot read whether the guest runs");
+    r = save_record_read_note(path, &note, &failure);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        *err = failure;
+    else
+        r = active == 0 && is_as_written(note) ? refuse(note, force, err) : forget(path, err);
+    json_decref(note);
+    return r;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file a guest was saved to last: until it goes on from there, its disks have to stay the
+ * layers that its memory names. On one thread.
+ *
+ * <state>/saved/<uuid>.file, an object: {path, ino, mtime_ns}.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "domain/session.h"
+
+/*
+ * By the record of a command that ends: writes it down of a guest that was saved to a file, forgets
+ * it of one that goes on from a file. To be called again after a failure.
+ */
+int saved_file_settle(const struct session *session, struct error *err);
+
+/*
+ * EBUSY naming the file while it is there as it was written, and the guest of the session's domain
+ * has not run since; with `force` that is a warning. Else it is forgotten.
+ */
+int saved_file_check(const struct session *session, bool force, struct error *err);

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* domain/saved_file.c: what a saved guest needs is not changed; libvirt's own test driver. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "domain/checkpoint_delete.h"
+#include "domain/checkpoint_take.h"
+#include "domain/revert.h"
+#include "domain/saved_file.h"
+#include "tests/unit/driver/temp_folder.h"
+
+static struct error err;
+static struct session *session;
+static char memory[PATH_MAX], note[PATH_MAX];
+
+static void make_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+}
+
+static void need(int r)
+{
+    if (r < 0)
+        fail_msg("%s", err.message);
+}
+
+/* The guest is at rest, and was saved. */
+static int set_up(void **state)
+{
+    (void)state;
+    err = (struct error)ERROR_INIT;
+    const struct session_options options = {
+        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
+    need(session_open(&options, "test", &session, &err));
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    (void)snprintf(memory, sizeof(memory), "%s/memory", temp_folder);
+    (void)snprintf(note, sizeof(note), "%s/saved/%s.file", temp_folder, session->uuid);
+    make_file(memory);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    need(record_end(session->record, &err));
+    session_close(session);
+    session = NULL;
+    (void)unlink(memory);
+    (void)unlink(note);
+    return 0;
+}
+
+static void note_save(bool is_managed)
+{
+    need(record_note(session->record, "save",
+                     json_pack("{s:b, s:o*}", "is_managed", is_managed, "memory",
+                               is_managed ? NULL : json_pack("{s:s}", "path", memory)),
+                     &err));
+}
+
+static void save(void)
+{
+    note_save(false);
+    need(record_note(session->record, "saved", json_true(), &err));
+    need(saved_file_settle(session, &err));
+    need(record_end(session->record, &err));
+}
+
+static void need_refused(int r)
+{
+    assert_int_equal(r, -EBUSY);
+    if (!strstr(err.message, memory) || !strstr(err.message, "--force"))
+        fail_msg("%s", err.message);
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(access(note, F_OK), 0);
+}
+
+static void need_forgotten(void)
+{
+    need(saved_file_check(session, false, &err));
+    assert_int_equal(access(note, F_OK), -1);
+}
+
+static void one_that_was_never_saved(void **state)
+{
+    (void)state;
+    need(saved_file_settle(session, &err));
+    need_forgotten();
+}
+
+static void a_file_that_is_there(void **state)
+{
+    (void)state;
+    save();
+    need_refused(saved_file_check(session, false, &err));
+    need_refused(saved_file_check(session, false, &err));
+    need(saved_file_check(session, true, &err));
+}
+
+static void a_file_that_has_gone(void **state)
+{
+    (void)state;
+    save();
+    assert_int_equal(unlink(memory), 0);
+    need_forgotten();
+    save(); /* before it could be noted */
+    assert_int_equal(access(note, F_OK), -1);
+}
+
+static void another_file_of_the_name(void **state)
+{
+    (void)state;
+    static const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}};
+    save();
+    assert_int_equal(utimensat(AT_FDCWD, memory, times, 0), 0);
+    need_forgotten();
+    save();
+    make_file(temp_path("other"));
+    assert_int_equal(utimensat(AT_FDCWD, temp_path("other"), times, 0), 0);
+    assert_int_equal(rename(temp_path("other"), memory), 0);
+    need_forgotten();
+}
+
+static void a_guest_that_has_run_since(void **state)
+{
+    (void)state;
+    save();
+    assert_int_equal(virDomainCreate(session->domain), 0);
+    need_forgotten();
+}
+
+static void a_guest_that_goes_on_from_it(void **state)
+{
+    (void)state;
+    save();
+    need(record_note(session->record, "restore", json_pack("{s:b}", "is_managed", false), &err));
+    need(saved_file_settle(session, &err)); /* it was not started after all */
+    need_refused(saved_file_check(session, false, &err));
+    assert_int_equal(virDomainCreate(session->domain), 0);
+    need(saved_file_settle(session, &err));
+    assert_int_equal(access(note, F_OK), -1);
+}
+
+static void what_is_no_file_is_not_noted(void **state)
+{
+    (void)state;
+    note_save(false);
+    need(saved_file_settle(session, &err)); /* it was not saved after all */
+    assert_int_equal(access(note, F_OK), -1);
+    need(record_end(session->record, &err));
+    note_save(true);
+    need(record_note(session->record, "saved", json_true(), &err));
+    need(saved_file_settle(session, &err));
+    assert_int_equal(access(note, F_OK), -1);
+}
+
+/* Each command, before all else that could keep it from what it does. */
+static void commands_are_refused(void **state)
+{
+    (void)state;
+    json_t *done = NULL;
+    struct checkpoint_report taken;
+    struct revert_report reverted;
+    save();
+    need_refused(checkpoint_delete(session, &(struct delete_request){.name = "a"}, &done, &err));
+    json_decref(done);
+    need_refused(checkpoint_delete_flatten(session, &(struct delete_request){0}, &done, &err));
+    json_decref(done);
+    need_refused(
+        checkpoint_take(session, &(struct checkpoint_request){.disk_only = true}, &taken, &err));
+    checkpoint_take_done(&taken);
+    need_refused(revert_run(session, &(struct revert_request){.name = "a"}, &reverted, &err));
+    assert_int_equal(checkpoint_delete(session,
+                                       &(struct delete_request){.name = "a", .force = true}, &done,
+                                       &err),
+                     -ENOENT);
+    json_decref(done);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(one_that_was_never_saved),     TEST(a_file_that_is_there),
+        TEST(a_file_that_has_gone),         TEST(another_file_of_the_name),
+        TEST(a_guest_that_has_run_since),   TEST(a_guest_that_goes_on_from_it),
+        TEST(what_is_no_file_is_not_noted), TEST(commands_are_refused),
+    };
+    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
+}
