@@ -2,6 +2,7 @@
 # nova-snapshot-agent. `make help` lists the targets.
 NAME := nova-snapshot-agent
 TOOL := nova-snapshot
+RECOVER := $(TOOL)-domain-recover
 VERSION := 0.1.0
 CC := gcc
 SAN ?=
@@ -283,9 +284,9 @@ $(BUILD):
 $(BUILD)/$(NAME).8: docs/$(NAME).8.in | $(BUILD)
 	$(Q)sed 's/@VERSION@/$(VERSION)/' $< >$@
 
-# Each time: it names SBINDIR, and the installation before may have had another.
-$(BUILD)/$(NAME).service: packaging/$(NAME).service.in FORCE | $(BUILD)
-	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|' $< >$@
+# Each time: they name SBINDIR and BINDIR, and the installation before may have had others.
+$(BUILD)/%.service: packaging/%.service.in FORCE | $(BUILD)
+	$(Q)sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|' $< >$@
 
 # For editors and tools that read C.
 C_FILES := $(SRC) $(TOOL_SRC) $(wildcard conf/tool/*.c tool/doc/*.c tests/*/*.c tests/integration/*/*.c) $(TEST_SRC)
@@ -332,7 +333,7 @@ dist: | $(BUILD)
 
 .PHONY: install uninstall clean help
 install: all $(BUILD)/$(NAME).conf.sample $(BUILD)/$(NAME).conf.5 $(BUILD)/$(NAME).8 $(BUILD)/$(NAME).service \
-		$(BUILD)/$(TOOL).1 $(BUILD)/$(TOOL).bash
+		$(BUILD)/$(RECOVER).service $(BUILD)/$(TOOL).1 $(BUILD)/$(TOOL).bash
 	install -D -m 755 $(BUILD)/$(NAME) $(DESTDIR)$(SBINDIR)/$(NAME)
 	install -D -m 755 $(BUILD)/$(TOOL) $(DESTDIR)$(BINDIR)/$(TOOL)
 	install -D -m 644 $(BUILD)/$(TOOL).1 $(DESTDIR)$(MANDIR)/man1/$(TOOL).1
@@ -344,11 +345,14 @@ install: all $(BUILD)/$(NAME).conf.sample $(BUILD)/$(NAME).conf.5 $(BUILD)/$(NAM
 	install -D -m 644 $(BUILD)/$(NAME).conf.5 $(DESTDIR)$(MANDIR)/man5/$(NAME).conf.5
 	install -D -m 644 $(BUILD)/$(NAME).service $(DESTDIR)$(UNITDIR)/$(NAME).service
 	install -D -m 644 packaging/$(NAME).tmpfiles $(DESTDIR)$(TMPFILESDIR)/$(NAME).conf
+	install -D -m 644 $(BUILD)/$(RECOVER).service $(DESTDIR)$(UNITDIR)/$(RECOVER).service
+	install -D -m 644 packaging/$(RECOVER).timer $(DESTDIR)$(UNITDIR)/$(RECOVER).timer
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/$(NAME) $(DESTDIR)$(EXAMPLEDIR)/$(NAME).conf.sample \
 		$(DESTDIR)$(MANDIR)/man8/$(NAME).8 $(DESTDIR)$(MANDIR)/man5/$(NAME).conf.5 \
 		$(DESTDIR)$(UNITDIR)/$(NAME).service $(DESTDIR)$(BINDIR)/$(TOOL) \
+		$(DESTDIR)$(UNITDIR)/$(RECOVER).service $(DESTDIR)$(UNITDIR)/$(RECOVER).timer \
 		$(DESTDIR)$(MANDIR)/man1/$(TOOL).1 $(DESTDIR)$(COMPLETIONDIR)/$(TOOL) \
 		$(DESTDIR)$(TMPFILESDIR)/$(NAME).conf
 

@@ -469,6 +469,8 @@ test_lock_and_interrupt() {
     said=$(tool "$NAME-writes" -o "$DIR/second")
     [ $? -eq 1 ] && grep -q "another process, $pid," <<<"$said"
     result $? "two at once are refused" "$said"
+    said=$(recover --all) && grep -q "another process, $pid," <<<"$said" && kill -0 $pid
+    result $? "recover, as the timer starts it, leaves it alone" "$said"
     kill -INT $pid
     rm -f "$STATE/failpoint"
     wait $pid

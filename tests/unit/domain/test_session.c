@@ -107,6 +107,23 @@ static void one_that_was_lost(void **state)
     assert_int_equal(open_session("web", true), -ENOENT); /* nothing there to be looked at */
 }
 
+/* `domain recover --all`, which a timer starts, leaves the record of a command that lives alone. */
+static void one_that_another_command_is_at_work_on(void **state)
+{
+    (void)state;
+    struct session *first;
+    assert_int_equal(open_session("test", false), 0);
+    assert_int_equal(session_note_domain(session, &err), 0);
+    first = session;
+    session = NULL;
+    assert_int_equal(open_session(first->uuid, false), -EBUSY);
+    assert_non_null(strstr(err.message, "is at work on the domain"));
+    assert_null(session);
+    assert_int_equal(record_note(first->record, "saved", json_true(), &err), 0);
+    assert_int_equal(record_end(first->record, &err), 0);
+    session_close(first);
+}
+
 /* The guest may be somebody else's to thaw, or thawed by now. */
 static void a_freeze_that_is_over_is_written_down(void **state)
 {
@@ -132,6 +149,7 @@ int main(void)
         TEST(it_is_looked_up_anew),
         TEST(one_that_nobody_knows),
         TEST(one_that_was_lost),
+        TEST(one_that_another_command_is_at_work_on),
         TEST(a_freeze_that_is_over_is_written_down),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
