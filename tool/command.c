@@ -297,7 +297,8 @@ const struct command command_table[] = {
          "or is interrupted while the memory is written leaves the guest as it was; after kill "
          "-9 domain recover ends with a guest that runs, or one that is saved; a guest that is not "
          "known to be that one is left as it is. While FILE is there and the guest has not "
-         "gone on, domain checkpoint, revert, delete-checkpoint and flatten refuse the domain: FILE "
+         "gone on, domain checkpoint, revert, delete-checkpoint and flatten refuse the domain: "
+         "FILE "
          "goes on with its disks as they are alone.",
      .run = domain_save,
      .options = {INVOCATION_OUTPUT, INVOCATION_MANAGED, INVOCATION_RUNNING, INVOCATION_PAUSED,
