@@ -56,8 +56,8 @@ const char *nova_guest_warning(const char *domain_xml, enum nova_guest_command c
             "domain delete-checkpoint`, or `flatten`) do not start, stop, hard reboot, snapshot, "
             "back up, rebuild, resize, shelve, migrate, rescue or delete the server, nor let nova "
             "start it with the host",
-        [NOVA_GUEST_WHOLE] = "nova owns this domain: its disks are nova's own files again, and "
-                             "libvirt keeps no checkpoint of it",
+        [NOVA_GUEST_WHOLE] = ("nova owns this domain: its disks are nova's own files again, and "
+                              "libvirt keeps no checkpoint of it"),
     };
     return nova_guest_is(domain_xml) ? texts[command] : NULL;
 }
