@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The clocks that deadlines are counted on. */
+/* The clocks that deadlines are counted on, and times as one number. Any thread. */
 #pragma once
 
 #include <limits.h>
@@ -8,13 +8,25 @@
 #include <time.h>
 
 #define NEVER_MS UINT64_MAX
+#define NS_PER_S INT64_C(1000000000)
+
+/* The nanoseconds of a time since the zero of its clock. One that is more than 292 years from there
+ * is the farthest: files have such times. */
+static inline int64_t clock_ns(const struct timespec *time)
+{
+    if (time->tv_sec >= INT64_MAX / NS_PER_S)
+        return INT64_MAX;
+    if (time->tv_sec <= INT64_MIN / NS_PER_S)
+        return INT64_MIN;
+    return time->tv_sec * NS_PER_S + time->tv_nsec;
+}
 
 /* It never jumps and goes on while the host is suspended. */
 static inline uint64_t clock_now_ms(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)clock_ns(&now) / 1000000;
 }
 
 /* An option in seconds, whatever it is: more than 24 days are as good as for ever. */
@@ -45,9 +57,9 @@ static inline struct timespec clock_deadline(unsigned timeout_ms)
     (void)clock_gettime(CLOCK_MONOTONIC, &at);
     at.tv_sec += timeout_ms / 1000;
     at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
+    if (at.tv_nsec >= NS_PER_S) {
         at.tv_sec++;
-        at.tv_nsec -= 1000000000;
+        at.tv_nsec -= NS_PER_S;
     }
     return at;
 }

@@ -14,19 +14,14 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/json.h"
 
-#define NS_PER_S 1000000000
 #define PIECE_BYTES (1U << 20)
 /* Longer than a tick of the clock that a file system takes its times from. */
 #define TICK_MS 50
 #define TICK_OF_SECONDS_MS 2100 /* of one that keeps whole seconds, or, as FAT, every other one */
 #define TRIES 8
-
-static json_int_t ns_of(const struct timespec *time)
-{
-    return (json_int_t)time->tv_sec * NS_PER_S + time->tv_nsec;
-}
 
 static int open_layer(const json_t *layer, int *ret_fd, struct stat *ret_st, struct error *err)
 {
@@ -53,8 +48,8 @@ static int look_at_layer(const json_t *layer, json_t **ret_seen, struct error *e
     json_t *found =
         json_pack("{s:I, s:I}", "size_bytes", (json_int_t)size, "inode", (json_int_t)st.st_ino);
     if (found && S_ISREG(st.st_mode)) {
-        (void)json_object_set_new(found, "mtime_ns", json_integer(ns_of(&st.st_mtim)));
-        (void)json_object_set_new(found, "ctime_ns", json_integer(ns_of(&st.st_ctim)));
+        (void)json_object_set_new(found, "mtime_ns", json_integer(clock_ns(&st.st_mtim)));
+        (void)json_object_set_new(found, "ctime_ns", json_integer(clock_ns(&st.st_ctim)));
     }
     bool is_done = seen && found && json_object_update(seen, found) == 0;
     json_decref(found);

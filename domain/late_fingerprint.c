@@ -8,10 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "domain/disk_layers.h"
 
-#define NS_PER_S INT64_C(1000000000)
 /* QEMU ends, and libvirt gives the disks back, after the memory's last word. */
 #define GIVEN_BACK_NS (60 * NS_PER_S)
 
@@ -21,7 +21,7 @@ static const char *doubt_layer(const json_t *before, const json_t *now, const st
     struct stat st;
     const char *path = json_string_member(now, "path");
     const json_t *inode = json_object_get(before, "inode");
-    json_int_t whole_ns = (json_int_t)memory->st_mtim.tv_sec * NS_PER_S + memory->st_mtim.tv_nsec;
+    json_int_t whole_ns = clock_ns(&memory->st_mtim);
     if (!inode || !json_equal(inode, json_object_get(now, "inode")))
         return "is another file now";
     if (!path || stat(path, &st) < 0 || st.st_dev != memory->st_dev)
@@ -29,7 +29,7 @@ static const char *doubt_layer(const json_t *before, const json_t *now, const st
     if (json_integer_value(json_object_get(now, "mtime_ns")) > whole_ns)
         return "has been written to since";
     bool is_top = json_is_true(json_object_get(now, "is_top"));
-    if (is_top && json_integer_value(json_object_get(now, "ctime_ns")) > whole_ns + GIVEN_BACK_NS)
+    if (is_top && json_integer_value(json_object_get(now, "ctime_ns")) - GIVEN_BACK_NS > whole_ns)
         return "has been changed since";
     return NULL;
 }

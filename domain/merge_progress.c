@@ -7,12 +7,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "domain/domain_run.h"
 #include "domain/merge_chain.h"
 
 #define MERGING "merging"
-#define SECOND_NS 1000000000 /* QEMU's commit is a tenth of it behind the guest at most */
+#define BEHIND_NS NS_PER_S /* QEMU's commit is a tenth of it behind the guest at most */
 
 static const char *newest_of(const json_t *disk)
 {
@@ -23,16 +24,14 @@ static const char *newest_of(const json_t *disk)
 static json_int_t written_ns(const char *path)
 {
     struct stat st;
-    return stat(path, &st) < 0
-               ? -1
-               : (json_int_t)st.st_mtim.tv_sec * SECOND_NS + (json_int_t)st.st_mtim.tv_nsec;
+    return stat(path, &st) < 0 ? -1 : clock_ns(&st.st_mtim);
 }
 
 static json_int_t now_ns(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (json_int_t)now.tv_sec * SECOND_NS + (json_int_t)now.tv_nsec;
+    return clock_ns(&now);
 }
 
 static size_t find_last(const struct record *record, const json_t *disk)
@@ -143,7 +142,7 @@ static bool had_all(const struct record *record, const json_t *pivot)
     return !record_host_rebooted(record) &&
            json_integer_value(json_object_get(pivot, "pivot_ns")) -
                    json_integer_value(json_object_get(pivot, "written_ns")) >=
-               SECOND_NS;
+               BEHIND_NS;
 }
 
 /* A guest on the topmost layer has written there since what base may lack. */

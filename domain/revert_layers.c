@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "domain/merge_chain.h"
 
@@ -13,7 +14,7 @@ static json_t *look(const char *path, const struct stat *st)
 {
     return json_pack("{s:s, s:I, s:I, s:I, s:I}", "path", path, "dev", (json_int_t)st->st_dev,
                      "ino", (json_int_t)st->st_ino, "size_bytes", (json_int_t)st->st_size,
-                     "mtime_ns", (json_int_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec);
+                     "mtime_ns", (json_int_t)clock_ns(&st->st_mtim));
 }
 
 int revert_layers_note(const struct session *session, const struct checkpoint_disk *disks,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/private_file.h"
 #include "domain/image_digest.h"
@@ -128,7 +129,7 @@ json_int_t save_record_now_ms(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (json_int_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_ns(&now) / 1000000;
 }
 
 int save_record_describe_memory(const char *file, json_t **ret_memory, struct error *err)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/save_record.h"
@@ -23,11 +24,6 @@ static int name_note(const struct session *session, char ret_path[static PATH_MA
     return r < 0 || (n > 0 && n < PATH_MAX)
                ? r
                : error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", managed);
-}
-
-static json_int_t mtime_ns(const struct stat *st)
-{
-    return (json_int_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
 static const json_t *last_note(const struct session *session, const char *name)
@@ -50,7 +46,7 @@ static int write_down(const char *path, const char *file, struct error *err)
         return errno == ENOENT ? forget(path, err)
                                : error_errno(err, errno, "cannot read %s", file);
     json_t *note = json_pack("{s:s, s:I, s:I}", "path", file, "ino", (json_int_t)st.st_ino,
-                             "mtime_ns", mtime_ns(&st));
+                             "mtime_ns", (json_int_t)clock_ns(&st.st_mtim));
     int r = save_record_replace(path, note, err);
     json_decref(note);
     return r;
@@ -79,7 +75,7 @@ static bool is_as_written(const json_t *note)
     if (file && stat(file, &st) < 0)
         return errno != ENOENT && errno != ENOTDIR;
     return file && json_integer_value(json_object_get(note, "ino")) == (json_int_t)st.st_ino &&
-           json_integer_value(json_object_get(note, "mtime_ns")) == mtime_ns(&st);
+           json_integer_value(json_object_get(note, "mtime_ns")) == clock_ns(&st.st_mtim);
 }
 
 static int refuse(const json_t *note, bool force, struct error *err)

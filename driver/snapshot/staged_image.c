@@ -8,16 +8,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/metric.h"
 #include "driver/image/image_stream.h"
 #include "driver/journal.h"
-
-static json_int_t mtime_ns(const struct stat *st)
-{
-    return (json_int_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
-}
 
 static const char *staged_path(const struct staging *staging, enum staged_image_kind kind)
 {
@@ -61,7 +57,7 @@ int staged_image_write(const struct driver_journal *journal, const struct stagin
                                 json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "step", "image", "path",
                                           path, "format", format, "size_bytes",
                                           (json_int_t)st.st_size, "inode", (json_int_t)st.st_ino,
-                                          "mtime_ns", mtime_ns(&st)),
+                                          "mtime_ns", (json_int_t)clock_ns(&st.st_mtim)),
                                 err);
 }
 
@@ -146,7 +142,7 @@ static bool staged_is_unchanged(const char *path, const json_t *entry)
     return lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
            staged_is_value(entry, "size_bytes", (json_int_t)st.st_size) &&
            staged_is_value(entry, "inode", (json_int_t)st.st_ino) &&
-           staged_is_value(entry, "mtime_ns", mtime_ns(&st));
+           staged_is_value(entry, "mtime_ns", clock_ns(&st.st_mtim));
 }
 
 int staged_image_find(struct staging *staging, const json_t *entry,
