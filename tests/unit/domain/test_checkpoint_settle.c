@@ -17,10 +17,8 @@
 
 #include "common/clock.h"
 #include "domain/checkpoint_settle.h"
-#include "tests/unit/driver/temp_folder.h"
+#include "tests/unit/domain/libvirt_session.h"
 
-static struct error err;
-static struct session *session;
 static char memory[PATH_MAX];
 static int looks, made_after; /* so many looks at the domain's job; 0: never */
 
@@ -53,32 +51,20 @@ bool __wrap_qemu_img_is_written(const char *path)
 static int set_up(void **state)
 {
     (void)state;
-    const struct session_options options = {
-        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
-    err = (struct error)ERROR_INIT;
     looks = made_after = 0;
     is_written = false;
     (void)unlink(temp_path("overlay"));
-    session = NULL;
     (void)snprintf(memory, sizeof(memory), "%s/memory", temp_folder);
     int fd = open(memory, O_WRONLY | O_CREAT, 0600);
     if (fd < 0 || write(fd, "memory", 6) != 6 || close(fd) < 0)
         return -1;
-    return session_open(&options, "test", &session, &err);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    (void)record_end(session->record, &err);
-    session_close(session);
+    begin_session();
     return 0;
 }
 
 static void note(const char *name, json_t *value)
 {
-    if (record_note(session->record, name, value, &err) < 0)
-        fail_msg("%s", err.message);
+    need(record_note(session->record, name, value, &err));
 }
 
 static void note_asked(uint64_t at_ms)
@@ -113,8 +99,7 @@ static void note_unknown(const char *overlay)
 
 static void settle(void)
 {
-    if (checkpoint_settle(session, &err) < 0)
-        fail_msg("%s", err.message);
+    need(checkpoint_settle(session, &err));
 }
 
 static void what_comes_late_keeps_its_files(void **state)
@@ -242,7 +227,7 @@ static void what_a_guest_writes_to_is_told(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, end_session)
     const struct CMUnitTest tests[] = {
         TEST(what_comes_late_keeps_its_files),           TEST(what_was_refused_is_not_waited_for),
         TEST(nor_what_was_asked_for_long_ago),           TEST(somebodys_file_stays),

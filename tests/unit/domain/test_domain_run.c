@@ -13,10 +13,8 @@
 
 #include "domain/domain_run.h"
 #include "driver/libvirt/qemu_process.h"
-#include "tests/unit/driver/temp_folder.h"
+#include "tests/unit/domain/libvirt_session.h"
 
-static struct error err;
-static struct session *session;
 static const char *mark;   /* of the guest's process; NULL: it is not shown */
 static unsigned connected; /* so often */
 
@@ -55,29 +53,23 @@ unsigned __wrap_libvirt_connection_number(struct libvirt_connection *connection)
 static int set_up(void **state)
 {
     (void)state;
-    const struct session_options options = {
-        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
-    err = (struct error)ERROR_INIT;
     mark = NULL;
     connected = 1;
-    session = NULL;
-    return session_open(&options, "test", &session, &err);
+    begin_session();
+    return 0;
 }
 
 static int tear_down(void **state)
 {
-    (void)state;
     if (virDomainIsActive(session->domain) == 0)
         (void)virDomainCreate(session->domain);
-    session_close(session);
-    return 0;
+    return end_session(state);
 }
 
 static json_t *run_of_now(void)
 {
     json_t *run = NULL;
-    if (domain_run_read(session, &run, &err) < 0)
-        fail_msg("%s", err.message);
+    need(domain_run_read(session, &run, &err));
     return run;
 }
 

@@ -10,12 +10,10 @@
 #include <cmocka.h>
 
 #include "domain/layer_map.h"
-#include "tests/unit/driver/temp_folder.h"
+#include "tests/unit/domain/libvirt_session.h"
 
 #define DISK "<disk type='file' device='disk'>%s<source file='%s'/><target dev='%s'/></disk>"
 
-static struct error err;
-static struct session *session;
 static struct layer_map map;
 
 __attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
@@ -43,17 +41,13 @@ static int read_map(const char *vda_driver, const char *vda, const char *vdb_dri
                   vda_driver, vda, "vda", vdb_driver, vdb, "vdb");
     assert_int_equal(fclose(file), 0);
     (void)snprintf(uri, sizeof(uri), "test://%s", path);
-    const struct session_options options = {
-        .uri = uri, .state_dir = temp_folder, .lock_folder = temp_path("locks")};
-    if (session_open(&options, "web", &session, &err) < 0)
-        fail_msg("%s", err.message);
+    need(open_session(uri, "web", false));
     return layer_map_read(session, &map, &err);
 }
 
 static int set_up(void **state)
 {
     (void)state;
-    err = (struct error)ERROR_INIT;
     run("rm -f %s/*.img", temp_folder);
     run("truncate -s 1M %s", temp_path("base.img"));
     run("qemu-img create -q -f qcow2 -b %s -F raw %s", temp_path("base.img"), temp_path("top.img"));
@@ -62,11 +56,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    (void)state;
     layer_map_done(&map);
-    session_close(session);
-    session = NULL;
-    return 0;
+    return end_session(state);
 }
 
 #define QCOW2 "<driver type='qcow2'/>"

@@ -24,12 +24,10 @@
 #include "domain/merge_relink.h"
 #include "domain/merge_rest.h"
 #include "domain/merge_settle.h"
-#include "tests/unit/driver/temp_folder.h"
+#include "tests/unit/domain/libvirt_session.h"
 
 #define DISKS 2
 
-static struct error err;
-static struct session *session;
 static json_t *merge;
 /* Of each disk its layers from the top on: (n)ew, (t)op, which goes, (b)ase. */
 static const char *layers[DISKS];
@@ -143,12 +141,6 @@ int __wrap_merge_plan_check_users(const struct layer_map *map, const json_t *dis
     return 0;
 }
 
-static void need(int r)
-{
-    if (r < 0)
-        fail_msg("%s", err.message);
-}
-
 static json_t *disk_of(const char *target)
 {
     return json_pack("{s:s, s:[o], s:o}", "target", target, "gone", file_of('t', target), "base",
@@ -158,11 +150,7 @@ static json_t *disk_of(const char *target)
 static int set_up(void **state)
 {
     (void)state;
-    const struct session_options options = {
-        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
     static const char *const tops[] = {"vda.t", "vdb.t"};
-    err = (struct error)ERROR_INIT;
-    session = NULL;
     while_it_waits = NULL;
     is_ready = false;
     committed = files_ended = 0;
@@ -172,19 +160,15 @@ static int set_up(void **state)
         if (fd < 0 || futimens(fd, before) < 0 || close(fd) < 0)
             return -1;
     }
-    if (session_open(&options, "test", &session, &err) < 0)
-        return -1;
+    begin_session();
     merge = json_pack("{s:[o, o]}", "disks", disk_of("vda"), disk_of("vdb"));
     return record_note(session->record, "merge", json_incref(merge), &err);
 }
 
 static int tear_down(void **state)
 {
-    (void)state;
     json_decref(merge);
-    (void)record_end(session->record, &err);
-    session_close(session);
-    return 0;
+    return end_session(state);
 }
 
 static const json_t *disk_at(size_t i)

@@ -13,31 +13,13 @@
 #include "domain/checkpoint_take.h"
 #include "domain/flatten_plan.h"
 #include "domain/nova_guest.h"
-#include "tests/unit/driver/temp_folder.h"
+#include "tests/unit/domain/libvirt_session.h"
 
 #define NOVA "http://openstack.org/xmlns/libvirt/nova/1.1"
 #define NOVAS                                                                                      \
     "<domain><metadata><nova:instance xmlns:nova='" NOVA "'/></metadata><devices/></domain>"
 #define OTHERS                                                                                     \
     "<domain><metadata><x:instance xmlns:x='http://example.com'/></metadata><devices/></domain>"
-
-static struct error err;
-static struct session *session;
-
-static int set_up(void **state)
-{
-    (void)state;
-    err = (struct error)ERROR_INIT;
-    session = NULL;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    session_close(session);
-    return 0;
-}
 
 static void need_words(const char *text, const char *const *words)
 {
@@ -90,10 +72,7 @@ static void layers_are_refused(void **state)
 
 static void open_novas(void)
 {
-    const struct session_options options = {
-        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
-    if (session_open(&options, "test", &session, &err) < 0)
-        fail_msg("%s", err.message);
+    begin_session();
     assert_int_equal(virDomainSetMetadata(session->domain, VIR_DOMAIN_METADATA_ELEMENT,
                                           "<instance/>", "nova", NOVA, 0),
                      0);
@@ -140,7 +119,7 @@ static void a_checkpoint_that_is_left_is_told(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_teardown(function, end_session)
     const struct CMUnitTest tests[] = {
         TEST(who_is_novas),
         TEST(what_is_told_behind_a_command),

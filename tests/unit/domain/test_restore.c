@@ -18,10 +18,8 @@
 #include "domain/restore.h"
 #include "domain/save_record.h"
 #include "driver/libvirt/managed_save.h"
-#include "tests/unit/driver/temp_folder.h"
+#include "tests/unit/domain/libvirt_session.h"
 
-static struct error err;
-static struct session *session;
 static struct restore_report report;
 static int state_of_start, reason_of_start; /* what libvirt says of the guest */
 static int starts, resumes;
@@ -87,25 +85,13 @@ bool __wrap_managed_save_file(virDomainPtr domain, char ret_path[static PATH_MAX
 static int set_up(void **state)
 {
     (void)state;
-    const struct session_options options = {
-        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
-    err = (struct error)ERROR_INIT;
     kept = NULL;
-    session = NULL;
     starts = resumes = 0;
     before_it_starts = NULL;
     (void)snprintf(xml_of_memory, sizeof(xml_of_memory),
                    "<domain type='test'><name>test</name><devices/></domain>");
-    if (session_open(&options, "test", &session, &err) < 0)
-        return -1;
+    begin_session();
     return virDomainManagedSave(session->domain, 0);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    session_close(session);
-    return 0;
 }
 
 static int restore(unsigned flags, int guest_state, int reason)
@@ -119,15 +105,13 @@ static int restore(unsigned flags, int guest_state, int reason)
 static void one_that_goes_on(void **state)
 {
     (void)state;
-    if (restore(0, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_RESTORED) < 0)
-        fail_msg("%s", err.message);
+    need(restore(0, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_RESTORED));
 }
 
 static void one_that_goes_on_paused(void **state)
 {
     (void)state;
-    if (restore(VIR_DOMAIN_SAVE_PAUSED, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION) < 0)
-        fail_msg("%s", err.message);
+    need(restore(VIR_DOMAIN_SAVE_PAUSED, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION));
     assert_true(report.is_paused);
 }
 
@@ -135,8 +119,7 @@ static void one_that_goes_on_paused(void **state)
 static void one_that_was_saved_paused_and_is_to_run(void **state)
 {
     (void)state;
-    if (restore(VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION) < 0)
-        fail_msg("%s", err.message);
+    need(restore(VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION));
     assert_int_equal(resumes, 1);
     assert_false(report.is_paused);
 }
@@ -196,24 +179,21 @@ static void a_later_memory_without_a_record(void **state)
     json_t *memory = NULL;
     kept = temp_path("test.save");
     write_kept("the first memory");
-    if (save_record_describe_memory(kept, &memory, &err) < 0)
-        fail_msg("%s", err.message);
+    need(save_record_describe_memory(kept, &memory, &err));
     write_record(memory);
     write_kept("the other memory");
     assert_int_equal(restore_checked(), -EINVAL);
     assert_non_null(strstr(err.message, "another saved memory"));
     write_kept("the first memory");
     err = (struct error)ERROR_INIT;
-    if (restore_checked() < 0)
-        fail_msg("%s", err.message);
+    need(restore_checked());
 }
 
 static void a_memory_of_a_libvirt_that_keeps_it_elsewhere(void **state)
 {
     (void)state;
     write_record(NULL);
-    if (restore_checked() < 0)
-        fail_msg("%s", err.message);
+    need(restore_checked());
 }
 
 static const char *disk;
@@ -274,8 +254,7 @@ static void a_disk_that_is_as_it_was(void **state)
     (void)state;
     save_with_disk();
     touch_disk(); /* its content decides */
-    if (restore_checked() < 0)
-        fail_msg("%s", err.message);
+    need(restore_checked());
     assert_true(report.is_checked);
 }
 
@@ -321,7 +300,7 @@ static void one_that_is_forced_is_told(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, end_session)
     const struct CMUnitTest tests[] = {
         TEST(one_that_goes_on),
         TEST(one_that_goes_on_paused),

@@ -19,10 +19,8 @@
 #include "domain/disk_fingerprint.h"
 #include "domain/restore_settle.h"
 #include "domain/save_record.h"
-#include "tests/unit/driver/temp_folder.h"
+#include "tests/unit/domain/libvirt_session.h"
 
-static struct error err;
-static struct session *session;
 static const char *disk, *record;
 
 static int reason_of_pause; /* as libvirt says it; -1: as it is */
@@ -44,21 +42,15 @@ static void write_disk(void)
         fail_msg("cannot write %s", disk);
 }
 
-static void must(int r)
-{
-    if (r < 0)
-        fail_msg("%s", err.message);
-}
-
 /* The record of a guest that was saved on one disk. */
 static void save(void)
 {
     json_t *taken = NULL;
     json_t *layers = json_pack("[{s:s, s:s, s:b, s:b}]", "disk", "vda", "path", disk, "is_top", 1,
                                "is_device", 0);
-    must(disk_fingerprint_take(layers, false, NULL, &taken, &err));
+    need(disk_fingerprint_take(layers, false, NULL, &taken, &err));
     json_t *content = json_pack("{s:o}", "layers", taken);
-    must(save_record_write(record, content, &err));
+    need(save_record_write(record, content, &err));
     json_decref(content);
     json_decref(layers);
 }
@@ -66,33 +58,25 @@ static void save(void)
 static int set_up(void **state)
 {
     (void)state;
-    const struct session_options options = {
-        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
-    err = (struct error)ERROR_INIT;
     disk = temp_path("disk");
     record = temp_path("memory.disks");
     reason_of_pause = -1;
     write_disk();
     save();
-    session = NULL;
-    if (session_open(&options, "test", &session, &err) < 0)
-        return -1;
+    begin_session();
     return virDomainDestroy(session->domain);
 }
 
 static int tear_down(void **state)
 {
-    (void)state;
-    (void)record_end(session->record, &err);
     if (virDomainIsActive(session->domain) == 0)
         (void)virDomainCreate(session->domain);
-    session_close(session);
-    return 0;
+    return end_session(state);
 }
 
 static void note_restore(bool is_checked)
 {
-    must(record_note(
+    need(record_note(
         session->record, "restore",
         json_pack("{s:b, s:s, s:b}", "is_managed", 0, "disks", record, "is_checked", is_checked),
         &err));
@@ -109,7 +93,7 @@ static void *start_late(void *arg)
 static int compare(void)
 {
     json_t *content = NULL;
-    must(save_record_read(record, &content, &err));
+    need(save_record_read(record, &content, &err));
     int r = disk_fingerprint_compare(json_object_get(content, "layers"), false, NULL, &err);
     json_decref(content);
     return r;
@@ -121,17 +105,17 @@ static void one_that_was_not_started(void **state)
     note_restore(true);
     assert_int_equal(chmod(disk, 0640), 0); /* libvirt gives it to QEMU */
     restore_settle_refused(session);
-    must(restore_settle(session, &err));
-    must(compare());
+    need(restore_settle(session, &err));
+    need(compare());
 }
 
 static void a_disk_that_was_changed_later(void **state)
 {
     (void)state;
     note_restore(true);
-    must(record_note(session->record, "refused", json_integer(1), &err));
+    need(record_note(session->record, "refused", json_integer(1), &err));
     assert_int_equal(chmod(disk, 0640), 0);
-    must(restore_settle(session, &err));
+    need(restore_settle(session, &err));
     assert_int_equal(compare(), -ESTALE);
 }
 
@@ -141,7 +125,7 @@ static void a_disk_that_was_written_to(void **state)
     note_restore(true);
     write_disk();
     restore_settle_refused(session);
-    must(restore_settle(session, &err));
+    need(restore_settle(session, &err));
     assert_int_equal(compare(), -ESTALE);
 }
 
@@ -150,11 +134,11 @@ static void one_that_was_forced_or_killed(void **state)
     (void)state;
     note_restore(true);
     assert_int_equal(chmod(disk, 0640), 0);
-    must(restore_settle(session, &err));
+    need(restore_settle(session, &err));
     assert_int_equal(compare(), -ESTALE); /* nobody knows what libvirt came to */
     note_restore(false);
     restore_settle_refused(session);
-    must(restore_settle(session, &err));
+    need(restore_settle(session, &err));
     assert_int_equal(compare(), -ESTALE);
 }
 
@@ -164,18 +148,18 @@ static int state_after(int reason, const char *of_disks)
 {
     int state = VIR_DOMAIN_NOSTATE;
     if (virDomainIsActive(session->domain) == 0)
-        must(virDomainCreate(session->domain));
-    must(virDomainSuspend(session->domain));
+        need(virDomainCreate(session->domain));
+    need(virDomainSuspend(session->domain));
     reason_of_pause = reason;
-    must(record_note(session->record, "restore",
+    need(record_note(session->record, "restore",
                      json_pack("{s:b, s:s, s:b, s:b}", "is_managed", 1, "disks", of_disks,
                                "is_checked", 1, "is_to_run", 1),
                      &err));
-    must(restore_settle(session, &err));
-    must(virDomainGetState(session->domain, &state, NULL, 0));
+    need(restore_settle(session, &err));
+    need(virDomainGetState(session->domain, &state, NULL, 0));
     assert_string_equal(session->outcome, "the guest goes on from its memory");
     if (state == VIR_DOMAIN_PAUSED)
-        must(virDomainResume(session->domain));
+        need(virDomainResume(session->domain));
     return state;
 }
 
@@ -198,13 +182,13 @@ static void a_start_that_comes_late_is_seen(void **state)
 {
     (void)state;
     note_restore(true);
-    must(record_note(session->record, "begun", json_integer((json_int_t)clock_now_ms()), &err));
+    need(record_note(session->record, "begun", json_integer((json_int_t)clock_now_ms()), &err));
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, start_late, NULL), 0);
-    must(restore_settle(session, &err));
+    need(restore_settle(session, &err));
     assert_int_equal(pthread_join(thread, NULL), 0);
     json_t *content = NULL;
-    must(save_record_read(record, &content, &err));
+    need(save_record_read(record, &content, &err));
     assert_true(json_integer_value(json_object_get(content, "used_ms")) > 0);
     json_decref(content);
 }

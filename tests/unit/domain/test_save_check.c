@@ -12,7 +12,7 @@
 
 #include "domain/save_check.h"
 #include "driver/libvirt/guest_freeze.h"
-#include "tests/unit/driver/temp_folder.h"
+#include "tests/unit/domain/libvirt_session.h"
 
 #define DISK                                                                                       \
     "<disk type='file' device='disk'><driver type='qcow2'/><source file='/d/vda'/>"                \
@@ -20,8 +20,6 @@
 #define DOMAIN(devices)                                                                            \
     "<domain type='qemu'><name>test</name><devices>" DISK devices "</devices></domain>"
 
-static struct error err;
-static struct session *session;
 static int domain_job, block_jobs;
 static bool is_frozen;
 
@@ -58,20 +56,10 @@ int __wrap_guest_freeze_check_thawed(struct guest_freeze *freeze, virDomainPtr d
 static int set_up(void **state)
 {
     (void)state;
-    const struct session_options options = {
-        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
-    err = (struct error)ERROR_INIT;
     domain_job = VIR_DOMAIN_JOB_NONE;
     block_jobs = 0;
     is_frozen = false;
-    session = NULL;
-    return session_open(&options, "test", &session, &err);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    session_close(session);
+    begin_session();
     return 0;
 }
 
@@ -124,7 +112,7 @@ static void one_that_does_not_run(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, end_session)
     const struct CMUnitTest tests[] = {
         TEST(one_that_can_be_saved),
         TEST(devices_no_file_holds),

@@ -16,12 +16,10 @@
 #include "domain/domain_run.h"
 #include "domain/image_settle.h"
 #include "domain/save_settle.h"
-#include "tests/unit/driver/temp_folder.h"
+#include "tests/unit/domain/libvirt_session.h"
 
 #define WHOLE "LibvirtQemudSave and what is behind"
 
-static struct error err;
-static struct session *session;
 static const char *memory, *memory_partial, *disks, *disks_partial;
 static int looks, saved_after; /* so many looks at the domain's job; 0: never */
 
@@ -50,25 +48,20 @@ int __wrap_virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParamete
 static int set_up(void **state)
 {
     (void)state;
-    const struct session_options options = {
-        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
-    err = (struct error)ERROR_INIT;
     looks = saved_after = 0;
     memory = temp_path("memory");
     memory_partial = temp_path("memory.partial");
     disks = temp_path("memory.disks");
     disks_partial = temp_path("memory.disks.partial");
-    session = NULL;
-    return session_open(&options, "test", &session, &err);
+    begin_session();
+    return 0;
 }
 
 static int tear_down(void **state)
 {
-    (void)state;
-    (void)record_end(session->record, &err);
     if (session->domain && virDomainIsActive(session->domain) == 0)
         (void)virDomainCreate(session->domain);
-    session_close(session);
+    (void)end_session(state);
     (void)unlink(memory);
     (void)unlink(memory_partial);
     (void)unlink(disks);
@@ -77,8 +70,7 @@ static int tear_down(void **state)
 
 static void note(const char *name, json_t *value)
 {
-    if (record_note(session->record, name, value, &err) < 0)
-        fail_msg("%s", err.message);
+    need(record_note(session->record, name, value, &err));
 }
 
 /* Takes `run`. */
@@ -96,15 +88,13 @@ static void note_save_of(json_t *run)
 static void note_save(void)
 {
     json_t *run = NULL;
-    if (domain_run_read(session, &run, &err) < 0)
-        fail_msg("%s", err.message);
+    need(domain_run_read(session, &run, &err));
     note_save_of(run);
 }
 
 static void settle(void)
 {
-    if (save_settle(session, &err) < 0)
-        fail_msg("%s", err.message);
+    need(save_settle(session, &err));
 }
 
 /* Its client has died while it waited for another's job. */

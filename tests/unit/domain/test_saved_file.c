@@ -16,10 +16,8 @@
 #include "domain/checkpoint_take.h"
 #include "domain/revert.h"
 #include "domain/saved_file.h"
-#include "tests/unit/driver/temp_folder.h"
+#include "tests/unit/domain/libvirt_session.h"
 
-static struct error err;
-static struct session *session;
 static char memory[PATH_MAX], note[PATH_MAX];
 
 static void make_file(const char *path)
@@ -29,20 +27,11 @@ static void make_file(const char *path)
     (void)close(fd);
 }
 
-static void need(int r)
-{
-    if (r < 0)
-        fail_msg("%s", err.message);
-}
-
 /* The guest is at rest, and was saved. */
 static int set_up(void **state)
 {
     (void)state;
-    err = (struct error)ERROR_INIT;
-    const struct session_options options = {
-        .uri = "test:///default", .state_dir = temp_folder, .lock_folder = temp_path("locks")};
-    need(session_open(&options, "test", &session, &err));
+    begin_session();
     assert_int_equal(virDomainDestroy(session->domain), 0);
     (void)snprintf(memory, sizeof(memory), "%s/memory", temp_folder);
     (void)snprintf(note, sizeof(note), "%s/saved/%s.file", temp_folder, session->uuid);
@@ -52,10 +41,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    (void)state;
-    need(record_end(session->record, &err));
-    session_close(session);
-    session = NULL;
+    (void)end_session(state);
     (void)unlink(memory);
     (void)unlink(note);
     return 0;

@@ -11,37 +11,9 @@
 
 #include <cmocka.h>
 
-#include "domain/session.h"
-#include "tests/unit/driver/temp_folder.h"
+#include "tests/unit/domain/libvirt_session.h"
 
 #define LOST "2e0af6cc-8dab-4d5d-b039-8bb41cec430e"
-
-static struct error err;
-static struct session *session;
-
-static int set_up(void **state)
-{
-    (void)state;
-    err = (struct error)ERROR_INIT;
-    session = NULL;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    session_close(session);
-    return 0;
-}
-
-static int open_session(const char *name, bool looks_only)
-{
-    const struct session_options options = {.uri = "test:///default",
-                                            .state_dir = temp_folder,
-                                            .lock_folder = temp_path("locks"),
-                                            .looks_only = looks_only};
-    return session_open(&options, name, &session, &err);
-}
 
 static void write_down(const char *name)
 {
@@ -55,14 +27,13 @@ static void one_that_libvirt_knows(void **state)
 {
     (void)state;
     char uuid[DRIVER_UUID_MAX];
-    if (open_session("test", false) < 0)
-        fail_msg("%s", err.message);
+    begin_session();
     assert_non_null(session->domain);
     assert_true(record_is_empty(session->record));
     memcpy(uuid, session->uuid, sizeof(uuid));
     session_close(session);
     session = NULL;
-    assert_int_equal(open_session(uuid, true), 0);
+    assert_int_equal(open_session(TEST_DRIVER, uuid, true), 0);
     assert_non_null(session->domain);
 }
 
@@ -70,7 +41,7 @@ static void one_that_libvirt_knows(void **state)
 static void it_is_looked_up_anew(void **state)
 {
     (void)state;
-    assert_int_equal(open_session("test", false), 0);
+    begin_session();
     unsigned id = virDomainGetID(session->domain);
     virDomainPtr domain = virDomainLookupByName(virDomainGetConnect(session->domain), "test");
     assert_int_equal(virDomainDestroy(domain), 0);
@@ -83,7 +54,7 @@ static void it_is_looked_up_anew(void **state)
 static void one_that_nobody_knows(void **state)
 {
     (void)state;
-    assert_int_equal(open_session("web", false), -ENOENT);
+    assert_int_equal(open_session(TEST_DRIVER, "web", false), -ENOENT);
     assert_string_equal(err.exc, EXC_INSTANCE_NOT_FOUND);
     assert_null(session);
 }
@@ -94,8 +65,7 @@ static void one_that_was_lost(void **state)
     static const char *const names[] = {"web", LOST};
     write_down("web");
     for (size_t i = 0; i < 2; i++) {
-        if (open_session(names[i], false) < 0)
-            fail_msg("%s", err.message);
+        need(open_session(TEST_DRIVER, names[i], false));
         assert_null(session->domain);
         assert_string_equal(session->uuid, LOST);
         assert_false(record_is_empty(session->record));
@@ -104,7 +74,8 @@ static void one_that_was_lost(void **state)
         session = NULL;
         err = (struct error)ERROR_INIT;
     }
-    assert_int_equal(open_session("web", true), -ENOENT); /* nothing there to be looked at */
+    /* Nothing is there to be looked at. */
+    assert_int_equal(open_session(TEST_DRIVER, "web", true), -ENOENT);
 }
 
 /* `domain recover --all`, which a timer starts, leaves the record of a command that lives alone. */
@@ -112,11 +83,11 @@ static void one_that_another_command_is_at_work_on(void **state)
 {
     (void)state;
     struct session *first;
-    assert_int_equal(open_session("test", false), 0);
+    begin_session();
     assert_int_equal(session_note_domain(session, &err), 0);
     first = session;
     session = NULL;
-    assert_int_equal(open_session(first->uuid, false), -EBUSY);
+    assert_int_equal(open_session(TEST_DRIVER, first->uuid, false), -EBUSY);
     assert_non_null(strstr(err.message, "is at work on the domain"));
     assert_null(session);
     assert_int_equal(record_note(first->record, "saved", json_true(), &err), 0);
@@ -128,7 +99,7 @@ static void one_that_another_command_is_at_work_on(void **state)
 static void a_freeze_that_is_over_is_written_down(void **state)
 {
     (void)state;
-    assert_int_equal(open_session("test", false), 0);
+    begin_session();
     const struct driver_journal *journal = &session->journal;
     json_t *freeze = json_pack("{s:s}", "step", "freeze");
     assert_int_equal(journal->write(journal->arg, freeze, &err), 0);
@@ -143,7 +114,7 @@ static void a_freeze_that_is_over_is_written_down(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_teardown(function, end_session)
     const struct CMUnitTest tests[] = {
         TEST(one_that_libvirt_knows),
         TEST(it_is_looked_up_anew),
