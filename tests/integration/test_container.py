@@ -21,7 +21,8 @@ PATIENCE_S = 60
 # Its pid, signals and arguments go to a file. Nobody else holds the pipe whose end wakes the watchdog,
 # which has the agent's argv[0] as the real one has; what has not is nobody to wait for.
 AGENT = r"""#!/bin/bash
-exec {watched}> >(exec -a nova-snapshot-agent bash -c 'read -r; sleep 2; echo thawed >>"$1"' - "$LOG")
+exec {watched}> >(exec -a nova-snapshot-agent bash -c 'read -r; sleep "$2"; echo thawed >>"$1"' - \
+    "$LOG" "$THAWS_S")
 (exec {watched}>&-; exec sleep 600) & helper=$!
 for name in HUP USR1 USR2; do trap "echo $name >>$LOG" "$name"; done
 trap 'echo TERM >>"$LOG"; exit 7' TERM
@@ -34,14 +35,21 @@ class ContainerTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="nsa-container-")
         self.addCleanup(folder.cleanup)
+        self.folder = folder.name
         self.log = f"{folder.name}/log"
         with open(f"{folder.name}/nova-snapshot-agent", "w", encoding="utf-8") as program:
             program.write(AGENT)
         os.chmod(program.name, 0o755)
+
+    def start(self, thaws_s=2, **environment):
+        errors = open(f"{self.folder}/errors", "w", encoding="utf-8")
+        self.addCleanup(errors.close)
         self.container = subprocess.Popen(
             ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
              f"{REPO}/packaging/container/entrypoint", "--config-file", "x y"],
-            env={**os.environ, "PATH": f"{folder.name}:{os.environ['PATH']}", "LOG": self.log})
+            stderr=errors,
+            env={**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "LOG": self.log,
+                 "THAWS_S": str(thaws_s), **environment})
         self.addCleanup(self.end)
         self.helper = self.logged("--config-file x y").split()[0]
         self.init = self.children(self.container.pid)[0]
@@ -74,12 +82,23 @@ class ContainerTest(unittest.TestCase):
 
     def test_watchdog(self):
         """container: an agent that is killed has its guests thawed before all ends"""
+        self.start()
         os.kill(self.agent, signal.SIGKILL)
         self.assertEqual(self.container.wait(PATIENCE_S), 128 + signal.SIGKILL)
         self.assertEqual(self.said()[1:], ["thawed"])
 
+    def test_watchdog_that_hangs(self):
+        """container: a watchdog that hangs does not keep the next agent from its start, and is told"""
+        self.start(thaws_s=600, WATCHDOG_TIMEOUT_S="3")
+        os.kill(self.agent, signal.SIGKILL)
+        self.assertEqual(self.container.wait(PATIENCE_S), 128 + signal.SIGKILL)
+        self.assertEqual(self.said()[1:], [])
+        with open(f"{self.folder}/errors", encoding="utf-8") as errors:
+            self.assertRegex(errors.read(), "has not ended within 3 s: .*the next start of the agent thaws")
+
     def test_signals(self):
         """container: signals reach the agent, whose end it is and whose status"""
+        self.start()
         for name in ("HUP", "USR1", "USR2", "HUP"):
             os.kill(self.init, signal.Signals[f"SIG{name}"])
             wait_for(name, lambda name=name: self.said()[-1] == name, PATIENCE_S)
