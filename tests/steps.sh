@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What tests/check and tests/release-check share: steps that tell their time, and the count in $RESULTS.
+# Beside it are $RESULTS.failed and $RESULTS.seconds, for the end.
 
 # One that fails counts as a failure, besides what it has counted itself: it may not have come to that.
 # Its last words about it are kept for the end: who reads a long run reads that first.
@@ -11,6 +12,7 @@ step() { # name, command...
     echo "== $name"
     "$@" 2>&1 | tee "$log"
     status=${PIPESTATUS[0]}
+    [ -z "${RESULTS:-}" ] || echo "$((SECONDS - start)) $name" >>"$RESULTS.seconds"
     if [ "$status" -eq 0 ]; then
         echo "== $name: $((SECONDS - start)) s"
     else
@@ -35,8 +37,15 @@ record_results() { # as tests/tried record has it
     grep -qv ' 0 0$' "$RESULTS" || tests/tried record "$@"
 }
 
-# What failed, and the last line: "N passed, N failed, N skipped".
+# Steps and files of tests, of which some are parts of others and some went on side by side.
+tell_longest() {
+    echo "== the longest:"
+    sort -rn "$RESULTS.seconds" | head -n 10 | sed 's/ / s  /'
+}
+
+# Where the time went, what failed, and the last line: "N passed, N failed, N skipped".
 tell_results() {
+    tell_longest
     cat "$RESULTS.failed" 2>/dev/null
     awk '{p += $1; f += $2; s += $3}
          END {printf "%d passed, %d failed, %d skipped\n", p, f, s; exit !(f == 0 && s == 0 && p > 0)}' "$RESULTS"
