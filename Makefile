@@ -328,7 +328,7 @@ package-check:
 
 # What is committed, without its history.
 dist: | $(BUILD)
-	$(Q)git archive --prefix=$(NAME)-$(VERSION)/ -o $(BUILD)/$(NAME)-$(VERSION).tar.gz HEAD
+	$(Q)tests/git archive --prefix=$(NAME)-$(VERSION)/ -o $(BUILD)/$(NAME)-$(VERSION).tar.gz HEAD
 	@echo "  DIST  $(BUILD)/$(NAME)-$(VERSION).tar.gz"
 
 .PHONY: install uninstall clean help

@@ -87,7 +87,7 @@ def container_image(release):
     buildah = ["buildah", "--storage-driver", "vfs", "--root", f"{folder}/{release}/images",
                "--runroot", f"{folder}/{release}/run"]
     source = f"{folder}/{release}/source"
-    output("git", "clone", "-q", REPO, source)
+    output(f"{REPO}/tests/git", "clone", "-q", REPO, source)
     root = output(f"{REPO}/tests/lab/root", release, "ca-certificates",
                   env={**os.environ, "ROOTS": f"{folder}/{release}"}).splitlines()[-1]
     base = output(*buildah, "from", "scratch").strip()
