@@ -59,7 +59,8 @@ def rabbit(url):
 def main():
     logging.disable(logging.CRITICAL)
     log.register_options(CONF)
-    CONF.register_opts(impl_rabbit.rabbit_opts + amqp.amqp_opts + base.base_opts,
+    # Those of the pool are among the first since 2025.1.
+    CONF.register_opts(impl_rabbit.rabbit_opts + amqp.amqp_opts + getattr(base, "base_opts", []),
                        "oslo_messaging_rabbit")
     CONF.register_opts(notifier._notifier_opts, "oslo_messaging_notifications")
     CONF.register_opts(transport._transport_opts)
