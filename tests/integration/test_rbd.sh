@@ -4,7 +4,7 @@
 # and the lab's Ceph (or $LAB_CEPH_CONF) with the pools images and vms. TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-CONF=${LAB_CEPH_CONF:-${LAB:-/var/tmp/nova-agent-lab}/etc/ceph/ceph.conf}
+CONF=${LAB_CEPH_CONF:-$(tests/lab/folder)/etc/ceph/ceph.conf}
 export CEPH_CONF=$CONF
 FSID=$(timeout 30 ceph fsid) || {
     echo "Bail out! no Ceph cluster answers by $CONF"

@@ -21,10 +21,10 @@ sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 
 import amqp
 import tap
+from lab_folder import LAB
 from peers import REPO, Broker, wait_for
 from systemd_root import BINARY, OWN_CONF, PREFIX, UNIT, SystemdRoot
 
-LAB = os.environ.get("LAB", "/var/tmp/nova-agent-lab")
 HOST = "systemd.example.org"
 THAWED = "the agent died while the guest was frozen: it is thawed"
 WATCHDOG = "nsa-watchdog"

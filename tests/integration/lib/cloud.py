@@ -8,9 +8,7 @@ import time
 
 from keystoneauth1 import session
 from keystoneauth1.identity import v3
-
-REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-LAB = os.environ.get("LAB", "/var/tmp/nova-agent-lab")
+from lab_folder import LAB, REPO
 
 
 def run(*argv, **kwargs):

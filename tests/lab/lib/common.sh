@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # Names, messages, the clock, the lock: what every other part of the lab uses.
 
-LAB=$(realpath -ms -- "${LAB:-/var/tmp/nova-agent-lab}")
 LAB_CODE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+LAB=$(realpath -ms -- "$("$LAB_CODE/folder")")
 LAB_PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH=$LAB_PATH LC_ALL=C.UTF-8
 

@@ -52,11 +52,11 @@ write_once() {
     mv -- "$1.new" "$1"
 }
 
-# libvirt's AppArmor helper may read a guest's backing files only in some folders.
+# Of a libvirtd that is not the lab's own (start_libvirtd). Its helper may read what a disk is based on
+# in some folders only.
 warn_of_apparmor() {
-    grep -qsx Y /sys/module/apparmor/parameters/enabled || return 0
-    [[ $LAB =~ ^/(media|mnt|opt|srv)/ ]] ||
-        say "AppArmor is on: if guests are denied their disks, choose LAB below /srv"
+    [[ $LAB =~ ^/(media|mnt|opt|srv)/ ]] || ! libvirt_is_confined || ! is_external libvirtd ||
+        say "AppArmor confines the guests of the libvirtd that runs here: they need LAB below /srv"
 }
 
 # Folders, the recorded decisions and the configuration of every service.
@@ -71,11 +71,11 @@ prepare_folders() {
     chmod 0700 "$LAB/etc" "$LAB/log" "$LAB/rabbitmq" "$LAB/keystone"
     setpriv --reuid=libvirt-qemu --regid=kvm --clear-groups test -x "$LAB/nova/instances" ||
         die "user libvirt-qemu cannot reach $LAB/nova/instances: every folder above needs o+x"
-    warn_of_apparmor
     write_once "$LAB/etc/id" "$(</proc/sys/kernel/random/uuid)"
     [[ ${LAB_QUEUES:=classic} =~ ^(classic|quorum)$ ]] || die "LAB_QUEUES=$LAB_QUEUES: there are classic quorum"
     write_once "$LAB/etc/queues" "$LAB_QUEUES"
     write_once "$LAB/etc/port-base" "$LAB_PORT_BASE"
     (umask 077 && write_once "$LAB/etc/password" "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')")
     load_settings
+    warn_of_apparmor
 }
