@@ -42,7 +42,7 @@ def in_cloud(folder, argv, environment=None, home=""):
               'shift 3 && exec "$@"')
     return subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
                            folder, home, novas_home, *argv],
-                          capture_output=True, text=True, timeout=60, check=False, env=env)
+                          capture_output=True, text=True, timeout=300, check=False, env=env)
 
 
 def write(path, text):

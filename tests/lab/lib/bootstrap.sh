@@ -27,8 +27,10 @@ placement_tables() {
     placement-manage --config-file "$LAB/etc/placement/placement.conf" db sync
 }
 
+# In a session, as the services: oslo.messaging's queue manager asks for its process group's first one,
+# which in tests/lab/inside would be a process outside.
 nova_tables() {
-    /usr/bin/python3 "$LAB_CODE/lib/nova_tables.py" "$LAB/etc/nova/nova.conf" \
+    setsid --wait /usr/bin/python3 "$LAB_CODE/lib/nova_tables.py" "$LAB/etc/nova/nova.conf" \
         "$LAB/etc/nova/nova-controller.conf"
 }
 
@@ -105,7 +107,7 @@ make_flavors() {
 # nova-compute has to have reported itself before its host can be mapped to the cell.
 map_compute_host() {
     local deadline=$((SECONDS + 90)) log=$LAB/log/discover-hosts.log
-    local -a manage=(nova-manage --config-file "$LAB/etc/nova/nova.conf"
+    local -a manage=(setsid --wait nova-manage --config-file "$LAB/etc/nova/nova.conf"
         --config-file "$LAB/etc/nova/nova-controller.conf")
     until "${manage[@]}" cell_v2 discover_hosts --verbose >"$log" 2>&1 && grep -q "$LAB_HOST" "$log"; do
         if ((SECONDS >= deadline)); then

@@ -2,6 +2,11 @@
 # shellcheck shell=bash
 # Templates in conf/ become files in the lab: conf/<service>/<file>.in -> $LAB/etc/<service>/<file>.
 
+# queues_are KINDS YES NO
+queues_are() {
+    if grep -qxE "$1" "$LAB/etc/queues"; then printf '%s' "$2"; else printf '%s' "$3"; fi
+}
+
 # The sed script that fills in the placeholders.
 placeholders() {
     local name
@@ -11,7 +16,8 @@ placeholders() {
     done
     printf '%s' "s|@LAB@|$LAB|g;s|@ID@|$LAB_ID|g;s|@PASSWORD@|$LAB_PASSWORD|g;s|@HOST@|$LAB_HOST|g;" \
         "s|@DOMAIN_PREFIX@|$LAB_DOMAIN_PREFIX|g;s|@PORT_BASE@|$LAB_PORT_BASE|g;" \
-        "s|@QUORUM_QUEUES@|$(grep -qx quorum "$LAB/etc/queues" && echo true || echo false)|g;" \
+        "s|@QUORUM_QUEUES@|$(queues_are 'quorum|newest' true false)|g;" \
+        "s|@NEWEST_QUEUES@|$(queues_are newest true false)|g;s|@PREFETCH@|$(queues_are newest 1 0)|g;" \
         "s|@TRANSPORT_URL@|rabbit://openstack:$LAB_PASSWORD@127.0.0.1:$(port_of rabbitmq)/|g;" \
         "s|@AUTH_URL@|http://127.0.0.1:$(port_of keystone)/v3|g;" \
         "s|@DATABASE_SERVER@|mysql+pymysql://lab:$LAB_PASSWORD@127.0.0.1:$(port_of mariadb)|g;" \
