@@ -156,8 +156,8 @@ class SameAsNova(unittest.TestCase):
         _ours, origins, _done = self.ours(f"{CLOUDS}/names-in-several-files", (),
                                           {"OS_LIBVIRT__RBD_USER": "e"})
         self.assertEqual(origins["DEFAULT", "state_path"], "/etc/nova/nova.conf:2")
-        self.assertEqual(origins["oslo_messaging_notifications", "topics"],
-                         "/etc/nova/nova-compute.conf:3, [DEFAULT]notification_topics")
+        self.assertEqual(origins["service_user", "username"],
+                         "/etc/nova/nova.conf:13, [service_user]user_name")
         self.assertEqual(origins["libvirt", "rbd_user"], "environment: OS_LIBVIRT__RBD_USER")
         self.assertEqual(origins["libvirt", "virt_type"], "default")
 
