@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See setup_clients.h. */
 #include "agent/setup_clients.h"
+#include "common/braces.h"
 
 #include <string.h>
 
@@ -68,10 +69,8 @@ static bool has_usable_plugin(const char *auth_type)
 }
 
 #define HTTP_OPTIONS(group)                                                                        \
-    {                                                                                              \
-        .cafile = (group).cafile, .certfile = (group).certfile, .keyfile = (group).keyfile,        \
-        .insecure = (group).insecure, .timeout_s = (unsigned)(group).timeout                       \
-    }
+    BRACES(.cafile = (group).cafile, .certfile = (group).certfile, .keyfile = (group).keyfile,     \
+           .insecure = (group).insecure, .timeout_s = (unsigned)(group).timeout)
 
 /*
  * Nova gets the token in the session of the service it is for, with that one's TLS options

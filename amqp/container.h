@@ -4,4 +4,5 @@
 
 #include <stddef.h>
 
-#define CONTAINER_OF(part, type, member) ((type *)(void *)((char *)(part)-offsetof(type, member)))
+#define CONTAINER_OF(part, type, member)                                                           \
+    ((type *)(void *)(((char *)(part)) - offsetof(type, member)))

@@ -15,6 +15,8 @@
  */
 #pragma once
 
+#include "common/braces.h"
+
 #include <stdbool.h>
 
 #define ERROR_EXC_MAX 96
@@ -74,10 +76,7 @@ struct error {
     char message[ERROR_MESSAGE_MAX]; /* cut, never overflowing */
 };
 
-#define ERROR_INIT                                                                                 \
-    {                                                                                              \
-        0                                                                                          \
-    }
+#define ERROR_INIT BRACES(0)
 
 /* Fills *err: `errnum` positive, `exc` a class of those above, else of nova.exception. Returns
  * -errnum, so a failing branch is one line. */

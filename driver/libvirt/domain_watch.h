@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "common/braces.h"
 #include "common/error.h"
 
 struct domain_watches; /* all watches of one connection */
@@ -22,10 +23,7 @@ struct domain_news {
     bool disconnected;    /* libvirtd was lost: events may have been missed */
 };
 
-#define DOMAIN_NEWS_INIT                                                                           \
-    {                                                                                              \
-        .block_job_status = -1                                                                     \
-    }
+#define DOMAIN_NEWS_INIT BRACES(.block_job_status = -1)
 
 /* Returns owned; free with no watch left. */
 int domain_watches_new(struct domain_watches **ret_watches, struct error *err);

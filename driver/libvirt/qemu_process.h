@@ -7,7 +7,7 @@
 #include "common/error.h"
 
 /* A.B.C as libvirt counts versions (virConnectGetVersion). */
-#define QEMU_VERSION(major, minor, micro) ((major)*1000000u + (minor)*1000u + (micro))
+#define QEMU_VERSION(major, minor, micro) (1000000u * (major) + 1000u * (minor) + (micro))
 
 /* Where libvirt keeps NAME.pid of each guest of qemu:///system. */
 #define QEMU_PID_DIRECTORY "/run/libvirt/qemu"

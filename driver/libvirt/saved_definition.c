@@ -24,7 +24,7 @@ static int undefine_domain(virDomainPtr domain)
         VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_TPM,
 #endif
         VIR_DOMAIN_UNDEFINE_KEEP_NVRAM,
-        0
+        0,
     };
     for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
         if (virDomainUndefineFlags(domain, flags[i]) == 0)

@@ -10,15 +10,13 @@
 
 #include <cmocka.h>
 
+#include "common/braces.h"
 #include "common/cleanup.h"
 #include "common/request_context.h"
 #include "tests/unit/http_script.h"
 
 /* A client that repeats at once and never waits long. */
-#define REST_HTTP_OPTIONS                                                                          \
-    {                                                                                              \
-        .retry_delay_ms = 1, .timeout_s = 5                                                        \
-    }
+#define REST_HTTP_OPTIONS BRACES(.retry_delay_ms = 1, .timeout_s = 5)
 
 /* Of a message with these members (taken). Returns owned. */
 static inline struct request_context *context_of(json_t *message)

@@ -42,7 +42,7 @@ static void create(const char *info)
     assisted_snapshot_create_serve(HANDED_OVER(request, state_dir_record(request)));
 }
 
-static void delete (const char *info)
+static void delete_layer(const char *info)
 {
     struct rpc_request *request = request_of("volume_snapshot_delete", info);
     assisted_snapshot_delete_serve(HANDED_OVER(request, state_dir_record(request)));
@@ -80,12 +80,12 @@ static void refreshes_the_connection_info(void **state)
 static void takes_a_layer_out(void **state)
 {
     (void)state;
-    delete ("{\"type\": \"qcow2\", \"file_to_merge\": \"a\", \"merge_target_file\": \"b\"}");
+    delete_layer("{\"type\": \"qcow2\", \"file_to_merge\": \"a\", \"merge_target_file\": \"b\"}");
     assert_string_equal(world.statuses, "deleting ");
     assert_string_equal(record().file, "a");
     assert_string_equal(record().target, "b");
     assert_string_equal(world.story, "connection_info ");
-    delete ("{\"type\": \"qcow2\", \"file_to_merge\": null, \"merge_target_file\": null}");
+    delete_layer("{\"type\": \"qcow2\", \"file_to_merge\": null, \"merge_target_file\": null}");
     assert_string_equal(record().file, "");
     assert_string_equal(record().target, "");
 }
@@ -98,7 +98,7 @@ static void a_failure_is_told_and_nothing_refreshed(void **state)
     create(CREATE_INFO);
     assert_string_equal(world.statuses, "error ");
     assert_string_equal(world.story, "volume_snapshot_create compute.exception ");
-    delete ("{\"type\": \"qcow2\"}");
+    delete_layer("{\"type\": \"qcow2\"}");
     assert_string_equal(world.statuses, "error error_deleting ");
 }
 
@@ -134,7 +134,7 @@ static void malformed_requests_are_told(void **state)
     }
     for (size_t i = 0; i < ARRAY_SIZE(deletions); i++) {
         world.statuses[0] = '\0';
-        delete (deletions[i]);
+        delete_layer(deletions[i]);
         assert_string_equal(world.statuses, "error_deleting ");
     }
     assert_int_equal(record().calls[FAKE_VOLUME_SNAPSHOT_CREATE], 0);

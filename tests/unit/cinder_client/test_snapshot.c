@@ -11,21 +11,17 @@
 
 #include <cmocka.h>
 
+#include "common/braces.h"
 #include "common/clock.h"
 #include "tests/unit/canceller.h"
 #include "tests/unit/cinder_client/fixture.h"
 
 #define PATH BASE "/snapshots/" SNAPSHOT_ID
 #define SHOWS(state)                                                                               \
-    {                                                                                              \
-        .method = "GET", .path = PATH,                                                             \
-        .reply = "{\"snapshot\": {\"id\": \"" SNAPSHOT_ID "\", \"status\": \"" state               \
-                 "\", \"volume_id\": \"" VOLUME_ID "\", \"size\": 10}}"                            \
-    }
-#define GONE                                                                                       \
-    {                                                                                              \
-        .method = "GET", .path = PATH, .status = 404                                               \
-    }
+    BRACES(.method = "GET", .path = PATH,                                                          \
+           .reply = "{\"snapshot\": {\"id\": \"" SNAPSHOT_ID "\", \"status\": \"" state            \
+                    "\", \"volume_id\": \"" VOLUME_ID "\", \"size\": 10}}")
+#define GONE BRACES(.method = "GET", .path = PATH, .status = 404)
 #define DELETE .method = "DELETE", .path = PATH
 
 /* One look: it is not waited for what is not being made. */

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "common/braces.h"
 #include "common/clock.h"
 #include "tests/unit/canceller.h"
 #include "tests/unit/cinder_client/fixture.h"
@@ -27,14 +28,9 @@
     .body = "{\"snapshot\":{\"volume_id\":\"" VOLUME_ID                                            \
             "\",\"force\":true,\"name\":\"snapshot for s\",\"description\":\"mine\","              \
             "\"metadata\":{\"agent_op\":\"tag-1\"}}}"
-#define POST_TAKEN                                                                                 \
-    {                                                                                              \
-        POST, .status = 202, .reply = "{\"snapshot\": " OURS "}"                                   \
-    }
+#define POST_TAKEN BRACES(POST, .status = 202, .reply = "{\"snapshot\": " OURS "}")
 #define LISTS(entries)                                                                             \
-    {                                                                                              \
-        .method = "GET", .path = LIST_PATH, .reply = "{\"snapshots\": [" entries "]}"              \
-    }
+    BRACES(.method = "GET", .path = LIST_PATH, .reply = "{\"snapshots\": [" entries "]}")
 #define NOT_LISTED LISTS(FOREIGN), LISTS(""), LISTS(FOREIGN), LISTS("")
 
 /* `metadata` is stolen. */

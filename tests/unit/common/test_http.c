@@ -508,8 +508,9 @@ static enum MHD_Result tls_answer(void *opaque, struct MHD_Connection *connectio
                                   size_t *size, void **request)
 {
     (void)opaque, (void)url, (void)method, (void)version, (void)data, (void)size, (void)request;
+    static const char ok[] = "ok";
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(2, (void *)(uintptr_t) "ok", MHD_RESPMEM_PERSISTENT);
+        MHD_create_response_from_buffer(2, (void *)(uintptr_t)ok, MHD_RESPMEM_PERSISTENT);
     enum MHD_Result r = MHD_queue_response(connection, 200, response);
     MHD_destroy_response(response);
     return r;

@@ -17,7 +17,7 @@
 #include "tests/unit/driver/scripted_libvirt.h"
 
 /* What outlives the process. */
-static struct {
+struct kept {
     __typeof__(world) world;
     char journal[1 << 16]; /* a line for each entry */
     bool frozen;           /* as the journal was told last */
@@ -25,7 +25,8 @@ static struct {
     void *more; /* state of the test's own, */
     void *more_kept;
     size_t more_size;
-} * kept;
+};
+static struct kept *kept;
 
 static void keep_nothing(void)
 {

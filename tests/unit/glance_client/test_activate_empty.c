@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "common/braces.h"
 #include "tests/unit/glance_client/fixture.h"
 
 /* sha512sum </dev/null */
@@ -18,11 +19,9 @@
     "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce"                             \
     "47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e"
 #define SHOWS(state, size, hash)                                                                   \
-    {                                                                                              \
-        .method = "GET", .path = IMAGE_PATH,                                                       \
-        .reply = "{\"id\": \"" IMAGE_ID "\", \"status\": \"" state "\", \"size\": " size           \
-                 ", \"os_hash_algo\": \"sha512\", \"os_hash_value\": \"" hash "\"}"                \
-    }
+    BRACES(.method = "GET", .path = IMAGE_PATH,                                                    \
+           .reply = "{\"id\": \"" IMAGE_ID "\", \"status\": \"" state "\", \"size\": " size        \
+                    ", \"os_hash_algo\": \"sha512\", \"os_hash_value\": \"" hash "\"}")
 #define ACTIVE SHOWS("active", "0", NOTHING_SHA512)
 #define QUEUED SHOWS("queued", "null", "")
 #define PUT                                                                                        \

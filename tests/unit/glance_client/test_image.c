@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "common/braces.h"
 #include "tests/unit/glance_client/fixture.h"
 
 #define QUEUED "{\"id\": \"" IMAGE_ID "\", \"status\": \"queued\", \"name\": null, \"size\": null}"
@@ -229,12 +230,10 @@ static void a_401_has_one_more_chance(void **state)
 }
 
 #define KEYSTONE(token)                                                                            \
-    {                                                                                              \
-        .method = "POST", .path = "/v3/auth/tokens?nocatalog", .status = 201,                      \
-        .reply_headers = "X-Subject-Token: " token "\r\nContent-Type: application/json\r\n",       \
-        .reply = "{\"token\": {\"issued_at\": \"2026-11-23T00:00:00Z\","                           \
-                 " \"expires_at\": \"2026-11-23T01:00:00Z\"}}"                                     \
-    }
+    BRACES(.method = "POST", .path = "/v3/auth/tokens?nocatalog", .status = 201,                   \
+           .reply_headers = "X-Subject-Token: " token "\r\nContent-Type: application/json\r\n",    \
+           .reply = "{\"token\": {\"issued_at\": \"2026-11-23T00:00:00Z\","                        \
+                    " \"expires_at\": \"2026-11-23T01:00:00Z\"}}")
 
 static struct keystone_session *open_session(struct http_script *keystone)
 {

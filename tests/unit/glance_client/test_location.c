@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "common/braces.h"
 #include "tests/unit/glance_client/fixture.h"
 
 #define URL "rbd://fsid/pool/image/snap"
@@ -24,20 +25,13 @@
             "\",\"metadata\":{}}}]",                                                               \
     .headers = {"Content-Type: application/openstack-images-v2.1-json-patch"}
 #define SHOWS(state)                                                                               \
-    {                                                                                              \
-        .method = "GET", .path = IMAGE_PATH,                                                       \
-        .reply = "{\"id\": \"" IMAGE_ID "\", \"status\": \"" state "\", \"size\": null}"           \
-    }
+    BRACES(.method = "GET", .path = IMAGE_PATH,                                                    \
+           .reply = "{\"id\": \"" IMAGE_ID "\", \"status\": \"" state "\", \"size\": null}")
 /* show_multiple_locations is off. */
-#define NO_PATCH                                                                                   \
-    {                                                                                              \
-        PATCH, .status = 403                                                                       \
-    }
+#define NO_PATCH BRACES(PATCH, .status = 403)
 /* Of a middlebox, or a Glance without POST. */
 #define NO_POST(code)                                                                              \
-    {                                                                                              \
-        POST, .status = (code), .reply_headers = HTML, .reply = "<html>no</html>"                  \
-    }
+    BRACES(POST, .status = (code), .reply_headers = HTML, .reply = "<html>no</html>")
 
 static enum glance_location_way first;
 
@@ -153,10 +147,7 @@ static void a_missing_answer_is_looked_up(void **state)
                    SHOWS("queued"), {POST, .status = 409}, SHOWS("queued"));
 }
 
-#define REFUSED                                                                                    \
-    {                                                                                              \
-        .method = "GET", .path = IMAGE_PATH, .status = 401                                         \
-    }
+#define REFUSED BRACES(.method = "GET", .path = IMAGE_PATH, .status = 401)
 
 /* A PATCH is carried out when it is answered; of a task nobody knows. */
 static void what_glance_took_is_no_failure(void **state)

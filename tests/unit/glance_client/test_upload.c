@@ -13,6 +13,7 @@
 
 #include <openssl/evp.h>
 
+#include "common/braces.h"
 #include "common/clock.h"
 #include "tests/unit/canceller.h"
 #include "tests/unit/glance_client/fixture.h"
@@ -27,40 +28,17 @@ static char active[1024], active_short[1024], active_altered[1024], active_unhas
     active_sha256[1024], active_unknown[1024];
 
 #define RECORD(status) "{\"id\": \"" IMAGE_ID "\", \"status\": \"" status "\", \"size\": null}"
-#define QUEUED                                                                                     \
-    {                                                                                              \
-        .method = "GET", .path = IMAGE_PATH, .reply = RECORD("queued")                             \
-    }
-#define SAVING                                                                                     \
-    {                                                                                              \
-        .method = "GET", .path = IMAGE_PATH, .reply = RECORD("saving")                             \
-    }
-#define ACTIVE                                                                                     \
-    {                                                                                              \
-        .method = "GET", .path = IMAGE_PATH, .reply = active                                       \
-    }
-#define SHOWS(record)                                                                              \
-    {                                                                                              \
-        .method = "GET", .path = IMAGE_PATH, .reply = (record)                                     \
-    }
-#define GONE                                                                                       \
-    {                                                                                              \
-        .method = "GET", .path = IMAGE_PATH, .status = 404                                         \
-    }
+#define QUEUED BRACES(.method = "GET", .path = IMAGE_PATH, .reply = RECORD("queued"))
+#define SAVING BRACES(.method = "GET", .path = IMAGE_PATH, .reply = RECORD("saving"))
+#define ACTIVE BRACES(.method = "GET", .path = IMAGE_PATH, .reply = active)
+#define SHOWS(record) BRACES(.method = "GET", .path = IMAGE_PATH, .reply = (record))
+#define GONE BRACES(.method = "GET", .path = IMAGE_PATH, .status = 404)
 /* The server checks every byte, from byte 0, of every attempt. */
 #define PUT .method = "PUT", .path = IMAGE_PATH "/file", .body = image.bytes, .body_bytes = SIZE
 #define PUT_ANSWERED(code)                                                                         \
-    {                                                                                              \
-        PUT, .status = (code), .reply_headers = HTML, .reply = "the reason"                        \
-    }
-#define PUT_REFUSED(code)                                                                          \
-    {                                                                                              \
-        PUT, .action = HTTP_EARLY, .status = (code), .reply = "{}"                                 \
-    }
-#define PUT_DROPPED(at)                                                                            \
-    {                                                                                              \
-        PUT, .action = HTTP_DROP, .bytes = (at)                                                    \
-    }
+    BRACES(PUT, .status = (code), .reply_headers = HTML, .reply = "the reason")
+#define PUT_REFUSED(code) BRACES(PUT, .action = HTTP_EARLY, .status = (code), .reply = "{}")
+#define PUT_DROPPED(at) BRACES(PUT, .action = HTTP_DROP, .bytes = (at))
 
 static void hex_digest(const char *algorithm, char hex[2 * EVP_MAX_MD_SIZE + 1])
 {
@@ -290,10 +268,8 @@ static void a_stalled_upload_is_looked_into(void **state)
 }
 
 #define REFUSED                                                                                    \
-    {                                                                                              \
-        .method = "GET", .path = IMAGE_PATH, .headers = {"X-Auth-Token: user-token"},              \
-        .status = 401                                                                              \
-    }
+    BRACES(.method = "GET", .path = IMAGE_PATH, .headers = {"X-Auth-Token: user-token"},           \
+           .status = 401)
 
 /* Glance asks about the token when a request begins, and it has expired since the PUT began. */
 static void what_glance_took_is_no_failure(void **state)
@@ -310,12 +286,10 @@ static void what_glance_took_is_no_failure(void **state)
 }
 
 #define TOKEN(token)                                                                               \
-    {                                                                                              \
-        .status = 201,                                                                             \
-        .reply_headers = "X-Subject-Token: " token "\r\nContent-Type: application/json\r\n",       \
-        .reply = "{\"token\": {\"issued_at\": \"2026-11-23T00:00:00.000000Z\","                    \
-                 " \"expires_at\": \"2026-11-23T01:00:00.000000Z\"}}"                              \
-    }
+    BRACES(.status = 201,                                                                          \
+           .reply_headers = "X-Subject-Token: " token "\r\nContent-Type: application/json\r\n",    \
+           .reply = "{\"token\": {\"issued_at\": \"2026-11-23T00:00:00.000000Z\","                 \
+                    " \"expires_at\": \"2026-11-23T01:00:00.000000Z\"}}")
 
 static struct keystone_session *session_with(const struct http_script *keystone)
 {
@@ -330,10 +304,8 @@ static struct keystone_session *session_with(const struct http_script *keystone)
 }
 
 #define ASKED_BY_OURSELVES(record)                                                                 \
-    {                                                                                              \
-        .method = "GET", .path = IMAGE_PATH,                                                       \
-        .headers = {"X-Auth-Token: own-token", "!X-Service-Token"}, .reply = (record)              \
-    }
+    BRACES(.method = "GET", .path = IMAGE_PATH,                                                    \
+           .headers = {"X-Auth-Token: own-token", "!X-Service-Token"}, .reply = (record))
 
 static int run_with_own_session(const struct http_step *steps, size_t count, struct error *err)
 {

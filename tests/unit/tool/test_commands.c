@@ -530,8 +530,8 @@ static void what_makes_no_sense_is_told(void **state)
 
 static void all_commands_are_documented(void **state)
 {
-    static void (*const writers[])(FILE * out) = {command_doc_help, command_doc_man,
-                                                  command_doc_completion};
+    static void (*const writers[])(FILE *) = {command_doc_help, command_doc_man,
+                                              command_doc_completion};
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         char text[32768] = "", line[64];
