@@ -3,19 +3,16 @@
 #include "domain/revert_check.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/secret.h"
+#include "domain/layer_age.h"
 #include "domain/layer_map.h"
 #include "driver/image/qemu_img.h"
 #include "driver/libvirt/connection.h"
-
-/* A layer is made within that time of the last write below it. */
-#define SWITCH_S 60
 
 struct files_check {
     const struct revert_point *point;
@@ -139,11 +136,9 @@ static int check_layer(const struct layer_map *map, size_t file, struct error *e
 static int check_unwritten(const char *path, const struct stat *st, const char *above,
                            struct error *err)
 {
-    struct statx made = {0};
-    if (statx(AT_FDCWD, above, 0, STATX_BTIME, &made) < 0 || !(made.stx_mask & STATX_BTIME) ||
-        st->st_mtime <= made.stx_btime.tv_sec + SWITCH_S)
-        return 0;
-    return refuse_file(err, path, "was written to after the guest had left it");
+    return layer_age_is_unwritten(st, above)
+               ? 0
+               : refuse_file(err, path, "was written to after the guest had left it");
 }
 
 static const struct layer_name *find_disk(const struct layer_map *map, size_t file)
