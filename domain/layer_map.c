@@ -62,6 +62,27 @@ const struct layer_name *layer_map_find_user(const struct layer_map *map, const 
     return NULL;
 }
 
+int layer_map_refuse(const struct layer_map *map, size_t file, const struct layer_name *user,
+                     struct error *err)
+{
+    const char *snapshot = user->snapshot;
+    return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                     "%s is needed as it is: %s%s%sdomain %s names %s%s", map->files[file].path,
+                     snapshot ? "checkpoint " : "", snapshot ? snapshot : "",
+                     snapshot ? " of " : "", user->domain, map->files[user->file].path,
+                     snapshot && user->is_own
+                         ? "; it may be possible when that one is deleted (delete-checkpoint)"
+                         : "");
+}
+
+int layer_map_refuse_layer(const struct layer_map *map, size_t file, size_t layer,
+                           struct error *err)
+{
+    return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                     "%s is needed as it is: %s, of a branch, stands on it", map->files[file].path,
+                     map->files[layer].path);
+}
+
 int layer_map_add_file(struct layer_map *map, const char *path, const char *format,
                        size_t *ret_file, struct error *err)
 {

@@ -74,6 +74,14 @@ const struct layer_name *layer_map_find_user(const struct layer_map *map, const 
 /* Whether `file` is `layer` or stands on it, by however many layers. */
 bool layer_map_reaches(const struct layer_map *map, size_t file, size_t layer);
 
+/* EINVAL: that the file is needed as it is, by whom and, of an own checkpoint, what helps. */
+int layer_map_refuse(const struct layer_map *map, size_t file, const struct layer_name *user,
+                     struct error *err);
+
+/* The same for a layer that stands on it. */
+int layer_map_refuse_layer(const struct layer_map *map, size_t file, size_t layer,
+                           struct error *err);
+
 /* Reads all headers that were not read yet, and of what they name. For layer_map_*.c. */
 int layer_map_follow(struct layer_map *map, struct error *err);
 

@@ -126,14 +126,9 @@ static int check_names(const struct layer_map *map, const struct places *places,
 {
     for (size_t i = 0; i < map->name_count; i++) {
         const struct layer_name *name = &map->names[i];
-        if (!layer_map_reaches(map, name->file, places->base) ||
-            is_spared(map, places, name, snapshot))
-            continue;
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "%s is needed as it is: %s%s%s domain %s names %s",
-                         map->files[places->base].path, name->snapshot ? "checkpoint " : "",
-                         name->snapshot ? name->snapshot : "", name->snapshot ? " of" : "",
-                         name->domain, map->files[name->file].path);
+        if (layer_map_reaches(map, name->file, places->base) &&
+            !is_spared(map, places, name, snapshot))
+            return layer_map_refuse(map, places->base, name, err);
     }
     return 0;
 }
@@ -145,12 +140,9 @@ static int check_layers(const struct layer_map *map, const struct places *places
         size_t below = map->files[i].below;
         bool is_on_base = below != LAYER_MAP_NONE && below == places->base;
         bool is_on_gone = below != LAYER_MAP_NONE && is_gone(places, below);
-        if ((!is_on_base && !is_on_gone) || is_gone(places, i) ||
-            (is_on_gone && i == places->above))
-            continue;
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "%s is needed as it is: %s, of a branch, stands on it",
-                         map->files[below].path, map->files[i].path);
+        if ((is_on_base || is_on_gone) && !is_gone(places, i) &&
+            !(is_on_gone && i == places->above))
+            return layer_map_refuse_layer(map, below, i, err);
     }
     return 0;
 }
