@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/failpoint.h"
+#include "domain/branch_settle.h"
 #include "domain/deletion_plan.h"
 #include "domain/flatten_plan.h"
 #include "domain/internal_delete.h"
@@ -27,11 +28,14 @@ static int do_plan(struct session *session, const struct deletion_plan *plan, st
     failpoint("merge:written-down");
     if (r == 0 && strcmp(plan->kind, "merge") == 0)
         r = merge_settle_run(session, &failure);
+    else if (r == 0 && strcmp(plan->kind, "branch") == 0)
+        r = branch_settle_run(session, &failure);
     else if (r == 0)
         r = internal_delete_run(session, &failure);
     if (r == 0)
         return record_end(session->record, err);
-    if (!merge_settle_has_begun(session) && !internal_delete_has_begun(session))
+    if (!merge_settle_has_begun(session) && !branch_settle_has_begun(session) &&
+        !internal_delete_has_begun(session))
         (void)record_end(session->record, &ignored);
     else
         (void)error_append(&failure, "; the next command on the domain, or `domain recover`, goes "
@@ -99,18 +103,55 @@ static int do_noted(struct session *session, const struct deletion_plan *plan, j
     return r;
 }
 
-/* Newest first: what is above stays as it is known to be. */
-static int delete_all(struct session *session, const struct snapshots *snapshots, bool for_real,
-                      json_t *done, struct error *err)
+static bool is_branch(const struct deletion_plan *plan)
 {
-    int r = 0;
-    for (int i = snapshots->count - 1; r == 0 && i >= 0; i--) {
-        struct deletion_plan plan = {0};
-        r = deletion_plan_make(session, snapshots->list[i], &plan, err);
-        if (r == 0 && for_real)
-            r = do_noted(session, &plan, done, err);
-        json_decref(plan.note);
-    }
+    return plan->note && strcmp(plan->kind, "branch") == 0;
+}
+
+/* `before`: the branches that will have gone by then; this one is added. */
+static int plan_one(const struct session *session, virDomainSnapshotPtr snapshot, json_t *before,
+                    struct error *err)
+{
+    struct deletion_plan spare = {0}, plan = {0};
+    int r = deletion_plan_spare(session, snapshot, before, &spare, err);
+    if (r == 0 && is_branch(&spare) && json_array_append(before, spare.note) < 0)
+        r = error_nomem(err);
+    if (r == 0)
+        r = deletion_plan_make(session, snapshot, before, &plan, err);
+    if (r == 0 && is_branch(&plan) && json_array_append(before, plan.note) < 0)
+        r = error_nomem(err);
+    json_decref(spare.note);
+    json_decref(plan.note);
+    return r;
+}
+
+static int delete_one(struct session *session, virDomainSnapshotPtr snapshot, json_t *done,
+                      struct error *err)
+{
+    struct deletion_plan spare = {0}, plan = {0};
+    int r = deletion_plan_spare(session, snapshot, NULL, &spare, err);
+    if (r == 0 && is_branch(&spare))
+        r = do_plan(session, &spare, err);
+    if (r == 0)
+        r = deletion_plan_make(session, snapshot, NULL, &plan, err);
+    if (r == 0)
+        r = do_noted(session, &plan, done, err);
+    json_decref(spare.note);
+    json_decref(plan.note);
+    return r;
+}
+
+/* Newest first: what is above stays as it is known to be. */
+static int delete_all(struct session *session, const struct snapshots *snapshots, json_t *done,
+                      struct error *err)
+{
+    json_t *before = json_array();
+    int r = before ? 0 : error_nomem(err);
+    for (int i = snapshots->count - 1; r == 0 && i >= 0; i--)
+        r = plan_one(session, snapshots->list[i], before, err);
+    json_decref(before);
+    for (int i = snapshots->count - 1; r == 0 && i >= 0; i--)
+        r = delete_one(session, snapshots->list[i], done, err);
     return r;
 }
 
@@ -123,9 +164,7 @@ int checkpoint_delete(struct session *session, const struct delete_request *requ
     if (r == 0)
         r = find_snapshots(session->domain, request->name, request->children, &snapshots, err);
     if (r == 0)
-        r = delete_all(session, &snapshots, false, done, err);
-    if (r == 0)
-        r = delete_all(session, &snapshots, true, done, err);
+        r = delete_all(session, &snapshots, done, err);
     free_snapshots(&snapshots);
     return r;
 }
@@ -139,7 +178,7 @@ int checkpoint_delete_flatten(struct session *session, const struct delete_reque
     if (r == 0)
         r = flatten_plan(session, request->disks, request->disk_count, &plan.note, err);
     if (r == 0 && json_array_size(json_object_get(plan.note, "disks")) > 0) {
-        r = merge_check(session, plan.note, err);
+        r = merge_check(session, plan.note, NULL, err);
         if (r == 0)
             r = do_noted(session, &plan, done, err);
     }

@@ -20,8 +20,9 @@ struct layer_file {
     char format[DRIVER_FORMAT_MAX]; /* as who names it says; "": nobody has */
     struct stat st;
     bool is_there;
-    bool is_read; /* its header; one that all name raw has none */
-    size_t below; /* what its header stands on; LAYER_MAP_NONE: nothing */
+    bool is_going; /* by a plan that comes before: nothing stands on it, nor it on anything */
+    bool is_read;  /* its header; one that all name raw has none */
+    size_t below;  /* what its header stands on; LAYER_MAP_NONE: nothing */
 };
 
 enum layer_name_kind {

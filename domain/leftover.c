@@ -12,6 +12,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/bitmap_checkpoint.h"
+#include "domain/branch_settle.h"
 #include "domain/checkpoint_settle.h"
 #include "domain/image_settle.h"
 #include "domain/internal_delete.h"
@@ -63,6 +64,8 @@ static int go_on_with_deletion(void *op, struct error *err)
 {
     const struct leftover *leftover = op;
     int r = internal_delete_settle(leftover->session, err);
+    if (r == 0)
+        r = branch_settle(leftover->session, err);
     return r < 0 ? r : merge_settle(leftover->session, err);
 }
 

@@ -17,6 +17,8 @@
  *   revert, layers, suspend, switch, entered, back, returned, internal  the way back
  *                (revert_settle.h)
  *   merge, merging  layers that go, and the checkpoint with them (merge_settle.h)
+ *   branch, dropping  files of a checkpoint that the guest has left, which go (branch_settle.h)
+ *   forgotten    of both: libvirt knows the checkpoint no more
  *   delete, deleting  a checkpoint inside its disks that goes (internal_delete.h)
  *   abandoned    {name, id}: a checkpoint that could not be removed, of a command that is settled
  */

@@ -11,6 +11,7 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "domain/branch_need.h"
 #include "domain/image_check.h"
 #include "domain/layer_map.h"
 #include "domain/merge_chain.h"
@@ -164,12 +165,17 @@ static int check_disk(const struct session *session, struct layer_map *map, cons
     return r;
 }
 
-int merge_check(const struct session *session, const json_t *merge, struct error *err)
+int merge_check(const struct session *session, const json_t *merge, const json_t *before,
+                struct error *err)
 {
     cleanup_layer_map struct layer_map map = {0};
-    const json_t *disks = json_object_get(merge, "disks"), *disk;
+    const json_t *disks = json_object_get(merge, "disks"), *disk, *branch;
     size_t i;
     int r = layer_map_read(session, &map, err);
+    json_array_foreach (before, i, branch) {
+        if (r == 0)
+            branch_need_apply(branch, &map);
+    }
     json_array_foreach (disks, i, disk) {
         if (r == 0)
             r = check_room(disks, disk, err);

@@ -16,8 +16,10 @@
 int merge_check_domain(const struct session *session, struct error *err);
 
 /*
- * Of a merge (merge_plan.h): EBUSY for a block job on one of its disks, ENOSPC where what goes into
+ * Of a merge (merge_plan.h), when the branches in the array `before` (branch_plan.h; NULL: none)
+ * will have gone: EBUSY for a block job on one of its disks, ENOSPC where what goes into
  * a base might not fit, EINVAL naming who needs a file as it is, or InvalidDiskInfo one that is
  * damaged, which a guest that runs hides.
  */
-int merge_check(const struct session *session, const json_t *merge, struct error *err);
+int merge_check(const struct session *session, const json_t *merge, const json_t *before,
+                struct error *err);

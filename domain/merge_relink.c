@@ -122,23 +122,30 @@ int merge_relink_definition(virDomainPtr domain, const json_t *disks, struct err
     return r;
 }
 
+int merge_relink_redefine(virDomainPtr domain, virDomainSnapshotPtr snapshot, const char *xml,
+                          struct error *err)
+{
+    unsigned flags = VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE;
+    if (virDomainSnapshotIsCurrent(snapshot, 0) == 1)
+        flags |= VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT;
+    const char *name = virDomainSnapshotGetName(snapshot);
+    virDomainSnapshotPtr defined = virDomainSnapshotCreateXML(domain, xml, flags);
+    if (!defined)
+        return libvirt_error(err, "cannot tell libvirt which file checkpoint %s is in now", name);
+    (void)virDomainSnapshotFree(defined);
+    return 0;
+}
+
 static int relink_snapshot(virDomainPtr domain, virDomainSnapshotPtr snapshot, const json_t *disks,
                            struct error *err)
 {
     const char *name = virDomainSnapshotGetName(snapshot);
     char *now = virDomainSnapshotGetXMLDesc(snapshot, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
     char *wanted = NULL;
-    unsigned flags = VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE;
-    if (virDomainSnapshotIsCurrent(snapshot, 0) == 1)
-        flags |= VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT;
     int r = now ? merge_relink_xml(now, "domainsnapshot", disks, &wanted, err)
                 : libvirt_error(err, "cannot read checkpoint %s", name);
-    virDomainSnapshotPtr defined =
-        r == 0 && wanted ? virDomainSnapshotCreateXML(domain, wanted, flags) : NULL;
-    if (r == 0 && wanted && !defined)
-        r = libvirt_error(err, "cannot tell libvirt which file checkpoint %s is in now", name);
-    if (defined)
-        (void)virDomainSnapshotFree(defined);
+    if (r == 0 && wanted)
+        r = merge_relink_redefine(domain, snapshot, wanted, err);
     secret_free(now);
     secret_free(wanted);
     return r;

@@ -20,6 +20,10 @@ int merge_relink_definition(virDomainPtr domain, const json_t *disks, struct err
 int merge_relink_snapshots(virDomainPtr domain, const json_t *disks, const char *except,
                            struct error *err);
 
+/* Has libvirt take that XML of one for the snapshot, the current one if it is that now. */
+int merge_relink_redefine(virDomainPtr domain, virDomainSnapshotPtr snapshot, const char *xml,
+                          struct error *err);
+
 /*
  * For its test, and for both: the same XML of a domain or snapshot with these disks, owned; NULL
  * when it names no layer that goes.

@@ -39,8 +39,10 @@ const char *nova_guest_warning(const char *domain_xml, enum nova_guest_command c
             "deleted (`nova-snapshot domain delete-checkpoint`) nova's start, hard reboot and "
             "deletion of the server fail, and so does its start with the host",
         [NOVA_GUEST_REVERT] =
-            "nova owns this domain and does not know that its disks are in other files now: its "
-            "start, hard reboot, or start with the host, as a snapshot, backup, rebuild, resize, "
+            "nova owns this domain and does not know that its disks are in other files now: until "
+            "what was left behind and then that checkpoint are deleted (`nova-snapshot domain "
+            "delete-checkpoint`) its start, hard reboot, or start with the host, as a snapshot, "
+            "backup, rebuild, resize, "
             "shelving, migration or rescue, fails or takes the files it knows, which keep "
             "checkpoints and must not be written to",
         [NOVA_GUEST_SAVE] = "nova owns this domain and takes it for stopped now: do not start, "
@@ -83,10 +85,10 @@ int nova_guest_refuse_revert(const char *domain_xml, struct error *err)
     return error_set(
         err, EINVAL, EXC_INTERNAL_ERROR,
         "nova owns this domain: its disks would go on in files that nova does not know of, on the "
-        "one it knows, and neither `domain delete-checkpoint` nor `domain flatten` could merge "
-        "them back; nova's next start or hard reboot of the server, or the host's boot, would "
-        "fail, "
-        "or write to what the checkpoints are kept in. --force goes back all the same");
+        "one it knows, until `domain delete-checkpoint` of what was left behind and then of that "
+        "checkpoint; nova's next start or hard reboot of the server, or the host's boot, would "
+        "fail before, or write to what the checkpoints are kept in. --force goes back all the "
+        "same");
 }
 
 const char *nova_guest_warning_of(const struct session *session, enum nova_guest_command command)

@@ -256,14 +256,17 @@ const struct command command_table[] = {
     {.name = "domain delete-checkpoint",
      .argument = "DOMAIN",
      .second = "NAME",
-     .summary = "Deletes a point, and keeps all that was written since.",
+     .summary = "Deletes a point, and keeps all that the guest goes on from.",
      .more =
          "Of an external one the layer that was put on top goes down into the file that kept the "
          "instant, by a block commit while the guest runs or is paused, else by qemu-img; then "
          "libvirt's snapshot goes, with the memory's file and the layer's. Other checkpoints stay "
-         "what they are. What is inside the disks' files is deleted by libvirt. Refused before "
+         "what they are. What is inside the disks' files is deleted by libvirt. One that the guest "
+         "does not go on from, as left-<time> of domain revert, goes with all that only it needs, "
+         "if none was made after it: its layers down to what another one keeps, and its memory. "
+         "Then the one that was gone back to can be deleted. Refused before "
          "anything is touched: files that another checkpoint, a branch or another domain needs as "
-         "they are, a checkpoint the guest does not go on from, snapshots or bitmaps inside a "
+         "they are, a layer with what no checkpoint keeps, snapshots or bitmaps inside a "
          "layer, layers that libvirt and the files' headers tell differently of, a disk resized "
          "since, links, data in further files, encryption, a job under way, a saved guest, too "
          "little room, a guest that was saved to a file which is still there and was not restored. "

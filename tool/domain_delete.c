@@ -3,9 +3,6 @@
 /* Names begin with domain_. */
 #include "tool/domain_delete.h"
 
-#include <jansson.h>
-#include <stdio.h>
-
 #include "domain/checkpoint_delete.h"
 #include "domain/flatten_plan.h"
 #include "tool/domain_session.h"
@@ -17,28 +14,35 @@ static const char *text_of(const json_t *object, const char *key)
 }
 
 /* Of an internal one no file goes. */
-static void report_disk(const json_t *disk, FILE *out)
+static void report_disk(const json_t *disk, bool is_branch, FILE *out)
 {
     const json_t *file, *base = json_object_get(disk, "base");
+    const char *target = text_of(disk, "target");
     size_t i;
-    json_array_foreach (json_object_get(disk, "gone"), i, file)
-        (void)fprintf(out, "%s  %s is in %s now\n", text_of(disk, "target"), text_of(file, "path"),
-                      text_of(base, "path"));
+    json_array_foreach (json_object_get(disk, "gone"), i, file) {
+        if (is_branch)
+            (void)fprintf(out, "%s  %s has gone\n", target, text_of(file, "path"));
+        else
+            (void)fprintf(out, "%s  %s is in %s now\n", target, text_of(file, "path"),
+                          text_of(base, "path"));
+    }
     if (!base)
-        (void)fprintf(out, "%s  %s holds it no more\n", text_of(disk, "target"),
+        (void)fprintf(out, "%s  %s holds it no more\n", target,
                       text_of(json_object_get(disk, "file"), "path"));
 }
 
-static void report_text(const json_t *done, FILE *out)
+void domain_delete_report(const json_t *done, FILE *out)
 {
     const json_t *note, *disk;
     size_t i, j;
     json_array_foreach (done, i, note) {
         const char *name = text_of(note, "snapshot");
+        bool is_branch = json_is_true(json_object_get(note, "branch"));
         if (name[0] != '\0')
-            (void)fprintf(out, "checkpoint %s is deleted\n", name);
+            (void)fprintf(out, "checkpoint %s is deleted%s\n", name,
+                          is_branch ? ", and that instant of a branch is lost" : "");
         json_array_foreach (json_object_get(note, "disks"), j, disk)
-            report_disk(disk, out);
+            report_disk(disk, is_branch, out);
     }
     if (json_array_size(done) == 0)
         (void)fputs("there is nothing to merge\n", out);
@@ -52,7 +56,7 @@ static enum invocation_exit end_command(const struct invocation *invocation, jso
         (void)json_dumpf(done, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
         (void)fputc('\n', stdout);
     } else if (r == 0 || json_array_size(done) > 0) {
-        report_text(done, stdout);
+        domain_delete_report(done, stdout);
     }
     json_decref(done);
     return r < 0 ? domain_session_complain(INVOCATION_FAILED, err->message) : INVOCATION_DONE;
