@@ -7,7 +7,9 @@
 
 #include "common/cleanup.h"
 #include "common/secret.h"
+#include "domain/checkpoint_delete.h"
 #include "domain/leftover.h"
+#include "domain/merge_check.h"
 #include "domain/nova_guest.h"
 #include "domain/revert_int.h"
 #include "domain/saved_file.h"
@@ -43,6 +45,21 @@ static int check_owner(const struct session *session, const struct revert_point 
     return r < 0 ? r : nova_guest_refuse_revert(xml, err);
 }
 
+/* What would keep revert_discard() from its work. */
+static int check_discard(const struct session *session, const struct revert_point *point,
+                         const struct revert_request *request, struct error *err)
+{
+    if (!request->discard)
+        return 0;
+    int r = point->is_internal
+                ? error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                            "checkpoint %s is inside its disks: going back to it keeps nothing of "
+                            "now, and takes --force instead",
+                            point->name)
+                : merge_check_domain(session, err);
+    return r < 0 ? error_prepend(err, "what is left behind could not be removed (--discard)") : 0;
+}
+
 const char *revert_state_of(const struct revert_point *point, const struct revert_request *request)
 {
     bool has_guest = point->has_memory; /* without it, it would be started anew */
@@ -66,6 +83,8 @@ int revert_run(struct session *session, const struct revert_request *request,
         r = read_point(session, request->name, &point, err);
     if (r == 0)
         r = check_owner(session, &point, request, err);
+    if (r == 0)
+        r = check_discard(session, &point, request, err);
     if (r == 0) {
         ret_report->state = revert_state_of(&point, request);
         if (point.is_internal)
@@ -80,4 +99,12 @@ int revert_run(struct session *session, const struct revert_request *request,
     }
     revert_point_done(&point);
     return r;
+}
+
+int revert_discard(struct session *session, const struct revert_report *report, json_t **ret_done,
+                   struct error *err)
+{
+    /* A guest that was saved to a file was asked about before. */
+    const struct delete_request request = {.name = report->left, .force = true};
+    return checkpoint_delete(session, &request, ret_done, err);
 }

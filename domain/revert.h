@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "common/error.h"
@@ -19,8 +20,9 @@ struct revert_request {
     const char *name;
     bool running; /* the guest runs afterwards, however it was then */
     bool paused;
-    bool force; /* what is now may be lost, also in a file it was saved to; of nova's guests, what
-                   nova knows of their disks */
+    bool force;   /* what is now may be lost, also in a file it was saved to; of nova's guests, what
+                     nova knows of their disks */
+    bool discard; /* revert_discard() is to follow: refused where it could not */
 };
 
 struct revert_report {
@@ -36,3 +38,11 @@ struct revert_report {
  */
 int revert_run(struct session *session, const struct revert_request *request,
                struct revert_report *ret_report, struct error *err);
+
+/*
+ * Behind revert_run(): what was left behind is not kept. *ret_done as checkpoint_delete(), whose
+ * errors it has; after a failure the checkpoint is there, unless the message says that the next
+ * command goes on.
+ */
+int revert_discard(struct session *session, const struct revert_report *report, json_t **ret_done,
+                   struct error *err);

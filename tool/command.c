@@ -77,6 +77,9 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
                                  "To an internal checkpoint, where what was written since is "
                                  "lost; a server of nova's, which nova may not be able to "
                                  "start afterwards; and a guest that was saved to a file."},
+    [INVOCATION_DISCARD] = {"discard", NULL,
+                            "What is now is not kept: its checkpoint is deleted when the domain is "
+                            "where it was to go."},
     [INVOCATION_FORCE_CHECKPOINT] =
         {"force", NULL,
          "Also of a server of nova's, which nova cannot start while its disks are in layers, or "
@@ -241,8 +244,10 @@ const struct command command_table[] = {
          "that instant; without memory it is stopped afterwards unless told otherwise. To an "
          "external checkpoint: the domain as it is now is kept by a checkpoint of its own, "
          "left-<time>, which one may go back to in turn, then the disks go on in new files "
-         "<disk>.<NAME>-<time>. To an internal one with --force alone: what was written since is "
-         "lost. A server of nova's goes back to an external one with --force alone: its disks "
+         "<disk>.<NAME>-<time>. With --discard that checkpoint is deleted at the end, as domain "
+         "delete-checkpoint does, and it is there, whole, until then. To an internal one with "
+         "--force alone: what was written since is lost. A server of nova's goes back to an "
+         "external one with --force alone: its disks "
          "would be in files that nova does not know of. It is refused before anything is touched "
          "where a file of the checkpoint has gone "
          "or was written to since, a layer was merged, a disk was attached or detached, or a part "
@@ -250,9 +255,9 @@ const struct command command_table[] = {
          "recover ends with the domain as it was or at the checkpoint; where the guest went on "
          "meanwhile, it stays as it is.",
      .run = domain_revert,
-     .options = {INVOCATION_RUNNING, INVOCATION_PAUSED, INVOCATION_FORCE_REVERT, INVOCATION_CONNECT,
-                 INVOCATION_STATE_DIR},
-     .n_options = 5},
+     .options = {INVOCATION_RUNNING, INVOCATION_PAUSED, INVOCATION_DISCARD, INVOCATION_FORCE_REVERT,
+                 INVOCATION_CONNECT, INVOCATION_STATE_DIR},
+     .n_options = 6},
     {.name = "domain delete-checkpoint",
      .argument = "DOMAIN",
      .second = "NAME",
