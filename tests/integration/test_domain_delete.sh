@@ -39,6 +39,17 @@ flatten() { # guest arguments...
     shift
     "$TOOL" domain flatten "$NAME-$guest" "$@" --state-dir "$STATE" 2>&1
 }
+revert() { # guest name arguments...
+    local guest=$1 name=$2
+    shift 2
+    "$TOOL" domain revert "$NAME-$guest" "$name" "$@" --state-dir "$STATE" 2>&1
+}
+# The guest is taken back to a checkpoint: what it left is checkpoint $left.
+go_back() { # guest name arguments...
+    local said
+    said=$(revert "$@") && left=$($VIRSH snapshot-list --name "$NAME-$1" | grep '^left-' | sort | tail -n 1)
+    result $? "$1: goes back to $2" "$said"
+}
 recover() { "$TOOL" domain recover "$NAME-$1" --state-dir "$STATE" 2>&1; }
 checkpoints_of() { $VIRSH snapshot-list --name "$NAME-$1" | xargs; }
 file_of() { # guest target: what it writes to
@@ -198,7 +209,7 @@ test_children() {
 }
 
 # Guests without an operating system: what is on their disks is written through the monitor.
-make_guest() { # name [format]
+make_guest() { # name [format]; SHUT=1: it does not run
     local disk
     for disk in '' 2; do
         qemu-img create -q -f "${2:-qcow2}" "$DISKS/$1$disk.img" 8M
@@ -212,6 +223,11 @@ write_both() { # guest pattern
     local disk before
     before=$(disks_of "$1")
     for disk in 0 1; do
+        if [ "$(state_of "$1")" = 'shut off' ]; then
+            qemu-io -f qcow2 -c "write -q -P $2 $(($2 % 6 + 1))M 768k" \
+                "$(defined_file_of "$1" "vd$([ $disk = 0 ] && echo a || echo b)")"
+            continue
+        fi
         monitor "$1" "qemu-io -d /machine/peripheral/virtio-disk$disk/virtio-backend \"write -P $2 $(($2 % 6 + 1))M 768k\"" \
             >/dev/null
     done
@@ -222,7 +238,7 @@ whole_picture() { # guest
     picture "$1"
     $VIRSH dumpxml "$NAME-$1" | grep -E "<(source|backingStore|mirror)"
     for name in $(checkpoints_of "$1"); do $VIRSH snapshot-dumpxml "$NAME-$1" "$name"; done
-    find "$DISKS" "$INSTANCES" -type f -printf '%p %s %T@\n' | grep -v "/$1.*img\(.[a-z]*\)\? " | sort
+    find "$DISKS" "$INSTANCES" -type f -printf '%p %s %T@\n' | grep -v "/$1.*img\(.[-a-zA-Z0-9]*\)\? " | sort
     find "$STATE/records" -type f 2>/dev/null
 }
 refused() { # guest text command...
@@ -394,6 +410,119 @@ test_kills() {
         $VIRSH start "$NAME-$guest"
     done
     remove $guest
+}
+
+files_of() { (cd "$DISKS" && find . -name "$1*" -printf '%f\n' | sed "s/-20[0-9TZ]*/-TIME/g" | sort | xargs); }
+# left_goes GUEST DESCRIPTION FILES: all that stays is as it was, and of the guest there are FILES.
+left_goes() {
+    local guest=$1 what=$2 files=$3 before seen said
+    $VIRSH suspend "$NAME-$guest" >/dev/null 2>&1
+    before=$(points_of "$guest" "$left")
+    seen=$(disks_of "$guest")
+    said=$(delete "$guest" "$left") && grep -q "$left is deleted, and that instant of a branch is lost" <<<"$said"
+    result $? "$what: what was left goes" "$said"
+    [ "$(points_of "$guest")" = "$before" ] && [ "$(disks_of "$guest")" = "$seen" ]
+    result $? "$what: all else is what it was" "$(diff <(echo "$before$seen") <(points_of "$guest"; disks_of "$guest"))"
+    [ "$(files_of "$guest")" = "$files" ]
+    result $? "$what: its files have gone" "$(files_of "$guest"), not $files"
+    no_record "$what"
+    $VIRSH resume "$NAME-$guest" >/dev/null 2>&1
+}
+
+# What a guest has left by going back goes, then the checkpoints it went back to, to the flat disk.
+branch_of() { # guest [how it is to go back...]
+    local guest=$1 memory='' left said before
+    shift
+    [ $# -eq 0 ] || memory=$guest.img.a.memory
+    checkpoint "$guest" a
+    write_both "$guest" 0x02
+    checkpoint "$guest" b --disk-only
+    write_both "$guest" 0x03
+    go_back "$guest" a "$@"
+    refused "$guest" "checkpoint $left was made after it" delete "$guest" b
+    refused "$guest" "of domain $NAME-$guest names $DISKS/$guest.img." delete "$guest" a
+    qemu-img create -q -f qcow2 -b "$DISKS/$guest.img.b" -F qcow2 "$DISKS/clone.img"
+    refused "$guest" "$DISKS/clone.img, of a branch, stands on it" delete "$guest" "$left"
+    SHUT=1 define_guest clone "$(disk_xml vda qcow2 "$DISKS/clone.img")" || exit 1
+    refused "$guest" "domain $NAME-clone names $DISKS/clone.img" delete "$guest" "$left"
+    remove clone
+    rm "$DISKS/clone.img"
+    write_both "$guest" 0x04
+    left_goes "$guest" "$guest" "$(xargs <<<"$guest.img $guest.img.a $guest.img.a-TIME $memory
+        $guest.img.b-TIME ${guest}2.img ${guest}2.img.a ${guest}2.img.a-TIME ${guest}2.img.b-TIME")"
+    said=$(revert "$guest" b --discard "$@") && grep -q 'that instant of a branch is lost' <<<"$said" &&
+        [ "$(checkpoints_of "$guest")" = 'a b' ]
+    result $? "$guest, --discard: nothing is left behind" "$said, $(checkpoints_of "$guest")"
+    before=$(disks_of "$guest")
+    said=$(delete "$guest" b) && said+=$(delete "$guest" a)
+    result $? "$guest: the checkpoints it went back to go" "$said"
+    [ "$(disks_of "$guest")" = "$before" ] && [ "$(files_of "$guest")" = "$guest.img ${guest}2.img" ]
+    result $? "$guest: the checkpoints it went back to go: the disks are flat" "$(files_of "$guest")"
+    checkpoint "$guest" a --disk-only
+    checkpoint "$guest" b --disk-only
+    go_back "$guest" a "$@"
+    before=$(disks_of "$guest")
+    said=$(delete "$guest" b --children) && [ "$(checkpoints_of "$guest")" = a ]
+    result $? "$guest, --children: a branch goes" "$said"
+    go_back "$guest" a "$@"
+    said=$(delete "$guest" a --children) && [ -z "$(checkpoints_of "$guest")" ] &&
+        [ "$(disks_of "$guest")" = "$before" ] && [ "$(files_of "$guest")" = "$guest.img ${guest}2.img" ]
+    result $? "$guest, --children: all of it goes" "$said, $(files_of "$guest")"
+    remove "$guest"
+}
+test_branch() {
+    make_guest branch
+    branch_of branch --running
+}
+test_branch_at_rest() {
+    SHUT=1 make_guest rest
+    branch_of rest
+}
+
+# The whole story, of a guest that writes: there, back, and nothing is left of it.
+test_story() {
+    local guest=story left boots=1 said
+    build_writing_guest
+    build_writing_content "$DISKS/content"
+    build_writing_content "$DISKS/content2" 'other of a writing guest'
+    make_writing_guest $guest
+    checkpoint $guest "then"
+    writes_on $guest 20 120
+    go_back $guest "then"
+    goes_on $guest "story, gone back"
+    refused $guest "checkpoint $left of domain" delete $guest "then"
+    said=$(delete $guest "$left")
+    result $? "story: what was left goes" "$said"
+    goes_on $guest "story, what was left has gone"
+    said=$(delete $guest "then") && [ -z "$(checkpoints_of $guest)" ]
+    result $? "story: the checkpoint it went back to goes" "$said"
+    goes_on $guest "story, all has gone"
+    are_whole $guest "story"
+    [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ] && [ "$(files_of $guest)" = "$guest.img ${guest}2.img" ]
+    result $? "story: the disks are flat" "$(files_of $guest)"
+    no_record "story"
+    remove $guest
+}
+
+kill_branches() { # guest points...
+    local guest=$1 left n=2 point
+    shift
+    checkpoint "$guest" a
+    write_both "$guest" $((n++))
+    checkpoint "$guest" b --disk-only
+    for point in "$@"; do
+        wanted "$point" || continue
+        write_both "$guest" $((n++))
+        go_back "$guest" a
+        killed "$guest" "$left" "$point" "$guest, a branch"
+    done
+    remove "$guest"
+}
+test_branch_kills() {
+    SHUT=1 make_guest killed
+    kill_branches killed written-down branch:begun branch:layer-made branch:relinked branch:metadata-gone file-removed
+    make_guest killed2
+    kill_branches killed2 branch:relinked file-removed
 }
 
 # The definition of now, and the one from before that checkpoint was made.
@@ -680,7 +809,8 @@ test_nova() {
     remove $guest
 }
 
-for cell in ${CELLS:-refusals internal nova kills changes under meanwhile pivot saved same_id restarts external}; do
+for cell in ${CELLS:-refusals internal nova kills branch_at_rest branch_kills branch story changes under meanwhile pivot saved same_id \
+    restarts external}; do
     "test_$cell"
 done
 echo "1..$count"
