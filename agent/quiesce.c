@@ -37,17 +37,18 @@ static int await_turn(struct instance_request *op, struct error *err)
  * nova.virt.libvirt.driver:_set_quiesced. nova-api makes an HTTP 409 of the newer class, and knows
  * none but nova's.
  */
-static int refuse_freeze(const struct instance_request *op, const struct error *failure,
-                         struct error *err)
+static int quiesce_failed(const struct instance_request *op, const struct error *failure,
+                          struct error *err)
 {
+    bool unresponsive = error_is(failure, EXC_INSTANCE_QUIESCE_FAILED);
     *err = *failure;
-    if (error_is_novas(failure) && !error_is(failure, EXC_INTERNAL_ERROR))
+    if (error_is_novas(failure) && !unresponsive)
         return -err->errnum;
-    if (!release_has(op->agent->release, &op->instance, RELEASE_REFUSES_WITH_409))
-        return error_set(err, failure->errnum, EXC_INTERNAL_ERROR,
-                         "Error from libvirt while quiescing: %s", failure->message);
-    return error_set(err, failure->errnum, EXC_INSTANCE_QUIESCE_FAILED,
-                     "Failed to quiesce instance: %s", failure->message);
+    if (unresponsive && release_has(op->agent->release, &op->instance, RELEASE_REFUSES_WITH_409))
+        return error_set(err, failure->errnum, EXC_INSTANCE_QUIESCE_FAILED,
+                         "Failed to quiesce instance: %s", failure->message);
+    return error_set(err, failure->errnum, EXC_INTERNAL_ERROR,
+                     "Error from libvirt while quiescing: %s", failure->message);
 }
 
 /*
@@ -66,7 +67,7 @@ static int freeze_guest(struct instance_request *op, struct error *err)
     if (r == 0)
         r = freezer_freeze(op->agent->freezer, op->instance.uuid, &failure);
     instance_turn_pass(op->turn);
-    return r < 0 ? refuse_freeze(op, &failure, err) : 0;
+    return r < 0 ? quiesce_failed(op, &failure, err) : 0;
 }
 
 /* A caller that hears nothing gives up and asks for the thaw, or the deadline does. */
@@ -126,12 +127,14 @@ static void await_snapshots(struct instance_request *op)
 
 static int thaw_after_freeze(struct instance_request *op, struct error *err)
 {
+    struct error failure = ERROR_INIT;
     int r = instance_request_begin(op, err);
     if (r < 0)
         return r;
     if (freezer_holds(op->agent->freezer, op->instance.uuid))
         await_snapshots(op);
-    return freezer_thaw(op->agent->freezer, op->instance.uuid, err);
+    r = freezer_thaw(op->agent->freezer, op->instance.uuid, &failure);
+    return r < 0 ? quiesce_failed(op, &failure, err) : 0;
 }
 
 void quiesce_thaw_serve(const struct instance_request *handed_over)

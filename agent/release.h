@@ -19,7 +19,7 @@ struct release;
 enum release_habit {
     RELEASE_AMI_STAYS_AMI,    /* disk_format of the snapshot of a server booted from an AMI */
     RELEASE_TELLS_SHARES,     /* InstanceActionSnapshotPayload 1.10 */
-    RELEASE_REFUSES_WITH_409, /* quiesce_instance fails with InstanceQuiesceFailed */
+    RELEASE_REFUSES_WITH_409, /* a guest agent that does not respond is InstanceQuiesceFailed */
     RELEASE_POSTS_LOCATION,   /* Glance is given a location by POST first */
     RELEASE_HABIT_MAX
 };

@@ -250,11 +250,13 @@ struct driver_ops {
     /*
      * Freezes the guest's filesystems through its agent. On failure they are as they were, except
      * after ETIMEDOUT: the agent may still come to it, so that only a thaw that succeeds ends it.
-     * InternalError, the class every release of nova-api knows; InstanceNotRunning.
+     * InstanceQuiesceFailed when its agent does not respond, which not every release of nova knows;
+     * InstanceNotRunning.
      */
     int (*freeze)(struct driver *driver, const char *uuid, struct error *err);
 
-    /* Thaws them; a guest that has ended needs none (0). To be called again after a failure. */
+    /* Thaws them; a guest that has ended needs none (0). To be called again after a failure, whose
+     * classes are those of freeze. */
     int (*thaw)(struct driver *driver, const char *uuid, struct error *err);
 
     /*

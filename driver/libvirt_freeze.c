@@ -38,6 +38,15 @@ static void quiesce_release_agent(struct guest_freeze *limit, virDomainPtr domai
                     failure.message);
 }
 
+/* The class that nova has for it, on releases that have one. */
+static int quiesce_name_failure(const struct guest_freeze *freeze, struct error *err)
+{
+    const struct error failure = *err;
+    if (!freeze->unresponsive)
+        return -failure.errnum;
+    return error_set(err, failure.errnum, EXC_INSTANCE_QUIESCE_FAILED, "%s", failure.message);
+}
+
 /* True when nothing is left that could be frozen. */
 static bool quiesce_guest_has_ended(struct libvirt_driver *driver, const char *uuid)
 {
@@ -65,7 +74,7 @@ int libvirt_freeze(struct libvirt_driver *driver, const char *uuid, struct error
         err->errnum = ETIMEDOUT;
     else if (quiesce_guest_has_ended(driver, uuid))
         return libvirt_domain_not_running(uuid, err);
-    return -err->errnum;
+    return quiesce_name_failure(&freeze, err);
 }
 
 static int quiesce_thaw(struct libvirt_driver *driver, virDomainPtr domain, const char *uuid,
@@ -79,7 +88,7 @@ static int quiesce_thaw(struct libvirt_driver *driver, virDomainPtr domain, cons
         r = guest_freeze_end(&freeze, domain, err);
     quiesce_release_agent(&freeze, domain, uuid);
     log_debug("thaw of instance %s by request: %s", uuid, r == 0 ? "done" : err->message);
-    return r;
+    return r == 0 ? 0 : quiesce_name_failure(&freeze, err);
 }
 
 int libvirt_thaw(struct libvirt_driver *driver, const char *uuid, struct error *err)

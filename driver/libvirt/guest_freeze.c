@@ -13,6 +13,14 @@
 #include "driver/journal.h"
 #include "driver/libvirt/domain.h"
 
+/* Of the failure at hand. nova tells an agent that does not respond from all others. */
+static int note_code(struct guest_freeze *freeze)
+{
+    int code = virGetLastErrorCode();
+    freeze->unresponsive = code == VIR_ERR_AGENT_UNRESPONSIVE;
+    return code;
+}
+
 /* Errors that say that there is no agent to answer a freeze; others are the agent's own. */
 static bool agent_is_absent(int code)
 {
@@ -42,7 +50,7 @@ enum freeze_status {
  * time is not frozen. Its own guest-fsfreeze-status would have to go around libvirt, which then
  * marks the domain as tainted.
  */
-static enum freeze_status read_status(const struct guest_freeze *freeze, virDomainPtr domain,
+static enum freeze_status read_status(struct guest_freeze *freeze, virDomainPtr domain,
                                       struct error *ret_refusal)
 {
     long long seconds = 0;
@@ -51,7 +59,7 @@ static enum freeze_status read_status(const struct guest_freeze *freeze, virDoma
         return STATUS_UNKNOWN;
     if (virDomainGetTime(domain, &seconds, &nanoseconds, 0) == 0)
         return STATUS_THAWED;
-    const int code = virGetLastErrorCode();
+    const int code = note_code(freeze);
     (void)libvirt_error(ret_refusal, "it does not tell its time");
     if (answer_was_lost(freeze, domain, code))
         return STATUS_UNANSWERED;
@@ -111,7 +119,7 @@ static int freeze_now(struct guest_freeze *freeze, virDomainPtr domain, struct e
     if (frozen == 0)
         return freezes_nothing(freeze, "has found no filesystem to freeze", err);
     int r = libvirt_error(err, "cannot freeze the guest's filesystems");
-    if (answer_was_lost(freeze, domain, virGetLastErrorCode()))
+    if (answer_was_lost(freeze, domain, note_code(freeze)))
         return r;
     if (freeze->answers)
         (void)virDomainFSThaw(domain, NULL, 0, 0); /* what was frozen before it failed */
@@ -131,7 +139,7 @@ int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, struct 
     freeze->answers = virDomainGetTime(domain, &seconds, &nanoseconds, 0) == 0;
     log_debug("guest agent: it %s its time before the freeze",
               freeze->answers ? "tells" : "does not tell");
-    if (!freeze->answers && agent_is_absent(virGetLastErrorCode()))
+    if (!freeze->answers && agent_is_absent(note_code(freeze)))
         return libvirt_error(err, "the guest agent does not answer");
     r = driver_journal_freezing(freeze->journal, err);
     return r < 0 ? r : freeze_now(freeze, domain, err);
@@ -142,8 +150,10 @@ int guest_freeze_end(struct guest_freeze *freeze, virDomainPtr domain, struct er
     struct error refusal = ERROR_INIT;
     if (!freeze->thaw_needed || !domain)
         return 0;
-    if (virDomainFSThaw(domain, NULL, 0, 0) < 0)
+    if (virDomainFSThaw(domain, NULL, 0, 0) < 0) {
+        (void)note_code(freeze);
         return libvirt_error(err, "cannot thaw the guest's filesystems");
+    }
     if (read_status(freeze, domain, &refusal) == STATUS_FROZEN) {
         *err = refusal;
         return error_prepend(

@@ -21,6 +21,7 @@ struct guest_freeze {
     bool thaw_needed;                      /* the guest is, or may yet become, frozen by us */
     bool told;                             /* the journal has been told of a freeze */
     bool answers;                          /* it has told its time, before the freeze */
+    bool unresponsive;                     /* the last failure was VIR_ERR_AGENT_UNRESPONSIVE */
     uint64_t frozen_ms;                    /* since when it is, of clock_now_ms(); 0: it is not */
 };
 

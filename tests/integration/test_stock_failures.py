@@ -17,7 +17,7 @@ from agent import AS_NOVA, Agent
 from attempt import Attempt
 from bus_trace import traced
 from cloud import REPO, Cloud
-from failures import (IMAGE, Scene, answered, ask_for_more, delete_image, delete_server,
+from failures import (IMAGE, Scene, agent_refuses, answered, ask_for_more, delete_image, delete_server,
                       nova_compute_through, plain, reset_state, while_held, without_disk,
                       without_domain, without_room)
 from nova import exception
@@ -35,6 +35,7 @@ ROWS = {
     "server deleted during the upload": (while_held(delete_server), {"image": None}),
     "quiesce required, no guest agent": (plain("required"), {}),
     "quiesce required, volume-backed, no answer": (plain("volume"), {}),
+    "quiesce required, volume-backed, agent refuses": (agent_refuses, {}),
     "disk away, cold": (without_disk("stopped"), {
         "details": "No disk at ", "faults": [404], "exceptions": ["DiskNotFound"]}),
     "disk of another format": (without_disk("stopped", "raw"), {

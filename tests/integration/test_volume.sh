@@ -306,7 +306,7 @@ test_stall() {
 test_agent() {
     DEVICES="<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>" \
         guest "$DIR/share"
-    refused libvirtError "freeze without an agent in the guest" freeze freeze=2
+    refused InstanceQuiesceFailed "freeze without an agent in the guest" freeze freeze=2
     create "agent that does not answer: borne" vol.a vol quiesce=1 freeze=2
     overlay vol.b vol.a
     refused os_require_quiesce "agent that does not answer: required" create new_file=vol.b \

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import http_proxy
 from attempt import BODIES, Attempt
-from cloud import LAB, disk_file, domain_xml, lab_service, run
+from cloud import (LAB, ask_guest_agent, disk_file, domain_xml, lab_service, run, wait_for,
+                   wait_guest_agent)
 
 IMAGE, FILE = r"^/v2/images/[0-9a-f-]+$", r"^/v2/images/[^/]+/file"
 HALF = http_proxy.stall_after(64 << 10)  # of an upload
@@ -28,10 +29,12 @@ class Scene:
         base = cloud.image_named("lab-base")
         with ThreadPoolExecutor() as pool:
             volume = pool.submit(self.boot_from_volume)
+            agent = pool.submit(self.boot_from_volume, cloud.image_named("lab-agent"), "m1.tiny")
             self.required, self.stopped, *self.running = pool.map(
                 lambda image: cloud.create_server("it-failure", image),
                 [self.blank(os_require_quiesce="yes"), base, base, base])
-            self.volume = volume.result()
+            self.volume, self.agent = volume.result(), agent.result()
+        wait_guest_agent(self.agent)
         self.stopped_xml = domain_xml(self.stopped)
         cloud.action(self.stopped, "os-stop", wait="SHUTOFF")
 
@@ -50,14 +53,14 @@ class Scene:
                           headers={"Content-Type": "application/octet-stream"})
         return image
 
-    def boot_from_volume(self):
-        """Its guest agent, which there is said to be, never answers."""
-        volume = self.cloud.create_volume("it-failure", "ceph")
+    def boot_from_volume(self, image=None, flavor="m1.nano"):
+        """Without an image the guest agent, which there is said to be, never answers."""
+        volume = self.cloud.create_volume("it-failure", "ceph", image)
         for action in ({"os-set_bootable": {"bootable": True}},
                        {"os-set_image_metadata": {"metadata": {"hw_qemu_guest_agent": "yes",
                                                                "os_require_quiesce": "yes"}}}):
             self.cloud.cinder("POST", f"/volumes/{volume}/action", action)
-        return self.cloud.boot_volume_server("it-failure", volume)
+        return self.cloud.boot_volume_server("it-failure", volume, flavor)
 
     @contextlib.contextmanager
     def held(self, server, verb, path, action):
@@ -90,6 +93,17 @@ def nova_compute_through(proxy, cloud):
 # --- ways it fails, and what makes them
 def plain(server):
     return lambda scene: Attempt(scene.cloud, getattr(scene, server)).settle()
+
+
+def agent_refuses(scene):
+    """In a guest that is frozen already the agent answers, and knows nothing but the thaw."""
+    def tell(command):
+        return lambda: ask_guest_agent(scene.agent, command).returncode == 0
+    wait_for("freeze", tell("guest-fsfreeze-freeze"), 60, 1)
+    try:
+        return Attempt(scene.cloud, scene.agent).settle()
+    finally:
+        wait_for("thaw", tell("guest-fsfreeze-thaw"), 60, 1)
 
 
 def answered(code, verb="PUT", path=FILE, server="stopped", request="createImage"):

@@ -49,18 +49,53 @@ static void failures_have_classes_every_api_knows(void **state)
     assert_false(freezer_holds(agent.freezer, FIXTURE_INSTANCE));
 }
 
-/* Instance 2.8 comes from 2023.2 at the earliest. */
-static void later_releases_hear_of_a_conflict(void **state)
+/* From a nova-api of 2023.2 or later; Zed's sends 2.7. */
+static struct rpc_request *later_request_of(const char *method)
 {
-    (void)state;
-    struct rpc_request *request = request_of("quiesce_instance", true);
+    struct rpc_request *request = request_of(method, true);
     (void)json_object_set_new(json_object_get(request->args, "instance"), "nova_object.version",
                               json_string("2.8"));
-    script.errors[FAKE_FREEZE] = failure(EIO, EXC_LIBVIRT_ERROR);
-    fake_driver_set_script(agent.driver, &script);
-    quiesce_freeze_serve(HANDED_OVER(request, NULL));
-    assert_string_equal(world.story,
-                        "fail:InstanceQuiesceFailed quiesce_instance compute.exception ");
+    return request;
+}
+
+static void freeze_fails(bool later, const char *exc, const char *expected)
+{
+    script.errors[FAKE_FREEZE] = failure(EIO, exc);
+    world.story[0] = '\0';
+    quiesce_freeze_serve(HANDED_OVER(
+        later ? later_request_of("quiesce_instance") : request_of("quiesce_instance", true), NULL));
+    assert_string_equal(world.story, expected);
+}
+
+/* Of all errors of libvirt's only this one is a conflict to nova-api. */
+static void an_agent_that_does_not_respond_is_a_conflict(void **state)
+{
+    (void)state;
+    freeze_fails(true, EXC_INSTANCE_QUIESCE_FAILED,
+                 "fail:InstanceQuiesceFailed quiesce_instance compute.exception ");
+    freeze_fails(true, EXC_LIBVIRT_ERROR, "fail:InternalError quiesce_instance compute.exception ");
+    freeze_fails(true, EXC_INTERNAL_ERROR,
+                 "fail:InternalError quiesce_instance compute.exception ");
+    freeze_fails(false, EXC_INSTANCE_QUIESCE_FAILED,
+                 "fail:InternalError quiesce_instance compute.exception ");
+}
+
+static void thaw_fails(bool later, const char *exc, const char *expected)
+{
+    script.errors[FAKE_THAW] = failure(EIO, exc);
+    quiesce_thaw_serve(HANDED_OVER(later ? later_request_of("unquiesce_instance")
+                                         : request_of("unquiesce_instance", true),
+                                   NULL));
+    assert_string_equal(world.exception, expected);
+}
+
+/* Nobody waits for an answer; the notification names the class. */
+static void a_thaw_fails_with_the_same_classes(void **state)
+{
+    (void)state;
+    thaw_fails(true, EXC_LIBVIRT_ERROR, EXC_INTERNAL_ERROR);
+    thaw_fails(true, EXC_INSTANCE_QUIESCE_FAILED, EXC_INSTANCE_QUIESCE_FAILED);
+    thaw_fails(false, EXC_INSTANCE_QUIESCE_FAILED, EXC_INTERNAL_ERROR);
 }
 
 static void thaws_without_a_mapping(void **state)
@@ -97,7 +132,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(freezes_and_thaws),
         TEST(failures_have_classes_every_api_knows),
-        TEST(later_releases_hear_of_a_conflict),
+        TEST(an_agent_that_does_not_respond_is_a_conflict),
+        TEST(a_thaw_fails_with_the_same_classes),
         TEST(thaws_without_a_mapping),
         TEST(thaws_whatever_the_mapping_holds),
         TEST(thaws_a_guest_it_did_not_freeze),

@@ -64,6 +64,7 @@ static struct {
     unsigned n_saving; /* so often Glance says that it still saves the image */
     char details[512]; /* of the event */
     char fault[512];
+    char exception[ERROR_EXC_MAX]; /* of the last versioned notification that names one */
     unsigned open_events, ended_events;
     char event[64];     /* the name of those that were started */
     json_t *attributes; /* all that was set in the image's record */
@@ -336,6 +337,10 @@ int __wrap_notifier_notify(struct bus *bus, const struct notification *notificat
     assert_string_equal(notification->publisher_id, notification->kind == NOTIFICATION_LEGACY
                                                         ? "compute.cmp1"
                                                         : "nova-compute:cmp1");
+    const char *exception = json_string_value(
+        json_object_get(json_object_get(notification->payload, "nova_object.data"), "exception"));
+    if (exception)
+        (void)snprintf(world.exception, sizeof(world.exception), "%s", exception);
     json_decref(notification->payload);
     tell("%s", notification->event_type);
     return world.fail_notify.errnum != 0 ? fail_with(&world.fail_notify, err) : 0;

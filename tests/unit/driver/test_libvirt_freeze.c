@@ -65,7 +65,7 @@ static void lost_answer_is_told_from_a_refusal(void **state)
     world.fail_with_effect = true;
     assert_int_equal(libvirt_freeze(&driver, UUID, &err), -ETIMEDOUT);
     assert_int_equal(err.errnum, ETIMEDOUT);
-    assert_string_equal(err.exc, EXC_LIBVIRT_ERROR);
+    assert_string_equal(err.exc, EXC_INSTANCE_QUIESCE_FAILED);
     assert_true(world.frozen); /* only a thaw ends it */
     assert_agent_is_free();
     assert_int_equal(libvirt_thaw(&driver, UUID, &err), 0);
@@ -83,8 +83,34 @@ static void lost_answer_is_told_from_a_refusal(void **state)
     world.fail_name = "GetTime";
     world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
     assert_int_equal(libvirt_freeze(&driver, UUID, &err), -EIO); /* it was not asked to freeze */
+    assert_string_equal(err.exc, EXC_INSTANCE_QUIESCE_FAILED);
+    assert_non_null(strstr(err.message, "the guest agent does not answer"));
     assert_false(was_called("FSFreeze"));
     assert_agent_is_free();
+}
+
+/* nova tells this one of libvirt's errors from all others, the absent agent's included. */
+static void only_an_unresponsive_agent_has_its_class(void **state)
+{
+    static const struct {
+        const char *call;
+        int code;
+        const char *exc;
+    } failures[] = {{"GetTime", VIR_ERR_AGENT_UNRESPONSIVE, EXC_INSTANCE_QUIESCE_FAILED},
+                    {"GetTime", VIR_ERR_AGENT_UNSYNCED, EXC_LIBVIRT_ERROR},
+                    {"GetTime", VIR_ERR_ARGUMENT_UNSUPPORTED, EXC_LIBVIRT_ERROR},
+                    {"GetTime", VIR_ERR_OPERATION_INVALID, EXC_LIBVIRT_ERROR},
+                    {"FSFreeze", VIR_ERR_AGENT_UNRESPONSIVE, EXC_INSTANCE_QUIESCE_FAILED},
+                    {"FSFreeze", VIR_ERR_AGENT_UNSYNCED, EXC_LIBVIRT_ERROR},
+                    {"FSFreeze", VIR_ERR_INTERNAL_ERROR, EXC_LIBVIRT_ERROR},
+                    {"AgentSetResponseTimeout", VIR_ERR_OPERATION_INVALID, EXC_LIBVIRT_ERROR}};
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+        set_up(state);
+        world.fail_name = failures[i].call;
+        world.fail_code = failures[i].code;
+        assert_true(libvirt_freeze(&driver, UUID, &err) < 0);
+        assert_string_equal(err.exc, failures[i].exc);
+    }
 }
 
 static void freeze_of_somebody_else_is_refused_and_kept(void **state)
@@ -202,6 +228,7 @@ static void thaw_that_fails_is_told_and_may_be_repeated(void **state)
     world.fail_name = "FSThaw";
     world.fail_code = VIR_ERR_AGENT_UNRESPONSIVE;
     assert_int_equal(libvirt_thaw(&driver, UUID, &err), -EIO);
+    assert_string_equal(err.exc, EXC_INSTANCE_QUIESCE_FAILED);
     assert_non_null(strstr(err.message, "cannot thaw the guest's filesystems"));
     assert_agent_is_free();
     world.fail_name = NULL;
@@ -234,6 +261,7 @@ int main(void)
         cmocka_unit_test_setup(freezes_and_thaws, set_up),
         cmocka_unit_test(guest_that_cannot_answer_is_not_asked),
         cmocka_unit_test_setup(lost_answer_is_told_from_a_refusal, set_up),
+        cmocka_unit_test(only_an_unresponsive_agent_has_its_class),
         cmocka_unit_test_setup(freeze_of_somebody_else_is_refused_and_kept, set_up),
         cmocka_unit_test_setup(a_frozen_guest_is_told_from_others, set_up),
         cmocka_unit_test_setup(a_freeze_that_was_left_is_ended, set_up),
