@@ -35,14 +35,36 @@ static const char *call_id(const struct glance_call *call)
     return call->image_id ? call->image_id : "list";
 }
 
-/* Of an answer that nova does not translate: glanceclient's own. */
-static const char *answer_class(unsigned status)
+/* What nova does not translate: glanceclient.exc:from_response. */
+static const char *client_class(unsigned status)
 {
-    if (http_status_is_transient(status))
-        return EXC_GLANCE_CONNECTION_FAILED;
-    return status == 500 ? EXC_GLANCE_HTTP_SERVER_ERROR : EXC_GLANCE_HTTP_EXCEPTION;
+    static const struct {
+        unsigned status;
+        const char *exc;
+    } classes[] = {{300, "HTTPMultipleChoices"},
+                   {405, "HTTPMethodNotAllowed"},
+                   {409, EXC_GLANCE_HTTP_CONFLICT},
+                   {500, EXC_GLANCE_HTTP_SERVER_ERROR},
+                   {501, "HTTPNotImplemented"}};
+    for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
+        if (classes[i].status == status)
+            return classes[i].exc;
+    return EXC_GLANCE_HTTP_EXCEPTION;
 }
 
+static void refused_for_others(const struct glance_call *call, unsigned status, int errnum,
+                               const char *reason, struct error *err)
+{
+    char what[ERROR_MESSAGE_MAX];
+    (void)snprintf(what, sizeof(what), "Glance answered %s of image %s with %s%s", call->method,
+                   call_id(call), reason, status / 100 == 3 ? " (redirects are not followed)" : "");
+    if (http_status_is_transient(status))
+        (void)error_set(err, errnum, EXC_GLANCE_CONNECTION_FAILED, "%s", what);
+    else
+        (void)error_set_foreign(err, errnum, "glanceclient.exc", client_class(status), "%s", what);
+}
+
+/* nova.image.glance:_translate_image_exception; of the list _translate_plain_exception. */
 int glance_refused(const struct glance_call *call, const struct http_response *response,
                    struct error *err)
 {
@@ -56,8 +78,8 @@ int glance_refused(const struct glance_call *call, const struct http_response *r
         break;
     case 401:
     case 403:
-        (void)error_set(err, EACCES, EXC_IMAGE_NOT_AUTHORIZED, "Not authorized for image %s (%s)",
-                        id, reason);
+        (void)error_set(err, EACCES, call->image_id ? EXC_IMAGE_NOT_AUTHORIZED : EXC_FORBIDDEN,
+                        "Not authorized for image %s (%s)", id, reason);
         break;
     case 404:
         (void)error_set(err, ENOENT, EXC_IMAGE_NOT_FOUND, "Image %s could not be found", id);
@@ -67,8 +89,7 @@ int glance_refused(const struct glance_call *call, const struct http_response *r
             (void)error_set(err, EBUSY, EXC_IMAGE_DELETE_CONFLICT,
                             "Conflict deleting image. Reason: %s", reason);
         else
-            (void)error_set(err, EBUSY, EXC_GLANCE_HTTP_CONFLICT,
-                            "Glance refuses to change image %s: %s", id, reason);
+            refused_for_others(call, response->status, EBUSY, reason, err);
         break;
     case 413:
         (void)error_set(err, EDQUOT, EXC_IMAGE_QUOTA_EXCEEDED,
@@ -76,13 +97,10 @@ int glance_refused(const struct glance_call *call, const struct http_response *r
                         reason);
         break;
     case 415:
-        (void)error_set(err, EPROTOTYPE, EXC_IMAGE_UNACCEPTABLE, "Image %s is unacceptable: %s", id,
-                        reason);
+        refused_for_others(call, response->status, EPROTOTYPE, reason, err);
         break;
     default:
-        (void)error_set(err, EREMOTEIO, answer_class(response->status),
-                        "Glance answered %s of image %s with %s%s", call->method, id, reason,
-                        response->status / 100 == 3 ? " (redirects are not followed)" : "");
+        refused_for_others(call, response->status, EREMOTEIO, reason, err);
         break;
     }
     err->http_status = (int)response->status;

@@ -47,6 +47,7 @@ ROWS = {
         "details": "Request of image IMAGE got BadRequest response: 400"}),
     "upload refused: 403": (answered(403), {}),
     "upload refused: 409": (answered(409), {}),
+    "upload refused: 415": (answered(415), {}),
     "upload refused: 500": (answered(500), {}),
     "upload refused: 503": (answered(503), {"details": "Glance answered PUT of image IMAGE"}),
     "upload of a backup refused: 413": (answered(413, request="createBackup"), {}),

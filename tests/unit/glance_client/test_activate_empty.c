@@ -78,7 +78,7 @@ static void other_data_is_no_success(void **state)
 static void refusals_are_final(void **state)
 {
     (void)state;
-    EXPECT(EPROTOTYPE, EXC_IMAGE_UNACCEPTABLE, 415, {PUT, .status = 415});
+    EXPECT(EPROTOTYPE, EXC_GLANCE_HTTP_EXCEPTION, 415, {PUT, .status = 415});
     EXPECT(EACCES, EXC_IMAGE_NOT_AUTHORIZED, 403, {PUT, .status = 403});
     EXPECT(ENOENT, EXC_IMAGE_NOT_FOUND, 404, {PUT, .status = 404});
 }

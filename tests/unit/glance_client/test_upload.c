@@ -171,7 +171,7 @@ static void final_refusals_are_not_repeated(void **state)
     EXPECT_FAILURE(ENOENT, EXC_IMAGE_NOT_FOUND, 404, IMAGE_ID, PUT_REFUSED(404));
     assert_int_equal(image.reads, 0);
     EXPECT_FAILURE(EDQUOT, EXC_IMAGE_QUOTA_EXCEEDED, 413, "the reason", PUT_ANSWERED(413));
-    EXPECT_FAILURE(EPROTOTYPE, EXC_IMAGE_UNACCEPTABLE, 415, "the reason", PUT_ANSWERED(415));
+    EXPECT_FAILURE(EPROTOTYPE, EXC_GLANCE_HTTP_EXCEPTION, 415, "the reason", PUT_ANSWERED(415));
     EXPECT_FAILURE(EREMOTEIO, EXC_GLANCE_HTTP_EXCEPTION, 307, "redirects are not followed",
                    {PUT, .action = HTTP_EARLY, .status = 307,
                     .reply_headers = "Location: http://127.0.0.1:1/\r\n"});
