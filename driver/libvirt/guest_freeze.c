@@ -86,13 +86,6 @@ static void set_thawed(struct guest_freeze *freeze)
     freeze->told = false;
 }
 
-static int freezes_nothing(struct guest_freeze *freeze, const char *what, struct error *err)
-{
-    freeze->frozen_ms = 0;
-    set_thawed(freeze);
-    return error_set(err, EIO, EXC_INTERNAL_ERROR, "the guest agent %s", what);
-}
-
 static int check_frozen(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
 {
     struct error ignored = ERROR_INIT;
@@ -101,10 +94,12 @@ static int check_frozen(struct guest_freeze *freeze, virDomainPtr domain, struct
         return error_set(err, EIO, EXC_INTERNAL_ERROR,
                          "the guest agent does not tell whether it has frozen the guest's "
                          "filesystems");
-    return status == STATUS_THAWED
-               ? freezes_nothing(freeze, "is at work as in a thawed guest after it has frozen one",
-                                 err)
-               : 0;
+    if (status != STATUS_THAWED)
+        return 0;
+    freeze->frozen_ms = 0;
+    set_thawed(freeze);
+    return error_set(err, EIO, EXC_INTERNAL_ERROR,
+                     "the guest agent is at work as in a thawed guest after it has frozen one");
 }
 
 static int freeze_now(struct guest_freeze *freeze, virDomainPtr domain, struct error *err)
@@ -116,8 +111,10 @@ static int freeze_now(struct guest_freeze *freeze, virDomainPtr domain, struct e
     freeze->frozen_ms = frozen > 0 ? clock_now_ms() : 0;
     if (frozen > 0)
         return check_frozen(freeze, domain, err);
-    if (frozen == 0)
-        return freezes_nothing(freeze, "has found no filesystem to freeze", err);
+    if (frozen == 0) { /* all there is; its hooks may hold still, and Windows' agent needs a thaw */
+        log_info("the guest agent has found no filesystem to freeze");
+        return 0;
+    }
     int r = libvirt_error(err, "cannot freeze the guest's filesystems");
     if (answer_was_lost(freeze, domain, note_code(freeze)))
         return r;

@@ -31,7 +31,7 @@ int guest_freeze_limit_agent(struct guest_freeze *freeze, virDomainPtr domain, s
 /*
  * Asks the agent whether it is there, then freezes. On failure the guest is as it was, or
  * thaw_needed says that the agent may still come to it. A guest that somebody else has frozen is
- * left alone: the agent refuses.
+ * left alone: the agent refuses. One that has nothing to freeze is a success, and is thawed.
  */
 int guest_freeze_start(struct guest_freeze *freeze, virDomainPtr domain, struct error *err);
 
