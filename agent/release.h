@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What Nova's releases do differently where the agent has to do as nova-compute would: one table.
+ * Not in it is how they read nova.conf: an option's default that changed, and a deprecated name
+ * that was dropped, are in conf/options.c (`newer`, `dropped`), told by the packages on this host
+ * (conf/installed.h). They are needed before there is a bus to ask, and are oslo's as well as
+ * nova's, of which a service version says nothing.
  *
  * The release is told by the version in the Service record of this host's nova-compute
  * (nova.objects.service.SERVICE_VERSION), which nova-conductor is asked for in the background; as
