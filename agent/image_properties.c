@@ -11,7 +11,7 @@
 #include "conf/conf.h"
 #include "glance_client/glance.h"
 
-json_t *image_properties_build(const struct release *release, const struct instance *instance,
+json_t *image_properties_build(struct release *release, const struct instance *instance,
                                const char *image_format)
 {
     const char *base_format = instance_image_property(instance, "disk_format");

@@ -13,7 +13,7 @@ struct release;
  * change (name) or Glance owns (status). Returns an owned object for glance_image_update(), NULL
  * when out of memory. Public for its test.
  */
-json_t *image_properties_build(const struct release *release, const struct instance *instance,
+json_t *image_properties_build(struct release *release, const struct instance *instance,
                                const char *image_format);
 
 /*

@@ -16,6 +16,7 @@
 
 #define FRESH_MS 60000
 #define ASK_TIMEOUT_MS 3000
+#define PATIENCE_MS 1000 /* of who wants to know, with a question that is under way */
 
 /*
  * Service versions of releases, from SERVICE_VERSION of their tags: 2023.1 and 2023.2 66; 2024.1
@@ -99,16 +100,28 @@ unsigned release_version(const struct release *release)
     return release ? atomic_load(&release->version) : 0;
 }
 
-static unsigned version_of(const struct release *release, const struct instance *instance)
+/* Of a request: what was known is of before an upgrade where nova-compute was upgraded since. */
+static void await_answer(struct release *release)
 {
+    const struct timespec deadline = clock_deadline(PATIENCE_MS);
+    if (!release)
+        return;
+    LOCK_SCOPE(&release->lock);
+    while (release->is_asking &&
+           pthread_cond_timedwait(&release->changed, &release->lock, &deadline) == 0)
+        ;
+}
+
+static unsigned version_of(struct release *release, const struct instance *instance)
+{
+    await_answer(release);
     unsigned version = release_version(release);
     if (version > 0)
         return version;
     return instance->minor_version < INSTANCE_MINOR_2023_2 ? ZED : V2023_1;
 }
 
-bool release_has(const struct release *release, const struct instance *instance,
-                 enum release_habit habit)
+bool release_has(struct release *release, const struct instance *instance, enum release_habit habit)
 {
     unsigned version = version_of(release, instance);
     static const char *const names[RELEASE_HABIT_MAX] = {

@@ -36,14 +36,17 @@ void release_free(struct release *release);
 
 /*
  * The bus was started, or a request is served: asks for the release when the last answer is not of
- * this minute, on a thread of its own. Nobody waits for it, and a failure only means that what was
- * known stays, and that the next request asks again. NULL-safe.
+ * this minute, on a thread of its own. A failure only means that what was known stays, and that the
+ * next request asks again. NULL-safe.
  */
 void release_ask(struct release *release);
 
 /* The service version of this host's nova-compute; 0 = not known. NULL-safe. */
 unsigned release_version(const struct release *release);
 
-/* Whether the nova-compute at hand does this. `release` may be NULL: the instance alone tells. */
-bool release_has(const struct release *release, const struct instance *instance,
+/*
+ * Whether the nova-compute at hand does this; waits a second at most for a question that is under
+ * way. `release` may be NULL: the instance alone tells. On a worker.
+ */
+bool release_has(struct release *release, const struct instance *instance,
                  enum release_habit habit);
