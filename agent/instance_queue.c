@@ -26,6 +26,8 @@ struct instance_turn {
     struct domain_lock *lock; /* NULL: not held */
     bool past;                /* it stands in the line no more */
     bool follows_left;
+    bool knows_progress; /* what it is, before this one shows its own */
+    int progress;
     struct instance_turn *next;
 };
 
@@ -152,6 +154,31 @@ bool instance_turn_is_waited_for(const struct instance_turn *turn)
     return !turn->past && first_of_instance(turn->next, turn->instance_uuid);
 }
 
+int instance_turn_progress_before(struct instance_turn *turn, int progress)
+{
+    if (!turn)
+        return progress;
+    LOCK_SCOPE(&turn->queue->lock);
+    struct instance_turn *other =
+        turn->past ? NULL : first_of_instance(turn->queue->first, turn->instance_uuid);
+    while (other && other != turn && !other->knows_progress)
+        other = first_of_instance(other->next, turn->instance_uuid);
+    if (!turn->knows_progress)
+        turn->progress = other && other != turn ? other->progress : progress;
+    turn->knows_progress = true;
+    return turn->progress;
+}
+
+/* To who stands behind it and has not asked yet: its thread may begin late. With the lock. */
+static void hand_down_progress(const struct instance_turn *turn)
+{
+    struct instance_turn *behind = first_of_instance(turn->next, turn->instance_uuid);
+    if (!behind || behind->knows_progress || !turn->knows_progress)
+        return;
+    behind->progress = turn->progress;
+    behind->knows_progress = true;
+}
+
 void instance_turn_pass(struct instance_turn *turn)
 {
     if (!turn || turn->past)
@@ -163,6 +190,7 @@ void instance_turn_pass(struct instance_turn *turn)
         link = &(*link)->next;
     *link = turn->next;
     turn->past = true;
+    hand_down_progress(turn);
     struct instance_turn *first = first_of_instance(turn->queue->first, turn->instance_uuid);
     if (first)
         (void)eventfd_write(first->fd, 1);

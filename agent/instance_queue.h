@@ -47,6 +47,12 @@ int instance_turn_await(struct instance_turn *turn, uint64_t deadline_ms, struct
 /* Whether somebody stands behind it. */
 bool instance_turn_is_waited_for(const struct instance_turn *turn);
 
+/*
+ * The instance's progress before anybody in the line showed theirs there: what whoever stands, or
+ * stood, before this one was told here, else `progress`, which this one has read; -1 = None.
+ */
+int instance_turn_progress_before(struct instance_turn *turn, int progress);
+
 /* Gives the turn, or the place, up: the next one is free to go on. May be repeated. */
 void instance_turn_pass(struct instance_turn *turn);
 

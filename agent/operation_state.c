@@ -129,6 +129,8 @@ static int settle_conflict(struct operation *op, const char *task_state,
               known ? conflict.states.task_state : "(not known)");
     if (known && state_watch_is_of_next(op->base.turn, conflict.states.task_state)) {
         *ret_left = true;
+        if (!task_state) /* the progress beside it is ours */
+            report_progress_back(&op->base);
         return 0;
     }
     bool cleared = known && conflict.states.task_state[0] == '\0' && is_still_ours(op);

@@ -13,7 +13,8 @@
  * the first move only while the image is untouched, or somebody has served the request before. The
  * next state itself is taken for our own save's, which was executed though it was refused, when
  * nobody else has begun the request, nor is at a later one. One that nova-api has set for the
- * request behind this one is left as it is: what it waits for goes on.
+ * request behind this one is left as it is: what it waits for goes on. At the end only
+ * the progress beside it is put back.
  */
 int operation_state_move_to(struct operation *op, const char *task_state, struct error *err);
 

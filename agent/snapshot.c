@@ -102,6 +102,16 @@ static void observe_copy(void *arg, uint64_t done_bytes, uint64_t total_bytes)
     jobs_set_progress(&((struct operation *)arg)->base.job, done_bytes, total_bytes);
 }
 
+/* Who stood before it in the line may have shown its own when this request was read. */
+static void take_progress_before(struct operation *op)
+{
+    const json_t *noted = journal_last(op->base.record, "progress");
+    int read = noted ? (int)json_integer_value(noted) : op->base.instance.progress;
+    op->base.instance.progress = instance_turn_progress_before(op->base.turn, read);
+    if (op->base.instance.progress != read)
+        journal_mark(op->base.record, "progress", json_integer(op->base.instance.progress));
+}
+
 int snapshot_begin(struct operation *op, struct error *err)
 {
     int r = parse_arguments(op->base.request, &op->arguments, err);
@@ -112,6 +122,7 @@ int snapshot_begin(struct operation *op, struct error *err)
     if (r < 0)
         return r;
     log_set_image(op->arguments.image_id);
+    take_progress_before(op);
     op->task_state = op->next_state =
         is_backup(op->base.request) ? IMAGE_BACKUP : IMAGE_SNAPSHOT_PENDING;
     op->driver_journal = (struct driver_journal){journal_driver_entry, journal_driver_freeze, op};

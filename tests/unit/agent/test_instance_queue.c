@@ -56,6 +56,29 @@ static bool has_turn(struct instance_turn *turn)
     return r == 0;
 }
 
+/* One that shows none stands between them; it and the last one ask when the first was through. */
+static void the_progress_before_is_that_of_who_stands_first(void **state)
+{
+    (void)state;
+    struct instance_turn *first = join(ONE), *other = join(OTHER), *silent = join(ONE),
+                         *second = join(ONE_IN_CAPITALS);
+    assert_int_equal(instance_turn_progress_before(first, -1), -1);
+    assert_int_equal(instance_turn_progress_before(other, 30), 30);
+    assert_int_equal(instance_turn_progress_before(second, 60), -1);
+    instance_turn_pass(first);
+    struct instance_turn *third = join(ONE);
+    assert_int_equal(instance_turn_progress_before(third, 70), -1);
+    instance_turn_pass(second);
+    instance_turn_pass(third);
+    assert_int_equal(instance_turn_progress_before(silent, 0), -1);
+    assert_int_equal(instance_turn_progress_before(NULL, 40), 40);
+    instance_turn_free(first);
+    instance_turn_free(other);
+    instance_turn_free(silent);
+    instance_turn_free(second);
+    instance_turn_free(third);
+}
+
 static void one_at_a_time_in_the_order_of_arrival(void **state)
 {
     (void)state;
@@ -265,6 +288,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(one_at_a_time_in_the_order_of_arrival),
+        TEST(the_progress_before_is_that_of_who_stands_first),
         TEST(one_that_has_passed_may_stand_in_line_again),
         TEST(other_instances_go_their_own_way),
         TEST(a_place_can_be_given_up),

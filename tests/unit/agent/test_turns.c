@@ -151,6 +151,28 @@ static void two_snapshots_end_well(void **state)
     assert_string_equal(world.deleted, "");
 }
 
+/* nova-api read that of the second one from the database while the first one showed its own. */
+static void the_second_puts_back_the_progress_before_the_first(void **state)
+{
+    struct rpc_request *second = second_snapshot();
+    json_t *instance = json_object_get(second->args, "instance");
+    (void)json_object_set_new(json_object_get(instance, "nova_object.data"), "progress",
+                              json_integer(60));
+    (void)state;
+    conf.snapshot_agent.report_progress = true;
+    atomic_store(&held, true);
+    arrive(request_of("snapshot_instance"));
+    await_inside();
+    (void)strcpy(world.task_state, "image_snapshot_pending"); /* of the second one */
+    arrive(second);
+    atomic_store(&held, false);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_string_equal(world.task_state, "");
+    assert_non_null(strstr(world.story, "conflict: progress ")); /* beside the second one's state */
+    assert_true(json_is_integer(world.progress));
+    assert_int_equal(json_integer_value(world.progress), 0);
+}
+
 static void a_deleted_image_cancels_what_waits(void **state)
 {
     (void)state;
@@ -350,6 +372,18 @@ static void recovered_requests_keep_their_order(void **state)
         assert_int_equal(world.image, DELETED);
         assert_string_equal(world.task_state, "");
     }
+}
+
+/* The first one has ended, and the agent then. */
+static void a_later_life_knows_the_progress_before_the_first(void **state)
+{
+    struct error err = ERROR_INIT;
+    (void)state;
+    conf.snapshot_agent.report_progress = true;
+    leave(request_of("snapshot_instance"), "progress", json_integer(7));
+    assert_int_equal(recovery_run(agent.recovery, &agent, 10000, &err), 0);
+    assert_int_equal(workers_wait(agent.workers, 60000), 0);
+    assert_int_equal(json_integer_value(world.progress), 7);
 }
 
 /* The broker gives a request again that the agent which died had not acked: also to this agent. */
@@ -593,6 +627,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_changes_a_guest_has_it_alone),
         TEST(two_snapshots_end_well),
+        TEST(the_second_puts_back_the_progress_before_the_first),
         TEST(a_deleted_image_cancels_what_waits),
         TEST(a_deleted_server_cancels_what_waits),
         TEST(what_waits_for_its_turn_is_handed_back_at_its_turn),
@@ -602,6 +637,7 @@ int main(void)
         TEST(a_thaw_never_waits),
         TEST(a_snapshot_leaves_a_frozen_guest_frozen),
         TEST(recovered_requests_keep_their_order),
+        TEST(a_later_life_knows_the_progress_before_the_first),
         TEST(what_is_delivered_again_is_served_once),
         TEST(what_is_in_doubt_and_untouched_is_served),
         TEST(what_is_in_doubt_and_begun_by_another_is_left_alone),
