@@ -17,6 +17,8 @@
 #include "agent/live_options.h"
 #include "agent/metrics.h"
 #include "agent/operator_view.h"
+#include "agent/recover.h"
+#include "amqp/bus.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/private_file.h"
@@ -65,10 +67,16 @@ static int cancel_job(void *arg, const char *id, struct error *err)
     return r;
 }
 
-static int ask_main_thread(void *arg, bool drain, struct error *err)
+/*
+ * A start takes no signal before it is over, and could have attached by then: it is told at once,
+ * while there is no bus to wait for. The main thread says it in the log when it comes to it.
+ */
+static int set_drained(void *arg, bool on, struct error *err)
 {
-    const union sigval wish = {.sival_int = drain ? OPERATOR_DRAIN : OPERATOR_RESUME};
-    (void)arg;
+    const struct agent *agent = arg;
+    const union sigval wish = {.sival_int = on ? OPERATOR_DRAIN : OPERATOR_RESUME};
+    if (!recovery_bus_has_started(agent->recovery))
+        bus_stand_aside(agent->bus, BUS_ASIDE_DRAINED, on);
     return sigqueue(getpid(), OPERATOR_SIGNAL, wish) == 0
                ? 0
                : error_errno(err, errno, "cannot tell the main thread");
@@ -163,7 +171,7 @@ const struct control_ops operator_ops = {
     .metrics = metrics_text,
     .doctor = view_doctor,
     .cancel_job = cancel_job,
-    .drain = ask_main_thread,
+    .drain = set_drained,
     .set_rates = set_rates,
     .set_log_level = set_log_level,
     .clean = start_clean,

@@ -10,6 +10,7 @@
 #include "agent/jobs.h"
 #include "agent/live_options.h"
 #include "agent/preflight.h"
+#include "agent/recover.h"
 #include "agent/release.h"
 #include "agent/shutdown.h"
 #include "agent/slots.h"
@@ -25,6 +26,8 @@ static const char *attachment_name(const struct agent *agent)
 {
     if (shutdown_has_begun(agent->shutdown))
         return "ending";
+    if (!recovery_bus_has_started(agent->recovery))
+        return "starting"; /* also when what an earlier agent has left is not yet under way */
     if (!bus_connected(agent->bus))
         return "connecting";
     return bus_attached(agent->bus) ? "attached" : "detached";

@@ -41,7 +41,7 @@ static enum invocation_exit post(const struct invocation *invocation, const char
 }
 
 /* Drained, and nothing is under way any more. That it is drained is a wish as long as it is
- * attached. */
+ * attached; one that starts may not have begun with what an earlier agent has left. */
 static enum invocation_exit look_for_end(const struct invocation *invocation, bool *ret_ended)
 {
     const struct call call = {.method = "GET", .path = "/v1/status"};
@@ -49,7 +49,7 @@ static enum invocation_exit look_for_end(const struct invocation *invocation, bo
     enum invocation_exit status = call_agent(invocation, &call, &answer);
     const char *state = json_string_value(json_object_get(answer, "state"));
     *ret_ended = json_is_true(json_object_get(answer, "drained")) &&
-                 !(state && strcmp(state, "attached") == 0) &&
+                 !(state && (strcmp(state, "attached") == 0 || strcmp(state, "starting") == 0)) &&
                  json_integer_value(json_object_get(answer, "running")) == 0;
     json_decref(answer);
     return status;

@@ -25,6 +25,7 @@ static void write_state(const json_t *status, FILE *out)
     static const struct {
         const char *state, *text;
     } texts[] = {
+        {"starting", "starting, what an earlier agent has left comes first"},
         {"attached", "attached, takes requests"},
         {"detached", "connected to RabbitMQ, takes no requests"},
         {"connecting", "not connected to RabbitMQ, trying"},

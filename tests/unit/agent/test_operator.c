@@ -83,6 +83,7 @@ static int set_up(void **state)
     hypervisor = "libvirt 9.0.0, QEMU 7.2.22";
     queued.sival_int = 0;
     assert_int_equal(setup(state), 0);
+    recovery_bus_is_started(agent.recovery);
     conf.snapshot_agent.attach = shared;
     assert_int_equal(workers_new(10, &agent.workers, &err), 0);
     assert_int_equal(throttle_new(0, &agent.disk_throttle, &err), 0);
@@ -337,6 +338,32 @@ static void what_cannot_be_cancelled_is_told(void **state)
     jobs_remove(&done);
 }
 
+void __wrap_bus_stand_aside(struct bus *bus, enum bus_aside reason, bool on);
+void __wrap_bus_stand_aside(struct bus *bus, enum bus_aside reason, bool on)
+{
+    (void)bus;
+    assert_int_equal(reason, BUS_ASIDE_DRAINED);
+    bus_state.drained = on;
+}
+
+/* It reads no signals until it has attached. */
+static void an_agent_that_starts_is_drained_at_once(void **state)
+{
+    struct recovery *started = agent.recovery;
+    (void)state;
+    assert_int_equal(recovery_new(1, dispatch_recover, &agent.recovery, &err), 0);
+    assert_int_equal(operator_ops.drain(&agent, true, &err), 0);
+    json_t *status = operator_ops.status(&agent);
+    assert_true(json_is_true(member(status, "drained")));
+    assert_string_equal(text_of(status, "state"), "starting");
+    json_decref(status);
+    assert_int_equal(operator_ops.drain(&agent, false, &err), 0);
+    assert_false(bus_state.drained);
+    assert_int_equal(queued.sival_int, OPERATOR_RESUME); /* for the log */
+    recovery_free(agent.recovery);
+    agent.recovery = started;
+}
+
 static void the_main_thread_drains(void **state)
 {
     (void)state;
@@ -344,6 +371,7 @@ static void the_main_thread_drains(void **state)
     assert_int_equal(queued.sival_int, OPERATOR_DRAIN);
     assert_int_equal(operator_ops.drain(&agent, false, &err), 0);
     assert_int_equal(queued.sival_int, OPERATOR_RESUME);
+    assert_false(bus_state.drained); /* the control thread waits for no bus */
 }
 
 static void a_limit_that_is_not_named_stays(void **state)
@@ -501,6 +529,7 @@ int main(void)
         TEST(a_job_is_found_by_number_and_image),
         TEST(a_snapshot_is_cancelled),
         TEST(what_cannot_be_cancelled_is_told),
+        TEST(an_agent_that_starts_is_drained_at_once),
         TEST(the_main_thread_drains),
         TEST(a_limit_that_is_not_named_stays),
         TEST(a_job_is_seen_with_its_limits),

@@ -168,6 +168,7 @@ static void a_drain_waits_for_the_end(void **state)
     (void)state;
     ANSWERS({"POST /v1/drain", 202, "{\"drained\":true}", 0},
             {"GET /v1/status", 200, "{\"drained\":false,\"running\":0}", 1},
+            {"GET /v1/status", 200, "{\"drained\":true,\"state\":\"starting\",\"running\":0}", 1},
             {"GET /v1/status", 200, "{\"drained\":true,\"running\":1}", 1},
             {"GET /v1/status", 200, "{\"drained\":true,\"state\":\"attached\",\"running\":0}", 1},
             {"GET /v1/status", 200, "{\"drained\":true,\"state\":\"detached\",\"running\":0}", 0},
@@ -175,7 +176,7 @@ static void a_drain_waits_for_the_end(void **state)
     assert_int_equal(run("drain"), INVOCATION_DONE);
     assert_string_equal(scripted.asked, "POST /v1/drain\n");
     assert_int_equal(run("drain --wait 30"), INVOCATION_DONE);
-    assert_int_equal(scripted.given[4], 1);
+    assert_int_equal(scripted.given[5], 1);
     assert_int_equal(run("drain --wait 0"), INVOCATION_USAGE);
     assert_int_equal(run("resume"), INVOCATION_DONE);
 }
