@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -33,6 +34,31 @@ static int look_at_socket(const char *path, struct error *err)
         return 0;
     (void)error_errno(err, errno, "no agent can be asked at %s", path);
     return -err->errnum;
+}
+
+/* Why nobody can be reached there, an errno; 0: somebody listens, or is busy. */
+static int try_socket(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return 0;
+    return errno == ENOENT || errno == ECONNREFUSED || errno == EACCES ? errno : 0;
+}
+
+/* Says it instead of libcurl, which names a host and a port that nobody has. */
+static void tell_refused(const char *path, struct error *err)
+{
+    struct stat st;
+    if (try_socket(path) != ECONNREFUSED || stat(path, &st) < 0)
+        return;
+    bool is_socket = S_ISSOCK(st.st_mode);
+    *err = (struct error)ERROR_INIT;
+    (void)error_set(err, ECONNREFUSED, EXC_INTERNAL_ERROR, "no agent can be asked at %s: %s", path,
+                    is_socket ? "nobody listens there, an agent that died has left it: systemctl "
+                                "status nova-snapshot-agent"
+                              : "it is no socket");
 }
 
 /* An id is part of a path: only what one can be made of. */
@@ -73,6 +99,8 @@ static int get_response(const char *path, const struct call *call,
         return r;
     r = send_call(client, call, ret_response, err);
     http_client_free(client);
+    if (r < 0)
+        tell_refused(path, err);
     return r;
 }
 
@@ -160,11 +188,7 @@ enum invocation_exit call_complain_of_lack(const char *member)
 
 bool call_finds_nobody(const struct invocation *invocation)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path(invocation));
-    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 &&
-           (errno == ENOENT || errno == ECONNREFUSED || errno == EACCES);
+    return try_socket(socket_path(invocation)) != 0;
 }
 
 bool call_print_json(const struct invocation *invocation, const json_t *answer)

@@ -462,6 +462,32 @@ static void a_doctor_waits_for_its_agent(void **state)
     assert_null(strstr(complained, "nova-snapshot-agent is not to be found"));
 }
 
+/* A killed agent leaves its socket; libcurl would tell of a host "agent" and a port 80. */
+static void a_socket_that_nobody_listens_on_is_told(void **state)
+{
+    char folder[] = "/tmp/test-tool-XXXXXX", path[64], words[128], wanted[256];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof(path), "%s/control", folder);
+    (void)strcpy(address.sun_path, path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    (void)close(fd);
+    (void)snprintf(words, sizeof(words), "status --socket %s", path);
+    assert_int_equal(run(words), INVOCATION_UNREACHABLE);
+    (void)snprintf(wanted, sizeof(wanted),
+                   "nova-snapshot: no agent can be asked at %s: nobody listens there, an agent "
+                   "that died has left it: systemctl status nova-snapshot-agent\n",
+                   path);
+    assert_string_equal(complained, wanted);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    assert_int_equal(run("status --socket /dev/null"), INVOCATION_UNREACHABLE);
+    assert_string_equal(complained,
+                        "nova-snapshot: no agent can be asked at /dev/null: it is no socket\n");
+}
+
 static void nobody_answers(void **state)
 {
     (void)state;
@@ -576,6 +602,7 @@ int main(void)
         TEST(a_doctor_says_how_it_is),
         TEST(a_doctor_without_an_agent_needs_its_program),
         TEST(a_doctor_waits_for_its_agent),
+        TEST(a_socket_that_nobody_listens_on_is_told),
         TEST(nobody_answers),
         TEST(what_was_left_of_domains_is_undone),
         TEST(what_makes_no_sense_is_told),
