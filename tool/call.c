@@ -170,7 +170,8 @@ enum invocation_exit call_agent(const struct invocation *invocation, const struc
     if (call->id && !is_id(call->id))
         return complain(INVOCATION_NO_JOB, "a job is a number, or the id of an image");
     if (get_response(socket_path(invocation), call, &response, &err) < 0)
-        return complain(INVOCATION_UNREACHABLE, err.message);
+        return call->asks_again ? INVOCATION_UNREACHABLE
+                                : complain(INVOCATION_UNREACHABLE, err.message);
     enum invocation_exit status = read_response(call, &response, ret_answer);
     http_response_done(&response);
     if (status == INVOCATION_DONE && !invocation->values[INVOCATION_JSON])

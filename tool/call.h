@@ -12,6 +12,7 @@ struct call {
     const char *id;      /* goes behind the path; NULL: nothing */
     json_t *body;        /* borrowed; NULL: none */
     unsigned timeout_ms; /* 0: what is answered at once */
+    bool asks_again;     /* so that nobody answers is not said */
 };
 
 /*

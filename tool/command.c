@@ -122,7 +122,7 @@ const struct command command_table[] = {
     {.name = "status",
      .summary = "Shows how the agent is.",
      .more = "Whether it takes requests, whether this host can take snapshots and why not, slots, "
-             "limits, and what is under way.",
+             "limits, and what is under way; with --json \"jobs\" is that of the command jobs.",
      .run = show_status},
     {.name = "jobs",
      .summary = "Lists the requests under way.",
@@ -134,7 +134,8 @@ const struct command command_table[] = {
      .argument = "[JOB]",
      .summary = "Shows how far they are, again and again.",
      .more = "With a bar for each on a terminal. Ends when the job has ended; without one it goes "
-             "on until it is interrupted.",
+             "on until it is interrupted, also while the agent is restarted: nobody may answer for "
+             "30 s.",
      .run = watch_jobs,
      .options = {INVOCATION_INTERVAL},
      .n_options = 1},

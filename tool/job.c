@@ -110,6 +110,7 @@ void job_write_one(const json_t *value, FILE *out)
         (void)fprintf(out, "%-9s%s of %s, %d %%, %s, %s left\n", "done",
                       units_bytes(job.bytes).text, units_bytes(job.total_bytes).text, job.percent,
                       units_rate(job.bytes_per_s).text, units_time(job.seconds_left).text);
+    (void)job_write_limits(value, out); /* an agent of before has none */
 }
 
 bool job_write_limits(const json_t *job, FILE *out)

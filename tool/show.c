@@ -123,18 +123,29 @@ static void write_status(const json_t *status, FILE *out)
     (void)fprintf(out, "log level     %s\n", text_of(status, "log_level"));
 }
 
-static enum invocation_exit write_jobs_if_any(const struct invocation *invocation)
+/* What is under way belongs to how the agent is, for programs too: it becomes a member of that. */
+static enum invocation_exit add_jobs(const struct invocation *invocation, json_t *agent_status)
 {
     const struct call call = {.method = "GET", .path = "/v1/jobs"};
     json_t *answer = NULL;
     enum invocation_exit status = call_agent(invocation, &call, &answer);
-    const json_t *jobs = json_object_get(answer, "jobs");
-    if (status == INVOCATION_DONE && json_array_size(jobs) > 0) {
-        (void)putchar('\n');
-        job_write_table(jobs, stdout);
-    }
+    json_t *jobs = json_object_get(answer, "jobs");
+    if (status == INVOCATION_DONE && !json_is_array(jobs))
+        status = call_complain_of_lack("jobs");
+    if (status == INVOCATION_DONE)
+        (void)json_object_set(agent_status, "jobs", jobs);
     json_decref(answer);
     return status;
+}
+
+static void write_status_and_jobs(const json_t *status, FILE *out)
+{
+    const json_t *jobs = json_object_get(status, "jobs");
+    write_status(status, out);
+    if (json_array_size(jobs) == 0)
+        return;
+    (void)fputc('\n', out);
+    job_write_table(jobs, out);
 }
 
 enum invocation_exit show_status(const struct invocation *invocation)
@@ -142,9 +153,14 @@ enum invocation_exit show_status(const struct invocation *invocation)
     const struct call call = {.method = "GET", .path = "/v1/status"};
     json_t *answer = NULL;
     enum invocation_exit status = call_agent(invocation, &call, &answer);
-    if (status == INVOCATION_DONE && !call_print_json(invocation, answer)) {
-        write_status(answer, stdout);
-        status = write_jobs_if_any(invocation);
+    if (status != INVOCATION_DONE)
+        return status;
+    status = add_jobs(invocation, answer);
+    if (!call_print_json(invocation, answer)) {
+        if (!json_is_string(json_object_get(answer, "state")))
+            status = call_complain_of_lack("state");
+        else
+            write_status_and_jobs(answer, stdout);
     }
     json_decref(answer);
     return status;

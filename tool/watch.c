@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "tool/call.h"
 #include "tool/job.h"
@@ -17,10 +18,15 @@
 
 #define INTERVAL_MAX_S 3600
 
+/* An agent that is restarted ends in order and brings guests back first. */
+#define AWAY_MAX_MS 30000
+
 struct watch {
     const struct invocation *invocation;
     unsigned n_lines; /* of the last look, on a terminal that goes back over them */
     unsigned n_found;
+    bool was_answered;
+    uint64_t away_ms; /* since when nobody answers; 0: somebody does */
 };
 
 static bool is_wanted(const struct watch *watch, const json_t *job)
@@ -95,9 +101,28 @@ static void write_jobs(struct watch *watch, const json_t *jobs)
     (void)fflush(stdout);
 }
 
-static enum invocation_exit look_once(struct watch *watch)
+/* Where it goes back each time, elsewhere once. */
+static void tell_away(struct watch *watch, uint64_t now_ms)
 {
-    const struct call call = {.method = "GET", .path = "/v1/jobs"};
+    const struct terminal terminal = terminal_look(STDOUT_FILENO);
+    bool is_first = watch->away_ms == now_ms;
+    if (!terminal.goes_back || watch->invocation->values[INVOCATION_JSON]) {
+        if (is_first)
+            (void)fputs("nova-snapshot: no agent answers, looking again\n", stderr);
+        return;
+    }
+    char line[64];
+    (void)snprintf(line, sizeof(line), "no agent answers for %u s, looking again",
+                   (unsigned)((now_ms - watch->away_ms) / 1000));
+    go_back(watch);
+    (void)printf("%.*s\n", (int)terminal.columns, line);
+    watch->n_lines = 1;
+    (void)fflush(stdout);
+}
+
+static enum invocation_exit look_once(struct watch *watch, bool asks_again)
+{
+    const struct call call = {.method = "GET", .path = "/v1/jobs", .asks_again = asks_again};
     json_t *answer = NULL;
     enum invocation_exit status = call_agent(watch->invocation, &call, &answer);
     if (status == INVOCATION_DONE && !json_is_array(json_object_get(answer, "jobs")))
@@ -106,6 +131,27 @@ static enum invocation_exit look_once(struct watch *watch)
         write_jobs(watch, json_object_get(answer, "jobs"));
     json_decref(answer);
     return status;
+}
+
+/*
+ * An agent that has answered may be restarted meanwhile. Who waits for a job is told at once: its
+ * number is another's then, and it may end unseen.
+ */
+static enum invocation_exit look_patiently(struct watch *watch)
+{
+    bool is_over = watch->away_ms != 0 && clock_now_ms() - watch->away_ms >= AWAY_MAX_MS;
+    bool asks_again = watch->was_answered && !watch->invocation->argument && !is_over;
+    enum invocation_exit status = look_once(watch, asks_again);
+    if (status != INVOCATION_UNREACHABLE || !asks_again) {
+        watch->was_answered = true;
+        watch->away_ms = 0;
+        return status;
+    }
+    uint64_t now_ms = clock_now_ms();
+    if (watch->away_ms == 0)
+        watch->away_ms = now_ms;
+    tell_away(watch, now_ms);
+    return INVOCATION_DONE;
 }
 
 /* A job that was never there is an error, one that has ended is what was waited for. */
@@ -124,7 +170,7 @@ enum invocation_exit watch_jobs(const struct invocation *invocation)
     if (text && !number_read("interval", text, 1, INTERVAL_MAX_S, &interval_s))
         return INVOCATION_USAGE;
     for (bool was_there = false;; was_there = true) {
-        enum invocation_exit status = look_once(&watch);
+        enum invocation_exit status = look_patiently(&watch);
         if (status != INVOCATION_DONE)
             return status;
         if (invocation->argument && watch.n_found == 0)

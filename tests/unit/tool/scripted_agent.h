@@ -21,7 +21,7 @@
 
 struct scripted_answer {
     const char *request; /* "GET /v1/status" */
-    unsigned status;
+    unsigned status;     /* 0: the connection ends without one */
     const char *body;
     unsigned times; /* after so many it is not answered so any more, but by the next; 0: always */
 };
@@ -81,7 +81,7 @@ static void scripted_serve(int fd)
     size_t used = strlen(scripted.asked);
     (void)snprintf(scripted.asked + used, sizeof(scripted.asked) - used, "%s%s%s\n", request,
                    body && body[4] != '\0' ? " " : "", body ? body + 4 : "");
-    if (!answer)
+    if (!answer || answer->status == 0)
         return;
     (void)snprintf(head, sizeof(head),
                    "HTTP/1.1 %u X\r\nContent-Type: application/json\r\nConnection: close\r\n"

@@ -103,7 +103,8 @@ static void the_status_tells_what_is_around_the_agent(void **state)
     (void)state;
     ANSWERS(
         {"GET /v1/status", 200,
-         "{\"fit\":false,\"trouble\":\"no room\",\"troubles\":[{\"check\":\"room for snapshots\","
+         "{\"state\":\"detached\",\"fit\":false,\"trouble\":\"no "
+         "room\",\"troubles\":[{\"check\":\"room for snapshots\","
          "\"text\":\"no room\"},{\"check\":\"Glance\",\"text\":\"it is away\"}],\"queue\":"
          "\"compute.cmp1\",\"broker\":\"rabbit1:5672\",\"libvirt\":\"9.0.0\",\"qemu\":\"7.2.22\"}",
          0},
@@ -118,10 +119,22 @@ static void the_status_tells_what_is_around_the_agent(void **state)
 static void json_is_what_the_agent_said(void **state)
 {
     (void)state;
-    ANSWERS({"GET /v1/status", 200, "{\"host\":\"cmp1\",\"new\":[1]}", 0});
+    ANSWERS({"GET /v1/status", 200, "{\"host\":\"cmp1\",\"new\":[1]}", 0},
+            {"GET /v1/jobs", 200, "{\"jobs\":[7]}", 1}, {"GET /v1/jobs", 200, "{}", 0});
     assert_int_equal(run("status --json"), INVOCATION_DONE);
-    assert_string_equal(printed, "{\n  \"host\": \"cmp1\",\n  \"new\": [\n    1\n  ]\n}\n");
-    assert_string_equal(scripted.asked, "GET /v1/status\n");
+    assert_string_equal(printed, "{\n  \"host\": \"cmp1\",\n  \"new\": [\n    1\n  ],\n  "
+                                 "\"jobs\": [\n    7\n  ]\n}\n");
+    assert_int_equal(run("status --json"), INVOCATION_FAILED);
+    HAS("cmp1");
+}
+
+static void a_status_of_nothing_known_fails(void **state)
+{
+    (void)state;
+    ANSWERS({"GET /v1/status", 200, "{\"new\":[1]}", 0}, {"GET /v1/jobs", 200, "{\"jobs\":[]}", 0});
+    assert_int_equal(run("status"), INVOCATION_FAILED);
+    assert_string_equal(printed, "");
+    assert_non_null(strstr(complained, "has no 'state'"));
 }
 
 static void jobs_are_a_table(void **state)
@@ -141,8 +154,13 @@ static void jobs_are_a_table(void **state)
 static void one_job_is_shown(void **state)
 {
     (void)state;
-    ANSWERS({"GET /v1/jobs/3", 200, JOB, 0}, {"GET /v1/jobs/4", 404, UNKNOWN, 0});
+    ANSWERS({"GET /v1/jobs/3", 200, JOB, 0}, {"GET /v1/jobs/4", 404, UNKNOWN, 0},
+            {"GET /v1/jobs/5", 200,
+             "{\"id\":5,\"limits\":{\"disk_rate_limit\":20,\"upload_rate_limit\":0}}", 0});
+    assert_int_equal(run("show 5"), INVOCATION_DONE);
+    HAS("limits   disk 20 MiB/s, upload none\n");
     assert_int_equal(run("show 3"), INVOCATION_DONE);
+    assert_null(strstr(printed, "limits")); /* of an agent of before */
     HAS("image    e5a20dc3-b3eb-4dcf-b1be-b0cc75cf15ed\n");
     HAS("phase    upload for 12 s, 1:15 in all\n");
     HAS("done     1.0 GiB of 4.0 GiB, 25 %, 100.0 MiB/s, 31 s left\n");
@@ -585,6 +603,7 @@ int main(void)
         TEST(the_status_is_for_people),
         TEST(the_status_tells_what_is_around_the_agent),
         TEST(json_is_what_the_agent_said),
+        TEST(a_status_of_nothing_known_fails),
         TEST(jobs_are_a_table),
         TEST(one_job_is_shown),
         TEST(a_job_is_cancelled),

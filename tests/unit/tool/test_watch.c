@@ -55,16 +55,11 @@ static int open_terminal(int master, unsigned rows, unsigned columns)
     return slave;
 }
 
-/* Of `n_jobs`, two looks; then they have ended. */
-static void watch_on(const char *term, unsigned rows, unsigned columns, unsigned n_jobs)
+static enum invocation_exit watch_answers(const struct scripted_answer *answers, const char *job,
+                                          const char *term, unsigned rows, unsigned columns)
 {
-    static const struct scripted_answer answers[] = {{"GET /v1/jobs", 200, bodies[0], 2},
-                                                     {"GET /v1/jobs", 200, bodies[1], 0},
-                                                     {.request = NULL}};
-    struct invocation invocation = {.argument = IMAGE};
+    struct invocation invocation = {.argument = job};
     pthread_t reader;
-    write_jobs(bodies[0], sizeof(bodies[0]), n_jobs);
-    write_jobs(bodies[1], sizeof(bodies[1]), 0);
     scripted_start(answers);
     invocation.values[INVOCATION_SOCKET] = scripted.path;
     assert_int_equal(term ? setenv("TERM", term, 1) : unsetenv("TERM"), 0);
@@ -83,7 +78,18 @@ static void watch_on(const char *term, unsigned rows, unsigned columns, unsigned
     (void)pthread_join(reader, NULL); /* the last one who had it open is gone */
     (void)close(master);
     scripted_end();
-    assert_int_equal(status, INVOCATION_DONE);
+    return status;
+}
+
+/* Of `n_jobs`, two looks; then they have ended. */
+static void watch_on(const char *term, unsigned rows, unsigned columns, unsigned n_jobs)
+{
+    static const struct scripted_answer answers[] = {{"GET /v1/jobs", 200, bodies[0], 2},
+                                                     {"GET /v1/jobs", 200, bodies[1], 0},
+                                                     {.request = NULL}};
+    write_jobs(bodies[0], sizeof(bodies[0]), n_jobs);
+    write_jobs(bodies[1], sizeof(bodies[1]), 0);
+    assert_int_equal(watch_answers(answers, IMAGE, term, rows, columns), INVOCATION_DONE);
 }
 
 /* How many lines of at most `columns` there are before `end`. */
@@ -151,12 +157,61 @@ static void on_a_dumb_terminal_list_follows_list(void **state)
     }
 }
 
+static atomic_uint passed_s; /* while the watch has paused */
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+    if (fds)
+        return __real_poll(fds, n, timeout_ms);
+    (void)atomic_fetch_add(&passed_s, 12);
+    return 0;
+}
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
+    int r = __real_clock_gettime(clock, ret_time);
+    ret_time->tv_sec += atomic_load(&passed_s);
+    return r;
+}
+
+/* Its first restart takes 24 s, its second one does not end. */
+static void a_watch_survives_a_restart_of_the_agent(void **state)
+{
+    static const struct scripted_answer answers[] = {{"GET /v1/jobs", 200, bodies[0], 1},
+                                                     {"GET /v1/jobs", 0, "", 2},
+                                                     {"GET /v1/jobs", 200, bodies[0], 1},
+                                                     {"GET /v1/jobs", 0, "", 0},
+                                                     {.request = NULL}};
+    (void)state;
+    write_jobs(bodies[0], sizeof(bodies[0]), 1);
+    assert_int_equal(watch_answers(answers, NULL, "xterm", 24, 100), INVOCATION_UNREACHABLE);
+    assert_int_equal(scripted.given[2], 1);
+    assert_non_null(strstr(seen, "\n" GO_BACK "1A" GO_BACK "Jno agent answers for 12 s, looking "));
+    assert_int_equal(scripted.given[3], 4); /* until it is 30 s */
+    assert_int_equal(watch_answers(answers, IMAGE, "xterm", 24, 100), INVOCATION_UNREACHABLE);
+    assert_int_equal(scripted.given[1], 1);
+}
+
+static void a_watch_of_nobody_ends_at_once(void **state)
+{
+    static const struct scripted_answer answers[] = {{"GET /v1/jobs", 0, "", 0}, {.request = NULL}};
+    (void)state;
+    assert_int_equal(watch_answers(answers, NULL, "xterm", 24, 100), INVOCATION_UNREACHABLE);
+    assert_int_equal(scripted.given[0], 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_many_jobs_as_there_are_rows),
         cmocka_unit_test(no_line_is_longer_than_the_terminal_is_wide),
         cmocka_unit_test(on_a_dumb_terminal_list_follows_list),
+        cmocka_unit_test(a_watch_survives_a_restart_of_the_agent),
+        cmocka_unit_test(a_watch_of_nobody_ends_at_once),
     };
     log_init(LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
