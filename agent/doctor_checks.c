@@ -3,6 +3,7 @@
 #include "agent/doctor_checks.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -206,6 +207,25 @@ static unsigned count_names(const char *path, const char *begin, const char *end
     return n;
 }
 
+static void name_journal(const struct host_view *view, char ret_path[static PATH_MAX])
+{
+    const struct conf *conf = view->agent->conf;
+    (void)snprintf(ret_path, PATH_MAX, "%s/%s.journal", conf->snapshot_agent.state_dir,
+                   conf->DEFAULT.host);
+}
+
+int doctor_checks_records(struct host_view *view, struct host_fact *fact, struct error *err)
+{
+    char journal[PATH_MAX];
+    name_journal(view, journal);
+    unsigned n = count_names(journal, "", ".unreadable");
+    if (n > 0)
+        return error_set(err, EBADMSG, EXC_INTERNAL_ERROR,
+                         "%u in %s (*.unreadable): guests may not be as they were", n, journal);
+    host_check_tell(fact, "none");
+    return 0;
+}
+
 /* What is under way has a record, and may have a folder. nova-compute has folders there, too. */
 int doctor_checks_left_overs(struct host_view *view, struct host_fact *fact, struct error *err)
 {
@@ -213,19 +233,16 @@ int doctor_checks_left_overs(struct host_view *view, struct host_fact *fact, str
     const struct conf *conf = agent->conf;
     char journal[PATH_MAX];
     (void)err;
-    (void)snprintf(journal, sizeof(journal), "%s/%s.journal", conf->snapshot_agent.state_dir,
-                   conf->DEFAULT.host);
+    name_journal(view, journal);
     unsigned n_running = view->is_serving ? workers_running(agent->workers) : 0;
     unsigned n_records = count_names(journal, "", ".request");
-    unsigned n_unreadable = count_names(journal, "", ".unreadable");
     unsigned n_folders = count_names(conf->libvirt.snapshots_directory, STAGING_PREFIX, "");
-    if (n_unreadable == 0 && n_records <= n_running && n_folders <= n_running)
+    if (n_records <= n_running && n_folders <= n_running)
         host_check_tell(fact, "none; %u requests are under way", n_running);
     else
         host_check_warn(fact,
-                        "%u requests are under way, but there are %u records of requests, %u "
-                        "unreadable ones, and %u folders in %s",
-                        n_running, n_records, n_unreadable, n_folders,
-                        conf->libvirt.snapshots_directory);
+                        "%u requests are under way, but there are %u records of requests, and %u "
+                        "folders in %s",
+                        n_running, n_records, n_folders, conf->libvirt.snapshots_directory);
     return 0;
 }

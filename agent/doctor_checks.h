@@ -6,6 +6,7 @@
 
 host_check_look doctor_checks_configuration;
 host_check_look doctor_checks_apparmor;
+host_check_look doctor_checks_records;
 host_check_look doctor_checks_left_overs;
 
 /*

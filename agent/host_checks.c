@@ -48,6 +48,8 @@ static const struct {
      "make room where [snapshot_agent]state_dir is"},
     {"AppArmor", DOCTOR, doctor_checks_apparmor,
      "add 'owner <that path> rw,' to /etc/apparmor.d/local/abstractions/libvirt-qemu"},
+    {"unreadable records", DOCTOR, doctor_checks_records,
+     "look at their guests: each has its definition and what was done; then move the file away"},
     {"left-overs", DOCTOR, doctor_checks_left_overs,
      "records are taken up by the next start; nova-snapshot clean shows the rest"},
     {"RabbitMQ", DOCTOR, peer_checks_broker,

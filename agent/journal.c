@@ -234,13 +234,14 @@ void journal_leave(struct journal_record *record)
 void journal_set_file_aside(const char *path, const struct error *why)
 {
     char aside[PATH_MAX];
-    metric_add(METRIC_SET_ASIDE, 0, 1);
-    int n = snprintf(aside, sizeof(aside), "%s.unreadable", path);
-    if (n > 0 && (size_t)n < sizeof(aside) && rename(path, aside) == 0)
+    int n = snprintf(aside, sizeof(aside), "%s" JOURNAL_UNREADABLE_SUFFIX, path);
+    if (n > 0 && (size_t)n < sizeof(aside) && rename(path, aside) == 0) {
         log_error("the journal's record %s cannot be read and is set aside: %s", aside,
                   why->message);
-    else
-        log_error("the journal's record %s cannot be read: %s", path, why->message);
+        return;
+    }
+    log_error("the journal's record %s cannot be read: %s", path, why->message);
+    metric_add(METRIC_JOURNAL_RECORDS, 0, 1); /* the next start looks at it again */
 }
 
 void journal_set_aside(struct journal_record *record, const struct error *why)

@@ -59,6 +59,10 @@ void journal_leave(struct journal_record *record);
  */
 void journal_set_aside(struct journal_record *record, const struct error *why);
 
+/* How many there are that were set aside, by earlier agents too, and are still there. Any thread.
+ */
+int journal_unreadable_count(const struct journal *journal, unsigned *ret_n, struct error *err);
+
 /*
  * Reads what an earlier agent has left: calls visit() for each record with its request, in the
  * order they were begun, both owned by then. A line that cannot be read is left out, with an error

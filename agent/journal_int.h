@@ -12,6 +12,7 @@
 #define JOURNAL_FORMAT 1
 #define JOURNAL_FILE_MAX_BYTES (64u << 20)
 #define JOURNAL_SUFFIX ".request"
+#define JOURNAL_UNREADABLE_SUFFIX ".unreadable"
 
 struct journal {
     char folder[PRIVATE_FILE_FOLDER_SIZE];

@@ -8,6 +8,7 @@
 #include "agent/agent.h"
 #include "agent/freezer.h"
 #include "agent/instance_queue.h"
+#include "agent/journal.h"
 #include "agent/preflight.h"
 #include "agent/release.h"
 #include "agent/shutdown.h"
@@ -60,6 +61,19 @@ static void write_work(const struct agent *agent, FILE *out)
                 freezer_count(agent->freezer));
 }
 
+/* From the folder each time: neither a restart forgets one, nor is one told that was taken away. */
+static void write_unreadable(const struct agent *agent, FILE *out)
+{
+    struct error err = ERROR_INIT;
+    unsigned n = 0;
+    if (journal_unreadable_count(agent->journal, &n, &err) < 0)
+        log_warning("records that nobody understands are not counted: %s", err.message);
+    else
+        write_gauge(out, "journal_unreadable_records",
+                    "Records of the journal that nobody understands: people have to look at them.",
+                    n);
+}
+
 /* Of each kind: how many there may be, are taken and are waited for. */
 static void write_slots(const struct agent *agent, FILE *out)
 {
@@ -93,6 +107,7 @@ char *metrics_text(void *arg)
     write_versions(agent, out);
     write_state(agent, out);
     write_work(agent, out);
+    write_unreadable(agent, out);
     write_slots(agent, out);
     metric_write_all(out);
     if (fclose(out) == 0)

@@ -71,11 +71,6 @@ static const struct count {
                                 "gauge",
                                 "Requests in the journal: under way, or left for the next start.",
                                 {{0}}},
-    [METRIC_SET_ASIDE] = {"journal_set_aside_total",
-                          "counter",
-                          "Records of the journal that nobody understands: people have to look at "
-                          "them.",
-                          {{0}}},
 };
 
 static const struct time {

@@ -31,7 +31,6 @@ enum metric_count {
     METRIC_PUT_BACKS,
     METRIC_CONNECTIONS,     /* series: enum metric_service */
     METRIC_JOURNAL_RECORDS, /* gauge */
-    METRIC_SET_ASIDE,
     METRIC_COUNTS
 };
 

@@ -105,11 +105,18 @@ static void each_end_is_counted_once(void **state)
 
 static double records_before;
 
+static void no_record(void *arg, struct rpc_request *request, struct journal_record *record)
+{
+    (void)arg, (void)request, (void)record;
+    fail();
+}
+
 static void records_of_the_journal_come_and_go(void **state)
 {
     (void)state;
     struct error err = ERROR_INIT;
-    static const char records[] = P "journal_records";
+    static const char records[] = P "journal_records",
+                      unreadable[] = P "journal_unreadable_records";
     records_before = value_of(records);
     struct rpc_request *request = fixture_request();
     struct journal_record *first = state_dir_record(request), *second = state_dir_record(request);
@@ -117,9 +124,16 @@ static void records_of_the_journal_come_and_go(void **state)
     journal_end(first);
     assert_value(records, records_before + 1);
     (void)error_set(&err, EINVAL, EXC_INTERNAL_ERROR, "nobody understands it");
+    assert_value(unreadable, 0);
     journal_set_aside(second, &err);
     assert_value(records, records_before);
-    assert_value(P "journal_set_aside_total", 1);
+    assert_value(unreadable, 1);
+    journal_free(state_dir.journal); /* as the agent's next start has it */
+    state_dir.journal = NULL;
+    assert_int_equal(journal_open(state_dir.path, STATE_HOST, &state_dir.journal, &err), 0);
+    agent.journal = state_dir.journal;
+    assert_int_equal(journal_read_all(state_dir.journal, no_record, NULL, &err), 0);
+    assert_value(unreadable, 1);
     assert_int_equal(state_dir_clear("journal"), 1);
     state_dir_make_folder("journal");
     rpc_request_free(request);
