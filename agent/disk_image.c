@@ -168,7 +168,7 @@ static int acquire_disk_op_slot(struct operation *op, enum summary_phase phase, 
     return 0;
 }
 
-/* As the driver was told it: a copy keeps what it began with. */
+/* As the driver was told it; a copy that can follow a change asks for itself. */
 static void note_disk_limit(struct operation *op)
 {
     const struct agent *agent = op->base.agent;
@@ -224,8 +224,10 @@ static int upload_within_limits(struct operation *op, struct image_source *image
               (unsigned long long)disk_bytes_per_s);
     int r = throttled_image_begin(&throttled, image, &op->base.job, live.upload_bytes_per_s,
                                   disk_bytes_per_s, err);
-    if (op->is_streamed)
+    if (op->is_streamed) {
         jobs_set_disk_limit(&op->base.job, disk_bytes_per_s);
+        jobs_set_throttle(&op->base.job, JOB_DISK, throttled.disk);
+    }
     throttled.shared[0] = agent->upload_throttle;
     throttled.shared[1] = op->is_streamed ? agent->disk_throttle : NULL;
     if (r == 0)

@@ -89,14 +89,15 @@ void jobs_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_byte
     progress_note(&job->progress, done_bytes, total_bytes, clock_now_ms());
 }
 
-void jobs_set_throttle(struct job *job, struct throttle *throttle)
+void jobs_set_throttle(struct job *job, enum job_rate rate, struct throttle *throttle)
 {
+    struct job_limit *limit = &job->limits[rate];
     if (!job->jobs)
         return;
     LOCK_SCOPE(&job->jobs->lock);
-    job->throttle = throttle;
-    if (throttle && job->is_limited)
-        throttle_set(throttle, job->bytes_per_s);
+    limit->throttle = throttle;
+    if (throttle && limit->is_set)
+        throttle_set(throttle, limit->bytes_per_s);
 }
 
 void jobs_set_disk_limit(struct job *job, uint64_t bytes_per_s)
@@ -108,29 +109,47 @@ void jobs_set_disk_limit(struct job *job, uint64_t bytes_per_s)
     job->disk_bytes_per_s = bytes_per_s;
 }
 
+uint64_t jobs_ask_disk_limit(struct job *job, uint64_t usual_bytes_per_s)
+{
+    const struct job_limit *limit = &job->limits[JOB_DISK];
+    if (!job->jobs)
+        return usual_bytes_per_s;
+    LOCK_SCOPE(&job->jobs->lock);
+    job->is_read = true;
+    job->disk_bytes_per_s = limit->is_set ? limit->bytes_per_s : usual_bytes_per_s;
+    return job->disk_bytes_per_s;
+}
+
 uint64_t jobs_upload_limit(const struct job *job, uint64_t usual_bytes_per_s)
 {
-    if (job->throttle)
-        return throttle_rate(job->throttle);
-    return job->is_limited ? job->bytes_per_s : usual_bytes_per_s;
+    const struct job_limit *limit = &job->limits[JOB_UPLOAD];
+    if (limit->throttle)
+        return throttle_rate(limit->throttle);
+    return limit->is_set ? limit->bytes_per_s : usual_bytes_per_s;
 }
 
-static void limit_job(struct job *job, uint64_t bytes_per_s)
+uint64_t jobs_disk_limit(const struct job *job)
 {
-    job->is_limited = true;
-    job->bytes_per_s = bytes_per_s;
-    if (job->throttle)
-        throttle_set(job->throttle, bytes_per_s);
+    const struct job_limit *limit = &job->limits[JOB_DISK];
+    return limit->throttle ? throttle_rate(limit->throttle) : job->disk_bytes_per_s;
 }
 
-bool jobs_limit(struct jobs *jobs, const char *id, uint64_t bytes_per_s)
+static void set_limit(struct job_limit *limit, uint64_t bytes_per_s)
+{
+    limit->is_set = true;
+    limit->bytes_per_s = bytes_per_s;
+    if (limit->throttle)
+        throttle_set(limit->throttle, bytes_per_s);
+}
+
+bool jobs_limit(struct jobs *jobs, const char *id, enum job_rate rate, uint64_t bytes_per_s)
 {
     LOCK_SCOPE(&jobs->lock);
     struct job *job = jobs->first;
     while (job && !jobs_is_called(job, id))
         job = job->next;
     if (job)
-        limit_job(job, bytes_per_s);
+        set_limit(&job->limits[rate], bytes_per_s);
     return job != NULL;
 }
 

@@ -20,6 +20,7 @@
 #include "agent/recover.h"
 #include "amqp/bus.h"
 #include "common/cleanup.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/private_file.h"
 #include "conf/conf.h"
@@ -97,19 +98,44 @@ static void change_rates(struct live_values *values, const void *arg)
     change_rate(&values->upload_host_bytes_per_s, rates->upload_host);
 }
 
-static int limit_job(struct agent *agent, const char *id, int mib, struct error *err)
+/* What qemu-img reads, or Ceph clones, has begun as it was to be. */
+static int check_follows(const struct agent *agent, const char *id, struct error *err)
 {
-    if (!jobs_limit(agent->jobs, id, (uint64_t)mib << 20))
-        return error_set(err, ENOENT, EXC_INVALID_INPUT, "there is no such job");
-    log_info("an operator limits the upload of job %s to %d MiB/s (0: no limit)", id, mib);
-    return 0;
+    static const char *const methods[] = {"stream", "blockcopy", "blockrebase"};
+    json_t *jobs = operator_view_jobs(agent, id);
+    const char *method = json_string_member(json_array_get(jobs, 0), "snapshot_method");
+    bool follows = !method;
+    for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+        follows = follows || strcmp(method, methods[i]) == 0;
+    int r = follows ? 0
+                    : error_set(err, EBUSY, EXC_INVALID_INPUT,
+                                "job %s is taken by %s, whose disk keeps the limit it began with",
+                                id, method);
+    json_decref(jobs);
+    return r;
+}
+
+static int limit_job(struct agent *agent, const struct control_rates *rates, struct error *err)
+{
+    const int wanted[JOB_RATES] = {[JOB_UPLOAD] = rates->upload, [JOB_DISK] = rates->disk};
+    static const char *const names[JOB_RATES] = {"upload", "disk"};
+    int r = rates->disk != CONTROL_RATE_KEPT ? check_follows(agent, rates->job, err) : 0;
+    for (unsigned i = 0; r == 0 && i < JOB_RATES; i++) {
+        if (wanted[i] == CONTROL_RATE_KEPT)
+            continue;
+        if (!jobs_limit(agent->jobs, rates->job, i, (uint64_t)wanted[i] << 20))
+            return error_set(err, ENOENT, EXC_INVALID_INPUT, "there is no such job");
+        log_info("an operator limits the %s of job %s to %d MiB/s (0: no limit)", names[i],
+                 rates->job, wanted[i]);
+    }
+    return r;
 }
 
 static int set_rates(void *arg, const struct control_rates *rates, struct error *err)
 {
     struct agent *agent = arg;
     if (rates->job)
-        return limit_job(agent, rates->job, rates->upload, err);
+        return limit_job(agent, rates, err);
     log_info("an operator changes the rate limits");
     live_options_change(agent, change_rates, rates);
     return 0;

@@ -160,7 +160,7 @@ static json_t *view_progress(const struct job_list *list, const struct progress 
 static json_t *view_own_limits(const struct job_list *list, const struct job *job)
 {
     return json_pack("{s:o, s:i}", "disk_rate_limit",
-                     job->is_read ? json_integer(mib_of(job->disk_bytes_per_s)) : json_null(),
+                     job->is_read ? json_integer(mib_of(jobs_disk_limit(job))) : json_null(),
                      "upload_rate_limit", mib_of(jobs_upload_limit(job, list->upload_bytes_per_s)));
 }
 

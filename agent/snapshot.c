@@ -112,6 +112,11 @@ static void take_progress_before(struct operation *op)
         journal_mark(op->base.record, "progress", json_integer(op->base.instance.progress));
 }
 
+static uint64_t answer_copy_rate(void *arg, uint64_t usual)
+{
+    return jobs_ask_disk_limit(&((struct operation *)arg)->base.job, usual);
+}
+
 int snapshot_begin(struct operation *op, struct error *err)
 {
     int r = parse_arguments(op->base.request, &op->arguments, err);
@@ -126,7 +131,10 @@ int snapshot_begin(struct operation *op, struct error *err)
     op->task_state = op->next_state =
         is_backup(op->base.request) ? IMAGE_BACKUP : IMAGE_SNAPSHOT_PENDING;
     op->driver_journal = (struct driver_journal){journal_driver_entry, journal_driver_freeze, op};
-    op->observer = (struct driver_observer){observe_instant, observe_copy, op};
+    op->observer = (struct driver_observer){.instant = observe_instant,
+                                            .copied = observe_copy,
+                                            .copy_rate = answer_copy_rate,
+                                            .arg = op};
     op->base.restores_progress = op->base.agent->conf->snapshot_agent.report_progress;
     op->driver_owner = (struct driver_owner){owner_has_instance, owner_wants_guest_to_run, op};
     return 0;

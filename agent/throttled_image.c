@@ -49,13 +49,14 @@ int throttled_image_begin(struct throttled_image *throttled, struct image_source
     int r = throttle_new(bytes_per_s, &throttled->own, err);
     if (r == 0)
         r = throttle_new(disk_bytes_per_s, &throttled->disk, err);
-    jobs_set_throttle(job, throttled->own);
+    jobs_set_throttle(job, JOB_UPLOAD, throttled->own);
     return r;
 }
 
 void throttled_image_done(struct throttled_image *throttled)
 {
-    jobs_set_throttle(throttled->job, NULL);
+    jobs_set_throttle(throttled->job, JOB_UPLOAD, NULL);
+    jobs_set_throttle(throttled->job, JOB_DISK, NULL);
     throttle_free(throttled->own);
     throttle_free(throttled->disk);
 }

@@ -15,7 +15,8 @@ struct throttled_image {
     struct image_source base;   /* to be read instead; closing it does nothing */
     struct image_source *image; /* borrowed */
     struct throttle *own;       /* an operator may change it */
-    struct throttle *disk;      /* of the guest's disk, whatever an operator allows the upload */
+    struct throttle *disk;      /* of the guest's disk, whatever an operator allows the upload; who
+                                   reads one gives it to the job */
     struct throttle *shared[SHARED_THROTTLES]; /* borrowed; NULL = no limit */
     struct job *job;                           /* borrowed; whose progress it is, and who may be
                                                   limited otherwise meanwhile */

@@ -12,7 +12,7 @@
 #define CONTROL_RATE_KEPT (-1)
 
 struct control_rates {
-    const char *job; /* an id: of that one alone, which has only an upload; NULL: of all */
+    const char *job; /* an id: of that one alone, which has no limit of the host; NULL: of all */
     int disk, disk_host, upload, upload_host;
 };
 

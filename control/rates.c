@@ -31,11 +31,13 @@ static int read_rate(const char *name, const json_t *value, struct control_rates
 static int read_job(const json_t *object, struct control_rates *rates, struct error *err)
 {
     rates->job = json_string_member(object, "job");
-    if (rates->job && json_object_size(object) == 2 && rates->upload != CONTROL_RATE_KEPT)
+    bool is_of_host =
+        rates->disk_host != CONTROL_RATE_KEPT || rates->upload_host != CONTROL_RATE_KEPT;
+    if (rates->job && json_object_size(object) > 1 && !is_of_host)
         return 0;
     return error_set(err, EINVAL, EXC_INVALID_INPUT,
-                     "with job, a string, upload_rate_limit is given and no other limit: what is "
-                     "copied of its disk is limited when that begins");
+                     "with job, a string, upload_rate_limit or disk_rate_limit is given, and no "
+                     "limit of the host");
 }
 
 int rates_read(json_t *object, struct control_rates *ret_rates, struct error *err)

@@ -75,7 +75,8 @@ static int check_thawed(const struct session *session, const struct guest_info *
 static int extract(struct making *making, const struct guest_info *info,
                    struct snapshot_result *ret_result, struct error *err)
 {
-    const struct driver_observer observer = {tell_instant, tell_copied, making};
+    const struct driver_observer observer = {
+        .instant = tell_instant, .copied = tell_copied, .arg = making};
     struct driver *driver = &making->session->driver->base;
     struct snapshot_plan plan = {.image_format = making->file->format,
                                  .compress = making->request->compress,

@@ -26,6 +26,11 @@ void driver_tell_copied(const struct driver_observer *observer, uint64_t done_by
         observer->copied(observer->arg, done_bytes, total_bytes);
 }
 
+uint64_t driver_ask_copy_rate(const struct driver_observer *observer, uint64_t usual)
+{
+    return observer && observer->copy_rate ? observer->copy_rate(observer->arg, usual) : usual;
+}
+
 void driver_free(struct driver *driver)
 {
     if (driver)

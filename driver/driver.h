@@ -101,12 +101,19 @@ struct driver_observer {
     void (*instant)(void *arg); /* the disk is what the image will be; it may come again */
     void (*copied)(void *arg, uint64_t done_bytes, uint64_t total_bytes); /* of a copy */
     void *arg;
+
+    /* At which a running guest's disk is to be copied now, in bytes per second, 0 = no limit; asked
+     * again and again. `usual` is that of set_disk_rate(). NULL: the usual. */
+    uint64_t (*copy_rate)(void *arg, uint64_t usual);
 };
 
 /* Tell it; NULL-safe. */
 void driver_tell_instant(const struct driver_observer *observer);
 void driver_tell_copied(const struct driver_observer *observer, uint64_t done_bytes,
                         uint64_t total_bytes);
+
+/* What it answers; `usual` without one. */
+uint64_t driver_ask_copy_rate(const struct driver_observer *observer, uint64_t usual);
 
 /* What a process has left that died. All of it is borrowed for the time of the call. */
 struct driver_recovery {
@@ -318,7 +325,8 @@ struct driver_ops {
      */
     int (*end_job)(struct driver *driver, const struct driver_file *file, struct error *err);
 
-    /* At which disks are copied, from now on; 0 = no limit. */
+    /* At which disks are copied, from now on; 0 = no limit. A block job that runs follows, what
+     * qemu-img reads does not. */
     void (*set_disk_rate)(struct driver *driver, uint64_t bytes_per_s);
 
     void (*free)(struct driver *driver);

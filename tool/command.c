@@ -159,10 +159,11 @@ const struct command command_table[] = {
      .argument = "[JOB]",
      .summary = "Changes rate limits, or shows them.",
      .more = "Limits of the host hold at once, those of a snapshot for the ones that begin "
-             "afterwards; all are those of the configuration again after the next start, or when "
-             "it is read again. With a job --upload limits that one's upload alone, at once; with "
-             "a job and no "
-             "limit its own are shown. What is read of its disk is limited when that begins.",
+             "afterwards; what QEMU copies (blockrebase, blockcopy) follows both within seconds, "
+             "what qemu-img reads keeps what it began with. All are those of the configuration "
+             "again after the next start, or when it is read again. With a job --upload and --disk "
+             "limit that one alone, where its disk is streamed or copied by QEMU; with a job and "
+             "no limit its own are shown.",
      .run = change_throttle,
      .options = {INVOCATION_DISK, INVOCATION_DISK_HOST, INVOCATION_UPLOAD, INVOCATION_UPLOAD_HOST},
      .n_options = 4},

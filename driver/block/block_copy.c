@@ -61,10 +61,16 @@ static int start_copy(const struct block_copy *copy, virDomainPtr domain)
                                 flags);
 }
 
+static uint64_t ask_rate(const struct block_copy *copy)
+{
+    return driver_ask_copy_rate(copy->observer, atomic_load(copy->usual_bytes_per_s));
+}
+
 int block_copy_start(struct block_copy *copy, struct libvirt_connection *connection,
                      virDomainPtr domain, struct error *err)
 {
     copy->news = (struct domain_news)DOMAIN_NEWS_INIT;
+    copy->wanted_bytes_per_s = copy->bytes_per_s = ask_rate(copy);
     int r = libvirt_connection_watch(connection, copy->uuid, copy->disk_target, &copy->watch, err);
     if (r < 0)
         return r;
@@ -108,6 +114,28 @@ static void lift_limit(struct block_copy *copy, virDomainPtr domain)
     (void)libvirt_error(&failure, "cannot lift the limit of the copy of disk %s, it goes on slowly",
                         copy->disk_target);
     log_warning("%s", failure.message);
+}
+
+/* A limit that was lifted comes back only as another one. */
+static void follow_limit(struct block_copy *copy, virDomainPtr domain,
+                         struct copy_progress *progress)
+{
+    struct error failure = ERROR_INIT;
+    uint64_t wanted = ask_rate(copy);
+    if (wanted == copy->wanted_bytes_per_s)
+        return;
+    copy->wanted_bytes_per_s = wanted;
+    if (virDomainBlockJobSetSpeed(domain, copy->disk_target, wanted,
+                                  VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES) < 0) {
+        (void)libvirt_error(&failure, "cannot change the limit of the copy of disk %s",
+                            copy->disk_target);
+        log_warning("%s", failure.message);
+        return;
+    }
+    log_info("disk %s is copied at %" PRIu64 " bytes/s at most from now on (0: no limit)",
+             copy->disk_target, wanted);
+    copy->bytes_per_s = wanted;
+    copy_progress_again(progress);
 }
 
 static int read_job(const struct block_copy *copy, virDomainPtr domain,
@@ -157,6 +185,7 @@ static int look_at_job(struct block_copy *copy, virDomainPtr domain, struct judg
                        struct error *err)
 {
     virDomainBlockJobInfo job = {0};
+    follow_limit(copy, domain, &judgement->progress);
     int r = read_job(copy, domain, &job, err);
     return r < 0 ? r : judge_progress(copy, domain, judgement, &job, err);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <libvirt/libvirt.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +22,8 @@ struct block_copy {
     const char *overlay_path; /* borrowed: what it is copied to; tells our copy from others */
     const struct driver_observer *observer; /* borrowed; NULL: nobody is told */
     unsigned stall_timeout_s;
+    const atomic_uint_least64_t *usual_bytes_per_s; /* borrowed; the observer may know better */
+    uint64_t wanted_bytes_per_s;                    /* when they were last asked */
     uint64_t bytes_per_s;       /* 0: as fast as it can; also after the limit was lifted */
     bool transient_job;         /* virDomainBlockCopy: the domain may stay persistent */
     struct domain_watch *watch; /* owned */
@@ -34,8 +37,9 @@ int block_copy_start(struct block_copy *copy, struct libvirt_connection *connect
                      virDomainPtr domain, struct error *err);
 
 /*
- * Waits until the overlay is in step. The limit is lifted when the guest writes about as fast as it
- * lets the copy go on. InstanceNotFound (ESTALE) when the guest ends; ETIMEDOUT when it has not
+ * Waits until the overlay is in step. A limit that becomes another one holds within seconds. It is
+ * lifted, until it becomes another one, when the guest writes about as fast as it lets the copy go
+ * on. InstanceNotFound (ESTALE) when the guest ends; ETIMEDOUT when it has not
  * come nearer to its end for stall_timeout_s; ECONNRESET when libvirtd is lost; ECANCELED.
  */
 int block_copy_await_ready(struct block_copy *copy, virDomainPtr domain, struct error *err);

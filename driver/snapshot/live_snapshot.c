@@ -33,7 +33,7 @@ struct live_snapshot live_snapshot_of(struct libvirt_driver *driver, const struc
                  .disk_target = info->disk_target,
                  .observer = plan->observer,
                  .stall_timeout_s = driver->stall_timeout_s,
-                 .bytes_per_s = driver->disk_bytes_per_s,
+                 .usual_bytes_per_s = &driver->disk_bytes_per_s,
                  .transient_job = plan->method == SNAPSHOT_METHOD_BLOCKCOPY},
         .backup = {.disk_target = info->disk_target},
         .may_be_stopped =

@@ -414,17 +414,38 @@ static void a_job_is_seen_with_its_limits(void **state)
     jobs_add(agent.jobs, &snapshot);
     assert_limits("1", -1, 3);
     jobs_set_disk_limit(&snapshot, 50 << 20);
-    jobs_set_throttle(&snapshot, throttle);
+    jobs_set_throttle(&snapshot, JOB_UPLOAD, throttle);
     assert_limits("1", 50, 4);
     rates = (struct control_rates){NULL, 1, CONTROL_RATE_KEPT, 1, CONTROL_RATE_KEPT};
     assert_int_equal(operator_ops.set_rates(&agent, &rates, &err), 0);
     assert_limits("1", 50, 4); /* they are for those that begin afterwards */
-    jobs_set_throttle(&snapshot, NULL);
+    jobs_set_throttle(&snapshot, JOB_UPLOAD, NULL);
     rates = (struct control_rates){"1", CONTROL_RATE_KEPT, CONTROL_RATE_KEPT, 9, CONTROL_RATE_KEPT};
     assert_int_equal(operator_ops.set_rates(&agent, &rates, &err), 0);
     assert_limits("1", 50, 9);
     jobs_remove(&snapshot);
     throttle_free(throttle);
+}
+
+/* A copy by QEMU asks again and again; qemu-img is told once. */
+static void the_disk_of_one_job_is_limited(void **state)
+{
+    (void)state;
+    struct job snapshot = a_snapshot();
+    const struct control_rates rates = {"1", 20, CONTROL_RATE_KEPT, 5, CONTROL_RATE_KEPT};
+    jobs_add(agent.jobs, &snapshot);
+    assert_true(jobs_ask_disk_limit(&snapshot, 50 << 20) == 50 << 20);
+    assert_limits("1", 50, 0);
+    jobs_set_snapshot_method(&snapshot, "blockcopy");
+    assert_int_equal(operator_ops.set_rates(&agent, &rates, &err), 0);
+    assert_true(jobs_ask_disk_limit(&snapshot, 50 << 20) == 20 << 20);
+    assert_limits("1", 20, 5);
+    jobs_set_snapshot_method(&snapshot, "cold");
+    assert_int_equal(operator_ops.set_rates(&agent, &rates, &err), -EBUSY);
+    assert_non_null(strstr(err.message, "taken by cold"));
+    err = (struct error)ERROR_INIT;
+    jobs_remove(&snapshot);
+    assert_int_equal(operator_ops.set_rates(&agent, &rates, &err), -ENOENT);
 }
 
 static void limit_by_operator(void)
@@ -533,6 +554,7 @@ int main(void)
         TEST(the_main_thread_drains),
         TEST(a_limit_that_is_not_named_stays),
         TEST(a_job_is_seen_with_its_limits),
+        TEST(the_disk_of_one_job_is_limited),
         TEST(one_job_is_limited_alone),
         TEST(the_log_is_turned_up_and_down),
         TEST(it_listens_where_it_is_told),

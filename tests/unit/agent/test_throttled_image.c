@@ -76,10 +76,40 @@ static void the_disks_limit_holds_whatever_an_operator_allows(void **state)
         assert_int_equal(
             throttled_image_begin(&throttled, &memory.base, &job, RATE / 100, RATE, &err), 0);
         throttled.shared[0] = throttled.shared[1] = NULL;
-        assert_true(jobs_limit(jobs, "1", allowed[i]));
+        assert_true(jobs_limit(jobs, "1", JOB_UPLOAD, allowed[i]));
         uint64_t took_ms = read_all(&throttled.base, memory.bytes);
         assert_true(took_ms >= 1200 && took_ms < 60000); /* not at the rate it began with */
         throttled_image_done(&throttled);
+        memory_source_done(&memory);
+        jobs_remove(&job);
+        jobs_free(jobs);
+    }
+}
+
+/* While it is read, or before. */
+static void an_operator_limits_the_disk_of_a_job(void **state)
+{
+    (void)state;
+    for (int early = 0; early < 2; early++) {
+        struct throttled_image throttled;
+        struct memory_source memory;
+        struct jobs *jobs = NULL;
+        struct job job = {.method = "snapshot_instance"};
+        memory_source_init(&memory, PIECES * PIECE);
+        assert_int_equal(jobs_new(&jobs, &err), 0);
+        jobs_add(jobs, &job);
+        assert_true(!early || jobs_limit(jobs, "1", JOB_DISK, RATE));
+        assert_int_equal(
+            throttled_image_begin(&throttled, &memory.base, &job, 0, early ? RATE / 100 : 0, &err),
+            0);
+        throttled.shared[0] = throttled.shared[1] = NULL;
+        jobs_set_throttle(&job, JOB_DISK, throttled.disk);
+        assert_true(early || jobs_limit(jobs, "1", JOB_DISK, RATE));
+        assert_true(jobs_disk_limit(&job) == RATE);
+        uint64_t took_ms = read_all(&throttled.base, memory.bytes);
+        assert_true(took_ms >= 1200 && took_ms < 60000);
+        throttled_image_done(&throttled);
+        assert_false(jobs_limit(jobs, "2", JOB_DISK, 0));
         memory_source_done(&memory);
         jobs_remove(&job);
         jobs_free(jobs);
@@ -90,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_limit_is_kept),
-        cmocka_unit_test(the_disks_limit_holds_whatever_an_operator_allows)};
+        cmocka_unit_test(the_disks_limit_holds_whatever_an_operator_allows),
+        cmocka_unit_test(an_operator_limits_the_disk_of_a_job)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,6 +120,9 @@ static void only_what_is_given_is_changed(void **state)
     assert_string_equal(asked.story, "rates -1 1 0 1048576");
     (void)answer("PUT", "/v1/throttle", "{\"job\": \"3 \", \"upload_rate_limit\": 5}");
     assert_string_equal(asked.story, "rates 3 -1 -1 5 -1");
+    (void)answer("PUT", "/v1/throttle",
+                 "{\"job\": \"3 \", \"upload_rate_limit\": 1, \"disk_rate_limit\": 2}");
+    assert_string_equal(asked.story, "rates 3 2 -1 1 -1");
     (void)answer("PUT", "/v1/log-level", "{\"level\": \"debug\"}");
     assert_string_equal(asked.story, "log debug -");
     (void)answer("PUT", "/v1/log-level", "{\"modules\": [\"driver\", \"amqp\"]}");
@@ -131,8 +134,8 @@ static void only_what_is_given_is_changed(void **state)
 static void what_makes_no_sense_changes_nothing(void **state)
 {
     (void)state;
-    static const char both_of_a_job[] =
-        "{\"job\": \"3\", \"upload_rate_limit\": 1, \"disk_rate_limit\": 1}";
+    static const char hosts_of_a_job[] =
+        "{\"job\": \"3\", \"upload_rate_limit\": 1, \"disk_rate_limit_host\": 1}";
     static const char *const throttles[] = {"",
                                             "{",
                                             "[]",
@@ -145,8 +148,8 @@ static void what_makes_no_sense_changes_nothing(void **state)
                                             "{\"upload_rate_limit\": 1, \"rate\": 1}",
                                             "{\"job\": \"3\"}",
                                             "{\"job\": 3, \"upload_rate_limit\": 1}",
-                                            "{\"job\": \"3\", \"disk_rate_limit\": 1}",
-                                            both_of_a_job};
+                                            "{\"job\": \"3\", \"upload_rate_limit_host\": 1}",
+                                            hosts_of_a_job};
     static const char *const levels[] = {"",
                                          "{}",
                                          "[]",
@@ -156,8 +159,8 @@ static void what_makes_no_sense_changes_nothing(void **state)
                                          "{\"level\": \"info\", \"modules\": {}}"};
     for (size_t i = 0; i < sizeof(throttles) / sizeof(throttles[0]); i++)
         assert_memory_equal(answer("PUT", "/v1/throttle", throttles[i]), "400 ", 4);
-    assert_non_null(strstr(answer("PUT", "/v1/throttle", both_of_a_job),
-                           "what is copied of its disk is limited when that begins"));
+    assert_non_null(
+        strstr(answer("PUT", "/v1/throttle", hosts_of_a_job), "and no limit of the host"));
     for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
         assert_memory_equal(answer("PUT", "/v1/log-level", levels[i]), "400 ", 4);
     assert_string_equal(asked.story, "");

@@ -86,7 +86,8 @@ static struct {
     char source_format[DRIVER_FORMAT_MAX];
     bool source_shared;
     uint64_t source_bytes_per_s;
-    bool limited; /* the copy, at present */
+    bool limited;                 /* the copy, at present */
+    uint64_t changed_bytes_per_s; /* what its limit became at last, but for none */
     virError error;
     char error_message[64];
     struct domain_watches *watches;
@@ -522,9 +523,11 @@ int __wrap_virDomainBlockJobSetSpeed(virDomainPtr domain, const char *disk, unsi
                                      unsigned flags)
 {
     (void)domain;
-    if (strcmp(disk, "vda") != 0 || bandwidth != 0 || flags != 0)
-        abort(); /* all its speed */
-    DOMAIN_CALL("BlockJobSetSpeed", world.limited = false);
+    unsigned wanted = bandwidth > 0 ? VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES : 0;
+    if (strcmp(disk, "vda") != 0 || (flags & wanted) != wanted)
+        abort();
+    DOMAIN_CALL("BlockJobSetSpeed", world.limited = bandwidth > 0;
+                if (bandwidth > 0) world.changed_bytes_per_s = bandwidth);
     return 0;
 }
 

@@ -38,7 +38,7 @@ static inline void hear_copied(void *arg, uint64_t done_bytes, uint64_t total_by
 /* For plan.observer; what was told before is forgotten. */
 static inline const struct driver_observer *listen_to_it(void)
 {
-    static const struct driver_observer observer = {hear_instant, hear_copied, NULL};
+    static const struct driver_observer observer = {.instant = hear_instant, .copied = hear_copied};
     memset(&told, 0, sizeof(told));
     return &observer;
 }

@@ -300,11 +300,15 @@ static void failed_copies_are_no_images(void **state)
 /* A guest that writes 800 bytes while 1000 are copied, or as much as is copied. */
 static uint64_t written_per_look, copied;
 
+static uint64_t rate_when_copied_3000; /* 0: as it was */
+
 static int read_busy_job(virDomainBlockJobInfoPtr job)
 {
     if (!was_called("BlockRebase"))
         return 0;
     copied += 1000;
+    if (copied == 3000 && rate_when_copied_3000 > 0)
+        driver.disk_bytes_per_s = rate_when_copied_3000;
     job->cur = copied;
     job->end = 10000 + copied / 1000 * written_per_look;
     if (!world.limited || copied >= 10000)
@@ -353,6 +357,40 @@ static void limit_that_can_be_kept_is_lifted_at_the_end(void **state)
     (void)set_up(state);
     world.fail_name = "BlockJobSetSpeed";
     assert_int_equal(take_limited(100), 0);
+    assert_image();
+}
+
+static void a_limit_that_changes_holds_for_a_copy_that_runs(void **state)
+{
+    (void)state;
+    rate_when_copied_3000 = 500;
+    int r = take_limited(100);
+    rate_when_copied_3000 = 0;
+    assert_int_equal(r, 0);
+    assert_int_equal(world.changed_bytes_per_s, 500);
+    assert_int_equal(times_called("BlockJobSetSpeed"), 2); /* once more at the end: it is lifted */
+    assert_false(world.limited);
+    assert_image();
+}
+
+static uint64_t wish_of_copy(void *arg, uint64_t usual)
+{
+    (void)arg;
+    assert_int_equal(usual, 1000);
+    return copied < 3000 ? usual : 700;
+}
+
+/* Who watches it knows of this one what the host's limit does not say. */
+static void a_copy_has_a_limit_of_its_own(void **state)
+{
+    static const struct driver_observer observer = {
+        .instant = hear_instant, .copied = hear_copied, .copy_rate = wish_of_copy};
+    (void)state;
+    plan.observer = &observer;
+    int r = take_limited(100);
+    plan.observer = NULL;
+    assert_int_equal(r, 0);
+    assert_int_equal(world.changed_bytes_per_s, 700);
     assert_image();
 }
 
@@ -787,6 +825,8 @@ int main(void)
         cmocka_unit_test(failed_copies_are_no_images),
         cmocka_unit_test_setup(limit_that_a_busy_guest_outruns_is_lifted, set_up),
         cmocka_unit_test_setup(limit_that_can_be_kept_is_lifted_at_the_end, set_up),
+        cmocka_unit_test_setup(a_limit_that_changes_holds_for_a_copy_that_runs, set_up),
+        cmocka_unit_test_setup(a_copy_has_a_limit_of_its_own, set_up),
         cmocka_unit_test_setup(copy_that_a_busy_guest_outruns_fails, set_up),
         cmocka_unit_test_setup(who_wants_to_know_is_told_how_far_it_is, set_up),
         cmocka_unit_test_setup(guest_that_ends_is_defined_again, set_up),
