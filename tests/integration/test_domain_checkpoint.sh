@@ -8,41 +8,17 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/integration/lib/guest.sh
 # shellcheck source=tests/integration/lib/writing_guest.sh
 . tests/integration/lib/writing_guest.sh
+# shellcheck source=tests/integration/lib/checkpoints.sh
+. tests/integration/lib/checkpoints.sh
 # shellcheck source=tests/integration/lib/restart.sh
 . tests/integration/lib/restart.sh
-STATE=$DIR/state
-DISKS=$DIR/disks
-TOOL=$BUILD/nova-snapshot
-mkdir "$DISKS"
-mkdir -m 711 "$STATE"
-make -s BUILD="$BUILD" "$TOOL" || exit 1
 
-disk_xml() { # target format file
-    echo "<disk type='file' device='disk'><driver name='qemu' type='$2'/>
-      <source file='$3'/><target dev='$1' bus='virtio'/></disk>"
-}
-tool() { # guest arguments...
-    local guest=$1
-    shift
-    "$TOOL" domain checkpoint "$NAME-$guest" "$@" --state-dir "$STATE" 2>&1
-}
-recover() { "$TOOL" domain recover "$NAME-$1" --state-dir "$STATE" 2>&1; }
+checkpoint() { tool checkpoint "$@"; }
 listed() { # guest name pattern description
     local said
-    said=$("$TOOL" domain checkpoints "$NAME-$1" 2>&1)
+    said=$(tree_of "$1")
     grep -qE "^\* +$2 +$3" <<<"$said"
     result $? "$4: is listed" "$said"
-}
-# What has to be the same when nothing was made.
-whole_picture() { # guest
-    picture "$1"
-    $VIRSH dumpxml "$NAME-$1" | grep -E "<(source|backingStore|memory)"
-    $VIRSH snapshot-list --name "$NAME-$1"
-    ls "$DISKS"
-    find "$STATE/records" -type f 2>/dev/null
-}
-file_of() { # guest target: what it writes to
-    $VIRSH domblklist "$NAME-$1" | awk -v disk="$2" '$1 == disk { print $2 }'
 }
 is_prefix() { # image content description [qemu-img options...]: the number in $last
     local image=$1 content=$2 description=$3
@@ -62,36 +38,13 @@ both_of_one_instant() { # first-image second-image description [qemu-img options
     result $? "$description: both disks are of one instant" "records $first and $last"
 }
 
-# Two disks that a guest writes to: qcow2 on raw ones, or raw ones themselves.
-make_guest() { # name qcow2|raw
-    local disk
-    for disk in '' 2; do
-        if [ "$2" = raw ]; then
-            cp "$DISKS/content$disk" "$DISKS/$1$disk.img"
-        else
-            qemu-img create -q -f qcow2 -b "$DISKS/content$disk" -F raw "$DISKS/$1$disk.img"
-        fi
-    done
-    define_writing_guest "$1" "$(disk_xml vda "$2" "$DISKS/$1.img")
-        $(disk_xml vdb "$2" "$DISKS/${1}2.img")
-        <disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>" || exit 1
-    writes_on "$1" 50 240
-    result $? "$1: the guest writes" "$(cat "$(console_of "$1")")"
-}
-goes_on() { # guest description
-    writes_on "$1" 20 120
-    result $? "$2: the guest writes on" "$(state_of "$1"), $(tail -n 3 "$(console_of "$1")")"
-    [ "$(boots_of "$1")" -eq "$boots" ]
-    result $? "$2: it was not started anew" "$(boots_of "$1") boots"
-}
-
 # external GUEST STATE NAME HOLDS arguments...
 external() {
     local guest=$1 state=$2 name=$3 holds=$4 vda vdb said what
     shift 4
     what="external, $state ${*:-by default}"
     vda=$(file_of "$guest" vda) vdb=$(file_of "$guest" vdb)
-    said=$(tool "$guest" --name "$name" "$@")
+    said=$(checkpoint "$guest" --name "$name" "$@")
     result $? "$what: is made" "$said"
     [ "$(state_of "$guest")" = "$state" ]
     result $? "$what: the guest is as it was" "$(state_of "$guest")"
@@ -114,23 +67,23 @@ external() {
 
 test_external() { # format
     local guest=$1 boots=1
-    make_guest "$guest" "$1"
+    make_writing_guest "$guest" "$1" "$1"
     [ "$1" = qcow2 ] || refused "$guest" 1 'disk vda: it is not qcow2' --internal
     external "$guest" running disk 'power cut' --disk-only
-    goes_on "$guest" "external, disk"
+    goes_on "$guest" "$boots" "external, disk"
     external "$guest" running memory 'with memory'
-    goes_on "$guest" "external, memory"
+    goes_on "$guest" "$boots" "external, memory"
     external "$guest" running live 'with memory' --live
-    goes_on "$guest" "external, live"
+    goes_on "$guest" "$boots" "external, live"
     $VIRSH suspend "$NAME-$guest"
     external "$guest" paused paused-disk 'power cut' --disk-only
     external "$guest" paused paused 'with memory'
-    said=$(tool "$guest" --name again)
+    said=$(checkpoint "$guest" --name again)
     [ $? -eq 1 ] && grep -q 'has to run for a moment first' <<<"$said"
     result $? "a second memory of a paused guest fails, and says why" "$said"
     $VIRSH resume "$NAME-$guest"
-    goes_on "$guest" "external, paused"
-    said=$(tool "$guest" --name halted --halt) && [ "$(state_of "$guest")" = 'shut off' ] &&
+    goes_on "$guest" "$boots" "external, paused"
+    said=$(checkpoint "$guest" --name halted --halt) && [ "$(state_of "$guest")" = 'shut off' ] &&
         grep -q 'was ended' <<<"$said"
     result $? "--halt ends the guest at that instant" "$said, $(state_of "$guest")"
     external "$guest" 'shut off' rested 'at rest'
@@ -138,20 +91,20 @@ test_external() { # format
     result $? "a stopped domain's new file is no more open than its disk" "$(ls -l "$DISKS")"
     $VIRSH start "$NAME-$guest"
     boots=2
-    goes_on "$guest" "external, stopped"
+    goes_on "$guest" "$boots" "external, stopped"
 }
 
 # Memory and disks are of one instant: woken, the guest goes on where its disks are.
 test_memory_fits() {
     local guest=qcow2 vda vdb boots
     vda=$(file_of $guest vda) vdb=$(file_of $guest vdb)
-    tool $guest --name woken --memory-file "$DISKS/elsewhere" >"$DIR/said"
+    checkpoint $guest --name woken --memory-file "$DISKS/elsewhere" >"$DIR/said"
     result $? "memory in a file that is named" "$(cat "$DIR/said")"
     $VIRSH destroy "$NAME-$guest"
     boots=$(boots_of $guest)
     $VIRSH restore "$DISKS/elsewhere" >"$DIR/said" 2>&1
     result $? "the guest wakes up of it, on the disks that hold the instant" "$(cat "$DIR/said")"
-    goes_on $guest "woken"
+    goes_on $guest "$boots" "woken"
     $VIRSH suspend "$NAME-$guest"
     flush $guest
     both_of_one_instant "$vda" "$vdb" "woken: no record is missing"
@@ -160,10 +113,10 @@ test_memory_fits() {
 
 test_internal() {
     local guest=inside boots=1 said state
-    make_guest $guest qcow2
+    make_writing_guest $guest qcow2 qcow2
     for state in running paused; do
         [ $state = running ] || $VIRSH suspend "$NAME-$guest"
-        said=$(tool $guest --name $state --internal)
+        said=$(checkpoint $guest --name $state --internal)
         result $? "internal, $state: is made" "$said"
         [ "$(state_of $guest)" = $state ]
         result $? "internal, $state: the guest is as it was" "$(state_of $guest)"
@@ -175,12 +128,12 @@ test_internal() {
         result $? "internal, $state: how long it stood still is told" "$said"
     done
     $VIRSH resume "$NAME-$guest"
-    goes_on $guest internal
-    said=$(tool $guest --internal --disk-only)
+    goes_on $guest "$boots" internal
+    said=$(checkpoint $guest --internal --disk-only)
     [ $? -eq 1 ] && grep -q 'has its memory' <<<"$said"
     result $? "internal, without memory, of a guest that runs: refused" "$said"
     $VIRSH destroy "$NAME-$guest"
-    said=$(tool $guest --name rested --internal)
+    said=$(checkpoint $guest --name rested --internal)
     result $? "internal, stopped: is made" "$said"
     listed $guest rested 'internal +at rest' "internal, stopped"
     both_of_one_instant "$DISKS/$guest.img" "$DISKS/${guest}2.img" "internal, stopped" \
@@ -189,15 +142,7 @@ test_internal() {
 }
 
 refused() { # guest status text arguments...
-    local guest=$1 status=$2 text=$3 before said found
-    shift 3
-    before=$(whole_picture "$guest")
-    said=$(tool "$guest" "$@")
-    found=$?
-    [ $found -eq "$status" ] && grep -qF -- "$text" <<<"$said"
-    result $? "refused: $text" "status $found, not $status: $said"
-    [ "$before" = "$(whole_picture "$guest")" ]
-    result $? "refused ($text): nothing has changed" "$(diff <(echo "$before") <(whole_picture "$guest"))"
+    refuses "$1" "$2" "$3" checkpoint "$1" "${@:4}"
 }
 # What virsh does with a memory file that is there already.
 virsh_overwrites() { # guest
@@ -258,9 +203,9 @@ test_bitmaps() {
     qemu-img create -q -f qcow2 "$DISKS/$guest.img" 16M
     define_guest $guest "$(disk_xml vda qcow2 "$DISKS/$guest.img")" || exit 1
     $VIRSH checkpoint-create-as "$NAME-$guest" bitmap >/dev/null
-    said=$(tool $guest --name beside)
+    said=$(checkpoint $guest --name beside)
     result $? "beside a checkpoint of increments" "$said"
-    said=$("$TOOL" domain checkpoints "$NAME-$guest" 2>&1)
+    said=$(tree_of $guest)
     grep -q '^  bitmap' <<<"$said" && grep -q '^\* beside' <<<"$said"
     result $? "beside a checkpoint of increments: both are listed" "$said"
     $VIRSH destroy "$NAME-$guest"
@@ -285,17 +230,17 @@ whole_or_nothing() { # guest name description: $made; what recover has $said
         result $? "$3: nothing of it is there" "$said, $(ls -l "$DISKS")"
         made=no
     fi
-    [ -z "$(find "$STATE/records" -type f)" ]
+    no_record
     result $? "$3: nothing is written down any more" "$(cat "$STATE"/records/* 2>&1)"
-    goes_on "$1" "$3"
+    goes_on "$1" "$boots" "$3"
 }
 
 test_kills() {
     local guest=killed boots=1 point pid i made said expected
-    make_guest $guest qcow2
+    make_writing_guest $guest qcow2 qcow2
     for point in written-down memory-file-made made libvirt-is-done; do
         echo "checkpoint:$point kill" >"$STATE/failpoint"
-        (tool $guest --name "at-$point" >"$DIR/said") 2>"$DIR/shells"
+        (checkpoint $guest --name "at-$point" >"$DIR/said") 2>"$DIR/shells"
         [ $? -eq 137 ]
         result $? "killed at $point" "$(cat "$DIR/said")"
         whole_or_nothing $guest "at-$point" "killed at $point"
@@ -347,8 +292,8 @@ killed_elsewhere() {
     [ "$kind" = --internal ] && name=inside-$name
     echo "checkpoint:$point kill" >"$STATE/failpoint"
     # shellcheck disable=SC2086
-    (tool "$guest" --name "$name" ${kind/external/} >"$DIR/said") 2>"$DIR/shells"
-    [ $? -eq 137 ] && said=$(recover "$guest") && [ -z "$(find "$STATE/records" -type f)" ]
+    (checkpoint "$guest" --name "$name" ${kind/external/} >"$DIR/said") 2>"$DIR/shells"
+    [ $? -eq 137 ] && said=$(recover "$guest") && no_record
     result $? "$what: recover" "$(cat "$DIR/said")${said:-}"
     [ "$point" = made ] && expected=yes
     $VIRSH snapshot-list --name "$NAME-$guest" | grep -qx "$name" &&
@@ -360,7 +305,7 @@ killed_elsewhere() {
 }
 test_kills_elsewhere() {
     local guest=elsewhere kind state point
-    make_guest $guest qcow2
+    make_writing_guest $guest qcow2 qcow2
     for kind in --internal external; do
         for state in running paused 'shut off'; do
             [ "$kind $state" != 'external running' ] || continue # as test_kills has it
@@ -374,9 +319,9 @@ test_kills_elsewhere() {
 test_restarts() {
     local guest=restarted boots=1 point made found
     has_own_libvirtd || return
-    make_guest $guest qcow2
+    make_writing_guest $guest qcow2 qcow2
     for point in written-down memory-file-made made libvirt-is-done; do
-        through_restart "checkpoint:$point" tool $guest --name "at-$point"
+        through_restart "checkpoint:$point" checkpoint $guest --name "at-$point"
         found=$?
         whole_or_nothing $guest "at-$point" "libvirtd dies at $point"
         [ $found -ne 0 ] || [ "$made" = yes ]
@@ -391,13 +336,13 @@ test_others() {
     qemu-img create -q -f qcow2 "$DISKS/$guest.img" 16M
     define_guest $guest "$(disk_xml vda qcow2 "$DISKS/$guest.img")" || exit 1
     echo "checkpoint:written-down kill" >"$STATE/failpoint"
-    (tool $guest --name foreign --disk-only >"$DIR/said") 2>"$DIR/shells"
+    (checkpoint $guest --name foreign --disk-only >"$DIR/said") 2>"$DIR/shells"
     echo "somebody's" >"$DISKS/$guest.img.foreign"
     said=$(recover $guest)
     grep -q "somebody's" "$DISKS/$guest.img.foreign"
     result $? "a file that somebody has put there stays" "$said"
     echo "checkpoint:made kill" >"$STATE/failpoint"
-    (tool $guest --name needed --disk-only >"$DIR/said") 2>"$DIR/shells"
+    (checkpoint $guest --name needed --disk-only >"$DIR/said") 2>"$DIR/shells"
     $VIRSH snapshot-delete "$NAME-$guest" needed --metadata >/dev/null
     $VIRSH snapshot-create-as "$NAME-$guest" above --disk-only \
         --diskspec "vda,file=$DISKS/$guest.above" >/dev/null
@@ -406,7 +351,7 @@ test_others() {
     said=$(recover $guest)
     [ -e "$DISKS/$guest.img.needed" ] && qemu-img info "$DISKS/$guest.above" >/dev/null 2>&1
     result $? "a layer that others stand on stays" "$said"
-    [ -z "$(find "$STATE/records" -type f)" ]
+    no_record
     result $? "files of others: nothing is written down any more" "$(cat "$STATE"/records/* 2>&1)"
     remove $guest
 }
@@ -424,7 +369,7 @@ test_lost_account() {
     cp "/run/libvirt/qemu/$NAME-$guest.xml" "$DIR/status.xml"
     cp "/etc/libvirt/qemu/$NAME-$guest.xml" "$DIR/definition.xml"
     echo "checkpoint:made kill" >"$STATE/failpoint"
-    (tool $guest --name at --disk-only >"$DIR/said") 2>"$DIR/shells"
+    (checkpoint $guest --name at --disk-only >"$DIR/said") 2>"$DIR/shells"
     restart_libvirtd forget_switch $guest
     write_disk $guest 0x5a 1M 64k
     [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ] && [ "$(state_of $guest)" = running ]
@@ -441,7 +386,7 @@ test_lost_account() {
     result $? "a lost account: the guest has to be started anew" "$said"
     $VIRSH destroy "$NAME-$guest"
     $VIRSH start "$NAME-$guest"
-    said=$(recover $guest) && [ -e "$layer" ] && [ -z "$(find "$STATE/records" -type f)" ]
+    said=$(recover $guest) && [ -e "$layer" ] && no_record
     result $? "a lost account: then it is done" "$said"
     $VIRSH destroy "$NAME-$guest"
     qemu-io -f qcow2 -c 'read -q -P 0x5a 1M 64k' "$layer"
@@ -449,9 +394,7 @@ test_lost_account() {
     remove $guest
 }
 
-build_writing_guest
-build_writing_content "$DISKS/content"
-build_writing_content "$DISKS/content2" 'other of a writing guest'
+build_writing_contents
 test_all_external() { # each on the guests of the one before
     test_external raw
     test_external qcow2

@@ -9,55 +9,27 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/integration/lib/guest.sh
 # shellcheck source=tests/integration/lib/writing_guest.sh
 . tests/integration/lib/writing_guest.sh
+# shellcheck source=tests/integration/lib/checkpoints.sh
+. tests/integration/lib/checkpoints.sh
 # shellcheck source=tests/integration/lib/restart.sh
 . tests/integration/lib/restart.sh
-STATE=$DIR/state
-DISKS=$DIR/disks
-TOOL=$BUILD/nova-snapshot
-mkdir "$DISKS"
-mkdir -m 711 "$STATE"
-make -s BUILD="$BUILD" "$TOOL" || exit 1
 
-disk_xml() { # target format file
-    echo "<disk type='file' device='disk'><driver name='qemu' type='$2'/>
-      <source file='$3'/><target dev='$1' bus='virtio'/></disk>"
-}
 checkpoint() { # guest name arguments...
-    local guest=$1 name=$2 said
-    shift 2
-    said=$("$TOOL" domain checkpoint "$NAME-$guest" --name "$name" "$@" --state-dir "$STATE" 2>&1) && return
-    echo "Bail out! checkpoint $name of $guest: $said"
+    local said
+    said=$(tool checkpoint "$1" --name "${@:2}") && return
+    echo "Bail out! checkpoint $2 of $1: $said"
     exit 1
 }
-delete() { # guest name arguments...
-    local guest=$1 name=$2
-    shift 2
-    "$TOOL" domain delete-checkpoint "$NAME-$guest" "$name" "$@" --state-dir "$STATE" 2>&1
-}
-flatten() { # guest arguments...
-    local guest=$1
-    shift
-    "$TOOL" domain flatten "$NAME-$guest" "$@" --state-dir "$STATE" 2>&1
-}
-revert() { # guest name arguments...
-    local guest=$1 name=$2
-    shift 2
-    "$TOOL" domain revert "$NAME-$guest" "$name" "$@" --state-dir "$STATE" 2>&1
-}
+delete() { tool delete-checkpoint "$@"; }
+flatten() { tool flatten "$@"; }
+revert() { tool revert "$@"; }
 # The guest is taken back to a checkpoint: what it left is checkpoint $left.
 go_back() { # guest name arguments...
     local said
-    said=$(revert "$@") && left=$($VIRSH snapshot-list --name "$NAME-$1" | grep '^left-' | sort | tail -n 1)
+    said=$(revert "$@") && left=$(left_of "$1")
     result $? "$1: goes back to $2" "$said"
 }
-recover() { "$TOOL" domain recover "$NAME-$1" --state-dir "$STATE" 2>&1; }
-checkpoints_of() { $VIRSH snapshot-list --name "$NAME-$1" | xargs; }
-file_of() { # guest target: what it writes to
-    $VIRSH domblklist "$NAME-$1" | awk -v disk="$2" '$1 == disk { print $2 }'
-}
-defined_file_of() { # guest target: what it will write to after its next start
-    $VIRSH domblklist --inactive "$NAME-$1" | awk -v disk="$2" '$1 == disk { print $2 }'
-}
+defined_file_of() { file_of "$1" "$2" --inactive; }
 digest() { # file [qemu-img options...]: of all that is read there
     local file=$1 magic
     shift
@@ -70,8 +42,7 @@ points_of() { # guest [but-this-one]
     local name file
     for name in $(checkpoints_of "$1"); do
         [ "$name" = "${2:-}" ] && continue
-        for file in $($VIRSH snapshot-dumpxml "$NAME-$1" "$name" | awk -F"'" '/<domain /{d=1} /<\/domain>/{d=0}
-            d && /<disk /{n=1} d && n && /<source file=/{print $2; n=0}'); do
+        for file in $(files_of_checkpoint "$1" "$name"); do
             echo "$name $(digest "$file")"
         done
     done
@@ -84,41 +55,14 @@ disks_of() { # guest
         [ "$file" = - ] || echo "$target $(digest "$file")"
     done < <($VIRSH domblklist "$NAME-$1")
 }
-no_record() { # description
-    [ -z "$(find "$STATE/records" -type f)" ]
-    result $? "$1: nothing is written down any more" "$(cat "$STATE"/records/* 2>&1)"
-}
-is_prefix() { # image content description
-    last=$(qemu-img convert -U -O raw "$1" "$DIR/flat" 2>&1 &&
-        tests/integration/lib/prefix.py "$2" "$DIR/flat" 2>&1)
-    [[ $last =~ ^[0-9]+$ ]]
-    result $? "$3: the disk of one instant" "$last"
-}
-# Of a guest that runs: it stands still while its disks are read. Once it was destroyed the second
-# disk may lack the record that only the first had got by then.
+# Of a guest that runs: it stands still while its disks are read.
 are_whole() { # guest description
+    local last
     $VIRSH suspend "$NAME-$1"
-    tests/integration/lib/flush "$NAME-$1"
-    is_prefix "$(file_of "$1" vda)" "$DISKS/content" "$2, the first disk"
-    [ "$boots" -gt 1 ] || is_prefix "$(file_of "$1" vdb)" "$DISKS/content2" "$2, the second disk"
+    last=$(now_of "$1")
+    result $? "$2: the disks of one instant" "$last"
     $VIRSH resume "$NAME-$1"
 }
-goes_on() { # guest description
-    writes_on "$1" 20 120
-    result $? "$2: the guest writes on" "$(state_of "$1"), $(tail -n 3 "$(console_of "$1")")"
-    [ "$(boots_of "$1")" -eq "$boots" ] && { [ "$boots" -gt 1 ] || ! grep -q lost "$(console_of "$1")"; }
-    result $? "$2: it was not started anew and has lost nothing" "$(boots_of "$1") boots"
-}
-# Two disks that a guest writes to: a raw one, and qcow2 on a raw one.
-make_writing_guest() { # name
-    cp "$DISKS/content" "$DISKS/$1.img"
-    qemu-img create -q -f qcow2 -b "$DISKS/content2" -F raw "$DISKS/${1}2.img"
-    define_writing_guest "$1" "$(disk_xml vda raw "$DISKS/$1.img")
-        $(disk_xml vdb qcow2 "$DISKS/${1}2.img")" || exit 1
-    writes_on "$1" 50 240
-    result $? "$1: the guest writes" "$(cat "$(console_of "$1")")"
-}
-
 # One that is deleted, of a guest in this state: the others are what they were, so is the guest.
 deleted() { # guest state name overlay-suffix-that-goes
     local guest=$1 state=$2 name=$3 what="$1, $2, $3" before seen said current
@@ -139,9 +83,9 @@ deleted() { # guest state name overlay-suffix-that-goes
     [ "$(file_of "$guest" vda)" = "$(defined_file_of "$guest" vda)" ] &&
         [ "$(file_of "$guest" vdb)" = "$(defined_file_of "$guest" vdb)" ]
     result $? "$what: the definition names what the guest writes to" "$(defined_file_of "$guest" vda)"
-    no_record "$what"
+    forgotten "$what"
     if [ "$state" = running ]; then
-        goes_on "$guest" "$what"
+        goes_on "$guest" "$boots" "$what"
         are_whole "$guest" "$what"
     else
         [ "$(disks_of "$guest")" = "$seen" ]
@@ -160,10 +104,8 @@ made_while_it_writes() { # guest names...
 
 test_external() {
     local guest=writes boots=1 said
-    build_writing_guest
-    build_writing_content "$DISKS/content"
-    build_writing_content "$DISKS/content2" 'other of a writing guest'
-    make_writing_guest $guest
+    build_writing_contents
+    make_writing_guest $guest raw qcow2
     checkpoint $guest a
     made_while_it_writes $guest b c
     deleted $guest running b # the middle
@@ -179,7 +121,7 @@ test_external() {
     checkpoint $guest saved
     refused $guest 'has to run for a moment first' delete $guest saved
     $VIRSH resume "$NAME-$guest"
-    goes_on $guest "paused, all deleted"
+    goes_on $guest "$boots" "paused, all deleted"
     said=$(delete $guest saved)
     result $? "a paused guest's with memory, when the guest has run" "$said"
     made_while_it_writes $guest f g h
@@ -192,7 +134,7 @@ test_external() {
     $VIRSH start "$NAME-$guest"
     boots=2
     writes_on $guest 20 240
-    goes_on $guest "started on the merged disks"
+    goes_on $guest "$boots" "started on the merged disks"
     are_whole $guest "started on the merged disks"
     test_children
     remove $guest
@@ -204,7 +146,7 @@ test_children() {
     said=$(delete "$guest" i --children) && [ -z "$(checkpoints_of "$guest")" ] &&
         [ "$(file_of "$guest" vda)" = "$DISKS/$guest.img" ]
     result $? "--children deletes all that were made after it" "$said"
-    goes_on "$guest" "children"
+    goes_on "$guest" "$boots" "children"
     are_whole "$guest" "children"
 }
 
@@ -233,24 +175,8 @@ write_both() { # guest pattern
     done
     [ "$(disks_of "$1")" != "$before" ] || { echo "Bail out! cannot write to $1"; exit 1; }
 }
-# What is not to change when nothing is done.
-whole_picture() { # guest
-    picture "$1"
-    $VIRSH dumpxml "$NAME-$1" | grep -E "<(source|backingStore|mirror)"
-    for name in $(checkpoints_of "$1"); do $VIRSH snapshot-dumpxml "$NAME-$1" "$name"; done
-    find "$DISKS" "$INSTANCES" -type f -printf '%p %s %T@\n' | grep -v "/$1.*img\(.[-a-zA-Z0-9]*\)\? " | sort
-    find "$STATE/records" -type f 2>/dev/null
-}
 refused() { # guest text command...
-    local guest=$1 text=$2 before said found
-    shift 2
-    before=$(whole_picture "$guest")
-    said=$("$@")
-    found=$?
-    [ $found -eq 1 ] && grep -qF -- "$text" <<<"$said"
-    result $? "refused: $text" "status $found: $said"
-    [ "$before" = "$(whole_picture "$guest")" ]
-    result $? "refused ($text): nothing has changed" "$(diff <(echo "$before") <(whole_picture "$guest"))"
+    refuses "$1" 1 "${@:2}"
 }
 
 test_refusals() {
@@ -340,7 +266,7 @@ killed() {
     [ $? -eq 137 ]
     result $? "$what" "$(cat "$DIR/said")"
     rm -f "$STATE/failpoint"
-    said=$(recover "$guest") && [ -z "$(find "$STATE/records" -type f)" ]
+    said=$(recover "$guest") && no_record
     result $? "$what: recover" "$said, $(cat "$STATE"/records/* 2>&1)"
     [ "$(disks_of "$guest")" = "$before" ] &&
         [ "$(points_of "$guest" "$name")" = "$others" ]
@@ -412,7 +338,7 @@ test_kills() {
     remove $guest
 }
 
-files_of() { (cd "$DISKS" && find . -name "$1*" -printf '%f\n' | sed "s/-20[0-9TZ]*/-TIME/g" | sort | xargs); }
+names_of() { (cd "$DISKS" && find . -name "$1*" -printf '%f\n' | sed "s/-20[0-9TZ]*/-TIME/g" | sort | xargs); }
 # left_goes GUEST DESCRIPTION FILES: all that stays is as it was, and of the guest there are FILES.
 left_goes() {
     local guest=$1 what=$2 files=$3 before seen said
@@ -423,9 +349,9 @@ left_goes() {
     result $? "$what: what was left goes" "$said"
     [ "$(points_of "$guest")" = "$before" ] && [ "$(disks_of "$guest")" = "$seen" ]
     result $? "$what: all else is what it was" "$(diff <(echo "$before$seen") <(points_of "$guest"; disks_of "$guest"))"
-    [ "$(files_of "$guest")" = "$files" ]
-    result $? "$what: its files have gone" "$(files_of "$guest"), not $files"
-    no_record "$what"
+    [ "$(names_of "$guest")" = "$files" ]
+    result $? "$what: its files have gone" "$(names_of "$guest"), not $files"
+    forgotten "$what"
     $VIRSH resume "$NAME-$guest" >/dev/null 2>&1
 }
 
@@ -456,8 +382,8 @@ branch_of() { # guest [how it is to go back...]
     before=$(disks_of "$guest")
     said=$(delete "$guest" b) && said+=$(delete "$guest" a)
     result $? "$guest: the checkpoints it went back to go" "$said"
-    [ "$(disks_of "$guest")" = "$before" ] && [ "$(files_of "$guest")" = "$guest.img ${guest}2.img" ]
-    result $? "$guest: the checkpoints it went back to go: the disks are flat" "$(files_of "$guest")"
+    [ "$(disks_of "$guest")" = "$before" ] && [ "$(names_of "$guest")" = "$guest.img ${guest}2.img" ]
+    result $? "$guest: the checkpoints it went back to go: the disks are flat" "$(names_of "$guest")"
     checkpoint "$guest" a --disk-only
     checkpoint "$guest" b --disk-only
     go_back "$guest" a "$@"
@@ -466,8 +392,8 @@ branch_of() { # guest [how it is to go back...]
     result $? "$guest, --children: a branch goes" "$said"
     go_back "$guest" a "$@"
     said=$(delete "$guest" a --children) && [ -z "$(checkpoints_of "$guest")" ] &&
-        [ "$(disks_of "$guest")" = "$before" ] && [ "$(files_of "$guest")" = "$guest.img ${guest}2.img" ]
-    result $? "$guest, --children: all of it goes" "$said, $(files_of "$guest")"
+        [ "$(disks_of "$guest")" = "$before" ] && [ "$(names_of "$guest")" = "$guest.img ${guest}2.img" ]
+    result $? "$guest, --children: all of it goes" "$said, $(names_of "$guest")"
     remove "$guest"
 }
 test_branch() {
@@ -482,25 +408,23 @@ test_branch_at_rest() {
 # The whole story, of a guest that writes: there, back, and nothing is left of it.
 test_story() {
     local guest=story left boots=1 said
-    build_writing_guest
-    build_writing_content "$DISKS/content"
-    build_writing_content "$DISKS/content2" 'other of a writing guest'
-    make_writing_guest $guest
+    build_writing_contents
+    make_writing_guest $guest raw qcow2
     checkpoint $guest "then"
     writes_on $guest 20 120
     go_back $guest "then"
-    goes_on $guest "story, gone back"
+    goes_on $guest $boots "story, gone back"
     refused $guest "checkpoint $left of domain" delete $guest "then"
     said=$(delete $guest "$left")
     result $? "story: what was left goes" "$said"
-    goes_on $guest "story, what was left has gone"
+    goes_on $guest $boots "story, what was left has gone"
     said=$(delete $guest "then") && [ -z "$(checkpoints_of $guest)" ]
     result $? "story: the checkpoint it went back to goes" "$said"
-    goes_on $guest "story, all has gone"
+    goes_on $guest $boots "story, all has gone"
     are_whole $guest "story"
-    [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ] && [ "$(files_of $guest)" = "$guest.img ${guest}2.img" ]
-    result $? "story: the disks are flat" "$(files_of $guest)"
-    no_record "story"
+    [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ] && [ "$(names_of $guest)" = "$guest.img ${guest}2.img" ]
+    result $? "story: the disks are flat" "$(names_of $guest)"
+    forgotten "story"
     remove $guest
 }
 
@@ -573,7 +497,7 @@ test_under() {
         result $? "another layer came on top at $point: the rest is done" "$said, $(checkpoints_of $guest)"
         [ ! -e "$DISKS/$guest.img.d" ] && [ ! -e "$DISKS/${guest}2.img.d" ]
         result $? "another layer came on top at $point: the files have gone" "$(ls "$DISKS")"
-        no_record "another layer came on top at $point"
+        forgotten "another layer came on top at $point"
         said=$(delete $guest e)
         result $? "another layer came on top at $point: that can be deleted" "$said"
         [ "$(disks_of $guest)" = "$before" ] && [ "$(defined_file_of $guest vda)" = "$DISKS/$guest.img" ] &&
@@ -601,7 +525,7 @@ test_pivot() {
     before=$(disks_of $guest)
     said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.a" ]
     result $? "killed when it was put on the file below, started anew: all is merged" "$said"
-    no_record "killed when it was put on the file below"
+    forgotten "killed when it was put on the file below"
     remove $guest
 }
 
@@ -671,7 +595,7 @@ test_another_layer() {
     said=$(recover $guest) &&
         grep -q 'nothing of the disk is lost' <<<"$said" && [ "$(disks_of $guest)" = "$before" ]
     result $? "another layer came on top: it is told" "$said"
-    no_record "another layer came on top"
+    forgotten "another layer came on top"
     said=$(delete $guest e) && said+=$(delete $guest d) && [ "$(disks_of $guest)" = "$before" ]
     result $? "another layer came on top: both can be deleted" "$said"
 }
@@ -728,7 +652,7 @@ test_same_id() {
     $VIRSH define "$DIR/layers.xml"
     said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.a" ]
     result $? "another guest of the same id: back on its layer all is merged" "$said"
-    no_record "another guest of the same id"
+    forgotten "another guest of the same id"
     remove $guest
 }
 
@@ -751,7 +675,7 @@ test_restarts() {
             [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
         result $? "libvirtd dies at $point: all is merged, and read as before" \
             "$said, $(checkpoints_of $guest), $(file_of $guest vda)"
-        no_record "libvirtd dies at $point"
+        forgotten "libvirtd dies at $point"
         $VIRSH resume "$NAME-$guest"
     done
     remove $guest
@@ -764,7 +688,7 @@ flatten_by_way_of() { # point|'' guest
     (flatten "$2") 2>"$DIR/shells"
     [ $? -eq 137 ] && recover "$2"
 }
-unforced() { "$TOOL" domain checkpoint "$NAME-$1" --disk-only --state-dir "$STATE" 2>&1; }
+unforced() { tool checkpoint "$1" --disk-only; }
 # nova.virt.libvirt.guest, delete_configuration(): a hard reboot begins with it.
 undefine_as_nova() { $VIRSH undefine --managed-save "$NAME-$1" 2>&1 || $VIRSH undefine "$NAME-$1" 2>&1; }
 # A server of nova's: its disk is its own file on nova's base image again.

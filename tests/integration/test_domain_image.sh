@@ -17,10 +17,6 @@ TOOL=$BUILD/nova-snapshot
 mkdir "$DISKS"
 make -s BUILD="$BUILD" "$TOOL" || exit 1
 
-disk_xml() { # target format file
-    echo "<disk type='file' device='disk'><driver name='qemu' type='$2'/>
-      <source file='$3'/><target dev='$1' bus='virtio'/></disk>"
-}
 tool() { "$TOOL" domain image "$@" --state-dir "$STATE" 2>&1; }
 job_of() { $VIRSH domjobinfo "$NAME-$1" 2>&1 | head -n 1; }
 whole_picture() { # guest

@@ -8,99 +8,12 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/integration/lib/guest.sh
 # shellcheck source=tests/integration/lib/writing_guest.sh
 . tests/integration/lib/writing_guest.sh
+# shellcheck source=tests/integration/lib/checkpoints.sh
+. tests/integration/lib/checkpoints.sh
 # shellcheck source=tests/integration/lib/restart.sh
 . tests/integration/lib/restart.sh
-STATE=$DIR/state
-DISKS=$DIR/disks
-TOOL=$BUILD/nova-snapshot
-mkdir "$DISKS"
-mkdir -m 711 "$STATE"
-make -s BUILD="$BUILD" "$TOOL" || exit 1
-declare -A held # the record that each checkpoint's disks end with, by guest and name
 
-disk_xml() { # target format file
-    echo "<disk type='file' device='disk'><driver name='qemu' type='$2'/>
-      <source file='$3'/><target dev='$1' bus='virtio'/></disk>"
-}
-tool() { # command guest arguments...
-    local command=$1 guest=$2
-    shift 2
-    "$TOOL" domain "$command" "$NAME-$guest" "$@" --state-dir "$STATE" 2>&1
-}
 revert() { tool revert "$@"; }
-recover() { tool recover "$1"; }
-file_of() { # guest target: what it writes to
-    $VIRSH domblklist "$NAME-$1" | awk -v disk="$2" '$1 == disk { print $2 }'
-}
-current_of() { $VIRSH snapshot-current "$NAME-$1" --name 2>&1; }
-left_of() { $VIRSH snapshot-list --name "$NAME-$1" | grep '^left-' | sort | tail -n 1; }
-
-# The last record of both disks, where they are of one instant; "" where they are not.
-last_of() { # first second [qemu-img options...]
-    local first second images=("$1" "$2")
-    shift 2
-    qemu-img convert -U "$@" -O raw "${images[0]}" "$DIR/flat" &&
-        qemu-img convert -U "$@" -O raw "${images[1]}" "$DIR/flat2" || return 1
-    first=$(tests/integration/lib/prefix.py "$DISKS/content" "$DIR/flat") &&
-        second=$(tests/integration/lib/prefix.py "$DISKS/content2" "$DIR/flat2") &&
-        [ $((first - second)) -ge 0 ] && [ $((first - second)) -le 1 ] && echo "$first"
-}
-now_of() { # guest, which does not run on
-    [ "$(state_of "$1")" = 'shut off' ] || flush "$1"
-    last_of "$(file_of "$1" vda)" "$(file_of "$1" vdb)"
-}
-
-# Two disks that a guest writes to: qcow2 on raw ones, or raw ones themselves.
-make_guest() { # name qcow2|raw
-    local disk
-    for disk in '' 2; do
-        if [ "$2" = raw ]; then
-            cp "$DISKS/content$disk" "$DISKS/$1$disk.img"
-        else
-            qemu-img create -q -f qcow2 -b "$DISKS/content$disk" -F raw "$DISKS/$1$disk.img"
-        fi
-    done
-    define_writing_guest "$1" "$(disk_xml vda "$2" "$DISKS/$1.img")
-        $(disk_xml vdb "$2" "$DISKS/${1}2.img")
-        <disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>" || exit 1
-    writes_on "$1" 50 240
-    result $? "$1: the guest writes" "$(cat "$(console_of "$1")")"
-}
-make_checkpoint() { # guest name arguments...
-    local guest=$1 name=$2 vda vdb said
-    shift 2
-    vda=$(file_of "$guest" vda) vdb=$(file_of "$guest" vdb)
-    said=$(tool checkpoint "$guest" --name "$name" "$@")
-    result $? "$guest: checkpoint $name is made" "$said"
-    case "$*" in
-    *--internal*) held[$guest.$name]=$(last_of "$vda" "$vdb" -f qcow2 -l "snapshot.name=$name") ;;
-    *) held[$guest.$name]=$(last_of "$vda" "$vdb") ;;
-    esac
-    [ -n "${held[$guest.$name]}" ]
-    result $? "$guest: checkpoint $name is of one instant"
-}
-# Until it has written more, of what it has in its memory: it says so when a record is lost.
-goes_on() { # guest boots description
-    local from=$(($(stat -c %s "$(console_of "$1")") + 1)) deadline=$((SECONDS + 120))
-    until [ "$(tail -c "+$from" "$(console_of "$1")" | grep -c 'written ')" -ge 4 ]; do
-        [ $SECONDS -lt $deadline ] || break
-        sleep 0.1
-    done
-    [ $SECONDS -lt $deadline ] && ! grep -q 'lost ' "$(console_of "$1")"
-    result $? "$3: the guest writes on" "$(state_of "$1"), $(tail -n 3 "$(console_of "$1")")"
-    [ "$(boots_of "$1")" -eq "$2" ]
-    result $? "$3: it was started anew as often as it had to be" "$(boots_of "$1") boots, not $2"
-}
-bring_to() { # guest state
-    case "$2 $(state_of "$1")" in
-    'running shut off') $VIRSH start "$NAME-$1" && writes_on "$1" 10 240 ;;
-    'running paused') $VIRSH resume "$NAME-$1" && writes_on "$1" 10 240 ;;
-    'paused running') writes_on "$1" 10 240 && $VIRSH suspend "$NAME-$1" ;;
-    'paused shut off') bring_to "$1" running && $VIRSH suspend "$NAME-$1" ;;
-    'shut off '[rp]*) $VIRSH destroy "$NAME-$1" ;;
-    esac
-}
-
 # reverts GUEST FROM NAME STATE [arguments...]: afterwards it is in STATE, and all is as it was then.
 reverts() {
     local guest=$1 from=$2 name=$3 state=$4 what said boots
@@ -143,11 +56,11 @@ make_branches() { # guest
     make_checkpoint "$1" paused
     reverts "$1" running memory running
     left=$(left_of "$1") # with what was written since it was paused
-    held[$1.$left]=$(last_of "$DISKS/$1.img.paused" "$DISKS/${1}2.img.paused")
+    held[$1.$left]=$(last_of_checkpoint "$1" "$left" external)
 }
 test_raw() {
     local guest=raw left
-    make_guest "$guest" raw
+    make_writing_guest "$guest" raw raw
     make_branches "$guest"
     reverts "$guest" paused "$left" paused
     reverts "$guest" running disk 'shut off'
@@ -155,7 +68,7 @@ test_raw() {
 }
 test_qcow2() {
     local guest=qcow2 left
-    make_guest "$guest" qcow2
+    make_writing_guest "$guest" qcow2 qcow2
     make_branches "$guest"
     reverts "$guest" paused memory paused --paused
     reverts "$guest" running "$left" running --running # what was left behind
@@ -171,7 +84,7 @@ test_qcow2() {
 
 test_internal() {
     local guest=inside boots said
-    make_guest $guest qcow2
+    make_writing_guest $guest qcow2 qcow2
     make_checkpoint $guest running --internal
     writes_on $guest 20 120
     $VIRSH suspend "$NAME-$guest"
@@ -189,7 +102,7 @@ test_internal() {
     echo "revert:internal kill" >"$STATE/failpoint"
     (revert $guest running --force >"$DIR/said") 2>"$DIR/shells"
     [ $? -eq 137 ] && said=$(recover $guest) && [ "$(current_of $guest)" = running ] &&
-        [ -z "$(find "$STATE/records" -type f)" ]
+        no_record
     result $? "internal, killed when libvirt has gone back: it is there" "$(cat "$DIR/said")${said:-}"
     goes_on $guest "$boots" "internal, killed"
     tool checkpoint $guest --name above >/dev/null
@@ -197,25 +110,8 @@ test_internal() {
     remove $guest
 }
 
-# What has to be the same when nothing was done.
-whole_picture() { # guest
-    picture "$1"
-    $VIRSH dumpxml "$NAME-$1" | grep -E "<(source|backingStore|memory)"
-    $VIRSH snapshot-list --name "$NAME-$1"
-    current_of "$1"
-    ls "$DISKS"
-    find "$STATE/records" -type f 2>/dev/null
-}
 refused() { # guest name text arguments...
-    local guest=$1 name=$2 text=$3 before said found
-    shift 3
-    before=$(whole_picture "$guest")
-    said=$(revert "$guest" "$name" "$@")
-    found=$?
-    [ $found -eq 1 ] && grep -qF -- "$text" <<<"$said"
-    result $? "refused: $text" "status $found: $said"
-    [ "$before" = "$(whole_picture "$guest")" ]
-    result $? "refused ($text): nothing has changed" "$(diff <(echo "$before") <(whole_picture "$guest"))"
+    refuses "$1" 1 "$3" revert "$1" "$2" "${@:4}"
 }
 make_plain() { # guest
     qemu-img create -q -f qcow2 "$DISKS/$1.img" 16M
@@ -278,7 +174,7 @@ test_refusals() {
 test_back() {
     local guest=back boots=1 said
     qemu-img create -q -f raw "$DISKS/cd.iso" 1M
-    make_guest $guest qcow2
+    make_writing_guest $guest qcow2 qcow2
     $VIRSH change-media "$NAME-$guest" sda "$DISKS/cd.iso" --insert --live --config >/dev/null
     make_checkpoint $guest cd
     $VIRSH change-media "$NAME-$guest" sda --eject --live --config >/dev/null
@@ -300,7 +196,7 @@ test_back() {
 # The file that keeps it takes in an older one's layer: it is as old as what it holds, not as the merge.
 test_after_deletion() {
     local guest=shorter said written_s
-    make_guest $guest qcow2
+    make_writing_guest $guest qcow2 qcow2
     make_checkpoint $guest one
     writes_on $guest 20 120
     make_checkpoint $guest two
@@ -319,7 +215,7 @@ test_after_deletion() {
 # Wherever the command dies: the guest goes on from now, or is where it was to go.
 test_kills() {
     local guest=killed point said boots=1 last
-    make_guest $guest qcow2
+    make_writing_guest $guest qcow2 qcow2
     make_checkpoint $guest "then"
     writes_on $guest 20 120
     for point in revert:written-down revert:layer-made revert:suspended checkpoint:written-down \
@@ -331,7 +227,7 @@ test_kills() {
         said=$(recover $guest)
         result $? "killed at $point: recover" "$said"
         goes_on $guest $boots "killed at $point"
-        ! ls "$DISKS"/*.then-* >/dev/null 2>&1 && [ -z "$(find "$STATE/records" -type f)" ]
+        ! ls "$DISKS"/*.then-* >/dev/null 2>&1 && no_record
         result $? "killed at $point: nothing of it is there" "$said, $(ls "$DISKS")"
     done
     for point in revert:switch-noted revert:stopped revert:defined revert:is-current revert:started; do
@@ -344,7 +240,7 @@ test_kills() {
         result $? "killed at $point: recover" "$said"
         last=$(now_of $guest)
         [ "$last" = "${held[$guest.then]}" ] && [ "$(current_of $guest)" = "then" ] &&
-            [ -z "$(find "$STATE/records" -type f)" ]
+            no_record
         result $? "killed at $point: it is where it was to go" "$last, not ${held[$guest.then]}: $said"
         $VIRSH resume "$NAME-$guest"
         goes_on $guest $boots "killed at $point"
@@ -376,7 +272,7 @@ one_or_the_other() { # guest boots description
 test_restarts() {
     local guest=restarted point said
     has_own_libvirtd || return
-    make_guest $guest qcow2
+    make_writing_guest $guest qcow2 qcow2
     make_checkpoint $guest "then"
     make_checkpoint $guest later --disk-only
     for point in revert:written-down revert:layer-made revert:suspended checkpoint:made revert:left-kept \
@@ -384,7 +280,7 @@ test_restarts() {
         bring_to $guest running
         through_restart $point revert $guest "then" --paused
         said="status $?, $(cat "$DIR/said")"
-        said+=$(recover $guest) && [ -z "$(find "$STATE/records" -type f)" ]
+        said+=$(recover $guest) && no_record
         result $? "libvirtd dies at $point: recover" "$said"
         one_or_the_other $guest 1 "libvirtd dies at $point"
     done
@@ -401,14 +297,12 @@ test_twice() {
         [ $? -eq 137 ]
         result $? "twice: killed at $point" "$(cat "$DIR/said")"
     done
-    said=$(recover $guest) && [ "$(state_of $guest)" = running ] && [ -z "$(find "$STATE/records" -type f)" ]
+    said=$(recover $guest) && [ "$(state_of $guest)" = running ] && no_record
     result $? "twice: the guest runs after recover" "$(state_of $guest), $said"
     remove $guest
 }
 
-build_writing_guest
-build_writing_content "$DISKS/content"
-build_writing_content "$DISKS/content2" 'other of a writing guest'
+build_writing_contents
 for cell in ${CELLS:-raw qcow2 internal refusals back after_deletion kills restarts twice}; do "test_$cell"; done
 echo "1..$count"
 [ "$failures" -eq 0 ]

@@ -20,10 +20,6 @@ mkdir -m 711 "$STATE"
 make -s BUILD="$BUILD" "$TOOL" || exit 1
 
 tool() { "$TOOL" domain "$@" --state-dir "$STATE" 2>&1; }
-disk_xml() { # target format file
-    echo "<disk type='file' device='disk'><driver name='qemu' type='$2'/>
-      <source file='$3'/><target dev='$1' bus='virtio'/></disk>"
-}
 
 # Writes where the guest does not, so that it can go on all the same.
 scribble() { # format file

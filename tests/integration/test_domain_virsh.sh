@@ -9,10 +9,6 @@ cd "$(dirname "$0")/../.." || exit 1
 DISKS=$DIR/disks
 mkdir "$DISKS"
 
-disk_xml() { # target format file
-    echo "<disk type='file' device='disk'><driver name='qemu' type='$2'/>
-      <source file='$3'/><target dev='$1' bus='virtio'/></disk>"
-}
 make_guest() { # name
     qemu-img create -q -f qcow2 "$DISKS/$1.vda" 64M
     define_guest "$1" "$(disk_xml vda qcow2 "$DISKS/$1.vda")" || exit 1

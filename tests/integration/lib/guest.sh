@@ -28,6 +28,10 @@ remove() {
     $VIRSH undefine --managed-save --nvram --snapshots-metadata --checkpoints-metadata "$NAME-$1" >/dev/null 2>&1
 }
 
+disk_xml() { # target format file
+    echo "<disk type='file' device='disk'><driver name='qemu' type='$2'/>
+      <source file='$3'/><target dev='$1' bus='virtio'/></disk>"
+}
 # define_guest NAME DISK-XML: DOMAIN, OS, DEVICES: XML put inside <domain>, <os> and <devices>;
 # EMULATOR: another program; MACHINE: its type; MEMORY in MiB; SHUT=1: not started.
 define_guest() {

@@ -6,10 +6,12 @@
  * the records 1 to k and nothing of a later one. Record n is the block of 4 KiB that repeats
  * {magic, n}, in slot n * 2731 % 4096 of the 16 MiB behind the first 8 MiB. (lib/prefix.py checks.)
  * On a disk with a label of its own, if there is one, it writes the same behind it: of any instant,
- * that disk's last record is the root disk's, or the one before.
+ * that disk's last record is the root disk's, or the one before, which is made up for at the next
+ * boot.
  *
- * Tells on its console "boot n" when it starts behind record n, "written n" ten times a second,
- * and "lost n" when record n is not where it wrote it.
+ * Tells on its console "boot n" when it starts behind record n, "written n" ten times a second, and
+ * "lost before n" when it finds there what it has not left there: the disk is not that of its
+ * memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -86,12 +88,18 @@ static uint64_t last_record(int fd)
     return last;
 }
 
-static void write_record(int fd, uint64_t n)
+/* Which one is where record n belongs, 0 for none. */
+static uint64_t record_in_place_of(int fd, uint64_t n)
 {
     if (pread(fd, block, BLOCK, place_of(n)) != BLOCK)
         die("read");
-    if (n > SLOTS && (block[0] != MAGIC || block[1] != n - SLOTS))
-        printf("lost %ju\n", (uintmax_t)(n - SLOTS));
+    return block[0] == MAGIC ? block[1] : 0;
+}
+
+static void write_record(int fd, uint64_t n)
+{
+    if (record_in_place_of(fd, n) != (n > SLOTS ? n - SLOTS : 0))
+        printf("lost before %ju\n", (uintmax_t)n);
     for (size_t i = 0; i < BLOCK / 8; i += 2) {
         block[i] = MAGIC;
         block[i + 1] = n;
@@ -119,6 +127,8 @@ int main(void)
         (void)usleep(100000);
     int second = find_disk(second_label);
     uint64_t n = last_record(fd);
+    if (second >= 0 && n > 0 && record_in_place_of(second, n) != n)
+        write_record(second, n);
     printf("boot %ju\n", (uintmax_t)n);
     for (int64_t told_ms = 0;; (void)usleep(PAUSE_US)) {
         write_record(fd, ++n);
