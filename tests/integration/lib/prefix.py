@@ -6,6 +6,7 @@ Fails unless the image is what the disk was before the guest's first record (REF
 records 1 to that number on it, to the byte. The layout is writing_guest.c's.
 """
 
+import mmap
 import struct
 import sys
 
@@ -31,30 +32,26 @@ def numbers(image):
             yield number
 
 
-def disk_after(reference, last):
-    disk = bytearray(reference)
-    for number in range(max(1, last - SLOTS + 1), last + 1):
-        disk[place(number):place(number) + BLOCK] = record(number)
-    return disk
+def differences(before, last, image):
+    if len(before) != len(image):
+        yield f"{len(image)} bytes instead of {len(before)}"
+    records = {place(number): record(number) for number in range(max(1, last - SLOTS + 1), last + 1)}
+    for at in range(0, min(len(before), len(image)), BLOCK):
+        wanted, found = records.get(at) or before[at:at + BLOCK], image[at:at + BLOCK]
+        if wanted != found:
+            yield f"at {at}: {found[:16].hex()} instead of {wanted[:16].hex()}"
 
 
-def differences(wanted, found):
-    if len(wanted) != len(found):
-        yield f"{len(found)} bytes instead of {len(wanted)}"
-    for at in range(0, min(len(wanted), len(found)), BLOCK):
-        if wanted[at:at + BLOCK] != found[at:at + BLOCK]:
-            yield (f"at {at}: {found[at:at + 16].hex()} instead of {wanted[at:at + 16].hex()}")
+def content_of(path):
+    with open(path, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def main(reference, path):
-    with open(reference, "rb") as file:
-        before = file.read()
-    with open(path, "rb") as file:
-        image = file.read()
+    image = content_of(path)
     last = max(numbers(image), default=0)
-    wanted = disk_after(before, last)
-    if wanted != image:
-        found = list(differences(wanted, image))
+    found = list(differences(content_of(reference), last, image))
+    if found:
         sys.exit(f"not the disk after record {last}, {len(found)} blocks differ:\n"
                  + "\n".join(found[:8]))
     print(last)

@@ -28,7 +28,7 @@
 #define SLOTS 4096
 #define STRIDE 2731
 #define FIRST ((off_t)8 << 20)
-#define PAUSE_US 500
+#define PAUSE_US 2000
 #define MAGIC 0x64726f6365722061 /* "a record" */
 
 static const char label[] = "root of a writing guest";
