@@ -72,7 +72,8 @@ prepare_folders() {
     setpriv --reuid=libvirt-qemu --regid=kvm --clear-groups test -x "$LAB/nova/instances" ||
         die "user libvirt-qemu cannot reach $LAB/nova/instances: every folder above needs o+x"
     write_once "$LAB/etc/id" "$(</proc/sys/kernel/random/uuid)"
-    "$LAB_CODE/queues" | grep -xF -- "${LAB_QUEUES:=classic}" >/dev/null ||
+    : "${LAB_QUEUES:=classic}"
+    "$LAB_CODE/queues" | grep -xF -- "$LAB_QUEUES" >/dev/null ||
         die "LAB_QUEUES=$LAB_QUEUES: with this oslo.messaging there are $("$LAB_CODE/queues" | paste -sd' ')"
     write_once "$LAB/etc/queues" "$LAB_QUEUES"
     write_once "$LAB/etc/port-base" "$LAB_PORT_BASE"
