@@ -1,10 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Process 1 of the container, packaging/container/entrypoint, in a process namespace, with an agent and a
-watchdog that only seem to be ones. Needs no lab.
+watchdog that only seem to be ones; and what README.md beside it gives to an agent with nova's number. Needs no
+lab.
 """
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +32,27 @@ trap 'echo TERM >>"$LOG"; exit 7' TERM
 echo "$helper $*" >>"$LOG"
 while :; do sleep 600 {watched}>&- & wait $!; done
 """
+
+
+NOVA = 42436  # kolla's
+# The host's systemd-tmpfiles, then the container's user; nothing is listened on at the broker's port.
+AS_NOVA = """mount -t tmpfs -o mode=755 tmpfs /run
+systemd-tmpfiles --create "$1/tmpfiles"
+exec setpriv --reuid={nova} --regid={nova} --clear-groups "$1/nova-snapshot-agent" --config-file "$1/conf"
+"""
+CONF = """[DEFAULT]
+host = container.example.org
+transport_url = rabbit://guest:guest@127.0.0.1:1/
+instances_path = {folder}/instances
+[snapshot_agent]
+attach = exclusive
+state_dir = {folder}/state
+"""
+
+
+def readme():
+    with open(f"{REPO}/packaging/container/README.md", encoding="utf-8") as file:
+        return file.read()
 
 
 class ContainerTest(unittest.TestCase):
@@ -107,6 +131,55 @@ class ContainerTest(unittest.TestCase):
         self.logged("TERM")
         self.assertEqual(self.container.wait(PATIENCE_S), 7)
         self.assertEqual(self.said()[1:], ["HUP", "USR1", "USR2", "HUP", "TERM", "thawed"])
+
+
+class FoldersTest(unittest.TestCase):
+    """Of docker run, and of the play."""
+
+    def setUp(self):
+        text = readme()
+        start = text.index("\n## kolla-ansible")
+        self.parts = text[:start], text[start:]
+        self.made = [re.findall(r"^ *(d /run/\S+ 0700) root root -$", part, re.MULTILINE)
+                     for part in self.parts]
+
+    def test_given(self):
+        """container: each folder below /run that is made for it is given to it"""
+        for part, made in zip(self.parts, self.made):
+            self.assertEqual(sorted(line.split()[1] for line in made),
+                             sorted(set(re.findall(r"(/run/nova-\S+):\1\b(?!-)", part))))
+        self.assertEqual(*self.made)
+
+    def start_agent(self, folder):
+        for name in ("nova-snapshot-agent", "nova-snapshot"):
+            shutil.copy(f"{REPO}/build/{name}", folder)
+        for name in ("instances", "state"):
+            os.mkdir(f"{folder}/{name}", 0o700)
+            os.chown(f"{folder}/{name}", NOVA, NOVA)
+        for name, text in (("conf", CONF.format(folder=folder)),
+                           ("tmpfiles", "".join(f"{line} {NOVA} {NOVA} -\n" for line in self.made[0]))):
+            with open(f"{folder}/{name}", "w", encoding="utf-8") as out:
+                out.write(text)
+        log = open(f"{folder}/log", "wb")
+        self.addCleanup(log.close)
+        agent = subprocess.Popen(["unshare", "--mount", "sh", "-ec", AS_NOVA.format(nova=NOVA), "sh", folder],
+                                 stdout=log, stderr=subprocess.STDOUT)
+        self.addCleanup(agent.wait, PATIENCE_S)
+        self.addCleanup(agent.kill)
+        return agent
+
+    def test_operators(self):
+        """container: an agent with nova's number answers its operators"""
+        with tempfile.TemporaryDirectory(prefix="nsa-container-") as folder:
+            os.chmod(folder, 0o755)
+            agent = self.start_agent(folder)
+            ask = ["nsenter", "-t", str(agent.pid), "--mount", f"{folder}/nova-snapshot", "status"]
+            try:
+                wait_for("an answer", lambda: b"on host container.example.org" in subprocess.run(
+                    ask, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout, PATIENCE_S)
+            except AssertionError as failure:
+                with open(f"{folder}/log", encoding="utf-8") as log:
+                    raise AssertionError(f"{failure}\n{log.read()}") from None
 
 
 if __name__ == "__main__":
