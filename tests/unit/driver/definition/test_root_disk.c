@@ -172,6 +172,7 @@ static void novas_disks_are_good(void **state)
     assert_true(info.cluster_size_bytes == 0);
 }
 
+/* CVE-2015-7548. */
 static void raw_disk_is_never_probed(void **state)
 {
     (void)state;
@@ -209,6 +210,7 @@ static void missing_disk_is_not_found(void **state)
     }
 }
 
+/* CVE-2015-5163, of Glance: what a header names as the backing file would be in the image. */
 static void forged_backing_names_are_refused(void **state)
 {
     (void)state;
