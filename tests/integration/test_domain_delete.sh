@@ -288,9 +288,9 @@ test_kills() {
 }
 
 names_of() { (cd "$DISKS" && find . -name "$1*" -printf '%f\n' | sed "s/-20[0-9TZ]*/-TIME/g" | sort | xargs); }
-# left_goes GUEST DESCRIPTION FILES: all that stays is as it was, and of the guest there are FILES.
+# left_goes GUEST DESCRIPTION NAMES: all that stays is as it was, and of the guest there are files of NAMES.
 left_goes() {
-    local guest=$1 what=$2 files=$3 before seen said
+    local guest=$1 what=$2 names=$3 before seen said
     $VIRSH suspend "$NAME-$guest" >/dev/null 2>&1
     before=$(points_of "$guest" "$left")
     seen=$(disks_of "$guest")
@@ -298,8 +298,8 @@ left_goes() {
     result $? "$what: what was left goes" "$said"
     [ "$(points_of "$guest")" = "$before" ] && [ "$(disks_of "$guest")" = "$seen" ]
     result $? "$what: all else is what it was" "$(diff <(echo "$before$seen") <(points_of "$guest"; disks_of "$guest"))"
-    [ "$(names_of "$guest")" = "$files" ]
-    result $? "$what: its files have gone" "$(names_of "$guest"), not $files"
+    [ "$(names_of "$guest")" = "$names" ]
+    result $? "$what: its files have gone" "$(names_of "$guest"), not $names"
     forgotten "$what"
     $VIRSH resume "$NAME-$guest" >/dev/null 2>&1
 }
@@ -395,8 +395,8 @@ test_branch_kills() {
     SHUT=1 make_guest killed
     # A new layer takes the place of one that goes the first time alone.
     kill_branches killed branch:layer-made written-down branch:begun branch:relinked branch:metadata-gone file-removed
-    make_guest killed2
-    kill_branches killed2 branch:relinked file-removed
+    make_guest dies
+    kill_branches dies branch:relinked file-removed
 }
 
 # The definition of now, and the one from before that checkpoint was made.
