@@ -103,7 +103,7 @@ writes_to_files_of() { # name
 memory_is_kept() { # name
     local mode=''
     [ "$where-$what" != external-memory ] || mode=600
-    equal "$(find "$DISKS" -name "*.$1.memory" -printf %m)" "$mode"
+    equal "$(find "$DISKS" -name "$guest*.$1.memory" -printf %m)" "$mode"
 }
 
 list() {
