@@ -325,7 +325,9 @@ def ask_guest_agent(server, command):
 
 
 def wait_guest_agent(server):
+    """Its agent answers, and has a file system to freeze."""
     wait_for("guest agent", lambda: ask_guest_agent(server, "guest-ping").returncode == 0, 180, 1)
+    assert "/dev/vda is mounted" in console(server), console(server)
 
 
 def domain_xml(server):
