@@ -189,10 +189,13 @@ fuzz:
 	$(Q)$(MAKE) --no-print-directory CC=clang SAN=fuzz fuzz-programs
 	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_BIN:$(BUILD)/%=build/fuzz/%)
 
-.PHONY: check-put-back
+.PHONY: check-put-back check-disks
 # 'make check' tries the hardest of these.
 check-put-back:
 	$(Q)PUT_BACK=all tests/run-integration tests/integration/test_put_back.py
+check-disks: test-programs
+	$(Q)tests/lab/guest --download
+	$(Q)KINDS=all tests/integration/lib/own_libvirtd tests/run-integration tests/integration/test_matrix.sh
 
 # Compilers and libraries of other releases of Debian, BUILDS="trixie:gcc-14 sid:clang".
 .PHONY: build-check
@@ -221,7 +224,8 @@ methods-check: $(BUILD)/$(NAME)
 .PHONY: domain-check
 domain-check:
 	$(Q)tests/lab/guest --download
-	$(Q)KILLS=all tests/integration/lib/own_libvirtd tests/run-integration $(wildcard tests/integration/test_domain_*.sh)
+	$(Q)TEST_TIMEOUT_S=7200 KILLS=all tests/integration/lib/own_libvirtd tests/run-integration \
+		$(wildcard tests/integration/test_domain_*.sh)
 
 # Many agents on one broker of their own; the table is a page of the documents.
 .PHONY: scale
@@ -366,6 +370,7 @@ help:
 	@echo "make check-unit     no root, no services; check-asan, check-valgrind: the same, watched; TESTS='driver/*'"
 	@echo 'make fuzz           clang: what reads from outside, FUZZ_SECONDS=300 each'
 	@echo 'make check-put-back requests beside a nova-compute that is stopped or dies, every kind of queue'
+	@echo 'make check-disks    root: every method by every kind of disk, with guests that write'
 	@echo 'make check-oldest   check-unit as if the libraries were the oldest that will do'
 	@echo 'make build-check    root: compilers and libraries of other releases, BUILDS="trixie:gcc-14 sid:clang"'
 	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
