@@ -45,9 +45,9 @@ static int look_at_layer(const json_t *layer, json_t **ret_seen, struct error *e
         return r;
     off_t size = S_ISREG(st.st_mode) ? st.st_size : lseek(fd, 0, SEEK_END);
     json_t *seen = json_deep_copy(layer);
-    json_t *found =
-        json_pack("{s:I, s:I}", "size_bytes", (json_int_t)size, "inode", (json_int_t)st.st_ino);
+    json_t *found = json_pack("{s:I}", "size_bytes", (json_int_t)size);
     if (found && S_ISREG(st.st_mode)) {
+        (void)json_object_set_new(found, "inode", json_integer((json_int_t)st.st_ino));
         (void)json_object_set_new(found, "mtime_ns", json_integer(clock_ns(&st.st_mtim)));
         (void)json_object_set_new(found, "ctime_ns", json_integer(clock_ns(&st.st_ctim)));
     }
@@ -171,21 +171,23 @@ static int add_digests(json_t *layers, const struct image_observer *observer, st
     return 0;
 }
 
-static bool differs(const json_t *then, const json_t *now, const char *name)
+bool disk_fingerprint_differs(const json_t *then, const json_t *now, const char *name)
 {
-    return !json_equal(json_object_get(then, name), json_object_get(now, name));
+    const json_t *of_then = json_object_get(then, name), *of_now = json_object_get(now, name);
+    return of_then != of_now && !json_equal(of_then, of_now); /* to jansson NULL is not NULL */
 }
 
 /* What has changed; NULL: nothing that can be seen from without. */
 static const char *difference(const json_t *then, const json_t *now)
 {
-    if (differs(then, now, "size_bytes"))
+    if (disk_fingerprint_differs(then, now, "size_bytes"))
         return "it has another size";
-    if (differs(then, now, "inode"))
+    if (disk_fingerprint_differs(then, now, "inode"))
         return "another file is in its place";
-    if (differs(then, now, "mtime_ns"))
+    if (disk_fingerprint_differs(then, now, "mtime_ns"))
         return "it has been written to";
-    if (json_is_true(json_object_get(then, "is_top")) && differs(then, now, "ctime_ns"))
+    if (json_is_true(json_object_get(then, "is_top")) &&
+        disk_fingerprint_differs(then, now, "ctime_ns"))
         return "a guest was started with it, or its owner, mode or times were changed";
     return NULL;
 }
@@ -238,7 +240,7 @@ static int compare_layer(const json_t *then, bool digest, const struct image_obs
         return r;
     const char *what = difference(then, now);
     if (of_then && (what || digest || json_is_true(json_object_get(then, "is_device"))) &&
-        !differs(then, now, "size_bytes")) {
+        !disk_fingerprint_differs(then, now, "size_bytes")) {
         r = read_digest(now, observer, sha256, err);
         what = r == 0 && strcmp(sha256, of_then) == 0 ? NULL : "its content is another";
     }

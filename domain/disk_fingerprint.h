@@ -3,12 +3,12 @@
  * What tells, of the disks of a guest that does not run, whether anything writes to them from now
  * on. On one thread.
  *
- * Layers are those of disk_layers.h, and with their fingerprint have also size_bytes, inode,
- * mtime_ns and ctime_ns, with sha256 where it was asked for. A file's times change with each write
- * through a file system, mtime with the content, ctime with anything: only the clock sets it. A
- * backing file's ctime is left out, since it changes when another guest on it is started (libvirt:
- * chown); its mtime, which rsync and cp can set back, is not. Times tell nothing of a device: it
- * has a SHA-256 or no fingerprint.
+ * Layers are those of disk_layers.h, and with their fingerprint have also size_bytes, of a file
+ * inode, mtime_ns and ctime_ns too, with sha256 where it was asked for. A file's times change with
+ * each write through a file system, mtime with the content, ctime with anything: only the clock
+ * sets it. A backing file's ctime is left out, since it changes when another guest on it is started
+ * (libvirt: chown); its mtime, which rsync and cp can set back, is not. A device's node tells
+ * nothing of it, and may be made anew at any time: it has a SHA-256 or no fingerprint.
  */
 #pragma once
 
@@ -17,6 +17,9 @@
 
 #include "common/error.h"
 #include "domain/image_file.h"
+
+/* Whether this member of two layers is not the same, or one alone has it. */
+bool disk_fingerprint_differs(const json_t *then, const json_t *now, const char *name);
 
 /* Returns the layers as they are at this moment, owned; what open() says. */
 int disk_fingerprint_look(const json_t *layers, json_t **ret_seen, struct error *err);

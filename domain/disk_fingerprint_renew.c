@@ -4,11 +4,6 @@
 
 #include "domain/disk_fingerprint.h"
 
-static bool differs(const json_t *then, const json_t *now, const char *name)
-{
-    return !json_equal(json_object_get(then, name), json_object_get(now, name));
-}
-
 static int renew_layer(json_t *layer, json_int_t until_ns, struct error *err)
 {
     json_t *seen = NULL, *one = json_pack("[O]", layer);
@@ -19,8 +14,10 @@ static int renew_layer(json_t *layer, json_int_t until_ns, struct error *err)
         return r;
     const json_t *now = json_array_get(seen, 0);
     json_t *ctime_ns = json_object_get(now, "ctime_ns");
-    bool is_known = !differs(layer, now, "size_bytes") && !differs(layer, now, "inode") &&
-                    !differs(layer, now, "mtime_ns") && json_integer_value(ctime_ns) <= until_ns;
+    bool is_known = !disk_fingerprint_differs(layer, now, "size_bytes") &&
+                    !disk_fingerprint_differs(layer, now, "inode") &&
+                    !disk_fingerprint_differs(layer, now, "mtime_ns") &&
+                    json_integer_value(ctime_ns) <= until_ns;
     if (!is_known)
         r = error_set(err, ESTALE, EXC_INTERNAL_ERROR, "%s has changed since",
                       json_string_value(json_object_get(layer, "path")));

@@ -193,6 +193,38 @@ static void what_has_changed_behind_its_times(void **state)
     json_decref(layers);
 }
 
+static void a_device_whose_node_is_made_anew(void **state)
+{
+    (void)state;
+    json_t *layers = json_pack("[{s:s, s:s, s:b, s:b}]", "disk", "vda", "path", "/dev/null",
+                               "is_top", 1, "is_device", 1);
+    json_t *seen = NULL;
+    assert_int_equal(disk_fingerprint_look(layers, &seen, &err), 0);
+    const json_t *layer = json_array_get(seen, 0);
+    assert_non_null(json_object_get(layer, "size_bytes"));
+    static const char *const of_its_node[] = {"inode", "mtime_ns", "ctime_ns"};
+    for (size_t i = 0; i < ARRAY_SIZE(of_its_node); i++)
+        assert_null(json_object_get(layer, of_its_node[i]));
+    json_decref(seen);
+    json_decref(layers);
+}
+
+static void a_device_that_is_left_alone(void **state)
+{
+    (void)state;
+    json_t *layers = json_pack("[{s:s, s:s, s:b, s:b}]", "disk", "vda", "path", "/dev/null",
+                               "is_top", 1, "is_device", 1);
+    json_t *taken = NULL, *renewed = NULL;
+    if (disk_fingerprint_take(layers, true, NULL, &taken, &err) < 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(compare(taken, true), 0);
+    assert_int_equal(disk_fingerprint_renew(taken, 0, &renewed, &err), 0);
+    assert_true(json_equal(renewed, taken));
+    json_decref(renewed);
+    json_decref(taken);
+    json_decref(layers);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
@@ -200,7 +232,8 @@ int main(void)
         TEST(disks_nobody_touches),           TEST(a_write_that_comes_at_once),
         TEST(a_write_whose_time_is_set_back), TEST(a_backing_file_that_was_given_away),
         TEST(another_file_or_none),           TEST(what_has_changed_behind_its_times),
-        TEST(a_write_while_others_are_read),
+        TEST(a_write_while_others_are_read),  TEST(a_device_whose_node_is_made_anew),
+        TEST(a_device_that_is_left_alone),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
