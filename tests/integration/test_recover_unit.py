@@ -104,6 +104,19 @@ class RecoverUnitTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertEqual(virsh("domstate", name), "running")
 
+    def test_restored(self):
+        """recover unit: a restore that was killed before the guest ran: it is saved, or goes on"""
+        for point in ("restore:noted", "restore:created", "restore:started"):
+            with self.subTest(point):
+                done = self.tool("save", "--managed", "--verify-disks")
+                self.assertEqual(done.returncode, 0, done.stdout)
+                self.kill_at(point, "restore")
+                self.recover()
+                if virsh("domstate", name) == "shut off":
+                    done = self.tool("restore")
+                    self.assertEqual(done.returncode, 0, done.stdout)
+                self.assertEqual(virsh("domstate", name), "running")
+
 
 if __name__ == "__main__":
     tap.main()
