@@ -64,7 +64,7 @@ refused() { # guest status text arguments...
 virsh_overwrites() { # guest
     echo mine >"$DISKS/mine"
     $VIRSH snapshot-create-as "$NAME-$1" overwritten --memspec "file=$DISKS/mine" --no-metadata \
-        --diskspec "vda,file=$DISKS/$1.virsh" --diskspec vdb,snapshot=no >/dev/null 2>&1
+        --diskspec "vda,file=$DISKS/$1.img.virsh" --diskspec vdb,snapshot=no >/dev/null 2>&1
     [ -s "$DISKS/mine" ] && [ "$(head -c 4 "$DISKS/mine")" != mine ]
     result $? "virsh writes over a memory file that is there"
     echo mine >"$DISKS/mine"

@@ -163,7 +163,7 @@ test_back() {
     [ $? -eq 1 ] && grep -q 'where it was again' <<<"$said"
     result $? "what cannot be gone to: it fails" "$said"
     goes_on $guest $boots "what cannot be gone to"
-    [ "$(current_of $guest)" = "$(left_of $guest)" ] && ! ls "$DISKS"/*.cd-* >/dev/null 2>&1
+    [ "$(current_of $guest)" = "$(left_of $guest)" ] && ! ls "$DISKS/$guest"*.cd-* >/dev/null 2>&1
     result $? "what cannot be gone to: the tree goes on from now" "$($VIRSH snapshot-list --tree "$NAME-$guest")"
     $VIRSH suspend "$NAME-$guest"
     said=$(now_of $guest)
@@ -191,6 +191,7 @@ test_after_deletion() {
     remove $guest
 }
 
+layers_on_then() { find "$DISKS" -name "$1*.then-*" | sort; } # guest
 # Wherever the command dies: the guest goes on from now, or is where it was to go.
 test_kills() {
     local guest=killed point said boots=1 last
@@ -206,8 +207,8 @@ test_kills() {
         said=$(recover $guest)
         result $? "killed at $point: recover" "$said"
         goes_on $guest $boots "killed at $point"
-        ! ls "$DISKS"/*.then-* >/dev/null 2>&1 && no_record
-        result $? "killed at $point: nothing of it is there" "$said, $(ls "$DISKS")"
+        [ -z "$(layers_on_then $guest)" ] && no_record
+        result $? "killed at $point: nothing of it is there" "$said, $(layers_on_then $guest)"
     done
     for point in revert:switch-noted revert:stopped revert:defined revert:is-current revert:started; do
         bring_to $guest running
@@ -231,12 +232,12 @@ test_kills() {
 }
 
 # It is where it was to go, with what was left behind, or goes on from now.
-one_or_the_other() { # guest boots description
+one_or_the_other() { # guest boots description layers-before
     local guest=$1 boots=$2 what=$3 last said
     if [ "$(current_of "$guest")" != "then" ]; then
         goes_on "$guest" "$boots" "$what"
-        ! ls "$DISKS"/*.then-* >/dev/null 2>&1
-        result $? "$what: nothing of it is there" "$(ls "$DISKS")"
+        [ "$(layers_on_then "$guest")" = "$4" ]
+        result $? "$what: nothing of it is there" "$(layers_on_then "$guest"), not $4"
         return
     fi
     last=$(now_of "$guest")
@@ -249,7 +250,7 @@ one_or_the_other() { # guest boots description
     goes_on "$guest" "$boots" "$what: what was left"
 }
 test_restarts() {
-    local guest=restarted point said
+    local guest=restarted point said before
     has_own_libvirtd || return
     make_writing_guest $guest qcow2 qcow2
     make_checkpoint $guest "then"
@@ -257,11 +258,12 @@ test_restarts() {
     for point in revert:written-down revert:layer-made revert:suspended checkpoint:made revert:left-kept \
         revert:switch-noted revert:stopped revert:defined revert:is-current revert:started; do
         bring_to $guest running
+        before=$(layers_on_then $guest)
         through_restart $point revert $guest "then" --paused
         said="status $?, $(cat "$DIR/said")"
         said+=$(recover $guest) && no_record
         result $? "libvirtd dies at $point: recover" "$said"
-        one_or_the_other $guest 1 "libvirtd dies at $point"
+        one_or_the_other $guest 1 "libvirtd dies at $point" "$before"
     done
     remove $guest
 }

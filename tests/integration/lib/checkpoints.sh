@@ -27,10 +27,10 @@ file_of() { # guest target [--inactive]: what it writes to, or will after its ne
 files_of() { # guest: of its hard disks
     $VIRSH domblklist --details "$NAME-$1" | awk '$2 == "disk" { print $4 }'
 }
-# The files in which libvirt has the disks of a checkpoint.
+# The files in which libvirt has the hard disks of a checkpoint.
 files_of_checkpoint() { # guest name
     $VIRSH snapshot-dumpxml "$NAME-$1" "$2" | awk -F"'" '/<domain /{d=1} /<\/domain>/{d=0}
-        d && /<disk /{n=1} d && n && /<source file=/{print $2; n=0}'
+        d && /<disk /{n=/device=.disk./} d && n && /<source file=/{print $2; n=0}'
 }
 
 build_writing_contents() {
