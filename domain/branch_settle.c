@@ -7,7 +7,6 @@
 #include "common/cleanup.h"
 #include "common/failpoint.h"
 #include "common/json.h"
-#include "common/log.h"
 #include "domain/branch_need.h"
 #include "domain/branch_relink.h"
 #include "domain/layer_map.h"
@@ -84,18 +83,4 @@ int branch_settle_run(struct session *session, struct error *err)
 bool branch_settle_has_begun(const struct session *session)
 {
     return record_all(session->record, "dropping") != NULL;
-}
-
-int branch_settle(struct session *session, struct error *err)
-{
-    struct error failure = ERROR_INIT;
-    int r = branch_settle_has_begun(session) ? branch_settle_run(session, &failure) : 0;
-    if (r < 0 &&
-        (error_is(&failure, EXC_INSTANCE_NOT_FOUND) || !branch_settle_has_begun(session))) {
-        log_warning("%s", failure.message);
-        return 0;
-    }
-    if (r < 0)
-        *err = failure;
-    return r;
 }

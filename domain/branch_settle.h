@@ -25,7 +25,3 @@ int branch_settle_run(struct session *session, struct error *err);
 
 /* Whether anything may be other than it was. */
 bool branch_settle_has_begun(const struct session *session);
-
-/* The same of a command that has died. What is given up, or of a domain that has gone, is told of
- * and no failure. */
-int branch_settle(struct session *session, struct error *err);

@@ -8,13 +8,11 @@
 #include <string.h>
 
 #include "common/failpoint.h"
-#include "domain/branch_settle.h"
 #include "domain/deletion_plan.h"
+#include "domain/deletion_settle.h"
 #include "domain/flatten_plan.h"
-#include "domain/internal_delete.h"
 #include "domain/leftover.h"
 #include "domain/merge_check.h"
-#include "domain/merge_settle.h"
 #include "domain/saved_file.h"
 #include "driver/libvirt/connection.h"
 
@@ -26,16 +24,11 @@ static int do_plan(struct session *session, const struct deletion_plan *plan, st
     if (r == 0)
         r = record_note(session->record, plan->kind, json_incref(plan->note), &failure);
     failpoint("merge:written-down");
-    if (r == 0 && strcmp(plan->kind, "merge") == 0)
-        r = merge_settle_run(session, &failure);
-    else if (r == 0 && strcmp(plan->kind, "branch") == 0)
-        r = branch_settle_run(session, &failure);
-    else if (r == 0)
-        r = internal_delete_run(session, &failure);
+    if (r == 0)
+        r = deletion_settle_run(session, &failure);
     if (r == 0)
         return record_end(session->record, err);
-    if (!merge_settle_has_begun(session) && !branch_settle_has_begun(session) &&
-        !internal_delete_has_begun(session))
+    if (!deletion_settle_has_begun(session))
         (void)record_end(session->record, &ignored);
     else
         (void)error_append(&failure, "; the next command on the domain, or `domain recover`, goes "

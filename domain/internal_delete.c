@@ -10,7 +10,6 @@
 #include "common/cleanup.h"
 #include "common/failpoint.h"
 #include "common/json.h"
-#include "common/log.h"
 #include "domain/layer_map.h"
 #include "domain/merge_chain.h"
 #include "driver/definition/domain_description.h"
@@ -257,18 +256,4 @@ int internal_delete_run(struct session *session, struct error *err)
 bool internal_delete_has_begun(const struct session *session)
 {
     return json_array_size(record_all(session->record, "deleting")) > 0;
-}
-
-int internal_delete_settle(struct session *session, struct error *err)
-{
-    struct error failure = ERROR_INIT;
-    int r = internal_delete_has_begun(session) ? internal_delete_run(session, &failure) : 0;
-    if (r < 0 &&
-        (error_is(&failure, EXC_INSTANCE_NOT_FOUND) || !internal_delete_has_begun(session))) {
-        log_warning("%s", failure.message);
-        return 0;
-    }
-    if (r < 0)
-        *err = failure;
-    return r;
 }

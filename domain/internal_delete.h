@@ -34,7 +34,3 @@ int internal_delete_run(struct session *session, struct error *err);
 
 /* Whether libvirt may have deleted a part of it. */
 bool internal_delete_has_begun(const struct session *session);
-
-/* The same of a command that has died. It had changed nothing unless it noted "deleting". What is
- * given up, or of a domain that has gone, is told of and no failure. */
-int internal_delete_settle(struct session *session, struct error *err);

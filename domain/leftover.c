@@ -12,11 +12,9 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/bitmap_checkpoint.h"
-#include "domain/branch_settle.h"
 #include "domain/checkpoint_settle.h"
+#include "domain/deletion_settle.h"
 #include "domain/image_settle.h"
-#include "domain/internal_delete.h"
-#include "domain/merge_settle.h"
 #include "domain/revert_settle.h"
 #include "domain/save_settle.h"
 #include "domain/saved_file.h"
@@ -63,10 +61,7 @@ static int settle_checkpoint(void *op, struct error *err)
 static int go_on_with_deletion(void *op, struct error *err)
 {
     const struct leftover *leftover = op;
-    int r = internal_delete_settle(leftover->session, err);
-    if (r == 0)
-        r = branch_settle(leftover->session, err);
-    return r < 0 ? r : merge_settle(leftover->session, err);
+    return deletion_settle(leftover->session, err);
 }
 
 static int remove_scratch_file(const struct session *session, const json_t *note, struct error *err)

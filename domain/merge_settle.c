@@ -4,7 +4,6 @@
 
 #include "common/failpoint.h"
 #include "common/json.h"
-#include "common/log.h"
 #include "domain/merge_disk.h"
 #include "domain/merge_end.h"
 #include "domain/merge_relink.h"
@@ -58,17 +57,4 @@ int merge_settle_run(struct session *session, struct error *err)
 bool merge_settle_has_begun(const struct session *session)
 {
     return json_array_size(record_all(session->record, "merging")) > 0;
-}
-
-int merge_settle(struct session *session, struct error *err)
-{
-    struct error failure = ERROR_INIT;
-    int r = merge_settle_has_begun(session) ? merge_settle_run(session, &failure) : 0;
-    if (r < 0 && (error_is(&failure, EXC_INSTANCE_NOT_FOUND) || !merge_settle_has_begun(session))) {
-        log_warning("%s", failure.message);
-        return 0;
-    }
-    if (r < 0)
-        *err = failure;
-    return r;
 }

@@ -27,8 +27,3 @@ int merge_settle_run(struct session *session, struct error *err);
 
 /* Whether a file may be other than it was. */
 bool merge_settle_has_begun(const struct session *session);
-
-/* The same of a command that has died. It had changed nothing unless it noted "merging".
- * What is given up, or
- * of a domain that has gone, is told of and no failure. */
-int merge_settle(struct session *session, struct error *err);

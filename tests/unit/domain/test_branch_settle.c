@@ -14,6 +14,7 @@
 #include "domain/branch_need.h"
 #include "domain/branch_relink.h"
 #include "domain/branch_settle.h"
+#include "domain/deletion_settle.h"
 #include "domain/layer_map.h"
 #include "domain/merge_end.h"
 #include "tests/unit/driver/temp_folder.h"
@@ -140,7 +141,7 @@ static void all_of_it(void **state)
 static void what_had_not_begun(void **state)
 {
     (void)state;
-    need(branch_settle(session, &err));
+    need(deletion_settle(session, &err));
     assert_string_equal(steps, "");
     fails_at = 'r'; /* nothing was begun yet */
     assert_int_equal(branch_settle_run(session, &err), -EIO);
@@ -156,7 +157,7 @@ static void where_it_failed_it_goes_on(void **state)
         fails_at = *point;
         err = (struct error)ERROR_INIT;
         assert_int_equal(point == points ? branch_settle_run(session, &err)
-                                         : branch_settle(session, &err),
+                                         : deletion_settle(session, &err),
                          -EIO);
         assert_true(branch_settle_has_begun(session));
         assert_int_equal(count_snapshots(), *point == 'd' || *point == 'f' ? 1 : 2);
@@ -164,7 +165,7 @@ static void where_it_failed_it_goes_on(void **state)
     fails_at = 0;
     memset(steps, 0, sizeof(steps));
     err = (struct error)ERROR_INIT;
-    need(branch_settle(session, &err));
+    need(deletion_settle(session, &err));
     assert_string_equal(steps, "f");
 }
 
@@ -177,7 +178,7 @@ static void it_is_forgotten_once(void **state)
     add_snapshot("left");
     fails_at = 0;
     err = (struct error)ERROR_INIT;
-    need(branch_settle(session, &err));
+    need(deletion_settle(session, &err));
     assert_int_equal(count_snapshots(), 2);
 }
 
@@ -189,7 +190,7 @@ static void whoever_came_since_keeps_it(void **state)
     fails_at = 0;
     is_needed = true;
     err = (struct error)ERROR_INIT;
-    need(branch_settle(session, &err)); /* told of, and given up */
+    need(deletion_settle(session, &err)); /* told of, and given up */
     assert_false(branch_settle_has_begun(session));
     assert_null(record_all(session->record, "branch"));
     assert_int_equal(count_snapshots(), 2);
@@ -205,7 +206,7 @@ static void a_domain_that_has_gone(void **state)
     (void)snprintf(session->uuid, sizeof(session->uuid), "%s",
                    "00000000-0000-4000-8000-000000000000");
     err = (struct error)ERROR_INIT;
-    need(branch_settle(session, &err));
+    need(deletion_settle(session, &err));
     assert_null(strchr(steps, 'f'));
 }
 

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See deletion_settle.h. */
+#include "domain/deletion_settle.h"
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "domain/branch_settle.h"
+#include "domain/internal_delete.h"
+#include "domain/merge_settle.h"
+
+static const struct {
+    const char *note;
+    bool (*has_begun)(const struct session *session);
+    int (*run)(struct session *session, struct error *err);
+} WAYS[] = {
+    {"merge", merge_settle_has_begun, merge_settle_run},
+    {"branch", branch_settle_has_begun, branch_settle_run},
+    {"delete", internal_delete_has_begun, internal_delete_run},
+};
+
+int deletion_settle_run(struct session *session, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(WAYS); i++) {
+        if (record_all(session->record, WAYS[i].note))
+            r = WAYS[i].run(session, err);
+    }
+    return r;
+}
+
+bool deletion_settle_has_begun(const struct session *session)
+{
+    bool has_begun = false;
+    for (size_t i = 0; i < ARRAY_SIZE(WAYS); i++)
+        has_begun = has_begun || WAYS[i].has_begun(session);
+    return has_begun;
+}
+
+int deletion_settle(struct session *session, struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = deletion_settle_has_begun(session) ? deletion_settle_run(session, &failure) : 0;
+    if (r < 0 &&
+        (error_is(&failure, EXC_INSTANCE_NOT_FOUND) || !deletion_settle_has_begun(session))) {
+        log_warning("%s", failure.message);
+        return 0;
+    }
+    if (r < 0)
+        *err = failure;
+    return r;
+}
