@@ -207,11 +207,12 @@ build-check:
 broker-check:
 	$(Q)tests/broker-check
 
-# Build, unit tests, lab and what is seen in it on another release of Debian; SHORT=1: within 15 minutes.
+# Build, unit tests, lab and what is seen in it on another release of Debian; FORM=short: within 15 minutes,
+# FORM=domain: checkpoints of bare domains.
 RELEASE ?= trixie
 .PHONY: release-check
 release-check:
-	$(Q)RELEASE=$(RELEASE) SHORT=$(SHORT) tests/release-check
+	$(Q)RELEASE=$(RELEASE) FORM=$(FORM) tests/release-check
 
 # In the lab that is up: what depends on how a disk is read, for the ways that are not the default.
 METHODS ?= blockcopy stream
@@ -374,7 +375,7 @@ help:
 	@echo 'make check-oldest   check-unit as if the libraries were the oldest that will do'
 	@echo 'make build-check    root: compilers and libraries of other releases, BUILDS="trixie:gcc-14 sid:clang"'
 	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
-	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie; SHORT=1 leaves most out'
+	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie, FORM="short" or "domain"'
 	@echo 'make methods-check  root, in the lab: snapshots, stock and faults by METHODS="blockcopy stream"'
 	@echo 'make domain-check   root: nova-snapshot domain on every kind of guest, killed at every step'
 	@echo 'make chaos          root, in the lab: 200 faults; chaos-short: each point once; soak: 200 snapshots'
