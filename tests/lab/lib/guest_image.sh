@@ -36,13 +36,17 @@ module_paths() {
 
 # add_modules KERNEL ROOT MODULE...: what the guest loads, in the order of its /modules/order.
 add_modules() {
-    local kernel=$1 root=$2 version path
+    local kernel=$1 root=$2 version path name
     shift 2
     version=$(basename "$kernel"/lib/modules/*)
     mkdir -p "$root/modules"
     while IFS= read -r path; do
-        cp -- "$path" "$root/modules/"
-        basename "$path" >>"$root/modules/order"
+        name=$(basename "$path" .xz)
+        case $path in
+        *.xz) xz -dc -- "$path" >"$root/modules/$name" ;; # since Debian 13
+        *) cp -- "$path" "$root/modules/" ;;
+        esac
+        echo "$name" >>"$root/modules/order"
     done < <(module_paths "$kernel" "$version" "$@")
     [[ -s $root/modules/order ]] || die "no kernel modules found for the guest"
 }
