@@ -87,7 +87,7 @@ test_refusals() {
     refused $guest 2 'either --live or' --live --halt
     refused $guest 2 'no --disk and no' --internal --memory-file "$DISKS/new"
     refused $guest 2 'can have that --name' --name ../evil
-    $VIRSH blockcopy "$NAME-$guest" vdb --dest "$DISKS/copy" --transient-job >/dev/null
+    $VIRSH blockcopy "$NAME-$guest" vdb --dest "$DISKS/$guest.img.copy" --transient-job >/dev/null
     refused $guest 1 'disk vdb: it is being copied'
     $VIRSH blockjob "$NAME-$guest" vdb --abort
     $VIRSH destroy "$NAME-$guest"
@@ -97,12 +97,15 @@ test_refusals() {
 }
 
 refuse_devices() {
-    local said
+    local said found expected=1
     qemu-img create -q -f qcow2 "$DISKS/a.img" 16M
     SHUT=1 OS="<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader>" \
         define_guest uefi "$(disk_xml vda qcow2 "$DISKS/a.img")" || exit 1
     said=$($VIRSH snapshot-create-as "$NAME-uefi" inside 2>&1)
-    result $((! $?)) "virsh makes no internal one with UEFI" "$said"
+    found=$?
+    libvirt_is_since 10.10.0 && expected=0
+    [ $found -eq $expected ]
+    result $? "virsh makes no internal one with UEFI, until libvirt 10.10" "$said"
     refused uefi 1 'UEFI' --internal
     remove uefi
     SHUT=1 define_guest net "$(disk_xml vda qcow2 "$DISKS/a.img")

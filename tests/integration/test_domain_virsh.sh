@@ -13,11 +13,6 @@ make_guest() { # name
     qemu-img create -q -f qcow2 "$DISKS/$1.vda" 64M
     define_guest "$1" "$(disk_xml vda qcow2 "$DISKS/$1.vda")" || exit 1
 }
-libvirt_is_since() { # version
-    local found
-    found=$($VIRSH version --daemon | sed -n 's/^Running against daemon: //p')
-    [ "$(printf '%s\n' "$1" "$found" | sort -V | head -n 1)" = "$1" ]
-}
 does() { # description arguments...
     local description=$1 said
     shift

@@ -22,6 +22,11 @@ trap cleanup EXIT
 
 # One uuid per guest name and run.
 uuid_of() { echo "$NAME $1" | md5sum | sed -E 's/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/\1-\2-\3-\4-\5/'; }
+libvirt_is_since() { # version
+    local found
+    found=$($VIRSH version --daemon | sed -n 's/^Running against daemon: //p')
+    [ "$(printf '%s\n' "$1" "$found" | sort -V | head -n 1)" = "$1" ]
+}
 state_of() { $VIRSH domstate "$NAME-$1" 2>&1; }
 remove() {
     $VIRSH destroy "$NAME-$1" >/dev/null 2>&1
