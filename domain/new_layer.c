@@ -52,7 +52,7 @@ int new_layer_give_owner(const char *path, const char *base, struct error *err)
     struct stat of_base, of_layer;
     cleanup_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || stat(base, &of_base) < 0 || fstat(fd, &of_layer) < 0 ||
-        !S_ISREG(of_layer.st_mode) || !S_ISREG(of_base.st_mode))
+        !S_ISREG(of_layer.st_mode) || (!S_ISREG(of_base.st_mode) && !S_ISBLK(of_base.st_mode)))
         return 0;
     if (fchmod(fd, of_base.st_mode & 0777) < 0 || fchown(fd, of_base.st_uid, of_base.st_gid) < 0)
         return error_errno(err, errno, "cannot give %s the owner of %s", path, base);

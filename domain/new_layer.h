@@ -12,7 +12,7 @@
 int new_layer_create(const char *path, const char *base, const char *base_format,
                      struct error *err);
 
-/* The owner and mode of `base`; nothing to do where one of them is no file. */
+/* The owner and mode of `base`, a file or a block device; nothing to do where it is neither. */
 int new_layer_give_owner(const char *path, const char *base, struct error *err);
 
 /* Whether it is a qcow2 file whose header names `base`: nobody else's than who was to make it. */

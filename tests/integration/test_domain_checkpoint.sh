@@ -249,6 +249,21 @@ test_restarts() {
     remove $guest
 }
 
+# Of a stopped guest: whose content is in a device is not for all to read in a file.
+test_device() {
+    local guest=device device said layer=$DISKS/device.layer
+    truncate -s 16M "$DISKS/$guest"
+    device=$(losetup -f --show "$DISKS/$guest") || exit 1
+    SHUT=1 define_guest $guest "<disk type='block' device='disk'><driver name='qemu' type='raw'/>
+        <source dev='$device'/><target dev='vda' bus='virtio'/></disk>" || exit 1
+    said=$(checkpoint $guest --name at --disk-only --disk "vda=$layer")
+    result $? "a device: a file takes what is written from now on" "$said"
+    said=$(stat -c '%a %U %G' "$layer") && [ "$said" = "$(stat -c '%a %U %G' "$device")" ]
+    result $? "a device: its layer has its owner and mode" "$said"
+    remove $guest
+    losetup -d "$device"
+}
+
 # What is there when a killed command is settled may be somebody else's, or needed.
 test_others() {
     local guest=others said
@@ -319,7 +334,7 @@ test_all_external() { # each on the guest of the one before
     test_memory_fits raw
     test_refusals
 }
-cells=${CELLS:-all_external bitmaps kills kills_elsewhere restarts others lost_account}
+cells=${CELLS:-all_external bitmaps kills kills_elsewhere restarts device others lost_account}
 for cell in $cells; do "test_$cell"; done
 echo "1..$count"
 [ "$failures" -eq 0 ]
