@@ -47,8 +47,7 @@ static bool is_wanted(const struct domain_disk *disk, const char *target, bool a
 {
     if (target)
         return strcmp(disk->target, target) == 0;
-    return disk->is_hard_disk &&
-           (all ? disk->layers[0].path[0] != '\0' || disk->problem : count == 0);
+    return disk->is_hard_disk && (all || count == 0);
 }
 
 static int read_disks(const struct domain_description *description, const char *target, bool all,

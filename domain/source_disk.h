@@ -16,7 +16,7 @@ struct source_disks {
 
 /*
  * Reads the disk with the target `target`, the first hard disk where that is NULL, or `all` hard
- * disks that have a medium. EINVAL when there is none, or one is neither a file nor a block device;
+ * disks. EINVAL when there is none, or one is neither a file nor a block device;
  * InvalidDiskInfo as root_disk_inspect(), but layers may be anywhere. Free with
  * source_disks_done(), also after a failure.
  */
