@@ -32,7 +32,13 @@ static const char *reason_against_internal(const struct checkpoint_request *requ
     if (request->disk_count > 0 || request->memory_file)
         return "an internal checkpoint is inside the disks' own files: it takes no --disk and no "
                "--memory-file";
-    return request->live ? "an internal checkpoint cannot be made --live" : NULL;
+    if (request->live)
+        return "an internal checkpoint cannot be made --live";
+    return request->name && request->name[strspn(request->name, "0123456789")] == '\0'
+               ? "no internal checkpoint can have a number for its --name, which to QEMU is "
+                 "another "
+                 "one's ID"
+               : NULL;
 }
 
 static const char *reason_against(const struct checkpoint_request *request)

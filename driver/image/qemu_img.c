@@ -148,15 +148,22 @@ int qemu_img_info(const char *path, const char *format, struct qemu_img_info *re
                      format ? format : "format not known", failure.message);
 }
 
-static size_t count_named(const json_t *root, const char *name)
+static int count_named(const json_t *root, const char *name, size_t *ret_count, struct error *err)
 {
     size_t i, count = 0;
     const json_t *snapshot;
     json_array_foreach (json_object_get(root, "snapshots"), i, snapshot) {
         const char *of_snapshot = json_string_member(snapshot, "name");
-        count += of_snapshot && strcmp(of_snapshot, name) == 0;
+        const char *id = json_string_member(snapshot, "id");
+        bool is_named = of_snapshot && strcmp(of_snapshot, name) == 0;
+        if (!is_named && id && strcmp(id, name) == 0)
+            return error_set(err, EINVAL, EXC_INVALID_DISK_INFO,
+                             "QEMU takes %s for %s, whose ID it is", name,
+                             of_snapshot ? of_snapshot : "another");
+        count += is_named;
     }
-    return count;
+    *ret_count = count;
+    return 0;
 }
 
 int qemu_img_count_snapshots(const char *path, const char *name, size_t *ret_count,
@@ -171,12 +178,12 @@ int qemu_img_count_snapshots(const char *path, const char *name, size_t *ret_cou
     int r = run_limited(argv, path, &text, &size, &failure);
     if (r == 0)
         r = json_parse(text, size, INFO_OUTPUT_MAX_BYTES, "qemu-img info", &root, &failure);
-    if (r < 0)
-        return error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
-                         "cannot read the snapshots inside %s: %s", path, failure.message);
-    *ret_count = count_named(root, name);
+    if (r == 0)
+        r = count_named(root, name, ret_count, &failure);
     json_decref(root);
-    return 0;
+    return r < 0 ? error_set(err, failure.errnum, EXC_INVALID_DISK_INFO,
+                             "cannot read the snapshots inside %s: %s", path, failure.message)
+                 : 0;
 }
 
 static int read_measure(const char *text, size_t size, uint64_t *ret_bytes, struct error *err)

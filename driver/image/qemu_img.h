@@ -114,7 +114,10 @@ struct qemu_img_rebase {
  */
 int qemu_img_rebase(const struct qemu_img_rebase *rebase, struct error *err);
 
-/* How many internal snapshots called `name` the qcow2 file has. InvalidDiskInfo on failure. */
+/*
+ * How many internal snapshots called `name` the qcow2 file has. InvalidDiskInfo on failure; EINVAL
+ * when one of another name has `name` for its ID, which QEMU goes by first (qcow2_snapshot_goto).
+ */
 int qemu_img_count_snapshots(const char *path, const char *name, size_t *ret_count,
                              struct error *err);
 

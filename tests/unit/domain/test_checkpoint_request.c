@@ -52,6 +52,18 @@ static void options_that_contradict_each_other(void **state)
         0);
 }
 
+/* QEMU takes a number for another snapshot's ID first. */
+static void internal_ones_with_a_number_for_a_name(void **state)
+{
+    (void)state;
+    struct checkpoint_request request = {.internal = true, .name = "2"};
+    refused(&request, "is another one's ID");
+    request.name = "2b";
+    assert_int_equal(checkpoint_request_check(&request, &err), 0);
+    request = (struct checkpoint_request){.name = "2"};
+    assert_int_equal(checkpoint_request_check(&request, &err), 0);
+}
+
 static void names_that_are_no_parts_of_files(void **state)
 {
     (void)state;
@@ -83,6 +95,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, NULL)
     const struct CMUnitTest tests[] = {
         TEST(options_that_contradict_each_other),
+        TEST(internal_ones_with_a_number_for_a_name),
         TEST(names_that_are_no_parts_of_files),
         TEST(a_file_for_each_disk),
     };

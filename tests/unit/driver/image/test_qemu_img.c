@@ -335,6 +335,30 @@ static void cancelled_helpers_tell_the_reason(void **state)
     canceller_leave(&canceller);
 }
 
+/* QEMU takes a name for an ID first. */
+static void snapshots_are_counted(void **state)
+{
+    (void)state;
+    char command[512];
+    struct error err = ERROR_INIT;
+    size_t count = 2;
+    const char *path = temp_path("counted");
+    (void)snprintf(command, sizeof(command),
+                   "qemu-img create -q -f qcow2 %s 1M && qemu-img snapshot -c before %s && "
+                   "qemu-img snapshot -c 1 %s",
+                   path, path, path);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+    assert_int_equal(qemu_img_count_snapshots(path, "before", &count, &err), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(qemu_img_count_snapshots(path, "none", &count, &err), 0);
+    assert_int_equal(count, 0);
+    assert_int_equal(qemu_img_count_snapshots(path, "1", &count, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "takes 1 for before, whose ID it is"));
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(qemu_img_count_snapshots(path, "2", &count, &err), -EINVAL);
+    assert_int_equal(count, 0);
+}
+
 /* The helper tells what it was given: GiB as the virtual size, seconds as that of a cluster. */
 static void looks_are_limited(void **state)
 {
@@ -381,6 +405,7 @@ int main(void)
         cmocka_unit_test(conversion_of_what_a_socket_shows),
         cmocka_unit_test(stalled_conversion_is_given_up),
         cmocka_unit_test(cancelled_helpers_tell_the_reason),
+        cmocka_unit_test(snapshots_are_counted),
         cmocka_unit_test(looks_are_limited),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
