@@ -65,7 +65,7 @@ bool checkpoint_name_overlay(const char *base, const char *earlier, const char *
 static int take_path(const char *path, char ret_path[static DRIVER_PATH_MAX], struct error *err)
 {
     struct image_file file;
-    int r = image_file_name(path, &file, err);
+    int r = image_file_name_whole(path, &file, err);
     if (r < 0)
         return r;
     int n = snprintf(ret_path, DRIVER_PATH_MAX, "%s", file.path);

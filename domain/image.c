@@ -47,7 +47,7 @@ static int make_folder(struct session *session, const char *output, struct error
         return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", output);
     while (n > 1 && path[n - 1] == '/')
         path[--n] = '\0';
-    int r = image_file_name(path, &folder, &failure);
+    int r = image_file_name_whole(path, &folder, &failure);
     if (r == -EEXIST)
         return 0;
     if (r < 0) {

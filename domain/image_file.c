@@ -52,17 +52,52 @@ static int name_in_folder(const char *path, struct image_file *file, struct erro
     return fits ? 0 : error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", path);
 }
 
+/* The file system itself says how long a name may be. */
+static int check_free(const char *name, const char *path, struct error *err)
+{
+    struct stat st;
+    if (lstat(name, &st) == 0)
+        return error_set(err, EEXIST, EXC_INTERNAL_ERROR, "%s is there already", name);
+    if (errno == ENAMETOOLONG)
+        return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR,
+                         "the name of %s is too long%s for its folder", path,
+                         name == path ? "" : ", with what it has added until it is whole,");
+    return errno == ENOENT ? 0 : error_errno(err, errno, "cannot look at %s", name);
+}
+
+/* Root may be refused too, as by an NFS server or where all is read-only. */
+static int check_folder(const struct image_file *file, struct error *err)
+{
+    char folder[PATH_MAX];
+    int length = (int)(strrchr(file->path, '/') - file->path);
+    (void)snprintf(folder, sizeof(folder), "%.*s", length > 0 ? length : 1, file->path);
+    return access(folder, W_OK | X_OK) == 0
+               ? 0
+               : error_errno(err, errno, "cannot make %s in its folder", file->path);
+}
+
+int image_file_name_whole(const char *path, struct image_file *ret_file, struct error *err)
+{
+    struct image_file file = {0};
+    int r = name_in_folder(path, &file, err);
+    if (r == 0)
+        r = check_free(file.path, file.path, err);
+    if (r == 0)
+        *ret_file = file;
+    return r;
+}
+
 int image_file_name(const char *path, struct image_file *ret_file, struct error *err)
 {
     struct image_file file = {0};
-    struct stat st;
-    int r = path ? name_in_folder(path, &file, err) : 0;
-    if (r < 0)
-        return r;
-    if (path && lstat(file.path, &st) == 0)
-        return error_set(err, EEXIST, EXC_INTERNAL_ERROR, "%s is there already", file.path);
-    *ret_file = file;
-    return 0;
+    int r = path ? image_file_name_whole(path, &file, err) : 0;
+    if (r == 0 && path)
+        r = check_free(file.partial, file.path, err);
+    if (r == 0 && path)
+        r = check_folder(&file, err);
+    if (r == 0)
+        *ret_file = file;
+    return r;
 }
 
 static int copy_image(struct image_file *file, int fd, struct image_source *source,

@@ -40,9 +40,16 @@ struct image_file {
 
 /*
  * Chooses the names; NULL is standard output. Nothing is made yet. EEXIST when there is a file of
- * the name, ENOENT or ENOTDIR when its folder is none.
+ * the name, ENOENT or ENOTDIR when its folder is none, ENAMETOOLONG when one of the names is too
+ * long for that, and what access() says of a folder that takes no files.
  */
 int image_file_name(const char *path, struct image_file *ret_file, struct error *err);
+
+/*
+ * The same of what has its name from the beginning, as a folder, or is made by libvirt: only `path`
+ * is looked at, which is not NULL, and not whether its folder takes it.
+ */
+int image_file_name_whole(const char *path, struct image_file *ret_file, struct error *err);
 
 /*
  * Writes down what is about to be made, makes it, and writes all of the image: `size_bytes` and

@@ -124,6 +124,15 @@ static void tell_written(void *arg, uint64_t done_bytes, uint64_t total_bytes)
     image_file_tell(request->observer, IMAGE_PHASE_WRITE, "memory", done_bytes, total_bytes);
 }
 
+/* That it can be made is known before the guest stands still. */
+static int make_record(const struct saving *saving, struct error *err)
+{
+    json_t *empty = json_object();
+    int r = save_record_write(saving->disks.partial, empty, err);
+    json_decref(empty);
+    return r;
+}
+
 static int write_memory(struct saving *saving, struct save_report *report, struct error *err)
 {
     const struct save_request *request = saving->request;
@@ -134,6 +143,8 @@ static int write_memory(struct saving *saving, struct save_report *report, struc
     report->stopped_ms = save_record_now_ms();
     int r = note_save(saving, report->stopped_ms, err);
     failpoint("save:noted");
+    if (r == 0)
+        r = make_record(saving, err);
     if (r == 0)
         r = pending_call_begin(session, err);
     if (r == 0)

@@ -2,12 +2,14 @@
 /* domain/image_file.c, image_file_verify.c, leftover.c: a file is whole and verified, or gone. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -52,12 +54,25 @@ int __wrap_bitmap_checkpoint_remove(const struct session *of, const char *name, 
     return 0;
 }
 
+static const char *refused_folder; /* as by a server that takes nothing from root */
+
+int __real_access(const char *path, int mode);
+int __wrap_access(const char *path, int mode);
+int __wrap_access(const char *path, int mode)
+{
+    if (!refused_folder || (mode & W_OK) == 0 || strcmp(path, refused_folder) != 0)
+        return __real_access(path, mode);
+    errno = EACCES;
+    return -1;
+}
+
 static int set_up(void **state)
 {
     (void)state;
     err = (struct error)ERROR_INIT;
     recovery_fails = 0;
     guest_rests = false;
+    refused_folder = NULL;
     recoveries = removed_checkpoints = 0;
     session_of_test_begin(&session);
     return 0;
@@ -309,6 +324,52 @@ static void names_that_cannot_be_used(void **state)
     assert_int_equal(image_file_verify(&file, NULL, &err), 0);
 }
 
+static const char *path_of_length(size_t length)
+{
+    static char path[PATH_MAX];
+    int n = snprintf(path, sizeof(path), "%s/", temp_folder);
+    memset(path + n, 'i', length);
+    path[(size_t)n + length] = '\0';
+    return path;
+}
+
+/* Also while it is not whole it has a name. */
+static void names_that_are_too_long(void **state)
+{
+    (void)state;
+    struct image_file file = {.path = "as it was"};
+    const size_t around = strlen(".") + strlen(".01234567.partial");
+    assert_int_equal(image_file_name(path_of_length(NAME_MAX - around + 1), &file, &err),
+                     -ENAMETOOLONG);
+    assert_non_null(strstr(err.message, path_of_length(NAME_MAX - around + 1)));
+    assert_non_null(strstr(err.message, "too long"));
+    assert_string_equal(file.path, "as it was");
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(image_file_name(path_of_length(NAME_MAX - around), &file, &err), 0);
+}
+
+static void one_that_another_makes_may_be_longer(void **state)
+{
+    (void)state;
+    struct image_file file;
+    assert_int_equal(image_file_name_whole(path_of_length(NAME_MAX + 1), &file, &err),
+                     -ENAMETOOLONG);
+    assert_non_null(strstr(err.message, "too long"));
+    err = (struct error)ERROR_INIT;
+    refused_folder = temp_folder;
+    assert_int_equal(image_file_name_whole(path_of_length(NAME_MAX), &file, &err), 0);
+    assert_string_equal(file.path, path_of_length(NAME_MAX));
+}
+
+static void a_folder_that_takes_no_file(void **state)
+{
+    (void)state;
+    struct image_file file;
+    refused_folder = temp_folder;
+    assert_int_equal(image_file_name(temp_path("image"), &file, &err), -EACCES);
+    assert_non_null(strstr(err.message, temp_path("image")));
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -320,6 +381,9 @@ int main(void)
         TEST(an_image_of_another_size_is_none),
         TEST(a_source_that_fails_or_ends_early),
         TEST(names_that_cannot_be_used),
+        TEST(names_that_are_too_long),
+        TEST(one_that_another_makes_may_be_longer),
+        TEST(a_folder_that_takes_no_file),
         TEST(a_checkpoint_of_a_guest_that_rests_is_kept_in_mind),
         TEST(a_folder_that_was_made_goes_with_its_images),
     };
