@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/json.h"
 #include "domain/disk_fingerprint.h"
 #include "domain/disk_layers.h"
 #include "domain/layer_map.h"
 #include "domain/restore_int.h"
 #include "domain/save_record.h"
+#include "driver/definition/domain_description.h"
+#include "driver/libvirt/domain.h"
 
 static int describe_memory(const struct restoring *restoring, json_t **ret_memory,
                            struct error *err)
@@ -36,12 +39,20 @@ static int check_memory(const struct restoring *restoring, struct error *err)
                              "%s is the record of another saved memory", restoring->path);
 }
 
+/* What the running guest alone had, or a medium, is in no definition: its fingerprint tells. */
+static bool is_defined(const struct domain_description *definition, const char *target)
+{
+    const struct domain_disk *disk =
+        definition ? domain_description_disk(definition, target) : NULL;
+    return disk && disk->is_hard_disk;
+}
+
 /* That the domain's disks are still the layers it was saved on, and no layer stands on one. */
-static int check_layer(const struct layer_map *map, const char *disk, const char *path,
-                       bool is_known, struct error *err)
+static int check_layer(const struct layer_map *map, const struct domain_description *definition,
+                       const char *disk, const char *path, struct error *err)
 {
     size_t file = layer_map_find(map, path);
-    bool is_disk = !is_known;
+    bool is_disk = !is_defined(definition, disk);
     for (size_t i = 0; file != LAYER_MAP_NONE && i < map->name_count; i++) {
         const struct layer_name *name = &map->names[i];
         if (name->file != file && layer_map_reaches(map, name->file, file))
@@ -57,20 +68,33 @@ static int check_layer(const struct layer_map *map, const char *disk, const char
                            "disk %s is another file than %s now, as after a revert", disk, path);
 }
 
+/* NULL: libvirt knows no such domain. */
+static int read_definition(const struct session *session,
+                           struct domain_description **ret_definition, struct error *err)
+{
+    cleanup_free char *xml = NULL;
+    int r = session->domain ? libvirt_domain_xml(session->domain, &xml, err) : 0;
+    return r == 0 && xml ? domain_description_parse(xml, ret_definition, err) : r;
+}
+
 static int check_users(const struct restoring *restoring, const json_t *layers, struct error *err)
 {
     cleanup_layer_map struct layer_map map = {0};
+    struct domain_description *definition = NULL;
     const json_t *layer;
     size_t i;
     int r = layer_map_read(restoring->session, &map, err);
+    if (r == 0)
+        r = read_definition(restoring->session, &definition, err);
     json_array_foreach (layers, i, layer) {
         const char *disk = json_string_member(layer, "disk");
         const char *path = json_string_member(layer, "path");
         bool is_disk = json_is_true(json_object_get(layer, "is_top")) && disk && path &&
                        strcmp(disk, "nvram") != 0;
         if (r == 0 && is_disk)
-            r = check_layer(&map, disk, path, restoring->session->domain != NULL, err);
+            r = check_layer(&map, definition, disk, path, err);
     }
+    domain_description_free(definition);
     return r;
 }
 

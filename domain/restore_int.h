@@ -21,7 +21,8 @@ struct restoring {
 
 /*
  * With a record and a definition. EINVAL for another memory's record, or when disks are not the
- * layers they were; ESTALE naming disks that have changed; ECANCELED while they are read.
+ * layers they were, or are hard disks that the domain has at another file now; ESTALE naming disks
+ * that have changed; ECANCELED while they are read.
  */
 int restore_check_disks(struct restoring *restoring, struct error *err);
 

@@ -206,21 +206,28 @@ static void write_disk(const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-/* A domain that was saved on one disk, with its SHA-256. */
-static void save_with_disk(void)
+static void describe(char *xml, size_t size, const char *file, const char *others)
 {
     static const char form[] = "<domain type='test'><name>test</name><uuid>%s</uuid>"
                                "<memory>65536</memory><os><type>hvm</type></os><devices>"
                                "<disk type='file' device='disk'><driver type='raw'/>"
-                               "<source file='%s'/><target dev='vda'/></disk></devices></domain>";
-    char path[PATH_MAX];
-    json_t *layers = NULL, *taken = NULL;
-    disk = temp_path("disk");
-    write_disk("content");
-    (void)snprintf(xml_of_memory, sizeof(xml_of_memory), form, session->uuid, disk);
-    virDomainPtr domain = virDomainDefineXML(virDomainGetConnect(session->domain), xml_of_memory);
+                               "<source file='%s'/><target dev='vda'/></disk>%s</devices></domain>";
+    int n = snprintf(xml, size, form, session->uuid, file, others);
+    assert_true(n > 0 && (size_t)n < size);
+}
+
+static void define(const char *xml)
+{
+    virDomainPtr domain = virDomainDefineXML(virDomainGetConnect(session->domain), xml);
     assert_non_null(domain);
     (void)virDomainFree(domain);
+}
+
+/* Of the disks as they are in the memory, with their SHA-256. */
+static void record_disks(void)
+{
+    char path[PATH_MAX];
+    json_t *layers = NULL, *taken = NULL;
     if (disk_layers_list(xml_of_memory, &layers, &err) < 0 ||
         disk_fingerprint_take(layers, true, NULL, &taken, &err) < 0 ||
         save_record_of_managed(session, path, &err) < 0)
@@ -229,6 +236,16 @@ static void save_with_disk(void)
     assert_int_equal(save_record_write(path, content, &err), 0);
     json_decref(content);
     json_decref(layers);
+}
+
+/* A domain that was saved on one disk. */
+static void save_with_disk(void)
+{
+    disk = temp_path("disk");
+    write_disk("content");
+    describe(xml_of_memory, sizeof(xml_of_memory), disk, "");
+    define(xml_of_memory);
+    record_disks();
 }
 
 static void touch_disk(void)
@@ -298,6 +315,76 @@ static void one_that_is_forced_is_told(void **state)
     assert_int_equal(starts, 1);
 }
 
+/* An element of a disk, in one of two static buffers. */
+static const char *element(const char *device, const char *target, const char *name)
+{
+    static char elements[2][256];
+    static unsigned next;
+    char *text = elements[next++ % 2];
+    (void)snprintf(text, sizeof(elements[0]),
+                   "<disk type='file' device='%s'><driver type='raw'/><source file='%s'/>"
+                   "<target dev='%s'/></disk>",
+                   device, temp_path(name), target);
+    return text;
+}
+
+/* A domain that was saved on one disk and `other`, and is defined with `defined`. */
+static void save_with(const char *other, const char *defined)
+{
+    char xml[sizeof(xml_of_memory)];
+    for (unsigned i = 0; i < 3; i++) {
+        disk = (const char *[]){temp_path("other"), temp_path("another"), temp_path("disk")}[i];
+        write_disk("content");
+    }
+    describe(xml_of_memory, sizeof(xml_of_memory), disk, other);
+    describe(xml, sizeof(xml), disk, defined);
+    define(xml);
+    record_disks();
+}
+
+/* As by virsh attach-disk and change-media without --config. */
+static void a_medium_that_the_running_guest_alone_had(void **state)
+{
+    (void)state;
+    save_with(element("cdrom", "sda", "other"), "");
+    need(restore_checked());
+    assert_true(report.is_checked);
+}
+
+static void a_disk_that_the_running_guest_alone_had(void **state)
+{
+    (void)state;
+    save_with(element("disk", "vdb", "other"), "");
+    need(restore_checked());
+    assert_true(report.is_checked);
+}
+
+static void a_medium_that_was_changed(void **state)
+{
+    (void)state;
+    save_with(element("cdrom", "sda", "other"), element("cdrom", "sda", "another"));
+    need(restore_checked());
+    assert_true(report.is_checked);
+}
+
+static void a_medium_with_another_content(void **state)
+{
+    (void)state;
+    save_with(element("cdrom", "sda", "other"), "");
+    disk = temp_path("other");
+    change_disk();
+    must_not_start(&(const struct restore_request){.flags = 0});
+}
+
+static void a_disk_that_is_another_file_now(void **state)
+{
+    (void)state;
+    save_with(element("disk", "vdb", "other"), element("disk", "vdb", "another"));
+    assert_int_equal(restore_checked(), -EINVAL);
+    assert_non_null(strstr(err.message, "disk vdb is another file"));
+    assert_int_equal(starts, 0);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, end_session)
@@ -313,6 +400,11 @@ int main(void)
         TEST(a_disk_that_changes_when_it_was_read),
         TEST(a_disk_that_changes_before_the_start),
         TEST(one_that_is_forced_is_told),
+        TEST(a_medium_that_the_running_guest_alone_had),
+        TEST(a_disk_that_the_running_guest_alone_had),
+        TEST(a_medium_that_was_changed),
+        TEST(a_medium_with_another_content),
+        TEST(a_disk_that_is_another_file_now),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
