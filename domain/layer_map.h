@@ -51,8 +51,9 @@ struct layer_map {
 
 /*
  * Asks libvirt for all domains, and reads the headers of all their files: InvalidDiskInfo naming
- * one that is there and cannot be read, or whose backing file cannot be told. Free with
- * layer_map_done(), also after a failure.
+ * one that is there and cannot be read, or whose backing file cannot be told; libvirtError of a
+ * pool's volume that cannot be looked up. One that libvirt says is not there has no file, unless
+ * its guest runs. Free with layer_map_done(), also after a failure.
  */
 int layer_map_read(const struct session *session, struct layer_map *ret_map, struct error *err);
 

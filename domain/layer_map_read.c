@@ -14,7 +14,15 @@
 #include "driver/image/qemu_img.h"
 #include "driver/libvirt/connection.h"
 
-/* The file of a disk that is a volume of a pool; "": it is none. */
+/* A guest that runs has its file open, whatever became of the pool: its definition has an id. */
+static bool has_no_file(const xmlNode *element)
+{
+    int code = virGetLastErrorCode();
+    return (code == VIR_ERR_NO_STORAGE_VOL || code == VIR_ERR_NO_STORAGE_POOL) &&
+           xmlHasProp(xmlDocGetRootElement(element->doc), (const xmlChar *)"id") == NULL;
+}
+
+/* The file of a disk that is a volume of a pool; "": it is none, or has gone. */
 static int read_volume(virConnectPtr conn, const xmlNode *element,
                        char ret_path[static DRIVER_PATH_MAX], struct error *err)
 {
@@ -28,8 +36,9 @@ static int read_volume(virConnectPtr conn, const xmlNode *element,
     virStoragePoolPtr pool = virStoragePoolLookupByName(conn, pool_name);
     virStorageVolPtr volume = pool ? virStorageVolLookupByName(pool, name) : NULL;
     cleanup_free char *path = volume ? virStorageVolGetPath(volume) : NULL;
-    int r =
-        path ? 0 : libvirt_error(err, "cannot tell where volume %s of pool %s is", name, pool_name);
+    int r = path || has_no_file(element)
+                ? 0
+                : libvirt_error(err, "cannot tell where volume %s of pool %s is", name, pool_name);
     if (path)
         (void)snprintf(ret_path, DRIVER_PATH_MAX, "%s", path);
     if (volume)

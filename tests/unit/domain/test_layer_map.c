@@ -10,11 +10,13 @@
 #include <cmocka.h>
 
 #include "domain/layer_map.h"
+#include "driver/libvirt/connection.h"
 #include "tests/unit/domain/libvirt_session.h"
 
 #define DISK "<disk type='file' device='disk'>%s<source file='%s'/><target dev='%s'/></disk>"
 
 static struct layer_map map;
+static const char *others; /* what else is in the host's XML */
 
 __attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
 {
@@ -27,9 +29,9 @@ __attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
         fail_msg("%s", command);
 }
 
-/* A host whose one domain has these two disks. */
-static int read_map(const char *vda_driver, const char *vda, const char *vdb_driver,
-                    const char *vdb)
+/* A host whose domain has these two disks. */
+static void open_host(const char *vda_driver, const char *vda, const char *vdb_driver,
+                      const char *vdb)
 {
     char uri[300];
     const char *path = temp_path("node.xml");
@@ -37,17 +39,24 @@ static int read_map(const char *vda_driver, const char *vda, const char *vdb_dri
     assert_non_null(file);
     (void)fprintf(file,
                   "<node><domain type='test'><name>web</name><memory>8192</memory>"
-                  "<os><type>hvm</type></os><devices>" DISK DISK "</devices></domain></node>",
-                  vda_driver, vda, "vda", vdb_driver, vdb, "vdb");
+                  "<os><type>hvm</type></os><devices>" DISK DISK "</devices></domain>%s</node>",
+                  vda_driver, vda, "vda", vdb_driver, vdb, "vdb", others);
     assert_int_equal(fclose(file), 0);
     (void)snprintf(uri, sizeof(uri), "test://%s", path);
     need(open_session(uri, "web", false));
+}
+
+static int read_map(const char *vda_driver, const char *vda, const char *vdb_driver,
+                    const char *vdb)
+{
+    open_host(vda_driver, vda, vdb_driver, vdb);
     return layer_map_read(session, &map, &err);
 }
 
 static int set_up(void **state)
 {
     (void)state;
+    others = "";
     run("rm -f %s/*.img", temp_folder);
     run("truncate -s 1M %s", temp_path("base.img"));
     run("qemu-img create -q -f qcow2 -b %s -F raw %s", temp_path("base.img"), temp_path("top.img"));
@@ -150,6 +159,53 @@ static void what_nobody_names(void **state)
     assert_int_equal(layer_map_add_beside(&map, "/none/file", &err), -ENOENT);
 }
 
+#define OLD(pool, runstate)                                                                        \
+    "<domain type='test' xmlns:test='http://libvirt.org/schemas/domain/test/1.0'>"                 \
+    "<name>old</name><memory>8192</memory><os><type>hvm</type></os><devices>"                      \
+    "<disk type='volume' device='disk'><source pool='" pool "' volume='gone'/>"                    \
+    "<target dev='vda'/></disk></devices><test:runstate>" runstate "</test:runstate></domain>"     \
+    "<pool type='dir'><name>there</name><target><path>/none</path></target></pool>"
+#define SHUT_OFF "5"
+#define RUNS "1"
+
+/* A definition that nothing can be started with is in nobody's way. */
+static void a_volume_that_has_gone(void **state)
+{
+    (void)state;
+    others = OLD("there", SHUT_OFF);
+    assert_int_equal(read_map(QCOW2, temp_path("top.img"), RAW, temp_path("other.img")), 0);
+    needs_base();
+    tear_down(NULL);
+    others = OLD("none", SHUT_OFF);
+    assert_int_equal(read_map(QCOW2, temp_path("top.img"), RAW, temp_path("other.img")), 0);
+    needs_base();
+}
+
+static void a_volume_that_cannot_be_told_is_refused(void **state)
+{
+    (void)state;
+    virConnectPtr conn = NULL;
+    others = OLD("there", SHUT_OFF);
+    open_host(QCOW2, temp_path("top.img"), RAW, temp_path("other.img"));
+    need(libvirt_connection_get(session->driver->connection, 0, &conn, &err));
+    virStoragePoolPtr pool = virStoragePoolLookupByName(conn, "there");
+    assert_non_null(pool);
+    assert_int_equal(virStoragePoolDestroy(pool), 0);
+    (void)virStoragePoolFree(pool);
+    (void)virConnectClose(conn);
+    assert_int_equal(layer_map_read(session, &map, &err), -EIO);
+    assert_non_null(strstr(err.message, "volume gone of pool there"));
+}
+
+/* Its guest has the file open, whatever became of the pool. */
+static void a_volume_of_a_guest_that_runs_is_refused(void **state)
+{
+    (void)state;
+    others = OLD("none", RUNS);
+    assert_int_equal(read_map(QCOW2, temp_path("top.img"), RAW, temp_path("other.img")), -EIO);
+    assert_non_null(strstr(err.message, "volume gone of pool none"));
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -162,6 +218,9 @@ int main(void)
         TEST(what_cannot_be_told_is_refused),
         TEST(an_unreadable_header_is_refused),
         TEST(what_nobody_names),
+        TEST(a_volume_that_has_gone),
+        TEST(a_volume_that_cannot_be_told_is_refused),
+        TEST(a_volume_of_a_guest_that_runs_is_refused),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
