@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "domain/disk_fingerprint.h"
 #include "domain/save_record.h"
 #include "driver/libvirt/connection.h"
 
@@ -78,6 +79,57 @@ static bool is_as_written(const json_t *note)
            json_integer_value(json_object_get(note, "mtime_ns")) == clock_ns(&st.st_mtim);
 }
 
+/* A SHA-256 decides where there is one. */
+static bool was_written_to(const json_t *then, const json_t *now)
+{
+    struct error ignored = ERROR_INIT;
+    if (!disk_fingerprint_differs(then, now, "size_bytes") &&
+        !disk_fingerprint_differs(then, now, "inode") &&
+        !disk_fingerprint_differs(then, now, "mtime_ns"))
+        return false;
+    if (!json_string_member(then, "sha256"))
+        return true;
+    json_t *layers = json_pack("[O]", then);
+    int r = disk_fingerprint_compare(layers, false, NULL, &ignored);
+    json_decref(layers);
+    return r == -ESTALE;
+}
+
+/* What a guest writes to; a device tells nothing of it but by its content. */
+static json_t *top_files(const json_t *layers)
+{
+    json_t *files = json_array(), *layer;
+    size_t i;
+    json_array_foreach (layers, i, layer) {
+        if (json_is_true(json_object_get(layer, "is_top")) &&
+            !json_is_true(json_object_get(layer, "is_device")))
+            (void)json_array_append(files, layer);
+    }
+    return files;
+}
+
+/* By its disks: started without its memory, it has left that behind. Not known: it has not. */
+static bool has_run_since(const json_t *note)
+{
+    char path[PATH_MAX];
+    struct error ignored = ERROR_INIT;
+    json_t *record = NULL, *now = NULL;
+    const json_t *layer;
+    size_t i;
+    bool has_run = false;
+    if (save_record_beside(json_string_member(note, "path"), path, &ignored) < 0 ||
+        save_record_read(path, &record, &ignored) < 0)
+        return false;
+    json_t *then = top_files(json_object_get(record, "layers"));
+    (void)disk_fingerprint_look(then, &now, &ignored);
+    json_array_foreach (now, i, layer)
+        has_run = has_run || was_written_to(json_array_get(then, i), layer);
+    json_decref(now);
+    json_decref(then);
+    json_decref(record);
+    return has_run;
+}
+
 static int refuse(const json_t *note, bool force, struct error *err)
 {
     const char *file = json_string_member(note, "path");
@@ -107,7 +159,8 @@ int saved_file_check(const struct session *session, bool force, struct error *er
     if (r < 0)
         *err = failure;
     else
-        r = active == 0 && is_as_written(note) ? refuse(note, force, err) : forget(path, err);
+        r = active == 0 && is_as_written(note) && !has_run_since(note) ? refuse(note, force, err)
+                                                                       : forget(path, err);
     json_decref(note);
     return r;
 }

@@ -20,6 +20,8 @@ int saved_file_settle(const struct session *session, struct error *err);
 
 /*
  * EBUSY naming the file while it is there as it was written, and the guest of the session's domain
- * has not run since; with `force` that is a warning. Else it is forgotten.
+ * has not run since; with `force` that is a warning. Else it is forgotten. It has run where it does
+ * now, or a file that it writes to is not the one that FILE.disks tells of, or was written to
+ * since: it was started without its memory. Where that cannot be told it has not.
  */
 int saved_file_check(const struct session *session, bool force, struct error *err);

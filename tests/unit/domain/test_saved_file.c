@@ -14,11 +14,13 @@
 
 #include "domain/checkpoint_delete.h"
 #include "domain/checkpoint_take.h"
+#include "domain/disk_fingerprint.h"
 #include "domain/revert.h"
+#include "domain/save_record.h"
 #include "domain/saved_file.h"
 #include "tests/unit/domain/libvirt_session.h"
 
-static char memory[PATH_MAX], note[PATH_MAX];
+static char memory[PATH_MAX], note[PATH_MAX], disks[PATH_MAX], disk[PATH_MAX];
 
 static void make_file(const char *path)
 {
@@ -35,7 +37,10 @@ static int set_up(void **state)
     assert_int_equal(virDomainDestroy(session->domain), 0);
     (void)snprintf(memory, sizeof(memory), "%s/memory", temp_folder);
     (void)snprintf(note, sizeof(note), "%s/saved/%s.file", temp_folder, session->uuid);
+    need(save_record_beside(memory, disks, &err));
+    (void)snprintf(disk, sizeof(disk), "%s/disk.img", temp_folder);
     make_file(memory);
+    make_file(disk);
     return 0;
 }
 
@@ -44,6 +49,8 @@ static int tear_down(void **state)
     (void)end_session(state);
     (void)unlink(memory);
     (void)unlink(note);
+    (void)unlink(disks);
+    (void)unlink(disk);
     return 0;
 }
 
@@ -126,6 +133,74 @@ static void a_guest_that_has_run_since(void **state)
     need_forgotten();
 }
 
+static void save_with_disk(bool is_top, bool digest)
+{
+    json_t *seen = NULL;
+    json_t *layers = json_pack("[{s:s, s:s, s:b, s:b}]", "disk", "vda", "path", disk, "is_top",
+                               is_top, "is_device", false);
+    need(disk_fingerprint_take(layers, digest, NULL, &seen, &err));
+    json_t *content = json_pack("{s:o}", "layers", seen);
+    need(save_record_write(disks, content, &err));
+    json_decref(content);
+    json_decref(layers);
+    save();
+}
+
+static void touch_disk(void)
+{
+    assert_int_equal(utimensat(AT_FDCWD, disk, NULL, 0), 0);
+}
+
+static void write_to_disk(const char *byte)
+{
+    int fd = open(disk, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(write(fd, byte, 1), 1);
+    (void)close(fd);
+}
+
+/* Started without its memory and stopped again, behind the tool's back. */
+static void a_guest_that_ran_and_stopped(void **state)
+{
+    (void)state;
+    save_with_disk(true, false);
+    need_refused(saved_file_check(session, false, &err));
+    assert_int_equal(chmod(disk, 0640), 0); /* which writes nothing */
+    need_refused(saved_file_check(session, false, &err));
+    touch_disk();
+    need_forgotten();
+}
+
+/* What a backing file's times are, others may have to do with. */
+static void a_disk_that_is_not_the_guests_alone(void **state)
+{
+    (void)state;
+    save_with_disk(false, false);
+    touch_disk();
+    need_refused(saved_file_check(session, false, &err));
+}
+
+static void a_disk_of_the_same_content(void **state)
+{
+    (void)state;
+    write_to_disk("a");
+    save_with_disk(true, true);
+    touch_disk();
+    need_refused(saved_file_check(session, false, &err));
+    write_to_disk("b");
+    need_forgotten();
+}
+
+static void disks_that_cannot_be_looked_at(void **state)
+{
+    (void)state;
+    save_with_disk(true, false);
+    assert_int_equal(unlink(disk), 0);
+    need_refused(saved_file_check(session, false, &err));
+    make_file(disks);
+    assert_int_equal(truncate(disks, 0), 0);
+    need_refused(saved_file_check(session, false, &err));
+}
+
 static void a_guest_that_goes_on_from_it(void **state)
 {
     (void)state;
@@ -181,6 +256,8 @@ int main(void)
         TEST(one_that_was_never_saved),     TEST(a_file_that_is_there),
         TEST(a_file_that_has_gone),         TEST(another_file_of_the_name),
         TEST(a_guest_that_has_run_since),   TEST(a_guest_that_goes_on_from_it),
+        TEST(a_guest_that_ran_and_stopped), TEST(a_disk_that_is_not_the_guests_alone),
+        TEST(a_disk_of_the_same_content),   TEST(disks_that_cannot_be_looked_at),
         TEST(what_is_no_file_is_not_noted), TEST(commands_are_refused),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
