@@ -13,6 +13,9 @@
 #include "driver/libvirt/domain.h"
 
 #define OMISSIONS_MAX 256
+/* As revert_point.c has it: what the guest writes to has to be of the same instant. */
+#define NO_WAY_BACK                                                                                \
+    "; `domain revert` cannot go back to such a checkpoint, whose disks can be read all the same"
 
 static int omit(struct checkpoint_plan *plan, const char *what, const char *why, struct error *err)
 {
@@ -40,9 +43,9 @@ static const char *why_omitted(const xmlNode *element, const struct domain_disk 
     if (xml_node_child_named(element, "readonly"))
         return "it is read-only";
     if (xml_node_child_named(element, "shareable"))
-        return "it is shared with other guests";
+        return "it is shared with other guests" NO_WAY_BACK;
     if (xml_node_attribute_is(element, "snapshot", "no"))
-        return "its definition says snapshot='no'";
+        return "its definition says snapshot='no'" NO_WAY_BACK;
     return NULL;
 }
 
@@ -81,8 +84,7 @@ static int add_disk(const xmlNode *element, const struct domain_disk *disk,
     return 0;
 }
 
-int checkpoint_plan_read_disks(const xmlNode *devices, struct checkpoint_plan *plan,
-                               struct error *err)
+static int read_disks(const xmlNode *devices, struct checkpoint_plan *plan, struct error *err)
 {
     int r = 0;
     plan->disks = calloc(CHECKPOINT_PLAN_DISKS_MAX, sizeof(*plan->disks));
@@ -106,14 +108,22 @@ int checkpoint_plan_read_disks(const xmlNode *devices, struct checkpoint_plan *p
 static int omit_devices(const xmlNode *devices, struct checkpoint_plan *plan, struct error *err)
 {
     const xmlNode *os = xml_node_child_named(devices->parent, "os");
-    bool has_firmware = xml_node_child_named(os, "nvram") ||
+    bool has_firmware = xml_node_attribute_is(os, "firmware", "efi") ||
+                        xml_node_child_named(os, "nvram") ||
                         xml_node_attribute_is(xml_node_child_named(os, "loader"), "type", "pflash");
     int r = 0;
     if (has_firmware)
-        r = omit(plan, "nvram", "the firmware's variables stay as they are", err);
+        r = omit(plan, "nvram", "the firmware's variables stay as they are" NO_WAY_BACK, err);
     if (r == 0 && xml_node_child_named(devices, "tpm"))
-        r = omit(plan, "tpm", "its state stays as it is", err);
+        r = omit(plan, "tpm", "its state stays as it is" NO_WAY_BACK, err);
     return r;
+}
+
+int checkpoint_plan_read_devices(const xmlNode *devices, struct checkpoint_plan *plan,
+                                 struct error *err)
+{
+    int r = read_disks(devices, plan, err);
+    return r < 0 ? r : omit_devices(devices, plan, err);
 }
 
 static int read_state(const struct session *session, const struct checkpoint_request *request,
@@ -157,8 +167,8 @@ int checkpoint_plan_read(const struct session *session, const struct checkpoint_
     if (r == 0)
         r = xml_node_parse_domain(xml, &document, &devices, err);
     if (r == 0)
-        r = checkpoint_plan_read_disks(devices, ret_plan, err);
-    return r < 0 ? r : omit_devices(devices, ret_plan, err);
+        r = checkpoint_plan_read_devices(devices, ret_plan, err);
+    return r;
 }
 
 void checkpoint_plan_done(struct checkpoint_plan *plan)

@@ -26,7 +26,7 @@ struct checkpoint_disk {
 /* A part of the guest that the checkpoint does not hold. */
 struct checkpoint_omission {
     char what[DRIVER_FORMAT_MAX]; /* a disk's target; "tpm", "nvram" */
-    const char *why;              /* static */
+    const char *why;              /* static; says where there is no way back without it */
 };
 
 struct checkpoint_plan {
@@ -57,6 +57,6 @@ int checkpoint_plan_xml(const struct checkpoint_plan *plan, char **ret_xml, stru
 unsigned checkpoint_plan_flags(const struct checkpoint_plan *plan,
                                const struct checkpoint_request *request);
 
-/* For its test: the disks of a domain's <devices> into a plan whose `is_internal` is set. */
-int checkpoint_plan_read_disks(const xmlNode *devices, struct checkpoint_plan *plan,
-                               struct error *err);
+/* For its test: a domain's <devices>, in their document, into a plan whose `is_internal` is set. */
+int checkpoint_plan_read_devices(const xmlNode *devices, struct checkpoint_plan *plan,
+                                 struct error *err);

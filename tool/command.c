@@ -214,13 +214,14 @@ const struct command command_table[] = {
          "long the guest stood still is told, by libvirt's events. What cannot work is said before "
          "anything is touched: a disk that is not qcow2 or UEFI with --internal, a device of the "
          "host's or a TPM with memory, a job under way, a network disk. Disks that are read-only, "
-         "shared, or marked snapshot='no' are left out, and told. An external one of a server of "
-         "nova's is made with --force alone: nova's start, hard reboot, and start with the host "
-         "would put its disks below what was written since. When the command is killed "
-         "libvirt goes on; domain recover tells whether it was made, and removes the files if it "
-         "was not. One that the guest writes to, and libvirt, which has died meanwhile, does not "
-         "know of, stays: commands on the domain are refused, and tell what to do, until it is the "
-         "disk's file.",
+         "shared, or marked snapshot='no' are left out, and told; where domain revert cannot go "
+         "back for that, or for UEFI's variables or a TPM, that is told as well. An external one "
+         "of a server of nova's is made with --force alone: nova's start, hard reboot, and start "
+         "with the host would put its disks below what was written since. When the command is "
+         "killed libvirt goes on; domain recover tells whether it was made, and removes the files "
+         "if it was not. One that the guest writes to, and libvirt, which has died meanwhile, does "
+         "not know of, stays: commands on the domain are refused, and tell what to do, until it is "
+         "the disk's file.",
      .run = domain_checkpoint,
      .options = {INVOCATION_NAME, INVOCATION_DISK_ONLY, INVOCATION_MEMORY, INVOCATION_INTERNAL,
                  INVOCATION_LIVE, INVOCATION_HALT, INVOCATION_QUIESCE, INVOCATION_DISK_FILE,

@@ -40,15 +40,20 @@ static int tear_down(void **state)
 #define QCOW2(file, target)                                                                        \
     "<driver type='qcow2'/><source file='" file "'/><target dev='" target "'/>"
 
-static int read_disks(const char *disks)
+static int read_domain(const char *os, const char *all)
 {
     char xml[4096];
     cleanup_xml_document xmlDoc *document = NULL;
     xmlNode *devices = NULL;
-    (void)snprintf(xml, sizeof(xml), "<domain><devices>%s</devices></domain>", disks);
+    (void)snprintf(xml, sizeof(xml), "<domain>%s<devices>%s</devices></domain>", os, all);
     if (xml_node_parse_domain(xml, &document, &devices, &err) < 0)
         fail_msg("%s", err.message);
-    return checkpoint_plan_read_disks(devices, &plan, &err);
+    return checkpoint_plan_read_devices(devices, &plan, &err);
+}
+
+static int read_disks(const char *disks)
+{
+    return read_domain("", disks);
 }
 
 static void what_cannot_change_is_left_out(void **state)
@@ -68,7 +73,36 @@ static void what_cannot_change_is_left_out(void **state)
     assert_string_equal(plan.disks[0].base, "/d/a");
     assert_int_equal(plan.omission_count, 5);
     assert_string_equal(plan.omissions[1].what, "vdc");
-    assert_string_equal(plan.omissions[1].why, "it is shared with other guests");
+    assert_non_null(strstr(plan.omissions[1].why, "it is shared with other guests"));
+}
+
+static void needs_way_back(const char *os, const char *rest, const char *what, bool has_way_back)
+{
+    char all[1024];
+    checkpoint_plan_done(&plan);
+    (void)snprintf(all, sizeof(all), "%s%s", DISK(QCOW2("/d/a", "vda")), rest);
+    assert_int_equal(read_domain(os, all), 0);
+    assert_int_equal(plan.omission_count, 1);
+    assert_string_equal(plan.omissions[0].what, what);
+    if (has_way_back != !strstr(plan.omissions[0].why, "`domain revert` cannot go back"))
+        fail_msg("%s: %s", what, plan.omissions[0].why);
+}
+
+/* What revert_point.c refuses is told when the checkpoint is made. */
+static void that_there_is_no_way_back_is_told(void **state)
+{
+    (void)state;
+    needs_way_back("<os><nvram>/v</nvram></os>", "", "nvram", false);
+    needs_way_back("<os><loader type='pflash'>/c</loader></os>", "", "nvram", false);
+    needs_way_back("<os firmware='efi'/>", "", "nvram", false);
+    needs_way_back("", "<tpm/>", "tpm", false);
+    needs_way_back("", DISK(QCOW2("/d/b", "vdb") "<shareable/>"), "vdb", false);
+    needs_way_back("",
+                   "<disk type='file' device='disk' snapshot='no'>" QCOW2("/d/b", "vdb") "</disk>",
+                   "vdb", false);
+    needs_way_back("", DISK(QCOW2("/d/b", "vdb") "<readonly/><shareable/>"), "vdb", true);
+    needs_way_back("", DISK("<target dev='vdb'/>"), "vdb", true);
+    needs_way_back("", "<disk type='file' device='cdrom'><target dev='sda'/></disk>", "sda", true);
 }
 
 static void refused(const char *disks, bool is_internal, const char *text)
@@ -153,6 +187,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(what_cannot_change_is_left_out),
+        TEST(that_there_is_no_way_back_is_told),
         TEST(what_cannot_take_part_is_named),
         TEST(libvirt_is_told_of_all),
         TEST(flags_of_each_kind),
