@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 
 import tap
+from command import output
 from package_root import PACKAGE, build
 from peers import REPO
 
@@ -30,14 +31,6 @@ def setUpModule():
     folder = tempfile.mkdtemp(prefix="nsa-package-", dir="/var/tmp")
     unittest.addModuleCleanup(subprocess.run, ["rm", "-rf", folder], check=True)
     package = build(folder)
-
-
-def output(*argv, **kwargs):
-    done = subprocess.run(argv, text=True, check=False, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, **kwargs)
-    if done.returncode:
-        raise AssertionError(f"{argv}: {done.stdout[-4000:]}")
-    return done.stdout
 
 
 def build_again(where):

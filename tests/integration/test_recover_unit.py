@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 
 import tap
+from command import output
 from peers import REPO
 from systemd_root import PREFIX, SystemdRoot
 
@@ -41,15 +42,8 @@ class RecoverRoot(SystemdRoot):
                f"sed 's|@BINDIR@|{PREFIX}/bin|' {REPO}/packaging/{UNIT}.in >/run/units/{UNIT}")
 
 
-def output(*argv):
-    done = subprocess.run(argv, text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-        raise AssertionError(f"{argv}: {done.stdout}")
-    return done.stdout.strip()
-
-
 def virsh(*argv):
-    return output("virsh", "-q", "-c", "qemu:///system", *argv)
+    return output("virsh", "-q", "-c", "qemu:///system", *argv).strip()
 
 
 def setUpModule():
@@ -60,7 +54,7 @@ def setUpModule():
     os.chmod(folder.name, 0o755)
     output("qemu-img", "create", "-q", "-f", "qcow2", f"{folder.name}/disk", "8M")
     output("truncate", "-s", "8M", f"{folder.name}/device")
-    device = output("losetup", "-f", "--show", f"{folder.name}/device")
+    device = output("losetup", "-f", "--show", f"{folder.name}/device").strip()
     unittest.addModuleCleanup(output, "losetup", "-d", device)
     name = os.path.basename(folder.name)
     with open(f"{folder.name}/xml", "w", encoding="utf-8") as out:

@@ -7,7 +7,6 @@ lab. The RPM itself is a matter of make package-check.
 import fnmatch
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -16,20 +15,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 
 import tap
+from command import output
 from peers import REPO
 
 SPEC = f"{REPO}/packaging/rpm/nova-snapshot-agent.spec"
 UPGRADED = "1"  # how many are left: what RPM tells a script
 # The Makefile's own, so that nothing is built again.
 CFLAGS = "optflags -O2 -g"
-
-
-def output(*argv, **kwargs):
-    done = subprocess.run(argv, text=True, check=False, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, **kwargs)
-    if done.returncode:
-        raise AssertionError(f"{argv}: {done.stdout[-4000:]}")
-    return done.stdout
 
 
 def section(text, name):

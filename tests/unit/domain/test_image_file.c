@@ -324,41 +324,32 @@ static void names_that_cannot_be_used(void **state)
     assert_int_equal(image_file_verify(&file, NULL, &err), 0);
 }
 
-static const char *path_of_length(size_t length)
-{
-    static char path[PATH_MAX];
-    int n = snprintf(path, sizeof(path), "%s/", temp_folder);
-    memset(path + n, 'i', length);
-    path[(size_t)n + length] = '\0';
-    return path;
-}
-
 /* Also while it is not whole it has a name. */
 static void names_that_are_too_long(void **state)
 {
     (void)state;
     struct image_file file = {.path = "as it was"};
     const size_t around = strlen(".") + strlen(".01234567.partial");
-    assert_int_equal(image_file_name(path_of_length(NAME_MAX - around + 1), &file, &err),
+    assert_int_equal(image_file_name(temp_path_of_length(NAME_MAX - around + 1), &file, &err),
                      -ENAMETOOLONG);
-    assert_non_null(strstr(err.message, path_of_length(NAME_MAX - around + 1)));
+    assert_non_null(strstr(err.message, temp_path_of_length(NAME_MAX - around + 1)));
     assert_non_null(strstr(err.message, "too long"));
     assert_string_equal(file.path, "as it was");
     err = (struct error)ERROR_INIT;
-    assert_int_equal(image_file_name(path_of_length(NAME_MAX - around), &file, &err), 0);
+    assert_int_equal(image_file_name(temp_path_of_length(NAME_MAX - around), &file, &err), 0);
 }
 
 static void one_that_another_makes_may_be_longer(void **state)
 {
     (void)state;
     struct image_file file;
-    assert_int_equal(image_file_name_whole(path_of_length(NAME_MAX + 1), &file, &err),
+    assert_int_equal(image_file_name_whole(temp_path_of_length(NAME_MAX + 1), &file, &err),
                      -ENAMETOOLONG);
     assert_non_null(strstr(err.message, "too long"));
     err = (struct error)ERROR_INIT;
     refused_folder = temp_folder;
-    assert_int_equal(image_file_name_whole(path_of_length(NAME_MAX), &file, &err), 0);
-    assert_string_equal(file.path, path_of_length(NAME_MAX));
+    assert_int_equal(image_file_name_whole(temp_path_of_length(NAME_MAX), &file, &err), 0);
+    assert_string_equal(file.path, temp_path_of_length(NAME_MAX));
 }
 
 static void a_folder_that_takes_no_file(void **state)

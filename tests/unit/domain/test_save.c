@@ -94,15 +94,6 @@ static int save(const char *file)
     return save_take(session, &request, &report, &err);
 }
 
-static const char *path_of_length(size_t length)
-{
-    static char path[PATH_MAX];
-    int n = snprintf(path, sizeof(path), "%s/", temp_folder);
-    memset(path + n, 'm', length);
-    path[(size_t)n + length] = '\0';
-    return path;
-}
-
 static void must_run_untouched(void)
 {
     assert_int_equal(saves, 0);
@@ -119,7 +110,7 @@ static void one_to_a_file_with_its_record_beside(void **state)
 {
     (void)state;
     char disks[PATH_MAX];
-    const char *file = path_of_length(longest());
+    const char *file = temp_path_of_length(longest());
     need(save(file));
     need(save_record_beside(file, disks, &err));
     assert_int_equal(saves, 1);
@@ -133,7 +124,7 @@ static void one_to_a_file_with_its_record_beside(void **state)
 static void one_whose_record_has_too_long_a_name(void **state)
 {
     (void)state;
-    assert_int_equal(save(path_of_length(longest() + 1)), -ENAMETOOLONG);
+    assert_int_equal(save(temp_path_of_length(longest() + 1)), -ENAMETOOLONG);
     assert_non_null(strstr(err.message, "too long"));
     must_run_untouched();
 }

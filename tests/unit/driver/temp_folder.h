@@ -3,8 +3,10 @@
 #pragma once
 
 #include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static char temp_folder[] = "/var/tmp/test_driver.XXXXXX";
@@ -37,5 +39,15 @@ static inline const char *temp_path(const char *name)
     static unsigned next;
     char *path = paths[next++ % 64];
     (void)snprintf(path, sizeof(paths[0]), "%s/%s", temp_folder, name);
+    return path;
+}
+
+/* Of a file there whose name has `length` bytes, in one static buffer. */
+static inline const char *temp_path_of_length(size_t length)
+{
+    static char path[PATH_MAX];
+    int n = snprintf(path, sizeof(path), "%s/", temp_folder);
+    memset(path + n, 'n', length);
+    path[(size_t)n + length] = '\0';
     return path;
 }
