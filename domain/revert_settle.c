@@ -11,11 +11,11 @@
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "domain/domain_run.h"
 #include "domain/layer_map.h"
 #include "domain/new_layer.h"
 #include "domain/pending_call.h"
 #include "domain/revert_enter.h"
+#include "domain/revert_hold.h"
 #include "domain/revert_layers.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
@@ -63,37 +63,6 @@ static int await_call(struct session *session, struct error *err)
     return pending_call_answered(session, err);
 }
 
-/* By the command, or by libvirt for its checkpoint; libvirtd started anew knows no reason. An error
- * of a disk is one of a guest that went on. */
-static bool is_pause_of_ours(int reason)
-{
-    return reason == VIR_DOMAIN_PAUSED_USER || reason == VIR_DOMAIN_PAUSED_UNKNOWN ||
-           reason == VIR_DOMAIN_PAUSED_SNAPSHOT || reason == VIR_DOMAIN_PAUSED_SAVE ||
-           reason == VIR_DOMAIN_PAUSED_MIGRATION;
-}
-
-/* The guest of then, paused. */
-static bool is_held(const struct session *session)
-{
-    int state = VIR_DOMAIN_NOSTATE, reason = 0;
-    struct error ignored = ERROR_INIT;
-    cleanup_run json_t *run = NULL;
-    return session->domain && virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
-           state == VIR_DOMAIN_PAUSED && is_pause_of_ours(reason) &&
-           domain_run_read(session, &run, &ignored) == 0 &&
-           domain_run_compare(session->record, json_object_get(note_of(session, "revert"), "run"),
-                              run) == DOMAIN_RUN_SAME;
-}
-
-static int resume(const struct session *session, struct error *err)
-{
-    bool was_running = json_is_true(json_object_get(note_of(session, "revert"), "was_running"));
-    if (!was_running || !is_noted(session, "suspend") || !is_held(session))
-        return 0;
-    return virDomainResume(session->domain) < 0 ? libvirt_error(err, "cannot let the guest go on")
-                                                : 0;
-}
-
 static bool is_open(const struct session *session)
 {
     return is_noted(session, "revert") && !is_noted(session, "entered") &&
@@ -103,7 +72,7 @@ static bool is_open(const struct session *session)
 void revert_settle_release(struct session *session)
 {
     struct error failure = ERROR_INIT;
-    if (is_open(session) && resume(session, &failure) < 0)
+    if (is_open(session) && revert_hold_end(session, &failure) < 0)
         log_warning("the guest stays paused: %s", failure.message);
 }
 
@@ -137,22 +106,12 @@ static int remove_layers(const struct session *session, struct error *err)
     return r;
 }
 
-/* By this, for all that is noted, or by somebody else since. */
-static void warn_of_pause(const struct session *session)
-{
-    int state = VIR_DOMAIN_NOSTATE, reason = 0;
-    if (is_noted(session, "suspend") &&
-        virDomainGetState(session->domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED)
-        log_warning("the guest is paused, and not known to be the one that was paused for this: it "
-                    "stays so, `virsh resume` lets it go on");
-}
-
 /* Before the switch: nothing has become of the domain but that it may be paused. */
 static int undo(const struct session *session, bool is_active, struct error *err)
 {
-    int r = is_active ? resume(session, err) : 0;
+    int r = is_active ? revert_hold_end(session, err) : 0;
     if (r == 0 && is_active)
-        warn_of_pause(session);
+        revert_hold_warn(session);
     if (r == 0)
         r = remove_layers(session, err);
     if (r == 0 && is_noted(session, "made"))
@@ -214,7 +173,7 @@ static int go_on(struct session *session, bool is_active, struct error *err)
         warn_of_boot(session, place);
         return revert_enter_let_run(session, place, err);
     }
-    if (is_active && !is_held(session))
+    if (is_active && !revert_hold_lasts(session))
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                          "somebody has let the guest run on, or started it, meanwhile");
     int r = is_active ? revert_enter_stop(session, err) : 0;

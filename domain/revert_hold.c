@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See revert_hold.h. */
+#include "domain/revert_hold.h"
+
+#include <jansson.h>
+
+#include "common/cleanup.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "domain/domain_run.h"
+#include "driver/libvirt/domain.h"
+
+static const json_t *reversal(const struct session *session)
+{
+    return json_array_get(record_all(session->record, "revert"), 0);
+}
+
+static bool is_noted(const struct session *session)
+{
+    return record_all(session->record, "suspend") != NULL;
+}
+
+/* By the command, or by libvirt for its checkpoint; libvirtd started anew knows no reason. An error
+ * of a disk is one of a guest that went on. */
+static bool is_pause_of_ours(int reason)
+{
+    return reason == VIR_DOMAIN_PAUSED_USER || reason == VIR_DOMAIN_PAUSED_UNKNOWN ||
+           reason == VIR_DOMAIN_PAUSED_SNAPSHOT || reason == VIR_DOMAIN_PAUSED_SAVE ||
+           reason == VIR_DOMAIN_PAUSED_MIGRATION;
+}
+
+bool revert_hold_lasts(const struct session *session)
+{
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    struct error ignored = ERROR_INIT;
+    cleanup_run json_t *run = NULL;
+    return session->domain && virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
+           state == VIR_DOMAIN_PAUSED && is_pause_of_ours(reason) &&
+           domain_run_read(session, &run, &ignored) == 0 &&
+           domain_run_compare(session->record, json_object_get(reversal(session), "run"), run) ==
+               DOMAIN_RUN_SAME;
+}
+
+int revert_hold_end(const struct session *session, struct error *err)
+{
+    bool was_running = json_is_true(json_object_get(reversal(session), "was_running"));
+    if (!was_running || !is_noted(session) || !revert_hold_lasts(session))
+        return 0;
+    return virDomainResume(session->domain) < 0 ? libvirt_error(err, "cannot let the guest go on")
+                                                : 0;
+}
+
+void revert_hold_warn(const struct session *session)
+{
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    if (is_noted(session) && virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
+        state == VIR_DOMAIN_PAUSED)
+        log_warning("the guest is paused, and not known to be the one that was paused for this: it "
+                    "stays so, `virsh resume` lets it go on");
+}
