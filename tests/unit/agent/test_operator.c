@@ -108,9 +108,11 @@ static int tear_down(void **state)
 /* The member of a path "slots.snapshots.taken". Borrowed. */
 static const json_t *member(const json_t *value, const char *path)
 {
+    char key[64];
     for (size_t length; value && *path != '\0'; path += length + (path[length] == '.')) {
         length = strcspn(path, ".");
-        value = json_object_getn(value, path, length);
+        (void)snprintf(key, sizeof(key), "%.*s", (int)length, path);
+        value = json_object_get(value, key);
     }
     return value;
 }
