@@ -9,6 +9,7 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "driver/definition/xml_node.h"
 #include "driver/libvirt/connection.h"
 #include "driver/libvirt/domain.h"
@@ -128,6 +129,25 @@ int bitmap_checkpoint_images(const struct session *session, const char *name, js
                : 0;
 }
 
+/* QEMU stores a bitmap in its disk when it ends, not when it is killed: what was lost then libvirt
+ * does not find, and can only forget. */
+static int delete_checkpoint(virDomainCheckpointPtr checkpoint, const char *name, struct error *err)
+{
+    if (virDomainCheckpointDelete(checkpoint, 0) == 0)
+        return 0;
+    bool is_lost = virGetLastErrorCode() == VIR_ERR_INTERNAL_ERROR &&
+                   strstr(virGetLastErrorMessage(), "not found in backing chain");
+    if (is_lost &&
+        virDomainCheckpointDelete(checkpoint, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) == 0) {
+        log_warning(
+            "checkpoint %s, which has no image, has no bitmap either: QEMU was killed before "
+            "it had stored it; libvirt has forgotten the checkpoint",
+            name);
+        return 0;
+    }
+    return libvirt_error(err, "cannot remove checkpoint %s, which has no image", name);
+}
+
 int bitmap_checkpoint_remove(const struct session *session, const char *name, const char *id,
                              struct error *err)
 {
@@ -150,7 +170,5 @@ int bitmap_checkpoint_remove(const struct session *session, const char *name, co
                          "checkpoint %s has no image and is to be removed, which only a running "
                          "domain's can be: start it",
                          name);
-    if (is_ours && virDomainCheckpointDelete(checkpoint, 0) < 0)
-        return libvirt_error(err, "cannot remove checkpoint %s, which has no image", name);
-    return 0;
+    return is_ours ? delete_checkpoint(checkpoint, name, err) : 0;
 }

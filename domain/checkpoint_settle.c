@@ -95,14 +95,15 @@ static int thaw(const struct session *session, virDomainPtr domain, struct error
     return guest_freeze_end_left(&freeze, domain, err);
 }
 
-/* One that was stopped for this, and not by a user since. */
+/* One that was stopped for this, and not by a user since; API_ERROR: libvirt could not let it run.
+ */
 static int resume(virDomainPtr domain, struct error *err)
 {
     int state = VIR_DOMAIN_NOSTATE, reason = 0;
     if (virDomainGetState(domain, &state, &reason, 0) < 0)
         return libvirt_error(err, "cannot read whether the guest stands still");
     bool is_ours = reason == VIR_DOMAIN_PAUSED_SNAPSHOT || reason == VIR_DOMAIN_PAUSED_SAVE ||
-                   reason == VIR_DOMAIN_PAUSED_MIGRATION;
+                   reason == VIR_DOMAIN_PAUSED_MIGRATION || reason == LIBVIRT_PAUSED_API_ERROR;
     if (state != VIR_DOMAIN_PAUSED || !is_ours)
         return 0;
     return virDomainResume(domain) < 0 ? libvirt_error(err, "cannot let the guest go on") : 0;

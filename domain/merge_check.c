@@ -21,8 +21,6 @@
 #include "driver/libvirt/connection.h"
 #include "driver/libvirt/domain.h"
 
-#define RESERVE_BYTES (UINT64_C(64) << 20) /* tables, and what else is written there meanwhile */
-
 static int refuse(struct error *err, int errnum, const char *why)
 {
     return error_set(err, errnum, EXC_INTERNAL_ERROR, "%s", why);
@@ -104,14 +102,23 @@ int merge_check_domain(const struct session *session, struct error *err)
                        : 0;
 }
 
-static uint64_t bytes_of(const json_t *disk)
+static uint64_t number_of(const json_t *file, const char *name)
 {
-    const json_t *file;
-    uint64_t bytes = RESERVE_BYTES;
+    return (uint64_t)json_integer_value(json_object_get(file, name));
+}
+
+/* What has its place in the base already takes none: at worst all that goes down has not, but no
+ * more than is free below the disk's size. */
+uint64_t merge_check_bytes(const json_t *disk)
+{
+    const json_t *file, *base = json_object_get(disk, "base");
+    uint64_t down = 0, size = number_of(base, "size_bytes"),
+             has = number_of(base, "allocated_bytes");
     size_t i;
     json_array_foreach (json_object_get(disk, "gone"), i, file)
-        bytes += (uint64_t)json_integer_value(json_object_get(file, "allocated_bytes"));
-    return bytes;
+        down += number_of(file, "allocated_bytes");
+    uint64_t rest = size > has ? size - has : 0;
+    return MERGE_RESERVE_BYTES + (down < rest ? down : rest);
 }
 
 /* All that is written to the file system of that disk's base. */
@@ -127,7 +134,7 @@ static int check_room(const json_t *disks, const json_t *disk, struct error *err
     json_array_foreach (disks, i, other) {
         if (json_equal(json_object_get(json_object_get(other, "base"), "dev"),
                        json_object_get(base, "dev")))
-            needed += bytes_of(other);
+            needed += merge_check_bytes(other);
     }
     uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     return free_bytes >= needed ? 0

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "common/error.h"
 #include "domain/session.h"
@@ -23,3 +24,8 @@ int merge_check_domain(const struct session *session, struct error *err);
  */
 int merge_check(const struct session *session, const json_t *merge, const json_t *before,
                 struct error *err);
+
+/* For its test: the most that a disk's merge may write to its base's file system, with a reserve.
+ */
+#define MERGE_RESERVE_BYTES (UINT64_C(64) << 20) /* tables, and what else is written meanwhile */
+uint64_t merge_check_bytes(const json_t *disk);

@@ -78,7 +78,7 @@ static void keep_restorable(const struct session *session, const json_t *note, c
 static bool is_pause_of_waking(int reason)
 {
     return reason == VIR_DOMAIN_PAUSED_MIGRATION || reason == VIR_DOMAIN_PAUSED_STARTING_UP ||
-           reason == VIR_DOMAIN_PAUSED_UNKNOWN;
+           reason == VIR_DOMAIN_PAUSED_UNKNOWN || reason == LIBVIRT_PAUSED_API_ERROR;
 }
 
 int restore_settle_resume(struct session *session, struct error *err)

@@ -20,13 +20,14 @@ static bool is_noted(const struct session *session)
     return record_all(session->record, "suspend") != NULL;
 }
 
-/* By the command, or by libvirt for its checkpoint; libvirtd started anew knows no reason. An error
- * of a disk is one of a guest that went on. */
+/* By the command, or by libvirt for its checkpoint, also where it could not let the guest run
+ * again; libvirtd started anew knows no reason. An error of a disk is one of a guest that went on.
+ */
 static bool is_pause_of_ours(int reason)
 {
     return reason == VIR_DOMAIN_PAUSED_USER || reason == VIR_DOMAIN_PAUSED_UNKNOWN ||
            reason == VIR_DOMAIN_PAUSED_SNAPSHOT || reason == VIR_DOMAIN_PAUSED_SAVE ||
-           reason == VIR_DOMAIN_PAUSED_MIGRATION;
+           reason == VIR_DOMAIN_PAUSED_MIGRATION || reason == LIBVIRT_PAUSED_API_ERROR;
 }
 
 bool revert_hold_lasts(const struct session *session)

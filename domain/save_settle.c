@@ -109,7 +109,7 @@ static int let_go_on(const struct session *session, const json_t *note, struct e
     if (virDomainGetState(session->domain, &state, &reason, 0) < 0)
         return libvirt_error(err, "cannot read the domain's state");
     if (!json_is_true(json_object_get(note, "is_running")) || state != VIR_DOMAIN_PAUSED ||
-        reason != VIR_DOMAIN_PAUSED_SAVE)
+        (reason != VIR_DOMAIN_PAUSED_SAVE && reason != LIBVIRT_PAUSED_API_ERROR))
         return 0;
     return virDomainResume(session->domain) < 0
                ? libvirt_error(err, "cannot let the guest run again")

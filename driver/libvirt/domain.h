@@ -11,6 +11,10 @@
 #include "driver/image/qemu_user.h"
 #include "driver/libvirt/connection.h"
 
+/* VIR_DOMAIN_PAUSED_API_ERROR, since libvirt 9.2, which the daemon may be where the headers are
+ * not: it could not let the guest run on at the end of a call. */
+#define LIBVIRT_PAUSED_API_ERROR 14
+
 /* nova.virt.libvirt.guest.LIBVIRT_POWER_STATE over virDomainGetState(). */
 int libvirt_domain_power_state(virDomainPtr domain, enum power_state *ret_state, struct error *err);
 

@@ -94,7 +94,8 @@ static bool cold_is_settled_by_others(const struct cold_snapshot *op)
         return false;
     if (virDomainGetState(op->domain, &state, &reason, 0) < 0 || state != VIR_DOMAIN_PAUSED)
         return true;
-    return op->recovering ? reason != VIR_DOMAIN_PAUSED_SAVE : reason == VIR_DOMAIN_PAUSED_USER;
+    bool is_libvirts = reason == VIR_DOMAIN_PAUSED_SAVE || reason == LIBVIRT_PAUSED_API_ERROR;
+    return op->recovering ? !is_libvirts : reason == VIR_DOMAIN_PAUSED_USER;
 }
 
 /* A restored guest runs as before; a save that failed may have left it paused. */

@@ -22,6 +22,7 @@ static const char *kept; /* the XML of the only checkpoint, "monday"; NULL: ther
 static unsigned deleted;
 static bool runs;
 static int last_code;
+static const char *refusal; /* of a deletion by libvirt; NULL: none */
 
 static virDomainCheckpointPtr some_checkpoint(void)
 {
@@ -58,9 +59,19 @@ int __wrap_virDomainCheckpointDelete(virDomainCheckpointPtr checkpoint, unsigned
 int __wrap_virDomainCheckpointDelete(virDomainCheckpointPtr checkpoint, unsigned flags)
 {
     assert_ptr_equal(checkpoint, some_checkpoint());
-    assert_int_equal(flags, 0);
+    if (refusal && flags == 0) {
+        last_code = VIR_ERR_INTERNAL_ERROR;
+        return -1;
+    }
+    assert_int_equal(flags, refusal ? VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY : 0);
     deleted++;
     return 0;
+}
+
+const char *__wrap_virGetLastErrorMessage(void);
+const char *__wrap_virGetLastErrorMessage(void)
+{
+    return refusal;
 }
 
 int __wrap_virDomainCheckpointFree(virDomainCheckpointPtr checkpoint);
@@ -96,7 +107,7 @@ static int set_up(void **state)
     (void)state;
     err = (struct error)ERROR_INIT;
     session = (struct session){.driver = &driver};
-    kept = NULL;
+    kept = refusal = NULL;
     deleted = 0;
     runs = true;
     return 0;
@@ -129,6 +140,26 @@ static void what_is_described_is_read_again(void **state)
     json_decref(found);
     json_decref(images);
     free(xml);
+}
+
+static void one_whose_bitmap_was_lost_is_forgotten(void **state)
+{
+    (void)state;
+    kept = "<domaincheckpoint><description>{\"nova_snapshot\": \"42\"}</description>"
+           "</domaincheckpoint>";
+    refusal = "internal error: bitmap 'monday' not found in backing chain of 'vda'";
+    assert_int_equal(bitmap_checkpoint_remove(&session, "monday", "42", &err), 0);
+    assert_int_equal(deleted, 1);
+}
+
+static void one_that_cannot_be_removed_now_is_kept(void **state)
+{
+    (void)state;
+    kept = "<domaincheckpoint><description>{\"nova_snapshot\": \"42\"}</description>"
+           "</domaincheckpoint>";
+    refusal = "internal error: unable to execute QEMU command 'transaction'";
+    assert_true(bitmap_checkpoint_remove(&session, "monday", "42", &err) < 0);
+    assert_int_equal(deleted, 0);
 }
 
 static void others_are_left_alone(void **state)
@@ -175,6 +206,8 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
     const struct CMUnitTest tests[] = {
         TEST(what_is_described_is_read_again),
+        TEST(one_whose_bitmap_was_lost_is_forgotten),
+        TEST(one_that_cannot_be_removed_now_is_kept),
         TEST(others_are_left_alone),
         TEST(names),
     };

@@ -17,6 +17,7 @@
 
 #include "common/clock.h"
 #include "domain/checkpoint_settle.h"
+#include "driver/libvirt/domain.h"
 #include "tests/unit/domain/libvirt_session.h"
 
 static char memory[PATH_MAX];
@@ -48,10 +49,23 @@ bool __wrap_qemu_img_is_written(const char *path)
     return is_written;
 }
 
+static int reason_of_pause; /* -1: as it is */
+
+int __real_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
+int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
+int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags)
+{
+    int r = __real_virDomainGetState(domain, state, reason, flags);
+    if (reason_of_pause >= 0 && *state == VIR_DOMAIN_PAUSED && reason)
+        *reason = reason_of_pause;
+    return r;
+}
+
 static int set_up(void **state)
 {
     (void)state;
     looks = made_after = 0;
+    reason_of_pause = -1;
     is_written = false;
     (void)unlink(temp_path("overlay"));
     (void)snprintf(memory, sizeof(memory), "%s/memory", temp_folder);
@@ -119,6 +133,33 @@ static void what_was_refused_is_not_waited_for(void **state)
     settle();
     assert_int_equal(looks, 1);
     assert_int_equal(access(memory, F_OK), -1);
+}
+
+/* Of a guest that ran, when libvirt has answered. */
+static int state_when_paused_for(int reason)
+{
+    int state = VIR_DOMAIN_NOSTATE;
+    note_asked(clock_now_ms());
+    note("answered", json_true());
+    need(virDomainSuspend(session->domain));
+    reason_of_pause = reason;
+    settle();
+    need(virDomainGetState(session->domain, &state, NULL, 0));
+    if (state == VIR_DOMAIN_PAUSED)
+        need(virDomainResume(session->domain));
+    return state;
+}
+
+static void a_guest_that_libvirt_could_not_let_run_does(void **state)
+{
+    (void)state;
+    assert_int_equal(state_when_paused_for(LIBVIRT_PAUSED_API_ERROR), VIR_DOMAIN_RUNNING);
+}
+
+static void one_that_a_user_has_paused_does_not(void **state)
+{
+    (void)state;
+    assert_int_equal(state_when_paused_for(VIR_DOMAIN_PAUSED_USER), VIR_DOMAIN_PAUSED);
 }
 
 static void nor_what_was_asked_for_long_ago(void **state)
@@ -229,10 +270,16 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, end_session)
     const struct CMUnitTest tests[] = {
-        TEST(what_comes_late_keeps_its_files),           TEST(what_was_refused_is_not_waited_for),
-        TEST(nor_what_was_asked_for_long_ago),           TEST(somebodys_file_stays),
-        TEST(an_empty_file_that_nothing_names_goes),     TEST(what_a_guest_has_written_stays),
-        TEST(what_a_guest_has_written_becomes_its_disk), TEST(what_a_guest_writes_to_is_told),
+        TEST(what_comes_late_keeps_its_files),
+        TEST(what_was_refused_is_not_waited_for),
+        TEST(a_guest_that_libvirt_could_not_let_run_does),
+        TEST(one_that_a_user_has_paused_does_not),
+        TEST(nor_what_was_asked_for_long_ago),
+        TEST(somebodys_file_stays),
+        TEST(an_empty_file_that_nothing_names_goes),
+        TEST(what_a_guest_has_written_stays),
+        TEST(what_a_guest_has_written_becomes_its_disk),
+        TEST(what_a_guest_writes_to_is_told),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

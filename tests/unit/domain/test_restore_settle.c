@@ -19,6 +19,7 @@
 #include "domain/disk_fingerprint.h"
 #include "domain/restore_settle.h"
 #include "domain/save_record.h"
+#include "driver/libvirt/domain.h"
 #include "tests/unit/domain/libvirt_session.h"
 
 static const char *disk, *record;
@@ -169,6 +170,7 @@ static void one_that_was_to_run_does(void **state)
     assert_int_equal(state_after(VIR_DOMAIN_PAUSED_MIGRATION, record), VIR_DOMAIN_RUNNING);
     assert_int_equal(access(record, F_OK), -1);
     assert_int_equal(state_after(VIR_DOMAIN_PAUSED_MIGRATION, ""), VIR_DOMAIN_RUNNING);
+    assert_int_equal(state_after(LIBVIRT_PAUSED_API_ERROR, ""), VIR_DOMAIN_RUNNING);
 }
 
 static void one_that_a_user_has_paused_since_does_not(void **state)

@@ -500,6 +500,18 @@ static void save_that_goes_on_is_waited_for(void **state)
     assert_image(false);
 }
 
+/* Nor could libvirt let it run again, when the save had failed. */
+static void guest_that_libvirt_left_paused_runs(void **state)
+{
+    die_before_save(state);
+    world.state = VIR_DOMAIN_PAUSED;
+    world.pause_reason = LIBVIRT_PAUSED_API_ERROR;
+    assert_int_equal(recover(false), 0);
+    assert_true(was_called("Resume"));
+    assert_guest_as_before();
+    assert_image(false);
+}
+
 static void pause_of_the_user_stays(void **state)
 {
     die_before_save(state);
@@ -894,6 +906,7 @@ int main(void)
         cmocka_unit_test(guest_on_another_host_is_not_defined),
         cmocka_unit_test(guest_that_was_not_seen_is_not_defined),
         cmocka_unit_test(save_that_goes_on_is_waited_for),
+        cmocka_unit_test(guest_that_libvirt_left_paused_runs),
         cmocka_unit_test(pause_of_the_user_stays),
         cmocka_unit_test(guest_stopped_by_its_user_stays_off),
         cmocka_unit_test(evacuated_guest_is_not_started),
