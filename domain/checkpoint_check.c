@@ -59,6 +59,41 @@ int checkpoint_check_devices(const char *domain_xml, bool is_internal, bool has_
     return has_memory ? check_host_devices(domain_xml, err) : 0;
 }
 
+int checkpoint_check_next_start(const char *domain_xml, const struct checkpoint_plan *plan,
+                                struct error *err)
+{
+    struct domain_description *next = NULL;
+    int r = domain_description_parse(domain_xml, &next, err);
+    for (size_t i = 0; r == 0 && i < plan->disk_count; i++) {
+        const struct checkpoint_disk *disk = &plan->disks[i];
+        const struct domain_disk *then = domain_description_disk(next, disk->target);
+        if (!then || !then->layers || strcmp(then->layers[0].path, disk->base) != 0)
+            r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                          "disk %s: the running guest alone has it at %s: the domain's next start "
+                          "would go on without its new layer, and all that was written since; "
+                          "attach it with --config, too, or use --force",
+                          disk->target, disk->base);
+    }
+    domain_description_free(next);
+    return r;
+}
+
+/* libvirt gives the new layers to the next start as well, if that has the same disks. */
+static int check_next_start(virDomainPtr domain, const struct checkpoint_plan *plan,
+                            struct error *err)
+{
+    int persistent = virDomainIsPersistent(domain);
+    if (persistent < 0)
+        return libvirt_error(err, "cannot read whether the domain is transient");
+    if (persistent == 0)
+        return refuse(err, "the domain is transient: whoever starts it again would have it go on "
+                           "without its new layers, and all that was written since; `virsh define` "
+                           "it, or use --force");
+    cleanup_free char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+    return xml ? checkpoint_check_next_start(xml, plan, err)
+               : libvirt_error(err, "cannot read the domain's next start");
+}
+
 /* QEMU's jobs on a disk, and those of the whole domain: a backup, a migration, a save. */
 static int check_jobs(const struct session *session, const struct checkpoint_plan *plan,
                       struct error *err)
@@ -99,8 +134,7 @@ static int check_room(const struct session *session, const struct checkpoint_pla
                            memory_bytes >> 20, folder, free_bytes >> 20);
 }
 
-/* One that sleeps in a file, or whose bitmaps libvirt could not take along. */
-static int check_at_rest(virDomainPtr domain, struct error *err)
+static int check_at_rest(virDomainPtr domain, const struct checkpoint_plan *plan, struct error *err)
 {
     int saved = virDomainHasManagedSaveImage(domain, 0);
     if (saved < 0)
@@ -108,10 +142,7 @@ static int check_at_rest(virDomainPtr domain, struct error *err)
     if (saved == 1)
         return refuse(err, "the guest is saved to disk with the memory that belongs to its disks: "
                            "start it first");
-    int bitmaps = virDomainListAllCheckpoints(domain, NULL, 0);
-    if (bitmaps < 0 && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
-        return libvirt_error(err, "cannot list the domain's checkpoints of increments");
-    return bitmaps > 0
+    return plan->has_bitmaps
                ? refuse(err, "the domain has checkpoints of increments, which libvirt takes along "
                              "while it runs alone: start it, or remove them with "
                              "`virsh checkpoint-delete`")
@@ -134,8 +165,16 @@ int checkpoint_check(const struct session *session, const struct checkpoint_plan
     if (r == 0)
         r = checkpoint_check_devices(xml, plan->is_internal, plan->has_memory, err);
     if (r == 0)
-        r = plan->runs ? check_jobs(session, plan, err) : check_at_rest(session->domain, err);
+        r = plan->runs ? check_jobs(session, plan, err) : check_at_rest(session->domain, plan, err);
+    if (r == 0 && plan->has_bitmaps && plan->has_memory && !plan->is_running)
+        r = refuse(err, "the guest is paused and has checkpoints of increments: QEMU lets go of "
+                        "their bitmaps with the memory, and an increment could lack writes; let it "
+                        "run, or leave memory out with --disk-only");
     if (r == 0 && plan->memory_file[0] != '\0')
         r = check_room(session, plan, err);
-    return r == 0 && request->quiesce ? check_thawed(session, err) : r;
+    if (r == 0 && request->quiesce)
+        r = check_thawed(session, err);
+    if (r == 0 && plan->runs && !plan->is_internal && !request->force)
+        r = check_next_start(session->domain, plan, err);
+    return r;
 }

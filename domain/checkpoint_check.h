@@ -16,3 +16,8 @@ int checkpoint_check(const struct session *session, const struct checkpoint_plan
 /* For its test: what the definition has that a checkpoint of this kind cannot be made with. */
 int checkpoint_check_devices(const char *domain_xml, bool is_internal, bool has_memory,
                              struct error *err);
+
+/* The same: a disk of the plan that the next start, which has this definition, does not have there.
+ */
+int checkpoint_check_next_start(const char *domain_xml, const struct checkpoint_plan *plan,
+                                struct error *err);

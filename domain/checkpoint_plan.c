@@ -3,33 +3,38 @@
 #include "domain/checkpoint_plan.h"
 
 #include <errno.h>
+#include <libvirt/virterror.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/cleanup.h"
 #include "driver/definition/domain_disk.h"
 #include "driver/definition/xml_node.h"
 #include "driver/libvirt/domain.h"
 
-#define OMISSIONS_MAX 256
-/* As revert_point.c has it: what the guest writes to has to be of the same instant. */
+#define REMARKS_MAX 256
+/* As revert_point.c and merge_chain.c have it: what the guest writes to has to be of the same
+ * instant, and all layers in files. */
 #define NO_WAY_BACK                                                                                \
     "; `domain revert` cannot go back to such a checkpoint, whose disks can be read all the same"
+#define NO_MERGE ", nor can `domain delete-checkpoint` and `domain flatten` merge its layers"
 
-static int omit(struct checkpoint_plan *plan, const char *what, const char *why, struct error *err)
+static int remark(struct checkpoint_remarks *remarks, const char *what, const char *why,
+                  struct error *err)
 {
-    if (plan->omission_count == OMISSIONS_MAX)
+    if (remarks->count == REMARKS_MAX)
         return error_set(err, E2BIG, EXC_INTERNAL_ERROR, "the domain has more than %d disks",
-                         OMISSIONS_MAX);
-    size_t size = (plan->omission_count + 1) * sizeof(*plan->omissions);
-    struct checkpoint_omission *grown = realloc(plan->omissions, size);
+                         REMARKS_MAX);
+    struct checkpoint_remark *grown =
+        realloc(remarks->all, (remarks->count + 1) * sizeof(*remarks->all));
     if (!grown)
         return error_nomem(err);
-    plan->omissions = grown;
-    struct checkpoint_omission *omission = &grown[plan->omission_count++];
-    *omission = (struct checkpoint_omission){.why = why};
-    (void)snprintf(omission->what, sizeof(omission->what), "%s", what);
+    remarks->all = grown;
+    struct checkpoint_remark *added = &grown[remarks->count++];
+    *added = (struct checkpoint_remark){.why = why};
+    (void)snprintf(added->what, sizeof(added->what), "%s", what);
     return 0;
 }
 
@@ -65,12 +70,32 @@ static const char *reason_against(const struct domain_disk *disk, bool is_intern
     return NULL;
 }
 
+/* NULL: there is a way back of it, and it can be merged again. */
+static const char *reason_to_be_careful(const xmlNode *element, const struct domain_disk *disk,
+                                        bool is_internal)
+{
+    const struct disk_layer *layer = &disk->layers[0];
+    struct stat st;
+    if (!xml_node_attribute_is(element, "type", "file"))
+        return "it is no file" NO_WAY_BACK NO_MERGE;
+    if (layer->encrypted)
+        return "it is encrypted" NO_WAY_BACK;
+    if (xml_node_child_named(element, "transient"))
+        return "what is written to it is thrown away when the guest ends" NO_WAY_BACK NO_MERGE;
+    if (strcmp(layer->format, "qcow2") != 0 && strcmp(layer->format, "raw") != 0)
+        return "it is neither qcow2 nor raw" NO_WAY_BACK NO_MERGE;
+    return !is_internal && lstat(layer->path, &st) == 0 && S_ISLNK(st.st_mode)
+               ? "it is called by a link: neither `domain delete-checkpoint` nor `domain flatten` "
+                 "can merge its layers"
+               : NULL;
+}
+
 static int add_disk(const xmlNode *element, const struct domain_disk *disk,
                     struct checkpoint_plan *plan, struct error *err)
 {
     const char *why = why_omitted(element, disk);
     if (why)
-        return omit(plan, disk->target, why, err);
+        return remark(&plan->omissions, disk->target, why, err);
     const char *reason = reason_against(disk, plan->is_internal);
     if (reason)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "disk %s: %s", disk->target, reason);
@@ -81,7 +106,8 @@ static int add_disk(const xmlNode *element, const struct domain_disk *disk,
     (void)snprintf(added->target, sizeof(added->target), "%s", disk->target);
     (void)snprintf(added->format, sizeof(added->format), "%s", disk->layers[0].format);
     (void)snprintf(added->base, sizeof(added->base), "%s", disk->layers[0].path);
-    return 0;
+    const char *caution = reason_to_be_careful(element, disk, plan->is_internal);
+    return caution ? remark(&plan->cautions, disk->target, caution, err) : 0;
 }
 
 static int read_disks(const xmlNode *devices, struct checkpoint_plan *plan, struct error *err)
@@ -113,10 +139,29 @@ static int omit_devices(const xmlNode *devices, struct checkpoint_plan *plan, st
                         xml_node_attribute_is(xml_node_child_named(os, "loader"), "type", "pflash");
     int r = 0;
     if (has_firmware)
-        r = omit(plan, "nvram", "the firmware's variables stay as they are" NO_WAY_BACK, err);
+        r = remark(&plan->omissions, "nvram",
+                   "the firmware's variables stay as they are" NO_WAY_BACK, err);
     if (r == 0 && xml_node_child_named(devices, "tpm"))
-        r = omit(plan, "tpm", "its state stays as it is" NO_WAY_BACK, err);
+        r = remark(&plan->omissions, "tpm", "its state stays as it is" NO_WAY_BACK, err);
     return r;
+}
+
+/* libvirt takes them along while the guest runs; revert_check.c and merge_check.c do not. */
+static int read_bitmaps(const struct session *session, struct checkpoint_plan *plan,
+                        struct error *err)
+{
+    int bitmaps = virDomainListAllCheckpoints(session->domain, NULL, 0);
+    if (bitmaps < 0 && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
+        return libvirt_error(err, "cannot list the domain's checkpoints of increments");
+    plan->has_bitmaps = bitmaps > 0;
+    return plan->has_bitmaps
+               ? remark(&plan->cautions, "increments",
+                        "the domain has checkpoints of increments: `domain revert` and `domain "
+                        "delete-checkpoint` work when libvirt has them no more, and `virsh "
+                        "checkpoint-delete` without --metadata writes to the files that keep this "
+                        "checkpoint, after which there is no way back to it",
+                        err)
+               : 0;
 }
 
 int checkpoint_plan_read_devices(const xmlNode *devices, struct checkpoint_plan *plan,
@@ -168,12 +213,13 @@ int checkpoint_plan_read(const struct session *session, const struct checkpoint_
         r = xml_node_parse_domain(xml, &document, &devices, err);
     if (r == 0)
         r = checkpoint_plan_read_devices(devices, ret_plan, err);
-    return r;
+    return r < 0 ? r : read_bitmaps(session, ret_plan, err);
 }
 
 void checkpoint_plan_done(struct checkpoint_plan *plan)
 {
     free(plan->disks);
-    free(plan->omissions);
+    free(plan->omissions.all);
+    free(plan->cautions.all);
     *plan = (struct checkpoint_plan){0};
 }

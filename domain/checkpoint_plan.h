@@ -23,23 +23,29 @@ struct checkpoint_disk {
     char overlay[DRIVER_PATH_MAX]; /* what it writes to from then on; "" = the same: internal */
 };
 
-/* A part of the guest that the checkpoint does not hold. */
-struct checkpoint_omission {
-    char what[DRIVER_FORMAT_MAX]; /* a disk's target; "tpm", "nvram" */
-    const char *why;              /* static; says where there is no way back without it */
+/* What is to be told of a part of the guest. */
+struct checkpoint_remark {
+    char what[DRIVER_FORMAT_MAX]; /* a disk's target; "tpm", "nvram", "increments" */
+    const char *why;              /* static; says where there is no way back */
+};
+
+struct checkpoint_remarks {
+    struct checkpoint_remark *all; /* owned */
+    size_t count;
 };
 
 struct checkpoint_plan {
     char name[CHECKPOINT_NAME_SIZE];
-    bool runs;       /* or is paused: there is a QEMU */
-    bool is_running; /* and it is not paused */
+    bool runs;        /* or is paused: there is a QEMU */
+    bool is_running;  /* and it is not paused */
+    bool has_bitmaps; /* checkpoints of increments */
     bool is_internal;
     bool has_memory;
     char memory_file[DRIVER_PATH_MAX]; /* ""; of an external one with memory */
     struct checkpoint_disk *disks;     /* owned */
     size_t disk_count;
-    struct checkpoint_omission *omissions; /* owned */
-    size_t omission_count;
+    struct checkpoint_remarks omissions; /* parts that the checkpoint does not hold */
+    struct checkpoint_remarks cautions;  /* those that it does, and that there is no way back of */
 };
 
 /*

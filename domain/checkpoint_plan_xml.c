@@ -20,7 +20,7 @@ static void add_disk(xmlNode *disks, const struct checkpoint_disk *disk)
     xml_node_set_attribute(xml_node_add_child(node, "source"), "file", disk->overlay);
 }
 
-static void add_omission(xmlNode *disks, const struct checkpoint_omission *omission)
+static void add_omission(xmlNode *disks, const struct checkpoint_remark *omission)
 {
     if (strcmp(omission->what, "tpm") == 0 || strcmp(omission->what, "nvram") == 0)
         return;
@@ -47,8 +47,8 @@ int checkpoint_plan_xml(const struct checkpoint_plan *plan, char **ret_xml, stru
     xmlNode *disks = xml_node_add_child(root, "disks");
     for (size_t i = 0; i < plan->disk_count; i++)
         add_disk(disks, &plan->disks[i]);
-    for (size_t i = 0; i < plan->omission_count; i++)
-        add_omission(disks, &plan->omissions[i]);
+    for (size_t i = 0; i < plan->omissions.count; i++)
+        add_omission(disks, &plan->omissions.all[i]);
     xmlDocDumpMemory(document, &text, &size);
     *ret_xml = text ? strdup((const char *)text) : NULL;
     xmlFree(text);

@@ -46,9 +46,11 @@ int revert_check_domain(const struct session *session, const struct revert_point
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "the domain has no definition of its own, and would be gone");
     if (bitmaps > 0)
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "the domain has checkpoints of increments, which would be of another "
-                         "disk: remove them with `virsh checkpoint-delete`");
+        return error_set(
+            err, EINVAL, EXC_INTERNAL_ERROR,
+            "the domain has checkpoints of increments, which would be of another "
+            "disk: have libvirt forget them with `virsh checkpoint-delete --metadata`; "
+            "without --metadata it writes to the files that keep this checkpoint");
     int r = check_definition(session, point, 0, err);
     return r < 0 ? r : check_definition(session, point, VIR_DOMAIN_XML_INACTIVE, err);
 }

@@ -83,7 +83,9 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
     [INVOCATION_FORCE_CHECKPOINT] =
         {"force", NULL,
          "Also of a server of nova's, which nova cannot start while its disks are in layers, or "
-         "starts on what is below them; and of a guest that was saved to a file."},
+         "starts on what is below them; of a guest that was saved to a file; of a transient "
+         "domain, and of disks that the running guest alone has: their next start does not know of "
+         "the layers."},
     [INVOCATION_FORCE_DELETE] = {"force", NULL,
                                  "Also of a guest that was saved to a file, which is of no use "
                                  "afterwards."},

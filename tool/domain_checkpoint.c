@@ -14,27 +14,38 @@ static const char *kind_of(const struct checkpoint_plan *plan)
     return plan->is_internal ? "internal" : "external";
 }
 
+static json_t *json_of(const struct checkpoint_remarks *remarks)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < remarks->count; i++)
+        (void)json_array_append_new(array, json_pack("{s:s, s:s}", "what", remarks->all[i].what,
+                                                     "why", remarks->all[i].why));
+    return array;
+}
+
+static void print_remarks(const struct checkpoint_remarks *remarks, const char *kind, FILE *out)
+{
+    for (size_t i = 0; i < remarks->count; i++)
+        (void)fprintf(out, "%s  %s: %s\n", remarks->all[i].what, kind, remarks->all[i].why);
+}
+
 static void report_json(const struct checkpoint_report *report, FILE *out)
 {
     const struct checkpoint_plan *plan = &report->plan;
-    json_t *disks = json_array(), *omissions = json_array();
+    json_t *disks = json_array();
     for (size_t i = 0; i < plan->disk_count; i++) {
         const struct checkpoint_disk *disk = &plan->disks[i];
         (void)json_array_append_new(
             disks, json_pack("{s:s, s:s, s:s*}", "disk", disk->target, "path", disk->base,
                              "overlay", disk->overlay[0] != '\0' ? disk->overlay : NULL));
     }
-    for (size_t i = 0; i < plan->omission_count; i++)
-        (void)json_array_append_new(omissions,
-                                    json_pack("{s:s, s:s}", "what", plan->omissions[i].what, "why",
-                                              plan->omissions[i].why));
-    json_t *root = json_pack("{s:s, s:s, s:b, s:s*, s:I, s:I, s:b, s:I, s:o, s:o}", "name",
-                             plan->name, "kind", kind_of(plan), "has_memory", plan->has_memory,
-                             "memory_path", plan->memory_file[0] != '\0' ? plan->memory_file : NULL,
-                             "memory_size_on_disk_bytes", (json_int_t)report->memory_bytes,
-                             "guest_paused_ms", (json_int_t)report->stood_still_ms, "halted",
-                             report->is_halted, "frozen_at_most_ms", (json_int_t)report->frozen_ms,
-                             "disks", disks, "left_out", omissions);
+    json_t *root = json_pack(
+        "{s:s, s:s, s:b, s:s*, s:I, s:I, s:b, s:I, s:o, s:o, s:o}", "name", plan->name, "kind",
+        kind_of(plan), "has_memory", plan->has_memory, "memory_path",
+        plan->memory_file[0] != '\0' ? plan->memory_file : NULL, "memory_size_on_disk_bytes",
+        (json_int_t)report->memory_bytes, "guest_paused_ms", (json_int_t)report->stood_still_ms,
+        "halted", report->is_halted, "frozen_at_most_ms", (json_int_t)report->frozen_ms, "disks",
+        disks, "left_out", json_of(&plan->omissions), "cautions", json_of(&plan->cautions));
     (void)json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     (void)fputc('\n', out);
     json_decref(root);
@@ -67,8 +78,8 @@ static void report_text(const struct checkpoint_report *report, FILE *out)
     if (plan->memory_file[0] != '\0')
         (void)fprintf(out, "memory  %s, %s on disk\n", plan->memory_file,
                       units_bytes(report->memory_bytes).text);
-    for (size_t i = 0; i < plan->omission_count; i++)
-        (void)fprintf(out, "%s  not in it: %s\n", plan->omissions[i].what, plan->omissions[i].why);
+    print_remarks(&plan->omissions, "not in it", out);
+    print_remarks(&plan->cautions, "beware", out);
     report_guest(report, out);
 }
 

@@ -63,11 +63,31 @@ static void devices_with_a_state_of_their_own(void **state)
     taken(DOMAIN("", PCI), false, false);
 }
 
+#define NEXT(target, file)                                                                         \
+    "<domain><name>web</name><uuid>2a5f8a9c-6f5c-4bb4-a7fb-0c4f6bb1d7e1</uuid><devices>"           \
+    "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='" file "'/>"  \
+    "<target dev='" target "' bus='virtio'/></disk></devices></domain>"
+
+static void only_what_the_next_start_has_too(void **state)
+{
+    (void)state;
+    struct checkpoint_disk disk = {.target = "vda", .base = "/d/a"};
+    const struct checkpoint_plan plan = {.disks = &disk, .disk_count = 1};
+    assert_int_equal(checkpoint_check_next_start(NEXT("vda", "/d/a"), &plan, &err), 0);
+    static const char *const others[] = {NEXT("vdb", "/d/a"), NEXT("vda", "/d/b")};
+    for (size_t i = 0; i < 2; i++) {
+        err = (struct error)ERROR_INIT;
+        assert_int_equal(checkpoint_check_next_start(others[i], &plan, &err), -EINVAL);
+        assert_non_null(strstr(err.message, "disk vda: the running guest alone has it at /d/a"));
+    }
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, NULL)
     const struct CMUnitTest tests[] = {
         TEST(firmware_with_variables),
+        TEST(only_what_the_next_start_has_too),
         TEST(devices_with_a_state_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

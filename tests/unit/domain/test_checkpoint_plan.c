@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -71,9 +72,9 @@ static void what_cannot_change_is_left_out(void **state)
     assert_int_equal(plan.disk_count, 1);
     assert_string_equal(plan.disks[0].target, "vda");
     assert_string_equal(plan.disks[0].base, "/d/a");
-    assert_int_equal(plan.omission_count, 5);
-    assert_string_equal(plan.omissions[1].what, "vdc");
-    assert_non_null(strstr(plan.omissions[1].why, "it is shared with other guests"));
+    assert_int_equal(plan.omissions.count, 5);
+    assert_string_equal(plan.omissions.all[1].what, "vdc");
+    assert_non_null(strstr(plan.omissions.all[1].why, "it is shared with other guests"));
 }
 
 static void needs_way_back(const char *os, const char *rest, const char *what, bool has_way_back)
@@ -82,10 +83,10 @@ static void needs_way_back(const char *os, const char *rest, const char *what, b
     checkpoint_plan_done(&plan);
     (void)snprintf(all, sizeof(all), "%s%s", DISK(QCOW2("/d/a", "vda")), rest);
     assert_int_equal(read_domain(os, all), 0);
-    assert_int_equal(plan.omission_count, 1);
-    assert_string_equal(plan.omissions[0].what, what);
-    if (has_way_back != !strstr(plan.omissions[0].why, "`domain revert` cannot go back"))
-        fail_msg("%s: %s", what, plan.omissions[0].why);
+    assert_int_equal(plan.omissions.count, 1);
+    assert_string_equal(plan.omissions.all[0].what, what);
+    if (has_way_back != !strstr(plan.omissions.all[0].why, "`domain revert` cannot go back"))
+        fail_msg("%s: %s", what, plan.omissions.all[0].why);
 }
 
 /* What revert_point.c refuses is told when the checkpoint is made. */
@@ -103,6 +104,43 @@ static void that_there_is_no_way_back_is_told(void **state)
     needs_way_back("", DISK(QCOW2("/d/b", "vdb") "<readonly/><shareable/>"), "vdb", true);
     needs_way_back("", DISK("<target dev='vdb'/>"), "vdb", true);
     needs_way_back("", "<disk type='file' device='cdrom'><target dev='sda'/></disk>", "sda", true);
+}
+
+static void needs_care(const char *disk, bool is_internal, const char *text)
+{
+    checkpoint_plan_done(&plan);
+    plan.is_internal = is_internal;
+    assert_int_equal(read_disks(disk), 0);
+    assert_int_equal(plan.disk_count, 1);
+    assert_int_equal(plan.cautions.count, text ? 1 : 0);
+    if (text && !strstr(plan.cautions.all[0].why, text))
+        fail_msg("%s", plan.cautions.all[0].why);
+}
+
+/* Of what takes part: what revert_point.c, deletion_point.c and merge_chain.c refuse. */
+static void what_nobody_comes_back_from_is_told(void **state)
+{
+    (void)state;
+    char link[64] = "/var/tmp/test_checkpoint_plan.XXXXXX", disk[512];
+    needs_care(DISK(QCOW2("/d/a", "vda")), false, NULL);
+    needs_care("<disk type='block' device='disk'><driver type='qcow2'/><source dev='/dev/vg/a'/>"
+               "<target dev='vda'/></disk>",
+               false, "it is no file; `domain revert` cannot go back");
+    needs_care(DISK(QCOW2("/d/a", "vda") "<transient/>"), false, "is thrown away");
+    needs_care(DISK("<driver type='vdi'/><source file='/d/a'/><target dev='vda'/>"), false,
+               "neither qcow2 nor raw");
+    needs_care(DISK("<driver type='qcow2'/><source file='/d/a'><encryption format='luks'/></source>"
+                    "<target dev='vda'/>"),
+               true, "it is encrypted");
+    assert_non_null(mkdtemp(link));
+    (void)strcat(link, "/a");
+    assert_int_equal(symlink("/d/a", link), 0);
+    (void)snprintf(disk, sizeof(disk),
+                   DISK("<driver type='raw'/><source file='%s'/><target dev='vda'/>"), link);
+    needs_care(disk, false, "it is called by a link");
+    assert_int_equal(unlink(link), 0);
+    *strrchr(link, '/') = '\0';
+    assert_int_equal(rmdir(link), 0);
 }
 
 static void refused(const char *disks, bool is_internal, const char *text)
@@ -188,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_cannot_change_is_left_out),
         TEST(that_there_is_no_way_back_is_told),
+        TEST(what_nobody_comes_back_from_is_told),
         TEST(what_cannot_take_part_is_named),
         TEST(libvirt_is_told_of_all),
         TEST(flags_of_each_kind),

@@ -11,6 +11,7 @@
 
 #include "common/cancel.h"
 #include "common/cleanup.h"
+#include "driver/libvirt/domain.h"
 #include "tests/unit/driver/scripted_death.h"
 #include "tests/unit/driver/snapshot/fixture.h"
 
