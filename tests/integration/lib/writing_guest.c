@@ -96,9 +96,12 @@ static uint64_t record_in_place_of(int fd, uint64_t n)
     return block[0] == MAGIC ? block[1] : 0;
 }
 
+/* A disk that is newer than this memory has something in the place of n, an older one lacks n - 1.
+ */
 static void write_record(int fd, uint64_t n)
 {
-    if (record_in_place_of(fd, n) != (n > SLOTS ? n - SLOTS : 0))
+    if (record_in_place_of(fd, n) != (n > SLOTS ? n - SLOTS : 0) ||
+        (n > 1 && record_in_place_of(fd, n - 1) != n - 1))
         printf("lost before %ju\n", (uintmax_t)n);
     for (size_t i = 0; i < BLOCK / 8; i += 2) {
         block[i] = MAGIC;
