@@ -423,6 +423,28 @@ test_restarts() {
     remove $guest
 }
 
+# What all of the above rests on: a guest finds that its disk is older than its memory, which virsh
+# restores without a word. Its console says so from then on.
+test_older_disk() { # guest with raw files
+    local guest=$1 disk said
+    rm -f "$MEMORY_FILE" "$MEMORY_FILE.disks"
+    $VIRSH start "$NAME-$guest"
+    writes_on "$guest" 20 240
+    $VIRSH suspend "$NAME-$guest"
+    flush "$guest"
+    for disk in vda vdb; do cp "$DISKS/$guest.$disk" "$DISKS/$disk.older"; done
+    $VIRSH resume "$NAME-$guest"
+    writes_on "$guest" 20 120
+    $VIRSH save "$NAME-$guest" "$MEMORY_FILE"
+    for disk in vda vdb; do cp "$DISKS/$disk.older" "$DISKS/$guest.$disk"; done
+    said=$($VIRSH restore "$MEMORY_FILE" 2>&1)
+    result $? "a disk older than its memory: virsh restores it" "$said"
+    writes_on "$guest" 20 120
+    grep -q 'lost before' "$(console_of "$guest")"
+    result $? "a disk older than its memory: the guest finds its last record gone" \
+        "$(tail -n 3 "$(console_of "$guest")")"
+}
+
 test_cow() {
     local cell
     make_guest cow qcow2
@@ -438,6 +460,7 @@ test_flat() {
     there_and_back flat managed running
     test_started_since flat
     test_checkpointed flat
+    test_older_disk flat
     remove flat
 }
 
