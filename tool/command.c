@@ -19,7 +19,7 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
         {"json", NULL, "Prints JSON, for programs: what the agent has answered, or what was done."},
     [INVOCATION_SOCKET] = {"socket", "PATH",
                            "Where the agent listens, when [snapshot_agent]control_socket is not "
-                           "its default."},
+                           "its default; of commands that ask it."},
     [INVOCATION_DISK] = {"disk", "MIB",
                          "MiB/s at which one snapshot reads its disk, 0 for no limit."},
     [INVOCATION_DISK_HOST] = {"disk-host", "MIB", "The same for all snapshots of the host."},
@@ -33,15 +33,17 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
     [INVOCATION_WAIT] = {"wait", "SECONDS",
                          "Waits so long for what is under way to end, and fails if it does not."},
     [INVOCATION_YES] = {"yes", NULL, "Removes what is nobody's, instead of only showing it."},
-    [INVOCATION_OUTPUT] =
-        {"output", "FILE",
-         "The file that is made, which has this name when it is whole; with "
-         "--all-disks a folder, for files <disk>.<format>. - is standard output."},
+    [INVOCATION_OUTPUT] = {"output", "FILE",
+                           "The file that is made, which has this name when it is whole. Of domain "
+                           "image: with --all-disks a "
+                           "folder, for files <disk>.<format>; - is standard output."},
     [INVOCATION_DOMAIN_DISK] = {"disk", "TARGET",
                                 "Of a domain: the disk with this target, as vda; the first one "
                                 "unless it is given."},
     [INVOCATION_ALL_DISKS] = {"all-disks", NULL,
-                              "All hard disks at one instant: one backup job, within one freeze."},
+                              "All hard disks at one instant: one backup job, within one freeze; "
+                              "by the method stream, raw or "
+                              "qcow2 and not compressed."},
     [INVOCATION_FORMAT] = {"format", "FORMAT",
                            "qcow2, which it is unless it is given, raw, vmdk or vdi."},
     [INVOCATION_COMPRESS] = {"compress", NULL, "A compressed qcow2 image."},
@@ -49,11 +51,13 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
                            "stream, blockcopy, blockrebase or cold, and no other. Unless it is "
                            "given: stream, else blockcopy. cold saves a running guest to disk "
                            "meanwhile."},
-    [INVOCATION_QUIESCE] =
-        {"quiesce", NULL, "Has the guest agent freeze the filesystems for the instant, or fails."},
+    [INVOCATION_QUIESCE] = {"quiesce", NULL,
+                            "Has the guest agent freeze the filesystems for the instant, or fails; "
+                            "a checkpoint's with --disk-only alone."},
     [INVOCATION_CHECKPOINT] = {"checkpoint", "NAME",
                                "Makes a checkpoint of libvirt's at the same instant, for a later "
-                               "--incremental-since. Of qcow2 disks of a running guest."},
+                               "--incremental-since. Of qcow2 disks of a running guest, with qcow2 "
+                               "images that are not compressed."},
     [INVOCATION_SINCE] = {"incremental-since", "NAME",
                           "Only what was written since this checkpoint: a qcow2 image whose "
                           "backing file is the image that the checkpoint was made with."},
@@ -65,8 +69,12 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
     [INVOCATION_MANAGED] = {"managed", NULL,
                             "libvirt keeps the memory, and the next start of the domain, whoever "
                             "asks for it, goes on from there."},
-    [INVOCATION_RUNNING] = {"running", NULL, "The guest runs afterwards, however it was."},
-    [INVOCATION_PAUSED] = {"paused", NULL, "The guest is paused afterwards, however it was."},
+    [INVOCATION_RUNNING] =
+        {"running", NULL,
+         "The guest runs afterwards, of domain save when it is restored, however it was."},
+    [INVOCATION_PAUSED] =
+        {"paused", NULL,
+         "The guest is paused afterwards, of domain save when it is restored, however it was."},
     [INVOCATION_VERIFY_DISKS] = {"verify-disks", NULL,
                                  "By a SHA-256 of each disk as well, which is read for it."},
     [INVOCATION_FORCE_RESTORE] =
@@ -93,14 +101,17 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
     [INVOCATION_STATE_DIR] = {"state-dir", "FOLDER",
                               "Where is written down what is done, /var/lib/nova-snapshot unless "
                               "it is given."},
-    [INVOCATION_NAME] = {"name", "NAME", "What it is called; the time, unless it is given."},
+    [INVOCATION_NAME] = {"name", "NAME",
+                         "What it is called, in 200 bytes at most; the time, unless it is given."},
     [INVOCATION_DISK_ONLY] = {"disk-only", NULL, "Without the memory of a guest that has any."},
     [INVOCATION_MEMORY] = {"memory", NULL,
                            "With memory, which it is of a guest that runs; fails where there is "
                            "none."},
-    [INVOCATION_INTERNAL] = {"internal", NULL,
-                             "Inside the disks' own files, which are to be qcow2: of a domain that "
-                             "runs with its memory, of a stopped one without."},
+    [INVOCATION_INTERNAL] =
+        {"internal", NULL,
+         "Inside the disks' own files, which are to be qcow2: of a domain that "
+         "runs with its memory, of a stopped one without. Takes no --disk, --memory-file or "
+         "--live, and no number for a name, which QEMU takes for an ID."},
     [INVOCATION_LIVE] = {"live", NULL,
                          "The guest runs on while its memory is written, and stands still for the "
                          "rest of it alone. It takes longer."},
