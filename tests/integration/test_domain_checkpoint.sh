@@ -94,6 +94,26 @@ test_refusals() {
     refused $guest 1 'does not run' --memory
     remove $guest
     refuse_devices
+    refuse_what_the_next_start_lacks
+}
+
+refuse_what_the_next_start_lacks() {
+    local guest=plugged said
+    qemu-img create -q -f qcow2 "$DISKS/$guest.img" 16M
+    qemu-img create -q -f qcow2 "$DISKS/${guest}2.img" 16M
+    define_guest $guest "$(disk_xml vda qcow2 "$DISKS/$guest.img")" || exit 1
+    $VIRSH attach-disk "$NAME-$guest" "$DISKS/${guest}2.img" vdb --driver qemu --subdriver qcow2 \
+        --live >/dev/null
+    refused $guest 1 'disk vdb: the running guest alone has it' --name live
+    $VIRSH attach-disk "$NAME-$guest" "$DISKS/${guest}2.img" vdb --driver qemu --subdriver qcow2 \
+        --config >/dev/null
+    said=$(checkpoint $guest --name both) &&
+        [ "$(file_of $guest vdb --inactive)" = "$DISKS/${guest}2.img.both" ]
+    result $? "of a disk that the next start has, too, it has the new layer" "$said"
+    remove $guest
+    $VIRSH create "$DIR/$guest.xml"
+    refused $guest 1 'the domain is transient' --name transient
+    $VIRSH destroy "$NAME-$guest"
 }
 
 refuse_devices() {
@@ -124,6 +144,11 @@ test_bitmaps() {
     $VIRSH checkpoint-create-as "$NAME-$guest" bitmap >/dev/null
     said=$(checkpoint $guest --name beside)
     result $? "beside a checkpoint of increments" "$said"
+    grep -q '^increments  beware: ' <<<"$said"
+    result $? "beside a checkpoint of increments: that there is no way back is told" "$said"
+    $VIRSH suspend "$NAME-$guest"
+    refused $guest 1 'QEMU lets go of their bitmaps' --name paused
+    $VIRSH resume "$NAME-$guest"
     said=$(tree_of $guest)
     grep -q '^  bitmap' <<<"$said" && grep -q '^\* beside' <<<"$said"
     result $? "beside a checkpoint of increments: both are listed" "$said"
@@ -208,7 +233,7 @@ killed_elsewhere() {
     paused) $VIRSH suspend "$NAME-$guest" ;;
     'shut off') $VIRSH destroy "$NAME-$guest" ;;
     esac
-    [ "$kind" = --internal ] && name=inside-$name
+    case $kind in --*) name=${kind#--}-$name ;; esac
     echo "checkpoint:$point kill" >"$STATE/failpoint"
     # shellcheck disable=SC2086
     (checkpoint "$guest" --name "$name" ${kind/external/} >"$DIR/said") 2>"$DIR/shells"
@@ -225,9 +250,12 @@ killed_elsewhere() {
 test_kills_elsewhere() {
     local guest=elsewhere kind state point
     make_writing_guest $guest qcow2 qcow2
-    for kind in --internal external; do
+    for kind in --internal --disk-only external; do
         for state in running paused 'shut off'; do
-            [ "$kind $state" != 'external running' ] || continue # as test_kills has it
+            case $kind,$state in
+            external,running) continue ;;       # as test_kills has it
+            external,'shut off') continue ;; # has no memory anyway
+            esac
             for point in written-down made; do killed_elsewhere $guest "$state" $kind $point; done
         done
     done

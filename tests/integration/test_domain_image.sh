@@ -366,6 +366,8 @@ restarted() { # point arguments...
     left_as_before $guest "$what" "$before"
     writes_on $guest 5 60
     result $? "$what: the guest writes on" "status $found: $(cat "$DIR/said")"
+    [ $found -eq 0 ] || { rm -rf "$DIR/new" && said=$(tool "$NAME-$guest" -o "$DIR/new" "$@"); }
+    result $? "$what: the next one makes it" "$said"
 }
 test_restarts() {
     local point

@@ -75,7 +75,9 @@ test_internal() {
     make_writing_guest $guest qcow2 qcow2
     make_checkpoint $guest running --internal
     refused $guest running 'what was written since would be lost'
+    make_checkpoint $guest later --internal
     reverts $guest 'shut off' running paused --force --paused
+    reverts $guest paused later running --force
     bring_to $guest running
     boots=$(boots_of $guest)
     echo "revert:internal kill" >"$STATE/failpoint"
@@ -231,6 +233,34 @@ test_kills() {
     remove $guest
 }
 
+# The same to a checkpoint without memory, of a guest that runs and of one that does not.
+test_kills_at_rest() {
+    local guest=rested state point said last
+    make_writing_guest $guest qcow2 raw
+    make_checkpoint $guest "then" --disk-only
+    for state in running 'shut off'; do
+        for point in revert:switch-noted revert:stopped revert:defined revert:is-current; do
+            bring_to $guest running
+            writes_on $guest 5 120
+            bring_to $guest "$state"
+            echo "$point kill" >"$STATE/failpoint"
+            (revert $guest "then" >"$DIR/said") 2>"$DIR/shells"
+            [ $? -eq 137 ]
+            result $? "$state, killed at $point" "$(cat "$DIR/said")"
+            said=$(recover $guest)
+            result $? "$state, killed at $point: recover" "$said"
+            last=$(now_of $guest)
+            [ "$last" = "${held[$guest.then]}" ] && [ "$(current_of $guest)" = "then" ] &&
+                [ "$(state_of $guest)" = 'shut off' ] && no_record
+            result $? "$state, killed at $point: it is where it was to go" \
+                "$last, not ${held[$guest.then]}; $(state_of $guest): $said"
+            said=$(revert $guest "$(left_of $guest)")
+            result $? "$state, killed at $point: what was left is there" "$said"
+        done
+    done
+    remove $guest
+}
+
 # It is where it was to go, with what was left behind, or goes on from now.
 one_or_the_other() { # guest boots description layers-before
     local guest=$1 boots=$2 what=$3 last said
@@ -278,12 +308,13 @@ test_twice() {
         [ $? -eq 137 ]
         result $? "twice: killed at $point" "$(cat "$DIR/said")"
     done
-    said=$(recover $guest) && [ "$(state_of $guest)" = running ] && no_record
-    result $? "twice: the guest runs after recover" "$(state_of $guest), $said"
+    said=$(recover $guest) && [ "$(state_of $guest)" = running ] &&
+        [ "$(current_of $guest)" = one ] && no_record
+    result $? "twice: the guest runs after recover, where it was to go" "$(state_of $guest), $said"
     remove $guest
 }
 
 build_writing_contents
-for cell in ${CELLS:-across internal refusals back after_deletion kills restarts twice}; do "test_$cell"; done
+for cell in ${CELLS:-across internal refusals back after_deletion kills kills_at_rest restarts twice}; do "test_$cell"; done
 echo "1..$count"
 [ "$failures" -eq 0 ]
