@@ -19,7 +19,7 @@ sys.path[:0] = [f"{HERE}/lib", f"{HERE}/amqp"]
 import tap
 from agent import leftovers
 from cloud import LAB, Cloud, assert_same_content, block_jobs, domain_xml, run, wait_for, write_pattern
-from package_root import PACKAGE, UNIT, PackageRoot, build, newer
+from package_root import PACKAGE, PACKAGES, TOOL_PACKAGE, UNIT, PackageRoot, build, newer
 from scraper import Prometheus, free_port
 
 OWN_CONF = "/etc/nova/nova-snapshot-agent.conf"
@@ -27,7 +27,7 @@ STATE_DIR = "/var/lib/nova-snapshot-agent"
 INSTANCES = f"{LAB}/nova/instances"
 SNAPSHOTS = f"{INSTANCES}/snapshots"
 LOCAL_PROFILE = "/etc/apparmor.d/local/abstractions/libvirt-qemu"
-MADE = f"# Made by {PACKAGE}."
+MADE = f"# Made by {TOOL_PACKAGE}."
 INCLUDE = f"include if exists <abstractions/{PACKAGE}>"
 RECOVER_UNIT = "nova-snapshot-domain-recover.service"
 # Of systemd-analyze: 20 is 2.0. The second has the file system and the processes of all.
@@ -36,11 +36,11 @@ MIB = 1 << 20
 
 
 def setUpModule():
-    global package, upgrade
+    global packages, upgrades
     folder = tempfile.mkdtemp(prefix="nsa-package-", dir="/var/tmp")
     unittest.addModuleCleanup(subprocess.run, ["rm", "-rf", folder], check=True)
-    package = build(folder)
-    upgrade = newer(package, folder)
+    packages = build(folder)
+    upgrades = [newer(package, folder) for package in packages]
 
 
 def lab_conf(cloud):
@@ -64,7 +64,8 @@ class PackageTest(unittest.TestCase):
     def test_confined(self):
         """package: its units give away no more than they must, nor does the agent's as root"""
         with tempfile.TemporaryDirectory(prefix="nsa-files-") as files:
-            subprocess.run(["dpkg-deb", "-x", package, files], check=True)
+            for package in packages:
+                subprocess.run(["dpkg-deb", "-x", package, files], check=True)
             for unit in MOST_EXPOSED:
                 with self.subTest(unit):
                     self.assert_confined(files, unit)
@@ -82,7 +83,7 @@ class PackageTest(unittest.TestCase):
     def test_purge_keeps_records(self):
         """package: a purge keeps the state directory while a record is in it, and says so"""
         with PackageRoot("[DEFAULT]\nhost = package.example.org\n") as root:
-            root.dpkg("--unpack", package)
+            root.dpkg("--unpack", *packages)
             folder = f"{STATE_DIR}/package.example.org.journal"
             root.run("sh", "-c", f"mkdir -p {folder}; echo {{}} >{folder}/record")
             self.assertIn(f"{STATE_DIR} is kept", root.dpkg("-P", PACKAGE))
@@ -93,9 +94,24 @@ class PackageTest(unittest.TestCase):
         with PackageRoot("[DEFAULT]\nhost = package.example.org\n") as root:
             root.run("rm", "-r", os.path.dirname(LOCAL_PROFILE))
             before = root.changed()
-            root.dpkg("-i", package)
+            root.dpkg("-i", *packages)
             self.assertEqual(root.output("cat", LOCAL_PROFILE).splitlines(), [MADE, INCLUDE])
-            root.dpkg("-P", PACKAGE)
+            root.dpkg("-P", *PACKAGES)
+            self.assertEqual(root.changed(), before)
+
+    def test_tool_alone(self):
+        """package: nova-snapshot needs no nova, and a killed command's record keeps its folder"""
+        tool = packages[0]
+        self.assertNotIn("nova-common", run("dpkg-deb", "-f", tool, "Depends"))
+        with PackageRoot("") as root:
+            before = root.changed()
+            root.dpkg("-i", tool)
+            self.assertIn("domain image", root.tool("--help"))
+            self.assertEqual(root.systemctl("is-enabled", RECOVER_UNIT.replace(".service", ".timer")), "enabled")
+            root.run("sh", "-c", "mkdir -p /var/lib/nova-snapshot/records; "
+                     "echo {} >/var/lib/nova-snapshot/records/record")
+            self.assertIn("/var/lib/nova-snapshot is kept", root.dpkg("-P", TOOL_PACKAGE))
+            root.run("rm", "-r", "/var/lib/nova-snapshot")
             self.assertEqual(root.changed(), before)
 
 
@@ -149,7 +165,7 @@ class StoryTest(unittest.TestCase):
     # --- the chapters
     def install(self):
         root = self.root
-        root.dpkg("-i", package)
+        root.dpkg("-i", *packages)
         self.assertEqual(root.systemctl("is-enabled", UNIT), "enabled")
         self.assertEqual(root.show("ActiveState"), "active")
         self.assertEqual(root.agent_user(), "nova")
@@ -220,17 +236,17 @@ class StoryTest(unittest.TestCase):
         first = self.root.main_pid()
         self.root.tool("throttle", "--upload", "1")
         image, request, _ = self.begin_slow("package-upgraded")
-        self.root.dpkg("-i", upgrade)
+        self.root.dpkg("-i", *upgrades)
         self.assertNotIn(self.root.main_pid(), ("0", first))
         self.assertIn("metrics_address", self.root.output("cat", OWN_CONF))
         self.assertEqual(self.root.output("stat", "-c", "%U %G %a", OWN_CONF), "root nova 640")
         self.assert_snapshot(image, request)
 
     def purge(self):
-        self.root.dpkg("-r", PACKAGE)
+        self.root.dpkg("-r", *PACKAGES)
         wait_for("an end of all processes", lambda: not self.root.processes())
         self.assertIn("metrics_address", self.root.output("cat", OWN_CONF))
-        self.root.dpkg("-P", PACKAGE)
+        self.root.dpkg("-P", *PACKAGES)
         self.root.run("rm", "-r", f"/run/units/{UNIT}.d")  # the user's own
 
     # --- what they share

@@ -27,20 +27,19 @@ DEBIANS = re.compile(r"/usr/share/(doc|lintian)/|/etc/apparmor\.d/|\.service\.d/
 
 
 def setUpModule():
-    global folder, package
+    global folder, packages
     folder = tempfile.mkdtemp(prefix="nsa-package-", dir="/var/tmp")
     unittest.addModuleCleanup(subprocess.run, ["rm", "-rf", folder], check=True)
-    package = build(folder)
+    packages = build(folder)
 
 
 def build_again(where):
-    """Of the source package beside it: the path of the binary package."""
-    source = os.path.dirname(package)
+    """Of the source package beside them."""
+    source = os.path.dirname(packages[0])
     description = next(name for name in os.listdir(source) if name.endswith(".dsc"))
     os.makedirs(where)
     output("dpkg-source", "-x", f"{source}/{description}", f"{where}/tree")
     output("dpkg-buildpackage", "-us", "-uc", "-b", f"-j{os.cpu_count()}", cwd=f"{where}/tree")
-    return f"{where}/{os.path.basename(package)}"
 
 
 def build_rpm():
@@ -53,8 +52,8 @@ def build_rpm():
     return next(path for path in made if "debug" not in os.path.basename(path))
 
 
-def files_of_package():
-    lines = output("dpkg-deb", "-c", package).splitlines()
+def files_of_packages():
+    lines = [line for package in packages for line in output("dpkg-deb", "-c", package).splitlines()]
     paths = {line.split(None, 5)[5].lstrip(".") for line in lines if not line.startswith("d")}
     return {re.sub(r"\.gz$|^(?=/lib/)", lambda m: "" if m[0] else "/usr", path)
             for path in paths if not DEBIANS.search(path)}
@@ -103,8 +102,11 @@ def lab_packages(group):
 class PackageBuildTest(unittest.TestCase):
     def test_reproducible(self):
         """package build: made again, in another folder, it is the same to the byte"""
-        again = build_again(f"{folder}/another/and/longer/path")
-        self.assertTrue(filecmp.cmp(package, again, shallow=False), f"{package} {again}")
+        where = f"{folder}/another/and/longer/path"
+        build_again(where)
+        for package in packages:
+            again = f"{where}/{os.path.basename(package)}"
+            self.assertTrue(filecmp.cmp(package, again, shallow=False), f"{package} {again}")
 
     def test_rpm(self):
         """package build: the RPM has the same files, and its configuration is root's and nova's"""
@@ -114,7 +116,7 @@ class PackageBuildTest(unittest.TestCase):
         rows = {row.split()[0]: row.split()[1:] for row in shown.splitlines()}
         found = {path for path, (mode, *_) in rows.items() if not mode.startswith("d")
                  and not re.match("/usr/share/(doc|licenses)/|/usr/lib/.build-id/", path)}
-        self.assertEqual(found, files_of_package())
+        self.assertEqual(found, files_of_packages())
         self.assertEqual(rows[f"/etc/nova/{PACKAGE}.conf"], ["-rw-r-----", "root", "nova"])
 
     def test_container(self):
@@ -123,7 +125,8 @@ class PackageBuildTest(unittest.TestCase):
         libraries = {name for name in control_field("Build-Depends") if name.endswith("-dev")}
         self.assertEqual({name for name in built_with if name.endswith("-dev")} - {"libc6-dev"}, libraries)
         self.assertLessEqual(libraries, lab_packages("build"))
-        needed = set(re.findall(r"lib[a-z0-9.+-]+", output("dpkg-deb", "-f", package, "Depends")))
+        needed = set(re.findall(r"lib[a-z0-9.+-]+", "".join(
+            output("dpkg-deb", "-f", package, "Depends") for package in packages)))
         self.assertLessEqual(needed - EVERYWHERE - control_field("Depends"), runs_with)
 
     def test_container_image(self):

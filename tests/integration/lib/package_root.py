@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 import stat
 import subprocess
 
@@ -11,6 +12,8 @@ from peers import REPO, wait_for
 from systemd_root import UNIT, SystemdRoot
 
 PACKAGE = "nova-snapshot-agent"
+TOOL_PACKAGE = "nova-snapshot"
+PACKAGES = TOOL_PACKAGE, PACKAGE  # in the order dpkg is given them
 # dpkg's own memory of what it did.
 NOT_LOOKED_AT = ("var/lib/dpkg", "var/log", "var/cache", "var/tmp")
 LIBVIRT = "/run/libvirt/libvirt-sock"
@@ -18,22 +21,24 @@ UNIT_FOLDERS = "/etc/systemd/system", "/usr/lib/systemd/system"
 
 
 def build(folder):
-    """make deb in a folder of ours: the path of the binary package."""
+    """make deb in a folder of ours: the paths of the binary packages."""
     done = subprocess.run(["make", "-s", "-C", REPO, "deb", f"BUILD={folder}/build"], text=True,
                           check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
-    return next(f"{folder}/build/deb/{name}" for name in os.listdir(f"{folder}/build/deb")
-                if name.startswith(f"{PACKAGE}_") and name.endswith(".deb"))
+    names = os.listdir(f"{folder}/build/deb")
+    return [next(f"{folder}/build/deb/{name}" for name in names
+                 if name.startswith(f"{package}_") and name.endswith(".deb")) for package in PACKAGES]
 
 
 def newer(package, folder):
     """The same as a later version."""
-    tree, made = f"{folder}/newer", f"{folder}/newer.deb"
+    made = f"{folder}/newer-{os.path.basename(package)}"
+    tree = made.removesuffix(".deb")
     subprocess.run(["dpkg-deb", "-R", package, tree], check=True)
     with open(f"{tree}/DEBIAN/control", encoding="utf-8") as control:
         text = control.read()
     with open(f"{tree}/DEBIAN/control", "w", encoding="utf-8") as control:
-        control.write(text.replace("\nVersion: ", "\nVersion: 9:"))
+        control.write(re.sub(r"(\nVersion: |\(= )", r"\g<1>9:", text))
     subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, made], check=True,
                    stdout=subprocess.DEVNULL)
     return made
@@ -125,4 +130,4 @@ class PackageRoot(SystemdRoot):
         return self.output("stat", "-c", "%U", f"/proc/{self.main_pid()}")
 
 
-__all__ = ["PACKAGE", "UNIT", "PackageRoot", "build", "newer"]
+__all__ = ["PACKAGE", "PACKAGES", "TOOL_PACKAGE", "UNIT", "PackageRoot", "build", "newer"]
