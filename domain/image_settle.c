@@ -28,16 +28,46 @@ static int open_folder(const char *path, int *ret_fd, struct stat *ret_st, struc
     return 0;
 }
 
-int image_settle_note(const char *partial, const char *path, json_t **ret_note, struct error *err)
+int image_settle_folder(const char *path, json_int_t *ret_inode, struct error *err)
 {
     struct stat st;
     cleanup_close int fd = -1;
     int r = open_folder(path, &fd, &st, err);
+    if (r == 0)
+        *ret_inode = (json_int_t)st.st_ino;
+    return r;
+}
+
+int image_settle_note(const char *partial, const char *path, json_t **ret_note, struct error *err)
+{
+    json_int_t folder = 0;
+    int r = image_settle_folder(path, &folder, err);
     if (r < 0)
         return r;
-    *ret_note = json_pack("{s:s, s:s, s:I}", "partial", partial, "path", path, "folder",
-                          (json_int_t)st.st_ino);
+    *ret_note = json_pack("{s:s, s:s, s:I}", "partial", partial, "path", path, "folder", folder);
     return *ret_note ? 0 : error_nomem(err);
+}
+
+/* Its device is not kept: many have another number after the next start of the host. */
+static bool is_folder_of(const json_t *note, const struct stat *folder)
+{
+    return json_integer_value(json_object_get(note, "folder")) == (json_int_t)folder->st_ino;
+}
+
+/* Looked for in the folder that was opened: storage may be mounted there meanwhile. */
+bool image_settle_has_gone(const json_t *note)
+{
+    struct stat st;
+    struct error ignored = ERROR_INIT;
+    cleanup_close int fd = -1;
+    const char *path = json_string_member(note, "path");
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    if (!path)
+        return false;
+    if (!json_object_get(note, "folder"))
+        return stat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR);
+    return open_folder(path, &fd, &st, &ignored) == 0 && is_folder_of(note, &st) &&
+           fstatat(fd, slash ? slash + 1 : path, &st, 0) < 0 && errno == ENOENT;
 }
 
 static bool is_one_file(const char *a, const char *b)
@@ -93,7 +123,7 @@ static int remove_partial(const char *partial, const json_t *note, const struct 
         return 0;
     if (errno != ENOENT)
         return error_errno(err, errno, "cannot remove %s", partial);
-    return json_integer_value(json_object_get(note, "folder")) == (json_int_t)folder->st_ino
+    return is_folder_of(note, folder)
                ? 0
                : error_set(err, ENOENT, EXC_INTERNAL_ERROR,
                            "cannot remove %s: its folder is not the one it was in, is its storage "

@@ -13,6 +13,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/disk_fingerprint.h"
+#include "domain/image_settle.h"
 #include "domain/save_record.h"
 #include "driver/libvirt/connection.h"
 
@@ -39,16 +40,22 @@ static int forget(const char *path, struct error *err)
                                                 : error_errno(err, errno, "cannot remove %s", path);
 }
 
-/* One that has gone again is nothing to keep in mind. */
-static int write_down(const char *path, const char *file, struct error *err)
+/* `memory` is the note of the file, of image_settle.h. */
+static int write_down(const char *path, const json_t *memory, struct error *err)
 {
     struct stat st;
+    json_int_t folder = 0;
+    const char *file = json_string_member(memory, "path");
+    if (image_settle_has_gone(memory))
+        return forget(path, err); /* it is nothing to keep in mind */
+    int r = image_settle_folder(file, &folder, err);
+    if (r < 0)
+        return r;
     if (stat(file, &st) < 0)
-        return errno == ENOENT ? forget(path, err)
-                               : error_errno(err, errno, "cannot read %s", file);
-    json_t *note = json_pack("{s:s, s:I, s:I}", "path", file, "ino", (json_int_t)st.st_ino,
-                             "mtime_ns", (json_int_t)clock_ns(&st.st_mtim));
-    int r = save_record_replace(path, note, err);
+        return error_errno(err, errno, "cannot read %s", file);
+    json_t *note = json_pack("{s:s, s:I, s:I, s:I}", "path", file, "folder", folder, "ino",
+                             (json_int_t)st.st_ino, "mtime_ns", (json_int_t)clock_ns(&st.st_mtim));
+    r = save_record_replace(path, note, err);
     json_decref(note);
     return r;
 }
@@ -57,15 +64,14 @@ int saved_file_settle(const struct session *session, struct error *err)
 {
     char path[PATH_MAX];
     const json_t *restore = last_note(session, "restore");
-    const char *file =
-        json_string_member(json_object_get(last_note(session, "save"), "memory"), "path");
-    bool is_saved = file && record_all(session->record, "saved");
+    const json_t *memory = json_object_get(last_note(session, "save"), "memory");
+    bool is_saved = json_string_member(memory, "path") && record_all(session->record, "saved");
     bool goes_on = restore && !json_is_true(json_object_get(restore, "is_managed")) &&
                    session->domain && virDomainIsActive(session->domain) == 1;
     int r = is_saved || goes_on ? name_note(session, path, err) : 0;
     if (r < 0 || !(is_saved || goes_on))
         return r;
-    return is_saved ? write_down(path, file, err) : forget(path, err);
+    return is_saved ? write_down(path, memory, err) : forget(path, err);
 }
 
 /* Where that cannot be told it is. */
@@ -74,7 +80,7 @@ static bool is_as_written(const json_t *note)
     struct stat st;
     const char *file = json_string_member(note, "path");
     if (file && stat(file, &st) < 0)
-        return errno != ENOENT && errno != ENOTDIR;
+        return !image_settle_has_gone(note);
     return file && json_integer_value(json_object_get(note, "ino")) == (json_int_t)st.st_ino &&
            json_integer_value(json_object_get(note, "mtime_ns")) == clock_ns(&st.st_mtim);
 }
@@ -133,15 +139,19 @@ static bool has_run_since(const json_t *note)
 static int refuse(const json_t *note, bool force, struct error *err)
 {
     const char *file = json_string_member(note, "path");
+    const char *way_out =
+        access(file, F_OK) == 0
+            ? "restore it first (`nova-snapshot domain restore`), or remove the file"
+            : "mount its storage, since the folder it was in is not there, and restore it first "
+              "(`nova-snapshot domain restore`)";
     if (force) {
         log_warning("the guest was saved to %s, and may not be restored from it afterwards", file);
         return 0;
     }
     return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                      "the guest was saved to %s, whose memory goes on with the disks as they are "
-                     "now alone: restore it first (`nova-snapshot domain restore`), or remove the "
-                     "file, or it takes --force",
-                     file);
+                     "now alone: %s, or it takes --force",
+                     file, way_out);
 }
 
 int saved_file_check(const struct session *session, bool force, struct error *err)

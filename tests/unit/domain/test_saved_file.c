@@ -15,6 +15,7 @@
 #include "domain/checkpoint_delete.h"
 #include "domain/checkpoint_take.h"
 #include "domain/disk_fingerprint.h"
+#include "domain/image_settle.h"
 #include "domain/revert.h"
 #include "domain/save_record.h"
 #include "domain/saved_file.h"
@@ -109,6 +110,75 @@ static void a_file_that_has_gone(void **state)
     need_forgotten();
     save(); /* before it could be noted */
     assert_int_equal(access(note, F_OK), -1);
+}
+
+/* The memory is in a folder that storage is mounted on. */
+static void save_to_storage(const char *storage)
+{
+    assert_int_equal(mkdir(storage, 0700), 0);
+    (void)snprintf(memory, sizeof(memory), "%s/memory", storage);
+    make_file(memory);
+    save();
+}
+
+static void a_file_whose_storage_is_not_mounted(void **state)
+{
+    (void)state;
+    const char *storage = temp_path("storage"), *elsewhere = temp_path("elsewhere");
+    save_to_storage(storage);
+    assert_int_equal(rename(storage, elsewhere), 0);
+    need_refused(saved_file_check(session, false, &err));
+    assert_int_equal(mkdir(storage, 0700), 0); /* what it is mounted on */
+    need_refused(saved_file_check(session, false, &err));
+    need(saved_file_check(session, true, &err));
+    assert_int_equal(rmdir(storage), 0);
+    assert_int_equal(rename(elsewhere, storage), 0);
+    need_refused(saved_file_check(session, false, &err));
+    assert_int_equal(unlink(memory), 0);
+    need_forgotten();
+    assert_int_equal(rmdir(storage), 0);
+}
+
+/* Its disks cannot be told from others then, but what runs has left the memory behind. */
+static void a_guest_that_runs_while_it_is_not_mounted(void **state)
+{
+    (void)state;
+    const char *storage = temp_path("storage");
+    save_to_storage(storage);
+    assert_int_equal(unlink(memory), 0);
+    assert_int_equal(rmdir(storage), 0);
+    assert_int_equal(virDomainCreate(session->domain), 0);
+    need_forgotten();
+}
+
+/* Between the end of the save and its being written down. */
+static void storage_that_goes_before_it_is_noted(void **state)
+{
+    (void)state;
+    json_t *of_memory = NULL;
+    const char *storage = temp_path("storage");
+    save_to_storage(storage);
+    need(image_settle_note(memory, memory, &of_memory, &err));
+    need(record_note(session->record, "save",
+                     json_pack("{s:b, s:o}", "is_managed", 0, "memory", of_memory), &err));
+    need(record_note(session->record, "saved", json_true(), &err));
+    assert_int_equal(unlink(memory), 0);
+    assert_int_equal(rmdir(storage), 0);
+    assert_int_equal(saved_file_settle(session, &err), -ENOENT);
+    assert_int_equal(access(note, F_OK), 0);
+    err = (struct error)ERROR_INIT;
+}
+
+/* It was written before folders were kept in mind. */
+static void an_old_note_of_a_file_that_is_not_there(void **state)
+{
+    (void)state;
+    json_t *old = json_pack("{s:s, s:i, s:i}", "path", memory, "ino", 1, "mtime_ns", 1);
+    save();
+    need(save_record_replace(note, old, &err));
+    json_decref(old);
+    assert_int_equal(unlink(memory), 0);
+    need_forgotten();
 }
 
 static void another_file_of_the_name(void **state)
@@ -253,12 +323,22 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(one_that_was_never_saved),     TEST(a_file_that_is_there),
-        TEST(a_file_that_has_gone),         TEST(another_file_of_the_name),
-        TEST(a_guest_that_has_run_since),   TEST(a_guest_that_goes_on_from_it),
-        TEST(a_guest_that_ran_and_stopped), TEST(a_disk_that_is_not_the_guests_alone),
-        TEST(a_disk_of_the_same_content),   TEST(disks_that_cannot_be_looked_at),
-        TEST(what_is_no_file_is_not_noted), TEST(commands_are_refused),
+        TEST(one_that_was_never_saved),
+        TEST(a_file_that_is_there),
+        TEST(a_file_that_has_gone),
+        TEST(another_file_of_the_name),
+        TEST(a_file_whose_storage_is_not_mounted),
+        TEST(a_guest_that_runs_while_it_is_not_mounted),
+        TEST(storage_that_goes_before_it_is_noted),
+        TEST(an_old_note_of_a_file_that_is_not_there),
+        TEST(a_guest_that_has_run_since),
+        TEST(a_guest_that_goes_on_from_it),
+        TEST(a_guest_that_ran_and_stopped),
+        TEST(a_disk_that_is_not_the_guests_alone),
+        TEST(a_disk_of_the_same_content),
+        TEST(disks_that_cannot_be_looked_at),
+        TEST(what_is_no_file_is_not_noted),
+        TEST(commands_are_refused),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
