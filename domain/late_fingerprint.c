@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/text.h"
 #include "domain/disk_layers.h"
 
 /* QEMU ends, and libvirt gives the disks back, after the memory's last word. */
@@ -59,6 +60,7 @@ void late_fingerprint_doubt(const json_t *before, const json_t *now, const char 
         (void)snprintf(ret_reason, LATE_FINGERPRINT_REASON_SIZE,
                        "the save was killed before it looked at the disks, and %.300s %s",
                        json_string_value(json_object_get(layer, "path")), what);
+        text_make_whole(ret_reason); /* a path may be cut within a character, which no JSON takes */
         return;
     }
 }

@@ -13,6 +13,7 @@
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "domain/disk_fingerprint.h"
 #include "domain/domain_run.h"
 #include "domain/image_settle.h"
@@ -90,6 +91,7 @@ static int keep_late(struct session *session, const json_t *note, bool is_starte
             late_fingerprint_doubt(json_object_get(note, "layers"), layers, memory_of(note),
                                    reason);
     }
+    text_make_whole(reason); /* it may be cut within a character, which no JSON takes */
     if (reason[0] != '\0') {
         json_decref(layers);
         layers = NULL;

@@ -112,6 +112,25 @@ static void another_file_in_its_place(void **state)
     doubted(memory, "another file");
 }
 
+/* As JSON, which takes no part of a character. */
+static void a_path_that_is_cut(void **state)
+{
+    (void)state;
+    char path[512], reason[LATE_FINGERPRINT_REASON_SIZE];
+    write_memory(10);
+    for (size_t first = 1; first <= 2; first++) {
+        (void)snprintf(path, sizeof(path), "%.*s", (int)first, "//");
+        for (size_t at = first; at < 400; at += 2)
+            memcpy(path + at, "\u00e4", sizeof("\u00e4"));
+        json_t *now = json_pack("[{s:s, s:i}]", "path", path, "inode", 1);
+        late_fingerprint_doubt(before, now, memory, reason);
+        json_t *text = json_string(reason);
+        assert_non_null(text);
+        json_decref(text);
+        json_decref(now);
+    }
+}
+
 static void times_of_another_file_system(void **state)
 {
     (void)state;
@@ -133,6 +152,7 @@ int main(void)
         TEST(a_disk_that_was_written_to),
         TEST(a_disk_that_was_brought_back_with_its_time),
         TEST(another_file_in_its_place),
+        TEST(a_path_that_is_cut),
         TEST(times_of_another_file_system),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);

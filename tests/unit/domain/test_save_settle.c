@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "domain/domain_run.h"
 #include "domain/image_settle.h"
+#include "domain/save_record.h"
 #include "domain/save_settle.h"
 #include "tests/unit/domain/libvirt_session.h"
 
@@ -73,23 +74,34 @@ static void note(const char *name, json_t *value)
     need(record_note(session->record, name, value, &err));
 }
 
-/* Takes `run`. */
-static void note_save_of(json_t *run)
+/* Takes `run` and `layers`. */
+static void note_save_with(json_t *run, json_t *layers)
 {
     json_t *of_memory = NULL, *of_disks = NULL;
     if (image_settle_note(memory_partial, memory, &of_memory, &err) < 0 ||
         image_settle_note(disks_partial, disks, &of_disks, &err) < 0)
         fail_msg("%s", err.message);
-    note("save", json_pack("{s:b, s:b, s:o*, s:s, s:i, s:[], s:o, s:o}", "is_managed", 0,
+    note("save", json_pack("{s:b, s:b, s:o*, s:s, s:i, s:o, s:o, s:o}", "is_managed", 0,
                            "is_running", 1, "run", run, "name", "test", "stopped_ms", 1, "layers",
-                           "disks", of_disks, "memory", of_memory));
+                           layers, "disks", of_disks, "memory", of_memory));
+}
+
+/* Takes `run`. */
+static void note_save_of(json_t *run)
+{
+    note_save_with(run, json_array());
+}
+
+static json_t *run_of_now(void)
+{
+    json_t *run = NULL;
+    need(domain_run_read(session, &run, &err));
+    return run;
 }
 
 static void note_save(void)
 {
-    json_t *run = NULL;
-    need(domain_run_read(session, &run, &err));
-    note_save_of(run);
+    note_save_of(run_of_now());
 }
 
 static void settle(void)
@@ -155,6 +167,42 @@ static void nor_one_that_an_old_record_tells_of(void **state)
     assert_int_equal(access(memory, F_OK), 0);
 }
 
+/* Libvirt has saved it; takes `layers`. */
+static void save_guest_with(json_t *layers)
+{
+    note_save_with(run_of_now(), layers);
+    write_file(memory_partial, WHOLE);
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+}
+
+static json_t *content_of_record(void)
+{
+    json_t *content = NULL;
+    need(save_record_read(disks, &content, &err));
+    return content;
+}
+
+/* The reason why it cannot be opened is cut, within a character of its path. */
+static void a_disk_with_a_long_path_that_cannot_be_opened(void **state)
+{
+    (void)state;
+    char path[1024];
+    for (size_t first = 1; first <= 2; first++) {
+        (void)snprintf(path, sizeof(path), "%.*s", (int)first, "//");
+        for (size_t at = first; at < 800; at += 2)
+            memcpy(path + at, "\u00e4", sizeof("\u00e4"));
+        save_guest_with(json_pack("[{s:s, s:s}]", "disk", "vda", "path", path));
+        settle();
+        json_t *content = content_of_record();
+        assert_non_null(json_object_get(content, "unknown"));
+        json_decref(content);
+        need(record_end(session->record, &err));
+        assert_int_equal(unlink(memory), 0);
+        assert_int_equal(unlink(disks), 0);
+        assert_int_equal(virDomainCreate(session->domain), 0);
+    }
+}
+
 /* As with another --connect: the libvirt that knows it may be at it still. */
 static void memory_of_an_unknown_domain_stays(void **state)
 {
@@ -180,6 +228,7 @@ int main(void)
         TEST(another_guest_is_not_the_one_that_was_saved),
         TEST(nor_is_one_of_the_same_id),
         TEST(nor_one_that_an_old_record_tells_of),
+        TEST(a_disk_with_a_long_path_that_cannot_be_opened),
         TEST(memory_of_an_unknown_domain_stays),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
