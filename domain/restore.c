@@ -155,14 +155,13 @@ static int note_restore(const struct restoring *restoring, bool is_checked, stru
 {
     struct record *record = restoring->session->record;
     int r = record_note(record, "domain", json_pack("{s:s}", "name", restoring->name), err);
-    return r < 0
-               ? r
-               : record_note(
-                     record, "restore",
-                     json_pack("{s:b, s:s, s:b, s:b}", "is_managed", !restoring->request->file,
-                               "disks", restoring->record ? restoring->path : "", "is_checked",
-                               is_checked, "is_to_run", restore_start_resumes(restoring->request)),
-                     err);
+    return r < 0 ? r
+                 : record_note(
+                       record, "restore",
+                       json_pack("{s:b, s:s, s:b, s:b}", "is_managed", !restoring->request->file,
+                                 "disks", restoring->record ? restoring->path : "", "is_checked",
+                                 is_checked, "is_to_run", restore_start_is_to_run(restoring)),
+                       err);
 }
 
 static int start_guest(const struct restoring *restoring, struct restore_report *report,

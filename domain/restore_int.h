@@ -33,5 +33,5 @@ int restore_check_again(const struct restoring *restoring, struct error *err);
 /* Starts it, however it was asked for; it may have been started also after a failure. */
 int restore_start(const struct restoring *restoring, struct error *err);
 
-/* Whether a guest that was saved paused is let run when it has been started. */
-bool restore_start_resumes(const struct restore_request *request);
+/* Whether the guest is to run then; false also where nobody knows the memory's file, to read it. */
+bool restore_start_is_to_run(const struct restoring *restoring);

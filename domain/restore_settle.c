@@ -13,6 +13,7 @@
 #include "domain/disk_fingerprint.h"
 #include "domain/pending_call.h"
 #include "domain/save_record.h"
+#include "driver/libvirt/connection.h"
 #include "driver/libvirt/domain.h"
 
 #define LOOK_MS 200
@@ -23,12 +24,27 @@ static const json_t *last_note(const struct session *session, const char *name)
     return json_array_get(all, json_array_size(all) - 1);
 }
 
-void restore_settle_refused(struct session *session)
+static void note_refused(struct session *session)
 {
     struct error failure = ERROR_INIT;
     json_t *now_ns = json_integer((save_record_now_ms() + 1) * 1000000);
     if (record_note(session->record, "refused", now_ns, &failure) < 0)
         log_debug("that it was not started is not noted: %s", failure.message);
+}
+
+void restore_settle_refused(struct session *session)
+{
+    if (session->domain &&
+        !libvirt_connection_is_lost(session->driver->connection, session->domain))
+        note_refused(session);
+}
+
+/* libvirt may have failed behind its client's back: it is over with that once the guest is found
+ * not to run. One that was not asked has touched no disk. */
+static void note_late_refusal(struct session *session)
+{
+    if (record_all(session->record, "begun") && !record_all(session->record, "refused"))
+        note_refused(session);
 }
 
 /* The memory stays: it is only marked, where that can be. */
@@ -84,12 +100,18 @@ static bool is_pause_of_waking(int reason)
 int restore_settle_resume(struct session *session, struct error *err)
 {
     int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    struct error failure = ERROR_INIT;
     if (virDomainGetState(session->domain, &state, &reason, 0) < 0)
         return libvirt_error(err, "cannot read whether the guest runs");
-    if (state != VIR_DOMAIN_PAUSED || !is_pause_of_waking(reason))
+    if (state != VIR_DOMAIN_PAUSED || !is_pause_of_waking(reason) ||
+        virDomainResume(session->domain) == 0)
         return 0;
-    return virDomainResume(session->domain) < 0 ? libvirt_error(err, "cannot let the guest run")
-                                                : 0;
+    (void)libvirt_error(&failure, "cannot let the guest run");
+    /* It waits for a load of the memory to end, behind which libvirt itself lets the guest run. */
+    if (virDomainGetState(session->domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_RUNNING)
+        return 0;
+    *err = failure;
+    return -failure.errnum;
 }
 
 static int end_used(struct session *session, const json_t *note, struct error *err)
@@ -134,7 +156,10 @@ int restore_settle(struct session *session, struct error *err)
     int r = await_libvirt(session, &is_active, err);
     if (r == 0 && is_active)
         return end_used(session, note, err);
-    if (r == 0 && path && path[0] != '\0')
+    if (r < 0)
+        return r;
+    note_late_refusal(session);
+    if (path && path[0] != '\0')
         keep_restorable(session, note, path);
-    return r;
+    return 0;
 }

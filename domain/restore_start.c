@@ -6,7 +6,9 @@
 #include "domain/pending_call.h"
 #include "domain/restore_int.h"
 #include "domain/restore_settle.h"
+#include "domain/save_record.h"
 #include "driver/libvirt/connection.h"
+#include "driver/libvirt/managed_save.h"
 
 /* libvirt boots it where the memory has gone since it was looked at, or is of no use to it. */
 static int check_goes_on(virDomainPtr domain, bool paused, struct error *err)
@@ -43,9 +45,22 @@ static int start_from_file(const struct restoring *restoring, struct error *err)
 }
 
 /* libvirt has no flag for it, of a memory that it keeps. */
-bool restore_start_resumes(const struct restore_request *request)
+static bool resumes(const struct restore_request *request)
 {
     return !request->file && request->flags & VIR_DOMAIN_SAVE_RUNNING;
+}
+
+/* libvirt lets it run last of all: one that dies before leaves it paused. */
+bool restore_start_is_to_run(const struct restoring *restoring)
+{
+    char kept[PATH_MAX];
+    const struct restore_request *request = restoring->request;
+    if (request->flags & (VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED))
+        return request->flags & VIR_DOMAIN_SAVE_RUNNING;
+    if (request->file)
+        return save_record_memory_was_running(request->file);
+    return managed_save_file(restoring->session->domain, kept) &&
+           save_record_memory_was_running(kept);
 }
 
 int restore_start(const struct restoring *restoring, struct error *err)
@@ -62,7 +77,5 @@ int restore_start(const struct restoring *restoring, struct error *err)
         return r;
     }
     r = pending_call_answered(session, err);
-    return r < 0 || !restore_start_resumes(restoring->request)
-               ? r
-               : restore_settle_resume(session, err);
+    return r < 0 || !resumes(restoring->request) ? r : restore_settle_resume(session, err);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,13 @@
 #define TAIL_BYTES (1U << 20) /* the state of the devices, which no two saves have in common */
 #define WHOLE "LibvirtQemudSave"
 #define MODE 0600
+
+/* Begins the file, in the byte order of its host (libvirt: src/qemu/qemu_saveimage.h,
+ * virQEMUSaveHeader). */
+struct header {
+    char word[sizeof(WHOLE) - 1];
+    uint32_t version, data_len, was_running;
+};
 
 static int check_length(int n, const char *of, struct error *err)
 {
@@ -163,6 +171,14 @@ int save_record_describe_kept(const struct session *session, json_t **ret_memory
     return session->domain && managed_save_file(session->domain, file)
                ? save_record_describe_memory(file, ret_memory, err)
                : 0;
+}
+
+bool save_record_memory_was_running(const char *file)
+{
+    struct header header;
+    cleanup_close int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
+           memcmp(header.word, WHOLE, sizeof(header.word)) == 0 && header.was_running != 0;
 }
 
 int save_record_memory_is_whole(const char *file, bool *ret_is_whole, struct error *err)

@@ -51,6 +51,10 @@ int save_record_describe_memory(const char *file, json_t **ret_memory, struct er
 int save_record_describe_kept(const struct session *session, json_t **ret_memory,
                               struct error *err);
 
+/* Whether the guest ran when it was saved, or was to run afterwards. False where that cannot be
+ * told. */
+bool save_record_memory_was_running(const char *file);
+
 /*
  * Whether a memory file is complete: libvirt gives it another first word when all is written
  * (libvirt: src/qemu/qemu_saveimage.h, QEMU_SAVE_MAGIC). False when there is none; an error when

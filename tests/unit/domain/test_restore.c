@@ -34,6 +34,28 @@ char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags)
     return strdup(xml_of_memory);
 }
 
+char *__wrap_virDomainSaveImageGetXMLDesc(virConnectPtr conn, const char *file, unsigned flags);
+char *__wrap_virDomainSaveImageGetXMLDesc(virConnectPtr conn, const char *file, unsigned flags)
+{
+    (void)conn;
+    (void)file;
+    (void)flags;
+    return strdup(xml_of_memory);
+}
+
+int __wrap_virDomainRestoreFlags(virConnectPtr conn, const char *file, const char *xml,
+                                 unsigned flags);
+int __wrap_virDomainRestoreFlags(virConnectPtr conn, const char *file, const char *xml,
+                                 unsigned flags)
+{
+    (void)conn;
+    (void)file;
+    (void)xml;
+    (void)flags;
+    starts++;
+    return virDomainCreate(session->domain);
+}
+
 void __wrap_failpoint_pass(const char *point, const struct log_place *place);
 void __wrap_failpoint_pass(const char *point, const struct log_place *place)
 {
@@ -122,6 +144,49 @@ static void one_that_was_saved_paused_and_is_to_run(void **state)
     need(restore(VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION));
     assert_int_equal(resumes, 1);
     assert_false(report.is_paused);
+}
+
+/* libvirt: src/qemu/qemu_saveimage.h, struct _virQEMUSaveHeader. */
+static const char *write_memory(uint32_t was_running)
+{
+    const char *path = temp_path("memory");
+    const uint32_t numbers[4] = {2, 0, was_running, 0};
+    FILE *file = fopen(path, "w");
+    if (!file || fputs("LibvirtQemudSave", file) < 0 ||
+        fwrite(numbers, sizeof(numbers), 1, file) != 1 || fclose(file) != 0)
+        fail_msg("cannot write %s", path);
+    return path;
+}
+
+/* libvirt lets it run last of all, and dies before; `file`: or it keeps the memory. */
+static int resumes_after(bool file, uint32_t was_running, unsigned flags)
+{
+    const char *path = write_memory(was_running);
+    const struct restore_request request = {
+        .file = file ? path : NULL, .flags = flags, .force = true};
+    kept = path;
+    resumes = 0;
+    state_of_start = VIR_DOMAIN_PAUSED;
+    reason_of_start = VIR_DOMAIN_PAUSED_MIGRATION;
+    need(restore_run(session, &request, &report, &err));
+    if (file)
+        (void)virDomainDestroy(session->domain);
+    else
+        (void)virDomainManagedSave(session->domain, 0);
+    return resumes;
+}
+
+static void one_that_was_saved_running_runs(void **state)
+{
+    (void)state;
+    assert_int_equal(resumes_after(false, 1, 0), 1);
+    assert_int_equal(resumes_after(false, 0, 0), 0);
+    assert_int_equal(resumes_after(false, 1, VIR_DOMAIN_SAVE_PAUSED), 0);
+    assert_int_equal(virDomainManagedSaveRemove(session->domain, 0), 0);
+    assert_int_equal(resumes_after(true, 1, 0), 1);
+    assert_int_equal(resumes_after(true, 0, 0), 0);
+    assert_int_equal(resumes_after(true, 0, VIR_DOMAIN_SAVE_RUNNING), 1);
+    assert_int_equal(resumes_after(true, 1, VIR_DOMAIN_SAVE_PAUSED), 0);
 }
 
 /* Somebody has removed the memory since it was looked at. */
@@ -392,6 +457,7 @@ int main(void)
         TEST(one_that_goes_on),
         TEST(one_that_goes_on_paused),
         TEST(one_that_was_saved_paused_and_is_to_run),
+        TEST(one_that_was_saved_running_runs),
         TEST(one_that_was_started_anew),
         TEST(one_that_was_started_anew_and_paused),
         TEST(a_later_memory_without_a_record),

@@ -19,6 +19,7 @@
 #include "domain/disk_fingerprint.h"
 #include "domain/restore_settle.h"
 #include "domain/save_record.h"
+#include "driver/libvirt/connection.h"
 #include "driver/libvirt/domain.h"
 #include "tests/unit/domain/libvirt_session.h"
 
@@ -34,6 +35,26 @@ int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsig
     if (reason_of_pause >= 0 && *state == VIR_DOMAIN_PAUSED && reason)
         *reason = reason_of_pause;
     return r;
+}
+
+static bool is_lost; /* the connection */
+
+bool __wrap_libvirt_connection_is_lost(struct libvirt_connection *connection, virDomainPtr domain);
+bool __wrap_libvirt_connection_is_lost(struct libvirt_connection *connection, virDomainPtr domain)
+{
+    (void)connection;
+    (void)domain;
+    return is_lost;
+}
+
+static bool runs_by_itself; /* libvirt has let it run while it was asked to */
+
+int __real_virDomainResume(virDomainPtr domain);
+int __wrap_virDomainResume(virDomainPtr domain);
+int __wrap_virDomainResume(virDomainPtr domain)
+{
+    int r = __real_virDomainResume(domain);
+    return runs_by_itself ? -1 : r;
 }
 
 static void write_disk(void)
@@ -62,6 +83,7 @@ static int set_up(void **state)
     disk = temp_path("disk");
     record = temp_path("memory.disks");
     reason_of_pause = -1;
+    is_lost = runs_by_itself = false;
     write_disk();
     save();
     begin_session();
@@ -81,6 +103,18 @@ static void note_restore(bool is_checked)
         session->record, "restore",
         json_pack("{s:b, s:s, s:b}", "is_managed", 0, "disks", record, "is_checked", is_checked),
         &err));
+}
+
+static void note_that_it_was_asked_for(void)
+{
+    need(record_note(session->record, "begun", json_integer(1), &err));
+}
+
+/* Well behind what was noted last. */
+static void give_disk_back(void)
+{
+    (void)nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
+    assert_int_equal(chmod(disk, 0640), 0);
 }
 
 static void *start_late(void *arg)
@@ -130,17 +164,59 @@ static void a_disk_that_was_written_to(void **state)
     assert_int_equal(compare(), -ESTALE);
 }
 
-static void one_that_was_forced_or_killed(void **state)
+static void one_that_was_forced(void **state)
+{
+    (void)state;
+    note_restore(false);
+    note_that_it_was_asked_for();
+    assert_int_equal(chmod(disk, 0640), 0);
+    restore_settle_refused(session);
+    need(restore_settle(session, &err));
+    assert_int_equal(compare(), -ESTALE);
+}
+
+/* Whoever has changed it, libvirt has not. */
+static void one_that_libvirt_was_not_asked_for(void **state)
 {
     (void)state;
     note_restore(true);
     assert_int_equal(chmod(disk, 0640), 0);
     need(restore_settle(session, &err));
-    assert_int_equal(compare(), -ESTALE); /* nobody knows what libvirt came to */
-    note_restore(false);
-    restore_settle_refused(session);
+    assert_int_equal(compare(), -ESTALE);
+}
+
+/* libvirt has failed later. */
+static void one_whose_command_was_killed(void **state)
+{
+    (void)state;
+    note_restore(true);
+    note_that_it_was_asked_for();
+    give_disk_back();
+    need(restore_settle(session, &err));
+    need(compare());
+}
+
+static void what_came_behind_that_is_told(void **state)
+{
+    (void)state;
+    one_whose_command_was_killed(state);
+    give_disk_back();
     need(restore_settle(session, &err));
     assert_int_equal(compare(), -ESTALE);
+}
+
+/* The one that is started anew ends QEMU, and gives its disks back then. */
+static void one_whose_libvirtd_has_died(void **state)
+{
+    (void)state;
+    note_restore(true);
+    note_that_it_was_asked_for();
+    is_lost = true;
+    restore_settle_refused(session);
+    is_lost = false;
+    give_disk_back();
+    need(restore_settle(session, &err));
+    need(compare());
 }
 
 /* A managed memory that was saved paused; its command died behind the start, whose record may be
@@ -173,6 +249,13 @@ static void one_that_was_to_run_does(void **state)
     assert_int_equal(state_after(LIBVIRT_PAUSED_API_ERROR, ""), VIR_DOMAIN_RUNNING);
 }
 
+static void one_that_libvirt_lets_run_meanwhile_does(void **state)
+{
+    (void)state;
+    runs_by_itself = true;
+    assert_int_equal(state_after(VIR_DOMAIN_PAUSED_STARTING_UP, ""), VIR_DOMAIN_RUNNING);
+}
+
 static void one_that_a_user_has_paused_since_does_not(void **state)
 {
     (void)state;
@@ -199,9 +282,17 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(one_that_was_not_started),        TEST(a_disk_that_was_changed_later),
-        TEST(a_disk_that_was_written_to),      TEST(one_that_was_forced_or_killed),
-        TEST(one_that_was_to_run_does),        TEST(one_that_a_user_has_paused_since_does_not),
+        TEST(one_that_was_not_started),
+        TEST(a_disk_that_was_changed_later),
+        TEST(a_disk_that_was_written_to),
+        TEST(one_that_was_forced),
+        TEST(one_that_libvirt_was_not_asked_for),
+        TEST(one_whose_command_was_killed),
+        TEST(what_came_behind_that_is_told),
+        TEST(one_whose_libvirtd_has_died),
+        TEST(one_that_libvirt_lets_run_meanwhile_does),
+        TEST(one_that_was_to_run_does),
+        TEST(one_that_a_user_has_paused_since_does_not),
         TEST(a_start_that_comes_late_is_seen),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
