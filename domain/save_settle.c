@@ -67,13 +67,24 @@ static int write_record(struct session *session, const json_t *note, json_t *lay
     return r < 0 ? r : record_note(session->record, "saved", json_true(), err);
 }
 
+/* What it is worth, SHA-256s among it, outlives a file that cannot be written. */
+static void note_looked(struct session *session, const json_t *layers)
+{
+    struct error failure = ERROR_INIT;
+    if (record_note(session->record, "looked", json_deep_copy(layers), &failure) < 0)
+        log_debug("what the disks are is not noted: %s", failure.message);
+}
+
 int save_settle_keep(struct session *session, bool digest, const struct image_observer *observer,
                      struct error *err)
 {
     const json_t *note = last_note(session, "save");
     json_t *layers = NULL;
     int r = disk_fingerprint_take(json_object_get(note, "layers"), digest, observer, &layers, err);
-    return r < 0 ? r : write_record(session, note, layers, NULL, err);
+    if (r < 0)
+        return r;
+    note_looked(session, layers);
+    return write_record(session, note, layers, NULL, err);
 }
 
 /* The guest is saved, by a command that did not come to its end. */
@@ -193,6 +204,18 @@ static int await_libvirt(struct session *session, const json_t *note, bool *ret_
     }
 }
 
+/* Written anew by what was seen, if that is known: a file that can be read may not be on disk, as
+ * when its fsync() has failed. */
+static int keep_record(struct session *session, const json_t *note, bool is_active,
+                       struct error *err)
+{
+    const json_t *looked = last_note(session, "looked");
+    if (looked)
+        return write_record(session, note, json_deep_copy(looked), NULL, err);
+    return is_record_written(note) ? record_note(session->record, "saved", json_true(), err)
+                                   : keep_late(session, note, is_active, err);
+}
+
 /* It may have been for this: whose it is cannot be told. */
 static void warn_of_pause(const struct session *session)
 {
@@ -218,8 +241,7 @@ static int decide(struct session *session, const json_t *note, struct error *err
         return r < 0 ? r : check_is_known(session, memory_of(note), err);
     log_warning("the guest is saved, by a command that did not come to its end: `domain restore` "
                 "lets it go on");
-    return is_record_written(note) ? record_note(session->record, "saved", json_true(), err)
-                                   : keep_late(session, note, is_active, err);
+    return keep_record(session, note, is_active, err);
 }
 
 /* The record of the disks first: no memory is without it. */

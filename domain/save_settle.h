@@ -8,6 +8,8 @@
  *             about to begin of that run (domain_run.h); `layers` as they were then, of
  *             disk_fingerprint.h; `disks` and `memory` are notes of image_settle.h, the second
  *             not of one that libvirt keeps
+ *   looked    the memory is whole; the layers with their fingerprints, which go into the file of
+ *             the disks, now or when there is room for it
  *   saved     the memory is whole, and the file of the disks is written
  */
 #pragma once
@@ -17,8 +19,8 @@
 #include "domain/session.h"
 
 /*
- * The memory is whole: takes the fingerprints of the disks, writes them into their file, and notes
- * "saved". ECANCELED while it reads for a digest.
+ * The memory is whole: takes the fingerprints of the disks, notes them, writes them into their
+ * file, and notes "saved". ECANCELED while it reads for a digest.
  */
 int save_settle_keep(struct session *session, bool digest, const struct image_observer *observer,
                      struct error *err);
@@ -27,8 +29,8 @@ int save_settle_keep(struct session *session, bool digest, const struct image_ob
  * Brings to its end what the record tells of; nothing is nothing to do. A guest that is not saved
  * after all runs again, and what there is of its memory goes; one that is not known to be that
  * guest is left as it is, and a whole memory stays. One that is saved stays so: its files
- * get their names. What was left at an earlier time has fingerprints only where no disk has been
- * written to since. EBUSY when nobody can tell what libvirt is at. Then a restore
- * (restore_settle.h). To be called again after a failure.
+ * get their names. What was left at an earlier time has the fingerprints that were noted, else only
+ * where no disk has been written to since. EBUSY when nobody can tell what libvirt is at. Then a
+ * restore (restore_settle.h). To be called again after a failure.
  */
 int save_settle(struct session *session, struct error *err);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -203,6 +204,29 @@ static void a_disk_with_a_long_path_that_cannot_be_opened(void **state)
     }
 }
 
+/* As on a disk that is full: there is room later, and the layers are no more what they were. */
+static void what_was_seen_of_the_disks_is_kept(void **state)
+{
+    (void)state;
+    const char *disk = temp_path("disk");
+    write_file(disk, "disk");
+    save_guest_with(json_pack("[{s:s, s:s, s:b}]", "disk", "vda", "path", disk, "is_top", 1));
+    assert_int_equal(mkdir(disks_partial, 0700), 0);
+    assert_true(save_settle_keep(session, true, NULL, &err) < 0);
+    err = (struct error)ERROR_INIT;
+    assert_true(save_settle(session, &err) < 0);
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(rmdir(disks_partial), 0);
+    write_file(disk, "another");
+    settle();
+    json_t *content = content_of_record();
+    const json_t *layer = json_array_get(json_object_get(content, "layers"), 0);
+    assert_null(json_object_get(content, "unknown"));
+    assert_int_equal(json_integer_value(json_object_get(layer, "size_bytes")), 4);
+    assert_non_null(json_object_get(layer, "sha256"));
+    json_decref(content);
+}
+
 /* As with another --connect: the libvirt that knows it may be at it still. */
 static void memory_of_an_unknown_domain_stays(void **state)
 {
@@ -229,6 +253,7 @@ int main(void)
         TEST(nor_is_one_of_the_same_id),
         TEST(nor_one_that_an_old_record_tells_of),
         TEST(a_disk_with_a_long_path_that_cannot_be_opened),
+        TEST(what_was_seen_of_the_disks_is_kept),
         TEST(memory_of_an_unknown_domain_stays),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
