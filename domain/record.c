@@ -20,12 +20,14 @@
 
 #define FILE_MAX_BYTES (16U << 20)
 #define BOOT "boot"
+#define LIBVIRT "uri"
 #define RESTART "restart"
 
 struct record {
     char folder[PRIVATE_FILE_FOLDER_SIZE];
     char name[ID_UUID_SIZE];
     char path[PATH_MAX];
+    char *libvirt; /* its URI; NULL: not known */
     int folder_fd;
     int fd;        /* -1: there is no file yet */
     json_t *notes; /* name -> array of its values */
@@ -36,11 +38,12 @@ struct record {
 /* What was noted before counts no more; `kept` is of the form of record->notes. */
 static int restart_notes(struct record *record, json_t *kept, struct error *err)
 {
-    json_t *boot = json_incref(json_object_get(record->notes, BOOT));
+    json_t *head = json_pack("{s:O*, s:O*}", BOOT, json_object_get(record->notes, BOOT), LIBVIRT,
+                             json_object_get(record->notes, LIBVIRT));
     (void)json_object_clear(record->notes);
-    bool is_done = json_object_update(record->notes, kept) == 0 &&
-                   (!boot || json_object_set(record->notes, BOOT, boot) == 0);
-    json_decref(boot);
+    bool is_done = head && json_object_update(record->notes, kept) == 0 &&
+                   json_object_update(record->notes, head) == 0;
+    json_decref(head);
     return is_done ? 0 : error_nomem(err);
 }
 
@@ -57,15 +60,24 @@ static int add_value(struct record *record, const char *name, json_t *value, str
     return json_array_append(values, value) < 0 ? error_nomem(err) : 0;
 }
 
-static int add_line(struct record *record, const char *line, size_t length, struct error *err)
+static int add_values(struct record *record, json_t *line, struct error *err)
 {
-    json_t *object = NULL, *value;
     const char *name;
-    int r = json_parse(line, length, FILE_MAX_BYTES, "it", &object, err);
-    json_object_foreach (object, name, value) {
+    json_t *value;
+    int r = 0;
+    json_object_foreach (line, name, value) {
         if (r == 0)
             r = add_value(record, name, value, err);
     }
+    return r;
+}
+
+static int add_line(struct record *record, const char *line, size_t length, struct error *err)
+{
+    json_t *object = NULL;
+    int r = json_parse(line, length, FILE_MAX_BYTES, "it", &object, err);
+    if (r == 0)
+        r = add_values(record, object, err);
     json_decref(object);
     return r;
 }
@@ -158,6 +170,27 @@ int record_open(const char *state_dir, const char *uuid, struct record **ret_rec
     return 0;
 }
 
+int record_set_libvirt(struct record *record, const char *uri, struct error *err)
+{
+    const char *of_record = record_libvirt(record);
+    if (of_record && strcmp(of_record, uri) != 0)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "what an earlier command has left, of which %s tells, is of --connect %s: "
+                         "give that",
+                         record->path, of_record);
+    char *copy = strdup(uri);
+    if (!copy)
+        return error_nomem(err);
+    free(record->libvirt);
+    record->libvirt = copy;
+    return 0;
+}
+
+const char *record_libvirt(const struct record *record)
+{
+    return json_string_value(json_array_get(record_all(record, LIBVIRT), 0));
+}
+
 void record_close(struct record *record)
 {
     if (!record)
@@ -167,6 +200,7 @@ void record_close(struct record *record)
     if (record->folder_fd >= 0)
         (void)close(record->folder_fd);
     json_decref(record->notes);
+    free(record->libvirt);
     free(record);
 }
 
@@ -197,19 +231,23 @@ static int append(struct record *record, const char *text, size_t length, struct
     return refuse_note(record, saved_errno, err);
 }
 
-static int write_line(struct record *record, const char *name, json_t *value, struct error *err)
+/* Takes it. */
+static int write_line(struct record *record, json_t *line, struct error *err)
 {
-    json_t *line = json_pack("{s:O}", name, value);
     char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
-    json_decref(line);
-    if (!text)
+    if (!text) {
+        json_decref(line);
         return error_nomem(err);
+    }
     size_t length = strlen(text);
     text[length] = '\n'; /* in place of the NUL */
     int r = append(record, text, length + 1, err);
     text[length] = '\0';
     secret_free(text);
-    return r < 0 ? r : add_value(record, name, value, err);
+    if (r == 0)
+        r = add_values(record, line, err);
+    json_decref(line);
+    return r;
 }
 
 static int begin_file(struct record *record, struct error *err)
@@ -221,7 +259,10 @@ static int begin_file(struct record *record, struct error *err)
         r = error_errno(err, errno, "cannot write %s", record->folder);
     if (r == 0)
         r = id_read_boot(boot_id, err);
-    return r < 0 ? r : record_note(record, BOOT, json_string(boot_id), err);
+    if (r < 0)
+        return r;
+    return write_line(record, json_pack("{s:s, s:s*}", BOOT, boot_id, LIBVIRT, record->libvirt),
+                      err);
 }
 
 int record_note(struct record *record, const char *name, json_t *value, struct error *err)
@@ -230,7 +271,7 @@ int record_note(struct record *record, const char *name, json_t *value, struct e
     if (r == 0 && record->fd < 0)
         r = begin_file(record, err);
     if (r == 0)
-        r = write_line(record, name, value, err);
+        r = write_line(record, json_pack("{s:O}", name, value), err);
     json_decref(value);
     return r;
 }

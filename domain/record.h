@@ -22,6 +22,15 @@ struct record;
 int record_open(const char *state_dir, const char *uuid, struct record **ret_record,
                 struct error *err);
 
+/*
+ * Which libvirt's domain it is of, by the URI: written down with the first note. EINVAL naming the
+ * other one where it is of another; one of an older version does not tell, and may be of any.
+ */
+int record_set_libvirt(struct record *record, const char *uri, struct error *err);
+
+/* The URI that is written down; NULL: none. Borrowed. */
+const char *record_libvirt(const struct record *record);
+
 /* NULL-safe. The file stays. */
 void record_close(struct record *record);
 

@@ -56,6 +56,18 @@ int record_list_uuids(const char *state_dir, char (**ret_uuids)[ID_UUID_SIZE], s
     return 0;
 }
 
+char *record_list_libvirt(const char *state_dir, const char *uuid)
+{
+    struct error ignored = ERROR_INIT;
+    struct record *record = NULL;
+    if (record_open(state_dir, uuid, &record, &ignored) < 0)
+        return NULL;
+    const char *of_record = record_libvirt(record);
+    char *uri = of_record ? strdup(of_record) : NULL;
+    record_close(record);
+    return uri;
+}
+
 /* One that cannot be read is of no name: it is found by its uuid. */
 static bool is_of_name(const char *state_dir, const char *uuid, const char *name)
 {

@@ -14,6 +14,10 @@
 int record_list_uuids(const char *state_dir, char (**ret_uuids)[ID_UUID_SIZE], size_t *ret_count,
                       struct error *err);
 
+/* The URI of the libvirt that the record is of. Owned; NULL: it does not tell, or cannot be read.
+ */
+char *record_list_libvirt(const char *state_dir, const char *uuid);
+
 /*
  * The uuid of the domain that has a record and this name or uuid. ENOENT when there is none, and
  * when two have the name.

@@ -73,8 +73,12 @@ static int find_domain(struct session *session, const struct session_options *op
     cleanup_conn virConnectPtr conn = NULL;
     struct error none = ERROR_INIT;
     int r = libvirt_connection_get(session->driver->connection, 0, &conn, err);
-    if (r == 0)
-        r = look_up(conn, name, &session->domain, err);
+    if (r < 0)
+        return r;
+    session->libvirt = virConnectGetURI(conn);
+    if (!session->libvirt)
+        return libvirt_error(err, "cannot read which libvirt it is");
+    r = look_up(conn, name, &session->domain, err);
     if (r < 0)
         return r;
     if (session->domain)
@@ -123,7 +127,9 @@ static int begin_session(struct session *session, const struct session_options *
     if (r < 0 || options->looks_only)
         return r;
     r = domain_lock_take(options->lock_folder, session->uuid, &session->lock, err);
-    return r < 0 ? r : record_open(options->state_dir, session->uuid, &session->record, err);
+    if (r == 0)
+        r = record_open(options->state_dir, session->uuid, &session->record, err);
+    return r < 0 ? r : record_set_libvirt(session->record, session->libvirt, err);
 }
 
 int session_open(const struct session_options *options, const char *domain_name,
@@ -172,5 +178,6 @@ void session_close(struct session *session)
     if (session->driver)
         driver_free(&session->driver->base);
     domain_lock_release(session->lock);
+    free(session->libvirt);
     free(session);
 }

@@ -29,6 +29,7 @@ struct session {
     virDomainPtr domain; /* NULL: libvirt knows it no more, but there is a record of it, or
                             it takes unknown ones */
     char uuid[DRIVER_UUID_MAX];
+    char *libvirt; /* owned: its URI, as libvirt has it */
     struct domain_lock *lock;
     const char *outcome;           /* static: how the record has ended; NULL: it was undone */
     struct record *record;         /* empty: nothing is begun; NULL: it looks only */
@@ -39,7 +40,8 @@ struct session {
  * Finds the domain by its name or uuid, by what an earlier command has written down where libvirt
  * knows none, and takes its lock. What an earlier command has left that died is in the record:
  * leftover_undo() comes first, then session_need_domain(). ENOENT with InstanceNotFound when there
- * is no such domain; EBUSY when another process is at work on it; EIO or ETIMEDOUT with libvirt's
+ * is no such domain; EBUSY when another process is at work on it; EINVAL naming the URI of
+ * another libvirt when what is written down is of that; EIO or ETIMEDOUT with libvirt's
  * class when libvirtd is not there. Returns owned.
  */
 int session_open(const struct session_options *options, const char *domain_name,

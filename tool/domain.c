@@ -131,18 +131,45 @@ static enum invocation_exit recover_one(const struct invocation *invocation, con
     return status;
 }
 
+/* Each user has one of his own, and which that is depends on who asks, and from where. */
+static bool is_of_user(const char *uri)
+{
+    return strstr(uri, ":///session") != NULL;
+}
+
+/* By the libvirt that its record is of: another one would find no such domain. */
+static enum invocation_exit recover_recorded(const struct invocation *invocation,
+                                             const char *state_dir, const char *uuid,
+                                             json_t *domains)
+{
+    struct invocation of_record = *invocation;
+    const char *given = invocation->values[INVOCATION_CONNECT];
+    cleanup_free char *uri = record_list_libvirt(state_dir, uuid);
+    if (uri && is_of_user(uri) && (!given || strcmp(given, uri) != 0)) {
+        (void)fprintf(stderr,
+                      "nova-snapshot: what a command has left on domain %s is of --connect %s, "
+                      "which is each user's own: give that\n",
+                      uuid, uri);
+        return INVOCATION_DONE;
+    }
+    if (uri)
+        of_record.values[INVOCATION_CONNECT] = uri;
+    return recover_one(&of_record, uuid, domains);
+}
+
 /* All that something is written down of; the first failure is told by the exit status. */
 static enum invocation_exit recover_all(const struct invocation *invocation, json_t *domains)
 {
-    const char *state_dir = invocation->values[INVOCATION_STATE_DIR];
+    const char *given = invocation->values[INVOCATION_STATE_DIR];
+    const char *state_dir = given ? given : SESSION_STATE_DIR;
     cleanup_free char(*uuids)[ID_UUID_SIZE] = NULL;
     enum invocation_exit status = INVOCATION_DONE;
     struct error err = ERROR_INIT;
     size_t count = 0;
-    if (record_list_uuids(state_dir ? state_dir : SESSION_STATE_DIR, &uuids, &count, &err) < 0)
+    if (record_list_uuids(state_dir, &uuids, &count, &err) < 0)
         return domain_session_complain(INVOCATION_FAILED, err.message);
     for (size_t i = 0; i < count; i++) {
-        enum invocation_exit of_one = recover_one(invocation, uuids[i], domains);
+        enum invocation_exit of_one = recover_recorded(invocation, state_dir, uuids[i], domains);
         status = status == INVOCATION_DONE ? of_one : status;
     }
     return status;

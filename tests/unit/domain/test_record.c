@@ -194,6 +194,46 @@ static void a_domain_is_found_by_what_is_written_down(void **state)
     record_close(record);
 }
 
+static void of_one_libvirt(void **state)
+{
+    (void)state;
+    static const char uri[] = "qemu:///session";
+    struct record *record = open_record();
+    assert_null(record_list_libvirt(temp_folder, UUID));
+    assert_int_equal(record_set_libvirt(record, uri, &err), 0);
+    assert_int_equal(access(path_of_record(), F_OK), -1);
+    assert_int_equal(record_note(record, "file", json_string("one"), &err), 0);
+    assert_int_equal(record_restart(record, json_object(), &err), 0);
+    for (int i = 0; i < 2; i++) { /* also who reads it again */
+        assert_string_equal(record_libvirt(record), uri);
+        assert_int_equal(record_set_libvirt(record, uri, &err), 0);
+        assert_int_equal(record_set_libvirt(record, "qemu:///system", &err), -EINVAL);
+        assert_non_null(strstr(err.message, "is of --connect qemu:///session: give that"));
+        err = (struct error)ERROR_INIT;
+        record_close(record);
+        record = open_record();
+    }
+    char *of_record = record_list_libvirt(temp_folder, UUID);
+    assert_string_equal(of_record, uri);
+    free(of_record);
+    assert_int_equal(record_end(record, &err), 0);
+    record_close(record);
+}
+
+/* By an older version. */
+static void of_no_libvirt_that_is_known(void **state)
+{
+    (void)state;
+    struct record *record = open_record();
+    assert_int_equal(record_note(record, "file", json_string("one"), &err), 0);
+    record_close(record);
+    record = open_record();
+    assert_null(record_libvirt(record));
+    assert_int_equal(record_set_libvirt(record, "qemu:///system", &err), 0);
+    assert_int_equal(record_end(record, &err), 0);
+    record_close(record);
+}
+
 static void a_host_that_was_started_anew(void **state)
 {
     (void)state;
@@ -242,6 +282,8 @@ int main(void)
         TEST(a_note_that_is_cut_short_is_none),
         TEST(what_is_settled_counts_no_more),
         TEST(a_domain_is_found_by_what_is_written_down),
+        TEST(of_one_libvirt),
+        TEST(of_no_libvirt_that_is_known),
         TEST(a_host_that_was_started_anew),
         TEST(a_record_that_cannot_be_trusted),
     };

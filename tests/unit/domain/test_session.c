@@ -11,9 +11,16 @@
 
 #include <cmocka.h>
 
+#include "common/cleanup.h"
 #include "tests/unit/domain/libvirt_session.h"
 
 #define LOST "2e0af6cc-8dab-4d5d-b039-8bb41cec430e"
+
+/* Of another libvirt, which has one domain, with the uuid of the first one's "test". */
+#define UUID_OF_TEST "6695eb01-f6a4-8304-79aa-97f2502e193f"
+#define NODE                                                                                       \
+    "<node><domain type='test'><name>web</name><uuid>" UUID_OF_TEST "</uuid>"                      \
+    "<memory>8192</memory><os><type>hvm</type></os></domain></node>"
 
 static void write_down(const char *name)
 {
@@ -78,6 +85,40 @@ static void one_that_was_lost(void **state)
     assert_int_equal(open_session(TEST_DRIVER, "web", true), -ENOENT);
 }
 
+/* It would find no domain there, or another one, and end what it knows nothing of. */
+static void one_that_is_another_libvirts(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"test", UUID_OF_TEST, "web"};
+    char uri[128];
+    FILE *node = fopen(temp_path("node.xml"), "we");
+    assert_non_null(node);
+    assert_true(fputs(NODE, node) >= 0);
+    assert_int_equal(fclose(node), 0);
+    (void)snprintf(uri, sizeof(uri), "test://%s", temp_path("node.xml"));
+    begin_session();
+    need(session_note_domain(session, &err));
+    json_t *kept = json_pack("{s:O}", "domain", record_all(session->record, "domain"));
+    need(record_restart(session->record, kept, &err));
+    session_close(session);
+    session = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        assert_int_equal(open_session(uri, names[i], false), -EINVAL);
+        assert_non_null(strstr(err.message, "is of --connect " TEST_DRIVER ": give that"));
+        assert_null(session);
+        err = (struct error)ERROR_INIT;
+    }
+    begin_session();
+    assert_non_null(session->domain);
+    assert_false(record_is_empty(session->record));
+    need(record_end(session->record, &err));
+    need(session_note_domain(session, &err));
+    session_close(session);
+    session = NULL;
+    assert_int_equal(open_session(uri, "web", false), -EINVAL); /* also the next record of it */
+    begin_session();
+}
+
 /* `domain recover --all`, which a timer starts, leaves the record of a command that lives alone. */
 static void one_that_another_command_is_at_work_on(void **state)
 {
@@ -120,6 +161,7 @@ int main(void)
         TEST(it_is_looked_up_anew),
         TEST(one_that_nobody_knows),
         TEST(one_that_was_lost),
+        TEST(one_that_is_another_libvirts),
         TEST(one_that_another_command_is_at_work_on),
         TEST(a_freeze_that_is_over_is_written_down),
     };
