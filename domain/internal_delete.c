@@ -17,6 +17,8 @@
 #include "driver/image/qemu_img.h"
 #include "driver/libvirt/domain.h"
 
+#define CREATED_SIZE 32
+
 static int refuse(struct error *err, const char *target, const char *why)
 {
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "disk %s: %s", target, why);
@@ -104,6 +106,14 @@ static int plan_disk(const struct layer_map *map, const char *name, const xmlNod
     return r;
 }
 
+static int read_created(const xmlNode *root, char ret_created[static CREATED_SIZE],
+                        struct error *err)
+{
+    return xml_node_copy_child_text(root, "creationTime", ret_created, CREATED_SIZE)
+               ? 0
+               : error_set(err, EINVAL, EXC_INTERNAL_ERROR, "when it was made cannot be told");
+}
+
 /* Also those that have been detached since. */
 static size_t count_parts(const xmlNode *root)
 {
@@ -120,8 +130,11 @@ int internal_delete_plan(const struct session *session, const char *name, const 
 {
     cleanup_layer_map struct layer_map map = {0};
     struct domain_description *description = NULL;
+    char created[CREATED_SIZE];
     json_t *disks = json_array();
-    int r = layer_map_read(session, &map, err);
+    int r = read_created(root, created, err);
+    if (r == 0)
+        r = layer_map_read(session, &map, err);
     if (r == 0)
         r = libvirt_domain_describe(session->domain, &description, err);
     for (size_t i = 0; r == 0 && i < description->disk_count; i++)
@@ -131,7 +144,8 @@ int internal_delete_plan(const struct session *session, const char *name, const 
         r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                       "the domain no longer has all disks that checkpoint %s is in", name);
     if (r == 0)
-        *ret_note = json_pack("{s:s, s:O}", "snapshot", name, "disks", disks);
+        *ret_note =
+            json_pack("{s:s, s:s, s:O}", "snapshot", name, "created", created, "disks", disks);
     json_decref(disks);
     return r < 0 || *ret_note ? r : error_nomem(err);
 }
@@ -187,19 +201,56 @@ static int check_gone(const json_t *note, struct error *err)
     return 0;
 }
 
-/* A call of before that is still under way holds libvirt's lock: this one waits for it. */
-static int delete_snapshot(const struct session *session, virDomainPtr domain, const json_t *note,
-                           struct error *err)
+static int check_created(virDomainSnapshotPtr snapshot, const json_t *note, bool *ret_is_it,
+                         struct error *err)
+{
+    const char *of_note = json_string_member(note, "created");
+    char created[CREATED_SIZE];
+    cleanup_xml_document xmlDoc *document = NULL;
+    cleanup_free char *xml = virDomainSnapshotGetXMLDesc(snapshot, 0);
+    int r = xml ? xml_node_parse(xml, "domainsnapshot", &document, err)
+                : libvirt_error(err, "cannot read a checkpoint");
+    if (r == 0)
+        r = read_created(xmlDocGetRootElement(document), created, err);
+    if (r == 0)
+        *ret_is_it = !of_note || strcmp(of_note, created) == 0;
+    return r;
+}
+
+/* NULL, and *ret_is_later where libvirt has another of that name: it had let go of this one. */
+static int find_snapshot(virDomainPtr domain, const json_t *note,
+                         virDomainSnapshotPtr *ret_snapshot, bool *ret_is_later, struct error *err)
 {
     const char *name = json_string_member(note, "snapshot");
-    const json_t *disk;
-    size_t i;
-    int r = 0;
+    bool is_it = false;
     virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(domain, name ? name : "", 0);
+    *ret_snapshot = NULL;
+    *ret_is_later = false;
     if (!snapshot)
         return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT
                    ? 0
                    : libvirt_error(err, "cannot look for checkpoint %s", name ? name : "");
+    int r = check_created(snapshot, note, &is_it, err);
+    if (r == 0 && is_it) {
+        *ret_snapshot = snapshot;
+        return 0;
+    }
+    (void)virDomainSnapshotFree(snapshot);
+    *ret_is_later = r == 0;
+    return r;
+}
+
+/* A call of before that is still under way holds libvirt's lock: this one waits for it. */
+static int delete_snapshot(const struct session *session, virDomainPtr domain, const json_t *note,
+                           bool *ret_is_later, struct error *err)
+{
+    const char *name = json_string_member(note, "snapshot");
+    const json_t *disk;
+    size_t i;
+    virDomainSnapshotPtr snapshot = NULL;
+    int r = find_snapshot(domain, note, &snapshot, ret_is_later, err);
+    if (!snapshot)
+        return r;
     json_array_foreach (json_object_get(note, "disks"), i, disk) {
         if (r == 0)
             r = check_top(session, domain, disk, err);
@@ -221,8 +272,9 @@ static bool is_untouched(virDomainPtr domain, const json_t *note)
     struct error ignored = ERROR_INIT;
     const json_t *disk;
     size_t i, count = 0;
-    virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(domain, name ? name : "", 0);
-    bool is_known = snapshot != NULL;
+    virDomainSnapshotPtr snapshot = NULL;
+    bool is_later = false;
+    bool is_known = find_snapshot(domain, note, &snapshot, &is_later, &ignored) == 0 && snapshot;
     if (snapshot)
         (void)virDomainSnapshotFree(snapshot);
     json_array_foreach (json_object_get(note, "disks"), i, disk) {
@@ -236,7 +288,7 @@ static bool is_untouched(virDomainPtr domain, const json_t *note)
 int internal_delete_run(struct session *session, struct error *err)
 {
     cleanup_domain virDomainPtr domain = NULL;
-    bool is_active = false;
+    bool is_active = false, is_later = false;
     const json_t *note = json_array_get(record_all(session->record, "delete"), 0);
     int r = libvirt_domain_find_again(session->driver->connection, session->uuid, &domain,
                                       &is_active, err);
@@ -245,10 +297,12 @@ int internal_delete_run(struct session *session, struct error *err)
                          "the domain has gone: what its checkpoint is in stays");
     if (r < 0)
         return r;
-    r = delete_snapshot(session, domain, note, err);
+    r = delete_snapshot(session, domain, note, &is_later, err);
     failpoint("delete:internal-done");
     if (r < 0)
         return is_untouched(domain, note) ? give_up(session->record, err) : r;
+    if (is_later)
+        return 0; /* what a file holds of that name is the later one's */
     r = check_gone(note, err);
     return r == -EIO ? give_up(session->record, err) : r;
 }

@@ -4,7 +4,9 @@
  * to be those it was made in. On one thread.
  *
  * Notes of the record:
- *   delete    {snapshot, disks: [{target, file: one of merge_chain.h}]}: what is to be deleted
+ *   delete    {snapshot, created: its <creationTime>, disks: [{target, file: one of
+ *             merge_chain.h}]}: what is to be deleted, and no later one of its name; an older
+ *             version did not note when it was made
  *   deleting  libvirt is asked for it
  */
 #pragma once
