@@ -69,15 +69,52 @@ static int plan_memory(const xmlNode *root, json_t *note, struct error *err)
     return r < 0 || json_object_set_new(note, "memory", file) == 0 ? r : error_nomem(err);
 }
 
+static int read_map(const struct session *session, const json_t *before, struct layer_map *ret_map,
+                    struct error *err)
+{
+    const json_t *note;
+    size_t i;
+    int r = layer_map_read(session, ret_map, err);
+    json_array_foreach (before, i, note) {
+        if (r == 0)
+            branch_need_apply(note, ret_map);
+    }
+    return r;
+}
+
+/* A disk that was detached for good would keep the others from being merged for ever. */
+static int leave_detached(const struct planning *planning, const struct deletion_point *point,
+                          size_t place, json_t *left, struct error *err)
+{
+    cleanup_layer_map struct layer_map map = {0};
+    const struct checkpoint_disk *disk = &point->disks[place];
+    int r = read_map(planning->session, planning->before, &map, err);
+    if (r < 0 || !deletion_point_is_detached(point, place, &map))
+        return r;
+    json_t *files = json_pack("{s:s, s:s, s:s}", "target", disk->target, "base", disk->base,
+                              "layer", disk->overlay);
+    return json_array_append_new(left, files) == 0 ? 0 : error_nomem(err);
+}
+
+static int merge_or_leave(const struct planning *planning, const struct deletion_point *point,
+                          size_t place, json_t *merge, struct error *err)
+{
+    json_t *left = json_object_get(merge, "left");
+    size_t count = json_array_size(left);
+    int r = point->is_detached[place] ? leave_detached(planning, point, place, left, err) : 0;
+    return r < 0 || json_array_size(left) > count
+               ? r
+               : merge_disk(point, place, json_object_get(merge, "disks"), err);
+}
+
 static int plan_merge(const struct planning *planning, const struct deletion_point *point,
                       json_t **ret_note, struct error *err)
 {
-    json_t *disks = json_array();
-    json_t *merge = json_pack("{s:s, s:o}", "snapshot",
-                              virDomainSnapshotGetName(planning->snapshot), "disks", disks);
+    json_t *merge = json_pack("{s:s, s:[], s:[]}", "snapshot",
+                              virDomainSnapshotGetName(planning->snapshot), "disks", "left");
     int r = merge ? plan_memory(planning->root, merge, err) : error_nomem(err);
     for (size_t i = 0; r == 0 && i < point->disk_count; i++)
-        r = merge_disk(point, i, disks, err);
+        r = merge_or_leave(planning, point, i, merge, err);
     if (r == 0)
         r = merge_check(planning->session, merge, planning->before, err);
     if (r == 0)
@@ -118,19 +155,6 @@ static int check_is_end(virDomainSnapshotPtr snapshot, const json_t *before, str
         r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                       "the guest goes on from elsewhere, while libvirt takes it for the one the "
                       "guest goes on from: somebody has given the domain other disks");
-    return r;
-}
-
-static int read_map(const struct session *session, const json_t *before, struct layer_map *ret_map,
-                    struct error *err)
-{
-    const json_t *note;
-    size_t i;
-    int r = layer_map_read(session, ret_map, err);
-    json_array_foreach (before, i, note) {
-        if (r == 0)
-            branch_need_apply(note, ret_map);
-    }
     return r;
 }
 

@@ -3,6 +3,7 @@
 #include "domain/deletion_settle.h"
 
 #include "common/cleanup.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "domain/branch_settle.h"
 #include "domain/internal_delete.h"
@@ -18,6 +19,18 @@ static const struct {
     {"delete", internal_delete_has_begun, internal_delete_run},
 };
 
+/* Nothing knows of them any more when the checkpoint has gone. */
+static void tell_left(const struct session *session)
+{
+    const json_t *disk, *merge = json_array_get(record_all(session->record, "merge"), 0);
+    size_t i;
+    json_array_foreach (json_object_get(merge, "left"), i, disk)
+        log_warning("disk %s is the domain's no more: %s, which keeps checkpoint %s of it, and %s, "
+                    "which was put on it then, stay as they are",
+                    json_string_member(disk, "target"), json_string_member(disk, "base"),
+                    json_string_member(merge, "snapshot"), json_string_member(disk, "layer"));
+}
+
 int deletion_settle_run(struct session *session, struct error *err)
 {
     int r = 0;
@@ -25,6 +38,8 @@ int deletion_settle_run(struct session *session, struct error *err)
         if (record_all(session->record, WAYS[i].note))
             r = WAYS[i].run(session, err);
     }
+    if (r == 0)
+        tell_left(session);
     return r;
 }
 

@@ -5,7 +5,9 @@
  * A merge of one disk is {target, above, gone, base}: the layers `gone`, from the topmost on down,
  * go into `base`, which they stand on; `above` stands on them, or is missing: the guest writes to
  * the first of them. All are files of merge_chain.h. A merge is {snapshot: the checkpoint that is
- * deleted by it, memory: its file, disks}, without the first two where nothing but layers goes.
+ * deleted by it, memory: its file, disks, left: [{target, base, layer}], disks of the checkpoint
+ * that were detached for good, of which nothing is merged}, with disks alone where nothing but
+ * layers goes.
  */
 #pragma once
 
