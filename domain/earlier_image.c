@@ -16,7 +16,7 @@ int earlier_image_check(const json_t *images, const struct guest_info *info, con
                         struct error *err)
 {
     struct qemu_img_info header = {0};
-    char found[QCOW2_MARK_MAX + 1];
+    struct qcow2_marks found;
     const json_t *image = json_object_get(images, info->disk_target);
     const char *path = json_string_member(image, "path");
     const char *format = json_string_member(image, "format");
@@ -28,8 +28,8 @@ int earlier_image_check(const json_t *images, const struct guest_info *info, con
     if (access(path, F_OK) < 0)
         return error_errno(err, errno, "%s, the image of disk %s at checkpoint %s", path,
                            info->disk_target, name);
-    int r = qcow2_mark_read(path, found, err);
-    if (r == 0 && strcmp(found, mark) != 0)
+    int r = qcow2_mark_read(path, &found, err);
+    if (r == 0 && strcmp(found.own, mark) != 0)
         return error_set(err, EINVAL, EXC_INVALID_DISK_INFO,
                          "%s is another image than the one of disk %s at checkpoint %s", path,
                          info->disk_target, name);
@@ -56,5 +56,6 @@ struct qcow2_backing earlier_image_backing(const json_t *images, const struct im
                 strncmp(earlier, file->path, folder) == 0;
     /* QEMU takes what is before a colon for a protocol, unless a slash comes first. */
     (void)snprintf(path, PATH_MAX, "%s%s", same ? "./" : "", same ? slash + 1 : earlier);
-    return (struct qcow2_backing){path, json_string_member(image, "format")};
+    return (struct qcow2_backing){path, json_string_member(image, "format"),
+                                  json_string_member(image, "mark")};
 }

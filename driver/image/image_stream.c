@@ -28,7 +28,8 @@ struct image_stream {
     bool is_qcow2;                            /* else raw */
     char backing_path[QCOW2_BACKING_MAX + 1]; /* "" = it has none */
     char backing_format[DRIVER_FORMAT_MAX];
-    char mark[QCOW2_MARK_MAX + 1]; /* "" = it has none */
+    char backing_mark[QCOW2_MARK_MAX + 1]; /* "" = not known */
+    char mark[QCOW2_MARK_MAX + 1];         /* "" = it has none */
     struct qcow2_layout layout;
     struct qcow2_metadata metadata;
     unsigned char cluster[EXTENT_CLUSTER_BYTES]; /* of metadata, which is partly taken */
@@ -154,6 +155,11 @@ static int find_zeroes(const struct image_stream *stream, uint64_t bytes_per_s, 
     return r;
 }
 
+static const char *mark_or_none(const char *mark)
+{
+    return mark[0] != '\0' ? mark : NULL;
+}
+
 static int stream_prepare(struct image_stream *stream, uint64_t bytes_per_s, struct error *err)
 {
     int r = nbd_client_map(stream->client, &stream->map, err);
@@ -167,10 +173,9 @@ static int stream_prepare(struct image_stream *stream, uint64_t bytes_per_s, str
         return r;
     qcow2_layout_plan(stream->map, &stream->layout);
     if (is_layer)
-        stream->layout.backing =
-            (struct qcow2_backing){stream->backing_path, stream->backing_format};
-    if (stream->mark[0] != '\0')
-        stream->layout.mark = stream->mark;
+        stream->layout.backing = (struct qcow2_backing){
+            stream->backing_path, stream->backing_format, mark_or_none(stream->backing_mark)};
+    stream->layout.mark = mark_or_none(stream->mark);
     stream->base.size_bytes = stream->is_qcow2 ? qcow2_layout_image_bytes(&stream->layout)
                                                : extent_map_disk_bytes(stream->map);
     log_debug("image stream: %s of %" PRIu64 " bytes, %" PRIu64 " of %" PRIu64
@@ -224,17 +229,18 @@ static bool copy_name(char *to, size_t size, const char *name)
 int image_stream_open_marked(struct nbd_client *client, const struct qcow2_backing *backing,
                              const char *mark, struct image_source **ret_source, struct error *err)
 {
-    const char *path = backing ? backing->path : NULL, *format = backing ? backing->format : NULL;
+    const struct qcow2_backing none = {0}, *base = backing ? backing : &none;
     struct image_stream *stream = stream_new(client, true);
     if (!stream)
         return error_nomem(err);
-    if (copy_name(stream->backing_path, sizeof(stream->backing_path), path) &&
-        copy_name(stream->backing_format, sizeof(stream->backing_format), format) &&
+    if (copy_name(stream->backing_path, sizeof(stream->backing_path), base->path) &&
+        copy_name(stream->backing_format, sizeof(stream->backing_format), base->format) &&
+        copy_name(stream->backing_mark, sizeof(stream->backing_mark), base->mark) &&
         copy_name(stream->mark, sizeof(stream->mark), mark))
         return stream_begin(stream, 0, ret_source, err);
     free(stream);
     return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s: no header takes so long a name",
-                     path ? path : mark);
+                     base->path ? base->path : mark);
 }
 
 /* tmpfs and some network file systems do not take O_DIRECT. */

@@ -118,6 +118,8 @@ static void put_extensions(const struct qcow2_layout *layout, unsigned char *clu
         at = put_extension(cluster, at, EXTENSION_BACKING_FORMAT, layout->backing.format);
     if (layout->mark)
         at = put_extension(cluster, at, QCOW2_MARK_EXTENSION, layout->mark);
+    if (path && layout->backing.mark)
+        at = put_extension(cluster, at, QCOW2_BASE_MARK_EXTENSION, layout->backing.mark);
     at += EXTENSION_HEAD_BYTES;
     if (!path)
         return;

@@ -19,11 +19,14 @@
 struct qcow2_backing {
     const char *path; /* as the header is to name it: 1 to QCOW2_BACKING_MAX bytes */
     const char *format;
+    const char *mark; /* of that image (qcow2_mark.h): up to QCOW2_MARK_MAX bytes. NULL: none */
 };
 
 #define QCOW2_BACKING_MAX 1023 /* qcow2.txt: the longest a reader takes */
 #define QCOW2_MARK_MAX 79
-#define QCOW2_MARK_EXTENSION 0x4e736d6b /* a header extension of ours, which QEMU leaves alone */
+/* Header extensions of ours, which QEMU leaves alone. */
+#define QCOW2_MARK_EXTENSION 0x4e736d6b
+#define QCOW2_BASE_MARK_EXTENSION 0x4e736d62
 
 struct qcow2_layout {
     const struct extent_map *map; /* borrowed; constant from here on */

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "domain/earlier_image.h"
-#include "driver/image/qcow2_layout.h"
+#include "tests/unit/driver/marked_image.h"
 #include "tests/unit/driver/temp_folder.h"
 
 #define DISK_BYTES ((uint64_t)4 << 20)
@@ -26,25 +26,9 @@ static int set_up(void **state)
     return 0;
 }
 
-/* An image without data. `mark` NULL: as another program makes it. */
 static void make_image(const char *path, uint64_t bytes, const char *mark)
 {
-    static unsigned char cluster[EXTENT_CLUSTER_BYTES];
-    struct extent_map *map = NULL;
-    struct qcow2_layout layout;
-    struct qcow2_metadata metadata;
-    FILE *file = fopen(path, "we");
-    assert_non_null(file);
-    assert_int_equal(extent_map_new(bytes, &map, &err), 0);
-    qcow2_layout_plan(map, &layout);
-    layout.mark = mark;
-    qcow2_layout_begin(&layout, &metadata);
-    for (uint64_t i = 0; i < layout.data; i++) {
-        qcow2_layout_next(&metadata, cluster);
-        assert_int_equal(fwrite(cluster, 1, sizeof(cluster), file), sizeof(cluster));
-    }
-    assert_int_equal(fclose(file), 0);
-    extent_map_free(map);
+    marked_image_make(path, bytes, mark, (struct qcow2_backing){0});
 }
 
 static json_t *images_of(const char *path)
@@ -74,6 +58,10 @@ static void the_image_of_the_checkpoint_is_known(void **state)
         assert_int_equal(check(images), -EINVAL);
         assert_non_null(strstr(err.message, "another image"));
     }
+    marked_image_make(path, DISK_BYTES, "42.vda", (struct qcow2_backing){"a", "qcow2", "41.vda"});
+    assert_int_equal(check(images), 0); /* an increment itself */
+    marked_image_make(path, DISK_BYTES, "43.vda", (struct qcow2_backing){"a", "qcow2", "42.vda"});
+    assert_int_equal(check(images), -EINVAL);
     make_image(path, 2 * DISK_BYTES, "42.vda");
     assert_int_equal(check(images), -EINVAL);
     assert_non_null(strstr(err.message, "smaller"));
@@ -96,6 +84,7 @@ static struct qcow2_backing backing_of(const char *earlier, const char *own, cha
     (void)snprintf(file.path, sizeof(file.path), "%s", own);
     struct qcow2_backing backing = earlier_image_backing(images, &file, path);
     assert_string_equal(backing.format, "qcow2");
+    assert_string_equal(backing.mark, "42.vda");
     return backing;
 }
 

@@ -569,6 +569,14 @@ static void a_cancelled_read(void **state)
     image_source_close(source);
 }
 
+static void assert_marks(const char *path, const char *own, const char *base)
+{
+    struct qcow2_marks marks;
+    assert_int_equal(qcow2_mark_read(path, &marks, &err), 0);
+    assert_string_equal(marks.own, own);
+    assert_string_equal(marks.base, base);
+}
+
 /* As a backup job shows it: what a bitmap has is taken, zeroes too, and nothing else. */
 static void a_layer_of_what_a_bitmap_tells(void **state)
 {
@@ -576,7 +584,7 @@ static void a_layer_of_what_a_bitmap_tells(void **state)
     char base[256], disk[256], layer[256], socket[256], pid_file[256];
     struct nbd_client *client = NULL;
     struct image_source *source = NULL;
-    const struct qcow2_backing backing = {"layer-base", "qcow2"};
+    const struct qcow2_backing backing = {"layer-base", "qcow2", "41.vda"};
     (void)snprintf(base, sizeof(base), "%s", temp_path("layer-base"));
     (void)snprintf(disk, sizeof(disk), "%s", temp_path("layer-disk"));
     (void)snprintf(layer, sizeof(layer), "%s", temp_path("layer"));
@@ -605,14 +613,10 @@ static void a_layer_of_what_a_bitmap_tells(void **state)
                          layer, layer),
                      0);
     assert_true(bytes_of(layer) < 3 * MIB); /* 2.2 MiB were written since */
-    char mark[QCOW2_MARK_MAX + 1];
-    assert_int_equal(qcow2_mark_read(layer, mark, &err), 0);
-    assert_string_equal(mark, "42.vda");
+    assert_marks(layer, "42.vda", "41.vda");
     assert_int_equal(run("qemu-img rebase -q -u -f qcow2 -b %s -F qcow2 %s", base, layer), 0);
-    assert_int_equal(qcow2_mark_read(layer, mark, &err), 0);
-    assert_string_equal(mark, "42.vda"); /* QEMU has written the header anew */
-    assert_int_equal(qcow2_mark_read(base, mark, &err), 0);
-    assert_string_equal(mark, ""); /* of another's image */
+    assert_marks(layer, "42.vda", "41.vda"); /* QEMU has written the header anew */
+    assert_marks(base, "", "");              /* of another's image */
 }
 
 static void a_bitmap_that_there_is_not(void **state)
@@ -621,7 +625,7 @@ static void a_bitmap_that_there_is_not(void **state)
     char disk[256], socket[256];
     struct nbd_client *client = NULL;
     struct image_source *source = NULL;
-    const struct qcow2_backing backing = {"base", "qcow2"};
+    const struct qcow2_backing backing = {"base", "qcow2", NULL};
     (void)snprintf(disk, sizeof(disk), "%s", temp_path("no-bitmap"));
     (void)snprintf(socket, sizeof(socket), "%s", temp_path("no-bitmap-socket"));
     assert_int_equal(run("qemu-img create -q -f qcow2 %s 1M && "
