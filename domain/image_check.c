@@ -11,6 +11,7 @@
 #include "common/cancel.h"
 #include "common/cleanup.h"
 #include "common/process.h"
+#include "driver/image/qcow2_mark.h"
 #include "driver/image/qemu_img.h"
 
 #define CHECK_STALL_MS 120000
@@ -81,7 +82,8 @@ static int look_at_file(const struct image_chain *chain, struct image_layer *lay
 }
 
 /* `format` "": what qemu-img takes it for, as of the first layer alone. */
-static int read_layer(struct image_layer *layer, struct qemu_img_info *ret_info, struct error *err)
+static int read_layer(struct image_layer *layer, struct qemu_img_info *ret_info,
+                      struct qcow2_marks *ret_marks, struct error *err)
 {
     int r = qemu_img_info(layer->path, layer->format[0] ? layer->format : NULL, ret_info, err);
     if (r < 0)
@@ -92,22 +94,45 @@ static int read_layer(struct image_layer *layer, struct qemu_img_info *ret_info,
         return refuse_layer(err, layer->path, "it is encrypted, or its data is in another file");
     if (ret_info->backing_path[0] && !ret_info->backing_format[0])
         return refuse_layer(err, layer->path, "it names no format for the image it stands on");
+    *ret_marks = (struct qcow2_marks){0};
+    if (strcmp(layer->format, "qcow2") == 0 && qcow2_mark_read(layer->path, ret_marks, err) < 0)
+        return -err->errnum;
+    layer->base = ret_info->backing_path[0] == '\0' ? IMAGE_BASE_NONE
+                  : ret_marks->base[0] == '\0'      ? IMAGE_BASE_UNKNOWN
+                                                    : IMAGE_BASE_KNOWN;
     return 0;
+}
+
+/* `wanted`: the mark of the image that the layer above was made on. */
+static int check_base(const struct image_chain *chain, const char *wanted, const char *found,
+                      struct error *err)
+{
+    if (wanted[0] == '\0' || strcmp(wanted, found) == 0)
+        return 0;
+    return error_set(err, EINVAL, EXC_INVALID_DISK_INFO,
+                     "%s stands on another image than the one it was made on: %s has %s",
+                     chain->layers[chain->count - 1].path, chain->layers[chain->count].path,
+                     found[0] != '\0' ? "another mark" : "no mark");
 }
 
 static int read_chain(const char *path, struct image_chain *chain, struct error *err)
 {
     struct qemu_img_info info = {0};
+    struct qcow2_marks marks = {0};
     (void)snprintf(info.backing_path, sizeof(info.backing_path), "%s", path);
     while (info.backing_path[0]) {
         struct image_layer *layer = &chain->layers[chain->count];
+        char wanted[sizeof(marks.base)];
         if (chain->count == IMAGE_CHECK_LAYERS_MAX)
             return refuse_layer(err, path, "it stands on too many images");
         memcpy(layer->path, info.backing_path, sizeof(layer->path));
         memcpy(layer->format, info.backing_format, sizeof(layer->format));
+        memcpy(wanted, marks.base, sizeof(wanted));
         int r = look_at_file(chain, layer, err);
         if (r == 0)
-            r = read_layer(layer, &info, err);
+            r = read_layer(layer, &info, &marks, err);
+        if (r == 0)
+            r = check_base(chain, wanted, marks.own, err);
         if (r < 0)
             return r;
         chain->count++;

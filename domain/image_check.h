@@ -22,12 +22,19 @@ int image_check_run(const char *path, const char *format, struct error *err);
 /* The same, but clusters that nothing refers to, as a killed writer leaves them, are no fault. */
 int image_check_content(const char *path, const char *format, struct error *err);
 
+enum image_base {
+    IMAGE_BASE_NONE,    /* it stands on none */
+    IMAGE_BASE_UNKNOWN, /* on one of which it does not tell which it was */
+    IMAGE_BASE_KNOWN,   /* on the one it was made on, by its mark (driver/image/qcow2_mark.h) */
+};
+
 struct image_layer {
     char path[DRIVER_PATH_MAX];
     char format[DRIVER_FORMAT_MAX];
     uint64_t virtual_size_bytes;
     uint64_t size_on_disk_bytes;
     bool is_checked; /* else its format has no check */
+    enum image_base base;
 };
 
 struct image_chain {
@@ -38,7 +45,8 @@ struct image_chain {
 /*
  * Follows an image file and what it stands on to the end, and checks each layer: InvalidDiskInfo
  * when one is not there, is no plain file, is below itself, has its data in another file or is
- * encrypted, when a layer does not name the format of the one below, or qemu-img finds a fault.
+ * encrypted, when a layer does not name the format of the one below, tells the mark of another
+ * image than the one below, or qemu-img finds a fault.
  * Free with image_check_chain_done(), also after a failure.
  */
 int image_check_chain(const char *path, struct image_chain *ret_chain, struct error *err);

@@ -65,16 +65,33 @@ void domain_report_images(const struct invocation *invocation, const char *uuid,
     (void)fputc('\n', out);
 }
 
+/* NULL, for programs: it stands on none. */
+static json_t *pack_base(enum image_base base)
+{
+    return base == IMAGE_BASE_NONE ? json_null() : json_boolean(base == IMAGE_BASE_KNOWN);
+}
+
+static const char *base_in_words(enum image_base base)
+{
+    static const char *const words[] = {
+        [IMAGE_BASE_NONE] = "",
+        [IMAGE_BASE_UNKNOWN] = ", made on the next: not known",
+        [IMAGE_BASE_KNOWN] = ", made on the next",
+    };
+    return words[base];
+}
+
 static void write_chain_json(const struct image_chain *chain, FILE *out)
 {
     json_t *layers = json_array();
     for (size_t i = 0; i < chain->count; i++) {
         const struct image_layer *layer = &chain->layers[i];
         (void)json_array_append_new(
-            layers, json_pack("{s:s, s:s, s:I, s:I, s:b}", "path", layer->path, "format",
-                              layer->format, "virtual_size_bytes",
-                              (json_int_t)layer->virtual_size_bytes, "size_on_disk_bytes",
-                              (json_int_t)layer->size_on_disk_bytes, "checked", layer->is_checked));
+            layers,
+            json_pack("{s:s, s:s, s:I, s:I, s:b, s:o}", "path", layer->path, "format",
+                      layer->format, "virtual_size_bytes", (json_int_t)layer->virtual_size_bytes,
+                      "size_on_disk_bytes", (json_int_t)layer->size_on_disk_bytes, "checked",
+                      layer->is_checked, "base_known", pack_base(layer->base)));
     }
     domain_report_json(json_pack("{s:o}", "layers", layers), out);
 }
@@ -88,10 +105,11 @@ void domain_report_chain(const struct invocation *invocation, const struct image
     }
     for (size_t i = 0; i < chain->count; i++) {
         const struct image_layer *layer = &chain->layers[i];
-        (void)fprintf(out, "%s%s  %s, %s on disk, %s\n", i > 0 ? "on " : "", layer->path,
+        (void)fprintf(out, "%s%s  %s, %s on disk, %s%s\n", i > 0 ? "on " : "", layer->path,
                       layer->format, units_bytes(layer->size_on_disk_bytes).text,
                       layer->is_checked ? "qemu-img check finds no fault"
-                                        : "its format has no qemu-img check");
+                                        : "its format has no qemu-img check",
+                      base_in_words(layer->base));
     }
     (void)fprintf(out, "%zu layers, each where the one above names it\n", chain->count);
 }

@@ -250,11 +250,17 @@ test_chain() { # folder
     result $? "a chain without fault is verified" "$said"
     [ "$(grep -c 'finds no fault' <<<"$said")" -eq 3 ]
     result $? "each of its layers is" "$said"
+    [ "$(grep -c 'made on the next$' <<<"$said")" -eq 2 ]
+    result $? "both increments are known to stand on what they were made on" "$said"
     cp "$1/2/vda.qcow2" "$DIR/kept"
     qemu-io -f raw -c 'write -q -P 0xff 64k 4k' "$1/2/vda.qcow2" # its refcount table
     said=$(tool "$NAME-writes" -o "$1/3/vda.qcow2" --chain-verify)
     [ $? -eq 1 ] && grep -q '2/vda.qcow2' <<<"$said"
     result $? "a damaged layer is found" "$said"
+    cp "$1/1/vda.qcow2" "$1/2/vda.qcow2"
+    said=$(tool "$NAME-writes" -o "$1/3/vda.qcow2" --chain-verify)
+    [ $? -eq 1 ] && grep -q '3/vda.qcow2 stands on another image .*2/vda.qcow2' <<<"$said"
+    result $? "another image under the name of a layer is found" "$said"
     rm "$1/2/vda.qcow2"
     said=$(tool "$NAME-writes" -o "$1/3/vda.qcow2" --chain-verify)
     [ $? -eq 1 ] && grep -q '2/vda.qcow2' <<<"$said"
