@@ -14,6 +14,7 @@
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "domain/file_folder.h"
 #include "domain/layer_map.h"
 #include "domain/new_layer.h"
 #include "domain/pending_call.h"
@@ -24,20 +25,43 @@
 #define LIBVIRT_TIMEOUT_MS 600000
 #define LOOK_MS 200
 
-json_t *checkpoint_settle_note(const struct session *session, const struct checkpoint_plan *plan,
-                               const struct checkpoint_request *request)
+static int note_disks(const struct checkpoint_plan *plan, json_t *disks, struct error *err)
 {
-    json_t *disks = json_array();
-    for (size_t i = 0; !plan->is_internal && i < plan->disk_count; i++) {
+    json_int_t folder = 0;
+    int r = 0;
+    for (size_t i = 0; r == 0 && !plan->is_internal && i < plan->disk_count; i++) {
         const struct checkpoint_disk *disk = &plan->disks[i];
-        (void)json_array_append_new(disks, json_pack("{s:s, s:s, s:s}", "target", disk->target,
-                                                     "base", disk->base, "overlay", disk->overlay));
+        r = file_folder_note(disk->overlay, &folder, err);
+        (void)json_array_append_new(disks, json_pack("{s:s, s:s, s:s, s:I}", "target", disk->target,
+                                                     "base", disk->base, "overlay", disk->overlay,
+                                                     "folder", folder));
     }
-    return json_pack("{s:s, s:I, s:b, s:b, s:b, s:s*, s:o}", "name", plan->name, "asked",
-                     (json_int_t)json_array_size(record_all(session->record, "begun")),
-                     "was_running", plan->is_running, "halts", request->halt, "quiesce",
-                     request->quiesce, "memory",
-                     plan->memory_file[0] != '\0' ? plan->memory_file : NULL, "disks", disks);
+    return r;
+}
+
+int checkpoint_settle_note(const struct session *session, const struct checkpoint_plan *plan,
+                           const struct checkpoint_request *request, json_t **ret_note,
+                           struct error *err)
+{
+    const char *memory = plan->memory_file[0] != '\0' ? plan->memory_file : NULL;
+    json_int_t folder = 0;
+    json_t *disks = json_array();
+    int r = note_disks(plan, disks, err);
+    if (r == 0 && memory)
+        r = file_folder_note(memory, &folder, err);
+    json_t *note =
+        json_pack("{s:s, s:I, s:b, s:b, s:b, s:s*, s:I, s:o}", "name", plan->name, "asked",
+                  (json_int_t)json_array_size(record_all(session->record, "begun")), "was_running",
+                  plan->is_running, "halts", request->halt, "quiesce", request->quiesce, "memory",
+                  memory, "memory_folder", folder, "disks", disks);
+    if (r == 0 && !note)
+        r = error_nomem(err);
+    if (r < 0) {
+        json_decref(note);
+        return r;
+    }
+    *ret_note = note;
+    return 0;
 }
 
 static bool says(const json_t *note, const char *key)
@@ -156,7 +180,8 @@ static int remove_overlay(const struct layer_map *map, const json_t *disk, struc
 {
     const char *path = json_string_member(disk, "overlay");
     const char *base = json_string_member(disk, "base");
-    return path && base ? new_layer_remove(map, path, base, err) : 0;
+    return path && base ? new_layer_remove(map, path, base, json_object_get(disk, "folder"), err)
+                        : 0;
 }
 
 /* All of them, or none. */
@@ -174,7 +199,9 @@ static int remove_files(const struct session *session, virDomainPtr domain, cons
         if (r == 0)
             r = remove_overlay(&map, disk, err);
     }
-    return r < 0 || !memory ? r : new_layer_remove_file(&map, memory, err);
+    return r < 0 || !memory
+               ? r
+               : new_layer_remove_file(&map, memory, json_object_get(note, "memory_folder"), err);
 }
 
 static int settle_files(const struct session *session, virDomainPtr domain, bool is_active,

@@ -62,10 +62,15 @@ static int ask_libvirt(struct session *session, const struct checkpoint_plan *pl
 {
     struct guest_freeze freeze = {.connection = session->driver->connection,
                                   .timeout_s = session->driver->freeze_timeout_s};
-    int r = session_note_domain(session, err);
+    json_t *note = NULL;
+    int r = checkpoint_settle_note(session, plan, request, &note, err);
     if (r == 0)
-        r = record_note(session->record, "snapshot", checkpoint_settle_note(session, plan, request),
-                        err);
+        r = session_note_domain(session, err);
+    if (r < 0) {
+        json_decref(note);
+        return r;
+    }
+    r = record_note(session->record, "snapshot", note, err);
     failpoint("checkpoint:written-down");
     if (r < 0)
         return r;

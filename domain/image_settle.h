@@ -15,16 +15,6 @@
 /* The note of an image. Returned owned; ENOENT when its folder is not there. */
 int image_settle_note(const char *partial, const char *path, json_t **ret_note, struct error *err);
 
-/* The inode of the folder of a file; ENOENT when that is not there. */
-int image_settle_folder(const char *path, json_int_t *ret_inode, struct error *err);
-
-/*
- * Whether the `path` of a note is not there, but the `folder` is that it was in: with another one,
- * or none, nobody can tell, as when its storage is not mounted. Without a `folder` its absence is
- * enough.
- */
-bool image_settle_has_gone(const json_t *note);
-
 /*
  * Gives the image its name for good, when it is whole (`complete`), else removes it; to be called
  * again after a failure. Nobody else's file is replaced: EEXIST. ENOENT when nobody can tell what

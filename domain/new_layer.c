@@ -11,18 +11,14 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "domain/file_folder.h"
 #include "driver/image/qemu_img.h"
 
 #define PRIVATE_MODE 0600 /* until it is given to whose the disk is */
 
 int new_layer_sync_folder(const char *path, struct error *err)
 {
-    char folder[DRIVER_PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    (void)snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
-                   slash ? path : ".");
-    cleanup_close int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 || fsync(fd) < 0 ? error_errno(err, errno, "cannot sync %s", folder) : 0;
+    return file_folder_sync(path, err);
 }
 
 int new_layer_create(const char *path, const char *base, const char *base_format, struct error *err)
@@ -59,18 +55,37 @@ int new_layer_give_owner(const char *path, const char *base, struct error *err)
     return 0;
 }
 
-static bool is_half_made(const char *path)
+int new_layer_find(const char *path, const json_t *folder, enum new_layer_found *ret_found,
+                   struct error *err)
 {
     struct stat st;
-    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+    if (lstat(path, &st) == 0) {
+        bool is_begun = S_ISREG(st.st_mode) && st.st_size == 0;
+        *ret_found = is_begun ? NEW_LAYER_BEGUN : NEW_LAYER_THERE;
+        return 0;
+    }
+    if (errno != ENOENT)
+        return error_errno(err, errno, "cannot look at %s", path);
+    int r = file_folder_check(path, folder, err);
+    if (r == 0)
+        *ret_found = NEW_LAYER_GONE;
+    return r;
+}
+
+int new_layer_look(const char *path, const char *base, bool *ret_is_on, struct error *err)
+{
+    struct qemu_img_info info = {0};
+    int r = qemu_img_info(path, "qcow2", &info, err);
+    if (r == 0)
+        *ret_is_on = strcmp(info.backing_path, base) == 0;
+    return r;
 }
 
 bool new_layer_is_on(const char *path, const char *base)
 {
     struct error ignored = ERROR_INIT;
-    struct qemu_img_info info = {0};
-    return qemu_img_info(path, "qcow2", &info, &ignored) == 0 &&
-           strcmp(info.backing_path, base) == 0;
+    bool is_on = false;
+    return new_layer_look(path, base, &is_on, &ignored) == 0 && is_on;
 }
 
 static bool is_in_use(const struct layer_map *map, const char *path)
@@ -83,15 +98,18 @@ static bool is_in_use(const struct layer_map *map, const char *path)
     return is_used;
 }
 
-static int remove_file(const char *path, struct error *err)
+static int remove_file(const char *path, const json_t *folder, struct error *err)
 {
-    return unlink(path) == 0 || errno == ENOENT ? 0
-                                                : error_errno(err, errno, "cannot remove %s", path);
+    if (unlink(path) == 0)
+        return 0;
+    return errno == ENOENT ? file_folder_check(path, folder, err)
+                           : error_errno(err, errno, "cannot remove %s", path);
 }
 
-int new_layer_remove_file(const struct layer_map *map, const char *path, struct error *err)
+int new_layer_remove_file(const struct layer_map *map, const char *path, const json_t *folder,
+                          struct error *err)
 {
-    return is_in_use(map, path) ? 0 : remove_file(path, err);
+    return is_in_use(map, path) ? 0 : remove_file(path, folder, err);
 }
 
 /* By a QEMU that went on there when libvirt had lost its account of it. */
@@ -110,16 +128,18 @@ static bool was_written_to(const char *path, const char *base)
 }
 
 int new_layer_remove(const struct layer_map *map, const char *path, const char *base,
-                     struct error *err)
+                     const json_t *folder, struct error *err)
 {
-    if (access(path, F_OK) < 0 && errno == ENOENT)
-        return 0;
-    bool is_half = is_half_made(path);
+    enum new_layer_found found;
+    int r = new_layer_find(path, folder, &found, err);
+    if (r < 0 || found == NEW_LAYER_GONE)
+        return r;
+    bool is_half = found == NEW_LAYER_BEGUN;
     if (!is_half && !new_layer_is_on(path, base)) {
         log_warning("%s was to be a layer on %s and is none: it stays", path, base);
         return 0;
     }
     if (is_in_use(map, path) || (!is_half && was_written_to(path, base)))
         return 0;
-    return remove_file(path, err);
+    return remove_file(path, folder, err);
 }

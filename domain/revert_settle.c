@@ -101,7 +101,7 @@ static int remove_layers(const struct session *session, struct error *err)
         bool is_empty =
             path && (!is_noted(session, "switch") || revert_layers_is_untouched(session, path));
         if (r == 0 && base && is_empty)
-            r = new_layer_remove(&map, path, base, err);
+            r = new_layer_remove(&map, path, base, NULL, err);
     }
     return r;
 }

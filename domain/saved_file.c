@@ -13,7 +13,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/disk_fingerprint.h"
-#include "domain/image_settle.h"
+#include "domain/file_folder.h"
 #include "domain/save_record.h"
 #include "driver/libvirt/connection.h"
 
@@ -40,15 +40,27 @@ static int forget(const char *path, struct error *err)
                                                 : error_errno(err, errno, "cannot remove %s", path);
 }
 
-/* `memory` is the note of the file, of image_settle.h. */
+/* The file of a note; one that has no folder is of an older version. */
+static bool has_gone(const json_t *note)
+{
+    struct stat st;
+    struct error ignored = ERROR_INIT;
+    const char *path = json_string_member(note, "path");
+    const json_t *folder = json_object_get(note, "folder");
+    if (!path || stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR))
+        return false;
+    return !folder || file_folder_check(path, folder, &ignored) == 0;
+}
+
+/* `memory` is the note of the file, {path, folder}. */
 static int write_down(const char *path, const json_t *memory, struct error *err)
 {
     struct stat st;
     json_int_t folder = 0;
     const char *file = json_string_member(memory, "path");
-    if (image_settle_has_gone(memory))
+    if (has_gone(memory))
         return forget(path, err); /* it is nothing to keep in mind */
-    int r = image_settle_folder(file, &folder, err);
+    int r = file_folder_note(file, &folder, err);
     if (r < 0)
         return r;
     if (stat(file, &st) < 0)
@@ -80,7 +92,7 @@ static bool is_as_written(const json_t *note)
     struct stat st;
     const char *file = json_string_member(note, "path");
     if (file && stat(file, &st) < 0)
-        return !image_settle_has_gone(note);
+        return !has_gone(note);
     return file && json_integer_value(json_object_get(note, "ino")) == (json_int_t)st.st_ino &&
            json_integer_value(json_object_get(note, "mtime_ns")) == clock_ns(&st.st_mtim);
 }

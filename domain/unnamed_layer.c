@@ -55,6 +55,22 @@ static int tell(const struct layer *layer, bool is_named_next, struct error *err
                      layer->target, layer->path, layer->base);
 }
 
+/* What cannot be looked at may hold all that was written since. */
+static int is_layer(const struct layer *layer, const json_t *folder, bool *ret_is_on,
+                    struct error *err)
+{
+    enum new_layer_found found;
+    int r = new_layer_find(layer->path, folder, &found, err);
+    if (r < 0 || found != NEW_LAYER_THERE)
+        return r;
+    r = new_layer_look(layer->path, layer->base, ret_is_on, err);
+    return r < 0 ? error_prepend(err,
+                                 "disk %s: whether %s holds what a guest wrote since cannot be "
+                                 "told, remove it only when nothing is missed",
+                                 layer->target, layer->path)
+                 : 0;
+}
+
 static int check_layer(virDomainPtr domain, const struct layer_map *map, const json_t *disk,
                        struct error *err)
 {
@@ -62,14 +78,17 @@ static int check_layer(virDomainPtr domain, const struct layer_map *map, const j
                           .base = json_string_member(disk, "base"),
                           .path = json_string_member(disk, "overlay")};
     struct error ignored = ERROR_INIT;
-    bool is_empty = false, is_named_next = false, is_named_now = true;
-    if (!layer.target || !layer.base || !layer.path || !new_layer_is_on(layer.path, layer.base))
+    bool is_on = false, is_empty = false, is_named_next = false, is_named_now = true;
+    if (!layer.target || !layer.base || !layer.path)
         return 0;
+    int r = is_layer(&layer, json_object_get(disk, "folder"), &is_on, err);
+    if (r < 0 || !is_on)
+        return r;
     layer.is_written = qemu_img_is_written(layer.path);
     if (!layer.is_written && qemu_img_layer_is_empty(layer.path, &is_empty, &ignored) == 0 &&
         is_empty)
         return 0;
-    int r = is_named(domain, VIR_DOMAIN_XML_INACTIVE, map, &layer, &is_named_next, err);
+    r = is_named(domain, VIR_DOMAIN_XML_INACTIVE, map, &layer, &is_named_next, err);
     if (r == 0 && layer.is_written)
         r = is_named(domain, 0, map, &layer, &is_named_now, err);
     return r < 0 || (is_named_next && is_named_now) ? r : tell(&layer, is_named_next, err);

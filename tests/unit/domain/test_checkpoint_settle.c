@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -99,16 +100,29 @@ __attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
         fail_msg("%s", command);
 }
 
+static json_int_t inode_of(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return (json_int_t)st.st_ino;
+}
+
 /* libvirt has made the disk's new file, and knows of no checkpoint. */
-static void note_unknown(const char *overlay)
+static void note_unknown_in(const char *folder, const char *overlay)
 {
     const char *base = temp_path("base");
     run("qemu-img create -q -f qcow2 %s 1M", base);
     run("qemu-img create -q -f qcow2 -b %s -F qcow2 %s", base, overlay);
-    note("snapshot", json_pack("{s:s, s:b, s:[{s:s, s:s, s:s}]}", "name", "lost", "was_running", 0,
-                               "disks", "target", "vda", "base", base, "overlay", overlay));
+    note("snapshot", json_pack("{s:s, s:b, s:[{s:s, s:s, s:s, s:I}]}", "name", "lost",
+                               "was_running", 0, "disks", "target", "vda", "base", base, "overlay",
+                               overlay, "folder", inode_of(folder)));
     note("begun", json_integer((json_int_t)clock_now_ms()));
     note("answered", json_true());
+}
+
+static void note_unknown(const char *overlay)
+{
+    note_unknown_in(temp_folder, overlay);
 }
 
 static void settle(void)
@@ -266,6 +280,71 @@ static void what_a_guest_writes_to_is_told(void **state)
     assert_int_equal(access(overlay, F_OK), 0);
 }
 
+static int settle_again(void)
+{
+    err = (struct error)ERROR_INIT;
+    return checkpoint_settle(session, &err);
+}
+
+static void move_storage(const char *from, const char *to)
+{
+    assert_int_equal(rename(temp_path(from), temp_path(to)), 0);
+}
+
+/* A mount point with nothing mounted: the file that is not in it may be all that was written. */
+static void assert_away_is_not_gone(void)
+{
+    move_storage("storage", "away");
+    assert_int_equal(settle_again(), -ENOENT); /* no folder */
+    assert_int_equal(mkdir(temp_path("storage"), 0700), 0);
+    assert_int_equal(settle_again(), -ENOENT); /* another one */
+    assert_non_null(strstr(err.message, "mounted"));
+    assert_int_equal(rmdir(temp_path("storage")), 0);
+    move_storage("away", "storage");
+}
+
+static void storage_that_is_away_is_waited_for(void **state)
+{
+    (void)state;
+    const char *overlay = temp_path("storage/overlay");
+    assert_int_equal(mkdir(temp_path("storage"), 0700), 0);
+    note_unknown_in(temp_path("storage"), overlay);
+    run("qemu-io -f qcow2 -c 'write 512k 64k' %s >/dev/null", overlay);
+    assert_away_is_not_gone();
+    assert_int_equal(settle_again(), -EBUSY);
+    assert_int_equal(unlink(overlay), 0);
+    settle();
+    assert_int_equal(rmdir(temp_path("storage")), 0);
+}
+
+static void also_for_a_memory(void **state)
+{
+    (void)state;
+    const char *file = temp_path("storage/memory");
+    assert_int_equal(mkdir(temp_path("storage"), 0700), 0);
+    assert_int_equal(rename(memory, file), 0);
+    note("snapshot", json_pack("{s:s, s:s, s:I, s:[]}", "name", "late", "memory", file,
+                               "memory_folder", inode_of(temp_path("storage")), "disks"));
+    note("begun", json_integer(0));
+    assert_away_is_not_gone();
+    settle();
+    assert_int_equal(rmdir(temp_path("storage")), 0);
+}
+
+static void what_cannot_be_read_is_not_empty(void **state)
+{
+    (void)state;
+    const char *overlay = temp_path("overlay");
+    note_unknown(overlay);
+    run("printf 'no header' | dd conv=notrunc status=none of=%s", overlay);
+    for (int time = 0; time < 2; time++)
+        assert_true(settle_again() < 0);
+    assert_non_null(strstr(err.message, overlay));
+    assert_int_equal(access(overlay, F_OK), 0);
+    assert_int_equal(unlink(overlay), 0);
+    settle();
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, end_session)
@@ -280,6 +359,9 @@ int main(void)
         TEST(what_a_guest_has_written_stays),
         TEST(what_a_guest_has_written_becomes_its_disk),
         TEST(what_a_guest_writes_to_is_told),
+        TEST(storage_that_is_away_is_waited_for),
+        TEST(also_for_a_memory),
+        TEST(what_cannot_be_read_is_not_empty),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
