@@ -11,8 +11,6 @@
 #include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "domain/layer_map.h"
-#include "domain/new_layer.h"
 #include "domain/pending_call.h"
 #include "domain/revert_enter.h"
 #include "domain/revert_hold.h"
@@ -76,42 +74,31 @@ void revert_settle_release(struct session *session)
         log_warning("the guest stays paused: %s", failure.message);
 }
 
-static bool is_untouched(const struct session *session, const json_t *place)
+static int look_at_layers(const struct session *session, const char *note,
+                          enum revert_layers *ret_layers, struct error *err)
 {
-    size_t i;
-    const json_t *disk;
-    json_array_foreach (json_object_get(place, "disks"), i, disk) {
-        const char *path = json_string_member(disk, "overlay");
-        if (!path || !revert_layers_is_untouched(session, path))
-            return false;
-    }
-    return true;
+    return revert_layers_look(session, json_object_get(place_of(session, note), "disks"),
+                              ret_layers, err);
 }
 
-/* They are empty, and nobody's where the domain is not there. */
 static int remove_layers(const struct session *session, struct error *err)
 {
-    cleanup_layer_map struct layer_map map = {0};
-    size_t i;
-    const json_t *disk;
-    int r = layer_map_read(session, &map, err);
-    json_array_foreach (json_object_get(place_of(session, "revert"), "disks"), i, disk) {
-        const char *path = json_string_member(disk, "overlay");
-        const char *base = json_string_member(disk, "base");
-        bool is_empty =
-            path && (!is_noted(session, "switch") || revert_layers_is_untouched(session, path));
-        if (r == 0 && base && is_empty)
-            r = new_layer_remove(&map, path, base, NULL, err);
-    }
+    return revert_layers_remove(session, json_object_get(place_of(session, "revert"), "disks"),
+                                is_noted(session, "switch"), err);
+}
+
+static int let_go(const struct session *session, struct error *err)
+{
+    int r = revert_hold_end(session, err);
+    if (r == 0)
+        revert_hold_warn(session);
     return r;
 }
 
 /* Before the switch: nothing has become of the domain but that it may be paused. */
 static int undo(const struct session *session, bool is_active, struct error *err)
 {
-    int r = is_active ? revert_hold_end(session, err) : 0;
-    if (r == 0 && is_active)
-        revert_hold_warn(session);
+    int r = is_active ? let_go(session, err) : 0;
     if (r == 0)
         r = remove_layers(session, err);
     if (r == 0 && is_noted(session, "made"))
@@ -163,6 +150,8 @@ static int end_where_it_is(struct session *session, bool is_active, struct error
         log_warning("the domain went on meanwhile, on other disks than those of checkpoints %s and "
                     "%s: it stays as it is; nothing is started or ended",
                     json_string_member(to, "current"), name);
+    if (is_from && is_active)
+        revert_hold_warn(session);
     return is_to ? note_entered(session, err) : note_returned(session, err);
 }
 
@@ -206,15 +195,20 @@ static int look_again(struct session *session, bool *ret_active, struct error *e
                                      ret_active, err);
 }
 
+static int note_back(const struct session *session, const char *why, struct error *err)
+{
+    log_warning("the domain cannot go back to checkpoint %s, and stays where it was: %s",
+                json_string_member(place_of(session, "revert"), "current"), why);
+    return record_note(session->record, "back", json_pack("{s:s}", "why", why), err);
+}
+
 /* To the checkpoint; else it is noted why not. */
 static int try_on(struct session *session, bool is_active, struct error *err)
 {
     struct error failure = ERROR_INIT;
     if (go_on(session, is_active, &failure) == 0)
         return note_entered(session, err);
-    log_warning("the domain cannot go back to checkpoint %s, and stays where it was: %s",
-                json_string_member(place_of(session, "revert"), "current"), failure.message);
-    return record_note(session->record, "back", json_pack("{s:s}", "why", failure.message), err);
+    return note_back(session, failure.message, err);
 }
 
 /* libvirt goes on with it when the command has died. */
@@ -227,20 +221,39 @@ static int await_internal(struct session *session, struct error *err)
     return await_call(session, err);
 }
 
+/* They were empty, and all is kept of where it comes from: a guest that is held there runs on. */
+static int go_without_layers(struct session *session, bool is_active, struct error *err)
+{
+    int r = is_active ? let_go(session, err) : 0;
+    if (r == 0)
+        r = note_back(session, "its new layers have gone", err);
+    return r < 0 || !is_active ? r : note_returned(session, err);
+}
+
 /* Where nothing was written since: to the checkpoint, or back. */
 static int settle_switch(struct session *session, struct error *err)
 {
     bool is_active = false;
+    enum revert_layers to = REVERT_LAYERS_WRITTEN, from = REVERT_LAYERS_WRITTEN;
     int r = look_again(session, &is_active, err);
     if (r < 0 || !session->domain)
         return r;
-    if (!is_untouched(session, place_of(session, "revert")) ||
-        !is_untouched(session, place_of(session, "switch")))
+    r = look_at_layers(session, "revert", &to, err);
+    if (r == 0)
+        r = look_at_layers(session, "switch", &from, err);
+    if (r < 0)
+        return r;
+    bool has_left =
+        is_active && !revert_enter_is_defined(session, place_of(session, "switch"), true);
+    if (from != REVERT_LAYERS_UNTOUCHED || to == REVERT_LAYERS_WRITTEN ||
+        (to == REVERT_LAYERS_GONE && has_left))
         return end_where_it_is(session, is_active, err);
     if (!is_active)
         r = managed_save_check_none(session->domain, err);
     if (r < 0)
         return r;
+    if (to == REVERT_LAYERS_GONE && !is_noted(session, "back"))
+        return go_without_layers(session, is_active, err);
     return is_noted(session, "back") ? go_back(session, is_active, err)
                                      : try_on(session, is_active, err);
 }

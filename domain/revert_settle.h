@@ -7,7 +7,8 @@
  * (checkpoint_settle.h, pending_call.h):
  *   revert    {to: where it is to go, was_running, run: of the guest (domain_run.h)}
  *   layers    those of a place are made (revert_layers.h): nothing is started, ended or removed
- *             where a guest has written to one since
+ *             where a guest has written to one since; with the empty ones of where it is to go it
+ *             cannot get there
  *   suspend   the guest is about to be paused
  *   switch    {to: where it comes from}: all that was is kept by that checkpoint. From here on
  *             the domain goes to the new place
@@ -46,7 +47,8 @@ json_t *revert_settle_note_of(const struct revert_place *place);
  * Behind checkpoint_settle(). To be called again after a failure; nothing to do when none is noted.
  * 0 when the domain is at either place: which, is in the record. One whose guest went on meanwhile
  * is where its definition points, and stays as it is, with a warning; EBUSY while libvirt keeps a
- * memory of it. Tells session->outcome.
+ * memory of it; ENOENT, and what else the look at a layer comes to, where nobody can tell what
+ * became of one, as when its storage is not mounted. Tells session->outcome.
  */
 int revert_settle(struct session *session, struct error *err);
 

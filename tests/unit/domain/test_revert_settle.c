@@ -51,6 +51,18 @@ int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsig
     return r;
 }
 
+static int layer_fails; /* to be looked at, so */
+
+int __real_lstat(const char *path, struct stat *st);
+int __wrap_lstat(const char *path, struct stat *st);
+int __wrap_lstat(const char *path, struct stat *st)
+{
+    if (layer_fails == 0 || strcmp(path, layer) != 0)
+        return __real_lstat(path, st);
+    errno = layer_fails;
+    return -1;
+}
+
 void __wrap_log_write(enum log_level level, const struct log_place *place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void __wrap_log_write(enum log_level level, const struct log_place *place, const char *format, ...)
@@ -79,6 +91,7 @@ static int set_up(void **state)
     err = (struct error)ERROR_INIT;
     session = NULL;
     map_fails = disk_failed = false;
+    layer_fails = 0;
     warning[0] = '\0';
     (void)snprintf(base, sizeof(base), "%s/base", temp_folder);
     (void)snprintf(layer, sizeof(layer), "%s/layer", temp_folder);
@@ -359,6 +372,83 @@ static void a_guest_that_was_paused_again_is_not_ended(void **state)
     need(revert_settle(session, &err));
     assert_true(is_noted("returned") && !is_noted("back"));
     assert_int_equal(state_of_guest(), VIR_DOMAIN_PAUSED);
+    assert_non_null(strstr(warning, "`virsh resume`"));
+}
+
+/* As it was empty nothing is lost with it, and this guest is nobody else's. */
+static void one_whose_new_layer_has_gone_runs_on(void **state)
+{
+    (void)state;
+    hold_at_what_is_left();
+    assert_int_equal(unlink(layer), 0);
+    need(revert_settle(session, &err));
+    assert_true(is_noted("returned") && !is_noted("entered"));
+    assert_int_equal(state_of_guest(), VIR_DOMAIN_RUNNING);
+    assert_non_null(strstr(warning, "gone"));
+}
+
+/* It was ended for this, and what is left of it is whole. */
+static void one_that_was_ended_comes_back_to_what_is_left(void **state)
+{
+    (void)state;
+    make_layer();
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    note_revert(place("then", "running"), true);
+    note("switch", json_pack("{s:o}", "to", place("left", "shut off")));
+    assert_int_equal(unlink(layer), 0);
+    need(revert_settle(session, &err));
+    assert_true(is_noted("back") && is_noted("returned") && !is_noted("entered"));
+    virDomainSnapshotPtr current = virDomainSnapshotCurrent(session->domain, 0);
+    assert_string_equal(virDomainSnapshotGetName(current), "left");
+    (void)virDomainSnapshotFree(current);
+}
+
+static void assert_waits(int why)
+{
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(revert_settle(session, &err), -why);
+    assert_false(is_noted("entered") || is_noted("back") || is_noted("returned"));
+}
+
+static void move_storage(const char *from, const char *to)
+{
+    assert_int_equal(rename(temp_path(from), temp_path(to)), 0);
+}
+
+/* A host that starts looks for it before its storage is mounted. */
+static void what_cannot_be_looked_at_was_not_written_to(void **state)
+{
+    (void)state;
+    const char *storage = temp_path("storage");
+    assert_int_equal(mkdir(storage, 0700), 0);
+    (void)snprintf(layer, sizeof(layer), "%s/layer", storage);
+    make_layer();
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    note_revert(place("then", "shut off"), false); /* its disk is not the domain's */
+    note("switch", json_pack("{s:o}", "to", place("left", "shut off")));
+    move_storage("storage", "away");
+    assert_waits(ENOENT);
+    assert_int_equal(mkdir(storage, 0700), 0);
+    assert_waits(ENOENT);
+    assert_non_null(strstr(err.message, "mounted"));
+    assert_int_equal(rmdir(storage), 0);
+    move_storage("away", "storage");
+    layer_fails = ESTALE;
+    assert_waits(ESTALE);
+    layer_fails = 0;
+    need(revert_settle(session, &err));
+    assert_true(is_noted("back") && is_noted("returned"));
+    assert_int_equal(rmdir(storage), 0);
+}
+
+static void meanwhile_a_guest_that_is_held_goes_on(void **state)
+{
+    (void)state;
+    hold_at_what_is_left();
+    layer_fails = EIO;
+    assert_int_equal(leftover_undo(session, &err), -EIO);
+    assert_false(record_is_empty(session->record));
+    assert_int_equal(state_of_guest(), VIR_DOMAIN_RUNNING);
 }
 
 /* Started by somebody, and paused: what the session has looked up still has the id of before. */
@@ -386,6 +476,15 @@ static void nor_one_whose_disk_has_failed(void **state)
     assert_int_not_equal(state_of_guest(), VIR_DOMAIN_SHUTOFF);
 }
 
+static enum revert_layers look_at_layer(void)
+{
+    enum revert_layers found = REVERT_LAYERS_GONE;
+    json_t *disks = json_pack("[{s:s}]", "overlay", layer);
+    need(revert_layers_look(session, disks, &found, &err));
+    json_decref(disks);
+    return found;
+}
+
 /* Where the number of a file system's device is another after a reboot. */
 static void another_device_number_is_no_other_layer(void **state)
 {
@@ -402,9 +501,9 @@ static void another_device_number_is_no_other_layer(void **state)
                                  (json_int_t)st.st_dev + 1, "ino", (json_int_t)st.st_ino,
                                  "size_bytes", (json_int_t)st.st_size, "mtime_ns",
                                  (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec));
-        assert_int_equal(revert_layers_is_untouched(session, layer), i == 0);
+        assert_int_equal(look_at_layer(), i == 0 ? REVERT_LAYERS_UNTOUCHED : REVERT_LAYERS_WRITTEN);
         write_to_layer();
-        assert_false(revert_layers_is_untouched(session, layer));
+        assert_int_equal(look_at_layer(), REVERT_LAYERS_WRITTEN);
         assert_int_equal(record_end(session->record, &err), 0);
     }
 }
@@ -482,6 +581,10 @@ int main(void)
         TEST(nothing_is_started_on_what_was_written_to),
         TEST(nor_left_is_what_was_written_since),
         TEST(a_guest_that_was_paused_again_is_not_ended),
+        TEST(one_whose_new_layer_has_gone_runs_on),
+        TEST(one_that_was_ended_comes_back_to_what_is_left),
+        TEST(what_cannot_be_looked_at_was_not_written_to),
+        TEST(meanwhile_a_guest_that_is_held_goes_on),
         TEST(nor_another_guest_of_the_domain),
         TEST(nor_one_whose_disk_has_failed),
         TEST(another_device_number_is_no_other_layer),
