@@ -14,7 +14,9 @@
 #include "domain/checkpoint_check.h"
 #include "domain/checkpoint_name.h"
 #include "domain/checkpoint_settle.h"
+#include "domain/file_folder.h"
 #include "domain/leftover.h"
+#include "domain/merge_rest.h"
 #include "domain/nova_guest.h"
 #include "domain/pending_call.h"
 #include "domain/saved_file.h"
@@ -36,6 +38,21 @@ static int reserve_memory_file(const struct checkpoint_plan *plan, struct error 
     return fd < 0 ? error_errno(err, errno, "cannot make %s", path) : 0;
 }
 
+static int write_file_through(const char *path, struct error *err)
+{
+    int r = merge_rest_write_through(path, err);
+    return r < 0 ? r : file_folder_sync(path, err);
+}
+
+/* libvirt closes the memory's file without a sync; of the layers that is up to who made them. */
+int checkpoint_take_write_through(const struct checkpoint_plan *plan, struct error *err)
+{
+    int r = plan->memory_file[0] != '\0' ? write_file_through(plan->memory_file, err) : 0;
+    for (size_t i = 0; r == 0 && !plan->is_internal && i < plan->disk_count; i++)
+        r = write_file_through(plan->disks[i].overlay, err);
+    return r < 0 ? error_prepend(err, "checkpoint %s is not known to be on disk", plan->name) : 0;
+}
+
 static int call_libvirt(struct session *session, const struct checkpoint_plan *plan,
                         const struct checkpoint_request *request, struct checkpoint_report *report,
                         struct error *err)
@@ -53,6 +70,8 @@ static int call_libvirt(struct session *session, const struct checkpoint_plan *p
     report->frozen_ms = request->quiesce ? clock_now_ms() - since_ms : 0;
     report->stood_still_ms = standstill_end(standstill, request->halt ? 0 : EVENT_PATIENCE_MS);
     failpoint("checkpoint:made");
+    if (r == 0 && plan->memory_file[0] != '\0')
+        r = checkpoint_take_write_through(plan, err);
     return r < 0 ? r : record_note(session->record, "made", json_true(), err);
 }
 

@@ -20,10 +20,10 @@ struct checkpoint_report {
 };
 
 /*
- * All of it is there when it returns 0. When it does not, nothing is, unless the message says that
- * it was made all the same; the guest is as it was. First what an earlier command has left is
- * undone. Errors as checkpoint_check() and libvirt. Free with checkpoint_take_done(), also after
- * a failure.
+ * All of it is there when it returns 0, with memory on disk. When it does not, nothing is, unless
+ * it is told that it was made all the same, as when only the sync of its files failed; the guest is
+ * as it was. First what an earlier command has left is undone. Errors as checkpoint_check() and
+ * libvirt. Free with checkpoint_take_done(), also after a failure.
  */
 int checkpoint_take(struct session *session, const struct checkpoint_request *request,
                     struct checkpoint_report *ret_report, struct error *err);
@@ -37,6 +37,9 @@ int checkpoint_take_prepare(struct session *session, const struct checkpoint_req
                             struct checkpoint_plan *ret_plan, struct error *err);
 int checkpoint_take_make(struct session *session, const struct checkpoint_request *request,
                          struct checkpoint_report *report, struct error *err);
+
+/* What was made is on disk, for who is about to end the guest. Errors naming the file. */
+int checkpoint_take_write_through(const struct checkpoint_plan *plan, struct error *err);
 
 /* Frees what is in it. */
 void checkpoint_take_done(struct checkpoint_report *report);

@@ -217,6 +217,8 @@ static int leave(struct reverting *reverting, struct error *err)
         r = pending_call_answered(session, err);
     failpoint("revert:left-kept");
     if (r == 0)
+        r = checkpoint_take_write_through(&reverting->left.plan, err);
+    if (r == 0)
         r = revert_check_files(session, reverting->point, &reverting->seen, err);
     if (r == 0)
         r = note_switch(reverting, err);
