@@ -68,19 +68,46 @@ const char *revert_state_of(const struct revert_point *point, const struct rever
     return request->paused || (has_guest && point->was_paused) ? "paused" : "shut off";
 }
 
+/* All that an earlier command has left, but for a way to that very checkpoint. */
+static int undo_earlier(struct session *session, const struct revert_request *request,
+                        struct error *err)
+{
+    struct error failure = ERROR_INIT;
+    int r = leftover_undo_earlier(session, &failure);
+    if (r == -EBUSY && revert_internal_is_again(session, request))
+        return 0;
+    if (r < 0)
+        *err = failure;
+    return r;
+}
+
+/* What became of the files is known by nothing but that way. */
+static int check_again(const struct session *session, const struct revert_point *point,
+                       struct error *err)
+{
+    return point->is_internal || !record_all(session->record, "internal")
+               ? 0
+               : error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                           "checkpoint %s is not the one inside the disks' files that the domain "
+                           "was to go back to",
+                           point->name);
+}
+
 int revert_run(struct session *session, const struct revert_request *request,
                struct revert_report *ret_report, struct error *err)
 {
     struct revert_point point = {0};
     struct error failure = ERROR_INIT, left = ERROR_INIT;
     *ret_report = (struct revert_report){0};
-    int r = leftover_undo_earlier(session, err);
+    int r = undo_earlier(session, request, err);
     if (r == 0)
         r = session_need_domain(session, err);
     if (r == 0)
         r = saved_file_check(session, request->force, err);
     if (r == 0)
         r = read_point(session, request->name, &point, err);
+    if (r == 0)
+        r = check_again(session, &point, err);
     if (r == 0)
         r = check_owner(session, &point, request, err);
     if (r == 0)

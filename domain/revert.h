@@ -33,8 +33,9 @@ struct revert_report {
 /*
  * All of it is done when it returns 0. When it does not, the domain is as it was, unless the
  * message says otherwise; a checkpoint of now may have been made, which is told in the log. First
- * what an earlier command has left is undone. ENOENT when there is no such checkpoint; errors as
- * revert_point.h, revert_check.h, checkpoint_check() and libvirt.
+ * what an earlier command has left is undone; a way to an internal one that is not known to have
+ * come to its end is gone once more, with `force`, and EBUSY for any other. ENOENT when there is no
+ * such checkpoint; errors as revert_point.h, revert_check.h, checkpoint_check() and libvirt.
  */
 int revert_run(struct session *session, const struct revert_request *request,
                struct revert_report *ret_report, struct error *err);

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* To an internal checkpoint: libvirt does it. See revert.h. */
+/* To an internal checkpoint: libvirt does it. See revert.h, revert_int.h. */
 /* Names begin with revert_. */
 #include <errno.h>
+#include <libvirt/virterror.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/failpoint.h"
+#include "common/json.h"
+#include "common/log.h"
 #include "domain/checkpoint_take.h"
+#include "domain/domain_run.h"
 #include "domain/layer_map.h"
 #include "domain/pending_call.h"
 #include "domain/revert_check.h"
@@ -15,6 +19,7 @@
 #include "domain/revert_int.h"
 #include "driver/image/qemu_img.h"
 #include "driver/libvirt/connection.h"
+#include "driver/libvirt/domain.h"
 
 /* The guest writes to the very files that hold it, now and from its next start on. */
 static int check_is_here(const struct session *session, const struct revert_point *point,
@@ -88,6 +93,23 @@ static int check_domain(struct session *session, const struct revert_point *poin
     return r < 0 ? r : check_is_here(session, point, VIR_DOMAIN_XML_INACTIVE, err);
 }
 
+/* It has not begun: all else may have come some way. */
+static bool is_refusal(int code)
+{
+    return code == VIR_ERR_SNAPSHOT_REVERT_RISKY || code == VIR_ERR_OPERATION_TIMEOUT ||
+           code == VIR_ERR_NO_SUPPORT || code == VIR_ERR_INVALID_ARG || code == VIR_ERR_NO_DOMAIN ||
+           code == VIR_ERR_NO_DOMAIN_SNAPSHOT;
+}
+
+/* What an earlier try came to is as open as it was. */
+static void note_refusal(struct session *session, int code)
+{
+    struct error failure = ERROR_INIT;
+    if (is_refusal(code) && json_array_size(record_all(session->record, "internal")) == 1 &&
+        record_note(session->record, "returned", json_true(), &failure) < 0)
+        log_debug("libvirt's refusal is not noted: %s", failure.message);
+}
+
 static int call_libvirt(struct session *session, const struct revert_point *point,
                         const char *state, struct error *err)
 {
@@ -99,12 +121,28 @@ static int call_libvirt(struct session *session, const struct revert_point *poin
         return libvirt_error(err, "cannot look for checkpoint %s", point->name);
     int r = pending_call_begin(session, err);
     if (r == 0 && virDomainRevertToSnapshot(snapshot, flags) < 0) {
+        int code = virGetLastErrorCode();
         r = libvirt_error(err, "libvirt does not go back, look at the domain");
         pending_call_failed(session);
+        note_refusal(session, code);
     }
     (void)virDomainSnapshotFree(snapshot);
     failpoint("revert:internal");
+    if (r == 0)
+        r = record_note(session->record, "entered", json_true(), err);
     return r < 0 ? r : pending_call_answered(session, err);
+}
+
+static int note_internal(struct session *session, const struct revert_point *point,
+                         struct error *err)
+{
+    cleanup_run json_t *run = NULL;
+    int r = domain_run_read(session, &run, err);
+    if (r == 0)
+        r = session_note_domain(session, err);
+    return r < 0 ? r
+                 : record_note(session->record, "internal",
+                               json_pack("{s:s, s:O}", "name", point->name, "run", run), err);
 }
 
 int revert_internal(struct session *session, const struct revert_point *point,
@@ -121,8 +159,78 @@ int revert_internal(struct session *session, const struct revert_point *point,
     if (r == 0)
         r = check_files(session, point, err);
     if (r == 0)
-        r = session_note_domain(session, err);
-    if (r == 0)
-        r = record_note(session->record, "internal", json_pack("{s:s}", "name", point->name), err);
+        r = note_internal(session, point, err);
     return r < 0 ? r : call_libvirt(session, point, report->state, err);
+}
+
+/* Each try of it is noted, and all are to one checkpoint. */
+static const char *name_of(const struct session *session)
+{
+    return json_string_member(json_array_get(record_all(session->record, "internal"), 0), "name");
+}
+
+static enum domain_run_likeness compare_run(const struct session *session, size_t try,
+                                            const json_t *run)
+{
+    const json_t *note = json_array_get(record_all(session->record, "internal"), try);
+    return domain_run_compare(session->record, json_object_get(note, "run"), run);
+}
+
+static bool is_from_snapshot(int state, int reason)
+{
+    return (state == VIR_DOMAIN_RUNNING && reason == VIR_DOMAIN_RUNNING_FROM_SNAPSHOT) ||
+           (state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_FROM_SNAPSHOT);
+}
+
+/* One that was started for the last try has it all; that of before the first, which libvirt ends or
+ * pauses and leaves so where it fails, has nothing of it as long as it runs. */
+static int look_at_guest(const struct session *session, bool *ret_is_whole, struct error *err)
+{
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    size_t tries = json_array_size(record_all(session->record, "internal"));
+    cleanup_run json_t *run = NULL;
+    int r = domain_run_read(session, &run, err);
+    if (r == 0 && virDomainGetState(session->domain, &state, &reason, 0) < 0)
+        r = libvirt_error(err, "cannot read whether the guest runs");
+    if (r < 0)
+        return r;
+    bool is_new =
+        compare_run(session, tries - 1, run) == DOMAIN_RUN_OTHER && is_from_snapshot(state, reason);
+    bool is_old = compare_run(session, 0, run) == DOMAIN_RUN_SAME && state == VIR_DOMAIN_RUNNING;
+    *ret_is_whole = domain_run_is_active(run) && (is_new || is_old);
+    if (is_old)
+        log_warning("the guest runs on, and libvirt is not known to have taken it back to "
+                    "checkpoint %s: if it is not there, go back once more",
+                    name_of(session));
+    return 0;
+}
+
+int revert_internal_settle(struct session *session, struct error *err)
+{
+    bool is_whole = false, is_active = false;
+    const struct record *record = session->record;
+    if (record_all(record, "entered") || record_all(record, "returned") ||
+        !record_all(record, "begun"))
+        return 0;
+    int r = libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
+                                      &is_active, err);
+    if (r < 0 || !session->domain)
+        return r;
+    r = look_at_guest(session, &is_whole, err);
+    if (r < 0 || is_whole)
+        return r;
+    const char *name = name_of(session);
+    return error_set(
+        err, EBUSY, EXC_INTERNAL_ERROR,
+        "libvirt is not known to have taken all disks of the domain back to "
+        "checkpoint %s, one may be as it was then and another as it is now: go back to "
+        "checkpoint %s once more, with `domain revert --force`, or remove %s when the "
+        "disks are known to be of one time",
+        name, name, record_path(record));
+}
+
+bool revert_internal_is_again(const struct session *session, const struct revert_request *request)
+{
+    const char *name = name_of(session);
+    return request->force && name && strcmp(name, request->name) == 0;
 }

@@ -14,6 +14,7 @@
 #include "domain/pending_call.h"
 #include "domain/revert_enter.h"
 #include "domain/revert_hold.h"
+#include "domain/revert_int.h"
 #include "domain/revert_layers.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
@@ -211,16 +212,6 @@ static int try_on(struct session *session, bool is_active, struct error *err)
     return note_back(session, failure.message, err);
 }
 
-/* libvirt goes on with it when the command has died. */
-static int await_internal(struct session *session, struct error *err)
-{
-    if (pending_call_until_ms(session) > 0)
-        log_warning("libvirt was asked to take the domain back to checkpoint %s and has not "
-                    "answered: if it is not there, go back once more",
-                    json_string_member(note_of(session, "internal"), "name"));
-    return await_call(session, err);
-}
-
 /* They were empty, and all is kept of where it comes from: a guest that is held there runs on. */
 static int go_without_layers(struct session *session, bool is_active, struct error *err)
 {
@@ -261,8 +252,10 @@ static int settle_switch(struct session *session, struct error *err)
 int revert_settle(struct session *session, struct error *err)
 {
     bool is_active = false;
-    if (is_noted(session, "internal"))
-        return await_internal(session, err);
+    if (is_noted(session, "internal")) { /* libvirt goes on with it when the command has died */
+        int r = await_call(session, err);
+        return r < 0 ? r : revert_internal_settle(session, err);
+    }
     if (is_noted(session, "returned"))
         return remove_layers(session, err);
     if (!is_open(session))

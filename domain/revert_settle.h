@@ -15,8 +15,9 @@
  *   entered   it is there
  *   back      {why}: it cannot get there, and goes back to where it came from
  *   returned  it has
- *   internal  {name}: libvirt is about to take it back to this internal one, and alone knows how
- *             far
+ *   internal  {name, run: of the guest}: libvirt is about to take it back to this internal one,
+ *             file by file, and alone knows how far; `entered` or `returned` when it has told.
+ *             Until then it is kept, unless a guest shows it
  *
  * A place: {current: the checkpoint's name, state: "running", "paused" or "shut off",
  * memory: its file or "", memory_xml, definition, disks: [{target, base, overlay}]}

@@ -22,6 +22,7 @@
 #include "domain/layer_map.h"
 #include "domain/leftover.h"
 #include "domain/new_layer.h"
+#include "domain/revert.h"
 #include "domain/revert_layers.h"
 #include "domain/revert_settle.h"
 #include "driver/image/qemu_img.h"
@@ -30,7 +31,7 @@
 static struct error err;
 static struct session *session;
 static char base[PATH_MAX], layer[PATH_MAX];
-static bool map_fails, disk_failed;
+static bool map_fails, disk_failed, is_from_snapshot;
 static char warning[1024]; /* the last one */
 
 int __real_layer_map_read(const struct session *of, struct layer_map *map, struct error *error);
@@ -48,6 +49,8 @@ int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsig
     int r = __real_virDomainGetState(domain, state, reason, flags);
     if (disk_failed && reason)
         *reason = VIR_DOMAIN_PAUSED_IOERROR;
+    if (is_from_snapshot && reason)
+        *reason = VIR_DOMAIN_RUNNING_FROM_SNAPSHOT;
     return r;
 }
 
@@ -90,7 +93,7 @@ static int set_up(void **state)
     const struct qemu_img_overlay disk = {.path = base, .size_bytes = 1 << 20};
     err = (struct error)ERROR_INIT;
     session = NULL;
-    map_fails = disk_failed = false;
+    map_fails = disk_failed = is_from_snapshot = false;
     layer_fails = 0;
     warning[0] = '\0';
     (void)snprintf(base, sizeof(base), "%s/base", temp_folder);
@@ -549,6 +552,97 @@ static void whatever_fails_the_guest_goes_on(void **state)
     assert_int_equal(state_of_guest(), VIR_DOMAIN_RUNNING);
 }
 
+static void note_internal(void)
+{
+    json_t *run = NULL;
+    need(domain_run_read(session, &run, &err));
+    note("internal", json_pack("{s:s, s:o}", "name", "then", "run", run));
+    note("begun", json_integer(0));
+}
+
+static int go_back_to(const char *name, bool force)
+{
+    const struct revert_request request = {.name = name, .force = force};
+    struct revert_report report;
+    err = (struct error)ERROR_INIT;
+    return revert_run(session, &request, &report, &err);
+}
+
+/* One of its disks may be of then, and the other of now. */
+static void what_is_half_gone_back_is_not_forgotten(void **state)
+{
+    (void)state;
+    note_internal();
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    for (int time = 0; time < 2; time++) {
+        err = (struct error)ERROR_INIT;
+        assert_int_equal(leftover_undo(session, &err), -EBUSY);
+        assert_non_null(strstr(err.message, "go back to checkpoint then once more"));
+        assert_non_null(strstr(err.message, record_path(session->record)));
+    }
+    assert_int_equal(go_back_to("then", false), -EBUSY);
+    assert_int_equal(go_back_to("another", true), -EBUSY);
+    assert_int_equal(go_back_to("then", true), -ENOENT); /* let past, and there is none such */
+    assert_false(record_is_empty(session->record));
+    note("entered", json_true());
+    need(leftover_undo(session, &err));
+    assert_true(record_is_empty(session->record));
+}
+
+/* An external one of the name would be another. */
+static void only_that_one_is_let_past(void **state)
+{
+    (void)state;
+    json_decref(place("then", "running"));
+    note_internal();
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    assert_true(go_back_to("then", true) < 0);
+    assert_false(is_noted("revert"));
+    assert_false(record_is_empty(session->record));
+}
+
+static void a_guest_that_libvirt_left_alone_is_whole(void **state)
+{
+    (void)state;
+    note_internal();
+    need(leftover_undo(session, &err));
+    assert_non_null(strstr(warning, "go back once more"));
+    note_internal();
+    assert_int_equal(virDomainSuspend(session->domain), 0); /* as it is while libvirt is at it */
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(leftover_undo(session, &err), -EBUSY);
+}
+
+static void but_not_one_that_was_started_behind_a_failure(void **state)
+{
+    (void)state;
+    note_internal();
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    assert_int_equal(virDomainCreate(session->domain), 0);
+    note_internal(); /* once more, which fails as well */
+    assert_int_equal(leftover_undo(session, &err), -EBUSY);
+}
+
+static void so_is_one_that_it_has_started_for_that(void **state)
+{
+    (void)state;
+    note_internal();
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    assert_int_equal(virDomainCreate(session->domain), 0);
+    assert_int_equal(leftover_undo(session, &err), -EBUSY); /* by somebody else */
+    err = (struct error)ERROR_INIT;
+    is_from_snapshot = true;
+    need(leftover_undo(session, &err));
+}
+
+static void nor_was_libvirt_asked_where_no_call_is_noted(void **state)
+{
+    (void)state;
+    note("internal", json_pack("{s:s}", "name", "then"));
+    assert_int_equal(virDomainDestroy(session->domain), 0);
+    need(leftover_undo(session, &err));
+}
+
 static void it_comes_back_without_its_checkpoint(void **state)
 {
     (void)state;
@@ -592,6 +686,12 @@ int main(void)
         TEST(that_it_is_back_is_noted_before_files_go),
         TEST(whatever_fails_the_guest_goes_on),
         TEST(it_comes_back_without_its_checkpoint),
+        TEST(what_is_half_gone_back_is_not_forgotten),
+        TEST(only_that_one_is_let_past),
+        TEST(a_guest_that_libvirt_left_alone_is_whole),
+        TEST(but_not_one_that_was_started_behind_a_failure),
+        TEST(so_is_one_that_it_has_started_for_that),
+        TEST(nor_was_libvirt_asked_where_no_call_is_noted),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
