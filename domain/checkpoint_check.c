@@ -145,7 +145,7 @@ static int check_at_rest(virDomainPtr domain, const struct checkpoint_plan *plan
     return plan->has_bitmaps
                ? refuse(err, "the domain has checkpoints of increments, which libvirt takes along "
                              "while it runs alone: start it, or remove them with "
-                             "`virsh checkpoint-delete`")
+                             "`virsh checkpoint-delete`, once it runs, or --metadata")
                : 0;
 }
 

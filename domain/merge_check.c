@@ -96,10 +96,14 @@ int merge_check_domain(const struct session *session, struct error *err)
     int bitmaps = virDomainListAllCheckpoints(session->domain, NULL, 0);
     if (bitmaps < 0 && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
         return libvirt_error(err, "cannot list the domain's checkpoints of increments");
-    return bitmaps > 0 ? refuse(err, EINVAL,
-                                "the domain has checkpoints of increments, which a merge would "
-                                "spoil: remove them with `virsh checkpoint-delete`")
-                       : 0;
+    return bitmaps > 0
+               ? refuse(err, EINVAL,
+                        "the domain has checkpoints of increments, which a merge would "
+                        "spoil: remove them with `virsh checkpoint-delete`, which "
+                        "writes to the disks' files, so that there is no way back to other "
+                        "checkpoints that those keep; with --metadata where one's bitmap was "
+                        "lost")
+               : 0;
 }
 
 static uint64_t number_of(const json_t *file, const char *name)
