@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "domain/checkpoint_settle.h"
 #include "driver/libvirt/domain.h"
+#include "driver/libvirt/guest_freeze.h"
 #include "tests/unit/domain/libvirt_session.h"
 
 static char memory[PATH_MAX];
@@ -62,12 +63,27 @@ int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsig
     return r;
 }
 
+static int thaws;
+static bool agent_is_silent;
+
+int __wrap_guest_freeze_end_left(struct guest_freeze *freeze, virDomainPtr domain,
+                                 struct error *error);
+int __wrap_guest_freeze_end_left(struct guest_freeze *freeze, virDomainPtr domain,
+                                 struct error *error)
+{
+    (void)freeze;
+    (void)domain;
+    thaws++;
+    return agent_is_silent ? error_set(error, EBUSY, EXC_INTERNAL_ERROR, "no answer") : 0;
+}
+
 static int set_up(void **state)
 {
     (void)state;
     looks = made_after = 0;
     reason_of_pause = -1;
-    is_written = false;
+    is_written = agent_is_silent = false;
+    thaws = 0;
     (void)unlink(temp_path("overlay"));
     (void)snprintf(memory, sizeof(memory), "%s/memory", temp_folder);
     int fd = open(memory, O_WRONLY | O_CREAT, 0600);
@@ -168,6 +184,20 @@ static void a_guest_that_libvirt_could_not_let_run_does(void **state)
 {
     (void)state;
     assert_int_equal(state_when_paused_for(LIBVIRT_PAUSED_API_ERROR), VIR_DOMAIN_RUNNING);
+}
+
+/* It was thawed before it was asked for: a freeze of now is this one's. */
+static void a_guest_that_was_frozen_is_thawed(void **state)
+{
+    (void)state;
+    note("snapshot", json_pack("{s:s, s:b, s:[]}", "name", "frozen", "quiesce", 1, "disks"));
+    note("begun", json_integer((json_int_t)clock_now_ms()));
+    note("answered", json_true());
+    agent_is_silent = true;
+    assert_int_equal(checkpoint_settle(session, &err), -EBUSY);
+    agent_is_silent = false;
+    settle();
+    assert_int_equal(thaws, 2);
 }
 
 static void one_that_a_user_has_paused_does_not(void **state)
@@ -353,6 +383,7 @@ int main(void)
         TEST(what_was_refused_is_not_waited_for),
         TEST(a_guest_that_libvirt_could_not_let_run_does),
         TEST(one_that_a_user_has_paused_does_not),
+        TEST(a_guest_that_was_frozen_is_thawed),
         TEST(nor_what_was_asked_for_long_ago),
         TEST(somebodys_file_stays),
         TEST(an_empty_file_that_nothing_names_goes),
