@@ -15,6 +15,9 @@
 #define CHECKPOINT_LIST_MAX 4096
 #define CHECKPOINT_NAME_SIZE 256
 
+/* A snapshot's description, where libvirt keeps none of that itself. */
+#define CHECKPOINT_FROZEN "nova-snapshot: its filesystems were frozen"
+
 enum checkpoint_kind {
     CHECKPOINT_INTERNAL, /* a snapshot inside the disks' own qcow2 files */
     CHECKPOINT_EXTERNAL, /* a snapshot: layers that the disks stand on */
@@ -35,8 +38,9 @@ struct checkpoint {
     enum checkpoint_kind kind;
     bool is_current; /* of the snapshots: what the domain goes on from */
     bool has_memory;
-    bool is_at_rest;   /* the guest did not run; else, without memory, its disks are as
-                          after a power cut */
+    bool is_at_rest;   /* the guest did not run */
+    bool is_frozen;    /* its filesystems were; else, without memory, its disks are as after a
+                          power cut */
     int64_t created_s; /* since the Epoch; 0: not known */
     struct checkpoint_layer *layers; /* owned: the files, of a bitmap the images of its instant */
     size_t layer_count;

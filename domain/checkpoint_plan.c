@@ -182,6 +182,7 @@ static int read_state(const struct session *session, const struct checkpoint_req
     plan->runs = plan->is_running || state == POWER_STATE_PAUSED;
     plan->is_internal = request->internal;
     plan->has_memory = plan->runs && !request->disk_only;
+    plan->is_frozen = request->quiesce;
     if (!plan->runs && state != POWER_STATE_SHUTDOWN)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "the guest has suspended itself, or has crashed: wake or stop it first");

@@ -41,6 +41,7 @@ struct checkpoint_plan {
     bool has_bitmaps; /* checkpoints of increments */
     bool is_internal;
     bool has_memory;
+    bool is_frozen;                    /* its filesystems will be, for the instant */
     char memory_file[DRIVER_PATH_MAX]; /* ""; of an external one with memory */
     struct checkpoint_disk *disks;     /* owned */
     size_t disk_count;

@@ -37,6 +37,9 @@ int checkpoint_plan_xml(const struct checkpoint_plan *plan, char **ret_xml, stru
     int size = 0;
     (void)xmlDocSetRootElement(document, root);
     xmlNodeAddContent(xml_node_add_child(root, "name"), (const xmlChar *)plan->name);
+    if (plan->is_frozen)
+        xmlNodeAddContent(xml_node_add_child(root, "description"),
+                          (const xmlChar *)CHECKPOINT_FROZEN);
     xmlNode *memory = xml_node_add_child(root, "memory");
     xml_node_set_attribute(memory, "snapshot",
                            !plan->has_memory   ? "no"

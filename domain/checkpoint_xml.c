@@ -78,7 +78,7 @@ int checkpoint_list_parse_snapshot(const char *xml, struct checkpoint *ret_check
                                    struct error *err)
 {
     cleanup_xml_document xmlDoc *document = NULL;
-    char memory[DRIVER_PATH_MAX], state[32];
+    char memory[DRIVER_PATH_MAX], state[32], description[sizeof(CHECKPOINT_FROZEN)];
     *ret_checkpoint = (struct checkpoint){.kind = CHECKPOINT_INTERNAL};
     int r = xml_node_parse(xml, "domainsnapshot", &document, err);
     if (r < 0)
@@ -94,6 +94,9 @@ int checkpoint_list_parse_snapshot(const char *xml, struct checkpoint *ret_check
         add_layer(ret_checkpoint, "memory", memory);
     ret_checkpoint->is_at_rest = xml_node_copy_child_text(root, "state", state, sizeof(state)) &&
                                  strcmp(state, "shutoff") == 0;
+    ret_checkpoint->is_frozen =
+        xml_node_copy_child_text(root, "description", description, sizeof(description)) &&
+        strcmp(description, CHECKPOINT_FROZEN) == 0;
     return 0;
 }
 

@@ -64,7 +64,7 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
     [INVOCATION_CHAIN_VERIFY] = {"chain-verify", NULL,
                                  "Makes nothing: checks the image at --output and all those it "
                                  "stands on."},
-    [INVOCATION_TREE] = {"tree", NULL, "Each below the one it was made after."},
+    [INVOCATION_TREE] = {"tree", NULL, "Each below the one it was made after, with its files."},
     [INVOCATION_ALL] = {"all", NULL, "All domains that an earlier command has left something of."},
     [INVOCATION_MANAGED] = {"managed", NULL,
                             "libvirt keeps the memory, and the next start of the domain, whoever "
@@ -246,8 +246,11 @@ const struct command command_table[] = {
      .summary = "Lists the points of its past a domain has.",
      .more =
          "Snapshots of libvirt's, the current one with a star, and the checkpoints increments are "
-         "made since: whether one holds the guest's memory, what its files take on disk, and which "
-         "of them have gone. Changes nothing.",
+         "made since: what its files take on disk, with --tree each of them, and which have gone; "
+         "and what "
+         "one would find who went back there: a guest with memory, disks of a guest at rest, or of "
+         "one "
+         "whose filesystems were frozen, or disks as after a power cut. Changes nothing.",
      .run = domain_checkpoints,
      .options = {INVOCATION_TREE, INVOCATION_CONNECT},
      .n_options = 2},

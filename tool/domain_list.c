@@ -24,7 +24,9 @@ static const char *holds(const struct checkpoint *checkpoint)
 {
     if (checkpoint->has_memory)
         return "with memory";
-    return checkpoint->is_at_rest ? "at rest" : "power cut";
+    if (checkpoint->is_at_rest)
+        return "at rest";
+    return checkpoint->is_frozen ? "frozen" : "power cut";
 }
 
 static const char *created(const struct checkpoint *checkpoint, char text[static 32])
@@ -37,7 +39,17 @@ static const char *created(const struct checkpoint *checkpoint, char text[static
     return text[0] != '\0' ? text : "-";
 }
 
-static void write_row(const struct checkpoint *checkpoint, unsigned depth, FILE *out)
+static void write_layer(const struct checkpoint_layer *layer, int indent, FILE *out)
+{
+    if (layer->is_there)
+        (void)fprintf(out, "  %*s  %s  %s  %s\n", indent, "", layer->target,
+                      units_bytes(layer->size_on_disk_bytes).text, layer->path);
+    else
+        (void)fprintf(out, "  %*s  %s has gone: %s\n", indent, "", layer->target, layer->path);
+}
+
+static void write_row(const struct checkpoint *checkpoint, unsigned depth, bool with_layers,
+                      FILE *out)
 {
     char when[32];
     uint64_t bytes = 0;
@@ -49,9 +61,8 @@ static void write_row(const struct checkpoint *checkpoint, unsigned depth, FILE 
                   kind_of(checkpoint), holds(checkpoint), units_bytes(bytes).text,
                   created(checkpoint, when));
     for (size_t i = 0; i < checkpoint->layer_count; i++)
-        if (!checkpoint->layers[i].is_there)
-            (void)fprintf(out, "  %*s  %s has gone: %s\n", indent, "", checkpoint->layers[i].target,
-                          checkpoint->layers[i].path);
+        if (with_layers || !checkpoint->layers[i].is_there)
+            write_layer(&checkpoint->layers[i], indent, out);
 }
 
 static bool is_child(const struct checkpoint *checkpoint, const struct checkpoint *parent)
@@ -68,7 +79,7 @@ static void write_children(const struct checkpoint_list *list, const struct chec
     for (size_t i = 0; i < list->count && depth < DEPTH_MAX; i++) {
         if (!is_child(&list->checkpoints[i], parent))
             continue;
-        write_row(&list->checkpoints[i], depth, out);
+        write_row(&list->checkpoints[i], depth, true, out);
         write_children(list, &list->checkpoints[i], depth + 1, out);
     }
 }
@@ -94,11 +105,11 @@ static void write_json(const struct checkpoint_list *list, FILE *out)
         const char *parent = checkpoint->parent[0] != '\0' ? checkpoint->parent : NULL;
         (void)json_array_append_new(
             checkpoints,
-            json_pack("{s:s, s:s*, s:s, s:b, s:b, s:b, s:I, s:o}", "name", checkpoint->name,
+            json_pack("{s:s, s:s*, s:s, s:b, s:b, s:b, s:b, s:I, s:o}", "name", checkpoint->name,
                       "parent", parent, "kind", kind_of(checkpoint), "is_current",
                       checkpoint->is_current, "has_memory", checkpoint->has_memory, "at_rest",
-                      checkpoint->is_at_rest, "created", (json_int_t)checkpoint->created_s,
-                      "layers", pack_layers(checkpoint)));
+                      checkpoint->is_at_rest, "frozen", checkpoint->is_frozen, "created",
+                      (json_int_t)checkpoint->created_s, "layers", pack_layers(checkpoint)));
     }
     json_t *root = json_pack("{s:o}", "checkpoints", checkpoints);
     (void)json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
@@ -122,5 +133,5 @@ void domain_list_write(const struct invocation *invocation, const struct checkpo
     if (invocation->values[INVOCATION_TREE])
         write_children(list, NULL, 0, out);
     for (size_t i = 0; !invocation->values[INVOCATION_TREE] && i < list->count; i++)
-        write_row(&list->checkpoints[i], 0, out);
+        write_row(&list->checkpoints[i], 0, false, out);
 }

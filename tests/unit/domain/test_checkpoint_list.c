@@ -75,6 +75,18 @@ static void an_external_one_with_memory(void **state)
     assert_true(checkpoint.layers[1].is_there && checkpoint.layers[1].size_on_disk_bytes > 0);
 }
 
+static void one_of_a_frozen_guest(void **state)
+{
+    (void)state;
+    snapshot("<domainsnapshot><name>one</name><description>" CHECKPOINT_FROZEN "</description>"
+             "<state>running</state><creationTime>17</creationTime><memory snapshot='no'/><disks>"
+             "<disk name='vda' snapshot='external'/></disks>" DEVICES("/d/a") "</domainsnapshot>");
+    assert_true(checkpoint.is_frozen && !checkpoint.is_at_rest && !checkpoint.has_memory);
+    snapshot("<domainsnapshot><name>one</name><description>" CHECKPOINT_FROZEN ", said somebody"
+             "</description><creationTime>17</creationTime>" DEVICES("/d/a") "</domainsnapshot>");
+    assert_false(checkpoint.is_frozen);
+}
+
 static void an_internal_one_of_a_stopped_guest(void **state)
 {
     (void)state;
@@ -125,6 +137,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(an_external_one_with_memory),
+        TEST(one_of_a_frozen_guest),
         TEST(an_internal_one_of_a_stopped_guest),
         TEST(a_bitmap_with_its_images),
         TEST(what_is_none),

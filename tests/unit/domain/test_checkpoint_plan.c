@@ -174,13 +174,14 @@ static void libvirt_is_told_of_all(void **state)
     cleanup_free char *xml = NULL;
     assert_int_equal(
         read_disks(DISK(QCOW2("/d/a", "vda")) DISK(QCOW2("/d/b", "vdb") "<readonly/>")), 0);
-    plan.has_memory = true;
+    plan.has_memory = plan.is_frozen = true;
     (void)snprintf(plan.name, sizeof(plan.name), "a&b");
     (void)snprintf(plan.memory_file, sizeof(plan.memory_file), "/d/m");
     (void)snprintf(plan.disks[0].overlay, sizeof(plan.disks[0].overlay), "/d/a.'<");
     assert_int_equal(checkpoint_plan_xml(&plan, &xml, &err), 0);
     const char *const parts[] = {
-        "<name>a&amp;b</name>", "<memory snapshot=\"external\" file=\"/d/m\"/>",
+        "<name>a&amp;b</name>", "<description>" CHECKPOINT_FROZEN "</description>",
+        "<memory snapshot=\"external\" file=\"/d/m\"/>",
         ("<disk name=\"vda\" snapshot=\"external\" type=\"file\"><driver type=\"qcow2\"/>"
          "<source file=\"/d/a.'&lt;\"/></disk>"),
         "<disk name=\"vdb\" snapshot=\"no\"/>"};

@@ -23,7 +23,7 @@ static struct checkpoint checkpoints[] = {
      .is_current = true,
      .has_memory = true,
      .created_s = 1700000000},
-    {.name = "branch", .parent = "one"},
+    {.name = "branch", .parent = "one", .is_frozen = true},
     {.name = "one", .kind = CHECKPOINT_BITMAP, .layers = gone, .layer_count = 1},
     {.name = "tuesday", .parent = "one", .kind = CHECKPOINT_BITMAP},
 };
@@ -48,7 +48,9 @@ static void a_table(void **state)
     assert_non_null(strstr(text, "\n* two                               external  with memory  "));
     assert_non_null(strstr(text, "2023-11-14T22:13:20Z\n"));
     assert_non_null(strstr(text, "\n  tuesday                           bitmap    power cut"));
+    assert_non_null(strstr(text, "\n  branch                            internal  frozen  "));
     assert_non_null(strstr(text, "vda has gone: /b/gone\n"));
+    assert_null(strstr(text, "/d/a"));
 }
 
 static void a_tree(void **state)
@@ -64,6 +66,8 @@ static void a_tree(void **state)
     const char *tuesday = strstr(text, "\n    tuesday ");
     assert_true(snapshots && two && branch && bitmaps && tuesday);
     assert_true(snapshots < two && two < branch && branch < bitmaps && bitmaps < tuesday);
+    const char *layer = strstr(text, "\n    vda  3.0 MiB  /d/a\n");
+    assert_true(layer && layer > snapshots && layer < two);
 }
 
 static void for_programs(void **state)
