@@ -36,13 +36,18 @@ number=$(blocks)
 [ "$number" -eq 4 ]
 result $? "the page has a domain, a way back, a guest that stands still, and increments" "$number blocks"
 for ((n = 1; n <= number; n++)); do
+    # So that what holds nothing is told from what holds the disk.
+    [ "$n" -eq 1 ] || write_disk web "0x5$n" 100M 64k
     here "$DIR/block$n" >"$DIR/typed"
     said=$(typed "$DIR/typed")
     result $? "block $n: $(grep -m 1 -o 'virsh define\|nova-snapshot domain [a-z-]*' "$DIR/typed")" "$said"
 done
 [ "$(state_of web)" = running ]
 result $? "the guest runs in the end" "$(state_of web)"
-for image in web.qcow2 web-monday/vda.qcow2 web-tuesday/vda.qcow2; do
+qemu-io -f qcow2 -c 'read -q -P 0x52 100M 64k' "$DIR/backup/web.qcow2"
+result $? "the first image holds what was there then"
+flush web
+for image in web-monday/vda.qcow2 web-tuesday/vda.qcow2; do
     said=$(qemu-img compare -U -F qcow2 "$DISKS/web.qcow2" "$DIR/backup/$image" 2>&1)
     result $? "$image holds what the disk does" "$said"
 done

@@ -27,7 +27,7 @@ STATE_DIR = "/var/lib/nova-snapshot-agent"
 INSTANCES = f"{LAB}/nova/instances"
 SNAPSHOTS = f"{INSTANCES}/snapshots"
 LOCAL_PROFILE = "/etc/apparmor.d/local/abstractions/libvirt-qemu"
-MADE = f"# Made by {TOOL_PACKAGE}."
+MADE = f"# Made by {PACKAGE}."
 INCLUDE = f"include if exists <abstractions/{PACKAGE}>"
 RECOVER_UNIT = "nova-snapshot-domain-recover.service"
 # Of systemd-analyze: 20 is 2.0. The second has the file system and the processes of all.
@@ -100,13 +100,16 @@ class PackageTest(unittest.TestCase):
             self.assertEqual(root.changed(), before)
 
     def test_tool_alone(self):
-        """package: nova-snapshot needs no nova, and a killed command's record keeps its folder"""
+        """package: nova-snapshot alone asks for nothing of nova's, and keeps a killed command's record"""
         tool = packages[0]
         self.assertNotIn("nova-common", run("dpkg-deb", "-f", tool, "Depends"))
         with PackageRoot("") as root:
             before = root.changed()
             root.dpkg("-i", tool)
-            self.assertIn("domain image", root.tool("--help"))
+            self.assertIn("there is no domain of the name or uuid none",
+                          root.run("nova-snapshot", "domain", "checkpoints", "none").stdout)
+            root.systemctl("start", RECOVER_UNIT)  # there is nothing to recover
+            self.assertNotEqual(root.run("test", "-e", "/usr/sbin/nova-snapshot-agent").returncode, 0)
             self.assertEqual(root.systemctl("is-enabled", RECOVER_UNIT.replace(".service", ".timer")), "enabled")
             root.run("sh", "-c", "mkdir -p /var/lib/nova-snapshot/records; "
                      "echo {} >/var/lib/nova-snapshot/records/record")
@@ -243,7 +246,9 @@ class StoryTest(unittest.TestCase):
         self.assert_snapshot(image, request)
 
     def purge(self):
-        self.root.dpkg("-r", *PACKAGES)
+        self.root.dpkg("-r", PACKAGE)
+        self.assertEqual(self.root.output("stat", "-c", "%a", "/run/nova-snapshot"), "700")  # of the tool, too
+        self.root.dpkg("-r", TOOL_PACKAGE)
         wait_for("an end of all processes", lambda: not self.root.processes())
         self.assertIn("metrics_address", self.root.output("cat", OWN_CONF))
         self.root.dpkg("-P", *PACKAGES)
