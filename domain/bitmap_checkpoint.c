@@ -135,8 +135,11 @@ static int delete_checkpoint(virDomainCheckpointPtr checkpoint, const char *name
 {
     if (virDomainCheckpointDelete(checkpoint, 0) == 0)
         return 0;
-    bool is_lost = virGetLastErrorCode() == VIR_ERR_INTERNAL_ERROR &&
-                   strstr(virGetLastErrorMessage(), "not found in backing chain");
+    /* "bitmap 'monday' not found in backing chain of 'vda'", in the daemon's language; what QEMU
+     * says of a bitmap, as that it is in use, names QEMU. */
+    const char *said = virGetLastErrorMessage();
+    bool is_lost = virGetLastErrorCode() == VIR_ERR_INTERNAL_ERROR && strstr(said, name) &&
+                   !strstr(said, "QEMU");
     if (is_lost &&
         virDomainCheckpointDelete(checkpoint, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) == 0) {
         log_warning(

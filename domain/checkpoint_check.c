@@ -70,8 +70,9 @@ int checkpoint_check_next_start(const char *domain_xml, const struct checkpoint_
         if (!then || !then->layers || strcmp(then->layers[0].path, disk->base) != 0)
             r = error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                           "disk %s: the running guest alone has it at %s: the domain's next start "
-                          "would go on without its new layer, and all that was written since; "
-                          "attach it with --config, too, or use --force",
+                          "would go on without its new layer, and all that was written since; the "
+                          "next start has to have "
+                          "it there, too, as by attaching it with --config",
                           disk->target, disk->base);
     }
     domain_description_free(next);
@@ -86,9 +87,9 @@ static int check_next_start(virDomainPtr domain, const struct checkpoint_plan *p
     if (persistent < 0)
         return libvirt_error(err, "cannot read whether the domain is transient");
     if (persistent == 0)
-        return refuse(err, "the domain is transient: whoever starts it again would have it go on "
-                           "without its new layers, and all that was written since; `virsh define` "
-                           "it, or use --force");
+        return refuse(err,
+                      "the domain is transient: whoever starts it again would have it go on "
+                      "without its new layers, and all that was written since; `virsh define` it");
     cleanup_free char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
     return xml ? checkpoint_check_next_start(xml, plan, err)
                : libvirt_error(err, "cannot read the domain's next start");
@@ -144,8 +145,9 @@ static int check_at_rest(virDomainPtr domain, const struct checkpoint_plan *plan
                            "start it first");
     return plan->has_bitmaps
                ? refuse(err, "the domain has checkpoints of increments, which libvirt takes along "
-                             "while it runs alone: start it, or remove them with "
-                             "`virsh checkpoint-delete`, once it runs, or --metadata")
+                             "while it runs alone: start it, and remove them with `virsh "
+                             "checkpoint-delete` if it is to be made "
+                             "at rest")
                : 0;
 }
 

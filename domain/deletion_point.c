@@ -65,23 +65,9 @@ static int read_chain(virDomainPtr domain, const struct domain_description *now,
     return *ret_chain ? 0 : error_nomem(err);
 }
 
-/* The domain, and its next start. */
-struct definitions {
-    struct domain_description *now, *next; /* owned */
-};
-
-static int read_definitions(virDomainPtr domain, struct definitions *definitions, struct error *err)
-{
-    cleanup_free char *next = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
-    int r = next ? domain_description_parse(next, &definitions->next, err)
-                 : libvirt_error(err, "cannot read the definition of the domain's next start");
-    return r < 0 ? r : libvirt_domain_describe(domain, &definitions->now, err);
-}
-
-static int read_disks(virDomainPtr domain, const struct definitions *definitions,
+static int read_disks(virDomainPtr domain, const struct domain_description *now,
                       const xmlNode *root, struct deletion_point *point, struct error *err)
 {
-    const struct domain_description *now = definitions->now, *next = definitions->next;
     int r = 0;
     for (xmlNode *element = xml_node_child_named(xml_node_child_named(root, "disks"), "disk");
          r == 0 && element; element = xml_node_next_named(element->next, "disk")) {
@@ -96,8 +82,6 @@ static int read_disks(virDomainPtr domain, const struct definitions *definitions
             r = read_chain(domain, now, disk->target, &chain, err);
         if (r < 0)
             return r;
-        point->is_detached[point->disk_count] = !domain_description_disk(now, disk->target) &&
-                                                !domain_description_disk(next, disk->target);
         point->chains[point->disk_count++] = chain;
         point->in_chain_count += find_in_chain(chain, disk->base) != SIZE_MAX;
     }
@@ -107,19 +91,17 @@ static int read_disks(virDomainPtr domain, const struct definitions *definitions
 int deletion_point_read(virDomainPtr domain, const xmlNode *root, struct deletion_point *ret_point,
                         struct error *err)
 {
-    struct definitions definitions = {0};
+    struct domain_description *now = NULL;
     /* One more than there may be: the next is read into it. */
     *ret_point = (struct deletion_point){
         .disks = calloc(CHECKPOINT_PLAN_DISKS_MAX + 1, sizeof(struct checkpoint_disk)),
-        .chains = calloc(CHECKPOINT_PLAN_DISKS_MAX, sizeof(json_t *)),
-        .is_detached = calloc(CHECKPOINT_PLAN_DISKS_MAX, sizeof(bool))};
-    if (!ret_point->disks || !ret_point->chains || !ret_point->is_detached)
+        .chains = calloc(CHECKPOINT_PLAN_DISKS_MAX, sizeof(json_t *))};
+    if (!ret_point->disks || !ret_point->chains)
         return error_nomem(err);
-    int r = read_definitions(domain, &definitions, err);
+    int r = libvirt_domain_describe(domain, &now, err);
     if (r == 0)
-        r = read_disks(domain, &definitions, root, ret_point, err);
-    domain_description_free(definitions.now);
-    domain_description_free(definitions.next);
+        r = read_disks(domain, now, root, ret_point, err);
+    domain_description_free(now);
     return r;
 }
 
@@ -128,7 +110,6 @@ void deletion_point_done(struct deletion_point *point)
     for (size_t i = 0; i < point->disk_count; i++)
         json_decref(point->chains[i]);
     free(point->chains);
-    free(point->is_detached);
     free(point->disks);
     *point = (struct deletion_point){0};
 }
@@ -143,11 +124,16 @@ bool deletion_point_is_left_beside(const struct deletion_point *point, size_t pl
            new_layer_is_on(disk->overlay, disk->base);
 }
 
+bool deletion_point_is_away(const struct deletion_point *point, size_t place)
+{
+    return find_in_chain(point->chains[place], point->disks[place].base) == SIZE_MAX;
+}
+
 bool deletion_point_is_detached(const struct deletion_point *point, size_t place,
                                 const struct layer_map *map)
 {
     size_t base = layer_map_find(map, point->disks[place].base);
-    if (!point->is_detached[place])
+    if (!deletion_point_is_away(point, place))
         return false;
     for (size_t i = 0; base != LAYER_MAP_NONE && i < map->name_count; i++) {
         const struct layer_name *name = &map->names[i];
@@ -168,7 +154,6 @@ void deletion_point_keep_left_beside(struct deletion_point *point)
             continue;
         }
         point->disks[count] = point->disks[i];
-        point->is_detached[count] = point->is_detached[i];
         point->chains[count++] = chain;
     }
     point->disk_count = count;

@@ -38,7 +38,11 @@ static const char *problem_of(const char *path, const char *format, const struct
         return "it is encrypted";
     if (info->has_snapshots)
         return "there are internal snapshots in it";
-    return info->has_bitmaps ? "there are bitmaps of increments in it" : NULL;
+    return info->has_bitmaps
+               ? "there are bitmaps of increments in it: `virsh checkpoint-delete` removes "
+                 "those that libvirt knows of, `qemu-img bitmap --remove` others, while nobody "
+                 "uses it"
+               : NULL;
 }
 
 static int look(const char *path, const char *format, struct qemu_img_info *ret_info,

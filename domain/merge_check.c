@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libvirt/virterror.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 #include "common/cleanup.h"
 #include "common/json.h"
@@ -111,9 +112,14 @@ static uint64_t number_of(const json_t *file, const char *name)
     return (uint64_t)json_integer_value(json_object_get(file, name));
 }
 
-/* What has its place in the base already takes none: at worst all that goes down has not, but no
- * more than is free below the disk's size. */
-uint64_t merge_check_bytes(const json_t *disk)
+/* Elsewhere a block that is shared with a copy of the file, or kept by a snapshot, takes a new one
+ * when it is written to. */
+static bool is_written_in_place(const struct statfs *fs)
+{
+    return fs->f_type == EXT4_SUPER_MAGIC || fs->f_type == TMPFS_MAGIC;
+}
+
+uint64_t merge_check_bytes(const json_t *disk, bool in_place)
 {
     const json_t *file, *base = json_object_get(disk, "base");
     uint64_t down = 0, size = number_of(base, "size_bytes"),
@@ -122,7 +128,7 @@ uint64_t merge_check_bytes(const json_t *disk)
     json_array_foreach (json_object_get(disk, "gone"), i, file)
         down += number_of(file, "allocated_bytes");
     uint64_t rest = size > has ? size - has : 0;
-    return MERGE_RESERVE_BYTES + (down < rest ? down : rest);
+    return MERGE_RESERVE_BYTES + (in_place && rest < down ? rest : down);
 }
 
 /* All that is written to the file system of that disk's base. */
@@ -130,17 +136,17 @@ static int check_room(const json_t *disks, const json_t *disk, struct error *err
 {
     const json_t *base = json_object_get(disk, "base"), *other;
     const char *path = merge_chain_path(base);
-    struct statvfs fs;
+    struct statfs fs;
     uint64_t needed = 0;
     size_t i;
-    if (statvfs(path, &fs) < 0)
+    if (statfs(path, &fs) < 0)
         return error_errno(err, errno, "cannot read the room at %s", path);
     json_array_foreach (disks, i, other) {
         if (json_equal(json_object_get(json_object_get(other, "base"), "dev"),
                        json_object_get(base, "dev")))
-            needed += merge_check_bytes(other);
+            needed += merge_check_bytes(other, is_written_in_place(&fs));
     }
-    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    uint64_t free_bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize;
     return free_bytes >= needed ? 0
                                 : error_set(err, ENOSPC, EXC_INTERNAL_ERROR,
                                             "what goes into %s may take %" PRIu64

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -25,7 +26,7 @@ int merge_check_domain(const struct session *session, struct error *err);
 int merge_check(const struct session *session, const json_t *merge, const json_t *before,
                 struct error *err);
 
-/* For its test: the most that a disk's merge may write to its base's file system, with a reserve.
- */
+/* For its test: the most room that a disk's merge may take where its base is, with a reserve; what
+ * has blocks there already takes no others where a file is written in place. */
 #define MERGE_RESERVE_BYTES (UINT64_C(64) << 20) /* tables, and what else is written meanwhile */
-uint64_t merge_check_bytes(const json_t *disk);
+uint64_t merge_check_bytes(const json_t *disk, bool in_place);

@@ -72,9 +72,23 @@ int new_layer_find(const char *path, const json_t *folder, enum new_layer_found 
     return r;
 }
 
+/* What can be read and is no qcow2 is somebody's; zeros may be one that has not come to disk. */
+static bool is_other_kind(const char *path)
+{
+    char magic[4];
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 && pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
+           memcmp(magic, "QFI\xfb", sizeof(magic)) != 0 &&
+           memcmp(magic, "\0\0\0\0", sizeof(magic)) != 0;
+}
+
 int new_layer_look(const char *path, const char *base, bool *ret_is_on, struct error *err)
 {
     struct qemu_img_info info = {0};
+    if (is_other_kind(path)) {
+        *ret_is_on = false;
+        return 0;
+    }
     int r = qemu_img_info(path, "qcow2", &info, err);
     if (r == 0)
         *ret_is_on = strcmp(info.backing_path, base) == 0;

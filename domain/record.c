@@ -176,7 +176,8 @@ int record_set_libvirt(struct record *record, const char *uri, struct error *err
     if (of_record && strcmp(of_record, uri) != 0)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "what an earlier command has left, of which %s tells, is of --connect %s: "
-                         "give that",
+                         "give that, or, where there is no such libvirt any more and the guest is "
+                         "well, remove that file",
                          record->path, of_record);
     char *copy = strdup(uri);
     if (!copy)

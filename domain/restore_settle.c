@@ -34,16 +34,20 @@ static void note_refused(struct session *session)
 
 void restore_settle_refused(struct session *session)
 {
-    if (session->domain &&
+    if (!session->domain ||
         !libvirt_connection_is_lost(session->driver->connection, session->domain))
         note_refused(session);
 }
 
 /* libvirt may have failed behind its client's back: it is over with that once the guest is found
- * not to run. One that was not asked has touched no disk. */
+ * not to run. One that was not asked has touched no disk; one that has answered with no refusal has
+ * started the guest, and with the host that may have gone, too. */
 static void note_late_refusal(struct session *session)
 {
-    if (record_all(session->record, "begun") && !record_all(session->record, "refused"))
+    const struct record *record = session->record;
+    size_t calls = json_array_size(record_all(record, "begun"));
+    if (json_array_size(record_all(record, "answered")) < calls && !record_all(record, "refused") &&
+        !record_host_rebooted(record))
         note_refused(session);
 }
 

@@ -50,7 +50,10 @@ int revert_check_domain(const struct session *session, const struct revert_point
             err, EINVAL, EXC_INTERNAL_ERROR,
             "the domain has checkpoints of increments, which would be of another "
             "disk: have libvirt forget them with `virsh checkpoint-delete --metadata`; "
-            "without --metadata it writes to the files that keep this checkpoint");
+            "without --metadata it writes to the files that keep this checkpoint. Files that still "
+            "have their "
+            "bitmaps are merged into no other, though, until `qemu-img bitmap --remove` while "
+            "nobody uses them");
     int r = check_definition(session, point, 0, err);
     return r < 0 ? r : check_definition(session, point, VIR_DOMAIN_XML_INACTIVE, err);
 }

@@ -182,6 +182,13 @@ static bool is_from_snapshot(int state, int reason)
            (state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_FROM_SNAPSHOT);
 }
 
+/* A record of an older version has not noted the guest of before. */
+static bool has_noted_run(const struct session *session, size_t try)
+{
+    const json_t *note = json_array_get(record_all(session->record, "internal"), try);
+    return json_object_get(note, "run") != NULL;
+}
+
 /* One that was started for the last try has it all; that of before the first, which libvirt ends or
  * pauses and leaves so where it fails, has nothing of it as long as it runs. */
 static int look_at_guest(const struct session *session, bool *ret_is_whole, struct error *err)
@@ -194,8 +201,9 @@ static int look_at_guest(const struct session *session, bool *ret_is_whole, stru
         r = libvirt_error(err, "cannot read whether the guest runs");
     if (r < 0)
         return r;
-    bool is_new =
-        compare_run(session, tries - 1, run) == DOMAIN_RUN_OTHER && is_from_snapshot(state, reason);
+    bool is_other = !has_noted_run(session, tries - 1) ||
+                    compare_run(session, tries - 1, run) == DOMAIN_RUN_OTHER;
+    bool is_new = is_other && is_from_snapshot(state, reason);
     bool is_old = compare_run(session, 0, run) == DOMAIN_RUN_SAME && state == VIR_DOMAIN_RUNNING;
     *ret_is_whole = domain_run_is_active(run) && (is_new || is_old);
     if (is_old)

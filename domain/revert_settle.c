@@ -253,7 +253,8 @@ int revert_settle(struct session *session, struct error *err)
 {
     bool is_active = false;
     if (is_noted(session, "internal")) { /* libvirt goes on with it when the command has died */
-        int r = await_call(session, err);
+        bool is_answered = is_noted(session, "entered") || is_noted(session, "returned");
+        int r = is_answered ? 0 : await_call(session, err);
         return r < 0 ? r : revert_internal_settle(session, err);
     }
     if (is_noted(session, "returned"))

@@ -180,7 +180,7 @@ libvirtd_alone() { start_daemon libvirtd --listen; }
 virtqemud_alone() { start_daemon virtqemud; }
 virtqemud_behind_a_proxy() {
     start_daemon virtqemud
-    start_daemon virtproxyd --listen
+    start_daemon virtproxyd
 }
 
 set_apart

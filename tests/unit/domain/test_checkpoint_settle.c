@@ -366,13 +366,24 @@ static void what_cannot_be_read_is_not_empty(void **state)
     (void)state;
     const char *overlay = temp_path("overlay");
     note_unknown(overlay);
-    run("printf 'no header' | dd conv=notrunc status=none of=%s", overlay);
+    run("dd if=/dev/zero bs=8 count=1 conv=notrunc status=none of=%s", overlay);
     for (int time = 0; time < 2; time++)
         assert_true(settle_again() < 0);
     assert_non_null(strstr(err.message, overlay));
     assert_int_equal(access(overlay, F_OK), 0);
     assert_int_equal(unlink(overlay), 0);
     settle();
+}
+
+static void what_is_no_layer_is_somebodys(void **state)
+{
+    (void)state;
+    const char *overlay = temp_path("overlay");
+    note_unknown(overlay);
+    run("echo mine >%s", overlay);
+    settle();
+    assert_int_equal(access(overlay, F_OK), 0);
+    assert_int_equal(unlink(overlay), 0);
 }
 
 int main(void)
@@ -393,6 +404,7 @@ int main(void)
         TEST(storage_that_is_away_is_waited_for),
         TEST(also_for_a_memory),
         TEST(what_cannot_be_read_is_not_empty),
+        TEST(what_is_no_layer_is_somebodys),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

@@ -185,6 +185,19 @@ static void one_that_libvirt_was_not_asked_for(void **state)
     assert_int_equal(compare(), -ESTALE);
 }
 
+/* It has started the guest, which has ended since, as with a host that lost its power: its disks
+ * are no more what its memory knew. */
+static void one_that_libvirt_has_answered(void **state)
+{
+    (void)state;
+    note_restore(true);
+    note_that_it_was_asked_for();
+    need(record_note(session->record, "answered", json_true(), &err));
+    give_disk_back();
+    need(restore_settle(session, &err));
+    assert_int_equal(compare(), -ESTALE);
+}
+
 /* libvirt has failed later. */
 static void one_whose_command_was_killed(void **state)
 {
@@ -282,17 +295,12 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(one_that_was_not_started),
-        TEST(a_disk_that_was_changed_later),
-        TEST(a_disk_that_was_written_to),
-        TEST(one_that_was_forced),
-        TEST(one_that_libvirt_was_not_asked_for),
-        TEST(one_whose_command_was_killed),
-        TEST(what_came_behind_that_is_told),
-        TEST(one_whose_libvirtd_has_died),
-        TEST(one_that_libvirt_lets_run_meanwhile_does),
-        TEST(one_that_was_to_run_does),
-        TEST(one_that_a_user_has_paused_since_does_not),
+        TEST(one_that_was_not_started),           TEST(a_disk_that_was_changed_later),
+        TEST(a_disk_that_was_written_to),         TEST(one_that_was_forced),
+        TEST(one_that_libvirt_was_not_asked_for), TEST(one_that_libvirt_has_answered),
+        TEST(one_whose_command_was_killed),       TEST(what_came_behind_that_is_told),
+        TEST(one_whose_libvirtd_has_died),        TEST(one_that_libvirt_lets_run_meanwhile_does),
+        TEST(one_that_was_to_run_does),           TEST(one_that_a_user_has_paused_since_does_not),
         TEST(a_start_that_comes_late_is_seen),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
