@@ -207,6 +207,11 @@ build-check:
 broker-check:
 	$(Q)tests/broker-check
 
+# The libvirt driver with each kind of daemon of releases of Debian, LIBVIRTS="bookworm trixie".
+.PHONY: libvirt-check
+libvirt-check:
+	$(Q)tests/libvirt-check
+
 # Build, unit tests, lab and what is seen in it on another release of Debian; FORM=short: within 15 minutes,
 # FORM=domain: checkpoints of bare domains.
 RELEASE ?= trixie
@@ -375,6 +380,7 @@ help:
 	@echo 'make check-oldest   check-unit as if the libraries were the oldest that will do'
 	@echo 'make build-check    root: compilers and libraries of other releases, BUILDS="trixie:gcc-14 sid:clang"'
 	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
+	@echo 'make libvirt-check  root: libvirtd, virtqemud, virtproxyd of other releases, LIBVIRTS="bookworm trixie"'
 	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie, FORM="short" or "domain"'
 	@echo 'make methods-check  root, in the lab: snapshots, stock and faults by METHODS="blockcopy stream"'
 	@echo 'make domain-check   root: nova-snapshot domain on every kind of guest, killed at every step'

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What tests/check and tests/release-check share: steps that tell their time, and the count in $RESULTS.
+# What tests/check, release-check, broker-check and libvirt-check share: steps that tell their time, and the count in $RESULTS.
 # Beside it are $RESULTS.failed and $RESULTS.seconds, for the end.
 
 # One that fails counts as a failure, besides what it has counted itself: it may not have come to that.

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The libvirt driver with each kind of daemon that a deployment may have: libvirtd, also by TCP with
-# SASL, and virtqemud and virtproxyd where they are installed, which Debian does not build: what is left
-# out then is said behind the plan. They run in namespaces of their own, the machine's libvirtd is not
-# touched. LIBVIRT_ROOT=folder (tests/lab/root) takes them from another release, as a container has them.
+# SASL, and virtqemud and virtproxyd where they are installed, which Debian's packages leave out: what is
+# left out then is said behind the plan. They run in namespaces of their own, the machine's libvirtd is not
+# touched. LIBVIRT_ROOT=folder takes them from there (make libvirt-check), as a container has them.
 # Needs root and no lab. TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
