@@ -14,7 +14,7 @@
 #include "domain/pending_call.h"
 #include "domain/revert_enter.h"
 #include "domain/revert_hold.h"
-#include "domain/revert_int.h"
+#include "domain/revert_internal_settle.h"
 #include "domain/revert_layers.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"

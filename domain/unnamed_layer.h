@@ -17,8 +17,8 @@
  * file_folder.h has it, of the overlay}: EBUSY telling
  * what to do with each that a QEMU writes to, or has written to, while the domain's definition,
  * that of its next start or that of now, has the disk elsewhere. What is empty, or has gone, or is
- * no layer on its base, nor qcow2 at all, is none; one that cannot be read, or whose storage is not mounted, is an
- * error.
+ * no layer on its base, nor qcow2 at all, is none; one that cannot be read, or whose storage is not
+ * mounted, is an error.
  */
 int unnamed_layer_check(virDomainPtr domain, const struct layer_map *map, const json_t *disks,
                         struct error *err);
