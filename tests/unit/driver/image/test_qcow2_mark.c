@@ -173,7 +173,7 @@ static void an_image_of_version_2(void **state)
     put_32(4, 2);
     put_32(72, QCOW2_MARK_EXTENSION);
     put_32(76, 6);
-    memcpy(header + 80, "42.vda", 6);
+    memcpy(header + 80, "42.vda", sizeof("42.vda"));
     memset(header + 88, 0, 24);
     assert_marks("42.vda", "");
     put_32(12, 72); /* the backing file's name */
