@@ -72,10 +72,12 @@ prepare_folders() {
     setpriv --reuid=libvirt-qemu --regid=kvm --clear-groups test -x "$LAB/nova/instances" ||
         die "user libvirt-qemu cannot reach $LAB/nova/instances: every folder above needs o+x"
     write_once "$LAB/etc/id" "$(</proc/sys/kernel/random/uuid)"
-    : "${LAB_QUEUES:=classic}"
+    : "${LAB_QUEUES:=$(cat "$LAB/etc/queues" 2>/dev/null || echo classic)}"
     "$LAB_CODE/queues" | grep -xF -- "$LAB_QUEUES" >/dev/null ||
         die "LAB_QUEUES=$LAB_QUEUES: with this oslo.messaging there are $("$LAB_CODE/queues" | paste -sd' ')"
     write_once "$LAB/etc/queues" "$LAB_QUEUES"
+    [[ $(<"$LAB/etc/queues") == "$LAB_QUEUES" ]] ||
+        die "the lab in $LAB has $(<"$LAB/etc/queues") queues: tests/lab/down --purge it for $LAB_QUEUES ones"
     write_once "$LAB/etc/port-base" "$LAB_PORT_BASE"
     (umask 077 && write_once "$LAB/etc/password" "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')")
     load_settings
