@@ -49,13 +49,38 @@ static void read_current(virDomainPtr domain, char ret_name[static CHECKPOINT_NA
     (void)snprintf(ret_name, CHECKPOINT_NAME_SIZE, "%s", name ? name : "");
 }
 
+/* Of "web.img.one-20261130T063535Z", as the layers of `domain revert` are called: what is before
+ * the time. */
+static size_t length_without_time(const char *base, size_t length)
+{
+    static const char form[] = "-00000000T000000Z";
+    size_t size = sizeof(form) - 1;
+    if (length <= size)
+        return length;
+    const char *time = base + length - size;
+    for (size_t i = 0; i < size; i++)
+        if (form[i] == '0' ? time[i] < '0' || time[i] > '9' : time[i] != form[i])
+            return length;
+    return length - size;
+}
+
+/* The file whose layer this is, as long as it is called after the earlier checkpoint. */
+static size_t length_of_disk(const char *base, size_t length, const char *earlier)
+{
+    size_t tail = strlen(earlier);
+    bool is_of_it = tail > 0 && length > tail + 1 && base[length - tail - 1] == '.' &&
+                    base[length - tail - 2] != '/' &&
+                    strncmp(base + length - tail, earlier, tail) == 0;
+    return is_of_it ? length - tail - 1 : length;
+}
+
 bool checkpoint_name_overlay(const char *base, const char *earlier, const char *name,
                              char ret_path[static DRIVER_PATH_MAX])
 {
-    size_t length = strlen(base), tail = strlen(earlier);
-    if (tail > 0 && length > tail + 1 && base[length - tail - 1] == '.' &&
-        base[length - tail - 2] != '/' && strcmp(base + length - tail, earlier) == 0)
-        length -= tail + 1;
+    size_t all = strlen(base), length = length_of_disk(base, all, earlier);
+    size_t without_time = length_without_time(base, all);
+    if (length == all && length_of_disk(base, without_time, earlier) < without_time)
+        length = length_of_disk(base, without_time, earlier);
     int n = snprintf(ret_path, DRIVER_PATH_MAX, "%.*s.%s", (int)length, base, name);
     const char *slash = strrchr(ret_path, '/');
     return n > 0 && n < DRIVER_PATH_MAX && slash && strlen(slash + 1) <= NAME_BYTES_MAX;

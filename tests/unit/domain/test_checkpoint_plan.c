@@ -216,6 +216,16 @@ static void names_do_not_grow(void **state)
     assert_string_equal(path, "/d/web.qcow2.two");
     assert_true(checkpoint_name_overlay("/d/.one", "one", "two", path)); /* all of its name */
     assert_string_equal(path, "/d/.one.two");
+    /* A layer of `domain revert`. */
+    assert_true(checkpoint_name_overlay("/d/web.one-20261130T063535Z", "one", "two", path));
+    assert_string_equal(path, "/d/web.two");
+    assert_true(checkpoint_name_overlay("/d/web.left-20261130T063535Z", "left-20261130T063535Z",
+                                        "two", path));
+    assert_string_equal(path, "/d/web.two");
+    assert_true(checkpoint_name_overlay("/d/web.one-2026113OT063535Z", "one", "two", path));
+    assert_string_equal(path, "/d/web.one-2026113OT063535Z.two");
+    assert_true(checkpoint_name_overlay("/d/web.none-20261130T063535Z", "one", "two", path));
+    assert_string_equal(path, "/d/web.none-20261130T063535Z.two");
     memset(long_name, 'n', sizeof(long_name) - 1);
     long_name[sizeof(long_name) - 1] = '\0';
     assert_false(checkpoint_name_overlay("/d/web", "", long_name, path));
