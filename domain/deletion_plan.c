@@ -101,8 +101,7 @@ static int merge_or_leave(const struct planning *planning, const struct deletion
 {
     json_t *left = json_object_get(merge, "left");
     size_t count = json_array_size(left);
-    int r = deletion_point_is_away(point, place) ? leave_detached(planning, point, place, left, err)
-                                                 : 0;
+    int r = point->is_detached[place] ? leave_detached(planning, point, place, left, err) : 0;
     return r < 0 || json_array_size(left) > count
                ? r
                : merge_disk(point, place, json_object_get(merge, "disks"), err);

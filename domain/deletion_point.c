@@ -65,9 +65,23 @@ static int read_chain(virDomainPtr domain, const struct domain_description *now,
     return *ret_chain ? 0 : error_nomem(err);
 }
 
-static int read_disks(virDomainPtr domain, const struct domain_description *now,
+/* The domain, and its next start. */
+struct definitions {
+    struct domain_description *now, *next; /* owned */
+};
+
+static int read_definitions(virDomainPtr domain, struct definitions *definitions, struct error *err)
+{
+    cleanup_free char *next = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+    int r = next ? domain_description_parse(next, &definitions->next, err)
+                 : libvirt_error(err, "cannot read the definition of the domain's next start");
+    return r < 0 ? r : libvirt_domain_describe(domain, &definitions->now, err);
+}
+
+static int read_disks(virDomainPtr domain, const struct definitions *definitions,
                       const xmlNode *root, struct deletion_point *point, struct error *err)
 {
+    const struct domain_description *now = definitions->now, *next = definitions->next;
     int r = 0;
     for (xmlNode *element = xml_node_child_named(xml_node_child_named(root, "disks"), "disk");
          r == 0 && element; element = xml_node_next_named(element->next, "disk")) {
@@ -82,6 +96,8 @@ static int read_disks(virDomainPtr domain, const struct domain_description *now,
             r = read_chain(domain, now, disk->target, &chain, err);
         if (r < 0)
             return r;
+        point->is_detached[point->disk_count] = !domain_description_disk(now, disk->target) &&
+                                                !domain_description_disk(next, disk->target);
         point->chains[point->disk_count++] = chain;
         point->in_chain_count += find_in_chain(chain, disk->base) != SIZE_MAX;
     }
@@ -91,17 +107,19 @@ static int read_disks(virDomainPtr domain, const struct domain_description *now,
 int deletion_point_read(virDomainPtr domain, const xmlNode *root, struct deletion_point *ret_point,
                         struct error *err)
 {
-    struct domain_description *now = NULL;
+    struct definitions definitions = {0};
     /* One more than there may be: the next is read into it. */
     *ret_point = (struct deletion_point){
         .disks = calloc(CHECKPOINT_PLAN_DISKS_MAX + 1, sizeof(struct checkpoint_disk)),
-        .chains = calloc(CHECKPOINT_PLAN_DISKS_MAX, sizeof(json_t *))};
-    if (!ret_point->disks || !ret_point->chains)
+        .chains = calloc(CHECKPOINT_PLAN_DISKS_MAX, sizeof(json_t *)),
+        .is_detached = calloc(CHECKPOINT_PLAN_DISKS_MAX, sizeof(bool))};
+    if (!ret_point->disks || !ret_point->chains || !ret_point->is_detached)
         return error_nomem(err);
-    int r = libvirt_domain_describe(domain, &now, err);
+    int r = read_definitions(domain, &definitions, err);
     if (r == 0)
-        r = read_disks(domain, now, root, ret_point, err);
-    domain_description_free(now);
+        r = read_disks(domain, &definitions, root, ret_point, err);
+    domain_description_free(definitions.now);
+    domain_description_free(definitions.next);
     return r;
 }
 
@@ -110,6 +128,7 @@ void deletion_point_done(struct deletion_point *point)
     for (size_t i = 0; i < point->disk_count; i++)
         json_decref(point->chains[i]);
     free(point->chains);
+    free(point->is_detached);
     free(point->disks);
     *point = (struct deletion_point){0};
 }
@@ -124,16 +143,11 @@ bool deletion_point_is_left_beside(const struct deletion_point *point, size_t pl
            new_layer_is_on(disk->overlay, disk->base);
 }
 
-bool deletion_point_is_away(const struct deletion_point *point, size_t place)
-{
-    return find_in_chain(point->chains[place], point->disks[place].base) == SIZE_MAX;
-}
-
 bool deletion_point_is_detached(const struct deletion_point *point, size_t place,
                                 const struct layer_map *map)
 {
     size_t base = layer_map_find(map, point->disks[place].base);
-    if (!deletion_point_is_away(point, place))
+    if (!point->is_detached[place])
         return false;
     for (size_t i = 0; base != LAYER_MAP_NONE && i < map->name_count; i++) {
         const struct layer_name *name = &map->names[i];
@@ -154,6 +168,7 @@ void deletion_point_keep_left_beside(struct deletion_point *point)
             continue;
         }
         point->disks[count] = point->disks[i];
+        point->is_detached[count] = point->is_detached[i];
         point->chains[count++] = chain;
     }
     point->disk_count = count;

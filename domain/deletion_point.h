@@ -17,6 +17,7 @@ struct deletion_point {
     struct checkpoint_disk *disks; /* owned: what they were then, and the layers it was made with */
     json_t **chains;               /* owned: of each disk as it is now (merge_chain.h); an empty one
                                       where the domain has it no more */
+    bool *is_detached;             /* owned: nor does its next start have a disk of that name */
     size_t disk_count;
     size_t in_chain_count; /* of the disks that the guest goes on from it with */
 };
@@ -35,10 +36,8 @@ void deletion_point_done(struct deletion_point *point);
 /* Whether the guest goes on from it in another layer than that it was made with, which is there. */
 bool deletion_point_is_left_beside(const struct deletion_point *point, size_t disk);
 
-/* Whether the disk of that name, if there still is one, does not stand on the file that keeps the
- * checkpoint; and whether no other of the domain's does either, nor of its next start's: it was
- * detached for good. */
-bool deletion_point_is_away(const struct deletion_point *point, size_t disk);
+/* Whether that disk was detached for good, and no other of the domain's, nor of its next start's,
+ * stands on the file that keeps the checkpoint. */
 bool deletion_point_is_detached(const struct deletion_point *point, size_t disk,
                                 const struct layer_map *map);
 

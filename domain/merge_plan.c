@@ -49,9 +49,13 @@ int merge_plan_disk(const json_t *chain, const struct merge_plan_request *reques
     const char *of_chain = json_string_member(into, "format");
     if (place == SIZE_MAX) {
         json_decref(gone);
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "disk %s does not stand on %s: it goes on from elsewhere", target,
-                         request->base);
+        return error_set(
+            err, EINVAL, EXC_INTERNAL_ERROR,
+            "disk %s does not stand on %s: it goes on from elsewhere; if it is another "
+            "disk that has the name now, `virsh snapshot-delete --metadata` has "
+            "libvirt forget the checkpoint, and `domain flatten --disk` merges the "
+            "layers of the others",
+            target, request->base);
     }
     int r = check_file(into, into, target, err);
     if (r == 0 && format && (!of_chain || strcmp(format, of_chain) != 0))

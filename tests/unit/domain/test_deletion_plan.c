@@ -61,10 +61,9 @@ int __wrap_merge_chain_read(virDomainPtr domain, const char *target, json_t **re
                             struct error *error)
 {
     (void)domain, (void)error;
-    bool is_first = strcmp(target, "vda") == 0; /* the only one that stands on the checkpoint */
-    *ret_chain = goes_on && is_first
-                     ? json_pack("[o, o]", file(target, "layer"), file(target, "base"))
-                     : json_pack("[o]", file(target, "other"));
+    assert_string_equal(target, "vda"); /* the only one of the test driver's domain */
+    *ret_chain = goes_on ? json_pack("[o, o]", file(target, "layer"), file(target, "base"))
+                         : json_pack("[o]", file(target, "other"));
     return 0;
 }
 
@@ -164,8 +163,8 @@ static void one_that_was_detached_for_good(void **state)
     assert_string_equal(json_string_member(left, "layer"), "/d/vdb.layer");
 }
 
-/* The next free name is taken again. */
-static void one_whose_name_another_disk_has(void **state)
+/* Only the guest that runs has let go of it. */
+static void one_that_the_next_start_has(void **state)
 {
     (void)state;
     static const char end[] = "</devices>";
@@ -174,16 +173,11 @@ static void one_whose_name_another_disk_has(void **state)
     assert_non_null(rest);
     (void)snprintf(with, sizeof(with), "%.*s%s%s", (int)(rest - xml), xml, DISK_THEN("vdb"), rest);
     virConnectPtr conn = virDomainGetConnect(session->domain);
-    assert_int_equal(virDomainDestroy(session->domain), 0);
     virDomainPtr domain = virDomainDefineXML(conn, with);
     if (!domain)
         fail_msg("%s", virGetLastErrorMessage());
-    need(make());
-    assert_string_equal(
-        json_string_member(json_array_get(json_object_get(plan.note, "left"), 0), "base"),
-        "/d/vdb.base");
+    is_refused();
     (void)virDomainFree(virDomainDefineXML(conn, xml));
-    assert_int_equal(virDomainCreate(domain), 0);
     (void)virDomainFree(domain);
     free(xml);
 }
@@ -222,7 +216,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(one_that_was_detached_for_good),
-        TEST(one_whose_name_another_disk_has),
+        TEST(one_that_the_next_start_has),
         TEST(one_under_another_name),
         TEST(the_guest_does_not_go_on_from_it),
         TEST(what_stays_is_told),
