@@ -68,6 +68,13 @@ int __wrap_virDomainCheckpointDelete(virDomainCheckpointPtr checkpoint, unsigned
     return 0;
 }
 
+/* Without a libvirt there is none. */
+virErrorPtr __wrap_virGetLastError(void);
+virErrorPtr __wrap_virGetLastError(void)
+{
+    return NULL;
+}
+
 const char *__wrap_virGetLastErrorMessage(void);
 const char *__wrap_virGetLastErrorMessage(void)
 {

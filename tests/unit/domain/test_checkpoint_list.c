@@ -82,6 +82,7 @@ static void one_of_a_frozen_guest(void **state)
              "<state>running</state><creationTime>17</creationTime><memory snapshot='no'/><disks>"
              "<disk name='vda' snapshot='external'/></disks>" DEVICES("/d/a") "</domainsnapshot>");
     assert_true(checkpoint.is_frozen && !checkpoint.is_at_rest && !checkpoint.has_memory);
+    free(checkpoint.layers);
     snapshot("<domainsnapshot><name>one</name><description>" CHECKPOINT_FROZEN ", said somebody"
              "</description><creationTime>17</creationTime>" DEVICES("/d/a") "</domainsnapshot>");
     assert_false(checkpoint.is_frozen);
