@@ -425,24 +425,25 @@ test_restarts() {
 
 # What all of the above rests on: a guest finds that its disk is older than its memory, which virsh
 # restores without a word. Its console says so from then on.
-test_older_disk() { # guest with raw files
-    local guest=$1 disk said
+test_older_disk() { # guest
+    local guest=$1 files i said
+    mapfile -t files < <($VIRSH domblklist "$NAME-$guest" | awk '$2 ~ "^/" { print $2 }')
     rm -f "$MEMORY_FILE" "$MEMORY_FILE.disks"
     $VIRSH start "$NAME-$guest"
     writes_on "$guest" 20 240
     $VIRSH suspend "$NAME-$guest"
     flush "$guest"
-    for disk in vda vdb; do cp "$DISKS/$guest.$disk" "$DISKS/$disk.older"; done
+    for i in "${!files[@]}"; do cp "${files[i]}" "$DISKS/older.$i"; done
     $VIRSH resume "$NAME-$guest"
     writes_on "$guest" 20 120
     $VIRSH save "$NAME-$guest" "$MEMORY_FILE"
-    for disk in vda vdb; do cp "$DISKS/$disk.older" "$DISKS/$guest.$disk"; done
+    for i in "${!files[@]}"; do cp "$DISKS/older.$i" "${files[i]}"; done
     said=$($VIRSH restore "$MEMORY_FILE" 2>&1)
     result $? "a disk older than its memory: virsh restores it" "$said"
     writes_on "$guest" 20 120
     grep -q 'lost before' "$(console_of "$guest")"
     result $? "a disk older than its memory: the guest finds its last record gone" \
-        "$(tail -n 3 "$(console_of "$guest")")"
+        "${files[*]}: $(tail -n 3 "$(console_of "$guest")")"
 }
 
 test_cow() {
