@@ -21,6 +21,7 @@
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/guest_freeze.h"
 #include "tests/unit/domain/libvirt_session.h"
+#include "tests/unit/domain/pause_reason.h"
 
 static char memory[PATH_MAX];
 static int looks, made_after; /* so many looks at the domain's job; 0: never */
@@ -49,18 +50,6 @@ bool __wrap_qemu_img_is_written(const char *path)
 {
     (void)path;
     return is_written;
-}
-
-static int reason_of_pause; /* -1: as it is */
-
-int __real_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
-int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
-int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags)
-{
-    int r = __real_virDomainGetState(domain, state, reason, flags);
-    if (reason_of_pause >= 0 && *state == VIR_DOMAIN_PAUSED && reason)
-        *reason = reason_of_pause;
-    return r;
 }
 
 static int thaws;

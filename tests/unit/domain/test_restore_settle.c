@@ -22,20 +22,9 @@
 #include "driver/libvirt/connection.h"
 #include "driver/libvirt/domain.h"
 #include "tests/unit/domain/libvirt_session.h"
+#include "tests/unit/domain/pause_reason.h"
 
 static const char *disk, *record;
-
-static int reason_of_pause; /* as libvirt says it; -1: as it is */
-
-int __real_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
-int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags);
-int __wrap_virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags)
-{
-    int r = __real_virDomainGetState(domain, state, reason, flags);
-    if (reason_of_pause >= 0 && *state == VIR_DOMAIN_PAUSED && reason)
-        *reason = reason_of_pause;
-    return r;
-}
 
 static bool is_lost; /* the connection */
 
