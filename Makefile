@@ -229,7 +229,8 @@ methods-check: $(BUILD)/$(NAME)
 # Checkpoints of bare domains with all their matrix and kills; 'make check' has images and virsh alone.
 .PHONY: domain-check
 domain-check:
-	$(Q)tests/lab/guest --download
+	$(Q)tests/lab/install && tests/lab/guest --download
+	$(Q)$(MAKE) --no-print-directory all
 	$(Q)TEST_TIMEOUT_S=7200 KILLS=all tests/integration/lib/own_libvirtd tests/run-integration \
 		$(wildcard tests/integration/test_domain_*.sh)
 
