@@ -203,18 +203,14 @@ test_internal() {
     remove $guest
 }
 
-# killed GUEST NAME POINT: what it comes to is the state before or after, and nothing is lost.
-killed() {
-    local guest=$1 name=$2 point=$3 what="$4, killed at $3" others before said
+# broken GUEST NAME POINT DESCRIPTION: what it comes to is the state before or after, and nothing is lost.
+broken() {
+    local guest=$1 name=$2 point=$3 what="$4, broken at $3 by $broken_by" others before said
     others=$(points_of "$guest" "$name")
     $VIRSH suspend "$NAME-$guest" >/dev/null 2>&1
     before=$(disks_of "$guest")
     [[ $point = *:* ]] || point=merge:$point
-    echo "$point kill" >"$STATE/failpoint"
-    (delete "$guest" "$name" >"$DIR/said") 2>"$DIR/shells"
-    [ $? -eq 137 ]
-    result $? "$what" "$(cat "$DIR/said")"
-    rm -f "$STATE/failpoint"
+    break_at "$point" delete "$guest" "$name"
     said=$(recover "$guest") && no_record
     result $? "$what: recover" "$said, $(cat "$STATE"/records/* 2>&1)"
     [ "$(disks_of "$guest")" = "$before" ] &&
@@ -243,7 +239,7 @@ test_kills() {
         wanted $point || continue
         checkpoint $guest top
         write_both $guest $((n++))
-        killed $guest top $point 'newest, running'
+        broken $guest top $point 'newest, running'
     done
     for point in started disk-merged relinked file-removed; do
         wanted $point || continue
@@ -251,17 +247,17 @@ test_kills() {
         write_both $guest $((n++))
         checkpoint $guest last --disk-only
         write_both $guest $((n++))
-        killed $guest middle $point 'middle, running'
+        broken $guest middle $point 'middle, running'
         delete $guest last >/dev/null
     done
     for point in delete:internal-begun delete:internal-done; do
         wanted $point || continue
         checkpoint $guest inside --internal
         write_both $guest $((n++))
-        killed $guest inside $point 'internal, running'
+        broken $guest inside $point 'internal, running'
         checkpoint $guest inside --internal
         $VIRSH destroy "$NAME-$guest"
-        killed $guest inside $point 'internal, stopped'
+        broken $guest inside $point 'internal, stopped'
         $VIRSH start "$NAME-$guest"
     done
     [ "$(checkpoints_of $guest)" = first ] || { echo "Bail out! $(checkpoints_of $guest) are left"; exit 1; }
@@ -270,7 +266,7 @@ test_kills() {
         checkpoint $guest top --disk-only
         write_both $guest $((n++))
         $VIRSH destroy "$NAME-$guest"
-        killed $guest top $point 'newest, stopped'
+        broken $guest top $point 'newest, stopped'
         $VIRSH start "$NAME-$guest"
     done
     for point in committed rebased relinked; do
@@ -280,7 +276,7 @@ test_kills() {
         checkpoint $guest last --disk-only
         write_both $guest $((n++))
         $VIRSH destroy "$NAME-$guest"
-        killed $guest middle $point 'middle, stopped'
+        broken $guest middle $point 'middle, stopped'
         delete $guest last >/dev/null
         $VIRSH start "$NAME-$guest"
     done
@@ -387,7 +383,7 @@ kill_branches() { # guest points...
         wanted "$point" || continue
         write_both "$guest" $((n++))
         go_back "$guest" a
-        killed "$guest" "$left" "$point" "$guest, a branch"
+        broken "$guest" "$left" "$point" "$guest, a branch"
     done
     remove "$guest"
 }
@@ -608,27 +604,10 @@ test_same_id() {
 
 # Whatever the command had come to when libvirtd died: it goes on, or recover does.
 test_restarts() {
-    local guest=restarted before said point n=2
+    local broken_by=libvirtd
     has_own_libvirtd || return
-    make_guest $guest
-    for point in begun started ready pivoted relinked; do
-        wanted $point || continue
-        checkpoint $guest top --disk-only
-        write_both $guest $((n++))
-        $VIRSH suspend "$NAME-$guest"
-        before=$(disks_of $guest)
-        through_restart "merge:$point" delete $guest top
-        said="status $?, $(cat "$DIR/said")"
-        said+=$(recover $guest)
-        result $? "libvirtd dies at $point: recover" "$said"
-        [ "$(disks_of $guest)" = "$before" ] && [ -z "$(checkpoints_of $guest)" ] &&
-            [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
-        result $? "libvirtd dies at $point: all is merged, and read as before" \
-            "$said, $(checkpoints_of $guest), $(file_of $guest vda)"
-        forgotten "libvirtd dies at $point"
-        $VIRSH resume "$NAME-$guest"
-    done
-    remove $guest
+    test_kills
+    test_branch_kills
 }
 
 # Killed at a point: recover goes on with it.

@@ -330,10 +330,12 @@ test_kills_of_blockrebase() {
     done
 }
 
+points_of_one_disk() { points_of domain | grep -vE ':(folder-made|job-.*)$'; }
+points_of_set() { points_of domain | grep -vx domain:extracted; }
+
 test_kills() {
     local point
-    for point in $(driver_points stream) $(points_of domain); do
-        case $point in domain:folder-made | domain:job-*) continue ;; esac # of a set
+    for point in $(driver_points stream) $(points_of_one_disk); do
         case $point in domain:extracted) killed "$point" --compress ;; *) killed "$point" ;; esac
     done
     for point in $(driver_points live | grep -E ':(converted|image-written-down)$'); do
@@ -346,10 +348,8 @@ test_kills() {
 
 test_kills_of_set() {
     local point
-    for point in $(driver_points stream) $(points_of domain); do
-        case $point in # of one disk
-        stream:connected | stream:mapped | stream:job-ended | domain:extracted) continue ;;
-        esac
+    for point in $(driver_points stream) $(points_of_set); do
+        case $point in stream:connected | stream:mapped | stream:job-ended) continue ;; esac # of one disk
         killed "$point" --all-disks --checkpoint new --incremental-since cp3
     done
 }
@@ -379,8 +379,10 @@ test_restarts() {
     local point
     has_own_libvirtd || return
     make_writing_guest restarted
-    for point in file-made extracted complete guest-is-back; do restarted "domain:$point"; done
-    for point in job-begun file-written job-ended complete; do restarted "domain:$point" --all-disks; done
+    for point in $(points_of_one_disk); do
+        case $point in domain:extracted) restarted "$point" --compress ;; *) restarted "$point" ;; esac
+    done
+    for point in $(points_of_set); do restarted "$point" --all-disks; done
     remove restarted
 }
 

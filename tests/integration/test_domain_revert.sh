@@ -233,9 +233,10 @@ test_kills() {
     remove $guest
 }
 
-# The same to a checkpoint without memory, of a guest that runs and of one that does not.
+# The same to a checkpoint without memory, of a guest that runs and of one that does not; also when
+# libvirtd dies.
 test_kills_at_rest() {
-    local guest=rested state point said last
+    local guest=rested state point what said last
     make_writing_guest $guest qcow2 raw
     make_checkpoint $guest "then" --disk-only
     for state in running 'shut off'; do
@@ -243,19 +244,17 @@ test_kills_at_rest() {
             bring_to $guest running
             writes_on $guest 5 120
             bring_to $guest "$state"
-            echo "$point kill" >"$STATE/failpoint"
-            (revert $guest "then" >"$DIR/said") 2>"$DIR/shells"
-            [ $? -eq 137 ]
-            result $? "$state, killed at $point" "$(cat "$DIR/said")"
+            what="$state, broken at $point by $broken_by"
+            break_at $point revert $guest "then"
             said=$(recover $guest)
-            result $? "$state, killed at $point: recover" "$said"
+            result $? "$what: recover" "$said"
             last=$(now_of $guest)
             [ "$last" = "${held[$guest.then]}" ] && [ "$(current_of $guest)" = "then" ] &&
                 [ "$(state_of $guest)" = 'shut off' ] && no_record
-            result $? "$state, killed at $point: it is where it was to go" \
+            result $? "$what: it is where it was to go" \
                 "$last, not ${held[$guest.then]}; $(state_of $guest): $said"
             said=$(revert $guest "$(left_of $guest)")
-            result $? "$state, killed at $point: what was left is there" "$said"
+            result $? "$what: what was left is there" "$said"
         done
     done
     remove $guest
@@ -295,6 +294,21 @@ test_restarts() {
         result $? "libvirtd dies at $point: recover" "$said"
         one_or_the_other $guest 1 "libvirtd dies at $point" "$before"
     done
+    remove $guest
+    broken_by=libvirtd test_kills_at_rest
+    test_restart_internal
+}
+test_restart_internal() {
+    local guest=restarted boots said
+    make_writing_guest $guest qcow2 qcow2
+    make_checkpoint $guest inside --internal
+    writes_on $guest 20 120
+    boots=$(boots_of $guest)
+    through_restart revert:internal revert $guest inside --force
+    said="status $?, $(cat "$DIR/said")"
+    said+=$(recover $guest) && [ "$(current_of $guest)" = inside ] && no_record
+    result $? "internal, libvirtd dies when it has gone back: it is there" "$said"
+    goes_on $guest "$boots" "internal, libvirtd dies when it has gone back"
     remove $guest
 }
 

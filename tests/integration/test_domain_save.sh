@@ -399,27 +399,35 @@ test_checkpointed() { # guest
 }
 
 # Its memory is nowhere but in libvirt's hands: it runs on, or is saved, and goes on from there.
+restarted() { # guest point file|managed
+    local guest=$1 point=$2 target=$MEMORY_FILE how=(-o "$MEMORY_FILE") what="libvirtd dies at $2 ($3)"
+    local boots before said
+    boots=$(boots_of "$guest") before=$(written "$guest")
+    rm -f "$MEMORY_FILE" "$MEMORY_FILE.disks"
+    [ "$3" = managed ] && target=$NAME-$guest how=(--managed)
+    case $point in
+    save:*) through_restart "$point" tool save "$NAME-$guest" "${how[@]}" ;;
+    *) tool save "$NAME-$guest" "${how[@]}" >/dev/null && through_restart "$point" tool restore "$target" ;;
+    esac
+    said="status $?, $(cat "$DIR/said")"
+    said+=$(tool recover "$NAME-$guest")
+    result $? "$what: recover" "$said"
+    nothing_left "$what"
+    [ "$(state_of "$guest")" = running ] || said+=$(tool restore "$target")
+    result $? "$what: it runs, or is restored" "$said"
+    goes_on "$guest" "$what" "$boots" "$before"
+}
 test_restarts() {
-    local guest=restarted point boots before said
+    local guest=restarted way point
     has_own_libvirtd || return
     make_guest $guest qcow2
-    for point in save:noted save:memory-written save:disks-written save:disks-in-place \
-        restore:noted restore:started; do
-        boots=$(boots_of $guest) before=$(written $guest)
-        rm -f "$MEMORY_FILE" "$MEMORY_FILE.disks"
-        case $point in
-        save:*) through_restart $point tool save "$NAME-$guest" -o "$MEMORY_FILE" ;;
-        *) tool save "$NAME-$guest" -o "$MEMORY_FILE" >/dev/null &&
-            through_restart $point tool restore "$MEMORY_FILE" ;;
-        esac
-        said="status $?, $(cat "$DIR/said")"
-        said+=$(tool recover "$NAME-$guest")
-        result $? "libvirtd dies at $point: recover" "$said"
-        nothing_left "libvirtd dies at $point"
-        [ "$(state_of $guest)" = running ] || said+=$(tool restore "$MEMORY_FILE")
-        result $? "libvirtd dies at $point: it runs, or is restored" "$said"
-        goes_on $guest "libvirtd dies at $point" "$boots" "$before"
+    for way in file managed; do
+        for point in save:noted save:memory-written save:disks-written save:disks-in-place \
+            restore:noted restore:started; do
+            restarted $guest $point $way
+        done
     done
+    restarted $guest restore:created managed
     remove $guest
 }
 

@@ -39,6 +39,22 @@ restart_libvirtd() { # command...: run while there is none
     exit 1
 }
 
+# break_at POINT COMMAND...: the command is killed there, or lives through libvirtd's death, by $broken_by.
+# Leaves its status; what it has said is in $DIR/said.
+broken_by='kill'
+break_at() {
+    local status
+    [ $broken_by = kill ] || { through_restart "$@"; return; }
+    release_failpoint
+    echo "$1 kill" >"$STATE/failpoint"
+    ("${@:2}" >"$DIR/said") 2>"$DIR/shells"
+    status=$?
+    [ $status -eq 137 ]
+    result $? "killed at $1: is come by" "$(cat "$DIR/said")"
+    release_failpoint
+    return $status
+}
+
 # through_restart POINT COMMAND...: the command stands still at POINT while libvirtd dies and is there
 # again, and goes on. Leaves its status; what it has said is in $DIR/said.
 through_restart() {
