@@ -38,13 +38,19 @@ static void forget_begin(const struct merging *merging, const json_t *disk)
         log_debug("%s", ignored.message);
 }
 
+/* QEMU lets go of the files of a paused guest when it has saved its memory; what it says of them then is
+   7.2's and 10.0's. */
+static bool has_let_go(const struct error *refused)
+{
+    return strstr(refused->message, "read-only") || strstr(refused->message, "Inactive");
+}
+
 static int begin_live(const struct merging *merging, const json_t *disk, struct error *err)
 {
     int r = merge_live_start(merging->domain, disk, err);
     if (r < 0)
         forget_begin(merging, disk);
-    /* QEMU lets go of the files of a paused guest when it has saved its memory. */
-    if (r < 0 && strstr(err->message, "read-only"))
+    if (r < 0 && has_let_go(err))
         return error_append(err, "; a paused guest whose memory was saved before has to run for a "
                                  "moment first");
     return r;
