@@ -130,7 +130,7 @@ static void the_log_tells_what_was_done(void **state)
     snapshot();
     assert_true(dup2(saved_stderr, STDERR_FILENO) >= 0);
     (void)close(saved_stderr);
-    rewind(kept);
+    assert_true(fseek(kept, 0, SEEK_SET) == 0);
     text[fread(text, 1, sizeof(text) - 1, kept)] = '\0';
     (void)fclose(kept);
     assert_non_null(strstr(text, "Snapshot taken within the cluster: " LOCATION));

@@ -30,7 +30,7 @@ static void read_back(FILE *file, int saved, int fd, char *text, size_t size)
     (void)fflush(fd == STDOUT_FILENO ? stdout : stderr);
     assert_true(dup2(saved, fd) >= 0);
     (void)close(saved);
-    rewind(file);
+    assert_true(fseek(file, 0, SEEK_SET) == 0);
     size_t n = fread(text, 1, size - 1, file);
     text[n] = '\0';
     (void)fclose(file);

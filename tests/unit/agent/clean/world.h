@@ -213,5 +213,5 @@ __attribute__((unused)) static void clean_world_is(enum clean_kind kind, enum cl
 {
     const struct clean_item *item = clean_world_item(kind);
     if (item->verdict != verdict || !strstr(item->why, words))
-        fail_msg("%s: verdict %d, %s %s", item->what, item->verdict, item->why, item->failure);
+        fail_msg("%s: verdict %u, %s %s", item->what, item->verdict, item->why, item->failure);
 }
