@@ -233,10 +233,10 @@ test_kills() {
     remove $guest
 }
 
-# The same to a checkpoint without memory, of a guest that runs and of one that does not; also when
-# libvirtd dies.
+# The same to a checkpoint without memory, of a guest that runs and of one that does not. The command that
+# lives through libvirtd's death may have to go back.
 test_kills_at_rest() {
-    local guest=rested state point what said last
+    local guest=rested state point
     make_writing_guest $guest qcow2 raw
     make_checkpoint $guest "then" --disk-only
     for state in running 'shut off'; do
@@ -244,20 +244,37 @@ test_kills_at_rest() {
             bring_to $guest running
             writes_on $guest 5 120
             bring_to $guest "$state"
-            what="$state, broken at $point by $broken_by"
-            break_at $point revert $guest "then"
-            said=$(recover $guest)
-            result $? "$what: recover" "$said"
-            last=$(now_of $guest)
-            [ "$last" = "${held[$guest.then]}" ] && [ "$(current_of $guest)" = "then" ] &&
-                [ "$(state_of $guest)" = 'shut off' ] && no_record
-            result $? "$what: it is where it was to go" \
-                "$last, not ${held[$guest.then]}; $(state_of $guest): $said"
-            said=$(revert $guest "$(left_of $guest)")
-            result $? "$what: what was left is there" "$said"
+            broken_at_rest $guest "$state" $point
         done
     done
     remove $guest
+}
+broken_at_rest() { # guest state point
+    local guest=$1 state=$2 what="$2, broken at $3 by $broken_by" boots last said layers
+    local expected=${held[$guest.then]}
+    boots=$(boots_of "$guest") layers=$(layers_on_then "$guest")
+    last=$([ "$state" = running ] || now_of "$guest")
+    break_at "$3" revert "$guest" "then"
+    said=$(recover "$guest") && no_record
+    result $? "$what: recover" "$said"
+    if [ "$broken_by" = libvirtd ] && [ "$(current_of "$guest")" != "then" ]; then
+        [ "$(state_of "$guest")" = "$state" ] && [ "$(layers_on_then "$guest")" = "$layers" ] &&
+            grep -q 'stays where it was' "$DIR/said"
+        result $? "$what: it is where it was, which is told" "$(cat "$DIR/said"): $said"
+        case $state in
+        running) goes_on "$guest" "$boots" "$what" ;;
+        *)
+            said=$(now_of "$guest") && [ "$said" = "$last" ]
+            result $? "$what: the disks, too" "$said, not $last"
+            ;;
+        esac
+        return
+    fi
+    last=$(now_of "$guest")
+    [ "$last" = "$expected" ] && [ "$(current_of "$guest")" = "then" ] && [ "$(state_of "$guest")" = 'shut off' ]
+    result $? "$what: it is where it was to go" "$last, not $expected; $(state_of "$guest"): $said"
+    said=$(revert "$guest" "$(left_of "$guest")")
+    result $? "$what: what was left is there" "$said"
 }
 
 # It is where it was to go, with what was left behind, or goes on from now.
