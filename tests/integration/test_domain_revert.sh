@@ -102,7 +102,7 @@ make_plain() { # guest
 }
 
 test_refusals() {
-    local guest=plain disk=$DISKS/plain.img
+    local guest=plain disk=$DISKS/plain.img said
     make_plain $guest
     refused $guest none 'has no checkpoint none'
     qemu-img create -q -f qcow2 "$DISKS/more.img" 16M
@@ -131,8 +131,13 @@ test_refusals() {
     remove $guest
     make_plain told
     tool checkpoint told --name two >/dev/null
-    $VIRSH snapshot-delete "$NAME-told" one --metadata >/dev/null # libvirt takes it for merged
-    refused told two 'does not stand on the disk of checkpoint two'
+    $VIRSH snapshot-delete "$NAME-told" one --metadata >/dev/null
+    if [ "$(files_of_checkpoint told two)" = "$DISKS/told.img.one" ]; then
+        said=$(revert told two)
+        result $? "libvirt has forgotten an older one: back to the next" "$said"
+    else # libvirt 9.0 takes it for merged
+        refused told two 'does not stand on the disk of checkpoint two'
+    fi
     remove told
     make_plain merged
     $VIRSH blockcommit "$NAME-merged" vda --active --pivot --wait >/dev/null
