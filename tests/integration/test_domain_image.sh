@@ -438,6 +438,19 @@ test_lost_checkpoint() {
     said=$(recover "$NAME-lost") && [ -z "$($VIRSH checkpoint-list --name "$NAME-lost")" ]
     result $? "a checkpoint of a guest that ends: goes when it runs" "$said"
     nothing_left "a checkpoint of a guest that ends"
+
+    kill_at domain:file-made "$NAME-lost" --all-disks -o "$DIR/new" --checkpoint lost
+    result $? "a checkpoint whose bitmap is lost: killed" "$(cat "$DIR/said")"
+    kill -KILL "$(cat "/run/libvirt/qemu/$NAME-lost.pid")" # QEMU stores it when it ends
+    for _ in $(seq 300); do
+        [ "$(state_of lost)" = 'shut off' ] && break
+        sleep 0.1
+    done
+    $VIRSH start "$NAME-lost"
+    said=$(recover "$NAME-lost") && grep -q 'libvirt has forgotten the checkpoint' <<<"$said" &&
+        [ -z "$($VIRSH checkpoint-list --name "$NAME-lost")" ]
+    result $? "a checkpoint whose bitmap is lost: libvirt forgets it" "$said"
+    nothing_left "a checkpoint whose bitmap is lost"
 }
 
 # Nobody reads the pipe: what is interrupted ends all the same.
