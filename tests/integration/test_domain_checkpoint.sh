@@ -275,6 +275,7 @@ test_restarts() {
         result $? "libvirtd dies at $point: what is told is there" "status $found: $(cat "$DIR/said")"
     done
     remove $guest
+    rm -f "$DISKS"/elsewhere* # of the guest of before
     broken_by=libvirtd test_kills_elsewhere
 }
 

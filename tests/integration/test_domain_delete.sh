@@ -606,6 +606,7 @@ test_same_id() {
 test_restarts() {
     local broken_by=libvirtd
     has_own_libvirtd || return
+    rm -f "$DISKS"/{killed,dies}* # of the guests of before
     test_kills
     test_branch_kills
 }

@@ -317,6 +317,7 @@ test_restarts() {
         one_or_the_other $guest 1 "libvirtd dies at $point" "$before"
     done
     remove $guest
+    rm -f "$DISKS"/rested* # of the guest of before
     broken_by=libvirtd test_kills_at_rest
     test_restart_internal
 }
