@@ -539,7 +539,7 @@ static void layers_are_not_without_end(void **state)
     const char *path = temp_path(INSTANCE "/layer00");
     make_disk("qcow2", path, first, "qcow2"); /* the form of all others */
     for (int i = 1; i <= DISK_LAYERS_MAX; i++) {
-        char name[64], below[16];
+        char name[64], below[32];
         (void)snprintf(name, sizeof(name), INSTANCE "/layer%02d", i);
         (void)snprintf(below, sizeof(below), "layer%02d", i - 1);
         path = temp_path(name);
