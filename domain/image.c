@@ -13,6 +13,7 @@
 #include "domain/leftover.h"
 #include "domain/single_image.h"
 #include "domain/source_disk.h"
+#include "driver/libvirt/guest_freeze.h"
 
 #define FOLDER_MODE 0700
 
@@ -79,6 +80,22 @@ static int name_files(struct session *session, const struct image_request *reque
     return 0;
 }
 
+/* Here, since the driver tells of it in nova's words, and who has frozen the guest is not told by
+ * all agents. */
+static int check_quiesce(const struct session *session, const struct guest_info *info,
+                         struct error *err)
+{
+    struct guest_freeze freeze = {.connection = session->driver->connection,
+                                  .timeout_s = session->driver->freeze_timeout_s};
+    if (info->domain_id < 0)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "the domain does not run: there is nothing to freeze");
+    return info->power_state == POWER_STATE_RUNNING
+               ? guest_freeze_need_thawed(&freeze, session->domain, err)
+               : error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                           "the guest is paused: it cannot be frozen");
+}
+
 /* A guest that does not run has neither a job nor bitmaps: its disks are read as they rest. */
 static int make_files(struct session *session, const struct image_request *request,
                       const struct source_disks *disks, struct image_report *report,
@@ -88,9 +105,9 @@ static int make_files(struct session *session, const struct image_request *reque
     if (!runs && (request->checkpoint || request->since))
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "the domain does not run: QEMU alone keeps checkpoints, start it first");
-    if (!runs && request->quiesce)
-        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                         "the domain does not run: there is nothing to freeze");
+    int r = request->quiesce ? check_quiesce(session, disks->infos, err) : 0;
+    if (r < 0)
+        return r;
     if (runs && image_request_is_of_set(request))
         return backup_set_make(session, request, disks, report, err);
     return request->all_disks ? single_image_make_each(session, request, disks, report, err)

@@ -133,13 +133,19 @@ test_others() {
         "save $guest -o $DIR/memory"; do
         # shellcheck disable=SC2086
         said=$(tool $command)
-        [ $? -eq 1 ] && grep -q 'frozen' <<<"$said"
+        [ $? -eq 1 ] && grep -q ': somebody else has frozen' <<<"$said"
         result $? "frozen by somebody else: ${command%% *} is refused" "$said"
         [ "$(frozen_or_not)" = frozen ] && [ "$(state_of $guest)" = running ]
         result $? "frozen by somebody else: ${command%% *} leaves it so" "$(frozen_or_not)"
         forgotten "frozen by somebody else: ${command%% *}"
     done
     $VIRSH domfsthaw "$NAME-$guest" >/dev/null
+    $VIRSH suspend "$NAME-$guest"
+    said=$(image --quiesce)
+    [ $? -eq 1 ] && grep -q 'the guest is paused: it cannot be frozen' <<<"$said"
+    result $? "a paused guest is refused" "$said"
+    $VIRSH resume "$NAME-$guest"
+    is_thawed "a paused guest"
 }
 
 make_guest
