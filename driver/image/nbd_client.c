@@ -159,13 +159,19 @@ int nbd_client_connect_socket(struct nbd_client *client, int fd, struct error *e
     return finish_connecting(client, nbd_aio_connect_socket(client->handle, fd), err);
 }
 
+void nbd_client_disconnect(struct nbd_client *client)
+{
+    process_server_end(client->server); /* first, so that it cannot take another client */
+    client->server = NULL;
+    nbd_close(client->handle); /* takes NULL */
+    client->handle = NULL;
+}
+
 void nbd_client_free(struct nbd_client *client)
 {
     if (!client)
         return;
-    process_server_end(client->server); /* first, so that it cannot take another client */
-    if (client->handle)
-        nbd_close(client->handle);
+    nbd_client_disconnect(client);
     free(client);
 }
 
@@ -251,6 +257,7 @@ int nbd_client_map(struct nbd_client *client, struct extent_map **ret_map, struc
     for (; r == 0 && question.offset < client->disk_bytes; questions++)
         r = ask_status(client, &question, err);
     if (r < 0) {
+        nbd_client_disconnect(client); /* the question may be under way */
         extent_map_free(question.map);
         return r;
     }

@@ -36,12 +36,20 @@ int nbd_client_ask_bitmap(struct nbd_client *client, const char *bitmap, struct 
 int nbd_client_connect(struct nbd_client *client, const char *socket_path, const char *export_name,
                        struct error *err);
 
-/* NULL-safe. The answers to what is still under way are dropped, their callbacks not called. */
+/*
+ * Ends the connection, and a server of our own. Callbacks of what is still under way are called
+ * now (libnbd 1.22) or never (1.14): before what they write to goes. The client is good for
+ * nbd_client_free() alone then.
+ */
+void nbd_client_disconnect(struct nbd_client *client);
+
+/* NULL-safe. Disconnects it first. */
 void nbd_client_free(struct nbd_client *client);
 
 /*
  * Which clusters hold data, as the server's block status (base:allocation) says, or are set in the
- * bitmap of nbd_client_ask_bitmap(). ENOTSUP when it has none; ECANCELED. Returns owned.
+ * bitmap of nbd_client_ask_bitmap(). ENOTSUP when it has none; ECANCELED. Returns owned. A failure
+ * in the middle has disconnected the client.
  */
 int nbd_client_map(struct nbd_client *client, struct extent_map **ret_map, struct error *err);
 

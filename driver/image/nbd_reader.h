@@ -18,7 +18,7 @@ struct nbd_reader;
 int nbd_reader_new(struct nbd_client *client, const struct extent_map *map,
                    struct nbd_reader **ret_reader, struct error *err);
 
-/* NULL-safe. Ends the reading. */
+/* NULL-safe. Ends the reading, and disconnects the client when answers are under way. */
 void nbd_reader_free(struct nbd_reader *reader);
 
 /* Begins with the first data of the disk, also anew. */
