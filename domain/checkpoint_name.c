@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <libvirt/virterror.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "driver/libvirt/connection.h"
 
 #define NAME_BYTES_MAX 255 /* of a file */
+#define STAMP_WAIT_MS 50
 
 static void cleanup_free_snapshot(virDomainSnapshotPtr *snapshot)
 {
@@ -22,23 +24,51 @@ static void cleanup_free_snapshot(virDomainSnapshotPtr *snapshot)
 
 #define cleanup_snapshot __attribute__((cleanup(cleanup_free_snapshot)))
 
-static int choose_name(virDomainPtr domain, const char *wanted, struct checkpoint_plan *plan,
-                       struct error *err)
+/* EEXIST when the domain has a checkpoint of the name. */
+static int check_name(virDomainPtr domain, const char *name, struct error *err)
+{
+    cleanup_snapshot virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(domain, name, 0);
+    if (snapshot)
+        return error_set(err, EEXIST, EXC_INTERNAL_ERROR, "the domain has a checkpoint %s already",
+                         name);
+    return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT
+               ? 0
+               : libvirt_error(err, "cannot look for checkpoint %s", name);
+}
+
+static void write_stamp(char ret_stamp[static CHECKPOINT_STAMP_SIZE])
 {
     time_t now = time(NULL);
     struct tm utc;
-    if (wanted)
-        (void)snprintf(plan->name, sizeof(plan->name), "%s", wanted);
-    else if (gmtime_r(&now, &utc))
-        (void)strftime(plan->name, sizeof(plan->name), "%Y%m%dT%H%M%SZ", &utc);
-    cleanup_snapshot virDomainSnapshotPtr snapshot =
-        virDomainSnapshotLookupByName(domain, plan->name, 0);
-    if (snapshot)
-        return error_set(err, EEXIST, EXC_INTERNAL_ERROR, "the domain has a checkpoint %s already",
-                         plan->name);
-    return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT
-               ? 0
-               : libvirt_error(err, "cannot look for checkpoint %s", plan->name);
+    if (gmtime_r(&now, &utc))
+        (void)strftime(ret_stamp, CHECKPOINT_STAMP_SIZE, "%Y%m%dT%H%M%SZ", &utc);
+}
+
+int checkpoint_name_stamp(virDomainPtr domain, const char *prefix,
+                          char ret_stamp[static CHECKPOINT_STAMP_SIZE], struct error *err)
+{
+    char name[CHECKPOINT_NAME_SIZE];
+    int r = -EEXIST;
+    for (int waits = 0; r == -EEXIST && waits < 2 * 1000 / STAMP_WAIT_MS; waits++) {
+        struct error failure = ERROR_INIT;
+        if (waits > 0)
+            (void)poll(NULL, 0, STAMP_WAIT_MS);
+        write_stamp(ret_stamp);
+        (void)snprintf(name, sizeof(name), "%s%s", prefix, ret_stamp);
+        r = check_name(domain, name, &failure);
+        if (r < 0)
+            *err = failure;
+    }
+    return r;
+}
+
+static int choose_name(virDomainPtr domain, const char *wanted, struct checkpoint_plan *plan,
+                       struct error *err)
+{
+    if (!wanted)
+        return checkpoint_name_stamp(domain, "", plan->name, err);
+    (void)snprintf(plan->name, sizeof(plan->name), "%s", wanted);
+    return check_name(domain, plan->name, err);
 }
 
 /* "" when the domain has none. */

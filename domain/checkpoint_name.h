@@ -16,6 +16,15 @@
 int checkpoint_name_all(virDomainPtr domain, const struct checkpoint_request *request,
                         struct checkpoint_plan *plan, struct error *err);
 
+#define CHECKPOINT_STAMP_SIZE 32
+
+/*
+ * The time in UTC, to the second, as 20261130T063535Z: no checkpoint of the domain is called
+ * <prefix><stamp>. Where one is, waits for the next second.
+ */
+int checkpoint_name_stamp(virDomainPtr domain, const char *prefix,
+                          char ret_stamp[static CHECKPOINT_STAMP_SIZE], struct error *err);
+
 /* For its test: <base>.<name>, where `earlier` is the current checkpoint's name or "". False when
  * it does not fit. */
 bool checkpoint_name_overlay(const char *base, const char *earlier, const char *name,

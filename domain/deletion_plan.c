@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -14,6 +13,7 @@
 #include "domain/branch_check.h"
 #include "domain/branch_need.h"
 #include "domain/branch_plan.h"
+#include "domain/checkpoint_name.h"
 #include "domain/deletion_point.h"
 #include "domain/internal_delete.h"
 #include "domain/merge_chain.h"
@@ -163,14 +163,12 @@ static int plan_branch(const struct planning *planning, const char *name,
                        const struct deletion_point *point, json_t **ret_note, struct error *err)
 {
     cleanup_layer_map struct layer_map map = {0};
-    char stamp[32] = "";
-    time_t now = time(NULL);
-    struct tm utc;
+    char stamp[CHECKPOINT_STAMP_SIZE] = "";
     json_t *note = NULL;
-    if (gmtime_r(&now, &utc))
-        (void)strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
     const struct branch_plan_request request = {name, point->disks, point->disk_count, stamp};
-    int r = read_map(planning->session, planning->before, &map, err);
+    int r = checkpoint_name_stamp(planning->session->domain, "left-", stamp, err);
+    if (r == 0)
+        r = read_map(planning->session, planning->before, &map, err);
     if (r == 0)
         r = branch_plan_look_beside(&map, &request, err);
     if (r == 0)

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "common/cleanup.h"
 #include "common/failpoint.h"
@@ -23,8 +22,6 @@
 #include "domain/revert_layers.h"
 #include "domain/revert_settle.h"
 #include "driver/libvirt/connection.h"
-
-#define STAMP_SIZE 32
 
 struct reverting {
     struct session *session;
@@ -43,7 +40,7 @@ static int name_layers(struct reverting *reverting, const char *stamp, struct er
 {
     const struct revert_point *point = reverting->point;
     const struct checkpoint_plan *left = &reverting->left.plan;
-    char name[CHECKPOINT_NAME_SIZE + STAMP_SIZE];
+    char name[CHECKPOINT_NAME_SIZE + CHECKPOINT_STAMP_SIZE];
     struct stat st;
     (void)snprintf(name, sizeof(name), "%s-%s", point->name, stamp);
     reverting->disks = calloc(point->disk_count, sizeof(*reverting->disks));
@@ -245,15 +242,14 @@ static int run(struct reverting *reverting, const char *stamp, struct error *err
 int revert_external(struct session *session, const struct revert_point *point,
                     struct revert_report *report, struct error *err)
 {
-    char stamp[STAMP_SIZE] = "", left[STAMP_SIZE + 8];
+    char stamp[CHECKPOINT_STAMP_SIZE] = "", left[CHECKPOINT_STAMP_SIZE + 8];
     struct reverting reverting = {.session = session, .point = point, .report = report};
-    time_t now = time(NULL);
-    struct tm utc;
-    if (gmtime_r(&now, &utc))
-        (void)strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
+    int r = checkpoint_name_stamp(session->domain, "left-", stamp, err);
+    if (r < 0)
+        return r;
     (void)snprintf(left, sizeof(left), "left-%s", stamp);
     reverting.left_request.name = left;
-    int r = run(&reverting, stamp, err);
+    r = run(&reverting, stamp, err);
     (void)snprintf(report->left, sizeof(report->left), "%s", left);
     checkpoint_take_done(&reverting.left);
     secret_free(reverting.definition);
