@@ -135,6 +135,8 @@ def ask_for_more(scene, attempt):
 def while_held(happens, verb="PUT", path=FILE, action=HALF):
     def act(scene):
         with scene.held(scene.runs, verb, path, action) as attempt:
+            if action is HALF:  # has come to Glance, too
+                wait_for("upload", lambda: scene.cloud.image(attempt.image)["status"] == "saving")
             happens(scene, attempt)
         return attempt.settle()
     return act
