@@ -38,8 +38,8 @@ static void forget_begin(const struct merging *merging, const json_t *disk)
         log_debug("%s", ignored.message);
 }
 
-/* QEMU lets go of the files of a paused guest when it has saved its memory; what it says of them then is
-   7.2's and 10.0's. */
+/* QEMU lets go of the files of a paused guest when it has saved its memory; what it says of them
+   then is 7.2's and 10.0's. */
 static bool has_let_go(const struct error *refused)
 {
     return strstr(refused->message, "read-only") || strstr(refused->message, "Inactive");
