@@ -48,17 +48,18 @@ int checkpoint_name_stamp(virDomainPtr domain, const char *prefix,
                           char ret_stamp[static CHECKPOINT_STAMP_SIZE], struct error *err)
 {
     char name[CHECKPOINT_NAME_SIZE];
+    struct error failure = ERROR_INIT;
     int r = -EEXIST;
     for (int waits = 0; r == -EEXIST && waits < 2 * 1000 / STAMP_WAIT_MS; waits++) {
-        struct error failure = ERROR_INIT;
         if (waits > 0)
             (void)poll(NULL, 0, STAMP_WAIT_MS);
         write_stamp(ret_stamp);
         (void)snprintf(name, sizeof(name), "%s%s", prefix, ret_stamp);
+        failure = (struct error)ERROR_INIT;
         r = check_name(domain, name, &failure);
-        if (r < 0)
-            *err = failure;
     }
+    if (r < 0)
+        *err = failure;
     return r;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "common/failpoint.h"
+#include "common/log.h"
 #include "domain/backup_set.h"
 #include "domain/leftover.h"
 #include "domain/single_image.h"
@@ -80,8 +81,8 @@ static int name_files(struct session *session, const struct image_request *reque
     return 0;
 }
 
-/* Here, since the driver tells of it in nova's words, and who has frozen the guest is not told by
- * all agents. */
+/* Here, since the driver tells of it in nova's words. A frozen guest's agent refuses the freeze;
+ * one that may not tell the time does not. */
 static int check_quiesce(const struct session *session, const struct guest_info *info,
                          struct error *err)
 {
@@ -90,10 +91,16 @@ static int check_quiesce(const struct session *session, const struct guest_info 
     if (info->domain_id < 0)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                          "the domain does not run: there is nothing to freeze");
-    return info->power_state == POWER_STATE_RUNNING
-               ? guest_freeze_need_thawed(&freeze, session->domain, err)
-               : error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                           "the guest is paused: it cannot be frozen");
+    if (info->power_state != POWER_STATE_RUNNING)
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                         "the guest stands still: it cannot be frozen");
+    struct error refusal = ERROR_INIT;
+    int r = guest_freeze_need_thawed(&freeze, session->domain, &refusal);
+    if (r == -EBUSY)
+        log_warning("freezing the guest is tried all the same: %s", refusal.message);
+    else if (r < 0)
+        *err = refusal;
+    return r == -EBUSY ? 0 : r;
 }
 
 /* A guest that does not run has neither a job nor bitmaps: its disks are read as they rest. */

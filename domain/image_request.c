@@ -64,6 +64,9 @@ static const char *reason_against(const struct image_request *request)
         return "the method is stream, blockcopy, blockrebase or cold";
     if (request->compress && strcmp(format, "qcow2") != 0)
         return "only qcow2 images can be compressed";
+    if (request->quiesce && request->method &&
+        strcmp(request->method, snapshot_method_name(SNAPSHOT_METHOD_COLD)) == 0)
+        return "the method cold saves the guest, and freezes nothing";
     if (request->disk && request->all_disks)
         return "it is either one disk or all of them";
     return image_request_is_of_set(request) ? reason_against_set(request) : NULL;

@@ -663,9 +663,7 @@ test_nova() {
     remove $guest
 }
 
-for cell in ${CELLS:-refusals internal nova kills branch_at_rest branch_kills branch story changes under meanwhile pivot saved same_id \
-    restarts external}; do
-    "test_$cell"
-done
+run_cells refusals internal nova kills branch_at_rest branch_kills branch story changes under meanwhile pivot saved \
+    same_id restarts external
 echo "1..$count"
 [ "$failures" -eq 0 ]

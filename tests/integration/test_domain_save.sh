@@ -474,6 +474,6 @@ test_flat() {
 }
 
 build_writing_guest
-for cell in ${CELLS:-cow flat restarts}; do "test_$cell"; done
+run_cells cow flat restarts
 echo "1..$count"
 [ "$failures" -eq 0 ]

@@ -147,6 +147,7 @@ test_live_definition() {
     pid=$(pid_of plain)
     said=$(probe stream plain)
     found=$?
+    # Both are streamed from 9.0 on.
     streamed || { [ $found -ne 0 ] && grep -q "$REFUSED" <<<"$said"; found=$?; }
     result $found "a mapping that only the running guest has counts" "$said"
     [ "$(pid_of plain)" = "$pid" ]

@@ -69,8 +69,10 @@ class Scene:
         attempt = Attempt(self.cloud, server)
         if not rule.hit.wait(60):
             raise AssertionError(f"no {verb} of {path}")
-        yield attempt
-        self.proxy.release()
+        try:
+            yield attempt
+        finally:
+            self.proxy.release()
 
 
 @contextlib.contextmanager
@@ -136,7 +138,7 @@ def while_held(happens, verb="PUT", path=FILE, action=HALF):
     def act(scene):
         with scene.held(scene.runs, verb, path, action) as attempt:
             if action is HALF:  # has come to Glance, too
-                wait_for("upload", lambda: scene.cloud.image(attempt.image)["status"] == "saving")
+                wait_for("upload", lambda: (scene.cloud.image(attempt.image) or {}).get("status") == "saving")
             happens(scene, attempt)
         return attempt.settle()
     return act

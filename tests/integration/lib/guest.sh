@@ -68,6 +68,15 @@ write_disk() { # name pattern offset length
         grep -q wrote
 }
 
+# The functions test_<cell> that CELLS names, or these.
+run_cells() { # cell...
+    local cell
+    for cell in ${CELLS:-$*}; do
+        declare -F "test_$cell" >/dev/null || { echo "Bail out! there is no cell $cell"; exit 1; }
+        "test_$cell"
+    done
+}
+
 # Before the file of a disk is read whose guest runs.
 flush() { tests/integration/lib/flush "$NAME-$1"; }
 

@@ -37,6 +37,7 @@ static void several_within_a_second(void **state)
     char stamps[3][CHECKPOINT_STAMP_SIZE];
     for (int i = 0; i < 3; i++) {
         need(checkpoint_name_stamp(session->domain, "left-", stamps[i], &err));
+        assert_int_equal(err.errnum, 0);
         assert_int_equal(strlen(stamps[i]), strlen("20261130T063535Z"));
         assert_true(i == 0 || strcmp(stamps[i], stamps[i - 1]) > 0);
         make("left-", stamps[i]);

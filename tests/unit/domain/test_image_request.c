@@ -44,6 +44,7 @@ static void what_does_not(void **state)
         {{.output = "/b/i", .format = "ova"}, "the format is"},
         {{.output = "/b/i", .method = "magic"}, "the method is"},
         {{.output = "/b/i", .format = "raw", .compress = true}, "only qcow2"},
+        {{.output = "/b/i", .quiesce = true, .method = "cold"}, "freezes nothing"},
         {{.output = "/b/i", .disk = "vda", .all_disks = true}, "either one disk"},
         {{.output = NULL, .all_disks = true}, "one disk, not all"},
         {{.output = NULL, .checkpoint = "one"}, "stands on a file"},
