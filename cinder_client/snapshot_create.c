@@ -17,6 +17,7 @@
 
 #define MAX_DELAY_MS 30000
 #define TOTAL_MS 180000
+#define ANSWER_MS 20 /* none comes in less */
 #define LOOKS 4
 #define NOT_THERE 1 /* beside 0 and -errno */
 
@@ -104,7 +105,7 @@ static int look_for_snapshot(const struct creation *creation, struct cinder_snap
     const uint64_t deadline_ms = creation->request->deadline_ms;
     bool found;
     CANCEL_SHIELD();
-    if (deadline_ms > 0 && clock_now_ms() >= deadline_ms)
+    if (deadline_ms > 0 && clock_now_ms() + ANSWER_MS >= deadline_ms)
         return not_known(creation, err);
     do {
         int r = cinder_snapshot_find(cinder, creation->context, creation->request, &found,

@@ -172,9 +172,14 @@ def without_disk(server, instead=None):
 
 
 def without_room(scene):
+    """Since when the request is served: the agent leaves it to nova-compute when it has seen that before."""
     os.makedirs(SNAPSHOTS, exist_ok=True)
-    run("mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "tmpfs", SNAPSHOTS)
+    mounted = False
     try:
-        return Attempt(scene.cloud, scene.stopped).settle()
+        with scene.held(scene.stopped, "GET", IMAGE, http_proxy.stall) as attempt:
+            run("mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "tmpfs", SNAPSHOTS)
+            mounted = True
+        return attempt.settle()
     finally:
-        run("umount", SNAPSHOTS)
+        if mounted:
+            run("umount", SNAPSHOTS)
