@@ -53,7 +53,7 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
                            "meanwhile."},
     [INVOCATION_QUIESCE] = {"quiesce", NULL,
                             "Has the guest agent freeze the filesystems for the instant, or fails; "
-                            "a checkpoint's with --disk-only alone."},
+                            "a checkpoint's with --disk-only alone, an image's not by cold."},
     [INVOCATION_CHECKPOINT] = {"checkpoint", "NAME",
                                "Makes a checkpoint of libvirt's at the same instant, for a later "
                                "--incremental-since. Of qcow2 disks of a running guest, with qcow2 "
