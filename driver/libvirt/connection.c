@@ -284,6 +284,7 @@ void libvirt_connection_free(struct libvirt_connection *connection)
         return;
     if (!await_no_opening(connection)) {
         log_warning("libvirtd does not answer: the connection to it is not closed");
+        event_loop_stop(&connection->loop);
         return;
     }
     drop_conn(connection);

@@ -9,6 +9,9 @@
 
 #include "common/log.h"
 
+/* Of two threads, one would take the wake-up that the other needs to end. */
+static atomic_flag runs = ATOMIC_FLAG_INIT;
+
 /* Errors are returned to callers; libvirt would print them as well. */
 static void ignore_error(void *opaque, virErrorPtr error)
 {
@@ -38,7 +41,7 @@ static void on_wake(int timer, void *opaque)
     virEventUpdateTimeout(timer, -1);
 }
 
-int event_loop_start(struct event_loop *loop, struct error *err)
+static int start(struct event_loop *loop, struct error *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, initialize_libvirt);
@@ -52,10 +55,21 @@ int event_loop_start(struct event_loop *loop, struct error *err)
     return error_errno(err, r, "cannot start libvirt's event loop");
 }
 
+int event_loop_start(struct event_loop *loop, struct error *err)
+{
+    if (atomic_flag_test_and_set(&runs))
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "libvirt's event loop runs already");
+    int r = start(loop, err);
+    if (r < 0)
+        atomic_flag_clear(&runs);
+    return r;
+}
+
 void event_loop_stop(struct event_loop *loop)
 {
     atomic_store(&loop->stopping, true);
     virEventUpdateTimeout(loop->wake_timer, 0);
     (void)pthread_join(loop->thread, NULL);
     (void)virEventRemoveTimeout(loop->wake_timer);
+    atomic_flag_clear(&runs);
 }

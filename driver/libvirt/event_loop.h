@@ -16,7 +16,7 @@ struct event_loop {
     int wake_timer;
 };
 
-/* `loop` stays where it is until event_loop_stop(). */
+/* `loop` stays where it is until event_loop_stop(). EBUSY while another runs. */
 int event_loop_start(struct event_loop *loop, struct error *err);
 
 /* No callback runs afterwards. */

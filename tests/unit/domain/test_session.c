@@ -123,17 +123,18 @@ static void one_that_is_another_libvirts(void **state)
 static void one_that_another_command_is_at_work_on(void **state)
 {
     (void)state;
-    struct session *first;
-    begin_session();
-    assert_int_equal(session_note_domain(session, &err), 0);
-    first = session;
-    session = NULL;
-    assert_int_equal(open_session(TEST_DRIVER, first->uuid, false), -EBUSY);
+    struct domain_lock *lock = NULL;
+    struct record *record = NULL;
+    write_down("web");
+    need(domain_lock_take(temp_path("locks"), LOST, &lock, &err));
+    need(record_open(temp_folder, LOST, &record, &err));
+    assert_int_equal(open_session(TEST_DRIVER, LOST, false), -EBUSY);
     assert_non_null(strstr(err.message, "is at work on the domain"));
     assert_null(session);
-    assert_int_equal(record_note(first->record, "saved", json_true(), &err), 0);
-    assert_int_equal(record_end(first->record, &err), 0);
-    session_close(first);
+    assert_int_equal(record_note(record, "saved", json_true(), &err), 0);
+    assert_int_equal(record_end(record, &err), 0);
+    record_close(record);
+    domain_lock_release(lock);
 }
 
 /* The guest may be somebody else's to thaw, or thawed by now. */

@@ -310,7 +310,8 @@ static void a_libvirtd_that_hangs_is_not_waited_for_without_end(void **state)
 {
     (void)state;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct libvirt_connection *connection = NULL;
+    static struct libvirt_connection *connection; /* is not freed */
+    struct libvirt_connection *next = NULL;
     struct canceller canceller;
     struct error err = ERROR_INIT;
     virConnectPtr conn = NULL;
@@ -335,9 +336,25 @@ static void a_libvirtd_that_hangs_is_not_waited_for_without_end(void **state)
     assert_true(accepted >= 0);
     struct pollfd more = {.fd = fd, .events = POLLIN};
     assert_int_equal(poll(&more, 1, 0), 0); /* the second one waited for the first */
+    libvirt_connection_free(connection);
+    assert_int_equal(libvirt_connection_new(uri, &next, &err), 0);
+    libvirt_connection_free(next);
     (void)close(accepted);
     (void)close(fd);
+}
+
+/* Two event loops would take each other's wake-ups. */
+static void there_is_one_at_a_time(void **state)
+{
+    (void)state;
+    struct libvirt_connection *connection = NULL, *other = NULL;
+    struct error err = ERROR_INIT;
+    assert_int_equal(libvirt_connection_new(uri, &connection, &err), 0);
+    assert_int_equal(libvirt_connection_new(uri, &other, &err), -EBUSY);
+    assert_null(other);
     libvirt_connection_free(connection);
+    assert_int_equal(libvirt_connection_new(uri, &other, &err), 0);
+    libvirt_connection_free(other);
 }
 
 static void time_limits_are_needed(void **state)
@@ -358,6 +375,7 @@ int main(void)
         cmocka_unit_test(live_snapshot_is_not_known_there),
         cmocka_unit_test(cold_snapshot_stops_and_starts_the_guest),
         cmocka_unit_test(events_reach_the_watch),
+        cmocka_unit_test(there_is_one_at_a_time),
         cmocka_unit_test(credentials_are_those_of_auth_conf),
         cmocka_unit_test(a_connection_that_is_given_up_has_no_callbacks),
         cmocka_unit_test(a_connection_lost_behind_a_proxy_is_opened_again),
