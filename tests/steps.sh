@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What tests/check, release-check, broker-check and libvirt-check share: steps that tell their time, and the count in $RESULTS.
+# What tests/check, release-check, domain-check, broker-check and libvirt-check share: steps that tell their time,
+# and the count in $RESULTS.
 # Beside it are $RESULTS.failed and $RESULTS.seconds, for the end.
 
 # One that fails counts as a failure, besides what it has counted itself: it may not have come to that.
@@ -32,9 +33,28 @@ single() {
     step "$@" && echo "1 0 0" >>"$RESULTS"
 }
 
+# What goes on beside the rest: what it says is kept for tell_beside.
+beside() { # name, command...
+    local name=$1
+    shift
+    {
+        "$@"
+        : >"$BESIDE/$name.ended"
+    } >"$BESIDE/$name" 2>&1 &
+}
+
+# One that was killed has counted nothing of what it had still to do.
+tell_beside() { # names, for which nobody waits any more
+    local name
+    for name in "$@"; do
+        cat "$BESIDE/$name"
+        [ -e "$BESIDE/$name.ended" ] || step "$name, to its end" false
+    done
+}
+
 # What it was run with, when nothing has failed and nothing was left out.
 record_results() { # as tests/tried record has it
-    grep -qv ' 0 0$' "$RESULTS" || tests/tried record "$@"
+    [ -s "$RESULTS" ] && ! grep -qv ' 0 0$' "$RESULTS" && tests/tried record "$@"
 }
 
 # Steps and files of tests, of which some are parts of others and some went on side by side.
