@@ -202,7 +202,7 @@ check-disks: test-programs
 build-check:
 	$(Q)tests/build-check
 
-# The bus against the RabbitMQ of other releases of Debian, BROKERS="host trixie sid".
+# The bus against the RabbitMQ of other releases of Debian, BROKERS="bookworm trixie sid".
 .PHONY: broker-check
 broker-check:
 	$(Q)tests/broker-check
@@ -229,10 +229,7 @@ methods-check: $(BUILD)/$(NAME)
 # Checkpoints of bare domains with all their matrix and kills; 'make check' has images and virsh alone.
 .PHONY: domain-check
 domain-check:
-	$(Q)tests/lab/install && tests/lab/guest --download
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)TEST_TIMEOUT_S=7200 KILLS=all tests/integration/lib/own_libvirtd tests/run-integration \
-		$(wildcard tests/integration/test_domain_*.sh)
+	$(Q)tests/domain-check
 
 # Many agents on one broker of their own; the table is a page of the documents.
 .PHONY: scale
@@ -380,7 +377,7 @@ help:
 	@echo 'make check-disks    root: every method by every kind of disk, with guests that write'
 	@echo 'make check-oldest   check-unit as if the libraries were the oldest that will do'
 	@echo 'make build-check    root: compilers and libraries of other releases, BUILDS="trixie:gcc-14 sid:clang"'
-	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="host trixie sid"'
+	@echo 'make broker-check   root: the bus against the RabbitMQ of other releases, BROKERS="bookworm trixie sid"'
 	@echo 'make libvirt-check  root: libvirtd, virtqemud, virtproxyd of other releases, LIBVIRTS="bookworm trixie"'
 	@echo 'make release-check  root: on another release of Debian, RELEASE=trixie, FORM="short" or "domain"'
 	@echo 'make methods-check  root, in the lab: snapshots, stock and faults by METHODS="blockcopy stream"'
