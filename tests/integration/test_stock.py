@@ -39,9 +39,17 @@ class Stock(unittest.TestCase):
 
     def test_same_record_as_nova(self):
         """the image record equals that of nova-compute, property by property"""
-        native = self.cloud.snapshot(self.server, "same")
+        self.assert_same_record(self.server)
+
+    def test_same_record_of_an_ami(self):
+        """a server booted from an AMI: the image record is that of nova-compute, too"""
+        image = self.cloud.blank_image(disk_format="ami", container_format="ami")
+        self.assert_same_record(self.cloud.create_server("it-ami", image))
+
+    def assert_same_record(self, server):
+        native = self.cloud.snapshot(server, "same")
         with Agent(AS_NOVA):
-            ours = self.cloud.snapshot(self.server, "same")
+            ours = self.cloud.snapshot(server, "same")
         own = {"id", "self", "file", "checksum", "os_hash_value", "created_at", "updated_at", "size",
                "direct_url"}
         self.assertEqual({k: v for k, v in ours.items() if k not in own},
@@ -49,6 +57,15 @@ class Stock(unittest.TestCase):
 
     def test_same_messages_as_nova(self):
         """the messages on the bus are those of nova-compute, in its order"""
+        self.assert_same_messages()
+
+    def test_same_messages_at_rest(self):
+        """a stopped server: the messages are those of nova-compute, too"""
+        self.cloud.action(self.server, "os-stop", wait="SHUTOFF")
+        self.addCleanup(self.cloud.action, self.server, "os-start", wait="ACTIVE")
+        self.assert_same_messages()
+
+    def assert_same_messages(self):
         _, native = traced(lambda: self.cloud.snapshot(self.server, "trace"))
         with Agent(AS_NOVA) as agent:
             _, ours = traced(lambda: self.cloud.snapshot(self.server, "trace"))

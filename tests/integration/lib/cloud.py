@@ -190,6 +190,15 @@ class Cloud:
         answer = self.glance("GET", f"/v2/images/{image}", ok=False)
         return answer.json() if answer.status_code == 200 else None
 
+    def blank_image(self, **properties):
+        """One with nothing in it, and these properties."""
+        image = self.glance("POST", "/v2/images", json={
+            "name": "it-blank", "disk_format": "raw", "container_format": "bare", **properties}).json()["id"]
+        self.images.append(image)
+        self.glance("PUT", f"/v2/images/{image}/file", data=bytes(1 << 20),
+                    headers={"Content-Type": "application/octet-stream"})
+        return image
+
     def wait_image(self, image, timeout=180):
         def active():
             record = self.image(image)

@@ -32,7 +32,7 @@ class Scene:
             agent = pool.submit(self.boot_from_volume, cloud.image_named("lab-agent"), "m1.tiny")
             self.required, self.stopped, *self.running = pool.map(
                 lambda image: cloud.create_server("it-failure", image),
-                [self.blank(os_require_quiesce="yes"), base, base, base])
+                [self.cloud.blank_image(os_require_quiesce="yes"), base, base, base])
             self.volume, self.agent = volume.result(), agent.result()
         wait_guest_agent(self.agent)
         self.stopped_xml = domain_xml(self.stopped)
@@ -42,16 +42,6 @@ class Scene:
     def runs(self):
         """Until it is deleted, then another."""
         return self.running[-1]
-
-    def blank(self, **properties):
-        """An image with nothing in it, and these properties."""
-        image = self.cloud.glance("POST", "/v2/images", json={
-            "name": "it-blank", "disk_format": "raw", "container_format": "bare",
-            **properties}).json()["id"]
-        self.cloud.images.append(image)
-        self.cloud.glance("PUT", f"/v2/images/{image}/file", data=bytes(1 << 20),
-                          headers={"Content-Type": "application/octet-stream"})
-        return image
 
     def boot_from_volume(self, image=None, flavor="m1.nano"):
         """Without an image the guest agent, which there is said to be, never answers."""
