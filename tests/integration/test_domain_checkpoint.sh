@@ -365,6 +365,6 @@ test_all_external() { # each on the guest of the one before
     test_memory_fits raw
     test_refusals
 }
-run_cells all_external bitmaps kills kills_elsewhere restarts device others lost_account
+run_cells all_external bitmaps kills kills_elsewhere restarts restarts_missed device others lost_account
 echo "1..$count"
 [ "$failures" -eq 0 ]

@@ -664,6 +664,6 @@ test_nova() {
 }
 
 run_cells refusals internal nova kills branch_at_rest branch_kills branch story changes under meanwhile pivot saved \
-    same_id restarts external
+    same_id restarts restarts_missed external
 echo "1..$count"
 [ "$failures" -eq 0 ]

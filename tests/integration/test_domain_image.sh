@@ -545,6 +545,6 @@ test_writes() { # each on the guest of the one before
 }
 
 mkdir -m 711 "$STATE"
-run_cells plain writes restarts checkpoints
+run_cells plain writes restarts restarts_missed checkpoints
 echo "1..$count"
 [ "$failures" -eq 0 ]

@@ -366,6 +366,6 @@ test_at_once() {
 }
 
 build_writing_contents
-run_cells across internal refusals back after_deletion kills kills_at_rest restarts twice at_once
+run_cells across internal refusals back after_deletion kills kills_at_rest restarts restarts_missed twice at_once
 echo "1..$count"
 [ "$failures" -eq 0 ]

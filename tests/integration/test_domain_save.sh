@@ -474,6 +474,6 @@ test_flat() {
 }
 
 build_writing_guest
-run_cells cow flat restarts
+run_cells cow flat restarts restarts_missed
 echo "1..$count"
 [ "$failures" -eq 0 ]

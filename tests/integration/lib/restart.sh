@@ -56,7 +56,9 @@ break_at() {
 }
 
 # through_restart POINT COMMAND...: the command stands still at POINT while libvirtd dies and is there
-# again, and goes on. Leaves its status; what it has said is in $DIR/said.
+# again, and goes on; where $goes_on_without is set, it goes on while there is none. Leaves its status;
+# what it has said is in $DIR/said.
+goes_on_without=''
 through_restart() {
     local point=$1 pid
     shift
@@ -65,8 +67,13 @@ through_restart() {
     "$@" >"$DIR/said" &
     pid=$!
     await_failpoint $pid
-    result $? "libvirtd dies at $point: is come by" "$(cat "$DIR/said")"
-    restart_libvirtd
+    result $? "libvirtd dies at $point${goes_on_without:+, and is missed}: is come by" "$(cat "$DIR/said")"
+    restart_libvirtd ${goes_on_without:+go_on_without}
     release_failpoint
     wait $pid
 }
+go_on_without() {
+    release_failpoint
+    sleep 2
+}
+test_restarts_missed() { goes_on_without=yes test_restarts; }
