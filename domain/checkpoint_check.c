@@ -52,10 +52,10 @@ int checkpoint_check_devices(const char *domain_xml, bool is_internal, bool has_
         return r;
     if (is_internal && has_pflash(devices))
         return refuse(err, "its firmware keeps variables in a file that libvirt takes no internal "
-                           "checkpoint of (UEFI): make it without --internal");
+                           "checkpoint of (UEFI): make it without --internal, with --force");
     if (has_memory && xml_node_child_named(devices, "tpm"))
         return refuse(err, "the guest has a TPM, whose keys would not be those of its memory after "
-                           "a way back: leave memory out with --disk-only");
+                           "a way back: leave memory out with --disk-only --force");
     return has_memory ? check_host_devices(domain_xml, err) : 0;
 }
 
@@ -157,6 +157,23 @@ static int check_thawed(const struct session *session, struct error *err)
     struct guest_freeze freeze = {.connection = session->driver->connection,
                                   .timeout_s = session->driver->freeze_timeout_s};
     return guest_freeze_need_thawed(&freeze, session->domain, err);
+}
+
+static int refuse_dead_end(const struct checkpoint_remarks *remarks, const char *kind,
+                           struct error *err)
+{
+    for (size_t i = 0; i < remarks->count; i++)
+        if (remarks->all[i].is_dead_end)
+            return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                             "%s%s: %s; --force makes it all the same", remarks->all[i].what, kind,
+                             remarks->all[i].why);
+    return 0;
+}
+
+int checkpoint_check_ends(const struct checkpoint_plan *plan, struct error *err)
+{
+    int r = refuse_dead_end(&plan->cautions, "", err);
+    return r < 0 ? r : refuse_dead_end(&plan->omissions, " would not be in it", err);
 }
 
 int checkpoint_check(const struct session *session, const struct checkpoint_plan *plan,

@@ -13,6 +13,10 @@
 int checkpoint_check(const struct session *session, const struct checkpoint_plan *plan,
                      const struct checkpoint_request *request, struct error *err);
 
+/* EINVAL naming a part of the guest that keeps `domain revert` from ever going back to it, or its
+ * layers from ever being merged. */
+int checkpoint_check_ends(const struct checkpoint_plan *plan, struct error *err);
+
 /* For its test: what the definition has that a checkpoint of this kind cannot be made with. */
 int checkpoint_check_devices(const char *domain_xml, bool is_internal, bool has_memory,
                              struct error *err);

@@ -21,9 +21,21 @@
     "; `domain revert` cannot go back to such a checkpoint, whose disks can be read all the same"
 #define NO_MERGE ", nor can `domain delete-checkpoint` and `domain flatten` merge its layers"
 
-static int remark(struct checkpoint_remarks *remarks, const char *what, const char *why,
-                  struct error *err)
+static struct checkpoint_remark information(const char *why)
 {
+    return (struct checkpoint_remark){.why = why};
+}
+
+static struct checkpoint_remark dead_end(const char *why)
+{
+    return (struct checkpoint_remark){.why = why, .is_dead_end = true};
+}
+
+static int remark(struct checkpoint_remarks *remarks, const char *what,
+                  struct checkpoint_remark told, struct error *err)
+{
+    if (!told.why)
+        return 0;
     if (remarks->count == REMARKS_MAX)
         return error_set(err, E2BIG, EXC_INTERNAL_ERROR, "the domain has more than %d disks",
                          REMARKS_MAX);
@@ -33,25 +45,25 @@ static int remark(struct checkpoint_remarks *remarks, const char *what, const ch
         return error_nomem(err);
     remarks->all = grown;
     struct checkpoint_remark *added = &grown[remarks->count++];
-    *added = (struct checkpoint_remark){.why = why};
+    *added = told;
     (void)snprintf(added->what, sizeof(added->what), "%s", what);
     return 0;
 }
 
-/* NULL: it takes part. */
-static const char *why_omitted(const xmlNode *element, const struct domain_disk *disk)
+/* Of nothing: it takes part. */
+static struct checkpoint_remark why_omitted(const xmlNode *element, const struct domain_disk *disk)
 {
     if (!disk->is_hard_disk)
-        return "it is no hard disk";
+        return information("it is no hard disk");
     if (!xml_node_child_named(element, "source"))
-        return "it has no medium";
+        return information("it has no medium");
     if (xml_node_child_named(element, "readonly"))
-        return "it is read-only";
+        return information("it is read-only");
     if (xml_node_child_named(element, "shareable"))
-        return "it is shared with other guests" NO_WAY_BACK;
+        return dead_end("it is shared with other guests" NO_WAY_BACK);
     if (xml_node_attribute_is(element, "snapshot", "no"))
-        return "its definition says snapshot='no'" NO_WAY_BACK;
-    return NULL;
+        return dead_end("its definition says snapshot='no'" NO_WAY_BACK);
+    return information(NULL);
 }
 
 static const char *reason_against(const struct domain_disk *disk, bool is_internal)
@@ -70,32 +82,33 @@ static const char *reason_against(const struct domain_disk *disk, bool is_intern
     return NULL;
 }
 
-/* NULL: there is a way back of it, and it can be merged again. */
-static const char *reason_to_be_careful(const xmlNode *element, const struct domain_disk *disk,
-                                        bool is_internal)
+/* Of nothing: there is a way back of it, and it can be merged again. */
+static struct checkpoint_remark
+reason_to_be_careful(const xmlNode *element, const struct domain_disk *disk, bool is_internal)
 {
     const struct disk_layer *layer = &disk->layers[0];
     struct stat st;
     if (!xml_node_attribute_is(element, "type", "file"))
-        return "it is no file" NO_WAY_BACK NO_MERGE;
+        return dead_end("it is no file" NO_WAY_BACK NO_MERGE);
     if (layer->encrypted)
-        return "it is encrypted" NO_WAY_BACK;
+        return dead_end("it is encrypted" NO_WAY_BACK);
     if (xml_node_child_named(element, "transient"))
-        return "what is written to it is thrown away when the guest ends" NO_WAY_BACK NO_MERGE;
+        return dead_end(
+            "what is written to it is thrown away when the guest ends" NO_WAY_BACK NO_MERGE);
     if (strcmp(layer->format, "qcow2") != 0 && strcmp(layer->format, "raw") != 0)
-        return "it is neither qcow2 nor raw" NO_WAY_BACK NO_MERGE;
-    return !is_internal && lstat(layer->path, &st) == 0 && S_ISLNK(st.st_mode)
-               ? "it is called by a link: neither `domain delete-checkpoint` nor `domain flatten` "
-                 "can merge its layers"
-               : NULL;
+        return dead_end("it is neither qcow2 nor raw" NO_WAY_BACK NO_MERGE);
+    if (!is_internal && lstat(layer->path, &st) == 0 && S_ISLNK(st.st_mode))
+        return dead_end("it is called by a link: neither `domain delete-checkpoint` nor `domain "
+                        "flatten` can merge its layers");
+    return information(NULL);
 }
 
 static int add_disk(const xmlNode *element, const struct domain_disk *disk,
                     struct checkpoint_plan *plan, struct error *err)
 {
-    const char *why = why_omitted(element, disk);
-    if (why)
-        return remark(&plan->omissions, disk->target, why, err);
+    struct checkpoint_remark omission = why_omitted(element, disk);
+    if (omission.why)
+        return remark(&plan->omissions, disk->target, omission, err);
     const char *reason = reason_against(disk, plan->is_internal);
     if (reason)
         return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "disk %s: %s", disk->target, reason);
@@ -106,8 +119,8 @@ static int add_disk(const xmlNode *element, const struct domain_disk *disk,
     (void)snprintf(added->target, sizeof(added->target), "%s", disk->target);
     (void)snprintf(added->format, sizeof(added->format), "%s", disk->layers[0].format);
     (void)snprintf(added->base, sizeof(added->base), "%s", disk->layers[0].path);
-    const char *caution = reason_to_be_careful(element, disk, plan->is_internal);
-    return caution ? remark(&plan->cautions, disk->target, caution, err) : 0;
+    return remark(&plan->cautions, disk->target,
+                  reason_to_be_careful(element, disk, plan->is_internal), err);
 }
 
 static int read_disks(const xmlNode *devices, struct checkpoint_plan *plan, struct error *err)
@@ -140,9 +153,9 @@ static int omit_devices(const xmlNode *devices, struct checkpoint_plan *plan, st
     int r = 0;
     if (has_firmware)
         r = remark(&plan->omissions, "nvram",
-                   "the firmware's variables stay as they are" NO_WAY_BACK, err);
+                   dead_end("the firmware's variables stay as they are" NO_WAY_BACK), err);
     if (r == 0 && xml_node_child_named(devices, "tpm"))
-        r = remark(&plan->omissions, "tpm", "its state stays as it is" NO_WAY_BACK, err);
+        r = remark(&plan->omissions, "tpm", dead_end("its state stays as it is" NO_WAY_BACK), err);
     return r;
 }
 
@@ -156,10 +169,11 @@ static int read_bitmaps(const struct session *session, struct checkpoint_plan *p
     plan->has_bitmaps = bitmaps > 0;
     return plan->has_bitmaps
                ? remark(&plan->cautions, "increments",
-                        "the domain has checkpoints of increments: `domain revert` and `domain "
-                        "delete-checkpoint` work when libvirt has them no more, and `virsh "
-                        "checkpoint-delete` without --metadata writes to the files that keep this "
-                        "checkpoint, after which there is no way back to it",
+                        information(
+                            "the domain has checkpoints of increments: `domain revert` and `domain "
+                            "delete-checkpoint` work when libvirt has them no more, and `virsh "
+                            "checkpoint-delete` without --metadata writes to the files that keep "
+                            "this checkpoint, after which there is no way back to it"),
                         err)
                : 0;
 }

@@ -26,7 +26,8 @@ struct checkpoint_disk {
 /* What is to be told of a part of the guest. */
 struct checkpoint_remark {
     char what[DRIVER_FORMAT_MAX]; /* a disk's target; "tpm", "nvram", "increments" */
-    const char *why;              /* static; says where there is no way back */
+    const char *why;              /* static; NULL: there is nothing to be told */
+    bool is_dead_end;             /* there is no way back, or no merge, ever */
 };
 
 struct checkpoint_remarks {

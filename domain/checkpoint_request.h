@@ -17,7 +17,7 @@ struct checkpoint_request {
     bool halt;        /* it is stopped at that instant */
     bool quiesce;     /* its filesystems are frozen for the instant */
     bool force; /* in layers of a server of nova's, or that the next start lacks; of a guest saved
-                   to a file */
+                   to a file; where there is no way back, or no merge */
     const char *const *disks; /* "vda=FILE": where the guest writes to from then on */
     size_t disk_count;
     const char *memory_file; /* NULL: beside the first disk */

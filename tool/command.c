@@ -93,7 +93,8 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
          "Also of a server of nova's, which nova cannot start while its disks are in layers, or "
          "starts on what is below them; of a guest that was saved to a file; of a transient "
          "domain, and of disks that the running guest alone has: their next start does not know of "
-         "the layers."},
+         "the layers; and where domain revert cannot go back, or nothing merges the layers, which "
+         "is told."},
     [INVOCATION_FORCE_DELETE] = {"force", NULL,
                                  "Also of a guest that was saved to a file, which is of no use "
                                  "afterwards."},
@@ -226,9 +227,10 @@ const struct command command_table[] = {
          "they are, and the guest writes to new ones on top of them. No file is overwritten. How "
          "long the guest stood still is told, by libvirt's events. What cannot work is said before "
          "anything is touched: a disk that is not qcow2 or UEFI with --internal, a device of the "
-         "host's or a TPM with memory, a job under way, a network disk. Disks that are read-only, "
-         "shared, or marked snapshot='no' are left out, and told; where domain revert cannot go "
-         "back for that, or for UEFI's variables or a TPM, that is told as well. An external one "
+         "host's or a TPM with memory, a job under way, a network disk. So is what domain revert "
+         "could never go back to, or nothing merges again, unless it is --force: UEFI's variables, "
+         "a TPM, disks that are shared, marked snapshot='no', on a device, transient, encrypted, "
+         "neither qcow2 nor raw, or called by a link. What is not in it is told. An external one "
          "of a server of nova's is made with --force alone: nova's start, hard reboot, and start "
          "with the host would put its disks below what was written since. When the command is "
          "killed libvirt goes on; domain recover tells whether it was made, and removes the files "

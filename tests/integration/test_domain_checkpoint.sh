@@ -127,6 +127,9 @@ refuse_devices() {
     [ $found -eq $expected ]
     result $? "virsh makes no internal one with UEFI, until libvirt 10.10" "$said"
     refused uefi 1 'UEFI' --internal
+    refused uefi 1 "nvram would not be in it: the firmware's variables stay as they are; "
+    said=$(checkpoint uefi --name forced --force) && grep -q '^nvram  not in it: ' <<<"$said"
+    result $? "UEFI, with --force: it is made, and what cannot work is told" "$said"
     remove uefi
     SHUT=1 define_guest net "$(disk_xml vda qcow2 "$DISKS/a.img")
         <disk type='network' device='disk'><driver name='qemu' type='raw'/>
@@ -134,6 +137,21 @@ refuse_devices() {
         <target dev='vdb' bus='virtio'/></disk>" || exit 1
     refused net 1 'disk vdb: it is neither a file nor a block device'
     remove net
+    refuse_dead_ends
+}
+
+# No way back, or no merge.
+refuse_dead_ends() {
+    qemu-img create -q -f qcow2 "$DISKS/b.img" 16M
+    ln -s b.img "$DISKS/link"
+    SHUT=1 define_guest link "$(disk_xml vda qcow2 "$DISKS/link")" || exit 1
+    refused link 1 'vda: it is called by a link: neither'
+    remove link
+    SHUT=1 define_guest shared "$(disk_xml vda qcow2 "$DISKS/a.img")
+        <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='$DISKS/b.img'/>
+        <target dev='vdb' bus='virtio'/><shareable/></disk>" || exit 1
+    refused shared 1 'vdb would not be in it: it is shared with other guests; '
+    remove shared
 }
 
 # libvirt's checkpoints of increments beside one to come back to.
@@ -287,8 +305,10 @@ test_device() {
     device=$(losetup -f --show "$DISKS/$guest") || exit 1
     SHUT=1 define_guest $guest "<disk type='block' device='disk'><driver name='qemu' type='raw'/>
         <source dev='$device'/><target dev='vda' bus='virtio'/></disk>" || exit 1
-    said=$(checkpoint $guest --name at --disk-only --disk "vda=$layer")
-    result $? "a device: a file takes what is written from now on" "$said"
+    refused $guest 1 'vda: it is no file; ' --disk "vda=$layer"
+    said=$(checkpoint $guest --name at --disk-only --disk "vda=$layer" --force) &&
+        grep -q '^vda  beware: it is no file' <<<"$said"
+    result $? "a device, with --force: a file takes what is written from now on" "$said"
     said=$(stat -c '%a %U %G' "$layer") && [ "$said" = "$(stat -c '%a %U %G' "$device")" ]
     result $? "a device: its layer has its owner and mode" "$said"
     remove $guest

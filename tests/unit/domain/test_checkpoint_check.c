@@ -82,12 +82,31 @@ static void only_what_the_next_start_has_too(void **state)
     }
 }
 
+static void what_nobody_can_come_back_to(void **state)
+{
+    (void)state;
+    struct checkpoint_remark told[] = {
+        {.what = "vda", .why = "it is read-only"},
+        {.what = "vdb", .why = "it is no file; there is no way back", .is_dead_end = true}};
+    struct checkpoint_plan plan = {.cautions = {told, 1}, .omissions = {told, 1}};
+    assert_int_equal(checkpoint_check_ends(&plan, &err), 0);
+    plan.cautions.count = 2;
+    assert_int_equal(checkpoint_check_ends(&plan, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "vdb: it is no file; there is no way back; --force"));
+    plan.cautions.count = 1;
+    plan.omissions.count = 2;
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(checkpoint_check_ends(&plan, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "vdb would not be in it: it is no file; "));
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, NULL)
     const struct CMUnitTest tests[] = {
         TEST(firmware_with_variables),
         TEST(only_what_the_next_start_has_too),
+        TEST(what_nobody_can_come_back_to),
         TEST(devices_with_a_state_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

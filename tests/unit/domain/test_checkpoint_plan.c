@@ -87,6 +87,7 @@ static void needs_way_back(const char *os, const char *rest, const char *what, b
     assert_string_equal(plan.omissions.all[0].what, what);
     if (has_way_back != !strstr(plan.omissions.all[0].why, "`domain revert` cannot go back"))
         fail_msg("%s: %s", what, plan.omissions.all[0].why);
+    assert_int_equal(plan.omissions.all[0].is_dead_end, !has_way_back);
 }
 
 /* What revert_point.c refuses is told when the checkpoint is made. */
@@ -115,6 +116,8 @@ static void needs_care(const char *disk, bool is_internal, const char *text)
     assert_int_equal(plan.cautions.count, text ? 1 : 0);
     if (text && !strstr(plan.cautions.all[0].why, text))
         fail_msg("%s", plan.cautions.all[0].why);
+    if (text)
+        assert_true(plan.cautions.all[0].is_dead_end);
 }
 
 /* Of what takes part: what revert_point.c, deletion_point.c and merge_chain.c refuse. */
