@@ -63,7 +63,8 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
                           "backing file is the image that the checkpoint was made with."},
     [INVOCATION_CHAIN_VERIFY] = {"chain-verify", NULL,
                                  "Makes nothing: checks the image at --output and all those it "
-                                 "stands on."},
+                                 "stands on; with --all-disks each <disk>.qcow2 and <disk>.raw of "
+                                 "that folder. DOMAIN is not looked at, and need not be there."},
     [INVOCATION_TREE] = {"tree", NULL, "Each below the one it was made after, with its files."},
     [INVOCATION_ALL] = {"all", NULL, "All domains that an earlier command has left something of."},
     [INVOCATION_MANAGED] = {"managed", NULL,

@@ -92,8 +92,22 @@ static void give_to_namesake(const struct command *command, struct invocation *i
     }
 }
 
+static bool takes_all_disks(const struct command *command)
+{
+    return command_takes(command, INVOCATION_DISK_FILE) ||
+           command_takes(command, INVOCATION_MERGED_FILE);
+}
+
+static bool refuse_second(unsigned place)
+{
+    (void)fprintf(stderr, "nova-snapshot: --%s is given twice\n", command_options[place].name);
+    return false;
+}
+
 static bool check_options(const struct command *command, struct invocation *invocation)
 {
+    if (invocation->disk_count > 1 && !takes_all_disks(command))
+        return refuse_second(INVOCATION_DISK);
     for (unsigned i = 0; i < INVOCATION_OPTIONS; i++)
         if (invocation->values[i] && !command_takes(command, i))
             give_to_namesake(command, invocation, i);
@@ -108,16 +122,19 @@ static bool check_options(const struct command *command, struct invocation *invo
 }
 
 /* getopt_long() finds the first option of a name, whichever of them the command takes. False when
- * there are too many. */
-static bool add_disk(struct invocation *invocation, unsigned place, const char *value)
+ * there are too many: of two values the last would win, without a word. */
+static bool add_option(struct invocation *invocation, unsigned place, const char *value)
 {
-    if (place != INVOCATION_DISK)
-        return true;
-    if (invocation->disk_count == INVOCATION_DISKS_MAX) {
+    bool is_disk = place == INVOCATION_DISK;
+    if (value && invocation->values[place] && !is_disk)
+        return refuse_second(place);
+    if (is_disk && invocation->disk_count == INVOCATION_DISKS_MAX) {
         (void)fputs("nova-snapshot: too many --disk\n", stderr);
         return false;
     }
-    invocation->disks[invocation->disk_count++] = value;
+    if (is_disk)
+        invocation->disks[invocation->disk_count++] = value;
+    invocation->values[place] = value ? value : "";
     return true;
 }
 
@@ -141,9 +158,8 @@ const struct command *command_line_parse(int argc, char **argv, struct invocatio
             return end_with(INVOCATION_DONE, ret_exit);
         }
         unsigned place = find_option(option);
-        if (place == INVOCATION_OPTIONS || !add_disk(&invocation, place, optarg))
+        if (place == INVOCATION_OPTIONS || !add_option(&invocation, place, optarg))
             return end_with(INVOCATION_USAGE, ret_exit);
-        invocation.values[place] = optarg ? optarg : "";
     }
     const struct command *command = command_find(argc - optind, argv + optind, &used);
     if (!command) {

@@ -12,29 +12,13 @@
 #include "common/cleanup.h"
 #include "domain/checkpoint_list.h"
 #include "domain/image.h"
-#include "domain/image_check.h"
 #include "domain/leftover.h"
 #include "domain/record_list.h"
 #include "tool/domain_list.h"
 #include "tool/domain_progress.h"
 #include "tool/domain_report.h"
 #include "tool/domain_session.h"
-
-static enum invocation_exit verify_chain(const struct invocation *invocation, const char *output)
-{
-    struct error err = ERROR_INIT;
-    struct image_chain chain = {0};
-    cleanup_free char *path = output ? realpath(output, NULL) : NULL;
-    if (!output)
-        return domain_session_complain(INVOCATION_USAGE,
-                                       "--chain-verify needs the --output of a file");
-    int r = path ? image_check_chain(path, &chain, &err)
-                 : error_errno(&err, errno, "cannot find %s", output);
-    if (r == 0)
-        domain_report_chain(invocation, &chain, stdout);
-    image_check_chain_done(&chain);
-    return r < 0 ? domain_session_complain(INVOCATION_FAILED, err.message) : INVOCATION_DONE;
-}
+#include "tool/domain_verify.h"
 
 static enum invocation_exit make_image(const struct invocation *invocation,
                                        const struct image_request *request)
@@ -75,7 +59,7 @@ enum invocation_exit domain_image(const struct invocation *invocation)
                                           .observer = &observer};
     struct error err = ERROR_INIT;
     if (values[INVOCATION_CHAIN_VERIFY])
-        return verify_chain(invocation, request.output);
+        return domain_verify(invocation, stdout);
     if (!output)
         return domain_session_complain(INVOCATION_USAGE, "an image needs an --output");
     if (to_stdout && (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)

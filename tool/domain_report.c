@@ -81,7 +81,7 @@ static const char *base_in_words(enum image_base base)
     return words[base];
 }
 
-static void write_chain_json(const struct image_chain *chain, FILE *out)
+json_t *domain_report_pack_chain(const struct image_chain *chain)
 {
     json_t *layers = json_array();
     for (size_t i = 0; i < chain->count; i++) {
@@ -93,14 +93,14 @@ static void write_chain_json(const struct image_chain *chain, FILE *out)
                       "size_on_disk_bytes", (json_int_t)layer->size_on_disk_bytes, "checked",
                       layer->is_checked, "base_known", pack_base(layer->base)));
     }
-    domain_report_json(json_pack("{s:o}", "layers", layers), out);
+    return json_pack("{s:o}", "layers", layers);
 }
 
 void domain_report_chain(const struct invocation *invocation, const struct image_chain *chain,
                          FILE *out)
 {
     if (invocation->values[INVOCATION_JSON]) {
-        write_chain_json(chain, out);
+        domain_report_json(domain_report_pack_chain(chain), out);
         return;
     }
     for (size_t i = 0; i < chain->count; i++) {

@@ -18,5 +18,8 @@ void domain_report_images(const struct invocation *invocation, const char *uuid,
 void domain_report_chain(const struct invocation *invocation, const struct image_chain *chain,
                          FILE *out);
 
+/* The same for a program, as a part of more. */
+json_t *domain_report_pack_chain(const struct image_chain *chain);
+
 /* `domains`: objects with the members domain and outcome, both texts. Borrowed. */
 void domain_report_recovery(const struct invocation *invocation, json_t *domains, FILE *out);
