@@ -9,6 +9,7 @@
 
 #include "common/cleanup.h"
 #include "driver/libvirt/connection.h"
+#include "driver/libvirt/domain.h"
 
 static int read_snapshot(virDomainSnapshotPtr snapshot, struct checkpoint *ret_checkpoint,
                          struct error *err)
@@ -75,12 +76,21 @@ static int read_bitmaps(virDomainPtr domain, struct checkpoint_list *list, struc
     return r;
 }
 
+static int read_present(virDomainPtr domain, struct checkpoint *ret_present, struct error *err)
+{
+    cleanup_free char *xml = NULL;
+    int r = libvirt_domain_xml(domain, &xml, err);
+    return r < 0 ? r : checkpoint_list_parse_present(xml, ret_present, err);
+}
+
 int checkpoint_list_read(const struct session *session, struct checkpoint_list *ret_list,
                          struct error *err)
 {
     *ret_list = (struct checkpoint_list){0};
     int r = read_snapshots(session->domain, ret_list, err);
-    return r < 0 ? r : read_bitmaps(session->domain, ret_list, err);
+    if (r == 0)
+        r = read_bitmaps(session->domain, ret_list, err);
+    return r < 0 ? r : read_present(session->domain, &ret_list->present, err);
 }
 
 void checkpoint_list_done(struct checkpoint_list *list)
@@ -88,5 +98,6 @@ void checkpoint_list_done(struct checkpoint_list *list)
     for (size_t i = 0; i < list->count; i++)
         free(list->checkpoints[i].layers);
     free(list->checkpoints);
+    free(list->present.layers);
     *list = (struct checkpoint_list){0};
 }

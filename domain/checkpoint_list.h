@@ -22,6 +22,7 @@ enum checkpoint_kind {
     CHECKPOINT_INTERNAL, /* a snapshot inside the disks' own qcow2 files */
     CHECKPOINT_EXTERNAL, /* a snapshot: layers that the disks stand on */
     CHECKPOINT_BITMAP,   /* a dirty bitmap */
+    CHECKPOINT_PRESENT,  /* none: what the guest writes to now */
 };
 
 /* A file that holds a part of it. */
@@ -42,13 +43,15 @@ struct checkpoint {
     bool is_frozen;    /* its filesystems were; else, without memory, its disks are as after a
                           power cut */
     int64_t created_s; /* since the Epoch; 0: not known */
-    struct checkpoint_layer *layers; /* owned: the files, of a bitmap the images of its instant */
+    struct checkpoint_layer *layers; /* owned: the files, of a bitmap the images of its instant, of
+                                        an internal one those of the disks, with all in them */
     size_t layer_count;
 };
 
 struct checkpoint_list {
     struct checkpoint *checkpoints; /* owned: snapshots, then bitmaps, parents before children */
     size_t count;
+    struct checkpoint present; /* its layers alone */
 };
 
 /* Reads them, changing nothing. Free with checkpoint_list_done(), also after a failure. */
@@ -62,3 +65,7 @@ int checkpoint_list_parse_snapshot(const char *xml, struct checkpoint *ret_check
                                    struct error *err);
 int checkpoint_list_parse_bitmap(const char *xml, struct checkpoint *ret_checkpoint,
                                  struct error *err);
+
+/* The same of a domain: the top layers of the disks that it may write to. */
+int checkpoint_list_parse_present(const char *domain_xml, struct checkpoint *ret_present,
+                                  struct error *err);

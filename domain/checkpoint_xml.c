@@ -10,6 +10,7 @@
 #include "common/json.h"
 #include "domain/bitmap_checkpoint.h"
 #include "domain/checkpoint_list.h"
+#include "driver/definition/domain_disk.h"
 #include "driver/definition/xml_node.h"
 
 #define LAYERS_MAX 33 /* of as many disks as images are made of, and memory */
@@ -119,4 +120,32 @@ int checkpoint_list_parse_bitmap(const char *xml, struct checkpoint *ret_checkpo
     }
     json_decref(description);
     return 0;
+}
+
+static int add_present(const xmlNode *element, struct checkpoint *present, struct error *err)
+{
+    struct domain_disk disk = {0};
+    int r = domain_disk_read(element, &disk, err);
+    if (r == 0 && disk.is_hard_disk && disk.layers[0].path[0] == '/' &&
+        !xml_node_child_named(element, "readonly"))
+        add_layer(present, disk.target, disk.layers[0].path);
+    domain_disk_done(&disk);
+    return r;
+}
+
+int checkpoint_list_parse_present(const char *domain_xml, struct checkpoint *ret_present,
+                                  struct error *err)
+{
+    cleanup_xml_document xmlDoc *document = NULL;
+    xmlNode *devices = NULL;
+    int r = xml_node_parse_domain(domain_xml, &document, &devices, err);
+    if (r < 0)
+        return r;
+    *ret_present = (struct checkpoint){
+        .kind = CHECKPOINT_PRESENT, .layers = calloc(LAYERS_MAX, sizeof(struct checkpoint_layer))};
+    r = ret_present->layers ? 0 : error_nomem(err);
+    for (xmlNode *disk = xml_node_child_named(devices, "disk"); r == 0 && disk;
+         disk = xml_node_next_named(disk->next, "disk"))
+        r = add_present(disk, ret_present, err);
+    return r;
 }

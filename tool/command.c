@@ -253,7 +253,9 @@ const struct command command_table[] = {
          "and what "
          "one would find who went back there: a guest with memory, disks of a guest at rest, or of "
          "one "
-         "whose filesystems were frozen, or disks as after a power cut. Changes nothing.",
+         "whose filesystems were frozen, or disks as after a power cut. The last row, (now), is "
+         "what the guest writes to, with what that takes, also where a way back has made it. What "
+         "an internal one takes within its disks' files is not known. Changes nothing.",
      .run = domain_checkpoints,
      .options = {INVOCATION_TREE, INVOCATION_CONNECT},
      .n_options = 2},

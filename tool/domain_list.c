@@ -15,13 +15,16 @@ static const char *kind_of(const struct checkpoint *checkpoint)
 {
     static const char *const names[] = {[CHECKPOINT_INTERNAL] = "internal",
                                         [CHECKPOINT_EXTERNAL] = "external",
-                                        [CHECKPOINT_BITMAP] = "bitmap"};
+                                        [CHECKPOINT_BITMAP] = "bitmap",
+                                        [CHECKPOINT_PRESENT] = "present"};
     return names[checkpoint->kind];
 }
 
 /* What one would find who went back there, or read its images. */
 static const char *holds(const struct checkpoint *checkpoint)
 {
+    if (checkpoint->kind == CHECKPOINT_PRESENT)
+        return "-";
     if (checkpoint->has_memory)
         return "with memory";
     if (checkpoint->is_at_rest)
@@ -39,11 +42,18 @@ static const char *created(const struct checkpoint *checkpoint, char text[static
     return text[0] != '\0' ? text : "-";
 }
 
-static void write_layer(const struct checkpoint_layer *layer, int indent, FILE *out)
+/* How much of its disks' files is an internal one's, nobody tells. */
+static struct units_text size_of(const struct checkpoint *checkpoint, uint64_t bytes)
+{
+    return checkpoint->kind == CHECKPOINT_INTERNAL ? (struct units_text){"-"} : units_bytes(bytes);
+}
+
+static void write_layer(const struct checkpoint *checkpoint, const struct checkpoint_layer *layer,
+                        int indent, FILE *out)
 {
     if (layer->is_there)
         (void)fprintf(out, "  %*s  %s  %s  %s\n", indent, "", layer->target,
-                      units_bytes(layer->size_on_disk_bytes).text, layer->path);
+                      size_of(checkpoint, layer->size_on_disk_bytes).text, layer->path);
     else
         (void)fprintf(out, "  %*s  %s has gone: %s\n", indent, "", layer->target, layer->path);
 }
@@ -56,13 +66,15 @@ static void write_row(const struct checkpoint *checkpoint, unsigned depth, bool 
     for (size_t i = 0; i < checkpoint->layer_count; i++)
         bytes += checkpoint->layers[i].size_on_disk_bytes;
     int indent = (int)(2 * depth);
-    (void)fprintf(out, "%s %*s%-*s  %-8s  %-11s  %10s  %s\n", checkpoint->is_current ? "*" : " ",
-                  indent, "", indent < NAME_WIDTH ? NAME_WIDTH - indent : 1, checkpoint->name,
-                  kind_of(checkpoint), holds(checkpoint), units_bytes(bytes).text,
-                  created(checkpoint, when));
+    bool is_present = checkpoint->kind == CHECKPOINT_PRESENT;
+    const char *star = checkpoint->is_current ? "*" : " ";
+    (void)fprintf(out, "%s %*s%-*s  %-8s  %-11s  %10s  %s\n", is_present ? ">" : star, indent, "",
+                  indent < NAME_WIDTH ? NAME_WIDTH - indent : 1,
+                  is_present ? "(now)" : checkpoint->name, kind_of(checkpoint), holds(checkpoint),
+                  size_of(checkpoint, bytes).text, created(checkpoint, when));
     for (size_t i = 0; i < checkpoint->layer_count; i++)
         if (with_layers || !checkpoint->layers[i].is_there)
-            write_layer(&checkpoint->layers[i], indent, out);
+            write_layer(checkpoint, &checkpoint->layers[i], indent, out);
 }
 
 static bool is_child(const struct checkpoint *checkpoint, const struct checkpoint *parent)
@@ -111,7 +123,8 @@ static void write_json(const struct checkpoint_list *list, FILE *out)
                       checkpoint->is_at_rest, "frozen", checkpoint->is_frozen, "created",
                       (json_int_t)checkpoint->created_s, "layers", pack_layers(checkpoint)));
     }
-    json_t *root = json_pack("{s:o}", "checkpoints", checkpoints);
+    json_t *root = json_pack("{s:o, s:{s:o}}", "checkpoints", checkpoints, "present", "layers",
+                             pack_layers(&list->present));
     (void)json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     (void)fputc('\n', out);
     json_decref(root);
@@ -130,8 +143,10 @@ void domain_list_write(const struct invocation *invocation, const struct checkpo
     }
     (void)fprintf(out, "  %-*s  %-8s  %-11s  %10s  %s\n", NAME_WIDTH, "NAME", "KIND", "HOLDS",
                   "ON DISK", "CREATED");
-    if (invocation->values[INVOCATION_TREE])
+    bool as_tree = invocation->values[INVOCATION_TREE];
+    if (as_tree)
         write_children(list, NULL, 0, out);
-    for (size_t i = 0; !invocation->values[INVOCATION_TREE] && i < list->count; i++)
+    for (size_t i = 0; !as_tree && i < list->count; i++)
         write_row(&list->checkpoints[i], 0, false, out);
+    write_row(&list->present, 0, as_tree, out);
 }

@@ -520,6 +520,8 @@ test_checkpoints() {
     result $? "the layer that keeps the instant is told" "$said"
     [ "$(jq '.checkpoints[1].layers[] | select(.disk == "memory").size_on_disk_bytes' <<<"$said")" -gt 65536 ]
     result $? "what its memory takes is told" "$said"
+    [ "$(jq -r '.present.layers[].path' <<<"$said" | xargs)" = "$DISKS/second.vda $DISKS/past.vdb" ]
+    result $? "what the guest writes to now is told" "$said"
     rm "$DISKS/second.memory"
     said=$("$TOOL" domain checkpoints "$NAME-past" 2>&1)
     grep -qF "memory has gone: $DISKS/second.memory" <<<"$said"

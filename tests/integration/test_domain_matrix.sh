@@ -107,17 +107,22 @@ memory_is_kept() { # name
 }
 
 list() {
-    local age name tree column last='' kept='power cut' star
+    local age name tree column last='' kept='power cut' star size='[0-9]' file
+    [ "$where" != internal ] || size=- # which part of the disks' files is its own, nobody tells
     [ "$what" = disk ] || kept='with memory'
     [ "$state" != stopped ] || kept='at rest'
     tree=$(tree_of "$guest")
     for age in "${AGES[@]}"; do
         name=$(name_of "$age") star=' '
         [ "$age" != newest ] || star='\*'
-        must "$age is listed" grep -qE "^$star +$name +$where +$kept +[0-9]" <<<"$tree"
+        must "$age is listed" grep -qE "^$star +$name +$where +$kept +$size" <<<"$tree"
         column=$(awk -v name="$name " 'index($0, name) { print index($0, name) }' <<<"$tree")
         must "$age is below the one before" [ "$column" -eq "${last:-$column}" ]
         last=$((column + 2))
+    done
+    for file in $(files_of "$guest"); do
+        must "what the guest writes to now is listed last" grep -qE "  [0-9.]+ [KMG]?i?B  $file$" \
+            <<<"${tree##*$'\n> (now) '}"
     done
     [[ $tree != *'has gone'* && -z $wrong ]] || wrong+=$tree
 }

@@ -100,6 +100,22 @@ static void an_internal_one_of_a_stopped_guest(void **state)
     assert_int_equal(checkpoint.layer_count, 1);
 }
 
+static void what_the_guest_writes_to_now(void **state)
+{
+    (void)state;
+    const char *xml =
+        "<domain><devices><disk type='file' device='cdrom'><source file='/d/cd'/><target "
+        "dev='sda'/></disk><disk type='file'><driver type='raw'/><source file='/d/r'/><target "
+        "dev='vdb'/><readonly/></disk><disk type='file'><driver type='qcow2'/><source "
+        "file='/d/a.two'/><target dev='vda'/></disk><disk type='block'><driver type='raw'/><source "
+        "dev='/dev/none'/><target dev='vdc'/></disk></devices></domain>";
+    assert_int_equal(checkpoint_list_parse_present(xml, &checkpoint, &err), 0);
+    assert_int_equal(checkpoint.kind, CHECKPOINT_PRESENT);
+    assert_int_equal(checkpoint.layer_count, 2);
+    assert_string_equal(checkpoint.layers[0].path, "/d/a.two");
+    assert_string_equal(checkpoint.layers[1].path, "/dev/none");
+}
+
 static void a_bitmap_with_its_images(void **state)
 {
     (void)state;
@@ -137,11 +153,9 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(an_external_one_with_memory),
-        TEST(one_of_a_frozen_guest),
-        TEST(an_internal_one_of_a_stopped_guest),
-        TEST(a_bitmap_with_its_images),
-        TEST(what_is_none),
+        TEST(an_external_one_with_memory),        TEST(one_of_a_frozen_guest),
+        TEST(an_internal_one_of_a_stopped_guest), TEST(what_the_guest_writes_to_now),
+        TEST(a_bitmap_with_its_images),           TEST(what_is_none),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

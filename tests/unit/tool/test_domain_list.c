@@ -18,6 +18,8 @@ static struct checkpoint_layer gone[] = {{.target = "vda", .path = "/b/gone"}};
 static struct checkpoint checkpoints[] = {
     {.name = "one", .is_at_rest = true, .layers = there, .layer_count = 1},
     {.name = "two",
+     .layers = there,
+     .layer_count = 1,
      .parent = "one",
      .kind = CHECKPOINT_EXTERNAL,
      .is_current = true,
@@ -27,7 +29,10 @@ static struct checkpoint checkpoints[] = {
     {.name = "one", .kind = CHECKPOINT_BITMAP, .layers = gone, .layer_count = 1},
     {.name = "tuesday", .parent = "one", .kind = CHECKPOINT_BITMAP},
 };
-static const struct checkpoint_list list = {checkpoints, 5};
+static struct checkpoint_layer top[] = {
+    {.target = "vda", .path = "/d/a.two", .size_on_disk_bytes = 5 << 20, .is_there = true}};
+static const struct checkpoint_list list = {
+    checkpoints, 5, {.kind = CHECKPOINT_PRESENT, .layers = top, .layer_count = 1}};
 
 static void print(const struct invocation *invocation, char text[static 4096])
 {
@@ -44,13 +49,18 @@ static void a_table(void **state)
     const struct invocation invocation = {.argument = "web"};
     print(&invocation, text);
     assert_non_null(strstr(text, "\n  one                               internal  at rest      "
-                                 "   3.0 MiB  -\n"));
-    assert_non_null(strstr(text, "\n* two                               external  with memory  "));
+                                 "         -  -\n")); /* what of its files is its own? */
+    assert_non_null(strstr(text, "\n* two                               external  with memory  "
+                                 "   3.0 MiB  "));
     assert_non_null(strstr(text, "2023-11-14T22:13:20Z\n"));
     assert_non_null(strstr(text, "\n  tuesday                           bitmap    power cut"));
     assert_non_null(strstr(text, "\n  branch                            internal  frozen  "));
     assert_non_null(strstr(text, "vda has gone: /b/gone\n"));
     assert_null(strstr(text, "/d/a"));
+    static const char last[] = "\n> (now)                             present   -            "
+                               "   5.0 MiB  -\n";
+    assert_true(strlen(text) > sizeof(last));
+    assert_string_equal(text + strlen(text) - strlen(last), last);
 }
 
 static void a_tree(void **state)
@@ -66,8 +76,11 @@ static void a_tree(void **state)
     const char *tuesday = strstr(text, "\n    tuesday ");
     assert_true(snapshots && two && branch && bitmaps && tuesday);
     assert_true(snapshots < two && two < branch && branch < bitmaps && bitmaps < tuesday);
-    const char *layer = strstr(text, "\n    vda  3.0 MiB  /d/a\n");
-    assert_true(layer && layer > snapshots && layer < two);
+    const char *inside = strstr(text, "\n    vda  -  /d/a\n");
+    const char *layer = strstr(text, "\n      vda  3.0 MiB  /d/a\n");
+    assert_true(inside && inside > snapshots && inside < two && layer && layer > two);
+    const char *now = strstr(text, "\n> (now) "), *now_layer = strstr(text, "5.0 MiB  /d/a.two\n");
+    assert_true(now && now > tuesday && now_layer && now_layer > now);
 }
 
 static void for_programs(void **state)
@@ -81,6 +94,9 @@ static void for_programs(void **state)
     assert_string_equal(json_string_value(json_object_get(two, "parent")), "one");
     assert_true(json_is_true(json_object_get(two, "is_current")));
     assert_string_equal(json_string_value(json_object_get(two, "kind")), "external");
+    const json_t *now = json_object_get(json_object_get(root, "present"), "layers");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(now, 0), "path")),
+                        "/d/a.two");
     json_decref(root);
 }
 
