@@ -69,16 +69,19 @@ static const char *mark_of(const struct backup_set *set, const char *target,
     return mark;
 }
 
+/* Returned owned; NULL without memory. */
 static json_t *describe_images(const struct backup_set *set)
 {
     char mark[QCOW2_MARK_MAX + 1];
     json_t *images = json_object();
     for (size_t i = 0; i < set->report->count; i++) {
         const struct image_file *file = &set->report->files[i];
-        (void)json_object_set_new(images, file->target,
-                                  json_pack("{s:s, s:s, s:s}", "path", file->path, "format",
-                                            file->format, "mark",
-                                            mark_of(set, file->target, mark)));
+        json_t *image = json_pack("{s:s, s:s, s:s}", "path", file->path, "format", file->format,
+                                  "mark", mark_of(set, file->target, mark));
+        if (json_object_set_new(images, file->target, image) < 0) {
+            json_decref(images);
+            return NULL;
+        }
     }
     return images;
 }
@@ -89,7 +92,9 @@ static int plan_checkpoint(struct backup_set *set, struct error *err)
     const char *name = set->request->checkpoint;
     id_new_hex(set->checkpoint_id);
     json_t *images = describe_images(set);
-    int r = bitmap_checkpoint_describe(name, set->checkpoint_id, images, &set->checkpoint_xml, err);
+    int r = images ? bitmap_checkpoint_describe(name, set->checkpoint_id, images,
+                                                &set->checkpoint_xml, err)
+                   : error_nomem(err);
     json_decref(images);
     if (r < 0)
         return r;

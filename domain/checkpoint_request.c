@@ -3,6 +3,7 @@
 #include "domain/checkpoint_request.h"
 
 #include <errno.h>
+#include <libxml/xmlstring.h>
 #include <string.h>
 
 #define NAME_MAX_BYTES 200 /* a part of file names */
@@ -10,7 +11,7 @@
 static bool is_name(const char *name)
 {
     return name[0] != '\0' && name[0] != '.' && !strchr(name, '/') && !strchr(name, '\n') &&
-           strlen(name) <= NAME_MAX_BYTES;
+           strlen(name) <= NAME_MAX_BYTES && xmlCheckUTF8((const xmlChar *)name) == 1;
 }
 
 /* "vda=FILE", each target once. */
@@ -44,7 +45,7 @@ static const char *reason_against_internal(const struct checkpoint_request *requ
 static const char *reason_against(const struct checkpoint_request *request)
 {
     if (request->name && !is_name(request->name))
-        return "no checkpoint can have that --name: it is a part of file names";
+        return "no checkpoint can have that --name: it is a part of file names, in UTF-8";
     if (request->disk_only && request->memory)
         return "it is either --disk-only or with --memory";
     if (request->live && request->halt)

@@ -32,9 +32,10 @@ static int note_disks(const struct checkpoint_plan *plan, json_t *disks, struct 
     for (size_t i = 0; r == 0 && !plan->is_internal && i < plan->disk_count; i++) {
         const struct checkpoint_disk *disk = &plan->disks[i];
         r = file_folder_note(disk->overlay, &folder, err);
-        (void)json_array_append_new(disks, json_pack("{s:s, s:s, s:s, s:I}", "target", disk->target,
-                                                     "base", disk->base, "overlay", disk->overlay,
-                                                     "folder", folder));
+        json_t *noted = json_pack("{s:s, s:s, s:s, s:I}", "target", disk->target, "base",
+                                  disk->base, "overlay", disk->overlay, "folder", folder);
+        if (json_array_append_new(disks, noted) < 0 && r == 0)
+            r = error_nomem(err);
     }
     return r;
 }

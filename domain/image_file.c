@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libxml/xmlstring.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,8 @@ static int name_in_folder(const char *path, struct image_file *file, struct erro
     n = snprintf(file->path, sizeof(file->path), "%s%s%s", real, separator, name);
     int m = snprintf(file->partial, sizeof(file->partial), "%s%s.%s.%.8s.partial", real, separator,
                      name, id);
+    if (xmlCheckUTF8((const xmlChar *)file->path) != 1) /* neither a record nor libvirt takes it */
+        return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "the name of %s is not UTF-8", path);
     bool fits =
         n > 0 && (size_t)n < sizeof(file->path) && m > 0 && (size_t)m < sizeof(file->partial);
     return fits ? 0 : error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", path);

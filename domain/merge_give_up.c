@@ -13,11 +13,12 @@ static json_t *merge_without(json_t *merge, const json_t *disk)
 {
     size_t i;
     json_t *other, *rest = json_copy(merge), *disks = json_array();
+    bool is_done = json_object_set_new(rest, "disks", disks) == 0;
     json_array_foreach (json_object_get(merge, "disks"), i, other) {
-        if (!json_equal(other, disk))
-            (void)json_array_append(disks, other);
+        if (is_done && !json_equal(other, disk))
+            is_done = json_array_append(disks, other) == 0;
     }
-    if (json_object_set_new(rest, "disks", disks) == 0)
+    if (is_done)
         return rest;
     json_decref(rest);
     return NULL;

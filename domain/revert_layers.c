@@ -32,8 +32,10 @@ int revert_layers_note(const struct session *session, const struct checkpoint_di
         r = lstat(path, &st) < 0 ? error_errno(err, errno, "cannot look at %s", path)
                                  : file_folder_note(path, &folder, err);
         json_t *layer = r < 0 ? NULL : look(path, &st);
-        (void)json_object_set_new(layer, "folder", json_integer(folder));
-        (void)json_array_append_new(layers, layer);
+        if (r == 0 && (json_object_set_new(layer, "folder", json_integer(folder)) < 0 ||
+                       json_array_append(layers, layer) < 0))
+            r = error_nomem(err);
+        json_decref(layer);
     }
     if (r < 0) {
         json_decref(layers);

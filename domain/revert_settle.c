@@ -26,8 +26,12 @@ json_t *revert_settle_note_of(const struct revert_place *place)
     json_t *disks = json_array();
     for (size_t i = 0; i < place->disk_count; i++) {
         const struct checkpoint_disk *disk = &place->disks[i];
-        (void)json_array_append_new(disks, json_pack("{s:s, s:s, s:s}", "target", disk->target,
-                                                     "base", disk->base, "overlay", disk->overlay));
+        json_t *noted = json_pack("{s:s, s:s, s:s}", "target", disk->target, "base", disk->base,
+                                  "overlay", disk->overlay);
+        if (json_array_append_new(disks, noted) < 0) {
+            json_decref(disks);
+            return NULL;
+        }
     }
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "current", place->current, "state",
                      place->state, "memory", place->memory, "memory_xml", place->memory_xml,

@@ -375,6 +375,19 @@ static void what_is_no_layer_is_somebodys(void **state)
     assert_int_equal(unlink(overlay), 0);
 }
 
+/* The guest would write to a layer that no record has. */
+static void a_disk_that_cannot_be_noted_is_an_error(void **state)
+{
+    (void)state;
+    struct checkpoint_disk disk = {.target = "vda", .base = "/d/a"};
+    const struct checkpoint_plan plan = {.name = "now", .disks = &disk, .disk_count = 1};
+    json_t *noted = NULL;
+    (void)snprintf(disk.overlay, sizeof(disk.overlay), "%s", temp_path("overlay-\xff"));
+    assert_true(
+        checkpoint_settle_note(session, &plan, &(struct checkpoint_request){0}, &noted, &err) < 0);
+    assert_null(noted);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, end_session)
@@ -394,6 +407,7 @@ int main(void)
         TEST(also_for_a_memory),
         TEST(what_cannot_be_read_is_not_empty),
         TEST(what_is_no_layer_is_somebodys),
+        TEST(a_disk_that_cannot_be_noted_is_an_error),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

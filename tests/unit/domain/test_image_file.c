@@ -319,6 +319,9 @@ static void names_that_cannot_be_used(void **state)
     err = (struct error)ERROR_INIT;
     assert_int_equal(image_file_name(temp_path("records/"), &file, &err), -EISDIR);
     err = (struct error)ERROR_INIT;
+    assert_int_equal(image_file_name(temp_path("image-\xff"), &file, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "not UTF-8"));
+    err = (struct error)ERROR_INIT;
     assert_int_equal(image_file_name(NULL, &file, &err), 0);
     assert_string_equal(file.path, "");
     assert_int_equal(image_file_verify(&file, NULL, &err), 0);
