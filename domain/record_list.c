@@ -56,6 +56,29 @@ int record_list_uuids(const char *state_dir, char (**ret_uuids)[ID_UUID_SIZE], s
     return 0;
 }
 
+static bool is_of_merge(const char *state_dir, const char *uuid)
+{
+    struct error ignored = ERROR_INIT;
+    struct record *record = NULL;
+    if (record_open(state_dir, uuid, &record, &ignored) < 0)
+        return false;
+    bool is_it = record_all(record, "merge") != NULL;
+    record_close(record);
+    return is_it;
+}
+
+void record_list_put_merges_last(const char *state_dir, char (*uuids)[ID_UUID_SIZE], size_t count)
+{
+    char other[ID_UUID_SIZE];
+    for (size_t i = 0, others = 0; i < count; i++) {
+        if (is_of_merge(state_dir, uuids[i]))
+            continue;
+        memcpy(other, uuids[i], sizeof(other));
+        memmove(uuids[i], uuids[others], sizeof(other)); /* it may be the same */
+        memcpy(uuids[others++], other, sizeof(other));
+    }
+}
+
 char *record_list_libvirt(const char *state_dir, const char *uuid)
 {
     struct error ignored = ERROR_INIT;

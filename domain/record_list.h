@@ -14,6 +14,9 @@
 int record_list_uuids(const char *state_dir, char (**ret_uuids)[ID_UUID_SIZE], size_t *ret_count,
                       struct error *err);
 
+/* A merge may take hours, and its guest goes on meanwhile; any other guest may stand still. */
+void record_list_put_merges_last(const char *state_dir, char (*uuids)[ID_UUID_SIZE], size_t count);
+
 /* The URI of the libvirt that the record is of. Owned; NULL: it does not tell, or cannot be read.
  */
 char *record_list_libvirt(const char *state_dir, const char *uuid);

@@ -152,6 +152,7 @@ static enum invocation_exit recover_all(const struct invocation *invocation, jso
     size_t count = 0;
     if (record_list_uuids(state_dir, &uuids, &count, &err) < 0)
         return domain_session_complain(INVOCATION_FAILED, err.message);
+    record_list_put_merges_last(state_dir, uuids, count);
     for (size_t i = 0; i < count; i++) {
         enum invocation_exit of_one = recover_recorded(invocation, state_dir, uuids[i], domains);
         status = status == INVOCATION_DONE ? of_one : status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tool/domain.c: `domain recover --all` asks the libvirt of each record. */
+/* tool/domain.c: `domain recover --all` asks the libvirt of each record, of merges last. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -93,9 +93,45 @@ static void a_users_own_libvirt_only_where_it_is_given(void **state)
     assert_string_equal(uri_of(OF_ANOTHER), ANOTHER);
 }
 
+static void note(const char *uuid, const char *name)
+{
+    struct error err = ERROR_INIT;
+    struct record *record = NULL;
+    assert_int_equal(record_open(temp_folder, uuid, &record, &err), 0);
+    assert_int_equal(record_note(record, name, json_object(), &err), 0);
+    record_close(record);
+}
+
+static void forget(const char *uuid)
+{
+    struct error err = ERROR_INIT;
+    struct record *record = NULL;
+    assert_int_equal(record_open(temp_folder, uuid, &record, &err), 0);
+    assert_int_equal(record_end(record, &err), 0);
+    record_close(record);
+}
+
+/* In whatever order the folder has them. */
+static void what_takes_hours_keeps_no_guest_waiting(void **state)
+{
+    (void)state;
+    static const char *const uuids[] = {OF_ANOTHER, OF_OLDER};
+    for (size_t merge = 0; merge < 2; merge++) {
+        note(uuids[merge], "merge");
+        note(uuids[1 - merge], "revert");
+        assert_int_equal(recover(NULL), INVOCATION_DONE);
+        assert_int_equal(asked_count, 2);
+        assert_string_equal(asked[0].uuid, uuids[1 - merge]);
+        assert_string_equal(asked[1].uuid, uuids[merge]);
+        forget(OF_ANOTHER);
+        forget(OF_OLDER);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_takes_hours_keeps_no_guest_waiting),
         cmocka_unit_test(each_by_the_libvirt_it_is_of),
         cmocka_unit_test(a_users_own_libvirt_only_where_it_is_given),
     };
