@@ -86,6 +86,11 @@ static int add_lines(struct record *record, const char *text, size_t length, str
     return 0;
 }
 
+static json_t *first_of(const struct record *record, const char *name)
+{
+    return json_array_get(record_all(record, name), 0);
+}
+
 static int read_record(struct record *record, struct error *err)
 {
     char boot_id[ID_UUID_SIZE];
@@ -103,7 +108,7 @@ static int read_record(struct record *record, struct error *err)
         r = id_read_boot(boot_id, err);
     if (r < 0)
         return r;
-    const char *of_record = json_string_value(json_array_get(record_all(record, BOOT), 0));
+    const char *of_record = json_string_value(first_of(record, BOOT));
     record->host_rebooted = of_record && strcmp(of_record, boot_id) != 0;
     return 0;
 }
@@ -145,7 +150,7 @@ int record_set_libvirt(struct record *record, const char *uri, struct error *err
 
 const char *record_libvirt(const struct record *record)
 {
-    return json_string_value(json_array_get(record_all(record, LIBVIRT), 0));
+    return json_string_value(first_of(record, LIBVIRT));
 }
 
 void record_close(struct record *record)
@@ -158,19 +163,27 @@ void record_close(struct record *record)
     free(record);
 }
 
-/* Takes it. */
-static int write_line(struct record *record, json_t *line, struct error *err)
+/* By `write`, of record_file.h. */
+static int write_line(struct record *record, const json_t *line,
+                      int (*write)(struct record_file *file, const char *text, size_t length,
+                                   struct error *err),
+                      struct error *err)
 {
     char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
-    if (!text) {
-        json_decref(line);
+    if (!text)
         return error_nomem(err);
-    }
     size_t length = strlen(text);
     text[length] = '\n'; /* in place of the NUL */
-    int r = record_file_append(&record->file, text, length + 1, err);
+    int r = write(&record->file, text, length + 1, err);
     text[length] = '\0';
     secret_free(text);
+    return r;
+}
+
+/* Takes it. */
+static int note_line(struct record *record, json_t *line, struct error *err)
+{
+    int r = write_line(record, line, record_file_append, err);
     if (r == 0)
         r = add_values(record, line, err);
     json_decref(line);
@@ -185,8 +198,8 @@ static int begin_file(struct record *record, struct error *err)
         r = id_read_boot(boot_id, err);
     if (r < 0)
         return r;
-    return write_line(record, json_pack("{s:s, s:s*}", BOOT, boot_id, LIBVIRT, record->libvirt),
-                      err);
+    return note_line(record, json_pack("{s:s, s:s*}", BOOT, boot_id, LIBVIRT, record->libvirt),
+                     err);
 }
 
 int record_note(struct record *record, const char *name, json_t *value, struct error *err)
@@ -195,14 +208,22 @@ int record_note(struct record *record, const char *name, json_t *value, struct e
     if (r == 0 && record_is_empty(record))
         r = begin_file(record, err);
     if (r == 0)
-        r = write_line(record, json_pack("{s:O}", name, value), err);
+        r = note_line(record, json_pack("{s:O}", name, value), err);
     json_decref(value);
     return r;
 }
 
 int record_restart(struct record *record, json_t *kept, struct error *err)
 {
-    return record_note(record, RESTART, kept, err);
+    json_t *line = kept ? json_pack("{s:O*, s:O*, s:O}", BOOT, first_of(record, BOOT), LIBVIRT,
+                                    first_of(record, LIBVIRT), RESTART, kept)
+                        : NULL;
+    int r = write_line(record, line, record_file_replace, err);
+    if (r == 0)
+        r = restart_notes(record, kept, err);
+    json_decref(line);
+    json_decref(kept);
+    return r;
 }
 
 json_t *record_all(const struct record *record, const char *name)

@@ -42,7 +42,8 @@ int record_note(struct record *record, const char *name, json_t *value, struct e
 
 /*
  * All that was noted before is done, but for `kept`: an object whose members are what record_all()
- * is to return. In one step. Takes it; errors as record_note().
+ * is to return. In one step, on a record that is not empty, whose file shrinks to that. Takes it;
+ * errors as record_note(), but where the folder's are told the file may be the new one.
  */
 int record_restart(struct record *record, json_t *kept, struct error *err);
 

@@ -22,6 +22,7 @@ int record_file_open(struct record_file *file, const char *state_dir, const char
 {
     *file = (struct record_file){.folder_fd = -1, .fd = -1};
     (void)snprintf(file->name, sizeof(file->name), "%s", uuid);
+    (void)snprintf(file->new_name, sizeof(file->new_name), "%s.new", uuid);
     int n = snprintf(file->folder, sizeof(file->folder), "%s/records", state_dir);
     if (n < 0 || (size_t)n >= sizeof(file->folder))
         return error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "the state folder %s", state_dir);
@@ -94,11 +95,40 @@ static int sync_folder(const struct record_file *file, struct error *err)
                                       : 0;
 }
 
+static int make(struct record_file *file, const char *name, struct error *err)
+{
+    return private_file_open(file->folder_fd, file->folder, name,
+                             O_RDWR | O_APPEND | O_CREAT | O_EXCL, &file->fd, err);
+}
+
 int record_file_begin(struct record_file *file, struct error *err)
 {
-    int r = private_file_open(file->folder_fd, file->folder, file->name,
-                              O_RDWR | O_APPEND | O_CREAT | O_EXCL, &file->fd, err);
+    int r = make(file, file->name, err);
     return r < 0 ? r : sync_folder(file, err);
+}
+
+int record_file_replace(struct record_file *file, const char *text, size_t length,
+                        struct error *err)
+{
+    struct record_file new = *file;
+    new.fd = -1;
+    new.whole_bytes = 0;
+    (void)unlinkat(file->folder_fd, file->new_name, 0); /* of one that died in it */
+    int r = make(&new, file->new_name, err);
+    if (r == 0)
+        r = record_file_append(&new, text, length, err);
+    if (r == 0 && renameat(file->folder_fd, file->new_name, file->folder_fd, file->name) < 0)
+        r = refuse(file, errno, err);
+    if (r < 0) {
+        if (new.fd >= 0)
+            (void)close(new.fd);
+        (void)unlinkat(file->folder_fd, file->new_name, 0);
+        return r;
+    }
+    (void)close(file->fd);
+    file->fd = new.fd;
+    file->whole_bytes = new.whole_bytes;
+    return sync_folder(file, err);
 }
 
 int record_file_remove(struct record_file *file, struct error *err)
@@ -107,6 +137,7 @@ int record_file_remove(struct record_file *file, struct error *err)
         return 0;
     if (unlinkat(file->folder_fd, file->name, 0) < 0)
         return error_errno(err, errno, "cannot remove %s", file->path);
+    (void)unlinkat(file->folder_fd, file->new_name, 0);
     (void)close(file->fd);
     file->fd = -1;
     file->whole_bytes = 0;

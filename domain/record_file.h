@@ -17,6 +17,7 @@
 struct record_file {
     char folder[PRIVATE_FILE_FOLDER_SIZE];
     char name[ID_UUID_SIZE];
+    char new_name[ID_UUID_SIZE + sizeof(".new")]; /* of what takes its place: no record's */
     char path[PATH_MAX];
     int folder_fd;
     int fd;            /* -1: there is none yet */
@@ -42,6 +43,14 @@ int record_file_begin(struct record_file *file, struct error *err);
 /* On disk when it returns 0, and else not begun. */
 int record_file_append(struct record_file *file, const char *text, size_t length,
                        struct error *err);
+
+/*
+ * The text is all there is in it: whoever dies meanwhile, the host too, leaves the old file or the
+ * new one. After a failure it is as it was, unless it is the folder's: then it may be either. Who
+ * has it open reads the old one.
+ */
+int record_file_replace(struct record_file *file, const char *text, size_t length,
+                        struct error *err);
 
 /* Nothing where there is none. */
 int record_file_remove(struct record_file *file, struct error *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* domain/record.c: what is written down outlives who wrote it, and half a line is none. */
+/* domain/record.c, record_file.c: what is written down outlives who wrote it, and half a line is
+ * none. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -7,9 +8,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -20,11 +23,29 @@
 #define UUID "2e0af6cc-8dab-4d5d-b039-8bb41cec430e"
 
 static struct error err;
+static enum { RENAMES, FAILS, DIES_BEFORE, DIES_BEHIND } rename_does;
+
+int __real_renameat(int old_fd, const char *old_path, int new_fd, const char *new_path);
+int __wrap_renameat(int old_fd, const char *old_path, int new_fd, const char *new_path);
+int __wrap_renameat(int old_fd, const char *old_path, int new_fd, const char *new_path)
+{
+    if (rename_does == FAILS) {
+        errno = EIO;
+        return -1;
+    }
+    if (rename_does == DIES_BEFORE)
+        (void)raise(SIGKILL);
+    int r = __real_renameat(old_fd, old_path, new_fd, new_path);
+    if (rename_does == DIES_BEHIND)
+        (void)raise(SIGKILL);
+    return r;
+}
 
 static int set_up(void **state)
 {
     (void)state;
     err = (struct error)ERROR_INIT;
+    rename_does = RENAMES;
     return 0;
 }
 
@@ -47,6 +68,12 @@ static void append(const char *text)
     assert_non_null(file);
     assert_true(fputs(text, file) >= 0);
     assert_int_equal(fclose(file), 0);
+}
+
+static void need(int r)
+{
+    if (r < 0)
+        fail_msg("%s", err.message);
 }
 
 static const char *value_at(const struct record *record, const char *name, size_t i)
@@ -168,6 +195,119 @@ static void what_is_settled_counts_no_more(void **state)
     record_close(record);
 }
 
+static void restart_at(struct record *record, const char *value)
+{
+    need(record_restart(record, json_pack("{s:[s]}", "merging", value), &err));
+}
+
+static off_t size_of_record(void)
+{
+    struct stat st;
+    assert_int_equal(stat(path_of_record(), &st), 0);
+    return st.st_size;
+}
+
+/* The timer tries each minute what cannot be ended yet. */
+static void a_record_that_is_tried_for_years_does_not_grow(void **state)
+{
+    (void)state;
+    struct record *record = open_record();
+    need(record_set_libvirt(record, "qemu:///system", &err));
+    need(record_note(record, "file", json_string("one"), &err));
+    restart_at(record, "first");
+    off_t size = size_of_record();
+    for (int i = 0; i < 10; i++) {
+        need(record_note(record, "complete", json_true(), &err));
+        restart_at(record, "again");
+        record_close(record);
+        record = open_record();
+    }
+    assert_int_equal(size_of_record(), size);
+    assert_string_equal(value_at(record, "merging", 0), "again");
+    assert_null(record_all(record, "complete"));
+    assert_string_equal(record_libvirt(record), "qemu:///system");
+    need(record_end(record, &err));
+    record_close(record);
+}
+
+static void it_is_still_of_the_boot_it_was_begun_in(void **state)
+{
+    (void)state;
+    struct record *record = open_record();
+    need(record_note(record, "file", json_string("one"), &err));
+    assert_int_equal(truncate(path_of_record(), 0), 0);
+    record_close(record);
+    append("{\"boot\":\"another\"}\n{\"file\":\"one\"}\n");
+    record = open_record();
+    restart_at(record, "again");
+    record_close(record);
+    record = open_record();
+    assert_true(record_host_rebooted(record));
+    need(record_end(record, &err));
+    record_close(record);
+}
+
+static void what_cannot_be_restarted_is_as_it_was(void **state)
+{
+    (void)state;
+    struct record *record = open_record();
+    need(record_note(record, "file", json_string("one"), &err));
+    rename_does = FAILS;
+    assert_int_equal(record_restart(record, json_object(), &err), -EIO);
+    assert_non_null(strstr(err.message, path_of_record()));
+    assert_int_equal(access(temp_path("records/" UUID ".new"), F_OK), -1);
+    err = (struct error)ERROR_INIT;
+    need(record_note(record, "file", json_string("two"), &err));
+    record_close(record);
+    record = open_record();
+    assert_string_equal(value_at(record, "file", 0), "one");
+    assert_string_equal(value_at(record, "file", 1), "two");
+    need(record_end(record, &err));
+    record_close(record);
+}
+
+static void restart_and_die(void)
+{
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct record *record = open_record();
+        (void)record_restart(record, json_pack("{s:[s]}", "merging", "again"), &err);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
+static void who_dies_in_it_leaves_the_old_one_or_the_new_one(void **state)
+{
+    (void)state;
+    struct record *record = open_record();
+    need(record_note(record, "file", json_string("one"), &err));
+    record_close(record);
+    for (int i = 0; i < 2; i++) { /* also on top of what the first has left */
+        rename_does = DIES_BEFORE;
+        restart_and_die();
+        record = open_record();
+        assert_string_equal(value_at(record, "file", 0), "one");
+        assert_null(record_all(record, "merging"));
+        record_close(record);
+    }
+    rename_does = DIES_BEHIND;
+    restart_and_die();
+    record = open_record();
+    assert_null(record_all(record, "file"));
+    assert_string_equal(value_at(record, "merging", 0), "again");
+    record_close(record);
+    rename_does = DIES_BEFORE;
+    restart_and_die();
+    record = open_record();
+    need(record_end(record, &err));
+    record_close(record);
+    assert_int_equal(rmdir(temp_path("records")), 0); /* nothing is left in it */
+}
+
 static void a_domain_is_found_by_what_is_written_down(void **state)
 {
     (void)state;
@@ -267,6 +407,10 @@ static void a_record_that_cannot_be_trusted(void **state)
     record = open_record();
     assert_int_equal(record_note(record, "file", json_string("one"), &err), 0);
     record_close(record);
+    assert_int_equal(truncate(path_of_record(), 17 << 20), 0);
+    assert_int_equal(record_open(temp_folder, UUID, &record, &err), -EFBIG);
+    assert_non_null(strstr(err.message, path_of_record()));
+    err = (struct error)ERROR_INIT;
     assert_int_equal(chmod(path_of_record(), 0666), 0);
     assert_int_equal(record_open(temp_folder, UUID, &record, &err), -EPERM);
     assert_int_equal(unlink(path_of_record()), 0);
@@ -281,6 +425,10 @@ int main(void)
         TEST(what_is_noted_behind_half_a_line_is_read),
         TEST(a_note_that_is_cut_short_is_none),
         TEST(what_is_settled_counts_no_more),
+        TEST(a_record_that_is_tried_for_years_does_not_grow),
+        TEST(it_is_still_of_the_boot_it_was_begun_in),
+        TEST(what_cannot_be_restarted_is_as_it_was),
+        TEST(who_dies_in_it_leaves_the_old_one_or_the_new_one),
         TEST(a_domain_is_found_by_what_is_written_down),
         TEST(of_one_libvirt),
         TEST(of_no_libvirt_that_is_known),
