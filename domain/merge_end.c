@@ -90,8 +90,10 @@ static int remove_file(const struct session *session, const struct layer_map *ma
 {
     const char *path = merge_chain_path(file);
     struct stat st;
-    if (!file || (lstat(path, &st) < 0 && errno == ENOENT))
+    if (!file)
         return 0;
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? 0 : error_errno(err, errno, "cannot look at %s", path);
     json_t *now = json_pack("{s:s, s:I, s:I}", "path", path, "dev", (json_int_t)st.st_dev, "ino",
                             (json_int_t)st.st_ino);
     bool is_it = merge_chain_is_same(file, now, record_host_rebooted(session->record));

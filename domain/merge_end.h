@@ -20,6 +20,6 @@ int merge_end_metadata(virDomainPtr domain, const char *snapshot, struct error *
 
 /*
  * The files that nobody names any more, the rest is told of and stays: when what they held is on
- * the disk that base is on, whatever becomes of the host.
+ * the disk that base is on, whatever becomes of the host. Fails where one cannot be looked at.
  */
 int merge_end_files(const struct session *session, const json_t *merge, struct error *err);
