@@ -31,8 +31,10 @@ static int do_plan(struct session *session, const struct deletion_plan *plan, st
     if (!deletion_settle_has_begun(session))
         (void)record_end(session->record, &ignored);
     else
-        (void)error_append(&failure, "; the next command on the domain, or `domain recover`, goes "
-                                     "on with it");
+        (void)error_append(&failure,
+                           "; the next command on the domain goes on with it, or `domain recover`, "
+                           "which nova-snapshot-domain-recover.timer starts each minute where it "
+                           "is enabled");
     *err = failure;
     return r;
 }

@@ -28,7 +28,7 @@ struct delete_request {
  * notes (merge_plan.h, internal_delete.h) of those that are deleted, returned owned. First what an
  * earlier command has left is undone. ENOENT when there is no such checkpoint; errors as
  * saved_file_check(), merge_check.h, merge_plan.h and internal_delete.h. After a failure that says
- * so the rest of it is done by the next command.
+ * so the rest of it is done by the next command, or the timer's.
  */
 int checkpoint_delete(struct session *session, const struct delete_request *request,
                       json_t **ret_done, struct error *err);

@@ -299,11 +299,12 @@ const struct command command_table[] = {
          "layer, layers that libvirt and the files' headers tell differently of, a disk resized "
          "since, links, data in further files, encryption, a job under way, a saved guest, too "
          "little room, a guest that was saved to a file which is still there and was not restored. "
-         "Killed in the middle, the guest has all it wrote, and the next command on "
-         "the domain, or domain recover, goes on with it; until then start a server of nova's "
-         "by no hard reboot. A file that may have more than the one it was merged into stays, as "
-         "where the guest is not known to be the one that was merged. Of a "
-         "server of nova's is told whether its disks are nova's own files again.",
+         "Killed or interrupted in the middle, the guest has all it wrote, and the next command on "
+         "the domain goes on with it, or domain recover, which nova-snapshot-domain-recover.timer "
+         "starts within a minute; until then start a server of nova's by no hard reboot. A file "
+         "that may have more than the one it was merged into stays, as where the guest is "
+         "not known to be the one that was merged. Of a server of nova's is told whether its disks "
+         "are nova's own files again.",
      .run = domain_delete_checkpoint,
      .options = {INVOCATION_CHILDREN, INVOCATION_FORCE_DELETE, INVOCATION_CONNECT,
                  INVOCATION_STATE_DIR},
