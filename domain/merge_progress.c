@@ -13,6 +13,7 @@
 #include "domain/merge_chain.h"
 
 #define MERGING "merging"
+#define NOTES_MAX 64
 #define BEHIND_NS NS_PER_S /* QEMU's commit is a tenth of it behind the guest at most */
 
 static const char *newest_of(const json_t *disk)
@@ -59,22 +60,6 @@ static json_t *note_of_whole_yet(const json_t *disk, const json_t *run)
     return note;
 }
 
-int merge_progress_note(struct record *record, const json_t *disk, const json_t *run, bool is_whole,
-                        struct error *err)
-{
-    json_t *note = is_whole && !domain_run_is_active(run) ? note_of_whole_yet(disk, run)
-                                                          : note_of(disk, run, is_whole);
-    return record_note(record, MERGING, note, err);
-}
-
-int merge_progress_note_pivot(struct record *record, const json_t *disk, const json_t *run,
-                              struct error *err)
-{
-    json_t *note = note_of_whole_yet(disk, run);
-    (void)json_object_set_new(note, "pivot_ns", json_integer(now_ns()));
-    return record_note(record, MERGING, note, err);
-}
-
 /* Takes `notes`. */
 static int restart(struct record *record, json_t *notes, struct error *err)
 {
@@ -82,6 +67,56 @@ static int restart(struct record *record, json_t *notes, struct error *err)
                           json_pack("{s:O*, s:O*, s:o}", "domain", record_all(record, "domain"),
                                     "merge", record_all(record, "merge"), MERGING, notes),
                           err);
+}
+
+static size_t count_behind(const json_t *notes, size_t place)
+{
+    const json_t *target = json_object_get(json_array_get(notes, place), "target");
+    size_t count = 0;
+    for (size_t i = place + 1; i < json_array_size(notes); i++)
+        count += json_equal(json_object_get(json_array_get(notes, i), "target"), target) ? 1 : 0;
+    return count;
+}
+
+/* What fails behind its note is tried each minute. Of a disk the last note tells, or the one before
+ * where that is forgotten. */
+static int drop_old(struct record *record, struct error *err)
+{
+    json_t *notes = record_all(record, MERGING), *kept;
+    size_t count = json_array_size(notes);
+    if (count < NOTES_MAX)
+        return 0;
+    kept = json_copy(notes);
+    for (size_t i = count; i-- > 0;)
+        if (count_behind(notes, i) >= 2)
+            (void)json_array_remove(kept, i);
+    return restart(record, kept, err);
+}
+
+/* Takes `note`. */
+static int add_note(struct record *record, json_t *note, struct error *err)
+{
+    int r = drop_old(record, err);
+    if (r == 0)
+        return record_note(record, MERGING, note, err);
+    json_decref(note);
+    return r;
+}
+
+int merge_progress_note(struct record *record, const json_t *disk, const json_t *run, bool is_whole,
+                        struct error *err)
+{
+    json_t *note = is_whole && !domain_run_is_active(run) ? note_of_whole_yet(disk, run)
+                                                          : note_of(disk, run, is_whole);
+    return add_note(record, note, err);
+}
+
+int merge_progress_note_pivot(struct record *record, const json_t *disk, const json_t *run,
+                              struct error *err)
+{
+    json_t *note = note_of_whole_yet(disk, run);
+    (void)json_object_set_new(note, "pivot_ns", json_integer(now_ns()));
+    return add_note(record, note, err);
 }
 
 int merge_progress_forget(struct record *record, const json_t *disk, struct error *err)

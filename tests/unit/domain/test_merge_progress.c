@@ -221,10 +221,44 @@ static void a_begin_that_is_taken_back(void **state)
     assert_true(is_done(vdb, -1));
 }
 
+/* The timer tries each minute what fails behind its note. */
+static void tries_without_end_take_no_more_room(void **state)
+{
+    (void)state;
+    struct stat st;
+    note(vdb, 7, true);
+    for (int i = 0; i < 1000; i++) {
+        note(vda, -1, i % 2 == 0);
+        assert_int_equal(stat(temp_path("state/records/" UUID), &st), 0);
+        assert_true(st.st_size < 16384);
+    }
+    open_record();
+    assert_false(is_done(vda, -1));
+    assert_true(is_done(vdb, -1));
+    note(vda, -1, true);
+    assert_true(is_done(vda, -1));
+    assert_int_equal(merge_progress_forget(record, vda, &err), 0);
+    assert_true(merge_progress_has_begun(record, vda));
+    assert_false(is_done(vda, -1));
+}
+
+static void a_begin_that_is_taken_back_at_any_time(void **state)
+{
+    (void)state;
+    note(vda, 7, true);
+    for (int i = 0; i < 1000; i++) {
+        note(vda, 7, false);
+        assert_int_equal(merge_progress_forget(record, vda, &err), 0);
+        assert_true(is_done(vda, -1));
+        note(vdb, 7, true);
+    }
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(tries_without_end_take_no_more_room), TEST(a_begin_that_is_taken_back_at_any_time),
         TEST(what_was_not_begun_is_not_done),      TEST(a_part_is_not_all),
         TEST(the_guest_it_was_begun_with),         TEST(a_guest_that_was_started_meanwhile),
         TEST(another_one_of_the_same_id),          TEST(one_that_an_old_record_tells_of),
