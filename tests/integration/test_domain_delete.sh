@@ -461,6 +461,7 @@ test_pivot() {
     make_guest $guest
     checkpoint $guest a --disk-only
     write_both $guest 0x02
+    sleep 1 # so that it is older than the pivot by as much as a commit may be behind
     echo "merge:pivoted kill" >"$STATE/failpoint"
     (delete $guest a >/dev/null) 2>"$DIR/shells"
     [ "$(defined_file_of $guest vda)" = "$DISKS/$guest.img" ]
