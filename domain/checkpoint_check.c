@@ -151,6 +151,12 @@ static int check_at_rest(virDomainPtr domain, const struct checkpoint_plan *plan
                : 0;
 }
 
+int checkpoint_check_idle(const struct session *session, const struct checkpoint_plan *plan,
+                          struct error *err)
+{
+    return plan->runs ? check_jobs(session, plan, err) : check_at_rest(session->domain, plan, err);
+}
+
 /* And that its agent answers: else nobody could tell afterwards whether it was thawed. */
 static int check_thawed(const struct session *session, struct error *err)
 {
@@ -184,7 +190,7 @@ int checkpoint_check(const struct session *session, const struct checkpoint_plan
     if (r == 0)
         r = checkpoint_check_devices(xml, plan->is_internal, plan->has_memory, err);
     if (r == 0)
-        r = plan->runs ? check_jobs(session, plan, err) : check_at_rest(session->domain, plan, err);
+        r = checkpoint_check_idle(session, plan, err);
     if (r == 0 && plan->has_bitmaps && plan->has_memory && !plan->is_running)
         r = refuse(err, "the guest is paused and has checkpoints of increments: QEMU lets go of "
                         "their bitmaps with the memory, and an increment could lack writes; let it "

@@ -17,6 +17,10 @@ int checkpoint_check(const struct session *session, const struct checkpoint_plan
  * layers from ever being merged. */
 int checkpoint_check_ends(const struct checkpoint_plan *plan, struct error *err);
 
+/* Of those what keeps libvirt from any work on the disks: a job, a memory that it keeps. */
+int checkpoint_check_idle(const struct session *session, const struct checkpoint_plan *plan,
+                          struct error *err);
+
 /* For its test: what the definition has that a checkpoint of this kind cannot be made with. */
 int checkpoint_check_devices(const char *domain_xml, bool is_internal, bool has_memory,
                              struct error *err);

@@ -72,8 +72,7 @@ static int choose_name(virDomainPtr domain, const char *wanted, struct checkpoin
     return check_name(domain, plan->name, err);
 }
 
-/* "" when the domain has none. */
-static void read_current(virDomainPtr domain, char ret_name[static CHECKPOINT_NAME_SIZE])
+void checkpoint_name_current(virDomainPtr domain, char ret_name[static CHECKPOINT_NAME_SIZE])
 {
     cleanup_snapshot virDomainSnapshotPtr current = virDomainSnapshotCurrent(domain, 0);
     const char *name = current ? virDomainSnapshotGetName(current) : NULL;
@@ -191,7 +190,7 @@ int checkpoint_name_all(virDomainPtr domain, const struct checkpoint_request *re
     int r = choose_name(domain, request->name, plan, err);
     if (r < 0 || plan->is_internal)
         return r;
-    read_current(domain, earlier);
+    checkpoint_name_current(domain, earlier);
     for (size_t i = 0; r == 0 && i < plan->disk_count; i++)
         r = name_overlay(request, earlier, plan, &plan->disks[i], err);
     if (r == 0 && plan->has_memory)

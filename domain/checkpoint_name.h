@@ -16,6 +16,9 @@
 int checkpoint_name_all(virDomainPtr domain, const struct checkpoint_request *request,
                         struct checkpoint_plan *plan, struct error *err);
 
+/* Of the current checkpoint; "" when the domain has none. */
+void checkpoint_name_current(virDomainPtr domain, char ret_name[static CHECKPOINT_NAME_SIZE]);
+
 #define CHECKPOINT_STAMP_SIZE 32
 
 /*

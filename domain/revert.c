@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <libvirt/virterror.h>
+#include <stdio.h>
 
 #include "common/cleanup.h"
 #include "common/secret.h"
 #include "domain/checkpoint_delete.h"
+#include "domain/checkpoint_name.h"
 #include "domain/leftover.h"
 #include "domain/merge_check.h"
 #include "domain/nova_guest.h"
@@ -45,19 +47,23 @@ static int check_owner(const struct session *session, const struct revert_point 
     return r < 0 ? r : nova_guest_refuse_revert(xml, err);
 }
 
-/* What would keep revert_discard() from its work. */
+/* What would keep revert_discard() from its work: to an internal one nothing is kept. */
 static int check_discard(const struct session *session, const struct revert_point *point,
                          const struct revert_request *request, struct error *err)
 {
-    if (!request->discard)
+    if (!request->discard || point->is_internal)
         return 0;
-    int r = point->is_internal
-                ? error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                            "checkpoint %s is inside its disks: going back to it keeps nothing of "
-                            "now, and takes --force instead",
-                            point->name)
-                : merge_check_domain(session, err);
+    int r = merge_check_domain(session, err);
     return r < 0 ? error_prepend(err, "what is left behind could not be removed (--discard)") : 0;
+}
+
+int revert_name_left(const struct session *session, struct revert_report *report, struct error *err)
+{
+    char stamp[CHECKPOINT_STAMP_SIZE] = "";
+    int r = checkpoint_name_stamp(session->domain, REVERT_LEFT, stamp, err);
+    if (r == 0)
+        (void)snprintf(report->left, sizeof(report->left), REVERT_LEFT "%s", stamp);
+    return r;
 }
 
 const char *revert_state_of(const struct revert_point *point, const struct revert_request *request)
@@ -131,6 +137,10 @@ int revert_run(struct session *session, const struct revert_request *request,
 int revert_discard(struct session *session, const struct revert_report *report, json_t **ret_done,
                    struct error *err)
 {
+    if (report->left[0] == '\0') {
+        *ret_done = json_array();
+        return *ret_done ? 0 : error_nomem(err);
+    }
     /* A guest that was saved to a file was asked about before. */
     const struct delete_request request = {.name = report->left, .force = true};
     return checkpoint_delete(session, &request, ret_done, err);

@@ -18,6 +18,7 @@
 #include "domain/pending_call.h"
 #include "domain/revert_check.h"
 #include "domain/revert_definition.h"
+#include "domain/revert_hold.h"
 #include "domain/revert_int.h"
 #include "domain/revert_layers.h"
 #include "domain/revert_settle.h"
@@ -145,28 +146,6 @@ static int make_layers(const struct reverting *reverting, struct error *err)
                                       reverting->point->disk_count, err);
 }
 
-/* From here to its end the guest writes nothing. */
-static int hold_guest(struct reverting *reverting, struct error *err)
-{
-    struct session *session = reverting->session;
-    if (!reverting->left.plan.is_running)
-        return 0;
-    int r = record_note(session->record, "suspend", json_true(), err);
-    if (r == 0)
-        r = pending_call_begin(session, err);
-    if (r < 0)
-        return r;
-    if (virDomainSuspend(session->domain) < 0) {
-        r = libvirt_error(err, "cannot pause the guest");
-        pending_call_failed(session);
-        return r;
-    }
-    reverting->left.plan.is_running = false;
-    r = pending_call_answered(session, err);
-    failpoint("revert:suspended");
-    return r;
-}
-
 /* Where the domain is now: at the checkpoint of what is left behind. */
 static int note_switch(struct reverting *reverting, struct error *err)
 {
@@ -207,7 +186,7 @@ static int note_switch(struct reverting *reverting, struct error *err)
 static int leave(struct reverting *reverting, struct error *err)
 {
     struct session *session = reverting->session;
-    int r = hold_guest(reverting, err);
+    int r = revert_hold_begin(session, &reverting->left.plan, err);
     if (r == 0)
         r = checkpoint_take_make(session, &reverting->left_request, &reverting->left, err);
     if (r == 0)
@@ -242,15 +221,12 @@ static int run(struct reverting *reverting, const char *stamp, struct error *err
 int revert_external(struct session *session, const struct revert_point *point,
                     struct revert_report *report, struct error *err)
 {
-    char stamp[CHECKPOINT_STAMP_SIZE] = "", left[CHECKPOINT_STAMP_SIZE + 8];
     struct reverting reverting = {.session = session, .point = point, .report = report};
-    int r = checkpoint_name_stamp(session->domain, "left-", stamp, err);
+    int r = revert_name_left(session, report, err);
     if (r < 0)
         return r;
-    (void)snprintf(left, sizeof(left), "left-%s", stamp);
-    reverting.left_request.name = left;
-    r = run(&reverting, stamp, err);
-    (void)snprintf(report->left, sizeof(report->left), "%s", left);
+    reverting.left_request.name = report->left;
+    r = run(&reverting, report->left + strlen(REVERT_LEFT), err);
     checkpoint_take_done(&reverting.left);
     secret_free(reverting.definition);
     secret_free(reverting.memory_xml);

@@ -5,10 +5,32 @@
 #include <jansson.h>
 
 #include "common/cleanup.h"
+#include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "domain/domain_run.h"
+#include "domain/pending_call.h"
 #include "driver/libvirt/domain.h"
+
+int revert_hold_begin(struct session *session, struct checkpoint_plan *left, struct error *err)
+{
+    if (!left->is_running)
+        return 0;
+    int r = record_note(session->record, "suspend", json_true(), err);
+    if (r == 0)
+        r = pending_call_begin(session, err);
+    if (r < 0)
+        return r;
+    if (virDomainSuspend(session->domain) < 0) {
+        r = libvirt_error(err, "cannot pause the guest");
+        pending_call_failed(session);
+        return r;
+    }
+    left->is_running = false;
+    r = pending_call_answered(session, err);
+    failpoint("revert:suspended");
+    return r;
+}
 
 static const json_t *reversal(const struct session *session)
 {

@@ -6,7 +6,12 @@
 #pragma once
 
 #include "common/error.h"
+#include "domain/checkpoint_plan.h"
 #include "domain/session.h"
+
+/* From here to its end the guest writes nothing: `left`, of what is now, is then that of one that
+ * is paused. Nothing to do where it does not run. */
+int revert_hold_begin(struct session *session, struct checkpoint_plan *left, struct error *err);
 
 /* It is the guest of then, and paused; that nobody else has paused it is told where libvirt can. */
 bool revert_hold_lasts(const struct session *session);

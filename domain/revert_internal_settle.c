@@ -4,18 +4,32 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "domain/checkpoint_name.h"
 #include "domain/domain_run.h"
+#include "domain/revert_layers.h"
 #include "driver/libvirt/connection.h"
 #include "driver/libvirt/domain.h"
 
-/* Each try of it is noted, and all are to one checkpoint. */
-static const char *name_of(const struct session *session)
+static const json_t *first_try(const struct session *session)
 {
-    return json_string_member(json_array_get(record_all(session->record, "internal"), 0), "name");
+    return json_array_get(record_all(session->record, "internal"), 0);
+}
+
+static const json_t *last_try(const struct session *session)
+{
+    const json_t *tries = record_all(session->record, "internal");
+    return json_array_get(tries, json_array_size(tries) - 1);
+}
+
+static const char *name_of(const json_t *try)
+{
+    const char *name = json_string_member(try, "name");
+    return name ? name : "";
 }
 
 static enum domain_run_likeness compare_run(const struct session *session, size_t try,
@@ -40,16 +54,13 @@ static bool has_noted_run(const struct session *session, size_t try)
 
 /* One that was started for the last try has it all; that of before the first, which libvirt ends or
  * pauses and leaves so where it fails, has nothing of it as long as it runs. */
-static int look_at_guest(const struct session *session, bool *ret_is_whole, struct error *err)
+static int look_at_guest(const struct session *session, const json_t *run, bool *ret_is_whole,
+                         struct error *err)
 {
     int state = VIR_DOMAIN_NOSTATE, reason = 0;
     size_t tries = json_array_size(record_all(session->record, "internal"));
-    cleanup_run json_t *run = NULL;
-    int r = domain_run_read(session, &run, err);
-    if (r == 0 && virDomainGetState(session->domain, &state, &reason, 0) < 0)
-        r = libvirt_error(err, "cannot read whether the guest runs");
-    if (r < 0)
-        return r;
+    if (virDomainGetState(session->domain, &state, &reason, 0) < 0)
+        return libvirt_error(err, "cannot read whether the guest runs");
     bool is_other = !has_noted_run(session, tries - 1) ||
                     compare_run(session, tries - 1, run) == DOMAIN_RUN_OTHER;
     bool is_new = is_other && is_from_snapshot(state, reason);
@@ -58,30 +69,93 @@ static int look_at_guest(const struct session *session, bool *ret_is_whole, stru
     if (is_old)
         log_warning("the guest runs on, and libvirt is not known to have taken it back to "
                     "checkpoint %s: if it is not there, go back once more",
-                    name_of(session));
+                    name_of(last_try(session)));
     return 0;
+}
+
+/* libvirt makes it the current one when all else is done. */
+static bool has_arrived(const struct session *session, const char *current)
+{
+    const char *name = name_of(last_try(session));
+    const char *before = json_string_member(last_try(session), "current");
+    return before && strcmp(before, name) != 0 && strcmp(current, name) == 0;
+}
+
+static bool are_files_untouched(const struct session *session)
+{
+    enum revert_layers files = REVERT_LAYERS_WRITTEN;
+    struct error ignored = ERROR_INIT;
+    const json_t *noted = json_array_get(record_all(session->record, "layers"), 0);
+    size_t i;
+    const json_t *file;
+    json_t *disks = json_array();
+    json_array_foreach (noted, i, file)
+        (void)json_array_append_new(disks,
+                                    json_pack("{s:O}", "overlay", json_object_get(file, "path")));
+    int r = revert_layers_look(session, disks, &files, &ignored);
+    json_decref(disks);
+    return noted && r == 0 && files == REVERT_LAYERS_UNTOUCHED;
+}
+
+/* It ends the guest before it writes to a disk. */
+static bool is_left_alone(const struct session *session, const char *current, const json_t *run)
+{
+    const char *before = json_string_member(first_try(session), "current");
+    bool is_first = json_array_size(record_all(session->record, "internal")) == 1;
+    if (!is_first || !before || strcmp(before, current) != 0)
+        return false;
+    return domain_run_is_active(run) ? compare_run(session, 0, run) == DOMAIN_RUN_SAME
+                                     : are_files_untouched(session);
+}
+
+static bool was_asked(const struct session *session)
+{
+    json_int_t before = json_integer_value(json_object_get(first_try(session), "asked"));
+    return (json_int_t)json_array_size(record_all(session->record, "begun")) > before;
+}
+
+static int look(struct session *session, bool *ret_is_whole, struct error *err)
+{
+    char current[CHECKPOINT_NAME_SIZE];
+    cleanup_run json_t *run = NULL;
+    int r = domain_run_read(session, &run, err);
+    if (r < 0)
+        return r;
+    checkpoint_name_current(session->domain, current);
+    *ret_is_whole = true;
+    if (has_arrived(session, current)) {
+        session->outcome = "the domain is at the checkpoint";
+        return record_note(session->record, "entered", json_true(), err);
+    }
+    return is_left_alone(session, current, run)
+               ? record_note(session->record, "returned", json_true(), err)
+               : look_at_guest(session, run, ret_is_whole, err);
 }
 
 int revert_internal_settle(struct session *session, struct error *err)
 {
     bool is_whole = false, is_active = false;
     const struct record *record = session->record;
-    if (record_all(record, "entered") || record_all(record, "returned") ||
-        !record_all(record, "begun"))
+    if (record_all(record, "entered") || record_all(record, "returned"))
         return 0;
+    if (!was_asked(session))
+        return record_note(session->record, "returned", json_true(), err);
     int r = libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
                                       &is_active, err);
     if (r < 0 || !session->domain)
         return r;
-    r = look_at_guest(session, &is_whole, err);
+    r = look(session, &is_whole, err);
     if (r < 0 || is_whole)
         return r;
-    const char *name = name_of(session);
+    const char *name = name_of(first_try(session));
+    const char *left =
+        json_string_member(json_array_get(record_all(record, "snapshot"), 0), "name");
     return error_set(
         err, EBUSY, EXC_INTERNAL_ERROR,
         "libvirt is not known to have taken all disks of the domain back to "
         "checkpoint %s, one may be as it was then and another as it is now: go back to "
-        "checkpoint %s once more, with `domain revert --force`, or remove %s when the "
+        "checkpoint %s once more%s%s, with `domain revert --force`, or remove %s when the "
         "disks are known to be of one time",
-        name, name, record_path(record));
+        name, name, left ? ", or to what was left behind, " : "", left ? left : "",
+        record_path(record));
 }

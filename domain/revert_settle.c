@@ -57,7 +57,8 @@ static bool is_noted(const struct session *session, const char *name)
 static int await_call(struct session *session, struct error *err)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
-    bool is_waited_for = is_noted(session, "snapshot") && !is_noted(session, "switch");
+    bool is_waited_for = is_noted(session, "snapshot") && !is_noted(session, "switch") &&
+                         !is_noted(session, "internal");
     uint64_t until_ms = is_waited_for ? 0 : pending_call_until_ms(session);
     if (until_ms == 0)
         return 0;
@@ -100,15 +101,36 @@ static int let_go(const struct session *session, struct error *err)
     return r;
 }
 
+static void tell_left(const struct session *session)
+{
+    if (is_noted(session, "made"))
+        log_warning("checkpoint %s of what was to be left behind was made: it stays",
+                    json_string_member(note_of(session, "snapshot"), "name"));
+}
+
 /* Before the switch: nothing has become of the domain but that it may be paused. */
 static int undo(const struct session *session, bool is_active, struct error *err)
 {
     int r = is_active ? let_go(session, err) : 0;
     if (r == 0)
         r = remove_layers(session, err);
-    if (r == 0 && is_noted(session, "made"))
-        log_warning("checkpoint %s of what was to be left behind was made: it stays",
-                    json_string_member(note_of(session, "snapshot"), "name"));
+    if (r == 0)
+        tell_left(session);
+    return r;
+}
+
+/* libvirt goes on with it when the command has died. */
+static int settle_internal(struct session *session, struct error *err)
+{
+    bool is_answered = is_noted(session, "entered") || is_noted(session, "returned");
+    int r = is_answered ? 0 : await_call(session, err);
+    if (r == 0)
+        r = revert_internal_settle(session, err);
+    if (r < 0 || !is_noted(session, "returned") || !session->domain)
+        return r;
+    r = let_go(session, err);
+    if (r == 0)
+        tell_left(session);
     return r;
 }
 
@@ -256,11 +278,8 @@ static int settle_switch(struct session *session, struct error *err)
 int revert_settle(struct session *session, struct error *err)
 {
     bool is_active = false;
-    if (is_noted(session, "internal")) { /* libvirt goes on with it when the command has died */
-        bool is_answered = is_noted(session, "entered") || is_noted(session, "returned");
-        int r = is_answered ? 0 : await_call(session, err);
-        return r < 0 ? r : revert_internal_settle(session, err);
-    }
+    if (is_noted(session, "internal"))
+        return settle_internal(session, err);
     if (is_noted(session, "returned"))
         return remove_layers(session, err);
     if (!is_open(session))

@@ -5,7 +5,8 @@
  *
  * Notes of its record, besides those of the checkpoint of what is left behind and of calls
  * (checkpoint_settle.h, pending_call.h):
- *   revert    {to: where it is to go, was_running, run: of the guest (domain_run.h)}
+ *   revert    {to: where it is to go, was_running, run: of the guest (domain_run.h)}; to an
+ *             internal one {to: {current}} alone
  *   layers    those of a place are made (revert_layers.h): nothing is started, ended or removed
  *             where a guest has written to one since; with the empty ones of where it is to go it
  *             cannot get there
@@ -15,9 +16,11 @@
  *   entered   it is there
  *   back      {why}: it cannot get there, and goes back to where it came from
  *   returned  it has
- *   internal  {name, run: of the guest}: libvirt is about to take it back to this internal one,
- *             file by file, and alone knows how far; `entered` or `returned` when it has told.
- *             Until then it is kept, unless a guest shows it
+ *   internal  {name, run: of the guest, asked: how often libvirt was asked for other things
+ *             before, current: the current checkpoint}: libvirt is about to take it back to this
+ *             internal one, file by file, and alone knows how far; `layers` has the files as they
+ *             are then. `entered` or `returned` when it has told. Until then it is kept, unless
+ *             the guest, the current checkpoint or the files show it
  *
  * A place: {current: the checkpoint's name, state: "running", "paused" or "shut off",
  * memory: its file or "", memory_xml, definition, disks: [{target, base, overlay}]}

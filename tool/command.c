@@ -82,13 +82,14 @@ const struct command_option command_options[INVOCATION_OPTIONS] = {
         {"force", NULL,
          "Also onto disks that have changed, or of which nothing is known: what "
          "the guest still has in memory of them may destroy them."},
-    [INVOCATION_FORCE_REVERT] = {"force", NULL,
-                                 "To an internal checkpoint, where what was written since is "
-                                 "lost; a server of nova's, which nova may not be able to "
-                                 "start afterwards; and a guest that was saved to a file."},
+    [INVOCATION_FORCE_REVERT] =
+        {"force", NULL,
+         "Also a server of nova's, which nova may not be able to start afterwards; a guest that "
+         "was saved to a file; and once more to an internal checkpoint where libvirt is not known "
+         "to have come to the end of the way to it."},
     [INVOCATION_DISCARD] = {"discard", NULL,
                             "What is now is not kept: its checkpoint is deleted when the domain is "
-                            "where it was to go."},
+                            "where it was to go; to an internal one none is made."},
     [INVOCATION_FORCE_CHECKPOINT] =
         {"force", NULL,
          "Also of a server of nova's, which nova cannot start while its disks are in layers, or "
@@ -265,12 +266,13 @@ const struct command command_table[] = {
      .summary = "Takes a domain back to one of its checkpoints.",
      .more =
          "Its disks, its definition and, if the checkpoint has it, the guest's memory are those of "
-         "that instant; without memory it is stopped afterwards unless told otherwise. To an "
-         "external checkpoint: the domain as it is now is kept by a checkpoint of its own, "
-         "left-<time>, which one may go back to in turn, then the disks go on in new files "
-         "<disk>.<NAME>-<time>. With --discard that checkpoint is deleted at the end, as domain "
-         "delete-checkpoint does, and it is there, whole, until then. To an internal one with "
-         "--force alone: what was written since is lost. A server of nova's goes back to an "
+         "that instant; without memory it is stopped afterwards unless told otherwise. The domain "
+         "as it is now is kept by a checkpoint of its own, left-<time>, which one may go back to "
+         "in turn. To an external checkpoint the disks go on in new files <disk>.<NAME>-<time>; "
+         "with --discard left-<time> is deleted at the end, as domain delete-checkpoint does, and "
+         "it is there, whole, until then. To an internal one left-<time> is internal, too; with "
+         "--discard it is not made, and what was written since is lost at once. A server of nova's "
+         "goes back to an "
          "external one with --force alone: its disks "
          "would be in files that nova does not know of. It is refused before anything is touched "
          "where a file of the checkpoint has gone "

@@ -165,9 +165,8 @@ revert() {
     name=$(name_of kept) boots=$(boots_of "$guest") before=$(written "$guest")
     from=$(($(stat -c %s "$(console_of "$guest")") + 1))
     record=${held[$guest.$name]:-none}
-    [ "$where" = external ] || set -- --force # which it takes: what was written since is lost
-    said=$(tool revert "$guest" "$name" "$@") || wrong+="it goes back: $said"$'\n'
-    [ "$where" = internal ] || must "what was left is told" grep -q "$(left_of "$guest")" <<<"$said"
+    said=$(tool revert "$guest" "$name") || wrong+="it goes back: $said"$'\n'
+    must "what was left is told" grep -q "$(left_of "$guest")" <<<"$said"
     must "it goes on from there" equal "$(current_of "$guest")" "$name"
     must "no record is left" nothing_is_written_down
     case "$what $state" in

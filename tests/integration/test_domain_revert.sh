@@ -26,7 +26,7 @@ reverts() {
     [ "$(state_of "$guest")" = "$state" ]
     result $? "$what: it is $state" "$(state_of "$guest")"
     [ "$(current_of "$guest")" = "$name" ] &&
-        { [[ " $* " == *' --force '* ]] || grep -q "checkpoint $(left_of "$guest")" <<<"$said"; }
+        { [[ " $* " == *' --discard '* ]] || grep -q "checkpoint $(left_of "$guest")" <<<"$said"; }
     result $? "$what: the tree goes on from there" "$said, $($VIRSH snapshot-list --tree "$NAME-$guest")"
     if [ "$state" = running ]; then
         goes_on "$guest" "$boots" "$what"
@@ -71,23 +71,74 @@ test_across() {
 }
 
 test_internal() {
-    local guest=inside boots said
+    local guest=inside boots left lefts said
+    qemu-img create -q -f raw "$DISKS/cd.iso" 1M
     make_writing_guest $guest qcow2 qcow2
     make_checkpoint $guest running --internal
-    refused $guest running 'what was written since would be lost'
+    $VIRSH change-media "$NAME-$guest" sda "$DISKS/cd.iso" --insert --live --config >/dev/null
+    make_checkpoint $guest cd --internal
+    $VIRSH change-media "$NAME-$guest" sda --eject --live --config >/dev/null
+    rm "$DISKS/cd.iso"
     make_checkpoint $guest later --internal
-    reverts $guest 'shut off' running paused --force --paused
-    reverts $guest paused later running --force
+    reverts $guest 'shut off' running paused --paused
+    left=$(left_of $guest) # of a guest that was stopped
+    held[$guest.$left]=$(last_of_checkpoint $guest "$left" internal)
+    reverts $guest paused later running
+    reverts $guest running "$left" 'shut off'
+    left=$(left_of $guest) # of one that ran
+    held[$guest.$left]=$(last_of_checkpoint $guest "$left" internal)
+    reverts $guest 'shut off' "$left" running --running
+    lefts=$(checkpoints_of $guest)
+    reverts $guest running later running --discard
+    [ "$(checkpoints_of $guest)" = "$lefts" ]
+    result $? "internal, --discard: nothing is left" "$(checkpoints_of $guest), not $lefts"
     bring_to $guest running
     boots=$(boots_of $guest)
-    echo "revert:internal kill" >"$STATE/failpoint"
-    (revert $guest running --force >"$DIR/said") 2>"$DIR/shells"
-    [ $? -eq 137 ] && said=$(recover $guest) && [ "$(current_of $guest)" = running ] &&
-        no_record
-    result $? "internal, killed when libvirt has gone back: it is there" "$(cat "$DIR/said")${said:-}"
-    goes_on $guest "$boots" "internal, killed"
+    said=$(revert $guest cd)
+    [ $? -eq 1 ] && grep -q 'where it was again' <<<"$said" && [ "$(current_of $guest)" = "$(left_of $guest)" ]
+    result $? "internal, a CD has gone: it fails" "$said"
+    goes_on $guest "$boots" "internal, a CD has gone"
+    no_record
+    result $? "internal, a CD has gone: no record is left"
     tool checkpoint $guest --name above >/dev/null
-    refused $guest running 'go back to a checkpoint of that file first' --force
+    refused $guest running 'go back to a checkpoint of that file first' --discard
+    remove $guest
+}
+
+# Wherever the command dies: the guest goes on from now, or is where it was to go.
+test_internal_kills() {
+    local guest=inside boots point said last
+    make_writing_guest $guest qcow2 qcow2
+    make_checkpoint $guest inside --internal
+    boots=$(boots_of $guest)
+    for point in revert:written-down revert:suspended checkpoint:written-down checkpoint:made \
+        revert:left-kept revert:internal-begun revert:internal; do
+        writes_on $guest 20 120
+        last=$(written $guest)
+        break_at $point revert $guest inside
+        said=$(recover $guest) && no_record
+        result $? "internal, killed at $point: recover" "$said"
+        goes_on $guest "$boots" "internal, killed at $point"
+        case $point in
+        revert:internal | revert:written-down | revert:suspended | checkpoint:written-down) said=inside ;;
+        *) said=$(left_of $guest) ;; # of now, which the guest goes on from
+        esac
+        [ "$(current_of $guest)" = "$said" ] && { [ $point = revert:internal ] || [ "$(written $guest)" -gt "$last" ]; }
+        result $? "internal, killed at $point: it is where it should be" "$(current_of $guest), $(written $guest) after $last"
+    done
+    bring_to $guest 'shut off'
+    make_checkpoint $guest rested --internal
+    for point in revert:left-kept revert:internal-begun revert:internal; do
+        bring_to $guest running
+        bring_to $guest 'shut off'
+        last=$(now_of $guest)
+        break_at $point revert $guest rested
+        said=$(recover $guest) && no_record
+        result $? "internal, at rest, killed at $point: recover" "$said"
+        [ $point != revert:internal ] || last=${held[$guest.rested]}
+        [ "$(now_of $guest)" = "$last" ]
+        result $? "internal, at rest, killed at $point: it is where it should be" "$(now_of $guest), not $last: $said"
+    done
     remove $guest
 }
 
@@ -329,7 +380,7 @@ test_restart_internal() {
     make_checkpoint $guest inside --internal
     writes_on $guest 20 120
     boots=$(boots_of $guest)
-    through_restart revert:internal revert $guest inside --force
+    through_restart revert:internal revert $guest inside
     said="status $?, $(cat "$DIR/said")"
     said+=$(recover $guest) && [ "$(current_of $guest)" = inside ] && no_record
     result $? "internal, libvirtd dies when it has gone back: it is there" "$said"
@@ -366,6 +417,7 @@ test_at_once() {
 }
 
 build_writing_contents
-run_cells across internal refusals back after_deletion kills kills_at_rest restarts restarts_missed twice at_once
+run_cells across internal internal_kills refusals back after_deletion kills kills_at_rest restarts restarts_missed \
+    twice at_once
 echo "1..$count"
 [ "$failures" -eq 0 ]
