@@ -69,6 +69,10 @@ static int call_libvirt(struct session *session, const struct checkpoint_plan *p
                       session->driver->stall_timeout_s, err);
     report->frozen_ms = request->quiesce ? clock_now_ms() - since_ms : 0;
     report->stood_still_ms = standstill_end(standstill, request->halt ? 0 : EVENT_PATIENCE_MS);
+    if (!plan->is_running)
+        report->stood_still_ms = 0;
+    else if (plan->has_memory && report->stood_still_ms == 0) /* it did: the events are late */
+        report->stood_still_ms = STANDSTILL_UNKNOWN;
     failpoint("checkpoint:made");
     if (r == 0 && plan->memory_file[0] != '\0')
         r = checkpoint_take_write_through(plan, err);

@@ -14,7 +14,7 @@
 struct checkpoint_report {
     struct checkpoint_plan plan; /* owned: what was made */
     uint64_t memory_bytes;       /* on disk, of an external one */
-    uint64_t stood_still_ms;     /* the guest; 0: it did not, or has not gone on */
+    uint64_t stood_still_ms;     /* the guest; 0: it did not; or STANDSTILL_UNKNOWN */
     uint64_t frozen_ms;          /* its filesystems, at most; 0: they were not */
     bool is_halted;              /* the guest was stopped at that instant */
 };

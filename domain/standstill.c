@@ -69,9 +69,11 @@ static uint64_t await_end(struct standstill *standstill, unsigned patience_ms)
     while (standstill->since_ms > 0 && standstill->until_ms < standstill->since_ms &&
            pthread_cond_timedwait(&standstill->changed, &standstill->mutex, &deadline) == 0)
         ;
-    return standstill->until_ms > standstill->since_ms && standstill->since_ms > 0
+    if (standstill->since_ms == 0)
+        return 0;
+    return standstill->until_ms >= standstill->since_ms
                ? standstill->until_ms - standstill->since_ms
-               : 0;
+               : STANDSTILL_UNKNOWN;
 }
 
 uint64_t standstill_end(struct standstill *standstill, unsigned patience_ms)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "domain/checkpoint_take.h"
+#include "domain/standstill.h"
 #include "tool/domain.h"
 #include "tool/domain_session.h"
 #include "tool/units.h"
@@ -29,6 +30,13 @@ static void print_remarks(const struct checkpoint_remarks *remarks, const char *
         (void)fprintf(out, "%s  %s: %s\n", remarks->all[i].what, kind, remarks->all[i].why);
 }
 
+static json_t *paused_ms(const struct checkpoint_report *report)
+{
+    return report->stood_still_ms == STANDSTILL_UNKNOWN
+               ? json_null()
+               : json_integer((json_int_t)report->stood_still_ms);
+}
+
 static void report_json(const struct checkpoint_report *report, FILE *out)
 {
     const struct checkpoint_plan *plan = &report->plan;
@@ -40,12 +48,12 @@ static void report_json(const struct checkpoint_report *report, FILE *out)
                              "overlay", disk->overlay[0] != '\0' ? disk->overlay : NULL));
     }
     json_t *root = json_pack(
-        "{s:s, s:s, s:b, s:s*, s:I, s:I, s:b, s:I, s:o, s:o, s:o}", "name", plan->name, "kind",
+        "{s:s, s:s, s:b, s:s*, s:I, s:o, s:b, s:I, s:o, s:o, s:o}", "name", plan->name, "kind",
         kind_of(plan), "has_memory", plan->has_memory, "memory_path",
         plan->memory_file[0] != '\0' ? plan->memory_file : NULL, "memory_size_on_disk_bytes",
-        (json_int_t)report->memory_bytes, "guest_paused_ms", (json_int_t)report->stood_still_ms,
-        "halted", report->is_halted, "frozen_at_most_ms", (json_int_t)report->frozen_ms, "disks",
-        disks, "left_out", json_of(&plan->omissions), "cautions", json_of(&plan->cautions));
+        (json_int_t)report->memory_bytes, "guest_paused_ms", paused_ms(report), "halted",
+        report->is_halted, "frozen_at_most_ms", (json_int_t)report->frozen_ms, "disks", disks,
+        "left_out", json_of(&plan->omissions), "cautions", json_of(&plan->cautions));
     (void)json_dumpf(root, out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     (void)fputc('\n', out);
     json_decref(root);
@@ -55,6 +63,8 @@ static void report_guest(const struct checkpoint_report *report, FILE *out)
 {
     if (report->is_halted)
         (void)fputs("the guest was ended at that instant\n", out);
+    else if (report->stood_still_ms == STANDSTILL_UNKNOWN)
+        (void)fputs("it is not known how long the guest stood still\n", out);
     else if (report->stood_still_ms > 0)
         (void)fprintf(out, "the guest stood still for %.3f s\n",
                       (double)report->stood_still_ms / 1000);
