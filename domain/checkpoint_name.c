@@ -15,6 +15,7 @@
 
 #define NAME_BYTES_MAX 255 /* of a file */
 #define STAMP_WAIT_MS 50
+#define STAMP_FORM "00000000T000000Z"
 
 static void cleanup_free_snapshot(virDomainSnapshotPtr *snapshot)
 {
@@ -83,7 +84,7 @@ void checkpoint_name_current(virDomainPtr domain, char ret_name[static CHECKPOIN
  * the time. */
 static size_t length_without_time(const char *base, size_t length)
 {
-    static const char form[] = "-00000000T000000Z";
+    static const char form[] = "-" STAMP_FORM;
     size_t size = sizeof(form) - 1;
     if (length <= size)
         return length;
@@ -127,6 +128,17 @@ static int take_path(const char *path, char ret_path[static DRIVER_PATH_MAX], st
     return n < DRIVER_PATH_MAX
                ? 0
                : error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR, "%s is too long", path);
+}
+
+/* `domain revert` adds the time to the name; so it does to that of what is left behind by then,
+ * when that is gone back to. */
+static bool has_way_back(const struct checkpoint_disk *disk, const char *earlier, const char *name)
+{
+    char path[DRIVER_PATH_MAX], layer[CHECKPOINT_NAME_SIZE + CHECKPOINT_STAMP_SIZE];
+    (void)snprintf(layer, sizeof(layer), "%s-" STAMP_FORM, name);
+    return checkpoint_name_overlay(disk->base, earlier, layer, path) &&
+           checkpoint_name_overlay(disk->overlay, name, CHECKPOINT_LEFT STAMP_FORM "-" STAMP_FORM,
+                                   path);
 }
 
 static int name_overlay(const struct checkpoint_request *request, const char *earlier,
@@ -191,8 +203,15 @@ int checkpoint_name_all(virDomainPtr domain, const struct checkpoint_request *re
     if (r < 0 || plan->is_internal)
         return r;
     checkpoint_name_current(domain, earlier);
-    for (size_t i = 0; r == 0 && i < plan->disk_count; i++)
-        r = name_overlay(request, earlier, plan, &plan->disks[i], err);
+    for (size_t i = 0; r == 0 && i < plan->disk_count; i++) {
+        struct checkpoint_disk *disk = &plan->disks[i];
+        r = name_overlay(request, earlier, plan, disk, err);
+        if (r == 0 && !has_way_back(disk, earlier, plan->name))
+            r = error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR,
+                          "%s is too long: the time, which a way back adds to it, finds no room in "
+                          "a file's name",
+                          disk->overlay);
+    }
     if (r == 0 && plan->has_memory)
         r = name_memory(request, plan, err);
     return r < 0 ? r : check_files(request, plan, err);

@@ -10,8 +10,9 @@
 /*
  * Fills the names of a plan whose disks are known: those of the request, else <disk>.<name> beside
  * the disk and <first disk>.<name>.memory. A disk that an earlier checkpoint of ours made loses
- * that one's name first: they do not grow. EEXIST when one is there, or the domain has a
- * checkpoint of the name; EINVAL for a --disk that takes no part.
+ * that one's name first: they do not grow. ENAMETOOLONG when they do not fit, or those of a way
+ * back would not. EEXIST when one is there, or the domain has a checkpoint of the name; EINVAL for
+ * a --disk that takes no part.
  */
 int checkpoint_name_all(virDomainPtr domain, const struct checkpoint_request *request,
                         struct checkpoint_plan *plan, struct error *err);
@@ -20,6 +21,7 @@ int checkpoint_name_all(virDomainPtr domain, const struct checkpoint_request *re
 void checkpoint_name_current(virDomainPtr domain, char ret_name[static CHECKPOINT_NAME_SIZE]);
 
 #define CHECKPOINT_STAMP_SIZE 32
+#define CHECKPOINT_LEFT "left-" /* <time>: of what is left behind by `domain revert` */
 
 /*
  * The time in UTC, to the second, as 20261130T063535Z: no checkpoint of the domain is called

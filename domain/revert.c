@@ -60,9 +60,9 @@ static int check_discard(const struct session *session, const struct revert_poin
 int revert_name_left(const struct session *session, struct revert_report *report, struct error *err)
 {
     char stamp[CHECKPOINT_STAMP_SIZE] = "";
-    int r = checkpoint_name_stamp(session->domain, REVERT_LEFT, stamp, err);
+    int r = checkpoint_name_stamp(session->domain, CHECKPOINT_LEFT, stamp, err);
     if (r == 0)
-        (void)snprintf(report->left, sizeof(report->left), REVERT_LEFT "%s", stamp);
+        (void)snprintf(report->left, sizeof(report->left), CHECKPOINT_LEFT "%s", stamp);
     return r;
 }
 

@@ -226,7 +226,7 @@ int revert_external(struct session *session, const struct revert_point *point,
     if (r < 0)
         return r;
     reverting.left_request.name = report->left;
-    r = run(&reverting, report->left + strlen(REVERT_LEFT), err);
+    r = run(&reverting, report->left + strlen(CHECKPOINT_LEFT), err);
     checkpoint_take_done(&reverting.left);
     secret_free(reverting.definition);
     secret_free(reverting.memory_xml);

@@ -8,8 +8,6 @@
 /* How the guest is to be afterwards: as it was then, or as it is asked for. Static. */
 const char *revert_state_of(const struct revert_point *point, const struct revert_request *request);
 
-#define REVERT_LEFT "left-" /* <time>: the checkpoint of what is left behind */
-
 /* Fills its name, which none has. */
 int revert_name_left(const struct session *session, struct revert_report *report,
                      struct error *err);
