@@ -315,6 +315,26 @@ test_device() {
     losetup -d "$device"
 }
 
+# The layer of the second disk has no room, which libvirt finds out.
+test_all_or_none() {
+    local guest=none state said files
+    mkdir "$DIR/small" && mount -t tmpfs -o size=64k tmpfs "$DIR/small" || exit 1
+    qemu-img create -q -f qcow2 "$DISKS/$guest.img" 16M
+    qemu-img create -q -f qcow2 "$DISKS/$guest.more.img" 16M
+    define_guest $guest "$(disk_xml vda qcow2 "$DISKS/$guest.img")$(disk_xml vdb qcow2 "$DISKS/$guest.more.img")" || exit 1
+    files=$(files_of $guest)
+    for state in running 'shut off'; do
+        [ "$state" = running ] || $VIRSH destroy "$NAME-$guest"
+        said=$(checkpoint $guest --name none --disk-only --disk "vdb=$DIR/small/layer")
+        [ $? -eq 1 ] && grep -qi 'no space left' <<<"$said" && [ "$(state_of $guest)" = "$state" ] &&
+            [ "$(files_of $guest)" = "$files" ] && [ -z "$(checkpoints_of $guest)" ] && no_record &&
+            [ ! -e "$DISKS/$guest.img.none" ] && [ ! -e "$DIR/small/layer" ]
+        result $? "all disks or none, $state: no room for a layer" "$said $(files_of $guest) $(ls "$DISKS" "$DIR/small")"
+    done
+    remove $guest
+    umount "$DIR/small"
+}
+
 # What is there when a killed command is settled may be somebody else's, or needed.
 test_others() {
     local guest=others said
@@ -385,6 +405,6 @@ test_all_external() { # each on the guest of the one before
     test_memory_fits raw
     test_refusals
 }
-run_cells all_external bitmaps kills kills_elsewhere restarts restarts_missed device others lost_account
+run_cells all_external bitmaps kills kills_elsewhere restarts restarts_missed device all_or_none others lost_account
 echo "1..$count"
 [ "$failures" -eq 0 ]

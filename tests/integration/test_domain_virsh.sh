@@ -91,6 +91,23 @@ test_external() {
     remove external
 }
 
+# Of two disks, where the layer of the second has no room.
+test_atomic() {
+    local said files
+    mkdir "$DIR/small" && mount -t tmpfs -o size=64k tmpfs "$DIR/small" || exit 1
+    qemu-img create -q -f qcow2 "$DISKS/atomic.vda" 64M
+    qemu-img create -q -f qcow2 "$DISKS/atomic.vdb" 64M
+    define_guest atomic "$(disk_xml vda qcow2 "$DISKS/atomic.vda")$(disk_xml vdb qcow2 "$DISKS/atomic.vdb")" || exit 1
+    files=$($VIRSH domblklist "$NAME-atomic")
+    refuses 'No space left on device' "a layer without room" snapshot-create-as "$NAME-atomic" none --disk-only --atomic \
+        --diskspec "vda,file=$DISKS/atomic.none" --diskspec "vdb,file=$DIR/small/none"
+    said=$($VIRSH domblklist "$NAME-atomic")
+    [ "$said" = "$files" ] && [ ! -e "$DISKS/atomic.none" ] && [ ! -e "$DIR/small/none" ]
+    result $? "virsh snapshot-create-as --atomic: all disks, or none" "$said $(ls "$DISKS" "$DIR/small")"
+    remove atomic
+    umount "$DIR/small"
+}
+
 # A disk that was taken back is not on the layers of a snapshot of another time.
 test_branch() {
     make_guest branch
@@ -123,6 +140,7 @@ test_memory() {
 
 test_internal
 test_external
+test_atomic
 test_branch
 test_memory
 echo "1..$count"
