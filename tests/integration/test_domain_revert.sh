@@ -197,7 +197,7 @@ test_refusals() {
     qemu-img create -q -f qcow2 "$DISKS/uefi.img" 16M
     SHUT=1 OS="<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader>" \
         define_guest uefi "$(disk_xml vda qcow2 "$DISKS/uefi.img")" || exit 1
-    tool checkpoint uefi --name one >/dev/null
+    tool checkpoint uefi --name one --force >/dev/null
     refused uefi one UEFI
     remove uefi
     make_plain novas
@@ -388,6 +388,33 @@ test_restart_internal() {
     remove $guest
 }
 
+# It is there, and dies while what was left behind goes.
+test_discard_kills() {
+    local guest=discards point said boots left what
+    make_writing_guest $guest qcow2 qcow2
+    make_checkpoint $guest "then"
+    for point in merge:written-down branch:relinked branch:metadata-gone merge:file-removed; do
+        what="--discard, killed at $point"
+        writes_on $guest 20 120
+        boots=$(boots_of $guest)
+        break_at $point revert $guest "then" --discard
+        said=$(recover $guest) && no_record && [ "$(current_of $guest)" = "then" ]
+        result $? "$what: it is where it was to go" "$said, $(current_of $guest)"
+        goes_on $guest "$boots" "$what"
+        left=$(left_of $guest)
+        if [ -n "$left" ]; then
+            said=$(tool delete-checkpoint $guest "$left") && [ $point = merge:written-down ]
+            result $? "$what: what was left is whole, and goes" "$said"
+        fi
+        [ "$(checkpoints_of $guest)" = "then" ] && ! ls "$DISKS/$guest"*.left-* >/dev/null 2>&1
+        result $? "$what: nothing is left of it" "$(checkpoints_of $guest), $(ls "$DISKS")"
+    done
+    $VIRSH suspend "$NAME-$guest"
+    said=$(now_of $guest)
+    result $? "--discard, killed: no record is missing" "$said"
+    remove $guest
+}
+
 # The command that undoes what a dead one has left, and starts the guest anew for it, dies as well.
 test_twice() {
     local guest=twice point said
@@ -417,7 +444,7 @@ test_at_once() {
 }
 
 build_writing_contents
-run_cells across internal internal_kills refusals back after_deletion kills kills_at_rest restarts restarts_missed \
+run_cells across internal internal_kills refusals back after_deletion kills kills_at_rest discard_kills restarts restarts_missed \
     twice at_once
 echo "1..$count"
 [ "$failures" -eq 0 ]
