@@ -76,4 +76,7 @@ go_on_without() {
     release_failpoint
     sleep 2
 }
-test_restarts_missed() { goes_on_without=yes test_restarts; }
+test_restarts_missed() {
+    rm -f "$DISKS"/{restarted,rested,elsewhere,killed,dies}* "$DIR"/*.console # of the guests of before
+    goes_on_without=yes test_restarts
+}
