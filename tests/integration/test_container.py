@@ -32,7 +32,12 @@ trap 'echo TERM >>"$LOG"; exit 7' TERM
 echo "$helper $*" >>"$LOG"
 while :; do sleep 600 {watched}>&- & wait $!; done
 """
-
+ENDS_AT_ONCE = r"""#!/bin/bash
+trap 'exit 7' TERM
+echo up >>"$LOG"
+while :; do sleep 600 & wait $!; done
+"""
+OFTEN = 20  # each fourth was lost
 
 NOVA = 42436  # kolla's
 # The host's systemd-tmpfiles, then the container's user; nothing is listened on at the broker's port.
@@ -61,23 +66,30 @@ class ContainerTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
         self.log = f"{folder.name}/log"
-        with open(f"{folder.name}/nova-snapshot-agent", "w", encoding="utf-8") as program:
-            program.write(AGENT)
+        self.program(AGENT)
+
+    def program(self, text):
+        with open(f"{self.folder}/nova-snapshot-agent", "w", encoding="utf-8") as program:
+            program.write(text)
         os.chmod(program.name, 0o755)
 
     def start(self, thaws_s=2, **environment):
+        self.run_container(THAWS_S=str(thaws_s), **environment)
+        self.helper = self.logged("--config-file x y").split()[0]
+        self.agent = next(pid for pid in self.children(self.init()) if self.has_helper(pid))
+
+    def run_container(self, **environment):
         errors = open(f"{self.folder}/errors", "w", encoding="utf-8")
         self.addCleanup(errors.close)
         self.container = subprocess.Popen(
             ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
              f"{REPO}/packaging/container/entrypoint", "--config-file", "x y"],
             stderr=errors,
-            env={**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "LOG": self.log,
-                 "THAWS_S": str(thaws_s), **environment})
+            env={**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "LOG": self.log, **environment})
         self.addCleanup(self.end)
-        self.helper = self.logged("--config-file x y").split()[0]
-        self.init = self.children(self.container.pid)[0]
-        self.agent = next(pid for pid in self.children(self.init) if self.has_helper(pid))
+
+    def init(self):
+        return self.children(self.container.pid)[0]
 
     def end(self):
         if self.container.poll() is None:
@@ -124,13 +136,23 @@ class ContainerTest(unittest.TestCase):
         """container: signals reach the agent, whose end it is and whose status"""
         self.start()
         for name in ("HUP", "USR1", "USR2", "HUP"):
-            os.kill(self.init, signal.Signals[f"SIG{name}"])
+            os.kill(self.init(), signal.Signals[f"SIG{name}"])
             wait_for(name, lambda name=name: self.said()[-1] == name, PATIENCE_S)
         self.assertIsNone(self.container.poll())
-        os.kill(self.init, signal.SIGTERM)
+        os.kill(self.init(), signal.SIGTERM)
         self.logged("TERM")
         self.assertEqual(self.container.wait(PATIENCE_S), 7)
         self.assertEqual(self.said()[1:], ["HUP", "USR1", "USR2", "HUP", "TERM", "thawed"])
+
+    def test_end_at_once(self):
+        """container: the status of an agent that ends while the signal is passed on"""
+        self.program(ENDS_AT_ONCE)
+        for _ in range(OFTEN):
+            self.run_container()
+            self.logged("up")
+            os.kill(self.init(), signal.SIGTERM)
+            self.assertEqual(self.container.wait(PATIENCE_S), 7)
+            os.unlink(self.log)
 
 
 class FoldersTest(unittest.TestCase):
