@@ -154,7 +154,7 @@ static int read_chain(const char *xml, const struct domain_disk *disk, bool is_a
         return r;
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                      "disk %s: the layers that libvirt knows of are not those that the files' "
-                     "headers name",
+                     "headers name: they can be merged when the guest is stopped",
                      disk->target);
 }
 
