@@ -73,11 +73,15 @@ static int choose_name(virDomainPtr domain, const char *wanted, struct checkpoin
     return check_name(domain, plan->name, err);
 }
 
-void checkpoint_name_current(virDomainPtr domain, char ret_name[static CHECKPOINT_NAME_SIZE])
+int checkpoint_name_current(virDomainPtr domain, char ret_name[static CHECKPOINT_NAME_SIZE],
+                            struct error *err)
 {
     cleanup_snapshot virDomainSnapshotPtr current = virDomainSnapshotCurrent(domain, 0);
-    const char *name = current ? virDomainSnapshotGetName(current) : NULL;
-    (void)snprintf(ret_name, CHECKPOINT_NAME_SIZE, "%s", name ? name : "");
+    const char *name = current ? virDomainSnapshotGetName(current) : "";
+    if (!name || (!current && virGetLastErrorCode() != VIR_ERR_NO_DOMAIN_SNAPSHOT))
+        return libvirt_error(err, "cannot read which checkpoint is the current one");
+    (void)snprintf(ret_name, CHECKPOINT_NAME_SIZE, "%s", name);
+    return 0;
 }
 
 /* Of "web.img.one-20261130T063535Z", as the layers of `domain revert` are called: what is before
@@ -141,6 +145,20 @@ static bool has_way_back(const struct checkpoint_disk *disk, const char *earlier
                                    path);
 }
 
+int checkpoint_name_check_way_back(virDomainPtr domain, const struct checkpoint_plan *plan,
+                                   struct error *err)
+{
+    char earlier[CHECKPOINT_NAME_SIZE];
+    int r = plan->is_internal ? 0 : checkpoint_name_current(domain, earlier, err);
+    for (size_t i = 0; r == 0 && !plan->is_internal && i < plan->disk_count; i++)
+        if (!has_way_back(&plan->disks[i], earlier, plan->name))
+            r = error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR,
+                          "%s and %s: the time, which a way back adds to their names, finds no "
+                          "room there; --force makes it all the same",
+                          plan->disks[i].base, plan->disks[i].overlay);
+    return r;
+}
+
 static int name_overlay(const struct checkpoint_request *request, const char *earlier,
                         const struct checkpoint_plan *plan, struct checkpoint_disk *disk,
                         struct error *err)
@@ -202,16 +220,9 @@ int checkpoint_name_all(virDomainPtr domain, const struct checkpoint_request *re
     int r = choose_name(domain, request->name, plan, err);
     if (r < 0 || plan->is_internal)
         return r;
-    checkpoint_name_current(domain, earlier);
-    for (size_t i = 0; r == 0 && i < plan->disk_count; i++) {
-        struct checkpoint_disk *disk = &plan->disks[i];
-        r = name_overlay(request, earlier, plan, disk, err);
-        if (r == 0 && !has_way_back(disk, earlier, plan->name))
-            r = error_set(err, ENAMETOOLONG, EXC_INTERNAL_ERROR,
-                          "%s is too long: the time, which a way back adds to it, finds no room in "
-                          "a file's name",
-                          disk->overlay);
-    }
+    r = checkpoint_name_current(domain, earlier, err);
+    for (size_t i = 0; r == 0 && i < plan->disk_count; i++)
+        r = name_overlay(request, earlier, plan, &plan->disks[i], err);
     if (r == 0 && plan->has_memory)
         r = name_memory(request, plan, err);
     return r < 0 ? r : check_files(request, plan, err);

@@ -17,8 +17,13 @@
 int checkpoint_name_all(virDomainPtr domain, const struct checkpoint_request *request,
                         struct checkpoint_plan *plan, struct error *err);
 
-/* Of the current checkpoint; "" when the domain has none. */
-void checkpoint_name_current(virDomainPtr domain, char ret_name[static CHECKPOINT_NAME_SIZE]);
+/* Of the current checkpoint; "" when the domain has none. EIO with libvirt's class. */
+int checkpoint_name_current(virDomainPtr domain, char ret_name[static CHECKPOINT_NAME_SIZE],
+                            struct error *err);
+
+/* ENAMETOOLONG where `domain revert` could not name its layers. */
+int checkpoint_name_check_way_back(virDomainPtr domain, const struct checkpoint_plan *plan,
+                                   struct error *err);
 
 #define CHECKPOINT_STAMP_SIZE 32
 #define CHECKPOINT_LEFT "left-" /* <time>: of what is left behind by `domain revert` */

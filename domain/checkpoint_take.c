@@ -179,6 +179,8 @@ int checkpoint_take(struct session *session, const struct checkpoint_request *re
         r = checkpoint_take_prepare(session, request, plan, err);
     if (r == 0 && !request->force)
         r = checkpoint_check_ends(plan, err);
+    if (r == 0 && !request->force)
+        r = checkpoint_name_check_way_back(session->domain, plan, err);
     if (r < 0)
         return r;
     (void)checkpoint_take_make(session, request, ret_report, &failure);

@@ -52,25 +52,38 @@ static bool is_pause_of_ours(int reason)
            reason == VIR_DOMAIN_PAUSED_MIGRATION || reason == LIBVIRT_PAUSED_API_ERROR;
 }
 
-bool revert_hold_lasts(const struct session *session)
+static int look(const struct session *session, bool *ret_lasts, struct error *err)
 {
     int state = VIR_DOMAIN_NOSTATE, reason = 0;
-    struct error ignored = ERROR_INIT;
     cleanup_run json_t *run = NULL;
-    return session->domain && virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
-           state == VIR_DOMAIN_PAUSED && is_pause_of_ours(reason) &&
-           domain_run_read(session, &run, &ignored) == 0 &&
-           domain_run_compare(session->record, json_object_get(reversal(session), "run"), run) ==
-               DOMAIN_RUN_SAME;
+    if (virDomainGetState(session->domain, &state, &reason, 0) < 0)
+        return libvirt_error(err, "cannot read whether the guest is paused");
+    int r = domain_run_read(session, &run, err);
+    if (r < 0)
+        return r;
+    *ret_lasts = state == VIR_DOMAIN_PAUSED && is_pause_of_ours(reason) &&
+                 domain_run_compare(session->record, json_object_get(reversal(session), "run"),
+                                    run) == DOMAIN_RUN_SAME;
+    return 0;
+}
+
+bool revert_hold_lasts(const struct session *session)
+{
+    struct error ignored = ERROR_INIT;
+    bool lasts = false;
+    return session->domain && look(session, &lasts, &ignored) == 0 && lasts;
 }
 
 int revert_hold_end(const struct session *session, struct error *err)
 {
     bool was_running = json_is_true(json_object_get(reversal(session), "was_running"));
-    if (!was_running || !is_noted(session) || !revert_hold_lasts(session))
+    bool lasts = false;
+    if (!was_running || !is_noted(session) || !session->domain)
         return 0;
-    return virDomainResume(session->domain) < 0 ? libvirt_error(err, "cannot let the guest go on")
-                                                : 0;
+    int r = look(session, &lasts, err);
+    if (r == 0 && lasts && virDomainResume(session->domain) < 0)
+        r = libvirt_error(err, "cannot let the guest go on");
+    return r;
 }
 
 void revert_hold_warn(const struct session *session)

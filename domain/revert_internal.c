@@ -96,17 +96,24 @@ static int note_internal(struct session *session, const struct revert_point *poi
         r = note_files(session, point, err);
     if (r < 0)
         return r;
-    checkpoint_name_current(session->domain, current);
-    return record_note(session->record, "internal",
-                       json_pack("{s:s, s:O, s:I, s:s}", "name", name, "run", run, "asked", asked,
-                                 "current", current),
-                       err);
+    r = checkpoint_name_current(session->domain, current, err);
+    return r < 0 ? r
+                 : record_note(session->record, "internal",
+                               json_pack("{s:s, s:O, s:I, s:s}", "name", name, "run", run, "asked",
+                                         asked, "current", current),
+                               err);
 }
 
 static int go_to(struct session *session, const struct revert_point *point, const char *name,
                  const char *state, const char *end, struct error *err)
 {
-    int r = note_internal(session, point, name, err);
+    bool is_active = false;
+    int r = libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
+                                      &is_active, err);
+    if (r == 0 && !session->domain)
+        r = error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND, "libvirt knows the domain no more");
+    if (r == 0)
+        r = note_internal(session, point, name, err);
     return r < 0 ? r : call_libvirt(session, name, state, end, err);
 }
 
@@ -142,13 +149,13 @@ static int leave(struct session *session, const struct revert_point *point,
     return r;
 }
 
-/* Where libvirt has come some way all of now is still kept. */
+/* Where libvirt has answered, and come some way, all of now is still kept. */
 static int come_back(struct session *session, const struct revert_point *point, const char *left,
                      const char *state, struct error *err)
 {
     struct error failure = ERROR_INIT;
     if (!is_noted(session, "internal") || is_noted(session, "entered") ||
-        is_noted(session, "returned"))
+        is_noted(session, "returned") || pending_call_until_ms(session) != 0)
         return -err->errnum;
     if (go_to(session, point, left, state, "returned", &failure) < 0)
         return error_append(err, "; nor back to where it was: %s", failure.message);

@@ -26,6 +26,21 @@ static const json_t *last_try(const struct session *session)
     return json_array_get(tries, json_array_size(tries) - 1);
 }
 
+static bool was_asked(const struct session *session, const json_t *try)
+{
+    json_int_t before = json_integer_value(json_object_get(try, "asked"));
+    return (json_int_t)json_array_size(record_all(session->record, "begun")) > before;
+}
+
+static const json_t *last_asked(const struct session *session)
+{
+    const json_t *tries = record_all(session->record, "internal");
+    size_t i = json_array_size(tries);
+    while (i > 1 && !was_asked(session, json_array_get(tries, i - 1)))
+        i--;
+    return json_array_get(tries, i - 1);
+}
+
 static const char *name_of(const json_t *try)
 {
     const char *name = json_string_member(try, "name");
@@ -76,8 +91,8 @@ static int look_at_guest(const struct session *session, const json_t *run, bool 
 /* libvirt makes it the current one when all else is done. */
 static bool has_arrived(const struct session *session, const char *current)
 {
-    const char *name = name_of(last_try(session));
-    const char *before = json_string_member(last_try(session), "current");
+    const json_t *try = last_asked(session);
+    const char *name = name_of(try), *before = json_string_member(try, "current");
     return before && strcmp(before, name) != 0 && strcmp(current, name) == 0;
 }
 
@@ -108,10 +123,29 @@ static bool is_left_alone(const struct session *session, const char *current, co
                                      : are_files_untouched(session);
 }
 
-static bool was_asked(const struct session *session)
+static int note_arrival(struct session *session, struct error *err)
 {
-    json_int_t before = json_integer_value(json_object_get(first_try(session), "asked"));
-    return (json_int_t)json_array_size(record_all(session->record, "begun")) > before;
+    if (strcmp(name_of(last_asked(session)), name_of(first_try(session))) != 0)
+        return record_note(session->record, "returned", json_true(), err);
+    session->outcome = "the domain is at the checkpoint";
+    return record_note(session->record, "entered", json_true(), err);
+}
+
+static const char *left_of(const struct session *session)
+{
+    const json_t *left = json_array_get(record_all(session->record, "snapshot"), 0);
+    return json_string_member(left, "name");
+}
+
+static int note_left_alone(const struct session *session, const json_t *run, struct error *err)
+{
+    const char *left = left_of(session);
+    if (domain_run_is_active(json_object_get(first_try(session), "run")) &&
+        !domain_run_is_active(run) && !record_host_rebooted(session->record))
+        log_warning("the guest was ended, and its disks are as they were: %s%s",
+                    left ? "its memory is in checkpoint " : "its memory is lost",
+                    left ? left : "");
+    return record_note(session->record, "returned", json_true(), err);
 }
 
 static int look(struct session *session, bool *ret_is_whole, struct error *err)
@@ -121,14 +155,14 @@ static int look(struct session *session, bool *ret_is_whole, struct error *err)
     int r = domain_run_read(session, &run, err);
     if (r < 0)
         return r;
-    checkpoint_name_current(session->domain, current);
+    r = checkpoint_name_current(session->domain, current, err);
+    if (r < 0)
+        return r;
     *ret_is_whole = true;
-    if (has_arrived(session, current)) {
-        session->outcome = "the domain is at the checkpoint";
-        return record_note(session->record, "entered", json_true(), err);
-    }
+    if (has_arrived(session, current))
+        return note_arrival(session, err);
     return is_left_alone(session, current, run)
-               ? record_note(session->record, "returned", json_true(), err)
+               ? note_left_alone(session, run, err)
                : look_at_guest(session, run, ret_is_whole, err);
 }
 
@@ -138,7 +172,7 @@ int revert_internal_settle(struct session *session, struct error *err)
     const struct record *record = session->record;
     if (record_all(record, "entered") || record_all(record, "returned"))
         return 0;
-    if (!was_asked(session))
+    if (!was_asked(session, first_try(session)))
         return record_note(session->record, "returned", json_true(), err);
     int r = libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
                                       &is_active, err);
@@ -148,8 +182,7 @@ int revert_internal_settle(struct session *session, struct error *err)
     if (r < 0 || is_whole)
         return r;
     const char *name = name_of(first_try(session));
-    const char *left =
-        json_string_member(json_array_get(record_all(record, "snapshot"), 0), "name");
+    const char *left = left_of(session);
     return error_set(
         err, EBUSY, EXC_INTERNAL_ERROR,
         "libvirt is not known to have taken all disks of the domain back to "

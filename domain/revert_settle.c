@@ -119,11 +119,20 @@ static int undo(const struct session *session, bool is_active, struct error *err
     return r;
 }
 
+static int look_again(struct session *session, bool *ret_active, struct error *err)
+{
+    return libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
+                                     ret_active, err);
+}
+
 /* libvirt goes on with it when the command has died. */
 static int settle_internal(struct session *session, struct error *err)
 {
     bool is_answered = is_noted(session, "entered") || is_noted(session, "returned");
+    bool is_active = false;
     int r = is_answered ? 0 : await_call(session, err);
+    if (r == 0)
+        r = look_again(session, &is_active, err);
     if (r == 0)
         r = revert_internal_settle(session, err);
     if (r < 0 || !is_noted(session, "returned") || !session->domain)
@@ -214,12 +223,6 @@ static int go_back(struct session *session, bool is_active, struct error *err)
         r = error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                       "the guest runs on other disks than those of before and of the checkpoint");
     return r < 0 ? r : note_returned(session, err);
-}
-
-static int look_again(struct session *session, bool *ret_active, struct error *err)
-{
-    return libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
-                                     ret_active, err);
 }
 
 static int note_back(const struct session *session, const char *why, struct error *err)

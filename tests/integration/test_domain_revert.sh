@@ -375,9 +375,18 @@ test_restarts() {
     test_restart_internal
 }
 test_restart_internal() {
-    local guest=restarted boots said
+    local guest=restarted boots said point
     make_writing_guest $guest qcow2 qcow2
     make_checkpoint $guest inside --internal
+    boots=$(boots_of $guest)
+    for point in revert:left-kept revert:internal-begun; do
+        writes_on $guest 20 120
+        through_restart $point revert $guest inside
+        said="status $?, $(cat "$DIR/said")"
+        said+=$(recover $guest) && no_record
+        result $? "internal, libvirtd dies at $point: recover" "$said"
+        goes_on $guest "$boots" "internal, libvirtd dies at $point"
+    done
     writes_on $guest 20 120
     boots=$(boots_of $guest)
     through_restart revert:internal revert $guest inside

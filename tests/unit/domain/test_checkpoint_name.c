@@ -62,7 +62,8 @@ static int name_of_length(size_t length, bool is_given)
     assert_non_null(file);
     assert_int_equal(fclose(file), 0);
     err = (struct error)ERROR_INIT;
-    return checkpoint_name_all(session->domain, &request, &plan, &err);
+    need(checkpoint_name_all(session->domain, &request, &plan, &err));
+    return checkpoint_name_check_way_back(session->domain, &plan, &err);
 }
 
 /* Of the layer to come back in, and of that of what is left behind then and gone back to. */

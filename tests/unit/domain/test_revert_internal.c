@@ -289,6 +289,19 @@ static void that_it_is_there_is_told_by_the_current_one(void **state)
     assert_string_equal(session->outcome, "the domain is at the checkpoint");
 }
 
+/* The connection was lost by then. */
+static void a_way_that_was_not_asked_for_tells_nothing(void **state)
+{
+    (void)state;
+    note_way("then");
+    need(record_note(session->record, "internal",
+                     json_pack("{s:s, s:{s:i}, s:i, s:s}", "name", "then", "run", "id", -1, "asked",
+                               1, "current", "left"),
+                     &err));
+    assert_int_equal(leftover_undo(session, &err), -EBUSY);
+    assert_null(session->outcome);
+}
+
 static void that_nothing_was_done_by_the_files(void **state)
 {
     (void)state;
@@ -316,6 +329,7 @@ int main(void)
         TEST(where_libvirt_fails_it_comes_back),
         TEST(where_it_cannot_both_ways_are_told_and_open),
         TEST(that_it_is_there_is_told_by_the_current_one),
+        TEST(a_way_that_was_not_asked_for_tells_nothing),
         TEST(that_nothing_was_done_by_the_files),
         TEST(files_that_were_written_to_tell_nothing),
     };
