@@ -143,8 +143,7 @@ static int note_left_alone(const struct session *session, const json_t *run, str
     if (domain_run_is_active(json_object_get(first_try(session), "run")) &&
         !domain_run_is_active(run) && !record_host_rebooted(session->record))
         log_warning("the guest was ended, and its disks are as they were: %s%s",
-                    left ? "its memory is in checkpoint " : "its memory is lost",
-                    left ? left : "");
+                    left ? "its memory is in checkpoint " : "its memory is lost", left ? left : "");
     return record_note(session->record, "returned", json_true(), err);
 }
 
@@ -161,9 +160,8 @@ static int look(struct session *session, bool *ret_is_whole, struct error *err)
     *ret_is_whole = true;
     if (has_arrived(session, current))
         return note_arrival(session, err);
-    return is_left_alone(session, current, run)
-               ? note_left_alone(session, run, err)
-               : look_at_guest(session, run, ret_is_whole, err);
+    return is_left_alone(session, current, run) ? note_left_alone(session, run, err)
+                                                : look_at_guest(session, run, ret_is_whole, err);
 }
 
 int revert_internal_settle(struct session *session, struct error *err)
