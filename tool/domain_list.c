@@ -45,7 +45,8 @@ static const char *created(const struct checkpoint *checkpoint, char text[static
 /* How much of its disks' files is an internal one's, nobody tells. */
 static struct units_text size_of(const struct checkpoint *checkpoint, uint64_t bytes)
 {
-    return checkpoint->kind == CHECKPOINT_INTERNAL ? (struct units_text){"-"} : units_bytes(bytes);
+    struct units_text unknown = {"-"};
+    return checkpoint->kind == CHECKPOINT_INTERNAL ? unknown : units_bytes(bytes);
 }
 
 static void write_layer(const struct checkpoint *checkpoint, const struct checkpoint_layer *layer,
