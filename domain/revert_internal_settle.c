@@ -13,7 +13,6 @@
 #include "domain/domain_run.h"
 #include "domain/revert_layers.h"
 #include "driver/libvirt/connection.h"
-#include "driver/libvirt/domain.h"
 
 static const json_t *first_try(const struct session *session)
 {
@@ -166,17 +165,15 @@ static int look(struct session *session, bool *ret_is_whole, struct error *err)
 
 int revert_internal_settle(struct session *session, struct error *err)
 {
-    bool is_whole = false, is_active = false;
+    bool is_whole = false;
     const struct record *record = session->record;
     if (record_all(record, "entered") || record_all(record, "returned"))
         return 0;
     if (!was_asked(session, first_try(session)))
         return record_note(session->record, "returned", json_true(), err);
-    int r = libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
-                                      &is_active, err);
-    if (r < 0 || !session->domain)
-        return r;
-    r = look(session, &is_whole, err);
+    if (!session->domain)
+        return 0;
+    int r = look(session, &is_whole, err);
     if (r < 0 || is_whole)
         return r;
     const char *name = name_of(first_try(session));
