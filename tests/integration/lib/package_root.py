@@ -66,7 +66,7 @@ class PackageRoot(SystemdRoot):
 
     layered = ["--layered"]
     # libvirt is open to its group, as by Debian's polkit rule where there is a system bus.
-    install = ("rm -rf /usr/sbin/policy-rc.d /var/lib/nova-snapshot-agent; "
+    install = ("rm -rf /usr/sbin/policy-rc.d /var/lib/nova-snapshot-agent /var/lib/nova-snapshot; "
                "cp -p {folder}/nova/nova.conf /etc/nova/nova.conf; "
                "mount --bind {folder}/libvirt-sock " + LIBVIRT)
 
