@@ -50,7 +50,6 @@ class ControlTest(AloneTest):
 
     def two_requests(self):
         """One waits for nova-conductor, the other, of another server, for the only slot."""
-        self.glance_server.images_are_there = True
         self.begin(max_concurrent_snapshots=1, graceful_shutdown_timeout=15, rpc_response_timeout=60)
         self.cast_snapshot()
         self.manager.wait(f"STATUS=attached to {QUEUE}, 1 running")

@@ -191,7 +191,6 @@ class LifeTest(AloneTest):
 
     def two_requests(self, server=None, **options):
         """One waits for nova-conductor, the other, of another server, for the only slot."""
-        self.glance_server.images_are_there = True  # else what waits is cancelled
         self.start(max_concurrent_snapshots=1, graceful_shutdown_timeout=15,
                    rpc_response_timeout=60, **options)
         self.attached()

@@ -68,7 +68,6 @@ class RunningAgent:
         self.socket = f"{self.folder}/run/control"
         os.makedirs(f"{self.folder}/instances")
         glance = http.server.HTTPServer(("127.0.0.1", 0), Images)
-        glance.images_are_there = False
         glance.deleted = []
         threading.Thread(target=glance.serve_forever, daemon=True).start()
         test.addCleanup(glance.server_close)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An agent alone, with a private RabbitMQ: a Glance that has lost its images and the service manager
-are played here, nova-compute and nova-conductor by oslo.messaging, when a test wants them."""
+"""An agent alone, with a private RabbitMQ: a Glance that stores nothing and the service manager are
+played here, nova-compute and nova-conductor by oslo.messaging, when a test wants them."""
 
 import http.server
 import json
@@ -23,13 +23,13 @@ BINARY = os.environ.get("AGENT", f"{REPO}/build/nova-snapshot-agent")
 
 
 class Images(http.server.BaseHTTPRequestHandler):
-    """A Glance that has lost them all, unless its server says that they are there."""
+    """A Glance that has each one, without content, and takes none."""
 
     def answer(self):
         self.send_error(404)
 
     def do_GET(self):
-        if not self.server.images_are_there:
+        if "/images/" not in self.path:
             self.answer()
             return
         body = json.dumps({"id": self.path.rsplit("/", 1)[-1], "status": "queued"}).encode()
@@ -90,7 +90,6 @@ class AloneTest(unittest.TestCase):
         self.addCleanup(self.manager.close)
         self.process = None
         glance = self.glance_server = http.server.HTTPServer(("127.0.0.1", 0), Images)
-        glance.images_are_there = False
         glance.deleted = []
         threading.Thread(target=glance.serve_forever, daemon=True).start()
         self.addCleanup(glance.server_close)
