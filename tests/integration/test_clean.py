@@ -21,6 +21,7 @@ import tap
 from agent import METHOD, Agent, assert_nothing_left, leftovers
 from cloud import (LAB, REPO, Cloud, assert_same_content, block_jobs, domain_state, lab_service,
                    run, wait_for, write_pattern)
+from failpoint import Failpoint
 
 TOOL = os.environ.get("TOOL", f"{REPO}/build/nova-snapshot")
 COPIED = "live:copy-ready"
@@ -140,24 +141,21 @@ class Clean(unittest.TestCase):
         self.cloud.action(self.server, "reboot", {"type": "HARD"}, wait="ACTIVE")
         type(self).guest = self.guest_as_it_is()
 
-    def hold(self, point, failpoint):
-        """A snapshot that stands still at a point of its way."""
-        with open(failpoint, "w", encoding="ascii") as out:
-            out.write(f"{point} hold\n")
-        os.chmod(failpoint, 0o600)
+    def hold(self, point, state_dir):
+        """A snapshot that stands still at a point of its way. Its image, and the point."""
+        held = Failpoint(state_dir, point)
         image, _ = self.cloud.create_image(self.server, point)
-        wait_for(f"snapshot at {point}", lambda: os.path.exists(f"{failpoint}.reached"), 60, 0.05)
-        return image
+        held.wait()
+        return image, held
 
     def killed_at(self, point, state_dir):
         """An agent that is killed there, and its journal is lost. The image."""
         with Agent({"snapshot_agent": {"state_dir": state_dir}}) as agent:
-            failpoint = f"{state_dir}/failpoint"
-            image = self.hold(point, failpoint)
+            image, held = self.hold(point, state_dir)
             agent.kill()
             agent.process.returncode = 0  # as it was to be
-        os.unlink(failpoint)
-        os.unlink(f"{failpoint}.reached")
+        held.let_go()
+        os.unlink(f"{held.path}.reached")
         shutil.rmtree(f"{state_dir}/{self.cloud.env['LAB_HOST']}.journal")
         wait_later()
         return image
@@ -273,13 +271,12 @@ class Clean(unittest.TestCase):
         """a snapshot of the agent that is under way is left alone, and comes to its end"""
         for point in (POINT, "disk:properties-set"):
             with Agent() as agent:
-                failpoint = f"{agent.folder}/state/failpoint"
-                image = self.hold(point, failpoint)
+                image, held = self.hold(point, f"{agent.folder}/state")
                 found = self.clean(agent, "--yes")
                 self.assertEqual(set(self.verdicts(found).values()), {"left"}, found)
                 self.assertIn("folder", found)
                 self.assertIn("task_state", found)
-                os.unlink(failpoint)
+                held.let_go()
                 record = self.cloud.wait_image(image)
                 self.cloud.wait_server(self.server, "ACTIVE")
                 assert_same_content(image, record["disk_format"], self.server)

@@ -15,8 +15,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 
 import tap
 from agent import Agent
-from cloud import (REPO, Cloud, assert_same_content, disk_file, disk_io, domain_state, domain_xml, run, wait_for,
+from cloud import (REPO, Cloud, assert_same_content, disk_file, disk_io, domain_state, domain_xml, run,
                    write_pattern)
+from failpoint import Failpoint
 
 TOOL = f"{REPO}/build/nova-snapshot"
 BEFORE, AFTER = "0x41", "0x42"
@@ -106,16 +107,14 @@ class DomainNova(unittest.TestCase):
 
     def test_request_beside_a_command(self):
         """a request waits for a command on the server, and is served when that has ended"""
-        failpoint = f"{self.state}/failpoint"
-        with open(failpoint, "w", encoding="ascii") as out:
-            out.write("domain:file-made hold\n")
+        held = Failpoint(self.state, "domain:file-made")
         with Agent() as agent, subprocess.Popen(
                 self.argv("image", "-o", f"{self.state}/image"), text=True, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT) as command:
-            wait_for("the command", lambda: os.path.exists(f"{failpoint}.reached"), 60)
+            held.wait()
             image, _ = self.cloud.create_image(self.server, "beside")
             agent.wait_log(f"the request waits: another process, {command.pid}, is at work on the domain")
-            os.remove(failpoint)
+            held.let_go()
             said = command.communicate(timeout=120)[0]
             self.assertEqual(command.returncode, 0, said)
             self.assertIn("snapshot_agent", self.cloud.wait_image(image))

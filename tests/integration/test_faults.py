@@ -17,6 +17,7 @@ import tap
 from agent import METHOD, Agent, assert_nothing_left
 from cloud import (LAB, Cloud, assert_same_content, block_jobs, disk_file, domain_state, domain_xml,
                    run, wait_for, write_pattern)
+from failpoint import Failpoint
 from proxy import HoldingProxy
 
 
@@ -100,15 +101,12 @@ class Faults(unittest.TestCase):
     def slow_copy(self, agent, server, name):
         """A snapshot whose copy of the disk goes on for minutes. Its image and request."""
         write_pattern(server, "0x66", "300M", "256M")
-        failpoint = f"{agent.folder}/state/failpoint"
-        with open(failpoint, "w", encoding="ascii") as out:
-            out.write("live:copy-started hold\n")
-        os.chmod(failpoint, 0o600)
+        held = Failpoint(f"{agent.folder}/state", "live:copy-started")
         image, request_id = self.cloud.create_image(server, name)
-        wait_for("the copy's begin", lambda: os.path.exists(f"{failpoint}.reached"), 60, 0.02)
+        held.wait()
         virsh("blockjob", server, "vda", "--bandwidth", "1")
-        os.unlink(failpoint)
-        wait_for("the agent's wait for the copy", lambda: not os.path.exists(f"{failpoint}.reached"))
+        held.let_go()
+        wait_for("the agent's wait for the copy", lambda: not held.is_reached())
         self.assertIn("Bandwidth limit", block_jobs(server))
         return image, request_id
 

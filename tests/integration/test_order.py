@@ -12,6 +12,7 @@ import tap
 from agent import METHOD, Agent, assert_nothing_left
 from cloud import (LAB, Cloud, assert_same_content, block_jobs, domain_state, domain_xml,
                    lab_service, run, wait_for, write_pattern)
+from failpoint import Failpoint
 
 COLD = {"workarounds": {"disable_libvirt_livesnapshot": "true"}}
 COPIED = {"snapshot_agent": {
@@ -39,16 +40,10 @@ class Order(unittest.TestCase):
 
     def hold(self, agent, point):
         """A snapshot that stands still at a point of its way. Its image and request."""
-        self.failpoint = f"{agent.folder}/state/failpoint"
-        with open(self.failpoint, "w", encoding="ascii") as out:
-            out.write(f"{point} hold\n")
-        os.chmod(self.failpoint, 0o600)
+        self.held = Failpoint(f"{agent.folder}/state", point)
         image, request_id = self.cloud.create_image(self.server, point)
-        wait_for(f"snapshot at {point}", lambda: os.path.exists(f"{self.failpoint}.reached"), 60, 0.05)
+        self.held.wait()
         return image, request_id
-
-    def let_go(self):
-        os.unlink(self.failpoint)
 
     def with_cleared_state(self, request):
         """What nova-api takes only without a task state, before the agent has saved it again."""
@@ -77,7 +72,7 @@ class Order(unittest.TestCase):
             self.cloud.images.append(second)
             journal = f"{agent.folder}/state/{self.cloud.env['LAB_HOST']}.journal"
             wait_for("second request", lambda: len(os.listdir(journal)) == 2)
-            self.let_go()
+            self.held.let_go()
             self.cloud.wait_image(first)
             self.cloud.wait_image(second)
             self.cloud.wait_server(self.server, "ACTIVE")
@@ -95,7 +90,7 @@ class Order(unittest.TestCase):
             answer = self.with_cleared_state({"createImage": {"name": "second"}})
             self.cloud.glance("DELETE", f"/v2/images/{answer.json()['image_id']}")
             agent.wait_log("Image not found during snapshot", 5)
-            self.let_go()
+            self.held.let_go()
             self.cloud.wait_image(first)
             self.cloud.wait_server(self.server, "ACTIVE")
         assert_same_content(first, "qcow2", self.server)
@@ -108,12 +103,11 @@ class Order(unittest.TestCase):
             lab_service("restart", "nova-compute")
             agent.wait_log("the task state was cleared", 60)
             self.assertEqual(self.task_state(), "image_pending_upload")
-            self.let_go()
+            self.held.let_go()
             self.cloud.wait_image(image)
             self.cloud.wait_server(self.server, "ACTIVE")
             event = self.cloud.wait_event(self.server, request_id)
             self.assertEqual(event["result"], "Success", event)
-            agent.wait_log("attached to", 60, times=2)
         assert_same_content(image, "qcow2", self.server)
         self.assert_unharmed()
 
@@ -124,7 +118,7 @@ class Order(unittest.TestCase):
             self.with_cleared_state({"os-stop": None})
             wait_for("stopped server",
                      lambda: self.cloud.server(self.server)["OS-EXT-STS:vm_state"] == "stopped")
-            self.let_go()
+            self.held.let_go()
             event = self.cloud.wait_event(self.server, request_id)
             self.cloud.wait_server(self.server, "SHUTOFF")
         record = self.cloud.image(image)
