@@ -192,6 +192,12 @@ static int name_memory(const struct checkpoint_request *request, struct checkpoi
     return take_path(path, plan->memory_file, err);
 }
 
+/* libvirt has qemu-img make "a,,b", and then takes "a,b" for what the domain is to write to. */
+static bool is_misnamed_at_rest(const struct checkpoint_plan *plan, const char *overlay)
+{
+    return !plan->runs && strchr(overlay, ',');
+}
+
 /* Each --disk is one that takes part, and no file is meant for two. */
 static int check_files(const struct checkpoint_request *request, const struct checkpoint_plan *plan,
                        struct error *err)
@@ -203,6 +209,11 @@ static int check_files(const struct checkpoint_request *request, const struct ch
         bool is_taken = strcmp(overlay, plan->memory_file) == 0;
         for (size_t j = 0; j < i; j++)
             is_taken |= strcmp(overlay, plan->disks[j].overlay) == 0;
+        if (is_misnamed_at_rest(plan, overlay))
+            return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                             "%s has a comma: libvirt makes such a file for a guest that runs "
+                             "alone; another --name, or --disk %s=FILE, has none",
+                             overlay, plan->disks[i].target);
         if (is_taken)
             return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s would be two files at once",
                              overlay);

@@ -10,8 +10,9 @@
 
 static bool is_name(const char *name)
 {
-    return name[0] != '\0' && name[0] != '.' && !strchr(name, '/') && !strchr(name, '\n') &&
-           strlen(name) <= NAME_MAX_BYTES && xmlCheckUTF8((const xmlChar *)name) == 1;
+    return name[0] != '\0' && name[0] != '.' && name[0] != '-' && !strchr(name, '/') &&
+           !strchr(name, '\n') && strlen(name) <= NAME_MAX_BYTES &&
+           xmlCheckUTF8((const xmlChar *)name) == 1;
 }
 
 /* "vda=FILE", each target once. */
@@ -45,7 +46,8 @@ static const char *reason_against_internal(const struct checkpoint_request *requ
 static const char *reason_against(const struct checkpoint_request *request)
 {
     if (request->name && !is_name(request->name))
-        return "no checkpoint can have that --name: it is a part of file names, in UTF-8";
+        return "no checkpoint can have that --name: it is a part of file names, in UTF-8, and "
+               "no option";
     if (request->disk_only && request->memory)
         return "it is either --disk-only or with --memory";
     if (request->live && request->halt)

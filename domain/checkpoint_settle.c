@@ -253,6 +253,7 @@ int checkpoint_settle(struct session *session, struct error *err)
     if (r == 0 && !domain) {
         log_warning("the domain has gone: the files of checkpoint %s stay",
                     json_string_member(note, "name"));
+        session->outcome = SESSION_GONE;
         return 0;
     }
     if (r == 0 && !is_asked_for(session, note))

@@ -27,6 +27,7 @@ struct layer_file {
 
 enum layer_name_kind {
     LAYER_NAME_DISK,    /* a domain's definition, active or not; what its disk is copied to */
+    LAYER_NAME_SAVED,   /* the memory that libvirt keeps of a domain: what it goes on with */
     LAYER_NAME_STATE,   /* a snapshot: what the disk was then */
     LAYER_NAME_OVERLAY, /* a snapshot: the layer it was made with */
     LAYER_NAME_MEMORY,

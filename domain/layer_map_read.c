@@ -99,6 +99,28 @@ static int add_definition(struct layer_map *map, const struct layer_name *name, 
     return r < 0 ? r : add_disks(map, name, xmlDocGetRootElement(document), err);
 }
 
+/* A guest whose memory libvirt keeps goes on with the files it had, whatever its definition says.
+ */
+static int add_saved(struct layer_map *map, const struct layer_name *of_domain, virDomainPtr domain,
+                     struct error *err)
+{
+    struct layer_name name = *of_domain;
+    cleanup_xml_document xmlDoc *document = NULL;
+    cleanup_free char *xml = NULL;
+    if (virDomainHasManagedSaveImage(domain, 0) != 1)
+        return 0;
+    xml = virDomainManagedSaveGetXMLDesc(domain, 0);
+    bool is_told = xml || (virGetLastErrorCode() != VIR_ERR_NO_SUPPORT &&
+                           virDomainHasManagedSaveImage(domain, 0) == 1);
+    if (!is_told)
+        return 0; /* it goes on by now, or libvirt has none of these files */
+    int r =
+        xml ? xml_node_parse(xml, "domain", &document, err)
+            : libvirt_error(err, "cannot read which files the saved guest of %s has", name.domain);
+    name.kind = LAYER_NAME_SAVED;
+    return r < 0 ? r : add_disks(map, &name, xmlDocGetRootElement(document), err);
+}
+
 /* What the snapshot was made with; *ret_internal when it is inside its disks. */
 static int add_made(struct layer_map *map, const struct layer_name *name, const xmlNode *root,
                     bool *ret_internal, struct error *err)
@@ -184,6 +206,8 @@ static int add_domain(struct layer_map *map, const struct session *session, virD
     int r = add_definition(map, &name, domain, 0, err);
     if (r == 0)
         r = add_definition(map, &name, domain, VIR_DOMAIN_XML_INACTIVE, err);
+    if (r == 0)
+        r = add_saved(map, &name, domain, err);
     return r < 0 ? r : add_snapshots(map, &name, domain, err);
 }
 

@@ -56,11 +56,24 @@ static int begin_live(const struct merging *merging, const json_t *disk, struct 
     return r;
 }
 
-/* From then on nothing but the note tells that all is in base. */
+/*
+ * From then on nothing but the note tells that all is in base. A guest that was started meanwhile
+ * goes on on the layer: it runs, or has left a memory that names it, or what it wrote is to be
+ * merged as well, which is for the next attempt.
+ */
 static int put_on_base(const struct merging *merging, json_t *disk, struct error *err)
 {
-    int r = merge_progress_note(merging->session->record, disk, NULL, true, err);
-    if (r < 0 || virDomainIsActive(merging->domain) != 0)
+    if (virDomainIsActive(merging->domain) != 0)
+        return 0;
+    int r = managed_save_check_none(merging->domain, err);
+    if (r == 0)
+        r = merge_progress_note_committed(merging->session->record, disk, err);
+    if (r == -EAGAIN) {
+        log_info("%s", err->message);
+        *err = (struct error)ERROR_INIT;
+        return 0;
+    }
+    if (r < 0)
         return r;
     json_t *one = json_pack("[O]", disk);
     r = one ? merge_relink_definition(merging->domain, one, err) : error_nomem(err);

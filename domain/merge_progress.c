@@ -52,10 +52,10 @@ static json_t *note_of(const json_t *disk, const json_t *run, bool is_whole)
                      "is_whole", is_whole);
 }
 
-/* As long as nobody writes to the topmost layer. */
-static json_t *note_of_whole_yet(const json_t *disk, const json_t *run)
+/* It tells of what the topmost layer has by now, and no more. */
+static json_t *note_of_now(const json_t *disk, const json_t *run, bool is_whole)
 {
-    json_t *note = note_of(disk, run, true);
+    json_t *note = note_of(disk, run, is_whole);
     (void)json_object_set_new(note, "written_ns", json_integer(written_ns(newest_of(disk))));
     return note;
 }
@@ -106,15 +106,15 @@ static int add_note(struct record *record, json_t *note, struct error *err)
 int merge_progress_note(struct record *record, const json_t *disk, const json_t *run, bool is_whole,
                         struct error *err)
 {
-    json_t *note = is_whole && !domain_run_is_active(run) ? note_of_whole_yet(disk, run)
-                                                          : note_of(disk, run, is_whole);
+    json_t *note =
+        domain_run_is_active(run) ? note_of(disk, run, is_whole) : note_of_now(disk, run, is_whole);
     return add_note(record, note, err);
 }
 
 int merge_progress_note_pivot(struct record *record, const json_t *disk, const json_t *run,
                               struct error *err)
 {
-    json_t *note = note_of_whole_yet(disk, run);
+    json_t *note = note_of_now(disk, run, true);
     (void)json_object_set_new(note, "pivot_ns", json_integer(now_ns()));
     return add_note(record, note, err);
 }
@@ -157,6 +157,20 @@ bool merge_progress_has_begun(const struct record *record, const json_t *disk)
 static const json_t *last_note(const struct record *record, const json_t *disk)
 {
     return json_array_get(record_all(record, MERGING), find_last(record, disk));
+}
+
+int merge_progress_note_committed(struct record *record, const json_t *disk, struct error *err)
+{
+    json_t *then = json_object_get(last_note(record, disk), "written_ns");
+    json_t *note = note_of(disk, NULL, true);
+    (void)json_object_set(note, "written_ns", then);
+    if (!then || json_integer_value(then) != written_ns(newest_of(disk))) {
+        json_decref(note);
+        return error_set(err, EAGAIN, EXC_INTERNAL_ERROR,
+                         "%s was written to while it was merged: the guest was started meanwhile",
+                         newest_of(disk));
+    }
+    return add_note(record, note, err);
 }
 
 /* Or was about to: the command died before it had seen more. */

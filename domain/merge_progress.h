@@ -2,9 +2,9 @@
 /*
  * How far the merge of each disk (merge_plan.h) is, in the record's notes "merging": {target, run:
  * of the guest (domain_run.h), of id -1 at rest; is_whole: all that goes is in base by then;
- * written_ns: when the topmost layer was last written to, of a guest at rest or about to go on on
- * base: all is there unless that time changes; pivot_ns: when it was about to}. The last one of a
- * disk counts. Of the record's thread.
+ * written_ns: when the topmost layer was last written to before it was read, of a guest at rest or
+ * about to go on on base: all is there unless that time changes; pivot_ns: when it was about to}.
+ * The last one of a disk counts. Of the record's thread.
  */
 #pragma once
 
@@ -23,6 +23,12 @@ int merge_progress_note(struct record *record, const json_t *disk, const json_t 
  */
 int merge_progress_note_pivot(struct record *record, const json_t *disk, const json_t *run,
                               struct error *err);
+
+/*
+ * What was begun at rest is in base; EAGAIN when somebody has written to the topmost layer since,
+ * and nothing is noted. Else errors as record_note().
+ */
+int merge_progress_note_committed(struct record *record, const json_t *disk, struct error *err);
 
 bool merge_progress_was_pivoting(const struct record *record, const json_t *disk);
 

@@ -173,6 +173,8 @@ static int copy_definition(xmlNode *node, struct revert_point *point, struct err
     int size = 0;
     if (!copy)
         return error_nomem(err);
+    if (!xml_node_copy_child_text(node, "name", point->domain_name, sizeof(point->domain_name)))
+        return refuse(err, "the domain's name of then is too long");
     xmlNodeSetName(copy, (const xmlChar *)"domain");
     (void)xmlDocSetRootElement(document, copy);
     xmlDocDumpMemory(document, &text, &size);
@@ -254,11 +256,26 @@ void revert_point_done(struct revert_point *point)
     *point = (struct revert_point){0};
 }
 
+/* libvirt renames a domain that has checkpoints, but defines none of its uuid by another name. */
+static int check_name(const struct revert_point *point, const xmlNode *domain, struct error *err)
+{
+    char name[CHECKPOINT_NAME_SIZE];
+    bool is_read = xml_node_copy_child_text(domain, "name", name, sizeof(name));
+    if (point->is_internal || (is_read && strcmp(name, point->domain_name) == 0))
+        return 0;
+    return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
+                     "the domain was called %s when the checkpoint was made: go back with it "
+                     "renamed so (`virsh domrename`)",
+                     point->domain_name);
+}
+
 int revert_point_check_now(const struct revert_point *point, const char *domain_xml,
                            struct error *err)
 {
     cleanup_xml_document xmlDoc *document = NULL;
     xmlNode *devices = NULL;
     int r = xml_node_parse_domain(domain_xml, &document, &devices, err);
+    if (r == 0)
+        r = check_name(point, xmlDocGetRootElement(document), err);
     return r < 0 ? r : check_disks(point, xmlDocGetRootElement(document), false, err);
 }

@@ -23,7 +23,8 @@ struct revert_point {
     char memory_file[DRIVER_PATH_MAX]; /* ""; of an external one with memory */
     struct checkpoint_disk *disks;     /* owned: its overlay is the one it was made with */
     size_t disk_count;
-    char *definition; /* owned, secret: the domain's persistent one of then */
+    char *definition;                       /* owned, secret: the domain's persistent one of then */
+    char domain_name[CHECKPOINT_NAME_SIZE]; /* which is in it */
 };
 
 /*
@@ -38,7 +39,7 @@ void revert_point_done(struct revert_point *point);
 
 /*
  * Whether the domain of now has those disks, and no other that a guest writes to, at whatever
- * files: EINVAL naming one.
+ * files, and, for an external one, is called as it was then: EINVAL naming what differs.
  */
 int revert_point_check_now(const struct revert_point *point, const char *domain_xml,
                            struct error *err);

@@ -292,6 +292,7 @@ int revert_settle(struct session *session, struct error *err)
         r = look_again(session, &is_active, err);
     if (r == 0 && !session->domain) {
         log_warning("the domain has gone: the files of its checkpoints stay");
+        session->outcome = SESSION_GONE;
         return 0;
     }
     if (r == 0 && !is_noted(session, "switch"))

@@ -15,6 +15,9 @@
 /* Where records, and files that QEMU writes meanwhile, are kept. */
 #define SESSION_STATE_DIR "/var/lib/nova-snapshot"
 
+/* An outcome: nobody is there whose disks what is left could be put back to. */
+#define SESSION_GONE "given up, as the domain has gone"
+
 struct session_options {
     const char *uri;         /* NULL: qemu:///system */
     const char *state_dir;   /* NULL: SESSION_STATE_DIR */

@@ -74,7 +74,7 @@ virsh_overwrites() { # guest
 }
 
 test_refusals() {
-    local guest=raw
+    local guest=raw said
     virsh_overwrites $guest
     refused $guest 1 'has a checkpoint live already' --name live
     refused $guest 1 "$DISKS/content is there already" --disk "vda=$DISKS/content"
@@ -87,11 +87,15 @@ test_refusals() {
     refused $guest 2 'either --live or' --live --halt
     refused $guest 2 'no --disk and no' --internal --memory-file "$DISKS/new"
     refused $guest 2 'can have that --name' --name ../evil
+    refused $guest 2 'can have that --name' --name=-x
     $VIRSH blockcopy "$NAME-$guest" vdb --dest "$DISKS/$guest.img.copy" --transient-job >/dev/null
     refused $guest 1 'disk vdb: it is being copied'
     $VIRSH blockjob "$NAME-$guest" vdb --abort
+    said=$(checkpoint $guest --name a,b --disk-only) && said+=$(tool delete-checkpoint $guest a,b)
+    result $? "a layer of a guest that runs may have a comma in its name" "$said"
     $VIRSH destroy "$NAME-$guest"
     refused $guest 1 'does not run' --memory
+    refused $guest 1 'has a comma' --name a,b
     remove $guest
     refuse_devices
     refuse_what_the_next_start_lacks

@@ -435,6 +435,54 @@ test_meanwhile() {
     remove $guest
 }
 
+# Started while the layers of a stopped domain are merged: what the guest writes is merged as well.
+test_started_meanwhile() {
+    local guest=woken said before pid how n=2
+    make_guest $guest
+    for how in delete flatten; do
+        checkpoint $guest a --disk-only
+        write_both $guest $((n++))
+        $VIRSH destroy "$NAME-$guest"
+        [ $how = delete ] || $VIRSH snapshot-delete "$NAME-$guest" a --metadata
+        echo "merge:committed hold" >"$STATE/failpoint"
+        if [ $how = delete ]; then
+            delete $guest a
+        else
+            flatten $guest --disk "vda=$DISKS/$guest.img" --disk "vdb=$DISKS/${guest}2.img"
+        fi >"$DIR/said" &
+        pid=$!
+        await_failpoint $pid
+        $VIRSH start "$NAME-$guest"
+        write_both $guest $((n++))
+        before=$(disks_of $guest)
+        $VIRSH destroy "$NAME-$guest"
+        release_failpoint
+        wait $pid
+        result $? "$how, started and stopped meanwhile: ends" "$(cat "$DIR/said")"
+        $VIRSH start "$NAME-$guest"
+        [ "$(disks_of $guest)" = "$before" ] && [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
+        result $? "$how, started and stopped meanwhile: nothing is lost" "$(file_of $guest vda)"
+    done
+    checkpoint $guest a --disk-only
+    write_both $guest $n
+    before=$(disks_of $guest)
+    $VIRSH destroy "$NAME-$guest"
+    echo "merge:committed hold" >"$STATE/failpoint"
+    delete $guest a >"$DIR/said" &
+    pid=$!
+    await_failpoint $pid
+    $VIRSH start "$NAME-$guest" && $VIRSH managedsave "$NAME-$guest"
+    release_failpoint
+    wait $pid
+    [ $? -eq 1 ] && grep -q 'keeps a memory' "$DIR/said" && [ -e "$DISKS/$guest.img.a" ]
+    result $? "saved meanwhile: the layer stays" "$(cat "$DIR/said")"
+    $VIRSH start "$NAME-$guest" && [ "$(state_of $guest)" = running ]
+    result $? "saved meanwhile: the guest goes on of its memory" "$(state_of $guest)"
+    said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.a" ]
+    result $? "saved meanwhile: when it runs it is merged" "$said"
+    remove $guest
+}
+
 # Somebody's own layers, put on disks that are merged already, all or one.
 test_under() {
     local guest=under said before point n=2
@@ -710,7 +758,7 @@ test_nova() {
     remove $guest
 }
 
-run_cells refusals internal nova kills branch_at_rest branch_kills branch story changes under meanwhile pivot stale saved \
+run_cells refusals internal nova kills branch_at_rest branch_kills branch story changes under meanwhile started_meanwhile pivot stale saved \
     same_id restarts restarts_missed external
 echo "1..$count"
 [ "$failures" -eq 0 ]

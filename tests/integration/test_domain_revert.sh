@@ -452,8 +452,36 @@ test_at_once() {
     remove $guest
 }
 
+# libvirt renames a domain with its checkpoints, and defines none of them by another name.
+test_renamed() {
+    local guest=renamed said
+    make_plain $guest
+    $VIRSH destroy "$NAME-$guest"
+    $VIRSH domrename "$NAME-$guest" "$NAME-called"
+    refused called one "was called $NAME-$guest when"
+    [ "$(checkpoints_of called)" = one ] && no_record
+    result $? "renamed: nothing has changed" "$(checkpoints_of called)"
+    $VIRSH domrename "$NAME-called" "$NAME-$guest"
+    said=$(tool revert $guest one)
+    result $? "renamed back: it goes back" "$said"
+    remove $guest
+}
+
+# Undefined while its way back was broken off: there is nobody to put anything back to.
+test_gone() {
+    local guest=gone said files
+    make_plain $guest
+    break_at revert:defined revert $guest one
+    files=$(ls "$DISKS")
+    remove $guest
+    said=$(recover $guest) && grep -q 'given up, as the domain has gone' <<<"$said"
+    result $? "undefined in the middle: that is told" "$said"
+    [ "$(ls "$DISKS")" = "$files" ] && no_record
+    result $? "undefined in the middle: the files stay" "$(ls "$DISKS")"
+}
+
 build_writing_contents
-run_cells across internal internal_kills refusals back after_deletion kills kills_at_rest discard_kills restarts restarts_missed \
+run_cells across internal internal_kills refusals renamed gone back after_deletion kills kills_at_rest discard_kills restarts restarts_missed \
     twice at_once
 echo "1..$count"
 [ "$failures" -eq 0 ]

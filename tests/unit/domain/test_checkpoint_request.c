@@ -70,7 +70,7 @@ static void names_that_are_no_parts_of_files(void **state)
     char long_name[202];
     memset(long_name, 'n', sizeof(long_name) - 1);
     long_name[sizeof(long_name) - 1] = '\0';
-    const char *const names[] = {"", ".", "../evil", "a/b", "two\nlines", "\xff", long_name};
+    const char *const names[] = {"", ".", "-x", "../evil", "a/b", "two\nlines", "\xff", long_name};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         refused(&(struct checkpoint_request){.name = names[i]}, "--name");
 }

@@ -17,6 +17,21 @@
 
 static struct layer_map map;
 static const char *others; /* what else is in the host's XML */
+static const char *saved;  /* the domain's memory that libvirt keeps; NULL */
+
+int __wrap_virDomainHasManagedSaveImage(virDomainPtr domain, unsigned flags);
+int __wrap_virDomainHasManagedSaveImage(virDomainPtr domain, unsigned flags)
+{
+    (void)domain, (void)flags;
+    return saved ? 1 : 0;
+}
+
+char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags);
+char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags)
+{
+    (void)domain, (void)flags;
+    return strdup(saved);
+}
 
 __attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
 {
@@ -57,6 +72,7 @@ static int set_up(void **state)
 {
     (void)state;
     others = "";
+    saved = NULL;
     run("rm -f %s/*.img", temp_folder);
     run("truncate -s 1M %s", temp_path("base.img"));
     run("qemu-img create -q -f qcow2 -b %s -F raw %s", temp_path("base.img"), temp_path("top.img"));
@@ -85,6 +101,18 @@ static void a_header_names_what_is_below(void **state)
     assert_int_equal(read_map(QCOW2, temp_path("top.img"), RAW, temp_path("other.img")), 0);
     needs_base();
     assert_non_null(layer_map_find_user(&map, temp_path("other.img"))); /* that is not there */
+}
+
+static void a_saved_memory_names_what_it_goes_on_with(void **state)
+{
+    (void)state;
+    char xml[512];
+    (void)snprintf(xml, sizeof(xml), "<domain><devices>" DISK "</devices></domain>", QCOW2,
+                   temp_path("top.img"), "vda");
+    saved = xml;
+    assert_int_equal(read_map(RAW, temp_path("other.img"), RAW, temp_path("another.img")), 0);
+    needs_base();
+    assert_int_equal(layer_map_find_user(&map, temp_path("top.img"))->kind, LAYER_NAME_SAVED);
 }
 
 static void a_raw_disk_has_no_header(void **state)
@@ -211,6 +239,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_header_names_what_is_below),
+        TEST(a_saved_memory_names_what_it_goes_on_with),
         TEST(a_raw_disk_has_no_header),
         TEST(unless_another_names_one),
         TEST(json_names_a_file),

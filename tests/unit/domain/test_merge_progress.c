@@ -122,6 +122,27 @@ static void the_guest_it_was_begun_with(void **state)
     assert_true(is_done(vda, -1)); /* it was seen to go on there */
 }
 
+/* Of a stopped domain: what a guest wrote that was started while it was merged, base lacks. */
+static void what_was_written_meanwhile_is_not_committed(void **state)
+{
+    (void)state;
+    const struct timespec later[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 2000000000}};
+    assert_int_equal(merge_progress_note_committed(record, vda, &err), -EAGAIN);
+    err = (struct error)ERROR_INIT;
+    note(vda, -1, false);
+    assert_int_equal(utimensat(AT_FDCWD, temp_path("top"), later, 0), 0);
+    assert_int_equal(merge_progress_note_committed(record, vda, &err), -EAGAIN);
+    assert_non_null(strstr(err.message, "was written to while it was merged"));
+    assert_false(is_done(vda, -1));
+    err = (struct error)ERROR_INIT;
+    note(vda, -1, false);
+    assert_int_equal(merge_progress_note_committed(record, vda, &err), 0);
+    assert_true(is_done(vda, -1));
+    const struct timespec still_later[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 2000000001}};
+    assert_int_equal(utimensat(AT_FDCWD, temp_path("top"), still_later, 0), 0);
+    assert_false(is_done(vda, -1));
+}
+
 /* After a restart of libvirtd, which counts on from the highest id in use. */
 static void another_one_of_the_same_id(void **state)
 {
@@ -258,12 +279,19 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(tries_without_end_take_no_more_room), TEST(a_begin_that_is_taken_back_at_any_time),
-        TEST(what_was_not_begun_is_not_done),      TEST(a_part_is_not_all),
-        TEST(the_guest_it_was_begun_with),         TEST(a_guest_that_was_started_meanwhile),
-        TEST(another_one_of_the_same_id),          TEST(one_that_an_old_record_tells_of),
-        TEST(a_begin_that_is_taken_back),          TEST(a_guest_that_was_about_to_go_on_there),
-        TEST(a_guest_that_wrote_just_before_that), TEST(one_that_fell_with_the_host),
+        TEST(tries_without_end_take_no_more_room),
+        TEST(a_begin_that_is_taken_back_at_any_time),
+        TEST(what_was_not_begun_is_not_done),
+        TEST(a_part_is_not_all),
+        TEST(what_was_written_meanwhile_is_not_committed),
+        TEST(the_guest_it_was_begun_with),
+        TEST(a_guest_that_was_started_meanwhile),
+        TEST(another_one_of_the_same_id),
+        TEST(one_that_an_old_record_tells_of),
+        TEST(a_begin_that_is_taken_back),
+        TEST(a_guest_that_was_about_to_go_on_there),
+        TEST(a_guest_that_wrote_just_before_that),
+        TEST(one_that_fell_with_the_host),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }

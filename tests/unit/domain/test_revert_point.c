@@ -195,6 +195,18 @@ static void the_domain_of_now_has_the_same_disks(void **state)
                  "TPM");
 }
 
+static void and_the_same_name(void **state)
+{
+    (void)state;
+    const char *renamed = "<domain><name>new</name>" DEVICES(VDA) "</domain>";
+    need(parse(SHUT_OFF, MADE("vda", "/d/a.one"), "<name>old</name>" DEVICES(VDA), ""));
+    need(revert_point_check_now(&point, "<domain><name>old</name>" DEVICES(VDA) "</domain>", &err));
+    need_refused(revert_point_check_now(&point, renamed, &err), "was called old when");
+    need(parse(SHUT_OFF, "<disk name='vda' snapshot='internal'/>", "<name>old</name>" DEVICES(VDA),
+               ""));
+    need(revert_point_check_now(&point, renamed, &err)); /* libvirt's own way */
+}
+
 static const struct checkpoint_disk moved[] = {
     {.target = "vda", .base = "/d/a", .overlay = "/d/a.new"}};
 
@@ -290,6 +302,7 @@ int main(void)
         TEST(a_state_in_no_disk_is_refused),
         TEST(what_a_layer_cannot_stand_on_is_named),
         TEST(the_domain_of_now_has_the_same_disks),
+        TEST(and_the_same_name),
         TEST(disks_are_switched),
         TEST(a_disk_that_is_elsewhere_is_not_switched),
         TEST(a_guest_of_novas_stays),
