@@ -212,7 +212,7 @@ broker-check:
 libvirt-check:
 	$(Q)tests/libvirt-check
 
-# Build, unit tests, lab and what is seen in it on another release of Debian; FORM=short: within 15 minutes,
+# Build, unit tests, lab and what is seen in it on another release of Debian; FORM=short: in 20 minutes,
 # FORM=domain: checkpoints of bare domains.
 RELEASE ?= trixie
 .PHONY: release-check

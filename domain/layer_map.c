@@ -109,6 +109,13 @@ int layer_map_add_file(struct layer_map *map, const char *path, const char *form
     return 0;
 }
 
+int layer_map_too_long(const struct layer_name *name, struct error *err)
+{
+    return error_set(err, ENAMETOOLONG, EXC_INVALID_DISK_INFO,
+                     "domain %s has a disk whose file's name is too long to be looked at",
+                     name->domain);
+}
+
 int layer_map_add_name(struct layer_map *map, const struct layer_name *name, const char *path,
                        const char *format, struct error *err)
 {
@@ -116,6 +123,8 @@ int layer_map_add_name(struct layer_map *map, const struct layer_name *name, con
     void *names = map->names;
     if (path[0] != '/')
         return 0;
+    if (strlen(path) >= DRIVER_PATH_MAX)
+        return layer_map_too_long(name, err);
     int r = layer_map_add_file(map, path, format, &copy.file, err);
     if (r == 0)
         r = grow(&names, map->name_count, NAMES_MAX, sizeof(copy), err);

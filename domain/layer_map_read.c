@@ -48,13 +48,6 @@ static int read_volume(virConnectPtr conn, const xmlNode *element,
     return r;
 }
 
-static int too_long(const struct layer_name *name, struct error *err)
-{
-    return error_set(err, ENAMETOOLONG, EXC_INVALID_DISK_INFO,
-                     "domain %s has a disk whose file's name is too long to be looked at",
-                     name->domain);
-}
-
 /* What the disk is below is in the headers; a snapshot's old list of that is no need of it. */
 static int add_disk(struct layer_map *map, const struct layer_name *name, const xmlNode *element,
                     struct error *err)
@@ -65,8 +58,6 @@ static int add_disk(struct layer_map *map, const struct layer_name *name, const 
     if (r < 0)
         return r;
     r = domain_disk_read(element, &disk, err);
-    if (r == 0 && strlen(disk.layers[0].path) >= DRIVER_PATH_MAX)
-        r = too_long(name, err);
     if (r == 0)
         r = layer_map_add_name(map, name, volume[0] != '\0' ? volume : disk.layers[0].path,
                                disk.layers[0].format, err);
@@ -76,8 +67,8 @@ static int add_disk(struct layer_map *map, const struct layer_name *name, const 
     return r;
 }
 
-static int add_disks(struct layer_map *map, const struct layer_name *name, const xmlNode *domain,
-                     struct error *err)
+int layer_map_add_disks(struct layer_map *map, const struct layer_name *name, const xmlNode *domain,
+                        struct error *err)
 {
     xmlNode *devices = xml_node_child_named(domain, "devices");
     int r = 0;
@@ -96,29 +87,7 @@ static int add_definition(struct layer_map *map, const struct layer_name *name, 
         return 0; /* it has ended since */
     int r = xml ? xml_node_parse(xml, "domain", &document, err)
                 : libvirt_error(err, "cannot read the definition of %s", name->domain);
-    return r < 0 ? r : add_disks(map, name, xmlDocGetRootElement(document), err);
-}
-
-/* A guest whose memory libvirt keeps goes on with the files it had, whatever its definition says.
- */
-static int add_saved(struct layer_map *map, const struct layer_name *of_domain, virDomainPtr domain,
-                     struct error *err)
-{
-    struct layer_name name = *of_domain;
-    cleanup_xml_document xmlDoc *document = NULL;
-    cleanup_free char *xml = NULL;
-    if (virDomainHasManagedSaveImage(domain, 0) != 1)
-        return 0;
-    xml = virDomainManagedSaveGetXMLDesc(domain, 0);
-    bool is_told = xml || (virGetLastErrorCode() != VIR_ERR_NO_SUPPORT &&
-                           virDomainHasManagedSaveImage(domain, 0) == 1);
-    if (!is_told)
-        return 0; /* it goes on by now, or libvirt has none of these files */
-    int r =
-        xml ? xml_node_parse(xml, "domain", &document, err)
-            : libvirt_error(err, "cannot read which files the saved guest of %s has", name.domain);
-    name.kind = LAYER_NAME_SAVED;
-    return r < 0 ? r : add_disks(map, &name, xmlDocGetRootElement(document), err);
+    return r < 0 ? r : layer_map_add_disks(map, name, xmlDocGetRootElement(document), err);
 }
 
 /* What the snapshot was made with; *ret_internal when it is inside its disks. */
@@ -132,7 +101,7 @@ static int add_made(struct layer_map *map, const struct layer_name *name, const 
     *ret_internal = false;
     made.kind = LAYER_NAME_MEMORY;
     if (!xml_node_copy_attribute(memory, "file", path, sizeof(path)))
-        return too_long(name, err);
+        return layer_map_too_long(name, err);
     r = layer_map_add_name(map, &made, path, "raw", err);
     made.kind = LAYER_NAME_OVERLAY;
     for (xmlNode *disk = xml_node_child_named(xml_node_child_named(root, "disks"), "disk");
@@ -143,7 +112,7 @@ static int add_made(struct layer_map *map, const struct layer_name *name, const 
                                      sizeof(path)) ||
             !xml_node_copy_attribute(xml_node_child_named(disk, "driver"), "type", format,
                                      sizeof(format)))
-            return too_long(name, err);
+            return layer_map_too_long(name, err);
         r = layer_map_add_name(map, &made, path, format, err);
     }
     return r;
@@ -167,9 +136,9 @@ static int add_snapshot(struct layer_map *map, const struct layer_name *domain,
     r = add_made(map, &name, root, &name.is_internal, err);
     name.kind = LAYER_NAME_STATE;
     if (r == 0)
-        r = add_disks(map, &name, xml_node_child_named(root, "domain"), err);
+        r = layer_map_add_disks(map, &name, xml_node_child_named(root, "domain"), err);
     if (r == 0)
-        r = add_disks(map, &name, xml_node_child_named(root, "inactiveDomain"), err);
+        r = layer_map_add_disks(map, &name, xml_node_child_named(root, "inactiveDomain"), err);
     return r;
 }
 
@@ -207,7 +176,7 @@ static int add_domain(struct layer_map *map, const struct session *session, virD
     if (r == 0)
         r = add_definition(map, &name, domain, VIR_DOMAIN_XML_INACTIVE, err);
     if (r == 0)
-        r = add_saved(map, &name, domain, err);
+        r = layer_map_add_saved(map, &name, domain, err);
     return r < 0 ? r : add_snapshots(map, &name, domain, err);
 }
 

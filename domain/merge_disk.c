@@ -58,16 +58,13 @@ static int begin_live(const struct merging *merging, const json_t *disk, struct 
 
 /*
  * From then on nothing but the note tells that all is in base. A guest that was started meanwhile
- * goes on on the layer: it runs, or has left a memory that names it, or what it wrote is to be
- * merged as well, which is for the next attempt.
+ * goes on on the layer: it runs, or what it wrote is to be merged as well, for the next attempt.
  */
 static int put_on_base(const struct merging *merging, json_t *disk, struct error *err)
 {
     if (virDomainIsActive(merging->domain) != 0)
         return 0;
-    int r = managed_save_check_none(merging->domain, err);
-    if (r == 0)
-        r = merge_progress_note_committed(merging->session->record, disk, err);
+    int r = merge_progress_note_committed(merging->session->record, disk, err);
     if (r == -EAGAIN) {
         log_info("%s", err->message);
         *err = (struct error)ERROR_INIT;
@@ -88,8 +85,7 @@ static int begin_disk(const struct merging *merging, json_t *disk, struct error 
     unsigned stall_timeout_s = merging->session->driver->stall_timeout_s;
     struct record *record = merging->session->record;
     cleanup_run json_t *run = NULL;
-    int r = merging->is_active ? domain_run_read(merging->session, &run, err)
-                               : managed_save_check_none(merging->domain, err);
+    int r = merging->is_active ? domain_run_read(merging->session, &run, err) : 0;
     if (r == 0)
         r = layer_map_read(merging->session, &map, err);
     if (r == 0)
@@ -103,6 +99,11 @@ static int begin_disk(const struct merging *merging, json_t *disk, struct error 
     if (r < 0 || merging->is_active)
         return r < 0 ? r : begin_live(merging, disk, err);
     r = merge_rest(disk, stall_timeout_s, err);
+    if (r < 0 && virDomainIsActive(merging->domain) == 1) {
+        log_info("the guest was started meanwhile, it is merged while it runs: %s", err->message);
+        *err = (struct error)ERROR_INIT;
+        return 0;
+    }
     if (r == 0 && !json_object_get(disk, "above"))
         r = put_on_base(merging, disk, err);
     failpoint("merge:defined");
@@ -191,7 +192,9 @@ static int advance_disk(const struct merging *merging, json_t *disk, bool *ret_d
 {
     const char *target = json_string_member(disk, "target");
     json_t *chain = NULL;
-    int r = merging->is_active ? await_commit(merging, disk, err) : 0;
+    /* A memory that libvirt keeps goes on with the layers of then, however far this has come. */
+    int r = merging->is_active ? await_commit(merging, disk, err)
+                               : managed_save_check_none(merging->domain, err);
     if (r == 0)
         r = merge_chain_read(merging->domain, target ? target : "", &chain, err);
     if (r < 0)

@@ -435,6 +435,20 @@ test_meanwhile() {
     remove $guest
 }
 
+# A stopped domain's layer is in the one below, and what is next waits.
+hold_committed() { # command...: its pid is $pid
+    echo "merge:committed hold" >"$STATE/failpoint"
+    "$@" >"$DIR/said" &
+    pid=$!
+    await_failpoint $pid
+}
+# It must not have waited no longer than a failpoint does.
+go_on() {
+    [ -e "$STATE/failpoint.reached" ] || { echo "Bail out! it did not wait"; exit 1; }
+    release_failpoint
+    wait $pid
+}
+
 # Started while the layers of a stopped domain are merged: what the guest writes is merged as well.
 test_started_meanwhile() {
     local guest=woken said before pid how n=2
@@ -443,43 +457,61 @@ test_started_meanwhile() {
         checkpoint $guest a --disk-only
         write_both $guest $((n++))
         $VIRSH destroy "$NAME-$guest"
-        [ $how = delete ] || $VIRSH snapshot-delete "$NAME-$guest" a --metadata
-        echo "merge:committed hold" >"$STATE/failpoint"
         if [ $how = delete ]; then
-            delete $guest a
+            hold_committed delete $guest a
         else
-            flatten $guest --disk "vda=$DISKS/$guest.img" --disk "vdb=$DISKS/${guest}2.img"
-        fi >"$DIR/said" &
-        pid=$!
-        await_failpoint $pid
+            $VIRSH snapshot-delete "$NAME-$guest" a --metadata
+            hold_committed flatten $guest --disk "vda=$DISKS/$guest.img" --disk "vdb=$DISKS/${guest}2.img"
+        fi
         $VIRSH start "$NAME-$guest"
         write_both $guest $((n++))
         before=$(disks_of $guest)
         $VIRSH destroy "$NAME-$guest"
-        release_failpoint
-        wait $pid
+        go_on
         result $? "$how, started and stopped meanwhile: ends" "$(cat "$DIR/said")"
         $VIRSH start "$NAME-$guest"
         [ "$(disks_of $guest)" = "$before" ] && [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
         result $? "$how, started and stopped meanwhile: nothing is lost" "$(file_of $guest vda)"
     done
     checkpoint $guest a --disk-only
-    write_both $guest $n
-    before=$(disks_of $guest)
+    write_both $guest $((n++))
     $VIRSH destroy "$NAME-$guest"
-    echo "merge:committed hold" >"$STATE/failpoint"
-    delete $guest a >"$DIR/said" &
-    pid=$!
-    await_failpoint $pid
-    $VIRSH start "$NAME-$guest" && $VIRSH managedsave "$NAME-$guest"
-    release_failpoint
-    wait $pid
-    [ $? -eq 1 ] && grep -q 'keeps a memory' "$DIR/said" && [ -e "$DISKS/$guest.img.a" ]
-    result $? "saved meanwhile: the layer stays" "$(cat "$DIR/said")"
-    $VIRSH start "$NAME-$guest" && [ "$(state_of $guest)" = running ]
-    result $? "saved meanwhile: the guest goes on of its memory" "$(state_of $guest)"
-    said=$(recover $guest) && [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.a" ]
-    result $? "saved meanwhile: when it runs it is merged" "$said"
+    hold_committed delete $guest a
+    $VIRSH start "$NAME-$guest"
+    write_both $guest $((n++))
+    before=$(disks_of $guest)
+    go_on && [ "$(disks_of $guest)" = "$before" ] && [ "$(file_of $guest vda)" = "$DISKS/$guest.img" ]
+    result $? "started meanwhile: it is merged while it runs" "$(cat "$DIR/said")"
+    remove $guest
+}
+
+# Its memory goes on with the layers of then, also with those that it has below.
+test_saved_meanwhile() {
+    local guest=asleep said before pid above
+    make_guest $guest
+    for above in '' ', with a layer above'; do
+        checkpoint $guest a --disk-only
+        write_both $guest $((${#above} + 2))
+        [ -z "$above" ] || checkpoint $guest b --disk-only
+        before=$(disks_of $guest)
+        $VIRSH destroy "$NAME-$guest"
+        hold_committed delete $guest a
+        $VIRSH start "$NAME-$guest" && $VIRSH managedsave "$NAME-$guest"
+        go_on
+        [ $? -eq 1 ] && grep -q 'keeps a memory' "$DIR/said" && [ -e "$DISKS/$guest.img.a" ]
+        result $? "saved meanwhile$above: the layer stays" "$(cat "$DIR/said")"
+        said=$(recover $guest)
+        [ $? -eq 1 ] && grep -q 'keeps a memory' <<<"$said" && [ -e "$DISKS/$guest.img.a" ]
+        result $? "saved meanwhile$above: also of recover" "$said"
+        $VIRSH start "$NAME-$guest" && [ "$(state_of $guest)" = running ]
+        result $? "saved meanwhile$above: the guest goes on of its memory" "$(state_of $guest)"
+        [ -z "$above" ] || $VIRSH destroy "$NAME-$guest"
+        said=$(recover $guest)
+        result $? "saved meanwhile$above: the rest is done when it runs, or is stopped" "$said"
+        [ -z "$above" ] || $VIRSH start "$NAME-$guest"
+        [ "$(disks_of $guest)" = "$before" ] && [ ! -e "$DISKS/$guest.img.a" ]
+        result $? "saved meanwhile$above: nothing is lost" "$(ls "$DISKS")"
+    done
     remove $guest
 }
 
@@ -758,7 +790,7 @@ test_nova() {
     remove $guest
 }
 
-run_cells refusals internal nova kills branch_at_rest branch_kills branch story changes under meanwhile started_meanwhile pivot stale saved \
+run_cells refusals internal nova kills branch_at_rest branch_kills branch story changes under meanwhile started_meanwhile saved_meanwhile pivot stale saved \
     same_id restarts restarts_missed external
 echo "1..$count"
 [ "$failures" -eq 0 ]

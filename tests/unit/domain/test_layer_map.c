@@ -17,20 +17,21 @@
 
 static struct layer_map map;
 static const char *others; /* what else is in the host's XML */
-static const char *saved;  /* the domain's memory that libvirt keeps; NULL */
+static const char *saved;  /* the memory that libvirt keeps; NULL; "": it cannot be read */
+static const char *saved_of;
 
 int __wrap_virDomainHasManagedSaveImage(virDomainPtr domain, unsigned flags);
 int __wrap_virDomainHasManagedSaveImage(virDomainPtr domain, unsigned flags)
 {
-    (void)domain, (void)flags;
-    return saved ? 1 : 0;
+    (void)flags;
+    return saved && strcmp(virDomainGetName(domain), saved_of) == 0;
 }
 
 char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags);
 char *__wrap_virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned flags)
 {
     (void)domain, (void)flags;
-    return strdup(saved);
+    return saved[0] != '\0' ? strdup(saved) : NULL;
 }
 
 __attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
@@ -73,6 +74,7 @@ static int set_up(void **state)
     (void)state;
     others = "";
     saved = NULL;
+    saved_of = "web";
     run("rm -f %s/*.img", temp_folder);
     run("truncate -s 1M %s", temp_path("base.img"));
     run("qemu-img create -q -f qcow2 -b %s -F raw %s", temp_path("base.img"), temp_path("top.img"));
@@ -106,13 +108,34 @@ static void a_header_names_what_is_below(void **state)
 static void a_saved_memory_names_what_it_goes_on_with(void **state)
 {
     (void)state;
-    char xml[512];
-    (void)snprintf(xml, sizeof(xml), "<domain><devices>" DISK "</devices></domain>", QCOW2,
+    char xml[1024], below[512];
+    (void)snprintf(below, sizeof(below),
+                   QCOW2 "<backingStore type='file'><format type='qcow2'/><source file='%s'/>"
+                         "<backingStore/></backingStore>",
+                   temp_path("then.img"));
+    (void)snprintf(xml, sizeof(xml), "<domain><devices>" DISK "</devices></domain>", below,
                    temp_path("top.img"), "vda");
     saved = xml;
     assert_int_equal(read_map(RAW, temp_path("other.img"), RAW, temp_path("another.img")), 0);
     needs_base();
     assert_int_equal(layer_map_find_user(&map, temp_path("top.img"))->kind, LAYER_NAME_SAVED);
+    assert_non_null(
+        layer_map_find_user(&map, temp_path("then.img"))); /* whatever the header says */
+}
+
+static void one_that_cannot_be_read_is_its_own_domains_trouble(void **state)
+{
+    (void)state;
+    others = "<domain type='test'><name>db</name><memory>8192</memory><os><type>hvm</type></os>"
+             "</domain>";
+    saved = "";
+    saved_of = "db";
+    assert_int_equal(read_map(RAW, temp_path("other.img"), RAW, temp_path("another.img")), 0);
+    tear_down(NULL);
+    saved_of = "web";
+    assert_int_equal(read_map(RAW, temp_path("other.img"), RAW, temp_path("another.img")), -EIO);
+    assert_non_null(strstr(err.message, "saved guest of web goes on with"));
+    assert_non_null(strstr(err.message, "managedsave-remove"));
 }
 
 static void a_raw_disk_has_no_header(void **state)
@@ -240,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_header_names_what_is_below),
         TEST(a_saved_memory_names_what_it_goes_on_with),
+        TEST(one_that_cannot_be_read_is_its_own_domains_trouble),
         TEST(a_raw_disk_has_no_header),
         TEST(unless_another_names_one),
         TEST(json_names_a_file),

@@ -239,6 +239,25 @@ static void nor_is_what_a_saved_memory_names_merged(void **state)
     assert_int_equal(files_ended, 1);
 }
 
+/* It goes on with the layers of then, also where the one above is on base by now. */
+static void nor_do_its_files_go(void **state)
+{
+    (void)state;
+    layers[0] = layers[1] = "nb";
+    for (size_t i = 0; i < DISKS; i++) {
+        json_t *disk = json_array_get(json_object_get(merge, "disks"), i);
+        (void)json_object_set_new(disk, "above", file_of('n', i == 0 ? "vda" : "vdb"));
+        note_progress(i, false);
+    }
+    assert_int_equal(virDomainManagedSave(session->domain, 0), 0);
+    assert_int_equal(merge_settle_run(session, &err), -EBUSY);
+    assert_int_equal(files_ended, 0);
+    assert_int_equal(virDomainManagedSaveRemove(session->domain, 0), 0);
+    err = (struct error)ERROR_INIT;
+    need(merge_settle_run(session, &err));
+    assert_int_equal(files_ended, 1);
+}
+
 /* What nobody has written to since it was ready to go on on base has all it held there. */
 static void a_guest_that_came_to_base_unseen(void **state)
 {
@@ -343,6 +362,7 @@ int main(void)
         TEST(a_guest_that_ends_has_not_come_to_base),
         TEST(another_guest_of_the_same_id_has_not_come_to_base),
         TEST(nor_is_what_a_saved_memory_names_merged),
+        TEST(nor_do_its_files_go),
         TEST(a_guest_that_came_to_base_unseen),
         TEST(what_is_merged_may_be_under_others),
         TEST(a_checkpoint_that_is_forgotten_is_not_merged_again),
