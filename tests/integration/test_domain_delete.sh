@@ -440,13 +440,13 @@ hold_committed() { # command...: its pid is $pid
     echo "merge:committed hold" >"$STATE/failpoint"
     "$@" >"$DIR/said" &
     pid=$!
-    await_failpoint $pid
+    await_failpoint "$pid"
 }
 # It must not have waited no longer than a failpoint does.
 go_on() {
     [ -e "$STATE/failpoint.reached" ] || { echo "Bail out! it did not wait"; exit 1; }
     release_failpoint
-    wait $pid
+    wait "$pid"
 }
 
 # Started while the layers of a stopped domain are merged: what the guest writes is merged as well.
