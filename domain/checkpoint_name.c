@@ -211,8 +211,8 @@ static int check_files(const struct checkpoint_request *request, const struct ch
             is_taken |= strcmp(overlay, plan->disks[j].overlay) == 0;
         if (is_misnamed_at_rest(plan, overlay))
             return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                             "%s has a comma: libvirt makes such a file for a guest that runs "
-                             "alone; another --name, or --disk %s=FILE, has none",
+                             "%s has a comma: libvirt makes such a file while the guest runs, and "
+                             "another one for a stopped domain; start it, or say --disk %s=FILE",
                              overlay, plan->disks[i].target);
         if (is_taken)
             return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s would be two files at once",
