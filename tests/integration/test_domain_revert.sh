@@ -481,7 +481,7 @@ test_gone() {
 }
 
 build_writing_contents
-run_cells across internal internal_kills refusals renamed gone back after_deletion kills kills_at_rest discard_kills restarts restarts_missed \
-    twice at_once
+run_cells across internal internal_kills refusals renamed gone back after_deletion kills kills_at_rest \
+    discard_kills restarts restarts_missed twice at_once
 echo "1..$count"
 [ "$failures" -eq 0 ]
