@@ -21,7 +21,7 @@ step() { # name, command...
         echo "0 1 0" >>"${RESULTS:-/dev/null}"
         [ -z "${RESULTS:-}" ] || {
             echo "== $name: FAILED"
-            grep -E '^not ok|^FAIL|LOST:|LEAKED:|STUCK:|error:|\*\*\*' "$log" || tail -n 5 "$log"
+            grep -v '^ok ' "$log" | grep -E '^not ok|^FAIL|LOST:|LEAKED:|STUCK:|error:|\*\*\*' || tail -n 5 "$log"
         } | tail -n 12 | cut -c1-300 >>"$RESULTS.failed"
     fi
     rm -f "$log"

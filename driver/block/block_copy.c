@@ -71,7 +71,8 @@ int block_copy_start(struct block_copy *copy, struct libvirt_connection *connect
 {
     copy->news = (struct domain_news)DOMAIN_NEWS_INIT;
     copy->wanted_bytes_per_s = copy->bytes_per_s = ask_rate(copy);
-    int r = libvirt_connection_watch(connection, copy->uuid, copy->disk_target, &copy->watch, err);
+    int r =
+        libvirt_connection_watch(connection, copy->uuid, copy->disk_target, 0, &copy->watch, err);
     if (r < 0)
         return r;
     copy->running = copy->may_come = true; /* also when the answer is lost */

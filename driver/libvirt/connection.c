@@ -163,10 +163,15 @@ static bool conn_is_lost(struct libvirt_connection *connection, virConnectPtr co
            virConnectIsAlive(conn) != 1;
 }
 
-bool libvirt_connection_is_lost(struct libvirt_connection *connection, virDomainPtr domain)
+static bool is_lost(struct libvirt_connection *connection, virConnectPtr conn)
 {
     LOCK_SCOPE(&connection->lock);
-    return conn_is_lost(connection, virDomainGetConnect(domain));
+    return conn_is_lost(connection, conn);
+}
+
+bool libvirt_connection_is_lost(struct libvirt_connection *connection, virDomainPtr domain)
+{
+    return is_lost(connection, virDomainGetConnect(domain));
 }
 
 unsigned libvirt_connection_number(struct libvirt_connection *connection)
@@ -216,25 +221,37 @@ int libvirt_connection_find_domain(struct libvirt_connection *connection, const 
                                    unsigned patience_ms, const char *exc_missing,
                                    virDomainPtr *ret_domain, struct error *err)
 {
-    cleanup_conn virConnectPtr conn = NULL;
-    int r = libvirt_connection_get(connection, patience_ms, &conn, err);
-    if (r < 0)
-        return r;
-    virDomainPtr domain = virDomainLookupByUUIDString(conn, uuid);
-    if (!domain && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
-        return error_set(err, ENOENT, exc_missing, "Instance %s has no libvirt domain", uuid);
-    if (!domain)
-        return libvirt_error(err, "cannot look up the domain of instance %s", uuid);
-    *ret_domain = domain;
-    return 0;
+    const uint64_t end_ms = clock_now_ms() + patience_ms;
+    for (;;) {
+        cleanup_conn virConnectPtr conn = NULL;
+        const uint64_t now_ms = clock_now_ms();
+        int r = libvirt_connection_get(
+            connection, now_ms < end_ms ? (unsigned)(end_ms - now_ms) : 0, &conn, err);
+        if (r < 0)
+            return r;
+        virDomainPtr domain = virDomainLookupByUUIDString(conn, uuid);
+        if (domain) {
+            *ret_domain = domain;
+            return 0;
+        }
+        if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
+            return error_set(err, ENOENT, exc_missing, "Instance %s has no libvirt domain", uuid);
+        struct error failure = ERROR_INIT;
+        r = libvirt_error(&failure, "cannot look up the domain of instance %s", uuid);
+        if (clock_now_ms() >= end_ms || !is_lost(connection, conn)) {
+            *err = failure;
+            return r;
+        }
+        log_debug("will look for the domain again: %s", failure.message);
+    }
 }
 
 int libvirt_connection_watch(struct libvirt_connection *connection, const char *uuid,
-                             const char *disk_target, struct domain_watch **ret_watch,
-                             struct error *err)
+                             const char *disk_target, unsigned patience_ms,
+                             struct domain_watch **ret_watch, struct error *err)
 {
     cleanup_conn virConnectPtr conn = NULL;
-    int r = libvirt_connection_get(connection, 0, &conn, err);
+    int r = libvirt_connection_get(connection, patience_ms, &conn, err);
     return r < 0 ? r : domain_watch_new(connection->watches, uuid, disk_target, ret_watch, err);
 }
 

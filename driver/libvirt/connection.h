@@ -50,13 +50,16 @@ bool libvirt_connection_is_lost(struct libvirt_connection *connection, virDomain
 /* How often it was opened: as long as that stays, so does the libvirtd behind it. */
 unsigned libvirt_connection_number(struct libvirt_connection *connection);
 
-/* How long a rollback waits for a libvirtd that is being restarted. */
+/* How long is waited for a libvirtd that is being restarted, where a guest waits as well. */
 #define LIBVIRT_PATIENCE_MS 30000
 
-/* domain_watch_new() fed by this connection's events. Free it before the connection. */
+/*
+ * domain_watch_new() fed by this connection's events, with the patience of
+ * libvirt_connection_get(). Free it before the connection.
+ */
 int libvirt_connection_watch(struct libvirt_connection *connection, const char *uuid,
-                             const char *disk_target, struct domain_watch **ret_watch,
-                             struct error *err);
+                             const char *disk_target, unsigned patience_ms,
+                             struct domain_watch **ret_watch, struct error *err);
 
 /*
  * Turns this thread's last libvirt error into *err: NO_DOMAIN to InstanceNotFound (ENOENT), the

@@ -33,15 +33,23 @@ static int check_run(struct libvirt_connection *connection, const char *uuid,
 int guest_rest_check_run(struct libvirt_connection *connection, const char *uuid,
                          const struct guest_run *run, struct error *err)
 {
-    return check_run(connection, uuid, run, 0, err);
+    return check_run(connection, uuid, run, LIBVIRT_PATIENCE_MS, err);
 }
 
 int guest_rest_begin(struct guest_rest *rest, struct libvirt_connection *connection,
                      const char *uuid, const struct guest_run *run, struct error *err)
 {
+    unsigned number;
+    int r;
     *rest = (struct guest_rest){.connection = connection, .uuid = uuid, .run = *run};
-    int r = libvirt_connection_watch(connection, uuid, "", &rest->watch, err);
-    return r < 0 ? r : check_run(connection, uuid, run, 0, err);
+    do { /* a watch that was begun with a connection that is lost knows of nothing since */
+        guest_rest_done(rest);
+        number = libvirt_connection_number(connection);
+        r = libvirt_connection_watch(connection, uuid, "", LIBVIRT_PATIENCE_MS, &rest->watch, err);
+        if (r == 0)
+            r = check_run(connection, uuid, run, LIBVIRT_PATIENCE_MS, err);
+    } while (r == 0 && number != libvirt_connection_number(connection));
+    return r;
 }
 
 int guest_rest_check(const struct guest_rest *rest, struct error *err)

@@ -28,7 +28,10 @@ struct guest_rest {
 int guest_rest_check_run(struct libvirt_connection *connection, const char *uuid,
                          const struct guest_run *run, struct error *err);
 
-/* From now on it is to stay as `run` says. ESTALE when it is not so even now; InstanceNotFound. */
+/*
+ * From now on it is to stay as `run` says. ESTALE when it is not so even now; InstanceNotFound.
+ * Waits for a libvirtd that is being restarted: a guest that was saved does so as well.
+ */
 int guest_rest_begin(struct guest_rest *rest, struct libvirt_connection *connection,
                      const char *uuid, const struct guest_run *run, struct error *err);
 

@@ -47,7 +47,7 @@ static int cold_read_guest(struct cold_snapshot *op, struct error *err)
               op->suspending ? "runs and is saved to disk meanwhile" : "does not run");
     if (!op->suspending)
         return 0;
-    r = libvirt_connection_watch(op->driver->connection, op->info->uuid, op->info->disk_target,
+    r = libvirt_connection_watch(op->driver->connection, op->info->uuid, op->info->disk_target, 0,
                                  &op->watch, err);
     return r < 0 ? r : host_devices_read(&op->devices, op->domain, err);
 }

@@ -26,7 +26,7 @@ enum merge_outcome {
 static int merge_watch(struct merge_job *merge, struct error *err)
 {
     merge->news = (struct domain_news)DOMAIN_NEWS_INIT;
-    return libvirt_connection_watch(merge->connection, merge->uuid, merge->disk->target,
+    return libvirt_connection_watch(merge->connection, merge->uuid, merge->disk->target, 0,
                                     &merge->watch, err);
 }
 

@@ -88,8 +88,9 @@ class LibvirtElsewhere(unittest.TestCase):
             image, request_id = self.cloud.create_image(self.server, point)
             held.wait()
             self.break_way()
-            held.let_go()
             agent.wait_log("connection to libvirtd is lost", 60)
+            held.let_go()
+            agent.wait_log("will retry in", 60)
             self.open_way()
             result = self.cloud.wait_event(self.server, request_id)["result"]
             self.cloud.wait_server(self.server, "ACTIVE")

@@ -244,14 +244,15 @@ int __wrap_libvirt_connection_find_domain(struct libvirt_connection *connection,
 }
 
 int __wrap_libvirt_connection_watch(struct libvirt_connection *connection, const char *uuid,
-                                    const char *disk_target, struct domain_watch **ret_watch,
-                                    struct error *err);
+                                    const char *disk_target, unsigned patience_ms,
+                                    struct domain_watch **ret_watch, struct error *err);
 int __wrap_libvirt_connection_watch(struct libvirt_connection *connection, const char *uuid,
-                                    const char *disk_target, struct domain_watch **ret_watch,
-                                    struct error *err)
+                                    const char *disk_target, unsigned patience_ms,
+                                    struct domain_watch **ret_watch, struct error *err)
 {
     bool acts;
     (void)connection;
+    (void)patience_ms;
     if (fails("watch", &acts))
         return libvirt_error(err, "cannot watch");
     return domain_watch_new(world.watches, uuid, disk_target, ret_watch, err);
@@ -271,6 +272,13 @@ bool __wrap_libvirt_connection_is_lost(struct libvirt_connection *connection, vi
     (void)domain;
     world.error = (virError){0}; /* as every call of libvirt does */
     return world.connection_lost;
+}
+
+unsigned __wrap_libvirt_connection_number(struct libvirt_connection *connection);
+unsigned __wrap_libvirt_connection_number(struct libvirt_connection *connection)
+{
+    (void)connection;
+    return 1;
 }
 
 virConnectPtr __wrap_virDomainGetConnect(virDomainPtr domain);

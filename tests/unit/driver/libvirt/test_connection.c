@@ -137,7 +137,7 @@ static void events_reach_the_watch(void **state)
     struct error err = ERROR_INIT;
     virDomainPtr domain = NULL;
     assert_int_equal(libvirt_connection_new(uri, &connection, &err), 0);
-    assert_int_equal(libvirt_connection_watch(connection, UUID, "vda", &watch, &err), 0);
+    assert_int_equal(libvirt_connection_watch(connection, UUID, "vda", 0, &watch, &err), 0);
     assert_int_equal(
         libvirt_connection_find_domain(connection, UUID, 0, EXC_INSTANCE_NOT_FOUND, &domain, &err),
         0);
@@ -264,7 +264,7 @@ static void a_connection_lost_behind_a_proxy_is_opened_again(void **state)
     assert_int_equal(libvirt_connection_get(connection, 0, &first, &err), 0);
     assert_int_equal(libvirt_connection_get(connection, 0, &same, &err), 0);
     assert_ptr_equal(same, first);
-    assert_int_equal(libvirt_connection_watch(connection, UUID, "vda", &watch, &err), 0);
+    assert_int_equal(libvirt_connection_watch(connection, UUID, "vda", 0, &watch, &err), 0);
     virDomainPtr domain = virDomainLookupByUUIDString(first, UUID);
     assert_false(libvirt_connection_is_lost(connection, domain));
     close_callback(first, VIR_CONNECT_CLOSE_REASON_EOF, close_opaque);
@@ -286,6 +286,44 @@ static void a_connection_lost_behind_a_proxy_is_opened_again(void **state)
     (void)virConnectClose(same);
     (void)virConnectClose(other);
     domain_watch_free(watch);
+    libvirt_connection_free(connection);
+}
+
+static bool breaks_under_a_lookup;
+
+virDomainPtr __real_virDomainLookupByUUIDString(virConnectPtr conn, const char *uuid);
+virDomainPtr __wrap_virDomainLookupByUUIDString(virConnectPtr conn, const char *uuid);
+virDomainPtr __wrap_virDomainLookupByUUIDString(virConnectPtr conn, const char *uuid)
+{
+    if (!breaks_under_a_lookup)
+        return __real_virDomainLookupByUUIDString(conn, uuid);
+    breaks_under_a_lookup = false;
+    close_callback(conn, VIR_CONNECT_CLOSE_REASON_EOF, close_opaque);
+    (void)__real_virDomainLookupByUUIDString(conn, "no uuid");
+    return NULL;
+}
+
+/* Where a guest waits for what is asked, the next connection is asked the same. */
+static void a_connection_may_break_under_a_lookup(void **state)
+{
+    (void)state;
+    struct libvirt_connection *connection = NULL;
+    struct error err = ERROR_INIT;
+    virDomainPtr domain = NULL;
+    assert_int_equal(libvirt_connection_new(uri, &connection, &err), 0);
+    breaks_under_a_lookup = true;
+    assert_int_equal(
+        libvirt_connection_find_domain(connection, UUID, 0, EXC_INSTANCE_NOT_FOUND, &domain, &err),
+        -EIO);
+    assert_null(domain);
+    breaks_under_a_lookup = true;
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(libvirt_connection_find_domain(connection, UUID, 20000, EXC_INSTANCE_NOT_FOUND,
+                                                    &domain, &err),
+                     0);
+    assert_int_equal(err.errnum, 0);
+    assert_int_equal(libvirt_connection_number(connection), 3);
+    (void)virDomainFree(domain);
     libvirt_connection_free(connection);
 }
 
@@ -379,6 +417,7 @@ int main(void)
         cmocka_unit_test(credentials_are_those_of_auth_conf),
         cmocka_unit_test(a_connection_that_is_given_up_has_no_callbacks),
         cmocka_unit_test(a_connection_lost_behind_a_proxy_is_opened_again),
+        cmocka_unit_test(a_connection_may_break_under_a_lookup),
         cmocka_unit_test(unreachable_hypervisor_is_told),
         cmocka_unit_test(time_limits_are_needed),
         cmocka_unit_test(a_libvirtd_that_hangs_is_not_waited_for_without_end),
