@@ -168,6 +168,8 @@ class Doctor(unittest.TestCase):
         with self.agent(options, wait_attached=False) as agent:
             agent.wait_log("cannot take snapshots")
             wait_for("its socket", lambda: os.path.exists(f"{agent.folder}/control"))
+            # It does not wait for RabbitMQ to have answered before it can be asked.
+            wait_for("its connection", lambda: "RabbitMQ" not in not_ok(self.ask(agent, expect=5)))
             told = not_ok(self.ask(agent, expect=5))
             self.assertEqual({check: status for check, (status, _) in told.items()},
                              {"agent": "warn", "Glance": "fail", "Cinder": "fail"})
