@@ -54,13 +54,19 @@ bool deletion_settle_has_begun(const struct session *session)
 int deletion_settle(struct session *session, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    int r = deletion_settle_has_begun(session) ? deletion_settle_run(session, &failure) : 0;
-    if (r < 0 &&
-        (error_is(&failure, EXC_INSTANCE_NOT_FOUND) || !deletion_settle_has_begun(session))) {
-        log_warning("%s", failure.message);
+    if (!deletion_settle_has_begun(session))
+        return 0;
+    int r = deletion_settle_run(session, &failure);
+    if (r == 0) {
+        session->outcome = "gone on with, to its end";
         return 0;
     }
-    if (r < 0)
-        *err = failure;
+    bool has_gone = error_is(&failure, EXC_INSTANCE_NOT_FOUND);
+    if (has_gone || !deletion_settle_has_begun(session)) {
+        log_warning("%s", failure.message);
+        session->outcome = has_gone ? SESSION_GONE : "given up";
+        return 0;
+    }
+    *err = failure;
     return r;
 }

@@ -18,5 +18,5 @@ int deletion_settle_run(struct session *session, struct error *err);
 bool deletion_settle_has_begun(const struct session *session);
 
 /* The same of a command that has died: nothing to do unless it has begun. What is given up, or of a
- * domain that has gone, is told of and no failure. */
+ * domain that has gone, is told of and no failure. Sets the session's outcome. */
 int deletion_settle(struct session *session, struct error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The map itself. How it is filled: layer_map_read.c. See layer_map.h. */
-#include "domain/layer_map.h"
+#include "domain/layer_map_int.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -62,15 +62,24 @@ const struct layer_name *layer_map_find_user(const struct layer_map *map, const 
     return NULL;
 }
 
+void layer_name_holder(const struct layer_name *name, char *text, size_t size)
+{
+    if (name->snapshot)
+        (void)snprintf(text, size, "checkpoint %s of domain %s", name->snapshot, name->domain);
+    else
+        (void)snprintf(text, size, "the %s of domain %s",
+                       name->kind == LAYER_NAME_SAVED ? "saved memory" : "definition",
+                       name->domain);
+}
+
 int layer_map_refuse(const struct layer_map *map, size_t file, const struct layer_name *user,
                      struct error *err)
 {
-    const char *snapshot = user->snapshot;
-    return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                     "%s is needed as it is: %s%s%sdomain %s names %s%s", map->files[file].path,
-                     snapshot ? "checkpoint " : "", snapshot ? snapshot : "",
-                     snapshot ? " of " : "", user->domain, map->files[user->file].path,
-                     snapshot && user->is_own
+    char holder[LAYER_HOLDER_MAX];
+    layer_name_holder(user, holder, sizeof(holder));
+    return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s is needed as it is: %s names %s%s",
+                     map->files[file].path, holder, map->files[user->file].path,
+                     user->snapshot && user->is_own
                          ? "; it may be possible when that one is deleted (delete-checkpoint)"
                          : "");
 }

@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include <libxml/tree.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
@@ -78,6 +77,11 @@ const struct layer_name *layer_map_find_user(const struct layer_map *map, const 
 /* Whether `file` is `layer` or stands on it, by however many layers. */
 bool layer_map_reaches(const struct layer_map *map, size_t file, size_t layer);
 
+/* Who names it, for a message: "checkpoint NAME of domain NAME", or its definition or memory. */
+void layer_name_holder(const struct layer_name *name, char *text, size_t size);
+
+#define LAYER_HOLDER_MAX 512
+
 /* EINVAL: that the file is needed as it is, by whom and, of an own checkpoint, what helps. */
 int layer_map_refuse(const struct layer_map *map, size_t file, const struct layer_name *user,
                      struct error *err);
@@ -85,29 +89,3 @@ int layer_map_refuse(const struct layer_map *map, size_t file, const struct laye
 /* The same for a layer that stands on it. */
 int layer_map_refuse_layer(const struct layer_map *map, size_t file, size_t layer,
                            struct error *err);
-
-/* Reads all headers that were not read yet, and of what they name. For layer_map_*.c. */
-int layer_map_follow(struct layer_map *map, struct error *err);
-
-/* For layer_map_*.c. A file is in the map once. */
-int layer_map_add_file(struct layer_map *map, const char *path, const char *format,
-                       size_t *ret_file, struct error *err);
-
-/* ENAMETOOLONG with InvalidDiskInfo. For layer_map_*.c. */
-int layer_map_too_long(const struct layer_name *name, struct error *err);
-
-/* Copies `name` but for its file, which is that at `path`; one without a path is passed over, and
- * one that is too long refused. */
-int layer_map_add_name(struct layer_map *map, const struct layer_name *name, const char *path,
-                       const char *format, struct error *err);
-
-/* All <disk>s of a <domain>. For layer_map_*.c. */
-int layer_map_add_disks(struct layer_map *map, const struct layer_name *name, const xmlNode *domain,
-                        struct error *err);
-
-/*
- * Those of the memory that libvirt keeps of the domain, if it does. One that it cannot read is told
- * in the log, and an error where the domain is the session's own. For layer_map_*.c.
- */
-int layer_map_add_saved(struct layer_map *map, const struct layer_name *of_domain,
-                        virDomainPtr domain, struct error *err);

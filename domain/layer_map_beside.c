@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
-#include "domain/layer_map.h"
+#include "domain/layer_map_int.h"
 
 #define QCOW2_MAGIC "QFI\xfb"
 

@@ -8,7 +8,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "domain/layer_map.h"
+#include "domain/layer_map_int.h"
 #include "driver/definition/domain_disk.h"
 #include "driver/definition/xml_node.h"
 #include "driver/libvirt/connection.h"

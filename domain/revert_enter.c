@@ -160,17 +160,44 @@ static int start(struct session *session, virConnectPtr conn, const json_t *plac
     return revert_enter_let_run(session, place, err);
 }
 
+static int define_current(struct session *session, virConnectPtr conn, const json_t *place,
+                          struct error *err)
+{
+    int r = define(session, conn, place, err);
+    failpoint("revert:defined");
+    if (r == 0)
+        r = make_current(session, place, err);
+    failpoint("revert:is-current");
+    return r;
+}
+
+int revert_enter_define(struct session *session, const json_t *place, struct error *err)
+{
+    cleanup_conn virConnectPtr conn = NULL;
+    int r = libvirt_connection_get(session->driver->connection, LIBVIRT_PATIENCE_MS, &conn, err);
+    return r < 0 ? r : define_current(session, conn, place, err);
+}
+
+/* Who starts it may have done so between the last look at it and its definition. */
+static int check_not_elsewhere(const struct session *session, const json_t *place,
+                               struct error *err)
+{
+    int active = virDomainIsActive(session->domain);
+    if (active < 0)
+        return libvirt_error(err, "cannot read whether the guest runs");
+    if (active == 0 || revert_enter_is_defined(session, place, true))
+        return 0;
+    return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "somebody has started the guest meanwhile");
+}
+
 int revert_enter(struct session *session, const json_t *place, struct error *err)
 {
     cleanup_conn virConnectPtr conn = NULL;
     int r = libvirt_connection_get(session->driver->connection, LIBVIRT_PATIENCE_MS, &conn, err);
     if (r == 0)
-        r = define(session, conn, place, err);
-    failpoint("revert:defined");
-    if (r == 0)
-        r = make_current(session, place, err);
-    failpoint("revert:is-current");
-    if (r < 0 || is_to_be(place, "shut off"))
+        r = define_current(session, conn, place, err);
+    if (r < 0)
         return r;
-    return start(session, conn, place, err);
+    return is_to_be(place, "shut off") ? check_not_elsewhere(session, place, err)
+                                       : start(session, conn, place, err);
 }

@@ -17,6 +17,10 @@
  */
 int revert_enter(struct session *session, const json_t *place, struct error *err);
 
+/* Its definition and its current checkpoint alone, also of a guest that runs: for its next start.
+ */
+int revert_enter_define(struct session *session, const json_t *place, struct error *err);
+
 /* Whether the domain has the place's disks: its guest that runs, or its next start. */
 bool revert_enter_is_defined(const struct session *session, const json_t *place, bool is_active);
 

@@ -40,11 +40,12 @@ static int check_users(const struct layer_map *map, const char *path, struct err
         const struct layer_name *name = &map->names[i];
         bool is_ours = name->file == file && name->is_own &&
                        (name->kind != LAYER_NAME_STATE || name->is_internal);
-        if (!is_ours && layer_map_reaches(map, name->file, file))
+        if (!is_ours && layer_map_reaches(map, name->file, file)) {
+            char holder[LAYER_HOLDER_MAX];
+            layer_name_holder(name, holder, sizeof(holder));
             return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
-                             "%s, which would change, is needed as it is by %s%s of domain %s",
-                             path, name->snapshot ? "checkpoint " : "the definition",
-                             name->snapshot ? name->snapshot : "", name->domain);
+                             "%s, which would change, is needed as it is by %s", path, holder);
+        }
     }
     return file != LAYER_MAP_NONE && map->files[file].is_there
                ? 0

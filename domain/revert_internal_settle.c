@@ -171,8 +171,6 @@ int revert_internal_settle(struct session *session, struct error *err)
         return 0;
     if (!was_asked(session, first_try(session)))
         return record_note(session->record, "returned", json_true(), err);
-    if (!session->domain)
-        return 0;
     int r = look(session, &is_whole, err);
     if (r < 0 || is_whole)
         return r;

@@ -6,8 +6,8 @@
 #include "domain/session.h"
 
 /*
- * When libvirt does nothing any more, and the session's domain was looked up anew (NULL: it has
- * gone, which is no error): EBUSY while the disks may be of different times, as libvirt
- * has not told how far it came, and no guest shows it.
+ * When libvirt does nothing any more, and the session's domain was looked up anew and is there:
+ * EBUSY while the disks may be of different times, as libvirt has not told how far it came, and no
+ * guest shows it.
  */
 int revert_internal_settle(struct session *session, struct error *err);

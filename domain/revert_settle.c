@@ -125,6 +125,13 @@ static int look_again(struct session *session, bool *ret_active, struct error *e
                                      ret_active, err);
 }
 
+static int end_gone(struct session *session)
+{
+    log_warning("the domain has gone: the files of its checkpoints stay");
+    session->outcome = SESSION_GONE;
+    return 0;
+}
+
 /* libvirt goes on with it when the command has died. */
 static int settle_internal(struct session *session, struct error *err)
 {
@@ -133,9 +140,11 @@ static int settle_internal(struct session *session, struct error *err)
     int r = is_answered ? 0 : await_call(session, err);
     if (r == 0)
         r = look_again(session, &is_active, err);
+    if (r == 0 && !session->domain)
+        return end_gone(session);
     if (r == 0)
         r = revert_internal_settle(session, err);
-    if (r < 0 || !is_noted(session, "returned") || !session->domain)
+    if (r < 0 || !is_noted(session, "returned"))
         return r;
     r = let_go(session, err);
     if (r == 0)
@@ -168,6 +177,15 @@ static void warn_of_boot(const struct session *session, const json_t *place)
                     json_string_member(place, "current"));
 }
 
+/* A guest that was started just before the domain was defined for the checkpoint is to start next
+ * where it runs. */
+static int define_where_it_runs(struct session *session, struct error *err)
+{
+    if (!revert_enter_is_defined(session, place_of(session, "revert"), false))
+        return 0;
+    return revert_enter_define(session, place_of(session, "switch"), err);
+}
+
 /* The guest has written to a layer since, or somebody has put another in its place: a memory of
  * then does not fit any more, and going anywhere would lose what was written. */
 static int end_where_it_is(struct session *session, bool is_active, struct error *err)
@@ -186,8 +204,12 @@ static int end_where_it_is(struct session *session, bool is_active, struct error
         log_warning("the domain went on meanwhile, on other disks than those of checkpoints %s and "
                     "%s: it stays as it is; nothing is started or ended",
                     json_string_member(to, "current"), name);
-    if (is_from && is_active)
+    if (is_from && is_active) {
         revert_hold_warn(session);
+        int r = define_where_it_runs(session, err);
+        if (r < 0)
+            return r;
+    }
     return is_to ? note_entered(session, err) : note_returned(session, err);
 }
 
@@ -215,13 +237,16 @@ static int go_back(struct session *session, bool is_active, struct error *err)
         r = revert_enter_let_run(session, to, err);
         return r < 0 ? r : note_entered(session, err);
     }
-    if (!is_active)
+    if (!is_active) {
         r = revert_enter(session, from, err);
-    else if (revert_enter_is_defined(session, from, true))
-        r = revert_enter_let_run(session, from, err);
-    else
+    } else if (revert_enter_is_defined(session, from, true)) {
+        r = define_where_it_runs(session, err);
+        if (r == 0)
+            r = revert_enter_let_run(session, from, err);
+    } else {
         r = error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                       "the guest runs on other disks than those of before and of the checkpoint");
+    }
     return r < 0 ? r : note_returned(session, err);
 }
 
@@ -256,9 +281,10 @@ static int settle_switch(struct session *session, struct error *err)
     bool is_active = false;
     enum revert_layers to = REVERT_LAYERS_WRITTEN, from = REVERT_LAYERS_WRITTEN;
     int r = look_again(session, &is_active, err);
-    if (r < 0 || !session->domain)
-        return r;
-    r = look_at_layers(session, "revert", &to, err);
+    if (r == 0 && !session->domain)
+        return end_gone(session);
+    if (r == 0)
+        r = look_at_layers(session, "revert", &to, err);
     if (r == 0)
         r = look_at_layers(session, "switch", &from, err);
     if (r < 0)
@@ -290,16 +316,13 @@ int revert_settle(struct session *session, struct error *err)
     int r = await_call(session, err);
     if (r == 0)
         r = look_again(session, &is_active, err);
-    if (r == 0 && !session->domain) {
-        log_warning("the domain has gone: the files of its checkpoints stay");
-        session->outcome = SESSION_GONE;
-        return 0;
-    }
+    if (r == 0 && !session->domain)
+        return end_gone(session);
     if (r == 0 && !is_noted(session, "switch"))
         return undo(session, is_active, err);
     if (r == 0)
         r = settle_switch(session, err);
-    if (r < 0 || !is_open(session))
+    if (r < 0 || !is_open(session) || !session->domain)
         return r;
     r = await_call(session, err); /* it is to go back */
     return r < 0 ? r : settle_switch(session, err);

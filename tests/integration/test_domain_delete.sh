@@ -435,20 +435,6 @@ test_meanwhile() {
     remove $guest
 }
 
-# A stopped domain's layer is in the one below, and what is next waits.
-hold_committed() { # command...: its pid is $pid
-    echo "merge:committed hold" >"$STATE/failpoint"
-    "$@" >"$DIR/said" &
-    pid=$!
-    await_failpoint "$pid"
-}
-# A failpoint holds for two minutes: what was held longer has gone on by itself, and was not tried.
-go_on() {
-    [ -e "$STATE/failpoint.reached" ] || { echo "Bail out! it did not wait"; exit 1; }
-    release_failpoint
-    wait "$pid"
-}
-
 # Started while the layers of a stopped domain are merged: what the guest writes is merged as well.
 test_started_meanwhile() {
     local guest=woken said before pid how n=2
@@ -458,10 +444,10 @@ test_started_meanwhile() {
         write_both $guest $((n++))
         $VIRSH destroy "$NAME-$guest"
         if [ $how = delete ]; then
-            hold_committed delete $guest a
+            hold_command merge:committed delete $guest a
         else
             $VIRSH snapshot-delete "$NAME-$guest" a --metadata
-            hold_committed flatten $guest --disk "vda=$DISKS/$guest.img" --disk "vdb=$DISKS/${guest}2.img"
+            hold_command merge:committed flatten $guest --disk "vda=$DISKS/$guest.img" --disk "vdb=$DISKS/${guest}2.img"
         fi
         $VIRSH start "$NAME-$guest"
         write_both $guest $((n++))
@@ -476,7 +462,7 @@ test_started_meanwhile() {
     checkpoint $guest a --disk-only
     write_both $guest $((n++))
     $VIRSH destroy "$NAME-$guest"
-    hold_committed delete $guest a
+    hold_command merge:committed delete $guest a
     $VIRSH start "$NAME-$guest"
     write_both $guest $((n++))
     before=$(disks_of $guest)
@@ -495,7 +481,7 @@ test_saved_meanwhile() {
         [ -z "$above" ] || checkpoint $guest b --disk-only
         before=$(disks_of $guest)
         $VIRSH destroy "$NAME-$guest"
-        hold_committed delete $guest a
+        hold_command merge:committed delete $guest a
         $VIRSH start "$NAME-$guest" && $VIRSH managedsave "$NAME-$guest"
         go_on
         [ $? -eq 1 ] && grep -q 'keeps a memory' "$DIR/said" && [ -e "$DISKS/$guest.img.a" ]

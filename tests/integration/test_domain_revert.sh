@@ -467,21 +467,59 @@ test_renamed() {
     remove $guest
 }
 
+# Started in the moment before a stopped domain is defined for the checkpoint: it runs on, and its next
+# start is where it runs.
+test_started() {
+    local guest=early name how file left pid
+    make_plain $guest
+    tool checkpoint $guest --name disk --disk-only >/dev/null
+    for name in one disk; do
+        for how in started 'started, and writes'; do
+            bring_to $guest 'shut off'
+            left=$(ls "$DISKS")
+            hold_command revert:stopped revert $guest $name
+            $VIRSH start "$NAME-$guest"
+            file=$(file_of $guest vda)
+            [ "$how" = started ] || touch "$file"
+            go_on
+            [ $? -eq 1 ] && no_record
+            result $? "$how before it is defined for $name: that is told" "$(cat "$DIR/said")"
+            [ "$(state_of $guest)" = running ] && [ "$(file_of $guest vda)" = "$file" ] &&
+                [ "$(file_of $guest vda --inactive)" = "$file" ]
+            result $? "$how before it is defined for $name: it starts next where it runs" \
+                "$(state_of $guest), $file, $(file_of $guest vda --inactive)"
+            [ "$(current_of $guest)" = "$(left_of $guest)" ] &&
+                [ "$(diff <(echo "$left") <(ls "$DISKS") | grep '^>')" = "> ${file##*/}" ]
+            result $? "$how before it is defined for $name: nothing is left of the way" "$(current_of $guest), $(ls "$DISKS")"
+        done
+    done
+    remove $guest
+}
+
 # Undefined while its way back was broken off: there is nobody to put anything back to.
 test_gone() {
-    local guest=gone said files
+    local guest=gone
     make_plain $guest
-    break_at revert:defined revert $guest one
+    ended_by_undefine revert:defined revert $guest one
+    make_plain $guest
+    $VIRSH destroy "$NAME-$guest"
+    tool checkpoint $guest --name in --internal >/dev/null
+    ended_by_undefine revert:internal-begun revert $guest in
+}
+ended_by_undefine() { # point command guest arguments...
+    local point=$1 guest=$3 files said
+    break_at "$@"
     files=$(ls "$DISKS")
-    remove $guest
-    said=$(recover $guest) && grep -q 'given up, as the domain has gone' <<<"$said"
-    result $? "undefined in the middle: that is told" "$said"
+    remove "$guest"
+    said=$(recover "$guest") && grep -q 'given up, as the domain has gone' <<<"$said"
+    result $? "undefined at $point: that is told" "$said"
     [ "$(ls "$DISKS")" = "$files" ] && no_record
-    result $? "undefined in the middle: the files stay" "$(ls "$DISKS")"
+    result $? "undefined at $point: the files stay" "$(ls "$DISKS")"
+    rm -f "$DISKS/$guest".img*
 }
 
 build_writing_contents
-run_cells across internal internal_kills refusals renamed gone back after_deletion kills kills_at_rest \
+run_cells across internal internal_kills refusals renamed started gone back after_deletion kills kills_at_rest \
     discard_kills restarts restarts_missed twice at_once
 echo "1..$count"
 [ "$failures" -eq 0 ]

@@ -55,6 +55,20 @@ break_at() {
     return $status
 }
 
+# Begins a command that stands still at POINT: its pid is $pid, what it says comes to $DIR/said.
+hold_command() { # point command...
+    echo "$1 hold" >"$STATE/failpoint"
+    "${@:2}" >"$DIR/said" &
+    pid=$!
+    await_failpoint "$pid"
+}
+# A failpoint holds for two minutes: what was held longer has gone on by itself, and was not tried.
+go_on() { # leaves the command's status
+    [ -e "$STATE/failpoint.reached" ] || { echo "Bail out! it did not wait"; exit 1; }
+    release_failpoint
+    wait "$pid"
+}
+
 # through_restart POINT COMMAND...: the command stands still at POINT while libvirtd dies and is there
 # again, and goes on; where $goes_on_without is set, it goes on while there is none. Leaves its status;
 # what it has said is in $DIR/said.

@@ -15,6 +15,7 @@
 #include "domain/branch_plan.h"
 #include "domain/branch_relink.h"
 #include "domain/layer_age.h"
+#include "domain/layer_map_int.h"
 #include "domain/merge_chain.h"
 #include "tests/unit/driver/temp_folder.h"
 

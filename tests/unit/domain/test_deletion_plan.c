@@ -17,7 +17,7 @@
 #include "common/log.h"
 #include "domain/deletion_plan.h"
 #include "domain/deletion_settle.h"
-#include "domain/layer_map.h"
+#include "domain/layer_map_int.h"
 #include "domain/merge_chain.h"
 #include "domain/merge_check.h"
 #include "domain/merge_settle.h"

@@ -109,6 +109,7 @@ static void not_a_later_one_of_its_name(void **state)
     add_snapshot("2000");
     need(deletion_settle(session, &err));
     assert_true(is_there());
+    assert_string_equal(session->outcome, "gone on with, to its end");
 }
 
 /* What an older version has noted does not tell when it was made. */

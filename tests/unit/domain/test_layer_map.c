@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "domain/layer_map.h"
+#include "domain/layer_map_int.h"
 #include "driver/libvirt/connection.h"
 #include "tests/unit/domain/libvirt_session.h"
 
@@ -118,7 +119,10 @@ static void a_saved_memory_names_what_it_goes_on_with(void **state)
     saved = xml;
     assert_int_equal(read_map(RAW, temp_path("other.img"), RAW, temp_path("another.img")), 0);
     needs_base();
-    assert_int_equal(layer_map_find_user(&map, temp_path("top.img"))->kind, LAYER_NAME_SAVED);
+    const struct layer_name *user = layer_map_find_user(&map, temp_path("top.img"));
+    assert_int_equal(user->kind, LAYER_NAME_SAVED);
+    assert_int_equal(layer_map_refuse(&map, user->file, user, &err), -EINVAL);
+    assert_non_null(strstr(err.message, "the saved memory of domain web names "));
     assert_non_null(
         layer_map_find_user(&map, temp_path("then.img"))); /* whatever the header says */
 }

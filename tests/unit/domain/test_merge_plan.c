@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "domain/layer_map_int.h"
 #include "domain/merge_chain.h"
 #include "domain/merge_plan.h"
 #include "tests/unit/driver/temp_folder.h"
