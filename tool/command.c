@@ -357,8 +357,9 @@ const struct command command_table[] = {
      .more =
          "Of a domain by its name or uuid, or of all: a guest that is frozen, saved or without its "
          "definition is brought back, a job is ended, files go. For each is told whether there was "
-         "something to undo. One that a command is at work on is left to it. nova-snapshot-domain-"
-         "recover.timer starts it with --all each minute in which there is something to undo.",
+         "something to undo, and how it ended. One that a command is at work on is left to it. "
+         "nova-snapshot-domain-recover.timer starts it with --all each minute in which there is "
+         "something to undo.",
      .run = domain_recover,
      .options = {INVOCATION_ALL, INVOCATION_CONNECT, INVOCATION_STATE_DIR},
      .n_options = 3},
