@@ -84,6 +84,29 @@ static bool is_needless(const struct layer_map *map, const json_t *merge, const 
     return true;
 }
 
+/* The guest of a merge writes to its layers until they are merged; to those of a branch nobody
+ * does. */
+static bool is_written_since(const json_t *merge, const json_t *file, const struct stat *st)
+{
+    return json_is_true(json_object_get(merge, "branch")) &&
+           st->st_mtim.tv_sec > json_integer_value(json_object_get(file, "written_s"));
+}
+
+static const char *why_it_stays(const struct session *session, const struct layer_map *map,
+                                const json_t *merge, const json_t *file, const struct stat *st)
+{
+    const char *path = merge_chain_path(file);
+    json_t *now = json_pack("{s:s, s:I, s:I}", "path", path, "dev", (json_int_t)st->st_dev, "ino",
+                            (json_int_t)st->st_ino);
+    bool is_it = merge_chain_is_same(file, now, record_host_rebooted(session->record));
+    json_decref(now);
+    if (!is_it)
+        return "another file than it was";
+    if (!is_needless(map, merge, path) || qemu_img_is_written(path))
+        return "in use";
+    return is_written_since(merge, file, st) ? "written to since" : NULL;
+}
+
 /* Of a file that the merge was planned with. */
 static int remove_file(const struct session *session, const struct layer_map *map,
                        const json_t *merge, const json_t *file, struct error *err)
@@ -94,12 +117,9 @@ static int remove_file(const struct session *session, const struct layer_map *ma
         return 0;
     if (lstat(path, &st) < 0)
         return errno == ENOENT ? 0 : error_errno(err, errno, "cannot look at %s", path);
-    json_t *now = json_pack("{s:s, s:I, s:I}", "path", path, "dev", (json_int_t)st.st_dev, "ino",
-                            (json_int_t)st.st_ino);
-    bool is_it = merge_chain_is_same(file, now, record_host_rebooted(session->record));
-    json_decref(now);
-    if (!is_it || !is_needless(map, merge, path) || qemu_img_is_written(path)) {
-        log_warning("%s is %s: it stays", path, is_it ? "in use" : "another file than it was");
+    const char *why = why_it_stays(session, map, merge, file, &st);
+    if (why) {
+        log_warning("%s is %s: it stays", path, why);
         return 0;
     }
     if (unlink(path) < 0 && errno != ENOENT)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* domain/merge_end.c: a file that cannot be looked at is not decided on; scripted layers. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -78,12 +81,29 @@ static void what_cannot_be_looked_at_stays(void **state)
     json_decref(merge);
 }
 
+/* By a guest that somebody had on it after the command was killed. */
+static void what_was_written_to_since_stays_of_a_branch(void **state)
+{
+    (void)state;
+    json_t *merge = write_memory();
+    const struct timespec later[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) + 60}};
+    assert_int_equal(json_object_set_new(merge, "branch", json_true()), 0);
+    assert_int_equal(utimensat(AT_FDCWD, temp_path("memory"), later, 0), 0);
+    need(merge_end_files(session, merge, &err));
+    assert_int_equal(access(temp_path("memory"), F_OK), 0);
+    assert_int_equal(json_object_del(merge, "branch"), 0);
+    need(merge_end_files(session, merge, &err));
+    assert_int_equal(access(temp_path("memory"), F_OK), -1);
+    json_decref(merge);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, end_session)
     const struct CMUnitTest tests[] = {
         TEST(what_was_planned_with_goes),
         TEST(what_cannot_be_looked_at_stays),
+        TEST(what_was_written_to_since_stays_of_a_branch),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
