@@ -100,7 +100,7 @@ static int define(struct session *session, virConnectPtr conn, const json_t *pla
 }
 
 /* As virsh does: what is written of it is written again. */
-static int make_current(const struct session *session, const json_t *place, struct error *err)
+int revert_enter_make_current(const struct session *session, const json_t *place, struct error *err)
 {
     const char *name = text_of(place, "current");
     virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(session->domain, name, 0);
@@ -160,44 +160,24 @@ static int start(struct session *session, virConnectPtr conn, const json_t *plac
     return revert_enter_let_run(session, place, err);
 }
 
-static int define_current(struct session *session, virConnectPtr conn, const json_t *place,
-                          struct error *err)
-{
-    int r = define(session, conn, place, err);
-    failpoint("revert:defined");
-    if (r == 0)
-        r = make_current(session, place, err);
-    failpoint("revert:is-current");
-    return r;
-}
-
 int revert_enter_define(struct session *session, const json_t *place, struct error *err)
 {
     cleanup_conn virConnectPtr conn = NULL;
     int r = libvirt_connection_get(session->driver->connection, LIBVIRT_PATIENCE_MS, &conn, err);
-    return r < 0 ? r : define_current(session, conn, place, err);
+    if (r == 0)
+        r = define(session, conn, place, err);
+    failpoint("revert:defined");
+    if (r == 0)
+        r = revert_enter_make_current(session, place, err);
+    failpoint("revert:is-current");
+    return r;
 }
 
-/* Who starts it may have done so between the last look at it and its definition. */
-static int check_not_elsewhere(const struct session *session, const json_t *place,
-                               struct error *err)
-{
-    int active = virDomainIsActive(session->domain);
-    if (active < 0)
-        return libvirt_error(err, "cannot read whether the guest runs");
-    if (active == 0 || revert_enter_is_defined(session, place, true))
-        return 0;
-    return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "somebody has started the guest meanwhile");
-}
-
-int revert_enter(struct session *session, const json_t *place, struct error *err)
+int revert_enter_start(struct session *session, const json_t *place, struct error *err)
 {
     cleanup_conn virConnectPtr conn = NULL;
+    if (is_to_be(place, "shut off"))
+        return 0;
     int r = libvirt_connection_get(session->driver->connection, LIBVIRT_PATIENCE_MS, &conn, err);
-    if (r == 0)
-        r = define_current(session, conn, place, err);
-    if (r < 0)
-        return r;
-    return is_to_be(place, "shut off") ? check_not_elsewhere(session, place, err)
-                                       : start(session, conn, place, err);
+    return r < 0 ? r : start(session, conn, place, err);
 }

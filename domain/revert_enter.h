@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A domain that does not run is brought to a place, as revert_settle.h has it in its notes: each
- * step may have been done before. On one thread.
+ * A domain is brought to a place, as revert_settle.h has it in its notes: each step may have been
+ * done before. On one thread.
  */
 #pragma once
 
@@ -11,15 +11,18 @@
 #include "common/error.h"
 #include "domain/session.h"
 
-/*
- * Its definition, its current checkpoint, and its guest in the place's state, paused until libvirt
- * tells that its disks are the right ones. After a failure it does not run.
- */
-int revert_enter(struct session *session, const json_t *place, struct error *err);
-
-/* Its definition and its current checkpoint alone, also of a guest that runs: for its next start.
- */
+/* Its definition and its current checkpoint, also of a guest that runs: for its next start. */
 int revert_enter_define(struct session *session, const json_t *place, struct error *err);
+
+/* The second half of it. */
+int revert_enter_make_current(const struct session *session, const json_t *place,
+                              struct error *err);
+
+/*
+ * Then its guest in the place's state, paused until libvirt tells that its disks are the right
+ * ones. After a failure it does not run, unless somebody else has started it.
+ */
+int revert_enter_start(struct session *session, const json_t *place, struct error *err);
 
 /* Whether the domain has the place's disks: its guest that runs, or its next start. */
 bool revert_enter_is_defined(const struct session *session, const json_t *place, bool is_active);

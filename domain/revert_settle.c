@@ -16,10 +16,15 @@
 #include "domain/revert_hold.h"
 #include "domain/revert_internal_settle.h"
 #include "domain/revert_layers.h"
+#include "domain/revert_meanwhile.h"
+#include "domain/revert_settle_int.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
 
 #define LOOK_MS 200
+
+/* An outcome. */
+#define AT_CHECKPOINT "the domain is at the checkpoint"
 
 json_t *revert_settle_note_of(const struct revert_place *place)
 {
@@ -43,12 +48,12 @@ static const json_t *note_of(const struct session *session, const char *name)
     return json_array_get(record_all(session->record, name), 0);
 }
 
-static const json_t *place_of(const struct session *session, const char *name)
+const json_t *revert_settle_place(const struct session *session, const char *note)
 {
-    return json_object_get(note_of(session, name), "to");
+    return json_object_get(note_of(session, note), "to");
 }
 
-static bool is_noted(const struct session *session, const char *name)
+bool revert_settle_is_noted(const struct session *session, const char *name)
 {
     return record_all(session->record, name) != NULL;
 }
@@ -57,8 +62,9 @@ static bool is_noted(const struct session *session, const char *name)
 static int await_call(struct session *session, struct error *err)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
-    bool is_waited_for = is_noted(session, "snapshot") && !is_noted(session, "switch") &&
-                         !is_noted(session, "internal");
+    bool is_waited_for = revert_settle_is_noted(session, "snapshot") &&
+                         !revert_settle_is_noted(session, REVERT_FROM) &&
+                         !revert_settle_is_noted(session, "internal");
     uint64_t until_ms = is_waited_for ? 0 : pending_call_until_ms(session);
     if (until_ms == 0)
         return 0;
@@ -69,8 +75,9 @@ static int await_call(struct session *session, struct error *err)
 
 static bool is_open(const struct session *session)
 {
-    return is_noted(session, "revert") && !is_noted(session, "entered") &&
-           !is_noted(session, "returned");
+    return revert_settle_is_noted(session, REVERT_TO) &&
+           !revert_settle_is_noted(session, "entered") &&
+           !revert_settle_is_noted(session, "returned");
 }
 
 void revert_settle_release(struct session *session)
@@ -80,17 +87,18 @@ void revert_settle_release(struct session *session)
         log_warning("the guest stays paused: %s", failure.message);
 }
 
-static int look_at_layers(const struct session *session, const char *note,
-                          enum revert_layers *ret_layers, struct error *err)
+int revert_settle_look_at_layers(const struct session *session, const char *note,
+                                 enum revert_layers *ret_layers, struct error *err)
 {
-    return revert_layers_look(session, json_object_get(place_of(session, note), "disks"),
+    return revert_layers_look(session, json_object_get(revert_settle_place(session, note), "disks"),
                               ret_layers, err);
 }
 
 static int remove_layers(const struct session *session, struct error *err)
 {
-    return revert_layers_remove(session, json_object_get(place_of(session, "revert"), "disks"),
-                                is_noted(session, "switch"), err);
+    return revert_layers_remove(session,
+                                json_object_get(revert_settle_place(session, REVERT_TO), "disks"),
+                                revert_settle_is_noted(session, REVERT_FROM), err);
 }
 
 static int let_go(const struct session *session, struct error *err)
@@ -103,7 +111,7 @@ static int let_go(const struct session *session, struct error *err)
 
 static void tell_left(const struct session *session)
 {
-    if (is_noted(session, "made"))
+    if (revert_settle_is_noted(session, "made"))
         log_warning("checkpoint %s of what was to be left behind was made: it stays",
                     json_string_member(note_of(session, "snapshot"), "name"));
 }
@@ -119,7 +127,7 @@ static int undo(const struct session *session, bool is_active, struct error *err
     return r;
 }
 
-static int look_again(struct session *session, bool *ret_active, struct error *err)
+int revert_settle_look_again(struct session *session, bool *ret_active, struct error *err)
 {
     return libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
                                      ret_active, err);
@@ -135,16 +143,17 @@ static int end_gone(struct session *session)
 /* libvirt goes on with it when the command has died. */
 static int settle_internal(struct session *session, struct error *err)
 {
-    bool is_answered = is_noted(session, "entered") || is_noted(session, "returned");
+    bool is_answered =
+        revert_settle_is_noted(session, "entered") || revert_settle_is_noted(session, "returned");
     bool is_active = false;
     int r = is_answered ? 0 : await_call(session, err);
     if (r == 0)
-        r = look_again(session, &is_active, err);
+        r = revert_settle_look_again(session, &is_active, err);
     if (r == 0 && !session->domain)
         return end_gone(session);
     if (r == 0)
         r = revert_internal_settle(session, err);
-    if (r < 0 || !is_noted(session, "returned"))
+    if (r < 0 || !revert_settle_is_noted(session, "returned"))
         return r;
     r = let_go(session, err);
     if (r == 0)
@@ -154,7 +163,7 @@ static int settle_internal(struct session *session, struct error *err)
 
 static int note_entered(struct session *session, struct error *err)
 {
-    session->outcome = "the domain is at the checkpoint";
+    session->outcome = AT_CHECKPOINT;
     return record_note(session->record, "entered", json_true(), err);
 }
 
@@ -164,96 +173,63 @@ static int note_returned(const struct session *session, struct error *err)
     return r < 0 ? r : remove_layers(session, err);
 }
 
-/* By somebody, or with the host. */
-static void warn_of_boot(const struct session *session, const json_t *place)
+int revert_settle_note_end(struct session *session, const char *note, struct error *err)
 {
-    int state = VIR_DOMAIN_NOSTATE, reason = 0;
-    const char *memory = json_string_member(place, "memory");
-    if (memory && memory[0] != '\0' &&
-        virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
-        state == VIR_DOMAIN_RUNNING && reason == VIR_DOMAIN_RUNNING_BOOTED)
-        log_warning("the guest was started anew meanwhile, and not woken of the memory of "
-                    "checkpoint %s: go back once more for that",
-                    json_string_member(place, "current"));
+    return strcmp(note, REVERT_TO) == 0 ? note_entered(session, err) : note_returned(session, err);
 }
 
-/* A guest that was started just before the domain was defined for the checkpoint is to start next
- * where it runs. */
-static int define_where_it_runs(struct session *session, struct error *err)
+/* Each step may have been done before. */
+static int enter(struct session *session, const char *note, struct error *err)
 {
-    if (!revert_enter_is_defined(session, place_of(session, "revert"), false))
-        return 0;
-    return revert_enter_define(session, place_of(session, "switch"), err);
+    const json_t *place = revert_settle_place(session, note);
+    int r = revert_enter_define(session, place, err);
+    if (r == 0)
+        r = revert_meanwhile_check(session, note, err);
+    return r < 0 ? r : revert_enter_start(session, place, err);
 }
 
-/* The guest has written to a layer since, or somebody has put another in its place: a memory of
- * then does not fit any more, and going anywhere would lose what was written. */
-static int end_where_it_is(struct session *session, bool is_active, struct error *err)
+static int let_run_at(struct session *session, const char *note, struct error *err)
 {
-    const json_t *to = place_of(session, "revert"), *from = place_of(session, "switch");
-    bool is_to = revert_enter_is_defined(session, to, is_active);
-    bool is_from = !is_to && revert_enter_is_defined(session, from, is_active);
-    const char *name = json_string_member(is_to ? to : from, "current");
-    if (is_to && is_active)
-        warn_of_boot(session, to);
-    if (is_to || is_from)
-        log_warning("the domain went on meanwhile behind checkpoint %s: it stays there, and as it "
-                    "is; nothing is started or ended",
-                    name);
-    else
-        log_warning("the domain went on meanwhile, on other disks than those of checkpoints %s and "
-                    "%s: it stays as it is; nothing is started or ended",
-                    json_string_member(to, "current"), name);
-    if (is_from && is_active) {
-        revert_hold_warn(session);
-        int r = define_where_it_runs(session, err);
-        if (r < 0)
-            return r;
-    }
-    return is_to ? note_entered(session, err) : note_returned(session, err);
+    int r = revert_enter_let_run(session, revert_settle_place(session, note), err);
+    return r < 0 ? r : revert_meanwhile_define(session, note, err);
 }
 
 static int go_on(struct session *session, bool is_active, struct error *err)
 {
-    const json_t *place = place_of(session, "revert");
+    const json_t *place = revert_settle_place(session, REVERT_TO);
     if (is_active && revert_enter_is_defined(session, place, true)) {
-        warn_of_boot(session, place);
-        return revert_enter_let_run(session, place, err);
+        revert_meanwhile_warn_of_boot(session);
+        return let_run_at(session, REVERT_TO, err);
     }
     if (is_active && !revert_hold_lasts(session))
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                          "somebody has let the guest run on, or started it, meanwhile");
     int r = is_active ? revert_enter_stop(session, err) : 0;
     failpoint("revert:stopped");
-    return r < 0 ? r : revert_enter(session, place, err);
+    return r < 0 ? r : enter(session, REVERT_TO, err);
 }
 
 /* Where it came from, unless it has come there after all: what libvirt was asked for last may. */
 static int go_back(struct session *session, bool is_active, struct error *err)
 {
-    const json_t *to = place_of(session, "revert"), *from = place_of(session, "switch");
-    int r = 0;
-    if (is_active && revert_enter_is_defined(session, to, true)) {
-        r = revert_enter_let_run(session, to, err);
-        return r < 0 ? r : note_entered(session, err);
+    static const char *const notes[] = {REVERT_TO, REVERT_FROM};
+    int r = is_active ? 0 : enter(session, REVERT_FROM, err);
+    if (!is_active)
+        return r < 0 ? r : note_returned(session, err);
+    for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
+        if (!revert_enter_is_defined(session, revert_settle_place(session, notes[i]), true))
+            continue;
+        r = let_run_at(session, notes[i], err);
+        return r < 0 ? r : revert_settle_note_end(session, notes[i], err);
     }
-    if (!is_active) {
-        r = revert_enter(session, from, err);
-    } else if (revert_enter_is_defined(session, from, true)) {
-        r = define_where_it_runs(session, err);
-        if (r == 0)
-            r = revert_enter_let_run(session, from, err);
-    } else {
-        r = error_set(err, EBUSY, EXC_INTERNAL_ERROR,
-                      "the guest runs on other disks than those of before and of the checkpoint");
-    }
-    return r < 0 ? r : note_returned(session, err);
+    return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                     "the guest runs on other disks than those of before and of the checkpoint");
 }
 
 static int note_back(const struct session *session, const char *why, struct error *err)
 {
     log_warning("the domain cannot go back to checkpoint %s, and stays where it was: %s",
-                json_string_member(place_of(session, "revert"), "current"), why);
+                json_string_member(revert_settle_place(session, REVERT_TO), "current"), why);
     return record_note(session->record, "back", json_pack("{s:s}", "why", why), err);
 }
 
@@ -280,45 +256,47 @@ static int settle_switch(struct session *session, struct error *err)
 {
     bool is_active = false;
     enum revert_layers to = REVERT_LAYERS_WRITTEN, from = REVERT_LAYERS_WRITTEN;
-    int r = look_again(session, &is_active, err);
+    int r = revert_settle_look_again(session, &is_active, err);
     if (r == 0 && !session->domain)
         return end_gone(session);
     if (r == 0)
-        r = look_at_layers(session, "revert", &to, err);
+        r = revert_settle_look_at_layers(session, REVERT_TO, &to, err);
     if (r == 0)
-        r = look_at_layers(session, "switch", &from, err);
+        r = revert_settle_look_at_layers(session, REVERT_FROM, &from, err);
     if (r < 0)
         return r;
-    bool has_left =
-        is_active && !revert_enter_is_defined(session, place_of(session, "switch"), true);
+    bool has_left = is_active && !revert_enter_is_defined(
+                                     session, revert_settle_place(session, REVERT_FROM), true);
     if (from != REVERT_LAYERS_UNTOUCHED || to == REVERT_LAYERS_WRITTEN ||
         (to == REVERT_LAYERS_GONE && has_left))
-        return end_where_it_is(session, is_active, err);
+        return revert_meanwhile_end(session, is_active, to, from, err);
     if (!is_active)
         r = managed_save_check_none(session->domain, err);
     if (r < 0)
         return r;
-    if (to == REVERT_LAYERS_GONE && !is_noted(session, "back"))
+    if (to == REVERT_LAYERS_GONE && !revert_settle_is_noted(session, "back"))
         return go_without_layers(session, is_active, err);
-    return is_noted(session, "back") ? go_back(session, is_active, err)
-                                     : try_on(session, is_active, err);
+    return revert_settle_is_noted(session, "back") ? go_back(session, is_active, err)
+                                                   : try_on(session, is_active, err);
 }
 
 int revert_settle(struct session *session, struct error *err)
 {
     bool is_active = false;
-    if (is_noted(session, "internal"))
+    if (revert_settle_is_noted(session, "entered"))
+        session->outcome = AT_CHECKPOINT;
+    if (revert_settle_is_noted(session, "internal"))
         return settle_internal(session, err);
-    if (is_noted(session, "returned"))
+    if (revert_settle_is_noted(session, "returned"))
         return remove_layers(session, err);
     if (!is_open(session))
         return 0;
     int r = await_call(session, err);
     if (r == 0)
-        r = look_again(session, &is_active, err);
+        r = revert_settle_look_again(session, &is_active, err);
     if (r == 0 && !session->domain)
         return end_gone(session);
-    if (r == 0 && !is_noted(session, "switch"))
+    if (r == 0 && !revert_settle_is_noted(session, REVERT_FROM))
         return undo(session, is_active, err);
     if (r == 0)
         r = settle_switch(session, err);

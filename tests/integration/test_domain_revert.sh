@@ -504,7 +504,7 @@ test_gone() {
     make_plain $guest
     $VIRSH destroy "$NAME-$guest"
     tool checkpoint $guest --name in --internal >/dev/null
-    ended_by_undefine revert:internal-begun revert $guest in
+    ended_by_undefine revert:internal-begun revert $guest in --discard
 }
 ended_by_undefine() { # point command guest arguments...
     local point=$1 guest=$3 files said

@@ -57,10 +57,11 @@ break_at() {
 
 # Begins a command that stands still at POINT: its pid is $pid, what it says comes to $DIR/said.
 hold_command() { # point command...
+    release_failpoint
     echo "$1 hold" >"$STATE/failpoint"
     "${@:2}" >"$DIR/said" &
     pid=$!
-    await_failpoint "$pid"
+    await_failpoint "$pid" || { echo "Bail out! $1 is not reached: $(cat "$DIR/said")"; exit 1; }
 }
 # A failpoint holds for two minutes: what was held longer has gone on by itself, and was not tried.
 go_on() { # leaves the command's status

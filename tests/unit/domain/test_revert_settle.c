@@ -345,19 +345,6 @@ static void nothing_is_started_on_what_was_written_to(void **state)
     assert_int_equal(access(layer, F_OK), 0);
 }
 
-static void nor_left_is_what_was_written_since(void **state)
-{
-    (void)state;
-    make_layer(); /* of what was left behind */
-    assert_int_equal(virDomainDestroy(session->domain), 0);
-    note_revert(place("there", "running"), false);
-    note("switch", json_pack("{s:o}", "to", place("then", "running")));
-    write_to_layer();
-    need(revert_settle(session, &err));
-    assert_true(is_noted("entered")); /* where the definition points, without disks */
-    assert_int_equal(state_of_guest(), VIR_DOMAIN_SHUTOFF);
-}
-
 static void hold_at_what_is_left(void)
 {
     make_layer();
@@ -673,7 +660,6 @@ int main(void)
         TEST(a_stopped_domain_gets_there),
         TEST(what_cannot_be_entered_is_left),
         TEST(nothing_is_started_on_what_was_written_to),
-        TEST(nor_left_is_what_was_written_since),
         TEST(a_guest_that_was_paused_again_is_not_ended),
         TEST(one_whose_new_layer_has_gone_runs_on),
         TEST(one_that_was_ended_comes_back_to_what_is_left),
