@@ -40,6 +40,13 @@ static inline uint64_t earlier_ms(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* What is left until then, by clock_now_ms(): 0 when it is over. */
+static inline uint64_t clock_left_ms(uint64_t end_ms)
+{
+    const uint64_t now_ms = clock_now_ms();
+    return now_ms < end_ms ? end_ms - now_ms : 0;
+}
+
 /* A condition that is waited for up to a clock_deadline(). */
 static inline void clock_cond_init(pthread_cond_t *condition)
 {

@@ -40,9 +40,9 @@ static uint64_t exponential_ms(const struct retry *retry)
 static bool pause_ms(uint64_t delay_ms)
 {
     const uint64_t end_ms = clock_now_ms() + delay_ms;
-    for (uint64_t now_ms = clock_now_ms();; now_ms = clock_now_ms()) {
+    for (;;) {
         struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
-        uint64_t left_ms = now_ms < end_ms ? end_ms - now_ms : 0;
+        uint64_t left_ms = clock_left_ms(end_ms);
         if (poll(&cancelled, 1, (int)earlier_ms(left_ms, INT_MAX)) > 0)
             return false;
         if (left_ms == 0)

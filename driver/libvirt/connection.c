@@ -71,6 +71,7 @@ static void drop_conn(struct libvirt_connection *connection)
 {
     if (!connection->conn)
         return;
+    domain_watches_disconnected(connection->watches); /* on_close() may be yet to come */
     domain_events_deregister(connection->conn, &connection->events);
     (void)virConnectUnregisterCloseCallback(connection->conn, on_close);
     (void)virConnectClose(connection->conn);
@@ -197,6 +198,13 @@ static int get_once(struct libvirt_connection *connection, virConnectPtr *ret_co
     return 0;
 }
 
+static int pause_before_retry(const struct error *failure, struct error *err)
+{
+    struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
+    log_debug("will retry in %d ms: %s", RETRY_PAUSE_MS, failure->message);
+    return poll(&cancelled, 1, RETRY_PAUSE_MS) > 0 ? cancel_check(err) : 0;
+}
+
 int libvirt_connection_get(struct libvirt_connection *connection, unsigned patience_ms,
                            virConnectPtr *ret_conn, struct error *err)
 {
@@ -210,10 +218,9 @@ int libvirt_connection_get(struct libvirt_connection *connection, unsigned patie
             *err = failure;
             return r;
         }
-        log_debug("will retry in %d ms: %s", RETRY_PAUSE_MS, failure.message);
-        struct pollfd cancelled = {.fd = cancel_fd(), .events = POLLIN};
-        if (poll(&cancelled, 1, RETRY_PAUSE_MS) > 0)
-            return cancel_check(err);
+        r = pause_before_retry(&failure, err);
+        if (r < 0)
+            return r;
     }
 }
 
@@ -224,9 +231,7 @@ int libvirt_connection_find_domain(struct libvirt_connection *connection, const 
     const uint64_t end_ms = clock_now_ms() + patience_ms;
     for (;;) {
         cleanup_conn virConnectPtr conn = NULL;
-        const uint64_t now_ms = clock_now_ms();
-        int r = libvirt_connection_get(
-            connection, now_ms < end_ms ? (unsigned)(end_ms - now_ms) : 0, &conn, err);
+        int r = libvirt_connection_get(connection, (unsigned)clock_left_ms(end_ms), &conn, err);
         if (r < 0)
             return r;
         virDomainPtr domain = virDomainLookupByUUIDString(conn, uuid);
@@ -242,7 +247,9 @@ int libvirt_connection_find_domain(struct libvirt_connection *connection, const 
             *err = failure;
             return r;
         }
-        log_debug("will look for the domain again: %s", failure.message);
+        r = pause_before_retry(&failure, err);
+        if (r < 0)
+            return r;
     }
 }
 

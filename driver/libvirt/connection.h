@@ -50,7 +50,7 @@ bool libvirt_connection_is_lost(struct libvirt_connection *connection, virDomain
 /* How often it was opened: as long as that stays, so does the libvirtd behind it. */
 unsigned libvirt_connection_number(struct libvirt_connection *connection);
 
-/* How long is waited for a libvirtd that is being restarted, where a guest waits as well. */
+/* How long is waited for a libvirtd that is being restarted, where a guest may wait as well. */
 #define LIBVIRT_PATIENCE_MS 30000
 
 /*

@@ -46,11 +46,13 @@ static struct {
     /* the script */
     enum copy_course course;
     bool foreign_job;
-    const char *late_copy; /* begins after the next look at the domain: its asker is dead */
-    bool connection_lost;  /* until the domain is looked up again */
-    bool frozen_by_other;  /* the agent refuses all but a thaw */
-    bool freezes_nothing;  /* it says it has, and has not */
-    bool has_nothing;      /* to freeze, and says so */
+    const char *late_copy;    /* begins after the next look at the domain: its asker is dead */
+    bool connection_lost;     /* until the domain is looked up again */
+    bool reopens_behind_save; /* the connection breaks, and the next lookup comes with another */
+    unsigned connections;     /* that were opened before */
+    bool frozen_by_other;     /* the agent refuses all but a thaw */
+    bool freezes_nothing;     /* it says it has, and has not */
+    bool has_nothing;         /* to freeze, and says so */
     bool thaws_nothing;
     bool answers_frozen; /* it tells its time all the same */
     int thaw_failures;   /* so many thaws fail before one succeeds */
@@ -237,6 +239,11 @@ int __wrap_libvirt_connection_find_domain(struct libvirt_connection *connection,
     if (fails("find_domain", &acts))
         return libvirt_error(err, "cannot look up");
     world.connection_lost = false;
+    if (world.reopens_behind_save && world.saved) {
+        world.reopens_behind_save = false;
+        world.connections++;
+        domain_watches_disconnected(world.watches);
+    }
     if (!world.exists)
         return error_set(err, 2, exc_missing, "Instance %s has no libvirt domain", uuid);
     *ret_domain = the_domain();
@@ -278,7 +285,7 @@ unsigned __wrap_libvirt_connection_number(struct libvirt_connection *connection)
 unsigned __wrap_libvirt_connection_number(struct libvirt_connection *connection)
 {
     (void)connection;
-    return 1;
+    return world.connections;
 }
 
 virConnectPtr __wrap_virDomainGetConnect(virDomainPtr domain);

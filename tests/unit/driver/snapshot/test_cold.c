@@ -142,6 +142,17 @@ static void lose_libvirt(void)
 }
 
 /* The event comes with the reading, which begins to fail for it or not. */
+/* Whether a guest was started is told by the watch of this connection, not of the one before. */
+static void a_connection_that_is_opened_again_is_watched(void **state)
+{
+    set_up(state);
+    world.reopens_behind_save = true;
+    assert_int_equal(take(), 0);
+    assert_false(world.reopens_behind_save);
+    assert_guest_as_before(VIR_DOMAIN_RUNNING);
+    assert_image();
+}
+
 static void guest_that_runs_while_it_is_read_makes_no_image(void **state)
 {
     static const struct {
@@ -445,6 +456,7 @@ int main(void)
         cmocka_unit_test_setup(good_snapshot_in_order, set_up),
         cmocka_unit_test(paused_guest_is_read_as_it_stands),
         cmocka_unit_test_setup(a_guest_is_down_for_no_limit, set_up),
+        cmocka_unit_test(a_connection_that_is_opened_again_is_watched),
         cmocka_unit_test(guest_that_runs_while_it_is_read_makes_no_image),
         cmocka_unit_test_setup(guest_that_is_not_as_found_is_not_touched, set_up),
         cmocka_unit_test(stopped_guest_is_only_read),
