@@ -62,7 +62,7 @@ const struct layer_name *layer_map_find_user(const struct layer_map *map, const 
     return NULL;
 }
 
-void layer_name_holder(const struct layer_name *name, char *text, size_t size)
+void layer_map_name_holder(const struct layer_name *name, char *text, size_t size)
 {
     if (name->snapshot)
         (void)snprintf(text, size, "checkpoint %s of domain %s", name->snapshot, name->domain);
@@ -75,8 +75,8 @@ void layer_name_holder(const struct layer_name *name, char *text, size_t size)
 int layer_map_refuse(const struct layer_map *map, size_t file, const struct layer_name *user,
                      struct error *err)
 {
-    char holder[LAYER_HOLDER_MAX];
-    layer_name_holder(user, holder, sizeof(holder));
+    char holder[LAYER_MAP_HOLDER_MAX];
+    layer_map_name_holder(user, holder, sizeof(holder));
     return error_set(err, EINVAL, EXC_INTERNAL_ERROR, "%s is needed as it is: %s names %s%s",
                      map->files[file].path, holder, map->files[user->file].path,
                      user->snapshot && user->is_own

@@ -78,9 +78,9 @@ const struct layer_name *layer_map_find_user(const struct layer_map *map, const 
 bool layer_map_reaches(const struct layer_map *map, size_t file, size_t layer);
 
 /* Who names it, for a message: "checkpoint NAME of domain NAME", or its definition or memory. */
-void layer_name_holder(const struct layer_name *name, char *text, size_t size);
+void layer_map_name_holder(const struct layer_name *name, char *text, size_t size);
 
-#define LAYER_HOLDER_MAX 512
+#define LAYER_MAP_HOLDER_MAX 512
 
 /* EINVAL: that the file is needed as it is, by whom and, of an own checkpoint, what helps. */
 int layer_map_refuse(const struct layer_map *map, size_t file, const struct layer_name *user,

@@ -56,8 +56,8 @@ static int check_layer(const struct layer_map *map, const struct domain_descript
     for (size_t i = 0; file != LAYER_MAP_NONE && i < map->name_count; i++) {
         const struct layer_name *name = &map->names[i];
         if (name->file != file && layer_map_reaches(map, name->file, file)) {
-            char holder[LAYER_HOLDER_MAX];
-            layer_name_holder(name, holder, sizeof(holder));
+            char holder[LAYER_MAP_HOLDER_MAX];
+            layer_map_name_holder(name, holder, sizeof(holder));
             return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                              "on disk %s (%s) stands another layer now, which %s needs", disk, path,
                              holder);

@@ -96,8 +96,8 @@ static int check_names(const struct files_check *check, size_t file, struct erro
             name->is_own && name->snapshot && strcmp(name->snapshot, check->point->name) == 0;
         if (name->file != file || is_of_it || name->kind == LAYER_NAME_OVERLAY)
             continue;
-        char holder[LAYER_HOLDER_MAX];
-        layer_name_holder(name, holder, sizeof(holder));
+        char holder[LAYER_MAP_HOLDER_MAX];
+        layer_map_name_holder(name, holder, sizeof(holder));
         return error_set(err, ESTALE, EXC_INTERNAL_ERROR,
                          "%s, which keeps it, is named by %s as well: it may have been written to "
                          "since",

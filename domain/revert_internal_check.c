@@ -41,8 +41,8 @@ static int check_users(const struct layer_map *map, const char *path, struct err
         bool is_ours = name->file == file && name->is_own &&
                        (name->kind != LAYER_NAME_STATE || name->is_internal);
         if (!is_ours && layer_map_reaches(map, name->file, file)) {
-            char holder[LAYER_HOLDER_MAX];
-            layer_name_holder(name, holder, sizeof(holder));
+            char holder[LAYER_MAP_HOLDER_MAX];
+            layer_map_name_holder(name, holder, sizeof(holder));
             return error_set(err, EINVAL, EXC_INTERNAL_ERROR,
                              "%s, which would change, is needed as it is by %s", path, holder);
         }

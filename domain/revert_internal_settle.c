@@ -12,6 +12,7 @@
 #include "domain/checkpoint_name.h"
 #include "domain/domain_run.h"
 #include "domain/revert_layers.h"
+#include "domain/revert_notes.h"
 #include "driver/libvirt/connection.h"
 
 static const json_t *first_try(const struct session *session)
@@ -126,7 +127,7 @@ static int note_arrival(struct session *session, struct error *err)
 {
     if (strcmp(name_of(last_asked(session)), name_of(first_try(session))) != 0)
         return record_note(session->record, "returned", json_true(), err);
-    session->outcome = "the domain is at the checkpoint";
+    session->outcome = REVERT_AT_CHECKPOINT;
     return record_note(session->record, "entered", json_true(), err);
 }
 

@@ -10,7 +10,8 @@
 #include "domain/checkpoint_name.h"
 #include "domain/revert_enter.h"
 #include "domain/revert_hold.h"
-#include "domain/revert_settle_int.h"
+#include "domain/revert_notes.h"
+#include "driver/libvirt/domain.h"
 
 static const char *other_of(const char *note)
 {
@@ -19,25 +20,26 @@ static const char *other_of(const char *note)
 
 static const char *name_of(const struct session *session, const char *note)
 {
-    return json_string_member(revert_settle_place(session, note), "current");
+    return json_string_member(revert_notes_place(session, note), "current");
 }
 
 static bool is_defined(const struct session *session, const char *note, bool is_active)
 {
-    return revert_enter_is_defined(session, revert_settle_place(session, note), is_active);
+    return revert_enter_is_defined(session, revert_notes_place(session, note), is_active);
 }
 
 int revert_meanwhile_check(struct session *session, const char *note, struct error *err)
 {
     bool is_active = false;
     enum revert_layers left = REVERT_LAYERS_WRITTEN;
-    int r = revert_settle_look_again(session, &is_active, err);
+    int r = libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
+                                      &is_active, err);
     if (r == 0 && !session->domain)
         r = error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND, "the domain has gone");
     if (r == 0 && is_active && !is_defined(session, note, true))
         r = error_set(err, EBUSY, EXC_INTERNAL_ERROR, "somebody has started the guest meanwhile");
     if (r == 0)
-        r = revert_settle_look_at_layers(session, other_of(note), &left, err);
+        r = revert_notes_look_at_layers(session, other_of(note), &left, err);
     if (r == 0 && left == REVERT_LAYERS_WRITTEN)
         r = error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                       "somebody has started the guest meanwhile, and it has written");
@@ -51,20 +53,20 @@ static int make_current(struct session *session, const char *note, struct error 
     int r = checkpoint_name_current(session->domain, current, err);
     if (r < 0 || !other || strcmp(current, other) != 0)
         return r;
-    return revert_enter_make_current(session, revert_settle_place(session, note), err);
+    return revert_enter_make_current(session, revert_notes_place(session, note), err);
 }
 
 int revert_meanwhile_define(struct session *session, const char *note, struct error *err)
 {
     if (is_defined(session, other_of(note), false))
-        return revert_enter_define(session, revert_settle_place(session, note), err);
+        return revert_enter_define(session, revert_notes_place(session, note), err);
     return is_defined(session, note, false) ? make_current(session, note, err) : 0;
 }
 
 void revert_meanwhile_warn_of_boot(const struct session *session)
 {
     int state = VIR_DOMAIN_NOSTATE, reason = 0;
-    const json_t *place = revert_settle_place(session, REVERT_TO);
+    const json_t *place = revert_notes_place(session, REVERT_TO);
     const char *memory = json_string_member(place, "memory");
     if (memory && memory[0] != '\0' &&
         virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
@@ -85,7 +87,7 @@ static const char *find_where(const struct session *session, bool is_active, enu
     bool has_written_from = from == REVERT_LAYERS_WRITTEN && to != REVERT_LAYERS_WRITTEN;
     if (!is_active && is_to && has_written_from)
         return REVERT_FROM;
-    if (!is_active && is_from && has_written_to && revert_settle_is_noted(session, "back"))
+    if (!is_active && is_from && has_written_to && revert_notes_has(session, "back"))
         return REVERT_TO;
     return is_to ? REVERT_TO : is_from ? REVERT_FROM : NULL;
 }
@@ -98,7 +100,7 @@ int revert_meanwhile_end(struct session *session, bool is_active, enum revert_la
         log_warning("the domain went on meanwhile, on other disks than those of checkpoints %s and "
                     "%s: it stays as it is; nothing is started or ended",
                     name_of(session, REVERT_TO), name_of(session, REVERT_FROM));
-        return revert_settle_note_end(session, REVERT_FROM, err);
+        return revert_notes_end(session, REVERT_FROM, err);
     }
     bool is_to = strcmp(note, REVERT_TO) == 0;
     if (is_to && is_active)
@@ -109,5 +111,5 @@ int revert_meanwhile_end(struct session *session, bool is_active, enum revert_la
     if (!is_to && is_active)
         revert_hold_warn(session);
     int r = revert_meanwhile_define(session, note, err);
-    return r < 0 ? r : revert_settle_note_end(session, note, err);
+    return r < 0 ? r : revert_notes_end(session, note, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Nobody is kept from starting a guest while its domain goes to another place: what becomes of one
- * that was. A place is that of REVERT_TO or REVERT_FROM (revert_settle_int.h). On one thread.
+ * that was. A place is that of REVERT_TO or REVERT_FROM (revert_notes.h). On one thread.
  */
 #pragma once
 

@@ -17,14 +17,11 @@
 #include "domain/revert_internal_settle.h"
 #include "domain/revert_layers.h"
 #include "domain/revert_meanwhile.h"
-#include "domain/revert_settle_int.h"
+#include "domain/revert_notes.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
 
 #define LOOK_MS 200
-
-/* An outcome. */
-#define AT_CHECKPOINT "the domain is at the checkpoint"
 
 json_t *revert_settle_note_of(const struct revert_place *place)
 {
@@ -43,28 +40,13 @@ json_t *revert_settle_note_of(const struct revert_place *place)
                      "definition", place->definition, "disks", disks);
 }
 
-static const json_t *note_of(const struct session *session, const char *name)
-{
-    return json_array_get(record_all(session->record, name), 0);
-}
-
-const json_t *revert_settle_place(const struct session *session, const char *note)
-{
-    return json_object_get(note_of(session, note), "to");
-}
-
-bool revert_settle_is_noted(const struct session *session, const char *name)
-{
-    return record_all(session->record, name) != NULL;
-}
-
 /* What a dead command has asked libvirt for last may still come: nothing else is asked before. */
 static int await_call(struct session *session, struct error *err)
 {
     const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
-    bool is_waited_for = revert_settle_is_noted(session, "snapshot") &&
-                         !revert_settle_is_noted(session, REVERT_FROM) &&
-                         !revert_settle_is_noted(session, "internal");
+    bool is_waited_for = revert_notes_has(session, "snapshot") &&
+                         !revert_notes_has(session, REVERT_FROM) &&
+                         !revert_notes_has(session, "internal");
     uint64_t until_ms = is_waited_for ? 0 : pending_call_until_ms(session);
     if (until_ms == 0)
         return 0;
@@ -75,9 +57,8 @@ static int await_call(struct session *session, struct error *err)
 
 static bool is_open(const struct session *session)
 {
-    return revert_settle_is_noted(session, REVERT_TO) &&
-           !revert_settle_is_noted(session, "entered") &&
-           !revert_settle_is_noted(session, "returned");
+    return revert_notes_has(session, REVERT_TO) && !revert_notes_has(session, "entered") &&
+           !revert_notes_has(session, "returned");
 }
 
 void revert_settle_release(struct session *session)
@@ -85,20 +66,6 @@ void revert_settle_release(struct session *session)
     struct error failure = ERROR_INIT;
     if (is_open(session) && revert_hold_end(session, &failure) < 0)
         log_warning("the guest stays paused: %s", failure.message);
-}
-
-int revert_settle_look_at_layers(const struct session *session, const char *note,
-                                 enum revert_layers *ret_layers, struct error *err)
-{
-    return revert_layers_look(session, json_object_get(revert_settle_place(session, note), "disks"),
-                              ret_layers, err);
-}
-
-static int remove_layers(const struct session *session, struct error *err)
-{
-    return revert_layers_remove(session,
-                                json_object_get(revert_settle_place(session, REVERT_TO), "disks"),
-                                revert_settle_is_noted(session, REVERT_FROM), err);
 }
 
 static int let_go(const struct session *session, struct error *err)
@@ -111,9 +78,9 @@ static int let_go(const struct session *session, struct error *err)
 
 static void tell_left(const struct session *session)
 {
-    if (revert_settle_is_noted(session, "made"))
+    if (revert_notes_has(session, "made"))
         log_warning("checkpoint %s of what was to be left behind was made: it stays",
-                    json_string_member(note_of(session, "snapshot"), "name"));
+                    json_string_member(revert_notes_find(session, "snapshot"), "name"));
 }
 
 /* Before the switch: nothing has become of the domain but that it may be paused. */
@@ -121,13 +88,13 @@ static int undo(const struct session *session, bool is_active, struct error *err
 {
     int r = is_active ? let_go(session, err) : 0;
     if (r == 0)
-        r = remove_layers(session, err);
+        r = revert_notes_remove_layers(session, err);
     if (r == 0)
         tell_left(session);
     return r;
 }
 
-int revert_settle_look_again(struct session *session, bool *ret_active, struct error *err)
+static int look_again(struct session *session, bool *ret_active, struct error *err)
 {
     return libvirt_domain_find_again(session->driver->connection, session->uuid, &session->domain,
                                      ret_active, err);
@@ -144,16 +111,16 @@ static int end_gone(struct session *session)
 static int settle_internal(struct session *session, struct error *err)
 {
     bool is_answered =
-        revert_settle_is_noted(session, "entered") || revert_settle_is_noted(session, "returned");
+        revert_notes_has(session, "entered") || revert_notes_has(session, "returned");
     bool is_active = false;
     int r = is_answered ? 0 : await_call(session, err);
     if (r == 0)
-        r = revert_settle_look_again(session, &is_active, err);
+        r = look_again(session, &is_active, err);
     if (r == 0 && !session->domain)
         return end_gone(session);
     if (r == 0)
         r = revert_internal_settle(session, err);
-    if (r < 0 || !revert_settle_is_noted(session, "returned"))
+    if (r < 0 || !revert_notes_has(session, "returned"))
         return r;
     r = let_go(session, err);
     if (r == 0)
@@ -161,27 +128,10 @@ static int settle_internal(struct session *session, struct error *err)
     return r;
 }
 
-static int note_entered(struct session *session, struct error *err)
-{
-    session->outcome = AT_CHECKPOINT;
-    return record_note(session->record, "entered", json_true(), err);
-}
-
-static int note_returned(const struct session *session, struct error *err)
-{
-    int r = record_note(session->record, "returned", json_true(), err);
-    return r < 0 ? r : remove_layers(session, err);
-}
-
-int revert_settle_note_end(struct session *session, const char *note, struct error *err)
-{
-    return strcmp(note, REVERT_TO) == 0 ? note_entered(session, err) : note_returned(session, err);
-}
-
 /* Each step may have been done before. */
 static int enter(struct session *session, const char *note, struct error *err)
 {
-    const json_t *place = revert_settle_place(session, note);
+    const json_t *place = revert_notes_place(session, note);
     int r = revert_enter_define(session, place, err);
     if (r == 0)
         r = revert_meanwhile_check(session, note, err);
@@ -190,13 +140,13 @@ static int enter(struct session *session, const char *note, struct error *err)
 
 static int let_run_at(struct session *session, const char *note, struct error *err)
 {
-    int r = revert_enter_let_run(session, revert_settle_place(session, note), err);
+    int r = revert_enter_let_run(session, revert_notes_place(session, note), err);
     return r < 0 ? r : revert_meanwhile_define(session, note, err);
 }
 
 static int go_on(struct session *session, bool is_active, struct error *err)
 {
-    const json_t *place = revert_settle_place(session, REVERT_TO);
+    const json_t *place = revert_notes_place(session, REVERT_TO);
     if (is_active && revert_enter_is_defined(session, place, true)) {
         revert_meanwhile_warn_of_boot(session);
         return let_run_at(session, REVERT_TO, err);
@@ -215,12 +165,12 @@ static int go_back(struct session *session, bool is_active, struct error *err)
     static const char *const notes[] = {REVERT_TO, REVERT_FROM};
     int r = is_active ? 0 : enter(session, REVERT_FROM, err);
     if (!is_active)
-        return r < 0 ? r : note_returned(session, err);
+        return r < 0 ? r : revert_notes_end(session, REVERT_FROM, err);
     for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
-        if (!revert_enter_is_defined(session, revert_settle_place(session, notes[i]), true))
+        if (!revert_enter_is_defined(session, revert_notes_place(session, notes[i]), true))
             continue;
         r = let_run_at(session, notes[i], err);
-        return r < 0 ? r : revert_settle_note_end(session, notes[i], err);
+        return r < 0 ? r : revert_notes_end(session, notes[i], err);
     }
     return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                      "the guest runs on other disks than those of before and of the checkpoint");
@@ -229,7 +179,7 @@ static int go_back(struct session *session, bool is_active, struct error *err)
 static int note_back(const struct session *session, const char *why, struct error *err)
 {
     log_warning("the domain cannot go back to checkpoint %s, and stays where it was: %s",
-                json_string_member(revert_settle_place(session, REVERT_TO), "current"), why);
+                json_string_member(revert_notes_place(session, REVERT_TO), "current"), why);
     return record_note(session->record, "back", json_pack("{s:s}", "why", why), err);
 }
 
@@ -238,7 +188,7 @@ static int try_on(struct session *session, bool is_active, struct error *err)
 {
     struct error failure = ERROR_INIT;
     if (go_on(session, is_active, &failure) == 0)
-        return note_entered(session, err);
+        return revert_notes_end(session, REVERT_TO, err);
     return note_back(session, failure.message, err);
 }
 
@@ -248,7 +198,7 @@ static int go_without_layers(struct session *session, bool is_active, struct err
     int r = is_active ? let_go(session, err) : 0;
     if (r == 0)
         r = note_back(session, "its new layers have gone", err);
-    return r < 0 || !is_active ? r : note_returned(session, err);
+    return r < 0 || !is_active ? r : revert_notes_end(session, REVERT_FROM, err);
 }
 
 /* Where nothing was written since: to the checkpoint, or back. */
@@ -256,17 +206,17 @@ static int settle_switch(struct session *session, struct error *err)
 {
     bool is_active = false;
     enum revert_layers to = REVERT_LAYERS_WRITTEN, from = REVERT_LAYERS_WRITTEN;
-    int r = revert_settle_look_again(session, &is_active, err);
+    int r = look_again(session, &is_active, err);
     if (r == 0 && !session->domain)
         return end_gone(session);
     if (r == 0)
-        r = revert_settle_look_at_layers(session, REVERT_TO, &to, err);
+        r = revert_notes_look_at_layers(session, REVERT_TO, &to, err);
     if (r == 0)
-        r = revert_settle_look_at_layers(session, REVERT_FROM, &from, err);
+        r = revert_notes_look_at_layers(session, REVERT_FROM, &from, err);
     if (r < 0)
         return r;
     bool has_left = is_active && !revert_enter_is_defined(
-                                     session, revert_settle_place(session, REVERT_FROM), true);
+                                     session, revert_notes_place(session, REVERT_FROM), true);
     if (from != REVERT_LAYERS_UNTOUCHED || to == REVERT_LAYERS_WRITTEN ||
         (to == REVERT_LAYERS_GONE && has_left))
         return revert_meanwhile_end(session, is_active, to, from, err);
@@ -274,29 +224,29 @@ static int settle_switch(struct session *session, struct error *err)
         r = managed_save_check_none(session->domain, err);
     if (r < 0)
         return r;
-    if (to == REVERT_LAYERS_GONE && !revert_settle_is_noted(session, "back"))
+    if (to == REVERT_LAYERS_GONE && !revert_notes_has(session, "back"))
         return go_without_layers(session, is_active, err);
-    return revert_settle_is_noted(session, "back") ? go_back(session, is_active, err)
-                                                   : try_on(session, is_active, err);
+    return revert_notes_has(session, "back") ? go_back(session, is_active, err)
+                                             : try_on(session, is_active, err);
 }
 
 int revert_settle(struct session *session, struct error *err)
 {
     bool is_active = false;
-    if (revert_settle_is_noted(session, "entered"))
-        session->outcome = AT_CHECKPOINT;
-    if (revert_settle_is_noted(session, "internal"))
+    if (revert_notes_has(session, "entered"))
+        session->outcome = REVERT_AT_CHECKPOINT;
+    if (revert_notes_has(session, "internal"))
         return settle_internal(session, err);
-    if (revert_settle_is_noted(session, "returned"))
-        return remove_layers(session, err);
+    if (revert_notes_has(session, "returned"))
+        return revert_notes_remove_layers(session, err);
     if (!is_open(session))
         return 0;
     int r = await_call(session, err);
     if (r == 0)
-        r = revert_settle_look_again(session, &is_active, err);
+        r = look_again(session, &is_active, err);
     if (r == 0 && !session->domain)
         return end_gone(session);
-    if (r == 0 && !revert_settle_is_noted(session, REVERT_FROM))
+    if (r == 0 && !revert_notes_has(session, REVERT_FROM))
         return undo(session, is_active, err);
     if (r == 0)
         r = settle_switch(session, err);
