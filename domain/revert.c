@@ -106,6 +106,7 @@ int revert_run(struct session *session, const struct revert_request *request,
     struct error failure = ERROR_INIT, left = ERROR_INIT;
     *ret_report = (struct revert_report){0};
     int r = undo_earlier(session, request, err);
+    session->outcome = NULL;
     if (r == 0)
         r = session_need_domain(session, err);
     if (r == 0)
@@ -126,6 +127,8 @@ int revert_run(struct session *session, const struct revert_request *request,
             (void)revert_external(session, &point, ret_report, &failure);
         if (leftover_undo(session, &left) < 0)
             error_join(&failure, &left);
+        else if (failure.errnum != 0 && session->outcome) /* it came to that behind the failure */
+            (void)error_append(&failure, "; now: %s", session->outcome);
         if (failure.errnum != 0)
             *err = failure;
         r = -failure.errnum;

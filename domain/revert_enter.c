@@ -37,26 +37,33 @@ static int check_disk(const char *xml, const json_t *note, bool with_base, struc
     return revert_definition_check(xml, &disk, 1, with_base, err);
 }
 
-/* Whether the definition has the place's disks; of a guest that runs, with what they stand on. */
-static int check_disks(const struct session *session, const json_t *place, bool is_active,
-                       struct error *err)
+static int check_disks(const char *xml, const json_t *place, bool with_base, struct error *err)
 {
     size_t i;
     const json_t *disk;
-    cleanup_free char *xml =
-        virDomainGetXMLDesc(session->domain, is_active ? 0 : VIR_DOMAIN_XML_INACTIVE);
-    int r = xml ? 0 : libvirt_error(err, "cannot read the domain's definition");
+    int r = 0;
     json_array_foreach (json_object_get(place, "disks"), i, disk) {
         if (r == 0)
-            r = check_disk(xml, disk, is_active, err);
+            r = check_disk(xml, disk, with_base, err);
     }
     return r;
 }
 
-bool revert_enter_is_defined(const struct session *session, const json_t *place, bool is_active)
+bool revert_enter_is_at(const char *xml, const json_t *place, bool is_active)
 {
     struct error ignored = ERROR_INIT;
-    return check_disks(session, place, is_active, &ignored) == 0;
+    return check_disks(xml, place, is_active, &ignored) == 0;
+}
+
+/* Of a guest that runs, with what they stand on. */
+static int check_domain(const struct session *session, const json_t *place, bool is_active,
+                        struct error *err)
+{
+    char *xml = virDomainGetXMLDesc(session->domain, is_active ? 0 : VIR_DOMAIN_XML_INACTIVE);
+    int r = xml ? check_disks(xml, place, is_active, err)
+                : libvirt_error(err, "cannot read the domain's definition");
+    secret_free(xml);
+    return r;
 }
 
 int revert_enter_let_run(const struct session *session, const json_t *place, struct error *err)
@@ -96,7 +103,7 @@ static int define(struct session *session, virConnectPtr conn, const json_t *pla
     if (!domain)
         return libvirt_error(err, "libvirt does not take the domain's definition");
     (void)virDomainFree(domain);
-    return check_disks(session, place, false, err);
+    return check_domain(session, place, false, err);
 }
 
 /* As virsh does: what is written of it is written again. */
@@ -152,7 +159,7 @@ static int start(struct session *session, virConnectPtr conn, const json_t *plac
     int r = start_paused(session, conn, place, err);
     if (r < 0)
         return r;
-    r = check_disks(session, place, true, err);
+    r = check_domain(session, place, true, err);
     if (r < 0) {
         (void)revert_enter_stop(session, &ignored);
         return r;
@@ -167,9 +174,6 @@ int revert_enter_define(struct session *session, const json_t *place, struct err
     if (r == 0)
         r = define(session, conn, place, err);
     failpoint("revert:defined");
-    if (r == 0)
-        r = revert_enter_make_current(session, place, err);
-    failpoint("revert:is-current");
     return r;
 }
 

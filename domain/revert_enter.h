@@ -11,10 +11,10 @@
 #include "common/error.h"
 #include "domain/session.h"
 
-/* Its definition and its current checkpoint, also of a guest that runs: for its next start. */
+/* Its definition, also of a guest that runs: for its next start. */
 int revert_enter_define(struct session *session, const json_t *place, struct error *err);
 
-/* The second half of it. */
+/* Its current checkpoint; one that has been deleted since is told of. */
 int revert_enter_make_current(const struct session *session, const json_t *place,
                               struct error *err);
 
@@ -24,8 +24,8 @@ int revert_enter_make_current(const struct session *session, const json_t *place
  */
 int revert_enter_start(struct session *session, const json_t *place, struct error *err);
 
-/* Whether the domain has the place's disks: its guest that runs, or its next start. */
-bool revert_enter_is_defined(const struct session *session, const json_t *place, bool is_active);
+/* Whether a definition has the place's disks; that of a guest that runs, on what they stood on. */
+bool revert_enter_is_at(const char *xml, const json_t *place, bool is_active);
 
 /* What is left of it: the guest runs on, if it is to. */
 int revert_enter_let_run(const struct session *session, const json_t *place, struct error *err);

@@ -16,8 +16,8 @@
 #include "domain/revert_hold.h"
 #include "domain/revert_internal_settle.h"
 #include "domain/revert_layers.h"
-#include "domain/revert_meanwhile.h"
 #include "domain/revert_notes.h"
+#include "domain/revert_where.h"
 #include "driver/libvirt/domain.h"
 #include "driver/libvirt/managed_save.h"
 
@@ -134,46 +134,44 @@ static int enter(struct session *session, const char *note, struct error *err)
     const json_t *place = revert_notes_place(session, note);
     int r = revert_enter_define(session, place, err);
     if (r == 0)
-        r = revert_meanwhile_check(session, note, err);
-    return r < 0 ? r : revert_enter_start(session, place, err);
+        r = revert_enter_make_current(session, place, err);
+    failpoint("revert:is-current");
+    bool runs = false;
+    if (r == 0)
+        r = revert_where_check(session, note, &runs, err);
+    if (r < 0)
+        return r;
+    return runs ? revert_enter_let_run(session, place, err)
+                : revert_enter_start(session, place, err);
 }
 
-static int let_run_at(struct session *session, const char *note, struct error *err)
+static int let_run_there(struct session *session, const struct revert_where *where,
+                         struct error *err)
 {
-    int r = revert_enter_let_run(session, revert_notes_place(session, note), err);
-    return r < 0 ? r : revert_meanwhile_define(session, note, err);
+    int r = revert_enter_let_run(session, revert_notes_place(session, where->runs), err);
+    return r < 0 ? r : revert_where_define(session, where, where->runs, err);
 }
 
-static int go_on(struct session *session, bool is_active, struct error *err)
+static int go_on(struct session *session, const struct revert_where *where, struct error *err)
 {
-    const json_t *place = revert_notes_place(session, REVERT_TO);
-    if (is_active && revert_enter_is_defined(session, place, true)) {
-        revert_meanwhile_warn_of_boot(session);
-        return let_run_at(session, REVERT_TO, err);
+    if (where->is_active && strcmp(where->runs, REVERT_TO) == 0) {
+        revert_where_warn_of_boot(session);
+        return let_run_there(session, where, err);
     }
-    if (is_active && !revert_hold_lasts(session))
+    if (where->is_active && !revert_hold_lasts(session))
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                          "somebody has let the guest run on, or started it, meanwhile");
-    int r = is_active ? revert_enter_stop(session, err) : 0;
+    int r = where->is_active ? revert_enter_stop(session, err) : 0;
     failpoint("revert:stopped");
     return r < 0 ? r : enter(session, REVERT_TO, err);
 }
 
 /* Where it came from, unless it has come there after all: what libvirt was asked for last may. */
-static int go_back(struct session *session, bool is_active, struct error *err)
+static int go_back(struct session *session, const struct revert_where *where, struct error *err)
 {
-    static const char *const notes[] = {REVERT_TO, REVERT_FROM};
-    int r = is_active ? 0 : enter(session, REVERT_FROM, err);
-    if (!is_active)
-        return r < 0 ? r : revert_notes_end(session, REVERT_FROM, err);
-    for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
-        if (!revert_enter_is_defined(session, revert_notes_place(session, notes[i]), true))
-            continue;
-        r = let_run_at(session, notes[i], err);
-        return r < 0 ? r : revert_notes_end(session, notes[i], err);
-    }
-    return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
-                     "the guest runs on other disks than those of before and of the checkpoint");
+    const char *note = where->is_active ? where->runs : REVERT_FROM;
+    int r = where->is_active ? let_run_there(session, where, err) : enter(session, note, err);
+    return r < 0 ? r : revert_notes_end(session, note, err);
 }
 
 static int note_back(const struct session *session, const char *why, struct error *err)
@@ -184,50 +182,45 @@ static int note_back(const struct session *session, const char *why, struct erro
 }
 
 /* To the checkpoint; else it is noted why not. */
-static int try_on(struct session *session, bool is_active, struct error *err)
+static int try_on(struct session *session, const struct revert_where *where, struct error *err)
 {
     struct error failure = ERROR_INIT;
-    if (go_on(session, is_active, &failure) == 0)
+    if (go_on(session, where, &failure) == 0)
         return revert_notes_end(session, REVERT_TO, err);
     return note_back(session, failure.message, err);
 }
 
 /* They were empty, and all is kept of where it comes from: a guest that is held there runs on. */
-static int go_without_layers(struct session *session, bool is_active, struct error *err)
+static int go_without_layers(struct session *session, const struct revert_where *where,
+                             struct error *err)
 {
-    int r = is_active ? let_go(session, err) : 0;
+    int r = where->is_active ? let_go(session, err) : 0;
     if (r == 0)
         r = note_back(session, "its new layers have gone", err);
-    return r < 0 || !is_active ? r : revert_notes_end(session, REVERT_FROM, err);
+    if (r < 0 || !where->is_active)
+        return r;
+    r = revert_where_define(session, where, REVERT_FROM, err);
+    return r < 0 ? r : revert_notes_end(session, REVERT_FROM, err);
 }
 
 /* Where nothing was written since: to the checkpoint, or back. */
 static int settle_switch(struct session *session, struct error *err)
 {
-    bool is_active = false;
-    enum revert_layers to = REVERT_LAYERS_WRITTEN, from = REVERT_LAYERS_WRITTEN;
-    int r = look_again(session, &is_active, err);
-    if (r == 0 && !session->domain)
+    struct revert_where where;
+    int r = revert_where_look(session, &where, err);
+    if (r < 0)
+        return r;
+    if (!session->domain)
         return end_gone(session);
-    if (r == 0)
-        r = revert_notes_look_at_layers(session, REVERT_TO, &to, err);
-    if (r == 0)
-        r = revert_notes_look_at_layers(session, REVERT_FROM, &from, err);
+    if (!revert_where_is_open(&where))
+        return revert_where_end(session, &where, err);
+    r = where.is_active ? 0 : managed_save_check_none(session->domain, err);
     if (r < 0)
         return r;
-    bool has_left = is_active && !revert_enter_is_defined(
-                                     session, revert_notes_place(session, REVERT_FROM), true);
-    if (from != REVERT_LAYERS_UNTOUCHED || to == REVERT_LAYERS_WRITTEN ||
-        (to == REVERT_LAYERS_GONE && has_left))
-        return revert_meanwhile_end(session, is_active, to, from, err);
-    if (!is_active)
-        r = managed_save_check_none(session->domain, err);
-    if (r < 0)
-        return r;
-    if (to == REVERT_LAYERS_GONE && !revert_notes_has(session, "back"))
-        return go_without_layers(session, is_active, err);
-    return revert_notes_has(session, "back") ? go_back(session, is_active, err)
-                                             : try_on(session, is_active, err);
+    bool goes_back = revert_notes_has(session, "back");
+    if (where.to == REVERT_LAYERS_GONE && !goes_back)
+        return go_without_layers(session, &where, err);
+    return goes_back ? go_back(session, &where, err) : try_on(session, &where, err);
 }
 
 int revert_settle(struct session *session, struct error *err)

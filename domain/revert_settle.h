@@ -50,7 +50,7 @@ json_t *revert_settle_note_of(const struct revert_place *place);
 /*
  * Behind checkpoint_settle(). To be called again after a failure; nothing to do when none is noted.
  * 0 when the domain is at either place: which, is in the record. One whose guest went on meanwhile
- * stays as it is, with a warning, and starts next where it runs (revert_meanwhile.h); EBUSY while
+ * stays as it is, with a warning, and starts next where it runs (revert_where.h); EBUSY while
  * libvirt keeps a memory of it; ENOENT, and what else the look at a layer comes to, where nobody
  * can tell what became of one, as when its storage is not mounted. Tells session->outcome.
  */
