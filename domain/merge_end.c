@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libvirt/virterror.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -58,28 +59,37 @@ int merge_end_metadata(virDomainPtr domain, const char *name, struct error *err)
     return r;
 }
 
-static bool goes_as_well(const struct layer_map *map, const json_t *merge, size_t place)
+/* The files that are to go, and those of them that stay after all. */
+struct ending {
+    const struct session *session;
+    const json_t *merge;
+    struct layer_map map;
+    bool *stays; /* of the map's files; owned */
+};
+
+static bool goes_as_well(const struct ending *ending, size_t place)
 {
     const json_t *disk, *file;
     size_t i, j;
-    json_array_foreach (json_object_get(merge, "disks"), i, disk) {
+    json_array_foreach (json_object_get(ending->merge, "disks"), i, disk) {
         json_array_foreach (json_object_get(disk, "gone"), j, file) {
-            if (layer_map_find(map, merge_chain_path(file)) == place)
-                return true;
+            if (layer_map_find(&ending->map, merge_chain_path(file)) == place)
+                return !ending->stays[place];
         }
     }
     return false;
 }
 
 /* Nobody names it, and nothing that stays stands on it. */
-static bool is_needless(const struct layer_map *map, const json_t *merge, const char *path)
+static bool is_needless(const struct ending *ending, const char *path)
 {
+    const struct layer_map *map = &ending->map;
     size_t place = layer_map_find(map, path);
     if (layer_map_find_user(map, path))
         return false;
     for (size_t i = 0; place != LAYER_MAP_NONE && i < map->file_count; i++)
         if (map->files[i].below == place && access(map->files[i].path, F_OK) == 0 &&
-            !goes_as_well(map, merge, i))
+            !goes_as_well(ending, i))
             return false;
     return true;
 }
@@ -92,38 +102,76 @@ static bool is_written_since(const json_t *merge, const json_t *file, const stru
            st->st_mtim.tv_sec > json_integer_value(json_object_get(file, "written_s"));
 }
 
-static const char *why_it_stays(const struct session *session, const struct layer_map *map,
-                                const json_t *merge, const json_t *file, const struct stat *st)
+static const char *find_reason(const struct ending *ending, const json_t *file,
+                               const struct stat *st)
 {
     const char *path = merge_chain_path(file);
     json_t *now = json_pack("{s:s, s:I, s:I}", "path", path, "dev", (json_int_t)st->st_dev, "ino",
                             (json_int_t)st->st_ino);
-    bool is_it = merge_chain_is_same(file, now, record_host_rebooted(session->record));
+    bool is_it = merge_chain_is_same(file, now, record_host_rebooted(ending->session->record));
     json_decref(now);
     if (!is_it)
         return "another file than it was";
-    if (!is_needless(map, merge, path) || qemu_img_is_written(path))
+    if (!is_needless(ending, path) || qemu_img_is_written(path))
         return "in use";
-    return is_written_since(merge, file, st) ? "written to since" : NULL;
+    return is_written_since(ending->merge, file, st) ? "written to since" : NULL;
 }
 
-/* Of a file that the merge was planned with. */
-static int remove_file(const struct session *session, const struct layer_map *map,
-                       const json_t *merge, const json_t *file, struct error *err)
+/* Of a file that the merge was planned with: why it stays; NULL: it goes, or has gone. */
+static int judge(const struct ending *ending, const json_t *file, const char **ret_reason,
+                 struct error *err)
 {
-    const char *path = merge_chain_path(file);
     struct stat st;
-    if (!file)
-        return 0;
+    const char *path = merge_chain_path(file);
+    *ret_reason = NULL;
     if (lstat(path, &st) < 0)
         return errno == ENOENT ? 0 : error_errno(err, errno, "cannot look at %s", path);
-    const char *why = why_it_stays(session, map, merge, file, &st);
-    if (why) {
-        log_warning("%s is %s: it stays", path, why);
+    *ret_reason = find_reason(ending, file, &st);
+    size_t place = layer_map_find(&ending->map, path);
+    if (*ret_reason && place != LAYER_MAP_NONE)
+        ending->stays[place] = true;
+    return 0;
+}
+
+static size_t count_staying(const struct ending *ending)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ending->map.file_count; i++)
+        count += ending->stays[i];
+    return count;
+}
+
+/* What stays keeps all that it stands on. */
+static int judge_all(const struct ending *ending, struct error *err)
+{
+    const json_t *disk, *file;
+    const char *reason;
+    size_t i, j, before;
+    int r = 0;
+    do {
+        before = count_staying(ending);
+        json_array_foreach (json_object_get(ending->merge, "disks"), i, disk) {
+            json_array_foreach (json_object_get(disk, "gone"), j, file) {
+                if (r == 0)
+                    r = judge(ending, file, &reason, err);
+            }
+        }
+    } while (r == 0 && count_staying(ending) > before);
+    return r;
+}
+
+static int remove_file(const struct ending *ending, const json_t *file, struct error *err)
+{
+    const char *reason = NULL, *path = merge_chain_path(file);
+    int r = file ? judge(ending, file, &reason, err) : 0;
+    if (r < 0 || !file)
+        return r;
+    if (reason) {
+        log_warning("%s is %s: it stays", path, reason);
         return 0;
     }
-    if (unlink(path) < 0 && errno != ENOENT)
-        return error_errno(err, errno, "cannot remove %s", path);
+    if (unlink(path) < 0)
+        return errno == ENOENT ? 0 : error_errno(err, errno, "cannot remove %s", path);
     failpoint("merge:file-removed");
     return 0;
 }
@@ -139,23 +187,38 @@ static int write_through(const json_t *disk, struct error *err)
     return r < 0 ? r : new_layer_sync_folder(base, err);
 }
 
+static int remove_files(struct ending *ending, struct error *err)
+{
+    const json_t *disk, *file;
+    size_t i, j;
+    ending->stays = calloc(ending->map.file_count + 1, sizeof(*ending->stays));
+    int r = ending->stays ? judge_all(ending, err) : error_nomem(err);
+    json_array_foreach (json_object_get(ending->merge, "disks"), i, disk) {
+        json_array_foreach (json_object_get(disk, "gone"), j, file) {
+            if (r == 0)
+                r = remove_file(ending, file, err);
+        }
+    }
+    if (r == 0)
+        r = remove_file(ending, json_object_get(ending->merge, "memory"), err);
+    free(ending->stays);
+    return r;
+}
+
 int merge_end_files(const struct session *session, const json_t *merge, struct error *err)
 {
-    cleanup_layer_map struct layer_map map = {0};
-    const json_t *disks = json_object_get(merge, "disks"), *disk, *file;
-    size_t i, j;
-    int r = layer_map_read(session, &map, err);
-    json_array_foreach (disks, i, disk) {
+    struct ending ending = {.session = session, .merge = merge};
+    const json_t *disk;
+    size_t i;
+    int r = layer_map_read(session, &ending.map, err);
+    json_array_foreach (json_object_get(merge, "disks"), i, disk) {
         if (r == 0)
-            r = merge_plan_look_beside(&map, disk, err);
+            r = merge_plan_look_beside(&ending.map, disk, err);
         if (r == 0)
             r = write_through(disk, err);
     }
-    json_array_foreach (disks, i, disk) {
-        json_array_foreach (json_object_get(disk, "gone"), j, file) {
-            if (r == 0)
-                r = remove_file(session, &map, merge, file, err);
-        }
-    }
-    return r < 0 ? r : remove_file(session, &map, merge, json_object_get(merge, "memory"), err);
+    if (r == 0)
+        r = remove_files(&ending, err);
+    layer_map_done(&ending.map);
+    return r;
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -16,6 +17,8 @@
 #include "domain/layer_map.h"
 #include "domain/merge_chain.h"
 #include "domain/merge_end.h"
+#include "domain/new_layer.h"
+#include "driver/image/qemu_img.h"
 #include "tests/unit/domain/libvirt_session.h"
 
 static int look_fails_with;
@@ -81,19 +84,100 @@ static void what_cannot_be_looked_at_stays(void **state)
     json_decref(merge);
 }
 
-/* By a guest that somebody had on it after the command was killed. */
-static void what_was_written_to_since_stays_of_a_branch(void **state)
+static bool is_there(const char *name)
+{
+    return access(temp_path(name), F_OK) == 0;
+}
+
+static void make_layer(const char *name, const char *below)
+{
+    char path[300], below_path[300];
+    (void)snprintf(path, sizeof(path), "%s", temp_path(name));
+    (void)snprintf(below_path, sizeof(below_path), "%s", temp_path(below));
+    (void)unlink(path);
+    need(new_layer_create(path, below_path, "qcow2", &err));
+}
+
+static json_t *look_at(const char *name)
+{
+    json_t *look = NULL;
+    need(merge_chain_look(temp_path(name), "qcow2", &look, &err));
+    return look;
+}
+
+/* A disk's branch of two layers. */
+static json_t *make_branch(void)
+{
+    const struct qemu_img_overlay disk = {.path = temp_path("base"), .size_bytes = 1 << 20};
+    need(record_note(session->record, "domain", json_object(), &err));
+    (void)unlink(disk.path);
+    need(qemu_img_create_overlay(&disk, &err));
+    make_layer("middle", "base");
+    make_layer("top", "middle");
+    return json_pack("{s:b, s:[{s:s, s:[o, o], s:{s:s}}]}", "branch", true, "disks", "target",
+                     "vda", "gone", look_at("top"), look_at("middle"), "base", "path",
+                     temp_path("base"));
+}
+
+static void write_later(const char *name)
+{
+    const struct timespec later[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) + 60}};
+    assert_int_equal(utimensat(AT_FDCWD, temp_path(name), later, 0), 0);
+}
+
+static void a_branch_goes(void **state)
 {
     (void)state;
-    json_t *merge = write_memory();
-    const struct timespec later[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) + 60}};
-    assert_int_equal(json_object_set_new(merge, "branch", json_true()), 0);
-    assert_int_equal(utimensat(AT_FDCWD, temp_path("memory"), later, 0), 0);
-    need(merge_end_files(session, merge, &err));
-    assert_int_equal(access(temp_path("memory"), F_OK), 0);
+    json_t *branch = make_branch();
+    need(merge_end_files(session, branch, &err));
+    assert_true(!is_there("top") && !is_there("middle") && is_there("base"));
+    json_decref(branch);
+}
+
+/* By a guest that somebody had on it after the command was killed. */
+static void what_was_written_to_since_stays_with_all_it_stands_on(void **state)
+{
+    (void)state;
+    json_t *branch = make_branch();
+    write_later("top");
+    need(merge_end_files(session, branch, &err));
+    assert_true(is_there("top") && is_there("middle"));
+    json_decref(branch);
+}
+
+static void what_stands_on_that_goes(void **state)
+{
+    (void)state;
+    json_t *branch = make_branch();
+    write_later("middle");
+    need(merge_end_files(session, branch, &err));
+    assert_true(!is_there("top") && is_there("middle"));
+    json_decref(branch);
+}
+
+/* In whatever order they are told of. */
+static void also_of_another_order(void **state)
+{
+    (void)state;
+    json_t *branch = make_branch();
+    json_t *gone = json_object_get(json_array_get(json_object_get(branch, "disks"), 0), "gone");
+    assert_int_equal(json_array_append(gone, json_array_get(gone, 0)), 0);
+    assert_int_equal(json_array_remove(gone, 0), 0);
+    write_later("top");
+    need(merge_end_files(session, branch, &err));
+    assert_true(is_there("top") && is_there("middle"));
+    json_decref(branch);
+}
+
+/* The guest writes to them until then. */
+static void layers_of_a_merge_go_all_the_same(void **state)
+{
+    (void)state;
+    json_t *merge = make_branch();
     assert_int_equal(json_object_del(merge, "branch"), 0);
+    write_later("top");
     need(merge_end_files(session, merge, &err));
-    assert_int_equal(access(temp_path("memory"), F_OK), -1);
+    assert_true(!is_there("top") && !is_there("middle"));
     json_decref(merge);
 }
 
@@ -103,7 +187,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_was_planned_with_goes),
         TEST(what_cannot_be_looked_at_stays),
-        TEST(what_was_written_to_since_stays_of_a_branch),
+        TEST(a_branch_goes),
+        TEST(what_was_written_to_since_stays_with_all_it_stands_on),
+        TEST(what_stands_on_that_goes),
+        TEST(also_of_another_order),
+        TEST(layers_of_a_merge_go_all_the_same),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
 }
