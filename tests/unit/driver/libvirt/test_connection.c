@@ -289,6 +289,37 @@ static void a_connection_lost_behind_a_proxy_is_opened_again(void **state)
     libvirt_connection_free(connection);
 }
 
+static virConnectPtr dead; /* that libvirt has not told of yet */
+
+int __real_virConnectIsAlive(virConnectPtr conn);
+int __wrap_virConnectIsAlive(virConnectPtr conn);
+int __wrap_virConnectIsAlive(virConnectPtr conn)
+{
+    return conn == dead ? 0 : __real_virConnectIsAlive(conn);
+}
+
+static void a_connection_that_is_found_dead_is_lost_for_its_watches(void **state)
+{
+    (void)state;
+    struct libvirt_connection *connection = NULL;
+    struct domain_watch *watch = NULL;
+    struct domain_news news = DOMAIN_NEWS_INIT;
+    struct error err = ERROR_INIT;
+    virConnectPtr first = NULL, second = NULL;
+    assert_int_equal(libvirt_connection_new(uri, &connection, &err), 0);
+    assert_int_equal(libvirt_connection_get(connection, 0, &first, &err), 0);
+    assert_int_equal(libvirt_connection_watch(connection, UUID, "vda", 0, &watch, &err), 0);
+    dead = first;
+    assert_int_equal(libvirt_connection_get(connection, 0, &second, &err), 0);
+    dead = NULL;
+    assert_ptr_not_equal(first, second);
+    assert_true(domain_watch_wait(watch, 0, &news) && news.disconnected);
+    domain_watch_free(watch);
+    (void)virConnectClose(first);
+    (void)virConnectClose(second);
+    libvirt_connection_free(connection);
+}
+
 static bool breaks_under_a_lookup;
 
 virDomainPtr __real_virDomainLookupByUUIDString(virConnectPtr conn, const char *uuid);
@@ -418,6 +449,7 @@ int main(void)
         cmocka_unit_test(a_connection_that_is_given_up_has_no_callbacks),
         cmocka_unit_test(a_connection_lost_behind_a_proxy_is_opened_again),
         cmocka_unit_test(a_connection_may_break_under_a_lookup),
+        cmocka_unit_test(a_connection_that_is_found_dead_is_lost_for_its_watches),
         cmocka_unit_test(unreachable_hypervisor_is_told),
         cmocka_unit_test(time_limits_are_needed),
         cmocka_unit_test(a_libvirtd_that_hangs_is_not_waited_for_without_end),

@@ -141,7 +141,6 @@ static void lose_libvirt(void)
     domain_watches_disconnected(world.watches);
 }
 
-/* The event comes with the reading, which begins to fail for it or not. */
 /* Whether a guest was started is told by the watch of this connection, not of the one before. */
 static void a_connection_that_is_opened_again_is_watched(void **state)
 {
@@ -153,6 +152,7 @@ static void a_connection_that_is_opened_again_is_watched(void **state)
     assert_image();
 }
 
+/* The event comes with the reading, which begins to fail for it or not. */
 static void guest_that_runs_while_it_is_read_makes_no_image(void **state)
 {
     static const struct {
