@@ -64,7 +64,8 @@ struct ending {
     const struct session *session;
     const json_t *merge;
     struct layer_map map;
-    bool *stays; /* of the map's files; owned */
+    bool *stays;     /* of the map's files; owned */
+    bool is_written; /* a file of a branch, since: all of them are of one guest */
 };
 
 static bool goes_as_well(const struct ending *ending, size_t place)
@@ -102,8 +103,7 @@ static bool is_written_since(const json_t *merge, const json_t *file, const stru
            st->st_mtim.tv_sec > json_integer_value(json_object_get(file, "written_s"));
 }
 
-static const char *find_reason(const struct ending *ending, const json_t *file,
-                               const struct stat *st)
+static const char *find_reason(struct ending *ending, const json_t *file, const struct stat *st)
 {
     const char *path = merge_chain_path(file);
     json_t *now = json_pack("{s:s, s:I, s:I}", "path", path, "dev", (json_int_t)st->st_dev, "ino",
@@ -114,11 +114,15 @@ static const char *find_reason(const struct ending *ending, const json_t *file,
         return "another file than it was";
     if (!is_needless(ending, path) || qemu_img_is_written(path))
         return "in use";
-    return is_written_since(ending->merge, file, st) ? "written to since" : NULL;
+    if (is_written_since(ending->merge, file, st)) {
+        ending->is_written = true;
+        return "written to since";
+    }
+    return ending->is_written ? "of a branch that was written to since" : NULL;
 }
 
 /* Of a file that the merge was planned with: why it stays; NULL: it goes, or has gone. */
-static int judge(const struct ending *ending, const json_t *file, const char **ret_reason,
+static int judge(struct ending *ending, const json_t *file, const char **ret_reason,
                  struct error *err)
 {
     struct stat st;
@@ -142,7 +146,7 @@ static size_t count_staying(const struct ending *ending)
 }
 
 /* What stays keeps all that it stands on. */
-static int judge_all(const struct ending *ending, struct error *err)
+static int judge_all(struct ending *ending, struct error *err)
 {
     const json_t *disk, *file;
     const char *reason;
@@ -160,7 +164,7 @@ static int judge_all(const struct ending *ending, struct error *err)
     return r;
 }
 
-static int remove_file(const struct ending *ending, const json_t *file, struct error *err)
+static int remove_file(struct ending *ending, const json_t *file, struct error *err)
 {
     const char *reason = NULL, *path = merge_chain_path(file);
     int r = file ? judge(ending, file, &reason, err) : 0;

@@ -182,6 +182,17 @@ static int note_switch(struct reverting *reverting, struct error *err)
     return r;
 }
 
+/* It is not at the checkpoint. */
+static int tell_why(const struct session *session, struct error *err)
+{
+    const json_t *back = json_array_get(record_all(session->record, "back"), 0);
+    const char *why = json_string_member(back, "why");
+    if (session->outcome) /* is told behind that: it has gone, or is on disks of somebody's */
+        return error_set(err, EBUSY, EXC_INTERNAL_ERROR, "it does not come to the checkpoint");
+    return error_set(err, EIO, EXC_INTERNAL_ERROR, "the domain is where it was again: %s",
+                     why ? why : "its guest went on meanwhile");
+}
+
 /* Keeps what is now, then goes. */
 static int leave(struct reverting *reverting, struct error *err)
 {
@@ -202,10 +213,7 @@ static int leave(struct reverting *reverting, struct error *err)
         r = revert_settle(session, err);
     if (r < 0 || record_all(session->record, "entered"))
         return r;
-    const json_t *back = json_array_get(record_all(session->record, "back"), 0);
-    const char *why = json_string_member(back, "why");
-    return error_set(err, EIO, EXC_INTERNAL_ERROR, "the domain is where it was again: %s",
-                     why ? why : "it has gone");
+    return tell_why(session, err);
 }
 
 static int run(struct reverting *reverting, const char *stamp, struct error *err)

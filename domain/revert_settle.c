@@ -129,10 +129,11 @@ static int settle_internal(struct session *session, struct error *err)
 }
 
 /* Each step may have been done before. */
-static int enter(struct session *session, const char *note, struct error *err)
+static int enter(struct session *session, const struct revert_where *where, const char *note,
+                 struct error *err)
 {
     const json_t *place = revert_notes_place(session, note);
-    int r = revert_enter_define(session, place, err);
+    int r = strcmp(where->next, note) == 0 ? 0 : revert_enter_define(session, place, err);
     if (r == 0)
         r = revert_enter_make_current(session, place, err);
     failpoint("revert:is-current");
@@ -141,36 +142,67 @@ static int enter(struct session *session, const char *note, struct error *err)
         r = revert_where_check(session, note, &runs, err);
     if (r < 0)
         return r;
-    return runs ? revert_enter_let_run(session, place, err)
-                : revert_enter_start(session, place, err);
+    if (!runs)
+        return revert_enter_start(session, place, err);
+    revert_where_warn_of_boot(session, note);
+    return revert_enter_let_run(session, place, err);
 }
 
 static int let_run_there(struct session *session, const struct revert_where *where,
                          struct error *err)
 {
+    revert_where_warn_of_boot(session, where->runs);
     int r = revert_enter_let_run(session, revert_notes_place(session, where->runs), err);
     return r < 0 ? r : revert_where_define(session, where, where->runs, err);
 }
 
-static int go_on(struct session *session, const struct revert_where *where, struct error *err)
+/* The definition that is to go is the one that all this began with. */
+static int check_is_ours(const struct session *session, const struct revert_where *where,
+                         struct error *err)
 {
-    if (where->is_active && strcmp(where->runs, REVERT_TO) == 0) {
-        revert_where_warn_of_boot(session);
+    if (!session->domain || !where->is_persistent)
+        return error_set(err, ENOENT, EXC_INSTANCE_NOT_FOUND,
+                         "somebody has undefined it meanwhile");
+    return where->next ? 0
+                       : error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                                   "somebody has given its next start other disks meanwhile");
+}
+
+static int stop(struct session *session, struct revert_where *where, struct error *err)
+{
+    int r = revert_enter_stop(session, err);
+    failpoint("revert:stopped");
+    if (r == 0)
+        r = revert_where_look(session, where, err);
+    if (r < 0 || check_is_ours(session, where, err) == 0)
+        return r;
+    return error_append(err, "; its guest was ended, and checkpoint %s has its memory",
+                        json_string_member(revert_notes_place(session, REVERT_FROM), "current"));
+}
+
+static int go_on(struct session *session, struct revert_where *where, struct error *err)
+{
+    if (where->is_active && strcmp(where->runs, REVERT_TO) == 0)
         return let_run_there(session, where, err);
-    }
+    int r = check_is_ours(session, where, err);
+    if (r < 0)
+        return r;
     if (where->is_active && !revert_hold_lasts(session))
         return error_set(err, EBUSY, EXC_INTERNAL_ERROR,
                          "somebody has let the guest run on, or started it, meanwhile");
-    int r = where->is_active ? revert_enter_stop(session, err) : 0;
-    failpoint("revert:stopped");
-    return r < 0 ? r : enter(session, REVERT_TO, err);
+    if (where->is_active)
+        r = stop(session, where, err);
+    else
+        failpoint("revert:stopped");
+    return r < 0 ? r : enter(session, where, REVERT_TO, err);
 }
 
 /* Where it came from, unless it has come there after all: what libvirt was asked for last may. */
 static int go_back(struct session *session, const struct revert_where *where, struct error *err)
 {
     const char *note = where->is_active ? where->runs : REVERT_FROM;
-    int r = where->is_active ? let_run_there(session, where, err) : enter(session, note, err);
+    int r =
+        where->is_active ? let_run_there(session, where, err) : enter(session, where, note, err);
     return r < 0 ? r : revert_notes_end(session, note, err);
 }
 
@@ -182,7 +214,7 @@ static int note_back(const struct session *session, const char *why, struct erro
 }
 
 /* To the checkpoint; else it is noted why not. */
-static int try_on(struct session *session, const struct revert_where *where, struct error *err)
+static int try_on(struct session *session, struct revert_where *where, struct error *err)
 {
     struct error failure = ERROR_INIT;
     if (go_on(session, where, &failure) == 0)
@@ -243,8 +275,10 @@ int revert_settle(struct session *session, struct error *err)
         return undo(session, is_active, err);
     if (r == 0)
         r = settle_switch(session, err);
-    if (r < 0 || !is_open(session) || !session->domain)
+    if (r < 0 || !is_open(session))
         return r;
+    if (!session->domain)
+        return session->outcome ? 0 : end_gone(session);
     r = await_call(session, err); /* it is to go back */
     return r < 0 ? r : settle_switch(session, err);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/secret.h"
@@ -36,18 +37,35 @@ static const char *name_of(const struct session *session, const char *note)
     return json_string_member(revert_notes_place(session, note), "current");
 }
 
-/* Of a guest that runs, also what its disks stand on. */
-static int find_place(const struct session *session, bool is_active, const char **ret_note,
-                      struct error *err)
+static const char *find_place(const struct session *session, const char *xml, bool with_base)
 {
     static const char *const notes[] = {REVERT_TO, REVERT_FROM};
-    char *xml = virDomainGetXMLDesc(session->domain, is_active ? 0 : VIR_DOMAIN_XML_INACTIVE);
+    for (size_t i = 0; i < ARRAY_SIZE(notes); i++)
+        if (revert_enter_is_at(xml, revert_notes_place(session, notes[i]), with_base))
+            return notes[i];
+    return NULL;
+}
+
+static int find_next(const struct session *session, const char **ret_note, struct error *err)
+{
+    char *xml = virDomainGetXMLDesc(session->domain, VIR_DOMAIN_XML_INACTIVE);
     if (!xml)
-        return libvirt_error(err, "cannot read the domain's definition");
-    *ret_note = NULL;
-    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]) && !*ret_note; i++)
-        if (revert_enter_is_at(xml, revert_notes_place(session, notes[i]), is_active))
-            *ret_note = notes[i];
+        return libvirt_error(err, "cannot read the definition of the domain's next start");
+    *ret_note = find_place(session, xml, false);
+    secret_free(xml);
+    return 0;
+}
+
+/* Somebody may have merged what its layers stand on. */
+static int find_run(const struct session *session, struct revert_where *where, struct error *err)
+{
+    char *xml = virDomainGetXMLDesc(session->domain, 0);
+    if (!xml)
+        return libvirt_error(err, "cannot read the definition of the domain's guest");
+    where->runs = find_place(session, xml, true);
+    where->is_on_base = where->runs != NULL;
+    if (!where->runs)
+        where->runs = find_place(session, xml, false);
     secret_free(xml);
     return 0;
 }
@@ -59,10 +77,14 @@ int revert_where_look(struct session *session, struct revert_where *ret_where, s
                                       &where.is_active, err);
     if (r < 0 || !session->domain)
         return r;
+    int persistent = virDomainIsPersistent(session->domain);
+    if (persistent < 0)
+        return libvirt_error(err, "cannot read whether the domain is persistent");
+    where.is_persistent = persistent == 1;
     if (where.is_active)
-        r = find_place(session, true, &where.runs, err);
+        r = find_run(session, &where, err);
     if (r == 0)
-        r = find_place(session, false, &where.next, err);
+        r = find_next(session, &where.next, err);
     if (r == 0)
         r = revert_notes_look_at_layers(session, REVERT_TO, &where.to, err);
     if (r == 0)
@@ -77,7 +99,8 @@ bool revert_where_is_open(const struct revert_where *where)
     const char *now = where->is_active ? where->runs : where->next;
     if (!now || where->from != REVERT_LAYERS_UNTOUCHED || where->to == REVERT_LAYERS_WRITTEN)
         return false;
-    return where->to != REVERT_LAYERS_GONE || !where->is_active || is_from(now);
+    return !where->is_active ||
+           (where->is_on_base && (where->to != REVERT_LAYERS_GONE || is_from(now)));
 }
 
 int revert_where_check(struct session *session, const char *note, bool *ret_active,
@@ -122,11 +145,11 @@ int revert_where_define(struct session *session, const struct revert_where *wher
     return r < 0 ? r : make_current(session, note, err);
 }
 
-void revert_where_warn_of_boot(const struct session *session)
+void revert_where_warn_of_boot(const struct session *session, const char *note)
 {
     int state = VIR_DOMAIN_NOSTATE, reason = 0;
-    const json_t *place = revert_notes_place(session, REVERT_TO);
-    const char *memory = json_string_member(place, "memory");
+    const json_t *place = revert_notes_place(session, note);
+    const char *memory = is_to(note) ? json_string_member(place, "memory") : NULL;
     if (memory && memory[0] != '\0' &&
         virDomainGetState(session->domain, &state, &reason, 0) == 0 &&
         state == VIR_DOMAIN_RUNNING && reason == VIR_DOMAIN_RUNNING_BOOTED)
@@ -150,6 +173,21 @@ static const char *find_end(const struct session *session, const struct revert_w
     return where->next;
 }
 
+/* Somebody may have started it, once more, just before a definition. NULL: it is at neither. */
+static int check_end(struct session *session, const char *note, struct error *err)
+{
+    struct revert_where where;
+    int r = revert_where_look(session, &where, err);
+    if (r < 0)
+        return r;
+    const char *now = session->domain ? find_end(session, &where) : NULL;
+    bool is_same = session->domain && (now && note ? strcmp(now, note) == 0 : now == note);
+    return is_same ? 0
+                   : error_set(err, EBUSY, EXC_INTERNAL_ERROR,
+                               "somebody starts, stops or removes the guest meanwhile: the next "
+                               "command looks again");
+}
+
 /* Its next start at the checkpoint is this command's definition, and nobody's wish. */
 static int end_elsewhere(struct session *session, const struct revert_where *where,
                          struct error *err)
@@ -161,26 +199,31 @@ static int end_elsewhere(struct session *session, const struct revert_where *whe
                          "starts next on those of %s: stop it, or give its definition the disks it "
                          "runs on (`virsh edit`)",
                          to, from, to);
+    int r = where->is_active ? revert_hold_end(session, err) : 0;
+    if (r == 0)
+        r = check_end(session, NULL, err);
+    if (r < 0)
+        return r;
     log_warning("the domain went on meanwhile, on other disks than those of checkpoints %s and %s: "
                 "it stays as it is; nothing is started or ended",
                 to, from);
-    int r = where->is_active ? revert_hold_end(session, err) : 0;
-    return r < 0 ? r : revert_notes_end(session, REVERT_FROM, err);
+    r = revert_notes_end(session, REVERT_FROM, err);
+    session->outcome = "the domain is on the disks that somebody has given it";
+    return r;
 }
 
-/* Behind a definition: somebody may have started it, once more, just before that. */
-static int check_end(struct session *session, const char *note, struct error *err)
+/* Where it has written, it is another pause than that of before; a merge below it writes as well.
+ */
+static int end_hold(struct session *session, const struct revert_where *where, const char *note,
+                    struct error *err)
 {
-    struct revert_where where;
-    int r = revert_where_look(session, &where, err);
-    if (r < 0 || !session->domain)
-        return r;
-    const char *now = find_end(session, &where);
-    return now && strcmp(now, note) == 0
-               ? 0
-               : error_set(err, EBUSY, EXC_INTERNAL_ERROR,
-                           "somebody starts or stops the guest meanwhile: it is looked at again by "
-                           "the next command");
+    if (!where->is_active || !is_from(note))
+        return 0;
+    bool is_ours = where->from == REVERT_LAYERS_UNTOUCHED || !where->is_on_base;
+    int r = is_ours ? revert_hold_end(session, err) : 0;
+    if (r == 0)
+        revert_hold_warn(session);
+    return r;
 }
 
 int revert_where_end(struct session *session, const struct revert_where *where, struct error *err)
@@ -188,17 +231,17 @@ int revert_where_end(struct session *session, const struct revert_where *where, 
     const char *note = find_end(session, where);
     if (!note)
         return end_elsewhere(session, where, err);
-    if (is_to(note) && where->is_active)
-        revert_where_warn_of_boot(session);
+    if (where->is_active)
+        revert_where_warn_of_boot(session, note);
     log_warning("the domain went on meanwhile behind checkpoint %s: it stays there, and as it is; "
                 "nothing is started or ended",
                 name_of(session, note));
     if ((is_to(note) ? where->from : where->to) == REVERT_LAYERS_WRITTEN)
         log_warning("what was written behind checkpoint %s meanwhile stays in its files",
                     name_of(session, other_of(note)));
-    if (is_from(note) && where->is_active)
-        revert_hold_warn(session);
-    int r = revert_where_define(session, where, note, err);
+    int r = end_hold(session, where, note, err);
+    if (r == 0)
+        r = revert_where_define(session, where, note, err);
     if (r == 0)
         r = check_end(session, note, err);
     return r < 0 ? r : revert_notes_end(session, note, err);

@@ -13,7 +13,9 @@
 
 struct revert_where {
     bool is_active;
+    bool is_persistent;
     const char *runs; /* the place of its guest; NULL: at neither, or it does not run */
+    bool is_on_base;  /* its layers stand on what they stood on */
     const char *next; /* that of its next start; NULL: at neither */
     enum revert_layers to, from;
 };
@@ -46,5 +48,5 @@ int revert_where_define(struct session *session, const struct revert_where *wher
  */
 int revert_where_end(struct session *session, const struct revert_where *where, struct error *err);
 
-/* Of a guest that runs at the checkpoint: that it was started, and not woken of its memory. */
-void revert_where_warn_of_boot(const struct session *session);
+/* Of a guest that runs at REVERT_TO: that it was started, and not woken of its memory. */
+void revert_where_warn_of_boot(const struct session *session, const char *note);

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "domain/layer_map.h"
+#include "domain/layer_map_int.h"
 #include "domain/merge_chain.h"
 #include "domain/merge_end.h"
 #include "domain/new_layer.h"
@@ -22,13 +22,16 @@
 #include "tests/unit/domain/libvirt_session.h"
 
 static int look_fails_with;
+static const char *named; /* by another domain */
 
 int __wrap_layer_map_read(const struct session *of, struct layer_map *ret_map, struct error *error);
 int __wrap_layer_map_read(const struct session *of, struct layer_map *ret_map, struct error *error)
 {
-    (void)of, (void)error;
+    (void)of;
+    static char web[] = "web";
+    const struct layer_name name = {.domain = web};
     *ret_map = (struct layer_map){0};
-    return 0;
+    return named ? layer_map_add_name(ret_map, &name, temp_path(named), "qcow2", error) : 0;
 }
 
 /* As a share that is away does it. */
@@ -46,6 +49,7 @@ static int set_up(void **state)
 {
     (void)state;
     look_fails_with = 0;
+    named = NULL;
     begin_session();
     return 0;
 }
@@ -145,13 +149,13 @@ static void what_was_written_to_since_stays_with_all_it_stands_on(void **state)
     json_decref(branch);
 }
 
-static void what_stands_on_that_goes(void **state)
+static void and_with_all_else_of_the_branch(void **state)
 {
     (void)state;
     json_t *branch = make_branch();
     write_later("middle");
     need(merge_end_files(session, branch, &err));
-    assert_true(!is_there("top") && is_there("middle"));
+    assert_true(is_there("top") && is_there("middle"));
     json_decref(branch);
 }
 
@@ -167,6 +171,30 @@ static void also_of_another_order(void **state)
     need(merge_end_files(session, branch, &err));
     assert_true(is_there("top") && is_there("middle"));
     json_decref(branch);
+}
+
+static void what_somebody_needs_stays_with_all_it_stands_on(void **state)
+{
+    (void)state;
+    json_t *merge = make_branch();
+    assert_int_equal(json_object_del(merge, "branch"), 0);
+    named = "top";
+    need(merge_end_files(session, merge, &err));
+    assert_true(is_there("top") && is_there("middle"));
+    json_decref(merge);
+}
+
+static void so_does_what_somebody_has_put_in_its_place(void **state)
+{
+    (void)state;
+    json_t *merge = make_branch();
+    assert_int_equal(json_object_del(merge, "branch"), 0);
+    int fd = open(temp_path("top"), O_RDONLY | O_CLOEXEC); /* so that its inode stays its own */
+    make_layer("top", "middle");
+    need(merge_end_files(session, merge, &err));
+    assert_true(is_there("top") && is_there("middle"));
+    assert_int_equal(close(fd), 0);
+    json_decref(merge);
 }
 
 /* The guest writes to them until then. */
@@ -189,8 +217,10 @@ int main(void)
         TEST(what_cannot_be_looked_at_stays),
         TEST(a_branch_goes),
         TEST(what_was_written_to_since_stays_with_all_it_stands_on),
-        TEST(what_stands_on_that_goes),
+        TEST(and_with_all_else_of_the_branch),
         TEST(also_of_another_order),
+        TEST(what_somebody_needs_stays_with_all_it_stands_on),
+        TEST(so_does_what_somebody_has_put_in_its_place),
         TEST(layers_of_a_merge_go_all_the_same),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);

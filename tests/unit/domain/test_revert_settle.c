@@ -354,17 +354,6 @@ static void hold_at_what_is_left(void)
     note("switch", json_pack("{s:o}", "to", place("left", "running")));
 }
 
-static void a_guest_that_was_paused_again_is_not_ended(void **state)
-{
-    (void)state;
-    hold_at_what_is_left();
-    write_to_layer();
-    need(revert_settle(session, &err));
-    assert_true(is_noted("returned") && !is_noted("back"));
-    assert_int_equal(state_of_guest(), VIR_DOMAIN_PAUSED);
-    assert_non_null(strstr(warning, "`virsh resume`"));
-}
-
 /* As it was empty nothing is lost with it, and this guest is nobody else's. */
 static void one_whose_new_layer_has_gone_runs_on(void **state)
 {
@@ -660,7 +649,6 @@ int main(void)
         TEST(a_stopped_domain_gets_there),
         TEST(what_cannot_be_entered_is_left),
         TEST(nothing_is_started_on_what_was_written_to),
-        TEST(a_guest_that_was_paused_again_is_not_ended),
         TEST(one_whose_new_layer_has_gone_runs_on),
         TEST(one_that_was_ended_comes_back_to_what_is_left),
         TEST(what_cannot_be_looked_at_was_not_written_to),

@@ -37,6 +37,7 @@ static bool starts_behind;       /* just behind that, once */
 static bool stops;               /* then, and has written */
 static bool saves;               /* then, by libvirt, and has not written */
 static bool was_woken;
+static bool was_running;
 static int unreadable; /* so many reads of the next start's definition fail */
 static const char *then_state, *then_memory;
 
@@ -175,7 +176,9 @@ static json_t *note_of(enum place place)
     (void)snprintf(disk.overlay, sizeof(disk.overlay), "%s", layer[place]);
     write_definition(place, xml, sizeof(xml));
     const struct revert_place noted = {.current = NAMES[place],
-                                       .state = place == THEN ? then_state : "shut off",
+                                       .state = place == THEN ? then_state
+                                                : was_running ? "running"
+                                                              : "shut off",
                                        .memory = place == THEN ? then_memory : "",
                                        .memory_xml = "",
                                        .definition = xml,
@@ -194,7 +197,8 @@ static void note_way(void)
     need(domain_run_read(session, &run, &err));
     need(record_note(
         session->record, "revert",
-        json_pack("{s:o, s:b, s:o}", "to", note_of(THEN), "was_running", 0, "run", run), &err));
+        json_pack("{s:o, s:b, s:o}", "to", note_of(THEN), "was_running", was_running, "run", run),
+        &err));
     need(record_note(session->record, "switch", json_pack("{s:o}", "to", note_of(LEFT)), &err));
 }
 
@@ -224,7 +228,7 @@ static int set_up(void **state)
 {
     (void)state;
     err = (struct error)ERROR_INIT;
-    fails_to_be_current = starts = starts_behind = stops = saves = was_woken = false;
+    fails_to_be_current = starts = starts_behind = stops = saves = was_woken = was_running = false;
     unreadable = 0;
     then_state = "shut off";
     then_memory = "";
@@ -425,6 +429,118 @@ static void unless_it_would_start_at_the_checkpoint(void **state)
     assert_true(is_noted("returned") && has_other_disk(VIR_DOMAIN_XML_INACTIVE));
 }
 
+static bool is_running(void)
+{
+    int state = VIR_DOMAIN_NOSTATE;
+    assert_int_equal(virDomainGetState(web, &state, NULL, 0), 0);
+    return state == VIR_DOMAIN_RUNNING;
+}
+
+static void hold(void)
+{
+    need(record_note(session->record, "suspend", json_true(), &err));
+    assert_int_equal(virDomainSuspend(web), 0);
+}
+
+/* Somebody has touched what it was to go to. */
+static void one_that_is_held_goes_on_when_it_stays(void **state)
+{
+    (void)state;
+    was_running = true;
+    begin(LEFT, LEFT);
+    hold();
+    write_to(THEN);
+    need(revert_settle(session, &err));
+    assert_true(is_noted("returned") && is_running());
+}
+
+/* It has written since: that is another pause. */
+static void one_that_was_paused_again_stays_so(void **state)
+{
+    (void)state;
+    was_running = true;
+    begin(LEFT, LEFT);
+    hold();
+    write_to(LEFT);
+    need(revert_settle(session, &err));
+    assert_true(is_noted("returned") && !is_noted("back") && !is_running());
+}
+
+static void nor_is_it_ended_for_a_definition_of_somebody_elses(void **state)
+{
+    (void)state;
+    was_running = true;
+    begin(LEFT, LEFT);
+    hold();
+    define_other_disk();
+    need(revert_settle(session, &err));
+    assert_true(is_noted("returned") && is_running() && has_other_disk(VIR_DOMAIN_XML_INACTIVE));
+}
+
+static void nor_for_one_that_has_gone(void **state)
+{
+    (void)state;
+    was_running = true;
+    begin(LEFT, LEFT);
+    hold();
+    assert_int_equal(virDomainUndefineFlags(web, VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA), 0);
+    need(revert_settle(session, &err));
+    assert_true(is_noted("returned") && is_running());
+    assert_int_equal(virDomainIsPersistent(web), 0);
+}
+
+/* Somebody has merged the base of these layers, and the guest goes on. */
+static void run_on_another_base(enum place place)
+{
+    char xml[1024];
+    write_disk(layer[place], base[place == LEFT ? THEN : LEFT], xml, sizeof(xml));
+    assert_int_equal(virDomainDestroy(web), 0);
+    (void)virDomainFree(__real_virDomainDefineXML(virDomainGetConnect(web), xml));
+    assert_int_equal(virDomainCreate(web), 0);
+}
+
+static void it_is_not_ended_there(void **state)
+{
+    (void)state;
+    json_t *run = NULL;
+    was_running = true;
+    begin(LEFT, LEFT);
+    run_on_another_base(LEFT);
+    need(domain_run_read(session, &run, &err));
+    json_t *way = json_array_get(record_all(session->record, "revert"), 0);
+    assert_int_equal(json_object_set_new(way, "run", run), 0);
+    hold();
+    write_to(LEFT); /* its header names another file below */
+    need(revert_settle(session, &err));
+    assert_true(is_noted("returned") && is_running() && is_at(LEFT, 0));
+}
+
+static void another_base_is_no_other_place(void **state)
+{
+    (void)state;
+    begin(LEFT, LEFT);
+    run_on_another_base(THEN);
+    need(revert_settle(session, &err));
+    assert_true(is_noted("entered") && is_at(THEN, 0));
+}
+
+static void what_else_is_defined_stays_on_the_way_back(void **state)
+{
+    (void)state;
+    char xml[1024];
+    begin(NOWHERE, LEFT);
+    need(record_note(session->record, "back", json_pack("{s:s}", "why", "a CD has gone"), &err));
+    write_definition(LEFT, xml, sizeof(xml));
+    memcpy(strstr(xml, "8192"), "4096", 4);
+    (void)virDomainFree(__real_virDomainDefineXML(virDomainGetConnect(web), xml));
+    need(revert_settle(session, &err));
+    char *now = virDomainGetXMLDesc(web, VIR_DOMAIN_XML_INACTIVE);
+    assert_non_null(strstr(now, ">4096<"));
+    free(now);
+    assert_true(is_noted("returned"));
+    assert_starts_next_at(LEFT);
+}
+
 static void one_that_is_started_when_it_ends_is_looked_at_again(void **state)
 {
     (void)state;
@@ -562,6 +678,13 @@ int main(void)
         TEST(disks_of_somebody_elses_stay),
         TEST(also_of_a_guest_that_runs),
         TEST(unless_it_would_start_at_the_checkpoint),
+        TEST(one_that_is_held_goes_on_when_it_stays),
+        TEST(one_that_was_paused_again_stays_so),
+        TEST(nor_is_it_ended_for_a_definition_of_somebody_elses),
+        TEST(nor_for_one_that_has_gone),
+        TEST(it_is_not_ended_there),
+        TEST(another_base_is_no_other_place),
+        TEST(what_else_is_defined_stays_on_the_way_back),
         TEST(one_that_is_started_when_it_ends_is_looked_at_again),
         TEST(where_both_were_written_to_the_definition_tells),
         TEST(also_on_the_way_back),
