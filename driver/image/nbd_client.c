@@ -28,10 +28,10 @@ int nbd_client_error(const struct nbd_client *client, struct error *err, const c
  * A completion callback must not retire its command: nbd_aio_pread() itself calls it when the
  * connection breaks, and reads the command afterwards (libnbd 1.14).
  */
-static void retire_commands(struct nbd_client *client)
+void nbd_client_retire(struct nbd_client *client)
 {
     int64_t cookie;
-    while ((cookie = nbd_aio_peek_command_completed(client->handle)) > 0)
+    while (client->handle && (cookie = nbd_aio_peek_command_completed(client->handle)) > 0)
         (void)nbd_aio_command_completed(client->handle, (uint64_t)cookie);
 }
 
@@ -55,7 +55,7 @@ int nbd_client_turn(struct nbd_client *client, int wake_fd, unsigned timeout_ms,
         r = nbd_aio_notify_read(client->handle);
     if (r < 0)
         return nbd_client_error(client, err, "the NBD connection failed");
-    retire_commands(client);
+    nbd_client_retire(client);
     return fds[0].revents != 0;
 }
 
@@ -256,6 +256,7 @@ int nbd_client_map(struct nbd_client *client, struct extent_map **ret_map, struc
     int r = extent_map_new(client->disk_bytes, &question.map, err);
     for (; r == 0 && question.offset < client->disk_bytes; questions++)
         r = ask_status(client, &question, err);
+    nbd_client_retire(client);
     if (r < 0) {
         nbd_client_disconnect(client); /* the question may be under way */
         extent_map_free(question.map);

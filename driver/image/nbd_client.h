@@ -37,6 +37,12 @@ int nbd_client_connect(struct nbd_client *client, const char *socket_path, const
                        struct error *err);
 
 /*
+ * Forgets the commands that are over. Before what their callbacks write to goes: nbd_close() calls
+ * them once more (libnbd 1.22).
+ */
+void nbd_client_retire(struct nbd_client *client);
+
+/*
  * Ends the connection, and a server of our own. Callbacks of what is still under way are called
  * now (libnbd 1.22) or never (1.14): before what they write to goes. The client is good for
  * nbd_client_free() alone then.

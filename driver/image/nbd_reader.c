@@ -105,7 +105,8 @@ void nbd_reader_free(struct nbd_reader *reader)
     if (!reader)
         return;
     stop_reading(reader, true);
-    if (reader->asked > 0)
+    nbd_client_retire(reader->client);
+    if (reader->asked > 0 || reader->failure.errnum != 0)
         nbd_client_disconnect(reader->client);
     if (reader->wake_fd >= 0)
         (void)close(reader->wake_fd);
