@@ -531,11 +531,11 @@ static void what_else_is_defined_stays_on_the_way_back(void **state)
     begin(NOWHERE, LEFT);
     need(record_note(session->record, "back", json_pack("{s:s}", "why", "a CD has gone"), &err));
     write_definition(LEFT, xml, sizeof(xml));
-    memcpy(strstr(xml, "8192"), "4096", 4);
+    *strstr(xml, "8192") = '9';
     (void)virDomainFree(__real_virDomainDefineXML(virDomainGetConnect(web), xml));
     need(revert_settle(session, &err));
     char *now = virDomainGetXMLDesc(web, VIR_DOMAIN_XML_INACTIVE);
-    assert_non_null(strstr(now, ">4096<"));
+    assert_non_null(strstr(now, ">9192<"));
     free(now);
     assert_true(is_noted("returned"));
     assert_starts_next_at(LEFT);
