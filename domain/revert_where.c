@@ -212,8 +212,7 @@ static int end_elsewhere(struct session *session, const struct revert_where *whe
     return r;
 }
 
-/* Where it has written, it is another pause than that of before; a merge below it writes as well.
- */
+/* Of one that has written it is another pause than that of before; a merge writes as well. */
 static int end_hold(struct session *session, const struct revert_where *where, const char *note,
                     struct error *err)
 {

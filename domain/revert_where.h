@@ -23,7 +23,7 @@ struct revert_where {
 /* Looks the domain up again; 0 with session->domain NULL when it has gone. */
 int revert_where_look(struct session *session, struct revert_where *ret_where, struct error *err);
 
-/* Where nothing was written, and all is as this left it, may be gone to either place. */
+/* Whether it may go to either place: nothing was written, and all is as this left it. */
 bool revert_where_is_open(const struct revert_where *where);
 
 /*
